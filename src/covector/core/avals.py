@@ -1,0 +1,176 @@
+"""Abstract values: what is known of an array while a program is traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from covector import _native
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+Shape = tuple[int, ...]
+
+_SHORT = {
+    "float": "f", "int": "i", "uint": "u", "complex": "c", "bfloat": "bf",
+}  # fmt: skip
+
+
+def short_dtype(dtype: DType) -> str:
+    """``f32``, ``i8``, ``bf16``, ``bool``, as jaxprs print it."""
+    name = dtype.name
+    for long, short in _SHORT.items():
+        if name.startswith(long) and name[len(long) :].isdigit():
+            return short + name[len(long) :]
+    return name
+
+
+class ShapedArray:
+    """Shape, dtype and weak type of a value.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype or KeyDType
+    weak_type : bool
+        Whether the dtype came from a Python scalar and gives way in promotion.
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type")
+    shape: Shape
+    dtype: DType
+    weak_type: bool
+
+    def __init__(self, shape: Shape, dtype: DType, weak_type: bool = False) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.weak_type = weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+    def update(self, **changes: Any) -> ShapedArray:
+        return ShapedArray(
+            changes.get("shape", self.shape),
+            changes.get("dtype", self.dtype),
+            changes.get("weak_type", self.weak_type),
+        )
+
+    def strip_weak_type(self) -> ShapedArray:
+        return ShapedArray(self.shape, self.dtype) if self.weak_type else self
+
+    def to_tangent_aval(self) -> ShapedArray:
+        """The aval of a tangent of this value (``float0`` for integers and booleans)."""
+        return ShapedArray(self.shape, dtypes.tangent_dtype(self.dtype), self.weak_type)
+
+    def matches(self, other: ShapedArray) -> bool:
+        """Equal up to weak type."""
+        return self.shape == other.shape and self.dtype == other.dtype
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ShapedArray)
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type))
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapedArray({self.str_short()}{weak})"
+
+
+_native.set_aval_factory(ShapedArray)
+Array = _native.Array
+
+_PY_AVALS: dict[Any, ShapedArray] = {}
+
+
+def scalar_aval(pytype: type) -> ShapedArray:
+    """Aval of a Python scalar of exactly this type."""
+    dt = dtypes.scalar_dtype(pytype)
+    aval = _PY_AVALS.get((pytype, dt))
+    if aval is None:
+        aval = _PY_AVALS[pytype, dt] = ShapedArray((), dt, pytype is not bool)
+    return aval
+
+
+def aval_of(x: Any) -> ShapedArray:
+    """The abstract value of an array, tracer, NumPy array or scalar.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is none of these.
+    """
+    aval = getattr(x, "aval", None)
+    if aval is not None:
+        return aval
+    t = type(x)
+    if t is float or t is int or t is bool or t is complex:
+        return scalar_aval(t)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return ShapedArray(x.shape, dtypes.canonicalize_dtype(x.dtype))
+    for pytype in (bool, int, float, complex):
+        if isinstance(x, pytype):
+            return scalar_aval(pytype)
+    raise TypeError(
+        f"a value of type {t.__name__} is not a valid array argument: {x!r:.100}. Expected an "
+        "array, a NumPy array or scalar, or a Python number"
+    )
+
+
+def is_array_like(x: Any) -> bool:
+    """Whether operations accept ``x`` as an operand."""
+    return isinstance(
+        x, (Array, np.ndarray, np.generic, bool, int, float, complex)
+    ) or hasattr(x, "aval")
+
+
+def to_array(x: Any, aval: ShapedArray | None = None) -> Array:
+    """A device array with the value of a NumPy array or scalar (arrays pass through)."""
+    if type(x) is Array:
+        return x
+    if aval is None:
+        aval = aval_of(x)
+    t = type(x)
+    if t is float or t is int or t is bool or t is complex:
+        return _native.array_from_scalar(x, dtypes.code_of[aval.dtype], aval.weak_type)
+    return array_from_numpy(np.asarray(x), aval.dtype, aval.weak_type)
+
+
+def array_from_numpy(
+    x: np.ndarray, dtype: DType | None = None, weak: bool = False, alias: bool = False
+) -> Array:
+    """Copy (or alias, when asked and possible) a NumPy array, converting to ``dtype``."""
+    if dtype is None:
+        dtype = dtypes.canonicalize_dtype(x.dtype)
+    shape = x.shape
+    if x.dtype != dtype:
+        with np.errstate(all="ignore"):
+            x = x.astype(dtype)
+        alias = True
+    x = np.ascontiguousarray(x)
+    if dtype == dtypes.bfloat16:
+        x = x.view(np.uint16)
+    return _native.array_from_buffer(x, dtypes.code_of[dtype], shape, weak, alias)
+
+
+_native.set_numpy_types(np.ndarray, np.generic)
+_native.set_converter(to_array)

@@ -1,0 +1,160 @@
+"""Run-time options: the x64 switch, debugging aids, and their thread-local overrides.
+
+Every option that changes what a traced function means is folded into one integer, the
+*context key*, which the native call path mixes into the signature of each call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from covector import _native
+
+_DEFAULTS: dict[str, Any] = {
+    "enable_x64": False,
+    "disable_jit": False,
+    "debug_nans": False,
+    "debug_infs": False,
+    "enable_checks": False,
+    "numpy_rank_promotion": "allow",
+    "numpy_dtype_promotion": "standard",
+    "default_matmul_precision": None,
+    "traceback_filtering": "auto",
+    "check_tracer_leaks": False,
+    "default_prng_impl": "threefry2x32",
+    "enable_compilation_cache": True,
+    "compilation_cache_dir": None,
+    "platforms": None,
+}
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "numpy_rank_promotion": ("allow", "warn", "raise"),
+    "numpy_dtype_promotion": ("standard", "strict"),
+    "traceback_filtering": ("auto", "off", "on"),
+    "default_prng_impl": ("threefry2x32",),
+}
+# Options that alter tracing or compiled code; each contributes to the context key.
+_TRACED = (
+    "enable_x64",
+    "disable_jit",
+    "debug_nans",
+    "debug_infs",
+    "enable_checks",
+    "numpy_rank_promotion",
+    "numpy_dtype_promotion",
+    "default_matmul_precision",
+)
+
+
+def _canonical(name: str) -> str:
+    for prefix in ("covector_", "jax_"):
+        if name.startswith(prefix):
+            name = name[len(prefix) :]
+    if name not in _DEFAULTS:
+        raise AttributeError(
+            f"unknown configuration option {name!r}; known options: {', '.join(sorted(_DEFAULTS))}"
+        )
+    return name
+
+
+def _parse_env(name: str, default: Any) -> Any:
+    raw = os.environ.get("COVECTOR_" + name.upper())
+    if raw is None:
+        return default
+    if isinstance(default, bool):
+        lowered = raw.strip().lower()
+        if lowered in ("1", "true", "yes", "on"):
+            return True
+        if lowered in ("0", "false", "no", "off", ""):
+            return False
+        raise ValueError(f"COVECTOR_{name.upper()}={raw!r} is not a boolean (use 0 or 1)")
+    return raw
+
+
+class Config(threading.local):
+    """Options of the current thread; a new thread starts from the global values.
+
+    Attributes are the option names (``config.enable_x64``); change one for the process with
+    :meth:`update`, or for a block of code with :func:`override`.
+    """
+
+    _global: dict[str, Any] = {k: _parse_env(k, v) for k, v in _DEFAULTS.items()}
+    _keys: dict[tuple[Any, ...], int] = {}
+
+    def __init__(self) -> None:
+        self.__dict__.update(self._global)
+        self._rekey()
+
+    def _rekey(self) -> None:
+        state = tuple(self.__dict__[name] for name in _TRACED)
+        key = self._keys.setdefault(state, len(self._keys) + 1)
+        _native.set_context_key(key)
+
+    def update(self, name: str, value: Any) -> None:
+        """Set option ``name`` (``jax_`` and ``covector_`` prefixes are accepted)."""
+        name = _canonical(name)
+        _check(name, value)
+        self._global[name] = value
+        self.__dict__[name] = value
+        self._rekey()
+
+    def read(self, name: str) -> Any:
+        return self.__dict__[_canonical(name)]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.__dict__[_canonical(name)]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in _DEFAULTS}
+
+
+def _check(name: str, value: Any) -> None:
+    default = _DEFAULTS[name]
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise TypeError(f"option {name!r} takes True or False, got {value!r}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
+
+
+config = Config()
+
+
+@contextlib.contextmanager
+def override(**options: Any) -> Iterator[None]:
+    """Set options for the current thread until the block ends."""
+    old = {name: config.__dict__[name] for name in options}
+    for name, value in options.items():
+        _check(name, value)
+    config.__dict__.update(options)
+    config._rekey()
+    try:
+        yield
+    finally:
+        config.__dict__.update(old)
+        config._rekey()
+
+
+def enable_x64(new_val: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Context manager: 64-bit types for the block (see the ``enable_x64`` option)."""
+    return override(enable_x64=new_val)
+
+
+def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]:
+    """Context manager: functions wrapped by ``jit`` run as plain Python for the block.
+
+    Control flow of ``covector.lax`` then runs in Python too, so that breakpoints and
+    prints see concrete values.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> with cv.disable_jit():
+    ...     y = cv.jit(lambda x: x + 1)(1.0)
+    """
+    return override(disable_jit=disable)

@@ -1,0 +1,328 @@
+"""Element types, the promotion lattice with weak types, and the x64 switch.
+
+The lattice is the one documented in JAX's "Type promotion semantics": Python scalars are
+weakly typed and do not widen arrays of the same kind.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from covector import _native
+from covector.core.config import config
+from covector.core.errors import TypePromotionError
+
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
+bool_ = np.dtype(np.bool_)
+int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
+float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
+complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
+
+
+class extended(np.generic):
+    """Abstract scalar type above the dtypes that NumPy does not know (PRNG keys)."""
+
+
+class prng_key(extended):
+    """Abstract scalar type of the dtypes of PRNG key arrays."""
+
+
+class KeyDType:
+    """The dtype of an array of PRNG keys: an opaque element of two 32-bit words."""
+
+    itemsize = 8
+    kind = "K"
+    name = "key<fry>"
+    impl = "threefry2x32"
+    type = prng_key
+    shape = ()
+    fields = None
+    alignment = 8
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return "key_dtype"
+
+
+key_dtype = KeyDType()
+
+DType = Any  # np.dtype or KeyDType
+
+# Zero-size dtype of tangents of integer-valued inputs, as in JAX.
+float0 = np.dtype([("float0", np.void, 0)])
+
+# Position = the element-type code of the native core.
+_CODES: tuple[DType, ...] = (
+    bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+    float16, bfloat16, float32, float64, complex64, complex128, key_dtype,
+)  # fmt: skip
+code_of: dict[DType, int] = {dt: i for i, dt in enumerate(_CODES)}
+dtype_of_code = _CODES
+_native.set_dtypes(list(_CODES))
+
+SIGNED = frozenset((int8, int16, int32, int64))
+UNSIGNED = frozenset((uint8, uint16, uint32, uint64))
+INTEGERS = SIGNED | UNSIGNED
+FLOATS = frozenset((float16, bfloat16, float32, float64))
+COMPLEX = frozenset((complex64, complex128))
+INEXACT = FLOATS | COMPLEX
+NUMERIC = INTEGERS | INEXACT
+
+# Kinds in order of promotion; a weak scalar takes the array's type unless its kind is higher.
+_KIND = {
+    **{bool_: 0},
+    **dict.fromkeys(INTEGERS, 1),
+    **dict.fromkeys(FLOATS, 2),
+    **dict.fromkeys(COMPLEX, 3),
+}
+_NARROW = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
+_SCALAR_DTYPES: dict[type, DType] = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
+def kind_rank(dtype: DType) -> int:
+    """0 bool, 1 integer, 2 float, 3 complex."""
+    return _KIND[dtype]
+
+
+def is_float(dtype: DType) -> bool:
+    return dtype in FLOATS
+
+
+def is_complex(dtype: DType) -> bool:
+    return dtype in COMPLEX
+
+
+def is_inexact(dtype: DType) -> bool:
+    return dtype in INEXACT
+
+
+def is_integer(dtype: DType) -> bool:
+    return dtype in INTEGERS
+
+
+def is_extended(dtype: Any) -> bool:
+    return isinstance(dtype, KeyDType)
+
+
+@functools.lru_cache(maxsize=1024)
+def _as_dtype(dtype: Any) -> DType:
+    if isinstance(dtype, KeyDType):
+        return dtype
+    if dtype is bool or dtype is int or dtype is float or dtype is complex:
+        return _SCALAR_DTYPES[dtype]
+    inner = getattr(dtype, "dtype", None)
+    if isinstance(inner, (np.dtype, KeyDType)) and not isinstance(dtype, np.dtype):
+        return inner
+    try:
+        dt = np.dtype(dtype)
+    except TypeError as e:
+        raise TypeError(f"{dtype!r} is not understood as a dtype") from e
+    if not dt.isnative:
+        dt = dt.newbyteorder("=")
+    return dt
+
+
+def as_dtype(dtype: Any) -> DType:
+    """The dtype object that ``dtype`` (a dtype, scalar type, name or array) stands for."""
+    try:
+        return _as_dtype(dtype)
+    except TypeError as e:
+        if "unhashable" in str(e):
+            return _as_dtype(dtype.dtype)
+        raise
+
+
+def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
+    """``dtype`` with 64-bit types narrowed to 32 bits unless ``enable_x64`` is set.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not one Covector computes with (object, string, datetime, …).
+    """
+    dt = as_dtype(dtype)
+    if dt not in code_of:
+        if dt == float0:
+            return dt
+        raise TypeError(
+            f"dtype {dt} is not supported: arrays hold booleans, integers, floats or complex "
+            "numbers; convert the data (for example with np.asarray(x, dtype=float)) first"
+        )
+    if not config.enable_x64:
+        return _NARROW.get(dt, dt)
+    return dt
+
+
+def check_user_dtype(dtype: Any, what: str) -> DType:
+    """Canonical form of a dtype a user asked for, with a warning where it is narrowed."""
+    dt = as_dtype(dtype)
+    out = canonicalize_dtype(dt)
+    if out is not dt and out != dt and dtype not in (int, float, complex):
+        import warnings
+
+        warnings.warn(
+            f"{what}: dtype {dt} is not available and will be narrowed to {out}; enable 64-bit "
+            'types with covector.config.update("enable_x64", True)',
+            UserWarning,
+            stacklevel=4,
+        )
+    return out
+
+
+def scalar_dtype(pytype: type) -> DType:
+    """Canonical dtype of a Python scalar type: int32 or int64 for ``int``, and so on."""
+    dt = _SCALAR_DTYPES[pytype]
+    return dt if config.enable_x64 else _NARROW.get(dt, dt)
+
+
+def default_float() -> DType:
+    return float64 if config.enable_x64 else float32
+
+
+def default_int() -> DType:
+    return int64 if config.enable_x64 else int32
+
+
+def default_complex() -> DType:
+    return complex128 if config.enable_x64 else complex64
+
+
+# The strong part of the lattice, as direct edges upwards; weak types are i*, f*, c*.
+_LATTICE: dict[Any, tuple[Any, ...]] = {
+    "b1": ("i*",),
+    "i*": (uint8, int8),
+    uint8: (int16, uint16), uint16: (int32, uint32), uint32: (int64, uint64), uint64: ("f*",),
+    int8: (int16,), int16: (int32,), int32: (int64,), int64: ("f*",),
+    "f*": (bfloat16, float16, "c*"),
+    bfloat16: (float32,), float16: (float32,), float32: (float64, complex64),
+    float64: (complex128,), "c*": (complex64,), complex64: (complex128,), complex128: (),
+}  # fmt: skip
+
+
+@functools.cache
+def _above(node: Any) -> frozenset[Any]:
+    out = {node}
+    for up in _LATTICE[node]:
+        out |= _above(up)
+    return frozenset(out)
+
+
+@functools.cache
+def _join(a: Any, b: Any) -> Any:
+    common = _above(a) & _above(b)
+    for node in common:
+        if common <= _above(node):
+            return node
+    raise TypePromotionError(
+        f"dtypes {a} and {b} have no common type to promote to; convert one with .astype()"
+    )
+
+
+def _node(dtype: DType, weak: bool) -> Any:
+    if dtype == bool_:
+        return "b1"
+    if weak:
+        return ("", "i*", "f*", "c*")[_KIND[dtype]]
+    return dtype
+
+
+@functools.cache
+def _promote(
+    pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str
+) -> tuple[DType, bool]:
+    for dt, _ in pairs:
+        if dt not in code_of or dt is key_dtype:
+            if all(d == dt for d, _ in pairs):
+                return dt, False
+            raise TypePromotionError(
+                f"dtypes {', '.join(str(d) for d, _ in pairs)} do not promote to one type"
+            )
+    if mode == "strict":
+        strong = {dt for dt, weak in pairs if not weak}
+        if len(strong) > 1:
+            raise TypePromotionError(
+                f"dtypes {', '.join(sorted(map(str, strong)))} are mixed while "
+                "numpy_dtype_promotion is 'strict'; convert one with .astype()"
+            )
+    node = functools.reduce(_join, (_node(dt, w) for dt, w in pairs))
+    if node == "b1":
+        return bool_, all(w for dt, w in pairs)
+    if isinstance(node, str):
+        # A weak result keeps the widest type among the operands of its kind.
+        rank = ("", "i*", "f*", "c*").index(node)
+        same = [dt for dt, _ in pairs if _KIND[dt] == rank]
+        base = (bool_, default_int(), default_float(), default_complex())[rank]
+        if any(w for dt, w in pairs if _KIND[dt] == rank):
+            base = functools.reduce(lambda a, b: a if a.itemsize >= b.itemsize else b, same)
+        return (base if x64 else _NARROW.get(base, base)), True
+    return (node if x64 else _NARROW.get(node, node)), False
+
+
+def promote(pairs: tuple[tuple[DType, bool], ...]) -> tuple[DType, bool]:
+    """Join of ``(dtype, weak_type)`` pairs: the result's dtype and weak type."""
+    return _promote(pairs, config.enable_x64, config.numpy_dtype_promotion)
+
+
+def promote_types(a: Any, b: Any) -> DType:
+    """Smallest dtype to which ``a`` and ``b`` both convert; Python types count as weak."""
+    return promote(((as_dtype(a), _is_pytype(a)), (as_dtype(b), _is_pytype(b))))[0]
+
+
+def _is_pytype(x: Any) -> bool:
+    return x is int or x is float or x is complex or x is bool
+
+
+def to_inexact_dtype(dtype: DType) -> DType:
+    """The dtype in which a function such as ``sin`` of integers is computed."""
+    return dtype if dtype in INEXACT else default_float()
+
+
+def real_dtype(dtype: DType) -> DType:
+    return {complex64: float32, complex128: float64}.get(dtype, dtype)
+
+
+def complex_dtype(dtype: DType) -> DType:
+    return {float64: complex128, complex128: complex128}.get(dtype, complex64)
+
+
+def tangent_dtype(dtype: DType) -> DType:
+    """Dtype of tangents and cotangents of a value: itself, or ``float0`` if not inexact."""
+    return dtype if dtype in INEXACT else float0
+
+
+def issubdtype(a: Any, b: Any) -> bool:
+    """Whether ``a`` is ``b`` or below it in the hierarchy of scalar types."""
+
+    def scalar_type(x: Any) -> Any:
+        if isinstance(x, KeyDType):
+            return prng_key
+        if isinstance(x, type) and issubclass(x, np.generic) and x is not ml_dtypes.bfloat16:
+            return x
+        dt = as_dtype(x)
+        return prng_key if isinstance(dt, KeyDType) else dt.type
+
+    ta, tb = scalar_type(a), scalar_type(b)
+    if ta is ml_dtypes.bfloat16:
+        return tb in (ml_dtypes.bfloat16, np.floating, np.inexact, np.number, np.generic)
+    return issubclass(ta, tb)
+
+
+class finfo(ml_dtypes.finfo):
+    """Machine limits of a floating dtype, ``bfloat16`` and the small floats included."""
+
+    def __new__(cls, dtype: Any) -> Any:
+        return ml_dtypes.finfo(real_dtype(as_dtype(dtype)))
+
+
+class iinfo:
+    """Machine limits of an integer dtype (attributes ``bits``, ``min``, ``max``, ``dtype``)."""
+
+    def __new__(cls, int_type: Any) -> Any:
+        return np.iinfo(as_dtype(int_type))

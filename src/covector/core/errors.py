@@ -1,0 +1,126 @@
+"""Error classes, the user's source line, and tracebacks without the library's frames."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import types
+from typing import Any
+
+from covector import _native
+
+PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class JAXTypeError(TypeError):
+    """Base of the type errors raised while a function is traced."""
+
+
+class JAXIndexError(IndexError):
+    """Base of the index errors raised while a function is traced."""
+
+
+class ConcretizationTypeError(JAXTypeError):
+    """A traced value was used where its concrete value is needed."""
+
+
+class NonConcreteBooleanIndexError(JAXIndexError):
+    """A traced boolean mask was used as an index: the result's size is unknown."""
+
+
+class TracerArrayConversionError(JAXTypeError):
+    """A traced value was converted to a NumPy array."""
+
+
+class TracerIntegerConversionError(JAXTypeError):
+    """A traced value was used as a Python integer, for example as a list index."""
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """A traced value was used as a Python bool, for example in an ``if``."""
+
+
+class UnexpectedTracerError(JAXTypeError):
+    """A tracer was used outside the transformation that made it."""
+
+
+class JaxprTypeError(TypeError):
+    """A jaxpr is not well formed."""
+
+
+class TypePromotionError(ValueError):
+    """Two dtypes have no common type, or mix under strict promotion."""
+
+
+class KeyReuseError(RuntimeError):
+    """A PRNG key was used twice."""
+
+
+class InconclusiveDimensionOperation(Exception):
+    """The outcome of an operation on symbolic sizes cannot be decided."""
+
+
+JaxRuntimeError = RuntimeError
+
+
+class SourceFrame:
+    """A place in the user's code: file, line and function."""
+
+    __slots__ = ("filename", "lineno", "function")
+
+    def __init__(self, filename: str, lineno: int, function: str) -> None:
+        self.filename, self.lineno, self.function = filename, lineno, function
+
+    @property
+    def code(self) -> str:
+        return linecache.getline(self.filename, self.lineno).strip()
+
+    def __str__(self) -> str:
+        text = f"{self.filename}:{self.lineno} ({self.function})"
+        return f"{text}: {self.code}" if self.code else text
+
+
+def user_frame() -> SourceFrame | None:
+    """The innermost frame of the running code outside Covector."""
+    found = _native.user_frame(PACKAGE_DIR)
+    return SourceFrame(*found) if found else None
+
+
+def at_user_line() -> str:
+    """A line for the end of an error message: where in the user's code it arose."""
+    frame = user_frame()
+    return f"\nThe error arose at {frame}" if frame else ""
+
+
+def describe(x: Any) -> str:
+    """``float32[3,4]`` for an array-like, else the type's name and the value, shortened."""
+    aval = getattr(x, "aval", None)
+    if aval is not None:
+        return aval.str_short()
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{dtype}[{','.join(map(str, shape))}]"
+    text = repr(x)
+    return f"{type(x).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def filter_traceback(exc: BaseException) -> None:
+    """Drop the library's frames from the traceback of ``exc`` (unless filtering is off).
+
+    The first and last frames of other code stay, so that the innermost line shown is the
+    user's own.
+    """
+    from covector.core.config import config
+
+    if config.traceback_filtering == "off":
+        return
+    frames = []
+    tb = exc.__traceback__
+    while tb is not None:
+        if not tb.tb_frame.f_code.co_filename.startswith(PACKAGE_DIR):
+            frames.append(tb)
+        tb = tb.tb_next
+    out: types.TracebackType | None = None
+    for tb in reversed(frames):
+        out = types.TracebackType(out, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    exc.__traceback__ = out

@@ -1,0 +1,338 @@
+"""Jaxprs: the typed, first-order programs that tracing produces; printing and checking."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core.avals import ShapedArray, short_dtype
+from covector.core.errors import JaxprTypeError
+
+
+class Var:
+    """A variable of a jaxpr; identity is what names it."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"Var(id={id(self)}):{self.aval.str_short(True)}"
+
+
+class DropVar(Var):
+    """Stands for a result that nothing uses; printed as ``_``."""
+
+    __slots__ = ()
+
+
+class Literal:
+    """A scalar constant written into a jaxpr: a Python or NumPy scalar, and its aval."""
+
+    __slots__ = ("val", "aval")
+
+    def __init__(self, val: Any, aval: ShapedArray) -> None:
+        self.val = val
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"{self.val}"
+
+
+Atom = Var | Literal
+
+
+class JaxprEqn:
+    """One application of a primitive: ``outvars = primitive[params] invars``."""
+
+    __slots__ = ("invars", "outvars", "primitive", "params", "effects", "source_info")
+
+    def __init__(
+        self,
+        invars: Sequence[Atom],
+        outvars: Sequence[Var],
+        primitive: Any,
+        params: dict[str, Any],
+        effects: frozenset[Any] = frozenset(),
+        source_info: Any = None,
+    ) -> None:
+        self.invars = invars
+        self.outvars = outvars
+        self.primitive = primitive
+        self.params = params
+        self.effects = effects
+        self.source_info = source_info
+
+    def replace(self, **changes: Any) -> JaxprEqn:
+        return JaxprEqn(**{name: changes.get(name, getattr(self, name)) for name in self.__slots__})
+
+    def __repr__(self) -> str:
+        return _print_eqn(self, _Namer(), 0)
+
+
+class DebugInfo:
+    """Where a jaxpr comes from: function name, source line, names of its arguments."""
+
+    __slots__ = ("func_name", "source", "arg_names", "result_paths", "traced_for")
+
+    def __init__(
+        self,
+        func_name: str,
+        source: str = "",
+        arg_names: Sequence[str] | None = None,
+        result_paths: Sequence[str] | None = None,
+        traced_for: str = "jit",
+    ) -> None:
+        self.func_name = func_name
+        self.source = source
+        self.arg_names = arg_names
+        self.result_paths = result_paths
+        self.traced_for = traced_for
+
+
+class Jaxpr:
+    """``{ lambda constvars ; invars . let eqns in outvars }``."""
+
+    __slots__ = (
+        "constvars",
+        "invars",
+        "outvars",
+        "eqns",
+        "effects",
+        "debug_info",
+        "__weakref__",
+    )
+
+    def __init__(
+        self,
+        constvars: Sequence[Var],
+        invars: Sequence[Var],
+        outvars: Sequence[Atom],
+        eqns: Sequence[JaxprEqn],
+        effects: frozenset[Any] = frozenset(),
+        debug_info: DebugInfo | None = None,
+    ) -> None:
+        self.constvars = list(constvars)
+        self.invars = list(invars)
+        self.outvars = list(outvars)
+        self.eqns = list(eqns)
+        self.effects = effects
+        self.debug_info = debug_info
+
+    def replace(self, **changes: Any) -> Jaxpr:
+        names = ("constvars", "invars", "outvars", "eqns", "effects", "debug_info")
+        return Jaxpr(**{name: changes.get(name, getattr(self, name)) for name in names})
+
+    def __str__(self) -> str:
+        return _print_jaxpr(self, _Namer(), 0)
+
+    __repr__ = __str__
+
+
+class ClosedJaxpr:
+    """A jaxpr and the values of its constant variables."""
+
+    __slots__ = ("jaxpr", "consts", "__weakref__")
+
+    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> None:
+        self.jaxpr = jaxpr
+        self.consts = list(consts)
+        if len(self.consts) != len(jaxpr.constvars):
+            raise JaxprTypeError(
+                f"{len(jaxpr.constvars)} constant variables but {len(self.consts)} constants"
+            )
+
+    @property
+    def in_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.jaxpr.invars]
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.jaxpr.outvars]
+
+    @property
+    def eqns(self) -> list[JaxprEqn]:
+        return self.jaxpr.eqns
+
+    @property
+    def effects(self) -> frozenset[Any]:
+        return self.jaxpr.effects
+
+    def replace(self, jaxpr: Jaxpr | None = None, consts: Sequence[Any] | None = None) -> ClosedJaxpr:
+        return ClosedJaxpr(
+            self.jaxpr if jaxpr is None else jaxpr, self.consts if consts is None else consts
+        )
+
+    def __str__(self) -> str:
+        return str(self.jaxpr)
+
+    __repr__ = __str__
+
+
+def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
+    """The jaxprs among an equation's parameters, closed or not, in tuples or lists too."""
+    for value in params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(item, ClosedJaxpr):
+                yield item.jaxpr
+            elif isinstance(item, Jaxpr):
+                yield item
+
+
+def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
+    """Bind the equations of ``jaxpr`` one by one under the current trace."""
+    env: dict[Var, Any] = {}
+    env.update(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+    # A value is dropped after its last use, so that a long program needs no more memory
+    # than the values alive at once.
+    last: dict[Atom, int] = {}
+    for i, eqn in enumerate(jaxpr.eqns):
+        for a in eqn.invars:
+            last[a] = i
+    for a in jaxpr.outvars:
+        last[a] = len(jaxpr.eqns)
+    for i, eqn in enumerate(jaxpr.eqns):
+        vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]  # type: ignore[index]
+        out = eqn.primitive.bind_params(vals, eqn.params)
+        if eqn.primitive.multiple_results:
+            env.update(zip(eqn.outvars, out, strict=True))
+        else:
+            env[eqn.outvars[0]] = out
+        for a in eqn.invars:
+            if type(a) is not Literal and last.get(a) == i:
+                env.pop(a, None)  # type: ignore[arg-type]
+    return [a.val if type(a) is Literal else env[a] for a in jaxpr.outvars]  # type: ignore[index]
+
+
+def jaxpr_as_fun(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
+    """The function that a closed jaxpr computes, from flat arguments to a flat list."""
+    return lambda *args: eval_jaxpr(closed.jaxpr, closed.consts, *args)
+
+
+# --- printing ----------------------------------------------------------------------------
+
+
+class _Namer:
+    """Short names for variables: a, b, …, z, ba, bb, …"""
+
+    def __init__(self) -> None:
+        self.names: dict[Var, str] = {}
+        self.count = itertools.count()
+
+    def __call__(self, atom: Atom) -> str:
+        if isinstance(atom, Literal):
+            val = atom.val.item() if isinstance(atom.val, np.generic) else atom.val
+            return f"{val}:{_aval_str(atom.aval)}"
+        if isinstance(atom, DropVar):
+            return "_"
+        if atom not in self.names:
+            n, name = next(self.count), ""
+            while True:
+                name = chr(ord("a") + n % 26) + name
+                n //= 26
+                if n == 0:
+                    break
+            self.names[atom] = name
+        return self.names[atom]
+
+    def typed(self, v: Var) -> str:
+        return f"{self(v)}:{_aval_str(v.aval)}"
+
+
+def _aval_str(aval: ShapedArray) -> str:
+    star = "*" if aval.weak_type else ""
+    return f"{short_dtype(aval.dtype)}[{','.join(map(str, aval.shape))}]{star}"
+
+
+def _print_param(value: Any, indent: int) -> str:
+    if isinstance(value, ClosedJaxpr):
+        value = value.jaxpr
+    if isinstance(value, Jaxpr):
+        return _print_jaxpr(value, _Namer(), indent + 4)
+    if isinstance(value, (tuple, list)) and any(isinstance(v, (Jaxpr, ClosedJaxpr)) for v in value):
+        return "(" + ", ".join(_print_param(v, indent) for v in value) + ")"
+    if isinstance(value, np.dtype):
+        return value.name
+    if callable(value) and hasattr(value, "__name__"):
+        return value.__name__
+    return str(value)
+
+
+def _print_eqn(eqn: JaxprEqn, name: _Namer, indent: int) -> str:
+    ins = " ".join(name(a) for a in eqn.invars)
+    outs = " ".join(f"{name(v)}:{_aval_str(v.aval)}" for v in eqn.outvars)
+    shown = {k: v for k, v in eqn.params.items() if v is not None}
+    params = ""
+    if shown:
+        items = [f"{k}={_print_param(v, indent)}" for k, v in sorted(shown.items())]
+        one_line = "[" + " ".join(items) + "]"
+        if "\n" in one_line or len(one_line) > 90:
+            pad = "\n" + " " * (indent + 2)
+            params = "[" + pad + pad.join(items) + "\n" + " " * indent + "]"
+        else:
+            params = one_line
+    return f"{outs} = {eqn.primitive.name}{params} {ins}".rstrip()
+
+
+def _print_jaxpr(jaxpr: Jaxpr, name: _Namer, indent: int) -> str:
+    consts = " ".join(name.typed(v) for v in jaxpr.constvars)
+    ins = " ".join(name.typed(v) for v in jaxpr.invars)
+    lines = [
+        " " * (indent + 4) + _print_eqn(eqn, name, indent + 4) for eqn in jaxpr.eqns
+    ]
+    outs = ", ".join(name(a) for a in jaxpr.outvars)
+    tail = f"({outs}{',' if len(jaxpr.outvars) == 1 else ''})"
+    body = "\n".join(lines)
+    pad = " " * indent
+    if not lines:
+        return f"{{ lambda {consts} ; {ins}. let  in {tail} }}"
+    return f"{{ lambda {consts} ; {ins}. let\n{body}\n{pad}  in {tail} }}"
+
+
+# --- checking ----------------------------------------------------------------------------
+
+
+def check_jaxpr(jaxpr: Jaxpr) -> None:
+    """Verify that every variable is bound before use and every equation is well typed.
+
+    Raises
+    ------
+    JaxprTypeError
+        Names the equation that is wrong and what is wrong with it.
+    """
+    bound: set[Var] = set()
+
+    def bind(v: Var, where: str) -> None:
+        if v in bound:
+            raise JaxprTypeError(f"variable bound twice, in {where}\n{jaxpr}")
+        bound.add(v)
+
+    def read(a: Atom, where: str) -> None:
+        if isinstance(a, Var) and a not in bound:
+            raise JaxprTypeError(f"variable used before it is bound, in {where}\n{jaxpr}")
+
+    for v in (*jaxpr.constvars, *jaxpr.invars):
+        bind(v, "the arguments")
+    for eqn in jaxpr.eqns:
+        where = f"equation `{eqn}`"
+        for a in eqn.invars:
+            read(a, where)
+        for sub in sub_jaxprs(eqn.params):
+            check_jaxpr(sub)
+        expected, _ = eqn.primitive.infer([a.aval for a in eqn.invars], eqn.params)
+        if len(expected) != len(eqn.outvars):
+            raise JaxprTypeError(
+                f"{where} has {len(eqn.outvars)} results, its rule says {len(expected)}"
+            )
+        for v, aval in zip(eqn.outvars, expected, strict=True):
+            if not v.aval.matches(aval):
+                raise JaxprTypeError(f"{where}: result typed {v.aval}, its rule says {aval}")
+            if not isinstance(v, DropVar):
+                bind(v, where)
+    for a in jaxpr.outvars:
+        read(a, "the results")

@@ -1,0 +1,471 @@
+"""Primitives, traces and tracers: how an operation finds its interpretation.
+
+Exactly one trace is current in a thread. `Primitive.bind` hands the operation to it; a
+transformation makes a trace of its own current while it runs the user's function, and its
+rules run with its parent current again. Values that do not belong to the current trace are
+constants to it. At the bottom stands `EvalTrace`, which computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from covector import _native
+from covector.core import errors
+from covector.core.avals import Array, ShapedArray, aval_of, scalar_aval, to_array
+from covector.core.config import config
+from covector.core.dtypes import is_extended
+from covector.core.jaxpr import (
+    Atom,
+    ClosedJaxpr,
+    DebugInfo,
+    DropVar,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Var,
+)
+
+current_trace: Callable[[], Trace] = _native.current_trace
+_swap_trace: Callable[[Any], Any] = _native.swap_trace
+_user_frame = _native.user_frame
+_PACKAGE = errors.PACKAGE_DIR
+
+NO_EFFECTS: frozenset[Any] = frozenset()
+
+
+class Primitive:
+    """An operation known to every transformation.
+
+    Attributes
+    ----------
+    name : str
+    multiple_results : bool
+        Whether `bind` returns a list; otherwise it returns one value.
+    impl : callable, optional
+        ``impl(args, params) -> list`` runs the operation on concrete values. Without one,
+        the evaluator compiles the one-equation program for the default backend.
+    """
+
+    __slots__ = ("name", "multiple_results", "impl", "_abstract_eval", "_effects")
+
+    def __init__(self, name: str, multiple_results: bool = False) -> None:
+        self.name = name
+        self.multiple_results = multiple_results
+        self.impl: Callable[[Sequence[Any], dict[str, Any]], list[Any]] | None = None
+        self._abstract_eval: Callable[..., Any] | None = None
+        self._effects: Callable[[dict[str, Any]], frozenset[Any]] | None = None
+
+    def def_abstract_eval(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """``rule(*avals, **params)`` gives the result's aval, or a list of them."""
+        self._abstract_eval = rule
+        return rule
+
+    def def_effects(self, rule: Callable[[dict[str, Any]], frozenset[Any]]) -> None:
+        """``rule(params)`` gives the effects of an application (none by default)."""
+        self._effects = rule
+
+    def infer(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> tuple[list[ShapedArray], frozenset[Any]]:
+        """Avals of the results, and effects. Raises the errors a user sees for bad shapes."""
+        assert self._abstract_eval is not None, f"{self.name} has no abstract evaluation rule"
+        out = self._abstract_eval(*avals, **params)
+        effects = NO_EFFECTS if self._effects is None else self._effects(params)
+        return (out if self.multiple_results else [out]), effects
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """Apply the operation under the current trace."""
+        return self.bind_params(args, params)
+
+    def bind_params(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        out = self.bind_with_trace(current_trace(), args, params)
+        return out if self.multiple_results else out[0]
+
+    def bind_with_trace(
+        self, trace: Trace, args: Sequence[Any], params: dict[str, Any]
+    ) -> list[Any]:
+        return trace.process(self, args, params)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"the primitive {self.name} cannot be pickled")
+
+
+class Trace:
+    """An interpretation of primitives; see the module's docstring."""
+
+    __slots__ = ("parent", "alive", "__weakref__")
+
+    def __init__(self, parent: Trace | None) -> None:
+        self.parent = parent
+        self.alive = True
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """Results of ``prim`` on ``args``, some of which may be tracers of this trace."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        return type(self).__name__
+
+
+class set_current_trace:
+    """Context manager: make ``trace`` the current one."""
+
+    __slots__ = ("trace", "old")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        self.old = _swap_trace(self.trace)
+
+    def __exit__(self, *exc: object) -> None:
+        _swap_trace(self.old)
+
+
+class Tracer:
+    """Stands for an array while a function is transformed.
+
+    Array methods and operators are attached to this class and to `Array` alike by
+    `covector.numpy`.
+    """
+
+    __slots__ = ("_trace", "__weakref__")
+    _trace: Trace
+    __array_priority__: ClassVar[int] = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def aval(self) -> ShapedArray:
+        raise NotImplementedError
+
+    def concrete(self) -> Any:
+        """The concrete value, where it is known during the transformation; else None."""
+        return None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    @property
+    def itemsize(self) -> int:
+        return int(self.aval.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.aval.shape:
+            raise TypeError("len() of unsized object")
+        return self.aval.shape[0]
+
+    def block_until_ready(self) -> Tracer:
+        return self
+
+    def _concrete_or(self, error: type[Exception], what: str, remedy: str) -> Any:
+        value = self.concrete()
+        if value is None:
+            raise error(
+                f"{what}: the value {self.describe()} is not known while the function is being "
+                f"traced.{origin(self)}\n{remedy}{errors.at_user_line()}"
+            )
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._concrete_or(
+                errors.TracerBoolConversionError,
+                "Attempted boolean conversion of a traced array",
+                "Use covector.numpy.where, covector.lax.cond or covector.lax.while_loop in place "
+                "of a Python condition, or mark the argument static (static_argnums or "
+                "static_argnames of jit).",
+            )
+        )
+
+    def __index__(self) -> int:
+        return self._concrete_or(
+            errors.TracerIntegerConversionError,
+            "A traced array was used as a Python integer",
+            "Index arrays of covector.numpy with it rather than a list or NumPy array, or mark "
+            "the argument static (static_argnums or static_argnames of jit).",
+        ).__index__()
+
+    def _to_scalar(self, pytype: type) -> Any:
+        return pytype(
+            self._concrete_or(
+                errors.ConcretizationTypeError,
+                f"A traced array was converted with {pytype.__name__}()",
+                "Use x.astype(...) to convert within traced code, or mark the argument static "
+                "(static_argnums or static_argnames of jit).",
+            )
+        )
+
+    def __int__(self) -> int:
+        return self._to_scalar(int)
+
+    def __float__(self) -> float:
+        return self._to_scalar(float)
+
+    def __complex__(self) -> complex:
+        return self._to_scalar(complex)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise errors.TracerArrayConversionError(
+            f"A traced array {self.describe()} was converted to a NumPy array: NumPy functions "
+            f"cannot be traced.{origin(self)}\nUse the function of the same name in "
+            "covector.numpy, or covector.pure_callback to run NumPy code on the values."
+            f"{errors.at_user_line()}"
+        )
+
+    def tolist(self) -> Any:
+        self._to_scalar(float)
+
+    def item(self, *args: Any) -> Any:
+        return self._concrete_or(
+            errors.ConcretizationTypeError,
+            "item() of a traced array",
+            "Keep the array as it is in traced code, or return it and call item() outside.",
+        ).item(*args)
+
+    def describe(self) -> str:
+        return self.aval.str_short()
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.describe()}>with<{self._trace.describe()}>"
+
+
+def origin(x: Tracer) -> str:
+    """A sentence on where a traced value comes from, empty if that is not recorded."""
+    trace = x._trace
+    return trace.origin(x) if isinstance(trace, JaxprTrace) and isinstance(x, JaxprTracer) else ""
+
+
+def raise_leaked(x: Tracer) -> NoReturn:
+    raise errors.UnexpectedTracerError(
+        f"A traced value {x.describe()} was used after the transformation that made it had "
+        f"ended (it was made by {x._trace.describe()}). It was probably stored in a global, an "
+        "attribute or a closure by the transformed function: return it as a result instead."
+        f"{errors.at_user_line()}"
+    )
+
+
+# --- evaluation --------------------------------------------------------------------------
+
+
+class EvalTrace(Trace):
+    """Computes: every operand is concrete."""
+
+    __slots__ = ()
+    # Runs a primitive without `impl`; set by the layer that owns executables.
+    dispatch: ClassVar[Callable[[Primitive, Sequence[Any], dict[str, Any]], list[Any]]]
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        if prim.impl is not None:
+            for x in args:
+                if isinstance(x, Tracer):
+                    raise_leaked(x)
+            return prim.impl(args, params)
+        return EvalTrace.dispatch(prim, args, params)
+
+
+eval_trace = EvalTrace(None)
+_native.set_eval_trace(eval_trace)
+
+
+# --- tracing to jaxprs -------------------------------------------------------------------
+
+
+class JaxprTracer(Tracer):
+    """A variable of the jaxpr being built."""
+
+    __slots__ = ("var",)
+
+    def __init__(self, trace: JaxprTrace, var: Var) -> None:
+        self._trace = trace
+        self.var = var
+
+    @property
+    def aval(self) -> ShapedArray:
+        return self.var.aval
+
+
+class JaxprTrace(Trace):
+    """Records each operation as an equation."""
+
+    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "_keep")
+
+    def __init__(self, parent: Trace | None, debug_info: DebugInfo | None = None) -> None:
+        super().__init__(parent)
+        self.eqns: list[JaxprEqn] = []
+        self.invars: list[Var] = []
+        self.consts: dict[int, tuple[Var, Any]] = {}
+        self.debug_info = debug_info
+        self.effects: frozenset[Any] = NO_EFFECTS
+        self._keep: list[Any] = []
+
+    def describe(self) -> str:
+        info = self.debug_info
+        return f"{info.traced_for} of {info.func_name}" if info else "tracing"
+
+    def new_arg(self, aval: ShapedArray) -> JaxprTracer:
+        var = Var(aval)
+        self.invars.append(var)
+        return JaxprTracer(self, var)
+
+    def atom(self, x: Any) -> Atom:
+        """The variable or literal for an operand; other arrays become constants."""
+        t = type(x)
+        if t is JaxprTracer and x._trace is self:
+            return x.var
+        if t is float or t is int or t is bool or t is complex:
+            return Literal(x, scalar_aval(t))
+        if isinstance(x, Tracer):
+            if not x._trace.alive:
+                raise_leaked(x)
+            return self.const(x, x.aval)
+        aval = aval_of(x)
+        if not aval.shape and not is_extended(aval.dtype):
+            if t is Array:
+                return Literal(np.asarray(x)[()], aval)
+            return Literal(np.asarray(x).astype(aval.dtype)[()], aval)
+        return self.const(x, aval)
+
+    def const(self, x: Any, aval: ShapedArray) -> Var:
+        found = self.consts.get(id(x))
+        if found is None:
+            value = x if isinstance(x, (Tracer, Array)) else to_array(x, aval)
+            found = self.consts[id(x)] = (Var(aval), value)
+            self._keep.append(x)
+        return found[0]
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        invars = [self.atom(x) for x in args]
+        avals, effects = prim.infer([a.aval for a in invars], params)
+        return self.emit(prim, invars, avals, params, effects)
+
+    def emit(
+        self,
+        prim: Primitive,
+        invars: Sequence[Atom],
+        out_avals: Sequence[ShapedArray],
+        params: dict[str, Any],
+        effects: frozenset[Any] = NO_EFFECTS,
+    ) -> list[Any]:
+        """Append an equation and return tracers for its results."""
+        outvars = [Var(a) for a in out_avals]
+        eqn = JaxprEqn(invars, outvars, prim, params, effects, _user_frame(_PACKAGE))
+        self.eqns.append(eqn)
+        if effects:
+            self.effects |= effects
+        return [JaxprTracer(self, v) for v in outvars]
+
+    def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
+        """The jaxpr that computes ``outs``, and its constants (outer tracers among them)."""
+        outvars = [self.atom(x) for x in outs]
+        pairs = list(self.consts.values())
+        jaxpr = Jaxpr(
+            [v for v, _ in pairs], self.invars, outvars, self.eqns, self.effects, self.debug_info
+        )
+        self.alive = False
+        return jaxpr, [c for _, c in pairs]
+
+    def origin(self, x: JaxprTracer) -> str:
+        """Which arguments of the traced function ``x`` depends on, in words."""
+        names = self.debug_info.arg_names if self.debug_info else None
+        if self.debug_info is None or names is None:
+            return ""
+        needed = {x.var}
+        for eqn in reversed(self.eqns):
+            if any(v in needed for v in eqn.outvars):
+                needed.update(a for a in eqn.invars if isinstance(a, Var))
+        args = [n for n, v in zip(names, self.invars, strict=False) if v in needed]
+        where = f" of the function {self.debug_info.func_name}"
+        if self.debug_info.source:
+            where += f" at {self.debug_info.source}"
+        if not args:
+            return f"\nIt was computed while tracing the body{where}."
+        label = "argument" if len(args) == 1 else "arguments"
+        return f"\nIt depends on the value of the {label} {', '.join(args)}{where}."
+
+
+def trace_to_jaxpr(
+    fun: Callable[..., Sequence[Any]],
+    in_avals: Sequence[ShapedArray],
+    debug_info: DebugInfo | None = None,
+) -> tuple[Jaxpr, list[Any]]:
+    """Trace ``fun``, from flat arrays to a flat sequence, to a jaxpr.
+
+    Returns
+    -------
+    jaxpr : Jaxpr
+    consts : list
+        Values of ``jaxpr.constvars``: arrays, and tracers of enclosing transformations.
+    """
+    trace = JaxprTrace(current_trace(), debug_info)
+    args = [trace.new_arg(a) for a in in_avals]
+    try:
+        with set_current_trace(trace):
+            outs = fun(*args)
+            jaxpr, consts = trace.finish(outs)
+    finally:
+        trace.alive = False
+    if config.enable_checks:
+        from covector.core.jaxpr import check_jaxpr
+
+        check_jaxpr(jaxpr)
+    return jaxpr, consts
+
+
+def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
+    """Close ``jaxpr`` over its concrete constants.
+
+    Constants that are tracers become leading arguments of the closed jaxpr; their values
+    are returned as the second item.
+    """
+    traced = [isinstance(c, Tracer) for c in consts]
+    hoisted = [c for c, t in zip(consts, traced, strict=True) if t]
+    closed = jaxpr.replace(
+        constvars=[v for v, t in zip(jaxpr.constvars, traced, strict=True) if not t],
+        invars=[v for v, t in zip(jaxpr.constvars, traced, strict=True) if t] + jaxpr.invars,
+    )
+    kept = [c for c, t in zip(consts, traced, strict=True) if not t]
+    return ClosedJaxpr(closed, kept), hoisted
+
+
+def dce(jaxpr: Jaxpr, used: Sequence[bool] | None = None) -> Jaxpr:
+    """``jaxpr`` without the results that are not ``used`` and the equations only they need."""
+    outvars = [
+        v for v, u in zip(jaxpr.outvars, used or [True] * len(jaxpr.outvars), strict=True) if u
+    ]
+    live: set[Atom] = {v for v in outvars if isinstance(v, Var)}
+    eqns: list[JaxprEqn] = []
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or any(v in live for v in eqn.outvars):
+            outs = [v if v in live else DropVar(v.aval) for v in eqn.outvars]
+            eqns.append(eqn.replace(outvars=outs))
+            live.update(a for a in eqn.invars if isinstance(a, Var))
+    eqns.reverse()
+    return jaxpr.replace(outvars=outvars, eqns=eqns)
