@@ -1,0 +1,1 @@
+"""Program transformations: one file each."""

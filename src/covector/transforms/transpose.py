@@ -1,0 +1,121 @@
+"""Transposition of linear programs: the table of rules and the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.jaxpr import Jaxpr, Literal, Var
+from covector.core.structural import reduce_sum
+from covector.core.trace import Primitive
+from covector.transforms.jvp import Zero, add_tangents
+
+# rule(cts, *args, **params) -> a cotangent, Zero or None for each argument. Arguments in which
+# the operation is linear are `UndefinedPrimal`s. `cts` is one value for single-result
+# primitives (never Zero), a list otherwise (not all of them Zero).
+transpose_rules: dict[Primitive, Callable[..., Sequence[Any]]] = {}
+
+
+class UndefinedPrimal:
+    """An argument of a linear function, of which only the type is known.
+
+    Attributes
+    ----------
+    aval : ShapedArray
+    """
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"UndefinedPrimal({self.aval.str_short()})"
+
+
+def is_undefined(x: Any) -> bool:
+    return type(x) is UndefinedPrimal
+
+
+def sum_to(ct: Any, aval: ShapedArray) -> Any:
+    """Sum ``ct`` to rank 0 if the operand, of type ``aval``, was a rank-0 one that broadcast."""
+    if not aval.shape:
+        shape = aval_of(ct).shape
+        if shape:
+            return reduce_sum(ct, tuple(range(len(shape))))
+    return ct
+
+
+def backward_pass(
+    jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], cts_out: Sequence[Any]
+) -> list[Any]:
+    """Cotangents of the arguments of a linear jaxpr.
+
+    Parameters
+    ----------
+    jaxpr : Jaxpr
+        Its equations are linear in what depends on the undefined arguments; equations that
+        do not depend on those are evaluated.
+    consts, args : sequences
+        Values; `UndefinedPrimal` for the arguments to differentiate by.
+    cts_out : sequence
+        A cotangent, or `Zero`, per result.
+
+    Returns
+    -------
+    list
+        A cotangent or `Zero` for each undefined argument, None for the others.
+    """
+    known: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    for v, x in zip(jaxpr.invars, args, strict=True):
+        if type(x) is not UndefinedPrimal:
+            known[v] = x
+    linear_eqns = []
+    for eqn in jaxpr.eqns:
+        if all(type(a) is Literal or a in known for a in eqn.invars):
+            vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
+            out = eqn.primitive.bind_params(vals, eqn.params)
+            known.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else [out],
+                             strict=True))
+        else:
+            linear_eqns.append(eqn)
+
+    cts: dict[Var, Any] = {}
+
+    def add(v: Any, ct: Any) -> None:
+        if ct is None or type(ct) is Zero or type(v) is Literal or v in known:
+            return
+        old = cts.get(v)
+        cts[v] = ct if old is None else add_tangents(old, ct)
+
+    for v, ct in zip(jaxpr.outvars, cts_out, strict=True):
+        add(v, ct)
+    for eqn in reversed(linear_eqns):
+        if eqn.primitive.multiple_results:
+            found = [cts.pop(v, None) for v in eqn.outvars]
+            if all(ct is None for ct in found):
+                continue
+            ct_out: Any = [
+                Zero(v.aval) if ct is None else ct
+                for v, ct in zip(eqn.outvars, found, strict=True)
+            ]
+        else:
+            ct_out = cts.pop(eqn.outvars[0], None)
+            if ct_out is None:
+                continue
+        rule = transpose_rules.get(eqn.primitive)
+        if rule is None:
+            raise NotImplementedError(
+                f"reverse-mode differentiation of the operation {eqn.primitive.name} is not defined"
+            )
+        vals = [
+            a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
+            for a in eqn.invars
+        ]
+        for a, ct in zip(eqn.invars, rule(ct_out, *vals, **eqn.params), strict=True):
+            add(a, ct)
+    return [
+        cts.get(v, Zero(v.aval)) if type(x) is UndefinedPrimal else None
+        for v, x in zip(jaxpr.invars, args, strict=True)
+    ]

@@ -1,0 +1,197 @@
+"""Vectorisation: the table of batching rules and the trace that applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.structural import broadcast_in_dim, moveaxis
+from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
+
+# rule(axis_size, args, dims, **params) -> (out, out_dim), lists if the primitive has several
+# results. An entry of `dims` is the position of the mapped axis, or None for unmapped values.
+batching_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+# Operations over a named axis: rule(axis_size, args, dims, **params), called by the trace that
+# maps the axis in their parameter `axis_name`, whether or not an operand is mapped.
+collective_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+
+def move_dim(x: Any, src: int, dst: int) -> Any:
+    """Move dimension ``src`` of ``x`` to ``dst``."""
+    return moveaxis(x, src, dst)
+
+
+def broadcast_dim(x: Any, size: int, dst: int) -> Any:
+    """Repeat ``x`` along a new dimension of ``size`` at position ``dst``."""
+    shape = list(aval_of(x).shape)
+    shape.insert(dst, size)
+    return broadcast_in_dim(x, shape, [i for i in range(len(shape)) if i != dst])
+
+
+def bring_dim(x: Any, size: int, src: int | None, dst: int) -> Any:
+    """``x`` with its mapped axis at ``dst``, repeated along it if it is not mapped."""
+    return broadcast_dim(x, size, dst) if src is None else moveaxis(x, src, dst)
+
+
+def def_vectorized(prim: Primitive) -> None:
+    """Batching of an elementwise primitive, whose operands have equal shapes or rank 0."""
+
+    def batch(
+        axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+    ) -> tuple[Any, Any]:
+        if len(args) == 1:
+            out_dim = dims[0]
+        else:
+            args, out_dim = _align(axis_size, args, dims)
+        out = prim.bind_params(args, params)
+        return (out, [out_dim] * len(out)) if prim.multiple_results else (out, out_dim)
+
+    batching_rules[prim] = batch
+
+
+def _align(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
+) -> tuple[list[Any], int]:
+    shapes = [aval_of(x).shape for x in args]
+    ranks = [len(s) - (d is not None) for s, d in zip(shapes, dims, strict=True)]
+    rank = max(ranks)
+    out_dim = next(
+        (d for d, r in zip(dims, ranks, strict=True) if d is not None and r == rank), 0
+    )
+    full: tuple[int, ...] | None = None
+    out = []
+    for x, d, r in zip(args, dims, ranks, strict=True):
+        if d is None:
+            # An unmapped scalar goes on broadcasting.
+            out.append(x if r == 0 else broadcast_dim(x, axis_size, out_dim))
+        elif r == rank:
+            out.append(moveaxis(x, d, out_dim))
+        else:
+            if full is None:
+                i = ranks.index(rank)
+                per_example = list(shapes[i])
+                if dims[i] is not None:
+                    per_example.pop(dims[i])  # type: ignore[arg-type]
+                per_example.insert(out_dim, axis_size)
+                full = tuple(per_example)
+            out.append(broadcast_in_dim(x, full, (out_dim,)))
+    return out, out_dim
+
+
+def def_broadcasting(prim: Primitive) -> None:
+    """Batching of a primitive that treats leading dimensions of all operands as batches.
+
+    Every operand gets the mapped axis in front, repeated along it where it is not mapped.
+    """
+
+    def batch(
+        axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+    ) -> tuple[Any, Any]:
+        out = prim.bind_params(
+            [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)], params
+        )
+        return (out, [0] * len(out)) if prim.multiple_results else (out, 0)
+
+    batching_rules[prim] = batch
+
+
+# --- the trace ---------------------------------------------------------------------------
+
+
+class BatchTracer(Tracer):
+    """An array with one of its axes hidden from the function that is mapped."""
+
+    __slots__ = ("val", "dim", "_aval")
+
+    def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
+        self._trace = trace
+        self.val = val
+        self.dim = dim
+        aval = aval_of(val)
+        shape = aval.shape
+        self._aval = ShapedArray(shape[:dim] + shape[dim + 1 :], aval.dtype, aval.weak_type)
+
+    @property
+    def aval(self) -> ShapedArray:
+        return self._aval
+
+
+class BatchTrace(Trace):
+    """Runs each operation for all elements of the mapped axis at once, under the parent."""
+
+    __slots__ = ("axis_size", "axis_name")
+    parent: Trace
+
+    def __init__(self, parent: Trace, axis_size: int, axis_name: Hashable = None) -> None:
+        super().__init__(parent)
+        self.axis_size = axis_size
+        self.axis_name = axis_name
+
+    def describe(self) -> str:
+        return "vectorisation (vmap)"
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        vals, dims = self.unpack(args)
+        rules = batching_rules
+        if prim in collective_rules and self.axis_name in _axis_names(params):
+            rules = collective_rules
+            if type(params["axis_name"]) is tuple and len(params["axis_name"]) > 1:
+                raise NotImplementedError(f"{prim.name} over several axes at once")
+        elif all(d is None for d in dims):
+            with set_current_trace(self.parent):
+                return prim.bind_with_trace(self.parent, vals, params)
+        rule = rules.get(prim)
+        if rule is None:
+            raise NotImplementedError(f"batching (vmap) of the operation {prim.name} is not defined")
+        with set_current_trace(self.parent):
+            out, out_dim = rule(self.axis_size, vals, dims, **params)
+        if prim.multiple_results:
+            return [self.pack(x, d) for x, d in zip(out, out_dim, strict=True)]
+        return [self.pack(out, out_dim)]
+
+    def unpack(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
+        vals, dims = [], []
+        for x in args:
+            if type(x) is BatchTracer and x._trace is self:
+                vals.append(x.val)
+                dims.append(x.dim)
+            else:
+                vals.append(x)
+                dims.append(None)
+        return vals, dims
+
+    def pack(self, val: Any, dim: int | None) -> Any:
+        return val if dim is None else BatchTracer(self, val, dim)
+
+
+def _axis_names(params: dict[str, Any]) -> tuple[Hashable, ...]:
+    name = params.get("axis_name")
+    return name if type(name) is tuple else (name,) if name is not None else ()
+
+
+def axis_env(trace: Trace | None = None) -> Iterator[tuple[Hashable, int]]:
+    """Named axes mapped around the running code, innermost first, with their sizes."""
+    at = current_trace() if trace is None else trace
+    while at is not None:
+        if type(at) is BatchTrace and at.axis_name is not None:
+            yield at.axis_name, at.axis_size
+        at = at.parent  # type: ignore[assignment]
+
+
+def vmap_flat(
+    fun: Callable[..., Sequence[Any]],
+    axis_size: int,
+    args: Sequence[Any],
+    dims: Sequence[int | None],
+    axis_name: Hashable = None,
+) -> tuple[list[Any], list[int | None]]:
+    """Results of ``fun``, from flat arrays to a flat sequence, and where their mapped axes are."""
+    trace = BatchTrace(current_trace(), axis_size, axis_name)
+    try:
+        with set_current_trace(trace):
+            outs = fun(*[trace.pack(x, d) for x, d in zip(args, dims, strict=True)])
+        return trace.unpack(outs)
+    finally:
+        trace.alive = False
