@@ -1,0 +1,29 @@
+// The runtime table. The callback slot is filled by the Python bindings.
+#include "engine/runtime.h"
+
+#include "engine/allocator.h"
+#include "engine/blas.h"
+#include "engine/sort.h"
+#include "engine/thread_pool.h"
+
+namespace covector {
+namespace {
+
+void parallel_for_slot(const void*, LoopBody body, void* frame, int64_t n, int64_t grain) {
+  parallel_for(body, frame, n, grain);
+}
+
+}  // namespace
+
+void* runtime_table[kSlots] = {
+    reinterpret_cast<void*>(parallel_for_slot),
+    reinterpret_cast<void*>(gemm),
+    reinterpret_cast<void*>(sort_rows),
+    reinterpret_cast<void*>(sort_multi),
+    reinterpret_cast<void*>(top_k),
+    nullptr,
+    reinterpret_cast<void*>(allocate_unsized),
+    reinterpret_cast<void*>(deallocate_unsized),
+};
+
+}  // namespace covector

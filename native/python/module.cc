@@ -1,0 +1,113 @@
+// The module covector._native.
+#include <nanobind/nanobind.h>
+
+#include <cstring>
+
+#include "engine/allocator.h"
+#include "engine/blas.h"
+#include "engine/runtime.h"
+#include "engine/thread_pool.h"
+#include "python/array.h"
+#include "python/callbacks.h"
+#include "python/executable.h"
+#include "python/fast_path.h"
+#include "python/jit_function.h"
+#include "python/ref.h"
+#include "python/registry.h"
+#include "python/trace_state.h"
+#include "python/user_frame.h"
+
+namespace nb = nanobind;
+using namespace covector;
+
+namespace {
+
+// Called once per operation or more: without nanobind's argument conversion.
+PyMethodDef hot_functions[] = {
+    {"current_trace", current_trace, METH_NOARGS, "The trace of this thread."},
+    {"swap_trace", swap_trace, METH_O, "Set the trace of this thread; returns the old one."},
+    {"set_eval_trace", set_eval_trace, METH_O, "Set the trace every thread starts with."},
+    {"context_key", context_key, METH_NOARGS, "The configuration key of this thread."},
+    {"set_context_key", set_context_key, METH_O, "Set the configuration key of this thread."},
+    {"array_from_buffer", as_method(array_from_buffer), METH_FASTCALL,
+     "array_from_buffer(obj, code, shape, weak=False, alias=False)"},
+    {"array_from_scalar", as_method(array_from_scalar), METH_FASTCALL,
+     "array_from_scalar(value, code, weak=False)"},
+    {"empty", as_method(empty), METH_FASTCALL, "empty(code, shape, weak=False)"},
+    {"from_dlpack_capsule", from_dlpack_capsule, METH_O, "An Array on a DLPack tensor."},
+    {"user_frame", user_frame, METH_O,
+     "user_frame(prefix) -> (filename, line, function) of the first frame outside, or None"},
+    {"set_internal_prefixes", set_internal_prefixes, METH_O,
+     "More prefixes of file names that user_frame skips."},
+    {nullptr},
+};
+
+nb::dict allocator_stats_dict() {
+  AllocatorStats s = allocator_stats();
+  nb::dict d;
+  d["bytes_in_use"] = s.bytes_in_use;
+  d["peak_bytes_in_use"] = s.peak_bytes_in_use;
+  d["bytes_cached"] = s.bytes_cached;
+  d["cache_limit"] = s.cache_limit;
+  d["allocations"] = s.allocations;
+  d["system_allocations"] = s.system_allocations;
+  return d;
+}
+
+void set_blas_from_dict(nb::dict routines) {
+  for (auto [key, address] : routines) {
+    const char* name = nb::cast<const char*>(key);
+    bool known = false;
+    for (int i = 0; i < int(BlasRoutine::count); ++i)
+      if (std::strcmp(name, kBlasName[i]) == 0) {
+        set_blas(BlasRoutine(i), reinterpret_cast<void*>(nb::cast<uintptr_t>(address)));
+        known = true;
+      }
+    if (!known) throw nb::value_error("unknown BLAS routine");
+  }
+}
+
+void require_type(nb::handle obj) {
+  if (!PyType_Check(obj.ptr())) throw nb::type_error("expected a type");
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);
+  m.doc() = "The native core of covector: arrays, memory, threads and calls of compiled code.";
+  if (PyModule_AddFunctions(m.ptr(), hot_functions) < 0 || !init_array(m.ptr()) ||
+      !init_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()))
+    throw nb::python_error();
+  init_callbacks();
+
+  m.def("allocator_stats", allocator_stats_dict, "Counters of the caching allocator.");
+  m.def("trim_allocator", trim_allocator, "Give cached memory back to the system.");
+  m.def("num_threads", num_threads, "The threads of a parallel loop, the caller included.");
+  m.def("set_num_threads", set_num_threads, nb::arg("n"), nb::call_guard<nb::gil_scoped_release>(),
+        "Set the number of threads of a parallel loop.");
+  m.def("set_dtypes", [](nb::object dtypes) {
+    if (!set_dtypes(dtypes.ptr())) throw nb::python_error();
+  }, nb::arg("dtypes"), "Register the dtype object of each code.");
+  m.def("set_aval_factory", [](nb::callable f) { set_aval_factory(f.ptr()); }, nb::arg("factory"),
+        "Register f(shape, dtype, weak_type), which makes abstract values.");
+  m.def("set_numpy_types", [](nb::object ndarray, nb::object generic) {
+    require_type(ndarray);
+    require_type(generic);
+    set_numpy_types(ndarray.ptr(), generic.ptr());
+  }, nb::arg("ndarray"), nb::arg("generic"), "Register numpy.ndarray and numpy.generic.");
+  m.def("set_converter", [](nb::callable f) { set_converter(f.ptr()); }, nb::arg("converter"),
+        "Register f(obj) -> Array for NumPy arguments of compiled functions.");
+  m.def("register_node", [](nb::object type, nb::callable flatten) {
+    require_type(type);
+    register_node(type.ptr(), flatten.ptr());
+  }, nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
+  m.def("set_blas", set_blas_from_dict, nb::arg("routines"),
+        "Register the addresses of Fortran-style BLAS routines by name.");
+  m.def("runtime_table", [] { return reinterpret_cast<uintptr_t>(runtime_table); },
+        "The address of the table of functions that generated code may call.");
+  m.def("register_callback", [](nb::callable f) { return register_callback(f.ptr()); },
+        nb::arg("callable"), "Make f(in_addresses, out_addresses) callable; returns its id.");
+  m.def("unregister_callback", unregister_callback, nb::arg("id"),
+        "Forget a callback; false if there was none.");
+}
