@@ -1,0 +1,262 @@
+"""What the families of primitives share: operands, dtype and shape checks, constants."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, structural
+from covector.core.avals import Array, ShapedArray, aval_of, is_array_like, to_array
+from covector.core.dtypes import DType
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Tracer
+
+PY_SCALARS = frozenset((bool, int, float, complex))
+_KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
+_DTYPE_SETS = {
+    "a float": dtypes.FLOATS,
+    "a float or complex": dtypes.INEXACT,
+    "complex": dtypes.COMPLEX,
+    "an integer": dtypes.INTEGERS,
+    "a boolean or integer": dtypes.INTEGERS | {dtypes.bool_},
+    "numeric": dtypes.NUMERIC,
+    "a number or boolean": dtypes.NUMERIC | {dtypes.bool_},
+    "a real number": dtypes.INTEGERS | dtypes.FLOATS,
+    "a real number or boolean": dtypes.INTEGERS | dtypes.FLOATS | {dtypes.bool_},
+}
+FLOAT, INEXACT, COMPLEX, INTEGER, BITS, NUMERIC, ANY, REAL, ORDERED = _DTYPE_SETS
+
+
+def check_dtype(name: str, aval: ShapedArray, kind: str) -> None:
+    if aval.dtype not in _DTYPE_SETS[kind]:
+        raise TypeError(
+            f"{name} takes {kind} array, but an operand is {aval.str_short()}{at_user_line()}"
+        )
+
+
+def dtype_set(kind: str) -> frozenset[DType]:
+    return frozenset(_DTYPE_SETS[kind])
+
+
+def scalar(value: Any, dtype: DType) -> Any:
+    """``value`` as a scalar operand of exactly ``dtype``.
+
+    A Python number where its own dtype is the wanted one (it stays weakly typed, and prints
+    well in jaxprs), else a NumPy scalar.
+    """
+    t = type(value)
+    if t is float or t is int:
+        kind = dtype.kind
+        if kind == "f" and dtype is dtypes.default_float():
+            return float(value)
+        if t is int and kind == "i" and dtype is dtypes.default_int() and -(2**31) <= value < 2**31:
+            return value
+    if dtypes.is_complex(dtype) or t is not complex:
+        if t is int and dtypes.is_integer(dtype):
+            info = np.iinfo(dtype)
+            if not info.min <= value <= info.max:
+                raise OverflowError(
+                    f"the Python integer {value} does not fit in {dtype}{at_user_line()}"
+                )
+        return dtype.type(value)
+    raise TypeError(f"the complex number {value} does not convert to {dtype}{at_user_line()}")
+
+
+def as_operand(x: Any, name: str = "the function") -> Any:
+    """``x`` if it can be an operand; NumPy arrays and scalars too, converted when bound."""
+    t = type(x)
+    if t is Array or t in PY_SCALARS or isinstance(x, Tracer):
+        return x
+    if hasattr(x, "__jax_array__"):
+        return x.__jax_array__()
+    if not is_array_like(x):
+        raise TypeError(f"{name} takes arrays or scalars, got {describe(x)}{at_user_line()}")
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype not in dtypes.code_of:
+        dtypes.canonicalize_dtype(x.dtype)
+    return x
+
+
+def as_array(x: Any, name: str = "the function") -> Any:
+    """``x`` as an Array or Tracer."""
+    t = type(x)
+    if t is Array or isinstance(x, Tracer):
+        return x
+    x = as_operand(x, name)
+    if isinstance(x, Tracer):
+        return x
+    return to_array(x)
+
+
+def match(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Operands of a binary function in one dtype and one shape (or rank 0).
+
+    A Python scalar takes the dtype of the other operand; arrays must agree.
+    """
+    tx, ty = type(x), type(y)
+    if tx in PY_SCALARS:
+        if ty in PY_SCALARS:
+            if tx is not ty:
+                kinds = _KIND_OF_PY
+                t = tx if kinds[tx] > kinds[ty] else ty
+                return t(x), t(y)
+            return x, y
+        y = as_operand(y, name)
+        return weak_operand(name, x, y), y
+    x = as_operand(x, name)
+    if ty in PY_SCALARS:
+        return x, weak_operand(name, y, x)
+    y = as_operand(y, name)
+    xa, ya = aval_of(x), aval_of(y)
+    if xa.dtype is not ya.dtype and xa.dtype != ya.dtype:
+        raise TypeError(
+            f"lax.{name} takes operands of one dtype, got {xa.str_short()} and "
+            f"{ya.str_short()}; convert one, or use the function of covector.numpy, which "
+            f"promotes{at_user_line()}"
+        )
+    if xa.shape != ya.shape and xa.shape and ya.shape:
+        shape = broadcast_equal_rank(name, xa.shape, ya.shape)
+        dims = tuple(range(len(shape)))
+        x = structural.broadcast_in_dim(x, shape, dims) if xa.shape != shape else x
+        y = structural.broadcast_in_dim(y, shape, dims) if ya.shape != shape else y
+    return x, y
+
+
+def broadcast_equal_rank(name: str, a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    if len(a) == len(b):
+        out = tuple(m if n == 1 else n if m in (1, n) else -1 for m, n in zip(a, b, strict=True))
+        if -1 not in out:
+            return out
+    raise TypeError(
+        f"lax.{name} got operands of shapes {tuple(a)} and {tuple(b)}, which differ in more than "
+        f"size-one axes{at_user_line()}"
+    )
+
+
+def weak_operand(name: str, value: Any, other: Any) -> Any:
+    """A Python scalar as an operand beside the array ``other``."""
+    dt = aval_of(other).dtype
+    if dt not in dtypes.code_of or dtypes.is_extended(dt):
+        raise TypeError(f"lax.{name} does not take arrays of dtype {dt}{at_user_line()}")
+    if _KIND_OF_PY[type(value)] > dtypes.kind_rank(dt):
+        raise TypeError(
+            f"lax.{name} got {describe(other)} and the {type(value).__name__} {value}, which "
+            f"does not convert to {dt}; use the function of covector.numpy, which promotes"
+            f"{at_user_line()}"
+        )
+    return scalar(value, dt)
+
+
+def elementwise_aval(
+    name: str, avals: Sequence[ShapedArray], dtype: DType | None = None
+) -> ShapedArray:
+    """Aval of an elementwise operation on operands of one dtype and shape (or rank 0)."""
+    shape: tuple[int, ...] = ()
+    weak = True
+    first = avals[0]
+    for a in avals:
+        if a.shape:
+            if not shape:
+                shape = a.shape
+            elif shape != a.shape:
+                raise TypeError(
+                    f"{name} takes operands of equal shapes or rank 0, got "
+                    f"{', '.join(b.str_short() for b in avals)}{at_user_line()}"
+                )
+        if a.dtype is not first.dtype and a.dtype != first.dtype:
+            raise TypeError(
+                f"{name} takes operands of one dtype, got "
+                f"{', '.join(b.str_short() for b in avals)}{at_user_line()}"
+            )
+        weak = weak and a.weak_type
+    return ShapedArray(shape, first.dtype if dtype is None else dtype, weak)
+
+
+def canonical_axis(axis: Any, ndim: int, what: str = "axis") -> int:
+    """``axis`` in ``range(ndim)``, negative ones counted from the end."""
+    try:
+        k = operator.index(axis)
+    except TypeError as e:
+        if isinstance(axis, Tracer):
+            raise
+        raise TypeError(f"{what} must be an integer, got {describe(axis)}{at_user_line()}") from e
+    if not -ndim <= k < ndim:
+        raise ValueError(
+            f"{what} {k} is out of bounds for an array of {ndim} dimensions{at_user_line()}"
+        )
+    return k + ndim if k < 0 else k
+
+
+def canonical_axes(axes: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
+    """Axes (``None``: all) as a tuple of distinct integers in ``range(ndim)``."""
+    if axes is None:
+        return tuple(range(ndim))
+    if isinstance(axes, (tuple, list)) or (isinstance(axes, np.ndarray) and axes.ndim):
+        out = tuple(canonical_axis(a, ndim, what) for a in axes)
+        if len(set(out)) != len(out):
+            raise ValueError(f"duplicate value in {what} {tuple(axes)}{at_user_line()}")
+        return out
+    return (canonical_axis(axes, ndim, what),)
+
+
+def canonical_shape(shape: Any, what: str = "shape") -> tuple[int, ...]:
+    """``shape`` as a tuple of non-negative Python integers."""
+    if isinstance(shape, (int, np.integer)):
+        shape = (shape,)
+    elif getattr(shape, "ndim", None) == 0:
+        shape = (shape,)
+    elif type(shape) is tuple:
+        for d in shape:
+            if type(d) is not int or d < 0:
+                break
+        else:
+            return shape
+    try:
+        items = tuple(shape)
+    except TypeError as e:
+        raise TypeError(
+            f"{what} must be an integer or a sequence of integers, got {describe(shape)}"
+            f"{at_user_line()}"
+        ) from e
+    out = []
+    for d in items:
+        try:
+            n = operator.index(d)
+        except TypeError as e:
+            if isinstance(d, Tracer):
+                raise traced_size(d, what) from e
+            raise TypeError(
+                f"{what} must consist of integers, got {describe(d)} in {items}{at_user_line()}"
+            ) from e
+        if n < 0:
+            raise ValueError(f"{what} {items} has a negative size{at_user_line()}")
+        out.append(n)
+    return tuple(out)
+
+
+def traced_size(x: Tracer, what: str) -> TypeError:
+    """The error for a traced value where a size is needed."""
+    from covector.core.trace import origin
+
+    return TypeError(
+        f"{what} must consist of concrete integers, but {x.describe()} is traced: sizes must be "
+        f"known while the function is traced.{origin(x)}\nMark the argument static "
+        f"(static_argnums or static_argnames of jit).{at_user_line()}"
+    )
+
+
+def dtype_of(x: Any) -> DType:
+    return aval_of(x).dtype
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    return aval_of(x).shape
+
+
+def product(sizes: Iterable[int]) -> int:
+    n = 1
+    for s in sizes:
+        n *= s
+    return n

@@ -1,0 +1,335 @@
+"""Reductions over dimensions: sums, products, extrema, logic, and where extrema lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import dtypes, structural, tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line
+from covector.core.structural import broadcast_in_dim, convert_element_type, reduce_sum_p
+from covector.core.trace import Primitive, trace_to_jaxpr
+from covector.lax._common import (
+    ANY,
+    BITS,
+    NUMERIC,
+    ORDERED,
+    PY_SCALARS,
+    as_array,
+    as_operand,
+    canonical_axes,
+    canonical_axis,
+    check_dtype,
+    dtype_set,
+    product,
+    scalar,
+)
+from covector.lax.arithmetic import add_p, div, max_p, min_p, mul, mul_p
+from covector.lax.compare import and_p, eq, or_p, xor_p
+from covector.lax.structure import reshape_p
+from covector.transforms.jvp import Zero, def_jvp_linear, def_jvp_zero, jvp_rules
+from covector.transforms.transpose import transpose_rules
+from covector.transforms.vmap import batching_rules
+
+
+def _axes_batch(prim: Primitive) -> Callable[..., tuple[Any, int]]:
+    def batch(
+        axis_size: int,
+        args: Sequence[Any],
+        dims: Sequence[int | None],
+        *,
+        axes: tuple[int, ...],
+        **params: Any,
+    ) -> tuple[Any, int]:
+        d = dims[0]
+        new = tuple([a + (a >= d) for a in axes])  # type: ignore[operator]
+        out = prim.bind(args[0], axes=new, **params)
+        return out, d - sum(a < d for a in new)  # type: ignore[operator]
+
+    return batch
+
+
+def _check_axes(name: str, x: ShapedArray, axes: tuple[int, ...]) -> None:
+    n = len(x.shape)
+    if len(set(axes)) != len(axes) or any(not 0 <= a < n for a in axes):
+        raise ValueError(
+            f"{name} of {x.str_short()} over axes {axes}: axes must be distinct and lie in "
+            f"[0, {n}){at_user_line()}"
+        )
+
+
+def _reduction(name: str, kind: str) -> Primitive:
+    prim = Primitive(name)
+    accepted = dtype_set(kind)
+
+    def rule(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
+        if x.dtype not in accepted:
+            check_dtype(name, x, kind)
+        _check_axes(name, x, axes)
+        shape = tuple([s for i, s in enumerate(x.shape) if i not in axes])
+        return ShapedArray(shape, x.dtype, x.weak_type)
+
+    prim.def_abstract_eval(rule)
+    batching_rules[prim] = _axes_batch(prim)
+    return prim
+
+
+reduce_prod_p = _reduction("reduce_prod", NUMERIC)
+reduce_max_p = _reduction("reduce_max", ANY)
+reduce_min_p = _reduction("reduce_min", ANY)
+reduce_and_p = _reduction("reduce_and", BITS)
+reduce_or_p = _reduction("reduce_or", BITS)
+reduce_xor_p = _reduction("reduce_xor", BITS)
+batching_rules[reduce_sum_p] = _axes_batch(reduce_sum_p)
+
+
+def _arg_reduction(name: str) -> Primitive:
+    prim = Primitive(name)
+
+    def rule(x: ShapedArray, *, axes: tuple[int, ...], index_dtype: Any) -> ShapedArray:
+        check_dtype(name, x, ORDERED)
+        _check_axes(name, x, axes)
+        if len(axes) != 1:
+            raise TypeError(f"{name} works along one axis, got {axes}{at_user_line()}")
+        if x.shape[axes[0]] == 0:
+            raise ValueError(
+                f"{name} of {x.str_short()} along axis {axes[0]}: there is no element to choose"
+                f"{at_user_line()}"
+            )
+        if index_dtype not in dtypes.INTEGERS:
+            raise TypeError(f"{name}: index_dtype must be an integer dtype, got {index_dtype}")
+        shape = tuple([s for i, s in enumerate(x.shape) if i not in axes])
+        return ShapedArray(shape, index_dtype)
+
+    prim.def_abstract_eval(rule)
+    batching_rules[prim] = _axes_batch(prim)
+    def_jvp_zero(prim)
+    return prim
+
+
+argmax_p = _arg_reduction("argmax")
+argmin_p = _arg_reduction("argmin")
+
+# --- public functions --------------------------------------------------------------------
+
+
+def _bind(prim: Primitive, operand: Any, axes: Any) -> Any:
+    x = as_operand(operand, prim.name)
+    return prim.bind(x, axes=canonical_axes(tuple(axes), len(aval_of(x).shape), "axes"))
+
+
+def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """Sum over ``axes``."""
+    return _bind(reduce_sum_p, operand, axes)
+
+
+def reduce_prod(operand: Any, axes: Sequence[int]) -> Any:
+    """Product over ``axes``."""
+    return _bind(reduce_prod_p, operand, axes)
+
+
+def reduce_max(operand: Any, axes: Sequence[int]) -> Any:
+    """Maximum over ``axes``; of nothing, the least value of the dtype."""
+    return _bind(reduce_max_p, operand, axes)
+
+
+def reduce_min(operand: Any, axes: Sequence[int]) -> Any:
+    """Minimum over ``axes``; of nothing, the greatest value of the dtype."""
+    return _bind(reduce_min_p, operand, axes)
+
+
+def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
+    """Bitwise or logical AND over ``axes``."""
+    return _bind(reduce_and_p, operand, axes)
+
+
+def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
+    """Bitwise or logical OR over ``axes``."""
+    return _bind(reduce_or_p, operand, axes)
+
+
+def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
+    """Bitwise or logical exclusive OR over ``axes``."""
+    return _bind(reduce_xor_p, operand, axes)
+
+
+def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
+    """Index of the first maximum along ``axis``; of the first NaN if there is one."""
+    x = as_operand(operand, "argmax")
+    axis = canonical_axis(axis, len(aval_of(x).shape))
+    return argmax_p.bind(x, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+
+
+def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
+    """Index of the first minimum along ``axis``; of the first NaN if there is one."""
+    x = as_operand(operand, "argmin")
+    axis = canonical_axis(axis, len(aval_of(x).shape))
+    return argmin_p.bind(x, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+
+
+_MONOIDS = {
+    add_p: reduce_sum_p,
+    mul_p: reduce_prod_p,
+    max_p: reduce_max_p,
+    min_p: reduce_min_p,
+    and_p: reduce_and_p,
+    or_p: reduce_or_p,
+    xor_p: reduce_xor_p,
+}
+
+
+def reduce(
+    operands: Any,
+    init_values: Any,
+    computation: Callable[[Any, Any], Any],
+    dimensions: Sequence[int],
+    out_sharding: Any = None,
+) -> Any:
+    """Combine the elements along ``dimensions`` with an associative function.
+
+    Parameters
+    ----------
+    operands : array or tree of arrays of one shape
+    init_values : scalar or tree of scalars
+        Must be neutral for ``computation``, or count once.
+    computation : callable
+        Two values (trees) to one.
+    dimensions : sequence of int
+
+    Returns
+    -------
+    Array or tree of arrays
+    """
+    flat, treedef = tree.flatten(operands)
+    inits, init_tree = tree.flatten(init_values)
+    if init_tree != treedef or not flat:
+        raise TypeError(
+            f"reduce: init_values must have the structure of operands, got {init_tree} and "
+            f"{treedef}{at_user_line()}"
+        )
+    xs = [as_array(x, "reduce") for x in flat]
+    inits = [
+        scalar(v, x.dtype) if type(v) in PY_SCALARS else as_operand(v, "reduce")
+        for v, x in zip(inits, xs, strict=True)
+    ]
+    dims = canonical_axes(tuple(dimensions), xs[0].ndim, "dimensions")
+
+    def combine(*args: Any) -> list[Any]:
+        n = len(args) // 2
+        out = computation(tree.unflatten(treedef, args[:n]), tree.unflatten(treedef, args[n:]))
+        return tree.leaves(out)
+
+    if len(xs) == 1:
+        aval = ShapedArray((), xs[0].dtype)
+        jaxpr, _ = trace_to_jaxpr(combine, [aval, aval])
+        if len(jaxpr.eqns) == 1 and jaxpr.eqns[0].primitive in _MONOIDS:
+            eqn = jaxpr.eqns[0]
+            if set(eqn.invars) == set(jaxpr.invars) and jaxpr.outvars == eqn.outvars:
+                out = _MONOIDS[eqn.primitive].bind(xs[0], axes=dims)
+                return tree.unflatten(treedef, [eqn.primitive.bind(out, inits[0])])
+    return tree.unflatten(treedef, _tree_reduce(combine, xs, inits, dims))
+
+
+def _tree_reduce(
+    combine: Callable[..., list[Any]],
+    xs: Sequence[Any],
+    inits: Sequence[Any],
+    dims: tuple[int, ...],
+) -> list[Any]:
+    """Combine halves until one element is left."""
+    from covector.lax.shape_functions import concatenate
+    from covector.lax.slicing import slice_in_dim
+
+    rank = len(aval_of(xs[0]).shape)
+    kept = tuple(i for i in range(rank) if i not in dims)
+    rows = []
+    for x in xs:
+        x = structural.transpose(x, (*dims, *kept))
+        shape = aval_of(x).shape
+        n = product(shape[: len(dims)])
+        rows.append(reshape_p.bind(x, new_sizes=(n, *shape[len(dims) :])))
+    n = aval_of(rows[0]).shape[0]
+    while n > 1:
+        half = n // 2
+        merged = combine(
+            *[slice_in_dim(x, 0, half) for x in rows],
+            *[slice_in_dim(x, half, 2 * half) for x in rows],
+        )
+        if n % 2:
+            merged = [
+                concatenate([m, slice_in_dim(x, n - 1, n)], 0)
+                for m, x in zip(merged, rows, strict=True)
+            ]
+        rows, n = merged, half + n % 2
+    shape = aval_of(rows[0]).shape[1:]
+    start = [broadcast_in_dim(as_array(v), shape, ()) for v in inits]
+    if n == 0:
+        return start
+    return combine(*start, *[reshape_p.bind(x, new_sizes=shape) for x in rows])
+
+
+# --- derivatives -------------------------------------------------------------------------
+
+def_jvp_linear(reduce_sum_p)
+
+
+def _sum_transpose(ct: Any, x: Any, *, axes: tuple[int, ...]) -> list[Any]:
+    shape = x.aval.shape
+    kept = tuple(i for i in range(len(shape)) if i not in axes)
+    return [broadcast_in_dim(ct, shape, kept)]
+
+
+transpose_rules[reduce_sum_p] = _sum_transpose
+
+
+def _extremum_jvp(prim: Primitive) -> Callable[..., tuple[Any, Any]]:
+    def jvp(
+        primals: Sequence[Any], tangents: Sequence[Any], *, axes: tuple[int, ...]
+    ) -> tuple[Any, Any]:
+        (x,), (g,) = primals, tangents
+        out = prim.bind(x, axes=axes)
+        if type(g) is Zero:
+            return out, Zero.of(out)
+        # Shared evenly among the elements that attain the extremum.
+        shape = aval_of(x).shape
+        kept = tuple(i for i in range(len(shape)) if i not in axes)
+        dt = aval_of(x).dtype
+        mask = convert_element_type(eq(x, broadcast_in_dim(out, shape, kept)), dt)
+        count = reduce_sum_p.bind(mask, axes=axes)
+        return out, div(reduce_sum_p.bind(mul(g, mask), axes=axes), count)
+
+    return jvp
+
+
+jvp_rules[reduce_max_p] = _extremum_jvp(reduce_max_p)
+jvp_rules[reduce_min_p] = _extremum_jvp(reduce_min_p)
+
+
+def _prod_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, axes: tuple[int, ...]
+) -> tuple[Any, Any]:
+    from covector.lax.cumulative import exclusive_products
+
+    (x,), (g,) = primals, tangents
+    out = reduce_prod_p.bind(x, axes=axes)
+    if type(g) is Zero:
+        return out, Zero.of(out)
+    # Each tangent times the product of all *other* factors, which is right at zeros too.
+    rank = len(aval_of(x).shape)
+    kept = tuple(i for i in range(rank) if i not in axes)
+    perm = (*kept, *axes)
+
+    def rows(a: Any) -> Any:
+        a = structural.transpose(a, perm)
+        shape = aval_of(a).shape
+        sizes = (*shape[: len(kept)], product(shape[len(kept) :]))
+        return a if shape == sizes else reshape_p.bind(a, new_sizes=sizes)
+
+    others = exclusive_products(rows(x), len(kept))
+    return out, reduce_sum_p.bind(mul(rows(g), others), axes=(len(kept),))
+
+
+jvp_rules[reduce_prod_p] = _prod_jvp
+for _p in (reduce_and_p, reduce_or_p, reduce_xor_p):
+    def_jvp_zero(_p)

@@ -1,0 +1,327 @@
+"""Public functions that make, broadcast, reshape, join and split arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, structural
+from covector.core.avals import Array, aval_of, to_array
+from covector.core.errors import at_user_line
+from covector.core.structural import broadcast_in_dim_p, transpose_p
+from covector.core.trace import Tracer
+from covector.lax._common import (
+    PY_SCALARS,
+    as_array,
+    as_operand,
+    canonical_axes,
+    canonical_axis,
+    canonical_shape,
+    product,
+    scalar,
+)
+from covector.lax.structure import concatenate_p, iota_p, pad_p, reshape_p, rev_p, squeeze_p
+
+
+def broadcast_in_dim(
+    operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *, out_sharding: Any = None
+) -> Any:
+    """Array of ``shape`` with dimension ``i`` of ``operand`` along ``broadcast_dimensions[i]``."""
+    shape = canonical_shape(shape)
+    x = as_operand(operand, "broadcast_in_dim")
+    dims = tuple(map(int, broadcast_dimensions))
+    if aval_of(x).shape == shape and len(dims) == len(shape):
+        return as_array(x)
+    return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=dims)
+
+
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Any:
+    """Repeat ``operand`` along new leading dimensions of the given sizes."""
+    x = as_operand(operand, "broadcast")
+    sizes = canonical_shape(sizes, "sizes")
+    shape = aval_of(x).shape
+    n = len(sizes)
+    return broadcast_in_dim(x, (*sizes, *shape), tuple(range(n, n + len(shape))))
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that NumPy's rules broadcast ``shapes`` to.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast together.
+    """
+    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
+    rank = max((len(s) for s in shapes), default=0)
+    out = [1] * rank
+    for s in shapes:
+        for i, n in enumerate(s, rank - len(s)):
+            if n != 1:
+                if out[i] not in (1, n):
+                    raise ValueError(
+                        "incompatible shapes for broadcasting: "
+                        f"{', '.join(map(str, shapes))}{at_user_line()}"
+                    )
+                out[i] = n
+    return tuple(out)
+
+
+def broadcast_to_rank(x: Any, rank: int) -> Any:
+    """``x`` with leading dimensions of size 1 up to ``rank`` dimensions."""
+    x = as_array(x)
+    n = rank - x.ndim
+    return x if n <= 0 else reshape_p.bind(x, new_sizes=(1,) * n + x.shape)
+
+
+def broadcast_like(arr: Any, like_arr: Any) -> Any:
+    """``arr`` broadcast to the shape of ``like_arr``."""
+    shape, x = aval_of(like_arr).shape, as_operand(arr, "broadcast_like")
+    n = len(aval_of(x).shape)
+    return broadcast_in_dim(x, shape, tuple(range(len(shape) - n, len(shape))))
+
+
+def reshape(
+    operand: Any,
+    new_sizes: Any,
+    dimensions: Sequence[int] | None = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """``operand`` with its elements, in row-major order, in an array of shape ``new_sizes``.
+
+    ``dimensions`` gives the order in which the operand's dimensions are read.
+    """
+    x = as_operand(operand, "reshape")
+    sizes = canonical_shape(new_sizes, "new_sizes")
+    if dimensions is not None:
+        x = structural.transpose(x, canonical_axes(dimensions, len(aval_of(x).shape)))
+    if aval_of(x).shape == sizes:
+        return as_array(x)
+    return reshape_p.bind(x, new_sizes=sizes)
+
+
+def transpose(operand: Any, permutation: Sequence[int]) -> Any:
+    """``operand`` with dimension ``i`` taken from its dimension ``permutation[i]``."""
+    x = as_operand(operand, "transpose")
+    perm = tuple(int(p) for p in permutation)
+    if perm == tuple(range(len(aval_of(x).shape))):
+        return as_array(x)
+    return transpose_p.bind(x, permutation=perm)
+
+
+def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
+    """``array`` without the given dimensions, which have size 1."""
+    x = as_operand(array, "squeeze")
+    dims = canonical_axes(tuple(dimensions), len(aval_of(x).shape), "dimensions")
+    return squeeze_p.bind(x, dimensions=tuple(sorted(dims))) if dims else as_array(x)
+
+
+def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
+    """``array`` with new dimensions of size 1 at the given positions of the result."""
+    x = as_operand(array, "expand_dims")
+    shape = aval_of(x).shape
+    rank = len(shape) + len(tuple(dimensions))
+    dims = canonical_axes(tuple(dimensions), rank, "dimensions")
+    if not dims:
+        return as_array(x)
+    sizes = list(shape)
+    for d in sorted(dims):
+        sizes.insert(d, 1)
+    keep = tuple(i for i in range(rank) if i not in dims)
+    return broadcast_in_dim_p.bind(x, shape=tuple(sizes), broadcast_dimensions=keep)
+
+
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
+    """``operand`` with dimensions ``start`` up to (not including) ``stop`` merged into one."""
+    x = as_array(operand, "collapse")
+    lo, hi, _ = slice_indices(start_dimension, stop_dimension, x.ndim)
+    if hi < lo:
+        raise ValueError(
+            f"collapse of dimensions {start_dimension} to {stop_dimension} of {x.aval.str_short()}"
+        )
+    return reshape(x, (*x.shape[:lo], product(x.shape[lo:hi]), *x.shape[hi:]))
+
+
+def slice_indices(start: int, stop: int | None, n: int) -> tuple[int, int, int]:
+    import builtins
+
+    return builtins.slice(start, stop).indices(n)
+
+
+def rev(operand: Any, dimensions: Sequence[int]) -> Any:
+    """``operand`` with the order of elements reversed along ``dimensions``."""
+    x = as_operand(operand, "rev")
+    dims = canonical_axes(tuple(dimensions), len(aval_of(x).shape), "dimensions")
+    return rev_p.bind(x, dimensions=dims) if dims else as_array(x)
+
+
+def concatenate(operands: Any, dimension: int) -> Any:
+    """Arrays of one dtype joined along ``dimension``."""
+    if isinstance(operands, (Array, Tracer, np.ndarray)):
+        operands = list(operands)  # type: ignore[arg-type]
+    if not operands:
+        raise ValueError(f"concatenate needs at least one array{at_user_line()}")
+    xs = [as_operand(x, "concatenate") for x in operands]
+    if len(xs) == 1:
+        return as_array(xs[0])
+    return concatenate_p.bind(*xs, dimension=int(dimension))
+
+
+def stack(operands: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays of one shape and dtype joined along a new dimension."""
+    xs = [as_array(x, "stack") for x in operands]
+    if not xs:
+        raise ValueError(f"stack needs at least one array{at_user_line()}")
+    axis = canonical_axis(axis, xs[0].ndim + 1)
+    return concatenate([expand_dims(x, (axis,)) for x in xs], axis)
+
+
+def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    """The subarrays of ``x`` at each position along ``axis``."""
+    from covector.lax.slicing import slice_in_dim
+
+    x = as_array(x, "unstack")
+    axis = canonical_axis(axis, x.ndim)
+    return tuple(
+        squeeze(slice_in_dim(x, i, i + 1, axis=axis), (axis,)) for i in range(x.shape[axis])
+    )
+
+
+def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
+    """Consecutive pieces of ``operand`` along ``axis``, of the given sizes."""
+    from covector.lax.slicing import slice_in_dim
+
+    x = as_array(operand, "split")
+    axis = canonical_axis(axis, x.ndim)
+    sizes = canonical_shape(tuple(sizes), "sizes")
+    if sum(sizes) != x.shape[axis]:
+        raise ValueError(
+            f"split of {x.aval.str_short()} along axis {axis} into sizes {sizes}, whose sum is "
+            f"{sum(sizes)}{at_user_line()}"
+        )
+    out, at = [], 0
+    for n in sizes:
+        out.append(slice_in_dim(x, at, at + n, axis=axis))
+        at += n
+    return out
+
+
+def tile(operand: Any, reps: Sequence[int]) -> Any:
+    """``operand`` repeated ``reps[i]`` times along dimension ``i``."""
+    x = as_array(operand, "tile")
+    reps = canonical_shape(tuple(reps), "reps")
+    if len(reps) != x.ndim:
+        raise ValueError(
+            f"tile of {x.aval.str_short()} needs one repetition per dimension, got {reps}"
+            f"{at_user_line()}"
+        )
+    if all(r == 1 for r in reps):
+        return x
+    shape: list[int] = []
+    dims = []
+    for r, s in zip(reps, x.shape, strict=True):
+        if r != 1:
+            shape.append(r)
+        dims.append(len(shape))
+        shape.append(s)
+    out = broadcast_in_dim_p.bind(x, shape=tuple(shape), broadcast_dimensions=tuple(dims))
+    return reshape(out, tuple(r * s for r, s in zip(reps, x.shape, strict=True)))
+
+
+def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
+    """``operand`` with padding before, after and between its elements.
+
+    Parameters
+    ----------
+    operand : array_like
+    padding_value : scalar of the operand's dtype
+    padding_config : sequence of (low, high, interior)
+        One triple per dimension; negative ``low`` and ``high`` cut elements off.
+    """
+    x = as_operand(operand, "pad")
+    value = padding_value
+    if type(value) in PY_SCALARS:
+        value = scalar(value, aval_of(x).dtype)
+    config = tuple((int(a), int(b), int(c)) for a, b, c in padding_config)
+    return pad_p.bind(x, as_operand(value, "pad"), padding_config=config)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
+    """Array of ``shape`` filled with the scalar ``fill_value``."""
+    shape = canonical_shape(shape)
+    x = as_operand(fill_value, "full")
+    aval = aval_of(x)
+    if aval.shape:
+        raise TypeError(
+            f"full takes a scalar to fill with, got {aval.str_short()}; see "
+            f"covector.numpy.full{at_user_line()}"
+        )
+    weak = dtype is None and aval.weak_type
+    dt = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
+    if isinstance(x, (Tracer, Array)):
+        from covector.lax.convert import _convert
+
+        x = _convert(x, dt, weak)
+    elif dtypes.is_extended(dt):
+        raise TypeError(f"full cannot make PRNG keys{at_user_line()}")
+    else:
+        x = structural.scalar(_value_in(x, dt), dt, weak)
+    return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=()) if shape else x
+
+
+def _value_in(x: Any, dtype: Any) -> Any:
+    with np.errstate(all="ignore"):
+        v = np.asarray(x)
+        if v.dtype.kind == "c" and not dtypes.is_complex(dtype):
+            v = v.real
+        return v.astype(dtype).item()
+
+
+def full_like(
+    x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None
+) -> Any:
+    """Array like ``x``, filled with the scalar ``fill_value``."""
+    new_shape = np.shape(x) if shape is None and not hasattr(x, "shape") else (
+        x.shape if shape is None else canonical_shape(shape)
+    )  # fmt: skip
+    if dtype is None and dtypes.is_extended(getattr(x, "dtype", None)):
+        dtype = x.dtype
+    dt = aval_of(x).dtype if dtype is None and not hasattr(x, "dtype") else (
+        x.dtype if dtype is None else dtype
+    )  # fmt: skip
+    out = full(new_shape, fill_value, dt)
+    if dtype is None and getattr(x, "weak_type", False):
+        from covector.lax.convert import _convert
+
+        out = _convert(out, out.dtype, True)
+    return out
+
+
+def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
+    """Array of zeros: memory is never handed out uninitialised."""
+    return full(shape, 0, dtype)
+
+
+def iota(dtype: Any, size: int) -> Any:
+    """``[0, 1, …, size - 1]``."""
+    return iota_p.bind(
+        dtype=dtypes.canonicalize_dtype(dtype), shape=canonical_shape(size, "size"), dimension=0
+    )
+
+
+def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: Any = None) -> Any:
+    """Array of ``shape`` whose elements are their index along ``dimension``."""
+    shape = canonical_shape(shape)
+    return iota_p.bind(
+        dtype=dtypes.canonicalize_dtype(dtype),
+        shape=shape,
+        dimension=canonical_axis(dimension, len(shape), "dimension"),
+    )
+
+
+def shape_as_value(shape: Any) -> Any:
+    """A shape as a vector of integers."""
+    return to_array(np.asarray(canonical_shape(shape), dtypes.default_int()))

@@ -1,0 +1,491 @@
+"""Contiguous and strided parts of arrays: `slice`, `dynamic_slice`, `dynamic_update_slice`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, structural
+from covector.core.avals import Array, Shape, ShapedArray, aval_of
+from covector.core.errors import at_user_line
+from covector.core.trace import Primitive, Tracer
+from covector.lax._common import (
+    PY_SCALARS,
+    as_array,
+    as_operand,
+    canonical_axis,
+    canonical_shape,
+    scalar,
+)
+from covector.lax.arithmetic import add
+from covector.lax.compare import lt
+from covector.lax.select import select
+from covector.lax.structure import pad_p, squeeze_p
+from covector.transforms.jvp import Zero, def_jvp_linear, instantiate, jvp_rules
+from covector.transforms.transpose import UndefinedPrimal, transpose_rules
+from covector.transforms.vmap import batching_rules, bring_dim, move_dim
+
+slice_p = Primitive("slice")
+dynamic_slice_p = Primitive("dynamic_slice")
+dynamic_update_slice_p = Primitive("dynamic_update_slice")
+
+
+@slice_p.def_abstract_eval
+def _slice_aval(
+    x: ShapedArray, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None
+) -> ShapedArray:
+    shape = x.shape
+    if not len(start_indices) == len(limit_indices) == len(shape) or (
+        strides is not None and len(strides) != len(shape)
+    ):
+        raise TypeError(
+            f"slice of {x.str_short()} needs one start, limit and stride per dimension, got "
+            f"{start_indices}, {limit_indices}, {strides}{at_user_line()}"
+        )
+    out = []
+    for i, (n, lo, hi) in enumerate(zip(shape, start_indices, limit_indices, strict=True)):
+        step = 1 if strides is None else strides[i]
+        if not 0 <= lo <= hi <= n or step < 1:
+            raise TypeError(
+                f"slice of {x.str_short()}: dimension {i} cannot be sliced from {lo} to {hi} in "
+                f"steps of {step}; need 0 <= start <= limit <= {n}, step >= 1{at_user_line()}"
+            )
+        out.append((hi - lo + step - 1) // step)
+    return ShapedArray(tuple(out), x.dtype, x.weak_type)
+
+
+@dynamic_slice_p.def_abstract_eval
+def _dynamic_slice_aval(x: ShapedArray, *starts: ShapedArray, slice_sizes: Shape) -> ShapedArray:
+    _check_starts("dynamic_slice", x, slice_sizes, starts)
+    return ShapedArray(slice_sizes, x.dtype, x.weak_type)
+
+
+@dynamic_update_slice_p.def_abstract_eval
+def _dynamic_update_slice_aval(
+    x: ShapedArray, update: ShapedArray, *starts: ShapedArray
+) -> ShapedArray:
+    if x.dtype is not update.dtype and x.dtype != update.dtype:
+        raise TypeError(
+            f"dynamic_update_slice of {x.str_short()} with {update.str_short()}: dtypes must "
+            f"agree{at_user_line()}"
+        )
+    _check_starts("dynamic_update_slice", x, update.shape, starts)
+    return x if not x.weak_type or update.weak_type else x.strip_weak_type()
+
+
+def _check_starts(name: str, x: ShapedArray, sizes: Shape, starts: Sequence[ShapedArray]) -> None:
+    n = len(x.shape)
+    if len(sizes) != n or len(starts) != n:
+        raise TypeError(
+            f"{name} of {x.str_short()} needs {n} sizes and start indices, got sizes {sizes} and "
+            f"{len(starts)} starts{at_user_line()}"
+        )
+    for size, limit in zip(sizes, x.shape, strict=True):
+        if not 0 <= size <= limit:
+            raise TypeError(
+                f"{name} of {x.str_short()}: a part of shape {sizes} does not fit into shape "
+                f"{x.shape}{at_user_line()}"
+            )
+    for s in starts:
+        if s.shape or s.dtype not in dtypes.INTEGERS:
+            raise TypeError(
+                f"{name}: start indices must be integer scalars, got {s.str_short()}"
+                f"{at_user_line()}"
+            )
+
+
+# --- public functions --------------------------------------------------------------------
+
+
+def slice(  # noqa: A001
+    operand: Any,
+    start_indices: Sequence[int],
+    limit_indices: Sequence[int],
+    strides: Sequence[int] | None = None,
+) -> Any:
+    """The part of ``operand`` from ``start_indices`` up to ``limit_indices``, in ``strides``."""
+    x = as_operand(operand, "slice")
+    start, limit = tuple(map(int, start_indices)), tuple(map(int, limit_indices))
+    steps = None if strides is None else tuple(map(int, strides))
+    if steps is not None and all(s == 1 for s in steps):
+        steps = None
+    if steps is None and limit == aval_of(x).shape and not any(start):
+        return as_array(x)
+    return slice_p.bind(x, start_indices=start, limit_indices=limit, strides=steps)
+
+
+def slice_in_dim(
+    operand: Any,
+    start_index: int | None,
+    limit_index: int | None,
+    stride: int = 1,
+    axis: int = 0,
+) -> Any:
+    """`slice` along one axis; indices count from the end where negative."""
+    x = as_operand(operand, "slice_in_dim")
+    shape = aval_of(x).shape
+    axis = canonical_axis(axis, len(shape))
+    n = shape[axis]
+    lo = 0 if start_index is None else int(start_index)
+    hi = n if limit_index is None else int(limit_index)
+    lo, hi = (lo + n if lo < 0 else lo), (hi + n if hi < 0 else hi)
+    start, limit, steps = [0] * len(shape), list(shape), [1] * len(shape)
+    start[axis], limit[axis], steps[axis] = lo, hi, int(stride)
+    return slice(x, start, limit, steps)
+
+
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
+    """The elements of ``operand`` at ``index`` along ``axis``."""
+    x = as_operand(operand, "index_in_dim")
+    shape = aval_of(x).shape
+    axis = canonical_axis(axis, len(shape))
+    n, i = shape[axis], int(index)
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for axis {axis} of size {n}{at_user_line()}")
+    i += n if i < 0 else 0
+    out = slice_in_dim(x, i, i + 1, 1, axis)
+    return out if keepdims else squeeze_p.bind(out, dimensions=(axis,))
+
+
+def _start_scalars(name: str, starts: Any, shape: Shape, allow_negative: Any) -> list[Any]:
+    """Start indices as scalars that count from the start of each dimension."""
+    if isinstance(starts, (Array, Tracer, np.ndarray)) and getattr(starts, "ndim", 0) == 1:
+        n = starts.shape[0]
+        if isinstance(starts, np.ndarray):
+            starts = [int(s) for s in starts]
+        else:
+            starts = [
+                squeeze_p.bind(slice(starts, (i,), (i + 1,)), dimensions=(0,)) for i in range(n)
+            ]
+    starts = list(starts)
+    if len(starts) != len(shape):
+        raise TypeError(
+            f"{name} of an array of shape {shape} needs {len(shape)} start indices, got "
+            f"{len(starts)}{at_user_line()}"
+        )
+    allow = (
+        [allow_negative] * len(shape) if isinstance(allow_negative, bool) else list(allow_negative)
+    )
+    return [start_index(s, d, a, name) for s, d, a in zip(starts, shape, allow, strict=True)]
+
+
+def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the function") -> Any:
+    """An index, negative ones counted from the end of a dimension of ``size``."""
+    if type(s) is int:
+        s = s + size if s < 0 and allow_negative else s
+        return min(max(s, -(2**31)), 2**31 - 1)
+    if isinstance(s, (np.integer, np.ndarray)) and not np.ndim(s):
+        return start_index(int(s), size, allow_negative, name)
+    aval = aval_of(as_operand(s, name))
+    if aval.shape or aval.dtype not in dtypes.INTEGERS:
+        raise TypeError(
+            f"{name}: start indices must be integer scalars, got {aval.str_short()}{at_user_line()}"
+        )
+    if not allow_negative or aval.dtype in dtypes.UNSIGNED:
+        return s
+    if aval.dtype.itemsize < 4:
+        s = structural.convert_element_type(s, dtypes.int32)
+        aval = aval_of(s)
+    dt = aval.dtype
+    return select(lt(s, scalar(0, dt)), add(s, scalar(size, dt)), s)
+
+
+def dynamic_slice(
+    operand: Any,
+    start_indices: Any,
+    slice_sizes: Any,
+    *,
+    allow_negative_indices: bool | Sequence[bool] = True,
+) -> Any:
+    """The part of ``operand`` of shape ``slice_sizes`` that starts at run-time indices.
+
+    Parameters
+    ----------
+    operand : array_like
+    start_indices : sequence of integer scalars, or an integer vector
+        Clamped so that the part lies inside the operand.
+    slice_sizes : sequence of int
+    allow_negative_indices : bool or sequence of bool
+        Whether negative starts count from the end.
+    """
+    x = as_operand(operand, "dynamic_slice")
+    starts = _start_scalars(
+        "dynamic_slice", start_indices, aval_of(x).shape, allow_negative_indices
+    )
+    sizes = canonical_shape(slice_sizes, "slice_sizes")
+    return dynamic_slice_p.bind(x, *starts, slice_sizes=sizes)
+
+
+def dynamic_update_slice(
+    operand: Any,
+    update: Any,
+    start_indices: Any,
+    *,
+    allow_negative_indices: bool | Sequence[bool] = True,
+) -> Any:
+    """``operand`` with the part that starts at ``start_indices`` replaced by ``update``.
+
+    Starts are clamped so that the update lies inside the operand.
+    """
+    x = as_operand(operand, "dynamic_update_slice")
+    u = as_operand(update, "dynamic_update_slice")
+    if type(u) in PY_SCALARS:
+        u = scalar(u, aval_of(x).dtype)
+    starts = _start_scalars(
+        "dynamic_update_slice", start_indices, aval_of(x).shape, allow_negative_indices
+    )
+    return dynamic_update_slice_p.bind(x, u, *starts)
+
+
+def dynamic_slice_in_dim(
+    operand: Any,
+    start_index: Any,
+    slice_size: int,
+    axis: int = 0,
+    *,
+    allow_negative_indices: bool = True,
+) -> Any:
+    """`dynamic_slice` along one axis."""
+    x = as_operand(operand, "dynamic_slice_in_dim")
+    shape = aval_of(x).shape
+    axis = canonical_axis(axis, len(shape))
+    starts: list[Any] = [0] * len(shape)
+    sizes = list(shape)
+    starts[axis], sizes[axis] = start_index, slice_size
+    return dynamic_slice(x, starts, sizes, allow_negative_indices=allow_negative_indices)
+
+
+def dynamic_index_in_dim(
+    operand: Any,
+    index: Any,
+    axis: int = 0,
+    keepdims: bool = True,
+    *,
+    allow_negative_indices: bool = True,
+) -> Any:
+    """The elements of ``operand`` at a run-time ``index`` along ``axis``."""
+    out = dynamic_slice_in_dim(
+        operand, index, 1, axis, allow_negative_indices=allow_negative_indices
+    )
+    if keepdims:
+        return out
+    return squeeze_p.bind(out, dimensions=(canonical_axis(axis, len(aval_of(out).shape)),))
+
+
+def dynamic_update_slice_in_dim(
+    operand: Any,
+    update: Any,
+    start_index: Any,
+    axis: int,
+    *,
+    allow_negative_indices: bool = True,
+) -> Any:
+    """`dynamic_update_slice` along one axis."""
+    x = as_operand(operand, "dynamic_update_slice_in_dim")
+    shape = aval_of(x).shape
+    starts: list[Any] = [0] * len(shape)
+    starts[canonical_axis(axis, len(shape))] = start_index
+    return dynamic_update_slice(x, update, starts, allow_negative_indices=allow_negative_indices)
+
+
+def dynamic_update_index_in_dim(
+    operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
+    """``operand`` with the elements at ``index`` along ``axis`` replaced by ``update``."""
+    x = as_operand(operand, "dynamic_update_index_in_dim")
+    shape = aval_of(x).shape
+    axis = canonical_axis(axis, len(shape))
+    u = as_operand(update, "dynamic_update_index_in_dim")
+    ushape = aval_of(u).shape
+    if type(u) in PY_SCALARS:
+        u = scalar(u, aval_of(x).dtype)
+    if len(ushape) != len(shape):
+        part = list(ushape)
+        part.insert(axis, 1)
+        dims = tuple(i for i in range(len(part)) if i != axis)
+        u = structural.broadcast_in_dim(u, part, dims)
+    return dynamic_update_slice_in_dim(
+        x, u, index, axis, allow_negative_indices=allow_negative_indices
+    )
+
+
+# --- rules -------------------------------------------------------------------------------
+
+def_jvp_linear(slice_p)
+
+
+def _slice_transpose(
+    ct: Any, x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None
+) -> list[Any]:
+    shape, got = x.aval.shape, aval_of(ct).shape
+    config = []
+    for i, (n, lo) in enumerate(zip(shape, start_indices, strict=True)):
+        step = 1 if strides is None else strides[i]
+        covered = lo + (got[i] - 1) * step + 1 if got[i] else lo
+        config.append((lo, n - covered, step - 1))
+    zero = structural.full((), 0, aval_of(ct).dtype)
+    return [pad_p.bind(ct, zero, padding_config=tuple(config))]
+
+
+transpose_rules[slice_p] = _slice_transpose
+
+
+def _slice_batch(
+    axis_size: int,
+    args: Sequence[Any],
+    dims: Sequence[int | None],
+    *,
+    start_indices: Shape,
+    limit_indices: Shape,
+    strides: Shape | None,
+) -> tuple[Any, int]:
+    x = move_dim(args[0], dims[0], 0)  # type: ignore[arg-type]
+    out = slice_p.bind(
+        x,
+        start_indices=(0, *start_indices),
+        limit_indices=(axis_size, *limit_indices),
+        strides=None if strides is None else (1, *strides),
+    )
+    return out, 0
+
+
+batching_rules[slice_p] = _slice_batch
+
+
+def _dynamic_slice_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, slice_sizes: Shape
+) -> tuple[Any, Any]:
+    out = dynamic_slice_p.bind(*primals, slice_sizes=slice_sizes)
+    g = tangents[0]
+    if type(g) is Zero:
+        return out, Zero.of(out)
+    return out, dynamic_slice_p.bind(g, *primals[1:], slice_sizes=slice_sizes)
+
+
+def _dynamic_slice_transpose(ct: Any, x: Any, *starts: Any, slice_sizes: Shape) -> list[Any]:
+    zeros = structural.zeros(x.aval)
+    return [dynamic_update_slice_p.bind(zeros, ct, *starts)] + [None] * len(starts)
+
+
+jvp_rules[dynamic_slice_p] = _dynamic_slice_jvp
+transpose_rules[dynamic_slice_p] = _dynamic_slice_transpose
+
+
+def _dynamic_update_slice_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    out = dynamic_update_slice_p.bind(*primals)
+    g, h = tangents[:2]
+    if type(g) is Zero and type(h) is Zero:
+        return out, Zero.of(out)
+    return out, dynamic_update_slice_p.bind(instantiate(g), instantiate(h), *primals[2:])
+
+
+def _dynamic_update_slice_transpose(ct: Any, x: Any, update: Any, *starts: Any) -> list[Any]:
+    ct_x = ct_update = None
+    undefined = type(update) is UndefinedPrimal
+    uaval = update.aval if undefined else aval_of(update)
+    if type(x) is UndefinedPrimal:
+        zeros = structural.full(uaval.shape, 0, uaval.dtype)
+        ct_x = dynamic_update_slice_p.bind(ct, zeros, *starts)
+    if undefined:
+        ct_update = dynamic_slice_p.bind(ct, *starts, slice_sizes=uaval.shape)
+    return [ct_x, ct_update] + [None] * len(starts)
+
+
+jvp_rules[dynamic_update_slice_p] = _dynamic_update_slice_jvp
+transpose_rules[dynamic_update_slice_p] = _dynamic_update_slice_transpose
+
+
+def _stacked_starts(
+    axis_size: int, starts: Sequence[Any], dims: Sequence[int | None], shape: Shape, sizes: Shape
+) -> Any:
+    """Clamped start indices of all examples as one matrix (example, dimension)."""
+    from covector.lax.select import clamp
+    from covector.lax.structure import concatenate_p
+
+    dt = dtypes.int32
+    columns = []
+    for s, d, n, size in zip(starts, dims, shape, sizes, strict=True):
+        # Clamp in the index's own type: a 64-bit or unsigned index may not fit in 32 bits.
+        own = aval_of(s).dtype
+        top = min(n - size, np.iinfo(own).max)
+        s = clamp(scalar(0, own), s, scalar(top, own))
+        s = structural.convert_element_type(as_array(s), dt)
+        columns.append(
+            structural.broadcast_in_dim(s, (axis_size, 1), (0,) if d is not None else ())
+        )
+    return concatenate_p.bind(*columns, dimension=1)
+
+
+def _dynamic_slice_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, slice_sizes: Shape
+) -> tuple[Any, int]:
+    x, *starts = args
+    if all(d is None for d in dims[1:]):
+        x = move_dim(x, dims[0], 0)  # type: ignore[arg-type]
+        out = dynamic_slice_p.bind(x, 0, *starts, slice_sizes=(axis_size, *slice_sizes))
+        return out, 0
+    from covector.lax.gather import GatherDimensionNumbers, GatherScatterMode, gather_p
+
+    n = len(slice_sizes)
+    batched = dims[0] is not None
+    if batched:
+        x = move_dim(x, dims[0], 0)  # type: ignore[arg-type]
+    shape = aval_of(x).shape[batched:]
+    indices = _stacked_starts(axis_size, starts, dims[1:], shape, slice_sizes)
+    out = gather_p.bind(
+        x,
+        indices,
+        dimension_numbers=GatherDimensionNumbers(
+            offset_dims=tuple(range(1, n + 1)),
+            collapsed_slice_dims=(),
+            start_index_map=tuple(range(batched, n + batched)),
+            operand_batching_dims=(0,) if batched else (),
+            start_indices_batching_dims=(0,) if batched else (),
+        ),
+        slice_sizes=((1,) if batched else ()) + slice_sizes,
+        indices_are_sorted=batched,
+        unique_indices=batched,
+        mode=GatherScatterMode.PROMISE_IN_BOUNDS,
+        fill_value=None,
+    )
+    return out, 0
+
+
+batching_rules[dynamic_slice_p] = _dynamic_slice_batch
+
+
+def _dynamic_update_slice_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
+) -> tuple[Any, int]:
+    x, update, *starts = args
+    x = bring_dim(x, axis_size, dims[0], 0)
+    update = bring_dim(update, axis_size, dims[1], 0)
+    if all(d is None for d in dims[2:]):
+        return dynamic_update_slice_p.bind(x, update, 0, *starts), 0
+    from covector.lax.gather import GatherScatterMode
+    from covector.lax.scatter import ScatterDimensionNumbers, scatter_p
+
+    shape, sizes = aval_of(x).shape[1:], aval_of(update).shape[1:]
+    n = len(shape)
+    indices = _stacked_starts(axis_size, starts, dims[2:], shape, sizes)
+    out = scatter_p.bind(
+        x,
+        indices,
+        update,
+        dimension_numbers=ScatterDimensionNumbers(
+            update_window_dims=tuple(range(1, n + 1)),
+            inserted_window_dims=(),
+            scatter_dims_to_operand_dims=tuple(range(1, n + 1)),
+            operand_batching_dims=(0,),
+            scatter_indices_batching_dims=(0,),
+        ),
+        indices_are_sorted=True,
+        unique_indices=True,
+        mode=GatherScatterMode.PROMISE_IN_BOUNDS,
+    )
+    return out, 0
+
+
+batching_rules[dynamic_update_slice_p] = _dynamic_update_slice_batch
