@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import Array, ShapedArray, aval_of
+from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.structural import add_any, broadcast_in_dim, zeros
-from covector.core.trace import Primitive, Trace, Tracer, set_current_trace
+from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
 
 # rule(primals, tangents, **params) -> (out, out_tangent), lists if the primitive has several
 # results. Tangents may be `Zero`.
@@ -149,15 +149,7 @@ class JVPTracer(Tracer):
 
     def concrete(self) -> Any:
         p = self.primal
-        if isinstance(p, Tracer):
-            return p.concrete()
-        return p if type(p) is Array or hasattr(p, "__index__") else _as_array(p)
-
-
-def _as_array(x: Any) -> Any:
-    from covector.core.avals import to_array
-
-    return to_array(x)
+        return p.concrete() if isinstance(p, Tracer) else to_array(p)
 
 
 class JVPTrace(Trace):
@@ -197,24 +189,31 @@ class JVPTrace(Trace):
                 tangents.append(Zero(aval_of(x).to_tangent_aval()))
         return primals, tangents
 
+    def primal_of(self, x: Any) -> Any:
+        return x.primal if type(x) is JVPTracer and x._trace is self else x
+
     def pack(self, primal: Any, tangent: Any) -> Any:
         return primal if type(tangent) is Zero else JVPTracer(self, primal, tangent)
 
 
 def jvp_flat(
-    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+    fun: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    aux: list[Any] | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """Primal and tangent results of ``fun``, from flat arrays to a flat sequence.
 
-    Tangents may be `Zero`, among the arguments and in the result.
+    Tangents may be `Zero`, among the arguments and in the result. ``fun`` may put values into
+    the list ``aux``; they are replaced by their primals.
     """
-    from covector.core.trace import current_trace
-
     trace = JVPTrace(current_trace())
     args = [trace.pack(p, t) for p, t in zip(primals, tangents, strict=True)]
     try:
         with set_current_trace(trace):
             outs = fun(*args)
+        if aux is not None:
+            aux[:] = [trace.primal_of(x) for x in aux]
         return trace.unpack(outs)
     finally:
         trace.alive = False

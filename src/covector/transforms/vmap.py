@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.jaxpr import Jaxpr, sub_jaxprs
 from covector.core.structural import broadcast_in_dim, moveaxis
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
 
@@ -16,6 +17,10 @@ batching_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
 # Operations over a named axis: rule(axis_size, args, dims, **params), called by the trace that
 # maps the axis in their parameter `axis_name`, whether or not an operand is mapped.
 collective_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+# Operations that carry jaxprs: rule(trace, args, dims, params) -> (outs, out_dims). They need
+# the name of the mapped axis, for the collectives inside.
+higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]]]] = {}
 
 
 def move_dim(x: Any, src: int, dst: int) -> Any:
@@ -139,9 +144,18 @@ class BatchTrace(Trace):
             rules = collective_rules
             if type(params["axis_name"]) is tuple and len(params["axis_name"]) > 1:
                 raise NotImplementedError(f"{prim.name} over several axes at once")
-        elif all(d is None for d in dims):
+        elif all(d is None for d in dims) and not (
+            self.axis_name is not None
+            and prim in higher_order_rules
+            and any(uses_axis(j, self.axis_name) for j in sub_jaxprs(params))
+        ):
             with set_current_trace(self.parent):
                 return prim.bind_with_trace(self.parent, vals, params)
+        higher_order = higher_order_rules.get(prim)
+        if higher_order is not None:
+            with set_current_trace(self.parent):
+                outs, out_dims = higher_order(self, vals, dims, params)
+            return [self.pack(x, d) for x, d in zip(outs, out_dims, strict=True)]
         rule = rules.get(prim)
         if rule is None:
             raise NotImplementedError(f"batching (vmap) of the operation {prim.name} is not defined")
@@ -164,6 +178,15 @@ class BatchTrace(Trace):
 
     def pack(self, val: Any, dim: int | None) -> Any:
         return val if dim is None else BatchTracer(self, val, dim)
+
+
+def uses_axis(jaxpr: Jaxpr, name: Hashable) -> bool:
+    """Whether a collective over the axis ``name`` occurs in ``jaxpr``."""
+    return any(
+        (eqn.primitive in collective_rules and name in _axis_names(eqn.params))
+        or any(uses_axis(sub, name) for sub in sub_jaxprs(eqn.params))
+        for eqn in jaxpr.eqns
+    )
 
 
 def _axis_names(params: dict[str, Any]) -> tuple[Hashable, ...]:

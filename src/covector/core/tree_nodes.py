@@ -1,0 +1,157 @@
+"""Kinds of pytree node that Covector adds: partial applications, dataclasses, static objects."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core.tree import register_node
+from covector.core.tree_paths import GetAttrKey
+
+
+class Partial(functools.partial):
+    """`functools.partial` that is a pytree: its arguments are children.
+
+    Functions returned by transformations (``vjp``, ``linearize``) are of this kind, so that
+    they can be passed to and returned from transformed functions.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> add = cv.tree_util.Partial(cv.numpy.add, 1)
+    >>> cv.jit(lambda f, x: f(x))(add, 2.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
+
+    def __new__(cls, func: Callable[..., Any], /, *args: Any, **kw: Any) -> Partial:
+        # functools.partial merges nested partials, which would lose the inner pytree's type.
+        if isinstance(func, functools.partial):
+            func = _Hashed(func)
+        return super().__new__(cls, func, *args, **kw)
+
+
+class _Hashed:
+    """A callable compared by what it wraps."""
+
+    __slots__ = ("fun", "__weakref__")
+
+    def __init__(self, fun: functools.partial) -> None:
+        self.fun = fun
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.fun(*args, **kwargs)
+
+    def _key(self) -> Any:
+        f = self.fun
+        return (f.func, f.args, tuple(sorted(f.keywords.items())))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hashed) and (
+            self.fun is other.fun or self._key() == other._key()
+        )
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self._key())
+        except TypeError:
+            return id(self.fun)
+
+
+register_node(
+    Partial,
+    lambda p: ((p.args, p.keywords), p.func),
+    lambda func, children: Partial(func, *children[0], **children[1]),
+    lambda p: (GetAttrKey("args"), GetAttrKey("keywords")),
+)
+
+
+def register_dataclass(
+    nodetype: type | None = None,
+    data_fields: Sequence[str] | None = None,
+    meta_fields: Sequence[str] | None = None,
+    drop_fields: Sequence[str] = (),
+) -> Any:
+    """Make a dataclass a pytree node.
+
+    Parameters
+    ----------
+    nodetype : type
+        A dataclass, or a class built from keyword arguments named after its fields. Without
+        it, a decorator is returned.
+    data_fields : sequence of str, optional
+        Fields that are children. By default all fields of a dataclass but those declared
+        with ``metadata={"static": True}``.
+    meta_fields : sequence of str, optional
+        Fields that are part of the structure: hashable, compared with ``==``.
+    drop_fields : sequence of str
+        Fields left out; a rebuilt object gets their defaults.
+
+    Returns
+    -------
+    type
+        ``nodetype``
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> @register_dataclass
+    ... @dataclasses.dataclass
+    ... class Point:
+    ...     x: float
+    ...     y: float
+    """
+    if nodetype is None:
+        return functools.partial(
+            register_dataclass,
+            data_fields=data_fields,
+            meta_fields=meta_fields,
+            drop_fields=drop_fields,
+        )
+    import dataclasses
+
+    if (data_fields is None) != (meta_fields is None):
+        raise TypeError("register_dataclass: give both data_fields and meta_fields, or neither")
+    if data_fields is None or meta_fields is None:
+        if not dataclasses.is_dataclass(nodetype):
+            raise TypeError(
+                f"register_dataclass: {nodetype.__name__} is not a dataclass, so that data_fields "
+                "and meta_fields must be given"
+            )
+        fields = [f for f in dataclasses.fields(nodetype) if f.init and f.name not in drop_fields]
+        data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
+        meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
+    elif dataclasses.is_dataclass(nodetype):
+        expected = {f.name for f in dataclasses.fields(nodetype) if f.init}
+        given = {*data_fields, *meta_fields, *drop_fields}
+        if expected - given or given - {f.name for f in dataclasses.fields(nodetype)}:
+            raise ValueError(
+                f"register_dataclass: the fields given for {nodetype.__name__} do not match its "
+                f"own. Missing: {sorted(expected - given)}; unknown: "
+                f"{sorted(given - {f.name for f in dataclasses.fields(nodetype)})}"
+            )
+    data, meta = tuple(data_fields), tuple(meta_fields)
+    keys = tuple(GetAttrKey(name) for name in data)
+
+    def flatten(obj: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return (
+            tuple([getattr(obj, name) for name in data]),
+            tuple([getattr(obj, name) for name in meta]),
+        )
+
+    def unflatten(aux: tuple[Any, ...], children: Any) -> Any:
+        values = dict(zip(data, children, strict=True))
+        values.update(zip(meta, aux, strict=True))
+        return nodetype(**values)
+
+    register_node(nodetype, flatten, unflatten, lambda obj: keys)
+    return nodetype
+
+
+def register_static(cls: type) -> type:
+    """Make ``cls`` a pytree node without children: its objects belong to the structure.
+
+    Objects must be hashable and comparable, for example with a frozen dataclass.
+    """
+    register_node(cls, lambda obj: ((), obj), lambda obj, children: obj)
+    return cls

@@ -1,0 +1,296 @@
+"""Arguments of user functions: numbers and names, flattening, names for error messages."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import aval_of
+from covector.core.errors import PACKAGE_DIR, at_user_line, describe, filter_traceback
+from covector.core.jaxpr import DebugInfo
+
+
+def api_boundary(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that users call, so that errors show their frames and not ours."""
+
+    @functools.wraps(fun)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fun(*args, **kwargs)
+        except Exception as e:
+            filter_traceback(e)
+            raise
+
+    return wrapped
+
+
+def check_callable(fun: Any, what: str) -> None:
+    """Raise the error for a transformation given something other than a function."""
+    if not callable(fun):
+        raise TypeError(f"{what} takes a function, got {describe(fun)}{at_user_line()}")
+
+
+def index_tuple(x: Any, name: str = "argnums") -> tuple[int, ...]:
+    """An int or a sequence of ints as a tuple."""
+    try:
+        return (operator.index(x),)
+    except TypeError:
+        pass
+    try:
+        return tuple(operator.index(i) for i in x)
+    except TypeError:
+        raise TypeError(f"{name} takes an integer or a sequence of integers, got {x!r}") from None
+
+
+def name_tuple(x: Any, name: str = "argnames") -> tuple[str, ...]:
+    """A string or an iterable of strings as a tuple."""
+    if isinstance(x, str):
+        return (x,)
+    try:
+        names = tuple(x)
+    except TypeError:
+        names = (None,)
+    if not all(isinstance(n, str) for n in names):
+        raise TypeError(f"{name} takes a string or a sequence of strings, got {x!r}")
+    return names
+
+
+def positional_names(fun: Callable[..., Any]) -> tuple[list[str], bool] | None:
+    """Names of the positional parameters of ``fun``, and whether it takes ``*args``.
+
+    None if the function does not tell.
+    """
+    code = getattr(fun, "__code__", None)
+    if code is not None and not hasattr(fun, "__wrapped__"):
+        names = list(code.co_varnames[: code.co_argcount])
+        return names, bool(code.co_flags & 0x04)
+    import inspect
+
+    try:
+        params = inspect.signature(fun).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    names = [p.name for p in params if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names, any(p.kind == p.VAR_POSITIONAL for p in params)
+
+
+def keyword_names(fun: Callable[..., Any]) -> tuple[set[str], bool] | None:
+    """Names of parameters that can be passed by keyword, and whether ``fun`` takes ``**kwargs``."""
+    import inspect
+
+    try:
+        params = inspect.signature(fun).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    names = {p.name for p in params if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return names, any(p.kind == p.VAR_KEYWORD for p in params)
+
+
+def resolve_nums_and_names(
+    fun: Callable[..., Any], argnums: Any, argnames: Any, what: str
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Complete argument numbers by names and names by numbers from the signature of ``fun``.
+
+    Raises
+    ------
+    ValueError
+        If the function has no argument of that number or name.
+    """
+    nums = () if argnums is None else index_tuple(argnums, f"{what}_argnums")
+    names = () if argnames is None else name_tuple(argnames, f"{what}_argnames")
+    if not nums and not names:
+        return (), ()
+    positional = positional_names(fun)
+    if positional is None:
+        return nums, names
+    params, varargs = positional
+    n = len(params)
+    fname = fun_name(fun)
+    if not varargs:
+        for i in nums:
+            if not -n <= i < n:
+                raise ValueError(
+                    f"jit: {what}_argnums={argnums!r} names argument {i} of {fname}, which takes "
+                    f"only {n} positional arguments: {', '.join(params)}"
+                )
+        nums = tuple(i % n for i in nums)
+    if names:
+        by_keyword = keyword_names(fun)
+        if by_keyword is not None:
+            allowed, varkw = by_keyword
+            for name in names:
+                if name not in allowed and not varkw:
+                    raise ValueError(
+                        f"jit: {what}_argnames names {name!r}, which is not an argument of "
+                        f"{fname}; its arguments are {', '.join(sorted(allowed))}"
+                    )
+    if argnames is None:
+        names = tuple(params[i] for i in nums if 0 <= i < n)
+    elif argnums is None:
+        nums = tuple(params.index(name) for name in names if name in params)
+    return nums, names
+
+
+def fun_name(fun: Any) -> str:
+    """The name of a function as users know it."""
+    name = getattr(fun, "__name__", None)
+    if name is None:
+        inner = getattr(fun, "func", None)
+        name = fun_name(inner) if inner is not None else type(fun).__name__
+    return name
+
+
+def fun_source(fun: Any) -> str:
+    """``file.py:12`` where a function is defined, empty if unknown."""
+    for _ in range(10):
+        code = getattr(fun, "__code__", None)
+        if code is not None and not code.co_filename.startswith(PACKAGE_DIR):
+            return f"{code.co_filename}:{code.co_firstlineno}"
+        inner = getattr(fun, "__wrapped__", None) or getattr(fun, "func", None)
+        fun = inner if inner is not None else getattr(fun, "__func__", None)
+        if fun is None:
+            break
+    return ""
+
+
+class LazyNames:
+    """Names of flat arguments, made when an error message asks for them."""
+
+    __slots__ = ("make", "names")
+
+    def __init__(self, make: Callable[[], list[str]]) -> None:
+        self.make = make
+        self.names: list[str] | None = None
+
+    def _get(self) -> list[str]:
+        if self.names is None:
+            self.names = self.make()
+        return self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._get())
+
+    def __len__(self) -> int:
+        return len(self._get())
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._get()[i]
+
+
+def argument_names(
+    fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], skip: Sequence[int] = ()
+) -> list[str]:
+    """A name for each leaf of the arguments: ``x``, ``params['w'][0]``.
+
+    ``args`` are the positional arguments without those numbered in ``skip``.
+    """
+    from covector.core.tree_paths import path_names
+
+    found = positional_names(fun)
+    params, varargs = found if found is not None else ([], False)
+    out: list[str] = []
+    i = 0
+    for x in args:
+        while i in skip:
+            i += 1
+        if i < len(params):
+            name = params[i]
+        elif varargs:
+            name = f"args[{i - len(params)}]"
+        else:
+            name = f"args[{i}]"
+        out.extend(name + path for path in path_names(x))
+        i += 1
+    for key in sorted(kwargs):
+        out.extend(key + path for path in path_names(kwargs[key]))
+    return out
+
+
+def names_of(fun: Callable[..., Any], in_tree: Any, skip: Sequence[int] = ()) -> LazyNames:
+    """Names of the leaves of ``(args, kwargs)`` of structure ``in_tree``, found on demand."""
+    ref: Callable[[], Any]
+    try:
+        ref = weakref.ref(fun)  # caches keyed by the function hold this
+    except TypeError:
+        ref = lambda: fun  # noqa: E731
+
+    def make() -> list[str]:
+        args, kwargs = tree.unflatten(in_tree, [0] * in_tree.num_leaves)
+        return argument_names(ref(), args, kwargs, skip)
+
+    return LazyNames(make)
+
+
+def debug_info(
+    fun: Callable[..., Any],
+    traced_for: str,
+    args: Sequence[Any] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    skip: Sequence[int] = (),
+) -> DebugInfo:
+    """Provenance of a jaxpr traced from ``fun``; names of arguments are found on demand.
+
+    Only the structure of the arguments is kept, not their values.
+    """
+    names: Any = None
+    if args is not None:
+        names = names_of(fun, tree.structure((tuple(args), kwargs or {})), skip)
+    return DebugInfo(fun_name(fun), fun_source(fun), names, None, traced_for)
+
+
+def flat_fun(
+    fun: Callable[..., Any], in_tree: Any
+) -> tuple[Callable[..., list[Any]], Callable[[], Any]]:
+    """``fun`` from flat arguments to flat results, and a getter of the tree of its last result."""
+    out_tree: list[Any] = [None]
+
+    def flat(*leaves: Any) -> list[Any]:
+        args, kwargs = tree.unflatten(in_tree, leaves)
+        outs, out_tree[0] = tree.flatten(fun(*args, **kwargs))
+        return outs
+
+    return flat, lambda: out_tree[0]
+
+
+def check_arrays(
+    leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str
+) -> list[Any]:
+    """Avals of ``leaves``.
+
+    Raises
+    ------
+    TypeError
+        Names the first leaf that is not an array or number.
+    """
+    avals = []
+    for i, x in enumerate(leaves):
+        try:
+            avals.append(aval_of(x))
+        except TypeError as e:
+            name = list(names())[i]
+            raise TypeError(
+                f"{what}: argument {name} is not a valid array argument: {e}{at_user_line()}"
+            ) from None
+    return avals
+
+
+def check_results(leaves: Sequence[Any], treedef: Any, fun: Any, what: str) -> None:
+    """Raise a TypeError if a result of a user function is not an array or number."""
+    for i, x in enumerate(leaves):
+        if hasattr(x, "aval"):
+            continue
+        try:
+            aval_of(x)
+        except TypeError:
+            from covector.core.tree_paths import path_names
+
+            path = path_names(tree.unflatten(treedef, list(range(len(leaves)))))[i]
+            where = f" at result{path}" if path else ""
+            raise TypeError(
+                f"{what}: the function {fun_name(fun)} returned {describe(x)}{where}, which is "
+                "not an array or number"
+            ) from None

@@ -1,0 +1,211 @@
+"""Jacobians and Hessians, from jvp or vjp mapped over the standard basis."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line
+from covector.transforms.arguments import (
+    api_boundary,
+    check_arrays,
+    check_callable,
+    fun_name,
+    index_tuple,
+)
+from covector.transforms.autodiff import FlatFunction, as_result
+from covector.transforms.grad import check_input, dyn_names, partial_call, resolve_argnums
+from covector.transforms.jvp import Zero, instantiate, jvp_flat
+from covector.transforms.linearize import linearize_flat
+from covector.transforms.vmap import bring_dim, vmap_flat
+
+
+def _basis(avals: Sequence[ShapedArray]) -> list[np.ndarray]:
+    """For each array, its part of every vector of the standard basis of all together."""
+    total = sum(a.size for a in avals)
+    out, at = [], 0
+    for a in avals:
+        n = a.size
+        part = np.zeros((total, n), dtypes.tangent_dtype(a.dtype))
+        part[at + np.arange(n), np.arange(n)] = 1
+        out.append(part.reshape((total, *a.shape)))
+        at += n
+    return out
+
+
+def _split(x: Any, axis_last: bool, avals: Sequence[ShapedArray]) -> list[Any]:
+    """Cut the basis axis of ``x`` into one array per basis aval, with its shape in its place."""
+    out, at = [], 0
+    for a in avals:
+        n = a.size
+        if axis_last:
+            shape = x.shape[:-1]
+            part = x if n == x.shape[-1] else x[..., at : at + n]
+            out.append(part.reshape((*shape, *a.shape)))
+        else:
+            shape = x.shape[1:]
+            part = x if n == x.shape[0] else x[at : at + n]
+            out.append(part.reshape((*a.shape, *shape)))
+        at += n
+    return out
+
+
+@api_boundary
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """Jacobian of a function, column by column (forward mode): good for tall Jacobians.
+
+    Parameters
+    ----------
+    fun : callable
+    argnums : int or sequence of int
+        Positional arguments to differentiate by.
+    has_aux : bool
+        Whether ``fun`` returns ``(output, aux)``; the Jacobian then comes with ``aux``.
+    holomorphic : bool
+        Whether ``fun`` is complex differentiable.
+
+    Returns
+    -------
+    callable
+        For each result of shape ``s`` and argument of shape ``t`` an array of shape ``s + t``.
+    """
+    check_callable(fun, "jacfwd")
+    wanted = index_tuple(argnums)
+
+    @api_boundary
+    @functools.wraps(fun)
+    def jacfwd_f(*args: Any, **kwargs: Any) -> Any:
+        nums = resolve_argnums(fun, wanted, args, "jacfwd")
+        flat, in_tree = tree.flatten(tuple([args[i] for i in nums]))
+        avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), "jacfwd")
+        for i, aval in enumerate(avals):
+            if holomorphic or not dtypes.is_float(aval.dtype):
+                name = dyn_names(fun, nums, args)[i]
+                check_input(aval, name, holomorphic, False, "jacfwd")
+                if dtypes.is_complex(aval.dtype) and not holomorphic:
+                    raise TypeError(
+                        f"jacfwd requires real inputs, but argument {name} is {aval.str_short()}; "
+                        f"for holomorphic functions pass holomorphic=True{at_user_line()}"
+                    )
+        f = FlatFunction(partial_call(fun, nums, args, kwargs), in_tree, has_aux, "jacfwd")
+        basis = _basis(avals)
+        total = sum(a.size for a in avals)
+
+        def push(*tangents: Any) -> list[Any]:
+            outs, out_tangents = jvp_flat(f, flat, tangents, f.aux)
+            return [instantiate(t) for t in out_tangents]
+
+        cols, dims = vmap_flat(push, total, basis, [0] * len(basis))
+        jac = []
+        for x, d in zip(cols, dims, strict=True):
+            rank = len(aval_of(x).shape) - (d is not None)
+            x = as_result(bring_dim(x, total, d, rank))
+            jac.append(tree.unflatten(in_tree, _split(x, True, avals)))
+        if isinstance(argnums, int):
+            jac = [j[0] for j in jac]
+        result = tree.unflatten(f.out_tree, jac)
+        return (result, f.aux_result()) if has_aux else result
+
+    return jacfwd_f
+
+
+@api_boundary
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """Jacobian of a function, row by row (reverse mode): good for wide Jacobians.
+
+    Parameters and results are those of `jacfwd`; ``allow_int`` gives ``float0`` zeros for
+    integer arguments rather than an error.
+    """
+    check_callable(fun, "jacrev")
+    wanted = index_tuple(argnums)
+
+    @api_boundary
+    @functools.wraps(fun)
+    def jacrev_f(*args: Any, **kwargs: Any) -> Any:
+        nums = resolve_argnums(fun, wanted, args, "jacrev")
+        flat, in_tree = tree.flatten(tuple([args[i] for i in nums]))
+        avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), "jacrev")
+        for i, aval in enumerate(avals):
+            if holomorphic or not dtypes.is_float(aval.dtype):
+                name = dyn_names(fun, nums, args)[i]
+                check_input(aval, name, holomorphic, allow_int, "jacrev")
+        f = FlatFunction(partial_call(fun, nums, args, kwargs), in_tree, has_aux, "jacrev")
+        lin = linearize_flat(f, flat, f.aux)
+        out_avals = [aval_of(x) for x in lin.outs]
+        for a in out_avals:
+            bad = not dtypes.is_complex(a.dtype) if holomorphic else not dtypes.is_float(a.dtype)
+            if bad:
+                raise TypeError(
+                    f"jacrev requires {'complex' if holomorphic else 'real-valued'} outputs, but "
+                    f"{fun_name(fun)} returned {a.str_short()}{at_user_line()}"
+                )
+        program = lin.static()
+        total = sum(a.size for a in out_avals)
+
+        def pull(*cts: Any) -> list[Any]:
+            found = program.pull(lin.residuals, cts)
+            return [
+                instantiate(Zero(a.to_tangent_aval()) if ct is None else ct)
+                for ct, a in zip(found, avals, strict=True)
+            ]
+
+        rows, dims = vmap_flat(pull, total, _basis(out_avals), [0] * len(out_avals))
+        per_input = [
+            _split(as_result(bring_dim(x, total, d, 0)), False, out_avals)
+            if dtypes.is_inexact(a.dtype)
+            else [
+                np.zeros((*o.shape, *a.shape), dtypes.float0) for o in out_avals
+            ]
+            for x, d, a in zip(rows, dims, avals, strict=True)
+        ]
+        jac = []
+        for j in range(len(out_avals)):
+            trees = tree.unflatten(in_tree, [parts[j] for parts in per_input])
+            jac.append(trees[0] if isinstance(argnums, int) else trees)
+        result = tree.unflatten(f.out_tree, jac)
+        return (result, f.aux_result()) if has_aux else result
+
+    return jacrev_f
+
+
+jacobian = jacrev
+
+
+@api_boundary
+def hessian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """Matrix of second derivatives of a function, forward over reverse.
+
+    Parameters are those of `jacfwd`.
+
+    Returns
+    -------
+    callable
+        For a result of shape ``s`` and an argument of shape ``t``: shape ``s + t + t``.
+    """
+    return jacfwd(
+        jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic),
+        argnums,
+        has_aux=has_aux,
+        holomorphic=holomorphic,
+    )

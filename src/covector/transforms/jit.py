@@ -1,0 +1,595 @@
+"""``jit``: functions traced once per signature of their arguments and compiled.
+
+The native `JitFunction` holds the cache from signatures to compiled programs. What stands
+here runs on a miss: trace, compile, and hand back a `FastPath` for the next call. Under
+another transformation nothing is compiled; the call becomes one `jit_p` operation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector import _native
+from covector.core import tree
+from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.backend import Program, get_backend
+from covector.core.config import config
+from covector.core.errors import at_user_line, describe, filter_traceback
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
+from covector.core.trace import (
+    EvalTrace,
+    Primitive,
+    Tracer,
+    close_over,
+    current_trace,
+    dce,
+    eval_trace,
+    raise_leaked,
+    trace_to_jaxpr,
+)
+from covector.transforms.arguments import (
+    argument_names,
+    check_arrays,
+    check_callable,
+    check_results,
+    fun_name,
+    fun_source,
+    names_of,
+    resolve_nums_and_names,
+)
+from covector.transforms.autodiff import aval_like
+from covector.transforms.cache import FunctionCache, context_key, on_clear
+
+jit_p = Primitive("jit", multiple_results=True)
+
+
+@jit_p.def_abstract_eval
+def _jit_avals(*avals: ShapedArray, jaxpr: ClosedJaxpr, name: str, inline: bool) -> Any:
+    return jaxpr.out_avals
+
+
+jit_p.def_effects(lambda params: params["jaxpr"].effects)
+
+_traced_cache = FunctionCache()
+
+
+class Entry:
+    """A function traced for one signature.
+
+    Attributes
+    ----------
+    closed : ClosedJaxpr
+        Takes the hoisted tracers and then the flat dynamic arguments.
+    hoisted : list of Tracer
+        Values of enclosing transformations that the function closes over.
+    in_tree, out_tree : PyTreeDef
+        Structures of ``(dynamic args, dynamic kwargs)`` and of the result.
+    """
+
+    __slots__ = ("closed", "hoisted", "in_tree", "out_tree", "programs", "__weakref__")
+
+    def __init__(
+        self, closed: ClosedJaxpr, hoisted: list[Any], in_tree: Any, out_tree: Any
+    ) -> None:
+        self.closed = closed
+        self.hoisted = hoisted
+        self.in_tree = in_tree
+        self.out_tree = out_tree
+        self.programs: dict[Any, tuple[Program, list[int]]] = {}
+
+    def compile(
+        self, donated: tuple[bool, ...], keep_unused: bool, name: str
+    ) -> tuple[Program, list[int]]:
+        """The compiled program, and the positions of the flat arguments that it takes."""
+        key = (donated, keep_unused)
+        found = self.programs.get(key)
+        if found is None:
+            found = self.programs[key] = compile_closed(self.closed, donated, keep_unused, name)
+        return found
+
+
+def compile_closed(
+    closed: ClosedJaxpr, donated: Sequence[bool], keep_unused: bool, name: str
+) -> tuple[Program, list[int]]:
+    """Compile ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
+    jaxpr = dce(closed.jaxpr)
+    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars if type(a).__name__ != "Literal"}
+    used.update(a for a in jaxpr.outvars)
+    kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
+    consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
+    jaxpr = jaxpr.replace(
+        constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept]
+    )
+    program = get_backend().compile(
+        ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
+    )
+    return program, kept
+
+
+def fast_tree(treedef: Any) -> Any:
+    """An output structure in the form that `FastPath` takes."""
+    count = 0
+
+    def walk(node: Any) -> Any:
+        nonlocal count
+        if node.is_leaf():
+            count += 1
+            return count - 1
+        kind = node.type
+        if kind is None or kind is type(None):
+            return ("n",)
+        children = [walk(c) for c in node.children()]
+        if kind is tuple:
+            return ("t", children)
+        if kind is list:
+            return ("l", children)
+        if kind is dict:
+            return ("d", list(node.entries()), children)
+        return ("c", node.one_level().unflatten, children)
+
+    return walk(treedef)
+
+
+def _hashable(x: Any) -> bool:
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
+
+
+class Jitted:
+    """A function and the options of its `jit`; the part of a `JitFunction` written in Python."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        static_argnums: Any = None,
+        static_argnames: Any = None,
+        donate_argnums: Any = None,
+        donate_argnames: Any = None,
+        keep_unused: bool = False,
+        inline: bool = False,
+        primitive: Primitive | None = None,
+    ) -> None:
+        self.fun = fun
+        self.name = fun_name(fun)
+        self.static_nums, self.static_names = resolve_nums_and_names(
+            fun, static_argnums, static_argnames, "static"
+        )
+        self.donate_nums, self.donate_names = resolve_nums_and_names(
+            fun, donate_argnums, donate_argnames, "donate"
+        )
+        both = set(self.static_nums) & set(self.donate_nums)
+        if both:
+            raise ValueError(
+                f"jit: argument {min(both)} of {self.name} is both static and donated; a static "
+                "argument is not an array and cannot be donated"
+            )
+        self.keep_unused = keep_unused
+        self.inline = inline
+        self.primitive = primitive
+        self._own_entries: dict[Any, Any] = {}
+        on_clear_weak(self)
+
+    # --- arguments ---
+
+    def split_static(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]:
+        """Dynamic arguments, dynamic keyword arguments, and the static ones as a cache key."""
+        n = len(args)
+        statics: list[Any] = []
+        positions = {i % n if i < 0 else i for i in self.static_nums if -n <= i < n}
+        for i in sorted(positions):
+            self._check_static(args[i], i, args)
+            statics.append((i, type(args[i]), args[i]))
+        dyn_kwargs = kwargs
+        if kwargs and self.static_names:
+            dyn_kwargs = {}
+            for name, x in kwargs.items():
+                if name in self.static_names:
+                    self._check_static(x, name, args)
+                    statics.append((name, type(x), x))
+                else:
+                    dyn_kwargs[name] = x
+        dyn_args = tuple([x for i, x in enumerate(args) if i not in positions])
+        return dyn_args, dyn_kwargs, tuple(statics)
+
+    def _check_static(self, x: Any, which: int | str, args: tuple[Any, ...]) -> None:
+        if _hashable(x):
+            return
+        name = which
+        if isinstance(which, int):
+            names = argument_names(self.fun, [0] * len(args), {})
+            name = names[which] if which < len(names) else str(which)
+        hint = (
+            "it is an array: leave it out of static_argnums/static_argnames"
+            if hasattr(x, "shape") and hasattr(x, "dtype")
+            else "pass a tuple in place of a list, a frozen dataclass in place of a dict"
+        )
+        raise ValueError(
+            f"jit: non-hashable static argument {name!r} of {self.name}: static arguments must be "
+            f"hashable, because programs are cached by their values, got {describe(x)}; {hint}"
+            f"{at_user_line()}"
+        )
+
+    def merge_static(
+        self, statics: tuple[Any, ...], dyn_args: Sequence[Any], dyn_kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        args = list(dyn_args)
+        kwargs = dict(dyn_kwargs)
+        for where, _, x in statics:
+            if isinstance(where, int):
+                args.insert(where, x)
+            else:
+                kwargs[where] = x
+        return args, kwargs
+
+    # --- tracing ---
+
+    def trace(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], abstract: bool = False
+    ) -> tuple[Entry, list[Any]]:
+        """The function traced for these arguments (or found traced), and their flat values."""
+        statics: tuple[Any, ...] = ()
+        dyn_args, dyn_kwargs = args, kwargs
+        if self.static_nums or self.static_names:
+            dyn_args, dyn_kwargs, statics = self.split_static(args, kwargs)
+        flat, in_tree = tree.flatten((dyn_args, dyn_kwargs))
+        try:
+            avals = [aval_like(x) for x in flat] if abstract else [aval_of(x) for x in flat]
+        except TypeError:
+            skip = [w for w, _, _ in statics if isinstance(w, int)]
+            avals = check_arrays(
+                flat, lambda: argument_names(self.fun, dyn_args, dyn_kwargs, skip),
+                f"jit of {self.name}",
+            )  # fmt: skip
+        entries = self._entries()
+        key = (in_tree, tuple(avals), statics, context_key())
+        entry = entries.get(key)
+        if entry is None:
+            entry = self._trace_new(avals, in_tree, statics)
+            if not entry.hoisted:
+                entries[key] = entry
+        return entry, flat
+
+    def _entries(self) -> dict[Any, Any]:
+        if type(self.fun) is _FunctionType:
+            return _traced_cache.entries(self.fun)
+        return self._own_entries
+
+    def _trace_new(
+        self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...]
+    ) -> Entry:
+        out_tree: Any = None
+        fun = self.fun
+
+        def flat_fun(*leaves: Any) -> list[Any]:
+            nonlocal out_tree
+            args, kwargs = tree.unflatten(in_tree, leaves)
+            if statics:
+                args, kwargs = self.merge_static(statics, args, kwargs)
+            outs, out_tree = tree.flatten(fun(*args, **kwargs))
+            check_results(outs, out_tree, fun, "jit")
+            return outs
+
+        skip = [w for w, _, _ in statics if isinstance(w, int)]
+        info = DebugInfo(self.name, fun_source(fun), names_of(fun, in_tree, skip), None, "jit")
+        jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
+        closed, hoisted = close_over(jaxpr, consts)
+        return Entry(closed, hoisted, in_tree, out_tree)
+
+    def donated(self, entry: Entry, args: tuple[Any, ...]) -> tuple[bool, ...]:
+        """For each argument of the entry's jaxpr, whether its memory may be reused."""
+        out = [False] * len(entry.hoisted)
+        if not self.donate_nums and not self.donate_names:
+            return tuple(out + [False] * entry.in_tree.num_leaves)
+        dyn_args, dyn_kwargs = tree.unflatten(entry.in_tree, [0] * entry.in_tree.num_leaves)
+        n = len(args)
+        static = {i % n if i < 0 else i for i in self.static_nums if -n <= i < n}
+        numbers = [i for i in range(n) if i not in static]
+        donate = {i % n if i < 0 else i for i in self.donate_nums if -n <= i < n}
+        for i, x in zip(numbers, dyn_args, strict=True):
+            out += [i in donate] * len(tree.leaves(x))
+        for name in sorted(dyn_kwargs):
+            out += [name in self.donate_names] * len(tree.leaves(dyn_kwargs[name]))
+        return tuple(out)
+
+    # --- calls ---
+
+    def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """What the native call path calls for a signature it has no program for."""
+        try:
+            if current_trace() is not eval_trace:
+                if self.inline or config.disable_jit:
+                    return self.fun(*args, **kwargs), None
+                return self.bind(args, kwargs), None
+            if config.disable_jit and self.primitive is None:
+                return self.fun(*args, **kwargs), None
+            return self.execute(args, kwargs)
+        except Exception as e:
+            filter_traceback(e)
+            raise
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Apply the function under the current trace as one operation."""
+        entry, flat = self.trace(args, kwargs)
+        outs = jit_p.bind_params(
+            [*entry.hoisted, *flat],
+            {"jaxpr": entry.closed, "name": self.name, "inline": self.inline},
+        )
+        return tree.unflatten(entry.out_tree, outs)
+
+    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """Compile and run on concrete values."""
+        entry, flat = self.trace(args, kwargs)
+        for x in (*entry.hoisted, *flat):
+            if isinstance(x, Tracer):
+                raise_leaked(x)
+        program, kept = entry.compile(self.donated(entry, args), self.keep_unused, self.name)
+        avals = entry.closed.in_avals
+        outs = program.executable.call([to_array(flat[i], avals[i]) for i in kept])
+        if config.debug_nans or config.debug_infs:
+            self._check_finite(outs, args, kwargs)
+            return tree.unflatten(entry.out_tree, outs), None
+        fast = _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
+        return tree.unflatten(entry.out_tree, outs), fast
+
+    def _check_finite(
+        self, outs: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        bad = find_nonfinite(outs)
+        if bad is None:
+            return
+        if self.primitive is not None:
+            raise FloatingPointError(
+                f"invalid value ({bad}) encountered in the operation {self.primitive.name}"
+                f"{at_user_line()}"
+            )
+        # Run it again operation by operation: the one at fault raises with its own line.
+        from covector.core.config import override
+
+        with override(disable_jit=True):
+            self.fun(*args, **kwargs)
+        raise FloatingPointError(
+            f"invalid value ({bad}) in the result of the compiled function {self.name}; it does "
+            f"not occur when the function runs operation by operation{at_user_line()}"
+        )
+
+
+def find_nonfinite(outs: Sequence[Any]) -> str | None:
+    """``"nan"`` or ``"inf"`` if the options ask to look for it and an array has one."""
+    import numpy as np
+
+    for x in outs:
+        if getattr(x.dtype, "kind", "") not in "fcV" or x.dtype.name.startswith("key"):
+            continue
+        values = np.asarray(x)
+        if values.dtype.kind == "V":
+            values = values.astype(np.float32)
+        if config.debug_nans and np.isnan(values).any():
+            return "nan"
+        if config.debug_infs and np.isinf(values).any():
+            return "inf"
+    return None
+
+
+_FunctionType = type(fun_name)
+
+
+class _WeakClearer:
+    """Lets `clear_all` reach the caches of living jitted functions."""
+
+    def __init__(self) -> None:
+        import weakref
+
+        self.refs: weakref.WeakSet[Jitted] = weakref.WeakSet()
+        self.functions: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def clear(self) -> None:
+        for jitted in list(self.refs):
+            jitted._own_entries.clear()
+        for fn in list(self.functions):
+            _native.JitFunction.clear_cache(fn)
+
+
+_clearer = _WeakClearer()
+on_clear(_clearer)
+
+
+def on_clear_weak(jitted: Jitted) -> None:
+    _clearer.refs.add(jitted)
+
+
+def make_jit_function(jitted: Jitted) -> Any:
+    """The native callable for ``jitted``."""
+    fn = _native.JitFunction(
+        jitted.fallback, jitted.static_nums, jitted.static_names, jitted.name
+    )
+    _clearer.functions.add(fn)
+    return fn
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    /,
+    *,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Sequence[str] | None = None,
+    keep_unused: bool = False,
+    device: Any = None,
+    backend: str | None = None,
+    inline: bool = False,
+    compiler_options: dict[str, Any] | None = None,
+) -> Any:
+    """Compile a function: trace it once per signature of its arguments, then run native code.
+
+    Parameters
+    ----------
+    fun : callable
+        Pure: it computes its result from its arguments, arrays in pytrees. Without it, a
+        decorator is returned.
+    static_argnums, static_argnames : optional
+        Arguments that the trace sees as they are, for example sizes; hashable. The function
+        is traced again for each new value. Names are found from numbers and vice versa.
+    donate_argnums, donate_argnames : optional
+        Arguments whose memory the result may take over; they cannot be used afterwards.
+    keep_unused : bool
+        Pass arguments to the compiled program even if it does not use them.
+    inline : bool
+        Under another trace, put the operations in place of one call.
+
+    Returns
+    -------
+    callable
+        With methods ``lower``, ``trace``, ``eval_shape`` and ``clear_cache``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.jit(lambda x: cv.numpy.sin(x) * 2 + 1)
+    >>> f(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+    if fun is None:
+        return functools.partial(
+            jit,
+            in_shardings=in_shardings,
+            out_shardings=out_shardings,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames,
+            keep_unused=keep_unused,
+            device=device,
+            backend=backend,
+            inline=inline,
+            compiler_options=compiler_options,
+        )
+    check_callable(fun, "jit")
+    jitted = Jitted(
+        fun,
+        static_argnums,
+        static_argnames,
+        donate_argnums,
+        donate_argnames,
+        keep_unused,
+        inline,
+    )
+    fn = make_jit_function(jitted)
+    attributes = fn.__dict__
+    for attr in ("__module__", "__qualname__", "__doc__", "__annotations__"):
+        value = getattr(fun, attr, None)
+        if value is not None:
+            attributes[attr] = value
+    attributes["__wrapped__"] = fun
+    attributes["_jitted"] = jitted
+    attributes.update(_Methods(jitted, fn).table())
+    return fn
+
+
+class _Methods:
+    """What a compiled function offers besides being called."""
+
+    __slots__ = ("jitted", "_fn", "__weakref__")
+
+    def __init__(self, jitted: Jitted, fn: Any) -> None:
+        import weakref
+
+        self.jitted = jitted
+        self._fn = weakref.ref(fn)
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "trace": self.trace,
+            "lower": self.lower,
+            "eval_shape": self.eval_shape,
+            "clear_cache": self.clear_cache,
+            "_cache_size": self.cache_size,
+        }
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """Trace for these arguments (arrays or ShapeDtypeStructs) to a `stages.Traced`."""
+        from covector.transforms.stages import Traced
+
+        entry, _ = self.jitted.trace(args, kwargs, abstract=True)
+        return Traced(self.jitted, entry, self.jitted.donated(entry, args))
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """Trace and lower for these arguments to a `stages.Lowered`."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the result, without computing it."""
+        from covector.transforms.make_jaxpr import eval_shape
+
+        return eval_shape(self.jitted.fun, *args, **kwargs)
+
+    def clear_cache(self) -> None:
+        """Forget all traces and programs of this function."""
+        self.jitted._entries().clear()
+        fn = self._fn()
+        if fn is not None:
+            _native.JitFunction.clear_cache(fn)
+
+    def cache_size(self) -> int:
+        fn = self._fn()
+        return 0 if fn is None else fn.cache_size()
+
+
+# --- eager operations --------------------------------------------------------------------
+
+_operations: dict[Any, Any] = {}
+_with_jaxprs: OrderedDict[Any, Any] = OrderedDict()
+_MAX_WITH_JAXPRS = 1024
+on_clear(_operations)
+on_clear(_with_jaxprs)
+
+
+def _has_jaxpr(params: dict[str, Any]) -> bool:
+    for v in params.values():
+        if type(v) is ClosedJaxpr or (
+            type(v) is tuple and v and type(v[0]) is ClosedJaxpr
+        ):
+            return True
+    return False
+
+
+def _operation(prim: Primitive, params: dict[str, Any]) -> Any:
+    def run(*args: Any) -> list[Any]:
+        out = prim.bind_params(args, params)
+        return out if prim.multiple_results else [out]
+
+    run.__name__ = str(params.get("name") or prim.name)
+    jitted = Jitted(run, primitive=prim)
+    return make_jit_function(jitted)
+
+
+def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """Run one operation on concrete values through its own compiled program."""
+    key = (prim, *params.items()) if params else prim
+    found = _operations.get(key)
+    if found is None:
+        found = _with_jaxprs.get(key)
+        if found is None:
+            if prim is jit_p and (config.debug_nans or config.disable_jit):
+                return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
+            found = _operation(prim, params)
+            if _has_jaxpr(params):
+                _with_jaxprs[key] = found
+                if len(_with_jaxprs) > _MAX_WITH_JAXPRS:
+                    _with_jaxprs.popitem(last=False)
+            else:
+                _operations[key] = found
+    return found(*args)
+
+
+EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]

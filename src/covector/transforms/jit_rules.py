@@ -1,0 +1,87 @@
+"""How the other transformations go through a compiled call (`jit_p`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.core.jaxpr import ClosedJaxpr
+from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
+from covector.transforms.jit import jit_p
+from covector.transforms.jvp import Zero, jvp_rules
+from covector.transforms.partial_eval import (
+    PartialTrace,
+    merge,
+    partial_eval_jaxpr,
+    partial_eval_rules,
+    pick_residuals,
+    split,
+)
+from covector.transforms.transpose import UndefinedPrimal, transpose_rules
+from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+
+
+def _jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, name: str, inline: bool
+) -> tuple[list[Any], list[Any]]:
+    nonzero = tuple(type(t) is not Zero for t in tangents)
+    closed, nonzero_out = jvp_jaxpr(jaxpr, nonzero)
+    args = [*primals, *(t for t in tangents if type(t) is not Zero)]
+    outs = jit_p.bind_params(args, {"jaxpr": closed, "name": name, "inline": inline})
+    n = len(nonzero_out)
+    rest = iter(outs[n:])
+    return outs[:n], [
+        next(rest) if nz else Zero(a.to_tangent_aval())
+        for nz, a in zip(nonzero_out, jaxpr.out_avals, strict=True)
+    ]
+
+
+def _batch(
+    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]]:
+    size = trace.axis_size
+    batched = tuple(d is not None for d in dims)
+    closed, out_batched = batch_jaxpr(params["jaxpr"], size, trace.axis_name, batched)
+    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(args, dims, strict=True)]
+    outs = jit_p.bind_params(moved, {**params, "jaxpr": closed})
+    return outs, [0 if b else None for b in out_batched]
+
+
+def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    unknown = tuple(trace.is_unknown(x) for x in args)
+    parts = partial_eval_jaxpr(params["jaxpr"], unknown)
+    known_args, unknown_args = split(unknown, args)
+    known_outs: list[Any] = []
+    new: list[Any] = []
+    if parts.known.jaxpr.outvars:
+        outs = trace.evaluate(jit_p, known_args, {**params, "jaxpr": parts.known})
+        n = len(outs) - parts.num_new
+        known_outs, new = outs[:n], outs[n:]
+    unknown_outs: list[Any] = []
+    if parts.unknown.jaxpr.outvars:
+        residuals = pick_residuals(parts.residuals, known_args, new)
+        unknown_outs = trace.record(
+            jit_p, [*residuals, *unknown_args], {**params, "jaxpr": parts.unknown}
+        )
+    return merge(parts.unknown_out, known_outs, unknown_outs)
+
+
+def _transpose(
+    cts: Sequence[Any], *args: Any, jaxpr: ClosedJaxpr, name: str, inline: bool
+) -> list[Any]:
+    undefined = tuple(type(x) is UndefinedPrimal for x in args)
+    nonzero = tuple(type(ct) is not Zero for ct in cts)
+    closed, nonzero_out = transpose_jaxpr(jaxpr, undefined, nonzero)
+    operands = [x for x, u in zip(args, undefined, strict=True) if not u]
+    operands += [ct for ct in cts if type(ct) is not Zero]
+    outs = iter(
+        jit_p.bind_params(operands, {"jaxpr": closed, "name": name, "inline": inline})
+    )
+    found = iter([next(outs) if nz else None for nz in nonzero_out])
+    return [next(found) if u else None for u in undefined]
+
+
+jvp_rules[jit_p] = _jvp
+higher_order_rules[jit_p] = _batch
+partial_eval_rules[jit_p] = _partial_eval
+transpose_rules[jit_p] = _transpose

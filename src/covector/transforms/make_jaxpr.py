@@ -1,0 +1,102 @@
+"""Looking at what is traced: ``make_jaxpr`` and ``eval_shape``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.jaxpr import ClosedJaxpr
+from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple
+from covector.transforms.jit import Jitted
+from covector.transforms.shapes import struct_of
+from covector.transforms.vmap import BatchTrace
+
+
+@api_boundary
+def make_jaxpr(
+    fun: Callable[..., Any],
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+    return_shape: bool = False,
+) -> Callable[..., Any]:
+    """The program that a function does on its arguments.
+
+    Parameters
+    ----------
+    fun : callable
+    static_argnums : int or sequence of int
+        Arguments that the trace sees as they are.
+    axis_env : sequence of (name, size), optional
+        Named axes that ``fun`` may refer to.
+    return_shape : bool
+        Return the `ShapeDtypeStruct` tree of the result too.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``fun`` (arrays or `ShapeDtypeStruct`), returns a ClosedJaxpr.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> print(cv.make_jaxpr(lambda x: cv.numpy.sin(x) * 2)(1.0))
+    { lambda  ; a:f32[]*. let
+        b:f32[]* = sin a
+        c:f32[]* = mul b 2.0:f32[]*
+      in (c,) }
+    """
+    check_callable(fun, "make_jaxpr")
+    static = index_tuple(static_argnums)
+
+    @api_boundary
+    @functools.wraps(fun)
+    def make_jaxpr_f(*args: Any, **kwargs: Any) -> Any:
+        from covector.core.trace import current_trace, set_current_trace
+
+        trace = current_trace()
+        for name, size in axis_env or ():
+            trace = BatchTrace(trace, size, name)
+        with set_current_trace(trace):
+            # A fresh Jitted: the caller wants to see a trace made now, not a cached one.
+            jitted = Jitted(lambda *a, **k: fun(*a, **k), tuple(i % len(args) for i in static))
+            jitted.name = fun_name(fun)
+            entry, _ = jitted.trace(args, kwargs, abstract=True)
+        closed = entry.closed
+        if entry.hoisted:
+            n = len(entry.hoisted)
+            jaxpr = closed.jaxpr
+            closed = ClosedJaxpr(
+                jaxpr.replace(
+                    constvars=[*jaxpr.invars[:n], *jaxpr.constvars], invars=jaxpr.invars[n:]
+                ),
+                [*entry.hoisted, *closed.consts],
+            )
+        if return_shape:
+            shapes = [struct_of(a) for a in closed.out_avals]
+            return closed, tree.unflatten(entry.out_tree, shapes)
+        return closed
+
+    return make_jaxpr_f
+
+
+@api_boundary
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Shapes and dtypes of the result of ``fun``, without computing it.
+
+    Parameters
+    ----------
+    fun : callable
+    *args, **kwargs
+        Its arguments: arrays or anything with ``shape`` and ``dtype``.
+
+    Returns
+    -------
+    pytree of ShapeDtypeStruct
+    """
+    check_callable(fun, "eval_shape")
+    inner = getattr(fun, "_jitted", None)
+    jitted = inner if inner is not None else Jitted(fun)
+    entry, _ = jitted.trace(args, kwargs, abstract=True)
+    return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.closed.out_avals])

@@ -1,0 +1,229 @@
+"""Partial evaluation: what is known is computed at once, the rest becomes a jaxpr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core.avals import Array
+from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Var, eval_jaxpr
+from covector.core.trace import (
+    JaxprTrace,
+    JaxprTracer,
+    Primitive,
+    Trace,
+    Tracer,
+    current_trace,
+    dce,
+    set_current_trace,
+)
+from covector.transforms.cache import cached_on_jaxpr
+
+# rule(trace, args, params) -> list of results, for operations of which some operands are
+# unknown (tracers of `trace`, a `PartialTrace`) and some may be known. Without a rule, the
+# whole operation is recorded.
+partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
+
+
+class PartialTrace(JaxprTrace):
+    """Evaluates operations on known values under the parent and records the others.
+
+    Known values that recorded operations use become constants of the jaxpr: the residuals.
+    """
+
+    __slots__ = ()
+    parent: Trace
+
+    def describe(self) -> str:
+        return "linearization"
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        for x in args:
+            if type(x) is JaxprTracer and x._trace is self:
+                break
+        else:
+            with set_current_trace(self.parent):
+                return prim.bind_with_trace(self.parent, args, params)
+        rule = partial_eval_rules.get(prim)
+        if rule is not None:
+            return rule(self, args, params)
+        return super().process(prim, args, params)
+
+    def is_unknown(self, x: Any) -> bool:
+        return type(x) is JaxprTracer and x._trace is self
+
+    def atom(self, x: Any) -> Atom:
+        # Scalars computed by the program stay residuals, so that the jaxpr does not depend on
+        # their values.
+        if type(x) is Array and self.parent is not None:
+            return self.const(x, x.aval)
+        return super().atom(x)
+
+    def record(
+        self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]
+    ) -> list[Any]:
+        """Append the operation to the jaxpr whatever its operands are."""
+        return super().process(prim, args, params)
+
+    def evaluate(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """Apply the operation to known values."""
+        with set_current_trace(self.parent):
+            return prim.bind_with_trace(self.parent, args, params)
+
+
+class PartialJaxpr:
+    """A jaxpr split in two.
+
+    Attributes
+    ----------
+    known : ClosedJaxpr
+        From the known arguments to the known results followed by the new residuals.
+    unknown : ClosedJaxpr
+        From the residuals followed by the unknown arguments to the unknown results.
+    unknown_out : list of bool
+        Which results of the whole are unknown.
+    residuals : list of int or None
+        For each residual the position, among the *known* arguments, of the one it is; None
+        for the new ones, which the known part returns in this order.
+    """
+
+    __slots__ = ("known", "unknown", "unknown_out", "residuals")
+
+    def __init__(
+        self,
+        known: ClosedJaxpr,
+        unknown: ClosedJaxpr,
+        unknown_out: list[bool],
+        residuals: list[int | None],
+    ) -> None:
+        self.known = known
+        self.unknown = unknown
+        self.unknown_out = unknown_out
+        self.residuals = residuals
+
+    @property
+    def num_new(self) -> int:
+        """Number of residuals that the known part returns."""
+        return sum(r is None for r in self.residuals)
+
+
+@cached_on_jaxpr
+def partial_eval_jaxpr(
+    closed: ClosedJaxpr,
+    unknown_in: tuple[bool, ...],
+    instantiate: tuple[bool, ...] = (),
+    policy: Callable[..., bool] | None = None,
+) -> PartialJaxpr:
+    """Split ``closed`` into what can be computed from the known arguments, and the rest.
+
+    Parameters
+    ----------
+    closed : ClosedJaxpr
+    unknown_in : tuple of bool
+        Which arguments are unknown.
+    instantiate : tuple of bool
+        Results to count as unknown even if they are known.
+    policy : callable, optional
+        ``policy(primitive, *avals, **params)`` says whether results of an operation on known
+        values may be residuals; the unknown part computes the others again.
+    """
+    known_trace = JaxprTrace(current_trace())
+    unknown_trace: PartialTrace
+    if policy is None:
+        unknown_trace = PartialTrace(known_trace)
+    else:
+        from covector.transforms.checkpoint import PolicyTrace
+
+        unknown_trace = PolicyTrace(known_trace, policy)
+    args = [
+        (unknown_trace if unknown else known_trace).new_arg(v.aval)
+        for v, unknown in zip(closed.jaxpr.invars, unknown_in, strict=True)
+    ]
+    known_args = {id(x.var): i for i, x in enumerate(
+        [x for x, u in zip(args, unknown_in, strict=True) if not u]
+    )}  # fmt: skip
+    try:
+        with set_current_trace(unknown_trace):
+            outs = eval_jaxpr(closed.jaxpr, closed.consts, *args)
+            force = instantiate or (False,) * len(outs)
+            unknown_out = [
+                unknown_trace.is_unknown(x) or f for x, f in zip(outs, force, strict=True)
+            ]
+            jaxpr, consts = unknown_trace.finish(
+                [x for x, u in zip(outs, unknown_out, strict=True) if u]
+            )
+        jaxpr = dce(jaxpr)
+        used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+        used.update(jaxpr.outvars)
+        res_vars: list[Var] = []
+        res_vals: list[Tracer] = []
+        const_vars: list[Var] = []
+        const_vals: list[Any] = []
+        for v, c in zip(jaxpr.constvars, consts, strict=True):
+            if v not in used:
+                continue
+            if isinstance(c, Tracer):
+                res_vars.append(v)
+                res_vals.append(c)
+            else:
+                const_vars.append(v)
+                const_vals.append(c)
+        residuals = [
+            known_args.get(id(c.var)) if isinstance(c, JaxprTracer) else None for c in res_vals
+        ]
+        known_outs = [x for x, u in zip(outs, unknown_out, strict=True) if not u]
+        new = [c for c, r in zip(res_vals, residuals, strict=True) if r is None]
+        with set_current_trace(known_trace):
+            known_jaxpr, known_consts = known_trace.finish([*known_outs, *new])
+    finally:
+        known_trace.alive = unknown_trace.alive = False
+    unknown = jaxpr.replace(constvars=const_vars, invars=[*res_vars, *jaxpr.invars])
+    return PartialJaxpr(
+        ClosedJaxpr(dce(known_jaxpr), known_consts),
+        ClosedJaxpr(unknown, const_vals),
+        unknown_out,
+        residuals,
+    )
+
+
+def pick_residuals(
+    residuals: Sequence[int | None], known_args: Sequence[Any], new: Sequence[Any]
+) -> list[Any]:
+    """Values of the residuals of a `PartialJaxpr`."""
+    it = iter(new)
+    return [next(it) if r is None else known_args[r] for r in residuals]
+
+
+def merge(mask: Sequence[bool], if_false: Sequence[Any], if_true: Sequence[Any]) -> list[Any]:
+    """Items of two lists in the order that ``mask`` says."""
+    f, t = iter(if_false), iter(if_true)
+    return [next(t) if m else next(f) for m in mask]
+
+
+def split(mask: Sequence[bool], xs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Items where ``mask`` is False, and where it is True."""
+    return (
+        [x for x, m in zip(xs, mask, strict=True) if not m],
+        [x for x, m in zip(xs, mask, strict=True) if m],
+    )
+
+
+def dce_closed(
+    closed: ClosedJaxpr, used_outputs: Sequence[bool]
+) -> tuple[ClosedJaxpr, list[bool]]:
+    """``closed`` without unused results; also which of its arguments it still reads."""
+    jaxpr = dce(closed.jaxpr, used_outputs)
+    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+    used.update(jaxpr.outvars)
+    used_in = [v in used for v in jaxpr.invars]
+    return (
+        ClosedJaxpr(
+            jaxpr.replace(invars=[v for v, u in zip(jaxpr.invars, used_in, strict=True) if u]),
+            closed.consts,
+        ),
+        used_in,
+    )
+
+
+def is_drop(v: Any) -> bool:
+    return type(v) is DropVar

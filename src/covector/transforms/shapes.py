@@ -1,0 +1,90 @@
+"""Types of arrays without their values: ``ShapeDtypeStruct``, ``typeof``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.core import dtypes
+from covector.core.avals import ShapedArray, aval_of
+
+
+class ShapeDtypeStruct:
+    """Shape and dtype of an array that need not exist.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    sharding, weak_type : optional
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.eval_shape(cv.numpy.sin, cv.ShapeDtypeStruct((3,), "float32"))
+    ShapeDtypeStruct(shape=(3,), dtype=float32)
+    """
+
+    __slots__ = ("shape", "dtype", "sharding", "weak_type")
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any,
+        *,
+        sharding: Any = None,
+        weak_type: bool = False,
+        manual_axis_type: Any = None,
+        is_ref: bool = False,
+    ) -> None:
+        if dtype is None:
+            raise ValueError("ShapeDtypeStruct: dtype must be given")
+        self.shape = tuple(shape)
+        self.dtype = dtypes.as_dtype(dtype)
+        self.sharding = sharding
+        self.weak_type = weak_type
+
+    @property
+    def size(self) -> int:
+        return ShapedArray(self.shape, self.dtype).size
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * int(self.dtype.itemsize)
+
+    def update(self, **kwargs: Any) -> ShapeDtypeStruct:
+        """A copy with other ``shape``, ``dtype``, ``sharding`` or ``weak_type``."""
+        new = {name: kwargs.get(name, getattr(self, name)) for name in self.__slots__}
+        return ShapeDtypeStruct(
+            new["shape"], new["dtype"], sharding=new["sharding"], weak_type=new["weak_type"]
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and (
+            (self.shape, self.dtype, self.sharding, self.weak_type)
+            == (other.shape, other.dtype, other.sharding, other.weak_type)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.sharding, self.weak_type))
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak})"
+
+
+def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
+    return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+def typeof(x: Any) -> ShapedArray:
+    """The type of an array: its shape, dtype and weak type."""
+    return aval_of(x)

@@ -1,0 +1,204 @@
+"""``vmap``: a function of one example as a function of a batch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import aval_of
+from covector.core.errors import at_user_line, describe
+from covector.core.tree_paths import flatten_with_path, keystr
+from covector.transforms.arguments import (
+    api_boundary,
+    argument_names,
+    check_arrays,
+    check_callable,
+    check_results,
+    fun_name,
+)
+from covector.transforms.autodiff import as_result
+from covector.transforms.vmap import bring_dim, vmap_flat
+
+
+def _is_axis(x: Any) -> bool:
+    return x is None or isinstance(x, int)
+
+
+def flatten_axes(axes: Any, full: Any, what: str, of: str) -> list[int | None]:
+    """One entry of ``axes``, a tree prefix of ``full``, for each leaf of ``full``.
+
+    Raises
+    ------
+    ValueError
+        If it is not a prefix.
+    """
+    if _is_axis(axes):
+        return [axes] * len(tree.leaves(full))
+    try:
+        return tree.broadcast_prefix(axes, full)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"vmap: {what} must be an int, None, or a tree that is a prefix of {of}; got "
+            f"{what}={axes!r} for a tree {tree.structure(full)}. {str(e).splitlines()[0]}"
+            f"{at_user_line()}"
+        ) from None
+
+
+def _size_error(
+    fun: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    flat: Sequence[Any],
+    dims: Sequence[int | None],
+    axis_size: int | None,
+) -> str:
+    names = argument_names(fun, args, kwargs)
+    by_size: dict[int, list[str]] = {}
+    for name, x, d in zip(names, flat, dims, strict=True):
+        if d is not None:
+            aval = aval_of(x)
+            by_size.setdefault(aval.shape[d], []).append(
+                f"axis {d} of argument {name}, of type {aval.str_short()}"
+            )
+    lines = []
+    for size, items in by_size.items():
+        shown = "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")
+        lines.append(f"  size {size}: {shown}")
+    head = "vmap got inconsistent sizes for array axes to be mapped"
+    if axis_size is not None:
+        head += f" (axis_size={axis_size} was given)"
+    return head + ":\n" + "\n".join(lines) + at_user_line()
+
+
+@api_boundary
+def vmap(
+    fun: Callable[..., Any],
+    in_axes: int | None | Sequence[Any] = 0,
+    out_axes: Any = 0,
+    axis_name: Hashable | None = None,
+    axis_size: int | None = None,
+    spmd_axis_name: Any = None,
+    sum_match: bool = False,
+) -> Callable[..., Any]:
+    """Map a function over axes of its arguments, all elements at once.
+
+    Parameters
+    ----------
+    fun : callable
+    in_axes : int, None, or tuple of pytrees of those
+        For each positional argument (or part of one) the axis to map, None for arguments
+        that are the same for all elements. Keyword arguments are mapped over axis 0.
+    out_axes : int, None, or pytree of those
+        Where the mapped axis stands in each result; None for results that do not depend on
+        the mapped arguments.
+    axis_name : hashable, optional
+        A name for the axis, by which collectives (`lax.psum`, …) refer to it.
+    axis_size : int, optional
+        The size of the axis, where no argument is mapped.
+
+    Returns
+    -------
+    callable
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.vmap(lambda x, y: x * y, in_axes=(0, None))(cv.numpy.arange(3), 2)
+    Array([0, 2, 4], dtype=int32)
+    """
+    check_callable(fun, "vmap")
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if not (_is_axis(in_axes) or isinstance(in_axes, tuple)):
+        raise TypeError(
+            "vmap: in_axes must be an int, None, or a tuple with an entry for each positional "
+            f"argument, got {describe(in_axes)}{at_user_line()}"
+        )
+    if not all(_is_axis(x) for x in tree.leaves(in_axes)):
+        raise TypeError(
+            f"vmap: the leaves of in_axes must be integers or None, got {in_axes!r}{at_user_line()}"
+        )
+
+    @api_boundary
+    @functools.wraps(fun)
+    def vmap_f(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+            raise ValueError(
+                "vmap: in_axes must be an int, None, or a tuple of entries for the positional "
+                f"arguments passed to the function, but len(in_axes)={len(in_axes)} and "
+                f"{fun_name(fun)} was called with {len(args)} positional arguments{at_user_line()}"
+            )
+        flat, in_tree = tree.flatten((args, kwargs))
+        dims = flatten_axes(in_axes, args, "in_axes", "the positional arguments")
+        dims += [0] * (len(flat) - len(dims))
+        avals = check_arrays(flat, lambda: argument_names(fun, args, kwargs), "vmap")
+        size = axis_size
+        consistent = True
+        for i, (aval, d) in enumerate(zip(avals, dims, strict=True)):
+            if d is None:
+                continue
+            n = len(aval.shape)
+            if not -n <= d < n:
+                name = argument_names(fun, args, kwargs)[i]
+                raise ValueError(
+                    f"vmap was requested to map argument {name} along axis {d}, which implies "
+                    f"that its rank should be at least {d + 1 if d >= 0 else -d}, but it is "
+                    f"{aval.str_short()} of rank {n}{at_user_line()}"
+                )
+            d = dims[i] = d % n
+            if size is None:
+                size = aval.shape[d]
+            elif size != aval.shape[d]:
+                consistent = False
+        if not consistent:
+            raise ValueError(_size_error(fun, args, kwargs, flat, dims, axis_size))
+        if size is None:
+            raise ValueError(
+                f"vmap: no argument of {fun_name(fun)} is mapped: at least one entry of in_axes "
+                f"must not be None, or axis_size must be given; got in_axes={in_axes!r}"
+                f"{at_user_line()}"
+            )
+        out_tree: Any = None
+
+        def flat_f(*leaves: Any) -> list[Any]:
+            nonlocal out_tree
+            a, k = tree.unflatten(in_tree, leaves)
+            outs, out_tree = tree.flatten(fun(*a, **k))
+            check_results(outs, out_tree, fun, "vmap")
+            return outs
+
+        outs, out_dims = vmap_flat(flat_f, size, flat, dims, axis_name)
+        wanted = flatten_axes(
+            out_axes,
+            out_tree.unflatten([0] * len(outs)),
+            "out_axes",
+            f"the result of {fun_name(fun)}",
+        )
+        results = []
+        for i, (x, d, w) in enumerate(zip(outs, out_dims, wanted, strict=True)):
+            if w is None:
+                if d is not None:
+                    raise ValueError(_unmapped_error(fun, out_tree, i, len(outs)))
+                results.append(as_result(x))
+                continue
+            n = len(aval_of(x).shape) + (d is None)
+            if not -n <= w < n:
+                raise ValueError(
+                    f"vmap: out_axes asks for the mapped axis at position {w} of a result of rank "
+                    f"{n} (mapped axis included) of {fun_name(fun)}{at_user_line()}"
+                )
+            results.append(as_result(bring_dim(x, size, d, w % n)))
+        return tree.unflatten(out_tree, results)
+
+    return vmap_f
+
+
+def _unmapped_error(fun: Callable[..., Any], out_tree: Any, i: int, n: int) -> str:
+    path = flatten_with_path(out_tree.unflatten(list(range(n))))[0][i][0]
+    return (
+        f"vmap has mapped output but out_axes is None: the result{keystr(path)} of "
+        f"{fun_name(fun)} depends on the mapped arguments, so that out_axes needs an axis for it"
+        f"{at_user_line()}"
+    )
