@@ -19,7 +19,7 @@ from covector.lax._common import (
     scalar,
     weak_operand,
 )
-from covector.lax.compare import bitwise_and, gt, lt
+from covector.lax.compare import bitwise_and, bitwise_or, gt, lt
 from covector.transforms.jvp import Zero, def_jvp, jvp_rules
 from covector.transforms.transpose import UndefinedPrimal, sum_to, transpose_rules
 from covector.transforms.vmap import batching_rules, bring_dim, def_vectorized
@@ -156,14 +156,22 @@ def _select_transpose(ct: Any, which: Any, *cases: Any) -> list[Any]:
 transpose_rules[select_n_p] = _select_transpose
 
 
-def _inside(g: Any, low: Any, x: Any, high: Any) -> Any:
-    inside = bitwise_and(gt(x, low), lt(x, high))
+def _zero_unless(inside: Any, g: Any) -> Any:
     return select(inside, g, scalar(0.0, aval_of(g).dtype))
+
+
+def _low_active(low: Any, x: Any, high: Any) -> Any:
+    return bitwise_and(gt(low, x), lt(low, high))
+
+
+def _high_active(low: Any, x: Any, high: Any) -> Any:
+    # The upper bound counts last: it holds where the bounds are in the wrong order too.
+    return bitwise_or(lt(high, x), lt(high, low))
 
 
 def_jvp(
     clamp_p,
-    lambda g, low, x, high: select(gt(low, x), g, scalar(0.0, aval_of(g).dtype)),
-    _inside,
-    lambda g, low, x, high: select(lt(high, x), g, scalar(0.0, aval_of(g).dtype)),
+    lambda g, low, x, high: _zero_unless(_low_active(low, x, high), g),
+    lambda g, low, x, high: _zero_unless(bitwise_and(gt(x, low), lt(x, high)), g),
+    lambda g, low, x, high: _zero_unless(_high_active(low, x, high), g),
 )
