@@ -12,6 +12,7 @@
 #include "python/executable.h"
 #include "python/fast_path.h"
 #include "python/jit_function.h"
+#include "python/numpy_sort.h"
 #include "python/ref.h"
 #include "python/registry.h"
 #include "python/trace_state.h"
@@ -95,6 +96,7 @@ NB_MODULE(_native, m) {
     require_type(ndarray);
     require_type(generic);
     set_numpy_types(ndarray.ptr(), generic.ptr());
+    use_numpy_sort();
   }, nb::arg("ndarray"), nb::arg("generic"), "Register numpy.ndarray and numpy.generic.");
   m.def("set_converter", [](nb::callable f) { set_converter(f.ptr()); }, nb::arg("converter"),
         "Register f(obj) -> Array for NumPy arguments of compiled functions.");

@@ -1,0 +1,260 @@
+"""What generated code calls: matrix products and sorting; and the search for user frames."""
+
+import ctypes
+import re
+
+import numpy as np
+import pytest
+
+from .conftest import CODE, DTYPES
+from .test_memory import slot
+
+I32, I64, PTR = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+GEMM = ctypes.CFUNCTYPE(None, I32, I32, I32, *[I64] * 3, PTR, I64, PTR, I64, PTR, *[I64] * 5)
+SORT_ROWS = ctypes.CFUNCTYPE(I32, I32, PTR, I64, I64)
+SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, I32, I64, I64)
+TOP_K = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I64, I64, I64)
+REAL = [d for d in DTYPES if d.kind != "c"]
+SORTED = [CODE[n] for n in "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64".split()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def blas(native):
+    from scipy.linalg import cython_blas
+
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = PTR, [ctypes.py_object, ctypes.c_char_p]
+    name = ctypes.pythonapi.PyCapsule_GetName
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    table = {}
+    for routine in "sgemm dgemm cgemm zgemm sgemv dgemv".split():
+        capsule = cython_blas.__pyx_capi__[routine]
+        table[routine] = get(capsule, name(capsule))
+    native.set_blas(table)
+    with pytest.raises(ValueError):
+        native.set_blas({"nonsense": 1})
+
+
+def values(dtype, shape, seed=0):
+    rng = np.random.default_rng(seed)
+    if dtype == bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+    if dtype.kind == "c":
+        x = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+        return x.astype(dtype)
+    return (rng.standard_normal(shape) * 10).astype(dtype)
+
+
+def small(dtype, shape, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-4, 5, shape)
+    return (x + (1j * rng.integers(-4, 5, shape) if dtype.kind == "c" else 0)).astype(dtype)
+
+
+@pytest.mark.parametrize("name", "f32 f64 c64 c128 f16 bf16 i8 i32 i64 u8 u32".split())
+@pytest.mark.parametrize(
+    "m, n, k", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (1, 1, 5), (3, 4, 0), (0, 4, 3), (40, 30, 20)]
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_gemm(native, name, m, n, k, batch):
+    dtype = DTYPES[CODE[name]]
+    run = slot(native, 1, GEMM)
+    for ta in (0, 1, 2):
+        for tb in (0, 1, 2):
+            a = small(dtype, (batch, k, m) if ta else (batch, m, k), 1)
+            b = small(dtype, (batch, n, k) if tb else (batch, k, n), 2)
+            if dtype.kind == "u":
+                a, b = (
+                    abs(small(np.dtype("i8"), a.shape, 1)),
+                    abs(small(np.dtype("i8"), b.shape, 2)),
+                )
+                a, b = a.astype(dtype), b.astype(dtype)
+            c = np.full((batch, m, n), 77).astype(dtype)
+            run(CODE[name], ta, tb, m, n, k, a.ctypes.data, a.shape[2], b.ctypes.data, b.shape[2],
+                c.ctypes.data, n, batch, a[0].size, b[0].size, m * n)  # fmt: skip
+            op = [lambda x: x, lambda x: x.swapaxes(1, 2), lambda x: x.swapaxes(1, 2).conj()]
+            wide = np.complex128 if dtype.kind == "c" else np.int64
+            expected = (op[ta](a).astype(wide) @ op[tb](b).astype(wide)).astype(dtype)
+            np.testing.assert_array_equal(c, expected)
+
+
+def test_gemm_of_submatrices_and_shared_operands(native):
+    a, b = small(np.dtype("f4"), (10, 12), 1), small(np.dtype("f4"), (12, 14), 2)
+    c = np.zeros((3, 5, 20), np.float32)
+    slot(native, 1, GEMM)(
+        CODE["f32"], 0, 0, 5, 4, 6, a[1:, 2:].ctypes.data, 12, b[3:, 1:].ctypes.data, 14,
+        c.ctypes.data, 20, 3, 0, 1, 100,
+    )  # fmt: skip
+    for i in range(3):
+        np.testing.assert_array_equal(c[i, :, :4], a[1:6, 2:8] @ b[3:9, 1 + i : 5 + i])
+    assert not c[:, :, 4:].any()
+    v = np.zeros((5, 7), np.float32)  # a column of a larger matrix
+    slot(native, 1, GEMM)(
+        CODE["f32"],
+        0,
+        0,
+        5,
+        1,
+        6,
+        a.ctypes.data,
+        12,
+        b.ctypes.data,
+        14,
+        v.ctypes.data,
+        7,
+        1,
+        0,
+        0,
+        0,
+    )
+    np.testing.assert_array_equal(v[:, :1], a[:5, :6] @ b[:6, :1])
+    assert not v[:, 1:].any()
+
+
+def specials(x):
+    """Some NaNs of both signs, infinities and zeros of both signs."""
+    if x.dtype.kind not in "fV" or x.size < 8:
+        return x
+    x = x.copy()
+    flat = x.reshape(-1)
+    flat[:: max(1, x.size // 5)] = [np.nan, np.inf, -np.inf, -0.0, 0.0, -np.nan][
+        : flat[:: max(1, x.size // 5)].size
+    ]
+    return x
+
+
+@pytest.mark.parametrize("code", SORTED)
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 0), (2, 2), (50, 7), (5, 300), (3, 20_000), (1, 700_000)]
+)
+def test_sort_rows(native, code, shape):
+    x = specials(values(DTYPES[code], shape))
+    for threads in (1, 2):
+        native.set_num_threads(threads)
+        y = x.copy()
+        assert slot(native, 2, SORT_ROWS)(code, y.ctypes.data, *shape) == 0
+        expected = np.sort(x.astype(np.float64) if code in (9, 10) else x, axis=1)
+        np.testing.assert_array_equal(y.astype(expected.dtype), expected)
+
+
+@pytest.mark.parametrize("name", ["c64", "c128"])
+def test_sort_complex_rows(native, name):
+    x = small(DTYPES[CODE[name]], (4, 1000))
+    x.real[x.real == 0] = -0.0
+    x.real[:, ::2] += 0.0
+    y = x.copy()
+    assert slot(native, 2, SORT_ROWS)(CODE[name], y.ctypes.data, *x.shape) == 0
+    np.testing.assert_array_equal(y, np.sort(x, axis=1))
+
+
+def multi(native, operands, nkeys):
+    codes = (I32 * len(operands))(*[c for c, _ in operands])
+    pointers = (PTR * len(operands))(*[x.ctypes.data for _, x in operands])
+    rows, n = operands[0][1].shape
+    return slot(native, 3, SORT_MULTI)(len(operands), codes, pointers, nkeys, rows, n)
+
+
+@pytest.mark.parametrize("code", [*SORTED, CODE["c64"], CODE["c128"]])
+@pytest.mark.parametrize("shape", [(1, 1), (20, 10), (3, 1000), (1, 600_000)])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_stable_sort_with_payload(native, code, shape, narrow):
+    dtype = DTYPES[code]
+    x = specials(small(dtype, shape) if narrow else values(dtype, shape))
+    index = np.broadcast_to(np.arange(shape[1]), shape).copy()
+    y = x.copy()
+    assert multi(native, [(code, y), (CODE["i64"], index)], 1) == 0
+    if dtype.kind == "V":
+        x, y = x.astype(np.float32), y.astype(np.float32)
+    expected = np.argsort(x, axis=1, kind="stable")
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_array_equal(y, np.take_along_axis(x, expected, 1))
+
+
+def test_close_wide_keys(native):
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 2**20, (1, 100_000))
+    high = rng.integers(0, 5, (1, 100_000)) << 60
+    x = (low | high).astype(np.int64)
+    index = np.arange(100_000, dtype=np.int32)[None].copy()
+    assert multi(native, [(CODE["i64"], x.copy()), (CODE["i32"], index)], 1) == 0
+    np.testing.assert_array_equal(index[0], np.argsort(x[0], kind="stable"))
+
+
+@pytest.mark.parametrize("n", [5, 100, 5000])
+def test_lexicographic_keys(native, n):
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 4, (3, n)).astype(np.float32)
+    b = rng.integers(0, 4, (3, n)).astype(np.int8)
+    c = (rng.integers(0, 3, (3, n)) + 1j * rng.integers(0, 3, (3, n))).astype(np.complex128)
+    p = np.broadcast_to(np.arange(n, dtype=np.int16), (3, n)).copy()
+    a[:, 0], a[:, 1] = np.nan, -0.0
+    keys = [x.copy() for x in (a, b, c)]
+    operands = [
+        (CODE["f32"], keys[0]),
+        (CODE["i8"], keys[1]),
+        (CODE["c128"], keys[2]),
+        (CODE["i16"], p),
+    ]
+    assert multi(native, operands, 3) == 0
+    for r in range(3):
+        order = np.lexsort((c[r].imag, c[r].real, b[r], a[r]))
+        np.testing.assert_array_equal(p[r], order)
+        np.testing.assert_array_equal(keys[2][r], c[r][order])
+
+
+def test_keys_have_no_order(native):
+    x = np.zeros((2, 3), np.uint64)
+    assert multi(native, [(CODE["key"], x)], 1) == 3
+    assert slot(native, 2, SORT_ROWS)(CODE["key"], x.ctypes.data, 2, 3) == 3
+
+
+@pytest.mark.parametrize("code", SORTED)
+@pytest.mark.parametrize(
+    "rows, n, k", [(1, 1, 1), (3, 10, 10), (5, 100, 3), (2, 5000, 1), (2, 5000, 700)]
+)
+def test_top_k(native, code, rows, n, k):
+    dtype = DTYPES[code]
+    x = specials(values(dtype, (rows, n)))
+    if dtype.kind in "fV":
+        x[:, n // 2] = np.nan
+    out, index = np.zeros((rows, k), dtype), np.zeros((rows, k), np.int32)
+    run = slot(native, 4, TOP_K)
+    assert run(code, x.ctypes.data, out.ctypes.data, index.ctypes.data, rows, n, k) == 0
+    wide = x.astype(np.float64) if dtype.kind in "fV" else x
+    reverse = np.argsort(wide[:, ::-1], axis=1, kind="stable")[:, ::-1]
+    expected = (n - 1 - reverse)[:, :k]
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_array_equal(out.astype(wide.dtype), np.take_along_axis(wide, expected, 1))
+    assert run(code, x.ctypes.data, out.ctypes.data, index.ctypes.data, rows, n, n + 1) == 3
+
+
+def test_user_frame(native):
+    def here():
+        return native.user_frame("/no/such/prefix/")
+
+    file, line, function = here()
+    assert file == __file__ and function == "here" and isinstance(line, int)
+    namespace = {"frame": native.user_frame}
+    for module in ("one", "two"):
+        exec(compile(f"def {module}(f): return f()", f"/lib/{module}.py", "exec"), namespace)
+    inside = namespace["two"]
+    assert inside(lambda: native.user_frame(__file__))[0] == "/lib/two.py"
+    file, line, function = namespace["one"](
+        eval(compile("lambda: two(lambda: frame('/lib/'))", "/lib/x.py", "eval"), namespace)
+    )
+    assert file == __file__ and function == "test_user_frame"
+    with pytest.raises(TypeError):
+        native.user_frame(3)
+    assert native.user_frame("") is None
+
+
+def test_stub_names_everything(native):
+    import pathlib
+
+    stub = pathlib.Path(__file__).parents[2] / "src" / "covector" / "_native.pyi"
+    declared = set(re.findall(r"^(?:def|class) (\w+)", stub.read_text(), re.M))
+    public = {n for n in dir(native) if not n.startswith("_")}
+    assert declared == public
