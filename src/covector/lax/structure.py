@@ -22,7 +22,7 @@ from covector.transforms.vmap import batching_rules, bring_dim, def_vectorized, 
 
 # --- add_any -----------------------------------------------------------------------------
 
-def_vectorized(add_any_p)
+def_vectorized(add_any_p, scalars_broadcast=False)
 def_jvp(add_any_p, lambda g, x, y: g, lambda g, x, y: g)
 transpose_rules[add_any_p] = lambda ct, x, y: [ct, ct]
 

@@ -11,9 +11,9 @@ from covector.transforms.jit import jit_p
 from covector.transforms.jvp import Zero, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
+    def_partial_eval_call,
     merge,
     partial_eval_jaxpr,
-    partial_eval_rules,
     pick_residuals,
     split,
 )
@@ -83,5 +83,5 @@ def _transpose(
 
 jvp_rules[jit_p] = _jvp
 higher_order_rules[jit_p] = _batch
-partial_eval_rules[jit_p] = _partial_eval
+def_partial_eval_call(jit_p, _partial_eval)
 transpose_rules[jit_p] = _transpose

@@ -25,14 +25,28 @@ from covector.transforms.cache import cached_on_jaxpr
 partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
 
 
+# The rules of calls, as opposed to loops and branches.
+_SPLIT_CALLS: dict[Primitive, Callable[..., list[Any]]] = {}
+
+
+def def_partial_eval_call(prim: Primitive, rule: Callable[..., list[Any]]) -> None:
+    """Register the rule of an operation that is but a call of its jaxpr."""
+    partial_eval_rules[prim] = rule
+    _SPLIT_CALLS[prim] = rule
+
+
 class PartialTrace(JaxprTrace):
     """Evaluates operations on known values under the parent and records the others.
 
     Known values that recorded operations use become constants of the jaxpr: the residuals.
     """
 
-    __slots__ = ()
+    __slots__ = ("rules",)
     parent: Trace
+
+    def __init__(self, parent: Trace) -> None:
+        super().__init__(parent)
+        self.rules = partial_eval_rules
 
     def describe(self) -> str:
         return "linearization"
@@ -44,7 +58,7 @@ class PartialTrace(JaxprTrace):
         else:
             with set_current_trace(self.parent):
                 return prim.bind_with_trace(self.parent, args, params)
-        rule = partial_eval_rules.get(prim)
+        rule = self.rules.get(prim)
         if rule is not None:
             return rule(self, args, params)
         return super().process(prim, args, params)
@@ -112,7 +126,7 @@ def partial_eval_jaxpr(
     closed: ClosedJaxpr,
     unknown_in: tuple[bool, ...],
     instantiate: tuple[bool, ...] = (),
-    policy: Callable[..., bool] | None = None,
+    whole: bool = False,
 ) -> PartialJaxpr:
     """Split ``closed`` into what can be computed from the known arguments, and the rest.
 
@@ -123,18 +137,13 @@ def partial_eval_jaxpr(
         Which arguments are unknown.
     instantiate : tuple of bool
         Results to count as unknown even if they are known.
-    policy : callable, optional
-        ``policy(primitive, *avals, **params)`` says whether results of an operation on known
-        values may be residuals; the unknown part computes the others again.
+    whole : bool
+        Leave loops and branches of which anything is unknown in one piece.
     """
     known_trace = JaxprTrace(current_trace())
-    unknown_trace: PartialTrace
-    if policy is None:
-        unknown_trace = PartialTrace(known_trace)
-    else:
-        from covector.transforms.checkpoint import PolicyTrace
-
-        unknown_trace = PolicyTrace(known_trace, policy)
+    unknown_trace = PartialTrace(known_trace)
+    if whole:
+        unknown_trace.rules = _SPLIT_CALLS
     args = [
         (unknown_trace if unknown else known_trace).new_arg(v.aval)
         for v, unknown in zip(closed.jaxpr.invars, unknown_in, strict=True)

@@ -40,8 +40,11 @@ def bring_dim(x: Any, size: int, src: int | None, dst: int) -> Any:
     return broadcast_dim(x, size, dst) if src is None else moveaxis(x, src, dst)
 
 
-def def_vectorized(prim: Primitive) -> None:
-    """Batching of an elementwise primitive, whose operands have equal shapes or rank 0."""
+def def_vectorized(prim: Primitive, scalars_broadcast: bool = True) -> None:
+    """Batching of an elementwise primitive, whose operands have equal shapes or rank 0.
+
+    If ``scalars_broadcast`` is False, the primitive takes operands of equal shapes only.
+    """
 
     def batch(
         axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
@@ -49,7 +52,7 @@ def def_vectorized(prim: Primitive) -> None:
         if len(args) == 1:
             out_dim = dims[0]
         else:
-            args, out_dim = _align(axis_size, args, dims)
+            args, out_dim = _align(axis_size, args, dims, scalars_broadcast)
         out = prim.bind_params(args, params)
         return (out, [out_dim] * len(out)) if prim.multiple_results else (out, out_dim)
 
@@ -57,7 +60,7 @@ def def_vectorized(prim: Primitive) -> None:
 
 
 def _align(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], scalars_broadcast: bool
 ) -> tuple[list[Any], int]:
     shapes = [aval_of(x).shape for x in args]
     ranks = [len(s) - (d is not None) for s, d in zip(shapes, dims, strict=True)]
@@ -70,7 +73,7 @@ def _align(
     for x, d, r in zip(args, dims, ranks, strict=True):
         if d is None:
             # An unmapped scalar goes on broadcasting.
-            out.append(x if r == 0 else broadcast_dim(x, axis_size, out_dim))
+            out.append(x if r == 0 and scalars_broadcast else broadcast_dim(x, axis_size, out_dim))
         elif r == rank:
             out.append(moveaxis(x, d, out_dim))
         else:

@@ -1,0 +1,24 @@
+"""Loops and branches on traced values."""
+
+from covector.lax.control_flow import cond_rules, scan_rules, while_rules
+from covector.lax.control_flow.associative_scan import associative_scan
+from covector.lax.control_flow.cond import cond, cond_p, switch
+from covector.lax.control_flow.map import map
+from covector.lax.control_flow.scan import scan, scan_p
+from covector.lax.control_flow.while_loop import fori_loop, while_loop, while_p
+
+__all__ = [
+    "associative_scan",
+    "cond",
+    "cond_p",
+    "cond_rules",
+    "fori_loop",
+    "map",
+    "scan",
+    "scan_p",
+    "scan_rules",
+    "switch",
+    "while_loop",
+    "while_p",
+    "while_rules",
+]

@@ -1,0 +1,249 @@
+"""``cond`` and ``switch``: branches on traced values; their primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import dtypes, tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr, Var, eval_jaxpr
+from covector.core.structural import convert_element_type
+from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
+from covector.core.tree_paths import path_names
+from covector.lax.compare import ne
+from covector.lax.control_flow.common import Body, check_arrays_of, runs_in_python, trace_body
+from covector.transforms.arguments import api_boundary, check_callable, fun_name
+from covector.transforms.cache import cached_on_jaxpr
+
+cond_p = Primitive("cond", multiple_results=True)
+
+
+@cond_p.def_abstract_eval
+def _cond_avals(
+    index: ShapedArray, *avals: ShapedArray, branches: tuple[ClosedJaxpr, ...]
+) -> list[ShapedArray]:
+    return branches[0].out_avals
+
+
+cond_p.def_effects(
+    lambda params: frozenset().union(*(b.effects for b in params["branches"]))
+)
+
+_MISSING = object()
+
+
+def _check_branches(what: str, funs: Sequence[Any], bodies: Sequence[Body]) -> None:
+    first = bodies[0]
+    for i, body in enumerate(bodies[1:], 1):
+        names = [f"{fun_name(f)} (branch {k})" for k, f in ((0, funs[0]), (i, funs[i]))]
+        if what == "cond":
+            names = [f"true_fun ({fun_name(funs[1])})", f"false_fun ({fun_name(funs[0])})"][::-1]
+        if body.out_tree != first.out_tree:
+            raise TypeError(
+                f"{what}: the branches must return the same tree structure, but {names[0]} returns "
+                f"{first.out_tree} and {names[1]} returns {body.out_tree}{at_user_line()}"
+            )
+        paths = path_names(tree.unflatten(body.out_tree, [0] * len(body.out_avals)))
+        lines = [
+            f"  * result{path}: {a.str_short()} from {names[0]}, {b.str_short()} from {names[1]}"
+            for path, a, b in zip(paths, first.out_avals, body.out_avals, strict=True)
+            if not a.matches(b)
+        ]
+        if lines:
+            listing = "\n".join(lines)
+            raise TypeError(
+                f"{what}: the branches must return equal types, but they differ:\n{listing}\n"
+                f"Convert the results to one type (for example with .astype){at_user_line()}"
+            )
+
+
+def _unify_weak_types(bodies: list[Body]) -> list[Body]:
+    """Give results the same dtype and weak type in all branches where weak types allow it."""
+    if any(len(b.out_avals) != len(bodies[0].out_avals) for b in bodies):
+        return bodies
+    wanted: list[tuple[Any, bool] | None] = []
+    for column in zip(*(b.out_avals for b in bodies), strict=True):
+        if all(a == column[0] for a in column) or not any(a.weak_type for a in column):
+            wanted.append(None)
+        else:
+            wanted.append(dtypes.promote(tuple((a.dtype, a.weak_type) for a in column)))
+    if all(w is None for w in wanted):
+        return bodies
+    return [
+        Body(_converted(b.closed, tuple(wanted)), b.consts, b.out_tree) for b in bodies
+    ]
+
+
+@cached_on_jaxpr
+def _converted(
+    closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...]
+) -> ClosedJaxpr:
+    def fun(*args: Any) -> list[Any]:
+        outs = eval_jaxpr(closed.jaxpr, closed.consts, *args)
+        return [
+            x if w is None or (not aval_of(x).weak_type and aval_of(x).dtype == w[0])
+            else convert_element_type(x, *w)
+            for x, w in zip(outs, wanted, strict=True)
+        ]  # fmt: skip
+
+    jaxpr, consts = trace_to_jaxpr(fun, closed.in_avals, closed.jaxpr.debug_info)
+    return ClosedJaxpr(jaxpr, consts)
+
+
+def _share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
+    """Branches that all take the constants of all."""
+    consts: list[Any] = []
+    position: dict[int, int] = {}
+    for body in bodies:
+        for c in body.consts:
+            if id(c) not in position:
+                position[id(c)] = len(consts)
+                consts.append(c)
+    if not consts:
+        return tuple(b.closed for b in bodies), consts
+    branches = []
+    avals = tuple(aval_of(c) for c in consts)
+    for body in bodies:
+        own = tuple(position[id(c)] for c in body.consts)
+        branches.append(_with_shared(body.closed, own, avals))
+    return tuple(branches), consts
+
+
+@cached_on_jaxpr
+def _with_shared(
+    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
+) -> ClosedJaxpr:
+    invars = closed.jaxpr.invars
+    shared = [Var(a) for a in avals]
+    for i, v in zip(own, invars, strict=False):
+        shared[i] = v
+    return ClosedJaxpr(
+        closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts
+    )
+
+
+def _bind(
+    what: str, index: Any, funs: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
+) -> Any:
+    flat, in_tree = tree.flatten(operands)
+    avals = check_arrays_of(flat, operands, what, "operands")
+    bodies = [trace_body(f, in_tree, avals, what) for f in funs]
+    if all(b.out_tree == bodies[0].out_tree for b in bodies):
+        bodies = _unify_weak_types(bodies)
+    _check_branches(what, funs, bodies)
+    branches, consts = _share_consts(bodies)
+    outs = cond_p.bind_params([index, *consts, *flat], {"branches": branches})
+    return tree.unflatten(bodies[0].out_tree, outs)
+
+
+def _concrete(x: Any) -> Any:
+    return x.concrete() if isinstance(x, Tracer) else x
+
+
+@api_boundary
+def cond(
+    pred: Any,
+    true_fun: Callable[..., Any],
+    false_fun: Callable[..., Any],
+    *operands: Any,
+    operand: Any = _MISSING,
+) -> Any:
+    """Call one of two functions.
+
+    Parameters
+    ----------
+    pred : scalar
+        Boolean, or a number that counts as true if it is not 0.
+    true_fun, false_fun : callable
+        Called with ``operands``; both return the same structure, shapes and dtypes.
+    *operands : pytrees
+
+    Returns
+    -------
+    pytree
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 3)
+    Array(4, dtype=int32, weak_type=True)
+    """
+    if operand is not _MISSING:
+        if operands:
+            raise TypeError(
+                f"cond: operands are given by position and as operand={operand!r}; give them by "
+                f"position{at_user_line()}"
+            )
+        operands = (operand,)
+    if not (callable(true_fun) and callable(false_fun)):
+        raise TypeError(
+            "cond takes (pred, true_fun, false_fun, *operands), where true_fun and false_fun are "
+            f"functions; got {describe(true_fun)} and {describe(false_fun)}{at_user_line()}"
+        )
+    aval = check_arrays_of([pred], 0, "cond", "pred")[0]
+    if aval.shape or dtypes.is_extended(aval.dtype):
+        raise TypeError(
+            f"cond: pred must be a scalar, got {aval.str_short()}; use covector.numpy.where to "
+            f"choose element by element{at_user_line()}"
+        )
+    concrete = _concrete(pred)
+    if concrete is not None and runs_in_python(tree.leaves(operands)):
+        return true_fun(*operands) if concrete else false_fun(*operands)
+    if aval.dtype != dtypes.bool_:
+        pred = ne(pred, 0)
+    index = convert_element_type(pred, dtypes.int32)
+    return _bind("cond", index, (false_fun, true_fun), operands)
+
+
+@api_boundary
+def switch(
+    index: Any,
+    branches: Sequence[Callable[..., Any]],
+    *operands: Any,
+    operand: Any = _MISSING,
+) -> Any:
+    """Call the function number ``index`` (clamped to the range there is).
+
+    Parameters
+    ----------
+    index : integer scalar
+    branches : sequence of callables
+        Called with ``operands``; all return the same structure, shapes and dtypes.
+    *operands : pytrees
+
+    Returns
+    -------
+    pytree
+    """
+    if operand is not _MISSING:
+        if operands:
+            raise TypeError(
+                f"switch: operands are given by position and as operand={operand!r}; give them by "
+                f"position{at_user_line()}"
+            )
+        operands = (operand,)
+    branches = tuple(branches)
+    if not branches:
+        raise ValueError(f"switch: branches is empty, at least one is needed{at_user_line()}")
+    for b in branches:
+        check_callable(b, "switch")
+    aval = check_arrays_of([index], 0, "switch", "index")[0]
+    if aval.shape or not dtypes.is_integer(aval.dtype):
+        raise TypeError(
+            f"switch: index must be an integer scalar, got {aval.str_short()}{at_user_line()}"
+        )
+    if len(branches) == 1:
+        return branches[0](*operands)
+    concrete = _concrete(index)
+    if concrete is not None and runs_in_python(tree.leaves(operands)):
+        return branches[min(max(int(concrete), 0), len(branches) - 1)](*operands)
+    if aval.dtype != dtypes.int32:
+        from covector.lax.select import clamp
+
+        # Clamped in its own type: a large index must not wrap around.
+        n = aval.dtype.type(len(branches) - 1)
+        index = clamp(aval.dtype.type(0), index, n)
+    index = convert_element_type(index, dtypes.int32)
+    return _bind("switch", index, branches, operands)
