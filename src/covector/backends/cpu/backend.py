@@ -1,0 +1,190 @@
+"""The CPU as a backend: its device, and programs compiled once for all sizes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from covector import _native
+from covector.backends.cpu import cache, codegen
+from covector.backends.cpu.emit import Emitter
+from covector.backends.cpu.ir import Constant, Input, LibraryCall, Loop, LoopProgram
+from covector.backends.cpu.lower import lower
+from covector.backends.cpu.schedule import Plan
+from covector.backends.cpu.simplify import simplify
+from covector.backends.cpu.storage import temp_sizes, workspace_layout
+from covector.core import dtypes
+from covector.core.jaxpr import ClosedJaxpr
+
+# Programs that touch more elements than this release the interpreter lock while they run.
+_LONG = 1 << 15
+
+
+class CpuDevice:
+    """The host processor."""
+
+    platform = "cpu"
+    device_kind = "cpu"
+    process_index = 0
+    host_id = 0
+
+    def __init__(self, ident: int) -> None:
+        self.id = ident
+
+    @property
+    def client(self) -> CpuBackend:
+        return backend
+
+    def __repr__(self) -> str:
+        return f"CpuDevice(id={self.id})"
+
+
+class Code:
+    """Machine code of a size-erased program."""
+
+    __slots__ = ("address", "temps", "keepalive")
+
+    def __init__(self, address: int, temps: list[Any], keepalive: Any) -> None:
+        self.address = address
+        self.temps = temps
+        self.keepalive = keepalive
+
+
+_codes: dict[str, Code] = {}
+_codes_lock = threading.Lock()
+statistics = {"compiled": 0, "loaded": 0, "shared": 0}
+
+
+def llvm_text(program: LoopProgram) -> tuple[str, list[Any]]:
+    """LLVM IR of a loop program, and the sizes of its temporaries."""
+    emitter = Emitter(program, Plan(program.block))
+    text = emitter.run()
+    return text, temp_sizes(emitter.buffers.temps)
+
+
+def _code(program: LoopProgram) -> Code:
+    """Code for a program: from memory, from disk, or compiled now."""
+    key = program.key()
+    found = _codes.get(key)
+    if found is not None:
+        statistics["shared"] += 1
+        return found
+    stored = cache.load(key)
+    if stored is not None:
+        obj, temps = stored
+        statistics["loaded"] += 1
+    else:
+        text, temps = llvm_text(program)
+        obj = codegen.compile_object(text)
+        cache.store(key, obj, temps)
+        statistics["compiled"] += 1
+    address, tracker = codegen.load_object(obj)
+    code = Code(address, temps, tracker)
+    with _codes_lock:
+        return _codes.setdefault(key, code)
+
+
+class CpuProgram:
+    """A jaxpr compiled for the CPU and bound to its sizes."""
+
+    def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
+        self.jaxpr = closed
+        self.name = name
+        self.simplified = simplify(closed)
+        program, consts = lower(self.simplified, name)
+        self._program = program
+        if any(isinstance(v.defn, LibraryCall) for v in program.block.values) or _has_gemm(program):
+            _load_blas()
+        code = _code(program)
+        sizes = [s.value for s in program.syms]
+        offsets, workspace = workspace_layout(code.temps, sizes)
+        jaxpr = self.simplified.jaxpr
+        specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
+        outs, kinds = [], []
+        for v, r in zip(jaxpr.outvars, program.block.results, strict=True):
+            outs.append((dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type))
+            if isinstance(r.defn, Input):
+                kinds.append(r.defn.position)
+            elif isinstance(r.defn, Constant):
+                kinds.append((1 << 20) + r.defn.position)
+            else:
+                kinds.append(-1)
+        elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
+        long = elements > _LONG or any(
+            isinstance(v.defn, (Loop, LibraryCall)) for v in program.block.values
+        )
+        self.executable = _native.Executable(
+            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace, [], long,
+            (code, program.keepalive), name,
+        )  # fmt: skip
+
+    def as_text(self, dialect: str = "loop") -> str:
+        """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``llvm`` IR,
+        ``optimised`` LLVM IR or ``asm``."""
+        match dialect:
+            case "jaxpr":
+                return str(self.jaxpr)
+            case "simplified":
+                return str(self.simplified)
+            case "loop":
+                return str(self._program)
+            case "llvm":
+                return llvm_text(self._program)[0]
+            case "optimised" | "optimized":
+                return codegen.optimised(llvm_text(self._program)[0])
+            case "asm" | "assembly":
+                return codegen.assembly(llvm_text(self._program)[0])
+        raise ValueError(
+            f"unknown dialect {dialect!r}: expected jaxpr, simplified, loop, llvm, optimised or asm"
+        )
+
+    @property
+    def workspace_bytes(self) -> int:
+        return self.executable.workspace_bytes
+
+
+def _has_gemm(program: LoopProgram) -> bool:
+    return any("gemm" in line for line in (str(program).splitlines() if program.has_calls else ()))
+
+
+_blas_loaded = False
+
+
+def _load_blas() -> None:
+    """Hand SciPy's BLAS to the native core."""
+    global _blas_loaded
+    if _blas_loaded:
+        return
+    import ctypes
+
+    from scipy.linalg import cython_blas
+
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    table = {}
+    for fn in ("sgemm", "dgemm", "cgemm", "zgemm", "sgemv", "dgemv", "cgemv", "zgemv"):
+        capsule = cython_blas.__pyx_capi__[fn]
+        table[fn] = get(capsule, name_of(capsule))
+    _native.set_blas(table)
+    _blas_loaded = True
+
+
+class CpuBackend:
+    """The CPU backend."""
+
+    platform = "cpu"
+
+    def __init__(self) -> None:
+        self._devices = [CpuDevice(0)]
+
+    def devices(self) -> list[Any]:
+        return list(self._devices)
+
+    def compile(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> CpuProgram:
+        return CpuProgram(jaxpr, donated, name)
+
+
+backend = CpuBackend()

@@ -1,0 +1,142 @@
+"""Object code on disk: shared by processes, safe against damage, bounded in size.
+
+An entry is a file named by the hash of what was compiled, for which processor, and by which
+version. It holds a checksum over all its content; anything that does not check is compiled
+again, never run. Files appear by atomic rename, so that readers see whole entries only. A
+folder that cannot be written, or is full, only means that nothing is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import marshal
+import os
+import tempfile
+from typing import Any
+
+import covector.backends.cpu.codegen as codegen
+from covector.core.config import config
+
+_MAGIC = b"COVECTOR1"
+MAX_BYTES = 512 << 20
+
+
+@functools.cache
+def _version() -> bytes:
+    """Changes whenever the compiler does: a hash of its own source files."""
+    import covector
+
+    h = hashlib.sha256()
+    here = os.path.dirname(os.path.abspath(__file__))
+    for folder in (here, os.path.join(here, "rules")):
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            if name.endswith(".py"):
+                info = os.stat(path)
+                h.update(f"{name} {info.st_size} {info.st_mtime_ns}".encode())
+    h.update(getattr(covector, "__version__", "").encode())
+    return h.digest()
+
+
+def cache_dir() -> str:
+    """The folder of the cache (option ``compilation_cache_dir`` or the user's cache folder)."""
+    if config.compilation_cache_dir:
+        return str(config.compilation_cache_dir)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "covector")
+
+
+def _path(key: str) -> str:
+    h = hashlib.sha256()
+    h.update(_version())
+    h.update(codegen.cpu_description().encode())
+    h.update(key.encode())
+    return os.path.join(cache_dir(), h.hexdigest() + ".bin")
+
+
+def _private(path: str) -> bool:
+    """Whether the file belongs to this user and no one else can write it."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return False
+    return info.st_uid == os.getuid() and not info.st_mode & 0o022
+
+
+def load(key: str) -> tuple[bytes, Any] | None:
+    """Object code and metadata stored for ``key``, if whole and ours."""
+    if not config.enable_compilation_cache:
+        return None
+    path = _path(key)
+    try:
+        if not _private(path):
+            return None
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError:
+        return None
+    head = len(_MAGIC) + 32
+    if len(data) < head or data[: len(_MAGIC)] != _MAGIC:
+        return None
+    body = data[head:]
+    if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
+        return None
+    try:
+        stored_key, code, meta = marshal.loads(body)
+    except (ValueError, EOFError, TypeError):
+        return None
+    if stored_key != hashlib.sha256(key.encode()).digest():
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return code, meta
+
+
+def store(key: str, code: bytes, meta: Any) -> None:
+    """Keep object code for later processes; failures to write are silent by design."""
+    if not config.enable_compilation_cache:
+        return
+    body = marshal.dumps((hashlib.sha256(key.encode()).digest(), code, meta))
+    data = _MAGIC + hashlib.sha256(body).digest() + body
+    folder = cache_dir()
+    tmp = None
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        with os.fdopen(fd, "wb") as f:
+            f.write(data)
+        os.replace(tmp, _path(key))
+        tmp = None
+        _trim(folder)
+    except OSError:
+        pass
+    finally:
+        if tmp is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(tmp)
+
+
+_stores = 0
+
+
+def _trim(folder: str) -> None:
+    """Now and then, drop the entries used longest ago until the folder is within bounds."""
+    global _stores
+    _stores += 1
+    if _stores % 256 != 1:
+        return
+    entries = []
+    for name in os.listdir(folder):
+        if name.endswith((".bin", ".tmp")):
+            with contextlib.suppress(OSError):
+                info = os.stat(os.path.join(folder, name))
+                entries.append((info.st_mtime, info.st_size, name))
+    total = sum(size for _, size, _ in entries)
+    for _, size, name in sorted(entries):
+        if total <= MAX_BYTES:
+            break
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
+        total -= size

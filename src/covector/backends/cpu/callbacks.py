@@ -1,0 +1,46 @@
+"""Python functions called from compiled code."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector import _native
+from covector.core import dtypes
+from covector.core.avals import ShapedArray, array_from_numpy
+
+
+def _view(address: int, aval: ShapedArray) -> np.ndarray:
+    """The memory of a value as a NumPy array."""
+    nbytes = aval.size * aval.dtype.itemsize
+    raw = (ctypes.c_char * nbytes).from_address(address) if nbytes else b""
+    dtype = np.uint64 if dtypes.is_extended(aval.dtype) else aval.dtype
+    return np.frombuffer(raw, dtype).reshape(aval.shape)
+
+
+def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> int:
+    """Make the callback of an equation known to the native core; returns its identity.
+
+    The Python function receives arrays and returns one array per result.
+    """
+    callback = eqn.params["callback"]
+
+    def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
+        args = [
+            array_from_numpy(_view(p, a).copy(), a.dtype)
+            for p, a in zip(in_addresses, ins, strict=True)
+        ]
+        results = callback(*args)
+        for p, a, r in zip(out_addresses, outs, results, strict=True):
+            _view_out(p, a)[...] = np.asarray(r).astype(a.dtype, copy=False).reshape(a.shape)
+
+    return _native.register_callback(run)
+
+
+def _view_out(address: int, aval: ShapedArray) -> np.ndarray:
+    nbytes = aval.size * aval.dtype.itemsize
+    raw = (ctypes.c_char * max(1, nbytes)).from_address(address)
+    return np.frombuffer(raw, aval.dtype, count=aval.size).reshape(aval.shape)

@@ -1,0 +1,111 @@
+"""From LLVM IR to machine code, and machine code to a callable address (on llvmlite)."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from typing import Any
+
+_ids = itertools.count()
+_lock = threading.Lock()
+
+
+@functools.cache
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@functools.cache
+def cpu_description() -> str:
+    """The processor that code is generated for; object code runs only on its like."""
+    llvm = _llvm()
+    return f"{llvm.get_host_cpu_name()} {_features()}"
+
+
+@functools.cache
+def _features() -> str:
+    llvm = _llvm()
+    features = llvm.get_host_cpu_features()
+    return features.flatten()
+
+
+@functools.cache
+def _machine(opt: int) -> Any:
+    llvm = _llvm()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=opt, reloc="pic",
+        codemodel="small", jit=True,
+    )  # fmt: skip
+
+
+@functools.cache
+def _jit() -> Any:
+    llvm = _llvm()
+    return llvm.create_lljit_compiler(_machine(2))
+
+
+def _optimise(module: Any, opt: int) -> None:
+    """The few passes that the emitted code profits from."""
+    llvm = _llvm()
+    options = llvm.create_pipeline_tuning_options(speed_level=opt)
+    builder = llvm.create_pass_builder(_machine(2), options)
+    pm = llvm.create_new_function_pass_manager()
+    pm.add_sroa_pass()
+    if opt:
+        pm.add_instruction_combine_pass()
+        pm.add_simplify_cfg_pass()
+    for fn in module.functions:
+        if not fn.is_declaration:
+            pm.run(fn, builder)
+
+
+def optimisation_level(text: str) -> int:
+    """How hard LLVM is to try: very long straight-line code compiles at a lower level."""
+    lines = text.count("\n")
+    return 0 if lines > 60_000 else 1 if lines > 6_000 else 2
+
+
+def compile_object(text: str) -> bytes:
+    """Object code of a module."""
+    llvm = _llvm()
+    with _lock:
+        context = llvm.create_context()
+        module = llvm.parse_assembly(text, context=context)
+        level = optimisation_level(text)
+        _optimise(module, level)
+        return _machine(level).emit_object(module)
+
+
+def assembly(text: str) -> str:
+    """What `compile_object` produces, to read."""
+    llvm = _llvm()
+    with _lock:
+        module = llvm.parse_assembly(text, context=llvm.create_context())
+        level = optimisation_level(text)
+        _optimise(module, level)
+        return _machine(level).emit_assembly(module)
+
+
+def optimised(text: str) -> str:
+    """The LLVM IR after the passes."""
+    llvm = _llvm()
+    with _lock:
+        module = llvm.parse_assembly(text, context=llvm.create_context())
+        _optimise(module, optimisation_level(text))
+        return str(module)
+
+
+def load_object(code: bytes) -> tuple[int, Any]:
+    """Address of ``entry`` in object code, and what keeps it loaded."""
+    llvm = _llvm()
+    with _lock:
+        name = f"covector{next(_ids)}"
+        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        tracker = builder.export_symbol("entry").link(_jit(), name)
+        return tracker["entry"], tracker

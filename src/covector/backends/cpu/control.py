@@ -1,0 +1,249 @@
+"""Loops and branches of the program: carried values in registers or in buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.backends.cpu import indexing, memory, ops
+from covector.backends.cpu.ir import Block, Bound, Branch, Loop, Update, Value
+from covector.backends.cpu.reductions import Accumulator
+from covector.backends.cpu.storage import Mem, Regs, Sharing
+from covector.backends.cpu.writer import Scope, Val, int_const
+
+
+def _byte_size(em: Any, v: Value) -> Val:
+    n: Any = v.dtype.itemsize
+    for d in v.shape:
+        n = indexing.mul(em.b, n, em.dim(d))
+    return indexing.val(n)
+
+
+def _copy_bytes(em: Any, dst: Val, src: Val, size: Val) -> None:
+    b = em.b
+    em.module.declare("llvm.memmove.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+    b.line(
+        f"call void @llvm.memmove.p0.p0.i64(ptr {b.local(dst).ref}, ptr {b.local(src).ref}, "
+        f"i64 {b.local(size).ref}, i1 false)"
+    )
+
+
+class _Carry:
+    """How one carried value is kept between rounds."""
+
+    def __init__(self, value: Value, result: Value) -> None:
+        self.value = value
+        self.result = result
+        self.how = "reg"
+        self.slots: list[Accumulator] = []
+        self.home: Mem | None = None
+        self.current: Val | None = None
+        self.next: Val | None = None
+        self.other: Mem | None = None
+
+
+def loop(em: Any, d: Loop) -> None:
+    """Emit a `Loop`; its results are stored when it ends."""
+    b = em.b
+    plan = em.plan
+    steps = plan.steps[d.body]
+    sharing = Sharing(plan, d.body, steps, [c for c in d.carries if plan.kinds[c] == "mem"],
+                      _read_by(em, d.cond))  # fmt: skip
+    carries = [_Carry(c, r) for c, r in zip(d.carries, d.results, strict=True)]
+    for k, c in enumerate(carries):
+        _prepare(em, d, k, c, sharing)
+    head, body, latch, done = (b.name_label(s) for s in ("while", "do", "again", "end"))
+    b.scopes.append(Scope(head))
+    level = b.level
+    iv, nxt = b.name_value(), b.name_value()
+    counter = Val(iv, "i64", 0, b, level)
+    if d.counter is not None:
+        em.storage[d.counter] = Regs([counter])
+    for c in carries:
+        _open(em, c)
+    if d.cond is not None:
+        em.block(d.cond, {})
+        go = b.local(em.scalar(d.cond.results[0]))
+    else:
+        go = b.cmp("icmp slt", counter, indexing.val(em.dim(d.trips)))
+    b.line(f"br i1 {go.ref}, label %{body}, label %{done}")
+    b.start_block(body)
+    _body(em, d, carries, steps, sharing)
+    inner = b.scopes.pop()
+    last = inner.label
+    outer = b.scope
+    before = outer.label
+    outer.lines += [
+        f"  br label %{head}",
+        f"{head}:",
+        f"  {iv} = phi i64 [ 0, %{before} ], [ {nxt}, %{latch} ]",
+        *inner.lines,
+        f"  br label %{latch}",
+        f"{latch}:",
+        f"  {nxt} = add nsw i64 {iv}, 1",
+        f"  br label %{head}",
+        f"{done}:",
+    ]
+    outer.label = done
+    del last
+    for c in carries:
+        _close(em, c)
+
+
+def _read_by(em: Any, block: Block | None) -> list[Value]:
+    return []
+
+
+def _prepare(em: Any, d: Loop, k: int, c: _Carry, sharing: Sharing) -> None:
+    """Before the loop: initial values into slots or buffers."""
+    b, plan = em.b, em.plan
+    init, out = d.inits[k], d.body.results[k]
+    if plan.kinds[c.value] == "reg":
+        if out is c.value:
+            c.how = "fixed"
+            em.storage[c.value] = Regs(em.elements(init))
+            return
+        c.slots = [Accumulator(b, x, 0) for x in em.elements(init)]
+        return
+    c.home = em.buffers.place(c.result)
+    uninitialised = type(init.defn) is Update and init.defn.base is None and not init.defn.parts
+    st = em.storage.get(init)
+    if not uninitialised and not (isinstance(st, Mem) and st.ptr.ref == c.home.ptr.ref):
+        em.store_whole(init, c.home.ptr)
+    if out is c.value:
+        c.how = "fixed"
+        em.storage[c.value] = c.home
+        return
+    if sharing.root(out) is c.value:
+        c.how = "inplace"
+        return
+    c.how = "swap"
+    c.other = em.buffers.temporary(c.value.shape, c.value.dtype.itemsize)
+    c.current, c.next = b.alloca("ptr", 1, 8), b.alloca("ptr", 1, 8)
+    b.line(f"store ptr {b.local(c.home.ptr).ref}, ptr {c.current.ref}")
+    b.line(f"store ptr {b.local(c.other.ptr).ref}, ptr {c.next.ref}")
+
+
+def _open(em: Any, c: _Carry) -> None:
+    """At the head of each round: the carry as the body sees it."""
+    b = em.b
+    if c.how == "reg":
+        em.storage[c.value] = Regs([s.get(b) for s in c.slots])
+    elif c.how == "inplace":
+        assert c.home is not None
+        em.storage[c.value] = Mem(c.home.ptr, b.level, b, c.home.temp)
+    elif c.how == "swap":
+        assert c.current is not None
+        ptr = b.impure(f"load ptr, ptr {c.current.ref}", "ptr")
+        em.storage[c.value] = Mem(ptr, b.level, b)
+
+
+def _body(em: Any, d: Loop, carries: list[_Carry], steps: Any, sharing: Sharing) -> None:
+    b = em.b
+    dest: dict[Value, Val] = {}
+    targets: dict[int, Val] = {}
+    fresh = set(d.body.values)
+    for k, c in enumerate(carries):
+        out = d.body.results[k]
+        if c.how == "inplace":
+            assert c.home is not None
+            dest[out] = c.home.ptr
+        elif c.how == "swap":
+            assert c.next is not None
+            target = b.impure(f"load ptr, ptr {c.next.ref}", "ptr")
+            if out in fresh and out not in dest and not isinstance(out.defn, Bound) and (
+                em.plan.kinds[out] == "mem" and isinstance(sharing.root(out).defn, Bound) is False
+            ):
+                dest[out] = target
+            targets[k] = target
+    outer = em.buffers.enter(d.body, steps, dest, sharing)
+    _steps(em, steps)
+    em.buffers.leave(outer)
+    news = {k: em.elements(d.body.results[k]) for k, c in enumerate(carries) if c.how == "reg"}
+    for k, c in enumerate(carries):
+        if c.how == "swap":
+            out = d.body.results[k]
+            if out not in dest or dest[out] is not targets[k]:
+                em.store_whole(out, targets[k])
+    for k, c in enumerate(carries):
+        if c.how == "reg":
+            for slot, x in zip(c.slots, news[k], strict=True):
+                slot.set(b, x)
+        elif c.how == "swap":
+            assert c.current is not None and c.next is not None
+            st = em.storage[c.value]
+            b.line(f"store ptr {targets[k].ref}, ptr {c.current.ref}")
+            b.line(f"store ptr {b.local(st.ptr).ref}, ptr {c.next.ref}")
+
+
+def _steps(em: Any, steps: Any) -> None:
+    em.run_steps(steps)
+
+
+def _close(em: Any, c: _Carry) -> None:
+    """After the loop: the result."""
+    b = em.b
+    if c.how == "reg":
+        em.storage[c.result] = Regs([s.get(b) for s in c.slots])
+    elif c.how == "fixed":
+        st = em.storage[c.value]
+        if isinstance(st, Regs):
+            em.storage[c.result] = st
+    elif c.how == "swap":
+        assert c.home is not None and c.current is not None
+        ptr = b.impure(f"load ptr, ptr {c.current.ref}", "ptr")
+        same = b.cmp("icmp eq", ptr, c.home.ptr)
+        size = _byte_size(em, c.value)
+        moved = b.bin("xor", same, Val("true", "i1"))
+        home = c.home
+        em.guarded(moved, lambda: _copy_bytes(em, home.ptr, ptr, size))
+    if isinstance(c.home, Mem):
+        c.home.used = em.buffers.clock
+        if c.other is not None:
+            c.other.used = em.buffers.clock
+
+
+def branch(em: Any, d: Branch) -> None:
+    """Emit a `Branch`."""
+    b, plan = em.b, em.plan
+    index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, _I32))
+    slots: list[Any] = []
+    for r in d.results:
+        if plan.kinds[r] == "reg":
+            n = r.constant_size() or 0
+            zero = ops.literal(0, r.dtype)
+            slots.append([Accumulator(b, zero, 0) for _ in range(n)])
+        else:
+            slots.append(em.buffers.place(r))
+    labels = [b.name_label("case") for _ in d.blocks]
+    done = b.name_label("join")
+    # An index out of range takes the first or the last block.
+    low = b.select(b.cmp("icmp slt", index, int_const(0, "i32")), int_const(0, "i32"), index)
+    cases = " ".join(f"i32 {k}, label %{lb}" for k, lb in enumerate(labels[:-1]))
+    b.line(f"switch i32 {low.ref}, label %{labels[-1]} [ {cases} ]")
+    texts: list[str] = []
+    for blk, label in zip(d.blocks, labels, strict=True):
+        b.scopes.append(Scope(label))
+        dest: dict[Value, Val] = {}
+        fresh = set(blk.values)
+        for r, slot in zip(blk.results, slots, strict=True):
+            if isinstance(slot, Mem) and r in fresh and r not in dest and plan.kinds[r] == "mem":
+                dest[r] = slot.ptr
+        em.block(blk, dest)
+        for r, slot in zip(blk.results, slots, strict=True):
+            if not isinstance(slot, Mem):
+                for s, x in zip(slot, em.elements(r), strict=True):
+                    s.set(b, x)
+            elif dest.get(r) is not slot.ptr:
+                em.store_whole(r, slot.ptr)
+        inner = b.scopes.pop()
+        texts += [f"{label}:", *inner.lines, f"  br label %{done}"]
+    outer = b.scope
+    outer.lines += [*texts, f"{done}:"]
+    outer.label = done
+    for r, slot in zip(d.results, slots, strict=True):
+        if not isinstance(slot, Mem):
+            em.storage[r] = Regs([s.get(b) for s in slot])
+
+
+_I32 = __import__("covector.core.dtypes", fromlist=["int32"]).int32
+_ = memory

@@ -1,0 +1,707 @@
+"""From the loop IR and its plan to LLVM IR: values, nests of loops and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.backends.cpu import control, indexing, library, memory, ops, reductions
+from covector.backends.cpu.complex_math import Cx
+from covector.backends.cpu.indexing import Idx
+from covector.backends.cpu.ir import (
+    Block,
+    Branch,
+    Constant,
+    Cumulative,
+    Expr,
+    FromIndex,
+    IDyn,
+    Index,
+    Input,
+    IOp,
+    IVar,
+    LibraryCall,
+    Lit,
+    Load,
+    Loop,
+    LoopProgram,
+    Op,
+    Pointwise,
+    Reduce,
+    Sym,
+    Update,
+    Value,
+    ivars,
+)
+from covector.backends.cpu.memory import Tail
+from covector.backends.cpu.schedule import Nest, NestLoop, Plan, Stage
+from covector.backends.cpu.storage import Buffers, Mem, Regs, flat_positions
+from covector.backends.cpu.writer import Function, Module, Val, bool_const, int_const
+from covector.core import dtypes
+
+# Elements (weighted by cost) that one task of a parallel loop should cover.
+GRAIN = 16384
+VECTOR_BYTES = 64
+_VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
+
+
+class Emitter:
+    """Writes one program. The current function is ``b``; ``lanes`` of the current loop."""
+
+    def __init__(self, program: LoopProgram, plan: Plan) -> None:
+        self.program = program
+        self.plan = plan
+        self.module = Module()
+        self.root = Function(
+            self.module, "entry", "define i32 @entry(ptr %bufs, ptr %params, ptr %rt)", None
+        )
+        self.b = self.root
+        self.storage: dict[Value, Mem | Regs] = {}
+        self.lanes = 0
+        self.tail: Tail | None = None
+        self.in_parallel = False
+        self.memos: dict[int, dict[Any, Any]] = {}
+        self.rt = Val("%rt", "ptr", 0, self.root, 0)
+        self._params: dict[int, Val] = {}
+        self.buffers = Buffers(self)
+
+    # --- interface of the function ---
+
+    def run(self) -> str:
+        """The module's text."""
+        p = self.program
+        for k, v in enumerate(p.inputs):
+            self.storage[v] = Mem(self.argument(k), 0)
+        first = len(p.inputs)
+        for k, v in enumerate(p.consts):
+            self.storage[v] = Mem(self.argument(first + k), 0)
+        first += len(p.consts)
+        outs: dict[Value, Val] = {}
+        copies: list[tuple[Value, Val]] = []
+        k = first
+        for v in p.block.results:
+            if type(v.defn) in (Input, Constant):
+                continue
+            ptr = self.argument(k)
+            k += 1
+            if v in outs or self.plan.kinds[v] == "reg":
+                copies.append((v, ptr))
+            else:
+                outs[v] = ptr
+        self.buffers.workspace = self.argument(k)
+        self.block(p.block, outs)
+        for v, ptr in copies:
+            self.store_whole(v, ptr)
+        self.root.line("ret i32 0")
+        self.root.finish()
+        return self.module.text() + '\n!0 = !{!"branch_weights", i32 2000, i32 1}\n'
+
+    def argument(self, k: int) -> Val:
+        """The ``k``-th pointer of the caller's buffer list."""
+        b = self.root
+        ref = b.name_value()
+        b.prologue.append(
+            f"  {ref}.a = getelementptr ptr, ptr %bufs, i64 {k}\n  {ref} = load ptr, ptr {ref}.a"
+        )
+        return Val(ref, "ptr", 0, b, 0)
+
+    def param(self, slot: int) -> Val:
+        """The ``slot``-th run-time integer."""
+        found = self._params.get(slot)
+        if found is None:
+            b = self.root
+            ref = b.name_value()
+            b.prologue.append(
+                f"  {ref}.a = getelementptr i64, ptr %params, i64 {slot}\n"
+                f"  {ref} = load i64, ptr {ref}.a, !range !{{i64 0, i64 4611686018427387904}}"
+            )
+            found = self._params[slot] = Val(ref, "i64", 0, b, 0)
+        return found
+
+    def dim(self, d: Any) -> int | Val:
+        """A dimension (or a product of dimensions) as a number in the code."""
+        if type(d) is int:
+            return d
+        if type(d) is Sym:
+            return self.b.local(self.param(d.slot))
+        _, x, y = d
+        return indexing.mul(self.b, self.dim(x), self.dim(y))
+
+    # --- indices ---
+
+    def index(self, i: Index, env: Sequence[Idx]) -> Idx:
+        t = type(i)
+        if t is int:
+            return Idx(i)  # type: ignore[arg-type]
+        if t is IVar:
+            return env[i.axis]  # type: ignore[union-attr]
+        if t is Sym:
+            return Idx(self.dim(i))
+        if t is IOp:
+            x, y = self.index(i.a, env), self.index(i.b, env)  # type: ignore[union-attr]
+            return indexing.combine(self.b, i.op, x, y, self.lanes)  # type: ignore[union-attr]
+        assert t is IDyn
+        v = self.expr(i.expr, env)  # type: ignore[union-attr]
+        wide = ops.convert(self.b, v, i.expr.dtype, dtypes.int64)  # type: ignore[union-attr]
+        if wide.lanes:
+            return Idx(0, 0, wide)
+        if wide.fn is None:
+            return Idx(int(wide.ref))
+        return Idx(wide)
+
+    def address(self, v: Value, index: Sequence[Idx]) -> Idx:
+        """Position in row-major order of an element of ``v``."""
+        strides: list[int | Val] = [1] * v.ndim
+        for k in range(v.ndim - 2, -1, -1):
+            strides[k] = indexing.mul(self.b, strides[k + 1], self.dim(v.shape[k + 1]))
+        total = Idx(0)
+        for i, s in zip(index, strides, strict=True):
+            term = indexing.combine(self.b, "*", i, Idx(s), self.lanes)
+            total = indexing.combine(self.b, "+", total, term, self.lanes)
+        return total
+
+    # --- expressions ---
+
+    def expr(self, e: Expr, env: Sequence[Idx]) -> Any:
+        t = type(e)
+        if t is Load:
+            return self.load(e.value, [self.index(i, env) for i in e.index])  # type: ignore
+        if t is Op:
+            args = [self.expr(a, env) for a in e.args]  # type: ignore[attr-defined]
+            return ops.apply(
+                self.b, e.name, args, [a.dtype for a in e.args], e.dtype, e.attr  # type: ignore
+            )
+        if t is Lit:
+            return ops.literal(e.value, e.dtype)  # type: ignore[attr-defined]
+        if t is FromIndex:
+            return self._from_index(e, env)  # type: ignore[arg-type]
+        return self._where(e, env)
+
+    def _from_index(self, e: FromIndex, env: Sequence[Idx]) -> Any:
+        i = self.index(e.index, env)
+        v = indexing.val(i.base) if i.uniform else indexing.to_vector(self.b, i, self.lanes)
+        return ops.convert(self.b, v, dtypes.int64, e.dtype)
+
+    def _where(self, e: Any, env: Sequence[Idx]) -> Any:
+        cond: Val | None = None
+        for test in e.tests:
+            i, lo, hi = (self.index(x, env) for x in test)
+            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+                ok = self._compare(op, x, y)
+                if ok is False:
+                    return self.expr(e.other, env)
+                if ok is not True:
+                    cond = ok if cond is None else self.b.bin("and", cond, ok)
+        if cond is None:
+            return self.expr(e.then, env)
+        return ops.select(self.b, cond, self.expr(e.then, env), self.expr(e.other, env))
+
+    def _compare(self, op: str, x: Idx, y: Idx) -> Any:
+        if x.uniform and y.uniform:
+            if type(x.base) is int and type(y.base) is int:
+                return x.base >= y.base if op == "sge" else x.base < y.base
+            return self.b.cmp(f"icmp {op}", indexing.val(x.base), indexing.val(y.base))
+        u = indexing.to_vector(self.b, x, self.lanes)
+        return self.b.cmp(f"icmp {op}", u, indexing.to_vector(self.b, y, self.lanes))
+
+    # --- elements of values ---
+
+    def remember(self, v: Value, index: Sequence[Idx], x: Any) -> None:
+        """Keep the element for other readers in this loop."""
+        scope = self.b.scope
+        scope.memo[("elem", v.id, *[i.key() for i in index])] = x
+
+    def recall(self, key: Any) -> Any:
+        for scope in reversed(self.b.scopes):
+            found = scope.memo.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def load(self, v: Value, index: Sequence[Idx]) -> Any:
+        """An element of ``v`` (one per lane where the index varies with the lane)."""
+        key = ("elem", v.id, *[i.key() for i in index])
+        found = self.recall(key)
+        if found is not None:
+            return found
+        st = self.storage.get(v)
+        if st is None:
+            assert type(v.defn) is Pointwise, f"{v} is read before it is computed"
+            out = self.expr(v.defn.expr, index)
+        elif isinstance(st, Regs):
+            k = flat_positions(v, index)
+            if k is not None:
+                return st.elements[k]
+            out = self._from_memory(v, self.buffers.spill(v, st), index)
+        else:
+            out = self._from_memory(v, st, index)
+        self.b.scope.memo[key] = out
+        return out
+
+    def _from_memory(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+        st.used = self.buffers.clock
+        b = self.b
+        at = self.address(v, index)
+        level = st.level if st.fn is b else 0
+        if at.uniform:
+            return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v.id, level)
+        if at.vec is None and type(at.stride) is int and at.stride == 1:
+            return memory.load_vector(
+                b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail
+            )
+        return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail)
+
+    def store(self, v: Value, st: Mem, index: Sequence[Idx], x: Any) -> None:
+        st.used = self.buffers.clock
+        at = self.address(v, index)
+        if self.lanes and not at.uniform:
+            assert at.vec is None and at.stride == 1, f"scattered vector store to {v}"
+            memory.store_vector(
+                self.b, st.ptr, v.dtype, indexing.val(at.base), x, self.lanes, self.tail
+            )
+        else:
+            memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
+
+    def scalar(self, v: Value) -> Any:
+        """The value of a rank-0 array."""
+        return self.load(v, ())
+
+    def elements(self, v: Value) -> list[Any]:
+        """All elements of an array of constant size."""
+        return [self.load(v, pos) for pos in positions(v.shape)]
+
+    def store_whole(self, v: Value, ptr: Val) -> None:
+        """Write all of ``v`` to ``ptr``."""
+        st = self.storage.get(v)
+        mem = Mem(ptr, self.b.level, self.b)
+        if isinstance(st, Regs):
+            for pos, x in zip(positions(v.shape), st.elements, strict=True):
+                self.store(v, mem, pos, x)
+            return
+        copy = Value(v.shape, v.dtype, Pointwise(Load(v, ivars(v.ndim))))
+        self.storage[copy] = mem
+        stage = Stage(copy, "pointwise", range(v.ndim), v.shape, "p" * v.ndim, copy.defn.expr)
+        stage.access.add(copy.defn.expr, ivars(64), self.plan.inline)
+        nest = Nest(stage)
+        from covector.backends.cpu.schedule import collapse
+
+        collapse(nest)
+        self.nest(nest)
+
+    # --- blocks ---
+
+    def block(self, block: Block, dest: dict[Value, Val]) -> None:
+        """Run the steps of ``block``; values in ``dest`` are computed at those addresses."""
+        steps = self.plan.steps[block]
+        outer = self.buffers.enter(block, steps, dest)
+        self.run_steps(steps)
+        self.buffers.leave(outer)
+
+    def run_steps(self, steps: Sequence[Any]) -> None:
+        for k, step in enumerate(steps):
+            self.buffers.step(k)
+            if isinstance(step, Nest):
+                self.nest(step)
+            elif type(step.defn) is Loop:
+                control.loop(self, step.defn)
+            elif type(step.defn) is Branch:
+                control.branch(self, step.defn)
+            elif type(step.defn) is LibraryCall:
+                library.call(self, step.defn)
+            else:
+                self.storage[step] = Regs(self._unroll(step))
+
+    def _unroll(self, v: Value) -> list[Any]:
+        """Elements of a small array, each as straight-line code."""
+        d = v.defn
+        if type(d) is Pointwise:
+            return [self.expr(d.expr, pos) for pos in positions(v.shape)]
+        if type(d) is Update:
+            return [self.expr(d.pointwise, pos) for pos in positions(v.shape)]
+        if type(d) is Reduce:
+            return reductions.unrolled(self, v, d)
+        assert type(d) is Cumulative
+        return reductions.unrolled_cumulative(self, v, d)
+
+    # --- nests ---
+
+    def nest(self, nest: Nest) -> None:
+        for s in nest.stages:
+            v = s.value
+            if v not in self.storage and v not in nest.contracted and not (
+                s.kind == "reduce" and v.ndim == 0
+            ):
+                self.buffers.place(v)
+            # Axes folded into a later one by `collapse` stay at zero.
+            s.env = [Idx(0)] * 64
+        root = nest.root
+        if isinstance(root, Stage):
+            self._leaf(nest, [root])
+        elif reductions.parallel(self, nest):
+            pass
+        elif self._worth_threads(root):
+            self._outline(nest, root)
+        else:
+            self._loop(nest, root, 0, None)
+        for s in nest.stages:
+            st = self.storage.get(s.value)
+            if isinstance(st, Mem):
+                st.level = self.b.level if st.fn is self.b else st.level
+
+    def _worth_threads(self, root: NestLoop) -> bool:
+        if self.in_parallel or root.role not in ("p", "t"):
+            return False
+        if not all(s.roles[0] in ("p", "t") for s in root.stages()):
+            return False
+        total = self._constant_work(root)
+        return total is None or total > 2 * GRAIN
+
+    def _constant_work(self, node: NestLoop | Stage) -> int | None:
+        if isinstance(node, Stage):
+            return 1
+        if type(node.dim) is not int:
+            return None
+        total = 0
+        for c in node.children:
+            w = self._constant_work(c)
+            if w is None:
+                return None
+            total += w
+        return total if node.role == "t" else total * node.dim
+
+    def inner_work(self, node: NestLoop | Stage) -> int | Val:
+        """Elements that one round of this loop touches, roughly, as a run-time number."""
+        if isinstance(node, Stage):
+            return 1
+        best: int | Val = 1
+        for c in node.children:
+            if isinstance(c, NestLoop):
+                w = indexing.mul(self.b, self.inner_work(c), self.dim(c.dim))
+                best = w if type(best) is int and best == 1 else indexing.add(self.b, best, w)
+        return best
+
+    def grain(self, root: NestLoop) -> Val:
+        """Rounds of the outermost loop per task: a multiple of the vector length."""
+        b = self.b
+        work = self.inner_work(root)
+        if root.role == "t":
+            return int_const(1024)
+        if type(work) is int:
+            return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
+        safe = b.intrinsic("umax", indexing.val(work), int_const(1))
+        return b.intrinsic("umax", b.bin("udiv", int_const(GRAIN), safe), int_const(1))
+
+    def outlined(self, write: Any) -> tuple[Function, Any]:
+        """A function of (frame, begin, end) written by ``write(begin, end)``."""
+        parent = self.b
+        name = self.module.fresh("body")
+        child = Function(
+            self.module, name,
+            f"define internal void @{name}(ptr %frame, i64 %begin, i64 %end) noinline", parent,
+        )  # fmt: skip
+        self.b = child
+        self.in_parallel = True
+        saved, saved_lanes = self.tail, self.lanes
+        self.tail, self.lanes = None, 0
+        out = write(Val("%begin", "i64", 0, child, 0), Val("%end", "i64", 0, child, 0))
+        child.line("ret void")
+        self.in_parallel = False
+        self.tail, self.lanes = saved, saved_lanes
+        self.b = parent
+        child.finish()
+        return child, out
+
+    def frame(self, child: Function) -> Val:
+        """Memory with what the outlined function captured."""
+        b = self.b
+        frame = b.alloca(f"[{64 * max(1, len(child.captures))} x i8]")
+        for slot, v in enumerate(child.captures):
+            v = b.local(v)
+            p = b.ins(("frame", slot), f"getelementptr i8, ptr %s, i64 {64 * slot}", (frame,),
+                      "ptr", 0)  # fmt: skip
+            b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align 64")
+        return frame
+
+    def parallel_for(self, child: Function, n: Val, grain: Val) -> None:
+        """Run the outlined body over [0, n), on threads when there is more than one task."""
+        b = self.b
+        frame = self.frame(child)
+        n, grain = b.local(n), b.local(grain)
+        few = b.cmp("icmp sle", n, grain)
+        direct, threads, done = b.name_label("direct"), b.name_label("threads"), b.name_label("done")
+        b.line(f"br i1 {few.ref}, label %{direct}, label %{threads}")
+        b.start_block(direct)
+        b.line(f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})")
+        b.line(f"br label %{done}")
+        b.start_block(threads)
+        fn = library.runtime_function(self, library.PARALLEL_FOR)
+        b.line(
+            f"call void {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
+            f"i64 {n.ref}, i64 {grain.ref})"
+        )
+        b.line(f"br label %{done}")
+        b.start_block(done)
+
+    def _outline(self, nest: Nest, root: NestLoop) -> None:
+        n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
+        child, _ = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
+        self.parallel_for(child, n, grain)
+
+    def _loop(self, nest: Nest, node: NestLoop, depth: int, span: Any) -> None:
+        """Emit one loop of a nest over ``span`` or its whole extent."""
+        if node.role == "t":
+            # The span is handed to the later loop over the same axis.
+            full = span or (int_const(0), indexing.val(self.dim(node.dim)))
+            for c in node.children:
+                assert isinstance(c, NestLoop)
+                self._loop_in_tile(nest, c, depth + 1, full)
+            return
+        starting = [
+            s for s in node.stages()
+            if s.kind in ("reduce", "cumulative") and _first_reduced(s) == depth
+        ]  # fmt: skip
+        for s in starting:
+            reductions.start(self, s, self.lanes_of(node, s))
+        begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
+        leaf = isinstance(node.children[0], Stage)
+        lanes = self._vector_lanes(node, depth) if leaf else 0
+        self._counted(nest, node, depth, begin, end, lanes)
+        for s in starting:
+            reductions.finish(self, nest, s)
+
+    def _loop_in_tile(self, nest: Nest, node: NestLoop, depth: int, tile: Any) -> None:
+        """A loop inside a tile: over the tile's span if it is the tiled axis."""
+        if node.role == "r":
+            begin, end = int_const(0), indexing.val(self.dim(node.dim))
+            self._counted(nest, node, depth, begin, end, 0, tile)
+        else:
+            self._counted(nest, node, depth, *tile, self._vector_lanes(node, depth))
+
+    def lanes_of(self, node: NestLoop, stage: Stage) -> int:
+        """Lanes of the innermost loop in which ``stage`` runs."""
+        if stage in node.children:
+            return self._vector_lanes(node, stage.depth - 1)
+        for c in node.children:
+            if isinstance(c, NestLoop) and any(s is stage for s in c.stages()):
+                return self.lanes_of(c, stage)
+        return 0
+
+    def _vector_lanes(self, node: NestLoop, depth: int) -> int:
+        size = 4
+        for s in node.children:
+            assert isinstance(s, Stage)
+            if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
+                return 0
+            if s.kind == "part" and not _part_vectorises(s):
+                return 0
+            if s.kind == "reduce" and s.value.defn.kind.startswith("arg"):
+                return 0
+            for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.access.reads)):
+                if dt in dtypes.COMPLEX:
+                    size = max(size, dt.itemsize // 2)
+                else:
+                    size = max(size, dt.itemsize)
+        lanes = VECTOR_BYTES // size
+        dim = node.dim
+        if type(dim) is int:
+            while lanes > dim:
+                lanes //= 2
+        return lanes if lanes > 1 else 0
+
+    def _counted(
+        self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, lanes: int,
+        tile: Any = None,
+    ) -> None:  # fmt: skip
+        """``for i in [begin, end)`` in steps of ``lanes`` or 1, around the children."""
+        b = self.b
+        outer_lanes, outer_tail = self.lanes, self.tail
+        begin, end = b.local(begin), b.local(end)
+        head, body, latch, done = (b.name_label(s) for s in ("head", "body", "latch", "done"))
+        iv, nxt = b.name_value(), b.name_value()
+        before = b.scope.label
+        outer = b.scope
+        from covector.backends.cpu.writer import Scope
+
+        b.scopes.append(Scope(body))
+        level = b.level
+        i = Val(iv, "i64", 0, b, level)
+        step = lanes or 1
+        if lanes:
+            self.lanes = lanes
+            exact = type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0"
+            if not exact:
+                left = b.bin("sub", end, i)
+                self.tail = Tail(left, b.cmp("icmp sge", left, int_const(lanes)), lanes)
+            else:
+                self.tail = None
+        for s in node.stages():
+            axis = s.order[depth]
+            s.env[axis] = Idx(i, 1 if lanes else 0)
+            if s.kind == "cumulative" and s.roles[depth] == "s" and s.value.defn.reverse:
+                last = indexing.sub(b, self.dim(node.dim), 1)
+                s.env[axis] = Idx(indexing.sub(b, last, i))
+        if isinstance(node.children[0], Stage):
+            self._leaf(nest, node.children)  # type: ignore[arg-type]
+        else:
+            for c in node.children:
+                assert isinstance(c, NestLoop)
+                if tile is not None:
+                    self._loop_in_tile(nest, c, depth + 1, tile)
+                else:
+                    self._loop(nest, c, depth + 1, None)
+        inner = b.scopes.pop()
+        self.lanes, self.tail = outer_lanes, outer_tail
+        before = outer.label
+        outer.lines += [
+            f"  br label %{head}",
+            f"{head}:",
+            f"  {iv} = phi i64 [ {begin.ref}, %{before} ], [ {nxt}, %{latch} ]",
+            f"  {iv}.c = icmp slt i64 {iv}, {end.ref}",
+            f"  br i1 {iv}.c, label %{body}, label %{done}",
+            f"{body}:",
+            *inner.lines,
+            f"  br label %{latch}",
+            f"{latch}:",
+            f"  {nxt} = add nsw i64 {iv}, {step}",
+            f"  br label %{head}",
+            f"{done}:",
+        ]
+        outer.label = done
+
+    def _leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
+        """One element (or vector) of each stage."""
+        for s in stages:
+            v = s.value
+            if s.kind == "part":
+                self._part(s)
+                continue
+            index = s.env[: v.ndim]
+            if s.kind == "reduce":
+                reductions.step(self, s, self.expr(s.expr, s.env))
+            elif s.kind == "cumulative":
+                reductions.cumulative_step(self, s, self.expr(s.expr, s.env))
+            elif s.kind == "init":
+                st = self.storage[v]
+                assert isinstance(st, Mem)
+                self.store(v, st, index, reductions.initial(v.defn.kind, v.dtype))
+            elif s.kind == "accumulate":
+                st = self.storage[v]
+                assert isinstance(st, Mem)
+                x = self.expr(s.expr, s.env)
+                old = self._fresh_load(v, st, index)
+                self.store(v, st, index, reductions.merge(self.b, v.defn.kind, old, x, v.dtype))
+            else:
+                x = self.expr(s.expr, s.env)
+                if v not in nest.contracted:
+                    st = self.storage[v]
+                    assert isinstance(st, Mem)
+                    self.store(v, st, index, x)
+                self.remember(v, index, x)
+
+    def _fresh_load(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+        """The element in memory now, never one remembered."""
+        at = self.address(v, index)
+        if self.lanes and not at.uniform:
+            return memory.load_vector(
+                self.b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail
+            )
+        self.buffers.stamp -= 1
+        return memory.load_scalar(
+            self.b, st.ptr, v.dtype, indexing.val(at.base), self.buffers.stamp, self.b.level
+        )
+
+    def _part(self, s: Stage) -> None:
+        """Write one element of an update, if its tests hold."""
+        part, v, b = s.part, s.value, self.b
+        assert part is not None
+        st = self.storage[v]
+        assert isinstance(st, Mem)
+        cond: Val | None = None
+        for test in part.tests:
+            i, lo, hi = (self.index(x, s.env) for x in test)
+            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+                ok = self._compare(op, x, y)
+                if ok is False:
+                    return
+                if ok is not True:
+                    cond = ok if cond is None else b.bin("and", cond, ok)
+
+        def write() -> None:
+            dest = [self.index(i, s.env) for i in part.dest]
+            x = self.expr(s.expr, s.env)
+            if part.combine is not None:
+                old = self._fresh_load(v, st, dest)
+                x = ops.apply(b, part.combine, [old, x], [v.dtype] * 2, v.dtype, None)
+            self.store(v, st, dest, x)
+
+        if cond is None:
+            write()
+            return
+        self.guarded(cond, write)
+
+    def guarded(self, cond: Val, write: Any) -> None:
+        """Run ``write`` only where ``cond`` holds."""
+        from covector.backends.cpu.writer import Scope
+
+        b = self.b
+        cond = b.local(cond)
+        then, done = b.name_label("then"), b.name_label("done")
+        b.scopes.append(Scope(then))
+        write()
+        inner = b.scopes.pop()
+        outer = b.scope
+        outer.lines += [
+            f"  br i1 {cond.ref}, label %{then}, label %{done}",
+            f"{then}:",
+            *inner.lines,
+            f"  br label %{done}",
+            f"{done}:",
+        ]
+        outer.label = done
+
+
+def _first_reduced(s: Stage) -> int:
+    """Depth of the first loop over which ``s`` carries a running result."""
+    for q, r in enumerate(s.roles):
+        if r in ("r", "s"):
+            return q
+    return -1
+
+
+def _part_vectorises(s: Stage) -> bool:
+    """Whether the innermost loop of a part writes consecutive elements, unconditionally."""
+    from covector.backends.cpu.schedule import variables
+
+    part = s.part
+    assert part is not None
+    if not part.parallel or not part.dest:
+        return False
+    last = s.order[-1]
+    for i in part.dest[:-1]:
+        if last in variables(i):
+            return False
+    for test in part.tests:
+        for i in test:
+            if last in variables(i):
+                return False
+    end = part.dest[-1]
+    while type(end) is IOp and end.op == "+":
+        if last in variables(end.a) and last not in variables(end.b):
+            end = end.a
+        elif last in variables(end.b) and last not in variables(end.a):
+            end = end.b
+        else:
+            return False
+    return type(end) is IVar
+
+
+def positions(shape: Sequence[Any]) -> list[tuple[Idx, ...]]:
+    """All indices of a constant shape, in row-major order."""
+    out: list[tuple[Idx, ...]] = [()]
+    for d in shape:
+        assert type(d) is int
+        out = [(*p, Idx(k)) for p in out for k in range(d)]
+    return out
+
+
+__all__ = ["Cx", "Emitter", "bool_const", "positions"]

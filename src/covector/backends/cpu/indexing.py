@@ -1,0 +1,125 @@
+"""Indices in emitted code: integers, affine in the lane of a vector, or one per lane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.backends.cpu.writer import Function, Val, int_const
+
+Scalar = int | Val
+
+
+class Idx:
+    """``base + stride * lane``, or ``vec`` where the lanes follow no line."""
+
+    __slots__ = ("base", "stride", "vec")
+
+    def __init__(self, base: Scalar, stride: Scalar = 0, vec: Val | None = None) -> None:
+        self.base = base
+        self.stride = stride
+        self.vec = vec
+
+    @property
+    def uniform(self) -> bool:
+        return self.vec is None and type(self.stride) is int and self.stride == 0
+
+    def key(self) -> Any:
+        if self.vec is not None:
+            return ("v", self.vec.ref, id(self.vec.fn))
+        base = self.base if type(self.base) is int else (self.base.ref, id(self.base.fn))  # type: ignore
+        stride = self.stride if type(self.stride) is int else self.stride.ref  # type: ignore
+        return (base, stride)
+
+
+def val(x: Scalar) -> Val:
+    return int_const(x) if type(x) is int else x  # type: ignore[arg-type]
+
+
+def add(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        return x + y
+    if type(x) is int and x == 0:
+        return y
+    if type(y) is int and y == 0:
+        return x
+    return b.bin("add", val(x), val(y))
+
+
+def sub(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(y) is int:
+        return add(b, x, -y)
+    return b.bin("sub", val(x), y)
+
+
+def mul(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        return x * y
+    for p, q in ((x, y), (y, x)):
+        if type(p) is int and p == 0:
+            return 0
+        if type(p) is int and p == 1:
+            return q
+    return b.bin("mul", val(x), val(y))
+
+
+def to_vector(b: Function, i: Idx, lanes: int) -> Val:
+    """One index per lane."""
+    if i.vec is not None:
+        return i.vec
+    base = b.splat(val(i.base), lanes)
+    if type(i.stride) is int and i.stride == 0:
+        return base
+    ids = b.lane_ids(lanes)
+    step = ids if i.stride == 1 else b.bin("mul", b.splat(val(i.stride), lanes), ids)
+    return b.bin("add", base, step)
+
+
+def combine(b: Function, op: str, x: Idx, y: Idx, lanes: int) -> Idx:
+    """``x op y`` for the operations of `ir.IOp`."""
+    if x.vec is None and y.vec is None:
+        if op == "+":
+            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride))
+        if op == "-":
+            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride))
+        if op == "*":
+            if y.uniform:
+                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base))
+            if x.uniform:
+                return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base))
+        if x.uniform and y.uniform:
+            return Idx(_scalar(b, op, x.base, y.base))
+    u, w = to_vector(b, x, lanes), to_vector(b, y, lanes)
+    return Idx(0, 0, _apply(b, op, u, w))
+
+
+def _scalar(b: Function, op: str, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        match op:
+            case "//":
+                return x // y
+            case "%":
+                return x % y
+            case "min":
+                return min(x, y)
+            case "max":
+                return max(x, y)
+    return _apply(b, op, val(x), val(y))
+
+
+def _apply(b: Function, op: str, x: Val, y: Val) -> Val:
+    match op:
+        case "+":
+            return b.bin("add", x, y)
+        case "-":
+            return b.bin("sub", x, y)
+        case "*":
+            return b.bin("mul", x, y)
+        case "//":
+            return b.bin("udiv", x, y)
+        case "%":
+            return b.bin("urem", x, y)
+        case "min":
+            return b.intrinsic("smin", x, y)
+        case "max":
+            return b.intrinsic("smax", x, y)
+    raise AssertionError(op)

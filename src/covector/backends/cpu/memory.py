@@ -1,0 +1,254 @@
+"""Loading and storing elements: scalars, vectors, their ragged ends, and gathers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.backends.cpu import indexing, ops
+from covector.backends.cpu.complex_math import Cx
+from covector.backends.cpu.indexing import Idx
+from covector.backends.cpu.writer import Function, Module, Val, int_const
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+_MEMORY: dict[Any, str] = {
+    dtypes.bool_: "i8",
+    dtypes.float16: "half",
+    dtypes.bfloat16: "i16",
+    dtypes.key_dtype: "i64",
+}
+
+
+def memory_type(dtype: DType) -> str:
+    """LLVM type of a stored element (of a part, for complex numbers)."""
+    return _MEMORY.get(dtype) or ops.register_type(dtype)
+
+
+class Tail:
+    """How many lanes of the current vector are in range.
+
+    Attributes
+    ----------
+    left : Val
+        Elements from the first lane to the end of the loop (i64).
+    full : Val
+        Whether all lanes are in range (i1).
+    """
+
+    __slots__ = ("left", "full", "lanes")
+
+    def __init__(self, left: Val, full: Val, lanes: int) -> None:
+        self.left = left
+        self.full = full
+        self.lanes = lanes
+
+    def mask(self, b: Function) -> Val:
+        """One i1 a lane: is it in range?"""
+        return b.cmp("icmp slt", b.lane_ids(self.lanes), b.splat(self.left, self.lanes))
+
+
+def _from_memory(b: Function, v: Val, dtype: DType) -> Val:
+    if dtype == dtypes.bool_:
+        return b.cmp("icmp ne", v, int_const(0, "i8"))
+    if dtype == dtypes.float16:
+        return b.cast("fpext", v, "float")
+    if dtype == dtypes.bfloat16:
+        return ops.from_bits(b, v, dtype)
+    return v
+
+
+def _to_memory(b: Function, v: Val, dtype: DType) -> Val:
+    if dtype == dtypes.bool_:
+        return b.cast("zext", v, "i8")
+    if dtype == dtypes.float16:
+        return b.cast("fptrunc", v, "half")
+    if dtype == dtypes.bfloat16:
+        return ops.bf16_bits(b, v)
+    return v
+
+
+def _gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
+    return b.ins(("gep", ty), f"getelementptr {ty}, ptr %s, i64 %s", (ptr, index), "ptr", 0)
+
+
+def _align(ty: str) -> int:
+    return {"i8": 1, "i16": 2, "half": 2, "i32": 4, "float": 4}.get(ty, 8)
+
+
+def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: int, level: int) -> Any:
+    """One element; written as far out as the index and ``level`` allow.
+
+    ``tag`` names the value: the same memory may hold another one later.
+    """
+    ty = memory_type(dtype)
+
+    def one(i: Val) -> Val:
+        p = _gep(b, ptr, ty, i)
+        text = f"load {ty}, ptr %s, align {_align(ty)}"
+        return b.ins(("load", ty, tag), text, (p,), ty, 0, level)
+
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", index, int_const(2))
+        return Cx(one(twice), one(b.bin("add", twice, int_const(1))))
+    return _from_memory(b, one(index), dtype)
+
+
+def load_vector(
+    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None
+) -> Any:
+    """``lanes`` consecutive elements; those out of range read as zero."""
+    ty = memory_type(dtype)
+    parts = 2 if dtype in dtypes.COMPLEX else 1
+    if parts == 2:
+        index = b.bin("mul", index, int_const(2))
+    p = _gep(b, ptr, ty, index)
+    raw = _vector(b, p, ty, lanes * parts, parts, tail)
+    if parts == 1:
+        return _from_memory(b, raw, dtype)
+    return Cx(_pick(b, raw, lanes, 0), _pick(b, raw, lanes, 1))
+
+
+def _pick(b: Function, raw: Val, lanes: int, offset: int) -> Val:
+    ids = ", ".join(f"i32 {2 * k + offset}" for k in range(lanes))
+    return b.ins(
+        ("pick", offset),
+        f"shufflevector {raw.type} %s, {raw.type} poison, <{lanes} x i32> <{ids}>",
+        (raw,), raw.ty, lanes,
+    )  # fmt: skip
+
+
+def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | None) -> Val:
+    t = f"<{lanes} x {ty}>"
+    p = b.local(p)
+    if tail is None:
+        return b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
+    fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("loaded")
+    left = b.local(tail.left)
+    if parts == 2:
+        left = b.bin("mul", left, int_const(2))
+    b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
+    b.start_block(fast)
+    u = b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(slow)
+    helper = tail_load(b.module, ty, lanes)
+    w = b.impure(f"call fastcc {t} @{helper}(ptr {p.ref}, i64 {left.ref})", ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(done)
+    return b.impure(f"phi {t} [ {u.ref}, %{fast} ], [ {w.ref}, %{slow} ]", ty, lanes)
+
+
+def tail_load(module: Module, ty: str, lanes: int) -> str:
+    """A function that loads the first elements of a vector and leaves the others zero."""
+    name = f"tail_load_{lanes}{ty}"
+    if name not in module.declarations:
+        t, size = f"<{lanes} x {ty}>", _align(ty)
+        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+        module.declarations[name] = (
+            f"define internal fastcc {t} @{name}(ptr %p, i64 %n) noinline {{\n"
+            f"  %a = alloca {t}, align 64\n"
+            f"  store {t} zeroinitializer, ptr %a, align 64\n"
+            f"  %bytes = mul i64 %n, {size}\n"
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)\n"
+            f"  %v = load {t}, ptr %a, align 64\n  ret {t} %v\n}}"
+        )
+    return name
+
+
+def tail_store(module: Module, ty: str, lanes: int) -> str:
+    """A function that stores the first elements of a vector."""
+    name = f"tail_store_{lanes}{ty}"
+    if name not in module.declarations:
+        t, size = f"<{lanes} x {ty}>", _align(ty)
+        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+        module.declarations[name] = (
+            f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %n) noinline {{\n"
+            f"  %a = alloca {t}, align 64\n"
+            f"  store {t} %v, ptr %a, align 64\n"
+            f"  %bytes = mul i64 %n, {size}\n"
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)\n"
+            "  ret void\n}"
+        )
+    return name
+
+
+def gather(
+    b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None
+) -> Any:
+    """An element per lane from anywhere; lanes out of range repeat the first."""
+    vec = indexing.to_vector(b, index, lanes)
+    if tail is not None:
+        first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
+        vec = b.select(tail.mask(b), vec, b.splat(first, lanes))
+    ty = memory_type(dtype)
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", vec, int_const(2))
+        return Cx(_gather(b, ptr, ty, twice, lanes),
+                  _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), lanes))  # fmt: skip
+    return _from_memory(b, _gather(b, ptr, ty, vec, lanes), dtype)
+
+
+def _gather(b: Function, ptr: Val, ty: str, vec: Val, lanes: int) -> Val:
+    ptr, vec = b.local(ptr), b.local(vec)
+    ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
+                 "ptr", lanes)  # fmt: skip
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    name = f"llvm.masked.gather.v{lanes}{short}.v{lanes}p0"
+    t = f"<{lanes} x {ty}>"
+    b.module.declare(name, t, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {t}")
+    ones = f"<{', '.join(['i1 true'] * lanes)}>"
+    return b.impure(
+        f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {_align(ty)}, "
+        f"<{lanes} x i1> {ones}, {t} zeroinitializer)",
+        ty, lanes,
+    )  # fmt: skip
+
+
+def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> None:
+    ty = memory_type(dtype)
+
+    def one(i: Val, v: Val) -> None:
+        p, v = _gep(b, ptr, ty, i), b.local(v)
+        b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {_align(ty)}")
+
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", index, int_const(2))
+        one(twice, x.re)
+        one(b.bin("add", twice, int_const(1)), x.im)
+    else:
+        one(index, _to_memory(b, x, dtype))
+
+
+def store_vector(
+    b: Function, ptr: Val, dtype: DType, index: Val, x: Any, lanes: int, tail: Tail | None
+) -> None:
+    """Consecutive elements, in range only."""
+    ty = memory_type(dtype)
+    parts = 1
+    if dtype in dtypes.COMPLEX:
+        parts = 2
+        re, im = b.splat(x.re, lanes), b.splat(x.im, lanes)
+        ids = ", ".join(f"i32 {k // 2 + (k % 2) * lanes}" for k in range(2 * lanes))
+        v = b.ins("zip", f"shufflevector {re.type} %s, {re.type} %s, <{2 * lanes} x i32> <{ids}>",
+                  (re, im), re.ty, 2 * lanes)  # fmt: skip
+        index = b.bin("mul", index, int_const(2))
+    else:
+        v = b.splat(_to_memory(b, x, dtype), lanes)
+    p = b.local(_gep(b, ptr, ty, index))
+    v = b.local(v)
+    if tail is None:
+        b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
+        return
+    left = b.local(tail.left)
+    if parts == 2:
+        left = b.bin("mul", left, int_const(2))
+    fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
+    b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
+    b.start_block(fast)
+    b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
+    b.line(f"br label %{done}")
+    b.start_block(slow)
+    helper = tail_store(b.module, ty, v.lanes)
+    b.line(f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})")
+    b.line(f"br label %{done}")
+    b.start_block(done)

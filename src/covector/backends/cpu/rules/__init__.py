@@ -1,0 +1,10 @@
+"""Lowering rules: one file per family of primitives."""
+
+from covector.backends.cpu.rules import (  # noqa: F401
+    control,
+    elementwise,
+    indexing,
+    library,
+    reduce,
+    structure,
+)
