@@ -9,7 +9,7 @@ from typing import Any
 from covector import _native
 from covector.backends.cpu import cache, codegen
 from covector.backends.cpu.emit import Emitter
-from covector.backends.cpu.ir import Constant, Input, LibraryCall, Loop, LoopProgram
+from covector.backends.cpu.ir import Constant, Input, LoopProgram
 from covector.backends.cpu.lower import lower
 from covector.backends.cpu.schedule import Plan
 from covector.backends.cpu.simplify import simplify
@@ -94,7 +94,7 @@ class CpuProgram:
         self.simplified = simplify(closed)
         program, consts = lower(self.simplified, name)
         self._program = program
-        if any(isinstance(v.defn, LibraryCall) for v in program.block.values) or _has_gemm(program):
+        if "gemm" in program.calls:
             _load_blas()
         code = _code(program)
         sizes = [s.value for s in program.syms]
@@ -111,9 +111,7 @@ class CpuProgram:
             else:
                 kinds.append(-1)
         elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
-        long = elements > _LONG or any(
-            isinstance(v.defn, (Loop, LibraryCall)) for v in program.block.values
-        )
+        long = elements > _LONG or bool(program.calls)
         self.executable = _native.Executable(
             code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace, [], long,
             (code, program.keepalive), name,
@@ -144,10 +142,6 @@ class CpuProgram:
         return self.executable.workspace_bytes
 
 
-def _has_gemm(program: LoopProgram) -> bool:
-    return any("gemm" in line for line in (str(program).splitlines() if program.has_calls else ()))
-
-
 _blas_loaded = False
 
 
@@ -165,7 +159,7 @@ def _load_blas() -> None:
     name_of = ctypes.pythonapi.PyCapsule_GetName
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     table = {}
-    for fn in ("sgemm", "dgemm", "cgemm", "zgemm", "sgemv", "dgemv", "cgemv", "zgemv"):
+    for fn in ("sgemm", "dgemm", "cgemm", "zgemm", "sgemv", "dgemv"):
         capsule = cython_blas.__pyx_capi__[fn]
         table[fn] = get(capsule, name_of(capsule))
     _native.set_blas(table)

@@ -7,6 +7,8 @@ import itertools
 import threading
 from typing import Any
 
+from covector.core.config import config
+
 _ids = itertools.count()
 _lock = threading.Lock()
 
@@ -77,6 +79,8 @@ def compile_object(text: str) -> bytes:
     with _lock:
         context = llvm.create_context()
         module = llvm.parse_assembly(text, context=context)
+        if config.enable_checks:
+            module.verify()
         level = optimisation_level(text)
         _optimise(module, level)
         return _machine(level).emit_object(module)

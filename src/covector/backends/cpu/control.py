@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.backends.cpu import indexing, memory, ops
+from covector.backends.cpu import indexing, ops
 from covector.backends.cpu.ir import Block, Bound, Branch, Loop, Update, Value
 from covector.backends.cpu.reductions import Accumulator
 from covector.backends.cpu.storage import Mem, Regs, Sharing
 from covector.backends.cpu.writer import Scope, Val, int_const
+from covector.core import dtypes
 
 
 def _byte_size(em: Any, v: Value) -> Val:
@@ -205,7 +206,7 @@ def _close(em: Any, c: _Carry) -> None:
 def branch(em: Any, d: Branch) -> None:
     """Emit a `Branch`."""
     b, plan = em.b, em.plan
-    index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, _I32))
+    index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, dtypes.int32))
     slots: list[Any] = []
     for r in d.results:
         if plan.kinds[r] == "reg":
@@ -219,7 +220,6 @@ def branch(em: Any, d: Branch) -> None:
     # An index out of range takes the first or the last block.
     low = b.select(b.cmp("icmp slt", index, int_const(0, "i32")), int_const(0, "i32"), index)
     cases = " ".join(f"i32 {k}, label %{lb}" for k, lb in enumerate(labels[:-1]))
-    b.line(f"switch i32 {low.ref}, label %{labels[-1]} [ {cases} ]")
     texts: list[str] = []
     for blk, label in zip(d.blocks, labels, strict=True):
         b.scopes.append(Scope(label))
@@ -238,12 +238,12 @@ def branch(em: Any, d: Branch) -> None:
         inner = b.scopes.pop()
         texts += [f"{label}:", *inner.lines, f"  br label %{done}"]
     outer = b.scope
-    outer.lines += [*texts, f"{done}:"]
+    # What the blocks share was written before this point.
+    switch = f"  switch i32 {low.ref}, label %{labels[-1]} [ {cases} ]"
+    outer.lines += [switch, *texts, f"{done}:"]
     outer.label = done
     for r, slot in zip(d.results, slots, strict=True):
         if not isinstance(slot, Mem):
             em.storage[r] = Regs([s.get(b) for s in slot])
 
 
-_I32 = __import__("covector.core.dtypes", fromlist=["int32"]).int32
-_ = memory

@@ -428,13 +428,13 @@ class Emitter:
         frame = self.frame(child)
         n, grain = b.local(n), b.local(grain)
         few = b.cmp("icmp sle", n, grain)
+        fn = library.runtime_function(self, library.PARALLEL_FOR)
         direct, threads, done = b.name_label("direct"), b.name_label("threads"), b.name_label("done")
         b.line(f"br i1 {few.ref}, label %{direct}, label %{threads}")
         b.start_block(direct)
         b.line(f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})")
         b.line(f"br label %{done}")
         b.start_block(threads)
-        fn = library.runtime_function(self, library.PARALLEL_FOR)
         b.line(
             f"call void {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
             f"i64 {n.ref}, i64 {grain.ref})"

@@ -429,7 +429,7 @@ class LoopProgram:
     donated : tuple of bool
     """
 
-    __slots__ = ("block", "inputs", "consts", "syms", "donated", "name", "keepalive", "has_calls")
+    __slots__ = ("block", "inputs", "consts", "syms", "donated", "name", "keepalive", "calls")
 
     def __init__(self, name: str) -> None:
         self.block = Block()
@@ -439,7 +439,8 @@ class LoopProgram:
         self.donated: tuple[bool, ...] = ()
         self.name = name
         self.keepalive: list[Any] = []
-        self.has_calls = False
+        # Kinds of library calls, and `loop` if there is any.
+        self.calls: set[str] = set()
 
     def number(self) -> None:
         """Give the values the numbers by which the program's text names them."""
@@ -450,8 +451,9 @@ class LoopProgram:
                 v.id = next(count)
                 d = v.defn
                 if isinstance(d, LibraryCall):
-                    self.has_calls = True
+                    self.calls.add(d.kind)
                 if isinstance(d, Loop) and v.output_index == 0:
+                    self.calls.add("loop")
                     for c in (*d.carries, *([d.counter] if d.counter else [])):
                         c.id = next(count)
                     for sub in (d.cond, d.body):

@@ -276,8 +276,21 @@ def _integer(b: Function, name: str, a: list[Val], dtype: DType, attr: Any, in_d
         case "rotate_left":
             return b.intrinsic("fshl", x, x, iconst(x, attr))
         case "threefry":
-            raise AssertionError("expanded by the lowering")
+            return _threefry(b, *a)[attr]
     raise NotImplementedError(f"{name} of {dtype.name} has no CPU lowering")
+
+
+def _threefry(b: Function, k0: Val, k1: Val, x0: Val, x1: Val) -> tuple[Val, Val]:
+    """Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers", SC 2011)."""
+    key = (k0, k1, b.bin("xor", b.bin("xor", k0, k1), iconst(k0, 0x1BD11BDA)))
+    x0, x1 = b.bin("add", x0, key[0]), b.bin("add", x1, key[1])
+    for i in range(5):
+        for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            x0 = b.bin("add", x0, x1)
+            x1 = b.bin("xor", x0, b.intrinsic("fshl", x1, x1, iconst(x1, r)))
+        x0 = b.bin("add", x0, key[(i + 1) % 3])
+        x1 = b.bin("add", b.bin("add", x1, key[(i + 2) % 3]), iconst(x1, i + 1))
+    return x0, x1
 
 
 def power_chain(mul: Any, x: Any, n: int, one: Any) -> Any:

@@ -585,6 +585,9 @@ class Plan:
                 elif t is Branch:
                     readers.setdefault(d.index, []).append((v, False))
             if t in (Loop, Branch) and v.output_index == 0:
+                if t is Loop:
+                    for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
+                        self.kinds[c] = "reg" if self._register_shape(c) else "mem"
                 for sub in _sub_blocks(d):
                     self._block(sub, set(sub.results), t is Loop)
 
