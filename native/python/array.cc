@@ -52,7 +52,9 @@ PyObject* get_nbytes(PyObject* self, void*) {
 PyObject* get_itemsize(PyObject* self, void*) {
   return PyLong_FromLong(itemsizes[as_array(self)->code]);
 }
-PyObject* get_dtype(PyObject* self, void*) { return Py_XNewRef(dtype_object(as_array(self)->code)); }
+PyObject* get_dtype(PyObject* self, void*) {
+  return Py_XNewRef(dtype_object(as_array(self)->code));
+}
 PyObject* get_weak_type(PyObject* self, void*) { return PyBool_FromLong(as_array(self)->weak); }
 PyObject* get_code(PyObject* self, void*) { return PyLong_FromLong(as_array(self)->code); }
 PyObject* get_aval(PyObject* self, void*) {

@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -257,7 +258,7 @@ bool check_argument(const Program& p, size_t i, ArrayObject* a) {
   const ArraySpec& spec = p.inputs[i];
   if (!check_alive(a)) return false;
   if (a->code == spec.code && a->ndim == spec.ndim() &&
-      std::memcmp(a->shape, spec.shape.data(), size_t(a->ndim) * sizeof(int64_t)) == 0)
+      std::equal(spec.shape.begin(), spec.shape.end(), a->shape))
     return true;
   Ref expected(shape_tuple(spec.ndim(), spec.shape.data())), given(shape_tuple(a->ndim, a->shape));
   if (expected && given)

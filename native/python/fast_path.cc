@@ -227,8 +227,9 @@ bool check_fast_path(FastPathObject* path, const Signature& signature) {
       return false;
     }
     PyObject* leaf = signature.leaves[body.kept[j]];
-    bool ok = is_array(leaf) ? as_array(leaf)->code == spec.code && as_array(leaf)->size == spec.size
-                             : spec.size == 1;
+    bool ok = spec.size == 1;
+    if (is_array(leaf))
+      ok = as_array(leaf)->code == spec.code && as_array(leaf)->size == spec.size;
     if (!ok) {
       PyErr_Format(PyExc_ValueError, "%U: input %zu does not have the type of leaf %u",
                    program.name, j, unsigned(body.kept[j]));

@@ -1,7 +1,7 @@
 // The registered Python objects, and the cache of abstract values.
 #include "python/registry.h"
 
-#include <cstring>
+#include <algorithm>
 #include <string>
 #include <unordered_map>
 
@@ -137,7 +137,7 @@ PyObject* make_aval(int code, bool weak, int ndim, const int64_t* shape) {
     for (int i = 0; i < ndim; ++i) hash = (hash ^ uint64_t(shape[i])) * 0x9E3779B97F4A7C15u;
     entry = &avals[(hash ^ (hash >> 32)) % kAvalSlots];
     if (entry->aval && entry->code == code && entry->weak == weak && entry->ndim == ndim &&
-        std::memcmp(entry->shape, shape, size_t(ndim) * sizeof *shape) == 0)
+        std::equal(shape, shape + ndim, entry->shape))
       return Py_NewRef(entry->aval);
   }
   PyObject* dtype = dtype_object(code);
@@ -150,7 +150,7 @@ PyObject* make_aval(int code, bool weak, int ndim, const int64_t* shape) {
     entry->code = code;
     entry->weak = weak;
     entry->ndim = ndim;
-    std::memcpy(entry->shape, shape, size_t(ndim) * sizeof *shape);
+    std::copy(shape, shape + ndim, entry->shape);
     Py_INCREF(aval);
     Py_XSETREF(entry->aval, aval);
   }

@@ -98,7 +98,8 @@ Signature::Outcome Signature::add(PyObject* obj) {
   if (is_array(obj)) {
     ArrayObject* a = as_array(obj);
     if (!check_alive(a)) return kError;
-    words.push_back(word(kTagArray, (uint64_t(a->ndim) << 16) | (uint64_t(a->weak) << 8) | a->code));
+    words.push_back(
+        word(kTagArray, (uint64_t(a->ndim) << 16) | (uint64_t(a->weak) << 8) | a->code));
     for (int i = 0; i < a->ndim; ++i) words.push_back(uint64_t(a->shape[i]));
     leaves.push_back(obj);
     return kEligible;

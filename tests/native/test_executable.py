@@ -127,7 +127,7 @@ def test_donation_reuses_memory(program, array, n, release_gil):
     run = donating(program, n, release_gil=release_gil)
     x = array(np.arange(n, dtype=np.float32))
     address = x.unsafe_buffer_pointer()
-    for i in range(3):
+    for _ in range(3):
         (y,) = run.call([x])
         assert x.is_deleted() and y.unsafe_buffer_pointer() == address
         x = y

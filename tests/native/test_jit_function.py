@@ -267,7 +267,8 @@ def test_python_scalars_become_elements(native, program):
             program("status").keepalive.get_function_address("status"),
             [0], [], [(CODE[name], ())], [(CODE[name], (), True)], [0], 0, [], False, None, "id",
         )  # fmt: skip
-        g = native.JitFunction(lambda a, k: (None, native.FastPath(forward, [0], 0)), (), (), "g")
+        path = native.FastPath(forward, [0], 0)
+        g = native.JitFunction(lambda a, k, path=path: (None, path), (), (), "g")
         g(1.5)
         out = g(2.5)
         assert out.item() == 2.5 and out.weak_type
@@ -418,7 +419,7 @@ def test_cycles_are_collected(native, program, x):
     f(x, keep)
     f(x, keep)
     r = weakref.ref(keep), weakref.ref(f)
-    del keep, f, path
+    keep = f = path = None
     gc.collect()
     assert [w() for w in r] == [None, None]
 

@@ -37,7 +37,7 @@ def blas(native):
 
 def values(dtype, shape, seed=0):
     rng = np.random.default_rng(seed)
-    if dtype == bool:
+    if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
