@@ -1,0 +1,511 @@
+"""``custom_vjp``: functions with a backward pass given by the user."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.dtypes import float0
+from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.structural import reduce_sum
+from covector.core.trace import (
+    EvalTrace,
+    Primitive,
+    Trace,
+    current_trace,
+    eval_trace,
+    set_current_trace,
+    trace_to_jaxpr,
+)
+from covector.core.tree_paths import path_names
+from covector.transforms.arguments import api_boundary, check_callable, debug_info, fun_name
+from covector.transforms.custom_jvp import (
+    FlatFun,
+    SymbolicZero,
+    check_closed_over,
+    positional,
+    resolve_nondiff,
+)
+from covector.transforms.jaxprs import batch_jaxpr
+from covector.transforms.jvp import JVPTrace, JVPTracer, Zero, instantiate, jvp_rules
+from covector.transforms.partial_eval import PartialTrace
+from covector.transforms.transpose import UndefinedPrimal, transpose_rules
+from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules, vmap_flat
+
+# residuals, cotangents of the results -> a cotangent (or Zero) per argument
+FlatBwd = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+# arguments, which of them are perturbed -> results, residuals, backward pass
+FlatFwd = Callable[[Sequence[Any], Sequence[bool]], tuple[list[Any], list[Any], FlatBwd]]
+
+custom_vjp_call_p = Primitive("custom_vjp_call", multiple_results=True)
+# The tangent of a call: linear in its last operands; only its transpose, `bwd`, is known.
+custom_lin_p = Primitive("custom_lin", multiple_results=True)
+
+
+@custom_vjp_call_p.def_abstract_eval
+def _avals(
+    *avals: ShapedArray, call_jaxpr: ClosedJaxpr, fwd: FlatFwd, num_consts: int, name: str
+) -> list[ShapedArray]:
+    return call_jaxpr.out_avals
+
+
+custom_vjp_call_p.def_effects(lambda params: params["call_jaxpr"].effects)
+
+
+def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed = params["call_jaxpr"]
+    return eval_jaxpr(closed.jaxpr, closed.consts, *args)
+
+
+custom_vjp_call_p.impl = _evaluate
+
+
+@custom_lin_p.def_abstract_eval
+def _lin_avals(
+    *avals: ShapedArray,
+    bwd: FlatBwd,
+    num_res: int,
+    out_avals: tuple[ShapedArray, ...],
+    active: tuple[bool, ...],
+    name: str,
+) -> list[ShapedArray]:
+    return list(out_avals)
+
+
+def _no_forward_mode(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    raise TypeError(
+        f"can't apply forward-mode differentiation (jvp) to the custom_vjp function "
+        f"{params['name']}: only its backward pass is defined. Use grad, vjp or jacrev, or define "
+        f"the function with custom_jvp{at_user_line()}"
+    )
+
+
+custom_lin_p.impl = _no_forward_mode
+
+
+def call_custom_vjp(
+    trace: Trace, fun: FlatFun, fwd: FlatFwd, args: Sequence[Any], info: Any
+) -> list[Any]:
+    """Apply ``fun``, whose passes are given by ``fwd``, under ``trace``."""
+    if isinstance(trace, EvalTrace):
+        with set_current_trace(trace):
+            return fun(*args)
+    if type(trace) is JVPTrace:
+        with set_current_trace(trace.parent):
+            if not any(type(x) is JVPTracer and x._trace is trace for x in args):
+                return call_custom_vjp(trace.parent, fun, fwd, args, info)
+            outs, tangents = _apply(*trace.unpack(args), fwd, info.func_name)
+            return [trace.pack(x, t) for x, t in zip(outs, tangents, strict=True)]
+    if type(trace) is PartialTrace:
+        if any(trace.is_unknown(x) for x in args):
+            return fun(*args)
+        with set_current_trace(trace.parent):
+            return call_custom_vjp(trace.parent, fun, fwd, args, info)
+    jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args], info)
+    closed = ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars]))
+    return custom_vjp_call_p.bind_params(
+        [*consts, *args],
+        {"call_jaxpr": closed, "fwd": fwd, "num_consts": len(consts), "name": info.func_name},
+    )
+
+
+def _apply(
+    primals: Sequence[Any], tangents: Sequence[Any], fwd: FlatFwd, name: str
+) -> tuple[list[Any], list[Any]]:
+    """Results, and their tangents as one linear operation that transposes to the backward pass."""
+    active = tuple(type(t) is not Zero for t in tangents)
+    outs, res, bwd = fwd(primals, active)
+    out_avals = [aval_of(x).to_tangent_aval() for x in outs]
+    real = [a.dtype != float0 for a in out_avals]
+    lin = iter(
+        custom_lin_p.bind_params(
+            [*res, *(t for t in tangents if type(t) is not Zero)],
+            {
+                "bwd": bwd,
+                "num_res": len(res),
+                "out_avals": tuple(a for a, r in zip(out_avals, real, strict=True) if r),
+                "active": active,
+                "name": name,
+            },
+        )
+    )
+    return outs, [next(lin) if r else Zero(a) for a, r in zip(out_avals, real, strict=True)]
+
+
+def _jvp(
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    call_jaxpr: ClosedJaxpr,
+    fwd: FlatFwd,
+    num_consts: int,
+    name: str,
+) -> tuple[list[Any], list[Any]]:
+    check_closed_over(tangents[:num_consts], name, "custom_vjp")
+    return _apply(primals[num_consts:], tangents[num_consts:], fwd, name)
+
+
+def _transpose_lin(
+    cts: Sequence[Any],
+    *args: Any,
+    bwd: FlatBwd,
+    num_res: int,
+    out_avals: Any,
+    active: tuple[bool, ...],
+    name: str,
+) -> list[Any]:
+    found = bwd(args[:num_res], [instantiate(ct) for ct in cts])
+    wanted = [ct for ct, a in zip(found, active, strict=True) if a]
+    return [None] * num_res + [
+        ct if type(x) is UndefinedPrimal else None
+        for ct, x in zip(wanted, args[num_res:], strict=True)
+    ]
+
+
+def _lin_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+    return _no_forward_mode(primals, params)
+
+
+# --- batching ----------------------------------------------------------------------------
+
+
+class _BatchedBwd:
+    __slots__ = ("bwd", "size", "axis_name", "res_batched", "args_batched", "cts_batched")
+
+    def __init__(
+        self,
+        bwd: FlatBwd,
+        size: int,
+        axis_name: Hashable,
+        res_batched: tuple[bool, ...],
+        args_batched: tuple[bool, ...],
+    ) -> None:
+        self.bwd = bwd
+        self.size = size
+        self.axis_name = axis_name
+        self.res_batched = res_batched
+        self.args_batched = args_batched
+
+    def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        n = len(res)
+        found: list[Any] = []
+
+        def fun(*args: Any) -> list[Any]:
+            found[:] = self.bwd(args[:n], args[n:])
+            return [ct for ct in found if type(ct) is not Zero]
+
+        dims = [0 if b else None for b in self.res_batched] + [0] * len(cts)
+        outs, out_dims = vmap_flat(fun, self.size, [*res, *cts], dims, self.axis_name)
+        rest = iter(zip(outs, out_dims, strict=True))
+        result: list[Any] = []
+        for ct, batched in zip(found, self.args_batched, strict=True):
+            if type(ct) is Zero:
+                shape = (self.size, *ct.aval.shape) if batched else ct.aval.shape
+                result.append(Zero(ct.aval.update(shape=shape)))
+                continue
+            x, d = next(rest)
+            x = bring_dim(x, self.size, d, 0)
+            # An argument that all elements share gets the sum of their cotangents.
+            result.append(x if batched else reduce_sum(x, (0,)))
+        return result
+
+
+class _BatchedFwd:
+    __slots__ = ("fwd", "size", "axis_name", "batched")
+
+    def __init__(
+        self, fwd: FlatFwd, size: int, axis_name: Hashable, batched: tuple[bool, ...]
+    ) -> None:
+        self.fwd = fwd
+        self.size = size
+        self.axis_name = axis_name
+        self.batched = batched
+
+    def __call__(
+        self, args: Sequence[Any], active: Sequence[bool]
+    ) -> tuple[list[Any], list[Any], FlatBwd]:
+        n_out = 0
+        bwd: Any = None
+
+        def fun(*xs: Any) -> list[Any]:
+            nonlocal n_out, bwd
+            outs, res, bwd = self.fwd(xs, active)
+            n_out = len(outs)
+            return [*outs, *res]
+
+        dims = [0 if b else None for b in self.batched]
+        outs, out_dims = vmap_flat(fun, self.size, args, dims, self.axis_name)
+        results = [
+            bring_dim(x, self.size, d, 0)
+            for x, d in zip(outs[:n_out], out_dims[:n_out], strict=True)
+        ]
+        res = [
+            x if d is None else bring_dim(x, self.size, d, 0)
+            for x, d in zip(outs[n_out:], out_dims[n_out:], strict=True)
+        ]
+        res_batched = tuple(d is not None for d in out_dims[n_out:])
+        batched_bwd = _BatchedBwd(bwd, self.size, self.axis_name, res_batched, self.batched)
+        return results, res, batched_bwd
+
+
+def _batch(
+    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]]:
+    size, name, n = trace.axis_size, trace.axis_name, params["num_consts"]
+    batched = tuple(d is not None for d in dims)
+    closed = params["call_jaxpr"]
+    closed, _ = batch_jaxpr(closed, size, name, batched, (True,) * len(closed.out_avals))
+    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(args, dims, strict=True)]
+    fwd = _BatchedFwd(params["fwd"], size, name, batched[n:])
+    outs = custom_vjp_call_p.bind_params(moved, {**params, "call_jaxpr": closed, "fwd": fwd})
+    return outs, [0] * len(outs)
+
+
+def _batch_lin(
+    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]]:
+    size, n = trace.axis_size, params["num_res"]
+    res_batched = tuple(d is not None for d in dims[:n])
+    moved = [
+        x if d is None and i < n else bring_dim(x, size, d, 0)
+        for i, (x, d) in enumerate(zip(args, dims, strict=True))
+    ]
+    args_batched = tuple(params["active"])
+    bwd = _BatchedBwd(params["bwd"], size, trace.axis_name, res_batched, args_batched)
+    avals = tuple(a.update(shape=(size, *a.shape)) for a in params["out_avals"])
+    outs = custom_lin_p.bind_params(moved, {**params, "bwd": bwd, "out_avals": avals})
+    return outs, [0] * len(outs)
+
+
+jvp_rules[custom_vjp_call_p] = _jvp
+jvp_rules[custom_lin_p] = _lin_jvp
+higher_order_rules[custom_vjp_call_p] = _batch
+higher_order_rules[custom_lin_p] = _batch_lin
+transpose_rules[custom_lin_p] = _transpose_lin
+
+
+# --- what users call ---------------------------------------------------------------------
+
+
+class CustomVJPPrimal:
+    """An argument of a forward pass with ``symbolic_zeros=True``.
+
+    Attributes
+    ----------
+    value : array
+    perturbed : bool
+        Whether it is differentiated by.
+    """
+
+    __slots__ = ("value", "perturbed")
+
+    def __init__(self, value: Any, perturbed: bool) -> None:
+        self.value = value
+        self.perturbed = perturbed
+
+    def __repr__(self) -> str:
+        return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
+
+
+class custom_vjp:
+    """A function with a rule of its own for reverse-mode differentiation.
+
+    Parameters
+    ----------
+    fun : callable
+    nondiff_argnums : sequence of int
+        Arguments not differentiated, for example functions; ``bwd`` gets them first.
+    nondiff_argnames : sequence of str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> @cv.custom_vjp
+    ... def clip_gradient(x):
+    ...     return x
+    >>> clip_gradient.defvjp(
+    ...     lambda x: (x, None), lambda res, g: (cv.numpy.clip(g, -1, 1),)
+    ... )
+    >>> cv.grad(lambda x: clip_gradient(x) * 5)(2.0)
+    Array(1., dtype=float32)
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: Sequence[int] = (),
+        nondiff_argnames: Sequence[str] = (),
+    ) -> None:
+        check_callable(fun, "custom_vjp")
+        functools.update_wrapper(self, fun)
+        self.fun = fun
+        self.nondiff_argnums = resolve_nondiff(fun, nondiff_argnums, nondiff_argnames)
+        self.fwd: Callable[..., Any] | None = None
+        self.bwd: Callable[..., Any] | None = None
+        self.symbolic_zeros = False
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def defvjp(
+        self,
+        fwd: Callable[..., Any],
+        bwd: Callable[..., Any],
+        symbolic_zeros: bool = False,
+        optimize_remat: bool = False,
+    ) -> None:
+        """Set the passes.
+
+        Parameters
+        ----------
+        fwd : callable
+            ``fwd(*args) -> (out, residuals)``
+        bwd : callable
+            ``bwd(*nondiff_args, residuals, ct) -> cotangents``, a tuple with one for each
+            differentiated argument; None stands for zeros.
+        """
+        self.fwd = fwd
+        self.bwd = bwd
+        self.symbolic_zeros = symbolic_zeros
+
+    @api_boundary
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fwd is None or self.bwd is None:
+            raise AttributeError(
+                f"no derivative rule is defined for the custom_vjp function {fun_name(self.fun)}: "
+                f"use its defvjp{at_user_line()}"
+            )
+        args = positional(self.fun, args, kwargs)
+        trace = current_trace()
+        if trace is eval_trace:
+            return self.fun(*args)
+        n = len(args)
+        skip = {i % n for i in self.nondiff_argnums if -n <= i < n}
+        dyn = tuple([x for i, x in enumerate(args) if i not in skip])
+        nondiff = [args[i] for i in sorted(skip)]
+        flat, in_tree = tree.flatten(dyn)
+        in_avals = [aval_of(x) for x in flat]
+        out_tree: Any = None
+
+        def full_args(leaves: Sequence[Any]) -> list[Any]:
+            rest = iter(tree.unflatten(in_tree, leaves))
+            return [x if i in skip else next(rest) for i, x in enumerate(args)]
+
+        def flat_fun(*leaves: Any) -> list[Any]:
+            nonlocal out_tree
+            outs, out_tree = tree.flatten(self.fun(*full_args(leaves)))
+            return outs
+
+        def flat_fwd(
+            leaves: Sequence[Any], active: Sequence[bool]
+        ) -> tuple[list[Any], list[Any], FlatBwd]:
+            nonlocal out_tree
+            if self.symbolic_zeros:
+                leaves = [CustomVJPPrimal(x, a) for x, a in zip(leaves, active, strict=True)]
+            pair = self.fwd(*full_args(leaves))  # type: ignore[misc]
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise TypeError(
+                    f"the forward pass {fun_name(self.fwd)} of {fun_name(self.fun)} must return a "
+                    f"pair (output, residuals), it returned {describe(pair)}{at_user_line()}"
+                )
+            outs, out_tree_now = tree.flatten(pair[0])
+            if out_tree is not None and out_tree_now != out_tree:
+                raise TypeError(
+                    f"the forward pass {fun_name(self.fwd)} must return an output of the same tree "
+                    f"structure as {fun_name(self.fun)}, {out_tree}, it returned {out_tree_now}"
+                    f"{at_user_line()}"
+                )
+            out_tree = out_tree_now
+            res, res_tree = tree.flatten(pair[1])
+
+            def flat_bwd(res_leaves: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+                full = iter(cts)
+                ct_leaves = [
+                    next(full) if a.dtype != float0 else instantiate(Zero(a)) for a in ct_avals
+                ]
+                result = self.bwd(  # type: ignore[misc]
+                    *nondiff,
+                    tree.unflatten(res_tree, res_leaves),
+                    tree.unflatten(out_tree_now, ct_leaves),
+                )
+                return self._check_cotangents(result, in_tree, in_avals)
+
+            ct_avals = [aval_of(x).to_tangent_aval() for x in outs]
+            return outs, res, flat_bwd
+
+        outs = call_custom_vjp(
+            trace, flat_fun, flat_fwd, flat, debug_info(self.fun, "custom_vjp")
+        )
+        return tree.unflatten(out_tree, outs)
+
+    def _check_cotangents(
+        self, result: Any, in_tree: Any, in_avals: list[ShapedArray]
+    ) -> list[Any]:
+        """Flat cotangents from what ``bwd`` returned, None and ``float0`` made `Zero`."""
+        name = f"the backward pass {fun_name(self.bwd)} of {fun_name(self.fun)}"
+        per_arg = in_tree.children()
+        if isinstance(result, list):
+            result = tuple(result)
+        if not isinstance(result, tuple) or len(result) != len(per_arg):
+            got = f"a tuple of {len(result)}" if isinstance(result, tuple) else describe(result)
+            raise TypeError(
+                f"{name} must return a tuple with a cotangent for each of the {len(per_arg)} "
+                f"differentiated arguments, it returned {got}{at_user_line()}"
+            )
+        out: list[Any] = []
+        k = 0
+        for i, (sub, ct) in enumerate(zip(per_arg, result, strict=True)):
+            avals = in_avals[k : k + sub.num_leaves]
+            k += sub.num_leaves
+            if ct is None:
+                out += [Zero(a.to_tangent_aval()) for a in avals]
+                continue
+            template = tree.unflatten(sub, avals)
+            try:
+                leaves = [
+                    x
+                    for part, whole in zip(
+                        *_aligned(ct, template, sub), strict=True
+                    )
+                    for x in ([None] * len(tree.leaves(whole)) if part is None else [part])
+                ]
+            except (ValueError, TypeError):
+                leaves = []
+            if len(leaves) != len(avals):
+                raise TypeError(
+                    f"{name} must return cotangents of the structure of the arguments, but the one "
+                    f"for argument {i} has the structure {tree.structure(ct)} and the argument "
+                    f"{sub}{at_user_line()}"
+                )
+            paths = path_names(template)
+            for path, x, a in zip(paths, leaves, avals, strict=True):
+                out.append(self._check_cotangent(x, a, f"argument {i}{path}", name))
+        return out
+
+    def _check_cotangent(self, ct: Any, aval: ShapedArray, what: str, name: str) -> Any:
+        expected = aval.to_tangent_aval()
+        if ct is None or type(ct) in (SymbolicZero, Zero):
+            return Zero(expected)
+        if getattr(ct, "dtype", None) == float0 or expected.dtype == float0:
+            return Zero(expected)
+        got = aval_of(ct)
+        if got.shape != expected.shape or got.dtype != expected.dtype:
+            raise ValueError(
+                f"{name} must return cotangents of the types of the arguments: for {what} expected "
+                f"{expected.str_short()}, got {got.str_short()}{at_user_line()}"
+            )
+        return ct
+
+
+def _aligned(ct: Any, template: Any, treedef: Any) -> tuple[list[Any], list[Any]]:
+    """Leaves of ``ct`` (None among them) beside the parts of ``template`` they stand for."""
+    import optree
+
+    flat, spec = optree.tree_flatten(ct, none_is_leaf=True, namespace=tree.NAMESPACE)
+    if spec.num_nodes == 1:
+        return flat, [template]
+    return flat, spec.flatten_up_to(template)
