@@ -8,7 +8,7 @@ from typing import Any
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
-from covector.core.structural import convert_element_type_p
+from covector.core.structural import convert_element_type_p, optimization_barrier_p
 from covector.core.trace import Primitive
 from covector.lax._common import FLOAT, as_array, as_operand
 from covector.lax._elementwise import unary
@@ -145,10 +145,6 @@ copy_p.def_abstract_eval(lambda x: x)
 def_vectorized(copy_p)
 def_jvp_linear(copy_p)
 transpose_rules[copy_p] = lambda ct, x: [ct]
-
-optimization_barrier_p = Primitive("optimization_barrier", multiple_results=True)
-optimization_barrier_p.def_abstract_eval(lambda *xs: list(xs))
-
 
 def _barrier_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
