@@ -243,14 +243,14 @@ ArrayObject* array_wrap(int code, bool weak, int ndim, const int64_t* shape, Sto
     storage->drop();
     return nullptr;
   }
-  int64_t size = 1;
+  uint64_t size = 1;  // wraps around harmlessly where another dimension is 0
   for (int i = 0; i < ndim; ++i) {
     dims[i] = shape[i];
-    size *= shape[i];
+    size *= uint64_t(shape[i]);
   }
   a->storage = storage;
   a->data = static_cast<char*>(data);
-  a->size = size;
+  a->size = int64_t(size);
   a->shape = dims;
   a->code = uint8_t(code);
   a->weak = weak;

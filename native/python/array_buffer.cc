@@ -102,11 +102,11 @@ int array_getbuffer(PyObject* self, Py_buffer* view, int flags) {
   state->storage = a->storage->share();
   Py_ssize_t* shape = state->dims;
   Py_ssize_t* strides = state->dims + a->ndim;
-  Py_ssize_t stride = itemsizes[a->code];
+  size_t stride = itemsizes[a->code];  // may wrap around in an empty array
   for (int i = a->ndim - 1; i >= 0; --i) {
     shape[i] = a->shape[i];
-    strides[i] = stride;
-    stride *= a->shape[i];
+    strides[i] = Py_ssize_t(stride);
+    stride *= size_t(a->shape[i]);
   }
   view->buf = a->data;
   view->obj = Py_NewRef(self);

@@ -76,11 +76,11 @@ PyObject* export_array(ArrayObject* a, DataType type, bool copied) {
   auto* self = new Export<M>{};
   self->storage = a->storage->share();
   self->dims.reset(new int64_t[2 * size_t(a->ndim) + 1]);
-  int64_t stride = 1;
+  uint64_t stride = 1;  // may wrap around in an empty array
   for (int i = a->ndim - 1; i >= 0; --i) {
     self->dims[i] = a->shape[i];
-    self->dims[a->ndim + i] = stride;
-    stride *= a->shape[i];
+    self->dims[a->ndim + i] = int64_t(stride);
+    stride *= uint64_t(a->shape[i]);
   }
   M& managed = self->managed;
   managed.tensor = {a->data, {kCpu, 0}, a->ndim, type, &self->dims[0], &self->dims[a->ndim], 0};

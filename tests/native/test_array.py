@@ -305,7 +305,10 @@ def test_memory_error_names_shape_and_dtype(native):
         native.empty(CODE["f32"], (10**6, 10**6, 100))
     with pytest.raises(MemoryError, match="too large"):
         native.empty(CODE["f32"], (2**40, 2**40))
-    assert native.empty(CODE["f32"], (2**40, 2**40, 0)).size == 0
+    for shape in ((2**40, 2**40, 0), (0, 2**40, 2**40)):
+        a = native.empty(CODE["f32"], shape)
+        assert a.size == 0 and memoryview(a).nbytes == 0
+        a.__dlpack__()
     with pytest.raises(ValueError, match="at most 64"):
         native.empty(CODE["f32"], (1,) * 65)
 
