@@ -68,9 +68,14 @@ def _optimise(module: Any, opt: int) -> None:
 
 
 def optimisation_level(text: str) -> int:
-    """How hard LLVM is to try: very long straight-line code compiles at a lower level."""
-    lines = text.count("\n")
-    return 0 if lines > 60_000 else 1 if lines > 6_000 else 2
+    """How hard LLVM is to try: it needs more than linear time for long straight-line code."""
+    longest = run = 0
+    for line in text.split("\n"):
+        if line.startswith("  "):
+            run += 1
+        else:
+            longest, run = max(longest, run), 0
+    return 0 if longest > 3000 else 1 if longest > 1200 else 2
 
 
 def compile_object(text: str) -> bytes:

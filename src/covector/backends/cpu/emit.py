@@ -42,6 +42,10 @@ from covector.core import dtypes
 # Elements (weighted by cost) that one task of a parallel loop should cover.
 GRAIN = 16384
 VECTOR_BYTES = 64
+# Loops of at most this many rounds altogether are written out.
+UNROLL_LOOP = 8
+# Elements of a blocked axis that are walked before the other axis moves on.
+BLOCK = 64
 _VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
 
 
@@ -334,6 +338,8 @@ class Emitter:
                 self.buffers.place(v)
             # Axes folded into a later one by `collapse` stay at zero.
             s.env = [Idx(0)] * 64
+        if all(self._in_place(s) for s in nest.stages):
+            return
         root = nest.root
         if isinstance(root, Stage):
             self._leaf(nest, [root])
@@ -348,10 +354,20 @@ class Emitter:
             if isinstance(st, Mem):
                 st.level = self.b.level if st.fn is self.b else st.level
 
-    def _worth_threads(self, root: NestLoop) -> bool:
-        if self.in_parallel or root.role not in ("p", "t"):
+    def _in_place(self, s: Stage) -> bool:
+        """Whether the stage copies the base of an update onto itself."""
+        if s.kind != "pointwise" or type(s.value.defn) is not Update:
             return False
-        if not all(s.roles[0] in ("p", "t") for s in root.stages()):
+        base, own = self.storage.get(s.value.defn.base), self.storage.get(s.value)
+        return (
+            isinstance(base, Mem) and isinstance(own, Mem)
+            and self.b.local(base.ptr).ref == self.b.local(own.ptr).ref
+        )  # fmt: skip
+
+    def _worth_threads(self, root: NestLoop) -> bool:
+        if self.in_parallel or root.role not in ("p", "t", "b"):
+            return False
+        if not all(s.roles[0] == root.role for s in root.stages()):
             return False
         total = self._constant_work(root)
         return total is None or total > 2 * GRAIN
@@ -367,7 +383,7 @@ class Emitter:
             if w is None:
                 return None
             total += w
-        return total if node.role == "t" else total * node.dim
+        return total if node.role in ("t", "b") else total * node.dim
 
     def inner_work(self, node: NestLoop | Stage) -> int | Val:
         """Elements that one round of this loop touches, roughly, as a run-time number."""
@@ -384,8 +400,8 @@ class Emitter:
         """Rounds of the outermost loop per task: a multiple of the vector length."""
         b = self.b
         work = self.inner_work(root)
-        if root.role == "t":
-            return int_const(1024)
+        if root.role in ("t", "b"):
+            return int_const(1024 if root.role == "t" else BLOCK)
         if type(work) is int:
             return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
         safe = b.intrinsic("umax", indexing.val(work), int_const(1))
@@ -449,12 +465,12 @@ class Emitter:
 
     def _loop(self, nest: Nest, node: NestLoop, depth: int, span: Any) -> None:
         """Emit one loop of a nest over ``span`` or its whole extent."""
-        if node.role == "t":
-            # The span is handed to the later loop over the same axis.
-            full = span or (int_const(0), indexing.val(self.dim(node.dim)))
-            for c in node.children:
-                assert isinstance(c, NestLoop)
-                self._loop_in_tile(nest, c, depth + 1, full)
+        if node.role in ("t", "b"):
+            begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
+            if node.role == "t":
+                self._inside_tile(nest, node, depth, begin, end)
+            else:
+                self._counted(nest, node, depth, begin, end, 0, block=BLOCK)
             return
         starting = [
             s for s in node.stages()
@@ -462,6 +478,12 @@ class Emitter:
         ]  # fmt: skip
         for s in starting:
             reductions.start(self, s, self.lanes_of(node, s))
+        if span is None and self._unrolls(node):
+            for k in range(node.dim):
+                self._round(nest, node, depth, k)
+            for s in starting:
+                reductions.finish(self, nest, s)
+            return
         begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
         leaf = isinstance(node.children[0], Stage)
         lanes = self._vector_lanes(node, depth) if leaf else 0
@@ -469,13 +491,42 @@ class Emitter:
         for s in starting:
             reductions.finish(self, nest, s)
 
+    def _unrolls(self, node: NestLoop) -> bool:
+        """Whether a loop is so short that it is written out."""
+        if node.dim == 1:
+            return True
+        work = self._constant_work(node)
+        return work is not None and work <= UNROLL_LOOP and not self.in_parallel
+
+    def _round(self, nest: Nest, node: NestLoop, depth: int, k: int) -> None:
+        """One round of a loop that is written out."""
+        for s in node.stages():
+            at = k
+            if s.kind == "cumulative" and s.roles[depth] == "s" and s.value.defn.reverse:
+                at = node.dim - 1 - k
+            s.env[s.order[depth]] = Idx(at)
+        if isinstance(node.children[0], Stage):
+            self._leaf(nest, node.children)  # type: ignore[arg-type]
+        else:
+            for c in node.children:
+                assert isinstance(c, NestLoop)
+                self._loop(nest, c, depth + 1, None)
+
+    def _inside_tile(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
+        """What a tile (or block) of one axis contains; a later loop runs over its span."""
+        axis = next(iter(node.stages())).order[depth]
+        for c in node.children:
+            assert isinstance(c, NestLoop)
+            self._loop_in_tile(nest, c, depth + 1, (axis, begin, end))
+
     def _loop_in_tile(self, nest: Nest, node: NestLoop, depth: int, tile: Any) -> None:
         """A loop inside a tile: over the tile's span if it is the tiled axis."""
-        if node.role == "r":
-            begin, end = int_const(0), indexing.val(self.dim(node.dim))
-            self._counted(nest, node, depth, begin, end, 0, tile)
+        axis, begin, end = tile
+        if next(iter(node.stages())).order[depth] == axis:
+            self._counted(nest, node, depth, begin, end, self._vector_lanes(node, depth))
         else:
-            self._counted(nest, node, depth, *tile, self._vector_lanes(node, depth))
+            whole = indexing.val(self.dim(node.dim))
+            self._counted(nest, node, depth, int_const(0), whole, 0, tile)
 
     def lanes_of(self, node: NestLoop, stage: Stage) -> int:
         """Lanes of the innermost loop in which ``stage`` runs."""
@@ -510,9 +561,9 @@ class Emitter:
 
     def _counted(
         self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, lanes: int,
-        tile: Any = None,
+        tile: Any = None, block: int = 0,
     ) -> None:  # fmt: skip
-        """``for i in [begin, end)`` in steps of ``lanes`` or 1, around the children."""
+        """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
         b = self.b
         outer_lanes, outer_tail = self.lanes, self.tail
         begin, end = b.local(begin), b.local(end)
@@ -525,7 +576,7 @@ class Emitter:
         b.scopes.append(Scope(body))
         level = b.level
         i = Val(iv, "i64", 0, b, level)
-        step = lanes or 1
+        step = block or lanes or 1
         if lanes:
             self.lanes = lanes
             exact = type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0"
@@ -537,10 +588,15 @@ class Emitter:
         for s in node.stages():
             axis = s.order[depth]
             s.env[axis] = Idx(i, 1 if lanes else 0)
+            if block:
+                continue
             if s.kind == "cumulative" and s.roles[depth] == "s" and s.value.defn.reverse:
                 last = indexing.sub(b, self.dim(node.dim), 1)
                 s.env[axis] = Idx(indexing.sub(b, last, i))
-        if isinstance(node.children[0], Stage):
+        if block:
+            stop = b.intrinsic("smin", b.bin("add", i, int_const(block)), end)
+            self._inside_tile(nest, node, depth, i, stop)
+        elif isinstance(node.children[0], Stage):
             self._leaf(nest, node.children)  # type: ignore[arg-type]
         else:
             for c in node.children:
@@ -574,6 +630,8 @@ class Emitter:
             v = s.value
             if s.kind == "part":
                 self._part(s)
+                continue
+            if self._in_place(s):
                 continue
             index = s.env[: v.ndim]
             if s.kind == "reduce":

@@ -231,7 +231,7 @@ class Stage:
     dims : list of Dim
         The extent of each loop.
     roles : list of str
-        ``p`` parallel, ``r`` reduction, ``s`` serial, ``t`` tile of a later loop.
+        ``p`` parallel, ``r`` reduction, ``s`` serial; ``t`` tile and ``b`` blocks of a later loop.
     """
 
     __slots__ = ("value", "kind", "order", "dims", "roles", "expr", "part", "access", "env")
@@ -309,9 +309,7 @@ def fuse(nest: Nest, stage: Stage) -> bool:
         # A tile and a serial loop are shared only with their like.
         if node.dim is not stage.dims[q] and node.dim != stage.dims[q]:
             break
-        if (role == "s" or node.role == "s" or role == "t" or node.role == "t") and (
-            role != node.role
-        ):
+        if role != node.role and ({role, node.role} & set("stb")):
             break
         if not _legal(producers, stage, q):
             break
@@ -439,6 +437,28 @@ def _collapsible(stage: Stage, k: int) -> bool:
 
 def _plain(dim: Any) -> Any:
     return dim
+
+
+def _block_transposed(s: Stage) -> None:
+    """Walk two axes in blocks where an operand is contiguous along another axis than the result.
+
+    Otherwise every step along the last axis would touch another line of memory.
+    """
+    if s.depth < 2:
+        return
+    last = s.order[-1]
+    for v, index in s.access.reads:
+        if v.ndim < 2 or not any(type(i) is IVar and i.axis == last for i in index[:-1]):
+            continue
+        inner = index[-1]
+        if type(inner) is IVar and inner.axis != last:
+            q = s.order.index(inner.axis)
+            dims = dict(zip(s.order, s.dims, strict=True))
+            rest = [a for k, a in enumerate(s.order[:-1]) if k != q]
+            s.order = [*rest, last, inner.axis, last]
+            s.dims = [dims[a] for a in s.order]
+            s.roles = [*"p" * len(rest), "b", "p", "p"]
+            return
 
 
 # --- the plan of a block -----------------------------------------------------------------
@@ -684,6 +704,8 @@ class Plan:
                     for i in test:
                         s.access._index(i, ivars(64), self.inline)
                         s.access.other |= variables(i)
+            if s.kind == "pointwise":
+                _block_transposed(s)
         return out
 
     def _reduce_stages(self, v: Value, d: Reduce) -> list[Stage]:

@@ -1,11 +1,486 @@
-"""Jaxpr to jaxpr: inlining, dead code, common subexpressions, constants, known indices."""
+"""Jaxpr to jaxpr: inlining, dead code, common subexpressions, constants, known indices.
+
+One forward pass rewrites equation by equation. Each rule sees operands already rewritten
+and the equations that define them, and returns an operand in place of the result, or
+nothing. Rules keep results bit for bit.
+"""
 
 from __future__ import annotations
 
-from covector.core.jaxpr import ClosedJaxpr
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, sub_jaxprs
 from covector.core.trace import dce
+
+# Arrays known at compile time are computed up to this many elements each, and this many
+# bytes of copying in all.
+FOLD_ELEMENTS = 1 << 16
+FOLD_BYTES = 1 << 26
+
+_CALLS = {
+    "jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
+    "checkpoint": "jaxpr", "remat": "jaxpr", "closed_call": "call_jaxpr",
+}  # fmt: skip
+
+_cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     """An equivalent jaxpr with less to do."""
-    return ClosedJaxpr(dce(closed.jaxpr), closed.consts)
+    found = _cache.get(closed.jaxpr)
+    if found is not None and all(
+        a is b for a, b in zip(found[0], closed.consts, strict=True)
+    ):
+        return found[1]
+    s = _Simplifier()
+    invars = [Var(v.aval) for v in closed.jaxpr.invars]
+    consts = [s.const(c) for c in closed.consts]
+    outs = s.run(closed.jaxpr, consts, invars)
+    outs = [s.materialise(a) for a in outs]
+    jaxpr = dce(
+        Jaxpr([], invars, outs, s.eqns, closed.jaxpr.effects, closed.jaxpr.debug_info)
+    )
+    used: set[Any] = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
+    used.update(a for a in jaxpr.outvars if isinstance(a, Var))
+    kept = [(v, c) for v, c in s.constants if v in used]
+    jaxpr.constvars[:] = [v for v, _ in kept]
+    out = ClosedJaxpr(jaxpr, [c for _, c in kept])
+    _cache[closed.jaxpr] = (closed.consts, out)
+    return out
+
+
+class _Simplifier:
+    def __init__(self) -> None:
+        self.eqns: list[JaxprEqn] = []
+        self.defs: dict[Var, JaxprEqn] = {}
+        self.seen: dict[Any, list[Atom]] = {}
+        self.constants: list[tuple[Var, Any]] = []
+        self._consts: dict[int, Var] = {}
+        # Arrays computed here, by the variable that stands for them.
+        self.known: dict[Var, np.ndarray] = {}
+        self._placed: dict[Var, Var] = {}
+        self.copied = 0
+
+    # --- values ---
+
+    def const(self, c: Any) -> Var:
+        found = self._consts.get(id(c))
+        if found is None:
+            found = self._consts[id(c)] = Var(aval_of(c))
+            self.constants.append((found, c))
+        return found
+
+    def materialise(self, a: Atom) -> Atom:
+        """``a``, as a constant of the program if it was computed here."""
+        if not isinstance(a, Var) or a not in self.known:
+            return a
+        found = self._placed.get(a)
+        if found is None:
+            from covector.core.avals import array_from_numpy
+
+            value = array_from_numpy(self.known[a], a.aval.dtype, a.aval.weak_type)
+            found = self._placed[a] = Var(a.aval)
+            self.constants.append((found, value))
+        return found
+
+    def emit(
+        self, like: JaxprEqn, prim: Any, args: Sequence[Atom], params: dict[str, Any],
+        avals: Sequence[ShapedArray],
+    ) -> list[Atom]:  # fmt: skip
+        """Append an equation, or find an equal one."""
+        key = None
+        if not like.effects and not any(True for _ in sub_jaxprs(params)):
+            key = (prim, *[_atom_key(a) for a in args], *_params_key(params))
+            try:
+                found = self.seen.get(key)
+            except TypeError:
+                key, found = None, None
+            if found is not None:
+                return found
+        outvars = [Var(a) for a in avals]
+        args = [self.materialise(a) for a in args]
+        eqn = JaxprEqn(args, outvars, prim, params, like.effects, like.source_info)
+        self.eqns.append(eqn)
+        for v in outvars:
+            self.defs[v] = eqn
+        if key is not None:
+            self.seen[key] = list(outvars)
+        return list(outvars)
+
+    # --- the pass ---
+
+    def run(self, jaxpr: Jaxpr, consts: Sequence[Atom], args: Sequence[Atom]) -> list[Atom]:
+        env: dict[Any, Atom] = {}
+        env.update(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+        for eqn in jaxpr.eqns:
+            ins = [a if isinstance(a, Literal) else env[a] for a in eqn.invars]
+            name = eqn.primitive.name
+            if name in _CALLS and isinstance(eqn.params.get(_CALLS[name]), ClosedJaxpr):
+                inner = eqn.params[_CALLS[name]]
+                outs = self.run(inner.jaxpr, [self.const(c) for c in inner.consts], ins)
+            else:
+                outs = self.equation(eqn, ins)
+            env.update(zip(eqn.outvars, outs, strict=True))
+        return [a if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
+
+    def equation(self, eqn: JaxprEqn, ins: list[Atom]) -> list[Atom]:
+        aval = eqn.outvars[0].aval if eqn.outvars else None
+        rule = _RULES.get(eqn.primitive.name)
+        if rule is not None and not eqn.effects:
+            out = rule(self, eqn, ins, aval)
+            if out is not None:
+                return [out]
+        params = eqn.params
+        if any(True for _ in sub_jaxprs(params)):
+            params = {k: _simplify_inner(v) for k, v in params.items()}
+        return self.emit(eqn, eqn.primitive, ins, params, [v.aval for v in eqn.outvars])
+
+    def define(self, a: Atom, *names: str) -> JaxprEqn | None:
+        """The equation that defines ``a``, if it applies one of the named primitives."""
+        eqn = self.defs.get(a) if isinstance(a, Var) else None
+        return eqn if eqn is not None and eqn.primitive.name in names else None
+
+
+def _simplify_inner(value: Any) -> Any:
+    if isinstance(value, ClosedJaxpr):
+        return simplify(value)
+    if isinstance(value, (tuple, list)) and any(isinstance(v, ClosedJaxpr) for v in value):
+        return type(value)(_simplify_inner(v) for v in value)
+    return value
+
+
+def _atom_key(a: Atom) -> Any:
+    if isinstance(a, Literal):
+        value = a.val
+        # 0.0 and -0.0 are different constants, and so are 1 and True.
+        return (str(value), a.aval)
+    return a
+
+
+def _params_key(params: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(params.items())
+
+
+# --- rules -------------------------------------------------------------------------------
+
+Rule = Callable[[_Simplifier, JaxprEqn, list[Atom], Any], Atom | None]
+_RULES: dict[str, Rule] = {}
+
+
+def _rule(*names: str) -> Callable[[Rule], Rule]:
+    def register(fn: Rule) -> Rule:
+        for n in names:
+            _RULES[n] = fn
+        return fn
+
+    return register
+
+
+def _scalar(a: Literal) -> Any:
+    """The literal as a NumPy scalar of its dtype."""
+    with np.errstate(all="ignore"):
+        return np.asarray(a.val).astype(a.aval.dtype)[()]
+
+
+def _literal(value: Any, aval: ShapedArray) -> Literal:
+    with np.errstate(all="ignore"):
+        return Literal(np.asarray(value).astype(aval.dtype)[()], aval)
+
+
+_FOLD: dict[str, Callable[..., Any]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "neg": np.negative,
+    "max": np.maximum, "min": np.minimum, "eq": np.equal, "ne": np.not_equal, "lt": np.less,
+    "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "and": np.bitwise_and,
+    "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "sqrt": np.sqrt,
+    "square": np.square,
+}  # fmt: skip
+_EXACT = dtypes.INTEGERS | {dtypes.bool_, dtypes.float32, dtypes.float64}
+
+
+def _fold(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    """Operations on literals, computed in the type of the operands."""
+    if aval.shape or not all(isinstance(a, Literal) for a in ins):
+        return None
+    if not all(a.aval.dtype in _EXACT for a in ins):
+        return None
+    name = eqn.primitive.name
+    args = [_scalar(a) for a in ins]  # type: ignore[arg-type]
+    if name in ("max", "min") and args[0].dtype.kind == "f":
+        return None
+    with np.errstate(all="ignore"):
+        return _literal(_FOLD[name](*args), aval)
+
+
+def _is(a: Atom, value: float) -> bool:
+    return isinstance(a, Literal) and not isinstance(a.val, bool) and a.val == value
+
+
+def _same(a: Atom, aval: ShapedArray) -> bool:
+    return a.aval.shape == aval.shape and a.aval.dtype == aval.dtype
+
+
+@_rule("add", "sub", "mul", "and", "or")
+def _arithmetic(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    out = _fold(s, eqn, ins, aval)
+    if out is not None:
+        return out
+    x, y = ins
+    name = eqn.primitive.name
+    integer = aval.dtype in dtypes.INTEGERS
+    if name == "mul":
+        if _is(y, 1) and _same(x, aval) and aval.dtype not in dtypes.COMPLEX:
+            return x
+        if _is(x, 1) and _same(y, aval) and aval.dtype not in dtypes.COMPLEX:
+            return y
+    elif name == "add" and integer:
+        if _is(y, 0) and _same(x, aval):
+            return x
+        if _is(x, 0) and _same(y, aval):
+            return y
+    elif name == "sub" and integer and _is(y, 0) and _same(x, aval):
+        return x
+    return None
+
+
+for _name in _FOLD:
+    if _name not in _RULES:
+        _RULES[_name] = _fold
+
+
+@_rule("select_n")
+def _select_n(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    which = ins[0]
+    if isinstance(which, Literal):
+        k = min(max(int(which.val), 0), len(ins) - 2)
+        if _same(ins[1 + k], aval):
+            return ins[1 + k]
+    return None
+
+
+@_rule("convert_element_type")
+def _convert(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    (x,) = ins
+    if x.aval.dtype == aval.dtype:
+        if isinstance(x, Literal):
+            return Literal(x.val, aval)
+        return x
+    if isinstance(x, Literal) and x.aval.dtype in _EXACT and aval.dtype in _EXACT:
+        value = _scalar(x)
+        if value.dtype.kind == "f" and aval.dtype.kind != "f":
+            return None
+        return _literal(value, aval)
+    return None
+
+
+@_rule("reshape", "squeeze", "expand_dims")
+def _reshape(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    (x,) = ins
+    if x.aval.shape == aval.shape:
+        return x
+    if isinstance(x, Var) and x in s.known:
+        if not aval.shape:
+            return _literal(s.known[x].reshape(()), aval)
+        v = Var(aval)
+        s.known[v] = s.known[x].reshape(aval.shape)
+        return v
+    if not x.aval.shape:
+        return _fill(s, eqn, x, aval)
+    fill = s.define(x, "broadcast_in_dim")
+    if fill is not None and not fill.invars[0].aval.shape:
+        value = fill.invars[0]
+        if not aval.shape:
+            return value
+        params = {**fill.params, "shape": aval.shape, "broadcast_dimensions": ()}
+        return s.emit(eqn, fill.primitive, [value], params, [aval])[0]
+    earlier = s.define(x, "reshape", "squeeze", "expand_dims")
+    if earlier is not None:
+        inner = earlier.invars[0]
+        if inner.aval.shape == aval.shape:
+            return inner
+        if eqn.primitive.name == "reshape":
+            return s.emit(eqn, eqn.primitive, [inner], eqn.params, [aval])[0]
+    return None
+
+
+@_rule("broadcast_in_dim")
+def _broadcast(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    x = ins[0]
+    if x.aval.shape == aval.shape and len(ins) == 1:
+        return x
+    fill = s.define(x, "broadcast_in_dim")
+    if fill is not None and not fill.invars[0].aval.shape and len(ins) == 1:
+        params = {**eqn.params, "broadcast_dimensions": ()}
+        return s.emit(eqn, eqn.primitive, [fill.invars[0]], params, [aval])[0]
+    return None
+
+
+@_rule("transpose")
+def _transpose(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    (x,) = ins
+    perm = eqn.params["permutation"]
+    if tuple(perm) == tuple(range(len(perm))):
+        return x
+    earlier = s.define(x, "transpose")
+    if earlier is not None:
+        inner = earlier.params["permutation"]
+        both = tuple(inner[p] for p in perm)
+        if both == tuple(range(len(both))):
+            return earlier.invars[0]
+        params = {**eqn.params, "permutation": both}
+        return s.emit(eqn, eqn.primitive, [earlier.invars[0]], params, [aval])[0]
+    return None
+
+
+# --- known indices -----------------------------------------------------------------------
+
+
+def _known_starts(starts: Sequence[Atom], shape: Sequence[int], window: Sequence[int]) -> Any:
+    """Start indices as integers, clamped; None if one is not a literal."""
+    out = []
+    for a, n, w in zip(starts, shape, window, strict=True):
+        if n == w:
+            out.append(0)
+        elif isinstance(a, Literal):
+            out.append(max(0, min(int(a.val), n - w)))
+        else:
+            return None
+    return tuple(out)
+
+
+def _region(
+    s: _Simplifier, eqn: JaxprEqn, x: Atom, at: tuple[int, ...], aval: Any
+) -> Atom | None:
+    """``x[at : at + shape]``, looked for through the updates that made ``x``."""
+    size = aval.shape
+    moved = False
+    for _ in range(10_000):
+        if isinstance(x, Var) and x in s.known:
+            value = s.known[x][tuple(slice(a, a + n) for a, n in zip(at, size, strict=True))]
+            if value.size == 1:
+                return _fill(s, eqn, _literal(value.reshape(()), aval.update(shape=())), aval)
+            v = Var(aval)
+            s.known[v] = np.array(value)
+            return v
+        fill = s.define(x, "broadcast_in_dim")
+        if fill is not None and not fill.invars[0].aval.shape:
+            return _fill(s, eqn, fill.invars[0], aval)
+        update = s.define(x, "dynamic_update_slice")
+        if update is None:
+            break
+        base, new, *starts = update.invars
+        window = new.aval.shape
+        where = _known_starts(starts, base.aval.shape, window)
+        if where is None:
+            break
+        inside = all(
+            w <= a and a + n <= w + m
+            for a, n, w, m in zip(at, size, where, window, strict=True)
+        )
+        if inside:
+            x, at, moved = new, tuple(a - w for a, w in zip(at, where, strict=True)), True
+            if x.aval.shape == size:
+                return x
+            continue
+        apart = any(
+            a + n <= w or w + m <= a for a, n, w, m in zip(at, size, where, window, strict=True)
+        )
+        if not apart:
+            break
+        x, moved = base, True
+    if not moved:
+        return None
+    return _slice_of(s, eqn, x, at, aval)
+
+
+def _fill(s: _Simplifier, eqn: JaxprEqn, value: Atom, aval: Any) -> Atom:
+    if not aval.shape:
+        return value
+    from covector.core.structural import broadcast_in_dim_p
+
+    params = {"shape": aval.shape, "broadcast_dimensions": ()}
+    return s.emit(eqn, broadcast_in_dim_p, [value], params, [aval])[0]
+
+
+def _slice_of(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: Sequence[int], aval: Any) -> Atom:
+    from covector.lax.slicing import slice_p
+
+    params = {
+        "start_indices": tuple(at),
+        "limit_indices": tuple(a + n for a, n in zip(at, aval.shape, strict=True)),
+        "strides": None,
+    }
+    return s.emit(eqn, slice_p, [x], params, [aval])[0]
+
+
+@_rule("dynamic_slice")
+def _dynamic_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    x, *starts = ins
+    at = _known_starts(starts, x.aval.shape, aval.shape)
+    if at is None:
+        return None
+    if x.aval.shape == aval.shape:
+        return x
+    found = _region(s, eqn, x, at, aval)
+    return found if found is not None else _slice_of(s, eqn, x, at, aval)
+
+
+@_rule("slice")
+def _slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    (x,) = ins
+    if x.aval.shape == aval.shape and not any(
+        k > 1 for k in eqn.params["strides"] or () if aval.size > 1
+    ):
+        return x
+    strides = eqn.params["strides"]
+    if strides is not None and any(k != 1 for k in strides):
+        return None
+    return _region(s, eqn, x, tuple(eqn.params["start_indices"]), aval)
+
+
+def _value(s: _Simplifier, a: Atom) -> np.ndarray | None:
+    """The array that ``a`` is, where it is known and small."""
+    if a.aval.size > FOLD_ELEMENTS or dtypes.is_extended(a.aval.dtype):
+        return None
+    if isinstance(a, Literal):
+        return np.asarray(_scalar(a))
+    if a in s.known:
+        return s.known[a]
+    fill = s.define(a, "broadcast_in_dim")
+    if fill is not None and isinstance(fill.invars[0], Literal):
+        return np.full(a.aval.shape, _scalar(fill.invars[0]), a.aval.dtype)
+    return None
+
+
+@_rule("dynamic_update_slice")
+def _dynamic_update_slice(
+    s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any
+) -> Atom | None:
+    x, update, *starts = ins
+    at = _known_starts(starts, aval.shape, update.aval.shape)
+    if at is None or math.prod(update.aval.shape) == 0:
+        return None
+    if update.aval.shape == aval.shape:
+        return update
+    new = _value(s, update)
+    nbytes = aval.size * aval.dtype.itemsize
+    if new is None or s.copied + nbytes > FOLD_BYTES:
+        return None
+    base = _value(s, x)
+    if base is None:
+        return None
+    s.copied += nbytes
+    value = np.array(base)
+    value[tuple(slice(a, a + n) for a, n in zip(at, update.aval.shape, strict=True))] = new
+    v = Var(aval)
+    s.known[v] = value
+    return v

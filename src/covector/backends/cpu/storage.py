@@ -101,6 +101,12 @@ class Sharing:
             for v in rs:
                 last[v] = k
         results = set(block.results)
+        first_part: dict[Value, int] = {}
+        for k, step in enumerate(steps):
+            if isinstance(step, Nest):
+                for s in step.stages:
+                    if s.kind == "part":
+                        first_part.setdefault(s.value, k)
 
         def free(u: Value, k: int) -> bool:
             return (
@@ -121,7 +127,7 @@ class Sharing:
                         base = v.defn.base
                         if v in self.alias or base is None or not v.defn.parts:
                             continue
-                        first = _first_part(steps, v)
+                        first = first_part.get(v)
                         if first is not None and free(base, first - 1):
                             self.alias[v] = base
                             taken.add(base)
@@ -165,13 +171,6 @@ def _inner_reads_of(plan: Plan, d: Loop) -> set[Value]:
     for v in _inner_reads(holder2):
         body |= chase(plan, v)
     return out | body
-
-
-def _first_part(steps: Sequence[Any], v: Value) -> int | None:
-    for k, s in enumerate(steps):
-        if isinstance(s, Nest) and any(st.value is v and st.kind == "part" for st in s.stages):
-            return k
-    return None
 
 
 def _overwritten(nest: Nest, stage: Any, free: Any) -> Value | None:
