@@ -1,0 +1,214 @@
+"""Reading an index expression: what it selects along each dimension of an array."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as onp
+
+from covector.core import dtypes
+from covector.core.avals import Array
+from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
+from covector.core.trace import Tracer, origin
+
+
+class Slice(NamedTuple):
+    """A static range of ``size`` elements from ``start`` in steps of ``step`` (maybe negative)."""
+
+    start: int
+    size: int
+    step: int
+
+
+class NewAxis(NamedTuple):
+    """A new dimension of size 1."""
+
+
+class Scalar(NamedTuple):
+    """One position: a Python integer, or a traced or concrete rank-0 integer array."""
+
+    value: Any
+
+
+class Advanced(NamedTuple):
+    """Positions given by an integer array; ``new_axis`` if it takes up no dimension."""
+
+    value: Any
+    new_axis: bool = False
+
+
+Item = Slice | NewAxis | Scalar | Advanced
+NEW_AXIS = NewAxis()
+
+
+def parse(index: Any, shape: tuple[int, ...]) -> list[Item]:
+    """One item per dimension of the array, and one per new axis, in order.
+
+    Raises
+    ------
+    IndexError
+        If there are too many indices, or a boolean mask does not fit.
+    TypeError
+        If an entry is not an index.
+    """
+    entries = list(index) if type(index) is tuple else [index]
+    used = 0
+    dots = None
+    prepared: list[Any] = []
+    for entry in entries:
+        if entry is Ellipsis:
+            if dots is not None:
+                raise IndexError(
+                    f"an index has at most one ellipsis ('...'), got {index!r:.100}{at_user_line()}"
+                )
+            dots = len(prepared)
+            prepared.append(Ellipsis)
+            continue
+        entry = _prepare(entry)
+        prepared.append(entry)
+        if entry is None:
+            continue
+        if getattr(entry, "dtype", None) == dtypes.bool_:
+            used += entry.ndim
+        else:
+            used += 1
+    n = len(shape)
+    if used > n:
+        raise IndexError(
+            f"too many indices: the array has {n} dimensions (shape {shape}), but {used} were "
+            f"indexed{at_user_line()}"
+        )
+    full = [slice(None)] * (n - used)
+    if dots is None:
+        prepared.extend(full)
+    else:
+        prepared[dots : dots + 1] = full
+    items: list[Item] = []
+    dim = 0
+    for entry in prepared:
+        if entry is None:
+            items.append(NEW_AXIS)
+            continue
+        t = type(entry)
+        if t is slice:
+            items.append(_slice(entry, shape[dim]))
+            dim += 1
+        elif t is int:
+            items.append(Scalar(entry))
+            dim += 1
+        elif entry.dtype == dtypes.bool_:
+            items.extend(_mask(entry, shape, dim))
+            dim += entry.ndim
+        else:
+            items.append(Scalar(entry) if entry.ndim == 0 else Advanced(entry))
+            dim += 1
+    return items
+
+
+def _prepare(entry: Any) -> Any:
+    """An entry as None, slice, int, or an integer or boolean array."""
+    t = type(entry)
+    if entry is None or t is int or t is slice:
+        return entry
+    if t is bool:
+        return onp.asarray(entry)
+    if t is not Array and not isinstance(entry, (Tracer, onp.ndarray, onp.generic)):
+        if isinstance(entry, (list, tuple)):
+            if not entry:
+                return onp.zeros((0,), onp.int32)
+            raise TypeError(
+                f"a {t.__name__} inside an index is not allowed, because it could mean an array or "
+                f"several indices: use x[covector.numpy.array(...)] in place of x[[...]]; got "
+                f"{describe(entry)}{at_user_line()}"
+            )
+        if hasattr(entry, "__jax_array__"):
+            entry = entry.__jax_array__()
+        elif hasattr(entry, "__index__"):
+            return int(entry.__index__())
+        elif hasattr(entry, "__array__"):
+            entry = onp.asarray(entry)
+        else:
+            raise TypeError(
+                f"an index consists of integers, slices, arrays of integers or booleans, '...' "
+                f"and None; got {describe(entry)}{at_user_line()}"
+            )
+    dt = entry.dtype
+    if dt != dtypes.bool_ and dt not in dtypes.INTEGERS:
+        raise TypeError(
+            f"an index must have an integer or boolean dtype, got {describe(entry)}{at_user_line()}"
+        )
+    if isinstance(entry, (onp.ndarray, onp.generic)):
+        if dt != dtypes.bool_ and not entry.ndim:
+            return int(entry)
+        return onp.asarray(entry)
+    return entry
+
+
+def _integer(x: Any, what: str) -> int | None:
+    if x is None or type(x) is int:
+        return x
+    if isinstance(x, Tracer) and x.concrete() is None:
+        raise IndexError(
+            f"the {what} of a slice must be known while the function is traced, but "
+            f"{x.describe()} is traced: the size of the result depends on it.{origin(x)}\nUse "
+            "covector.lax.dynamic_slice for a part of fixed size at a traced position, or mark "
+            f"the argument static.{at_user_line()}"
+        )
+    try:
+        return int(x.__index__())
+    except (AttributeError, TypeError) as e:
+        raise TypeError(
+            f"the {what} of a slice must be an integer, got {describe(x)}{at_user_line()}"
+        ) from e
+
+
+def _slice(s: slice, n: int) -> Slice:
+    if s.start is None and s.stop is None and s.step is None:
+        return Slice(0, n, 1)
+    start, stop = _integer(s.start, "start"), _integer(s.stop, "stop")
+    step = _integer(s.step, "step")
+    if step == 0:
+        raise ValueError(f"the step of a slice must not be 0{at_user_line()}")
+    lo, hi, by = slice(start, stop, step).indices(n)
+    return Slice(lo, len(range(lo, hi, by)), by)
+
+
+def _mask(mask: Any, shape: tuple[int, ...], dim: int) -> list[Item]:
+    """A boolean array as the integer arrays of the positions where it is true."""
+    k = mask.ndim
+    if isinstance(mask, Tracer):
+        value = mask.concrete()
+        if value is None:
+            raise NonConcreteBooleanIndexError(
+                f"an array was indexed by the traced boolean mask {mask.describe()}: the size of "
+                f"the result depends on its values.{origin(mask)}\nUse covector.numpy.where(mask, "
+                "x, other) in place of x[mask], x.at[mask].set(scalar) to assign, or the argument "
+                f"size of covector.numpy.nonzero.{at_user_line()}"
+            )
+        mask = value
+    if tuple(mask.shape) != shape[dim : dim + k]:
+        raise IndexError(
+            f"a boolean mask of shape {tuple(mask.shape)} does not fit dimensions {dim} to "
+            f"{dim + k} of an array of shape {shape}{at_user_line()}"
+        )
+    values = onp.asarray(mask)
+    if k == 0:
+        return [Advanced(onp.zeros((int(values),), onp.int32), True)]
+    return [Advanced(i.astype(onp.int32)) for i in onp.nonzero(values)]
+
+
+def as_index_array(x: Any) -> Any:
+    """An integer array fit to compute positions with: at least 32 bits wide."""
+    if isinstance(x, onp.ndarray):
+        if x.dtype.itemsize < 4 or (x.dtype.itemsize == 8 and not dtypes.config.enable_x64):
+            x = onp.clip(x, -(2**31), 2**31 - 1).astype(onp.int32)
+        return x
+    if x.dtype.itemsize < 4:
+        from covector.core.structural import convert_element_type
+
+        return convert_element_type(x, dtypes.int32)
+    return x
+
+
+def is_static(x: Any) -> bool:
+    return type(x) is int or isinstance(x, onp.ndarray)

@@ -1,0 +1,292 @@
+"""What the functions of `covector.numpy` share: operands, promotion, broadcasting, fusion."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as onp
+
+from covector import _native
+from covector.core import dtypes
+from covector.core.avals import Array, aval_of, is_array_like, to_array
+from covector.core.config import config
+from covector.core.errors import at_user_line, describe
+from covector.core.structural import broadcast_in_dim_p, convert_element_type
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import PY_SCALARS, scalar
+
+current_trace = _native.current_trace
+F = TypeVar("F", bound=Callable[..., Any])
+_KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
+
+
+def fused(*static: str) -> Callable[[F], F]:
+    """Run the function as one compiled program when it is called on concrete arrays.
+
+    Under a transformation it is plain Python: its operations are traced where it is called.
+    ``static`` names the arguments that are not arrays.
+    """
+
+    def decorate(fun: F) -> F:
+        compiled: Any = None
+
+        @functools.wraps(fun)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal compiled
+            if current_trace() is not eval_trace:
+                return fun(*args, **kwargs)
+            if compiled is None:
+                compiled = compile_lazily(fun, static)
+            return compiled(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def compile_lazily(fun: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
+    """The jitted function; `jit` is imported on first use to keep the import light."""
+    from covector.transforms.jit import jit
+
+    return jit(fun, static_argnames=tuple(static) or None, inline=True)
+
+
+def check_out(out: Any, name: str) -> None:
+    if out is not None:
+        raise NotImplementedError(
+            f"the argument out of covector.numpy.{name} is not supported: arrays are immutable; "
+            f"use the result instead{at_user_line()}"
+        )
+
+
+def operand(x: Any, name: str, position: int = 0) -> Any:
+    """``x`` as an operand: an array, tracer, NumPy array or number.
+
+    Raises
+    ------
+    TypeError
+        For lists, strings and other objects.
+    """
+    t = type(x)
+    if t is Array or t in PY_SCALARS or isinstance(x, Tracer):
+        return x
+    if hasattr(x, "__jax_array__"):
+        return x.__jax_array__()
+    if isinstance(x, (onp.ndarray, onp.generic)):
+        if x.dtype not in dtypes.code_of:
+            dtypes.canonicalize_dtype(x.dtype)
+        return x
+    if not is_array_like(x):
+        hint = " Convert it with covector.numpy.array() first." if isinstance(
+            x, (list, tuple)
+        ) else ""  # fmt: skip
+        raise TypeError(
+            f"{name} requires arrays or scalars as arguments, got {describe(x)} at position "
+            f"{position}.{hint}{at_user_line()}"
+        )
+    return x
+
+
+def array(x: Any, name: str = "the function", position: int = 0) -> Any:
+    """``x`` as an Array or Tracer (see `operand`)."""
+    t = type(x)
+    if t is Array or isinstance(x, Tracer):
+        return x
+    x = operand(x, name, position)
+    return x if isinstance(x, Tracer) else to_array(x)
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    t = type(x)
+    if t in PY_SCALARS:
+        return ()
+    shape = getattr(x, "shape", None)
+    return aval_of(x).shape if shape is None else shape
+
+
+def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
+    """``x`` in ``dtype``; complex numbers lose their imaginary part."""
+    t = type(x)
+    if t in PY_SCALARS and not weak:
+        return scalar_of(x, dtype)
+    if t is not Array and not isinstance(x, Tracer):
+        x = to_array(x)
+    if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
+        from covector.lax.unary import real
+
+        x = real(x)
+    return convert_element_type(x, dtype, weak)
+
+
+def scalar_of(x: Any, dtype: Any) -> Any:
+    """A Python scalar converted to ``dtype`` as NumPy converts elements."""
+    t = type(x)
+    rank = dtypes.kind_rank(dtype)
+    if _KIND_OF_PY[t] <= rank or (t is bool):
+        return scalar(x, dtype)
+    if t is complex and rank < 3:
+        x = x.real
+    if rank == 0:
+        return onp.bool_(x)
+    return scalar(int(x), dtype) if rank == 1 and x == x and abs(x) < 2**62 else dtype.type(x)
+
+
+def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in one dtype and shape (a rank-0 operand stays as it is)."""
+    tx, ty = type(x), type(y)
+    if ty in PY_SCALARS and (tx is Array or isinstance(x, Tracer)):
+        dt = x.dtype
+        if dt in dtypes.code_of and _KIND_OF_PY[ty] <= dtypes.kind_rank(dt) and ty is not bool:
+            return x, scalar(y, dt)
+    elif tx in PY_SCALARS and (ty is Array or isinstance(y, Tracer)):
+        dt = y.dtype
+        if dt in dtypes.code_of and _KIND_OF_PY[tx] <= dtypes.kind_rank(dt) and tx is not bool:
+            return scalar(x, dt), y
+    else:
+        xa, ya = getattr(x, "aval", None), getattr(y, "aval", None)
+        if xa is not None and ya is not None and xa.dtype is ya.dtype:
+            if xa.shape == ya.shape:
+                if xa.weak_type is ya.weak_type or not xa.weak_type:
+                    return x, y
+    x, y = promote_dtypes(name, x, y)
+    return broadcast2(name, x, y)
+
+
+def broadcast2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in one shape; a rank-0 operand stays as it is."""
+    a, b = shape_of(x), shape_of(y)
+    if a == b or not a or not b:
+        return x, y
+    shape = broadcast_shapes(name, a, b)
+    return broadcast_to(x, shape), broadcast_to(y, shape)
+
+
+def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape by NumPy's rules.
+
+    Raises
+    ------
+    TypeError
+        Names the function and the shapes that do not fit.
+    """
+    rank = max(map(len, shapes), default=0)
+    if config.numpy_rank_promotion != "allow":
+        _check_rank_promotion(name, shapes)
+    out = [1] * rank
+    for s in shapes:
+        for i, n in enumerate(s, rank - len(s)):
+            if n != 1:
+                if out[i] != 1 and out[i] != n:
+                    raise TypeError(
+                        f"{name} got incompatible shapes for broadcasting: "
+                        f"{', '.join(str(tuple(t)) for t in shapes)}. Trailing dimensions must be "
+                        f"equal or 1.{at_user_line()}"
+                    )
+                out[i] = n
+    return tuple(out)
+
+
+def _check_rank_promotion(name: str, shapes: Sequence[tuple[int, ...]]) -> None:
+    ranks = {len(s) for s in shapes if s}
+    if len(ranks) > 1:
+        text = (
+            f"operands of {name} have shapes {', '.join(map(str, shapes))} of different rank, "
+            "which numpy_rank_promotion does not allow silently"
+        )
+        if config.numpy_rank_promotion == "raise":
+            raise ValueError(text + at_user_line())
+        import warnings
+
+        warnings.warn(text, stacklevel=5)
+
+
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` broadcast to a shape it is known to broadcast to."""
+    old = shape_of(x)
+    if old == shape:
+        return x
+    n = len(shape) - len(old)
+    return broadcast_in_dim_p.bind_params(
+        (x,), {"shape": shape, "broadcast_dimensions": tuple(range(n, len(shape)))}
+    )
+
+
+def broadcast_all(name: str, *xs: Any) -> list[Any]:
+    """All operands in one shape."""
+    shapes = [shape_of(x) for x in xs]
+    shape = broadcast_shapes(name, *shapes)
+    return [array(broadcast_to(x, shape)) for x in xs]
+
+
+def promote_dtypes(name: str, *xs: Any) -> list[Any]:
+    """Operands in their common dtype."""
+    ops = [operand(x, name, i) for i, x in enumerate(xs)]
+    avals = [aval_of(x) for x in ops]
+    dt, weak = dtypes.promote(tuple([(a.dtype, a.weak_type) for a in avals]))
+    return [
+        x if a.dtype is dt and (type(x) not in PY_SCALARS or weak) else
+        scalar(x, dt) if type(x) in PY_SCALARS and not weak else
+        convert(x, dt, weak)
+        for x, a in zip(ops, avals, strict=True)
+    ]  # fmt: skip
+
+
+def promote_inexact(name: str, *xs: Any) -> list[Any]:
+    """Operands in their common dtype, or the default float if that is not inexact."""
+    ops = [operand(x, name, i) for i, x in enumerate(xs)]
+    avals = [aval_of(x) for x in ops]
+    dt, weak = dtypes.promote(tuple([(a.dtype, a.weak_type) for a in avals]))
+    if dt not in dtypes.INEXACT:
+        if dtypes.is_extended(dt):
+            raise TypeError(f"{name} does not take PRNG keys{at_user_line()}")
+        dt = dtypes.default_float()
+    return [
+        x if a.dtype is dt and (type(x) not in PY_SCALARS or weak) else
+        scalar(x, dt) if type(x) in PY_SCALARS and not weak else
+        convert(x, dt, weak)
+        for x, a in zip(ops, avals, strict=True)
+    ]  # fmt: skip
+
+
+def inexact(x: Any, name: str) -> Any:
+    """One operand, as a float or complex number."""
+    aval = getattr(x, "aval", None)
+    if aval is not None and aval.dtype in dtypes.INEXACT:
+        return x
+    return promote_inexact(name, x)[0]
+
+
+def result_dtype(*xs: Any) -> tuple[Any, bool]:
+    """Common dtype and weak type of operands."""
+    avals = [aval_of(x) for x in xs]
+    return dtypes.promote(tuple([(a.dtype, a.weak_type) for a in avals]))
+
+
+def concrete(x: Any, what: str) -> onp.ndarray:
+    """The value of ``x`` as a NumPy array, where it decides the size of a result.
+
+    Raises
+    ------
+    ConcretizationTypeError
+        If ``x`` is traced.
+    """
+    if isinstance(x, Tracer):
+        value = x.concrete()
+        if value is None:
+            from covector.core.errors import ConcretizationTypeError
+            from covector.core.trace import origin
+
+            raise ConcretizationTypeError(
+                f"{what} must be known while the function is traced, but it is the traced value "
+                f"{x.describe()}.{origin(x)}\nMark the argument static (static_argnums or "
+                f"static_argnames of jit), or give the size of the result where the function has "
+                f"an argument for it.{at_user_line()}"
+            )
+        x = value
+    return onp.asarray(x)
+
+
+def is_concrete(x: Any) -> bool:
+    return not isinstance(x, Tracer) or x.concrete() is not None

@@ -1,0 +1,532 @@
+"""``x.at[index]``: new arrays that differ from ``x`` at an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import Array
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import PY_SCALARS, scalar
+from covector.lax.gather import GatherScatterMode
+from covector.lax.scatter import (
+    ScatterDimensionNumbers,
+    scatter_add_p,
+    scatter_max_p,
+    scatter_min_p,
+    scatter_mul_p,
+    scatter_p,
+)
+from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p, slice_p, start_index
+from covector.lax.structure import pad_p, reshape_p, rev_p
+from covector.numpy import indexing
+from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
+from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
+from covector.numpy.indexing import (
+    gather_numbers,
+    get_basic,
+    get_with_mode,
+    split_advanced,
+    stacked_indices,
+)
+
+_DROP = GatherScatterMode.FILL_OR_DROP
+_CLIP = GatherScatterMode.CLIP
+_PROMISE = GatherScatterMode.PROMISE_IN_BOUNDS
+Mode = GatherScatterMode | str
+
+
+class IndexHelper:
+    """``x.at``, to be indexed."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __getitem__(self, index: Any) -> IndexRef:
+        return IndexRef(self.array, index)
+
+    def __repr__(self) -> str:
+        return f"IndexHelper({self.array!r})"
+
+
+class IndexRef:
+    """``x.at[index]``: an array and an index, to be read or updated.
+
+    All methods return a new array and take
+
+    mode : {'fill', 'drop', 'clip', 'promise_in_bounds', 'wrap'}, optional
+        What indices out of bounds mean. By default reads are clamped and updates dropped.
+    indices_are_sorted, unique_indices : bool
+        Promises about the indices; wrong ones give undefined results.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.zeros(3).at[1].set(5.0)
+    Array([0., 5., 0.], dtype=float32)
+    """
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array: Any, index: Any) -> None:
+        self.array = array
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"IndexRef({self.array!r}, {self.index!r})"
+
+    def get(
+        self,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: Any = None,
+        fill_value: Any = None,
+        wrap_negative_indices: bool = True,
+        out_sharding: Any = None,
+    ) -> Any:
+        """``x[index]``; ``fill_value`` is read out of bounds in mode ``fill``."""
+        if mode is None and fill_value is None:
+            return indexing.getitem(self.array, self.index)
+        return get_with_mode(self.array, self.index, mode, fill_value)
+
+    def set(
+        self,
+        values: Any,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: Any = None,
+        wrap_negative_indices: bool = True,
+        out_sharding: Any = None,
+    ) -> Any:
+        """``x`` with ``x[index] = values``."""
+        return update(self.array, self.index, values, "set", mode, unique_indices)
+
+    def add(
+        self,
+        values: Any,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: Any = None,
+        wrap_negative_indices: bool = True,
+        out_sharding: Any = None,
+    ) -> Any:
+        """``x`` with ``values`` added at the index, as often as a position occurs in it."""
+        return update(self.array, self.index, values, "add", mode, unique_indices)
+
+    def subtract(self, values: Any, **options: Any) -> Any:
+        """``x`` with ``values`` subtracted at the index."""
+        return _with(self, values, "subtract", **options)
+
+    def multiply(self, values: Any, **options: Any) -> Any:
+        """``x`` with the elements at the index multiplied by ``values``."""
+        return _with(self, values, "multiply", **options)
+
+    mul = multiply
+
+    def divide(self, values: Any, **options: Any) -> Any:
+        """``x`` with the elements at the index divided by ``values``."""
+        return _with(self, values, "divide", **options)
+
+    def power(self, values: Any, **options: Any) -> Any:
+        """``x`` with the elements at the index raised to the power of ``values``."""
+        return _with(self, values, "power", **options)
+
+    def min(self, values: Any, **options: Any) -> Any:
+        """``x`` with the minimum of its elements at the index and ``values``."""
+        return _with(self, values, "min", **options)
+
+    def max(self, values: Any, **options: Any) -> Any:
+        """``x`` with the maximum of its elements at the index and ``values``."""
+        return _with(self, values, "max", **options)
+
+    def apply(self, func: Callable[[Any], Any], **options: Any) -> Any:
+        """``x`` with ``func`` applied to the elements at the index."""
+        return _with(self, None, func, **options)
+
+
+def _with(
+    ref: IndexRef,
+    values: Any,
+    op: Any,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: Any = None,
+    wrap_negative_indices: bool = True,
+    out_sharding: Any = None,
+) -> Any:
+    return update(ref.array, ref.index, values, op, mode, unique_indices)
+
+
+def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) -> Any:
+    """``x`` updated at ``index``; ``op`` is the name of an operation or a function to apply."""
+    wrap = mode == "wrap"
+    parsed = _PROMISE if wrap else GatherScatterMode.from_any(mode)
+    if type(values) not in PY_SCALARS and values is not None and type(values) is not Array:
+        if not isinstance(values, Tracer):
+            from covector.numpy.creation import asarray
+
+            values = asarray(values)
+    mask = _single_mask(index, x.shape)
+    eager = current_trace() is eval_trace and type(x) is Array
+    if mask is not None and _fits_trailing(values, x.shape[mask.ndim :]):
+        if eager and isinstance(op, str):
+            return _run(_mask_update, (x, mask, values), op=op)
+        return _mask_update(x, mask, values, op=op)
+    items = parse(index, x.shape)
+    if eager and isinstance(op, str):
+        arrays, spec = _split(items, wrap)
+        return _run(
+            _update_program, (x, values, arrays), spec=spec, op=op, mode=parsed, wrap=wrap,
+            unique=unique,
+        )  # fmt: skip
+    return _update(x, items, values, op, parsed, wrap, unique)
+
+
+_compiled: dict[Any, Any] = {}
+
+
+def _run(program: Any, operands: tuple[Any, ...], **static: Any) -> Any:
+    compiled = _compiled.get(program)
+    if compiled is None:
+        compiled = _compiled[program] = compile_lazily(program, tuple(static))
+    return compiled(*operands, **static)
+
+
+def _split(items: list[Item], wrap: bool) -> tuple[list[Any], tuple[Any, ...]]:
+    """Run-time values (integers, starts of slices, index arrays), and the rest as a key."""
+    values, spec = indexing.split_items(items)
+    if wrap or "a" in spec or "n" in spec:
+        return values, spec
+    out: list[Any] = []
+    key: list[Any] = []
+    at = iter(values)
+    for s in spec:
+        if s == "s":
+            out.append(next(at))
+            key.append(s)
+        elif type(s) is Slice and s.step == 1 and s.start:
+            out.append(s.start)
+            key.append(s.size)
+        else:
+            key.append(s)
+    return out, tuple(key)
+
+
+def _join(values: Any, spec: tuple[Any, ...]) -> list[Item]:
+    if all(type(s) is not int for s in spec):
+        return indexing.join_items(values, spec)
+    at = iter(values)
+    return [
+        Scalar(next(at)) if s == "s" else Slice(next(at), s, 1) if type(s) is int else s
+        for s in spec
+    ]
+
+
+def _update_program(
+    x: Any, v: Any, values: Any, *, spec: Any, op: str, mode: Any, wrap: bool, unique: bool
+) -> Any:
+    return _update(x, _join(values, spec), v, op, mode, wrap, unique)
+
+
+# --- masks -------------------------------------------------------------------------------
+
+
+def _single_mask(index: Any, shape: tuple[int, ...]) -> Any:
+    """The boolean array that alone makes up an index, or None."""
+    if type(index) is tuple:
+        masks = [e for e in index if getattr(e, "dtype", None) == dtypes.bool_]
+        if len(masks) != 1 or index[0] is not masks[0]:
+            return None
+        if any(e is not Ellipsis and e != slice(None) for e in index[1:]):
+            return None
+        index = masks[0]
+    elif getattr(index, "dtype", None) != dtypes.bool_:
+        return None
+    if not getattr(index, "ndim", 0):
+        return None
+    if tuple(index.shape) != tuple(shape[: index.ndim]):
+        raise IndexError(
+            f"a boolean mask of shape {tuple(index.shape)} does not fit an array of shape {shape}"
+            f"{at_user_line()}"
+        )
+    return index
+
+
+def _fits_trailing(v: Any, rest: tuple[int, ...]) -> bool:
+    if v is None:
+        return True
+    shape = shape_of(v)
+    return len(shape) <= len(rest) and all(
+        a == b or a == 1 for a, b in zip(reversed(shape), reversed(rest), strict=False)
+    )
+
+
+def _mask_update(x: Any, mask: Any, v: Any, *, op: Any) -> Any:
+    new = _combine(op, x, None if v is None else _spread(_cast(v, x), x.shape))
+    if mask.ndim < x.ndim:
+        mask = lax.broadcast_in_dim(mask, x.shape, tuple(range(mask.ndim)))
+    return lax.select(mask, new, x)
+
+
+def _spread(v: Any, shape: tuple[int, ...]) -> Any:
+    return v if not shape_of(v) else broadcast_to(v, shape)
+
+
+def _cast(v: Any, x: Any) -> Any:
+    """Values in the dtype of the array they go to."""
+    if type(v) in PY_SCALARS:
+        dt = x.dtype
+        kind = (bool, int, float, complex).index(type(v))
+        if dt in dtypes.code_of and not dtypes.is_extended(dt) and kind <= dtypes.kind_rank(dt):
+            return scalar(v, dt)
+    if shape_of(v) is not None and dtypes.is_extended(getattr(v, "dtype", None)):
+        return v
+    dt = x.dtype
+    vdt = getattr(v, "dtype", None)
+    if vdt is not None and dt in dtypes.code_of and vdt != dt:
+        _warn_if_lossy(vdt, dt, getattr(v, "weak_type", False))
+    return convert(v, dt, x.weak_type)
+
+
+def _warn_if_lossy(source: Any, target: Any, weak: bool) -> None:
+    if dtypes.promote(((source, weak), (target, False)))[0] != target:
+        import warnings
+
+        warnings.warn(
+            f"an update of dtype {source} is converted to the array's dtype {target}, which "
+            "cannot hold it safely; convert it with astype() to make that explicit",
+            FutureWarning,
+            stacklevel=6,
+        )
+
+
+def _combine(op: Any, old: Any, v: Any) -> Any:
+    """New elements from old ones and values."""
+    if not isinstance(op, str):
+        return convert(op(old), old.dtype)
+    if op == "set":
+        return v
+    boolean = old.dtype == dtypes.bool_
+    if op == "add":
+        return lax.add(old, v) if not boolean else lax.bitwise_or(old, v)
+    if op == "subtract":
+        return lax.sub(old, v)
+    if op == "multiply":
+        return lax.mul(old, v) if not boolean else lax.bitwise_and(old, v)
+    if op == "min":
+        return lax.min(old, v)
+    if op == "max":
+        return lax.max(old, v)
+    from covector.numpy.ufuncs import _divide, _power
+
+    return convert((_divide if op == "divide" else _power)(old, v), old.dtype)
+
+
+# --- integers, slices and index arrays ---------------------------------------------------
+
+
+def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+    if v is not None:
+        v = _cast(v, x)
+    if wrap or any(type(item) is Advanced for item in items):
+        basic, plan = split_advanced(x.shape, items)
+        if plan is not None:
+            part = get_basic(x, basic)
+            new = _scatter(part, plan, v, op, mode, wrap, unique)
+            if new.shape == x.shape and all(type(i) is Slice and i.step == 1 for i in basic):
+                return new
+            return update_basic(x, basic, new, "set", _PROMISE)
+    return update_basic(x, items, v, op, mode)
+
+
+def _region_value(v: Any, shape: tuple[int, ...]) -> Any:
+    """Values broadcast to the shape of what the index selects."""
+    old = shape_of(v)
+    if not old or old == shape:
+        return v
+    if len(old) > len(shape) and all(n == 1 for n in old[: len(old) - len(shape)]):
+        v = reshape_p.bind(v, new_sizes=old[len(old) - len(shape) :])
+        old = shape_of(v)
+    n = len(shape) - len(old)
+    if n < 0 or any(a != b and a != 1 for a, b in zip(old, shape[n:], strict=True)):
+        raise ValueError(
+            f"values of shape {old} do not broadcast to the shape {shape} that the index selects"
+            f"{at_user_line()}"
+        )
+    return broadcast_to(v, shape)
+
+
+def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
+    """``x`` updated where integers and slices select: one `dynamic_update_slice`."""
+    shape = x.shape
+    n = len(shape)
+    starts: list[Any] = [0] * n
+    sizes = list(shape)
+    steps = [1] * n
+    selected: list[int] = []
+    flipped: list[int] = []
+    inside: Any = None
+    dynamic = False
+    dim = 0
+    for item in items:
+        if type(item) is NewAxis:
+            selected.append(1)
+            continue
+        size = shape[dim]
+        if type(item) is Scalar:
+            sizes[dim] = 1
+            value = item.value
+            if type(value) is int:
+                value = value + size if value < 0 else value
+                if not 0 <= value < size:
+                    if mode is _DROP or size == 0:
+                        return x
+                    value = min(max(value, 0), size - 1)
+            else:
+                if size == 0:
+                    return x
+                dynamic = True
+                value = start_index(value, size, mode is not _PROMISE)
+                if mode is _DROP:
+                    ok = _within(value, size)
+                    inside = ok if inside is None else lax.bitwise_and(inside, ok)
+            starts[dim] = value
+        else:
+            start, count, step = item  # type: ignore[misc]
+            selected.append(count)
+            if step < 0:
+                flipped.append(dim)
+                start, step = start + (count - 1) * step if count else 0, -step
+            starts[dim] = start if count else 0
+            dynamic = dynamic or type(start) is not int
+            steps[dim] = step if count > 1 else 1
+            sizes[dim] = (count - 1) * steps[dim] + 1 if count else 0
+        dim += 1
+    if 0 in selected:
+        if v is not None:
+            _region_value(v, tuple(selected))
+        return x
+    counts = tuple([(s - 1) // k + 1 for s, k in zip(sizes, steps, strict=True)])
+    if v is not None:
+        v = _region_value(v, tuple(selected))
+        if shape_of(v):
+            v = reshape_p.bind(v, new_sizes=counts) if shape_of(v) != counts else v
+            v = rev_p.bind(v, dimensions=tuple(flipped)) if flipped else v
+        elif op == "set":
+            v = lax.broadcast_in_dim(v, counts, ())
+    region = tuple(sizes)
+    whole = region == shape and not dynamic
+    strided = any(k != 1 for k in steps)
+    old = None
+    if op != "set" or inside is not None or strided:
+        old = x if whole else _read(x, starts, region, dynamic)
+    if strided:
+        new = _strided(old, v, op, steps, counts)
+    else:
+        new = _combine(op, old, v)
+    if inside is not None:
+        new = lax.select(inside, new, old)
+    if whole:
+        return new if isinstance(new, (Array, Tracer)) else convert(new, x.dtype)
+    return dynamic_update_slice_p.bind_params((x, new, *starts), {})
+
+
+def _within(i: Any, size: int) -> Any:
+    dt = i.dtype
+    ok = lax.lt(i, scalar(size, dt)) if size <= onp.iinfo(dt).max else None
+    if dt in dtypes.UNSIGNED:
+        return ok
+    not_negative = lax.ge(i, scalar(0, dt))
+    return not_negative if ok is None else lax.bitwise_and(ok, not_negative)
+
+
+def _read(x: Any, starts: list[Any], region: tuple[int, ...], dynamic: bool) -> Any:
+    if dynamic:
+        return dynamic_slice_p.bind_params((x, *starts), {"slice_sizes": region})
+    limits = tuple([a + s for a, s in zip(starts, region, strict=True)])
+    return slice_p.bind_params(
+        (x,), {"start_indices": tuple(starts), "limit_indices": limits, "strides": None}
+    )
+
+
+def _strided(old: Any, v: Any, op: Any, steps: list[int], counts: tuple[int, ...]) -> Any:
+    """Every few elements of ``old`` combined with ``v``: a selection by a regular mask."""
+    config = tuple([(0, 0, k - 1) for k in steps])
+    yes = lax.full(counts, True, dtypes.bool_)
+    mask = pad_p.bind(yes, onp.bool_(False), padding_config=config)
+    if v is not None and shape_of(v):
+        v = pad_p.bind(v, v.dtype.type(0), padding_config=config)
+    return lax.select(mask, _combine(op, old, v), old)
+
+
+_SCATTERS = {
+    "set": scatter_p,
+    "add": scatter_add_p,
+    "multiply": scatter_mul_p,
+    "min": scatter_min_p,
+    "max": scatter_max_p,
+}
+
+
+def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+    indices = stacked_indices(x.shape, plan, mode, wrap)
+    rank = len(indices.shape) - 1
+    numbers, window = gather_numbers(x.shape, plan, rank)
+    at = iter(indices.shape[:-1])
+    rest = iter([s for d, s in enumerate(x.shape) if d not in plan.dims])
+    total = rank + len(x.shape) - len(plan.dims)
+    selected = tuple([next(rest) if i in numbers.offset_dims else next(at) for i in range(total)])
+    if v is not None:
+        v = _region_value(v, selected)
+        v = lax.broadcast_in_dim(v, selected, ()) if shape_of(v) != selected else v
+    if 0 in selected or 0 in x.shape:
+        return x
+    params = {
+        "dimension_numbers": ScatterDimensionNumbers(*numbers),
+        "indices_are_sorted": False,
+        "unique_indices": bool(unique),
+        "mode": mode,
+    }
+    if x.dtype == dtypes.bool_ and op in ("add", "multiply"):
+        op = "max" if op == "add" else "min"
+    if op == "subtract":
+        return scatter_add_p.bind(x, indices, lax.neg(v), **params)
+    if op == "divide" or op == "power":
+        ones = lax.full_like(x, 1)
+        return _combine(op, x, scatter_mul_p.bind(ones, indices, v, **params))
+    if not isinstance(op, str):
+        old = lax.gather(x, indices, numbers, window, mode=_CLIP if mode is _DROP else mode)
+        return scatter_p.bind(x, indices, convert(op(old), x.dtype), **params)
+    return _SCATTERS[op].bind(x, indices, v, **params)
+
+
+def setitem_error(x: Any, index: Any, value: Any) -> TypeError:
+    """The error for ``x[index] = value``, with what to write instead."""
+    text = _index_text(index)
+    return TypeError(
+        f"arrays are immutable: {describe(x)} does not support item assignment. In place of "
+        f"x[{text}] = y write x = x.at[{text}].set(y), or x = x.at[{text}].add(y) for += (see "
+        f"covector.numpy.ndarray.at).{at_user_line()}"
+    )
+
+
+def _index_text(index: Any) -> str:
+    if isinstance(index, slice):
+        parts = [index.start, index.stop] + ([index.step] if index.step is not None else [])
+        return ":".join("" if p is None else str(p) for p in parts)
+    if isinstance(index, tuple):
+        return ", ".join(map(_index_text, index))
+    if index is Ellipsis:
+        return "..."
+    return str(index) if isinstance(index, int) else "idx"

@@ -1,0 +1,583 @@
+"""Elementwise functions made of several primitives: classification, logs, parts, rounding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import aval_of
+from covector.core.errors import at_user_line, describe
+from covector.numpy._util import (
+    array,
+    broadcast2,
+    broadcast_all,
+    check_out,
+    convert,
+    fused,
+    inexact,
+    operand,
+    promote2,
+    promote_dtypes,
+    promote_inexact,
+)
+from covector.numpy.ufuncs import promote2_inexact, ufunc1, ufunc2
+
+# --- classification ----------------------------------------------------------------------
+
+
+def _all_true(x: Any, value: bool) -> Any:
+    return lax.full(aval_of(x).shape, value, dtypes.bool_)
+
+
+def _isnan(x: Any) -> Any:
+    x = operand(x, "isnan")
+    return lax.ne(x, x) if aval_of(x).dtype in dtypes.INEXACT else _all_true(x, False)
+
+
+def _isfinite(x: Any) -> Any:
+    x = operand(x, "isfinite")
+    dt = aval_of(x).dtype
+    if dt in dtypes.COMPLEX:
+        return lax.bitwise_and(lax.is_finite(lax.real(x)), lax.is_finite(lax.imag(x)))
+    return lax.is_finite(x) if dt in dtypes.FLOATS else _all_true(x, True)
+
+
+def _isinf(x: Any) -> Any:
+    x = operand(x, "isinf")
+    dt = aval_of(x).dtype
+    if dt in dtypes.COMPLEX:
+        return lax.bitwise_or(_isinf(lax.real(x)), _isinf(lax.imag(x)))
+    return lax.eq(lax.abs(x), dt.type(math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+
+
+def _isposinf(x: Any) -> Any:
+    x = operand(x, "isposinf")
+    dt = aval_of(x).dtype
+    return lax.eq(x, dt.type(math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+
+
+def _isneginf(x: Any) -> Any:
+    x = operand(x, "isneginf")
+    dt = aval_of(x).dtype
+    return lax.eq(x, dt.type(-math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+
+
+isnan = ufunc1(_isnan, "isnan", "Elementwise: is it not a number.")
+isfinite = ufunc1(_isfinite, "isfinite", "Elementwise: neither infinite nor NaN.")
+isinf = ufunc1(_isinf, "isinf", "Elementwise: is it infinite.")
+isposinf = ufunc1(_isposinf, "isposinf", "Elementwise: is it plus infinity.")
+isneginf = ufunc1(_isneginf, "isneginf", "Elementwise: is it minus infinity.")
+
+
+@fused()
+def iscomplex(x: Any) -> Any:
+    """Elementwise: is the imaginary part not zero."""
+    x = operand(x, "iscomplex")
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        i = lax.imag(x)
+        return lax.ne(i, aval_of(i).dtype.type(0))
+    return _all_true(x, False)
+
+
+@fused()
+def isreal(x: Any) -> Any:
+    """Elementwise: is the imaginary part zero."""
+    x = operand(x, "isreal")
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        i = lax.imag(x)
+        return lax.eq(i, aval_of(i).dtype.type(0))
+    return _all_true(x, True)
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether the dtype of ``x`` is complex."""
+    return _dtype(x) in dtypes.COMPLEX
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether the dtype of ``x`` is not complex."""
+    return not iscomplexobj(x)
+
+
+def _dtype(x: Any) -> Any:
+    dt = getattr(x, "dtype", None)
+    if dt is None:
+        dt = aval_of(x).dtype if not isinstance(x, (list, tuple)) else onp.asarray(x).dtype
+    return dt
+
+
+def isscalar(element: Any) -> bool:
+    """Whether ``element`` is a number or a zero-dimensional array."""
+    if hasattr(element, "aval"):
+        return not element.shape
+    return onp.isscalar(element)
+
+
+def _signbit(x: Any) -> Any:
+    x = operand(x, "signbit")
+    dt = aval_of(x).dtype
+    if dt in dtypes.SIGNED:
+        return lax.lt(x, dt.type(0))
+    if dt not in dtypes.FLOATS:
+        if dt in dtypes.COMPLEX:
+            raise TypeError(f"signbit does not take complex numbers{at_user_line()}")
+        return _all_true(x, False)
+    bits = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
+    return lax.lt(lax.bitcast_convert_type_p.bind(array(x), new_dtype=bits), bits.type(0))
+
+
+signbit = ufunc1(_signbit, "signbit", "Elementwise: is the sign bit set (negative, -0.0).")
+
+
+def _copysign(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("copysign", x, y)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        raise TypeError(f"copysign does not take complex numbers{at_user_line()}")
+    magnitude = lax.abs(x)
+    return lax.select(*_same_shape(_signbit(y), lax.neg(magnitude), magnitude))
+
+
+def _same_shape(*xs: Any) -> list[Any]:
+    return broadcast_all("where", *xs)
+
+
+copysign = ufunc2(_copysign, "copysign", "Elementwise ``x1`` with the sign of ``x2``.")
+
+# --- arithmetic --------------------------------------------------------------------------
+
+
+def _fmax(x: Any, y: Any) -> Any:
+    x, y = promote2("fmax", x, y)
+    out = lax.max(x, y)
+    return lax.select(*_same_shape(_isnan(x), y, lax.select(*_same_shape(_isnan(y), x, out))))
+
+
+def _fmin(x: Any, y: Any) -> Any:
+    x, y = promote2("fmin", x, y)
+    out = lax.min(x, y)
+    return lax.select(*_same_shape(_isnan(x), y, lax.select(*_same_shape(_isnan(y), x, out))))
+
+
+fmax = ufunc2(_fmax, "fmax", "Elementwise maximum; a NaN gives way to the other operand.")
+fmin = ufunc2(_fmin, "fmin", "Elementwise minimum; a NaN gives way to the other operand.")
+
+
+def _hypot(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("hypot", x, y)
+    x, y = lax.abs(x), lax.abs(y)
+    dt = aval_of(x).dtype
+    # Scaled by the larger, so that squares neither overflow nor vanish.
+    big, small = lax.max(x, y), lax.min(x, y)
+    at_zero = lax.eq(big, dt.type(0))
+    ratio = lax.div(small, lax.select(at_zero, dt.type(1), big))
+    out = lax.mul(big, lax.sqrt(lax.add(lax.square(ratio), dt.type(1))))
+    inf = lax.bitwise_or(_isinf(x), _isinf(y))
+    return lax.select(inf, dt.type(math.inf), lax.select(at_zero, big, out))
+
+
+hypot = ufunc2(_hypot, "hypot", "Elementwise :math:`\\sqrt{x_1^2 + x_2^2}` without overflow.")
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("logaddexp", x, y)
+    dt = aval_of(x).dtype
+    if dt in dtypes.COMPLEX:
+        swap = lax.gt(*broadcast2("logaddexp", lax.real(y), lax.real(x)))
+        big, small = lax.select(swap, y, x), lax.select(swap, x, y)
+        return lax.add(big, lax.log1p(lax.exp(lax.sub(small, big))))
+    return _log_add(x, y, 1.0)
+
+
+def _log_add(x: Any, y: Any, unit: float) -> Any:
+    """``log_b(b**x + b**y)`` where ``unit`` is the natural logarithm of the base ``b``."""
+    dt = aval_of(x).dtype
+    delta = lax.sub(x, y)
+    # Equal infinities have no difference; NaN has to come through.
+    undefined = lax.ne(delta, delta)
+    gap = lax.neg(lax.abs(lax.select(undefined, dt.type(0), delta)))
+    tail = lax.div(lax.log1p(lax.exp(lax.mul(gap, unit))), unit)
+    return lax.select(undefined, lax.add(x, y), lax.add(lax.max(x, y), tail))
+
+
+def _logaddexp2(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("logaddexp2", x, y)
+    return _log_add(x, y, math.log(2.0))
+
+
+logaddexp = ufunc2(
+    _logaddexp, "logaddexp", "Elementwise :math:`\\log(e^{x_1} + e^{x_2})` without overflow."
+)
+logaddexp2 = ufunc2(
+    _logaddexp2, "logaddexp2", "Elementwise :math:`\\log_2(2^{x_1} + 2^{x_2})` without overflow."
+)
+
+
+def _heaviside(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("heaviside", x, y)
+    dt = aval_of(x).dtype
+    zero = dt.type(0)
+    out = lax.select(lax.lt(x, zero), zero, lax.select(lax.gt(x, zero), dt.type(1), y))
+    return lax.select(lax.ne(x, x), dt.type(math.nan), out)
+
+
+heaviside = ufunc2(_heaviside, "heaviside", "Elementwise step function: 0, ``x2`` at 0, 1.")
+
+
+def _sinc(x: Any) -> Any:
+    x = inexact(x, "sinc")
+    dt = aval_of(x).dtype
+    at_zero = lax.eq(x, dt.type(0))
+    pi_x = lax.mul(lax.select(at_zero, dt.type(1), x), math.pi)
+    # Near 0 the series, so that derivatives there are right too.
+    series = lax.sub(dt.type(1), lax.div(lax.square(lax.mul(x, math.pi)), dt.type(6)))
+    return lax.select(at_zero, series, lax.div(lax.sin(pi_x), pi_x))
+
+
+sinc = ufunc1(_sinc, "sinc", "Elementwise :math:`\\sin(\\pi x)/(\\pi x)`.")
+
+
+def _ldexp(x: Any, n: Any) -> Any:
+    x = inexact(x, "ldexp")
+    n = operand(n, "ldexp", 1)
+    if not dtypes.is_integer(aval_of(n).dtype):
+        raise ValueError(f"ldexp takes an integer exponent, got {describe(n)}{at_user_line()}")
+    dt = aval_of(x).dtype
+    x, n = broadcast2("ldexp", x, convert(n, dtypes.int32))
+    # In two steps, so that a power of two that overflows alone does not spoil the product.
+    half = lax.shift_right_arithmetic(n, 1)
+    a = lax.exp2(convert(half, dt))
+    b = lax.exp2(convert(lax.sub(n, half), dt))
+    return lax.mul(lax.mul(x, a), b)
+
+
+ldexp = ufunc2(_ldexp, "ldexp", "Elementwise :math:`x_1 2^{x_2}`.")
+
+
+@fused()
+def frexp(x: Any, /) -> tuple[Any, Any]:
+    """Elementwise mantissa in ``[0.5, 1)`` and exponent: ``x = m * 2**e``."""
+    x = inexact(x, "frexp")
+    dt = aval_of(x).dtype
+    if dt in dtypes.COMPLEX:
+        raise TypeError(f"frexp does not take complex numbers{at_user_line()}")
+    info = dtypes.finfo(dt)
+    nbits, nmant = dt.itemsize * 8, info.nmant
+    bits_dt = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
+    bias = (1 << (nbits - nmant - 2)) - 1
+    mask = (1 << (nbits - nmant - 1)) - 1
+    tiny = lax.lt(lax.abs(x), dt.type(info.tiny))
+    scaled = lax.select(tiny, lax.mul(x, dt.type(2.0**nmant)), x)
+    bits = lax.bitcast_convert_type_p.bind(array(scaled), new_dtype=bits_dt)
+    exponent = lax.bitwise_and(
+        lax.shift_right_logical(bits, bits_dt.type(nmant)), bits_dt.type(mask)
+    )
+    exponent = lax.sub(convert(exponent, dtypes.int32), onp.int32(bias - 1))
+    exponent = lax.select(tiny, lax.sub(exponent, onp.int32(nmant)), exponent)
+    cleared = lax.bitwise_and(bits, bits_dt.type(~(mask << nmant)))
+    half = lax.bitwise_or(cleared, bits_dt.type((bias - 1) << nmant))
+    mantissa = lax.bitcast_convert_type_p.bind(half, new_dtype=dt)
+    special = lax.bitwise_or(lax.eq(x, dt.type(0)), lax.bitwise_not(lax.is_finite(x)))
+    return lax.select(special, x, mantissa), lax.select(special, onp.int32(0), exponent)
+
+
+@fused()
+def modf(x: Any, /, out: Any = None) -> tuple[Any, Any]:
+    """Elementwise fractional and integral part, both with the sign of ``x``."""
+    check_out(out, "modf")
+    x = inexact(x, "modf")
+    dt = aval_of(x).dtype
+    whole = lax.select(lax.lt(x, dt.type(0)), lax.ceil(x), lax.floor(x))
+    infinite = lax.eq(lax.abs(x), dt.type(math.inf))
+    return lax.select(infinite, dt.type(0), lax.sub(x, whole)), whole
+
+
+def _gcd_pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    x, y = promote2(name, x, y)
+    if aval_of(x).dtype not in dtypes.INTEGERS:
+        raise ValueError(
+            f"{name} takes integers, got {describe(x)} and {describe(y)}{at_user_line()}"
+        )
+    return tuple(broadcast_all(name, x, y))  # type: ignore[return-value]
+
+
+@fused()
+def gcd(x1: Any, x2: Any) -> Any:
+    """Elementwise greatest common divisor."""
+    x, y = _gcd_pair("gcd", x1, x2)
+    return _gcd(x, y)
+
+
+def _gcd(x: Any, y: Any) -> Any:
+    from covector.lax.control_flow import while_loop
+
+    dt = x.dtype
+    zero = dt.type(0)
+    x, y = (x, y) if dt in dtypes.UNSIGNED else (lax.abs(x), lax.abs(y))
+    big, small = lax.max(x, y), lax.min(x, y)
+
+    def more(pair: Any) -> Any:
+        nonzero = lax.ne(pair[1], zero)
+        return lax.reduce_or(nonzero, tuple(range(len(nonzero.shape))))
+
+    def step(pair: Any) -> Any:
+        a, b = pair
+        done = lax.eq(b, zero)
+        r = lax.rem(a, lax.select(done, lax.full_like(b, 1), b))
+        return lax.select(done, a, b), lax.select(done, b, r)
+
+    return while_loop(more, step, (big, small))[0]
+
+
+@fused()
+def lcm(x1: Any, x2: Any) -> Any:
+    """Elementwise least common multiple."""
+    x, y = _gcd_pair("lcm", x1, x2)
+    dt = x.dtype
+    d = _gcd(x, y)
+    zero = lax.eq(d, dt.type(0))
+    safe = lax.select(zero, lax.full_like(d, 1), d)
+    out = lax.mul(x, lax.div(y, safe))
+    out = out if dt in dtypes.UNSIGNED else lax.abs(out)
+    return lax.select(zero, lax.full_like(out, 0), out)
+
+
+def _spacing(x: Any) -> Any:
+    x = inexact(x, "spacing")
+    dt = aval_of(x).dtype
+    if dt in dtypes.COMPLEX:
+        raise TypeError(f"spacing does not take complex numbers{at_user_line()}")
+    magnitude = lax.abs(x)
+    step = lax.sub(lax.nextafter(magnitude, dt.type(math.inf)), magnitude)
+    step = lax.select(lax.is_finite(x), step, dt.type(math.nan))
+    return _copysign(step, x)
+
+
+spacing = ufunc1(_spacing, "spacing", "Elementwise distance to the next float away from 0.")
+
+# --- parts of complex numbers ------------------------------------------------------------
+
+
+def _real(x: Any) -> Any:
+    x = operand(x, "real")
+    return lax.real(x) if aval_of(x).dtype in dtypes.COMPLEX else array(x)
+
+
+def _imag(x: Any) -> Any:
+    x = operand(x, "imag")
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        return lax.imag(x)
+    return lax.full_like(array(x), 0)
+
+
+real = ufunc1(_real, "real", "Elementwise real part.")
+imag = ufunc1(_imag, "imag", "Elementwise imaginary part.")
+
+
+@fused("deg")
+def angle(z: Any, deg: bool = False) -> Any:
+    """Elementwise argument of complex numbers, in radians or degrees."""
+    x = inexact(z, "angle")
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        out = lax.atan2(lax.imag(x), lax.real(x))
+    else:
+        out = lax.atan2(lax.mul(x, 0.0), x)
+    return lax.mul(out, 180.0 / math.pi) if deg else out
+
+
+# --- limits and rounding -----------------------------------------------------------------
+
+
+@fused()
+def clip(
+    arr: Any = None,
+    /,
+    min: Any = None,  # noqa: A002
+    max: Any = None,  # noqa: A002
+    *,
+    a: Any = None,
+    a_min: Any = None,
+    a_max: Any = None,
+) -> Any:
+    """Elementwise ``arr`` limited to ``[min, max]``; a bound of None does not limit.
+
+    Where ``min > max`` the result is ``max``.
+    """
+    x = operand(a if arr is None else arr, "clip")
+    low = a_min if min is None else min
+    high = a_max if max is None else max
+    if any(aval_of(v).dtype in dtypes.COMPLEX for v in (x, low, high) if v is not None):
+        raise ValueError(f"clip does not take complex numbers, which have no order{at_user_line()}")
+    out = array(x)
+    if low is not None:
+        a_, b_ = promote2("clip", out, low)
+        out = lax.max(a_, b_)
+    if high is not None:
+        a_, b_ = promote2("clip", out, high)
+        out = lax.min(a_, b_)
+    return out
+
+
+@fused("decimals")
+def round(a: Any, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
+    """Elementwise nearest number with ``decimals`` decimals, halves to even."""
+    check_out(out, "round")
+    x = operand(a, "round")
+    aval = aval_of(x)
+    dt = aval.dtype
+    if dt in dtypes.INTEGERS or dt == dtypes.bool_:
+        if decimals < 0:
+            raise NotImplementedError(
+                f"round of integers to negative decimals is not supported{at_user_line()}"
+            )
+        return array(x)
+    if dt in dtypes.COMPLEX:
+        return lax.complex(_round_float(lax.real(x), decimals), _round_float(lax.imag(x), decimals))
+    return _round_float(x, decimals)
+
+
+def _round_float(x: Any, decimals: int) -> Any:
+    dt = aval_of(x).dtype
+    even = lax.RoundingMethod.TO_NEAREST_EVEN
+    if decimals == 0:
+        return lax.round(x, even)
+    wide = convert(x, dtypes.float32) if dt.itemsize == 2 else x
+    factor = aval_of(wide).dtype.type(10.0**decimals)
+    out = lax.div(lax.round(lax.mul(wide, factor), even), factor)
+    return convert(out, dt)
+
+
+around = round
+
+
+@fused("copy")
+def nan_to_num(
+    x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    """Elementwise ``x`` with NaN and infinities replaced (by the extreme finite values)."""
+    x = operand(x, "nan_to_num")
+    dt = aval_of(x).dtype
+    if dt not in dtypes.INEXACT:
+        return array(x)
+    if dt in dtypes.COMPLEX:
+        parts = [nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))]
+        return lax.complex(*parts)
+    info = dtypes.finfo(dt)
+    high = info.max if posinf is None else posinf
+    low = info.min if neginf is None else neginf
+
+    def replace(where: Any, value: Any, old: Any) -> Any:
+        return lax.select(*broadcast_all("nan_to_num", where, convert(array(value), dt), old))
+
+    out = replace(lax.ne(x, x), nan, x)
+    out = replace(lax.eq(x, dt.type(math.inf)), high, out)
+    return replace(lax.eq(x, dt.type(-math.inf)), low, out)
+
+
+# --- comparison up to tolerance ----------------------------------------------------------
+
+
+@fused("equal_nan")
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Elementwise ``|a - b| <= atol + rtol * |b|``; infinities are close to themselves only."""
+    x, y = promote_dtypes("isclose", a, b)
+    dt = aval_of(x).dtype
+    if dt not in dtypes.INEXACT:
+        if dt == dtypes.bool_:
+            return lax.eq(*broadcast2("isclose", x, y))
+        x, y = promote_inexact("isclose", x, y)
+        dt = aval_of(x).dtype
+    x, y = broadcast2("isclose", x, y)
+    rdt = dtypes.real_dtype(dt)
+    tol = lax.add(
+        *broadcast2(
+            "isclose",
+            convert(array(atol), rdt),
+            lax.mul(*broadcast2("isclose", convert(array(rtol), rdt), lax.abs(y))),
+        )
+    )
+    out = lax.le(*broadcast2("isclose", lax.abs(lax.sub(x, y)), tol))
+    finite = lax.bitwise_and(_isfinite(x), _isfinite(y))
+    same = lax.eq(x, y)
+    out = lax.select(*_same_shape(finite, out, same))
+    if equal_nan:
+        out = lax.bitwise_or(*broadcast2("isclose", out, lax.bitwise_and(_isnan(x), _isnan(y))))
+    return out
+
+
+def _all(x: Any) -> Any:
+    return lax.reduce_and(x, tuple(range(len(aval_of(x).shape))))
+
+
+@fused("equal_nan")
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether all elements are close (see `isclose`)."""
+    return _all(isclose(a, b, rtol, atol, equal_nan))
+
+
+@fused("equal_nan")
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Whether two arrays have one shape and equal elements."""
+    from covector.numpy.creation import asarray
+
+    try:
+        x, y = asarray(a1), asarray(a2)
+    except TypeError:
+        return lax.full((), False, dtypes.bool_)
+    if x.shape != y.shape:
+        return lax.full((), False, dtypes.bool_)
+    x, y = promote_dtypes("array_equal", x, y)
+    same = lax.eq(x, y)
+    if equal_nan:
+        same = lax.bitwise_or(same, lax.bitwise_and(_isnan(x), _isnan(y)))
+    return _all(same)
+
+
+@fused()
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether two arrays broadcast together to equal elements."""
+    x, y = promote_dtypes("array_equiv", a1, a2)
+    try:
+        x, y = broadcast2("array_equiv", x, y)
+    except TypeError:
+        return lax.full((), False, dtypes.bool_)
+    return _all(lax.eq(x, y))
+
+
+@fused("axis")
+def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:
+    """Phases with jumps of more than half a ``period`` along ``axis`` taken out."""
+    from covector.lax._common import canonical_axis
+    from covector.numpy.ufuncs import _remainder
+
+    x = array(p, "unwrap")
+    if x.dtype not in dtypes.INTEGERS:
+        x = array(inexact(x, "unwrap"))
+    axis = canonical_axis(axis, x.ndim)
+    n = x.shape[axis]
+    if n < 2:
+        return x
+    x, per = promote_dtypes("unwrap", x, period)
+    per = array(per)
+    dd = lax.sub(lax.slice_in_dim(x, 1, n, axis=axis), lax.slice_in_dim(x, 0, n - 1, axis=axis))
+    dt = x.dtype
+    if dt in dtypes.INTEGERS:
+        high = lax.div(per, dt.type(2))
+        low = lax.neg(high)
+        boundary = lax.eq(lax.rem(per, dt.type(2)), dt.type(0))
+    else:
+        high = lax.div(per, dt.type(2))
+        low = lax.neg(high)
+        boundary = onp.bool_(True)
+    ddmod = lax.add(_remainder(lax.sub(dd, low), per), low)
+    up = lax.bitwise_and(lax.eq(ddmod, low), lax.gt(dd, dt.type(0)))
+    ddmod = lax.select(lax.bitwise_and(up, boundary), high, ddmod)
+    correction = lax.sub(ddmod, dd)
+    limit = high if discont is None else convert(array(discont), dt)
+    correction = lax.select(lax.lt(lax.abs(dd), limit), dt.type(0), correction)
+    config = tuple((1, 0, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
+    total = lax.cumsum(correction, axis)
+    return lax.add(x, lax.pad(total, dt.type(0), config))

@@ -1,0 +1,426 @@
+"""``x[index]``: static parts become slices, integer arrays become one gather."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from covector import _native, lax
+from covector.core import dtypes
+from covector.core.avals import Array, array_from_numpy, to_array
+from covector.core.errors import at_user_line
+from covector.core.structural import convert_element_type
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import scalar
+from covector.lax.gather import GatherDimensionNumbers, GatherScatterMode, default_fill
+from covector.lax.slicing import dynamic_slice_p, slice_p, start_index
+from covector.lax.structure import reshape_p, rev_p, squeeze_p
+from covector.numpy._index import (
+    NEW_AXIS,
+    Advanced,
+    Item,
+    NewAxis,
+    Scalar,
+    Slice,
+    as_index_array,
+    parse,
+)
+from covector.numpy._util import broadcast_shapes, broadcast_to, compile_lazily, current_trace
+
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``: indices out of bounds are clamped to the nearest position."""
+    t = type(index)
+    if type(x) is Array and current_trace() is eval_trace:
+        if t is int:
+            shape = x.shape
+            if shape and -shape[0] <= index < shape[0]:
+                if len(shape) > 1:
+                    return x._subarray(index)
+                if x.dtype is not dtypes.key_dtype:
+                    return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
+        if t in _BASIC or (t is tuple and all(type(e) in _BASIC for e in index)):
+            return _eager_basic(x, index)
+        return _eager_advanced(x, index)
+    if t is int:
+        shape = x.shape
+        if shape:
+            return _static_int(x, index, shape)
+    return _get(x, parse(index, x.shape))
+
+
+def _static_int(x: Any, i: int, shape: tuple[int, ...]) -> Any:
+    n = shape[0]
+    i = min(max(i + n if i < 0 else i, 0), n - 1)
+    if n == 0:
+        _empty_axis(shape)
+    rest = shape[1:]
+    if n > 1:
+        zeros = (0,) * len(rest)
+        x = slice_p.bind_params(
+            (x,),
+            {"start_indices": (i, *zeros), "limit_indices": (i + 1, *rest), "strides": None},
+        )
+    return squeeze_p.bind_params((x,), {"dimensions": (0,)})
+
+
+def _empty_axis(shape: tuple[int, ...]) -> None:
+    raise IndexError(
+        f"an integer index into an axis of size 0 of an array of shape {shape}{at_user_line()}"
+    )
+
+
+# --- concrete arrays ---------------------------------------------------------------------
+
+
+def _eager_basic(x: Any, index: Any) -> Any:
+    """A copy of the selected part, by NumPy: nothing to compile."""
+    items = parse(index, x.shape)
+    if all(type(item) is Scalar for item in items):
+        at = [_clamped(item.value, n, x.shape) for item, n in zip(items, x.shape, strict=True)]
+        if x.dtype is not dtypes.key_dtype:
+            return _native.array_from_scalar(x.item(*at), x._code, x.weak_type)
+        for i in at:
+            x = x._subarray(i)
+        return x
+    if x.dtype is dtypes.key_dtype:
+        return _get(x, items)
+    plain: list[Any] = []
+    dim = 0
+    for item in items:
+        if type(item) is NewAxis:
+            plain.append(None)
+            continue
+        if type(item) is Scalar:
+            plain.append(_clamped(item.value, x.shape[dim], x.shape))
+        else:
+            start, size, step = item
+            stop = start + size * step
+            plain.append(slice(start, stop if stop >= 0 else None, step))
+        dim += 1
+    part = onp.asarray(x)[tuple(plain)]
+    return array_from_numpy(part, x.dtype, x.weak_type)
+
+
+def _clamped(i: int, n: int, shape: tuple[int, ...]) -> int:
+    if n == 0:
+        _empty_axis(shape)
+    return min(max(i + n if i < 0 else i, 0), n - 1)
+
+
+def _eager_advanced(x: Any, index: Any) -> Any:
+    """Through a compiled program that takes positions as run-time values."""
+    items = parse(index, x.shape)
+    if all(type(item) is not Advanced for item in items):
+        # Rank-0 arrays as indices: their values are at hand.
+        plain = [Scalar(_int(i.value)) if type(i) is Scalar else i for i in items]
+        return _eager_basic(x, _to_basic(plain))
+    return run_compiled(_gather_program, (x,), items)
+
+
+def _int(v: Any) -> int:
+    return v if type(v) is int else int(v)
+
+
+def _to_basic(items: list[Item]) -> tuple[Any, ...]:
+    out: list[Any] = []
+    for item in items:
+        if type(item) is NewAxis:
+            out.append(None)
+        elif type(item) is Scalar:
+            out.append(item.value)
+        else:
+            start, size, step = item  # type: ignore[misc]
+            stop = start + size * step
+            out.append(slice(start, stop if stop >= 0 else None, step))
+    return tuple(out)
+
+
+Spec = tuple[Any, ...]
+
+
+def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
+    """Run-time values of index items, and the rest as a hashable key."""
+    values: list[Any] = []
+    spec: list[Any] = []
+    for item in items:
+        if type(item) is Scalar:
+            v = item.value
+            values.append(min(max(v, -(2**31)), 2**31 - 1) if type(v) is int else v)
+            spec.append("s")
+        elif type(item) is Advanced:
+            values.append(to_array(as_index_array(item.value)))
+            spec.append("n" if item.new_axis else "a")
+        else:
+            spec.append(item)
+    return values, tuple(spec)
+
+
+def join_items(values: Any, spec: Spec) -> list[Item]:
+    at = iter(values)
+    out: list[Item] = []
+    for s in spec:
+        if s == "s":
+            out.append(Scalar(next(at)))
+        elif s == "a" or s == "n":
+            out.append(Advanced(next(at), s == "n"))
+        else:
+            out.append(s)
+    return out
+
+
+def run_compiled(program: Any, operands: tuple[Any, ...], items: list[Item], **static: Any) -> Any:
+    """Call ``program(*operands, values, spec, **static)`` as one compiled function."""
+    values, spec = split_items(items)
+    compiled = _compiled.get(program)
+    if compiled is None:
+        compiled = _compiled[program] = compile_lazily(program, ("spec", *static))
+    return compiled(*operands, values, spec=spec, **static)
+
+
+_compiled: dict[Any, Any] = {}
+
+
+def _gather_program(x: Any, values: Any, spec: Spec) -> Any:
+    return _get(x, join_items(values, spec))
+
+
+# --- selection as operations -------------------------------------------------------------
+
+
+def _get(x: Any, items: list[Item], mode: Any = None, fill_value: Any = None) -> Any:
+    fills = mode is GatherScatterMode.FILL_OR_DROP or mode is GatherScatterMode.ONE_HOT
+    if fills or any(type(item) is Advanced for item in items):
+        basic, plan = split_advanced(x.shape, items)
+        if plan is None:
+            return get_basic(x, items)
+        return _gather(get_basic(x, basic), plan, mode, fill_value)
+    return get_basic(x, items, mode is GatherScatterMode.PROMISE_IN_BOUNDS)
+
+
+def get_basic(x: Any, items: list[Item], in_bounds: bool = False) -> Any:
+    """The part that integers, slices and new axes select."""
+    shape = x.shape
+    lo, hi, steps = [0] * len(shape), list(shape), [1] * len(shape)
+    starts: list[Any] = [0] * len(shape)
+    sizes = list(shape)
+    flipped, dropped, added = [], [], []
+    dynamic = False
+    dim = out = 0
+    for item in items:
+        if type(item) is NewAxis:
+            added.append(out)
+            out += 1
+            continue
+        n = shape[dim]
+        if type(item) is Scalar:
+            if n == 0:
+                _empty_axis(shape)
+            v = item.value
+            if type(v) is int:
+                v = min(max(v + n if v < 0 else v, 0), n - 1)
+                lo[dim], hi[dim], sizes[dim] = v, v + 1, 1
+            else:
+                dynamic = True
+                starts[dim] = start_index(v, n, not in_bounds)
+                sizes[dim] = 1
+            dropped.append(dim)
+        else:
+            start, size, step = item  # type: ignore[misc]
+            sizes[dim] = size
+            if step < 0:
+                flipped.append(dim)
+                start, step = start + (size - 1) * step if size else 0, -step
+            lo[dim] = start if size else 0
+            hi[dim] = start + (size - 1) * step + 1 if size else 0
+            steps[dim] = step
+            out += 1
+        dim += 1
+    if tuple(hi) != shape or any(lo) or any(s != 1 for s in steps):
+        strides = None if all(s == 1 for s in steps) else tuple(steps)
+        x = slice_p.bind_params(
+            (x,), {"start_indices": tuple(lo), "limit_indices": tuple(hi), "strides": strides}
+        )
+    if flipped:
+        x = rev_p.bind(x, dimensions=tuple(flipped))
+    if dynamic:
+        x = dynamic_slice_p.bind_params((x, *starts), {"slice_sizes": tuple(sizes)})
+    if added:
+        kept = [s for d, s in enumerate(sizes) if d not in dropped]
+        for d in added:
+            kept.insert(d, 1)
+        return reshape_p.bind(x, new_sizes=tuple(kept))
+    if dropped:
+        return squeeze_p.bind_params((x,), {"dimensions": tuple(dropped)})
+    return x if isinstance(x, (Tracer, Array)) else to_array(x)
+
+
+class GatherPlan:
+    """Where the integer arrays of an index act on the array that its slices have selected.
+
+    Attributes
+    ----------
+    dims : list of int
+        Dimensions of the array that the index arrays refer to.
+    arrays : list
+        The index arrays, and rank-0 or Python integers beside them.
+    position : int
+        Position, among the dimensions that stay, of those of the index arrays.
+    """
+
+    __slots__ = ("dims", "arrays", "position")
+
+    def __init__(self, dims: list[int], arrays: list[Any], position: int) -> None:
+        self.dims, self.arrays, self.position = dims, arrays, position
+
+
+def split_advanced(
+    shape: tuple[int, ...], items: list[Item]
+) -> tuple[list[Item], GatherPlan | None]:
+    """The basic part of an index, and what is to be gathered from its result.
+
+    Integers take part in the gather where there are index arrays, as NumPy's rules for the
+    placement of the resulting dimensions have it.
+    """
+    basic: list[Item] = []
+    dims: list[int] = []
+    arrays: list[Any] = []
+    where: list[int] = []
+    dim = 0
+    for at, item in enumerate(items):
+        if type(item) is Advanced or type(item) is Scalar:
+            dims.append(len(basic))
+            arrays.append(item.value)
+            where.append(at)
+            if type(item) is Advanced and item.new_axis:
+                basic.append(NEW_AXIS)
+                continue
+            basic.append(Slice(0, shape[dim], 1))
+            dim += 1
+        else:
+            basic.append(item)
+            dim += type(item) is Slice
+    if not dims:
+        return basic, None
+    together = where[-1] - where[0] == len(where) - 1
+    return basic, GatherPlan(dims, arrays, dims[0] if together else 0)
+
+
+def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: bool = False) -> Any:
+    """The index arrays, counted from the start of each dimension, as one array of vectors."""
+    dt = dtypes.int32
+    for v in plan.arrays:
+        if getattr(v, "dtype", None) in (dtypes.int64, dtypes.uint64, dtypes.uint32):
+            dt = dtypes.int64 if dtypes.config.enable_x64 else dt
+    columns = []
+    common = broadcast_shapes("indexing", *[getattr(v, "shape", ()) for v in plan.arrays])
+    for d, v in zip(plan.dims, plan.arrays, strict=True):
+        n = shape[d]
+        if type(v) is int:
+            v = onp.asarray(min(max(v, -(2**31)), 2**31 - 1))
+        v = as_index_array(v)
+        if wrap:
+            v = _wrapped(v, n)
+        elif isinstance(v, onp.ndarray):
+            v = onp.where(v < 0, v + n, v)
+        else:
+            v = normalized(v, n)
+        if isinstance(v, onp.ndarray):
+            v = v.astype(dt)
+        else:
+            v = convert_element_type(_saturated(v, dt), dt)
+        columns.append((v, common))
+    if all(isinstance(v, onp.ndarray) for v, _ in columns):
+        return onp.stack([onp.broadcast_to(v, common) for v, _ in columns], -1)
+    if len(columns) == 1:
+        v = columns[0][0]
+        return reshape_p.bind(v, new_sizes=(*v.shape, 1))
+    parts = [lax.broadcast_in_dim(v, (*common, 1), tuple(range(len(common) - v.ndim, len(common))))
+             if v.shape == common or v.ndim == 0
+             else reshape_p.bind(broadcast_to(v, common), new_sizes=(*common, 1))
+             for v, _ in columns]  # fmt: skip
+    return lax.concatenate(parts, len(common))
+
+
+def _saturated(v: Any, dt: Any) -> Any:
+    # An unsigned index above the signed range must stay out of bounds, not turn negative.
+    if v.dtype == dtypes.uint32 and dt == dtypes.int32:
+        return lax.min(v, onp.uint32(2**31 - 1))
+    if v.dtype == dtypes.uint64:
+        return lax.min(v, onp.uint64(2**63 - 1))
+    return v
+
+
+def _wrapped(v: Any, n: int) -> Any:
+    from covector.numpy.ufuncs import _remainder
+
+    if isinstance(v, onp.ndarray):
+        return onp.mod(v, max(n, 1))
+    return _remainder(v, max(n, 1))
+
+
+def normalized(v: Any, n: int) -> Any:
+    """An index array with negative entries counted from the end of an axis of size ``n``."""
+    dt = v.dtype
+    if dt in dtypes.UNSIGNED:
+        return v
+    return lax.select(lax.lt(v, scalar(0, dt)), lax.add(v, scalar(n, dt)), v)
+
+
+def gather_numbers(
+    shape: tuple[int, ...], plan: GatherPlan, index_rank: int
+) -> tuple[GatherDimensionNumbers, tuple[int, ...]]:
+    """Dimension numbers of the gather from an array of ``shape``, and its window."""
+    rest = [d for d in range(len(shape)) if d not in plan.dims]
+    before = sum(d < plan.position for d in rest) if plan.position else 0
+    rank = len(rest) + index_rank
+    offset = tuple([i for i in range(rank) if not before <= i < before + index_rank])
+    dims = tuple(plan.dims)
+    window = tuple([1 if d in plan.dims else n for d, n in enumerate(shape)])
+    return GatherDimensionNumbers(offset, dims, dims), window
+
+
+def _gather(x: Any, plan: GatherPlan, mode: Any, fill_value: Any, wrap: bool = False) -> Any:
+    shape = x.shape
+    indices = stacked_indices(shape, plan, mode, wrap)
+    numbers, window = gather_numbers(shape, plan, len(indices.shape) - 1)
+    if any(shape[d] == 0 for d in plan.dims):
+        if indices.size == 0:
+            # Nothing is read: an array without elements of the right shape.
+            window = tuple(0 if shape[d] == 0 else w for d, w in enumerate(window))
+        elif mode is None or mode is GatherScatterMode.CLIP:
+            _empty_axis(shape)
+        else:
+            return _filled(shape, plan, indices, x.dtype, fill_value)
+    if mode is None or wrap:
+        mode = GatherScatterMode.PROMISE_IN_BOUNDS if wrap else GatherScatterMode.CLIP
+    return lax.gather(x, indices, numbers, window, mode=mode, fill_value=fill_value)
+
+
+def _filled(
+    shape: tuple[int, ...], plan: GatherPlan, indices: Any, dtype: Any, fill_value: Any
+) -> Any:
+    rest = [n for d, n in enumerate(shape) if d not in plan.dims]
+    at = sum(d < plan.position for d in range(len(shape)) if d not in plan.dims)
+    sizes = (*rest[:at], *indices.shape[:-1], *rest[at:])
+    value = default_fill(dtype) if fill_value is None else fill_value
+    return lax.full(sizes, math.nan if value != value else value, dtype)
+
+
+def get_with_mode(x: Any, index: Any, mode: Any, fill_value: Any) -> Any:
+    """``x.at[index].get(mode=…, fill_value=…)``."""
+    wrap = mode == "wrap"
+    parsed = None if mode is None or wrap else GatherScatterMode.from_any(mode)
+    if mode is None and fill_value is not None:
+        parsed = GatherScatterMode.FILL_OR_DROP
+    items = parse(index, x.shape)
+    if wrap:
+        basic, plan = split_advanced(x.shape, items)
+        return get_basic(x, basic) if plan is None else _gather(
+            get_basic(x, basic), plan, None, None, True
+        )  # fmt: skip
+    return _get(x, items, parsed, fill_value)

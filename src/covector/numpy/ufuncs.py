@@ -1,0 +1,580 @@
+"""Elementwise functions with NumPy's names: the machinery, and what maps to one primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import aval_of
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import eval_trace
+from covector.numpy._util import (
+    check_out,
+    compile_lazily,
+    convert,
+    current_trace,
+    fused,
+    inexact,
+    operand,
+    promote2,
+    promote_inexact,
+)
+
+Impl = Callable[..., Any]
+
+
+def _no_where(where: Any, name: str) -> None:
+    if where is not None:
+        raise NotImplementedError(
+            f"the argument where of covector.numpy.{name} is not supported; combine the results "
+            f"with covector.numpy.where{at_user_line()}"
+        )
+
+
+def ufunc1(impl: Impl, name: str, doc: str) -> Impl:
+    """The public function of one operand, fused when it is called on concrete arrays."""
+    compiled: Any = None
+    impl.__name__ = impl.__qualname__ = name
+
+    def fun(x: Any, /, *, out: Any = None, where: Any = None) -> Any:
+        nonlocal compiled
+        if out is not None or where is not None:
+            check_out(out, name)
+            _no_where(where, name)
+        if current_trace() is not eval_trace:
+            return impl(x)
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        return compiled(x)
+
+    fun.__name__ = fun.__qualname__ = name
+    fun.__doc__ = doc
+    fun.nin, fun.nout = 1, 1  # type: ignore[attr-defined]
+    fun.impl = impl  # type: ignore[attr-defined]
+    return fun
+
+
+def ufunc2(impl: Impl, name: str, doc: str) -> Impl:
+    """The public function of two operands, fused when it is called on concrete arrays."""
+    compiled: Any = None
+    impl.__name__ = impl.__qualname__ = name
+
+    def fun(x: Any, y: Any, /, *, out: Any = None, where: Any = None) -> Any:
+        nonlocal compiled
+        if out is not None or where is not None:
+            check_out(out, name)
+            _no_where(where, name)
+        if current_trace() is not eval_trace:
+            return impl(x, y)
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        return compiled(x, y)
+
+    fun.__name__ = fun.__qualname__ = name
+    fun.__doc__ = doc
+    fun.nin, fun.nout = 2, 1  # type: ignore[attr-defined]
+    fun.impl = impl  # type: ignore[attr-defined]
+    return fun
+
+
+# --- of one operand ----------------------------------------------------------------------
+
+
+def _math(name: str, lax_fun: Impl, doc: str) -> Impl:
+    """A function computed in floats."""
+    return ufunc1(lambda x: lax_fun(inexact(x, name)), name, doc)
+
+
+exp = _math("exp", lax.exp, "Elementwise exponential :math:`e^x`.")
+exp2 = _math("exp2", lax.exp2, "Elementwise :math:`2^x`.")
+expm1 = _math("expm1", lax.expm1, "Elementwise :math:`e^x - 1`, exact for small ``x``.")
+log = _math("log", lax.log, "Elementwise natural logarithm.")
+log1p = _math("log1p", lax.log1p, "Elementwise :math:`\\log(1 + x)`, exact for small ``x``.")
+sin = _math("sin", lax.sin, "Elementwise sine.")
+cos = _math("cos", lax.cos, "Elementwise cosine.")
+tan = _math("tan", lax.tan, "Elementwise tangent.")
+arcsin = _math("arcsin", lax.asin, "Elementwise inverse sine.")
+arccos = _math("arccos", lax.acos, "Elementwise inverse cosine.")
+arctan = _math("arctan", lax.atan, "Elementwise inverse tangent.")
+sinh = _math("sinh", lax.sinh, "Elementwise hyperbolic sine.")
+cosh = _math("cosh", lax.cosh, "Elementwise hyperbolic cosine.")
+tanh = _math("tanh", lax.tanh, "Elementwise hyperbolic tangent.")
+arcsinh = _math("arcsinh", lax.asinh, "Elementwise inverse hyperbolic sine.")
+arccosh = _math("arccosh", lax.acosh, "Elementwise inverse hyperbolic cosine.")
+arctanh = _math("arctanh", lax.atanh, "Elementwise inverse hyperbolic tangent.")
+sqrt = _math("sqrt", lax.sqrt, "Elementwise square root.")
+cbrt = _math("cbrt", lax.cbrt, "Elementwise cube root.")
+asin, acos, atan = arcsin, arccos, arctan
+asinh, acosh, atanh = arcsinh, arccosh, arctanh
+
+
+def _numeric(x: Any, name: str) -> Any:
+    x = operand(x, name)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_ or dtypes.is_extended(dt):
+        raise TypeError(f"{name} does not take arrays of dtype {dt}{at_user_line()}")
+    return x
+
+
+def _rounding(name: str, lax_fun: Impl, doc: str) -> Impl:
+    def impl(x: Any) -> Any:
+        x = operand(x, name)
+        dt = aval_of(x).dtype
+        if dt in dtypes.INTEGERS or dt == dtypes.bool_:
+            return lax.convert_element_type(x, dt) if type(x) in (int, bool) else x
+        return lax_fun(x)
+
+    return ufunc1(impl, name, doc)
+
+
+floor = _rounding("floor", lax.floor, "Elementwise largest integer not above ``x``.")
+ceil = _rounding("ceil", lax.ceil, "Elementwise smallest integer not below ``x``.")
+trunc = _rounding(
+    "trunc",
+    lambda x: lax.select(lax.lt(x, 0.0), lax.ceil(x), lax.floor(x)),
+    "Elementwise nearest integer towards zero.",
+)
+
+
+def _rint(x: Any) -> Any:
+    x = inexact(x, "rint")
+    if dtypes.is_complex(aval_of(x).dtype):
+        return lax.complex(_rint(lax.real(x)), _rint(lax.imag(x)))
+    return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
+
+
+rint = ufunc1(_rint, "rint", "Elementwise nearest integer, halves to even.")
+negative = ufunc1(lambda x: lax.neg(_numeric(x, "negative")), "negative", "Elementwise negation.")
+
+
+def _positive(x: Any) -> Any:
+    x = operand(x, "positive")
+    return x if hasattr(x, "aval") else lax.convert_element_type(x, None)
+
+
+positive = ufunc1(_positive, "positive", "``x`` itself.")
+
+
+def _abs(x: Any) -> Any:
+    x = operand(x, "absolute")
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_ or dt in dtypes.UNSIGNED:
+        return _positive(x)
+    return lax.abs(x)
+
+
+absolute = ufunc1(_abs, "absolute", "Elementwise absolute value; the modulus of complex numbers.")
+abs = absolute  # noqa: A001
+fabs = ufunc1(
+    lambda x: lax.abs(inexact(x, "fabs")), "fabs", "Elementwise absolute value, as a float."
+)
+
+
+def _sign(x: Any) -> Any:
+    return lax.sign(_numeric(x, "sign"))
+
+
+sign = ufunc1(_sign, "sign", "Elementwise sign: -1, 0 or 1; ``x / abs(x)`` for complex numbers.")
+
+
+def _square(x: Any) -> Any:
+    x = operand(x, "square")
+    return lax.square(x) if aval_of(x).dtype != dtypes.bool_ else _positive(x)
+
+
+square = ufunc1(_square, "square", "Elementwise square.")
+
+
+def _reciprocal(x: Any) -> Any:
+    return lax.integer_pow(lax.convert_element_type(inexact(x, "reciprocal"), None), -1)
+
+
+reciprocal = ufunc1(_reciprocal, "reciprocal", "Elementwise :math:`1/x`, as a float.")
+
+
+def _conjugate(x: Any) -> Any:
+    x = operand(x, "conjugate")
+    return lax.conj(x) if dtypes.is_complex(aval_of(x).dtype) else _positive(x)
+
+
+conjugate = ufunc1(_conjugate, "conjugate", "Elementwise complex conjugate.")
+conj = conjugate
+
+
+def _invert(x: Any) -> Any:
+    x = operand(x, "invert")
+    dt = aval_of(x).dtype
+    if dt != dtypes.bool_ and dt not in dtypes.INTEGERS:
+        raise TypeError(f"invert takes booleans or integers, got {describe(x)}{at_user_line()}")
+    return lax.bitwise_not(x)
+
+
+invert = ufunc1(_invert, "invert", "Elementwise NOT of booleans or of the bits of integers.")
+bitwise_not = bitwise_invert = invert
+
+
+def _bitwise_count(x: Any) -> Any:
+    x = operand(x, "bitwise_count")
+    dt = aval_of(x).dtype
+    x = lax.abs(x) if dt in dtypes.SIGNED else x
+    return lax.convert_element_type(lax.population_count(x), dtypes.uint8)
+
+
+bitwise_count = ufunc1(
+    _bitwise_count, "bitwise_count", "Elementwise number of bits set in the absolute value."
+)
+degrees = _math("degrees", lambda x: lax.mul(x, 180.0 / 3.141592653589793), "Radians to degrees.")
+radians = _math("radians", lambda x: lax.mul(x, 3.141592653589793 / 180.0), "Degrees to radians.")
+rad2deg, deg2rad = degrees, radians
+
+
+def _log_base(name: str, base_log: float) -> Impl:
+    def impl(x: Any) -> Any:
+        return lax.mul(lax.log(x), 1.0 / base_log)
+
+    return impl
+
+
+log10 = _math("log10", _log_base("log10", 2.302585092994046), "Elementwise decimal logarithm.")
+log2 = _math("log2", _log_base("log2", 0.6931471805599453), "Elementwise binary logarithm.")
+
+# --- of two operands ---------------------------------------------------------------------
+
+
+def _add(x: Any, y: Any) -> Any:
+    x, y = promote2("add", x, y)
+    return lax.add_p.bind(x, y) if aval_of(x).dtype != dtypes.bool_ else lax.or_p.bind(x, y)
+
+
+def _subtract(x: Any, y: Any) -> Any:
+    x, y = promote2("subtract", x, y)
+    if aval_of(x).dtype == dtypes.bool_:
+        raise TypeError(
+            f"subtract does not take two boolean arrays: use logical_xor or bitwise_xor"
+            f"{at_user_line()}"
+        )
+    return lax.sub_p.bind(x, y)
+
+
+def _multiply(x: Any, y: Any) -> Any:
+    x, y = promote2("multiply", x, y)
+    return lax.mul_p.bind(x, y) if aval_of(x).dtype != dtypes.bool_ else lax.and_p.bind(x, y)
+
+
+def promote2_inexact(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Like `promote2`, in floats."""
+    x, y = promote2(name, x, y)
+    if aval_of(x).dtype not in dtypes.INEXACT:
+        x, y = promote_inexact(name, x, y)
+    return x, y
+
+
+def _divide(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("divide", x, y)
+    return lax.div_p.bind(x, y)
+
+
+add = ufunc2(_add, "add", "Elementwise sum; of booleans, logical or.")
+subtract = ufunc2(_subtract, "subtract", "Elementwise difference.")
+multiply = ufunc2(_multiply, "multiply", "Elementwise product; of booleans, logical and.")
+divide = ufunc2(_divide, "divide", "Elementwise quotient, as a float.")
+true_divide = divide
+
+
+def _simple(name: str, prim: Any, doc: str) -> Impl:
+    def impl(x: Any, y: Any) -> Any:
+        x, y = promote2(name, x, y)
+        return prim.bind(x, y)
+
+    return ufunc2(impl, name, doc)
+
+
+maximum = _simple("maximum", lax.max_p, "Elementwise maximum; NaN where an operand is NaN.")
+minimum = _simple("minimum", lax.min_p, "Elementwise minimum; NaN where an operand is NaN.")
+equal = _simple("equal", lax.eq_p, "Elementwise ``x == y``.")
+not_equal = _simple("not_equal", lax.ne_p, "Elementwise ``x != y``.")
+
+
+def _ordering(name: str, prim: Any, doc: str) -> Impl:
+    def impl(x: Any, y: Any) -> Any:
+        x, y = promote2(name, x, y)
+        if dtypes.is_complex(aval_of(x).dtype):
+            # Lexicographic: by the real parts, and where those agree by the imaginary ones.
+            xr, yr = lax.real(x), lax.real(y)
+            return lax.select(
+                lax.eq(xr, yr), prim.bind(lax.imag(x), lax.imag(y)), prim.bind(xr, yr)
+            )
+        return prim.bind(x, y)
+
+    return ufunc2(impl, name, doc)
+
+
+less = _ordering("less", lax.lt_p, "Elementwise ``x < y``.")
+less_equal = _ordering("less_equal", lax.le_p, "Elementwise ``x <= y``.")
+greater = _ordering("greater", lax.gt_p, "Elementwise ``x > y``.")
+greater_equal = _ordering("greater_equal", lax.ge_p, "Elementwise ``x >= y``.")
+
+
+def _bits(name: str, prim: Any, doc: str) -> Impl:
+    def impl(x: Any, y: Any) -> Any:
+        x, y = promote2(name, x, y)
+        if dtypes.is_inexact(aval_of(x).dtype):
+            raise TypeError(
+                f"{name} takes booleans or integers, got {describe(x)} and {describe(y)}"
+                f"{at_user_line()}"
+            )
+        return prim.bind(x, y)
+
+    return ufunc2(impl, name, doc)
+
+
+bitwise_and = _bits("bitwise_and", lax.and_p, "Elementwise AND of bits.")
+bitwise_or = _bits("bitwise_or", lax.or_p, "Elementwise OR of bits.")
+bitwise_xor = _bits("bitwise_xor", lax.xor_p, "Elementwise exclusive OR of bits.")
+left_shift = _bits("left_shift", lax.shift_left_p, "Elementwise ``x << y``.")
+
+
+def _right_shift(x: Any, y: Any) -> Any:
+    x, y = promote2("right_shift", x, y)
+    dt = aval_of(x).dtype
+    if dt not in dtypes.INTEGERS:
+        raise TypeError(f"right_shift takes integers, got {describe(x)}{at_user_line()}")
+    unsigned = dt in dtypes.UNSIGNED
+    prim = lax.shift_right_logical_p if unsigned else lax.shift_right_arithmetic_p
+    return prim.bind(x, y)
+
+
+right_shift = ufunc2(_right_shift, "right_shift", "Elementwise ``x >> y``.")
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+
+def truth(x: Any, name: str) -> Any:
+    """An operand as booleans: whether it is not zero."""
+    x = operand(x, name)
+    dt = aval_of(x).dtype
+    return x if dt == dtypes.bool_ else lax.ne(x, dt.type(0))
+
+
+def _logical(name: str, prim: Any, doc: str) -> Impl:
+    def impl(x: Any, y: Any) -> Any:
+        x, y = promote2(name, truth(x, name), truth(y, name))
+        return prim.bind(x, y)
+
+    return ufunc2(impl, name, doc)
+
+
+logical_and = _logical("logical_and", lax.and_p, "Elementwise ``x and y``.")
+logical_or = _logical("logical_or", lax.or_p, "Elementwise ``x or y``.")
+logical_xor = _logical("logical_xor", lax.xor_p, "Elementwise exclusive or.")
+logical_not = ufunc1(
+    lambda x: lax.bitwise_not(truth(x, "logical_not")), "logical_not", "Elementwise ``not x``."
+)
+
+
+def _arctan2(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("arctan2", x, y)
+    return lax.atan2_p.bind(x, y)
+
+
+arctan2 = ufunc2(_arctan2, "arctan2", "Angle of the point ``(y, x)`` in the right quadrant.")
+atan2 = arctan2
+
+
+def _nextafter(x: Any, y: Any) -> Any:
+    x, y = promote2_inexact("nextafter", x, y)
+    return lax.nextafter_p.bind(x, y)
+
+
+nextafter = ufunc2(_nextafter, "nextafter", "The next float after ``x`` towards ``y``.")
+
+
+# --- division with remainder -------------------------------------------------------------
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    x, y = promote2("floor_divide", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
+        return lax.convert_element_type(_floor_divide(x, y), dtypes.int8)
+    if dt in dtypes.UNSIGNED:
+        return lax.div(x, y)
+    if dt in dtypes.SIGNED:
+        q = lax.div(x, y)
+        # Truncated quotients that are not exact and negative are one too large.
+        zero, one = dt.type(0), dt.type(1)
+        inexact_ = lax.ne(lax.rem(x, y), zero)
+        differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
+        return lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, one), q)
+    if dtypes.is_complex(dt):
+        raise TypeError(f"floor_divide does not take complex numbers{at_user_line()}")
+    return _float_divmod(x, y)[0]
+
+
+def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
+    mod = lax.rem(x, y)
+    zero = aval_of(x).dtype.type(0)
+    one = aval_of(x).dtype.type(1)
+    # Of an infinite x the remainder is NaN; the quotient below must stay infinite.
+    at_inf = lax.bitwise_not(lax.is_finite(x))
+    div = lax.div(lax.sub(x, lax.select(at_inf, zero, mod)), y)
+    fix = lax.bitwise_and(lax.ne(mod, zero), lax.ne(lax.sign(y), lax.sign(mod)))
+    mod = lax.select(fix, lax.add(mod, y), mod)
+    div = lax.select(fix, lax.sub(div, one), div)
+    return lax.round(div), mod
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    x, y = promote2("remainder", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
+        return lax.convert_element_type(_remainder(x, y), dtypes.int8)
+    if dt in dtypes.UNSIGNED:
+        return lax.rem(x, y)
+    if dtypes.is_complex(dt):
+        raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
+    zero = dt.type(0)
+    if dt in dtypes.SIGNED:
+        y = lax.select(lax.eq(y, zero), dt.type(1), y)
+    r = lax.rem(x, y)
+    differ = lax.ne(lax.lt(r, zero), lax.lt(y, zero))
+    fix = lax.bitwise_and(lax.ne(r, zero), differ)
+    return lax.select(fix, lax.add(r, y), r)
+
+
+def _fmod(x: Any, y: Any) -> Any:
+    x, y = promote2("fmod", x, y)
+    dt = aval_of(x).dtype
+    if dt in dtypes.INTEGERS:
+        y = lax.select(lax.eq(y, dt.type(0)), dt.type(1), y)
+    return lax.rem(x, y)
+
+
+floor_divide = ufunc2(_floor_divide, "floor_divide", "Elementwise quotient, rounded down.")
+remainder = ufunc2(
+    _remainder, "remainder", "Elementwise remainder of `floor_divide`; it has the sign of ``y``."
+)
+mod = remainder
+fmod = ufunc2(_fmod, "fmod", "Elementwise remainder with the sign of ``x``.")
+
+
+@fused()
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
+    """Elementwise `floor_divide` and `remainder`."""
+    x, y = promote2("divmod", x1, x2)
+    if dtypes.is_float(aval_of(x).dtype):
+        return _float_divmod(x, y)
+    return _floor_divide(x, y), _remainder(x, y)
+
+
+# --- powers ------------------------------------------------------------------------------
+
+
+def _power(x: Any, y: Any) -> Any:
+    x, y = operand(x, "power", 0), operand(y, "power", 1)
+    dtx, dty = aval_of(x).dtype, aval_of(y).dtype
+    if dty in dtypes.INTEGERS and dtx in dtypes.INEXACT and type(y) is not int:
+        # An integer exponent keeps its dtype: the power is exact by repeated squaring.
+        from covector.numpy._util import broadcast2
+
+        dt, weak = dtypes.promote(((dtx, aval_of(x).weak_type), (dty, aval_of(y).weak_type)))
+        if dt == dtx:
+            x, y = broadcast2("power", x, y)
+            return lax.pow_p.bind(x, y)
+    x, y = promote2("power", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
+        return lax.convert_element_type(_integer_power(x, y), dtypes.int8)
+    if dt in dtypes.INTEGERS:
+        return _integer_power(x, y)
+    return lax.pow_p.bind(x, y)
+
+
+def _integer_power(x: Any, y: Any) -> Any:
+    """Repeated squaring over the bits of ``y``; 0 where ``y`` is negative and ``x`` is not ±1."""
+    x, y = lax.convert_element_type(x, None), lax.convert_element_type(y, None)
+    dt = x.dtype
+    zero, one = dt.type(0), dt.type(1)
+    bits = dt.itemsize * 8 - (dt in dtypes.SIGNED)
+    if dt in dtypes.SIGNED:
+        negative_y = lax.lt(y, zero)
+    x0, y0 = x, y
+    out = lax.full_like(lax.add(x, y), 1)
+    for _ in range(bits):
+        odd = lax.ne(lax.bitwise_and(y, one), zero)
+        out = lax.select(odd, lax.mul(out, x), out)
+        x = lax.mul(x, x)
+        y = lax.shift_right_logical(y, one)
+    if dt in dtypes.SIGNED:
+        minus = lax.eq(x0, dt.type(-1))
+        odd0 = lax.ne(lax.bitwise_and(y0, one), zero)
+        unit = lax.select(minus, lax.select(odd0, dt.type(-1), one), zero)
+        unit = lax.select(lax.eq(x0, one), one, unit)
+        out = lax.select(negative_y, unit, out)
+    return out
+
+
+_power_ufunc = ufunc2(_power, "power", "Elementwise ``x1 ** x2``.")
+_powers: dict[int, Any] = {}
+
+
+def power(x1: Any, x2: Any, /) -> Any:
+    """Elementwise ``x1 ** x2``.
+
+    A Python integer as the exponent is part of the program: small ones become products.
+    """
+    if type(x2) is int and -(2**31) <= x2 < 2**31:
+        if current_trace() is not eval_trace:
+            return _static_power(x1, x2)
+        compiled = _powers.get(x2)
+        if compiled is None and len(_powers) < 64:
+
+            def fixed(x: Any) -> Any:
+                return _static_power(x, x2)
+
+            fixed.__name__ = f"power_{x2}" if x2 >= 0 else f"power_minus_{-x2}"
+            compiled = _powers[x2] = compile_lazily(fixed)
+        if compiled is not None:
+            return compiled(x1)
+    return _power_ufunc(x1, x2)
+
+
+power.nin, power.nout, power.impl = 2, 1, _power  # type: ignore[attr-defined]
+
+
+def _static_power(x: Any, n: int) -> Any:
+    x = operand(x, "power")
+    aval = aval_of(x)
+    if aval.dtype not in dtypes.NUMERIC or (n < 0 and aval.dtype in dtypes.INTEGERS):
+        if aval.dtype in dtypes.INTEGERS:
+            raise ValueError(
+                f"integers cannot be raised to the negative power {n}; convert the base to a "
+                f"float first{at_user_line()}"
+            )
+        return _power(x, n)
+    if n == 1:
+        return _positive(x)
+    if abs_int(n) > 64 and aval.dtype in dtypes.INEXACT:
+        return _power(x, n)
+    return lax.integer_pow(x, n) if n != 2 else lax.integer_pow_p.bind(x, y=2)
+
+
+def abs_int(n: int) -> int:
+    return -n if n < 0 else n
+
+
+pow = power  # noqa: A001
+
+
+@fused()
+def float_power(x: Any, y: Any, /) -> Any:
+    """Elementwise power computed in the widest float (or complex) type."""
+    x, y = promote_inexact("float_power", x, y)
+    wide = dtypes.complex128 if dtypes.is_complex(aval_of(x).dtype) else dtypes.float64
+    wide = dtypes.canonicalize_dtype(wide)
+    return _power(convert(x, wide), convert(y, wide))
