@@ -1,0 +1,404 @@
+"""Collectives: operations over an axis that `vmap` maps and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, tree
+from covector.core.avals import ShapedArray, aval_of, scalar_aval
+from covector.core.errors import at_user_line
+from covector.core.structural import (
+    convert_element_type,
+    moveaxis,
+    reduce_sum_p,
+    zeros,
+)
+from covector.core.trace import Primitive
+from covector.lax.arithmetic import add, div, mul
+from covector.lax.reductions import reduce_max_p, reduce_min_p
+from covector.lax.shape_functions import concatenate, iota, reshape
+from covector.lax.slicing import dynamic_index_in_dim, dynamic_slice_in_dim, slice_in_dim
+from covector.transforms.jvp import def_jvp_linear
+from covector.transforms.transpose import transpose_rules
+from covector.transforms.vmap import axis_env, batching_rules, bring_dim, collective_rules
+
+psum_p = Primitive("psum")
+pmax_p = Primitive("pmax")
+pmin_p = Primitive("pmin")
+ppermute_p = Primitive("ppermute")
+all_gather_p = Primitive("all_gather")
+all_to_all_p = Primitive("all_to_all")
+axis_index_p = Primitive("axis_index")
+
+Dims = Sequence[int | None]
+
+
+def axis_size(axis_name: Hashable) -> int:
+    """Number of elements along the named axis (the product, for several names)."""
+    if isinstance(axis_name, (tuple, list)):
+        return int(np.prod([axis_size(n) for n in axis_name], dtype=np.int64))
+    env = list(axis_env())
+    for name, size in env:
+        if name == axis_name:
+            return size
+    known = ", ".join(repr(n) for n, _ in env) or "none"
+    raise NameError(
+        f"unbound axis name: {axis_name!r}. Collectives refer to an axis by the axis_name that a "
+        f"surrounding vmap gives it; names there are here: {known}{at_user_line()}"
+    )
+
+
+def _names(axis_name: Any, groups: Any) -> tuple[Hashable, ...]:
+    if groups is not None:
+        raise NotImplementedError(
+            "axis_index_groups is not supported: name two axes instead of groups of one"
+        )
+    names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
+    for n in names:
+        axis_size(n)
+    return names
+
+
+# --- sums, maxima, minima ----------------------------------------------------------------
+
+
+def _same_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
+    return x
+
+
+def _def_reduction(prim: Primitive, reduce_p: Primitive, of_constant: Callable[..., Any]) -> None:
+    prim.def_abstract_eval(_same_aval)
+
+    def collective(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable) -> Any:
+        (x,), (d,) = args, dims
+        if d is None:
+            return of_constant(x, size), None
+        return reduce_p.bind_params((x,), {"axes": (d,)}), None
+
+    def batch(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable) -> Any:
+        return prim.bind_params(args, {"axis_name": axis_name}), dims[0]
+
+    collective_rules[prim] = collective
+    batching_rules[prim] = batch
+
+
+def _times(x: Any, size: int) -> Any:
+    return mul(x, aval_of(x).dtype.type(size))
+
+
+_def_reduction(psum_p, reduce_sum_p, _times)
+_def_reduction(pmax_p, reduce_max_p, lambda x, size: x)
+_def_reduction(pmin_p, reduce_min_p, lambda x, size: x)
+def_jvp_linear(psum_p)
+transpose_rules[psum_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
+
+
+def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Sum over the named axis; every element gets it.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: x / cv.lax.psum(x, "i"), axis_name="i")
+    >>> f(cv.numpy.array([1.0, 3.0]))
+    Array([0.25, 0.75], dtype=float32)
+    """
+    names = _names(axis_name, axis_index_groups)
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, (int, float, complex)) and not isinstance(leaf, bool):
+            return leaf * axis_size(names)
+        if aval_of(leaf).dtype == dtypes.bool_:
+            leaf = convert_element_type(leaf, scalar_aval(int).dtype)
+        for n in names:
+            leaf = psum_p.bind_params((leaf,), {"axis_name": n})
+        return leaf
+
+    return tree.map(one, x)
+
+
+def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Mean over the named axis; every element gets it."""
+    names = _names(axis_name, axis_index_groups)
+    n = axis_size(names)
+
+    def one(leaf: Any) -> Any:
+        if not dtypes.is_inexact(aval_of(leaf).dtype):
+            leaf = convert_element_type(leaf, dtypes.default_float())
+        total = psum(leaf, names)
+        return div(total, aval_of(total).dtype.type(n))
+
+    return tree.map(one, x)
+
+
+def _extremum(prim: Primitive, x: Any, axis_name: Any, groups: Any) -> Any:
+    names = _names(axis_name, groups)
+
+    def one(leaf: Any) -> Any:
+        for n in names:
+            leaf = prim.bind_params((leaf,), {"axis_name": n})
+        return leaf
+
+    return tree.map(one, x)
+
+
+def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Maximum over the named axis; every element gets it."""
+    return _extremum(pmax_p, x, axis_name, axis_index_groups)
+
+
+def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Minimum over the named axis; every element gets it."""
+    return _extremum(pmin_p, x, axis_name, axis_index_groups)
+
+
+# --- position ----------------------------------------------------------------------------
+
+
+@axis_index_p.def_abstract_eval
+def _axis_index_aval(*, axis_name: Hashable) -> ShapedArray:
+    return ShapedArray((), dtypes.int32)
+
+
+collective_rules[axis_index_p] = lambda size, args, dims, *, axis_name: (
+    iota(dtypes.int32, size),
+    0,
+)
+
+
+def axis_index(axis_name: Any) -> Any:
+    """Position along the named axis, an int32 (the flat one, for several names)."""
+    index: Any = None
+    for n in _names(axis_name, None):
+        i = axis_index_p.bind_params((), {"axis_name": n})
+        index = i if index is None else add(mul(index, np.int32(axis_size(n))), i)
+    return index
+
+
+# --- exchange ----------------------------------------------------------------------------
+
+
+@ppermute_p.def_abstract_eval
+def _ppermute_aval(
+    x: ShapedArray, *, axis_name: Hashable, perm: tuple[tuple[int, int], ...]
+) -> ShapedArray:
+    return x
+
+
+def _ppermute(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Any, perm: Any) -> Any:
+    (x,), (d,) = args, dims
+    x = bring_dim(x, size, d, 0)
+    source = {dst: src for src, dst in perm}
+    aval = aval_of(x)
+    zero = zeros(ShapedArray((1, *aval.shape[1:]), aval.dtype))
+    rows = [
+        slice_in_dim(x, source[i], source[i] + 1) if i in source else zero for i in range(size)
+    ]
+    return concatenate(rows, 0), 0
+
+
+collective_rules[ppermute_p] = _ppermute
+batching_rules[ppermute_p] = lambda size, args, dims, **params: (
+    ppermute_p.bind_params(args, params),
+    dims[0],
+)
+def_jvp_linear(ppermute_p)
+transpose_rules[ppermute_p] = lambda ct, x, *, axis_name, perm: [
+    ppermute(ct, axis_name, [(dst, src) for src, dst in perm])
+]
+
+
+def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> Any:
+    """Send values along the named axis: element ``dst`` gets that of ``src`` for each pair.
+
+    Elements that are no destination get zeros.
+    """
+    axis_size(axis_name)
+    pairs = tuple((int(a), int(b)) for a, b in perm)
+    if len({b for _, b in pairs}) != len(pairs) or len({a for a, _ in pairs}) != len(pairs):
+        raise ValueError(
+            f"ppermute: sources and destinations must be unique, got perm={perm}{at_user_line()}"
+        )
+    params = {"axis_name": axis_name, "perm": pairs}
+    return tree.map(lambda leaf: ppermute_p.bind_params((leaf,), params), x)
+
+
+def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
+    """Permute values along the named axis: element ``i`` gets that of ``perm[i]``."""
+    n = axis_size(axis_name)
+    if sorted(perm) != list(range(n)):
+        raise ValueError(f"pshuffle: {perm} is not a permutation of {n} elements{at_user_line()}")
+    return ppermute(x, axis_name, list(zip(perm, range(n), strict=True)))
+
+
+@all_gather_p.def_abstract_eval
+def _all_gather_aval(x: ShapedArray, *, axis_name: Hashable, size: int, axis: int) -> ShapedArray:
+    return x.update(shape=(*x.shape[:axis], size, *x.shape[axis:]))
+
+
+def _all_gather_batch(
+    size_: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, size: int, axis: int
+) -> Any:
+    x = bring_dim(args[0], size_, dims[0], 0)
+    params = {"axis_name": axis_name, "size": size, "axis": axis + 1}
+    return all_gather_p.bind_params((x,), params), 0
+
+
+collective_rules[all_gather_p] = lambda size_, args, dims, *, axis_name, size, axis: (
+    bring_dim(args[0], size_, dims[0], axis),
+    None,
+)
+batching_rules[all_gather_p] = _all_gather_batch
+def_jvp_linear(all_gather_p)
+transpose_rules[all_gather_p] = lambda ct, x, *, axis_name, size, axis: [
+    dynamic_index_in_dim(psum(ct, axis_name), axis_index(axis_name), axis, keepdims=False)
+]
+
+
+def all_gather(
+    x: Any,
+    axis_name: Any,
+    *,
+    axis_index_groups: Any = None,
+    axis: int = 0,
+    tiled: bool = False,
+    to: str = "varying",
+) -> Any:
+    """Values of all elements along the named axis, stacked (or joined, if ``tiled``) at ``axis``."""
+    names = _names(axis_name, axis_index_groups)
+
+    def one(leaf: Any) -> Any:
+        n = len(aval_of(leaf).shape)
+        at = axis % max(n, 1) if tiled else axis % (n + 1)
+        size = 1
+        for name in reversed(names):
+            k = axis_size(name)
+            leaf = all_gather_p.bind_params((leaf,), {"axis_name": name, "size": k, "axis": at})
+            size *= k
+        shape = aval_of(leaf).shape
+        rest = shape[at + len(names) :]
+        if tiled:
+            return reshape(leaf, (*shape[:at], size * rest[0], *rest[1:]))
+        return leaf if len(names) == 1 else reshape(leaf, (*shape[:at], size, *rest))
+
+    return tree.map(one, x)
+
+
+@all_to_all_p.def_abstract_eval
+def _all_to_all_aval(
+    x: ShapedArray, *, axis_name: Hashable, split_axis: int, concat_axis: int
+) -> ShapedArray:
+    shape = list(x.shape)
+    n = shape.pop(split_axis)
+    shape.insert(concat_axis, n)
+    return x.update(shape=tuple(shape))
+
+
+def _all_to_all(
+    size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, split_axis: int,
+    concat_axis: int,
+) -> Any:  # fmt: skip
+    x = bring_dim(args[0], size, dims[0], 0)
+    # (sender, …, receiver, …) to (receiver, …, sender, …)
+    x = moveaxis(x, split_axis + 1, 0)
+    return moveaxis(x, 1, concat_axis + 1), 0
+
+
+def _all_to_all_batch(
+    size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, split_axis: int,
+    concat_axis: int,
+) -> Any:  # fmt: skip
+    x = bring_dim(args[0], size, dims[0], 0)
+    params = {
+        "axis_name": axis_name, "split_axis": split_axis + 1, "concat_axis": concat_axis + 1,
+    }  # fmt: skip
+    return all_to_all_p.bind_params((x,), params), 0
+
+
+collective_rules[all_to_all_p] = _all_to_all
+batching_rules[all_to_all_p] = _all_to_all_batch
+def_jvp_linear(all_to_all_p)
+transpose_rules[all_to_all_p] = lambda ct, x, *, axis_name, split_axis, concat_axis: [
+    all_to_all(ct, axis_name, concat_axis, split_axis)
+]
+
+
+def all_to_all(
+    x: Any,
+    axis_name: Hashable,
+    split_axis: int,
+    concat_axis: int,
+    *,
+    axis_index_groups: Any = None,
+    tiled: bool = False,
+) -> Any:
+    """Element ``j`` gets slice ``j`` along ``split_axis`` of every element, at ``concat_axis``."""
+    (name,) = _names(axis_name, axis_index_groups)
+    n = axis_size(name)
+
+    def one(leaf: Any) -> Any:
+        shape = aval_of(leaf).shape
+        split, concat = split_axis % len(shape), concat_axis % len(shape)
+        if (shape[split] % n if tiled else shape[split] != n) != 0:
+            raise ValueError(
+                f"all_to_all: axis {split} of {aval_of(leaf).str_short()} must "
+                f"{'be divisible by' if tiled else 'have'} the size {n} of the named axis {name!r}"
+                f"{at_user_line()}"
+            )
+        params = {"axis_name": name, "split_axis": split, "concat_axis": concat}
+        if not tiled:
+            return all_to_all_p.bind_params((leaf,), params)
+        leaf = reshape(leaf, (*shape[:split], n, shape[split] // n, *shape[split + 1 :]))
+        # Without the new axis, the others keep their numbers.
+        leaf = all_to_all_p.bind_params((leaf,), params)
+        out = aval_of(leaf).shape
+        joined = (*out[:concat], n * out[concat + 1], *out[concat + 2 :])
+        return reshape(leaf, joined)
+
+    return tree.map(one, x)
+
+
+def psum_scatter(
+    x: Any,
+    axis_name: Hashable,
+    *,
+    scatter_dimension: int = 0,
+    axis_index_groups: Any = None,
+    tiled: bool = False,
+) -> Any:
+    """Sum over the named axis; element ``i`` gets slice ``i`` of it."""
+    (name,) = _names(axis_name, axis_index_groups)
+    n = axis_size(name)
+
+    def one(leaf: Any) -> Any:
+        total = psum(leaf, name)
+        size = aval_of(leaf).shape[scatter_dimension]
+        i = axis_index(name)
+        if not tiled:
+            return dynamic_index_in_dim(total, i, scatter_dimension, keepdims=False)
+        step = size // n
+        return dynamic_slice_in_dim(total, mul(i, np.int32(step)), step, scatter_dimension)
+
+    return tree.map(one, x)
+
+
+def pswapaxes(x: Any, axis_name: Hashable, axis: int, *, axis_index_groups: Any = None) -> Any:
+    """Swap the named axis with ``axis``."""
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
+    """The value of element ``source`` along the named axis, for every element."""
+
+    def one(leaf: Any) -> Any:
+        return slice_in_dim(all_gather(leaf, axis_name), source, source + 1)
+
+    return tree.map(lambda leaf: reshape(one(leaf), aval_of(leaf).shape), x)
+
+
+def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
+    """``x`` itself: `vmap` does not distinguish varying from equal values."""
+    return x

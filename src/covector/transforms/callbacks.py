@@ -1,0 +1,350 @@
+"""Python functions called from within programs: ``pure_callback``, ``debug.callback``, printing."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from covector.core import tree
+from covector.core.avals import ShapedArray, is_array_like
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Primitive
+from covector.transforms.arguments import api_boundary, check_callable, fun_name
+from covector.transforms.autodiff import aval_like
+from covector.transforms.jvp import Zero, jvp_rules
+from covector.transforms.vmap import batching_rules, bring_dim
+
+FlatCallback = Callable[..., Sequence[Any]]
+
+pure_callback_p = Primitive("pure_callback", multiple_results=True)
+debug_callback_p = Primitive("debug_callback", multiple_results=True)
+
+
+class DebugEffect:
+    """Keeps a callback in a program although nothing uses its result."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Debug"
+
+
+class OrderedDebugEffect(DebugEffect):
+    """As `DebugEffect`, for callbacks that run in the order of the program."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "OrderedDebug"
+
+
+_DEBUG = frozenset((DebugEffect(),))
+_ORDERED = frozenset((OrderedDebugEffect(),))
+
+
+@pure_callback_p.def_abstract_eval
+def _pure_avals(
+    *avals: ShapedArray,
+    callback: FlatCallback,
+    result_avals: tuple[ShapedArray, ...],
+    vmap_method: str | None,
+) -> list[ShapedArray]:
+    return list(result_avals)
+
+
+def _run_pure(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    from covector.core.avals import to_array
+
+    outs = params["callback"](*args)
+    return [to_array(x, a) for x, a in zip(outs, params["result_avals"], strict=True)]
+
+
+pure_callback_p.impl = _run_pure
+
+
+@debug_callback_p.def_abstract_eval
+def _debug_avals(*avals: ShapedArray, callback: FlatCallback, ordered: bool) -> list[ShapedArray]:
+    return []
+
+
+debug_callback_p.def_effects(lambda params: _ORDERED if params["ordered"] else _DEBUG)
+
+
+def _run_debug(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    params["callback"](*args)
+    return []
+
+
+debug_callback_p.impl = _run_debug
+
+
+# --- transformations ---------------------------------------------------------------------
+
+
+def _pure_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> NoReturn:
+    raise ValueError(
+        "pure_callback cannot be differentiated: wrap the function that calls it in custom_jvp or "
+        f"custom_vjp, or its arguments in lax.stop_gradient{at_user_line()}"
+    )
+
+
+def _debug_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], **params: Any
+) -> tuple[list[Any], list[Zero]]:
+    debug_callback_p.bind_params(primals, params)
+    return [], []
+
+
+def _each(callback: FlatCallback, axis_size: int, mapped: Sequence[bool]) -> FlatCallback:
+    """A callback that calls ``callback`` for each element of axis 0 of the mapped arguments."""
+
+    def run(*args: Any) -> Sequence[Any]:
+        arrays = [np.asarray(x) if m else x for x, m in zip(args, mapped, strict=True)]
+        rows = [
+            list(callback(*[x[i] if m else x for x, m in zip(arrays, mapped, strict=True)]))
+            for i in range(axis_size)
+        ]
+        return [np.stack([np.asarray(x) for x in column]) for column in zip(*rows, strict=True)]
+
+    return run
+
+
+_VMAP_METHODS = (
+    "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized",
+)  # fmt: skip
+
+
+def _pure_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+) -> tuple[list[Any], list[int]]:
+    method, callback = params["vmap_method"], params["callback"]
+    if method is None:
+        raise NotImplementedError(
+            "vmap of a pure_callback needs to know how to call the function for a batch: give "
+            f"pure_callback a vmap_method, one of {', '.join(_VMAP_METHODS)}{at_user_line()}"
+        )
+    mapped = tuple(d is not None for d in dims)
+    if method in ("sequential", "sequential_unrolled"):
+        moved = [
+            x if d is None else bring_dim(x, axis_size, d, 0)
+            for x, d in zip(args, dims, strict=True)
+        ]
+        callback = _each(callback, axis_size, mapped)
+    elif method == "broadcast_all":
+        moved = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
+    elif method == "expand_dims":
+        moved = [
+            bring_dim(x, axis_size if d is not None else 1, d, 0)
+            for x, d in zip(args, dims, strict=True)
+        ]
+    else:
+        moved = [
+            x if d is None else bring_dim(x, axis_size, d, 0)
+            for x, d in zip(args, dims, strict=True)
+        ]
+    avals = tuple(a.update(shape=(axis_size, *a.shape)) for a in params["result_avals"])
+    outs = pure_callback_p.bind_params(
+        moved, {"callback": callback, "result_avals": avals, "vmap_method": method}
+    )
+    return outs, [0] * len(outs)
+
+
+def _debug_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+) -> tuple[list[Any], list[int]]:
+    moved = [
+        x if d is None else bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)
+    ]
+    callback = _each(params["callback"], axis_size, tuple(d is not None for d in dims))
+    debug_callback_p.bind_params(moved, {**params, "callback": callback})
+    return [], []
+
+
+jvp_rules[pure_callback_p] = _pure_jvp
+jvp_rules[debug_callback_p] = _debug_jvp
+batching_rules[pure_callback_p] = _pure_batch
+batching_rules[debug_callback_p] = _debug_batch
+
+
+# --- what users call ---------------------------------------------------------------------
+
+
+@api_boundary
+def pure_callback(
+    callback: Callable[..., Any],
+    result_shape_dtypes: Any,
+    *args: Any,
+    sharding: Any = None,
+    vmap_method: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Call a Python function without side effects from a transformed function.
+
+    Parameters
+    ----------
+    callback : callable
+        Gets arrays (NumPy functions work on them) and returns arrays of the announced types.
+    result_shape_dtypes : pytree
+        `ShapeDtypeStruct` (or anything with ``shape`` and ``dtype``) for each result.
+    *args, **kwargs
+        Passed to ``callback``.
+    vmap_method : str, optional
+        How `vmap` calls it: ``"sequential"``, ``"expand_dims"``, ``"broadcast_all"``, or
+        ``"legacy_vectorized"``.
+
+    Returns
+    -------
+    pytree
+    """
+    check_callable(callback, "pure_callback")
+    if vmap_method is not None and vmap_method not in _VMAP_METHODS:
+        raise ValueError(
+            f"pure_callback: vmap_method must be one of {', '.join(_VMAP_METHODS)}, got "
+            f"{vmap_method!r}{at_user_line()}"
+        )
+    flat, in_tree = tree.flatten((args, kwargs))
+    shapes, out_tree = tree.flatten(result_shape_dtypes)
+    avals = tuple([aval_like(s) for s in shapes])
+    name = fun_name(callback)
+
+    def flat_callback(*leaves: Any) -> list[Any]:
+        a, k = tree.unflatten(in_tree, leaves)
+        outs, got_tree = tree.flatten(callback(*a, **k))
+        if got_tree != out_tree:
+            raise ValueError(
+                f"pure_callback: {name} was announced to return {out_tree}, it returned {got_tree}"
+            )
+        for x, aval in zip(outs, avals, strict=True):
+            # Mapped calls of vectorised functions return more dimensions than announced.
+            got = np.shape(x)
+            if vmap_method is None and got != aval.shape:
+                raise ValueError(
+                    f"pure_callback: {name} was announced to return {aval.str_short()}, it "
+                    f"returned an array of shape {got}"
+                )
+        return outs
+
+    outs = pure_callback_p.bind_params(
+        flat, {"callback": flat_callback, "result_avals": avals, "vmap_method": vmap_method}
+    )
+    return tree.unflatten(out_tree, outs)
+
+
+@api_boundary
+def debug_callback(
+    callback: Callable[..., None] | None = None,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """Call a Python function for its effect, with the run-time values of its arguments.
+
+    Parameters
+    ----------
+    callback : callable
+        Its result is ignored.
+    *args, **kwargs
+        Arrays in pytrees, and other values, which are passed as they are.
+    ordered : bool
+        Keep the order of the program among all ordered callbacks.
+
+    Notes
+    -----
+    Differentiation calls it with the primal values; `vmap` calls it for each element.
+    """
+    if callback is None:
+        return lambda f: debug_callback(f, *args, ordered=ordered, **kwargs)
+    check_callable(callback, "debug.callback")
+    flat, in_tree = tree.flatten((args, kwargs))
+    dynamic = [is_array_like(x) for x in flat]
+    static = [None if d else x for x, d in zip(flat, dynamic, strict=True)]
+
+    def flat_callback(*leaves: Any) -> list[Any]:
+        rest = iter(leaves)
+        a, k = tree.unflatten(
+            in_tree, [next(rest) if d else x for x, d in zip(static, dynamic, strict=True)]
+        )
+        callback(*a, **k)
+        return []
+
+    debug_callback_p.bind_params(
+        [x for x, d in zip(flat, dynamic, strict=True) if d],
+        {"callback": flat_callback, "ordered": bool(ordered)},
+    )
+    return None
+
+
+class _FormatChecker(string.Formatter):
+    """Formats nothing, but checks that all arguments are used."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return ""
+
+    def check_unused_args(
+        self, used_args: Any, args: Sequence[Any], kwargs: Any
+    ) -> None:
+        unused = [str(i) for i in range(len(args)) if i not in used_args]
+        unused += [k for k in kwargs if k not in used_args]
+        if unused:
+            raise ValueError(
+                f"debug.print: the arguments {', '.join(unused)} are not used by the format; put "
+                f"{{}} or {{name}} where their values are to appear{at_user_line()}"
+            )
+
+
+_checker = _FormatChecker()
+
+
+def _readable(x: Any) -> Any:
+    return np.asarray(x)[()] if is_array_like(x) else x
+
+
+@api_boundary
+def debug_print(
+    fmt: str | None = None,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    skip_format_check: bool = False,
+    _use_logging: bool = False,
+    **kwargs: Any,
+) -> None:
+    """Print run-time values, also from within compiled functions.
+
+    Parameters
+    ----------
+    fmt : str
+        As for `str.format`; f-strings would show tracers instead of values.
+    *args, **kwargs
+        Values to insert.
+    ordered : bool
+        Keep the order of the program.
+    skip_format_check : bool
+        Allow arguments that the format does not use.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.debug.print("x = {}", 1.5)
+    x = 1.5
+    """
+    if fmt is None:
+        fmt = " ".join(["{}"] * len(args))
+    if not isinstance(fmt, str):
+        raise TypeError(
+            f"debug.print takes a format string first, got {describe(fmt)}; write "
+            f'debug.print("{{}}", x){at_user_line()}'
+        )
+    if not skip_format_check:
+        _checker.format(fmt, *args, **kwargs)
+    text = fmt
+
+    def show(*a: Any, **k: Any) -> None:
+        a, k = tree.map(_readable, (a, k))
+        print(text.format(*a, **k))
+
+    debug_callback(show, *args, ordered=ordered, **kwargs)
