@@ -1,0 +1,381 @@
+"""Reductions that ignore NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line
+from covector.numpy import reductions as r
+from covector.numpy._util import array, broadcast_all, check_out, convert, fused
+from covector.numpy.reductions import _axes, _limits
+
+
+def _nan(x: Any) -> Any:
+    return lax.ne(x, x)
+
+
+def _replaced(x: Any, value: Any) -> Any:
+    return lax.select(_nan(x), x.dtype.type(value), x) if x.dtype in dtypes.INEXACT else x
+
+
+def _extremum(
+    name: str, largest: bool, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    x = array(a, name)
+    function = r.max if largest else r.min
+    if x.dtype not in dtypes.INEXACT:
+        return function(x, axis, None, keepdims, initial, where)
+    least, greatest = _limits(x.dtype)
+    out = function(_replaced(x, least if largest else greatest), axis, None, keepdims, initial,
+                   where)  # fmt: skip
+    if initial is not None:
+        return out
+    # All NaN: there is nothing to ignore.
+    return lax.select(r.all(_nan(x), axis, None, keepdims), out.dtype.type(math.nan), out)
+
+
+@fused("axis", "keepdims")
+def nanmax(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Maximum over ``axis`` without NaN; NaN if there is nothing else."""
+    check_out(out, "nanmax")
+    return _extremum("nanmax", True, a, axis, keepdims, initial, where)
+
+
+@fused("axis", "keepdims")
+def nanmin(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Minimum over ``axis`` without NaN; NaN if there is nothing else."""
+    check_out(out, "nanmin")
+    return _extremum("nanmin", False, a, axis, keepdims, initial, where)
+
+
+@fused("axis", "dtype", "keepdims")
+def nansum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Sum over ``axis`` with NaN as 0."""
+    check_out(out, "nansum")
+    return r.sum(_replaced(array(a, "nansum"), 0), axis, dtype, None, keepdims, initial, where)
+
+
+@fused("axis", "dtype", "keepdims")
+def nanprod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Product over ``axis`` with NaN as 1."""
+    check_out(out, "nanprod")
+    return r.prod(_replaced(array(a, "nanprod"), 1), axis, dtype, None, keepdims, initial, where)
+
+
+def _present(x: Any, where: Any) -> Any:
+    """Mask of the elements that count."""
+    mask = lax.bitwise_not(_nan(x))
+    return mask if where is None else lax.bitwise_and(*broadcast_all("where", mask, where))
+
+
+@fused("axis", "dtype", "keepdims")
+def nanmean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    where: Any = None,
+) -> Any:
+    """Mean over ``axis`` without NaN."""
+    check_out(out, "nanmean")
+    x = array(a, "nanmean")
+    if x.dtype not in dtypes.INEXACT:
+        return r.mean(x, axis, dtype, None, keepdims, where=where)
+    return r.mean(x, axis, dtype, None, keepdims, where=_present(x, where))
+
+
+@fused("axis", "dtype", "ddof", "keepdims")
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: Any = None,
+    mean: Any = None,
+) -> Any:
+    """Variance over ``axis`` without NaN."""
+    check_out(out, "nanvar")
+    x = array(a, "nanvar")
+    if x.dtype in dtypes.INEXACT:
+        where = _present(x, where)
+    return r._variance("nanvar", x, axis, dtype, keepdims, where, mean, ddof)
+
+
+@fused("axis", "dtype", "ddof", "keepdims")
+def nanstd(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: Any = None,
+    mean: Any = None,
+) -> Any:
+    """Standard deviation over ``axis`` without NaN."""
+    check_out(out, "nanstd")
+    return lax.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
+
+
+def _arg(name: str, largest: bool, a: Any, axis: Any, keepdims: Any) -> Any:
+    x = array(a, name)
+    function = r.argmax if largest else r.argmin
+    if x.dtype not in dtypes.INEXACT:
+        return function(x, axis, None, keepdims)
+    found = function(_replaced(x, -math.inf if largest else math.inf), axis, None, keepdims)
+    nothing = r.all(_nan(x), axis, None, bool(keepdims))
+    return lax.select(nothing, found.dtype.type(-1), found)
+
+
+@fused("axis", "keepdims")
+def nanargmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
+    """Index of the maximum along ``axis`` without NaN; -1 if there is nothing else."""
+    check_out(out, "nanargmax")
+    return _arg("nanargmax", True, a, axis, keepdims)
+
+
+@fused("axis", "keepdims")
+def nanargmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
+    """Index of the minimum along ``axis`` without NaN; -1 if there is nothing else."""
+    check_out(out, "nanargmin")
+    return _arg("nanargmin", False, a, axis, keepdims)
+
+
+# --- quantiles ---------------------------------------------------------------------------
+
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(
+    name: str,
+    a: Any,
+    q: Any,
+    axis: Any,
+    method: str,
+    keepdims: bool,
+    ignore_nan: bool,
+    weights: Any,
+) -> Any:
+    if weights is not None:
+        raise NotImplementedError(f"{name} with weights is not supported{at_user_line()}")
+    if method not in _METHODS:
+        raise ValueError(
+            f"{name}: method must be one of {', '.join(_METHODS)}, got {method!r}{at_user_line()}"
+        )
+    x, q = array(a, name), array(q, name)
+    if x.dtype in dtypes.COMPLEX:
+        raise ValueError(f"{name} of complex numbers is not defined{at_user_line()}")
+    if q.ndim > 1:
+        raise ValueError(f"{name}: q must be a scalar or vector, got shape {q.shape}")
+    dt = dtypes.promote(((x.dtype, x.weak_type), (q.dtype, q.weak_type)))[0]
+    dt = dtypes.to_inexact_dtype(dt)
+    x, q = convert(x, dt), convert(q, dt)
+    axes = _axes(axis, x.ndim)
+    shape = x.shape
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    x = lax.transpose(x, (*kept, *axes))
+    rows = x.shape[: len(kept)]
+    n = r.product(x.shape[len(kept) :])
+    x = lax.reshape(x, (*rows, n))
+    if n == 0:
+        raise ValueError(f"{name} of an array without elements{at_user_line()}")
+    last = len(rows)
+    one = dt.type(1)
+    nans = _nan(x)
+    x = lax.sort(x, last)
+    nq = q.shape
+    # A position among the sorted elements for each q and row: (q..., rows...).
+    full = (*nq, *rows)
+    qs = lax.broadcast_in_dim(q, full, tuple(range(len(nq))))
+    if ignore_nan:
+        present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
+        top = lax.max(lax.sub(convert(present, dt), one), dt.type(0))
+        top = lax.broadcast_in_dim(top, full, tuple(range(len(nq), len(full))))
+        position = lax.mul(qs, top)
+    else:
+        top = dt.type(n - 1)
+        position = lax.mul(qs, top)
+    low = lax.clamp(dt.type(0), lax.floor(position), dt.type(n - 1))
+    high = lax.min(lax.clamp(dt.type(0), lax.ceil(position), dt.type(n - 1)), top)
+    at_low, at_high = (_pick(x, convert(p, dtypes.int32), len(nq)) for p in (low, high))
+    if method == "linear":
+        w = lax.sub(position, low)
+        out = lax.add(lax.mul(at_low, lax.sub(one, w)), lax.mul(at_high, w))
+    elif method == "lower":
+        out = at_low
+    elif method == "higher":
+        out = at_high
+    elif method == "midpoint":
+        out = lax.mul(lax.add(at_low, at_high), dt.type(0.5))
+    else:
+        out = lax.select(lax.le(lax.sub(position, low), dt.type(0.5)), at_low, at_high)
+    if not ignore_nan:
+        bad = lax.broadcast_in_dim(r.any(nans, last), full, tuple(range(len(nq), len(full))))
+        out = lax.select(bad, dt.type(math.nan), out)
+    if keepdims:
+        sizes = tuple(1 if i in axes else s for i, s in enumerate(shape))
+        out = lax.reshape(out, (*nq, *sizes))
+    return out
+
+
+def _pick(x: Any, index: Any, extra: int) -> Any:
+    """Elements of the rows of ``x`` at ``index``, whose ``extra`` leading dimensions are new."""
+    from covector.lax.sorting import take_along
+
+    rows = x.shape[:-1]
+    q = index.shape[:extra]
+    flat = lax.reshape(index, (r.product(q), *rows))
+    perm = (*range(1, flat.ndim), 0)
+    picked = take_along(x, lax.transpose(flat, perm), len(rows))
+    back = (picked.ndim - 1, *range(picked.ndim - 1))
+    return lax.reshape(lax.transpose(picked, back), (*q, *rows))
+
+
+_QUANTILE = ("axis", "method", "keepdims", "overwrite_input")
+
+
+@fused(*_QUANTILE)
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+) -> Any:
+    """Values below which a fraction ``q`` of the elements along ``axis`` lies.
+
+    ``method`` says what is taken between two elements: ``linear``, ``lower``, ``higher``,
+    ``midpoint`` or ``nearest``.
+    """
+    check_out(out, "quantile")
+    return _quantile("quantile", a, q, axis, method, keepdims, False, weights)
+
+
+@fused(*_QUANTILE)
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+) -> Any:
+    """Quantiles over ``axis`` without NaN; see `quantile`."""
+    check_out(out, "nanquantile")
+    return _quantile("nanquantile", a, q, axis, method, keepdims, True, weights)
+
+
+def _fraction(q: Any, name: str) -> Any:
+    q = array(q, name)
+    dt = dtypes.to_inexact_dtype(q.dtype)
+    return lax.div(convert(q, dt), dt.type(100))
+
+
+@fused(*_QUANTILE)
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Quantiles for ``q`` in percent; see `quantile`."""
+    check_out(out, "percentile")
+    q = _fraction(q, "percentile")
+    return _quantile("percentile", a, q, axis, method, keepdims, False, weights)
+
+
+@fused(*_QUANTILE)
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+) -> Any:
+    """Quantiles without NaN for ``q`` in percent; see `quantile`."""
+    check_out(out, "nanpercentile")
+    q = _fraction(q, "nanpercentile")
+    return _quantile("nanpercentile", a, q, axis, method, keepdims, True, weights)
+
+
+@fused("axis", "keepdims", "overwrite_input")
+def median(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    keepdims: bool = False,
+) -> Any:
+    """Median over ``axis``."""
+    check_out(out, "median")
+    x = array(a, "median")
+    half = dtypes.to_inexact_dtype(x.dtype).type(0.5)
+    return _quantile("median", x, half, axis, "midpoint", keepdims, False, None)
+
+
+@fused("axis", "keepdims", "overwrite_input")
+def nanmedian(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    keepdims: bool = False,
+) -> Any:
+    """Median over ``axis`` without NaN."""
+    check_out(out, "nanmedian")
+    x = array(a, "nanmedian")
+    half = dtypes.to_inexact_dtype(x.dtype).type(0.5)
+    return _quantile("nanmedian", x, half, axis, "midpoint", keepdims, True, None)

@@ -1,0 +1,541 @@
+"""Reductions: sums, products, means, extrema, logic, and where extrema lie."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axes, canonical_axis, product
+from covector.numpy._util import (
+    array,
+    broadcast2,
+    broadcast_all,
+    broadcast_to,
+    check_out,
+    convert,
+    fused,
+    promote_inexact,
+)
+from covector.numpy.ufuncs import truth
+
+_REDUCTION = ("axis", "dtype", "keepdims", "promote_integers")
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    if isinstance(axis, onp.ndarray):
+        axis = tuple(axis.tolist()) if axis.ndim else int(axis)
+    return canonical_axes(axis, ndim)
+
+
+def _kept(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Any:
+    """``out`` with the reduced axes as dimensions of size 1, if asked."""
+    if not keepdims:
+        return out
+    shape = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
+    return lax.reshape(out, shape)
+
+
+def _masked(x: Any, where: Any, neutral: Any, name: str) -> Any:
+    if where is None:
+        return x
+    mask = truth(array(where, name), name)
+    mask, x = broadcast_all(name, mask, x)
+    return lax.select(mask, x, x.dtype.type(neutral))
+
+
+def _sum_dtype(x: Any, dtype: Any, promote_integers: bool, name: str) -> Any:
+    if dtype is not None:
+        return dtypes.check_user_dtype(dtype, name)
+    dt = x.dtype
+    if dt == dtypes.bool_:
+        return dtypes.default_int()
+    if promote_integers and dt in dtypes.INTEGERS:
+        wide = dtypes.default_int()
+        if dt.itemsize < wide.itemsize:
+            return dtypes.canonicalize_dtype(
+                dtypes.uint64 if dt in dtypes.UNSIGNED else dtypes.int64
+            )
+    return dt
+
+
+def _accumulate(
+    name: str,
+    prim: Any,
+    neutral: int,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+    promote_integers: bool,
+) -> Any:
+    x = array(a, name)
+    dt = _sum_dtype(x, dtype, promote_integers, name)
+    weak = x.weak_type and dtype is None and dt == x.dtype
+    x = convert(x, dt, weak)
+    x = _masked(x, where, neutral, name)
+    axes = _axes(axis, x.ndim)
+    narrow = dt.itemsize == 2 and dt in dtypes.FLOATS
+    if narrow:
+        x = convert(x, dtypes.float32)
+    out = prim.bind(x, axes=axes)
+    if initial is not None:
+        start = convert(array(initial, name), x.dtype)
+        if start.ndim:
+            raise ValueError(f"{name}: initial must be a scalar, got {describe(start)}")
+        out = (lax.add if neutral == 0 else lax.mul)(out, start)
+    if narrow:
+        out = convert(out, dt, weak)
+    return _kept(x, axes, out, keepdims)
+
+
+@fused(*_REDUCTION)
+def sum(  # noqa: A001
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Any:
+    """Sum over ``axis`` (all axes by default).
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+    dtype : dtype, optional
+        Dtype of the sum; booleans and narrow integers are summed in the default integer type.
+    keepdims : bool
+        Keep the reduced axes, with size 1.
+    initial : scalar, optional
+        Added to the sum.
+    where : array_like of bool, optional
+        Elements to sum.
+    promote_integers : bool
+    """
+    check_out(out, "sum")
+    return _accumulate(
+        "sum", lax.reduce_sum_p, 0, a, axis, dtype, keepdims, initial, where, promote_integers
+    )
+
+
+@fused(*_REDUCTION)
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Any:
+    """Product over ``axis`` (all axes by default); see `sum` for the arguments."""
+    check_out(out, "prod")
+    return _accumulate(
+        "prod", lax.reduce_prod_p, 1, a, axis, dtype, keepdims, initial, where, promote_integers
+    )
+
+
+def _limits(dtype: Any) -> tuple[Any, Any]:
+    """Least and greatest value of a dtype."""
+    if dtype in dtypes.INTEGERS:
+        info = onp.iinfo(dtype)
+        return info.min, info.max
+    return (False, True) if dtype == dtypes.bool_ else (-math.inf, math.inf)
+
+
+def _extremum(
+    name: str, largest: bool, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    x = array(a, name)
+    axes = _axes(axis, x.ndim)
+    if initial is None:
+        if where is not None:
+            raise ValueError(
+                f"{name}: where= needs initial=, the result where no element is selected"
+                f"{at_user_line()}"
+            )
+        if product(x.shape[i] for i in axes) == 0 and product(
+            n for i, n in enumerate(x.shape) if i not in axes
+        ):
+            raise ValueError(
+                f"{name} of an array of shape {x.shape} over axes {axes}: it has no elements and "
+                f"{name} no neutral value; give initial={at_user_line()}"
+            )
+    least, greatest = _limits(x.dtype)
+    x = _masked(x, where, least if largest else greatest, name)
+    out = (lax.reduce_max_p if largest else lax.reduce_min_p).bind(x, axes=axes)
+    if initial is not None:
+        start = convert(array(initial, name), x.dtype)
+        out = (lax.max if largest else lax.min)(out, start)
+    return _kept(x, axes, out, keepdims)
+
+
+@fused("axis", "keepdims")
+def max(  # noqa: A001
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Maximum over ``axis`` (all axes by default); NaN if an element is NaN."""
+    check_out(out, "max")
+    return _extremum("max", True, a, axis, keepdims, initial, where)
+
+
+@fused("axis", "keepdims")
+def min(  # noqa: A001
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Minimum over ``axis`` (all axes by default); NaN if an element is NaN."""
+    check_out(out, "min")
+    return _extremum("min", False, a, axis, keepdims, initial, where)
+
+
+amax, amin = max, min
+
+
+@fused("axis", "keepdims")
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+    """Maximum minus minimum over ``axis``."""
+    check_out(out, "ptp")
+    x = array(a, "ptp")
+    return lax.sub(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
+
+
+@fused("axis", "keepdims")
+def all(  # noqa: A001
+    a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
+    """Whether all elements along ``axis`` are true (not zero)."""
+    check_out(out, "all")
+    x = _masked(array(truth(a, "all")), where, True, "all")
+    axes = _axes(axis, x.ndim)
+    return _kept(x, axes, lax.reduce_and_p.bind(x, axes=axes), keepdims)
+
+
+@fused("axis", "keepdims")
+def any(  # noqa: A001
+    a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
+    """Whether some element along ``axis`` is true (not zero)."""
+    check_out(out, "any")
+    x = _masked(array(truth(a, "any")), where, False, "any")
+    axes = _axes(axis, x.ndim)
+    return _kept(x, axes, lax.reduce_or_p.bind(x, axes=axes), keepdims)
+
+
+@fused("axis", "keepdims")
+def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Number of elements along ``axis`` that are not zero."""
+    return sum(truth(a, "count_nonzero"), axis, dtypes.default_int(), None, keepdims)
+
+
+# --- means and variances -----------------------------------------------------------------
+
+
+def _count(x: Any, axes: tuple[int, ...], where: Any, name: str) -> Any:
+    """Number of elements that a reduction combines, a Python number unless masked."""
+    if where is None:
+        return product(x.shape[i] for i in axes)
+    mask = broadcast_to(truth(array(where, name), name), x.shape)
+    return lax.reduce_sum_p.bind(convert(mask, dtypes.default_int()), axes=axes)
+
+
+def _float_dtype(x: Any, dtype: Any, name: str) -> Any:
+    if dtype is None:
+        return dtypes.to_inexact_dtype(x.dtype)
+    return dtypes.check_user_dtype(dtype, name)
+
+
+@fused("axis", "dtype", "keepdims")
+def mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+) -> Any:
+    """Arithmetic mean over ``axis`` (all axes by default); see `sum` for the arguments."""
+    check_out(out, "mean")
+    x = array(a, "mean")
+    dt = _float_dtype(x, dtype, "mean")
+    if where is not None:
+        x, where = broadcast_all("mean", x, where)
+    axes = _axes(axis, x.ndim)
+    weak = x.weak_type and dt == x.dtype and dtype is None
+    # Halves are summed in single precision and rounded once.
+    wide = dtypes.float32 if dt.itemsize == 2 else dt
+    integral = dt in dtypes.INTEGERS
+    x = convert(x, wide, weak and wide == dt)
+    total = lax.reduce_sum_p.bind(_masked(x, where, 0, "mean"), axes=axes)
+    n = _count(x, axes, where, "mean")
+    if integral:
+        out_ = lax.div(total, convert(array(n), wide))
+    else:
+        out_ = lax.div(total, wide.type(n) if isinstance(n, int) else convert(n, wide))
+    return _kept(x, axes, convert(out_, dt, weak), keepdims)
+
+
+@fused("axis", "returned", "keepdims")
+def average(
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    keepdims: bool = False,
+) -> Any:
+    """Weighted mean over ``axis``, with the sum of the weights if ``returned``."""
+    if weights is None:
+        x = array(a, "average")
+        avg = mean(x, axis, keepdims=keepdims)
+        total = lax.full(avg.shape, x.size / avg.size if avg.size else 1, avg.dtype)
+        return (avg, total) if returned else avg
+    x, w = (array(v) for v in promote_inexact("average", a, weights))
+    axes = _axes(axis, x.ndim)
+    if w.shape != x.shape:
+        if w.ndim != 1 or len(axes) != 1 or axis is None:
+            raise ValueError(
+                f"average: weights of shape {w.shape} fit neither the array, of shape {x.shape}, "
+                f"nor one axis of it{at_user_line()}"
+            )
+        if w.shape[0] != x.shape[axes[0]]:
+            raise ValueError(
+                f"average: {w.shape[0]} weights for axis {axes[0]} of size {x.shape[axes[0]]}"
+                f"{at_user_line()}"
+            )
+        w = lax.broadcast_in_dim(w, x.shape, axes)
+    total = sum(w, axes, keepdims=keepdims)
+    avg = lax.div(sum(lax.mul(x, w), axes, keepdims=keepdims), total)
+    return (avg, total) if returned else avg
+
+
+def _variance(
+    name: str,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    keepdims: bool,
+    where: Any,
+    given_mean: Any,
+    correction: Any,
+) -> Any:
+    x = array(a, name)
+    dt = _float_dtype(x, dtype, name)
+    if dtype is not None and x.dtype in dtypes.COMPLEX and dt not in dtypes.COMPLEX:
+        raise ValueError(
+            f"{name}: a complex array has no {name} of dtype {dt} in the computation"
+            f"{at_user_line()}"
+        )
+    wide = dtypes.float32 if dt.itemsize == 2 else dt
+    x = convert(x, wide)
+    if where is not None:
+        x, where = broadcast_all(name, x, where)
+    axes = _axes(axis, x.ndim)
+    if given_mean is None:
+        center = mean(x, axes, None, None, True, where=where)
+    else:
+        center = convert(array(given_mean, name), wide)
+    centered = lax.sub(*broadcast2(name, x, center))
+    if wide in dtypes.COMPLEX:
+        squares = lax.real(lax.mul(centered, lax.conj(centered)))
+    else:
+        squares = lax.square(centered)
+    rdt = dtypes.real_dtype(wide)
+    n = _count(x, axes, where, name)
+    total = lax.reduce_sum_p.bind(_masked(squares, where, 0, name), axes=axes)
+    nan = rdt.type(math.nan)
+    if isinstance(n, int) and isinstance(correction, (int, float)):
+        free = n - correction
+        value = lax.div(total, rdt.type(free)) if free > 0 else lax.full(total.shape, nan, rdt)
+    else:
+        free = lax.sub(convert(array(n), rdt), convert(array(correction), rdt))
+        value = lax.select(*broadcast_all(
+            name, lax.gt(free, rdt.type(0)), lax.div(*broadcast2(name, total, free)), nan
+        ))  # fmt: skip
+    return _kept(x, axes, convert(value, dtypes.real_dtype(dt)), keepdims)
+
+
+@fused("axis", "dtype", "ddof", "keepdims", "correction")
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Variance over ``axis``: the sum of squared deviations over ``n - ddof``.
+
+    ``correction`` is another name of ``ddof``; ``mean`` a mean computed before, with its axes
+    kept; see `sum` for the other arguments.
+    """
+    check_out(out, "var")
+    ddof = ddof if correction is None else correction
+    return _variance("var", a, axis, dtype, keepdims, where, mean, ddof)
+
+
+@fused("axis", "dtype", "ddof", "keepdims", "correction")
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Standard deviation over ``axis``: the square root of `var`."""
+    check_out(out, "std")
+    ddof = ddof if correction is None else correction
+    return lax.sqrt(_variance("std", a, axis, dtype, keepdims, where, mean, ddof))
+
+
+# --- positions ---------------------------------------------------------------------------
+
+
+def _arg(name: str, prim: Any, a: Any, axis: Any, keepdims: Any) -> Any:
+    x = array(a, name)
+    shape = x.shape
+    if axis is None:
+        x = lax.reshape(x, (x.size,))
+        k = 0
+    else:
+        k = canonical_axis(axis, x.ndim)
+    if x.shape[k] == 0:
+        raise ValueError(
+            f"{name} of an array of shape {shape}: there is no element to choose{at_user_line()}"
+        )
+    out = prim.bind(x, axes=(k,), index_dtype=dtypes.default_int())
+    if keepdims:
+        sizes = (1,) * len(shape) if axis is None else (*shape[:k], 1, *shape[k + 1 :])
+        out = lax.reshape(out, sizes)
+    return out
+
+
+@fused("axis", "keepdims")
+def argmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
+    """Index of the first maximum along ``axis``, or in the flattened array."""
+    check_out(out, "argmax")
+    return _arg("argmax", lax.argmax_p, a, axis, keepdims)
+
+
+@fused("axis", "keepdims")
+def argmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
+    """Index of the first minimum along ``axis``, or in the flattened array."""
+    check_out(out, "argmin")
+    return _arg("argmin", lax.argmin_p, a, axis, keepdims)
+
+
+# --- cumulative --------------------------------------------------------------------------
+
+
+def _cumulative(name: str, prim: Any, a: Any, axis: Any, dtype: Any, nan_as: Any = None) -> Any:
+    x = array(a, name)
+    if axis is None:
+        x = lax.reshape(x, (x.size,))
+        axis = 0
+    axis = canonical_axis(axis, x.ndim)
+    if nan_as is not None and x.dtype in dtypes.INEXACT:
+        x = lax.select(lax.ne(x, x), x.dtype.type(nan_as), x)
+    if dtype is not None:
+        dt = dtypes.check_user_dtype(dtype, name)
+        if dt == dtypes.bool_:
+            x, dt = convert(x, dt), dtypes.default_int()
+            return convert(prim.bind(convert(x, dt), axis=axis, reverse=False), dtypes.bool_)
+    else:
+        dt = dtypes.default_int() if x.dtype == dtypes.bool_ else x.dtype
+    x = convert(x, dt, x.weak_type and dtype is None)
+    wide = dtypes.float32 if dt.itemsize == 2 and dt in dtypes.FLOATS else dt
+    out = prim.bind(convert(x, wide, x.weak_type), axis=axis, reverse=False)
+    return convert(out, dt, x.weak_type)
+
+
+@fused("axis", "dtype")
+def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Cumulative sum along ``axis``, or of the flattened array."""
+    check_out(out, "cumsum")
+    return _cumulative("cumsum", lax.cumsum_p, a, axis, dtype)
+
+
+@fused("axis", "dtype")
+def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Cumulative product along ``axis``, or of the flattened array."""
+    check_out(out, "cumprod")
+    return _cumulative("cumprod", lax.cumprod_p, a, axis, dtype)
+
+
+@fused("axis", "dtype")
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Cumulative sum along ``axis`` with NaN as 0."""
+    check_out(out, "nancumsum")
+    return _cumulative("nancumsum", lax.cumsum_p, a, axis, dtype, 0)
+
+
+@fused("axis", "dtype")
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Cumulative product along ``axis`` with NaN as 1."""
+    check_out(out, "nancumprod")
+    return _cumulative("nancumprod", lax.cumprod_p, a, axis, dtype, 1)
+
+
+def _with_initial(name: str, prim: Any, x: Any, axis: Any, dtype: Any, initial: Any) -> Any:
+    x = array(x, name)
+    if x.ndim == 0:
+        raise ValueError(f"{name} takes an array of one or more dimensions{at_user_line()}")
+    if axis is None:
+        if x.ndim > 1:
+            raise ValueError(
+                f"{name} of an array of {x.ndim} dimensions needs an axis{at_user_line()}"
+            )
+        axis = 0
+    axis = canonical_axis(axis, x.ndim)
+    out = _cumulative(name, prim, x, axis, dtype)
+    if initial is None:
+        return out
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return lax.concatenate([lax.full(shape, initial, out.dtype), out], axis)
+
+
+@fused("axis", "dtype", "include_initial")
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """Cumulative sum along ``axis``, from 0 if ``include_initial``."""
+    initial = 0 if include_initial else None
+    return _with_initial("cumulative_sum", lax.cumsum_p, x, axis, dtype, initial)
+
+
+@fused("axis", "dtype", "include_initial")
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """Cumulative product along ``axis``, from 1 if ``include_initial``."""
+    initial = 1 if include_initial else None
+    return _with_initial("cumulative_prod", lax.cumprod_p, x, axis, dtype, initial)
