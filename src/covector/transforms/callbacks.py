@@ -279,24 +279,30 @@ def debug_callback(
 
 
 class _FormatChecker(string.Formatter):
-    """Formats nothing, but checks that all arguments are used."""
+    """Formats nothing, but finds the arguments that a format does not use."""
+
+    def __init__(self) -> None:
+        self.unused: list[str] = []
 
     def format_field(self, value: Any, format_spec: str) -> str:
         return ""
 
-    def check_unused_args(
-        self, used_args: Any, args: Sequence[Any], kwargs: Any
-    ) -> None:
-        unused = [str(i) for i in range(len(args)) if i not in used_args]
-        unused += [k for k in kwargs if k not in used_args]
-        if unused:
-            raise ValueError(
-                f"debug.print: the arguments {', '.join(unused)} are not used by the format; put "
-                f"{{}} or {{name}} where their values are to appear{at_user_line()}"
-            )
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value
+
+    def check_unused_args(self, used_args: Any, args: Sequence[Any], kwargs: Any) -> None:
+        self.unused = [str(i) for i in range(len(args)) if i not in used_args]
+        self.unused += [k for k in kwargs if k not in used_args]
 
 
-_checker = _FormatChecker()
+def _check_format(fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    checker = _FormatChecker()
+    checker.format(fmt, *args, **kwargs)
+    if checker.unused:
+        raise ValueError(
+            f"debug.print: the arguments {', '.join(checker.unused)} are not used by the format "
+            f"{fmt!r}; put {{}} or {{name}} where their values are to appear{at_user_line()}"
+        )
 
 
 def _readable(x: Any) -> Any:
@@ -340,7 +346,7 @@ def debug_print(
             f'debug.print("{{}}", x){at_user_line()}'
         )
     if not skip_format_check:
-        _checker.format(fmt, *args, **kwargs)
+        _check_format(fmt, args, kwargs)
     text = fmt
 
     def show(*a: Any, **k: Any) -> None:

@@ -1,0 +1,104 @@
+"""Covector: arrays, and transformations of functions of arrays, compiled to native code.
+
+Import it as ``import covector as cv`` and its NumPy interface as ``import covector.numpy as np``.
+Functions are transformed by `jit` (compile), `grad`, `vjp`, `jvp` (differentiate) and `vmap`
+(vectorise), in any order and depth. Modules are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Rules that go with operations of the transformations register themselves on import.
+from covector.transforms import jit_rules as _jit_rules  # isort: skip
+from covector.core.avals import Array
+from covector.core.config import config, disable_jit, enable_x64
+from covector.core.dtypes import float0
+from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
+from covector.transforms.cache import clear_all as _clear_all
+from covector.transforms.grad import grad, value_and_grad
+from covector.transforms.jit import jit
+from covector.transforms.make_jaxpr import eval_shape, make_jaxpr
+from covector.transforms.shapes import ShapeDtypeStruct, typeof
+from covector.transforms.vmap_api import vmap
+
+
+def clear_caches() -> None:
+    """Forget all traces and compiled programs kept in memory."""
+    _clear_all()
+
+
+# Where other public names live. A name that is not a module is found in the module given.
+_MODULES = frozenset((
+    "ad_checkpoint", "custom_batching", "custom_derivatives", "debug", "distributed", "dlpack",
+    "dtypes", "errors", "experimental", "export", "extend", "ffi", "flatten_util", "image", "lax",
+    "monitoring", "nn", "numpy", "ops", "profiler", "random", "scipy", "sharding", "stages",
+    "test_util", "tree", "tree_util", "typing",
+))  # fmt: skip
+_NAMES = {
+    **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
+    **dict.fromkeys(
+        ("checkpoint", "remat", "checkpoint_policies"), "covector.transforms.checkpoint"
+    ),
+    **dict.fromkeys(("custom_gradient", "closure_convert"), "covector.transforms.custom_gradient"),
+    "custom_jvp": "covector.transforms.custom_jvp",
+    "custom_vjp": "covector.transforms.custom_vjp",
+    "pure_callback": "covector.transforms.callbacks",
+    **dict.fromkeys(
+        (
+            "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
+            "device_get", "device_put", "devices", "effects_barrier", "ensure_compile_time_eval",
+            "host_count", "host_id", "host_ids", "live_arrays", "local_device_count",
+            "local_devices", "named_call", "named_scope", "print_environment_info",
+            "process_count", "process_index", "process_indices",
+        ),
+        "covector.runtime.devices",
+    ),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    elif name in _MODULES:
+        try:
+            return importlib.import_module(f"covector.{name}")
+        except ModuleNotFoundError as e:
+            if e.name != f"covector.{name}":
+                raise
+            raise AttributeError(f"module 'covector' has no attribute {name!r}") from None
+    else:
+        raise AttributeError(f"module 'covector' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*(n for n in globals() if not n.startswith("_")), *_MODULES, *_NAMES})
+
+
+__all__ = [
+    "Array",
+    "ShapeDtypeStruct",
+    "clear_caches",
+    "config",
+    "disable_jit",
+    "enable_x64",
+    "eval_shape",
+    "float0",
+    "fwd_and_bwd",
+    "grad",
+    "jit",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_jaxpr",
+    "typeof",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    *_NAMES,
+]

@@ -1,0 +1,21 @@
+"""Recomputation in the backward pass (`covector.ad_checkpoint`)."""
+
+from covector.transforms.checkpoint import (
+    Recompute,
+    Saveable,
+    checkpoint,
+    checkpoint_name,
+    checkpoint_policies,
+    print_saved_residuals,
+    remat,
+)
+
+__all__ = [
+    "Recompute",
+    "Saveable",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
+    "print_saved_residuals",
+    "remat",
+]

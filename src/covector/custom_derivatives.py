@@ -1,0 +1,35 @@
+"""Functions with derivatives of their own (`covector.custom_derivatives`)."""
+
+from typing import Any
+
+from covector.core import tree
+from covector.transforms.checkpoint import checkpoint_p as remat_opt_p
+from covector.transforms.checkpoint import zero_from_primal
+from covector.transforms.custom_gradient import closure_convert, custom_gradient, linear_call
+from covector.transforms.custom_jvp import SymbolicZero, custom_jvp, custom_jvp_call_p
+from covector.transforms.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
+
+
+def custom_vjp_primal_tree_values(tree_of_primals: Any) -> Any:
+    """The values in a tree of `CustomVJPPrimal`."""
+    return tree.map(
+        lambda x: x.value if isinstance(x, CustomVJPPrimal) else x,
+        tree_of_primals,
+        is_leaf=lambda x: isinstance(x, CustomVJPPrimal),
+    )
+
+
+__all__ = [
+    "CustomVJPPrimal",
+    "SymbolicZero",
+    "closure_convert",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_jvp_call_p",
+    "custom_vjp",
+    "custom_vjp_call_p",
+    "custom_vjp_primal_tree_values",
+    "linear_call",
+    "remat_opt_p",
+    "zero_from_primal",
+]

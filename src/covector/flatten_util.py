@@ -1,0 +1,75 @@
+"""Pytrees as vectors (`covector.flatten_util`)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import dtypes, tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line
+from covector.core.structural import convert_element_type
+from covector.lax.shape_functions import concatenate, full, reshape
+from covector.lax.slicing import slice_in_dim
+from covector.lax.unary import real
+from covector.tree_util import Partial
+
+
+def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """All elements of a pytree of arrays as one vector.
+
+    Parameters
+    ----------
+    pytree : pytree of arrays
+
+    Returns
+    -------
+    flat : array
+        One-dimensional, of the dtype that all leaves promote to.
+    unravel : callable
+        From such a vector back to a tree of the structure, shapes and dtypes of ``pytree``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> flat, unravel = cv.flatten_util.ravel_pytree({"a": 1.0, "b": cv.numpy.zeros(2)})
+    >>> flat
+    Array([1., 0., 0.], dtype=float32)
+    """
+    leaves, treedef = tree.flatten(pytree)
+    avals = tuple(aval_of(x) for x in leaves)
+    if not leaves:
+        flat = full((0,), 0, dtypes.default_float())
+        return flat, Partial(functools.partial(_unravel, treedef, (), flat.dtype))
+    dtype, _ = dtypes.promote(tuple((a.dtype, a.weak_type) for a in avals))
+    parts = [
+        convert_element_type(reshape(x, (a.size,)), dtype)
+        for x, a in zip(leaves, avals, strict=True)
+    ]
+    flat = parts[0] if len(parts) == 1 else concatenate(parts, 0)
+    return flat, Partial(functools.partial(_unravel, treedef, avals, dtype))
+
+
+def _unravel(treedef: Any, avals: Sequence[ShapedArray], dtype: Any, flat: Any) -> Any:
+    given = aval_of(flat)
+    size = sum(a.size for a in avals)
+    if given.shape != (size,):
+        raise ValueError(
+            f"unravel takes a vector of {size} elements, got {given.str_short()}{at_user_line()}"
+        )
+    if given.dtype != dtype:
+        raise TypeError(
+            f"unravel takes a vector of dtype {dtype}, as ravel_pytree made it, got "
+            f"{given.str_short()}{at_user_line()}"
+        )
+    ends = [0]
+    for a in avals:
+        ends.append(ends[-1] + a.size)
+    parts = []
+    for a, start, stop in zip(avals, ends, ends[1:], strict=False):
+        x = reshape(slice_in_dim(flat, start, stop), a.shape)
+        if dtypes.is_complex(dtype) and not dtypes.is_complex(a.dtype):
+            x = real(x)
+        parts.append(convert_element_type(x, a.dtype))
+    return tree.unflatten(treedef, parts)

@@ -1,0 +1,1 @@
+"""Devices and arrays as users see them."""

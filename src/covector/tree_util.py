@@ -1,0 +1,287 @@
+"""Pytrees: the full interface (`covector.tree_util`)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from covector.core import tree as _tree
+from covector.core import tree_paths as _paths
+from covector.core.tree import PyTreeDef
+from covector.core.tree_nodes import Partial, register_dataclass, register_static
+from covector.core.tree_paths import (
+    DictKey,
+    FlattenedIndexKey,
+    GetAttrKey,
+    KeyPath,
+    SequenceKey,
+    keystr,
+)
+
+KeyEntry = Any
+tree_flatten = _tree.flatten
+tree_leaves = _tree.leaves
+tree_map = _tree.map
+tree_structure = _tree.structure
+tree_unflatten = _tree.unflatten
+tree_flatten_with_path = _paths.flatten_with_path
+
+
+class _Unspecified:
+    def __repr__(self) -> str:
+        return "<unspecified>"
+
+
+_UNSPECIFIED = _Unspecified()
+
+
+def tree_leaves_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> list[tuple[KeyPath, Any]]:
+    """Leaves of ``tree`` with their paths."""
+    return tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
+
+
+def tree_map_with_path(
+    f: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: Callable[..., bool] | None = None,
+    is_leaf_takes_path: bool = False,
+) -> Any:
+    """Like `tree_map`, calling ``f(path, leaf, *others)``."""
+    pairs, treedef = tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)
+    others = [treedef.flatten_up_to(r) for r in rest]
+    return _tree.unflatten(
+        treedef, [f(path, x, *xs) for (path, x), *xs in zip(pairs, *others, strict=True)]
+    )
+
+
+def tree_reduce(
+    function: Callable[[Any, Any], Any],
+    tree: Any,
+    initializer: Any = _UNSPECIFIED,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
+    """Combine the leaves from first to last with ``function``."""
+    leaves = _tree.leaves(tree, is_leaf)
+    if initializer is _UNSPECIFIED:
+        return functools.reduce(function, leaves)
+    return functools.reduce(function, leaves, initializer)
+
+
+def tree_reduce_associative(
+    operation: Callable[[Any, Any], Any],
+    tree: Any,
+    *,
+    identity: Any = _UNSPECIFIED,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
+    """Combine the leaves pairwise, in logarithmic depth, with an associative function."""
+    leaves = _tree.leaves(tree, is_leaf)
+    if not leaves:
+        if identity is _UNSPECIFIED:
+            raise ValueError("tree_reduce_associative of a tree without leaves needs an identity")
+        return identity
+    while len(leaves) > 1:
+        pairs = [operation(a, b) for a, b in zip(leaves[::2], leaves[1::2], strict=False)]
+        leaves = pairs + ([leaves[-1]] if len(leaves) % 2 else [])
+    return leaves[0]
+
+
+def tree_all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Whether all leaves are true."""
+    return all(_tree.leaves(tree, is_leaf))
+
+
+def tree_broadcast(
+    prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """``prefix_tree`` with its leaves repeated, so that it has the structure of ``full_tree``."""
+    treedef = _tree.structure(full_tree, is_leaf)
+    flat, prefix_def = _tree.flatten(prefix_tree, is_leaf)
+    subtrees = prefix_def.flatten_up_to(full_tree)
+    out = [
+        x
+        for x, sub in zip(flat, subtrees, strict=True)
+        for _ in range(len(_tree.leaves(sub, is_leaf)))
+    ]
+    return _tree.unflatten(treedef, out)
+
+
+def tree_transpose(
+    outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any
+) -> Any:
+    """Turn a tree of trees inside out.
+
+    Parameters
+    ----------
+    outer_treedef, inner_treedef : PyTreeDef
+        Structures of the outer tree, and of each of its leaves (found, if None).
+    pytree_to_transpose : pytree
+    """
+    parts = outer_treedef.flatten_up_to(pytree_to_transpose)
+    if inner_treedef is None:
+        inner_treedef = _tree.structure(parts[0])
+    rows = [inner_treedef.flatten_up_to(p) for p in parts]
+    if outer_treedef.num_leaves == 0 or inner_treedef.num_leaves == 0:
+        raise ValueError("tree_transpose: both structures must have leaves")
+    columns = zip(*rows, strict=True)
+    return _tree.unflatten(inner_treedef, [_tree.unflatten(outer_treedef, c) for c in columns])
+
+
+def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Whether all items are leaves."""
+    items = list(iterable)
+    return len(_tree.leaves(items, None if is_leaf is None else is_leaf)) == len(items) and all(
+        treedef_is_leaf(_tree.structure(x, is_leaf)) for x in items
+    )
+
+
+def treedef_is_leaf(treedef: PyTreeDef) -> bool:
+    """Whether a structure is that of a leaf."""
+    return treedef.is_leaf()
+
+
+def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
+    """Structures of the children of the root."""
+    return treedef.children()
+
+
+def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
+    """Structure of a tuple of trees of the given structures."""
+    parts = tuple(_tree.unflatten(t, [0] * t.num_leaves) for t in treedefs)
+    return _tree.structure(parts)
+
+
+def is_tree_node(typ: type) -> bool:
+    """Whether objects of a type are nodes, rather than leaves."""
+    import optree
+
+    from covector.core.tree import NAMESPACE
+
+    if typ in (tuple, list, dict, type(None)) or optree.is_namedtuple_class(typ):
+        return True
+    return optree.register_pytree_node.get(typ, namespace=NAMESPACE) is not None
+
+
+def flatten_one_level(tree: Any) -> tuple[Iterable[Any], Any]:
+    """Children of a node, and the structure that rebuilds it from them."""
+    found = _paths.one_level(tree)
+    if found is None:
+        raise ValueError(f"flatten_one_level: {tree!r:.80} is a leaf")
+    pairs, treedef = found
+    return [c for _, c in pairs], treedef
+
+
+def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[tuple[Any, Any]], Any]:
+    """Pairs of key and child of a node, and the structure that rebuilds it."""
+    found = _paths.one_level(tree)
+    if found is None:
+        raise ValueError(f"flatten_one_level_with_keys: {tree!r:.80} is a leaf")
+    return found
+
+
+def register_pytree_node(
+    nodetype: type,
+    flatten_func: Callable[[Any], tuple[Iterable[Any], Any]],
+    unflatten_func: Callable[[Any, Iterable[Any]], Any],
+    flatten_with_keys_func: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None = None,
+) -> None:
+    """Make a type a pytree node.
+
+    Parameters
+    ----------
+    nodetype : type
+    flatten_func : callable
+        Object to ``(children, aux_data)``; ``aux_data`` is hashable and comparable.
+    unflatten_func : callable
+        ``(aux_data, children)`` to object.
+    flatten_with_keys_func : callable, optional
+        As ``flatten_func``, giving pairs of key and child.
+    """
+    keys = None
+    if flatten_with_keys_func is not None:
+        with_keys = flatten_with_keys_func
+
+        def keys(obj: Any) -> Sequence[Any]:
+            return [k for k, _ in with_keys(obj)[0]]
+
+    _tree.register_node(nodetype, flatten_func, unflatten_func, keys)
+
+
+def register_pytree_with_keys(
+    nodetype: type,
+    flatten_with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]],
+    unflatten_func: Callable[[Any, Iterable[Any]], Any],
+    flatten_func: Callable[[Any], tuple[Iterable[Any], Any]] | None = None,
+) -> None:
+    """`register_pytree_node` for a type whose children have keys."""
+    if flatten_func is None:
+
+        def flatten_func(obj: Any) -> tuple[Iterable[Any], Any]:
+            pairs, aux = flatten_with_keys(obj)
+            return [c for _, c in pairs], aux
+
+    register_pytree_node(nodetype, flatten_func, unflatten_func, flatten_with_keys)
+
+
+def register_pytree_node_class(cls: type) -> type:
+    """Class decorator: a node with methods ``tree_flatten`` and ``tree_unflatten``."""
+    register_pytree_node(cls, lambda obj: obj.tree_flatten(), cls.tree_unflatten)  # type: ignore[attr-defined]
+    return cls
+
+
+def register_pytree_with_keys_class(cls: type) -> type:
+    """Class decorator: a node with ``tree_flatten_with_keys`` and ``tree_unflatten``."""
+    flatten = (lambda obj: obj.tree_flatten()) if hasattr(cls, "tree_flatten") else None
+    register_pytree_with_keys(
+        cls,
+        lambda obj: obj.tree_flatten_with_keys(),
+        cls.tree_unflatten,  # type: ignore[attr-defined]
+        flatten,
+    )
+    return cls
+
+
+default_registry = _tree
+
+__all__ = [
+    "DictKey",
+    "FlattenedIndexKey",
+    "GetAttrKey",
+    "KeyEntry",
+    "KeyPath",
+    "Partial",
+    "PyTreeDef",
+    "SequenceKey",
+    "all_leaves",
+    "default_registry",
+    "flatten_one_level",
+    "flatten_one_level_with_keys",
+    "is_tree_node",
+    "keystr",
+    "register_dataclass",
+    "register_pytree_node",
+    "register_pytree_node_class",
+    "register_pytree_with_keys",
+    "register_pytree_with_keys_class",
+    "register_static",
+    "tree_all",
+    "tree_broadcast",
+    "tree_flatten",
+    "tree_flatten_with_path",
+    "tree_leaves",
+    "tree_leaves_with_path",
+    "tree_map",
+    "tree_map_with_path",
+    "tree_reduce",
+    "tree_reduce_associative",
+    "tree_structure",
+    "tree_transpose",
+    "tree_unflatten",
+    "treedef_children",
+    "treedef_is_leaf",
+    "treedef_tuple",
+]
