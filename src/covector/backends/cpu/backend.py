@@ -43,11 +43,11 @@ class CpuDevice:
 class Code:
     """Machine code of a size-erased program."""
 
-    __slots__ = ("address", "temps", "keepalive")
+    __slots__ = ("address", "temps", "donations", "keepalive")
 
-    def __init__(self, address: int, temps: list[Any], keepalive: Any) -> None:
+    def __init__(self, address: int, meta: Any, keepalive: Any) -> None:
         self.address = address
-        self.temps = temps
+        self.temps, self.donations = meta
         self.keepalive = keepalive
 
 
@@ -56,11 +56,11 @@ _codes_lock = threading.Lock()
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 
-def llvm_text(program: LoopProgram) -> tuple[str, list[Any]]:
-    """LLVM IR of a loop program, and the sizes of its temporaries."""
+def llvm_text(program: LoopProgram) -> tuple[str, Any]:
+    """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
     emitter = Emitter(program, Plan(program.block))
     text = emitter.run()
-    return text, temp_sizes(emitter.buffers.temps)
+    return text, (temp_sizes(emitter.buffers.temps), emitter.donations)
 
 
 def _code(program: LoopProgram) -> Code:
@@ -72,15 +72,15 @@ def _code(program: LoopProgram) -> Code:
         return found
     stored = cache.load(key)
     if stored is not None:
-        obj, temps = stored
+        obj, meta = stored
         statistics["loaded"] += 1
     else:
-        text, temps = llvm_text(program)
+        text, meta = llvm_text(program)
         obj = codegen.compile_object(text)
-        cache.store(key, obj, temps)
+        cache.store(key, obj, meta)
         statistics["compiled"] += 1
     address, tracker = codegen.load_object(obj)
-    code = Code(address, temps, tracker)
+    code = Code(address, meta, tracker)
     with _codes_lock:
         return _codes.setdefault(key, code)
 
@@ -92,7 +92,7 @@ class CpuProgram:
         self.jaxpr = closed
         self.name = name
         self.simplified = simplify(closed)
-        program, consts = lower(self.simplified, name)
+        program, consts = lower(self.simplified, name, donated)
         self._program = program
         if "gemm" in program.calls:
             _load_blas()
@@ -113,7 +113,7 @@ class CpuProgram:
         elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
         long = elements > _LONG or bool(program.calls)
         self.executable = _native.Executable(
-            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace, [], long,
+            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace, code.donations, long,
             (code, program.keepalive), name,
         )  # fmt: skip
 

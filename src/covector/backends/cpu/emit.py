@@ -35,7 +35,7 @@ from covector.backends.cpu.ir import (
 )
 from covector.backends.cpu.memory import Tail
 from covector.backends.cpu.schedule import Nest, NestLoop, Plan, Stage
-from covector.backends.cpu.storage import Buffers, Mem, Regs, flat_positions
+from covector.backends.cpu.storage import Buffers, Mem, Regs, Sharing, flat_positions
 from covector.backends.cpu.writer import Function, Module, Val, bool_const, int_const
 from covector.core import dtypes
 
@@ -45,7 +45,7 @@ VECTOR_BYTES = 64
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8
 # Elements of a blocked axis that are walked before the other axis moves on.
-BLOCK = 64
+BLOCK = 16
 _VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
 
 
@@ -68,6 +68,8 @@ class Emitter:
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
         self.buffers = Buffers(self)
+        # Pairs of a donated argument and the result that overwrites it.
+        self.donations: list[tuple[int, int]] = []
 
     # --- interface of the function ---
 
@@ -82,18 +84,26 @@ class Emitter:
         first += len(p.consts)
         outs: dict[Value, Val] = {}
         copies: list[tuple[Value, Val]] = []
+        donated = [v for v, d in zip(p.inputs, p.donated, strict=False) if d]
+        steps = self.plan.steps[p.block]
+        sharing = Sharing(self.plan, p.block, steps, donated=donated)
         k = first
-        for v in p.block.results:
+        for position, v in enumerate(p.block.results):
             if type(v.defn) in (Input, Constant):
                 continue
             ptr = self.argument(k)
             k += 1
-            if v in outs or self.plan.kinds[v] == "reg":
+            origin = sharing.root(v)
+            if origin in donated and v not in outs:
+                # The caller passes the same address for the argument and the result.
+                self.donations.append((p.inputs.index(origin), position))
+                outs[v] = self.storage[origin].ptr  # type: ignore[union-attr]
+            elif v in outs or self.plan.kinds[v] == "reg":
                 copies.append((v, ptr))
             else:
                 outs[v] = ptr
         self.buffers.workspace = self.argument(k)
-        self.block(p.block, outs)
+        self.block(p.block, outs, sharing)
         for v, ptr in copies:
             self.store_whole(v, ptr)
         self.root.line("ret i32 0")
@@ -294,10 +304,12 @@ class Emitter:
 
     # --- blocks ---
 
-    def block(self, block: Block, dest: dict[Value, Val]) -> None:
+    def block(
+        self, block: Block, dest: dict[Value, Val], sharing: Sharing | None = None
+    ) -> None:
         """Run the steps of ``block``; values in ``dest`` are computed at those addresses."""
         steps = self.plan.steps[block]
-        outer = self.buffers.enter(block, steps, dest)
+        outer = self.buffers.enter(block, steps, dest, sharing)
         self.run_steps(steps)
         self.buffers.leave(outer)
 

@@ -258,7 +258,10 @@ class Constant:
 
 
 class Bound:
-    """A value that an enclosing loop provides: a carry, or the trip counter."""
+    """A value that an enclosing loop provides.
+
+    ``what`` is ``carry``, ``stacked`` (a carry that gains a row each round) or ``counter``.
+    """
 
     __slots__ = ("what",)
 
@@ -560,6 +563,8 @@ def _print_block(block: Block, pad: str, last: str) -> Iterator[str]:
 
 def _print_program(p: LoopProgram, bound: bool = True) -> Iterator[str]:
     yield f"program {p.name if bound else ''}({', '.join(map(str, p.inputs))})"
+    if any(p.donated):
+        yield f"  donated {', '.join(v.name for v, d in zip(p.inputs, p.donated) if d)}"
     if p.consts:
         yield f"  constants {', '.join(map(str, p.consts))}"
     if p.syms:

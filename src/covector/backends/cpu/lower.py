@@ -170,11 +170,14 @@ class Lowering:
         return block
 
 
-def lower(closed: ClosedJaxpr, name: str) -> tuple[LoopProgram, list[Any]]:
+def lower(
+    closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()
+) -> tuple[LoopProgram, list[Any]]:
     """The loop program of a jaxpr, and the arrays of its constants."""
     import covector.backends.cpu.rules  # noqa: F401 - fills the table
 
     low = Lowering(closed, name)
+    low.program.donated = tuple(donated)
     for k, v in enumerate(closed.jaxpr.invars):
         value = Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
         low.program.inputs.append(value)

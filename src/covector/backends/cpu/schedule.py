@@ -424,7 +424,7 @@ def _collapsible(stage: Stage, k: int) -> bool:
                 if i.axis == a:
                     if p + 1 >= len(index) or index[p + 1] is not ivars(c + 1)[c]:
                         return False
-                    if v.shape[p + 1] is not _plain(dim) and v.shape[p + 1] != dim:
+                    if v.shape[p + 1] != dim:
                         return False
                 elif i.axis == c and (p == 0 or index[p - 1] is not ivars(a + 1)[a]):
                     return False
@@ -433,10 +433,6 @@ def _collapsible(stage: Stage, k: int) -> bool:
                 if a in used or c in used:
                     return False
     return True
-
-
-def _plain(dim: Any) -> Any:
-    return dim
 
 
 def _block_transposed(s: Stage) -> None:
@@ -511,6 +507,8 @@ class Plan:
         self._classify(block, needed)
         steps: list[Any] = []
         open_nests: list[Nest] = []
+        # Where in the order of steps small arrays and nests stand.
+        at: dict[Any, int] = {}
         for v in block.values:
             kind = self.kinds[v]
             d = v.defn
@@ -522,12 +520,16 @@ class Plan:
                     steps.append(v)
                 continue
             if kind == "reg" and self._small(v):
+                at[v] = len(steps)
                 steps.append(v)
                 continue
             for stage in self._stages(v):
                 placed = False
+                ready = max([at.get(u, -1) for u, _ in stage.access.reads], default=-1)
                 for back, nest in enumerate(reversed(open_nests)):
                     if back >= 4:
+                        break
+                    if at[nest] < ready:
                         break
                     if fuse(nest, stage):
                         placed = True
@@ -536,9 +538,10 @@ class Plan:
                         break
                 if not placed:
                     nest = Nest(stage)
+                    at[nest] = len(steps)
                     steps.append(nest)
                     open_nests.append(nest)
-        self.steps[block] = steps = _hoist_registers(steps)
+        self.steps[block] = steps
         self._contract(steps, needed, block)
         for step in steps:
             if isinstance(step, Nest):
@@ -645,6 +648,12 @@ class Plan:
         return "inline"
 
     def _register_shape(self, v: Value) -> bool:
+        d = v.defn
+        if type(d) is Loop:
+            d = d.carries[v.output_index].defn if d.carries else d
+        if type(d) is Bound and d.what == "stacked":
+            # Rows are written at run-time positions.
+            return False
         n = v.constant_size()
         return n is not None and n <= self.limit
 
@@ -780,6 +789,11 @@ class Plan:
                     access.add(expr, ivars(64), self.inline)
                     outside.update(v for v, _ in access.reads)
         nests = [s for s in steps if isinstance(s, Nest)]
+        readers: dict[Value, list[tuple[Nest, Stage, tuple[Index, ...]]]] = {}
+        for nest in nests:
+            for s in nest.stages:
+                for u, index in s.access.reads:
+                    readers.setdefault(u, []).append((nest, s, index))
         for nest in nests:
             for s in nest.stages:
                 v = s.value
@@ -788,19 +802,8 @@ class Plan:
                 if type(v.defn) is Update:
                     continue
                 if all(
-                    _local_read(nest, s, other, index)
-                    for other_nest in nests
-                    for other in other_nest.stages
-                    for u, index in other.access.reads
-                    if u is v
-                    for _ in (0,)
-                    if True
-                ) and not any(
-                    u is v
-                    for other_nest in nests
-                    if other_nest is not nest
-                    for other in other_nest.stages
-                    for u, _ in other.access.reads
+                    at is nest and _local_read(nest, s, reader, index)
+                    for at, reader, index in readers.get(v, ())
                 ):
                     nest.contracted.add(v)
 
@@ -851,10 +854,6 @@ def _total_cost(v: Value, depth: int, seen: dict[Value, int]) -> int:
             if total > CHEAP:
                 return total
     return total
-
-
-def _hoist_registers(steps: list[Any]) -> list[Any]:
-    return steps
 
 
 def _depends(stage: Stage, nest: Nest) -> bool:

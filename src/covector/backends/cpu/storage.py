@@ -88,11 +88,11 @@ class Sharing:
 
     def __init__(
         self, plan: Plan, block: Block, steps: Sequence[Any], carries: Sequence[Value] = (),
-        frozen: Sequence[Value] = (),
+        frozen: Sequence[Value] = (), donated: Sequence[Value] = (),
     ) -> None:  # fmt: skip
         self.alias: dict[Value, Value] = {}
         self.plan = plan
-        own = set(block.values) | set(carries)
+        own = set(block.values) | set(carries) | set(donated)
         taken: set[Value] = set()
         held = set(frozen)
         reads = [step_reads(plan, s) for s in steps]
@@ -114,8 +114,8 @@ class Sharing:
                 and u not in taken
                 and u not in held
                 and u not in results
-                and plan.kinds.get(u) == "mem"
-                and not isinstance(u.defn, (Input, Constant))
+                and (u in donated or plan.kinds.get(u) == "mem")
+                and (u in donated or not isinstance(u.defn, (Input, Constant)))
                 and last.get(u, -1) <= k
             )
 

@@ -88,7 +88,10 @@ def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
         low.define(low.shape(a.shape), a.dtype, Update(None, [])) for a in stacked
     ]
     loop = Loop((*init, *empty), trips)
-    loop.carries = [Value(v.shape, v.dtype, Bound("carry")) for v in loop.inits]
+    loop.carries = [
+        Value(v.shape, v.dtype, Bound("carry" if k < nk else "stacked"))
+        for k, v in enumerate(loop.inits)
+    ]
     loop.counter = Value((), dtypes.int64, Bound("counter"))
     t: Any = IDyn(loop.counter.at())
     if reverse:
