@@ -172,5 +172,13 @@ def array_from_numpy(
     return _native.array_from_buffer(x, dtypes.code_of[dtype], shape, weak, alias)
 
 
+def _convert_argument(x: Any) -> Any:
+    """What the native call path makes of NumPy arguments; None has Python report the error."""
+    try:
+        return to_array(x)
+    except TypeError:
+        return None
+
+
 _native.set_numpy_types(np.ndarray, np.generic)
-_native.set_converter(to_array)
+_native.set_converter(_convert_argument)

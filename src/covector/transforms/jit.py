@@ -18,7 +18,7 @@ from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.backend import Program, get_backend
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe, filter_traceback
-from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Jaxpr, eval_jaxpr, sub_jaxprs
 from covector.core.trace import (
     EvalTrace,
     Primitive,
@@ -96,8 +96,9 @@ def compile_closed(
 ) -> tuple[Program, list[int]]:
     """Compile ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
-    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars if type(a).__name__ != "Literal"}
-    used.update(a for a in jaxpr.outvars)
+    _check_computable(jaxpr)
+    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+    used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
     jaxpr = jaxpr.replace(
@@ -107,6 +108,16 @@ def compile_closed(
         ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
     )
     return program, kept
+
+
+def _check_computable(jaxpr: Jaxpr) -> None:
+    """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "custom_lin":
+            assert eqn.primitive.impl is not None
+            eqn.primitive.impl([], eqn.params)
+        for sub in sub_jaxprs(eqn.params):
+            _check_computable(sub)
 
 
 def fast_tree(treedef: Any) -> Any:
@@ -127,7 +138,10 @@ def fast_tree(treedef: Any) -> Any:
         if kind is list:
             return ("l", children)
         if kind is dict:
-            return ("d", list(node.entries()), children)
+            # In the order in which the function put the keys, not that of the leaves.
+            by_key = dict(zip(node.entries(), children, strict=True))
+            keys = list(node.one_level().unflatten([0] * len(children)))
+            return ("d", keys, [by_key[k] for k in keys])
         return ("c", node.one_level().unflatten, children)
 
     return walk(treedef)

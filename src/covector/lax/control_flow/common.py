@@ -129,6 +129,8 @@ def check_carry(
             f"{what}: the carry that {name} returns must have the same tree structure as the one "
             f"it takes, but it takes {in_tree} and returns {out_tree}{at_user_line()}"
         )
+    if all(a.matches(o) for a, o in zip(in_avals, out_avals, strict=True)):
+        return
     lines = []
     paths = path_names(tree.unflatten(in_tree, [0] * len(in_avals)))
     for path, a, o in zip(paths, in_avals, out_avals, strict=True):
@@ -143,16 +145,15 @@ def check_carry(
             f"  * carry{path} goes in as {a.str_short()} and comes out as {o.str_short()}: "
             + " and ".join(reasons)
         )
-    if lines:
-        listing = "\n".join(lines)
-        hint = (
-            "Give the initial value the type that the body returns, or convert what it returns "
-            "(for example with .astype)."
-        )
-        raise TypeError(
-            f"{what}: the carry that {name} takes and the carry that it returns must have equal "
-            f"types, but they differ:\n{listing}\n{hint}{at_user_line()}"
-        )
+    listing = "\n".join(lines)
+    hint = (
+        "Give the initial value the type that the body returns, or convert what it returns "
+        "(for example with .astype)."
+    )
+    raise TypeError(
+        f"{what}: the carry that {name} takes and the carry that it returns must have equal "
+        f"types, but they differ:\n{listing}\n{hint}{at_user_line()}"
+    )
 
 
 def with_unused_args(closed: ClosedJaxpr, at: int, avals: Sequence[ShapedArray]) -> ClosedJaxpr:
