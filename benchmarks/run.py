@@ -1,0 +1,207 @@
+"""Time the programs on Covector, JAX, NumPy and Numba in one run.
+
+``python -m benchmarks.run`` prints a table of medians and ratios and writes it to
+``docs/performance.md`` (``--out``). Run times alternate between the frameworks in one
+process; first calls and imports are taken in fresh processes, alternating too, with the
+object caches of both sides off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.programs import PROGRAMS, Program, has
+
+ROUNDS = 7
+ROUND_SECONDS = 0.15
+
+
+def _time(call: Callable[[], Any], seconds: float) -> float:
+    """Seconds per call, over a round of about ``seconds``."""
+    n = 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(n):
+            call()
+        spent = time.perf_counter() - start
+        if spent >= seconds / 4 or n >= 1_000_000:
+            break
+        n = max(2 * n, int(n * seconds / 3 / max(spent, 1e-9)))
+    return spent / n
+
+
+def run_times(program: Program, sides: dict[str, tuple[Any, Any]]) -> dict[str, float]:
+    """Median seconds per call of each side, rounds alternating."""
+    calls: dict[str, Callable[[], Any]] = {}
+    for side, (fw, np) in sides.items():
+        calls[side] = program.build(fw, np).call
+    if program.numpy is not None:
+        calls["numpy"] = program.numpy()
+    if program.numba is not None and has("numba"):
+        calls["numba"] = program.numba()
+    for call in calls.values():
+        call()
+        call()
+    samples: dict[str, list[float]] = {side: [] for side in calls}
+    gc.collect()
+    for _ in range(ROUNDS):
+        for side, call in calls.items():
+            samples[side].append(_time(call, ROUND_SECONDS))
+    return {side: statistics.median(s) for side, s in samples.items()}
+
+
+_CHILD = """
+import time, sys
+t0 = time.perf_counter()
+import {fw} as fw
+import {fw}.numpy as np
+imported = time.perf_counter() - t0
+from benchmarks.programs import PROGRAMS
+fw.devices()
+program = PROGRAMS[{index}]
+case = program.build(fw, np)
+t0 = time.perf_counter()
+case.first()
+print("result", imported, time.perf_counter() - t0)
+"""
+
+
+def first_call(index: int, fw: str) -> tuple[float, float]:
+    """Seconds of the import, and of the first call, in a new process."""
+    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", JAX_PLATFORMS="cpu")
+    out = subprocess.run(
+        [sys.executable, "-c", _CHILD.format(fw=fw, index=index)],
+        capture_output=True, text=True, env=env,
+    )  # fmt: skip
+    for line in out.stdout.splitlines():
+        if line.startswith("result"):
+            _, imported, first = line.split()
+            return float(imported), float(first)
+    raise RuntimeError(f"benchmark process failed:\n{out.stdout}\n{out.stderr}")
+
+
+def first_calls(index: int, sides: list[str], rounds: int) -> dict[str, tuple[float, float]]:
+    samples: dict[str, list[tuple[float, float]]] = {s: [] for s in sides}
+    for _ in range(rounds):
+        for side in sides:
+            samples[side].append(first_call(index, side))
+    return {
+        s: (statistics.median(a for a, _ in v), statistics.median(b for _, b in v))
+        for s, v in samples.items()
+    }
+
+
+def _us(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    us = seconds * 1e6
+    return f"{us:,.2f}" if us < 100 else f"{us:,.0f}"
+
+
+def _ratio(value: float | None, limit: float | None) -> str:
+    if value is None:
+        return ""
+    mark = "" if limit is None else f" (≤ {limit:g})" if value <= limit else f" **(> {limit:g})**"
+    return f"{value:.3f}{mark}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only programs whose name contains one of these")
+    parser.add_argument("--out", help="write the table to this file")
+    parser.add_argument("--first-rounds", type=int, default=3)
+    parser.add_argument("--no-first", action="store_true", help="skip first calls and imports")
+    args = parser.parse_args()
+
+    import covector
+    import covector.numpy as cnp
+
+    sides: dict[str, tuple[Any, Any]] = {"covector": (covector, cnp)}
+    if has("jax"):
+        import jax
+        import jax.numpy as jnp
+
+        sides["jax"] = (jax, jnp)
+    rows = []
+    imports: dict[str, list[float]] = {s: [] for s in sides}
+    for index, program in enumerate(PROGRAMS):
+        if args.names and not any(n in program.name for n in args.names):
+            continue
+        print(f"{program.name} …", file=sys.stderr, flush=True)
+        times = run_times(program, sides)
+        first: dict[str, tuple[float, float]] = {}
+        if not args.no_first:
+            first = first_calls(index, list(sides), args.first_rounds)
+            for s, (imported, _) in first.items():
+                imports[s].append(imported)
+        cv, jx = times["covector"], times.get("jax")
+        ratio = cv / jx if jx else None
+        f_cv, f_jx = (first[s][1] if s in first else None for s in ("covector", "jax"))
+        f_ratio = f_cv / f_jx if f_cv and f_jx else None
+        rows.append([
+            program.name, _us(cv), _us(jx), _us(times.get("numpy")), _us(times.get("numba")),
+            _ratio(ratio, program.limit),
+            f"{f_cv * 1e3:,.0f}" if f_cv else "", f"{f_jx * 1e3:,.0f}" if f_jx else "",
+            _ratio(f_ratio, program.first_limit),
+        ])  # fmt: skip
+        print("  " + " | ".join(rows[-1][1:]), file=sys.stderr, flush=True)
+    head = ["program", "Covector µs", "JAX µs", "NumPy µs", "Numba µs", "ratio",
+            "first call ms", "JAX first ms", "first ratio"]  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    if all(imports.values()):
+        a, b = (statistics.median(imports[s]) if s in imports else None for s in ("covector", "jax"))
+        ratio = _ratio(a / b, 0.35) if a and b else ""
+        lines.append(f"| import | {_us(a)} | {_us(b)} |  |  | {ratio} |  |  |  |")
+    lines += ["| " + " | ".join(r) + " |" for r in rows]
+    table = "\n".join(lines)
+    print(table)
+    if args.out:
+        with open(args.out, "w") as f:
+            f.write(_page(table))
+
+
+def _page(table: str) -> str:
+    import numpy
+
+    versions = [f"Python {platform.python_version()}", f"NumPy {numpy.__version__}"]
+    for name in ("jax", "numba", "llvmlite"):
+        if has(name):
+            module = __import__(name)
+            versions.append(f"{name} {module.__version__}")
+    return f"""# Performance
+
+Obtained on {datetime.date.today()} with `python -m benchmarks.run --out docs/performance.md` on a
+machine of {os.cpu_count()} cores ({_cpu()}); {", ".join(versions)}.
+
+Run times are medians of {ROUNDS} rounds that alternate between the libraries in one process,
+in microseconds a call. First calls (trace, lower, compile, run) and imports are medians of
+fresh processes, alternating too, with no code cached on disk. A ratio is Covector/JAX; behind
+it stands the limit that the project sets itself.
+
+{table}
+"""
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo") as f:
+            for line in f:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
