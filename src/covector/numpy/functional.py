@@ -1,0 +1,342 @@
+"""Functions of functions: `vectorize`, `apply_along_axis`, ufuncs made from functions."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector import lax
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axis
+from covector.numpy._util import array, broadcast_shapes, broadcast_to
+from covector.numpy.creation import asarray
+
+
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
+    """``func1d`` of each vector of ``arr`` along ``axis``; its results take the axis' place."""
+    from covector.transforms.vmap_api import vmap
+
+    x = asarray(arr)
+    axis = canonical_axis(axis, x.ndim)
+
+    def mapped(v: Any) -> Any:
+        return func1d(v, *args, **kw)
+
+    # Dimensions after the axis are mapped from the last, those before it from the first.
+    for i in range(1, x.ndim - axis):
+        mapped = vmap(mapped, in_axes=i, out_axes=-1)
+    for _ in range(axis):
+        mapped = vmap(mapped, in_axes=0, out_axes=0)
+    return mapped(x)
+
+
+def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
+    """``func(a, axis)`` for each axis in turn; results keep the number of dimensions."""
+    x = asarray(a)
+    for axis in axes if isinstance(axes, (list, tuple)) else (axes,):
+        out = func(x, axis)
+        if out.ndim == x.ndim - 1:
+            out = lax.expand_dims(out, (canonical_axis(axis, x.ndim),))
+        elif out.ndim != x.ndim:
+            raise ValueError(
+                f"apply_over_axes: the function returned {describe(out)} for {describe(x)}"
+                f"{at_user_line()}"
+            )
+        x = out
+    return x
+
+
+_SIGNATURE = re.compile(r"^\s*(\([\w\s,]*\)(\s*,\s*\([\w\s,]*\))*)\s*->\s*(.*)$")
+_TERM = re.compile(r"\(([^()]*)\)")
+
+
+def _parse_signature(signature: str) -> tuple[list[list[str]], list[list[str]]]:
+    found = _SIGNATURE.match(signature)
+    if not found:
+        raise ValueError(f"vectorize: {signature!r} is not a signature such as '(n),(n)->()'")
+
+    def terms(text: str) -> list[list[str]]:
+        return [[d.strip() for d in t.split(",") if d.strip()] for t in _TERM.findall(text)]
+
+    return terms(found.group(1)), terms(found.group(3))
+
+
+def vectorize(
+    pyfunc: Callable[..., Any], *, excluded: Any = frozenset(), signature: str | None = None
+) -> Callable[..., Any]:
+    """A function that applies ``pyfunc`` to broadcast arrays, element by element.
+
+    Parameters
+    ----------
+    pyfunc : callable
+    excluded : set of int or str
+        Arguments that are passed as they are.
+    signature : str, optional
+        The core dimensions that ``pyfunc`` works on, such as ``(n,m),(m)->(n)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> norm = np.vectorize(lambda v: np.sqrt((v * v).sum()), signature="(k)->()")
+    >>> norm(np.ones((2, 4)))
+    Array([2., 2.], dtype=float32)
+    """
+    excluded = frozenset(excluded)
+    if any(not isinstance(e, (int, str)) for e in excluded) or any(
+        isinstance(e, int) and e < 0 for e in excluded
+    ):
+        raise TypeError(
+            f"vectorize: excluded must hold argument positions and names, got {set(excluded)!r}"
+        )
+    parsed = None if signature is None else _parse_signature(signature)
+
+    @functools.wraps(pyfunc)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return _vectorized(pyfunc, excluded, parsed, args, kwargs)
+
+    return wrapped
+
+
+def _vectorized(
+    pyfunc: Callable[..., Any],
+    excluded: frozenset[Any],
+    signature: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> Any:
+    from covector.transforms.vmap_api import vmap
+
+    names = [k for k in kwargs if k not in excluded]
+    positions = [i for i in range(len(args)) if i not in excluded]
+    values = [asarray(args[i]) for i in positions] + [asarray(kwargs[k]) for k in names]
+    fixed_kw = {k: v for k, v in kwargs.items() if k in excluded}
+
+    def core(*xs: Any) -> Any:
+        full = list(args)
+        for i, x in zip(positions, xs, strict=False):
+            full[i] = x
+        named = dict(zip(names, xs[len(positions) :], strict=True))
+        return _checked(pyfunc(*full, **named, **fixed_kw), sizes, signature)
+
+    core_dims = [[]] * len(values) if signature is None else signature[0]
+    if len(core_dims) != len(values):
+        raise TypeError(
+            f"vectorize: the signature has {len(core_dims)} arguments, {len(values)} were given"
+            f"{at_user_line()}"
+        )
+    sizes: dict[str, int] = {}
+    for x, dims in zip(values, core_dims, strict=True):
+        if x.ndim < len(dims):
+            raise ValueError(
+                f"vectorize: {describe(x)} has fewer dimensions than its part ({','.join(dims)}) of "
+                f"the signature{at_user_line()}"
+            )
+        for d, n in zip(dims, x.shape[x.ndim - len(dims) :], strict=True):
+            if sizes.setdefault(d, n) != n:
+                raise ValueError(
+                    f"vectorize: the dimension {d} has sizes {sizes[d]} and {n}{at_user_line()}"
+                )
+    outer = [x.shape[: x.ndim - len(d)] for x, d in zip(values, core_dims, strict=True)]
+    shape = broadcast_shapes("vectorize", *outer)
+    rank = len(shape)
+    # Each outer dimension is mapped for the operands that have it, from the innermost.
+    mapped: Any = core
+    ready = []
+    axes_of: list[list[int | None]] = [[] for _ in range(rank)]
+    for x, o in zip(values, outer, strict=True):
+        missing = rank - len(o)
+        dropped = [i for i, n in enumerate(o) if n == 1 and shape[missing + i] != 1]
+        ready.append(lax.squeeze(x, dropped))
+        for d in range(rank):
+            has = d >= missing and (d - missing) not in dropped
+            axes_of[d].append(0 if has else None)
+    for d in reversed(range(rank)):
+        if any(a is not None for a in axes_of[d]):
+            mapped = vmap(mapped, in_axes=tuple(axes_of[d]))
+        else:
+            mapped = _repeated(mapped, shape[d])
+    return mapped(*ready)
+
+
+def _repeated(fun: Any, size: int) -> Any:
+    from covector.core import tree
+
+    def wrapper(*xs: Any) -> Any:
+        return tree.map(lambda y: broadcast_to(array(y)[None], (size, *array(y).shape)), fun(*xs))
+
+    return wrapper
+
+
+def _checked(out: Any, sizes: dict[str, int], signature: Any) -> Any:
+    if signature is None:
+        return out
+    results = signature[1]
+    outs = out if isinstance(out, tuple) else (out,)
+    if len(outs) != len(results):
+        raise TypeError(
+            f"vectorize: the function returned {len(outs)} results, its signature has "
+            f"{len(results)}{at_user_line()}"
+        )
+    for x, dims in zip(outs, results, strict=True):
+        shape = array(x).shape
+        if len(shape) != len(dims) or any(
+            sizes.setdefault(d, n) != n for d, n in zip(dims, shape, strict=True)
+        ):
+            raise ValueError(
+                f"vectorize: the function returned {describe(array(x))} where its signature says "
+                f"({','.join(dims)}){at_user_line()}"
+            )
+    return out
+
+
+class ufunc:
+    """An elementwise function with NumPy's methods, made from a scalar function.
+
+    Parameters
+    ----------
+    func : callable
+        Of scalars.
+    nin, nout : int
+    identity : scalar, optional
+        Neutral element, with which `reduce` starts.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        /,
+        nin: int,
+        nout: int,
+        *,
+        name: str | None = None,
+        nargs: int | None = None,
+        identity: Any = None,
+        call: Callable[..., Any] | None = None,
+        reduce: Callable[..., Any] | None = None,
+        accumulate: Callable[..., Any] | None = None,
+        at: Callable[..., Any] | None = None,
+        reduceat: Callable[..., Any] | None = None,
+    ) -> None:
+        self.__name__ = name or getattr(func, "__name__", "ufunc")
+        self.__doc__ = func.__doc__
+        self.nin, self.nout, self.identity = nin, nout, identity
+        self.nargs = nargs or nin + nout
+        self._call = call or vectorize(func)
+        self._reduce, self._accumulate, self._at = reduce, accumulate, at
+
+    def __repr__(self) -> str:
+        return f"<covector.numpy.ufunc '{self.__name__}'>"
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != self.nin:
+            raise TypeError(f"{self.__name__} takes {self.nin} arguments, got {len(args)}")
+        return self._call(*args)
+
+    def reduce(self, a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False) -> Any:
+        """Combine the elements along ``axis``."""
+        if self._reduce is not None:
+            return self._reduce(a, axis=axis, dtype=dtype, keepdims=keepdims)
+        return reduce_with(self, a, axis, dtype, keepdims)
+
+    def accumulate(self, a: Any, axis: int = 0, dtype: Any = None) -> Any:
+        """Combine the elements up to each position along ``axis``."""
+        if self._accumulate is not None:
+            return self._accumulate(a, axis=axis, dtype=dtype)
+        return accumulate_with(self, a, axis, dtype)
+
+    def outer(self, a: Any, b: Any) -> Any:
+        """The function of all pairs of elements."""
+        return outer_with(self, a, b)
+
+    def at(self, a: Any, indices: Any, b: Any = None, *, inplace: bool = True) -> Any:
+        """``a`` with the function applied at ``indices``, as a new array (``inplace=False``)."""
+        return at_with(self, a, indices, b, inplace)
+
+
+def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:
+    """An elementwise function, with NumPy's methods, from a function of scalars."""
+    return ufunc(func, nin, nout, identity=identity)
+
+
+def reduce_with(fun: Any, a: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
+    """Combine along ``axis`` with any function of two operands, by halves."""
+    from covector.lax._common import canonical_axes
+    from covector.numpy._util import convert
+
+    x = asarray(a)
+    x = x if dtype is None else convert(x, asarray(0, dtype).dtype)
+    axes = canonical_axes(axis, x.ndim)
+    n = 1
+    for i in axes:
+        n *= x.shape[i]
+    identity = getattr(fun, "identity", None)
+    if n == 0:
+        if identity is None:
+            raise ValueError(
+                f"{fun.__name__}.reduce of no elements: the function has no identity"
+                f"{at_user_line()}"
+            )
+        kept = tuple(s for i, s in enumerate(x.shape) if i not in axes)
+        out = lax.full(kept, identity, x.dtype)
+    else:
+        out = _combine_rows(fun, _flattened(x, axes))
+    if keepdims:
+        out = lax.reshape(out, tuple(1 if i in axes else s for i, s in enumerate(x.shape)))
+    return out
+
+
+def _flattened(x: Any, axes: tuple[int, ...]) -> Any:
+    kept = [i for i in range(x.ndim) if i not in axes]
+    x = lax.transpose(x, (*axes, *kept))
+    n = 1
+    for s in x.shape[: len(axes)]:
+        n *= s
+    return lax.reshape(x, (n, *x.shape[len(axes) :]))
+
+
+def _combine_rows(fun: Any, rows: Any) -> Any:
+    n = rows.shape[0]
+    while n > 1:
+        half = n // 2
+        # Neighbours are combined, so that the order of operands is kept.
+        even = lax.slice_in_dim(rows, 0, 2 * half, 2)
+        odd = lax.slice_in_dim(rows, 1, 2 * half, 2)
+        merged = fun(even, odd)
+        if n % 2:
+            merged = lax.concatenate([merged, lax.slice_in_dim(rows, n - 1, n)], 0)
+        rows, n = merged, half + n % 2
+    return lax.reshape(rows, rows.shape[1:])
+
+
+def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:
+    """Combine up to each position along ``axis`` with any associative function."""
+    from covector.lax.control_flow import associative_scan
+
+    x = asarray(a, dtype)
+    return associative_scan(fun, x, axis=canonical_axis(axis, x.ndim))
+
+
+def outer_with(fun: Any, a: Any, b: Any) -> Any:
+    """A function of two operands applied to all pairs of elements."""
+    x, y = asarray(a), asarray(b)
+    return fun(lax.reshape(x, x.shape + (1,) * y.ndim), y)
+
+
+def at_with(fun: Any, a: Any, indices: Any, b: Any, inplace: bool) -> Any:
+    """A function applied to the elements at ``indices``."""
+    if inplace:
+        raise NotImplementedError(
+            f"{fun.__name__}.at: arrays are immutable, so the result is a new array; pass "
+            f"inplace=False{at_user_line()}"
+        )
+    x = asarray(a)
+    if b is None:
+        return x.at[indices].apply(fun)
+    methods = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide",
+               "maximum": "max", "minimum": "min", "power": "power"}  # fmt: skip
+    method = methods.get(fun.__name__)
+    if method is None:
+        return x.at[indices].set(fun(x[indices], b))
+    return getattr(x.at[indices], method)(b)

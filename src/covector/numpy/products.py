@@ -1,0 +1,567 @@
+"""Products of vectors, matrices and tensors."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes, structural
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axes, canonical_axis
+from covector.numpy._util import (
+    array,
+    broadcast_shapes,
+    broadcast_to,
+    check_out,
+    convert,
+    fused,
+    operand,
+    promote_dtypes,
+)
+
+_DOT = ("precision", "preferred_element_type", "out_sharding")
+
+
+def _operands(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, bool]:
+    x, y = promote_dtypes(name, operand(a, name, 0), operand(b, name, 1))
+    x, y = array(x), array(y)
+    return x, y, x.weak_type and y.weak_type and preferred is None
+
+
+def _dot_general(x: Any, y: Any, dims: Any, precision: Any, preferred: Any, weak: bool) -> Any:
+    """`lax.dot_general`, with sums in single precision for booleans and a weak type kept."""
+    boolean = x.dtype == dtypes.bool_
+    if boolean and preferred is None:
+        # The product of booleans is a logical or of ands.
+        counts = lax.dot_general(convert(x, dtypes.float32), convert(y, dtypes.float32), dims)
+        return lax.gt(counts, 0.0)
+    out = lax.dot_general(x, y, dims, precision, preferred)
+    return convert(out, out.dtype, weak)
+
+
+@fused(*_DOT)
+def matmul(
+    a: Any,
+    b: Any,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Product of matrices; leading dimensions are stacks that broadcast together.
+
+    Parameters
+    ----------
+    a, b : array_like
+        A vector is a row on the left, a column on the right.
+    precision, preferred_element_type
+        See `covector.lax.dot_general`.
+    """
+    x, y, weak = _operands("matmul", a, b, preferred_element_type)
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(
+            f"matmul takes arrays of one or more dimensions, got {describe(x)} and {describe(y)}; "
+            f"scalars are multiplied with *{at_user_line()}"
+        )
+    inner = 0 if y.ndim == 1 else y.ndim - 2
+    if x.shape[-1] != y.shape[inner]:
+        raise TypeError(
+            f"matmul: the last dimension of {describe(x)} (size {x.shape[-1]}) does not match "
+            f"dimension {inner} of {describe(y)} (size {y.shape[inner]}){at_user_line()}"
+        )
+    return _matmul(x, y, precision, preferred_element_type, weak)
+
+
+def _matmul(x: Any, y: Any, precision: Any, preferred: Any, weak: bool) -> Any:
+    if y.ndim <= 2:
+        # One matrix (or vector) for all: no batch dimensions.
+        dims = (((x.ndim - 1,), (0,)), ((), ()))
+        return _dot_general(x, y, dims, precision, preferred, weak)
+    if x.ndim <= 2:
+        dims = (((x.ndim - 1,), (y.ndim - 2,)), ((), ()))
+        out = _dot_general(x, y, dims, precision, preferred, weak)
+        if x.ndim == 1:
+            return out
+        return structural.moveaxis(out, 0, out.ndim - 2)
+    batch = broadcast_shapes("matmul", x.shape[:-2], y.shape[:-2])
+    # Stack dimensions of size 1 on one side are free dimensions of the other.
+    nb = len(batch)
+    x = lax.reshape(x, (1,) * (nb + 2 - x.ndim) + x.shape)
+    y = lax.reshape(y, (1,) * (nb + 2 - y.ndim) + y.shape)
+    shared = [i for i in range(nb) if x.shape[i] == y.shape[i]]
+    if len(shared) != nb:
+        x = broadcast_to(x, batch + x.shape[-2:])
+        y = broadcast_to(y, batch + y.shape[-2:])
+    lead = tuple(range(nb))
+    return _dot_general(x, y, (((nb + 1,), (nb,)), (lead, lead)), precision, preferred, weak)
+
+
+@fused(*_DOT)
+def dot(
+    a: Any,
+    b: Any,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Sum of products over the last axis of ``a`` and the last but one of ``b``."""
+    x, y, weak = _operands("dot", a, b, preferred_element_type)
+    if not x.ndim or not y.ndim:
+        dims: Any = (((), ()), ((), ()))
+    else:
+        inner = max(y.ndim - 2, 0)
+        if x.shape[-1] != y.shape[inner]:
+            raise TypeError(
+                f"dot: the last dimension of {describe(x)} does not match dimension {inner} of "
+                f"{describe(y)}{at_user_line()}"
+            )
+        dims = (((x.ndim - 1,), (inner,)), ((), ()))
+    return _dot_general(x, y, dims, precision, preferred_element_type, weak)
+
+
+@fused(*_DOT)
+def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Sum of the products of all elements, those of ``a`` conjugated."""
+    x, y, weak = _operands("vdot", a, b, preferred_element_type)
+    x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
+    if x.size != y.size:
+        raise TypeError(f"vdot: {describe(x)} and {describe(y)} differ in size{at_user_line()}")
+    x, y = lax.reshape(x, (x.size,)), lax.reshape(y, (y.size,))
+    dims = (((0,), (0,)), ((), ()))
+    return _dot_general(x, y, dims, precision, preferred_element_type, weak)
+
+
+@fused("axis", *_DOT)
+def vecdot(
+    x1: Any,
+    x2: Any,
+    /,
+    *,
+    axis: int = -1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
+    """Sums of products along an axis, the first operand conjugated; the others broadcast."""
+    x, y, weak = _operands("vecdot", x1, x2, preferred_element_type)
+    i, j = canonical_axis(axis, x.ndim), canonical_axis(axis, y.ndim)
+    if x.shape[i] != y.shape[j]:
+        raise ValueError(
+            f"vecdot: {describe(x)} and {describe(y)} differ in size along axis {axis}"
+            f"{at_user_line()}"
+        )
+    x, y = structural.moveaxis(x, i, x.ndim - 1), structural.moveaxis(y, j, y.ndim - 1)
+    x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
+    shape = broadcast_shapes("vecdot", x.shape[:-1], y.shape[:-1])
+    x, y = broadcast_to(x, shape + x.shape[-1:]), broadcast_to(y, shape + y.shape[-1:])
+    lead = tuple(range(len(shape)))
+    dims = (((len(shape),), (len(shape),)), (lead, lead))
+    return _dot_general(x, y, dims, precision, preferred_element_type, weak)
+
+
+@fused()
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Products of matrices and vectors; leading dimensions broadcast."""
+    x, y, weak = _operands("matvec", x1, x2, None)
+    if x.ndim < 2 or y.ndim < 1:
+        raise ValueError(f"matvec takes matrices and vectors, got {describe(x)} and {describe(y)}")
+    out = _matmul(x, lax.reshape(y, (*y.shape, 1)), None, None, weak)
+    return lax.reshape(out, out.shape[:-1])
+
+
+@fused()
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Products of (conjugated) vectors and matrices; leading dimensions broadcast."""
+    x, y, weak = _operands("vecmat", x1, x2, None)
+    if x.ndim < 1 or y.ndim < 2:
+        raise ValueError(f"vecmat takes vectors and matrices, got {describe(x)} and {describe(y)}")
+    x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
+    out = _matmul(lax.reshape(x, (*x.shape[:-1], 1, x.shape[-1])), y, None, None, weak)
+    return lax.reshape(out, (*out.shape[:-2], out.shape[-1]))
+
+
+@fused(*_DOT)
+def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Sum of products over the last axes."""
+    x, y, weak = _operands("inner", a, b, preferred_element_type)
+    dims: Any = (((), ()), ((), ()))
+    if x.ndim and y.ndim:
+        if x.shape[-1] != y.shape[-1]:
+            raise TypeError(
+                f"inner: the last dimensions of {describe(x)} and {describe(y)} do not match"
+                f"{at_user_line()}"
+            )
+        dims = (((x.ndim - 1,), (y.ndim - 1,)), ((), ()))
+    return _dot_general(x, y, dims, precision, preferred_element_type, weak)
+
+
+@fused()
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """Products of all pairs of elements of two flattened arrays."""
+    from covector.numpy.ufuncs import _multiply
+
+    check_out(out, "outer")
+    x, y = array(a, "outer"), array(b, "outer", 1)
+    return _multiply(lax.reshape(x, (x.size, 1)), lax.reshape(y, (1, y.size)))
+
+
+def tensordot(
+    a: Any,
+    b: Any,
+    axes: Any = 2,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Sum of products over pairs of axes.
+
+    Parameters
+    ----------
+    a, b : array_like
+    axes : int, or pair of sequences of int
+        The last ``axes`` of ``a`` with the first of ``b``, or the axes of each.
+    precision, preferred_element_type
+        See `covector.lax.dot_general`.
+    """
+    if isinstance(axes, (list, tuple, onp.ndarray)):
+        if len(axes) != 2:
+            raise TypeError(
+                f"tensordot: axes must be a number or a pair of sequences, got {axes!r}"
+                f"{at_user_line()}"
+            )
+        pair = tuple(
+            tuple(int(i) for i in s) if isinstance(s, (list, tuple, onp.ndarray)) else (int(s),)
+            for s in axes
+        )
+        return _tensordot(a, b, axes=pair, precision=precision,
+                          preferred_element_type=preferred_element_type)  # fmt: skip
+    return _tensordot(a, b, axes=operator.index(axes), precision=precision,
+                      preferred_element_type=preferred_element_type)  # fmt: skip
+
+
+@fused("axes", "precision", "preferred_element_type")
+def _tensordot(a: Any, b: Any, *, axes: Any, precision: Any, preferred_element_type: Any) -> Any:
+    x, y, weak = _operands("tensordot", a, b, preferred_element_type)
+    if isinstance(axes, int):
+        if axes > min(x.ndim, y.ndim):
+            raise TypeError(
+                f"tensordot: axes={axes} exceeds the dimensions of {describe(x)} or {describe(y)}"
+                f"{at_user_line()}"
+            )
+        xc, yc = tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
+    else:
+        xc, yc = canonical_axes(axes[0], x.ndim), canonical_axes(axes[1], y.ndim)
+        if len(xc) != len(yc):
+            raise TypeError(
+                f"tensordot: {len(xc)} axes of one operand for {len(yc)} of the other"
+                f"{at_user_line()}"
+            )
+    for i, j in zip(xc, yc, strict=True):
+        if x.shape[i] != y.shape[j]:
+            raise TypeError(
+                f"tensordot: axis {i} of {describe(x)} does not match axis {j} of {describe(y)}"
+                f"{at_user_line()}"
+            )
+    dims = ((xc, yc), ((), ()))
+    return _dot_general(x, y, dims, precision, preferred_element_type, weak)
+
+
+@fused()
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker product: each element of ``a`` times the whole of ``b``."""
+    from covector.numpy.ufuncs import _multiply
+
+    x, y = array(a, "kron"), array(b, "kron", 1)
+    n = max(x.ndim, y.ndim)
+    x = lax.reshape(x, (1,) * (n - x.ndim) + x.shape)
+    y = lax.reshape(y, (1,) * (n - y.ndim) + y.shape)
+    spread_x = tuple(s for d in x.shape for s in (d, 1))
+    spread_y = tuple(s for d in y.shape for s in (1, d))
+    out = _multiply(lax.reshape(x, spread_x), lax.reshape(y, spread_y))
+    return lax.reshape(out, tuple(p * q for p, q in zip(x.shape, y.shape, strict=True)))
+
+
+@fused("axisa", "axisb", "axisc", "axis")
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """Cross products of vectors of three (or two) components along an axis."""
+    from covector.numpy.manipulation import moveaxis, stack
+    from covector.numpy.ufuncs import _multiply, _subtract
+
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = moveaxis(array(a, "cross"), axisa, -1), moveaxis(array(b, "cross", 1), axisb, -1)
+    nx, ny = x.shape[-1], y.shape[-1]
+    if nx not in (2, 3) or ny not in (2, 3):
+        raise ValueError(
+            f"cross takes vectors of 2 or 3 components, got {nx} and {ny}{at_user_line()}"
+        )
+
+    def part(v: Any, i: int) -> Any:
+        return lax.index_in_dim(v, i, v.ndim - 1, False)
+
+    def minus(i: int, j: int) -> Any:
+        return _subtract(_multiply(part(x, i), part(y, j)), _multiply(part(x, j), part(y, i)))
+
+    if nx == ny == 2:
+        return minus(0, 1)
+    if nx == 3 and ny == 3:
+        parts = [minus(1, 2), minus(2, 0), minus(0, 1)]
+    else:
+        short = x if nx == 2 else y
+        pads = ((0, 0, 0),) * (short.ndim - 1) + ((0, 1, 0),)
+        grown = lax.pad(short, short.dtype.type(0), pads)
+        x, y = (grown, y) if nx == 2 else (x, grown)
+        parts = [minus(1, 2), minus(2, 0), minus(0, 1)]
+    return moveaxis(stack(parts, -1), -1, axisc)
+
+
+# --- einsum ------------------------------------------------------------------------------
+
+
+def einsum(
+    subscripts: Any,
+    /,
+    *operands: Any,
+    out: Any = None,
+    optimize: Any = "auto",
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    _dot_general: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Einstein's sum: products over labelled axes, summed over those not in the result.
+
+    Parameters
+    ----------
+    subscripts : str
+        Such as ``'ij,jk->ik'``; ``...`` stands for axes that broadcast.
+    *operands : array_like
+    optimize : str or bool or path
+        How the order of pairwise products is chosen (by ``opt_einsum``).
+    precision, preferred_element_type
+        See `covector.lax.dot_general`.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.einsum("ii->i", np.eye(2))
+    Array([1., 1.], dtype=float32)
+    """
+    check_out(out, "einsum")
+    if not isinstance(subscripts, str):
+        # The form with lists of axes: operand, axes, operand, axes, ..., axes of the result.
+        import opt_einsum.parser as parser
+
+        operands = (subscripts, *operands)
+        _, _, found = parser.parse_einsum_input(operands)
+        text = parser.convert_interleaved_input(operands)[0]
+        subscripts, operands = text, tuple(found)
+    ops = tuple(array(x, "einsum", i) for i, x in enumerate(operands))
+    text, steps = _plan(subscripts, tuple([x.shape for x in ops]), _optimize_key(optimize))
+    return _einsum(
+        ops, text=text, steps=steps, precision=precision,
+        preferred_element_type=preferred_element_type,
+    )  # fmt: skip
+
+
+def _optimize_key(optimize: Any) -> Any:
+    if isinstance(optimize, list):
+        return tuple(tuple(p) if isinstance(p, (list, tuple)) else p for p in optimize)
+    return {True: "optimal", False: "naive"}.get(optimize, optimize) if isinstance(
+        optimize, bool
+    ) else optimize  # fmt: skip
+
+
+_plans: dict[Any, Any] = {}
+
+
+def _plan(text: str, shapes: tuple[tuple[int, ...], ...], optimize: Any) -> tuple[str, Any]:
+    """Explicit subscripts without ellipses, and the order of pairwise products."""
+    key = (text, shapes, optimize)
+    found = _plans.get(key)
+    if found is None:
+        explicit = _explicit(text, shapes)
+        n = len(shapes)
+        if n <= 2 and not isinstance(optimize, tuple):
+            steps: Any = (tuple(range(n)),)
+        else:
+            import opt_einsum
+
+            path = list(optimize) if isinstance(optimize, tuple) else optimize
+            if path == "naive":
+                steps = tuple((0, 1) for _ in range(n - 1))
+            else:
+                found_path, _ = opt_einsum.contract_path(
+                    explicit, *shapes, shapes=True, optimize=path
+                )
+                steps = tuple(tuple(p) for p in found_path if p != "einsum_path")
+        if len(_plans) > 4096:
+            _plans.clear()
+        found = _plans[key] = explicit, steps
+    return found
+
+
+def _explicit(text: str, shapes: tuple[tuple[int, ...], ...]) -> str:
+    text = text.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(
+            f"einsum: {text!r} has {len(terms)} operands, {len(shapes)} were given{at_user_line()}"
+        )
+    used = set(text)
+    free = [c for c in map(chr, range(ord("A"), ord("z") + 1)) if c.isalpha() and c not in used]
+    widths = [
+        len(s) - len(t.replace("...", "")) if "..." in t else 0
+        for t, s in zip(terms, shapes, strict=True)
+    ]
+    longest = max(widths, default=0)
+    extra = "".join(free[:longest])
+    terms = [
+        t.replace("...", extra[longest - w :] if w else "")
+        for t, w in zip(terms, widths, strict=True)
+    ]
+    sizes: dict[str, int] = {}
+    for t, s in zip(terms, shapes, strict=True):
+        if len(t) != len(s):
+            raise ValueError(
+                f"einsum: the term {t!r} of {text!r} has {len(t)} labels for an operand of shape "
+                f"{s}{at_user_line()}"
+            )
+        for c, n in zip(t, s, strict=True):
+            if not c.isalpha():
+                raise ValueError(f"einsum: {c!r} in {text!r} is not a letter{at_user_line()}")
+            if sizes.get(c, 1) != 1 and n != 1 and sizes[c] != n:
+                raise ValueError(
+                    f"einsum: the label {c!r} of {text!r} stands for sizes {sizes[c]} and {n}"
+                    f"{at_user_line()}"
+                )
+            sizes[c] = max(n, sizes.get(c, n)) if n != 0 else 0
+    if arrow:
+        out = right.replace("...", extra)
+    else:
+        joined = "".join(terms)
+        out = extra + "".join(sorted(c for c in set(joined) - set(extra) if joined.count(c) == 1))
+    for c in out:
+        if c not in sizes or out.count(c) > 1:
+            raise ValueError(
+                f"einsum: the label {c!r} of the result in {text!r} is not in the operands, or "
+                f"repeated{at_user_line()}"
+            )
+    return ",".join(terms) + "->" + out
+
+
+@fused("text", "steps", "precision", "preferred_element_type")
+def _einsum(
+    operands: tuple[Any, ...], *, text: str, steps: Any, precision: Any, preferred_element_type: Any
+) -> Any:
+    left, _, result = text.partition("->")
+    xs = [array(x) for x in promote_dtypes("einsum", *operands)]
+    weak = all(x.weak_type for x in xs) and preferred_element_type is None
+    terms = left.split(",")
+    items = list(zip(xs, terms, strict=True))
+    if not steps or (len(items) > 1 and len(steps) == 1 and len(steps[0]) > 2):
+        steps = tuple((0, 1) for _ in range(len(items) - 1))
+    for step in steps:
+        chosen = [items[i] for i in step]
+        for i in sorted(step, reverse=True):
+            del items[i]
+        needed = set(result).union(*[t for _, t in items])
+        while len(chosen) > 1:
+            rest = needed.union(*[t for _, t in chosen[2:]])
+            pair = _contract(*chosen[0], *chosen[1], rest, precision, preferred_element_type)
+            chosen[:2] = [pair]
+        items.append(chosen[0])
+    x, t = items[0]
+    x, t = _diagonalised(x, t)
+    x, t = _summed(x, t, set(result))
+    out = structural.transpose(x, [t.index(c) for c in result])
+    sizes = _result_sizes(operands, left.split(","), result)
+    out = broadcast_to(out, sizes)
+    if preferred_element_type is not None:
+        out = convert(out, dtypes.canonicalize_dtype(preferred_element_type))
+    return convert(out, out.dtype, weak)
+
+
+def _result_sizes(operands: Any, terms: list[str], result: str) -> tuple[int, ...]:
+    sizes: dict[str, int] = {}
+    for x, t in zip(operands, terms, strict=True):
+        for c, n in zip(t, x.shape, strict=True):
+            sizes[c] = n if sizes.get(c, 1) == 1 else sizes[c]
+    return tuple(sizes[c] for c in result)
+
+
+def _diagonalised(x: Any, t: str) -> tuple[Any, str]:
+    """Repeated labels of one term reduced to the diagonal."""
+    from covector.numpy.creation import diagonal
+
+    for c in dict.fromkeys(t):
+        while t.count(c) > 1:
+            i = t.index(c)
+            j = t.index(c, i + 1)
+            x = diagonal(x, 0, i, j)
+            t = t[:i] + t[i + 1 : j] + t[j + 1 :] + c
+    return x, t
+
+
+def _summed(x: Any, t: str, needed: set[str]) -> tuple[Any, str]:
+    """Labels that nothing else needs summed over."""
+    axes = tuple(i for i, c in enumerate(t) if c not in needed)
+    if axes:
+        narrow = x.dtype.itemsize == 2 and x.dtype in dtypes.FLOATS
+        dt = x.dtype
+        if dt == dtypes.bool_:
+            return lax.reduce_or(x, axes), "".join(c for c in t if c in needed)
+        x = convert(x, dtypes.float32) if narrow else x
+        x = convert(lax.reduce_sum(x, axes), dt)
+    return x, "".join(c for c in t if c in needed)
+
+
+def _contract(
+    x: Any, t: str, y: Any, u: str, needed: set[str], precision: Any, preferred: Any
+) -> tuple[Any, str]:
+    """Product of two terms, summed over the labels that are not needed any more."""
+    x, t = _diagonalised(x, t)
+    y, u = _diagonalised(y, u)
+    x, t = _summed(x, t, needed | set(u))
+    y, u = _summed(y, u, needed | set(t))
+    # A size of 1 against a larger one broadcasts: drop it, the other keeps the label.
+    for c in set(t) & set(u):
+        n, m = x.shape[t.index(c)], y.shape[u.index(c)]
+        if n != m:
+            if n == 1:
+                x, t = lax.squeeze(x, (t.index(c),)), t.replace(c, "")
+            else:
+                y, u = lax.squeeze(y, (u.index(c),)), u.replace(c, "")
+    x, t = _summed(x, t, needed | set(u))
+    y, u = _summed(y, u, needed | set(t))
+    shared = [c for c in t if c in u]
+    batch = [c for c in shared if c in needed]
+    contracted = [c for c in shared if c not in needed]
+    dims = (
+        (tuple(t.index(c) for c in contracted), tuple(u.index(c) for c in contracted)),
+        (tuple(t.index(c) for c in batch), tuple(u.index(c) for c in batch)),
+    )
+    out = _dot_general(x, y, dims, precision, preferred, False)
+    if preferred is not None:
+        out = convert(out, x.dtype)
+    free = [c for c in t if c not in shared] + [c for c in u if c not in shared]
+    return out, "".join([*batch, *free])
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> Any:
+    """The order of pairwise products that `einsum` takes, and a report on its cost."""
+    import opt_einsum
+
+    if optimize is False:
+        optimize = None
+    path, info = opt_einsum.contract_path(
+        subscripts, *[onp.empty(array(x).shape) for x in operands], optimize=optimize or "auto"
+    )
+    return ["einsum_path", *path], str(info)

@@ -1,0 +1,514 @@
+"""Choosing elements: where, select, take, nonzero and their relatives."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import Array
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import canonical_axis, canonical_shape, product, scalar
+from covector.lax.gather import GatherScatterMode
+from covector.numpy._index import as_index_array
+from covector.numpy._util import (
+    array,
+    broadcast_all,
+    broadcast_shapes,
+    broadcast_to,
+    check_out,
+    compile_lazily,
+    concrete,
+    convert,
+    current_trace,
+    fused,
+    operand,
+    promote_dtypes,
+    shape_of,
+)
+from covector.numpy.creation import asarray, from_numpy
+from covector.numpy.indexing import normalized
+from covector.numpy.ufuncs import truth
+
+# --- where -------------------------------------------------------------------------------
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    cond = truth(operand(condition, "where"), "where")
+    x, y = promote_dtypes("where", operand(x, "where", 1), operand(y, "where", 2))
+    shapes = shape_of(cond), shape_of(x), shape_of(y)
+    if shapes[0] == shapes[1] == shapes[2]:
+        return lax.select_n_p.bind(cond, y, x)
+    shape = broadcast_shapes("where", *shapes)
+    cond = cond if not shapes[0] else broadcast_to(cond, shape)
+    x = x if not shapes[1] else broadcast_to(x, shape)
+    y = y if not shapes[2] else broadcast_to(y, shape)
+    return lax.select_n_p.bind(cond, y, x)
+
+
+_where.__name__ = "where"
+_where_compiled: Any = None
+
+
+def where(
+    condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None
+) -> Any:
+    """Elements of ``x`` where ``condition`` holds, of ``y`` elsewhere.
+
+    With one argument, the indices of its true elements; see `nonzero`.
+
+    Parameters
+    ----------
+    condition, x, y : array_like
+        They broadcast together.
+    size, fill_value
+        See `nonzero`.
+    """
+    global _where_compiled
+    if x is None and y is None:
+        return nonzero(condition, size=size, fill_value=fill_value)
+    if x is None or y is None or size is not None or fill_value is not None:
+        raise ValueError(
+            "where takes either one array, and size= and fill_value=, or a condition and two "
+            f"arrays{at_user_line()}"
+        )
+    if current_trace() is not eval_trace:
+        return _where(condition, x, y)
+    if _where_compiled is None:
+        _where_compiled = compile_lazily(_where)
+    return _where_compiled(condition, x, y)
+
+
+@fused()
+def _select(condlist: list[Any], choicelist: list[Any], default: Any) -> Any:
+    choices = promote_dtypes("select", *choicelist, default)
+    out = choices[-1]
+    for cond, choice in zip(reversed(condlist), reversed(choices[:-1]), strict=True):
+        out = _where(cond, choice, out)
+    shape = broadcast_shapes("select", *[shape_of(v) for v in (*condlist, *choices)])
+    return broadcast_to(array(out), shape)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """Elements of the choice whose condition is the first that holds, else ``default``."""
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(
+            f"select takes as many conditions as choices, at least one; got {len(condlist)} and "
+            f"{len(choicelist)}{at_user_line()}"
+        )
+    return _select([asarray(c) for c in condlist], [asarray(c) for c in choicelist], default)
+
+
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Elements of ``choices[a]``, each at its own position.
+
+    ``mode`` is what indices out of range mean: ``wrap``, ``clip``, or ``raise`` where ``a`` is
+    concrete.
+    """
+    check_out(out, "choose")
+    x = asarray(a)
+    if x.dtype not in dtypes.INTEGERS:
+        raise ValueError(f"choose takes integers to choose by, got {describe(x)}{at_user_line()}")
+    options = [asarray(c) for c in choices]
+    n = len(options)
+    if mode == "raise":
+        v = concrete(x, "the argument a of choose with mode='raise'")
+        if ((v < 0) | (v >= n)).any():
+            raise ValueError(f"choose: an index is not in [0, {n}){at_user_line()}")
+    elif mode == "wrap":
+        x = x % n
+    elif mode == "clip":
+        x = lax.clamp(x.dtype.type(0), x, x.dtype.type(n - 1))
+    else:
+        raise ValueError(f"choose: mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
+    options = promote_dtypes("choose", *options)
+    x, *options = broadcast_all("choose", convert(x, dtypes.int32), *options)
+    return lax.select_n(x, *options)
+
+
+def piecewise(x: Any, condlist: Any, funclist: list[Any], *args: Any, **kw: Any) -> Any:
+    """Functions (or constants) of ``x``, each where its condition holds.
+
+    One function more than there are conditions is the default; without it, 0.
+    """
+    x = asarray(x)
+    if isinstance(condlist, (list, tuple)) and condlist and not shape_of(asarray(condlist[0])):
+        conditions = [condlist] if not isinstance(condlist[0], (Array, Tracer)) else list(condlist)
+        conditions = [asarray(c) for c in conditions]
+        if len(conditions) == 1 and conditions[0].ndim == 1 and conditions[0].shape != x.shape:
+            conditions = list(conditions[0])
+    elif isinstance(condlist, (list, tuple)):
+        conditions = [asarray(c) for c in condlist]
+    else:
+        conditions = list(asarray(condlist)) if asarray(condlist).ndim > x.ndim else [
+            asarray(condlist)
+        ]  # fmt: skip
+    functions = list(funclist)
+    if len(functions) == len(conditions):
+        functions.append(0)
+    elif len(functions) != len(conditions) + 1:
+        raise ValueError(
+            f"piecewise: {len(conditions)} conditions need as many functions, or one more, got "
+            f"{len(functions)}{at_user_line()}"
+        )
+    values = [convert(array(f(x, *args, **kw) if callable(f) else f), x.dtype) for f in functions]
+    out = broadcast_to(values[-1], x.shape)
+    for cond, value in zip(conditions, values[:-1], strict=True):
+        out = _where(cond, value, out)
+    return out
+
+
+# --- nonzero -----------------------------------------------------------------------------
+
+
+def nonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> tuple[Any, ...]:
+    """Indices of the elements that are not zero, one array per dimension.
+
+    Parameters
+    ----------
+    a : array_like
+    size : int, optional
+        Number of indices to return; needed under tracing. More are cut, fewer filled up.
+    fill_value : array_like, optional
+        Index to fill up with (0), or one per dimension.
+    """
+    x = array(a, "nonzero")
+    if x.ndim == 0:
+        raise ValueError(f"nonzero takes an array of one or more dimensions{at_user_line()}")
+    if size is None:
+        v = concrete(x, "the argument of nonzero (or its argument size)")
+        return tuple(from_numpy(i.astype(dtypes.default_int())) for i in onp.nonzero(v))
+    n = operator.index(size)
+    fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
+    if len(fills) != x.ndim:
+        raise ValueError(
+            f"nonzero: fill_value has {len(fills)} entries for {x.ndim} dimensions{at_user_line()}"
+        )
+    return _nonzero(x, tuple(0 if f is None else f for f in fills), size=n)
+
+
+@fused("size")
+def _nonzero(x: Any, fills: tuple[Any, ...], *, size: int) -> tuple[Any, ...]:
+    flat = lax.reshape(array(truth(x, "nonzero")), (x.size,))
+    dt = dtypes.default_int()
+    if x.size == 0 or size == 0:
+        return tuple(broadcast_to(convert(array(f), dt), (size,)) for f in fills)
+    # The rank of each true element is where its position goes; the others are dropped.
+    rank = lax.cumsum(convert(flat, dtypes.int32), 0)
+    count = lax.index_in_dim(rank, x.size - 1, 0, False)
+    target = lax.select(flat, lax.sub(rank, onp.int32(1)), onp.int32(size))
+    found = lax.full((size,), 0, dt).at[target].set(lax.iota(dt, x.size), mode="drop")
+    valid = lax.lt(lax.iota(dtypes.int32, size), count)
+    out = []
+    for i, f in zip(_unravel(found, x.shape), fills, strict=True):
+        fill = broadcast_to(convert(array(f), dt), (size,))
+        out.append(lax.select(valid, i, fill))
+    return tuple(out)
+
+
+def _unravel(index: Any, shape: tuple[int, ...]) -> list[Any]:
+    out: list[Any] = []
+    dt = index.dtype
+    for n in reversed(shape):
+        out.append(lax.rem(index, scalar(n, dt)) if n else index)
+        index = lax.div(index, scalar(n, dt)) if n else index
+    return out[::-1]
+
+
+def flatnonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    """Indices of the elements of the flattened array that are not zero; see `nonzero`."""
+    x = array(a, "flatnonzero")
+    return nonzero(lax.reshape(x, (x.size,)), size=size, fill_value=fill_value)[0]
+
+
+def argwhere(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    """Indices of the elements that are not zero, one row each; see `nonzero`."""
+    x = array(a, "argwhere")
+    if x.ndim == 0:
+        if size is None:
+            n = int(concrete(x, "the argument of argwhere").astype(bool))
+        else:
+            n = size
+        return lax.full((n, 0), 0, dtypes.default_int())
+    return lax.stack(nonzero(x, size=size, fill_value=fill_value), 1)
+
+
+def extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = 0) -> Any:
+    """Elements of the flattened ``arr`` where the flattened ``condition`` holds."""
+    cond = asarray(condition)
+    return compress(lax.reshape(cond, (cond.size,)), arr, size=size, fill_value=fill_value)
+
+
+def compress(
+    condition: Any,
+    a: Any,
+    axis: int | None = None,
+    *,
+    size: Any = None,
+    fill_value: Any = 0,
+    out: Any = None,
+) -> Any:
+    """Elements (or slices along ``axis``) of ``a`` where ``condition``, a vector, holds."""
+    check_out(out, "compress")
+    cond, x = asarray(condition), asarray(a)
+    if cond.ndim != 1:
+        raise ValueError(f"compress takes a vector as condition, got {describe(cond)}")
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    before = (slice(None),) * axis
+    if size is None:
+        v = concrete(cond, "the argument condition of compress").astype(bool)
+        if v[x.shape[axis] :].any():
+            raise IndexError(f"compress: the condition is longer than axis {axis}{at_user_line()}")
+        return x[(*before, onp.nonzero(v)[0].astype(onp.int32))]
+    (index,) = nonzero(cond, size=size, fill_value=x.shape[axis])
+    return x.at[(*before, index)].get(mode="fill", fill_value=fill_value)
+
+
+# --- take and put ------------------------------------------------------------------------
+
+
+def _index_mode(mode: Any) -> Any:
+    return "wrap" if mode == "wrap" else None if mode is None else GatherScatterMode.from_any(mode)
+
+
+@fused("axis", "mode", "unique_indices", "indices_are_sorted", "fill_value")
+def take(
+    a: Any,
+    indices: Any,
+    axis: int | None = None,
+    out: Any = None,
+    mode: Any = None,
+    unique_indices: bool = False,
+    indices_are_sorted: bool = False,
+    fill_value: Any = None,
+) -> Any:
+    """Elements of ``a`` at ``indices`` along ``axis`` (of the flattened array by default).
+
+    Parameters
+    ----------
+    a, indices : array_like
+    axis : int, optional
+    mode : {'fill', 'clip', 'wrap'}, optional
+        What indices out of bounds mean; by default NaN (or an extreme integer) is read.
+    fill_value : scalar, optional
+        Read out of bounds in mode ``fill``.
+    """
+    check_out(out, "take")
+    x, index = array(a, "take"), array(indices, "take", 1)
+    if index.dtype not in dtypes.INTEGERS:
+        raise TypeError(f"take takes integer indices, got {describe(index)}{at_user_line()}")
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    at = (slice(None),) * axis + (index,)
+    if mode == "raise":
+        raise NotImplementedError(
+            f"take with mode='raise' is not supported: compiled code does not raise; use 'fill', "
+            f"'clip' or 'wrap'{at_user_line()}"
+        )
+    return x.at[at].get(mode="fill" if mode is None else mode, fill_value=fill_value)
+
+
+def _along(x: Any, index: Any, axis: int, wrap: bool, normalize: bool = True) -> Any:
+    """Index arrays of all dimensions for an operation along ``axis``."""
+    shape = broadcast_shapes(
+        "take_along_axis",
+        (*x.shape[:axis], 1, *x.shape[axis + 1 :]),
+        (*index.shape[:axis], 1, *index.shape[axis + 1 :]),
+    )
+    full = (*shape[:axis], index.shape[axis], *shape[axis + 1 :])
+    index = broadcast_to(index, full)
+    n = x.shape[axis]
+    if wrap:
+        index = index % max(n, 1)
+    elif normalize:
+        index = normalized(as_index_array(index), n)
+    return index, full
+
+
+@fused("axis", "mode", "fill_value", "wrap_negative_indices")
+def take_along_axis(
+    arr: Any,
+    indices: Any,
+    axis: int | None = -1,
+    mode: Any = None,
+    fill_value: Any = None,
+    *,
+    wrap_negative_indices: bool | None = None,
+) -> Any:
+    """Elements of ``arr`` at ``indices`` along ``axis``, the other dimensions running together."""
+    x, index = array(arr, "take_along_axis"), array(indices, "take_along_axis", 1)
+    if index.dtype not in dtypes.INTEGERS:
+        raise TypeError(
+            f"take_along_axis takes integer indices, got {describe(index)}{at_user_line()}"
+        )
+    if axis is None:
+        if index.ndim != 1:
+            raise ValueError(
+                f"take_along_axis with axis=None takes a vector of indices{at_user_line()}"
+            )
+        x, axis = lax.reshape(x, (x.size,)), 0
+    if x.ndim != index.ndim:
+        raise ValueError(
+            f"take_along_axis: the array has {x.ndim} dimensions and the indices {index.ndim}; "
+            f"they must agree{at_user_line()}"
+        )
+    axis = canonical_axis(axis, x.ndim)
+    mode = _index_mode(mode)
+    index, full = _along(x, index, axis, mode == "wrap", wrap_negative_indices is not False)
+    x = broadcast_to(x, (*full[:axis], x.shape[axis], *full[axis + 1 :]))
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    if 0 in full:
+        return lax.full(full, 0, x.dtype)
+    if mode == "wrap":
+        mode = GatherScatterMode.PROMISE_IN_BOUNDS
+    elif mode is None:
+        mode = GatherScatterMode.FILL_OR_DROP
+    return lax.gather(
+        x,
+        lax.reshape(index, (*full, 1)),
+        lax.GatherDimensionNumbers((), (axis,), (axis,), others, others),
+        (1,) * x.ndim,
+        mode=mode,
+        fill_value=fill_value,
+    )
+
+
+def _immutable(inplace: bool, name: str) -> None:
+    if inplace:
+        raise ValueError(
+            f"{name}: arrays are immutable, so the result is a new array; pass inplace=False"
+            f"{at_user_line()}"
+        )
+
+
+def put_along_axis(
+    arr: Any,
+    indices: Any,
+    values: Any,
+    axis: int | None,
+    inplace: bool = True,
+    *,
+    mode: Any = None,
+) -> Any:
+    """``arr`` with ``values`` at ``indices`` along ``axis``, as a new array (``inplace=False``)."""
+    _immutable(inplace, "put_along_axis")
+    x, index = asarray(arr), asarray(indices)
+    shape = x.shape
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    index, full = _along(x, index, axis, mode == "wrap")
+    grid = [lax.broadcasted_iota(dtypes.int32, full, d) for d in range(x.ndim)]
+    grid[axis] = index
+    v = broadcast_to(asarray(values), full)
+    return lax.reshape(x.at[tuple(grid)].set(v, mode=mode), shape)
+
+
+def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = True) -> Any:
+    """``a`` with ``v`` at the flat positions ``ind``, as a new array (``inplace=False``)."""
+    _immutable(inplace, "put")
+    x, index, values = asarray(a), asarray(ind), asarray(v)
+    if not index.size or not values.size:
+        return x
+    index = lax.reshape(index, (index.size,))
+    values = lax.reshape(values, (values.size,))
+    times = -(-index.size // values.size)
+    values = lax.slice_in_dim(lax.tile(values, (times,)), 0, index.size)
+    flat = lax.reshape(x, (x.size,))
+    return lax.reshape(flat.at[index].set(values, mode=mode or "drop"), x.shape)
+
+
+def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
+    """``arr`` with ``vals``, repeated, where ``mask`` holds, as a new array (``inplace=False``)."""
+    _immutable(inplace, "place")
+    x, m, v = asarray(arr), asarray(mask), asarray(vals)
+    if m.size != x.size:
+        raise ValueError(f"place: the mask has {m.size} elements, the array {x.size}")
+    if not v.size:
+        raise ValueError(f"place needs at least one value{at_user_line()}")
+    flat = lax.reshape(truth(m, "place"), (m.size,))
+    rank = lax.sub(lax.cumsum(convert(flat, dtypes.int32), 0), onp.int32(1))
+    v = lax.reshape(v, (v.size,))
+    chosen = v[rank % v.size]
+    return lax.reshape(_where(flat, convert(chosen, x.dtype), lax.reshape(x, (x.size,))), x.shape)
+
+
+# --- positions ---------------------------------------------------------------------------
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """Flat positions as one index per dimension of an array of ``shape``."""
+    index, sizes = asarray(indices), canonical_shape(shape)
+    total = product(sizes)
+    dt = index.dtype
+    index = normalized(index, total)
+    index = lax.clamp(scalar(0, dt), index, scalar(max(total - 1, 0), dt))
+    return tuple(_unravel(index, sizes))
+
+
+def ravel_multi_index(
+    multi_index: Sequence[Any],
+    dims: Sequence[int],
+    mode: str = "raise",
+    order: str = "C",
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Flat positions of indices into an array of shape ``dims``."""
+    sizes = canonical_shape(tuple(dims), "dims")
+    index = [asarray(i) for i in multi_index]
+    if len(index) != len(sizes):
+        raise ValueError(
+            f"ravel_multi_index: {len(index)} indices for {len(sizes)} dimensions{at_user_line()}"
+        )
+    if mode == "raise":
+        for i, n in zip(index, sizes, strict=True):
+            v = concrete(i, "the argument multi_index of ravel_multi_index with mode='raise'")
+            if ((v < 0) | (v >= n)).any():
+                raise ValueError(f"ravel_multi_index: an index is out of bounds{at_user_line()}")
+    elif mode == "clip":
+        index = [
+            lax.clamp(scalar(0, i.dtype), i, scalar(n - 1, i.dtype))
+            for i, n in zip(index, sizes, strict=True)
+        ]
+    elif mode == "wrap":
+        index = [i % n for i, n in zip(index, sizes, strict=True)]
+    else:
+        raise ValueError(f"ravel_multi_index: unknown mode {mode!r}{at_user_line()}")
+    pairs = list(zip(index, sizes, strict=True))
+    if order == "F":
+        pairs.reverse()
+    out: Any = 0
+    for i, n in pairs:
+        out = out * n + i
+    return out if dtype is None else convert(out, dtypes.canonicalize_dtype(dtype))
+
+
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """Index arrays that select the cross product of sequences of positions."""
+    n = len(args)
+    out = []
+    for i, a in enumerate(args):
+        x = asarray(a)
+        if x.ndim != 1:
+            raise ValueError(f"ix_ takes vectors, got {describe(x)}{at_user_line()}")
+        if x.dtype == dtypes.bool_:
+            raise NotImplementedError(f"ix_ of boolean vectors is not supported{at_user_line()}")
+        out.append(lax.reshape(x, tuple(x.size if i == j else 1 for j in range(n))))
+    return tuple(out)
+
+
+def mask_indices(
+    n: int, mask_func: Callable[[Any, int], Any], k: int = 0, *, size: int | None = None
+) -> tuple[Any, Any]:
+    """Indices of the nonzero elements of ``mask_func`` of an ``n`` by ``n`` matrix of ones."""
+    found = nonzero(mask_func(lax.full((n, n), 1, dtypes.default_int()), k), size=size)
+    return found[0], found[1]

@@ -1,0 +1,420 @@
+"""Sorting, searching, counting."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axis, product, scalar
+from covector.numpy._util import (
+    array,
+    concrete,
+    convert,
+    fused,
+    promote_dtypes,
+    promote_inexact,
+    shape_of,
+)
+from covector.numpy.creation import _linspace, asarray
+
+
+def _no_kind(kind: Any, order: Any, name: str) -> None:
+    if kind is not None or order is not None:
+        raise ValueError(
+            f"{name}: the arguments kind and order are not supported; see stable{at_user_line()}"
+        )
+
+
+def _flat_if_none(x: Any, axis: Any) -> tuple[Any, int]:
+    if axis is None:
+        return lax.reshape(x, (x.size,)), 0
+    return x, canonical_axis(axis, x.ndim)
+
+
+@fused("axis", "kind", "order", "stable", "descending")
+def sort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
+    """``a`` sorted along ``axis`` (flattened if None); NaN comes last."""
+    _no_kind(kind, order, "sort")
+    x, k = _flat_if_none(array(a, "sort"), axis)
+    out = lax.sort(x, k, is_stable=stable)
+    return lax.rev(out, (k,)) if descending else out
+
+
+@fused("axis", "kind", "order", "stable", "descending", "dtype")
+def argsort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+    dtype: Any = None,
+) -> Any:
+    """Indices that sort ``a`` along ``axis`` (flattened if None)."""
+    _no_kind(kind, order, "argsort")
+    x, k = _flat_if_none(array(a, "argsort"), axis)
+    n = x.shape[k]
+    dt = dtypes.default_int() if dtype is None else dtypes.canonicalize_dtype(dtype)
+    positions = lax.broadcasted_iota(dt, x.shape, k)
+    if not descending:
+        return lax.sort((x, positions), k, is_stable=stable, num_keys=1)[1]
+    # Reversed before and after, so that equal elements keep their order.
+    _, found = lax.sort((lax.rev(x, (k,)), positions), k, is_stable=stable, num_keys=1)
+    return lax.sub(scalar(n - 1, dt), lax.rev(found, (k,)))
+
+
+@fused("axis")
+def _lexsort(keys: list[Any], *, axis: int) -> Any:
+    k = canonical_axis(axis, keys[0].ndim)
+    positions = lax.broadcasted_iota(dtypes.default_int(), keys[0].shape, k)
+    return lax.sort((*reversed(keys), positions), k, num_keys=len(keys))[-1]
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Indices that sort by several keys, the last one first."""
+    items = [asarray(k) for k in keys]
+    if not items:
+        raise TypeError(f"lexsort needs at least one key{at_user_line()}")
+    if any(k.shape != items[0].shape for k in items):
+        raise ValueError(
+            f"lexsort takes keys of one shape, got {', '.join(str(k.shape) for k in items)}"
+            f"{at_user_line()}"
+        )
+    if items[0].ndim == 0:
+        return lax.full((), 0, dtypes.default_int())
+    return _lexsort(items, axis=axis)
+
+
+@fused()
+def sort_complex(a: Any) -> Any:
+    """``a`` as complex numbers, sorted by real and then imaginary part."""
+    x = array(a, "sort_complex")
+    return lax.sort(convert(x, dtypes.complex_dtype(dtypes.to_inexact_dtype(x.dtype))), -1)
+
+
+def _kth(kth: Any, n: int, name: str) -> int:
+    k = operator.index(kth)
+    if not -n <= k < n:
+        raise ValueError(f"{name}: kth={k} is out of bounds for size {n}{at_user_line()}")
+    return k % n
+
+
+def partition(a: Any, kth: int, axis: int = -1) -> Any:
+    """``a`` with the ``kth`` smallest element along ``axis`` in place, smaller ones before it."""
+    x = array(a, "partition")
+    _kth(kth, x.shape[canonical_axis(axis, x.ndim)], "partition")
+    return sort(x, axis)
+
+
+def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
+    """Indices that partition ``a`` along ``axis``; see `partition`."""
+    x = array(a, "argpartition")
+    _kth(kth, x.shape[canonical_axis(axis, x.ndim)], "argpartition")
+    return argsort(x, axis)
+
+
+# --- searching ---------------------------------------------------------------------------
+
+
+def search(a: Any, v: Any, side: str) -> Any:
+    """Positions of ``v`` among the sorted vector ``a``, by bisection of all at once."""
+    n = a.shape[0]
+    dt = dtypes.int32 if n < 2**31 - 1 else dtypes.int64
+    low = lax.full(v.shape, 0, dt)
+    if n == 0:
+        return low
+    high = lax.full(v.shape, n, dt)
+    inexact = a.dtype in dtypes.INEXACT
+
+    def goes_right(probe: Any) -> Any:
+        # NaN sorts last, as the greatest value.
+        if side == "left":
+            out = lax.lt(probe, v)
+            return lax.bitwise_or(out, _only(v, probe)) if inexact else out
+        out = lax.le(probe, v)
+        return lax.bitwise_or(out, lax.ne(v, v)) if inexact else out
+
+    for _ in range(max(1, math.ceil(math.log2(n + 1)))):
+        open_ = lax.lt(low, high)
+        mid = lax.div(lax.add(low, high), dt.type(2))
+        probe = a.at[mid].get(mode="clip")
+        right = goes_right(probe)
+        low = lax.select(lax.bitwise_and(open_, right), lax.add(mid, dt.type(1)), low)
+        stay = lax.bitwise_and(open_, lax.bitwise_not(right))
+        high = lax.select(stay, mid, high)
+    return low
+
+
+def _only(v: Any, probe: Any) -> Any:
+    return lax.bitwise_and(lax.ne(v, v), lax.eq(probe, probe))
+
+
+@fused("side", "method")
+def searchsorted(
+    a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
+) -> Any:
+    """Positions at which to insert ``v`` into the sorted vector ``a`` to keep it sorted.
+
+    Parameters
+    ----------
+    a, v : array_like
+    side : {'left', 'right'}
+        Before or after equal elements.
+    sorter : array_like of int, optional
+        Indices that sort ``a``.
+    method : {'scan', 'scan_unrolled', 'sort', 'compare_all'}
+        Accepted; the search is by bisection.
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    if method not in ("scan", "scan_unrolled", "sort", "compare_all", "default"):
+        raise ValueError(f"searchsorted: unknown method {method!r}{at_user_line()}")
+    x, y = (array(t) for t in promote_dtypes("searchsorted", a, v))
+    if x.ndim != 1:
+        raise ValueError(
+            f"searchsorted takes a vector to search in, got {describe(x)}{at_user_line()}"
+        )
+    if sorter is not None:
+        x = x[array(sorter, "searchsorted")]
+    return convert(search(x, y, side), dtypes.int32)
+
+
+@fused("right", "method")
+def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
+    """Index of the bin that each element of ``x`` falls in; ``bins`` is monotonic.
+
+    ``right`` says whether the right edge of a bin belongs to it.
+    """
+    v, edges = (array(t) for t in promote_dtypes("digitize", x, bins))
+    if edges.ndim != 1:
+        raise ValueError(f"digitize takes a vector of bins, got {describe(edges)}{at_user_line()}")
+    n = edges.shape[0]
+    if n == 0:
+        return lax.full(v.shape, 0, dtypes.int32)
+    side = "left" if right else "right"
+    up = search(edges, v, side)
+    down = lax.sub(
+        scalar(n, up.dtype), search(lax.rev(edges, (0,)), v, "right" if right else "left")
+    )
+    last = lax.index_in_dim(edges, n - 1, 0, False)
+    first = lax.index_in_dim(edges, 0, 0, False)
+    return convert(lax.select(lax.le(first, last), up, down), dtypes.int32)
+
+
+# --- counting ----------------------------------------------------------------------------
+
+
+def bincount(
+    x: Any,
+    weights: Any = None,
+    minlength: int = 0,
+    *,
+    length: int | None = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Number of occurrences (or sum of weights) of each non-negative integer in a vector.
+
+    Parameters
+    ----------
+    x : array_like of int
+        Negative values count as 0.
+    weights : array_like, optional
+    minlength : int
+    length : int, optional
+        Size of the result; needed under tracing. Larger values are dropped.
+    """
+    v = array(x, "bincount")
+    if v.ndim != 1:
+        raise ValueError(f"bincount takes a vector, got {describe(v)}{at_user_line()}")
+    if v.dtype not in dtypes.INTEGERS and v.dtype != dtypes.bool_:
+        raise TypeError(f"bincount takes integers, got {describe(v)}{at_user_line()}")
+    minlength = operator.index(minlength)
+    if minlength < 0:
+        raise ValueError(f"bincount: minlength must not be negative, got {minlength}")
+    if length is None:
+        values = concrete(v, "the argument x of bincount (or its argument length)")
+        length = max(minlength, int(values.max()) + 1 if values.size else 0)
+    return _bincount(v, weights, length=operator.index(length))
+
+
+@fused("length")
+def _bincount(v: Any, weights: Any, *, length: int) -> Any:
+    v = convert(v, dtypes.int32) if v.dtype == dtypes.bool_ else v
+    if v.dtype in dtypes.SIGNED:
+        v = lax.max(v, v.dtype.type(0))
+    if weights is None:
+        w = lax.full(v.shape, 1, dtypes.default_int())
+    else:
+        w = array(weights, "bincount", 1)
+        if w.shape != v.shape:
+            raise ValueError(
+                f"bincount: weights of shape {w.shape} for values of shape {v.shape}"
+                f"{at_user_line()}"
+            )
+    return lax.full((length,), 0, w.dtype).at[v].add(w, mode="drop")
+
+
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+    """Edges of the bins of `histogram`."""
+    if isinstance(bins, str):
+        raise NotImplementedError(
+            f"histogram: rules to choose bins such as {bins!r} are not supported{at_user_line()}"
+        )
+    if not isinstance(bins, (list, tuple)) and not shape_of(bins):
+        n = operator.index(bins)
+        x = array(a, "histogram")
+        dt = dtypes.to_inexact_dtype(x.dtype)
+        x = convert(x, dt)
+        if range is None:
+            if x.size == 0:
+                low, high = dt.type(0), dt.type(1)
+            else:
+                axes = tuple(i for i, _ in enumerate(x.shape))
+                low, high = lax.reduce_min(x, axes), lax.reduce_max(x, axes)
+        else:
+            low, high = (convert(array(r), dt) for r in range)
+        return _edges(low, high, num=n + 1)
+    edges = asarray(bins)
+    return convert(edges, dtypes.to_inexact_dtype(edges.dtype))
+
+
+@fused("num")
+def _edges(low: Any, high: Any, *, num: int) -> Any:
+    low, high = promote_inexact("histogram", low, high)
+    same = lax.eq(low, high)
+    half = array(low).dtype.type(0.5)
+    lo = lax.select(same, lax.sub(low, half), low)
+    hi = lax.select(same, lax.add(high, half), high)
+    return _linspace(lo, hi, num=num, endpoint=True, dtype=None, axis=0)[0]
+
+
+@fused()
+def _counts(x: Any, edges: Any, weights: Any) -> Any:
+    x, edges = promote_inexact("histogram", x, edges)
+    flat = lax.reshape(array(x), (product(shape_of(x)),))
+    n = edges.shape[0] - 1
+    index = lax.sub(search(edges, flat, "right"), onp.int32(1))
+    # The last bin is closed: values on its right edge belong to it.
+    last = lax.index_in_dim(edges, n, 0, False)
+    index = lax.select(lax.eq(flat, last), onp.int32(n - 1), index)
+    index = lax.select(lax.lt(index, onp.int32(0)), onp.int32(n), index)
+    if weights is None:
+        w = lax.full(flat.shape, 1, edges.dtype)
+    else:
+        w = lax.reshape(weights, flat.shape)
+    return lax.full((n,), 0, w.dtype).at[index].add(w, mode="drop")
+
+
+def histogram(
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002
+    weights: Any = None,
+    density: bool | None = None,
+) -> tuple[Any, Any]:
+    """Number of elements (or sum of weights) in each bin, and the edges of the bins.
+
+    Parameters
+    ----------
+    a : array_like
+    bins : int or array_like
+        Number of equal bins, or their edges.
+    range : (low, high), optional
+        Ends of equal bins; those of the data by default.
+    weights : array_like, optional
+    density : bool
+        Scale the result so that its integral is 1.
+    """
+    x = array(a, "histogram")
+    if weights is not None:
+        weights = array(weights, "histogram")
+        if weights.shape != x.shape:
+            raise ValueError(
+                f"histogram: weights of shape {weights.shape} for data of shape {x.shape}"
+                f"{at_user_line()}"
+            )
+    edges = histogram_bin_edges(x, bins, range, weights)
+    counts = _counts(x, edges, weights)
+    if density:
+        widths = edges[1:] - edges[:-1]
+        counts = counts / widths / counts.sum()
+    return counts, edges
+
+
+def histogramdd(
+    sample: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002
+    weights: Any = None,
+    density: bool | None = None,
+) -> tuple[Any, list[Any]]:
+    """Histogram of points in several dimensions, the rows of ``sample``."""
+    x = array(sample, "histogramdd")
+    if x.ndim == 1:
+        x = lax.reshape(x, (x.size, 1))
+    if x.ndim != 2:
+        raise ValueError(f"histogramdd takes a matrix of points, got {describe(x)}{at_user_line()}")
+    n, d = x.shape
+    columns = [x[:, i] for i in onp.arange(d).tolist()]
+    bins = list(bins) if isinstance(bins, (list, tuple)) else [bins] * d
+    ranges = [None] * d if range is None else list(range)
+    if len(bins) != d or len(ranges) != d:
+        raise ValueError(f"histogramdd: bins and range need one entry per dimension, of {d}")
+    edges = [histogram_bin_edges(c, b, r) for c, b, r in zip(columns, bins, ranges, strict=True)]
+    sizes = [e.shape[0] - 1 for e in edges]
+    flat = lax.full((n,), 0, dtypes.int32)
+    valid = lax.full((n,), True, dtypes.bool_)
+    for c, e, m in zip(columns, edges, sizes, strict=True):
+        v, e = (array(t) for t in promote_inexact("histogramdd", c, e))
+        index = lax.sub(search(e, v, "right"), onp.int32(1))
+        index = lax.select(v == e[-1], lax.full_like(index, m - 1), index)
+        valid = valid & (index >= 0) & (index < m)
+        flat = flat * m + index
+    total = product(sizes)
+    flat = lax.select(valid, flat, lax.full_like(flat, total))
+    w = lax.full((n,), 1, edges[0].dtype) if weights is None else asarray(weights)
+    counts = lax.reshape(lax.full((total,), 0, w.dtype).at[flat].add(w, mode="drop"), tuple(sizes))
+    if density:
+        volume: Any = 1
+        for i, e in enumerate(edges):
+            widths = e[1:] - e[:-1]
+            volume = volume * lax.reshape(widths, _along_axis(widths.size, i, d))
+        counts = counts / volume / counts.sum()
+    return counts, edges
+
+
+def _along_axis(n: int, axis: int, rank: int) -> tuple[int, ...]:
+    return (1,) * axis + (n,) + (1,) * (rank - axis - 1)
+
+
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002
+    weights: Any = None,
+    density: bool | None = None,
+) -> tuple[Any, Any, Any]:
+    """Histogram of points in the plane."""
+    if isinstance(bins, (list, tuple)) and len(bins) == 2:
+        pair = list(bins)
+    else:
+        pair = [bins, bins]
+    sample = lax.stack([asarray(x), asarray(y)], 1)
+    counts, edges = histogramdd(sample, pair, range, weights, density)
+    return counts, edges[0], edges[1]
