@@ -30,7 +30,7 @@ def _version() -> bytes:
 
     h = hashlib.sha256()
     here = os.path.dirname(os.path.abspath(__file__))
-    for folder in (here, os.path.join(here, "rules")):
+    for folder in (here, os.path.join(here, "rules"), os.path.join(here, "vmath")):
         for name in sorted(os.listdir(folder)):
             path = os.path.join(folder, name)
             if name.endswith(".py"):
