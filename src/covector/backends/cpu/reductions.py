@@ -121,9 +121,9 @@ def step(em: Any, s: Stage, x: Any) -> None:
         return
     acc: Any = s.part
     if em.lanes and em.tail is not None:
-        mask = em.tail.mask(b)
-        ident = initial(d.kind, v.dtype)
-        x = ops.select(b, mask, _splat(b, x, em.lanes), ident)
+        ident = _parts(initial(d.kind, v.dtype))
+        parts = zip(_parts(x), ident, strict=True)
+        x = _whole([memory.mask_out(b, p, q, em.tail) for p, q in parts])
     elif em.lanes:
         x = _splat(b, x, em.lanes)
     acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))

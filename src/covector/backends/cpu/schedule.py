@@ -46,6 +46,7 @@ REGISTER_ELEMENTS = 64
 # Scalar operations one value may unroll to, and one program altogether.
 UNROLL_VALUE = 2048
 UNROLL_PROGRAM = 40_000
+_START = (0, 0)
 # A recomputed expression may cost this many simple operations, and nest this deep.
 CHEAP = 6
 INLINE_DEPTH = 60
@@ -501,14 +502,23 @@ class Plan:
             return d.pointwise is not None
         return type(d) in (Pointwise, Cumulative)
 
+    def _reads(self, v: Value) -> list[Value]:
+        """Stored values that the elements of a small array are computed from."""
+        access = Access()
+        expr = v.defn.pointwise if type(v.defn) is Update else v.defn.expr
+        access.add(expr, ivars(64), self.inline)
+        return [u for u, _ in access.reads]
+
     # --- one block ---
 
     def _block(self, block: Block, needed: set[Value], repeated: bool) -> None:
         self._classify(block, needed)
-        steps: list[Any] = []
         open_nests: list[Nest] = []
-        # Where in the order of steps small arrays and nests stand.
-        at: dict[Any, int] = {}
+        # When each value is ready. Nests, calls and control flow follow one another, (k, 0);
+        # small arrays come as early as what they read allows, (k, 1).
+        when: dict[Any, tuple[int, int]] = {}
+        order: list[tuple[tuple[int, int], Any]] = []
+        count = 0
         for v in block.values:
             kind = self.kinds[v]
             d = v.defn
@@ -517,31 +527,34 @@ class Plan:
             if type(d) in (LibraryCall, Loop, Branch):
                 if v.output_index == 0:
                     open_nests.clear()
-                    steps.append(v)
+                    count += 1
+                    order.append(((count, 0), v))
+                when[v] = (count, 0)
                 continue
             if kind == "reg" and self._small(v):
-                at[v] = len(steps)
-                steps.append(v)
+                ready = max([when.get(u, _START) for u in self._reads(v)], default=_START)
+                when[v] = (ready[0], 1)
+                order.append((when[v], v))
                 continue
             for stage in self._stages(v):
-                placed = False
-                ready = max([at.get(u, -1) for u, _ in stage.access.reads], default=-1)
+                home = None
+                ready = max([when.get(u, _START) for u, _ in stage.access.reads], default=_START)
                 for back, nest in enumerate(reversed(open_nests)):
-                    if back >= 4:
-                        break
-                    if at[nest] < ready:
+                    if back >= 4 or when[nest] < ready:
                         break
                     if fuse(nest, stage):
-                        placed = True
+                        home = nest
                         break
                     if _depends(stage, nest):
                         break
-                if not placed:
-                    nest = Nest(stage)
-                    at[nest] = len(steps)
-                    steps.append(nest)
-                    open_nests.append(nest)
-        self.steps[block] = steps
+                if home is None:
+                    home = Nest(stage)
+                    count += 1
+                    when[home] = (count, 0)
+                    order.append((when[home], home))
+                    open_nests.append(home)
+                when[v] = when[home]
+        self.steps[block] = steps = [s for _, s in sorted(order, key=lambda e: e[0])]
         self._contract(steps, needed, block)
         for step in steps:
             if isinstance(step, Nest):
@@ -628,6 +641,8 @@ class Plan:
         if t is LibraryCall:
             return "mem"
         if self._small(v):
+            if t is Pointwise and v not in needed and type(v.defn.expr) in (Lit, FromIndex):
+                return "inline"
             return "reg"
         if t is Reduce and v.constant_size() == 1 and v.ndim == 0:
             return "reg"
@@ -781,6 +796,11 @@ class Plan:
             elif type(d) is Branch:
                 outside.add(d.index)
         outside |= _inner_reads(block)
+        for u in list(outside):
+            if self.inline(u):
+                access = Access()
+                access.add(u.defn.expr, ivars(64), self.inline)
+                outside.update(v for v, _ in access.reads)
         for step in steps:
             if not isinstance(step, Nest):
                 expr = getattr(step.defn, "expr", None) or getattr(step.defn, "pointwise", None)
