@@ -62,7 +62,7 @@ class FlatFunction:
             if not isinstance(out, (tuple, list)) or len(out) != 2:
                 raise TypeError(
                     f"{self.what} with has_aux=True: {fun_name(self.fun)} must return a pair "
-                    f"(output, aux), it returned {describe(out)}"
+                    f"(output, aux), it returned {describe(out)}{at_user_line()}"
                 )
             out, aux = out
             leaves_aux, self.aux_tree = tree.flatten(aux)

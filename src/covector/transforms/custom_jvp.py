@@ -179,7 +179,7 @@ higher_order_rules[custom_jvp_call_p] = _batch
 
 def positional(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """All arguments by position, defaults filled in."""
-    if not kwargs:
+    if not kwargs and not getattr(fun, "__defaults__", None):
         return args
     import inspect
 

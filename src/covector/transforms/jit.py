@@ -543,9 +543,10 @@ class _Methods:
 
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the result, without computing it."""
-        from covector.transforms.make_jaxpr import eval_shape
+        from covector.transforms.shapes import struct_of
 
-        return eval_shape(self.jitted.fun, *args, **kwargs)
+        entry, _ = self.jitted.trace(args, kwargs, abstract=True)
+        return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.closed.out_avals])
 
     def clear_cache(self) -> None:
         """Forget all traces and programs of this function."""
