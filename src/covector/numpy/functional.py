@@ -130,8 +130,8 @@ def _vectorized(
     for x, dims in zip(values, core_dims, strict=True):
         if x.ndim < len(dims):
             raise ValueError(
-                f"vectorize: {describe(x)} has fewer dimensions than its part ({','.join(dims)}) of "
-                f"the signature{at_user_line()}"
+                f"vectorize: {describe(x)} has fewer dimensions than its part "
+                f"({','.join(dims)}) of the signature{at_user_line()}"
             )
         for d, n in zip(dims, x.shape[x.ndim - len(dims) :], strict=True):
             if sizes.setdefault(d, n) != n:
@@ -340,3 +340,37 @@ def at_with(fun: Any, a: Any, indices: Any, b: Any, inplace: bool) -> Any:
     if method is None:
         return x.at[indices].set(fun(x[indices], b))
     return getattr(x.at[indices], method)(b)
+
+
+def attach_ufunc_methods(functions: dict[str, Any], reductions: dict[str, Any]) -> None:
+    """Give functions of two operands NumPy's `reduce`, `accumulate`, `outer` and `at`."""
+    for name, fun in functions.items():
+        special = reductions.get(name)
+
+        def reduce(
+            a: Any,
+            axis: Any = 0,
+            dtype: Any = None,
+            out: None = None,
+            keepdims: bool = False,
+            fun: Any = fun,
+            special: Any = special,
+        ) -> Any:
+            """Combine the elements along ``axis``."""
+            if special is None:
+                return reduce_with(fun, a, axis, dtype, keepdims)
+            x = asarray(a) if dtype is None else asarray(a, dtype)
+            return special(x, axis, keepdims=keepdims)
+
+        fun.reduce = reduce
+        fun.accumulate = functools.partial(_accumulate, fun)
+        fun.outer = functools.partial(outer_with, fun)
+        fun.at = functools.partial(_at, fun)
+
+
+def _accumulate(fun: Any, a: Any, axis: int = 0, dtype: Any = None) -> Any:
+    return accumulate_with(fun, a, axis, dtype)
+
+
+def _at(fun: Any, a: Any, indices: Any, b: Any = None, *, inplace: bool = True) -> Any:
+    return at_with(fun, a, indices, b, inplace)

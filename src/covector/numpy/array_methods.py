@@ -1,0 +1,381 @@
+"""Operators, methods and properties of arrays, attached to `Array` and `Tracer` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import Array, array_from_numpy
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import PY_SCALARS
+from covector.numpy import (
+    creation,
+    elementwise,
+    manipulation,
+    products,
+    reductions,
+    selection,
+    sorting,
+    ufuncs,
+)
+from covector.numpy._util import compile_lazily, convert, current_trace, is_concrete
+from covector.numpy.at import IndexHelper, setitem_error
+from covector.numpy.indexing import getitem
+from covector.numpy.printing import array_format, array_repr, array_string
+
+_FAST = frozenset((Array, *PY_SCALARS))
+
+# --- operators ---------------------------------------------------------------------------
+
+
+def _accepts(x: Any) -> bool:
+    return isinstance(x, (Tracer, onp.ndarray, onp.generic, *PY_SCALARS)) or hasattr(
+        x, "__jax_array__"
+    )
+
+
+def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) -> None:
+    """``x op y`` and ``y op x``; operands of foreign types get ``NotImplemented``."""
+    compiled: Any = None
+
+    def array_op(self: Any, other: Any) -> Any:
+        nonlocal compiled
+        if type(other) in _FAST:
+            if compiled is None:
+                compiled = compile_lazily(impl)
+            return compiled(self, other)
+        if not _accepts(other):
+            return NotImplemented
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        return compiled(self, other) if current_trace() is eval_trace else impl(self, other)
+
+    def array_rop(self: Any, other: Any) -> Any:
+        nonlocal compiled
+        if type(other) not in _FAST and not _accepts(other):
+            return NotImplemented
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        return compiled(other, self) if current_trace() is eval_trace else impl(other, self)
+
+    def tracer_op(self: Any, other: Any) -> Any:
+        if type(other) not in _FAST and not _accepts(other):
+            return NotImplemented
+        return impl(self, other)
+
+    def tracer_rop(self: Any, other: Any) -> Any:
+        if type(other) not in _FAST and not _accepts(other):
+            return NotImplemented
+        return impl(other, self)
+
+    forward, backward = f"__{name}__", f"__r{name}__"
+    _attach(Array, forward, array_op)
+    _attach(Tracer, forward, tracer_op)
+    if reflected:
+        _attach(Array, backward, array_rop)
+        _attach(Tracer, backward, tracer_rop)
+
+
+def _attach(cls: Any, name: str, value: Any) -> None:
+    if callable(value):
+        value.__name__ = name
+        value.__qualname__ = f"Array.{name}"
+    setattr(cls, name, value)
+
+
+def _attach_unary(name: str, function: Callable[..., Any]) -> None:
+    def op(self: Any) -> Any:
+        return function(self)
+
+    for cls in (Array, Tracer):
+        _attach(cls, f"__{name}__", op)
+
+
+def _attach_power() -> None:
+    power = ufuncs.power
+
+    def op(self: Any, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None or (type(other) not in _FAST and not _accepts(other)):
+            return NotImplemented
+        return power(self, other)
+
+    def rop(self: Any, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None or (type(other) not in _FAST and not _accepts(other)):
+            return NotImplemented
+        return power(other, self)
+
+    for cls in (Array, Tracer):
+        _attach(cls, "__pow__", op)
+        _attach(cls, "__rpow__", rop)
+
+
+_BINARY = {
+    "add": ufuncs.add, "sub": ufuncs.subtract, "mul": ufuncs.multiply, "truediv": ufuncs.divide,
+    "floordiv": ufuncs.floor_divide, "mod": ufuncs.remainder, "and": ufuncs.bitwise_and,
+    "or": ufuncs.bitwise_or, "xor": ufuncs.bitwise_xor, "lshift": ufuncs.left_shift,
+    "rshift": ufuncs.right_shift,
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": ufuncs.equal, "ne": ufuncs.not_equal, "lt": ufuncs.less, "le": ufuncs.less_equal,
+    "gt": ufuncs.greater, "ge": ufuncs.greater_equal,
+}  # fmt: skip
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    return products.matmul(x, y)
+
+
+def _divmod(x: Any, y: Any) -> Any:
+    return ufuncs.divmod(x, y)
+
+
+def _round(self: Any, ndigits: int | None = None) -> Any:
+    out = elementwise.round(self, ndigits or 0)
+    # round(x) is an integer in Python; with a number of digits it keeps its type.
+    if ndigits is None and out.dtype in dtypes.FLOATS:
+        out = convert(out, dtypes.default_int())
+    return out
+
+
+# --- item access -------------------------------------------------------------------------
+
+
+def _iter(self: Any) -> Any:
+    shape = self.shape
+    if not shape:
+        raise TypeError(f"iteration over {describe(self)}, an array of rank 0{at_user_line()}")
+    return iter([getitem(self, i) for i in range(shape[0])])
+
+
+def _setitem(self: Any, index: Any, value: Any) -> None:
+    raise setitem_error(self, index, value)
+
+
+def _delitem(self: Any, index: Any) -> None:
+    raise TypeError(
+        f"arrays are immutable: elements cannot be deleted from {describe(self)}; see "
+        f"covector.numpy.delete{at_user_line()}"
+    )
+
+
+def _contains(self: Any, item: Any) -> Any:
+    return bool(reductions.any(ufuncs.equal(self, item)))
+
+
+def _reversed(self: Any) -> Any:
+    return iter(list(_iter(self))[::-1])
+
+
+# --- conversion, copying, pickling -------------------------------------------------------
+
+
+def _rebuild(values: onp.ndarray, weak: bool) -> Any:
+    return array_from_numpy(values, values.dtype, weak)
+
+
+def _rebuild_keys(words: onp.ndarray) -> Any:
+    return lax.bitcast_convert_type(array_from_numpy(words), dtypes.key_dtype)
+
+
+def _reduce(self: Any) -> Any:
+    if dtypes.is_extended(self.dtype):
+        return _rebuild_keys, (onp.asarray(lax.bitcast_convert_type(self, dtypes.uint32)),)
+    return _rebuild, (onp.array(self), self.weak_type)
+
+
+def _same(self: Any, memo: Any = None) -> Any:
+    return self
+
+
+def _tracer_format(self: Any, spec: str) -> str:
+    if not spec or not is_concrete(self):
+        return format(repr(self), spec)
+    return array_format(self.concrete(), spec)
+
+
+# --- methods -----------------------------------------------------------------------------
+
+
+def astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
+    """The array converted to ``dtype``."""
+    return creation.astype(self, dtype, copy=copy, device=device)
+
+
+def reshape(self: Any, *args: Any, order: str = "C", **options: Any) -> Any:
+    """The array in another shape, given as integers or a sequence."""
+    sizes = args[0] if len(args) == 1 else args
+    return manipulation.reshape(self, sizes, order, **options)
+
+
+def transpose(self: Any, *args: Any) -> Any:
+    """The array with its dimensions reversed, or in the given order."""
+    if not args or args[0] is None:
+        return manipulation.transpose(self)
+    return manipulation.transpose(self, args[0] if len(args) == 1 else args)
+
+
+def ravel(self: Any, order: str = "C", **options: Any) -> Any:
+    """The array as a vector."""
+    return manipulation.ravel(self, order)
+
+
+def view(self: Any, dtype: Any = None, type: None = None) -> Any:  # noqa: A002
+    """The bytes of the array read as another dtype; the last dimension changes with its size."""
+    if type is not None:
+        raise NotImplementedError("view: the argument type is not supported")
+    if dtype is None:
+        return self
+    dt = dtypes.canonicalize_dtype(dtype)
+    old, new = self.dtype.itemsize, dt.itemsize
+    x = self
+    if x.dtype == dtypes.bool_:
+        x = convert(x, dtypes.uint8)
+    if dt == dtypes.bool_:
+        return lax.ne(lax.bitcast_convert_type(x, dtypes.uint8), onp.uint8(0))
+    if old == new:
+        return lax.bitcast_convert_type(x, dt)
+    if x.ndim == 0:
+        raise ValueError(f"view of {describe(x)} as {dt}: sizes differ and rank is 0")
+    if old > new:
+        out = lax.bitcast_convert_type(x, dt)
+        return lax.reshape(out, (*x.shape[:-1], x.shape[-1] * (old // new)))
+    k = new // old
+    if x.shape[-1] % k:
+        raise ValueError(
+            f"view of {describe(x)} as {dt}: the last dimension must be a multiple of {k}"
+            f"{at_user_line()}"
+        )
+    return lax.bitcast_convert_type(lax.reshape(x, (*x.shape[:-1], x.shape[-1] // k, k)), dt)
+
+
+def byteswap(self: Any, inplace: bool = False) -> Any:
+    """The array with the bytes of each element in reverse order."""
+    if self.dtype.itemsize == 1:
+        return self
+    parts = lax.bitcast_convert_type(self, dtypes.uint8)
+    return lax.bitcast_convert_type(lax.rev(parts, (parts.ndim - 1,)), self.dtype)
+
+
+def clip(self: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    """The array limited to ``[min, max]``."""
+    return elementwise.clip(self, min, max)
+
+
+def searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, **options: Any) -> Any:
+    """Positions of ``v`` among the sorted array."""
+    return sorting.searchsorted(self, v, side, sorter, **options)
+
+
+def compress(self: Any, condition: Any, axis: int | None = None, **options: Any) -> Any:
+    """Elements where ``condition`` holds."""
+    return selection.compress(condition, self, axis, **options)
+
+
+def to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
+    """The array on another device."""
+    return creation.on_device(self, device)
+
+
+def copy(self: Any) -> Any:
+    """An array with the same elements."""
+    return creation.copy(self)
+
+
+def _flat(self: Any) -> Any:
+    raise NotImplementedError("the attribute flat is not supported: use ravel()")
+
+
+def _devices(self: Any) -> Any:
+    from covector.core.backend import get_backend
+
+    return {get_backend().devices()[0]}
+
+
+def _device(self: Any) -> Any:
+    return next(iter(_devices(self)))
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax,
+    "argmin": reductions.argmin, "argpartition": sorting.argpartition,
+    "argsort": sorting.argsort, "astype": astype, "byteswap": byteswap,
+    "choose": selection.choose, "clip": clip, "compress": compress,
+    "conj": ufuncs.conjugate, "conjugate": ufuncs.conjugate, "copy": copy, "clone": copy,
+    "cumprod": reductions.cumprod, "cumsum": reductions.cumsum,
+    "diagonal": creation.diagonal, "dot": products.dot, "flatten": ravel,
+    "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
+    "nonzero": selection.nonzero, "prod": reductions.prod, "ptp": reductions.ptp,
+    "ravel": ravel, "repeat": manipulation.repeat, "reshape": reshape,
+    "round": elementwise.round, "searchsorted": searchsorted, "sort": sorting.sort,
+    "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
+    "swapaxes": manipulation.swapaxes, "take": selection.take, "to_device": to_device,
+    "trace": creation.trace, "transpose": transpose, "var": reductions.var, "view": view,
+}  # fmt: skip
+_PROPERTIES: dict[str, Callable[[Any], Any]] = {
+    "T": lambda self: manipulation.transpose(self),
+    "mT": lambda self: manipulation.matrix_transpose(self),
+    "real": lambda self: elementwise.real(self),
+    "imag": lambda self: elementwise.imag(self),
+    "at": IndexHelper,
+    "flat": _flat,
+}
+
+
+def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__doc__ = function.__doc__
+    return method
+
+
+def attach() -> None:
+    """Give `Array` and `Tracer` their operators, methods and properties."""
+    for name, function in _BINARY.items():
+        _attach_binary(name, function.impl)  # type: ignore[attr-defined]
+    for name, function in _COMPARISONS.items():
+        _attach_binary(name, function.impl, reflected=False)  # type: ignore[attr-defined]
+    _attach_binary("matmul", _matmul)
+    _attach_binary("divmod", _divmod)
+    _attach_power()
+    _attach_unary("neg", ufuncs.negative)
+    _attach_unary("pos", ufuncs.positive)
+    _attach_unary("abs", ufuncs.absolute)
+    _attach_unary("invert", ufuncs.invert)
+    for cls in (Array, Tracer):
+        for name, method in _METHODS.items():
+            _attach(cls, name, _as_method(method))
+        for name, getter in _PROPERTIES.items():
+            setattr(cls, name, property(getter))
+        cls.__getitem__ = getitem
+        cls.__setitem__ = _setitem
+        cls.__delitem__ = _delitem
+        cls.__iter__ = _iter
+        cls.__contains__ = _contains
+        cls.__reversed__ = _reversed
+        cls.__round__ = _round
+        cls.__copy__ = _same
+        cls.__deepcopy__ = _same
+        cls.__array_priority__ = 1000
+    Array.__repr__ = array_repr
+    Array.__str__ = array_string
+    Array.__format__ = array_format
+    Array.__reduce__ = _reduce
+    Tracer.__format__ = _tracer_format
+    for name, value in {
+        "device": property(_device),
+        "devices": _devices,
+        "is_ready": lambda self: True,
+        "copy_to_host_async": lambda self: None,
+        "platform": lambda self: _device(self).platform,
+        "is_fully_addressable": property(lambda self: True),
+        "is_fully_replicated": property(lambda self: True),
+        "committed": property(lambda self: False),
+        "on_device_size_in_bytes": lambda self: self.nbytes,
+    }.items():
+        setattr(Array, name, value)

@@ -1,0 +1,500 @@
+"""Differences, gradients, integrals, interpolation, convolution, statistics of samples, windows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axes, canonical_axis
+from covector.numpy import reductions
+from covector.numpy._util import (
+    array,
+    broadcast_to,
+    convert,
+    fused,
+    promote_dtypes,
+    promote_inexact,
+)
+from covector.numpy.creation import asarray
+from covector.numpy.sorting import search
+
+# --- differences -------------------------------------------------------------------------
+
+
+@fused("n", "axis")
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """``n``-th differences of neighbours along ``axis``.
+
+    ``prepend`` and ``append`` are joined to ``a`` before.
+    """
+    from covector.numpy.manipulation import concatenate
+
+    x = array(a, "diff")
+    if x.ndim == 0:
+        raise ValueError(f"diff takes an array of one or more dimensions{at_user_line()}")
+    if n < 0:
+        raise ValueError(f"diff: n must not be negative, got {n}{at_user_line()}")
+    axis = canonical_axis(axis, x.ndim)
+    parts = [x]
+    for extra, at in ((prepend, 0), (append, len(parts) + 1)):
+        if extra is not None:
+            v = array(extra, "diff")
+            if v.ndim == 0:
+                v = broadcast_to(v, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+            parts.insert(at, v)
+    x = concatenate(parts, axis) if len(parts) > 1 else x
+    for _ in range(n):
+        size = x.shape[axis]
+        if size == 0:
+            break
+        after = lax.slice_in_dim(x, 1, size, axis=axis)
+        before = lax.slice_in_dim(x, 0, size - 1, axis=axis)
+        x = lax.ne(after, before) if x.dtype == dtypes.bool_ else lax.sub(after, before)
+    return x
+
+
+@fused()
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """Differences of neighbours of the flattened array, with values put before and after."""
+    x = array(ary, "ediff1d")
+    x = diff(lax.reshape(x, (x.size,)))
+    parts = [x]
+    if to_begin is not None:
+        v = convert(array(to_begin), x.dtype)
+        parts.insert(0, lax.reshape(v, (v.size,)))
+    if to_end is not None:
+        v = convert(array(to_end), x.dtype)
+        parts.append(lax.reshape(v, (v.size,)))
+    return lax.concatenate(parts, 0)
+
+
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = None) -> Any:
+    """Derivatives of sampled values by central differences, one-sided at the ends.
+
+    Parameters
+    ----------
+    f : array_like
+    *varargs : scalar or array_like
+        Spacing, one for all axes or one per axis; a vector holds the coordinates.
+    axis : int or tuple of int, optional
+
+    Returns
+    -------
+    Array, or list of arrays for several axes
+    """
+    if edge_order is not None and edge_order != 1:
+        raise NotImplementedError(f"gradient: only edge_order=1 is supported{at_user_line()}")
+    x = array(f, "gradient")
+    axes = canonical_axes(axis, x.ndim)
+    spacing = list(varargs)
+    if not spacing:
+        spacing = [1.0] * len(axes)
+    elif len(spacing) == 1:
+        spacing *= len(axes)
+    elif len(spacing) != len(axes):
+        raise TypeError(f"gradient: {len(spacing)} spacings for {len(axes)} axes{at_user_line()}")
+    for k in axes:
+        if x.shape[k] < 2:
+            raise ValueError(
+                f"gradient: axis {k} of {describe(x)} has fewer than 2 elements{at_user_line()}"
+            )
+    out = [_gradient(x, asarray(h), axis=k) for k, h in zip(axes, spacing, strict=True)]
+    return out[0] if axis is not None and not isinstance(axis, (tuple, list)) or (
+        len(out) == 1
+    ) else out  # fmt: skip
+
+
+@fused("axis")
+def _gradient(f: Any, h: Any, *, axis: int) -> Any:
+    x, h = (array(v) for v in promote_inexact("gradient", f, h))
+    n = x.shape[axis]
+
+    def part(lo: int, hi: int) -> Any:
+        return lax.slice_in_dim(x, lo, hi, axis=axis)
+
+    def divide(a: Any, by: Any) -> Any:
+        return lax.div(a, broadcast_to(by, a.shape) if by.ndim else by)
+
+    if h.ndim == 0:
+        first = divide(lax.sub(part(1, 2), part(0, 1)), h)
+        last = divide(lax.sub(part(n - 1, n), part(n - 2, n - 1)), h)
+        middle = divide(lax.sub(part(2, n), part(0, n - 2)), lax.mul(h, 2.0))
+        return lax.concatenate([first, middle, last], axis)
+    if h.ndim != 1 or h.shape[0] != n:
+        raise ValueError(
+            f"gradient: coordinates of shape {h.shape} for an axis of size {n}{at_user_line()}"
+        )
+    d = lax.sub(lax.slice_in_dim(h, 1, n), lax.slice_in_dim(h, 0, n - 1))
+    shape = tuple(-1 if i == axis else 1 for i in range(x.ndim))
+
+    def steps(lo: int, hi: int) -> Any:
+        s = lax.slice_in_dim(d, lo, hi)
+        return lax.reshape(s, tuple(s.shape[0] if k == -1 else 1 for k in shape))
+
+    first = divide(lax.sub(part(1, 2), part(0, 1)), steps(0, 1))
+    last = divide(lax.sub(part(n - 1, n), part(n - 2, n - 1)), steps(n - 2, n - 1))
+    left, right = steps(0, n - 2), steps(1, n - 1)
+    both = lax.add(left, right)
+    size = part(2, n).shape
+    weights = (
+        lax.neg(lax.div(right, lax.mul(left, both))),
+        lax.div(lax.sub(right, left), lax.mul(left, right)),
+        lax.div(left, lax.mul(right, both)),
+    )
+    terms = [lax.mul(broadcast_to(w, size), part(i, n - 2 + i)) for i, w in enumerate(weights)]
+    middle = lax.add(lax.add(terms[0], terms[1]), terms[2])
+    return lax.concatenate([first, middle, last], axis)
+
+
+@fused("axis")
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """Integral along ``axis`` by the trapezoidal rule, over ``x`` or points ``dx`` apart."""
+    if x is None:
+        (v,) = promote_inexact("trapezoid", y)
+        v = array(v)
+        d: Any = convert(array(dx), v.dtype)
+    else:
+        v, points = (array(t) for t in promote_inexact("trapezoid", y, x))
+        if points.ndim == 1:
+            d = diff(points)
+        else:
+            d = lax.transpose(
+                diff(points, axis=axis),
+                _to_last(points.ndim, canonical_axis(axis, points.ndim)),
+            )
+    v = lax.transpose(v, _to_last(v.ndim, canonical_axis(axis, v.ndim)))
+    n = v.shape[-1]
+    ends = lax.add(
+        lax.slice_in_dim(v, 1, n, axis=v.ndim - 1), lax.slice_in_dim(v, 0, n - 1, axis=v.ndim - 1)
+    )
+    terms = lax.mul(ends, broadcast_to(d, ends.shape) if d.ndim else d)
+    return lax.mul(lax.reduce_sum(terms, (v.ndim - 1,)), v.dtype.type(0.5))
+
+
+def _to_last(rank: int, axis: int) -> tuple[int, ...]:
+    return (*[i for i in range(rank) if i != axis], axis)
+
+
+# --- interpolation -----------------------------------------------------------------------
+
+
+@fused("left", "right")
+def _interp_named(x: Any, xp: Any, fp: Any, period: Any, *, left: Any, right: Any) -> Any:
+    return _interp(x, xp, fp, left, right, period)
+
+
+def interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
+    """Piecewise linear interpolation of the points ``(xp, fp)``, ``xp`` increasing, at ``x``.
+
+    Outside them the value is ``left`` or ``right``: the first or last of ``fp`` by default, the
+    line of the outermost points for ``'extrapolate'``; with ``period``, the points repeat.
+    """
+    if isinstance(left, str) or isinstance(right, str):
+        for name, v in (("left", left), ("right", right)):
+            if isinstance(v, str) and v != "extrapolate":
+                raise ValueError(f"interp: {name} must be a number or 'extrapolate', got {v!r}")
+        if all(v is None or isinstance(v, str) for v in (left, right)):
+            return _interp_named(x, xp, fp, period, left=left, right=right)
+        return _interp(x, xp, fp, left, right, period)
+    return _interp_values(x, xp, fp, left, right, period)
+
+
+@fused()
+def _interp_values(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any) -> Any:
+    return _interp(x, xp, fp, left, right, period)
+
+
+def _interp(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any) -> Any:
+    from covector.numpy.selection import _where
+    from covector.numpy.ufuncs import _remainder
+
+    x, xp = (array(v) for v in promote_inexact("interp", x, xp))
+    (fp,) = promote_inexact("interp", fp)
+    fp = array(fp)
+    if xp.ndim != 1 or fp.shape != xp.shape:
+        raise ValueError(
+            f"interp: xp and fp must be vectors of one length, got {describe(xp)} and "
+            f"{describe(fp)}{at_user_line()}"
+        )
+    n = xp.shape[0]
+    if period is not None:
+        per = convert(array(period), xp.dtype)
+        per = lax.abs(per)
+        x, xp = _remainder(x, per), _remainder(xp, per)
+        xp, fp = lax.sort_key_val(xp, fp, 0)
+        xp = lax.concatenate([lax.sub(xp[-1:], per), xp, lax.add(xp[:1], per)], 0)
+        fp = lax.concatenate([fp[-1:], fp, fp[:1]], 0)
+        n += 2
+    if n == 1:
+        inner = broadcast_to(fp[0], x.shape)
+    else:
+        i = lax.clamp(onp.int32(1), convert(search(xp, x, "right"), dtypes.int32), onp.int32(n - 1))
+        at = i - 1
+        f0, f1, x0, x1 = fp[at], fp[i], xp[at], xp[i]
+        dx = lax.sub(x1, x0)
+        flat = lax.eq(dx, dx.dtype.type(0))
+        t = lax.div(lax.sub(x, x0), lax.select(flat, dx.dtype.type(1), dx))
+        f0, df, t = promote_dtypes("interp", f0, lax.sub(f1, f0), t)
+        inner = lax.select(flat, f0, lax.add(f0, lax.mul(t, df)))
+    if period is None:
+        if not (isinstance(left, str)):
+            inner = _where(lax.lt(x, xp[0]), fp[0] if left is None else left, inner)
+        if not (isinstance(right, str)):
+            inner = _where(lax.gt(x, xp[n - 1]), fp[n - 1] if right is None else right, inner)
+    return inner
+
+
+# --- convolution -------------------------------------------------------------------------
+
+
+@fused("mode", "precision", "preferred_element_type")
+def convolve(
+    a: Any,
+    v: Any,
+    mode: str = "full",
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
+    """Convolution of two vectors; ``mode`` is ``full``, ``same`` or ``valid``."""
+    return _convolve("convolve", a, v, mode, precision, preferred_element_type)
+
+
+def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: Any) -> Any:
+    x, y = (array(t) for t in promote_dtypes(name, a, v))
+    if x.ndim != 1 or y.ndim != 1:
+        raise ValueError(
+            f"{name} takes two vectors, got {describe(x)} and {describe(y)}{at_user_line()}"
+        )
+    if not x.shape[0] or not y.shape[0]:
+        raise ValueError(f"{name} takes vectors with elements{at_user_line()}")
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r}")
+    if x.shape[0] < y.shape[0]:
+        x, y = y, x
+    n, k = x.shape[0], y.shape[0]
+    before = {"full": k - 1, "same": k // 2, "valid": 0}[mode]
+    after = {"full": k - 1, "same": k - 1 - k // 2, "valid": 0}[mode]
+    if mode == "same":
+        before, after = k - 1 - (k - 1) // 2, (k - 1) // 2
+    padded = lax.pad(x, x.dtype.type(0), ((before, after, 0),))
+    size = n + before + after - k + 1
+    taps = lax.rev(y, (0,))
+    if k <= 64:
+        out: Any = None
+        wide = dtypes.float32 if x.dtype.itemsize == 2 and x.dtype in dtypes.FLOATS else x.dtype
+        padded, taps = convert(padded, wide), convert(taps, wide)
+        for i in range(k):
+            window = lax.slice_in_dim(padded, i, i + size)
+            term = lax.mul(window, lax.index_in_dim(taps, i, 0, False))
+            out = term if out is None else lax.add(out, term)
+        out = convert(out, x.dtype)
+    else:
+        index = lax.add(
+            lax.broadcasted_iota(dtypes.int32, (size, k), 0),
+            lax.broadcasted_iota(dtypes.int32, (size, k), 1),
+        )
+        windows = padded.at[index].get(mode="promise_in_bounds")
+        out = lax.dot_general(windows, taps, (((1,), (0,)), ((), ())), precision, preferred)
+    return out if preferred is None else convert(out, dtypes.canonicalize_dtype(preferred))
+
+
+@fused("mode", "precision", "preferred_element_type")
+def correlate(
+    a: Any,
+    v: Any,
+    mode: str = "valid",
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
+    """Cross-correlation of two vectors: `convolve` with the second reversed and conjugated."""
+    x, y = array(a, "correlate"), array(v, "correlate", 1)
+    y = lax.conj(y) if y.dtype in dtypes.COMPLEX else y
+    if y.ndim == 1:
+        y = lax.rev(y, (0,))
+    return _convolve("correlate", x, y, mode, precision, preferred_element_type)
+
+
+# --- statistics of samples ---------------------------------------------------------------
+
+
+@fused("rowvar", "bias", "ddof", "dtype")
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Covariance matrix of variables, the rows of ``m`` (columns if not ``rowvar``).
+
+    Parameters
+    ----------
+    m, y : array_like
+        Samples; ``y`` adds variables.
+    bias : bool
+        Divide by the number of samples, not by one less.
+    ddof : int, optional
+    fweights, aweights : array_like, optional
+        Numbers of repetitions, and weights, of the samples.
+    """
+    from covector.numpy.manipulation import concatenate
+
+    x = array(promote_inexact("cov", m)[0])
+    if y is not None:
+        x, other = (array(t) for t in promote_inexact("cov", m, y))
+        if other.ndim > 2:
+            raise ValueError(f"cov: y has more than two dimensions: {describe(other)}")
+    if dtype is not None:
+        x = convert(x, dtypes.canonicalize_dtype(dtype))
+    if x.ndim > 2:
+        raise ValueError(f"cov: m has more than two dimensions: {describe(x)}{at_user_line()}")
+
+    def rows(v: Any) -> Any:
+        v = lax.reshape(v, (1, v.size)) if v.ndim < 2 else v
+        return v if rowvar or v.shape[0] == 1 else lax.transpose(v, (1, 0))
+
+    x = rows(x)
+    if y is not None:
+        x = concatenate([x, rows(convert(other, x.dtype))], 0)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    w = None
+    rdt = dtypes.real_dtype(x.dtype)
+    if fweights is not None:
+        w = convert(array(fweights, "cov"), rdt)
+    if aweights is not None:
+        a = convert(array(aweights, "cov"), rdt)
+        w = a if w is None else lax.mul(w, a)
+    n = x.shape[1]
+    if w is None:
+        center = reductions.mean(x, 1, keepdims=True)
+        free: Any = rdt.type(n - ddof)
+        centered = lax.sub(x, broadcast_to(center, x.shape))
+        weighted = centered
+    else:
+        total = reductions.sum(w)
+        wide = broadcast_to(convert(w, x.dtype), x.shape)
+        center = lax.div(
+            reductions.sum(lax.mul(x, wide), 1, keepdims=True), convert(total, x.dtype)
+        )
+        if ddof == 0:
+            free = total
+        elif aweights is None:
+            free = lax.sub(total, rdt.type(ddof))
+        else:
+            both = reductions.sum(lax.mul(w, convert(array(aweights), rdt)))
+            free = lax.sub(total, lax.div(lax.mul(both, rdt.type(ddof)), total))
+        centered = lax.sub(x, broadcast_to(center, x.shape))
+        weighted = lax.mul(centered, wide)
+    conjugate = lax.conj(weighted) if x.dtype in dtypes.COMPLEX else weighted
+    product = lax.dot_general(centered, conjugate, (((1,), (1,)), ((), ())))
+    out = lax.div(product, convert(array(free), x.dtype))
+    k = out.shape[0]
+    return lax.reshape(out, ()) if k == 1 else out
+
+
+@fused("rowvar", "dtype")
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
+    """Correlation coefficients of variables; see `cov`."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return lax.div(c, c)
+    n = c.shape[0]
+    d = c[onp.arange(n), onp.arange(n)]
+    d = lax.sqrt(lax.real(d) if c.dtype in dtypes.COMPLEX else d)
+    d = convert(d, c.dtype)
+    c = lax.div(c, lax.broadcast_in_dim(d, (n, n), (0,)))
+    c = lax.div(c, lax.broadcast_in_dim(d, (n, n), (1,)))
+    if c.dtype in dtypes.COMPLEX:
+        re, im = lax.real(c), lax.imag(c)
+        one = re.dtype.type(1)
+        return lax.complex(lax.clamp(-one, re, one), lax.clamp(-one, im, one))
+    one = c.dtype.type(1)
+    return lax.clamp(-one, c, one)
+
+
+# --- windows -----------------------------------------------------------------------------
+
+
+def _window(values: onp.ndarray) -> Any:
+    from covector.numpy.creation import from_numpy
+
+    return from_numpy(values.astype(dtypes.default_float()))
+
+
+def bartlett(M: int) -> Any:  # noqa: N803
+    """The Bartlett (triangular) window of ``M`` points."""
+    return _window(onp.bartlett(M))
+
+
+def blackman(M: int) -> Any:  # noqa: N803
+    """The Blackman window of ``M`` points."""
+    return _window(onp.blackman(M))
+
+
+def hamming(M: int) -> Any:  # noqa: N803
+    """The Hamming window of ``M`` points."""
+    return _window(onp.hamming(M))
+
+
+def hanning(M: int) -> Any:  # noqa: N803
+    """The von Hann window of ``M`` points."""
+    return _window(onp.hanning(M))
+
+
+def kaiser(M: int, beta: Any) -> Any:  # noqa: N803
+    """The Kaiser window of ``M`` points; ``beta``, a concrete number, sets its shape."""
+    return _window(onp.kaiser(M, float(beta)))
+
+
+@functools.cache
+def _i0_coefficients(low: bool) -> list[float]:
+    """Chebyshev coefficients of exp(-x) I0(x) on [0, 8], of exp(-x) sqrt(x) I0(x) above 8."""
+    from numpy.polynomial import chebyshev
+    from scipy import special
+
+    if low:
+        return list(chebyshev.chebinterpolate(lambda t: special.i0e(4 * (t + 1)), 30))
+
+    def tail(t: Any) -> Any:
+        x = 16 / (t + 1)
+        return special.i0e(x) * onp.sqrt(x)
+
+    return list(chebyshev.chebinterpolate(tail, 25))
+
+
+@fused()
+def i0(x: Any) -> Any:
+    """Modified Bessel function of the first kind and order 0."""
+    (v,) = promote_inexact("i0", x)
+    if dtypes.is_complex(array(v).dtype):
+        raise ValueError(f"i0 takes real numbers, got {describe(v)}{at_user_line()}")
+    v = lax.abs(v)
+    dt = array(v).dtype
+    low = _chebyshev(_i0_coefficients(True), lax.sub(lax.div(v, dt.type(4)), dt.type(1)))
+    safe = lax.max(v, dt.type(8))
+    high = _chebyshev(_i0_coefficients(False), lax.sub(lax.div(dt.type(16), safe), dt.type(1)))
+    scaled = lax.select(lax.le(v, dt.type(8)), low, lax.div(high, lax.sqrt(safe)))
+    return lax.mul(lax.exp(v), scaled)
+
+
+def _chebyshev(coefficients: Sequence[float], t: Any) -> Any:
+    """Clenshaw's recurrence."""
+    dt = array(t).dtype
+    b1: Any = dt.type(0)
+    b2: Any = dt.type(0)
+    for c in reversed(coefficients[1:]):
+        b1, b2 = lax.add(lax.sub(lax.mul(lax.mul(t, dt.type(2)), b1), b2), dt.type(c)), b1
+    return lax.add(lax.sub(lax.mul(t, b1), b2), dt.type(coefficients[0]))

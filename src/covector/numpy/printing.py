@@ -1,0 +1,87 @@
+"""Arrays as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from covector.core.dtypes import is_extended
+
+_LIMIT = 1000
+
+
+def _values(x: Any) -> onp.ndarray:
+    return onp.asarray(x)
+
+
+def array_repr(
+    arr: Any,
+    max_line_width: int | None = None,
+    precision: int | None = None,
+    suppress_small: bool | None = None,
+) -> str:
+    """The text that shows an array with its dtype: ``Array([1., 2.], dtype=float32)``."""
+    tail = f"dtype={arr.dtype.name}" + (", weak_type=True" if arr.weak_type else "")
+    if is_extended(arr.dtype):
+        return f"Array({arr.shape}, dtype={arr.dtype}) overlaying:\n{_key_words(arr)}"
+    if arr.size == 0 and arr.shape != (0,):
+        return f"Array([], shape={arr.shape}, {tail})".replace("shape=(0,), ", "")
+    text = onp.array2string(
+        _values(arr),
+        max_line_width=max_line_width,
+        precision=precision,
+        suppress_small=suppress_small,
+        separator=", ",
+        prefix="Array(",
+        suffix=f", {tail})",
+    )
+    last = text.rsplit("\n", 1)[-1]
+    start = len("Array(") if "\n" not in text else 0
+    width = onp.get_printoptions()["linewidth"] if max_line_width is None else max_line_width
+    gap = ", " if start + len(last) + len(tail) + 3 <= width else ",\n      "
+    return f"Array({text}{gap}{tail})"
+
+
+def _key_words(arr: Any) -> str:
+    from covector import lax
+    from covector.core.dtypes import uint32
+
+    return str(onp.asarray(lax.bitcast_convert_type(arr, uint32)))
+
+
+def array_str(
+    a: Any,
+    max_line_width: int | None = None,
+    precision: int | None = None,
+    suppress_small: bool | None = None,
+) -> str:
+    """The text of the elements of an array."""
+    return onp.array_str(_values(a), max_line_width, precision, suppress_small)
+
+
+def array_string(x: Any) -> str:
+    """``str(x)``."""
+    return str(_values(x)) if not is_extended(x.dtype) else array_repr(x)
+
+
+def array_format(x: Any, spec: str) -> str:
+    """``format(x, spec)``: that of the element, for an array of rank 0."""
+    if x.ndim == 0 and not is_extended(x.dtype):
+        return format(_values(x)[()], spec)
+    return format(array_string(x), spec)
+
+
+def set_printoptions(*args: Any, **kwargs: Any) -> None:
+    """Set how arrays are shown; the same as ``numpy.set_printoptions``."""
+    onp.set_printoptions(*args, **kwargs)
+
+
+def get_printoptions() -> Any:
+    """How arrays are shown; the same as ``numpy.get_printoptions``."""
+    return onp.get_printoptions()
+
+
+def printoptions(*args: Any, **kwargs: Any) -> Any:
+    """Context manager for `set_printoptions`."""
+    return onp.printoptions(*args, **kwargs)

@@ -1,0 +1,362 @@
+"""Sets of elements: unique, unions, intersections, membership, bits."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axis, scalar
+from covector.numpy._util import array, broadcast_to, concrete, convert, fused, promote_dtypes
+from covector.numpy.creation import asarray
+
+
+class UniqueAllResult(NamedTuple):
+    """Unique values, where they first occur, how to restore the array, and their numbers."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCountsResult(NamedTuple):
+    """Unique values and their numbers."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverseResult(NamedTuple):
+    """Unique values and how to restore the array."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def _differs(rows: Any, equal_nan: bool) -> Any:
+    """For each of the sorted ``rows``, whether it differs from the one before (the first does)."""
+    n = rows.shape[0]
+    before, after = lax.slice_in_dim(rows, 0, n - 1), lax.slice_in_dim(rows, 1, n)
+    different = lax.ne(before, after)
+    if equal_nan and rows.dtype in dtypes.INEXACT:
+        both = lax.bitwise_and(lax.ne(before, before), lax.ne(after, after))
+        different = lax.bitwise_and(different, lax.bitwise_not(both))
+    different = lax.reduce_or(different, tuple(range(1, rows.ndim)))
+    return lax.concatenate([lax.full((min(n, 1),), True, dtypes.bool_), different], 0)
+
+
+@fused("equal_nan")
+def _sorted_unique(rows: Any, *, equal_nan: bool) -> tuple[Any, Any, Any]:
+    """Rows in order, the permutation that sorts them, and which are the first of their kind."""
+    n, width = rows.shape
+    dt = dtypes.default_int()
+    positions = lax.iota(dt, n)
+    if width == 0:
+        return rows, positions, lax.eq(positions, scalar(0, dt))
+    columns = [lax.index_in_dim(rows, j, 1, False) for j in range(width)]
+    *_, order = lax.sort((*columns, positions), 0, num_keys=width)
+    ordered = rows[order]
+    return ordered, order, _differs(ordered, equal_nan)
+
+
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    size: int | None = None,
+    fill_value: Any = None,
+    sorted: bool = True,  # noqa: A002
+) -> Any:
+    """Distinct elements (or slices along ``axis``), in increasing order.
+
+    Parameters
+    ----------
+    ar : array_like
+    return_index, return_inverse, return_counts : bool
+        Also return where each first occurs, indices that restore ``ar``, and how often.
+    axis : int, optional
+        The flattened array by default.
+    equal_nan : bool
+        Whether all NaN count as one.
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+    """
+    x = array(ar, "unique")
+    shape = x.shape
+    if axis is None:
+        moved = lax.reshape(x, (x.size,))
+    else:
+        moved = lax.transpose(
+            x, (k := canonical_axis(axis, x.ndim), *[i for i in range(x.ndim) if i != k])
+        )
+    n = moved.shape[0]
+    rows = lax.reshape(moved, (n, moved.size // n if n else 1))
+    ordered, order, first = _sorted_unique(rows, equal_nan=bool(equal_nan))
+    if size is None:
+        mask = concrete(first, "the argument of unique (or its argument size)")
+        starts = onp.nonzero(mask)[0].astype(onp.int32)
+        count = starts.size
+        picked = asarray(starts)
+    else:
+        count = operator.index(size)
+        (picked,) = _starts(first, size=count)
+    values, index, inverse, counts = _collect(ordered, order, first, picked, n_rows=n)
+    if size is not None:
+        total = first.sum()
+        valid = lax.lt(lax.iota(dtypes.int32, count), convert(total, dtypes.int32))
+        if n:
+            fill = ordered[0] if fill_value is None else convert(array(fill_value), x.dtype)
+            spread = lax.broadcast_in_dim(valid, values.shape, (0,))
+            values = lax.select(spread, values, broadcast_to(fill, values.shape))
+        counts = lax.select(valid, counts, lax.full_like(counts, 0))
+        index = lax.select(valid, index, broadcast_to(index[:1], index.shape)) if n else index
+    out_shape = (count, *moved.shape[1:])
+    values = lax.reshape(values, out_shape)
+    if axis is not None:
+        k = canonical_axis(axis, len(shape))
+        perm = list(range(1, values.ndim))
+        perm.insert(k, 0)
+        values = lax.transpose(values, perm)
+    else:
+        inverse = lax.reshape(inverse, shape)
+    out = [values]
+    for wanted, part in (
+        (return_index, index),
+        (return_inverse, inverse),
+        (return_counts, counts),
+    ):
+        if wanted:
+            out.append(part)
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+def _starts(first: Any, *, size: int) -> tuple[Any, ...]:
+    from covector.numpy.selection import nonzero
+
+    return nonzero(first, size=size, fill_value=max(first.shape[0] - 1, 0))
+
+
+@fused("n_rows")
+def _collect(
+    ordered: Any, order: Any, first: Any, picked: Any, *, n_rows: int
+) -> tuple[Any, Any, Any, Any]:
+    dt = dtypes.default_int()
+    if n_rows == 0:
+        empty = lax.full((picked.shape[0],), 0, dt)
+        zero = lax.full((picked.shape[0], ordered.shape[1]), 0, ordered.dtype)
+        return zero, empty, lax.full((0,), 0, dt), empty
+    group = lax.sub(lax.cumsum(convert(first, dt), 0), scalar(1, dt))
+    inverse = lax.full((n_rows,), 0, dt).at[order].set(group, unique_indices=True)
+    counts = lax.full((picked.shape[0],), 0, dt).at[group].add(1, mode="drop")
+    return ordered[picked], order[picked], inverse, counts
+
+
+def unique_all(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueAllResult:
+    """Unique values with indices, inverse and counts; see `unique`."""
+    return UniqueAllResult(
+        *unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
+    )
+
+
+def unique_counts(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueCountsResult:
+    """Unique values with counts; see `unique`."""
+    return UniqueCountsResult(
+        *unique(x, return_counts=True, equal_nan=False, size=size, fill_value=fill_value)
+    )
+
+
+def unique_inverse(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueInverseResult:
+    """Unique values with the inverse; see `unique`."""
+    return UniqueInverseResult(
+        *unique(x, return_inverse=True, equal_nan=False, size=size, fill_value=fill_value)
+    )
+
+
+def unique_values(x: Any, /, *, size: Any = None, fill_value: Any = None) -> Any:
+    """Unique values; see `unique`."""
+    return unique(x, equal_nan=False, size=size, fill_value=fill_value)
+
+
+def _vector(x: Any, name: str) -> Any:
+    x = array(x, name)
+    return lax.reshape(x, (x.size,))
+
+
+def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> Any:
+    """Distinct elements of two arrays."""
+    from covector.numpy.manipulation import concatenate
+
+    both = concatenate([_vector(ar1, "union1d"), _vector(ar2, "union1d")])
+    return unique(both, size=size, fill_value=fill_value)
+
+
+def intersect1d(
+    ar1: Any,
+    ar2: Any,
+    assume_unique: bool = False,
+    return_indices: bool = False,
+    *,
+    size: Any = None,
+    fill_value: Any = None,
+) -> Any:
+    """Distinct elements that are in both arrays."""
+    x, y = (array(v) for v in promote_dtypes("intersect1d", ar1, ar2))
+    x, y = lax.reshape(x, (x.size,)), lax.reshape(y, (y.size,))
+    ux, ix = unique(x, return_index=True)
+    uy, iy = unique(y, return_index=True)
+    common = isin(ux, uy)
+    from covector.numpy.selection import nonzero
+
+    (at,) = nonzero(common, size=size, fill_value=0 if size is None else ux.shape[0])
+    if size is None:
+        values = ux[at]
+    else:
+        fill = ux[0] if fill_value is None else fill_value
+        values = lax.select(
+            at < ux.shape[0], ux.at[at].get(mode="clip"),
+            broadcast_to(convert(array(fill), ux.dtype), at.shape),
+        )  # fmt: skip
+    if not return_indices:
+        return values
+    from covector.numpy.sorting import searchsorted
+
+    return values, ix[at], iy[searchsorted(uy, values)]
+
+
+def setdiff1d(
+    ar1: Any,
+    ar2: Any,
+    assume_unique: bool = False,
+    *,
+    size: Any = None,
+    fill_value: Any = None,
+) -> Any:
+    """Distinct elements of the first array that are not in the second."""
+    x = array(ar1, "setdiff1d")
+    x = _vector(x, "setdiff1d") if assume_unique else unique(x)
+    return _kept(x, ~isin(x, ar2), size, fill_value)
+
+
+def setxor1d(
+    ar1: Any,
+    ar2: Any,
+    assume_unique: bool = False,
+    *,
+    size: Any = None,
+    fill_value: Any = None,
+) -> Any:
+    """Distinct elements that are in exactly one of two arrays."""
+    from covector.numpy.manipulation import concatenate
+
+    x, y = unique(array(ar1, "setxor1d")), unique(array(ar2, "setxor1d"))
+    both = concatenate([x, y])
+    values, counts = unique(both, return_counts=True)
+    return _kept(values, counts == 1, size, fill_value)
+
+
+def _kept(x: Any, mask: Any, size: Any, fill_value: Any) -> Any:
+    from covector.numpy.selection import compress
+
+    return compress(mask, x, size=size, fill_value=0 if fill_value is None else fill_value)
+
+
+def isin(
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    method: str = "auto",
+) -> Any:
+    """Elementwise: is the element among ``test_elements``."""
+    return _isin(element, test_elements, invert=bool(invert))
+
+
+@fused("invert")
+def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
+    from covector.numpy.sorting import search
+
+    x, t = (array(v) for v in promote_dtypes("isin", element, test_elements))
+    t = lax.reshape(t, (t.size,))
+    if t.size == 0:
+        return lax.full(x.shape, invert, dtypes.bool_)
+    if t.dtype in dtypes.COMPLEX or t.size <= 16:
+        found = lax.full(x.shape, False, dtypes.bool_)
+        for i in range(t.size):
+            found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
+    else:
+        ordered = lax.sort(t, 0)
+        at = search(ordered, x, "left")
+        found = lax.eq(ordered.at[at].get(mode="clip"), x)
+    return lax.bitwise_not(found) if invert else found
+
+
+# --- bits --------------------------------------------------------------------------------
+
+
+@fused("axis", "bitorder")
+def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
+    """Booleans packed into bytes along ``axis`` (flattened by default)."""
+    x = array(a, "packbits")
+    if x.dtype not in dtypes.INTEGERS and x.dtype != dtypes.bool_:
+        raise TypeError(f"packbits takes booleans or integers, got {describe(x)}{at_user_line()}")
+    _check_bitorder(bitorder)
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    bits = convert(lax.ne(x, x.dtype.type(0)), dtypes.uint8)
+    n = x.shape[axis]
+    pads = tuple((0, -n % 8, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
+    bits = lax.pad(bits, onp.uint8(0), pads)
+    shape = (*x.shape[:axis], (n + 7) // 8, 8, *x.shape[axis + 1 :])
+    bits = lax.reshape(bits, shape)
+    shift = lax.broadcasted_iota(dtypes.uint8, shape, axis + 1)
+    if bitorder == "big":
+        shift = lax.sub(onp.uint8(7), shift)
+    return lax.reduce_sum(lax.shift_left(bits, shift), (axis + 1,))
+
+
+@fused("axis", "count", "bitorder")
+def unpackbits(
+    a: Any, axis: int | None = None, count: int | None = None, bitorder: str = "big"
+) -> Any:
+    """The bits of bytes along ``axis`` (flattened by default), as zeros and ones."""
+    x = array(a, "unpackbits")
+    if x.dtype != dtypes.uint8:
+        raise TypeError(f"unpackbits takes uint8, got {describe(x)}{at_user_line()}")
+    _check_bitorder(bitorder)
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    shape = (*x.shape[: axis + 1], 8, *x.shape[axis + 1 :])
+    shift = lax.broadcasted_iota(dtypes.uint8, shape, axis + 1)
+    if bitorder == "big":
+        shift = lax.sub(onp.uint8(7), shift)
+    dims = tuple(i + (i > axis) for i in range(x.ndim))
+    wide = lax.broadcast_in_dim(x, shape, dims)
+    bits = lax.bitwise_and(lax.shift_right_logical(wide, shift), onp.uint8(1))
+    total = x.shape[axis] * 8
+    bits = lax.reshape(bits, (*x.shape[:axis], total, *x.shape[axis + 1 :]))
+    if count is None:
+        return bits
+    if count < 0:
+        return lax.slice_in_dim(bits, 0, total + count, axis=axis)
+    out = lax.slice_in_dim(bits, 0, min(count, total), axis=axis)
+    pads = tuple((0, max(count - total, 0), 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
+    return lax.pad(out, onp.uint8(0), pads)
+
+
+def _check_bitorder(bitorder: str) -> None:
+    if bitorder not in ("big", "little"):
+        raise ValueError(f"bitorder must be 'big' or 'little', got {bitorder!r}{at_user_line()}")
