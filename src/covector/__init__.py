@@ -12,8 +12,12 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Rules that go with operations of the transformations register themselves on import.
-from covector.transforms import jit_rules as _jit_rules  # isort: skip
+# These register themselves with the traces: evaluation, and the rules of calls.
+import covector.transforms.dispatch
+import covector.transforms.jit_rules
+
+# The operators and methods of arrays come with the NumPy interface.
+import covector.numpy  # noqa: F401  # isort: skip
 from covector.core.avals import Array
 from covector.core.config import config, disable_jit, enable_x64
 from covector.core.dtypes import float0

@@ -68,9 +68,7 @@ def with_jvp(x: Any, y: Any) -> Any:
 @with_jvp.defjvp
 def _with_jvp_rule(primals: Any, tangents: Any) -> Any:
     (x, y), (tx, ty) = primals, tangents
-    return with_jvp(x, y), lax.add(
-        lax.mul(lax.mul(lax.cos(x), y), tx), lax.mul(lax.sin(x), ty)
-    )
+    return with_jvp(x, y), lax.add(lax.mul(lax.mul(lax.cos(x), y), tx), lax.mul(lax.sin(x), ty))
 
 
 @cv.custom_vjp

@@ -45,9 +45,7 @@ def test_argnums_and_aux() -> None:
 def test_complex() -> None:
     z = np.complex64(1 + 2j)
     # Of a real function, df/dx - i df/dy.
-    np.testing.assert_allclose(
-        np.asarray(cv.grad(lambda z: lax.real(lax.mul(z, z)))(z)), 2 + 4j
-    )
+    np.testing.assert_allclose(np.asarray(cv.grad(lambda z: lax.real(lax.mul(z, z)))(z)), 2 + 4j)
     holomorphic = cv.grad(lambda z: lax.mul(z, z), holomorphic=True)(z)
     np.testing.assert_allclose(np.asarray(holomorphic), 2 * z)
     np.testing.assert_allclose(np.asarray(cv.grad(lax.abs)(np.complex64(3 + 4j))), 0.6 - 0.8j)
@@ -142,9 +140,7 @@ def test_custom_vjp() -> None:
 
     with pytest.raises(AttributeError, match="defvjp"):
         f(1.0, 1, {"a": 1.0, "b": 2.0})
-    f.defvjp(
-        lambda x, n, d: (f(x, n, d), x), lambda res, ct: (None, None, {"a": ct, "b": None})
-    )
+    f.defvjp(lambda x, n, d: (f(x, n, d), x), lambda res, ct: (None, None, {"a": ct, "b": None}))
     assert values(cv.grad(lambda x: f(x, 3, {"a": x, "b": x}))(0.5)) == 1
     assert values(cv.jit(cv.grad(lambda x: f(x, 3, {"a": x, "b": x})))(0.5)) == 1
     with pytest.raises(TypeError, match="forward-mode"):

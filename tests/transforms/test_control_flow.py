@@ -17,8 +17,9 @@ XS = np.arange(4, dtype=F32)
 def described(tree: Any) -> Any:
     """Shape, dtype, weak type and value of each leaf."""
     return [
-        (x.shape, str(x.dtype), x.aval.weak_type, np.asarray(x).tolist()) for x in cv.tree.leaves(tree)
-    ]  # fmt: skip
+        (x.shape, str(x.dtype), x.aval.weak_type, np.asarray(x).tolist())
+        for x in cv.tree.leaves(tree)
+    ]
 
 
 TYPES = {

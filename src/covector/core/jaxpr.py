@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class DebugInfo:
         self,
         func_name: str,
         source: str = "",
-        arg_names: Sequence[str] | None = None,
+        arg_names: Iterable[str] | None = None,
         result_paths: Sequence[str] | None = None,
         traced_for: str = "jit",
     ) -> None:

@@ -47,9 +47,7 @@ class _Hashed:
         return (f.func, f.args, tuple(sorted(f.keywords.items())))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashed) and (
-            self.fun is other.fun or self._key() == other._key()
-        )
+        return isinstance(other, _Hashed) and (self.fun is other.fun or self._key() == other._key())
 
     def __hash__(self) -> int:
         try:
@@ -58,10 +56,15 @@ class _Hashed:
             return id(self.fun)
 
 
+def _partial_of(func: Any, children: Any) -> Partial:
+    args, keywords = children
+    return Partial(func, *args, **keywords)
+
+
 register_node(
     Partial,
     lambda p: ((p.args, p.keywords), p.func),
-    lambda func, children: Partial(func, *children[0], **children[1]),
+    _partial_of,
     lambda p: (GetAttrKey("args"), GetAttrKey("keywords")),
 )
 

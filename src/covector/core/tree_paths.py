@@ -193,6 +193,4 @@ def differing_leaves(
     """Path and values of the leaves of two trees of one structure that are not ``equal``."""
     pa, _ = flatten_with_path(a)
     pb, _ = flatten_with_path(b)
-    return [
-        (keystr(p), x, y) for (p, x), (_, y) in zip(pa, pb, strict=True) if not equal(x, y)
-    ]
+    return [(keystr(p), x, y) for (p, x), (_, y) in zip(pa, pb, strict=True) if not equal(x, y)]

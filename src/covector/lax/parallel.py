@@ -194,9 +194,7 @@ def _ppermute(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Any, per
     source = {dst: src for src, dst in perm}
     aval = aval_of(x)
     zero = zeros(ShapedArray((1, *aval.shape[1:]), aval.dtype))
-    rows = [
-        slice_in_dim(x, source[i], source[i] + 1) if i in source else zero for i in range(size)
-    ]
+    rows = [slice_in_dim(x, source[i], source[i] + 1) if i in source else zero for i in range(size)]
     return concatenate(rows, 0), 0
 
 
@@ -267,7 +265,7 @@ def all_gather(
     tiled: bool = False,
     to: str = "varying",
 ) -> Any:
-    """Values of all elements along the named axis, stacked (or joined, if ``tiled``) at ``axis``."""
+    """Values of all elements of the named axis, stacked (joined, if ``tiled``) at ``axis``."""
     names = _names(axis_name, axis_index_groups)
 
     def one(leaf: Any) -> Any:

@@ -182,7 +182,7 @@ class LazyNames:
 
 
 def argument_names(
-    fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], skip: Sequence[int] = ()
+    fun: Any, args: Sequence[Any], kwargs: dict[str, Any], skip: Sequence[int] = ()
 ) -> list[str]:
     """A name for each leaf of the arguments: ``x``, ``params['w'][0]``.
 
@@ -256,9 +256,7 @@ def flat_fun(
     return flat, lambda: out_tree[0]
 
 
-def check_arrays(
-    leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str
-) -> list[Any]:
+def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str) -> list[Any]:
     """Avals of ``leaves``.
 
     Raises

@@ -73,7 +73,7 @@ class FlatFunction:
         return outs
 
     def aux_result(self) -> Any:
-        return tree.unflatten(self.aux_tree, self.aux)
+        return tree.unflatten(self.aux_tree, self.aux or [])
 
 
 @api_boundary

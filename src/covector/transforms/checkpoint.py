@@ -200,9 +200,7 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
     if any(parts.unknown_out):
         small, used = _dead_code_free(rest, tuple(parts.unknown_out))
         operands = [x for x, u in zip([*saved, *args], used, strict=True) if u]
-        unknown_outs = trace.record(
-            checkpoint_p, operands, {**params, "jaxpr": small}
-        )
+        unknown_outs = trace.record(checkpoint_p, operands, {**params, "jaxpr": small})
     return merge(parts.unknown_out, known_outs, unknown_outs)
 
 
@@ -442,7 +440,7 @@ remat = checkpoint
 
 
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Print the values that differentiating ``f`` at these arguments keeps for the backward pass."""
+    """Print the values that the backward pass of ``f`` at these arguments needs."""
     from covector.transforms.autodiff import FlatFunction
     from covector.transforms.linearize import linearize_flat
 

@@ -137,9 +137,7 @@ class _BatchedJvp:
 
         def fun(*args: Any) -> list[Any]:
             rest = iter(args[n:])
-            ts = [
-                next(rest) if nz else Zero.of(p) for p, nz in zip(args[:n], nonzero, strict=True)
-            ]
+            ts = [next(rest) if nz else Zero.of(p) for p, nz in zip(args[:n], nonzero, strict=True)]
             outs, out_ts = self.jvp(args[:n], ts)
             zero_out[:] = [type(t) is Zero for t in out_ts]
             return [*outs, *(t for t in out_ts if type(t) is not Zero)]
@@ -314,9 +312,7 @@ class custom_jvp:
             outs, out_ts, out_tree = self._check_rule(pair)
             return outs, out_ts
 
-        outs = call_custom_jvp(
-            trace, flat_fun, flat_jvp, flat, debug_info(self.fun, "custom_jvp")
-        )
+        outs = call_custom_jvp(trace, flat_fun, flat_jvp, flat, debug_info(self.fun, "custom_jvp"))
         return tree.unflatten(out_tree, outs)
 
     def _check_rule(self, pair: Any) -> tuple[list[Any], list[Any], Any]:
@@ -379,9 +375,7 @@ def _identity(x: Any) -> list[Any]:
     return [x]
 
 
-def _no_tangent(
-    primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[list[Any], list[Any]]:
+def _no_tangent(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return list(primals), [Zero.of(x) for x in primals]
 
 

@@ -437,9 +437,7 @@ class custom_vjp:
             ct_avals = [aval_of(x).to_tangent_aval() for x in outs]
             return outs, res, flat_bwd
 
-        outs = call_custom_vjp(
-            trace, flat_fun, flat_fwd, flat, debug_info(self.fun, "custom_vjp")
-        )
+        outs = call_custom_vjp(trace, flat_fun, flat_fwd, flat, debug_info(self.fun, "custom_vjp"))
         return tree.unflatten(out_tree, outs)
 
     def _check_cotangents(
@@ -468,9 +466,7 @@ class custom_vjp:
             try:
                 leaves = [
                     x
-                    for part, whole in zip(
-                        *_aligned(ct, template, sub), strict=True
-                    )
+                    for part, whole in zip(*_aligned(ct, template, sub), strict=True)
                     for x in ([None] * len(tree.leaves(whole)) if part is None else [part])
                 ]
             except (ValueError, TypeError):

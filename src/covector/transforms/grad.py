@@ -56,9 +56,7 @@ def partial_call(
     return call
 
 
-def dyn_names(
-    fun: Callable[..., Any], nums: tuple[int, ...], args: tuple[Any, ...]
-) -> list[str]:
+def dyn_names(fun: Callable[..., Any], nums: tuple[int, ...], args: tuple[Any, ...]) -> list[str]:
     """Names of the leaves of the arguments numbered ``nums``, in that order."""
     out: list[str] = []
     for i in nums:
@@ -67,7 +65,10 @@ def dyn_names(
     return out
 
 
-def check_input(aval: ShapedArray, name: str, holomorphic: bool, allow_int: bool, what: str) -> None:
+def check_input(
+    aval: ShapedArray, name: str, holomorphic: bool, allow_int: bool, what: str
+) -> None:
+    """Raise the TypeError for an argument that cannot be differentiated by."""
     dtype = aval.dtype
     if holomorphic:
         if not dtypes.is_complex(dtype):

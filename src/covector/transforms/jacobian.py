@@ -169,9 +169,7 @@ def jacrev(
         per_input = [
             _split(as_result(bring_dim(x, total, d, 0)), False, out_avals)
             if dtypes.is_inexact(a.dtype)
-            else [
-                np.zeros((*o.shape, *a.shape), dtypes.float0) for o in out_avals
-            ]
+            else [np.zeros((*o.shape, *a.shape), dtypes.float0) for o in out_avals]
             for x, d, a in zip(rows, dims, avals, strict=True)
         ]
         jac = []

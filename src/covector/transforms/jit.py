@@ -8,7 +8,6 @@ another transformation nothing is compiled; the call becomes one `jit_p` operati
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,9 +17,8 @@ from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.backend import Program, get_backend
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe, filter_traceback
-from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Jaxpr, eval_jaxpr, sub_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Jaxpr, sub_jaxprs
 from covector.core.trace import (
-    EvalTrace,
     Primitive,
     Tracer,
     close_over,
@@ -101,9 +99,7 @@ def compile_closed(
     used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
-    jaxpr = jaxpr.replace(
-        constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept]
-    )
+    jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
     program = get_backend().compile(
         ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
     )
@@ -276,9 +272,7 @@ class Jitted:
             return _traced_cache.entries(self.fun)
         return self._own_entries
 
-    def _trace_new(
-        self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...]
-    ) -> Entry:
+    def _trace_new(self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...]) -> Entry:
         out_tree: Any = None
         fun = self.fun
 
@@ -421,9 +415,7 @@ def on_clear_weak(jitted: Jitted) -> None:
 
 def make_jit_function(jitted: Jitted) -> Any:
     """The native callable for ``jitted``."""
-    fn = _native.JitFunction(
-        jitted.fallback, jitted.static_nums, jitted.static_names, jitted.name
-    )
+    fn = _native.JitFunction(jitted.fallback, jitted.static_nums, jitted.static_names, jitted.name)
     _clearer.functions.add(fn)
     return fn
 
@@ -558,53 +550,3 @@ class _Methods:
     def cache_size(self) -> int:
         fn = self._fn()
         return 0 if fn is None else fn.cache_size()
-
-
-# --- eager operations --------------------------------------------------------------------
-
-_operations: dict[Any, Any] = {}
-_with_jaxprs: OrderedDict[Any, Any] = OrderedDict()
-_MAX_WITH_JAXPRS = 1024
-on_clear(_operations)
-on_clear(_with_jaxprs)
-
-
-def _has_jaxpr(params: dict[str, Any]) -> bool:
-    for v in params.values():
-        if type(v) is ClosedJaxpr or (
-            type(v) is tuple and v and type(v[0]) is ClosedJaxpr
-        ):
-            return True
-    return False
-
-
-def _operation(prim: Primitive, params: dict[str, Any]) -> Any:
-    def run(*args: Any) -> list[Any]:
-        out = prim.bind_params(args, params)
-        return out if prim.multiple_results else [out]
-
-    run.__name__ = str(params.get("name") or prim.name)
-    jitted = Jitted(run, primitive=prim)
-    return make_jit_function(jitted)
-
-
-def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    """Run one operation on concrete values through its own compiled program."""
-    key = (prim, *params.items()) if params else prim
-    found = _operations.get(key)
-    if found is None:
-        found = _with_jaxprs.get(key)
-        if found is None:
-            if prim is jit_p and (config.debug_nans or config.disable_jit):
-                return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
-            found = _operation(prim, params)
-            if _has_jaxpr(params):
-                _with_jaxprs[key] = found
-                if len(_with_jaxprs) > _MAX_WITH_JAXPRS:
-                    _with_jaxprs.popitem(last=False)
-            else:
-                _operations[key] = found
-    return found(*args)
-
-
-EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]

@@ -74,9 +74,7 @@ def _transpose(
     closed, nonzero_out = transpose_jaxpr(jaxpr, undefined, nonzero)
     operands = [x for x, u in zip(args, undefined, strict=True) if not u]
     operands += [ct for ct in cts if type(ct) is not Zero]
-    outs = iter(
-        jit_p.bind_params(operands, {"jaxpr": closed, "name": name, "inline": inline})
-    )
+    outs = iter(jit_p.bind_params(operands, {"jaxpr": closed, "name": name, "inline": inline}))
     found = iter([next(outs) if nz else None for nz in nonzero_out])
     return [next(found) if u else None for u in undefined]
 

@@ -63,11 +63,14 @@ def def_jvp(prim: Primitive, *rules: Callable[..., Any] | None) -> None:
 
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
         out = prim.bind_params(primals, params)
-        return out, _sum_contributions(out, [
-            rule(g, *primals, **params)
-            for rule, g in zip(rules, tangents, strict=True)
-            if rule is not None and type(g) is not Zero
-        ])
+        return out, _sum_contributions(
+            out,
+            [
+                rule(g, *primals, **params)
+                for rule, g in zip(rules, tangents, strict=True)
+                if rule is not None and type(g) is not Zero
+            ],
+        )
 
     jvp_rules[prim] = jvp
 
@@ -77,11 +80,14 @@ def def_jvp_out(prim: Primitive, *rules: Callable[..., Any] | None) -> None:
 
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
         out = prim.bind_params(primals, params)
-        return out, _sum_contributions(out, [
-            rule(g, out, *primals, **params)
-            for rule, g in zip(rules, tangents, strict=True)
-            if rule is not None and type(g) is not Zero
-        ])
+        return out, _sum_contributions(
+            out,
+            [
+                rule(g, out, *primals, **params)
+                for rule, g in zip(rules, tangents, strict=True)
+                if rule is not None and type(g) is not Zero
+            ],
+        )
 
     jvp_rules[prim] = jvp
 

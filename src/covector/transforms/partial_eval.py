@@ -73,9 +73,7 @@ class PartialTrace(JaxprTrace):
             return self.const(x, x.aval)
         return super().atom(x)
 
-    def record(
-        self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]
-    ) -> list[Any]:
+    def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Append the operation to the jaxpr whatever its operands are."""
         return super().process(prim, args, params)
 
@@ -217,9 +215,7 @@ def split(mask: Sequence[bool], xs: Sequence[Any]) -> tuple[list[Any], list[Any]
     )
 
 
-def dce_closed(
-    closed: ClosedJaxpr, used_outputs: Sequence[bool]
-) -> tuple[ClosedJaxpr, list[bool]]:
+def dce_closed(closed: ClosedJaxpr, used_outputs: Sequence[bool]) -> tuple[ClosedJaxpr, list[bool]]:
     """``closed`` without unused results; also which of its arguments it still reads."""
     jaxpr = dce(closed.jaxpr, used_outputs)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}

@@ -76,8 +76,9 @@ def backward_pass(
         if all(type(a) is Literal or a in known for a in eqn.invars):
             vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
             out = eqn.primitive.bind_params(vals, eqn.params)
-            known.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else [out],
-                             strict=True))
+            known.update(
+                zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
+            )
         else:
             linear_eqns.append(eqn)
 
@@ -89,16 +90,15 @@ def backward_pass(
         old = cts.get(v)
         cts[v] = ct if old is None else add_tangents(old, ct)
 
-    for v, ct in zip(jaxpr.outvars, cts_out, strict=True):
-        add(v, ct)
+    for out, ct in zip(jaxpr.outvars, cts_out, strict=True):
+        add(out, ct)
     for eqn in reversed(linear_eqns):
         if eqn.primitive.multiple_results:
             found = [cts.pop(v, None) for v in eqn.outvars]
             if all(ct is None for ct in found):
                 continue
             ct_out: Any = [
-                Zero(v.aval) if ct is None else ct
-                for v, ct in zip(eqn.outvars, found, strict=True)
+                Zero(v.aval) if ct is None else ct for v, ct in zip(eqn.outvars, found, strict=True)
             ]
         else:
             ct_out = cts.pop(eqn.outvars[0], None)

@@ -65,9 +65,7 @@ def _align(
     shapes = [aval_of(x).shape for x in args]
     ranks = [len(s) - (d is not None) for s, d in zip(shapes, dims, strict=True)]
     rank = max(ranks)
-    out_dim = next(
-        (d for d, r in zip(dims, ranks, strict=True) if d is not None and r == rank), 0
-    )
+    out_dim = next((d for d, r in zip(dims, ranks, strict=True) if d is not None and r == rank), 0)
     full: tuple[int, ...] | None = None
     out = []
     for x, d, r in zip(args, dims, ranks, strict=True):
@@ -161,7 +159,9 @@ class BatchTrace(Trace):
             return [self.pack(x, d) for x, d in zip(outs, out_dims, strict=True)]
         rule = rules.get(prim)
         if rule is None:
-            raise NotImplementedError(f"batching (vmap) of the operation {prim.name} is not defined")
+            raise NotImplementedError(
+                f"batching (vmap) of the operation {prim.name} is not defined"
+            )
         with set_current_trace(self.parent):
             out, out_dim = rule(self.axis_size, vals, dims, **params)
         if prim.multiple_results:
@@ -169,7 +169,8 @@ class BatchTrace(Trace):
         return [self.pack(out, out_dim)]
 
     def unpack(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
-        vals, dims = [], []
+        vals: list[Any] = []
+        dims: list[int | None] = []
         for x in args:
             if type(x) is BatchTracer and x._trace is self:
                 vals.append(x.val)

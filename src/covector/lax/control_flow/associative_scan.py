@@ -90,10 +90,7 @@ def associative_scan(
             even = combine(cut(odd, 0, n // 2 - 1), cut(xs, 2, n, 2))
         else:
             even = combine(odd, cut(xs, 2, n, 2))
-        even = [
-            concatenate([x, e], a)
-            for x, e, a in zip(cut(xs, 0, 1), even, axes, strict=True)
-        ]
+        even = [concatenate([x, e], a) for x, e, a in zip(cut(xs, 0, 1), even, axes, strict=True)]
         return [_interleave(e, o, a) for e, o, a in zip(even, odd, axes, strict=True)]
 
     out = run(flat)

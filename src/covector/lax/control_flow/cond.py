@@ -27,9 +27,7 @@ def _cond_avals(
     return branches[0].out_avals
 
 
-cond_p.def_effects(
-    lambda params: frozenset().union(*(b.effects for b in params["branches"]))
-)
+cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params["branches"])))
 
 _MISSING = object()
 
@@ -72,15 +70,11 @@ def _unify_weak_types(bodies: list[Body]) -> list[Body]:
             wanted.append(dtypes.promote(tuple((a.dtype, a.weak_type) for a in column)))
     if all(w is None for w in wanted):
         return bodies
-    return [
-        Body(_converted(b.closed, tuple(wanted)), b.consts, b.out_tree) for b in bodies
-    ]
+    return [Body(_converted(b.closed, tuple(wanted)), b.consts, b.out_tree) for b in bodies]
 
 
 @cached_on_jaxpr
-def _converted(
-    closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...]
-) -> ClosedJaxpr:
+def _converted(closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...]) -> ClosedJaxpr:
     def fun(*args: Any) -> list[Any]:
         outs = eval_jaxpr(closed.jaxpr, closed.consts, *args)
         return [
@@ -120,9 +114,7 @@ def _with_shared(
     shared = [Var(a) for a in avals]
     for i, v in zip(own, invars, strict=False):
         shared[i] = v
-    return ClosedJaxpr(
-        closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts
-    )
+    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
 
 
 def _bind(

@@ -56,7 +56,9 @@ def _batch(
     size, name = trace.axis_size, trace.axis_name
     index, ops = args[0], args[1:]
     batched = tuple(d is not None for d in dims[1:])
-    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(ops, dims[1:], strict=True)]
+    moved = [
+        x if d is None else bring_dim(x, size, d, 0) for x, d in zip(ops, dims[1:], strict=True)
+    ]
     if dims[0] is None:
         outs_b = [batch_jaxpr(b, size, name, batched)[1] for b in branches]
         joined = tuple(any(column) for column in zip(*outs_b, strict=True))
@@ -73,9 +75,7 @@ def _batch(
     index = bring_dim(index, size, dims[0], 0)
     index = clamp_p.bind_params((np.int32(0), index, np.int32(n - 1)), {})
     selected = [
-        select_n_p.bind_params(
-            (broadcast_in_dim(index, aval_of(cases[0]).shape, (0,)), *cases), {}
-        )
+        select_n_p.bind_params((broadcast_in_dim(index, aval_of(cases[0]).shape, (0,)), *cases), {})
         for cases in zip(*results, strict=True)
     ]
     return selected, [0] * len(selected)
@@ -142,8 +142,7 @@ def _unknown_branch(
         rest = args[len(avals) + len(forwarded) :]
         new = iter(slots)
         residuals = [
-            values[next(new)] if r is None else known[forwarded.index(r)]
-            for r in parts.residuals
+            values[next(new)] if r is None else known[forwarded.index(r)] for r in parts.residuals
         ]
         return eval_jaxpr(unknown.jaxpr, unknown.consts, *residuals, *rest)
 

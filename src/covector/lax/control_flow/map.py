@@ -79,9 +79,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
             for x in flat
         ]
         _, ys = scan(lambda _, x: ((), batched(x)), (), tree.unflatten(treedef, blocks))
-        parts.append(
-            tree.map(lambda y: reshape(y, (full * batch_size, *aval_of(y).shape[2:])), ys)
-        )
+        parts.append(tree.map(lambda y: reshape(y, (full * batch_size, *aval_of(y).shape[2:])), ys))
     if rest or not full:
         tail = [slice_in_dim(x, full * batch_size, n) for x in flat]
         parts.append(batched(tree.unflatten(treedef, tail)))

@@ -172,9 +172,7 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
     k_xs, l_xs = split(u_xs, xs)
     first_carry, first_xs = len(k_consts), len(k_consts) + len(k_carry)
     # A residual is a known constant, a known element of xs, or stacked by the known loop.
-    carried = tuple(
-        r for r in parts.residuals if r is not None and first_carry <= r < first_xs
-    )
+    carried = tuple(r for r in parts.residuals if r is not None and first_carry <= r < first_xs)
     known_outs: list[Any] = []
     stacked: list[Any] = []
     num_known_ys = num_ys - sum(parts.unknown_out[ncarry:])
@@ -272,9 +270,7 @@ def _transposed_body(
         sums, rest = rest[:n_lin], rest[n_lin:]
         ct_carry, rest = rest[:num_carry], rest[num_carry:]
         known_xs, ct_ys = rest[:n_known_xs], rest[n_known_xs:]
-        outs = eval_jaxpr(
-            closed.jaxpr, closed.consts, *known, *known_xs, *ct_carry, *ct_ys
-        )
+        outs = eval_jaxpr(closed.jaxpr, closed.consts, *known, *known_xs, *ct_carry, *ct_ys)
         added = [add_any(s, ct) for s, ct in zip(sums, outs[:n_lin], strict=True)]
         return [*added, *outs[n_lin:]]
 

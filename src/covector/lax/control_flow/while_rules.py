@@ -95,9 +95,7 @@ def _masked_body(
         (pred,) = eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *carry)
         new = eval_jaxpr(body.jaxpr, body.consts, *body_consts, *carry)
         return [
-            select_n_p.bind_params(
-                (broadcast_in_dim(pred, v.aval.shape, (0,)), old, x), {}
-            )
+            select_n_p.bind_params((broadcast_in_dim(pred, v.aval.shape, (0,)), old, x), {})
             for old, x, v in zip(carry, new, body.jaxpr.outvars, strict=True)
         ]
 

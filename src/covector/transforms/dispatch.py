@@ -1,0 +1,58 @@
+"""Eager operations: each is a compiled program of one equation, kept per parameters."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from covector.core.config import config
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.trace import EvalTrace, Primitive
+from covector.transforms.cache import on_clear
+from covector.transforms.jit import Jitted, jit_p, make_jit_function
+
+_operations: dict[Any, Any] = {}
+_with_jaxprs: OrderedDict[Any, Any] = OrderedDict()
+_MAX_WITH_JAXPRS = 1024
+on_clear(_operations)
+on_clear(_with_jaxprs)
+
+
+def _has_jaxpr(params: dict[str, Any]) -> bool:
+    for v in params.values():
+        if type(v) is ClosedJaxpr or (type(v) is tuple and v and type(v[0]) is ClosedJaxpr):
+            return True
+    return False
+
+
+def _operation(prim: Primitive, params: dict[str, Any]) -> Any:
+    def run(*args: Any) -> list[Any]:
+        out = prim.bind_params(args, params)
+        return out if prim.multiple_results else [out]
+
+    run.__name__ = str(params.get("name") or prim.name)
+    jitted = Jitted(run, primitive=prim)
+    return make_jit_function(jitted)
+
+
+def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """Run one operation on concrete values through its own compiled program."""
+    key = (prim, *params.items()) if params else prim
+    found = _operations.get(key)
+    if found is None:
+        found = _with_jaxprs.get(key)
+        if found is None:
+            if prim is jit_p and (config.debug_nans or config.disable_jit):
+                return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
+            found = _operation(prim, params)
+            if _has_jaxpr(params):
+                _with_jaxprs[key] = found
+                if len(_with_jaxprs) > _MAX_WITH_JAXPRS:
+                    _with_jaxprs.popitem(last=False)
+            else:
+                _operations[key] = found
+    return found(*args)
+
+
+EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]
