@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.cpu import cache, codegen
+from covector.backends.cpu import blas, cache, codegen
 from covector.backends.cpu.emit import Emitter
 from covector.backends.cpu.ir import Constant, Input, LoopProgram
 from covector.backends.cpu.lower import lower
@@ -95,7 +95,7 @@ class CpuProgram:
         program, consts = lower(self.simplified, name, donated)
         self._program = program
         if "gemm" in program.calls:
-            _load_blas()
+            blas.load()
         code = _code(program)
         sizes = [s.value for s in program.syms]
         offsets, workspace = workspace_layout(code.temps, sizes)
@@ -140,30 +140,6 @@ class CpuProgram:
     @property
     def workspace_bytes(self) -> int:
         return self.executable.workspace_bytes
-
-
-_blas_loaded = False
-
-
-def _load_blas() -> None:
-    """Hand SciPy's BLAS to the native core."""
-    global _blas_loaded
-    if _blas_loaded:
-        return
-    import ctypes
-
-    from scipy.linalg import cython_blas
-
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    name_of = ctypes.pythonapi.PyCapsule_GetName
-    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    table = {}
-    for fn in ("sgemm", "dgemm", "cgemm", "zgemm", "sgemv", "dgemv"):
-        capsule = cython_blas.__pyx_capi__[fn]
-        table[fn] = get(capsule, name_of(capsule))
-    _native.set_blas(table)
-    _blas_loaded = True
 
 
 class CpuBackend:

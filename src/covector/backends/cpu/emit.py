@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.backends.cpu import control, indexing, library, memory, ops, reductions
-from covector.backends.cpu.complex_math import Cx
 from covector.backends.cpu.indexing import Idx
 from covector.backends.cpu.ir import (
     Block,
@@ -36,7 +35,7 @@ from covector.backends.cpu.ir import (
 from covector.backends.cpu.memory import Tail
 from covector.backends.cpu.schedule import Nest, NestLoop, Plan, Stage
 from covector.backends.cpu.storage import Buffers, Mem, Regs, Sharing, flat_positions
-from covector.backends.cpu.writer import Function, Module, Val, bool_const, int_const
+from covector.backends.cpu.writer import Function, Module, Scope, Val, int_const
 from covector.core import dtypes
 
 # Elements (weighted by cost) that one task of a parallel loop should cover.
@@ -269,10 +268,15 @@ class Emitter:
         st.used = self.buffers.clock
         at = self.address(v, index)
         if self.lanes and not at.uniform:
-            assert at.vec is None and at.stride == 1, f"scattered vector store to {v}"
-            memory.store_vector(
-                self.b, st.ptr, v.dtype, indexing.val(at.base), x, self.lanes, self.tail
-            )
+            assert at.vec is None, f"scattered vector store to {v}"
+            base = indexing.val(at.base)
+            if type(at.stride) is int and at.stride == 1:
+                memory.store_vector(self.b, st.ptr, v.dtype, base, x, self.lanes, self.tail)
+            else:
+                stride = indexing.val(at.stride)
+                memory.scatter(
+                    self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail
+                )
         else:
             memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
 
@@ -345,7 +349,7 @@ class Emitter:
         for s in nest.stages:
             v = s.value
             if v not in self.storage and v not in nest.contracted and not (
-                s.kind == "reduce" and v.ndim == 0
+                s.kind == "reduce" and s.few
             ):
                 self.buffers.place(v)
             # Axes folded into a later one by `collapse` stay at zero.
@@ -484,13 +488,17 @@ class Emitter:
             else:
                 self._counted(nest, node, depth, begin, end, 0, block=BLOCK)
             return
+        if self._rows(node):
+            begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
+            self._counted(nest, node, depth, begin, end, self._row_lanes(node))
+            return
         starting = [
             s for s in node.stages()
             if s.kind in ("reduce", "cumulative") and _first_reduced(s) == depth
         ]  # fmt: skip
         for s in starting:
-            reductions.start(self, s, self.lanes_of(node, s))
-        if span is None and self._unrolls(node):
+            reductions.start(self, s, self.lanes or self.lanes_of(node, s))
+        if self.lanes or (span is None and self._unrolls(node)):
             for k in range(node.dim):
                 self._round(nest, node, depth, k)
             for s in starting:
@@ -524,6 +532,29 @@ class Emitter:
                 assert isinstance(c, NestLoop)
                 self._loop(nest, c, depth + 1, None)
 
+    def _rows(self, node: NestLoop) -> bool:
+        """Whether a loop is over short rows: then its rounds are the lanes of vectors, and the
+        rows are written out."""
+        if node.role != "p" or isinstance(node.children[0], Stage) or self.lanes:
+            return False
+        if type(node.dim) is int and node.dim < 4:
+            return False
+        inner = [c.dim for c in node.children if isinstance(c, NestLoop)]
+        if any(type(d) is not int or d > 12 or d == 8 or d < 1 for d in inner):
+            return False
+        if any(isinstance(g, NestLoop) for c in node.children for g in c.children):  # type: ignore
+            return False
+        return all(
+            s.kind == "pointwise" or (s.kind == "reduce" and not s.value.defn.kind.startswith("a"))
+            for s in node.stages()
+        ) and self._row_lanes(node) > 1
+
+    def _row_lanes(self, node: NestLoop) -> int:
+        lanes = min(self._stage_lanes(s) for s in node.stages())
+        while type(node.dim) is int and lanes > node.dim:
+            lanes //= 2
+        return lanes
+
     def _inside_tile(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """What a tile (or block) of one axis contains; a later loop runs over its span."""
         axis = next(iter(node.stages())).order[depth]
@@ -550,7 +581,7 @@ class Emitter:
         return 0
 
     def _vector_lanes(self, node: NestLoop, depth: int) -> int:
-        size = 4
+        lanes = VECTOR_BYTES // 4
         for s in node.children:
             assert isinstance(s, Stage)
             if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
@@ -559,71 +590,75 @@ class Emitter:
                 return 0
             if s.kind == "reduce" and s.value.defn.kind.startswith("arg"):
                 return 0
-            for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.access.reads)):
-                if dt in dtypes.COMPLEX:
-                    size = max(size, dt.itemsize // 2)
-                else:
-                    size = max(size, dt.itemsize)
-        lanes = VECTOR_BYTES // size
+            lanes = min(lanes, self._stage_lanes(s))
         dim = node.dim
         if type(dim) is int:
             while lanes > dim:
                 lanes //= 2
         return lanes if lanes > 1 else 0
 
+    def _stage_lanes(self, s: Stage) -> int:
+        """Lanes that fill the vectors of the widest element a stage works on."""
+        size = 4
+        for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.access.reads)):
+            size = max(size, dt.itemsize // 2 if dt in dtypes.COMPLEX else dt.itemsize)
+        return VECTOR_BYTES // size
+
     def _counted(
         self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, lanes: int,
         tile: Any = None, block: int = 0,
     ) -> None:  # fmt: skip
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
-        b = self.b
         outer_lanes, outer_tail = self.lanes, self.tail
+
+        def round_(i: Val) -> None:
+            b = self.b
+            if lanes:
+                self.lanes = lanes
+                if type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0":
+                    self.tail = None
+                else:
+                    left = b.bin("sub", end, i)
+                    self.tail = Tail(left, b.cmp("icmp sge", left, int_const(lanes)), lanes)
+            for s in node.stages():
+                axis = s.order[depth]
+                s.env[axis] = Idx(i, 1 if lanes else 0)
+                if not block and s.kind == "cumulative" and s.roles[depth] == "s":
+                    if s.value.defn.reverse:
+                        last = indexing.sub(b, self.dim(node.dim), 1)
+                        s.env[axis] = Idx(indexing.sub(b, last, i))
+            if block:
+                stop = b.intrinsic("smin", b.bin("add", i, int_const(block)), end)
+                self._inside_tile(nest, node, depth, i, stop)
+            elif isinstance(node.children[0], Stage):
+                self._leaf(nest, node.children)  # type: ignore[arg-type]
+            else:
+                for c in node.children:
+                    assert isinstance(c, NestLoop)
+                    if tile is not None:
+                        self._loop_in_tile(nest, c, depth + 1, tile)
+                    else:
+                        self._loop(nest, c, depth + 1, None)
+            self.lanes, self.tail = outer_lanes, outer_tail
+
+        self.repeat(end, round_, begin, block or lanes or 1)
+
+    def repeat(
+        self, end: Val, write: Any, begin: Val = int_const(0), step: int = 1  # noqa: B008
+    ) -> None:
+        """``for i in range(begin, end, step)`` around what ``write(i)`` emits."""
+        b = self.b
         begin, end = b.local(begin), b.local(end)
         head, body, latch, done = (b.name_label(s) for s in ("head", "body", "latch", "done"))
         iv, nxt = b.name_value(), b.name_value()
-        before = b.scope.label
         outer = b.scope
-        from covector.backends.cpu.writer import Scope
-
         b.scopes.append(Scope(body))
-        level = b.level
-        i = Val(iv, "i64", 0, b, level)
-        step = block or lanes or 1
-        if lanes:
-            self.lanes = lanes
-            exact = type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0"
-            if not exact:
-                left = b.bin("sub", end, i)
-                self.tail = Tail(left, b.cmp("icmp sge", left, int_const(lanes)), lanes)
-            else:
-                self.tail = None
-        for s in node.stages():
-            axis = s.order[depth]
-            s.env[axis] = Idx(i, 1 if lanes else 0)
-            if block:
-                continue
-            if s.kind == "cumulative" and s.roles[depth] == "s" and s.value.defn.reverse:
-                last = indexing.sub(b, self.dim(node.dim), 1)
-                s.env[axis] = Idx(indexing.sub(b, last, i))
-        if block:
-            stop = b.intrinsic("smin", b.bin("add", i, int_const(block)), end)
-            self._inside_tile(nest, node, depth, i, stop)
-        elif isinstance(node.children[0], Stage):
-            self._leaf(nest, node.children)  # type: ignore[arg-type]
-        else:
-            for c in node.children:
-                assert isinstance(c, NestLoop)
-                if tile is not None:
-                    self._loop_in_tile(nest, c, depth + 1, tile)
-                else:
-                    self._loop(nest, c, depth + 1, None)
+        write(Val(iv, "i64", 0, b, b.level))
         inner = b.scopes.pop()
-        self.lanes, self.tail = outer_lanes, outer_tail
-        before = outer.label
         outer.lines += [
             f"  br label %{head}",
             f"{head}:",
-            f"  {iv} = phi i64 [ {begin.ref}, %{before} ], [ {nxt}, %{latch} ]",
+            f"  {iv} = phi i64 [ {begin.ref}, %{outer.label} ], [ {nxt}, %{latch} ]",
             f"  {iv}.c = icmp slt i64 {iv}, {end.ref}",
             f"  br i1 {iv}.c, label %{body}, label %{done}",
             f"{body}:",
@@ -647,7 +682,7 @@ class Emitter:
                 continue
             index = s.env[: v.ndim]
             if s.kind == "reduce":
-                reductions.step(self, s, self.expr(s.expr, s.env))
+                reductions.step(self, s)
             elif s.kind == "cumulative":
                 reductions.cumulative_step(self, s, self.expr(s.expr, s.env))
             elif s.kind == "init":
@@ -711,8 +746,6 @@ class Emitter:
 
     def guarded(self, cond: Val, write: Any) -> None:
         """Run ``write`` only where ``cond`` holds."""
-        from covector.backends.cpu.writer import Scope
-
         b = self.b
         cond = b.local(cond)
         then, done = b.name_label("then"), b.name_label("done")
@@ -772,6 +805,3 @@ def positions(shape: Sequence[Any]) -> list[tuple[Idx, ...]]:
         assert type(d) is int
         out = [(*p, Idx(k)) for p in out for k in range(d)]
     return out
-
-
-__all__ = ["Cx", "Emitter", "bool_const", "positions"]

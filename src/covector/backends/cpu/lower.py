@@ -35,9 +35,11 @@ Rule = Callable[..., Any]
 lowering_rules: dict[str, Rule] = {}
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program
-# of one operation is compiled once for all sizes.
+# of one operation is compiled once for all sizes, unless its operands are so large that
+# code for short rows is worth another compilation.
 CONSTANT_DIM = 16
 CONSTANT_DIM_EAGER = 1
+LARGE = 1 << 16
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -58,8 +60,10 @@ class Lowering:
         self.program = LoopProgram(name)
         self.block = self.program.block
         self.syms: dict[int, Sym] = {}
-        eqns = _count(closed.jaxpr)
-        self.limit = CONSTANT_DIM_EAGER if eqns <= 1 else CONSTANT_DIM
+        small = _count(closed.jaxpr) <= 1 and all(
+            v.aval.size < LARGE for v in closed.jaxpr.invars
+        )
+        self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
         self.sizes = _sizes(closed.jaxpr, self.limit)
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []

@@ -201,7 +201,7 @@ def gather(
     vec = indexing.to_vector(b, index, lanes)
     if tail is not None:
         first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
-        vec = b.select(tail.mask(b), vec, b.splat(first, lanes))
+        vec = mask_out(b, vec, first, tail)
     ty = memory_type(dtype)
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
@@ -224,6 +224,65 @@ def _gather(b: Function, ptr: Val, ty: str, vec: Val, lanes: int) -> Val:
         f"<{lanes} x i1> {ones}, {t} zeroinitializer)",
         ty, lanes,
     )  # fmt: skip
+
+
+def scatter(
+    b: Function, ptr: Val, dtype: DType, index: Val, stride: Val, x: Any, lanes: int,
+    tail: Tail | None,
+) -> None:  # fmt: skip
+    """Store a lane every ``stride`` elements from ``index``, in range only."""
+    ty = memory_type(dtype)
+    parts = [b.splat(p, lanes) for p in x] if dtype in dtypes.COMPLEX else [
+        b.splat(_to_memory(b, x, dtype), lanes)
+    ]  # fmt: skip
+    n = len(parts)
+    left = b.local(tail.left) if tail is not None else int_const(lanes)
+    step = b.local(b.bin("mul", stride, int_const(n)))
+    at = b.bin("mul", index, int_const(n))
+    helper = strided_store(b.module, ty, lanes)
+    for k, v in enumerate(parts):
+        p, v = b.local(_gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
+        if tail is None:
+            _store_lanes(b, ty, v, p, step)
+            continue
+        fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
+        b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
+        b.start_block(fast)
+        _store_lanes(b, ty, v, p, step)
+        b.line(f"br label %{done}")
+        b.start_block(slow)
+        b.line(
+            f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {step.ref}, "
+            f"i64 {left.ref})"
+        )
+        b.line(f"br label %{done}")
+        b.start_block(done)
+
+
+def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
+    for k in range(v.lanes):
+        e = b.impure(f"extractelement {v.type} {v.ref}, i32 {k}", ty)
+        i = b.impure(f"mul i64 {step.ref}, {k}", "i64")
+        q = b.impure(f"getelementptr {ty}, ptr {p.ref}, i64 {i.ref}", "ptr")
+        b.line(f"store {ty} {e.ref}, ptr {q.ref}, align {_align(ty)}")
+
+
+def strided_store(module: Module, ty: str, lanes: int) -> str:
+    """A function that stores the first lanes of a vector at a stride."""
+    name = f"strided_store_{lanes}{ty}"
+    if name not in module.declarations:
+        t, size = f"<{lanes} x {ty}>", _align(ty)
+        module.declarations[name] = (
+            f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %s, i64 %n) noinline {{\n"
+            f"entry:\n  %a = alloca {t}, align 64\n  store {t} %v, ptr %a, align 64\n"
+            "  br label %head\nhead:\n  %i = phi i64 [ 0, %entry ], [ %j, %body ]\n"
+            "  %c = icmp slt i64 %i, %n\n  br i1 %c, label %body, label %done\nbody:\n"
+            f"  %q = getelementptr {ty}, ptr %a, i64 %i\n  %e = load {ty}, ptr %q\n"
+            f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
+            f"  store {ty} %e, ptr %r, align {size}\n  %j = add i64 %i, 1\n  br label %head\n"
+            "done:\n  ret void\n}"
+        )
+    return name
 
 
 def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> None:

@@ -96,7 +96,7 @@ class Accumulator:
 
 
 def start(em: Any, s: Stage, lanes: int) -> None:
-    """Before the first reducing loop of ``s``."""
+    """Before the first reducing loop of ``s``: an accumulator per result at hand."""
     b, d, v = em.b, s.value.defn, s.value
     if s.kind == "cumulative":
         if s.roles[-1] == "s":
@@ -110,23 +110,36 @@ def start(em: Any, s: Stage, lanes: int) -> None:
             Accumulator(b, Val("false", "i1"), 0),
         )
         return
-    s.part = Accumulator(b, initial(d.kind, v.dtype), lanes)  # type: ignore[assignment]
+    identity = initial(d.kind, v.dtype)
+    s.part = [Accumulator(b, identity, lanes) for _ in _results(s)]  # type: ignore[assignment]
 
 
-def step(em: Any, s: Stage, x: Any) -> None:
-    """One element (or vector) of the reduced expression."""
+def _results(s: Stage) -> list[Any]:
+    """The indices of the results that a round of the loops contributes to."""
+    from covector.backends.cpu.emit import positions
+
+    return positions(s.value.shape) if s.few else [None]
+
+
+def step(em: Any, s: Stage) -> None:
+    """One element (or vector) of the reduced expression, for each result."""
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.startswith("arg"):
-        _arg_step(em, s, x)
+        _arg_step(em, s, em.expr(s.expr, s.env))
         return
-    acc: Any = s.part
-    if em.lanes and em.tail is not None:
-        ident = _parts(initial(d.kind, v.dtype))
-        parts = zip(_parts(x), ident, strict=True)
-        x = _whole([memory.mask_out(b, p, q, em.tail) for p, q in parts])
-    elif em.lanes:
-        x = _splat(b, x, em.lanes)
-    acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
+    accumulators: Any = s.part
+    for position, acc in zip(_results(s), accumulators, strict=True):
+        if position is not None:
+            s.env[: v.ndim] = position
+        x = em.expr(s.expr, s.env)
+        if em.lanes:
+            x = _splat(b, x, em.lanes)
+            # Lanes that run over a reduced axis are masked; lanes that are rows are not.
+            if em.tail is not None and s.env[s.order[-1]].stride != 0:
+                ident = _parts(initial(d.kind, v.dtype))
+                pairs = zip(_parts(x), ident, strict=True)
+                x = _whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
+        acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
 
 
 def _splat(b: Function, x: Any, lanes: int) -> Any:
@@ -181,17 +194,20 @@ def _half(b: Function, p: Val, offset: int, count: int) -> Val:
     )  # fmt: skip
 
 
-def _result(em: Any, s: Stage) -> Any:
-    """The finished reduction as a number of the value's dtype."""
+def _result(em: Any, s: Stage) -> list[Any]:
+    """The finished results as numbers of the value's dtype."""
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.startswith("arg"):
         _, where, _ = s.part  # type: ignore[misc]
-        return ops.convert(b, where.get(b), dtypes.int64, v.dtype)
-    acc: Any = s.part
-    x = acc.get(b)
-    if acc.lanes:
-        x = horizontal(b, d.kind, x, v.dtype)
-    return x
+        return [ops.convert(b, where.get(b), dtypes.int64, v.dtype)]
+    out = []
+    accumulators: Any = s.part
+    for acc in accumulators:
+        x = acc.get(b)
+        if acc.lanes and not em.lanes:
+            x = horizontal(b, d.kind, x, v.dtype)
+        out.append(x)
+    return out
 
 
 def _rounded(b: Function, x: Any, dtype: DType) -> Any:
@@ -204,15 +220,27 @@ def finish(em: Any, nest: Nest, s: Stage) -> None:
     if s.kind == "cumulative":
         return
     b, v = em.b, s.value
-    x = _rounded(b, _result(em, s), v.dtype)
-    index = s.env[: v.ndim]
-    if v.ndim == 0 and v not in em.storage:
-        em.storage[v] = Regs([x])
+    xs = [_rounded(b, x, v.dtype) for x in _result(em, s)]
+    if s.few:
+        _keep(em, v, xs)
         return
+    index = s.env[: v.ndim]
     st = em.storage.get(v)
     if isinstance(st, Mem) and v not in nest.contracted:
-        em.store(v, st, index, x)
-    em.remember(v, index, x)
+        em.store(v, st, index, xs[0])
+    em.remember(v, index, xs[0])
+
+
+def _keep(em: Any, v: Value, xs: list[Any]) -> None:
+    """Results in registers, or where the value has been placed."""
+    from covector.backends.cpu.emit import positions
+
+    st = em.storage.get(v)
+    if not isinstance(st, Mem):
+        em.storage[v] = Regs(xs)
+        return
+    for position, x in zip(positions(v.shape), xs, strict=True):
+        em.store(v, st, position, x)
 
 
 def cumulative_step(em: Any, s: Stage, x: Any) -> None:
@@ -250,13 +278,13 @@ def _as(b: Function, x: Any, like: Any) -> Any:
 
 
 def parallel(em: Any, nest: Nest) -> bool:
-    """Emit a reduction to single numbers in a fixed number of tasks; False if it is not one."""
+    """Emit reductions to a few numbers in a fixed number of tasks; False if they are not."""
     root = nest.root
     assert isinstance(root, NestLoop)
     if em.in_parallel or root.role != "r":
         return False
     if not all(
-        s.kind == "reduce" and s.value.ndim == 0 and not s.value.defn.kind.startswith("arg")
+        s.kind == "reduce" and s.few and not s.value.defn.kind.startswith("arg")
         for s in nest.stages
     ):
         return False
@@ -269,10 +297,10 @@ def parallel(em: Any, nest: Nest) -> bool:
     least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
     share = b.bin("udiv", b.bin("add", n, int_const(CHUNKS - 1)), int_const(CHUNKS))
     grain = b.intrinsic("umax", least, share)
-    partials: dict[Stage, list[Val]] = {}
+    partials: dict[Stage, list[list[Val]]] = {}
     for s in nest.stages:
         kinds = _parts(initial(s.value.defn.kind, s.value.dtype))
-        partials[s] = [b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds]
+        partials[s] = [[b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in _results(s)]
 
     def write(begin: Val, end: Val) -> None:
         c = em.b
@@ -284,48 +312,35 @@ def parallel(em: Any, nest: Nest) -> bool:
         em._counted(nest, root, 0, begin, end, lanes)
         slot = c.bin("udiv", begin, c.local(grain))
         for s in stages:
-            x = _result(em, s)
-            for p, out in zip(_parts(x), partials[s], strict=True):
-                at = memory._gep(c, out, p.ty, slot)
-                c.line(f"store {p.ty} {p.ref}, ptr {at.ref}")
+            for x, outs in zip(_result(em, s), partials[s], strict=True):
+                for p, out in zip(_parts(x), outs, strict=True):
+                    at = memory._gep(c, out, p.ty, slot)
+                    c.line(f"store {p.ty} {p.ref}, ptr {at.ref}")
 
     child, _ = em.outlined(write)
     em.parallel_for(child, n, grain)
     count = b.bin("udiv", b.bin("add", n, b.bin("sub", grain, int_const(1))), grain)
     for s in nest.stages:
-        _combine(em, s, partials[s], count)
+        v = s.value
+        xs = [_combine(em, s, slots, count) for slots in partials[s]]
+        _keep(em, v, [_rounded(b, x, v.dtype) for x in xs])
     return True
 
 
-def _combine(em: Any, s: Stage, slots: list[Val], count: Val) -> None:
+def _combine(em: Any, s: Stage, slots: list[Val], count: Val) -> Any:
     """The tasks' results merged in order."""
     b, v, kind = em.b, s.value, s.value.defn.kind
     acc = Accumulator(b, initial(kind, v.dtype), 0)
-    loop = NestLoop(0, "s")
-    marker = Stage(v, "merge", [0], [0], "s", s.expr)
-    loop.children.append(marker)
-    marker.env = [Idx(0)]
 
-    def leaf(nest: Any, stages: Any) -> None:
-        i = indexing.val(marker.env[0].base)
+    def merge_one(i: Val) -> None:
         parts = []
         for slot, (ty, _) in zip(slots, acc.types, strict=True):
             p = memory._gep(em.b, slot, ty, i)
             parts.append(em.b.impure(f"load {ty}, ptr {p.ref}", ty))
         acc.set(em.b, merge(em.b, kind, acc.get(em.b), _whole(parts), v.dtype))
 
-    saved = em._leaf
-    em._leaf = leaf
-    try:
-        em._counted(None, loop, 0, int_const(0), count, 0)
-    finally:
-        em._leaf = saved
-    x = _rounded(b, acc.get(b), v.dtype)
-    st = em.storage.get(v)
-    if isinstance(st, Mem):
-        em.store(v, st, (), x)
-    else:
-        em.storage[v] = Regs([x])
+    em.repeat(count, merge_one)
+    return acc.get(b)
 
 
 # --- unrolled ----------------------------------------------------------------------------

@@ -46,6 +46,7 @@ REGISTER_ELEMENTS = 64
 # Scalar operations one value may unroll to, and one program altogether.
 UNROLL_VALUE = 2048
 UNROLL_PROGRAM = 40_000
+FEW_RESULTS = 12
 _START = (0, 0)
 # A recomputed expression may cost this many simple operations, and nest this deep.
 CHEAP = 6
@@ -235,7 +236,9 @@ class Stage:
         ``p`` parallel, ``r`` reduction, ``s`` serial; ``t`` tile and ``b`` blocks of a later loop.
     """
 
-    __slots__ = ("value", "kind", "order", "dims", "roles", "expr", "part", "access", "env")
+    __slots__ = (
+        "value", "kind", "order", "dims", "roles", "expr", "part", "access", "env", "few"
+    )  # fmt: skip
 
     def __init__(
         self, value: Value, kind: str, order: Sequence[int], dims: Sequence[Dim],
@@ -250,6 +253,8 @@ class Stage:
         self.part = part
         self.access = Access()
         self.env: list[Any] = []
+        # A reduction to a few numbers: its loops are those reduced, results are written out.
+        self.few = False
 
     @property
     def depth(self) -> int:
@@ -644,7 +649,7 @@ class Plan:
             if t is Pointwise and v not in needed and type(v.defn.expr) in (Lit, FromIndex):
                 return "inline"
             return "reg"
-        if t is Reduce and v.constant_size() == 1 and v.ndim == 0:
+        if t is Reduce and _few_results(v):
             return "reg"
         if t is not Pointwise:
             return "mem"
@@ -740,6 +745,12 @@ class Plan:
         arg = d.kind in ("argmax", "argmin")
         first = next((k for k, a in enumerate(order) if a >= n), len(order))
         inner = all(a >= n for a in order[first:])
+        if _few_results(v):
+            # One accumulator (or vector of them) per result, the results written out.
+            order = [a for a in order if a >= n]
+            stage = Stage(v, "reduce", order, [dims[a] for a in order], "r" * len(order), d.expr)
+            stage.few = True
+            return [stage]
         if inner or arg:
             # Reduced axes innermost: the running result stays in registers.
             order = [a for a in order if a < n] + [a for a in order if a >= n]
@@ -860,6 +871,14 @@ def _shared_depth(node: Any, a: Stage, b: Stage) -> int:
             return depth
         node = nxt
     return depth
+
+
+def _few_results(v: Value) -> bool:
+    """Whether a reduction has so few results that each gets an accumulator of its own."""
+    n = v.constant_size()
+    if n is None or n == 0:
+        return False
+    return n == 1 and v.ndim == 0 or (n <= FEW_RESULTS and not v.defn.kind.startswith("arg"))
 
 
 def _total_cost(v: Value, depth: int, seen: dict[Value, int]) -> int:
