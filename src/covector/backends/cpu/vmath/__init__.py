@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from covector.backends.cpu.vmath import error, exponential, logarithm, trigonometric
+from covector.backends.cpu.vmath import (
+    error,
+    exponential,
+    gamma,
+    inverse_trig,
+    logarithm,
+    power,
+    trigonometric,
+)
 from covector.backends.cpu.vmath.num import Num
 from covector.backends.cpu.writer import Function, Val
 
@@ -28,32 +36,25 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "sin": trigonometric.sin,
     "cos": trigonometric.cos,
     "tan": trigonometric.tan,
+    "asin": inverse_trig.asin,
+    "acos": inverse_trig.acos,
+    "atan": inverse_trig.atan,
+    "atan2": inverse_trig.atan2,
+    "cbrt": power.cbrt,
+    "pow": power.pow_,
+    "hypot": power.hypot,
     "erf": error.erf,
+    "erfc": error.erfc,
+    "erf_inv": error.erf_inv,
+    "lgamma": gamma.lgamma,
+    "digamma": gamma.digamma,
 }
 
 
 def emit(b: Function, name: str, *args: Val) -> Val:
     """The function ``name`` of float or double values, elementwise."""
     fn = FUNCTIONS.get(name)
-    args, _ = b.unify(*args)
     if fn is None:
-        return _libm(b, name, *args)
+        raise NotImplementedError(f"{name} of {args[0].ty} has no CPU lowering")
+    args, _ = b.unify(*args)
     return fn(*[Num(b, a) for a in args]).v
-
-
-def _libm(b: Function, libm: str, *args: Val) -> Val:
-    x = args[0]
-    args, lanes = b.unify(*args)
-    fn = f"{libm}f" if x.ty == "float" else libm
-    b.module.declare(fn, x.ty, ", ".join([x.ty] * len(args)))
-    call = f"call {x.ty} @{fn}({', '.join([x.ty + ' %s'] * len(args))})"
-    if not lanes:
-        return b.ins(fn, call, args, x.ty, 0)
-    out = Val("poison", x.ty, lanes)
-    for k in range(lanes):
-        parts = tuple(b.ins(("ext", k), f"extractelement {a.type} %s, i32 {k}", (a,), a.ty, 0)
-                      for a in args)  # fmt: skip
-        y = b.ins(fn, call, parts, x.ty, 0)
-        out = b.ins(("insert", k), f"insertelement {out.type} %s, {x.ty} %s, i32 {k}",
-                    (out, y), x.ty, lanes)  # fmt: skip
-    return out

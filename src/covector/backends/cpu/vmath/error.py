@@ -5,8 +5,19 @@ Coefficients: minimax (Remez exchange in 50 digits).
 
 from __future__ import annotations
 
-from covector.backends.cpu.vmath.exponential import exp_normal
-from covector.backends.cpu.vmath.num import Num, fma, minimum, poly, where
+import math
+
+from covector.backends.cpu.vmath.exponential import exp_fraction_pair, exp_normal, scale
+from covector.backends.cpu.vmath.logarithm import log
+from covector.backends.cpu.vmath.num import (
+    Num,
+    fast_two_sum,
+    fma,
+    minimum,
+    poly,
+    two_prod,
+    where,
+)
 
 # erf(x)/x - 1 in x^2 on [0, 1]; relative errors of erf 2^-29.4 and 2^-56.0.
 ERF_F = (
@@ -32,12 +43,100 @@ LOG_ERFC_D = (
     3.7101970918155263e-10, -2.907202396719543e-11, 1.0498183664234284e-12,
 )  # fmt: skip
 
+# erfc(a) e^(a^2) (1 + 2a) in t = (a - K) / (a + K), K = 2 and 4, on [0.5, 10.3] and [0.5, 27.6]: the
+# constant term in two parts and the others; relative errors 2^-26.1 and 2^-55.0.
+G0_F = (1.2769783735275269, 7.422020274752098e-09)
+G_F = (
+    -0.09276356548070908, -0.16603036224842072, 0.16404224932193756, -0.05421881750226021,
+    -0.007947015576064587, 0.008696743287146091, 0.0009483011672273278, -0.001321937539614737,
+)  # fmt: skip
+G0_D = (1.2329951186255526, -3.0116043723829435e-17)
+G_D = (
+    -0.1396211168405617, 0.01537965210261383, 0.06809705425458876, -0.1010390660359304,
+    0.0937328350022451, -0.06633036582135841, 0.03716751547036334, -0.016197733944494294,
+    0.005031970615553287, -0.000757774096835081, -0.00019926034873620993, 0.00015062521052010237,
+    -2.4386019312093025e-05, -1.123174663027634e-05, 5.679401800341995e-06, 3.1047264459922876e-07,
+    -7.8206031973524e-07, 5.764744327297585e-08, 7.4238936927262e-08, -8.808364416500194e-09,
+)  # fmt: skip
+# erf_inv(x) / x in w - 2.5 (w < 5), sqrt(w) - 3: relative errors 2^-23; in w - 3.125 (w < 6.25),
+# sqrt(w) - 3.25 (w < 16), sqrt(w) - 5: 2^-52.
+INV_NEAR_F = (
+    1.5014094114303589, 0.24664072692394257, -0.004177707713097334, -0.0012537078000605106,
+    0.0002186024357797578, -4.396677923068637e-06, -3.528933120833244e-06, 3.4371672086308536e-07,
+    2.854049796496838e-08,
+)  # fmt: skip
+INV_FAR_F = (
+    2.832977056503296, 1.0016741752624512, 0.009435622952878475, -0.007625313010066748,
+    0.0057618035934865475, -0.003660110989585519, 0.0013002075720578432, 8.608327334513888e-05,
+    -0.00016540952492505312,
+)  # fmt: skip
+INV_NEAR_D = (
+    1.653654562683103, 0.2401581824255895, -0.006033670871430701, -0.0007407025341653131,
+    0.00018673420803637868, -1.3882523364894629e-05, -1.3654692038675594e-06,
+    4.234787804090676e-07, -2.907036680839467e-08, -4.112635161036614e-09, 1.0512107491223717e-09,
+    -5.415372746378046e-11, -1.2974674592241028e-11, 2.6334273407052975e-12,
+    -8.160779266835692e-14, -4.0534872451698446e-14, 6.64857656209095e-15, 2.0102195109548878e-17,
+    -1.3415592785681018e-16, 1.1197180854931298e-17, 1.3221511435501552e-18,
+    -1.6926626155465173e-19, -4.3222523863402e-21,
+)  # fmt: skip
+INV_MIDDLE_D = (
+    3.0838856104922203, 1.0052589676941597, 0.005370914553602499, -0.003751208507598413,
+    0.002491442095516223, -0.001688275555304847, 0.0009532893905659979, -0.0003550375283034249,
+    2.4031011191533425e-05, 6.82848979691076e-05, -4.731771897911337e-05, 1.247514997958313e-05,
+    2.9219055321272833e-06, -4.013575272936405e-06, 1.5054466418676196e-06, 1.794635172999473e-08,
+    -2.777383758633447e-07, 9.087772072083792e-08, 3.2257374018924446e-09,
+)  # fmt: skip
+INV_FAR_D = (
+    4.849906401408584, 1.0103004648645286, -0.00013871931835775944, -0.0002150301190688366,
+    7.599527760696185e-05, -1.9681780741043366e-05, 4.526057121936246e-06, -9.92969652949638e-07,
+    2.2902924758929456e-07, -6.774500557305096e-08, 2.9090480369245036e-08,
+    -1.4915728253460176e-08, 7.689087394641208e-09, -3.819563967137958e-09, 1.459605238065482e-09,
+    -2.474231840093762e-10, -1.4476652806724217e-11,
+)  # fmt: skip
+
 
 def erf(x: Num) -> Num:
     """x + x P(x^2) on [-1, 1], 1 - e^Q(|x|) elsewhere."""
     a = abs(x)
-    s = x * x
-    small = fma(x, poly(s, ERF_D if x.double else ERF_F), x)
     t = minimum(6.0 if x.double else 4.0, a) - 1.0
     big = 1.0 - exp_normal(poly(t, LOG_ERFC_D if x.double else LOG_ERFC_F))
-    return where(a < 1.0, small, big.copysign(x))
+    return where(a < 1.0, _erf_small(x), big.copysign(x))
+
+
+def _erf_small(x: Num) -> Num:
+    return fma(x, poly(x * x, ERF_D if x.double else ERF_F), x)
+
+
+def erfc(x: Num) -> Num:
+    """1 - erf(x) near zero; else e^(-a^2) g(a) / (1 + 2a) for a = |x|, 2 minus that for x < 0.
+
+    The polynomial, the quotient and the exponential are known in two parts each.
+    """
+    a = minimum(27.5 if x.double else 10.2, abs(x))
+    centre, g0, g = (4.0, G0_D, G_D) if x.double else (2.0, G0_F, G_F)
+    t = (a - centre) / (a + centre)
+    p, pl = fast_two_sum(x.like(g0[0]), fma(t, poly(t, g), g0[1]))
+    d = fma(a, 2.0, 1.0)
+    dl = fma(a, 2.0, 1.0 - d)
+    inverse = 1.0 / d
+    q = p * inverse
+    ql = ((fma(-q, d, p) + pl) - q * dl) * inverse
+    s, sl = two_prod(a, a)
+    n, e, el = exp_fraction_pair(-s, -sl)
+    y = scale(fma(q, e, fma(q, el, ql * e)), n)
+    y = where(x < 0.0, 2.0 - y, y)
+    return where(abs(x) < 0.5, 1.0 - _erf_small(x), y)
+
+
+def erf_inv(x: Num) -> Num:
+    """x P(w) with w = -log(1 - x^2), in pieces of w (M. Giles, "Approximating the erfinv
+    function", GPU Computing Gems 2, 2011); +-1 at infinity, NaN outside."""
+    a = abs(x)
+    w = -log(fma(-x, x, 1.0))
+    root = w.sqrt()
+    if x.double:
+        p = where(w < 16.0, poly(root - 3.25, INV_MIDDLE_D), poly(root - 5.0, INV_FAR_D))
+        p = where(w < 6.25, poly(w - 3.125, INV_NEAR_D), p)
+    else:
+        p = where(w < 5.0, poly(w - 2.5, INV_NEAR_F), poly(root - 3.0, INV_FAR_F))
+    return where(a.eq(1.0), x * math.inf, x * p)

@@ -11,7 +11,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from covector.backends.cpu.vmath.num import Num, fma, maximum, minimum, poly, where
+from covector.backends.cpu.vmath.num import (
+    Num,
+    fast_two_sum,
+    fma,
+    maximum,
+    minimum,
+    poly,
+    where,
+)
 
 
 class Format(NamedTuple):
@@ -92,6 +100,17 @@ def _exp_fraction(x: Num) -> tuple[Num, Num]:
     return n, 1.0 + fma(r * r, poly(r, format_of(x).exp), r)
 
 
+def exp_fraction_pair(hi: Num, lo: Num) -> tuple[Num, Num, Num]:
+    """(n, p, q) with e^(hi + lo) = 2^k (p + q), for `scale`."""
+    n, r, rl = reduce_exp(hi)
+    rl = rl + lo
+    w = r + rl
+    t = fma(w * w, poly(w, format_of(hi).exp), rl)
+    p, q = fast_two_sum(hi.like(1.0), r)
+    p, t = fast_two_sum(p, t)
+    return n, p, q + t
+
+
 def exp(x: Num) -> Num:
     """e^x."""
     f = format_of(x)
@@ -131,11 +150,19 @@ def expm1(x: Num) -> Num:
     return where(abs(x) < 2.0 ** (-f.mantissa - 2), x, 2.0 * (a + t))
 
 
+def quotient(n: Num, d: Num, rest: Num) -> Num:
+    """n / (d + rest), for ``rest`` the rounding error of d."""
+    inverse = 1.0 / d
+    q = n * inverse
+    return fma(fma(-q, d, n) - q * rest, inverse, q)
+
+
 def tanh(x: Num) -> Num:
     """q / (q + 2) with q = e^(2|x|) - 1."""
     a, t = _expm1_parts(2.0 * minimum(format_of(x).tanh_one, abs(x)), 0)
     q = a + t
-    return (q / (q + 2.0)).copysign(x)
+    d = q + 2.0
+    return quotient(q, d, q - (d - 2.0)).copysign(x)
 
 
 def logistic(x: Num) -> Num:
@@ -143,7 +170,8 @@ def logistic(x: Num) -> Num:
     f = format_of(x)
     n, p = _exp_fraction(maximum(f.low, -abs(x)))
     e = scale(p, n)
-    return where(x < 0.0, e, 1.0) / (1.0 + e)
+    d = 1.0 + e
+    return quotient(where(x < 0.0, e, 1.0), d, e - (d - 1.0))
 
 
 def _half_exp(a: Num) -> Num:
