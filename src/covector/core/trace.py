@@ -455,17 +455,29 @@ def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[A
     return ClosedJaxpr(closed, kept), hoisted
 
 
+# rule(used, eqn) -> an equation that computes at least the used results, with less work: for
+# operations that carry jaxprs.
+dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}
+
+
 def dce(jaxpr: Jaxpr, used: Sequence[bool] | None = None) -> Jaxpr:
     """``jaxpr`` without the results that are not ``used`` and the equations only they need."""
     outvars = [
         v for v, u in zip(jaxpr.outvars, used or [True] * len(jaxpr.outvars), strict=True) if u
     ]
-    live: set[Atom] = {v for v in outvars if isinstance(v, Var)}
+    live: set[Atom] = {v for v in outvars if type(v) is Var}
     eqns: list[JaxprEqn] = []
     for eqn in reversed(jaxpr.eqns):
-        if eqn.effects or any(v in live for v in eqn.outvars):
+        wanted = sum([v in live for v in eqn.outvars])
+        if not wanted and not eqn.effects:
+            continue
+        if wanted < len(eqn.outvars):
+            rule = dce_rules.get(eqn.primitive)
+            if rule is not None:
+                eqn = rule([v in live for v in eqn.outvars], eqn)
             outs = [v if v in live else DropVar(v.aval) for v in eqn.outvars]
-            eqns.append(eqn.replace(outvars=outs))
-            live.update(a for a in eqn.invars if isinstance(a, Var))
+            eqn = eqn.replace(outvars=outs)
+        eqns.append(eqn)
+        live.update([a for a in eqn.invars if type(a) is Var])
     eqns.reverse()
     return jaxpr.replace(outvars=outvars, eqns=eqns)

@@ -125,6 +125,8 @@ def copy_to_host_async(x: Any) -> Any:
 
 def block_until_ready(x: Any) -> Any:
     """Wait until all arrays in a pytree are computed; returns the pytree."""
+    if type(x) is Array:
+        return x.block_until_ready()
     for leaf in tree.leaves(x):
         wait = getattr(leaf, "block_until_ready", None)
         if wait is not None:
@@ -134,13 +136,6 @@ def block_until_ready(x: Any) -> Any:
 
 def effects_barrier() -> None:
     """Wait until the effects of all running programs have happened."""
-
-
-def live_arrays(platform: str | None = None) -> list[Any]:
-    """Arrays that are alive in this process."""
-    import gc
-
-    return [x for x in gc.get_objects() if type(x) is Array]
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from covector.backends.cpu import complex_math, vmath
+from covector.backends.cpu import complex_math, elementary
 from covector.backends.cpu.complex_math import Cx
 from covector.backends.cpu.writer import Function, Val, bool_const, float_const, int_const
 from covector.core import dtypes
@@ -380,7 +380,7 @@ def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val
             return x
         case "reduce_precision":
             return _reduce_precision(b, x, *attr)
-    return vmath.emit(b, name, *a)
+    return elementary.call(b, name, *a)
 
 
 def _reduce_precision(b: Function, x: Val, exponent_bits: int, mantissa_bits: int) -> Val:

@@ -44,7 +44,8 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     s = _Simplifier()
     invars = [Var(v.aval) for v in closed.jaxpr.invars]
     consts = [s.const(c) for c in closed.consts]
-    outs = s.run(closed.jaxpr, consts, invars)
+    with np.errstate(all="ignore"):
+        outs = s.run(closed.jaxpr, consts, invars)
     outs = [s.materialise(a) for a in outs]
     jaxpr = dce(
         Jaxpr([], invars, outs, s.eqns, closed.jaxpr.effects, closed.jaxpr.debug_info)
@@ -98,7 +99,7 @@ class _Simplifier:
     ) -> list[Atom]:  # fmt: skip
         """Append an equation, or find an equal one."""
         key = None
-        if not like.effects and not any(True for _ in sub_jaxprs(params)):
+        if not like.effects and not _nested(prim, params):
             key = (prim, *[_atom_key(a) for a in args], *_params_key(params))
             try:
                 found = self.seen.get(key)
@@ -141,7 +142,7 @@ class _Simplifier:
             if out is not None:
                 return [out]
         params = eqn.params
-        if any(True for _ in sub_jaxprs(params)):
+        if _nested(eqn.primitive, params):
             params = {k: _simplify_inner(v) for k, v in params.items()}
         return self.emit(eqn, eqn.primitive, ins, params, [v.aval for v in eqn.outvars])
 
@@ -149,6 +150,11 @@ class _Simplifier:
         """The equation that defines ``a``, if it applies one of the named primitives."""
         eqn = self.defs.get(a) if isinstance(a, Var) else None
         return eqn if eqn is not None and eqn.primitive.name in names else None
+
+
+def _nested(prim: Any, params: dict[str, Any]) -> bool:
+    """Whether an equation has jaxprs among its parameters; such primitives return lists."""
+    return prim.multiple_results and any(True for _ in sub_jaxprs(params))
 
 
 def _simplify_inner(value: Any) -> Any:
@@ -188,13 +194,11 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 
 def _scalar(a: Literal) -> Any:
     """The literal as a NumPy scalar of its dtype."""
-    with np.errstate(all="ignore"):
-        return np.asarray(a.val).astype(a.aval.dtype)[()]
+    return np.asarray(a.val).astype(a.aval.dtype)[()]
 
 
 def _literal(value: Any, aval: ShapedArray) -> Literal:
-    with np.errstate(all="ignore"):
-        return Literal(np.asarray(value).astype(aval.dtype)[()], aval)
+    return Literal(np.asarray(value).astype(aval.dtype)[()], aval)
 
 
 _FOLD: dict[str, Callable[..., Any]] = {
@@ -217,8 +221,7 @@ def _fold(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | N
     args = [_scalar(a) for a in ins]  # type: ignore[arg-type]
     if name in ("max", "min") and args[0].dtype.kind == "f":
         return None
-    with np.errstate(all="ignore"):
-        return _literal(_FOLD[name](*args), aval)
+    return _literal(_FOLD[name](*args), aval)
 
 
 def _is(a: Atom, value: float) -> bool:

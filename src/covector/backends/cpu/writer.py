@@ -7,6 +7,7 @@ scope, so that equal instructions are written once.
 
 from __future__ import annotations
 
+import operator
 import struct
 from typing import Any
 
@@ -65,6 +66,25 @@ def float_const(value: float, ty: str) -> Val:
     return Val(f"0x{bits:016X}", ty)
 
 
+_FOLD = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "and": operator.and_,
+         "or": operator.or_, "xor": operator.xor}  # fmt: skip
+_COMPARE = {"icmp eq": operator.eq, "icmp ne": operator.ne, "icmp slt": operator.lt,
+            "icmp sle": operator.le, "icmp sgt": operator.gt, "icmp sge": operator.ge}  # fmt: skip
+
+
+def _integer(v: Val) -> int:
+    """The value of an integer constant."""
+    return {"true": 1, "false": 0}[v.ref] if v.ty == "i1" else int(v.ref)
+
+
+def _wrapped(value: int, ty: str) -> Val:
+    """``value`` as a constant of ``ty``, modulo its width."""
+    if ty == "i1":
+        return bool_const(bool(value & 1))
+    half = 1 << (int(ty[1:]) - 1)
+    return int_const((value + half) % (2 * half) - half, ty)
+
+
 class Scope:
     """Straight-line code of one loop level, with the memory of what it has computed."""
 
@@ -83,6 +103,9 @@ class Module:
         self.functions: list[str] = []
         self.declarations: dict[str, str] = {}
         self.counter = 0
+        # Elementary functions: how often each was written in place, and those that are called.
+        self.uses: dict[Any, int] = {}
+        self.internal: set[str] = set()
 
     def fresh(self, stem: str) -> str:
         self.counter += 1
@@ -218,6 +241,8 @@ class Function:
 
     def bin(self, op: str, a: Val, b: Val) -> Val:
         """``op`` with flags, such as ``add`` or ``fmul contract``, of two values."""
+        if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _FOLD:
+            return _wrapped(_FOLD[op](_integer(a), _integer(b)), a.ty)
         (a, b), lanes = self.unify(a, b)
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), a.ty, lanes)
 
@@ -226,17 +251,28 @@ class Function:
 
     def cmp(self, op: str, a: Val, b: Val) -> Val:
         """``icmp slt``, ``fcmp olt``, …: an i1 or a vector of them."""
+        if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _COMPARE:
+            return bool_const(_COMPARE[op](_integer(a), _integer(b)))
         (a, b), lanes = self.unify(a, b)
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), "i1", lanes)
 
     def cast(self, op: str, a: Val, ty: str) -> Val:
         if a.ty == ty:
             return a
+        if a.fn is None and not a.lanes:
+            if op in ("trunc", "sext") or (op == "zext" and a.ty == "i1"):
+                return _wrapped(_integer(a), ty)
+            if op == "sitofp" and abs(_integer(a)) < 1 << 24:
+                return float_const(float(_integer(a)), ty)
+            if op == "uitofp" and 0 <= _integer(a) < 1 << 24:
+                return float_const(float(_integer(a)), ty)
         return self.ins(
             (op, a.ty, ty), f"{op} {a.type} %s to {vtype(ty, a.lanes)}", (a,), ty, a.lanes
         )
 
     def select(self, c: Val, a: Val, b: Val) -> Val:
+        if c.fn is None and not c.lanes:
+            return a if c.ref == "true" else b
         (a, b), lanes = self.unify(a, b)
         if c.lanes != lanes:
             if c.lanes == 0:
