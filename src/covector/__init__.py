@@ -18,7 +18,7 @@ import covector.transforms.jit_rules
 
 # The operators and methods of arrays come with the NumPy interface.
 import covector.numpy  # noqa: F401  # isort: skip
-from covector.core.avals import Array
+from covector.core.array_type import Array
 from covector.core.config import config, disable_jit, enable_x64
 from covector.core.dtypes import float0
 from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
@@ -51,11 +51,12 @@ _NAMES = {
     "custom_jvp": "covector.transforms.custom_jvp",
     "custom_vjp": "covector.transforms.custom_vjp",
     "pure_callback": "covector.transforms.callbacks",
+    "Device": "covector.core.backend",
     **dict.fromkeys(
         (
             "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
             "device_get", "device_put", "devices", "effects_barrier", "ensure_compile_time_eval",
-            "host_count", "host_id", "host_ids", "live_arrays", "local_device_count",
+            "host_count", "host_id", "host_ids", "local_device_count",
             "local_devices", "named_call", "named_scope", "print_environment_info",
             "process_count", "process_index", "process_indices",
         ),

@@ -223,3 +223,36 @@ def test_disable_jit_runs_in_python() -> None:
         out = lax.scan(lambda c, x: (lax.add(c, x), lax.mul(c, 2.0)), F32(0), XS)
     assert seen == [0, 1, 2, 10]
     assert np.asarray(out[1]).tolist() == [0, 0, 2, 6]
+
+
+def test_unused_results_are_not_computed() -> None:
+    def f(x: Any) -> Any:
+        (a, b, c), ys = lax.scan(
+            lambda s, _: ((lax.sin(s[0]), lax.cos(s[1]), lax.add(s[2], s[0])), lax.exp(s[1])),
+            (x, x, x), None, length=3,
+        )  # fmt: skip
+        i, d, e = lax.while_loop(
+            lambda s: lax.lt(s[0], 3), lambda s: (lax.add(s[0], 1), lax.tan(s[1]), s[2]), (0, a, b)
+        )
+        g, h = lax.cond(lax.lt(x, 1.0), lambda: (lax.log(x), x), lambda: (x, lax.tanh(x)))
+        k, m = cv.jit(lambda y: (lax.sqrt(y), lax.square(y)))(x)
+        return {"a": a, "e": e, "h": h, "m": m, "all": (b, c, ys, i, d, g, k)}
+
+    from covector.core.trace import dce
+
+    jaxpr = cv.make_jaxpr(f)(0.5).jaxpr
+    used = [path[0].key in ("a", "h", "m") for path, _ in cv.tree.leaves_with_path(f(0.5))]
+    small = dce(jaxpr, used)
+    text = str(small)
+    for name in ("cos", "exp", "tan ", "log", "sqrt", "while"):
+        assert name not in text, name
+    assert "sin" in text and "square" in text and "tanh" in text
+    from covector.core.jaxpr import check_jaxpr, eval_jaxpr
+
+    check_jaxpr(small)
+    expected = [x for x, u in zip(cv.tree.leaves(f(0.5)), used, strict=True) if u]
+    for got, want in zip(eval_jaxpr(small, [], 0.5), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-6)
+    only_e = [path[0].key == "e" for path, _ in cv.tree.leaves_with_path(f(0.5))]
+    text = str(dce(jaxpr, only_e))
+    assert "tan " not in text and "while" in text and "sin" not in text and "cos" in text

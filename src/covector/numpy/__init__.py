@@ -2,7 +2,7 @@
 
 from numpy import iterable
 
-from covector.core.avals import Array as ndarray
+from covector.core.array_type import Array as ndarray
 from covector.numpy import array_methods as _array_methods
 from covector.numpy import reductions as _reductions
 from covector.numpy import ufuncs as _ufuncs

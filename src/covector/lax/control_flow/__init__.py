@@ -1,6 +1,6 @@
 """Loops and branches on traced values."""
 
-from covector.lax.control_flow import cond_rules, scan_rules, while_rules
+from covector.lax.control_flow import cond_rules, dce_rules, scan_rules, while_rules
 from covector.lax.control_flow.associative_scan import associative_scan
 from covector.lax.control_flow.cond import cond, cond_p, switch
 from covector.lax.control_flow.map import map
@@ -12,6 +12,7 @@ __all__ = [
     "cond",
     "cond_p",
     "cond_rules",
+    "dce_rules",
     "fori_loop",
     "map",
     "scan",
