@@ -1,0 +1,206 @@
+"""What the compiler promises: rules for all primitives, sizes erased, buffers reused."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import _native, lax
+from covector.backends.cpu import backend as cpu
+from covector.backends.cpu.lower import lowering_rules
+from covector.core.trace import Primitive
+
+# Primitives that never reach a backend, with the reason.
+NOT_LOWERED = {
+    "axis_index": "resolved by vmap",
+    "psum": "resolved by vmap",
+    "pmax": "resolved by vmap",
+    "pmin": "resolved by vmap",
+    "ppermute": "resolved by vmap",
+    "all_gather": "resolved by vmap",
+    "all_to_all": "resolved by vmap",
+}
+
+
+def primitives():
+    """Every primitive that the library defines."""
+    import gc
+
+    import covector.nn
+    import covector.ops
+    import covector.random  # noqa: F401
+
+    found = {p.name: p for p in gc.get_objects() if isinstance(p, Primitive)}
+    return {n: p for n, p in found.items() if "test" not in n}
+
+
+def test_every_primitive_has_a_lowering_rule():
+    f = cv.jit(lambda x: np.sin(x))
+    f(1.0)
+    missing = [
+        n for n, p in primitives().items()
+        if n not in lowering_rules and n not in NOT_LOWERED and p.impl is None
+    ]  # fmt: skip
+    assert missing == []
+
+
+def test_a_new_size_compiles_nothing():
+    f = cv.jit(lambda x, y: np.sum(np.exp(x) @ y, axis=0) / x.shape[0])
+    rng = onp.random.default_rng(0)
+
+    def check(m, k, n):
+        x = rng.normal(size=(m, k)).astype(onp.float32)
+        y = rng.normal(size=(k, n)).astype(onp.float32)
+        out = onp.asarray(f(np.asarray(x), np.asarray(y)))
+        assert onp.allclose(out, (onp.exp(x) @ y).sum(0) / m, rtol=1e-4, atol=1e-4)
+
+    check(100, 50, 70)
+    before = cpu.statistics["compiled"] + cpu.statistics["loaded"]
+    for m, k, n in [(101, 57, 20), (33, 44, 55), (1000, 17, 400)]:
+        check(m, k, n)
+    assert cpu.statistics["compiled"] + cpu.statistics["loaded"] == before
+
+
+@pytest.mark.parametrize("shapes", [[(5,), (50,), (17,)], [(3, 4), (40, 50), (2, 100)]])
+def test_eager_operations_compile_once_for_a_rank(shapes):
+    x = np.ones(shapes[0])
+    (x * 2.0 - x).block_until_ready()
+    before = cpu.statistics["compiled"] + cpu.statistics["loaded"]
+    for shape in shapes[1:]:
+        x = np.ones(shape)
+        y = x * 2.0 - x
+        assert y.shape == shape and float(y.ravel()[0]) == 1.0
+    assert cpu.statistics["compiled"] + cpu.statistics["loaded"] <= before + 1
+
+
+def test_donated_argument_is_overwritten():
+    f = cv.jit(lambda x: x * 2 + 1, donate_argnums=0)
+    x = np.asarray(onp.arange(1000.0, dtype=onp.float32))
+    address = x.unsafe_buffer_pointer()
+    y = f(x)
+    assert y.unsafe_buffer_pointer() == address
+    assert x.is_deleted()
+    with pytest.raises(RuntimeError, match="deleted"):
+        x + 1
+    assert onp.array_equal(onp.asarray(y), onp.arange(1000.0) * 2 + 1)
+
+
+def test_donated_argument_that_is_viewed_is_copied():
+    f = cv.jit(lambda x: x.at[3].set(7.0), donate_argnums=0)
+    x = np.arange(1000.0)
+    view = onp.asarray(x)
+    y = f(x)
+    assert view[3] == 3.0
+    assert float(y[3]) == 7.0
+
+
+def test_update_of_a_loop_carry_happens_in_place():
+    def f(x):
+        return lax.fori_loop(0, 10, lambda i, a: a.at[i].set(a[i] + 1.0), x)
+
+    text = cv.jit(f).lower(np.zeros(1000)).compile().as_text("llvm")
+    # One copy of the initial value, none per round.
+    assert text.count("memmove") == 0
+    assert onp.asarray(cv.jit(f)(np.zeros(1000)))[:12].tolist() == [1.0] * 10 + [0.0] * 2
+
+
+def test_softmax_needs_no_temporary_matrix():
+    def softmax(x):
+        e = np.exp(x - x.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    compiled = cv.jit(softmax).lower(np.ones((1000, 1000))).compile()
+    program = cpu.CpuProgram(cv.make_jaxpr(softmax)(np.ones((1000, 1000))), [False], "f")
+    assert program.workspace_bytes < 100_000
+    assert "exp" in compiled.as_text("loop")
+
+
+@pytest.mark.parametrize("dialect", ["jaxpr", "simplified", "loop", "llvm", "optimised", "asm"])
+def test_every_stage_can_be_read(dialect):
+    text = cv.jit(lambda x: np.sin(x) * 2).lower(np.ones(100)).compile().as_text(dialect)
+    assert len(text) > 20
+
+
+def test_unknown_dialect():
+    with pytest.raises(ValueError, match="dialect"):
+        cv.jit(lambda x: x + 1).lower(1.0).compile().as_text("french")
+
+
+_THREADS = """
+import numpy as onp, hashlib
+import covector as cv, covector.numpy as np
+x = np.asarray(onp.random.default_rng(0).normal(size=(700, 1300)).astype(onp.float32))
+def f(x):
+    s = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    return s, x.sum(), x.sum(0), np.cumsum(x, 1), (x * x).mean(), x.prod(1), np.var(x), x.max()
+h = hashlib.sha256()
+for y in cv.jit(f)(x):
+    h.update(onp.asarray(y).tobytes())
+print(h.hexdigest())
+"""
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    digests = set()
+    for n in ("1", "2", "3", "7"):
+        env = dict(os.environ, COVECTOR_NUM_THREADS=n)
+        out = subprocess.run(
+            [sys.executable, "-c", _THREADS], env=env, capture_output=True, text=True, check=True
+        )
+        digests.add(out.stdout.strip())
+    assert len(digests) == 1
+
+
+def test_calls_from_several_threads_at_once():
+    f = cv.jit(lambda x, n: np.sum(np.sin(x) * n))
+    xs = [np.linspace(0, 1, 1000 + 100 * (k % 5)) for k in range(40)]
+    expected = [float(onp.sin(onp.asarray(x)).sum() * k) for k, x in enumerate(xs)]
+    got = [0.0] * len(xs)
+
+    def work(first):
+        for k in range(first, len(xs), 4):
+            got[k] = float(f(xs[k], float(k)))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert onp.allclose(got, expected, rtol=1e-4)
+
+
+def test_fork_after_use():
+    big = np.ones(1_000_000)
+    total = cv.jit(lambda x: np.sum(x * 2))
+    assert float(total(big)) == 2_000_000
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if float(total(big)) == 2_000_000 else 1)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_out_of_memory():
+    with pytest.raises(MemoryError):
+        np.zeros((1 << 40, 1 << 10))
+
+
+def test_vectors_of_every_length():
+    f = cv.jit(lambda x: (x * 3.0 + 1.0, np.sum(x), np.max(x), x[::-1], np.cumsum(x)))
+    for n in range(1, 70):
+        x = onp.random.default_rng(n).normal(size=n).astype(onp.float32)
+        out = [onp.asarray(y) for y in f(np.asarray(x))]
+        assert onp.allclose(out[0], x * 3 + 1, rtol=1e-6, atol=1e-6)
+        assert onp.allclose(out[1], x.sum(), rtol=1e-4, atol=1e-5)
+        assert out[2] == x.max()
+        assert onp.array_equal(out[3], x[::-1])
+        assert onp.allclose(out[4], onp.cumsum(x), rtol=1e-4, atol=1e-5)
+
+
+def test_number_of_threads_is_set_by_the_environment():
+    assert _native.num_threads() >= 1
