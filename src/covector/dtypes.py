@@ -15,6 +15,7 @@ from covector.core.dtypes import (
     issubdtype,
     prng_key,
 )
+from covector.core.errors import TypePromotionError
 
 bfloat16 = ml_dtypes.bfloat16
 
@@ -60,6 +61,7 @@ def itemsize_bits(dtype: Any) -> int:
 
 
 __all__ = [
+    "TypePromotionError",
     "bfloat16",
     "canonicalize_dtype",
     "extended",

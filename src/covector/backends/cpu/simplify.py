@@ -27,6 +27,7 @@ FOLD_BYTES = 1 << 26
 _CALLS = {
     "jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
     "checkpoint": "jaxpr", "remat": "jaxpr", "closed_call": "call_jaxpr",
+    "custom_linear_solve": "jaxpr",
 }  # fmt: skip
 
 _cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (

@@ -5,6 +5,12 @@ from covector.lax.control_flow.associative_scan import associative_scan
 from covector.lax.control_flow.cond import cond, cond_p, switch
 from covector.lax.control_flow.map import map
 from covector.lax.control_flow.scan import scan, scan_p
+from covector.lax.control_flow.solves import (
+    custom_linear_solve,
+    custom_root,
+    linear_solve_p,
+    platform_dependent,
+)
 from covector.lax.control_flow.while_loop import fori_loop, while_loop, while_p
 
 __all__ = [
@@ -12,9 +18,13 @@ __all__ = [
     "cond",
     "cond_p",
     "cond_rules",
+    "custom_linear_solve",
+    "custom_root",
     "dce_rules",
     "fori_loop",
+    "linear_solve_p",
     "map",
+    "platform_dependent",
     "scan",
     "scan_p",
     "scan_rules",

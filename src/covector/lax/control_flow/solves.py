@@ -1,0 +1,307 @@
+"""Solutions of equations, differentiated through the equation instead of its solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.structural import add_any
+from covector.core.trace import Primitive
+from covector.lax.control_flow.common import check_carry, trace_body
+from covector.lax.unary import neg
+from covector.transforms.arguments import api_boundary, check_callable
+from covector.transforms.autodiff import jvp, linearize
+from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.custom_jvp import custom_jvp, stop_gradient
+from covector.transforms.jaxprs import batch_jaxpr
+from covector.transforms.jit import jit_p
+from covector.transforms.jvp import Zero, instantiate, jvp_flat, jvp_rules
+from covector.transforms.transpose import UndefinedPrimal, transpose_rules
+from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+
+# linear_solve(*consts, *b; …): all jaxprs take the same constants, then vectors. The first
+# `num_vector` results of `jaxpr` (the solver) are the solution, the rest auxiliary.
+linear_solve_p = Primitive("custom_linear_solve", multiple_results=True)
+
+
+@linear_solve_p.def_abstract_eval
+def _solve_avals(
+    *avals: ShapedArray,
+    jaxpr: ClosedJaxpr,
+    matvec: ClosedJaxpr,
+    vecmat: ClosedJaxpr | None,
+    transpose_solve: ClosedJaxpr | None,
+    num_consts: int,
+) -> list[ShapedArray]:
+    return jaxpr.out_avals
+
+
+def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    return jit_p.bind_params(
+        args, {"jaxpr": params["jaxpr"], "name": "custom_linear_solve", "inline": False}
+    )
+
+
+linear_solve_p.impl = _evaluate
+
+
+def _jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], **params: Any
+) -> tuple[list[Any], list[Any]]:
+    n = params["num_consts"]
+    consts, t_consts, t_b = primals[:n], tangents[:n], tangents[n:]
+    size = len(primals) - n
+    outs = linear_solve_p.bind_params(primals, params)
+    x, aux = outs[:size], outs[size:]
+    # A x = b, hence A dx = db - dA x.
+    matvec = params["matvec"]
+    rhs = list(t_b)
+    if any(type(t) is not Zero for t in t_consts):
+        _, moved = jvp_flat(
+            lambda *c: eval_jaxpr(matvec.jaxpr, matvec.consts, *c, *x), consts, t_consts
+        )
+        for i, t in enumerate(moved):
+            if type(t) is not Zero:
+                rhs[i] = neg(t) if type(rhs[i]) is Zero else add_any(rhs[i], neg(t))
+    if all(type(t) is Zero for t in rhs):
+        return outs, [Zero.of(v) for v in outs]
+    dx = linear_solve_p.bind_params([*consts, *map(instantiate, rhs)], params)[:size]
+    return outs, [*dx, *(Zero.of(v) for v in aux)]
+
+
+def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+    n = params["num_consts"]
+    if params["transpose_solve"] is None:
+        raise TypeError(
+            "custom_linear_solve: reverse-mode differentiation needs transpose_solve, or "
+            f"symmetric=True{at_user_line()}"
+        )
+    size = len(args) - n
+    swapped = {
+        "jaxpr": params["transpose_solve"],
+        "matvec": params["vecmat"],
+        "vecmat": params["matvec"],
+        "transpose_solve": params["jaxpr"],
+        "num_consts": n,
+    }
+    ct_b = linear_solve_p.bind_params([*args[:n], *map(instantiate, cts[:size])], swapped)[:size]
+    return [None] * n + [
+        ct if type(x) is UndefinedPrimal else None for ct, x in zip(ct_b, args[n:], strict=True)
+    ]
+
+
+def _batch(
+    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]]:
+    n, size = params["num_consts"], trace.axis_size
+    batched = (*(d is not None for d in dims[:n]), *[True] * (len(args) - n))
+
+    def mapped(closed: ClosedJaxpr | None) -> ClosedJaxpr | None:
+        if closed is None:
+            return None
+        force = (True,) * len(closed.out_avals)
+        return batch_jaxpr(closed, size, trace.axis_name, batched, force)[0]
+
+    moved = [
+        bring_dim(x, size, d, 0) if b else x for x, d, b in zip(args, dims, batched, strict=True)
+    ]
+    names = ("jaxpr", "matvec", "vecmat", "transpose_solve")
+    outs = linear_solve_p.bind_params(
+        moved, {**params, **{name: mapped(params[name]) for name in names}}
+    )
+    return outs, [0] * len(outs)
+
+
+jvp_rules[linear_solve_p] = _jvp
+transpose_rules[linear_solve_p] = _transpose
+higher_order_rules[linear_solve_p] = _batch
+
+
+@cached_on_jaxpr
+def _with_consts(
+    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
+) -> ClosedJaxpr:
+    from covector.core.jaxpr import Var
+
+    shared = [Var(a) for a in avals]
+    for i, v in zip(own, closed.jaxpr.invars, strict=False):
+        shared[i] = v
+    rest = closed.jaxpr.invars[len(own) :]
+    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *rest]), closed.consts)
+
+
+@api_boundary
+def custom_linear_solve(
+    matvec: Callable[[Any], Any],
+    b: Any,
+    solve: Callable[[Callable[[Any], Any], Any], Any],
+    transpose_solve: Callable[[Callable[[Any], Any], Any], Any] | None = None,
+    symmetric: bool = False,
+    has_aux: bool = False,
+) -> Any:
+    """Solve ``matvec(x) = b`` with a given solver, differentiated as the solution it is.
+
+    Parameters
+    ----------
+    matvec : callable
+        Linear; may close over values to differentiate by.
+    b : pytree
+    solve : callable
+        ``solve(matvec, b)`` gives ``x``, or ``(x, aux)`` with ``has_aux``.
+    transpose_solve : callable, optional
+        Solves the transposed equation, for reverse mode.
+    symmetric : bool
+        ``matvec`` is its own transpose: ``solve`` serves for both.
+    has_aux : bool
+
+    Returns
+    -------
+    pytree
+    """
+    for f in (matvec, solve):
+        check_callable(f, "custom_linear_solve")
+    if transpose_solve is None and symmetric:
+        transpose_solve = solve
+    flat, b_tree = tree.flatten(b)
+    avals = [aval_of(x) for x in flat]
+    in_tree = tree.structure((b,))
+    forward = trace_body(matvec, in_tree, avals, "custom_linear_solve")
+    check_carry("custom_linear_solve", matvec, b_tree, avals, forward.out_tree, forward.out_avals)
+    bodies = [trace_body(lambda v: solve(matvec, v), in_tree, avals, "custom_linear_solve")]
+    bodies.append(forward)
+    out_tree = bodies[0].out_tree
+    if transpose_solve is not None:
+        backward = transpose_solve
+        if symmetric:
+            vecmat = matvec
+        else:
+            from covector.transforms.autodiff import linear_transpose
+
+            transposed = linear_transpose(matvec, b)
+
+            def vecmat(v: Any) -> Any:
+                return transposed(v)[0]
+
+        bodies.append(trace_body(vecmat, in_tree, avals, "custom_linear_solve"))
+        bodies.append(
+            trace_body(lambda v: backward(vecmat, v), in_tree, avals, "custom_linear_solve")
+        )
+    consts: list[Any] = []
+    position: dict[int, int] = {}
+    for body in bodies:
+        for c in body.consts:
+            if id(c) not in position:
+                position[id(c)] = len(consts)
+                consts.append(c)
+    const_avals = tuple(aval_of(c) for c in consts)
+    closed: list[ClosedJaxpr | None] = [
+        _with_consts(body.closed, tuple(position[id(c)] for c in body.consts), const_avals)
+        for body in bodies
+    ]
+    closed += [None] * (4 - len(closed))
+    outs = linear_solve_p.bind_params(
+        [*consts, *flat],
+        {
+            "jaxpr": closed[0],
+            "matvec": closed[1],
+            "vecmat": closed[2],
+            "transpose_solve": closed[3],
+            "num_consts": len(consts),
+        },
+    )
+    return tree.unflatten(out_tree, outs)
+
+
+@api_boundary
+def custom_root(
+    f: Callable[[Any], Any],
+    initial_guess: Any,
+    solve: Callable[[Callable[[Any], Any], Any], Any],
+    tangent_solve: Callable[[Callable[[Any], Any], Any], Any],
+    has_aux: bool = False,
+) -> Any:
+    """A root of a function found by a given solver, differentiated implicitly.
+
+    Parameters
+    ----------
+    f : callable
+        May close over values to differentiate by.
+    initial_guess : pytree
+    solve : callable
+        ``solve(f, initial_guess)`` gives the root, or ``(root, aux)`` with ``has_aux``.
+    tangent_solve : callable
+        ``tangent_solve(g, y)`` solves the linear equation ``g(x) = y``.
+    has_aux : bool
+
+    Returns
+    -------
+    pytree
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> def root(a):
+    ...     f = lambda x: x * x - a
+    ...     newton = lambda f, x: cv.lax.fori_loop(0, 20, lambda _, x: x - f(x) / (2 * x), x)
+    ...     return cv.lax.custom_root(f, 1.0, newton, lambda g, y: y / g(1.0))
+    >>> cv.grad(root)(4.0)
+    Array(0.25, dtype=float32, weak_type=True)
+    """
+    for fun in (f, solve, tangent_solve):
+        check_callable(fun, "custom_root")
+    flat, guess_tree = tree.flatten(initial_guess)
+    avals = [aval_of(x) for x in flat]
+    body = trace_body(f, tree.structure((initial_guess,)), avals, "custom_root")
+    check_carry("custom_root", f, guess_tree, avals, body.out_tree, body.out_avals)
+
+    def equation(consts: Sequence[Any], x: Any) -> Any:
+        outs = eval_jaxpr(body.jaxpr, body.closed.consts, *consts, *tree.leaves(x))
+        return tree.unflatten(guess_tree, outs)
+
+    def run(consts: Sequence[Any], guess: Any) -> Any:
+        out = solve(lambda x: equation(consts, x), guess)
+        return out if has_aux else (out, None)
+
+    run.__name__ = "custom_root"
+    root = custom_jvp(run)
+
+    @root.defjvp
+    def _rule(primals: Any, tangents: Any) -> Any:
+        (consts, guess), (t_consts, _) = primals, tangents
+        x, aux = root(consts, guess)
+        _, moved = jvp(lambda c: equation(c, x), (consts,), (t_consts,))
+        _, g = linearize(lambda x: equation(consts, x), x)
+        dx = tangent_solve(g, tree.map(neg, moved))
+        return (x, aux), (dx, tree.map(lambda v: instantiate(Zero.of(v)), aux))
+
+    x, aux = root(list(body.consts), stop_gradient(initial_guess))
+    return (x, aux) if has_aux else x
+
+
+def platform_dependent(
+    *args: Any, default: Callable[..., Any] | None = None, **per_platform: Callable[..., Any]
+) -> Any:
+    """Call the function given for the platform that runs the program (``cpu=...``).
+
+    Parameters
+    ----------
+    *args
+        Passed to it.
+    default : callable, optional
+        For platforms that none is given for.
+    """
+    from covector.core.backend import get_backend
+
+    platform = get_backend().platform
+    chosen = per_platform.get(platform, default)
+    if chosen is None:
+        given = ", ".join(sorted(per_platform))
+        raise NotImplementedError(
+            f"platform_dependent: there is no function for {platform!r}, only for {given}, and no "
+            f"default{at_user_line()}"
+        )
+    return chosen(*args)

@@ -1,0 +1,109 @@
+"""`custom_root` and `custom_linear_solve` against the derivatives of explicit solutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import covector as cv
+import covector.numpy as cnp
+from covector import lax
+from covector.core.config import override
+
+A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 2.0]])
+B = np.array([1.0, 2.0, 3.0])
+SKEW = A + np.array([[0, 0.7, 0], [0, 0, 0.2], [0.1, 0, 0]])
+
+
+@pytest.fixture(autouse=True)
+def x64() -> Any:
+    with override(enable_x64=True):
+        yield
+
+
+def square_root(a: Any) -> Any:
+    def newton(f: Any, x: Any) -> Any:
+        return lax.while_loop(lambda x: abs(f(x)) > 1e-12, lambda x: x - f(x) / (2 * x), x)
+
+    return lax.custom_root(lambda x: x * x - a, 1.0, newton, lambda g, y: y / g(1.0))
+
+
+def test_root() -> None:
+    assert abs(float(square_root(4.0)) - 2) < 1e-9
+    for d in (cv.grad(square_root), cv.jit(cv.grad(square_root))):
+        np.testing.assert_allclose(float(d(4.0)), 0.25)
+    np.testing.assert_allclose(float(cv.jvp(square_root, (4.0,), (1.0,))[1]), 0.25)
+    np.testing.assert_allclose(float(cv.grad(cv.grad(square_root))(4.0)), -1 / 32)
+    xs = np.array([1.0, 4.0, 9.0])
+    np.testing.assert_allclose(np.asarray(cv.vmap(square_root)(xs)), [1, 2, 3])
+    np.testing.assert_allclose(np.asarray(cv.vmap(cv.grad(square_root))(xs)), [1 / 2, 1 / 4, 1 / 6])
+
+
+def test_root_with_aux() -> None:
+    def f(a: Any) -> Any:
+        solve = lambda f, x: (lax.fori_loop(0, 30, lambda i, x: x - f(x) / (2 * x), x), x)  # noqa: E731
+        return lax.custom_root(
+            lambda x: x * x - a, 1.0, solve, lambda g, y: y / g(1.0), has_aux=True
+        )
+
+    g, aux = cv.grad(f, has_aux=True)(4.0)
+    np.testing.assert_allclose(float(g), 0.25)
+    assert float(aux) == 1
+
+
+def jacobi(matvec: Any, b: Any) -> Any:
+    """Solves by Richardson iteration: the loop has no reverse mode of its own."""
+    return lax.while_loop(
+        lambda x: cnp.max(abs(matvec(x) - b)) > 1e-13, lambda x: x + 0.2 * (b - matvec(x)), 0 * b
+    )
+
+
+def solution(a: Any, b: Any, **options: Any) -> Any:
+    return lax.custom_linear_solve(lambda x: a @ x, b, jacobi, **options)
+
+
+CASES = {
+    "symmetric": (lambda a, b: solution((a + a.T) / 2, b, symmetric=True), A),
+    "general": (lambda a, b: solution(a, b, transpose_solve=jacobi), SKEW),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_linear_solve(name: str) -> None:
+    f, a = CASES[name]
+    x = np.linalg.solve(a, B)
+    np.testing.assert_allclose(np.asarray(f(a, B)), x, rtol=1e-8)
+    np.testing.assert_allclose(np.asarray(cv.jit(f)(a, B)), x, rtol=1e-8)
+    np.testing.assert_allclose(
+        np.asarray(cv.vmap(f, (None, 0))(a, np.stack([B, 2 * B]))), [x, 2 * x], rtol=1e-8
+    )
+    np.testing.assert_allclose(
+        np.asarray(cv.jacfwd(f, 1)(a, B)), np.linalg.inv(a), rtol=1e-6, atol=1e-8
+    )
+    np.testing.assert_allclose(
+        np.asarray(cv.jacrev(f, 1)(a, B)), np.linalg.inv(a), rtol=1e-6, atol=1e-8
+    )
+    loss = lambda a: cnp.sum(f(a, B) ** 2)  # noqa: E731
+    expected = -np.outer(np.linalg.solve(a.T, 2 * x), x)
+    if name == "symmetric":
+        expected = (expected + expected.T) / 2
+    for g in (cv.grad(loss), cv.jit(cv.grad(loss))):
+        np.testing.assert_allclose(np.asarray(g(a)), expected, rtol=1e-6)
+
+
+def test_errors() -> None:
+    with pytest.raises(TypeError, match="transpose_solve"):
+        cv.grad(lambda b: cnp.sum(solution(A, b)))(B)
+    with pytest.raises(TypeError, match="shapes do not match"):
+        lax.custom_linear_solve(lambda x: x[:2], B, jacobi)
+    with pytest.raises(TypeError, match="takes a function"):
+        lax.custom_root(3, 1.0, jacobi, jacobi)
+
+
+def test_platform_dependent() -> None:
+    assert lax.platform_dependent(1, cpu=lambda x: x + 1, default=lambda x: x) == 2
+    assert lax.platform_dependent(1, tpu=lambda x: x + 1, default=lambda x: x) == 1
+    with pytest.raises(NotImplementedError, match="tpu"):
+        lax.platform_dependent(1, tpu=lambda x: x)
