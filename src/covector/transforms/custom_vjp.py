@@ -331,7 +331,7 @@ class custom_vjp:
     ...     lambda x: (x, None), lambda res, g: (cv.numpy.clip(g, -1, 1),)
     ... )
     >>> cv.grad(lambda x: clip_gradient(x) * 5)(2.0)
-    Array(1., dtype=float32)
+    Array(1., dtype=float32, weak_type=True)
     """
 
     def __init__(

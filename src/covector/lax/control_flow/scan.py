@@ -145,7 +145,7 @@ def scan(
     --------
     >>> import covector as cv
     >>> cv.lax.scan(lambda c, x: (c + x, c), 0, cv.numpy.arange(4))
-    (Array(6, dtype=int32, weak_type=True), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
+    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
     """
     check_callable(f, "scan")
     init_flat, init_tree = tree.flatten(init)
