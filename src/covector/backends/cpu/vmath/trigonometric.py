@@ -30,13 +30,14 @@ COS_D = (
 PIO2_F = (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15)
 PIO2_D = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 
-# floor(2/pi * 2^1216). Shifted left by 64 it is read as bytes, least significant first.
-TWO_OVER_PI_BITS = 1216
+# How many bits of 2/pi the largest double needs, in words of 64; one word of zeros before them.
+TWO_OVER_PI_WORDS = 19
 
 
-def _two_over_pi() -> int:
-    """floor(2^(n+1) / pi), with pi from Machin's formula in integers."""
-    one = 1 << (TWO_OVER_PI_BITS + 64)
+def _two_over_pi() -> list[int]:
+    """The words of 2/pi, most significant first, after one of zeros; by Machin's formula."""
+    n = 64 * TWO_OVER_PI_WORDS
+    one = 1 << (n + 64)
 
     def arctan_inverse(n: int) -> int:
         total, power, k = 0, one // n, 0
@@ -47,89 +48,104 @@ def _two_over_pi() -> int:
         return total
 
     pi = 4 * (4 * arctan_inverse(5) - arctan_inverse(239))
-    return (one * 2 << TWO_OVER_PI_BITS) // pi
+    bits = (one * 2 << n) // pi
+    words = [bits >> (64 * k) & (2**64 - 1) for k in reversed(range(TWO_OVER_PI_WORDS))]
+    return [0, *words]
+
+
+# One |x| >= 2^14 reduced: (hi, lo, k) with x = k pi/2 + hi + lo, k modulo 4. x = m 2^e with an
+# integer m. Of the bits of 2/pi those are left out whose products with x are multiples of 4, and
+# those after the 192 that follow. m times this window (w0, w1, w2), modulo 2^192, holds the
+# quadrant in its top two bits and the fraction below, read as signed (%hi, %lo): at least 66 of
+# its bits are significant.
+_REDUCE = """
+@covector_two_over_pi = internal constant [{count} x i64] [{words}], align 64
+define internal {{double, double, i64}} @{name}(double %x) noinline {{
+  %bits = bitcast double %x to i64
+  %field = lshr i64 %bits, 52
+  %finite = icmp ult i64 %field, 2047
+  %E = select i1 %finite, i64 %field, i64 1075
+  %fraction = and i64 %bits, 4503599627370495
+  %m = or i64 %fraction, 4503599627370496
+  %at = sub i64 %E, 1013
+  %word = lshr i64 %at, 6
+  %shift = and i64 %at, 63
+  %p0 = getelementptr i64, ptr @covector_two_over_pi, i64 %word
+  %p1 = getelementptr i64, ptr %p0, i64 1
+  %p2 = getelementptr i64, ptr %p0, i64 2
+  %p3 = getelementptr i64, ptr %p0, i64 3
+  %a0 = load i64, ptr %p0
+  %a1 = load i64, ptr %p1
+  %a2 = load i64, ptr %p2
+  %a3 = load i64, ptr %p3
+  %w0 = call i64 @llvm.fshl.i64(i64 %a0, i64 %a1, i64 %shift)
+  %w1 = call i64 @llvm.fshl.i64(i64 %a1, i64 %a2, i64 %shift)
+  %w2 = call i64 @llvm.fshl.i64(i64 %a2, i64 %a3, i64 %shift)
+  %mw = zext i64 %m to i128
+  %w1w = zext i64 %w1 to i128
+  %w2w = zext i64 %w2 to i128
+  %low = mul i128 %mw, %w2w
+  %lowhi = lshr i128 %low, 64
+  %mid0 = mul i128 %mw, %w1w
+  %mid = add i128 %mid0, %lowhi
+  %midhi = lshr i128 %mid, 64
+  %carry = trunc i128 %midhi to i64
+  %top0 = mul i64 %m, %w0
+  %top = add i64 %top0, %carry
+  %next = trunc i128 %mid to i64
+  %last = trunc i128 %low to i64
+  %half = add i64 %top, 2305843009213693952
+  %k = lshr i64 %half, 62
+  %fhi = call i64 @llvm.fshl.i64(i64 %top, i64 %next, i64 2)
+  %flo = call i64 @llvm.fshl.i64(i64 %next, i64 %last, i64 2)
+  %mask = ashr i64 %fhi, 63
+  %hi = xor i64 %fhi, %mask
+  %lo = xor i64 %flo, %mask
+  %lz = call i64 @llvm.ctlz.i64(i64 %hi, i1 false)
+  %nhi = call i64 @llvm.fshl.i64(i64 %hi, i64 %lo, i64 %lz)
+  %nlo = shl i64 %lo, %lz
+  %h53 = lshr i64 %nhi, 11
+  %mixed = call i64 @llvm.fshl.i64(i64 %nhi, i64 %nlo, i64 53)
+  %l53 = lshr i64 %mixed, 11
+  %hf = sitofp i64 %h53 to double
+  %lf = sitofp i64 %l53 to double
+  %e1 = sub i64 970, %lz
+  %e2 = sub i64 917, %lz
+  %s1 = shl i64 %e1, 52
+  %s2 = shl i64 %e2, 52
+  %sign = and i64 %mask, -9223372036854775808
+  %s1s = or i64 %s1, %sign
+  %s2s = or i64 %s2, %sign
+  %s1f = bitcast i64 %s1s to double
+  %s2f = bitcast i64 %s2s to double
+  %fh = fmul double %hf, %s1f
+  %fl = fmul double %lf, %s2f
+  %rh = fmul double %fh, 0x3FF921FB54442D18
+  %nrh = fneg double %rh
+  %err = call double @llvm.fma.f64(double %fh, double 0x3FF921FB54442D18, double %nrh)
+  %t1 = call double @llvm.fma.f64(double %fl, double 0x3FF921FB54442D18, double %err)
+  %t2 = call double @llvm.fma.f64(double %fh, double 0x3C91A62633145C07, double %t1)
+  %sum = fadd double %rh, %t2
+  %over = fsub double %rh, %sum
+  %rest = fadd double %over, %t2
+  %r = select i1 %finite, double %sum, double 0x7FF8000000000000
+  %r0 = insertvalue {{double, double, i64}} poison, double %r, 0
+  %r1 = insertvalue {{double, double, i64}} %r0, double %rest, 1
+  %r2 = insertvalue {{double, double, i64}} %r1, i64 %k, 2
+  ret {{double, double, i64}} %r2
+}}"""
 
 
 def reduce_large(module: Module) -> str:
-    """A function that reduces one |x| >= 2^14: (hi, lo, k) with x = k pi/2 + hi + lo, k mod 4.
-
-    x = m 2^e with m an integer. Of the bits of 2/pi those are dropped whose products with x are
-    multiples of 4 (they are above), and those beyond the 192 that follow. m times this window,
-    modulo 2^192, holds the quadrant in its two top bits and the fraction below.
-    """
+    """A function that reduces one large argument (see above)."""
     name = "covector_reduce_pi2"
-    if name in module.declarations:
-        return name
-    size = TWO_OVER_PI_BITS // 8 + 8
-    table = _two_over_pi().to_bytes(size, "little")
-    text = "".join(f"\\{byte:02X}" for byte in table + bytes(8))
-    module.declare("llvm.ctlz.i192", "i192", "i192, i1")
-    module.declare("llvm.fma.f64", "double", "double, double, double")
-    p1, p2 = (f"0x{x:016X}" for x in (0x3FF921FB54442D18, 0x3C91A62633145C07))
-    # Bit j of 2/pi (of weight 2^-j) is bit BITS - j of the table; the window starts at j = e - 1,
-    # and e = E - 1075 for the exponent field E.
-    module.declarations[name] = (
-        f'@two_over_pi = internal constant [{size + 8} x i8] c"{text}", align 8\n'
-        f"define internal {{double, double, i64}} @{name}(double %x) noinline {{\n"
-        f"  %bits = bitcast double %x to i64\n"
-        f"  %field = lshr i64 %bits, 52\n"
-        f"  %finite = icmp ult i64 %field, 2047\n"
-        f"  %E = select i1 %finite, i64 %field, i64 1075\n"
-        f"  %fraction = and i64 %bits, {(1 << 52) - 1}\n"
-        f"  %m = or i64 %fraction, {1 << 52}\n"
-        f"  %at = sub i64 {TWO_OVER_PI_BITS + 1 - 191 + 1075}, %E\n"
-        f"  %byte = lshr i64 %at, 3\n"
-        f"  %odd = and i64 %at, 7\n"
-        f"  %p = getelementptr i8, ptr @two_over_pi, i64 %byte\n"
-        f"  %wide = load i200, ptr %p, align 1\n"
-        f"  %oddw = zext i64 %odd to i200\n"
-        f"  %shifted = lshr i200 %wide, %oddw\n"
-        f"  %w = trunc i200 %shifted to i192\n"
-        f"  %mw = zext i64 %m to i192\n"
-        f"  %prod = mul i192 %w, %mw\n"
-        f"  %signed = shl i192 %prod, 2\n"
-        f"  %half = add i192 %prod, {1 << 189}\n"
-        f"  %top2 = lshr i192 %half, 190\n"
-        f"  %k = trunc i192 %top2 to i64\n"
-        f"  %minus = icmp slt i192 %signed, 0\n"
-        f"  %opposite = sub i192 0, %signed\n"
-        f"  %mag = select i1 %minus, i192 %opposite, i192 %signed\n"
-        f"  %lz = call i192 @llvm.ctlz.i192(i192 %mag, i1 false)\n"
-        f"  %norm = shl i192 %mag, %lz\n"
-        f"  %h = lshr i192 %norm, 139\n"
-        f"  %l = lshr i192 %norm, 86\n"
-        f"  %h64 = trunc i192 %h to i64\n"
-        f"  %l64 = trunc i192 %l to i64\n"
-        f"  %l53 = and i64 %l64, {(1 << 53) - 1}\n"
-        f"  %hf = uitofp i64 %h64 to double\n"
-        f"  %lf = uitofp i64 %l53 to double\n"
-        f"  %lz64 = trunc i192 %lz to i64\n"
-        f"  %e1 = sub i64 {1023 - 53}, %lz64\n"
-        f"  %e2 = sub i64 {1023 - 106}, %lz64\n"
-        f"  %s1b = shl i64 %e1, 52\n"
-        f"  %s2b = shl i64 %e2, 52\n"
-        f"  %s1 = bitcast i64 %s1b to double\n"
-        f"  %s2 = bitcast i64 %s2b to double\n"
-        f"  %fh0 = fmul double %hf, %s1\n"
-        f"  %fl0 = fmul double %lf, %s2\n"
-        f"  %nh = fneg double %fh0\n"
-        f"  %nl = fneg double %fl0\n"
-        f"  %fh = select i1 %minus, double %nh, double %fh0\n"
-        f"  %fl = select i1 %minus, double %nl, double %fl0\n"
-        f"  %rh = fmul double %fh, {p1}\n"
-        f"  %nrh = fneg double %rh\n"
-        f"  %err = call double @llvm.fma.f64(double %fh, double {p1}, double %nrh)\n"
-        f"  %t1 = call double @llvm.fma.f64(double %fl, double {p1}, double %err)\n"
-        f"  %t2 = call double @llvm.fma.f64(double %fh, double {p2}, double %t1)\n"
-        f"  %sum = fadd double %rh, %t2\n"
-        f"  %over = fsub double %rh, %sum\n"
-        f"  %lo = fadd double %over, %t2\n"
-        f"  %hi = select i1 %finite, double %sum, double 0x7FF8000000000000\n"
-        "  %r0 = insertvalue {double, double, i64} poison, double %hi, 0\n"
-        "  %r1 = insertvalue {double, double, i64} %r0, double %lo, 1\n"
-        "  %r2 = insertvalue {double, double, i64} %r1, i64 %k, 2\n"
-        "  ret {double, double, i64} %r2\n}"
-    )
+    if name not in module.declarations:
+        module.declare("llvm.fshl.i64", "i64", "i64, i64, i64")
+        module.declare("llvm.ctlz.i64", "i64", "i64, i1")
+        module.declare("llvm.fma.f64", "double", "double, double, double")
+        words = _two_over_pi()
+        text = ", ".join(f"i64 {w - (w >> 63 << 64)}" for w in words)
+        module.declarations[name] = _REDUCE.format(count=len(words), words=text, name=name)
     return name
 
 
