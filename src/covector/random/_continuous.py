@@ -1,0 +1,352 @@
+"""Continuous distributions by transformations of uniform numbers.
+
+The formulas are inverses of distribution functions unless a function says otherwise; see
+L. Devroye, "Non-Uniform Random Variate Generation", Springer 1986.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import Shape
+from covector.core.errors import at_user_line
+from covector.core.structural import reduce_sum
+from covector.lax._common import product, scalar
+from covector.random._bits import Words, split_words, words_of
+from covector.random._checks import (
+    float_dtype,
+    full_parameter,
+    no_sharding,
+    parameter,
+    result_shape,
+    shape_argument,
+)
+from covector.random._program import program
+from covector.random._uniform import between, flat_between, signs, unit_floats
+from covector.transforms.custom_jvp import stop_gradient
+
+
+def _tiny(dtype: Any) -> float:
+    return float(dtypes.finfo(dtype).tiny)
+
+
+def _above_minus_one(dtype: Any) -> float:
+    """The number next above -1."""
+    return -1.0 + float(dtypes.finfo(dtype).epsneg)
+
+
+# --- normal ------------------------------------------------------------------------------
+
+
+def normal_from(u: Any, dtype: Any) -> Any:
+    """Standard normal numbers from numbers in (-1, 1)."""
+    return lax.mul(lax.erf_inv(u), scalar(float(dtype.type(math.sqrt(2))), dtype))
+
+
+def flat_normal(words: Words, counters: Any, dtype: Any) -> Any:
+    """Standard normal numbers (see `_bits.cipher` for ``counters``)."""
+    return normal_from(flat_between(words, counters, dtype, _above_minus_one(dtype)), dtype)
+
+
+def shaped_normal(words: Words, shape: Shape, dtype: Any) -> Any:
+    """Standard normal numbers of a float or complex dtype."""
+    n = product(shape)
+    if not dtypes.is_complex(dtype):
+        return lax.reshape(flat_normal(words, n, dtype), shape)
+    part = dtypes.real_dtype(dtype)
+    root = scalar(float(part.type(math.sqrt(2))), part)
+    re, im = [lax.div(flat_normal(w, n, part), root) for w in split_words(words, 2)]
+    return lax.reshape(lax.complex(re, im), shape)
+
+
+@program("shape", "dtype", "out_sharding")
+def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+    """Standard normal numbers: mean 0, variance 1.
+
+    Parameters
+    ----------
+    key : Array
+    shape : tuple of int
+    dtype : float or complex dtype, optional
+        Complex numbers have independent parts of variance 1/2.
+    """
+    no_sharding(out_sharding, "normal")
+    dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal")
+    if dt not in dtypes.INEXACT:
+        raise ValueError(
+            f"normal: dtype must be a float or complex type, got {dt}{at_user_line()}"
+        )
+    return shaped_normal(words_of(key, "normal"), shape_argument(shape), dt)
+
+
+@program("shape", "dtype", "out_sharding")
+def truncated_normal(
+    key: Any,
+    lower: Any,
+    upper: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Standard normal numbers conditioned on lying in (lower, upper).
+
+    Parameters
+    ----------
+    key : Array
+    lower, upper : array_like
+        Bounds, broadcast to ``shape``.
+    shape : tuple of int, optional
+    dtype : float dtype, optional
+    """
+    no_sharding(out_sharding, "truncated_normal")
+    dt = float_dtype(dtype, "truncated_normal")
+    shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
+    low, high = (parameter(x, dt, shape, "truncated_normal") for x in (lower, upper))
+    root = scalar(float(dt.type(math.sqrt(2))), dt)
+    a, b = lax.erf(lax.div(low, root)), lax.erf(lax.div(high, root))
+    u = lax.reshape(unit_floats(words_of(key, "truncated_normal"), product(shape), dt), shape)
+    x = normal_from(between(u, a, b), dt)
+    # The end points do not belong to the interval; rounding may have reached them.
+    inside = lax.nextafter(stop_gradient(low), scalar(math.inf, dt))
+    below = lax.nextafter(stop_gradient(high), scalar(-math.inf, dt))
+    return lax.min(lax.max(x, inside), below)
+
+
+@program("shape", "dtype", "out_sharding")
+def lognormal(
+    key: Any,
+    sigma: Any = 1.0,
+    shape: Any = None,
+    dtype: Any = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Numbers whose logarithm is normal with mean 0 and standard deviation ``sigma``."""
+    no_sharding(out_sharding, "lognormal")
+    dt = float_dtype(dtype, "lognormal")
+    shape = result_shape("lognormal", shape, sigma=sigma)
+    x = shaped_normal(words_of(key, "lognormal"), shape, dt)
+    return lax.exp(lax.mul(x, parameter(sigma, dt, shape, "lognormal")))
+
+
+def _maxwell(words: Words, shape: Shape, dtype: Any) -> Any:
+    x = shaped_normal(words, (*shape, 3), dtype)
+    return lax.sqrt(reduce_sum(lax.mul(x, x), (len(shape),)))
+
+
+@program("shape", "dtype", "out_sharding")
+def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+    """Lengths of normal vectors in three dimensions: density sqrt(2/π) x² exp(-x²/2)."""
+    no_sharding(out_sharding, "maxwell")
+    dt = float_dtype(dtype, "maxwell")
+    return _maxwell(words_of(key, "maxwell"), shape_argument(shape), dt)
+
+
+@program("shape", "dtype")
+def double_sided_maxwell(
+    key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None
+) -> Any:
+    """Numbers with density z² exp(-z²/2) / sqrt(2π) for z = (x - loc) / scale."""
+    dt = float_dtype(dtype, "double_sided_maxwell")
+    given = shape_argument(shape)
+    if given:
+        given = result_shape("double_sided_maxwell", given, loc=loc, scale=scale)
+    else:
+        given = result_shape("double_sided_maxwell", None, loc=loc, scale=scale)
+    first, second = split_words(words_of(key, "double_sided_maxwell"), 2)
+    x = lax.mul(_maxwell(first, given, dt), signs(second, given, dt))
+    loc, scale = (parameter(p, dt, given, "double_sided_maxwell") for p in (loc, scale))
+    return lax.add(lax.mul(x, scale), loc)
+
+
+# --- exponential family of inverse transforms --------------------------------------------
+
+
+def flat_exponential(words: Words, counters: Any, dtype: Any) -> Any:
+    """Numbers with density exp(-x) (see `_bits.cipher` for ``counters``)."""
+    return lax.neg(lax.log1p(lax.neg(unit_floats(words, counters, dtype))))
+
+
+def shaped_exponential(words: Words, shape: Shape, dtype: Any) -> Any:
+    return lax.reshape(flat_exponential(words, product(shape), dtype), shape)
+
+
+@program("shape", "dtype", "out_sharding")
+def exponential(
+    key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
+    """Numbers with density exp(-x) for x >= 0."""
+    no_sharding(out_sharding, "exponential")
+    dt = float_dtype(dtype, "exponential")
+    return shaped_exponential(words_of(key, "exponential"), shape_argument(shape), dt)
+
+
+def shaped_gumbel(words: Words, shape: Shape, dtype: Any, high: bool = False) -> Any:
+    """Numbers with density exp(-x - exp(-x)); ``high`` resolves the upper tail too."""
+    n = product(shape)
+    if not high:
+        u = flat_between(words, n, dtype, _tiny(dtype))
+        return lax.reshape(lax.neg(lax.log(lax.neg(lax.log(u)))), shape)
+    pair = lax.reshape(unit_floats(words, 2 * n, dtype), (2, n))
+    coarse, fine = (lax.squeeze(lax.slice_in_dim(pair, i, i + 1), (0,)) for i in (0, 1))
+    # Near 0, where the tail lies, the second number supplies the bits below the first's.
+    eps = scalar(float(dtypes.finfo(dtype).eps), dtype)
+    small = lax.add(lax.add(coarse, lax.mul(fine, eps)), scalar(_tiny(dtype), dtype))
+    u = lax.select(lax.ge(coarse, scalar(0.5, dtype)), coarse, small)
+    return lax.reshape(lax.neg(lax.log(lax.neg(lax.log1p(lax.neg(u))))), shape)
+
+
+def gumbel_mode(mode: str | None, name: str) -> bool:
+    """Whether ``mode`` asks for the high resolution."""
+    if mode not in (None, "low", "high"):
+        raise ValueError(f"{name}: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
+    return mode == "high"
+
+
+@program("shape", "dtype", "mode", "out_sharding")
+def gumbel(
+    key: Any,
+    shape: Any = (),
+    dtype: Any = None,
+    mode: str | None = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Numbers with density exp(-x - exp(-x)).
+
+    Parameters
+    ----------
+    key : Array
+    shape : tuple of int
+    dtype : float dtype, optional
+    mode : {"low", "high"}, optional
+        "high" draws twice as many bits and reaches further into the upper tail.
+    """
+    no_sharding(out_sharding, "gumbel")
+    dt = float_dtype(dtype, "gumbel")
+    high = gumbel_mode(mode, "gumbel")
+    return shaped_gumbel(words_of(key, "gumbel"), shape_argument(shape), dt, high)
+
+
+@program("shape", "dtype", "out_sharding")
+def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+    """Numbers with density exp(-abs(x)) / 2."""
+    no_sharding(out_sharding, "laplace")
+    dt = float_dtype(dtype, "laplace")
+    shape = shape_argument(shape)
+    u = flat_between(words_of(key, "laplace"), product(shape), dt, _above_minus_one(dt))
+    return lax.reshape(lax.mul(lax.sign(u), lax.log1p(lax.neg(lax.abs(u)))), shape)
+
+
+@program("shape", "dtype", "out_sharding")
+def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+    """Numbers with density exp(-x) / (1 + exp(-x))²."""
+    no_sharding(out_sharding, "logistic")
+    dt = float_dtype(dtype, "logistic")
+    shape = shape_argument(shape)
+    u = flat_between(words_of(key, "logistic"), product(shape), dt, _tiny(dt))
+    return lax.reshape(lax.sub(lax.log(u), lax.log1p(lax.neg(u))), shape)
+
+
+@program("shape", "dtype", "out_sharding")
+def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
+    """Numbers with density 1 / (π (1 + x²))."""
+    no_sharding(out_sharding, "cauchy")
+    dt = float_dtype(dtype, "cauchy")
+    shape = shape_argument(shape)
+    low = float(dtypes.finfo(dt).eps)
+    u = flat_between(words_of(key, "cauchy"), product(shape), dt, low)
+    angle = lax.mul(lax.sub(u, scalar(0.5, dt)), scalar(float(dt.type(math.pi)), dt))
+    return lax.reshape(lax.tan(angle), shape)
+
+
+@program("shape", "dtype", "out_sharding")
+def pareto(
+    key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
+    """Numbers with density b / x**(b + 1) for x >= 1."""
+    no_sharding(out_sharding, "pareto")
+    dt = float_dtype(dtype, "pareto")
+    shape = result_shape("pareto", shape, b=b)
+    e = shaped_exponential(words_of(key, "pareto"), shape, dt)
+    return lax.exp(lax.div(e, parameter(b, dt, shape, "pareto")))
+
+
+@program("shape", "dtype")
+def weibull_min(
+    key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None
+) -> Any:
+    """Numbers with density c x**(c-1) exp(-x**c), times ``scale``; c is the concentration."""
+    dt = float_dtype(dtype, "weibull_min")
+    given = shape_argument(shape)
+    given = result_shape(
+        "weibull_min", given if given else None, scale=scale, concentration=concentration
+    )
+    e = shaped_exponential(words_of(key, "weibull_min"), given, dt)
+    scale, c = (parameter(p, dt, given, "weibull_min") for p in (scale, concentration))
+    return lax.mul(lax.pow(e, lax.div(scalar(1.0, dt), c)), scale)
+
+
+@program("shape", "dtype", "out_sharding")
+def rayleigh(
+    key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
+    """Numbers with density x exp(-x²/(2 s²)) / s² for x >= 0 and the scale s."""
+    no_sharding(out_sharding, "rayleigh")
+    dt = float_dtype(dtype, "rayleigh")
+    shape = result_shape("rayleigh", shape, scale=scale)
+    u = unit_floats(words_of(key, "rayleigh"), product(shape), dt)
+    x = lax.sqrt(lax.mul(lax.log(u), scalar(-2.0, dt)))
+    return lax.mul(lax.reshape(x, shape), parameter(scale, dt, shape, "rayleigh"))
+
+
+@program("shape", "dtype", "out_sharding")
+def wald(
+    key: Any, mean: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
+    """Numbers of the inverse Gaussian distribution of the given mean and shape parameter 1.
+
+    The transformation with two roots of J. R. Michael, W. R. Schucany, R. W. Haas, "Generating
+    random variates using transformations with multiple roots", The American Statistician 30
+    (1976).
+    """
+    no_sharding(out_sharding, "wald")
+    dt = float_dtype(dtype, "wald")
+    shape = result_shape("wald", shape, mean=mean)
+    first, second = split_words(words_of(key, "wald"), 2)
+    m = full_parameter(mean, dt, shape, "wald")
+    v = shaped_normal(first, shape, dt)
+    z = lax.reshape(unit_floats(second, product(shape), dt), shape)
+    y, m2 = lax.square(v), lax.square(m)
+    two = scalar(2.0, dt)
+    root = lax.sqrt(lax.add(lax.mul(lax.mul(m, scalar(4.0, dt)), y), lax.mul(m2, lax.square(y))))
+    x = lax.sub(lax.add(m, lax.div(lax.mul(m2, y), two)), lax.mul(lax.div(m, two), root))
+    return lax.select(lax.le(z, lax.div(m, lax.add(m, x))), x, lax.div(m2, x))
+
+
+@program("shape", "dtype", "out_sharding")
+def triangular(
+    key: Any,
+    left: Any,
+    mode: Any,
+    right: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Numbers whose density rises linearly from ``left`` to ``mode`` and falls to ``right``."""
+    no_sharding(out_sharding, "triangular")
+    dt = float_dtype(dtype, "triangular")
+    shape = result_shape("triangular", shape, left=left, mode=mode, right=right)
+    a, c, b = (full_parameter(p, dt, shape, "triangular") for p in (left, mode, right))
+    u = lax.reshape(unit_floats(words_of(key, "triangular"), product(shape), dt), shape)
+    width = lax.sub(b, a)
+    rising = lax.add(a, lax.sqrt(lax.mul(lax.mul(u, width), lax.sub(c, a))))
+    rest = lax.sub(scalar(1.0, dt), u)
+    falling = lax.sub(b, lax.sqrt(lax.mul(lax.mul(rest, width), lax.sub(b, c))))
+    return lax.select(lax.lt(u, lax.div(lax.sub(c, a), width)), rising, falling)

@@ -1,0 +1,61 @@
+"""Functions that run as one compiled program in eager use and are traced in place otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from covector.core.trace import current_trace, eval_trace
+from covector.lax._common import canonical_shape
+from covector.transforms.jit import Jitted, make_jit_function
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTES = ("__module__", "__qualname__", "__doc__", "__annotations__")
+
+
+class Program(Jitted):
+    """A jitted function that takes its ``shape`` as a list, an array or an integer too."""
+
+    def __init__(self, fun: Callable[..., Any], static: tuple[str, ...]) -> None:
+        super().__init__(fun, inline=True)
+        code = fun.__code__
+        names = code.co_varnames[: code.co_argcount]
+        self.static_names = static
+        self.static_nums = tuple([i for i, name in enumerate(names) if name in static])
+        self.shape_at = names.index("shape") if "shape" in names else len(names)
+        self.function = make_jit_function(self)
+
+    def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """Called for a signature that the native path does not know or cannot hash."""
+        i = self.shape_at
+        given = args[i] if i < len(args) else kwargs.get("shape")
+        if given is not None:
+            shape = canonical_shape(given)
+            if shape is not given:
+                if i < len(args):
+                    args = (*args[:i], shape, *args[i + 1 :])
+                else:
+                    kwargs = {**kwargs, "shape": shape}
+                if current_trace() is eval_trace:
+                    return self.function(*args, **kwargs), None
+        return super().fallback(args, kwargs)
+
+
+def program(*static: str) -> Callable[[F], F]:
+    """Make a function one compiled program for concrete arguments.
+
+    ``static`` names the arguments that are not arrays. The native call path looks up the
+    program; under a transformation the function's operations are traced where it is called.
+    Checks in the function run when it is traced, once per signature.
+    """
+
+    def decorate(fun: F) -> F:
+        function = Program(fun, static).function
+        attributes = function.__dict__
+        for name in _ATTRIBUTES:
+            attributes[name] = getattr(fun, name)
+        attributes["__wrapped__"] = fun
+        return function
+
+    return decorate

@@ -1,0 +1,275 @@
+"""Uniform numbers: floats, integers, coin flips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import Shape, aval_of
+from covector.core.errors import at_user_line
+from covector.core.structural import convert_element_type
+from covector.lax._common import as_array, product, scalar
+from covector.random._bits import Words, bits_of, shaped_bits, split_words, words_of
+from covector.random._checks import (
+    float_dtype,
+    int_dtype,
+    no_sharding,
+    parameter,
+    result_shape,
+    shape_argument,
+)
+from covector.random._program import program
+
+# dtype: (random bits per number, bits shifted out, bit pattern of 1.0)
+_FLOAT_FORMATS = {
+    dtypes.bfloat16: (8, np.uint16(1), np.uint16(0x3F80)),
+    dtypes.float16: (16, np.uint16(6), np.uint16(0x3C00)),
+    dtypes.float32: (32, np.uint32(9), np.uint32(0x3F800000)),
+    dtypes.float64: (64, np.uint64(12), np.uint64(0x3FF0000000000000)),
+}
+
+
+def unit_floats(words: Words, counters: Any, dtype: Any) -> Any:
+    """Floats in [0, 1): random mantissas of numbers in [1, 2), less 1.
+
+    ``counters`` is a number of elements or an array (see `_bits.cipher`).
+    """
+    width, shift, one = _FLOAT_FORMATS[dtype]
+    bits = bits_of(words, counters, width)
+    if width == 8:
+        bits = convert_element_type(bits, dtypes.uint16)
+    bits = lax.or_p.bind(lax.shift_right_logical_p.bind(bits, shift), one)
+    x = lax.bitcast_convert_type_p.bind(bits, new_dtype=dtype)
+    return lax.sub(x, scalar(1.0, dtype))
+
+
+def between(u: Any, low: Any, high: Any) -> Any:
+    """Numbers in [low, high) from numbers in [0, 1)."""
+    x = lax.add(lax.mul(u, lax.sub(high, low)), low)
+    # Rounding must not give a number below the lower bound.
+    return lax.max(low, x)
+
+
+def flat_between(words: Words, n: int, dtype: Any, low: float, high: float = 1.0) -> Any:
+    """``n`` floats in [low, high), for constants exact in ``dtype``."""
+    u = unit_floats(words, n, dtype)
+    if low == 0.0 and high == 1.0:
+        return u
+    lo = dtype.type(low)
+    x = lax.mul(u, scalar(float(dtype.type(high) - lo), dtype))
+    lo = scalar(float(lo), dtype)
+    return lax.max(x if low == 0.0 else lax.add(x, lo), lo)
+
+
+@program("shape", "dtype", "out_sharding")
+def uniform(
+    key: Any,
+    shape: Any = (),
+    dtype: Any = None,
+    minval: Any = 0.0,
+    maxval: Any = 1.0,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Uniform floats in [minval, maxval).
+
+    Parameters
+    ----------
+    key : Array
+    shape : tuple of int
+    dtype : float dtype, optional
+    minval, maxval : array_like
+        Bounds, broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.uniform(cv.random.key(0), (2,))
+    Array([0.947667  , 0.9785799 ], dtype=float32)
+    """
+    no_sharding(out_sharding, "uniform")
+    dt = float_dtype(dtype, "uniform")
+    shape = shape_argument(shape)
+    u = unit_floats(words_of(key, "uniform"), product(shape), dt)
+    if type(minval) is float and type(maxval) is float and minval == 0.0 and maxval == 1.0:
+        return lax.reshape(u, shape)
+    result_shape("uniform", shape, minval=minval, maxval=maxval)
+    low = parameter(minval, dt, shape, "uniform")
+    high = parameter(maxval, dt, shape, "uniform")
+    if low.shape or high.shape:
+        return between(lax.reshape(u, shape), low, high)
+    return lax.reshape(between(u, low, high), shape)
+
+
+def _bound(x: Any, dtype: Any, name: str, end: int) -> tuple[Any, Any]:
+    """A bound of `randint` clamped to ``dtype`` (plus ``end``), and where it lay above it."""
+    x = as_array(x, "randint")
+    src, info = x.dtype, dtypes.iinfo(dtype)
+    if src in dtypes.FLOATS:
+        x, src = convert_element_type(x, dtypes.default_int()), dtypes.default_int()
+    elif src not in dtypes.INTEGERS:
+        raise TypeError(
+            f"randint: {name} must be an integer, got {x.aval.str_short()}{at_user_line()}"
+        )
+    wide = dtypes.int32 if dtype.itemsize < 4 else dtype
+    low, high = info.min, info.max + (end if wide is not dtype else 0)
+    have = dtypes.iinfo(src)
+    above = None
+    if have.max > high:
+        # A narrower dtype is drawn in 32 bits, which hold the bound just past its range.
+        above = lax.gt(x, scalar(high, src)) if wide is dtype else None
+        x = lax.min(x, scalar(high, src))
+    if have.min < low:
+        x = lax.max(x, scalar(low, src))
+    return convert_element_type(x, wide), above
+
+
+@program("shape", "dtype", "closed")
+def _randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any, closed: bool) -> Any:
+    shape = result_shape("randint", shape, minval=minval, maxval=maxval)
+    low, _ = _bound(minval, dtype, "minval", 0)
+    high, above = _bound(maxval, dtype, "maxval", 1)
+    wide = low.dtype
+    words = words_of(key, "randint")
+    width = wide.itemsize * 8
+    unsigned = dtypes.as_dtype(f"uint{width}")
+    first, second = split_words(words, 2)
+    one = unsigned.type(1)
+    low, high = parameter(low, wide, shape, "randint"), parameter(high, wide, shape, "randint")
+    some = lax.gt(high, low)
+    span = convert_element_type(lax.sub(high, low), unsigned)
+    span = lax.select(some, span, lax.full(aval_of(some).shape, 1, unsigned))
+    if closed or above is not None:
+        # The range ends with the dtype's largest number, which is part of it.
+        more = some if above is None else lax.bitwise_and(some, _fit(above, some))
+        span = lax.select(more, lax.add(span, one), span)
+    # The number 2**width * upper + lower, modulo span, in words of `width` bits. The span of a
+    # whole dtype is 0, and the remainder then the number itself.
+    half = unsigned.type(2 ** (width // 2))
+    factor = lax.rem(half, span)
+    factor = lax.rem(lax.mul(factor, factor), span)
+    upper = lax.rem(shaped_bits(first, shape, width), span)
+    lower = lax.rem(shaped_bits(second, shape, width), span)
+    offset = lax.rem(lax.add(lax.mul(upper, factor), lower), span)
+    out = lax.add(low, convert_element_type(offset, wide))
+    return convert_element_type(out, dtype)
+
+
+def _fit(x: Any, like: Any) -> Any:
+    shape = aval_of(like).shape
+    return parameter(x, dtypes.bool_, shape, "randint") if shape else x
+
+
+def randint(
+    key: Any,
+    shape: Any,
+    minval: Any,
+    maxval: Any,
+    dtype: Any = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Uniform integers in [minval, maxval).
+
+    Parameters
+    ----------
+    key : Array
+    shape : tuple of int, or None for that of the bounds
+    minval, maxval : integer array_like
+        Bounds, broadcast to ``shape``; they are clamped to the range of ``dtype``. Where
+        ``maxval <= minval`` the result is ``minval``.
+    dtype : integer dtype, optional
+    """
+    no_sharding(out_sharding, "randint")
+    dt = int_dtype(dtype, "randint")
+    closed = False
+    if isinstance(maxval, int) and not -(2**31) <= maxval < 2**31:
+        info = dtypes.iinfo(dt)
+        closed = maxval > info.max
+        maxval = _python_bound(maxval, dt, info)
+    if isinstance(minval, int) and not -(2**31) <= minval < 2**31:
+        minval = _python_bound(minval, dt, dtypes.iinfo(dt))
+    return _randint(key, shape, minval, maxval, dt, closed)
+
+
+def _python_bound(n: int, dtype: Any, info: Any) -> Any:
+    """A Python integer of more than 32 bits, within the range of ``dtype``."""
+    return dtype.type(min(max(n, int(info.min)), int(info.max)))
+
+
+def coin_flips(words: Words, p: Any, shape: Shape, high: bool = False) -> Any:
+    """True with probability ``p``, a float of rank 0 or of ``shape``."""
+    dt = aval_of(p).dtype
+    n = product(shape)
+    if high:
+        # Two numbers, of which the second supplies the bits below the precision of the first.
+        u = lax.reshape(unit_floats(words, 2 * n, dt), (2, *shape))
+        coarse, fine = (lax.squeeze(lax.slice_in_dim(u, i, i + 1), (0,)) for i in (0, 1))
+        eps = scalar(float(dtypes.finfo(dt).eps), dt)
+        return lax.lt(lax.mul(fine, eps), lax.sub(p, coarse))
+    u = unit_floats(words, n, dt)
+    if aval_of(p).shape:
+        return lax.lt(lax.reshape(u, shape), p)
+    return lax.reshape(lax.lt(u, p), shape)
+
+
+@program("shape", "mode", "out_sharding")
+def bernoulli(
+    key: Any,
+    p: Any = 0.5,
+    shape: Any = None,
+    mode: str = "low",
+    *,
+    out_sharding: Any = None,
+) -> Any:
+    """Booleans that are True with probability ``p``.
+
+    Parameters
+    ----------
+    key : Array
+    p : float array_like
+    shape : tuple of int, optional
+        By default that of ``p``.
+    mode : {"low", "high"}
+        Whether probabilities are resolved to the precision of the dtype near 1, or also below.
+    """
+    no_sharding(out_sharding, "bernoulli")
+    if mode not in ("low", "high"):
+        raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
+    aval = aval_of(p)
+    if aval.dtype not in dtypes.FLOATS:
+        raise TypeError(
+            f"bernoulli: the probability p must be a float, got {aval.str_short()}"
+            f"{at_user_line()}"
+        )
+    shape = result_shape("bernoulli", shape, p=p)
+    p = parameter(p, aval.dtype, shape, "bernoulli")
+    return coin_flips(words_of(key, "bernoulli"), p, shape, mode == "high")
+
+
+def signs(words: Words, shape: Shape, dtype: Any) -> Any:
+    """-1 or 1, each with probability one half."""
+    half = scalar(0.5, dtypes.default_float())
+    heads = convert_element_type(coin_flips(words, half, shape), dtype)
+    return lax.sub(lax.mul(heads, scalar(2, dtype)), scalar(1, dtype))
+
+
+@program("shape", "dtype", "out_sharding")
+def rademacher(
+    key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
+    """-1 or 1, each with probability one half.
+
+    Parameters
+    ----------
+    key : Array
+    shape : tuple of int
+    dtype : dtype, optional
+        By default the default integer type.
+    """
+    no_sharding(out_sharding, "rademacher")
+    dt = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
+    return signs(words_of(key, "rademacher"), shape_argument(shape), dt)
