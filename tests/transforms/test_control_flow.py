@@ -256,3 +256,33 @@ def test_unused_results_are_not_computed() -> None:
     only_e = [path[0].key == "e" for path, _ in cv.tree.leaves_with_path(f(0.5))]
     text = str(dce(jaxpr, only_e))
     assert "tan " not in text and "while" in text and "sin" not in text and "cos" in text
+
+
+def test_prng_keys_pass_through_everything() -> None:
+    from covector import random
+
+    k = random.key(0)
+
+    def f(x: Any, k: Any) -> Any:
+        def body(c: Any, _: Any) -> Any:
+            c, k = c
+            k, s = random.split(k)
+            return (c * random.normal(s), k), random.uniform(s) * c
+
+        return lax.scan(body, (x, k), None, length=4)[1].sum()
+
+    expected = f(2.0, k) / 2  # linear in x
+    for g in (cv.grad(f), cv.jit(cv.grad(f))):
+        np.testing.assert_allclose(np.asarray(g(1.0, k)), np.asarray(expected), rtol=1e-5)
+    keys = random.split(k, 3)
+    np.testing.assert_allclose(
+        np.asarray(cv.vmap(f, (None, 0))(1.0, keys)), [np.asarray(f(1.0, s)) for s in keys], 1e-5
+    )
+
+    def branch(x: Any, k: Any) -> Any:
+        inner = cv.checkpoint(lambda x, k: lax.sin(x * random.normal(k)))
+        return lax.cond(x > 0, lambda: inner(x, random.split(k)[0]), lambda: lax.sin(x))
+
+    z = np.asarray(random.normal(random.split(k)[0]))
+    np.testing.assert_allclose(np.asarray(cv.grad(branch)(1.0, k)), z * np.cos(z), rtol=1e-5)
+    assert cv.grad(branch, argnums=(0, 1), allow_int=True)(1.0, k)[1].dtype == cv.float0

@@ -162,6 +162,11 @@ def array_from_numpy(
     if dtype is None:
         dtype = dtypes.canonicalize_dtype(x.dtype)
     shape = x.shape
+    if dtype == dtypes.float0:
+        raise TypeError(
+            "an array of dtype float0, the gradient of an integer, holds no values and cannot be "
+            "an operand"
+        )
     if x.dtype != dtype:
         with np.errstate(all="ignore"):
             x = x.astype(dtype)

@@ -154,4 +154,9 @@ def zeros(aval: ShapedArray) -> Any:
     """Array of zeros of type ``aval`` (a NumPy array for ``float0``)."""
     if aval.dtype == dtypes.float0:
         return np.zeros(aval.shape, dtypes.float0)
+    if dtypes.is_extended(aval.dtype):
+        key = _native.array_from_buffer(
+            np.zeros((), np.uint64), dtypes.code_of[aval.dtype], (), False, False
+        )
+        return broadcast_in_dim(key, aval.shape, ())
     return full(aval.shape, 0, aval.dtype)
