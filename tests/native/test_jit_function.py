@@ -308,7 +308,7 @@ def values(tree):
     return tree.item() if hasattr(tree, "item") else tree
 
 
-@pytest.mark.parametrize("tree, expected", TREES, ids=lambda t: str(t)[:30])
+@pytest.mark.parametrize("tree, expected", TREES, ids=range(len(TREES)))
 def test_results(native, program, x, tree, expected):
     path = native.FastPath(program("pair", n_out=2), [0], tree)
     f = native.JitFunction(lambda a, k: (None, path), (), (), "f")
