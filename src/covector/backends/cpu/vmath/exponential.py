@@ -94,7 +94,8 @@ def power_of_two(n: Num, shift: int = 0) -> Num:
     return ((n.bits() + (shift - f.bias // 2)) << f.mantissa).as_float()
 
 
-def _exp_fraction(x: Num) -> tuple[Num, Num]:
+def exp_fraction(x: Num) -> tuple[Num, Num]:
+    """(n, p) with e^x = 2^k p, for `scale` or `power_of_two`."""
     n, hi, lo = reduce_exp(x)
     r = hi + lo
     return n, 1.0 + fma(r * r, poly(r, format_of(x).exp), r)
@@ -114,23 +115,29 @@ def exp_fraction_pair(hi: Num, lo: Num) -> tuple[Num, Num, Num]:
 def exp(x: Num) -> Num:
     """e^x."""
     f = format_of(x)
-    n, p = _exp_fraction(maximum(f.low, minimum(f.high, x)))
+    n, p = exp_fraction(maximum(f.low, minimum(f.high, x)))
     return scale(p, n)
 
 
 def exp_normal(x: Num) -> Num:
     """e^x where neither it overflows nor is subnormal (x in [-87, 88], [-708, 709])."""
-    n, p = _exp_fraction(x)
+    n, p = exp_fraction(x)
     return p * power_of_two(n)
+
+
+def exp2_fraction(x: Num) -> tuple[Num, Num]:
+    """(n, p) with 2^x = 2^k p."""
+    f = format_of(x)
+    n = x + (f.magic + f.bias)
+    r = x - (n - (f.magic + f.bias))
+    return n, fma(r, poly(r, f.exp2), 1.0)
 
 
 def exp2(x: Num) -> Num:
     """2^x."""
     f = format_of(x)
-    x = maximum(f.low * 1.5, minimum(f.high * 1.5, x))
-    n = x + (f.magic + f.bias)
-    r = x - (n - (f.magic + f.bias))
-    return scale(fma(r, poly(r, f.exp2), 1.0), n)
+    n, p = exp2_fraction(maximum(f.low * 1.5, minimum(f.high * 1.5, x)))
+    return scale(p, n)
 
 
 def _expm1_parts(x: Num, shift: int) -> tuple[Num, Num]:
@@ -168,7 +175,7 @@ def tanh(x: Num) -> Num:
 def logistic(x: Num) -> Num:
     """1 / (1 + e^-x), or e^x / (1 + e^x) for negative x."""
     f = format_of(x)
-    n, p = _exp_fraction(maximum(f.low, -abs(x)))
+    n, p = exp_fraction(maximum(f.low, -abs(x)))
     e = scale(p, n)
     d = 1.0 + e
     return quotient(where(x < 0.0, e, 1.0), d, e - (d - 1.0))
@@ -177,7 +184,7 @@ def logistic(x: Num) -> Num:
 def _half_exp(a: Num) -> Num:
     """e^a / 2 for a >= 0, infinite only where that is."""
     f = format_of(a)
-    n, p = _exp_fraction(minimum(f.high + 1.5, a))
+    n, p = exp_fraction(minimum(f.high + 1.5, a))
     return scale(0.5 * p, n)
 
 

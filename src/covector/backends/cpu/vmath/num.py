@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.backends.cpu.writer import Function, Val, float_const, int_const
+from covector.backends.cpu.writer import Function, Val, bool_const, float_const, int_const
 
 Operand = Any  # Num, float or int
 
@@ -89,6 +89,10 @@ class Num:
     def __rshift__(self, o: Operand) -> Num:
         """Logical shift."""
         return Num(self.b, self.b.bin("lshr", self.v, self.val(o)))
+
+    def __invert__(self) -> Num:
+        """The opposite of a condition."""
+        return Num(self.b, self.b.bin("xor", self.v, bool_const(True)))
 
     def _cmp(self, f: str, i: str, o: Operand) -> Num:
         op = f"fcmp {f}" if self.floating else f"icmp {i}"
