@@ -224,6 +224,28 @@ def test_threads() -> None:
     assert not errors
 
 
+def test_new_threads_see_the_options() -> None:
+    f = cv.jit(lambda x: lax.add(x, 1.0))
+    found: list[Any] = []
+
+    def work() -> None:
+        found.append([str(f(1.0).dtype) for _ in range(3)])
+
+    def run() -> None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    run()
+    cv.config.update("enable_x64", True)
+    try:
+        run()
+    finally:
+        cv.config.update("enable_x64", False)
+    run()
+    assert found == [["float32"] * 3, ["float64"] * 3, ["float32"] * 3]
+
+
 def test_debug_nans() -> None:
     with override(debug_nans=True):
         with pytest.raises(FloatingPointError, match="operation log"):

@@ -311,6 +311,8 @@ class Jitted:
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """What the native call path calls for a signature it has no program for."""
+        # In a thread that has not read its options yet, the signature was taken without them.
+        unconfigured = _native.context_key() == 0
         try:
             if current_trace() is not eval_trace:
                 if self.inline or config.disable_jit:
@@ -318,7 +320,8 @@ class Jitted:
                 return self.bind(args, kwargs), None
             if config.disable_jit and self.primitive is None:
                 return self.fun(*args, **kwargs), None
-            return self.execute(args, kwargs)
+            result, fast = self.execute(args, kwargs)
+            return result, None if unconfigured else fast
         except Exception as e:
             filter_traceback(e)
             raise
