@@ -1,0 +1,254 @@
+"""Every kind of bad input gives the documented error, which says what, where and what to do."""
+
+import inspect
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import errors, lax
+
+x23 = np.ones((2, 3))
+x4 = np.arange(4.0)
+
+
+def leak():
+    kept = []
+    cv.jit(lambda x: kept.append(x) or x)(x4)
+    return kept[0] + 1
+
+
+def leak_from_grad():
+    kept = []
+    cv.grad(lambda x: kept.append(x) or x.sum())(x4)
+    return np.sin(kept[0])
+
+
+def use_donated():
+    x = np.asarray(onp.arange(4, dtype=onp.float32))
+    cv.jit(lambda x: x + 1, donate_argnums=0)(x)
+    return x * 2
+
+
+def bad_carry():
+    def body(c, x):
+        return {"a": c["a"] + 1, "b": np.zeros(3)}, x
+
+    return lax.scan(body, {"a": 0.0, "b": np.zeros(2)}, x4)
+
+
+# Name: the call, the class of the error, and what its message must contain.
+CASES = {
+    "add: shapes": (lambda: x23 + x4, (TypeError, ValueError), ["(2, 3)", "(4,)"]),
+    "where: shapes": (
+        lambda: np.where(x23 > 0, x4, 1.0), (TypeError, ValueError), ["(2, 3)", "(4,)"]
+    ),
+    "matmul: shapes": (lambda: x23 @ x4, TypeError, ["3", "4"]),
+    "einsum: sizes": (lambda: np.einsum("ij,jk", x23, x23), (ValueError, TypeError), ["j"]),
+    "concatenate: shapes": (lambda: np.concatenate([x23, x4[None]]), (TypeError, ValueError), []),
+    "reshape: size": (lambda: x23.reshape(4, 2), TypeError, ["(2, 3)", "(4, 2)"]),
+    "sum: axis": (lambda: np.sum(x23, axis=2), ValueError, ["axis 2"]),
+    "transpose: axes": (lambda: np.transpose(x23, (0, 0)), ValueError, []),
+    "squeeze: not one": (lambda: np.squeeze(x23, 0), ValueError, ["2"]),
+    "stack: nothing": (lambda: np.stack([]), ValueError, []),
+    "lax: dtypes": (lambda: lax.add(x4, np.arange(4)), TypeError, ["float32", "int32"]),
+    "lax: shapes": (lambda: lax.add(x23, x4), TypeError, ["(2, 3)", "(4,)"]),
+    "index: too many": (lambda: x4[0, 1], IndexError, ["1"]),
+    "index: float": (lambda: x4[1.5], TypeError, []),
+    "index: mask shape": (lambda: x23[np.ones(3, bool)], IndexError, ["3"]),
+    "index: traced mask": (
+        lambda: cv.jit(lambda x: x[x > 1])(x4), errors.NonConcreteBooleanIndexError, ["where"]
+    ),
+    "item assignment": (lambda: x4.__setitem__(0, 1.0), TypeError, [".at["]),
+    "tracer: bool": (
+        lambda: cv.jit(lambda flag: 1 if flag else 2)(True),
+        errors.TracerBoolConversionError, ["flag", "static"],
+    ),
+    "tracer: int": (
+        lambda: cv.jit(lambda n: [1, 2, 3][n])(1),
+        errors.TracerIntegerConversionError, ["n", "static"],
+    ),
+    "tracer: float": (
+        lambda: cv.jit(lambda v: float(v))(1.0), errors.ConcretizationTypeError, ["v"]
+    ),
+    "tracer: size": (lambda: cv.jit(lambda n: np.zeros(n))(3), TypeError, ["n", "static"]),
+    "tracer: range": (
+        lambda: cv.jit(lambda n: [0 for _ in range(n)])(3),
+        errors.TracerIntegerConversionError, ["n"],
+    ),
+    "tracer: numpy": (
+        lambda: cv.jit(lambda v: onp.sin(v))(x4), errors.TracerArrayConversionError, ["v"]
+    ),
+    "tracer: leaked": (leak, errors.UnexpectedTracerError, ["float32[4]"]),
+    "tracer: leaked from grad": (leak_from_grad, errors.UnexpectedTracerError, []),
+    "static: unhashable": (
+        lambda: cv.jit(lambda x, opts: x, static_argnames="opts")(1.0, opts=[1]),
+        ValueError, ["opts"],
+    ),
+    "donated: used again": (use_donated, RuntimeError, ["deleted", "float32"]),
+    "grad: not scalar": (lambda: cv.grad(np.sin)(x4), TypeError, ["(4,)"]),
+    "grad: integer": (lambda: cv.grad(lambda x: x * 1.0)(3), TypeError, ["int32"]),
+    "grad: complex": (lambda: cv.grad(lambda x: x * 1j)(1.0), TypeError, ["complex64"]),
+    "vmap: sizes": (lambda: cv.vmap(lambda x, y: x)(x23, x4), ValueError, ["2", "4"]),
+    "vmap: no axis": (lambda: cv.vmap(lambda x: x)(1.0), ValueError, []),
+    "vmap: in_axes": (lambda: cv.vmap(lambda x: x, in_axes=(0, 1))(x23), ValueError, ["in_axes"]),
+    "scan: carry": (bad_carry, TypeError, ["b", "float32[2]", "float32[3]"]),
+    "scan: structure": (
+        lambda: lax.scan(lambda c, x: ((c, c), x), 0.0, x4), TypeError, ["carry"]
+    ),
+    "scan: lengths": (
+        lambda: lax.scan(lambda c, x: (c, x[0]), 0.0, (x4, x23)), ValueError, ["4", "2"]
+    ),
+    "while: carry": (
+        lambda: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1][:1]), (0, x4)),
+        TypeError, ["float32[4]", "float32[1]"],
+    ),
+    "while: condition": (
+        lambda: lax.while_loop(lambda c: c, lambda c: c, x4), TypeError, ["bool"]
+    ),
+    "while: reverse": (
+        lambda: cv.grad(lambda x: lax.while_loop(lambda c: c < 9, lambda c: c * 2, x))(1.0),
+        (ValueError, TypeError, NotImplementedError), ["while_loop"],
+    ),
+    "cond: branches": (
+        lambda: lax.cond(True, lambda x: x, lambda x: x[:2], x4),
+        TypeError, ["float32[4]", "float32[2]"],
+    ),
+    "cond: structure": (
+        lambda: lax.cond(True, lambda x: (x, x), lambda x: x, x4), TypeError, []
+    ),
+    "array: object": (lambda: np.array([object()]), TypeError, []),
+    "array: string": (lambda: np.array(["a", "b"]), TypeError, []),
+    "array: ragged": (lambda: np.array([[1, 2], [3]]), (ValueError, TypeError), []),
+    "array: dtype": (lambda: np.zeros(3, dtype="datetime64[s]"), TypeError, []),
+    "jit: argument": (lambda: cv.jit(lambda s: s)("text"), TypeError, ["s", "str"]),
+    "jit: result": (lambda: cv.jit(lambda x: "text")(1.0), TypeError, ["text"]),
+    "jit: not callable": (lambda: cv.jit(3), TypeError, ["3"]),
+    "out given": (lambda: np.sum(x4, out=onp.zeros(())), NotImplementedError, ["out"]),
+    "int overflow": (lambda: x4.astype(int) + 2**40, OverflowError, []),
+    "reduce: empty max": (lambda: np.max(np.zeros((0, 3)), axis=0), ValueError, []),
+    "argmax: empty": (lambda: np.argmax(np.zeros(0)), ValueError, []),
+    "random: key": (lambda: cv.random.uniform(np.ones(3)), (TypeError, ValueError), ["key"]),
+    "random: shape": (
+        lambda: cv.random.normal(cv.random.key(0), (-1,)), (ValueError, TypeError), ["-1"]
+    ),
+    "memory": (lambda: np.zeros((1 << 40, 1 << 10)), MemoryError, ["float32"]),
+    "bool of many": (lambda: bool(x4), ValueError, []),
+    "config": (lambda: cv.config.update("no_such_option", 1), AttributeError, ["no_such_option"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_error(name):
+    call, kind, words = CASES[name]
+    with pytest.raises(kind) as caught:
+        call()
+    message = str(caught.value)
+    for word in words:
+        assert word in message, message
+
+
+LINES = [
+    "add: shapes", "lax: shapes", "tracer: bool", "tracer: numpy", "scan: carry",
+    "cond: branches", "reshape: size", "matmul: shapes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_error_names_the_users_line(name):
+    call, kind, _ = CASES[name]
+    with pytest.raises(kind) as caught:
+        call()
+    assert "test_bad_input.py" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tracer: bool", "tracer: size", "grad: not scalar"])
+def test_traceback_has_only_the_users_frames(name):
+    call, kind, _ = CASES[name]
+    with pytest.raises(kind) as caught:
+        call()
+    files = [entry.path for entry in caught.traceback]
+    package = inspect.getfile(cv).rsplit("/", 1)[0]
+    assert not [f for f in files if str(f).startswith(package)], files
+
+
+def test_nothing_is_left_half_changed_by_an_error_while_tracing():
+    def f(x, bad):
+        y = np.sin(x)
+        if bad:
+            raise KeyError("mine")
+        return y
+
+    g = cv.jit(f, static_argnums=1)
+    with pytest.raises(KeyError, match="mine"):
+        g(x4, True)
+    assert onp.allclose(g(x4, False), onp.sin(onp.arange(4.0)), rtol=1e-6)
+    assert float(np.sum(x4)) == 6.0
+
+
+MODES = {
+    None: (3.0, [0.0, 1.0, 2.0, 3.0]),
+    "clip": (3.0, [0.0, 1.0, 2.0, 9.0]),
+    "drop": (onp.nan, [0.0, 1.0, 2.0, 3.0]),
+    "fill": (onp.nan, [0.0, 1.0, 2.0, 3.0]),
+    "wrap": (3.0, [0.0, 1.0, 2.0, 9.0]),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("jit", [False, True])
+def test_index_out_of_bounds(mode, jit):
+    index = np.array([7])
+    read, written = MODES[mode]
+    wrapped = (lambda f: cv.jit(f)) if jit else (lambda f: f)
+    if mode is None:
+        got = wrapped(lambda i: x4[i])(index)
+    else:
+        got = wrapped(lambda i: x4.at[i].get(mode=mode))(index)
+    assert onp.array_equal(got, [read], equal_nan=True)
+    assert onp.array_equal(wrapped(lambda i: x4.at[i].set(9.0, mode=mode))(index), written)
+
+
+def test_nan_and_infinity_are_kept():
+    x = np.array([onp.nan, onp.inf, -onp.inf, -0.0])
+    assert onp.array_equal(x + 1, [onp.nan, onp.inf, -onp.inf, 1.0], equal_nan=True)
+    assert onp.isnan(np.max(x)) and onp.isnan(np.sum(x)) and onp.isnan(np.min(x))
+    assert onp.signbit(onp.asarray(-x))[3] == onp.False_
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_debug_nans(jit):
+    cv.config.update("debug_nans", True)
+    try:
+        f = lambda x: np.log(x)  # noqa: E731
+        with pytest.raises(FloatingPointError):
+            (cv.jit(f) if jit else f)(np.array(-1.0))
+        assert float(f(np.array(1.0))) == 0.0
+    finally:
+        cv.config.update("debug_nans", False)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+def test_empty_arrays(shape):
+    x, ref = np.zeros(shape), onp.zeros(shape, onp.float32)
+    for f in (
+        lambda n, a: n.sin(a) + 1, lambda n, a: n.sum(a), lambda n, a: n.sum(a, axis=0),
+        lambda n, a: n.prod(a, axis=-1), lambda n, a: n.cumsum(a, axis=0), lambda n, a: a.T,
+        lambda n, a: n.concatenate([a, a], axis=0), lambda n, a: n.sort(a, axis=0),
+        lambda n, a: a.reshape(-1), lambda n, a: n.flip(a), lambda n, a: n.any(a),
+        lambda n, a: n.where(a > 0, a, 1), lambda n, a: n.all(a, axis=0),
+    ):  # fmt: skip
+        want = f(onp, ref)
+        for got in (f(np, x), cv.jit(lambda a, f=f: f(np, a))(x)):
+            assert got.shape == want.shape
+            assert onp.array_equal(onp.asarray(got), want)
+
+
+def test_empty_products():
+    assert onp.array_equal(np.zeros((3, 0)) @ np.zeros((0, 4)), onp.zeros((3, 4)))
+    assert (np.zeros((0, 3)) @ np.zeros((3, 4))).shape == (0, 4)
+    assert float(np.dot(np.zeros(0), np.zeros(0))) == 0.0
+    out, ys = lax.scan(lambda c, x: (c + x, c), 1.0, np.zeros(0))
+    assert float(out) == 1.0 and ys.shape == (0,)
+    assert cv.vmap(lambda x: x.sum())(np.zeros((0, 3))).shape == (0,)
