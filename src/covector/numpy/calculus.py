@@ -94,7 +94,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
     axes = canonical_axes(axis, x.ndim)
     spacing = list(varargs)
     if not spacing:
-        spacing = [1.0] * len(axes)
+        spacing = [dtypes.default_float().type(1)] * len(axes)
     elif len(spacing) == 1:
         spacing *= len(axes)
     elif len(spacing) != len(axes):
@@ -269,7 +269,7 @@ def convolve(
 
 
 def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: Any) -> Any:
-    x, y = (array(t) for t in promote_dtypes(name, a, v))
+    x, y = (array(t) for t in promote_inexact(name, a, v))
     if x.ndim != 1 or y.ndim != 1:
         raise ValueError(
             f"{name} takes two vectors, got {describe(x)} and {describe(y)}{at_user_line()}"

@@ -31,7 +31,7 @@ def on_device(x: Any, device: Any) -> Any:
     """``x`` on ``device``, a place to which arrays can be moved."""
     if device is None:
         return x
-    from covector.runtime.transfer import device_put
+    from covector.runtime.devices import device_put
 
     return device_put(x, device)
 

@@ -11,6 +11,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
+from covector.lax._common import scalar
 from covector.numpy._util import (
     array,
     broadcast2,
@@ -51,19 +52,26 @@ def _isinf(x: Any) -> Any:
     dt = aval_of(x).dtype
     if dt in dtypes.COMPLEX:
         return lax.bitwise_or(_isinf(lax.real(x)), _isinf(lax.imag(x)))
-    return lax.eq(lax.abs(x), dt.type(math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+    return lax.eq(lax.abs(x), scalar(math.inf, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
+
+
+def _real_only(x: Any, name: str) -> Any:
+    x = operand(x, name)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        raise ValueError(f"{name} is not defined for complex numbers{at_user_line()}")
+    return x
 
 
 def _isposinf(x: Any) -> Any:
-    x = operand(x, "isposinf")
+    x = _real_only(x, "isposinf")
     dt = aval_of(x).dtype
-    return lax.eq(x, dt.type(math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+    return lax.eq(x, scalar(math.inf, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
 
 
 def _isneginf(x: Any) -> Any:
-    x = operand(x, "isneginf")
+    x = _real_only(x, "isneginf")
     dt = aval_of(x).dtype
-    return lax.eq(x, dt.type(-math.inf)) if dt in dtypes.FLOATS else _all_true(x, False)
+    return lax.eq(x, scalar(-math.inf, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
 
 
 isnan = ufunc1(_isnan, "isnan", "Elementwise: is it not a number.")
@@ -118,13 +126,11 @@ def isscalar(element: Any) -> bool:
 
 
 def _signbit(x: Any) -> Any:
-    x = operand(x, "signbit")
+    x = _real_only(x, "signbit")
     dt = aval_of(x).dtype
     if dt in dtypes.SIGNED:
-        return lax.lt(x, dt.type(0))
+        return lax.lt(x, scalar(0, dt))
     if dt not in dtypes.FLOATS:
-        if dt in dtypes.COMPLEX:
-            raise TypeError(f"signbit does not take complex numbers{at_user_line()}")
         return _all_true(x, False)
     bits = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
     return lax.lt(lax.bitcast_convert_type_p.bind(array(x), new_dtype=bits), bits.type(0))
@@ -167,16 +173,16 @@ fmin = ufunc2(_fmin, "fmin", "Elementwise minimum; a NaN gives way to the other 
 
 
 def _hypot(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("hypot", x, y)
+    x, y = promote2_inexact("hypot", _real_only(x, "hypot"), _real_only(y, "hypot"))
     x, y = lax.abs(x), lax.abs(y)
     dt = aval_of(x).dtype
     # Scaled by the larger, so that squares neither overflow nor vanish.
     big, small = lax.max(x, y), lax.min(x, y)
-    at_zero = lax.eq(big, dt.type(0))
-    ratio = lax.div(small, lax.select(at_zero, dt.type(1), big))
-    out = lax.mul(big, lax.sqrt(lax.add(lax.square(ratio), dt.type(1))))
+    at_zero = lax.eq(big, scalar(0, dt))
+    ratio = lax.div(small, lax.select(at_zero, scalar(1, dt), big))
+    out = lax.mul(big, lax.sqrt(lax.add(lax.square(ratio), scalar(1, dt))))
     inf = lax.bitwise_or(_isinf(x), _isinf(y))
-    return lax.select(inf, dt.type(math.inf), lax.select(at_zero, big, out))
+    return lax.select(inf, scalar(math.inf, dt), lax.select(at_zero, big, out))
 
 
 hypot = ufunc2(_hypot, "hypot", "Elementwise :math:`\\sqrt{x_1^2 + x_2^2}` without overflow.")
@@ -198,7 +204,7 @@ def _log_add(x: Any, y: Any, unit: float) -> Any:
     delta = lax.sub(x, y)
     # Equal infinities have no difference; NaN has to come through.
     undefined = lax.ne(delta, delta)
-    gap = lax.neg(lax.abs(lax.select(undefined, dt.type(0), delta)))
+    gap = lax.neg(lax.abs(lax.select(undefined, scalar(0, dt), delta)))
     tail = lax.div(lax.log1p(lax.exp(lax.mul(gap, unit))), unit)
     return lax.select(undefined, lax.add(x, y), lax.add(lax.max(x, y), tail))
 
@@ -219,9 +225,9 @@ logaddexp2 = ufunc2(
 def _heaviside(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("heaviside", x, y)
     dt = aval_of(x).dtype
-    zero = dt.type(0)
-    out = lax.select(lax.lt(x, zero), zero, lax.select(lax.gt(x, zero), dt.type(1), y))
-    return lax.select(lax.ne(x, x), dt.type(math.nan), out)
+    zero = scalar(0, dt)
+    out = lax.select(lax.lt(x, zero), zero, lax.select(lax.gt(x, zero), scalar(1, dt), y))
+    return lax.select(lax.ne(x, x), scalar(math.nan, dt), out)
 
 
 heaviside = ufunc2(_heaviside, "heaviside", "Elementwise step function: 0, ``x2`` at 0, 1.")
@@ -230,10 +236,10 @@ heaviside = ufunc2(_heaviside, "heaviside", "Elementwise step function: 0, ``x2`
 def _sinc(x: Any) -> Any:
     x = inexact(x, "sinc")
     dt = aval_of(x).dtype
-    at_zero = lax.eq(x, dt.type(0))
-    pi_x = lax.mul(lax.select(at_zero, dt.type(1), x), math.pi)
+    at_zero = lax.eq(x, scalar(0, dt))
+    pi_x = lax.mul(lax.select(at_zero, scalar(1, dt), x), math.pi)
     # Near 0 the series, so that derivatives there are right too.
-    series = lax.sub(dt.type(1), lax.div(lax.square(lax.mul(x, math.pi)), dt.type(6)))
+    series = lax.sub(scalar(1, dt), lax.div(lax.square(lax.mul(x, math.pi)), scalar(6, dt)))
     return lax.select(at_zero, series, lax.div(lax.sin(pi_x), pi_x))
 
 
@@ -269,8 +275,8 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     bits_dt = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
     bias = (1 << (nbits - nmant - 2)) - 1
     mask = (1 << (nbits - nmant - 1)) - 1
-    tiny = lax.lt(lax.abs(x), dt.type(info.tiny))
-    scaled = lax.select(tiny, lax.mul(x, dt.type(2.0**nmant)), x)
+    tiny = lax.lt(lax.abs(x), scalar(info.tiny, dt))
+    scaled = lax.select(tiny, lax.mul(x, scalar(2.0**nmant, dt)), x)
     bits = lax.bitcast_convert_type_p.bind(array(scaled), new_dtype=bits_dt)
     exponent = lax.bitwise_and(
         lax.shift_right_logical(bits, bits_dt.type(nmant)), bits_dt.type(mask)
@@ -280,7 +286,7 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     cleared = lax.bitwise_and(bits, bits_dt.type(~(mask << nmant)))
     half = lax.bitwise_or(cleared, bits_dt.type((bias - 1) << nmant))
     mantissa = lax.bitcast_convert_type_p.bind(half, new_dtype=dt)
-    special = lax.bitwise_or(lax.eq(x, dt.type(0)), lax.bitwise_not(lax.is_finite(x)))
+    special = lax.bitwise_or(lax.eq(x, scalar(0, dt)), lax.bitwise_not(lax.is_finite(x)))
     return lax.select(special, x, mantissa), lax.select(special, onp.int32(0), exponent)
 
 
@@ -290,9 +296,9 @@ def modf(x: Any, /, out: Any = None) -> tuple[Any, Any]:
     check_out(out, "modf")
     x = inexact(x, "modf")
     dt = aval_of(x).dtype
-    whole = lax.select(lax.lt(x, dt.type(0)), lax.ceil(x), lax.floor(x))
-    infinite = lax.eq(lax.abs(x), dt.type(math.inf))
-    return lax.select(infinite, dt.type(0), lax.sub(x, whole)), whole
+    whole = lax.select(lax.lt(x, scalar(0, dt)), lax.ceil(x), lax.floor(x))
+    infinite = lax.eq(lax.abs(x), scalar(math.inf, dt))
+    return lax.select(infinite, scalar(0, dt), lax.sub(x, whole)), whole
 
 
 def _gcd_pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -315,7 +321,7 @@ def _gcd(x: Any, y: Any) -> Any:
     from covector.lax.control_flow import while_loop
 
     dt = x.dtype
-    zero = dt.type(0)
+    zero = scalar(0, dt)
     x, y = (x, y) if dt in dtypes.UNSIGNED else (lax.abs(x), lax.abs(y))
     big, small = lax.max(x, y), lax.min(x, y)
 
@@ -338,7 +344,7 @@ def lcm(x1: Any, x2: Any) -> Any:
     x, y = _gcd_pair("lcm", x1, x2)
     dt = x.dtype
     d = _gcd(x, y)
-    zero = lax.eq(d, dt.type(0))
+    zero = lax.eq(d, scalar(0, dt))
     safe = lax.select(zero, lax.full_like(d, 1), d)
     out = lax.mul(x, lax.div(y, safe))
     out = out if dt in dtypes.UNSIGNED else lax.abs(out)
@@ -346,13 +352,11 @@ def lcm(x1: Any, x2: Any) -> Any:
 
 
 def _spacing(x: Any) -> Any:
-    x = inexact(x, "spacing")
+    x = inexact(_real_only(x, "spacing"), "spacing")
     dt = aval_of(x).dtype
-    if dt in dtypes.COMPLEX:
-        raise TypeError(f"spacing does not take complex numbers{at_user_line()}")
     magnitude = lax.abs(x)
-    step = lax.sub(lax.nextafter(magnitude, dt.type(math.inf)), magnitude)
-    step = lax.select(lax.is_finite(x), step, dt.type(math.nan))
+    step = lax.sub(lax.nextafter(magnitude, scalar(math.inf, dt)), magnitude)
+    step = lax.select(lax.is_finite(x), step, scalar(math.nan, dt))
     return _copysign(step, x)
 
 
@@ -384,7 +388,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     if aval_of(x).dtype in dtypes.COMPLEX:
         out = lax.atan2(lax.imag(x), lax.real(x))
     else:
-        out = lax.atan2(lax.mul(x, 0.0), x)
+        out = lax.atan2(scalar(0.0, aval_of(x).dtype), x)
     return lax.mul(out, 180.0 / math.pi) if deg else out
 
 
@@ -473,8 +477,8 @@ def nan_to_num(
         return lax.select(*broadcast_all("nan_to_num", where, convert(array(value), dt), old))
 
     out = replace(lax.ne(x, x), nan, x)
-    out = replace(lax.eq(x, dt.type(math.inf)), high, out)
-    return replace(lax.eq(x, dt.type(-math.inf)), low, out)
+    out = replace(lax.eq(x, scalar(math.inf, dt)), high, out)
+    return replace(lax.eq(x, scalar(-math.inf, dt)), low, out)
 
 
 # --- comparison up to tolerance ----------------------------------------------------------
@@ -565,19 +569,19 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
     dd = lax.sub(lax.slice_in_dim(x, 1, n, axis=axis), lax.slice_in_dim(x, 0, n - 1, axis=axis))
     dt = x.dtype
     if dt in dtypes.INTEGERS:
-        high = lax.div(per, dt.type(2))
+        high = lax.div(per, scalar(2, dt))
         low = lax.neg(high)
-        boundary = lax.eq(lax.rem(per, dt.type(2)), dt.type(0))
+        boundary = lax.eq(lax.rem(per, scalar(2, dt)), scalar(0, dt))
     else:
-        high = lax.div(per, dt.type(2))
+        high = lax.div(per, scalar(2, dt))
         low = lax.neg(high)
         boundary = onp.bool_(True)
     ddmod = lax.add(_remainder(lax.sub(dd, low), per), low)
-    up = lax.bitwise_and(lax.eq(ddmod, low), lax.gt(dd, dt.type(0)))
+    up = lax.bitwise_and(lax.eq(ddmod, low), lax.gt(dd, scalar(0, dt)))
     ddmod = lax.select(lax.bitwise_and(up, boundary), high, ddmod)
     correction = lax.sub(ddmod, dd)
     limit = high if discont is None else convert(array(discont), dt)
-    correction = lax.select(lax.lt(lax.abs(dd), limit), dt.type(0), correction)
+    correction = lax.select(lax.lt(lax.abs(dd), limit), scalar(0, dt), correction)
     config = tuple((1, 0, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
     total = lax.cumsum(correction, axis)
-    return lax.add(x, lax.pad(total, dt.type(0), config))
+    return lax.add(x, lax.pad(total, scalar(0, dt), config))

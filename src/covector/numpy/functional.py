@@ -261,7 +261,7 @@ def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: An
 
 
 def reduce_with(fun: Any, a: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
-    """Combine along ``axis`` with any function of two operands, by halves."""
+    """Combine along ``axis`` with any function of two operands."""
     from covector.lax._common import canonical_axes
     from covector.numpy._util import convert
 
@@ -297,17 +297,12 @@ def _flattened(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _combine_rows(fun: Any, rows: Any) -> Any:
-    n = rows.shape[0]
-    while n > 1:
-        half = n // 2
-        # Neighbours are combined, so that the order of operands is kept.
-        even = lax.slice_in_dim(rows, 0, 2 * half, 2)
-        odd = lax.slice_in_dim(rows, 1, 2 * half, 2)
-        merged = fun(even, odd)
-        if n % 2:
-            merged = lax.concatenate([merged, lax.slice_in_dim(rows, n - 1, n)], 0)
-        rows, n = merged, half + n % 2
-    return lax.reshape(rows, rows.shape[1:])
+    """The rows combined one after the other: the function need not be associative."""
+    from covector.lax.control_flow import scan
+
+    first = lax.index_in_dim(rows, 0, 0, False)
+    rest = lax.slice_in_dim(rows, 1, rows.shape[0])
+    return scan(lambda acc, row: (fun(acc, row), None), first, rest)[0]
 
 
 def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:

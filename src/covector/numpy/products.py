@@ -22,7 +22,7 @@ from covector.numpy._util import (
     promote_dtypes,
 )
 
-_DOT = ("precision", "preferred_element_type", "out_sharding")
+_DOT = ("precision", "preferred_element_type")
 
 
 def _operands(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, bool]:

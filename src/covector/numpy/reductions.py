@@ -77,9 +77,7 @@ def _accumulate(
 ) -> Any:
     x = array(a, name)
     dt = _sum_dtype(x, dtype, promote_integers, name)
-    weak = x.weak_type and dtype is None and dt == x.dtype
-    x = convert(x, dt, weak)
-    x = _masked(x, where, neutral, name)
+    x = _masked(convert(x, dt), where, neutral, name)
     axes = _axes(axis, x.ndim)
     narrow = dt.itemsize == 2 and dt in dtypes.FLOATS
     if narrow:
@@ -91,7 +89,7 @@ def _accumulate(
             raise ValueError(f"{name}: initial must be a scalar, got {describe(start)}")
         out = (lax.add if neutral == 0 else lax.mul)(out, start)
     if narrow:
-        out = convert(out, dt, weak)
+        out = convert(out, dt)
     return _kept(x, axes, out, keepdims)
 
 
@@ -158,6 +156,7 @@ def _extremum(
     name: str, largest: bool, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any
 ) -> Any:
     x = array(a, name)
+    x = convert(x, x.dtype)
     axes = _axes(axis, x.ndim)
     if initial is None:
         if where is not None:

@@ -307,6 +307,9 @@ def take(
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x.ndim)
+    if mode == "clip":
+        # Negative indices do not count from the end in this mode.
+        index = lax.max(index, index.dtype.type(0))
     at = (slice(None),) * axis + (index,)
     if mode == "raise":
         raise NotImplementedError(

@@ -387,7 +387,7 @@ def histogramdd(
         flat = flat * m + index
     total = product(sizes)
     flat = lax.select(valid, flat, lax.full_like(flat, total))
-    w = lax.full((n,), 1, edges[0].dtype) if weights is None else asarray(weights)
+    w = lax.full((n,), 1, dtypes.default_int()) if weights is None else asarray(weights)
     counts = lax.reshape(lax.full((total,), 0, w.dtype).at[flat].add(w, mode="drop"), tuple(sizes))
     if density:
         volume: Any = 1

@@ -10,6 +10,7 @@ from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import eval_trace
+from covector.lax._common import scalar
 from covector.numpy._util import (
     check_out,
     compile_lazily,
@@ -167,9 +168,16 @@ def _abs(x: Any) -> Any:
 
 absolute = ufunc1(_abs, "absolute", "Elementwise absolute value; the modulus of complex numbers.")
 abs = absolute  # noqa: A001
-fabs = ufunc1(
-    lambda x: lax.abs(inexact(x, "fabs")), "fabs", "Elementwise absolute value, as a float."
-)
+
+
+def _fabs(x: Any) -> Any:
+    x = inexact(x, "fabs")
+    if dtypes.is_complex(aval_of(x).dtype):
+        raise TypeError(f"fabs does not take complex numbers; see abs{at_user_line()}")
+    return lax.abs(x)
+
+
+fabs = ufunc1(_fabs, "fabs", "Elementwise absolute value, as a float.")
 
 
 def _sign(x: Any) -> Any:
@@ -181,7 +189,9 @@ sign = ufunc1(_sign, "sign", "Elementwise sign: -1, 0 or 1; ``x / abs(x)`` for c
 
 def _square(x: Any) -> Any:
     x = operand(x, "square")
-    return lax.square(x) if aval_of(x).dtype != dtypes.bool_ else _positive(x)
+    if aval_of(x).dtype == dtypes.bool_:
+        x = convert(x, dtypes.default_int())
+    return lax.square(x)
 
 
 square = ufunc1(_square, "square", "Elementwise square.")
@@ -218,6 +228,8 @@ bitwise_not = bitwise_invert = invert
 def _bitwise_count(x: Any) -> Any:
     x = operand(x, "bitwise_count")
     dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        x = convert(x, dtypes.uint8)
     x = lax.abs(x) if dt in dtypes.SIGNED else x
     return lax.convert_element_type(lax.population_count(x), dtypes.uint8)
 
@@ -232,7 +244,8 @@ rad2deg, deg2rad = degrees, radians
 
 def _log_base(name: str, base_log: float) -> Impl:
     def impl(x: Any) -> Any:
-        return lax.mul(lax.log(x), 1.0 / base_log)
+        y = lax.log(x)
+        return lax.mul(y, aval_of(y).dtype.type(1.0 / base_log))
 
     return impl
 
@@ -333,11 +346,20 @@ def _bits(name: str, prim: Any, doc: str) -> Impl:
 bitwise_and = _bits("bitwise_and", lax.and_p, "Elementwise AND of bits.")
 bitwise_or = _bits("bitwise_or", lax.or_p, "Elementwise OR of bits.")
 bitwise_xor = _bits("bitwise_xor", lax.xor_p, "Elementwise exclusive OR of bits.")
-left_shift = _bits("left_shift", lax.shift_left_p, "Elementwise ``x << y``.")
+
+
+def _left_shift(x: Any, y: Any) -> Any:
+    x, y = as_integers(*promote2("left_shift", x, y))
+    if aval_of(x).dtype not in dtypes.INTEGERS:
+        raise TypeError(f"left_shift takes integers, got {describe(x)}{at_user_line()}")
+    return lax.shift_left_p.bind(x, y)
+
+
+left_shift = ufunc2(_left_shift, "left_shift", "Elementwise ``x << y``.")
 
 
 def _right_shift(x: Any, y: Any) -> Any:
-    x, y = promote2("right_shift", x, y)
+    x, y = as_integers(*promote2("right_shift", x, y))
     dt = aval_of(x).dtype
     if dt not in dtypes.INTEGERS:
         raise TypeError(f"right_shift takes integers, got {describe(x)}{at_user_line()}")
@@ -354,7 +376,7 @@ def truth(x: Any, name: str) -> Any:
     """An operand as booleans: whether it is not zero."""
     x = operand(x, name)
     dt = aval_of(x).dtype
-    return x if dt == dtypes.bool_ else lax.ne(x, dt.type(0))
+    return x if dt == dtypes.bool_ else lax.ne(x, scalar(0, dt))
 
 
 def _logical(name: str, prim: Any, doc: str) -> Impl:
@@ -393,18 +415,25 @@ nextafter = ufunc2(_nextafter, "nextafter", "The next float after ``x`` towards 
 # --- division with remainder -------------------------------------------------------------
 
 
+def as_integers(x: Any, y: Any) -> tuple[Any, Any]:
+    """Booleans as the default integer type; others as they are."""
+    if aval_of(x).dtype == dtypes.bool_:
+        dt = dtypes.default_int()
+        return convert(x, dt), convert(y, dt)
+    return x, y
+
+
 def _floor_divide(x: Any, y: Any) -> Any:
     x, y = promote2("floor_divide", x, y)
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:
-        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
-        return lax.convert_element_type(_floor_divide(x, y), dtypes.int8)
+        return _floor_divide(*as_integers(x, y))
     if dt in dtypes.UNSIGNED:
         return lax.div(x, y)
     if dt in dtypes.SIGNED:
         q = lax.div(x, y)
         # Truncated quotients that are not exact and negative are one too large.
-        zero, one = dt.type(0), dt.type(1)
+        zero, one = scalar(0, dt), scalar(1, dt)
         inexact_ = lax.ne(lax.rem(x, y), zero)
         differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
         return lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, one), q)
@@ -416,8 +445,8 @@ def _floor_divide(x: Any, y: Any) -> Any:
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
     mod = lax.rem(x, y)
-    zero = aval_of(x).dtype.type(0)
-    one = aval_of(x).dtype.type(1)
+    zero = scalar(0, aval_of(x).dtype)
+    one = scalar(1, aval_of(x).dtype)
     # Of an infinite x the remainder is NaN; the quotient below must stay infinite.
     at_inf = lax.bitwise_not(lax.is_finite(x))
     div = lax.div(lax.sub(x, lax.select(at_inf, zero, mod)), y)
@@ -431,15 +460,14 @@ def _remainder(x: Any, y: Any) -> Any:
     x, y = promote2("remainder", x, y)
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:
-        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
-        return lax.convert_element_type(_remainder(x, y), dtypes.int8)
+        return _remainder(*as_integers(x, y))
     if dt in dtypes.UNSIGNED:
         return lax.rem(x, y)
     if dtypes.is_complex(dt):
         raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
-    zero = dt.type(0)
+    zero = scalar(0, dt)
     if dt in dtypes.SIGNED:
-        y = lax.select(lax.eq(y, zero), dt.type(1), y)
+        y = lax.select(lax.eq(y, zero), scalar(1, dt), y)
     r = lax.rem(x, y)
     differ = lax.ne(lax.lt(r, zero), lax.lt(y, zero))
     fix = lax.bitwise_and(lax.ne(r, zero), differ)
@@ -447,10 +475,10 @@ def _remainder(x: Any, y: Any) -> Any:
 
 
 def _fmod(x: Any, y: Any) -> Any:
-    x, y = promote2("fmod", x, y)
+    x, y = as_integers(*promote2("fmod", x, y))
     dt = aval_of(x).dtype
     if dt in dtypes.INTEGERS:
-        y = lax.select(lax.eq(y, dt.type(0)), dt.type(1), y)
+        y = lax.select(lax.eq(y, scalar(0, dt)), scalar(1, dt), y)
     return lax.rem(x, y)
 
 
@@ -465,7 +493,7 @@ fmod = ufunc2(_fmod, "fmod", "Elementwise remainder with the sign of ``x``.")
 @fused()
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
     """Elementwise `floor_divide` and `remainder`."""
-    x, y = promote2("divmod", x1, x2)
+    x, y = as_integers(*promote2("divmod", x1, x2))
     if dtypes.is_float(aval_of(x).dtype):
         return _float_divmod(x, y)
     return _floor_divide(x, y), _remainder(x, y)
@@ -488,8 +516,7 @@ def _power(x: Any, y: Any) -> Any:
     x, y = promote2("power", x, y)
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:
-        x, y = convert(x, dtypes.int32), convert(y, dtypes.int32)
-        return lax.convert_element_type(_integer_power(x, y), dtypes.int8)
+        return _integer_power(*as_integers(x, y))
     if dt in dtypes.INTEGERS:
         return _integer_power(x, y)
     return lax.pow_p.bind(x, y)
@@ -499,7 +526,7 @@ def _integer_power(x: Any, y: Any) -> Any:
     """Repeated squaring over the bits of ``y``; 0 where ``y`` is negative and ``x`` is not ±1."""
     x, y = lax.convert_element_type(x, None), lax.convert_element_type(y, None)
     dt = x.dtype
-    zero, one = dt.type(0), dt.type(1)
+    zero, one = scalar(0, dt), scalar(1, dt)
     bits = dt.itemsize * 8 - (dt in dtypes.SIGNED)
     if dt in dtypes.SIGNED:
         negative_y = lax.lt(y, zero)
@@ -511,9 +538,9 @@ def _integer_power(x: Any, y: Any) -> Any:
         x = lax.mul(x, x)
         y = lax.shift_right_logical(y, one)
     if dt in dtypes.SIGNED:
-        minus = lax.eq(x0, dt.type(-1))
+        minus = lax.eq(x0, scalar(-1, dt))
         odd0 = lax.ne(lax.bitwise_and(y0, one), zero)
-        unit = lax.select(minus, lax.select(odd0, dt.type(-1), one), zero)
+        unit = lax.select(minus, lax.select(odd0, scalar(-1, dt), one), zero)
         unit = lax.select(lax.eq(x0, one), one, unit)
         out = lax.select(negative_y, unit, out)
     return out
@@ -573,8 +600,5 @@ pow = power  # noqa: A001
 
 @fused()
 def float_power(x: Any, y: Any, /) -> Any:
-    """Elementwise power computed in the widest float (or complex) type."""
-    x, y = promote_inexact("float_power", x, y)
-    wide = dtypes.complex128 if dtypes.is_complex(aval_of(x).dtype) else dtypes.float64
-    wide = dtypes.canonicalize_dtype(wide)
-    return _power(convert(x, wide), convert(y, wide))
+    """Elementwise power computed in floats."""
+    return _power(*promote_inexact("float_power", x, y))

@@ -102,7 +102,8 @@ class CpuProgram:
         jaxpr = self.simplified.jaxpr
         specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
         outs, kinds = [], []
-        for v, r in zip(jaxpr.outvars, program.block.results, strict=True):
+        # The types of the original: simplification drops changes of weak type alone.
+        for v, r in zip(closed.jaxpr.outvars, program.block.results, strict=True):
             outs.append((dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type))
             if isinstance(r.defn, Input):
                 kinds.append(r.defn.position)
