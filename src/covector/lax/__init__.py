@@ -286,6 +286,7 @@ from covector.lax.unary import (
 )
 
 # Loops and branches, collectives: over everything above.
+from covector.lax import views as _views  # noqa: F401  # isort: skip
 from covector.lax.control_flow import (  # isort: skip
     associative_scan,
     cond,

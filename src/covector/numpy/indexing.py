@@ -43,6 +43,15 @@ def getitem(x: Any, index: Any) -> Any:
                     return x._subarray(index)
                 if x.dtype is not dtypes.key_dtype:
                     return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
+        elif t is tuple and len(index) == len(x.shape):
+            at = []
+            for i, n in zip(index, x.shape, strict=True):
+                if type(i) is not int or not -n <= i < n:
+                    break
+                at.append(i + n if i < 0 else i)
+            else:
+                if x.dtype is not dtypes.key_dtype:
+                    return _native.array_from_scalar(x.item(*at), x._code, x.weak_type)
         if t in _BASIC or (t is tuple and all(type(e) in _BASIC for e in index)):
             return _eager_basic(x, index)
         return _eager_advanced(x, index)

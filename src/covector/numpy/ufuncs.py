@@ -447,9 +447,9 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     mod = lax.rem(x, y)
     zero = scalar(0, aval_of(x).dtype)
     one = scalar(1, aval_of(x).dtype)
-    # Of an infinite x the remainder is NaN; the quotient below must stay infinite.
-    at_inf = lax.bitwise_not(lax.is_finite(x))
-    div = lax.div(lax.sub(x, lax.select(at_inf, zero, mod)), y)
+    # Of a division by zero the remainder is NaN, but the quotient infinite.
+    exact = lax.select(lax.eq(y, zero), x, lax.sub(x, mod))
+    div = lax.div(exact, y)
     fix = lax.bitwise_and(lax.ne(mod, zero), lax.ne(lax.sign(y), lax.sign(mod)))
     mod = lax.select(fix, lax.add(mod, y), mod)
     div = lax.select(fix, lax.sub(div, one), div)
