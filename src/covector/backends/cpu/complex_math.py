@@ -277,11 +277,10 @@ def _scaled(z: Z) -> tuple[Num, Num, Num, Num]:
     ax, ay = abs(z.re), abs(z.im)
     swap = ay > ax
     high, low = where(swap, ay, ax), where(swap, ax, ay)
-    wide, down, tiny, up = (500.0, -600.0, -400.0, 600.0) if ax.double else (60.0, -80.0, -40.0, 100.0)
-    e = where(high > 2.0**wide, ax.like(down), where(high < 2.0**tiny, ax.like(up), 0.0))
-    f = where(
-        high > 2.0**wide, ax.like(2.0**down), where(high < 2.0**tiny, ax.like(2.0**up), 1.0)
-    )
+    wide, down, tiny, up = (500, -600, -400, 600) if ax.double else (60, -80, -40, 100)
+    big, small = high > 2.0**wide, high < 2.0**tiny
+    e = where(big, ax.like(down), where(small, ax.like(up), 0.0))
+    f = where(big, ax.like(2.0**down), where(small, ax.like(2.0**up), 1.0))
     return high * f, low * f, f, e
 
 

@@ -43,8 +43,8 @@ LOG_ERFC_D = (
     3.7101970918155263e-10, -2.907202396719543e-11, 1.0498183664234284e-12,
 )  # fmt: skip
 
-# erfc(a) e^(a^2) (1 + 2a) in t = (a - K) / (a + K), K = 2 and 4, on [0.5, 10.3] and [0.5, 27.6]: the
-# constant term in two parts and the others; relative errors 2^-26.1 and 2^-55.0.
+# erfc(a) e^(a^2) (1 + 2a) in t = (a - K) / (a + K), K = 2 and 4, on [0.5, 10.3] and [0.5, 27.6]:
+# the constant term in two parts, and the others; relative errors 2^-26.1 and 2^-55.0.
 G0_F = (1.2769783735275269, 7.422020274752098e-09)
 G_F = (
     -0.09276356548070908, -0.16603036224842072, 0.16404224932193756, -0.05421881750226021,

@@ -1,7 +1,7 @@
 """lgamma and digamma, computed in double for both formats.
 
-Negative arguments are reflected. lgamma is a polynomial times (y - 1)(y - 2) on [1.5, 2.5], to which
-arguments below 6 are moved with Gamma(x + 1) = x Gamma(x), and Stirling's series from 6 on.
+Negative arguments are reflected. lgamma is a polynomial times (y - 1)(y - 2) on [1.5, 2.5], to
+which arguments below 6 are moved with Gamma(x + 1) = x Gamma(x), and Stirling's series from 6 on.
 Coefficients: minimax (Remez exchange in 50 digits).
 """
 

@@ -159,7 +159,8 @@ def _reduce_lanes(module: Module, ty: str, lanes: int, limit: str) -> str:
     ity = "i64" if ty == "double" else "i32"
     t, it = vtype(ty, lanes), vtype(ity, lanes)
     result = f"{{{t}, {t}, {it}}}"
-    lines = [f"define internal fastcc {result} @{name}({t} %x, {t} %h, {t} %l, {it} %k) noinline {{"]
+    params = f"{t} %x, {t} %h, {t} %l, {it} %k"
+    lines = [f"define internal fastcc {result} @{name}({params}) noinline {{"]
     for v, vt in (("x", t), ("h", t), ("l", t), ("k", it)):
         lines += [f"  %p{v} = alloca {vt}, align 64", f"  store {vt} %{v}, ptr %p{v}, align 64"]
     lines += [
@@ -190,7 +191,8 @@ def _reduce_lanes(module: Module, ty: str, lanes: int, limit: str) -> str:
         ]
         h, l, k = "%hf", "%lf", "%kf"
     for v, vt, ref in (("h", ty, h), ("l", ty, l), ("k", ity, k)):
-        lines += [f"  %a{v} = getelementptr {vt}, ptr %p{v}, i64 %i", f"  store {vt} {ref}, ptr %a{v}"]
+        lines.append(f"  %a{v} = getelementptr {vt}, ptr %p{v}, i64 %i")
+        lines.append(f"  store {vt} {ref}, ptr %a{v}")
     lines += [
         "  br label %more",
         "more:",
