@@ -274,6 +274,13 @@ def _binomial(words: Words, n: Any, p: Any) -> Any:
     return lax.select(keep, k, lax.sub(n, k))
 
 
+def _common_float(n: Any, p: Any) -> Any:
+    """The float dtype of the parameters, in which the counts are drawn."""
+    avals = [aval_of(x) for x in (n, p)]
+    dt, _ = dtypes.promote(tuple([(a.dtype, a.weak_type) for a in avals]))
+    return dt if dt in dtypes.FLOATS else dtypes.default_float()
+
+
 @program("shape", "dtype")
 def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
     """Numbers of successes among ``n`` independent trials of probability ``p``, as floats.
@@ -290,8 +297,9 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     dt = float_dtype(dtype, "binomial")
     shape = result_shape("binomial", shape, n=n, p=p)
     words = words_of(key, "binomial")
-    n, p = (full_parameter(x, dt, shape, "binomial") for x in (n, p))
-    return _binomial(words, n, p) if product(shape) else n
+    work = _common_float(n, p)
+    n, p = (full_parameter(x, work, shape, "binomial") for x in (n, p))
+    return convert_element_type(_binomial(words, n, p) if product(shape) else n, dt)
 
 
 @program("shape", "dtype", "unroll")
@@ -320,7 +328,8 @@ def multinomial(
     """
     dt = float_dtype(dtype, "multinomial")
     words = words_of(key, "multinomial")
-    p = convert_element_type(as_array(p, "multinomial"), dt)
+    work = _common_float(n, p)
+    p = convert_element_type(as_array(p, "multinomial"), work)
     if not p.ndim:
         raise ValueError(
             f"multinomial: p must have at least one dimension, of the categories{at_user_line()}"
@@ -336,15 +345,15 @@ def multinomial(
                 f"of shape {p.shape}{at_user_line()}"
             )
         batch = result_shape("multinomial", batch[:-1], n=n)
-    p = full_parameter(p, dt, result_shape("multinomial", (*batch, k), p=p), "multinomial")
-    n = full_parameter(n, dt, batch, "multinomial")
+    p = full_parameter(p, work, result_shape("multinomial", (*batch, k), p=p), "multinomial")
+    n = full_parameter(n, work, batch, "multinomial")
     p = moveaxis(p, len(batch), 0)
     if k == 0 or not product(batch):
         return lax.full((*batch, k), 0, dt)
     left = lax.cumsum(p, 0, reverse=True)
     one = lax.full_like(left, 1)
-    ratios = lax.div(p, lax.select(lax.eq(left, scalar(0.0, dt)), one, left))
-    c = _Constants(dt)
+    ratios = lax.div(p, lax.select(lax.eq(left, scalar(0.0, work)), one, left))
+    c = _Constants(work)
 
     def draw(n: Any, xs: Any) -> Any:
         first, second, ratio = xs
@@ -355,4 +364,4 @@ def multinomial(
 
     xs = (*cipher(words, k), ratios)
     _, counts = scan(draw, n, xs, unroll=unroll)
-    return moveaxis(counts, 0, len(batch))
+    return convert_element_type(moveaxis(counts, 0, len(batch)), dt)

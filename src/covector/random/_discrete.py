@@ -295,7 +295,7 @@ def categorical(
             f"{at_user_line()}"
         )
     noisy = lax.add(x, shaped_gumbel(words, x.shape, x.dtype, high))
-    indices = convert_element_type(lax.top_k(noisy, draws, axis=axis)[1], dtypes.default_int())
+    indices = lax.top_k(noisy, draws, axis=axis)[1]
     order = (axis, *range(axis), *range(axis + 1, x.ndim))
     return lax.reshape(lax.transpose(indices, order), shape)
 
