@@ -9,7 +9,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
-from covector.core.avals import Array
+from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS, scalar
@@ -272,7 +272,24 @@ def _fits_trailing(v: Any, rest: tuple[int, ...]) -> bool:
     )
 
 
+def _wider(x: Any, v: Any, op: Any) -> Any:
+    """The dtype to compute an update in, where the array's own cannot hold the values."""
+    if v is None or op == "set" or x.dtype not in dtypes.code_of:
+        return None
+    va = aval_of(v)
+    if va.dtype is x.dtype or dtypes.is_extended(x.dtype):
+        return None
+    dt = dtypes.promote(((x.dtype, x.weak_type), (va.dtype, va.weak_type)))[0]
+    if dt == x.dtype:
+        return None
+    _warn_if_lossy(va.dtype, x.dtype, va.weak_type)
+    return dt
+
+
 def _mask_update(x: Any, mask: Any, v: Any, *, op: Any) -> Any:
+    wide = _wider(x, v, op)
+    if wide is not None:
+        return convert(_mask_update(convert(x, wide), mask, v, op=op), x.dtype)
     new = _combine(op, x, None if v is None else _spread(_cast(v, x), x.shape))
     if mask.ndim < x.ndim:
         mask = lax.broadcast_in_dim(mask, x.shape, tuple(range(mask.ndim)))
@@ -337,6 +354,9 @@ def _combine(op: Any, old: Any, v: Any) -> Any:
 
 
 def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+    wide = _wider(x, v, op)
+    if wide is not None:
+        return convert(_update(convert(x, wide), items, v, op, mode, wrap, unique), x.dtype)
     if v is not None:
         v = _cast(v, x)
     if wrap or any(type(item) is Advanced for item in items):

@@ -318,6 +318,11 @@ def correlate(
 ) -> Any:
     """Cross-correlation of two vectors: `convolve` with the second reversed and conjugated."""
     x, y = array(a, "correlate"), array(v, "correlate", 1)
+    if x.ndim == y.ndim == 1 and x.shape[0] < y.shape[0]:
+        # The result is centred on the longer operand.
+        swapped = correlate(y, x, mode, precision=precision)
+        out = lax.rev(swapped, (0,))
+        return lax.conj(out) if out.dtype in dtypes.COMPLEX else out
     y = lax.conj(y) if y.dtype in dtypes.COMPLEX else y
     if y.ndim == 1:
         y = lax.rev(y, (0,))
