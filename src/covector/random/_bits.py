@@ -15,7 +15,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, scalar
 from covector.lax._common import product
 from covector.lax.structure import iota_p
 from covector.lax.threefry import threefry2x32_p
@@ -25,7 +25,6 @@ from covector.random._program import program
 Words = tuple[Any, Any]
 
 _ZERO = np.uint32(0)
-_32 = np.uint64(32)
 
 
 def words_of(key: Any, name: str) -> Words:
@@ -80,7 +79,8 @@ def cipher(words: Words, counters: Any) -> Words:
             # The only place where 64-bit integers occur without the x64 option.
             wide = _iota(counters, dtypes.uint64)
             low = convert_element_type(wide, dtypes.uint32)
-            high = convert_element_type(lax.shift_right_logical_p.bind(wide, _32), dtypes.uint32)
+            half = scalar(32, dtypes.uint64)
+            high = convert_element_type(lax.shift_right_logical_p.bind(wide, half), dtypes.uint32)
     return tuple(threefry2x32_p.bind(*words, high, low))  # type: ignore[return-value]
 
 
@@ -111,7 +111,7 @@ def bits_of(words: Words, counters: Any, width: int) -> Any:
     a, b = cipher(words, counters)
     if width == 64:
         a, b = (convert_element_type(x, dtypes.uint64) for x in (a, b))
-        return lax.or_p.bind(lax.shift_left_p.bind(a, _32), b)
+        return lax.or_p.bind(lax.shift_left_p.bind(a, np.uint64(32)), b)
     out = lax.xor_p.bind(a, b)
     return out if width == 32 else convert_element_type(out, dtypes.as_dtype(f"uint{width}"))
 

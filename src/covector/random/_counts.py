@@ -13,7 +13,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.structural import convert_element_type, moveaxis
 from covector.lax._common import as_array, product, scalar
-from covector.lax.control_flow import scan, while_loop
+from covector.lax.control_flow import cond, scan, while_loop
 from covector.random._bits import Words, cipher, split_words, words_of
 from covector.random._checks import (
     float_dtype,
@@ -149,8 +149,13 @@ def poisson(
     c = _Constants(dtypes.float32)
     small = lax.bitwise_or(lax.ne(rate, rate), lax.lt(rate, c(10.0)))
     few = _poisson_products(words, lax.select(small, rate, lax.full_like(rate, 0)), dt)
-    many = _poisson_rejection(words, lax.select(small, lax.full_like(rate, 1e5), rate), dt)
     zero = lax.full(shape, 0, dt)
+    many = cond(
+        _any(lax.bitwise_not(small)),
+        lambda rate: _poisson_rejection(words, rate, dt),
+        lambda rate: zero,
+        lax.select(small, lax.full_like(rate, 1e5), rate),
+    )
     return lax.select(lax.eq(rate, c(0.0)), zero, lax.select(small, few, many))
 
 
@@ -263,8 +268,12 @@ def _binomial(words: Words, n: Any, p: Any) -> Any:
     few = lax.bitwise_or(bad_n, lax.le(lax.mul(n, q), c(10.0)))
     n = lax.floor(n)
     waiting = _binomial_waiting(words, lax.select(few, n, full(0.0)), q)
-    rejection = _binomial_rejection(
-        words, lax.select(few, full(1e4), n), lax.select(few, full(0.5), q)
+    rejection = cond(
+        _any(lax.bitwise_not(few)),
+        lambda n, q: _binomial_rejection(words, n, q),
+        lambda n, q: n,
+        lax.select(few, full(1e4), n),
+        lax.select(few, full(0.5), q),
     )
     k = lax.select(few, waiting, rejection)
     bad = lax.bitwise_or(bad_q, bad_n)
