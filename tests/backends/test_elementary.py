@@ -48,7 +48,7 @@ BINARY = {
     "hypot": lambda x, y: mp.sqrt(x * x + y * y),
 }
 # lgamma and digamma: in units of eps * max(1, |value|).
-BOUND = {"erf_inv": 4.0, "lgamma": 12.0, "digamma": 10.0}
+BOUND = {"erf_inv": 5.0, "lgamma": 12.0, "digamma": 10.0}
 
 
 def _rng(name: str) -> np.random.Generator:

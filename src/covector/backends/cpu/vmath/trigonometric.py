@@ -57,10 +57,10 @@ def _two_over_pi() -> list[int]:
 # integer m. Of the bits of 2/pi those are left out whose products with x are multiples of 4, and
 # those after the 192 that follow. m times this window (w0, w1, w2), modulo 2^192, holds the
 # quadrant in its top two bits and the fraction below, read as signed (%hi, %lo): at least 66 of
-# its bits are significant.
+# its bits are significant. It is rarely called, and compiled fast rather than well (optnone).
 _REDUCE = """
 @covector_two_over_pi = internal constant [{count} x i64] [{words}], align 64
-define internal {{double, double, i64}} @{name}(double %x) noinline {{
+define internal {{double, double, i64}} @{name}(double %x) noinline optnone {{
   %bits = bitcast double %x to i64
   %field = lshr i64 %bits, 52
   %finite = icmp ult i64 %field, 2047
@@ -160,7 +160,7 @@ def _reduce_lanes(module: Module, ty: str, lanes: int, limit: str) -> str:
     t, it = vtype(ty, lanes), vtype(ity, lanes)
     result = f"{{{t}, {t}, {it}}}"
     params = f"{t} %x, {t} %h, {t} %l, {it} %k"
-    lines = [f"define internal fastcc {result} @{name}({params}) noinline {{"]
+    lines = [f"define internal fastcc {result} @{name}({params}) noinline optnone {{"]
     for v, vt in (("x", t), ("h", t), ("l", t), ("k", it)):
         lines += [f"  %p{v} = alloca {vt}, align 64", f"  store {vt} %{v}, ptr %p{v}, align 64"]
     lines += [
