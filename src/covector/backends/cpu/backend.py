@@ -114,8 +114,8 @@ class CpuProgram:
         elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
         long = elements > _LONG or bool(program.calls)
         self.executable = _native.Executable(
-            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace, code.donations, long,
-            (code, program.keepalive), name,
+            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace,
+            code.donations, long, (code, program.keepalive), name,
         )  # fmt: skip
 
     def as_text(self, dialect: str = "loop") -> str:

@@ -564,7 +564,8 @@ def _print_block(block: Block, pad: str, last: str) -> Iterator[str]:
 def _print_program(p: LoopProgram, bound: bool = True) -> Iterator[str]:
     yield f"program {p.name if bound else ''}({', '.join(map(str, p.inputs))})"
     if any(p.donated):
-        yield f"  donated {', '.join(v.name for v, d in zip(p.inputs, p.donated) if d)}"
+        pairs = zip(p.inputs, p.donated, strict=True)
+        yield f"  donated {', '.join(v.name for v, d in pairs if d)}"
     if p.consts:
         yield f"  constants {', '.join(map(str, p.consts))}"
     if p.syms:

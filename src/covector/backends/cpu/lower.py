@@ -9,27 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.backends.cpu.ir import (
     Block,
+    Branch,
     Constant,
     Dim,
     Expr,
     FromIndex,
     Index,
     Input,
+    LibraryCall,
     Lit,
+    Loop,
     LoopProgram,
     Pointwise,
     Sym,
     Value,
     iop,
-    ivars,
 )
-from covector.core.avals import ShapedArray
+from covector.backends.cpu.walk import reads_of, sub_blocks
+from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.dtypes import DType
-from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, sub_jaxprs
+from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
 
 Rule = Callable[..., Any]
 lowering_rules: dict[str, Rule] = {}
@@ -121,8 +122,6 @@ class Lowering:
         """An array known at compile time."""
         found = self.consts.get(id(x))
         if found is None:
-            from covector.core.avals import aval_of, to_array
-
             array = to_array(x)
             aval = aval_of(array)
             found = Value(self.shape(aval.shape), aval.dtype, Constant(len(self.program.consts)))
@@ -216,12 +215,8 @@ def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
 
 def _drop_dead(block: Block) -> None:
     """Remove values that nothing reads, so that equal code has equal text."""
-    from covector.backends.cpu.ir import Branch, LibraryCall, Loop
-
     live = set(block.results)
     kept = []
-    from covector.backends.cpu.walk import reads_of
-
     for v in reversed(block.values):
         d = v.defn
         group = d.results if isinstance(d, (LibraryCall, Loop, Branch)) else [v]
@@ -234,24 +229,9 @@ def _drop_dead(block: Block) -> None:
 
 
 def _has_effect(d: Any) -> bool:
-    from covector.backends.cpu.ir import Branch, LibraryCall, Loop
-
     if isinstance(d, LibraryCall):
         return d.effect
-    if isinstance(d, Loop):
-        return any(_has_effect(v.defn) for b in (d.cond, d.body) if b for v in b.values)
-    if isinstance(d, Branch):
-        return any(_has_effect(v.defn) for b in d.blocks for v in b.values)
-    return False
-
-
-def axes_index(value: Value, index: Sequence[Index]) -> Any:
-    """An element of ``value``; a rank-0 value has one whatever the index."""
-    return value.at(*index) if value.ndim else value.at()
-
-
-def identity(n: int) -> tuple[Index, ...]:
-    return ivars(n)
+    return any(_has_effect(v.defn) for block in sub_blocks(d) for v in block.values)
 
 
 def as_int(v: Value) -> int | None:
@@ -268,5 +248,3 @@ def as_int(v: Value) -> int | None:
                 return e.index.value
     return None
 
-
-__all__ = ["JaxprEqn", "Lowering", "lower", "lowering_rules", "np", "rule"]

@@ -326,9 +326,7 @@ def _nextafter(b: Function, x: Val, y: Val) -> Val:
     bits, zero = b.cast("bitcast", x, ity), fconst(x, 0.0)
     up = b.cmp("fcmp ogt", y, x)
     positive = b.cmp("icmp sge", bits, int_const(0, ity))
-    away = b.ins(("xnor",), "xor <%d x i1> %%s, %%s" % x.lanes if x.lanes else "xor i1 %s, %s",
-                 b.unify(up, positive)[0], "i1", b.unify(up, positive)[1])  # fmt: skip
-    step = b.select(away, int_const(-1, ity), int_const(1, ity))
+    step = b.select(b.bin("xor", up, positive), int_const(-1, ity), int_const(1, ity))
     moved = b.bin("add", bits, step)
     tiny_sign = b.select(up, int_const(0, ity), int_const(sign, ity))
     tiny = b.bin("or", tiny_sign, int_const(1, ity))
@@ -476,9 +474,8 @@ def _nextafter_small(b: Function, x: Val, y: Val, dtype: DType) -> Val:
     bits = to_bits(b, x, dtype)
     up = b.cmp("fcmp ogt", y, x)
     positive = b.cmp("icmp sge", bits, iconst(bits, 0))
-    (u, p), lanes = b.unify(up, positive)
-    differ = b.ins(("xor", "i1"), f"xor {u.type} %s, %s", (u, p), "i1", lanes)
-    moved = b.bin("add", bits, b.select(differ, iconst(bits, -1), iconst(bits, 1)))
+    step = b.select(b.bin("xor", up, positive), iconst(bits, -1), iconst(bits, 1))
+    moved = b.bin("add", bits, step)
     tiny = b.bin("or", b.select(up, iconst(bits, 0), iconst(bits, -(1 << 15))), iconst(bits, 1))
     out = from_bits(b, b.select(b.cmp("fcmp oeq", x, fconst(x, 0.0)), tiny, moved), dtype)
     out = b.select(b.cmp("fcmp oeq", x, y), y, out)

@@ -11,8 +11,8 @@ from covector.backends.cpu import indexing, memory, ops
 from covector.backends.cpu.complex_math import Cx
 from covector.backends.cpu.indexing import Idx
 from covector.backends.cpu.ir import Cumulative, Reduce, Value
-from covector.backends.cpu.schedule import Nest, NestLoop, Stage
-from covector.backends.cpu.storage import Mem, Regs
+from covector.backends.cpu.nest import Nest, NestLoop, Stage
+from covector.backends.cpu.storage import Mem, Regs, positions
 from covector.backends.cpu.writer import Function, Val, float_const, int_const
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -116,8 +116,6 @@ def start(em: Any, s: Stage, lanes: int) -> None:
 
 def _results(s: Stage) -> list[Any]:
     """The indices of the results that a round of the loops contributes to."""
-    from covector.backends.cpu.emit import positions
-
     return positions(s.value.shape) if s.few else [None]
 
 
@@ -233,8 +231,6 @@ def finish(em: Any, nest: Nest, s: Stage) -> None:
 
 def _keep(em: Any, v: Value, xs: list[Any]) -> None:
     """Results in registers, or where the value has been placed."""
-    from covector.backends.cpu.emit import positions
-
     st = em.storage.get(v)
     if not isinstance(st, Mem):
         em.storage[v] = Regs(xs)
@@ -348,8 +344,6 @@ def _combine(em: Any, s: Stage, slots: list[Val], count: Val) -> Any:
 
 def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
     """Elements of a small reduction as straight-line code."""
-    from covector.backends.cpu.emit import positions
-
     b = em.b
     out = []
     for pos in positions(v.shape):
@@ -367,8 +361,6 @@ def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
 
 
 def _unrolled_arg(em: Any, v: Value, d: Reduce, pos: tuple[Idx, ...]) -> Any:
-    from covector.backends.cpu.emit import positions
-
     b = em.b
     best: Any = None
     where: Any = int_const(0)
@@ -384,8 +376,6 @@ def _unrolled_arg(em: Any, v: Value, d: Reduce, pos: tuple[Idx, ...]) -> Any:
 
 
 def unrolled_cumulative(em: Any, v: Value, d: Cumulative) -> list[Any]:
-    from covector.backends.cpu.emit import positions
-
     b = em.b
     places = positions(v.shape)
     results: dict[tuple[int, ...], Any] = {}

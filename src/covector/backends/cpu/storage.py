@@ -9,23 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covector.backends.cpu.access import Access
 from covector.backends.cpu.indexing import Idx
 from covector.backends.cpu.ir import (
     Block,
-    Bound,
     Branch,
     Constant,
     Input,
     IVar,
     LibraryCall,
     Loop,
-    Pointwise,
     Sym,
     Update,
     Value,
     ivars,
 )
-from covector.backends.cpu.schedule import Access, Nest, Plan, _inner_reads
+from covector.backends.cpu.nest import Nest
+from covector.backends.cpu.schedule import Plan
+from covector.backends.cpu.walk import block_reads, reads_of, sub_blocks
 from covector.backends.cpu.writer import Function, Val
 
 
@@ -83,6 +84,15 @@ def flat_positions(v: Value, index: Sequence[Idx]) -> int | None:
     return pos
 
 
+def positions(shape: Sequence[Any]) -> list[tuple[Idx, ...]]:
+    """All indices of a constant shape, in row-major order."""
+    out: list[tuple[Idx, ...]] = [()]
+    for d in shape:
+        assert type(d) is int
+        out = [(*p, Idx(k)) for p in out for k in range(d)]
+    return out
+
+
 class Sharing:
     """For one block, which values take over the buffer of another."""
 
@@ -138,8 +148,8 @@ class Sharing:
                             taken.add(u)
             elif type(step.defn) is Loop:
                 d = step.defn
+                inner = _read_inside(plan, d)
                 for r, init in zip(d.results, d.inits, strict=True):
-                    inner = _inner_reads_of(plan, d)
                     if (
                         plan.kinds.get(r) == "mem"
                         and d.inits.count(init) == 1
@@ -156,21 +166,13 @@ class Sharing:
         return v
 
 
-def _inner_reads_of(plan: Plan, d: Loop) -> set[Value]:
+def _read_inside(plan: Plan, d: Loop) -> set[Value]:
+    """Stored values that the blocks of a loop read."""
     out: set[Value] = set()
-    holder = Block()
-    probe = Value((), d.body.results[0].dtype if d.body.results else None, d)
-    holder.values.append(probe)
-    for v in _inner_reads(holder) - set(d.inits):
-        out |= chase(plan, v)
-    body: set[Value] = set()
-    holder2 = Block()
-    inner = Loop((), d.trips)
-    inner.cond, inner.body = d.cond, d.body
-    holder2.values.append(Value((), probe.dtype, inner))
-    for v in _inner_reads(holder2):
-        body |= chase(plan, v)
-    return out | body
+    for block in sub_blocks(d):
+        for v in block_reads(block):
+            out |= chase(plan, v)
+    return out
 
 
 def _overwritten(nest: Nest, stage: Any, free: Any) -> Value | None:
@@ -217,10 +219,7 @@ def step_reads(plan: Plan, step: Any) -> set[Value]:
     if t is LibraryCall:
         return set(d.operands)
     if t in (Loop, Branch):
-        holder = Block()
-        holder.values.append(step)
-        direct = _inner_reads(holder) | (set(d.inits) if t is Loop else {d.index})
-        for v in direct:
+        for v in reads_of(step):
             out |= chase(plan, v)
         return out
     expr = d.pointwise if t is Update else d.expr
@@ -357,6 +356,3 @@ def workspace_layout(
         offsets.append(at)
         total = max(total, at + n)
     return offsets, total
-
-
-__all__ = ["Bound", "Buffers", "Mem", "Pointwise", "Regs", "Sharing", "Temp"]

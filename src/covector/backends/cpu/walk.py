@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from covector.backends.cpu.ir import (
     Block,
     Branch,
@@ -37,14 +40,18 @@ def reads_of(v: Value) -> set[Value]:
         out.update(d.operands)
     elif t is Loop:
         out.update(d.inits)
-        for b in (d.cond, d.body):
-            if b is not None:
-                out |= block_reads(b)
     elif t is Branch:
         out.add(d.index)
-        for b in d.blocks:
-            out |= block_reads(b)
+    for block in sub_blocks(d):
+        out |= block_reads(block)
     return out
+
+
+def sub_blocks(d: Any) -> Sequence[Block]:
+    """The blocks nested in a definition."""
+    if type(d) is Loop:
+        return [b for b in (d.cond, d.body) if b is not None]
+    return d.blocks if type(d) is Branch else ()
 
 
 def block_reads(block: Block) -> set[Value]:

@@ -191,7 +191,7 @@ class Function:
     def ins(
         self, key: Any, text: str, ops: tuple[Val, ...], ty: str, lanes: int, level: int = 0
     ) -> Val:
-        """A pure instruction ``text % refs``, at ``level`` or deeper; equal ones are written once."""
+        """A pure instruction ``text % refs``, at ``level`` or deeper; written once if equal."""
         ops = tuple([self.local(o) for o in ops])
         memo_key = (key, *[o.ref for o in ops], lanes)
         for o in ops:
@@ -274,16 +274,11 @@ class Function:
         if c.fn is None and not c.lanes:
             return a if c.ref == "true" else b
         (a, b), lanes = self.unify(a, b)
-        if c.lanes != lanes:
-            if c.lanes == 0:
-                return self.ins(
-                    ("select", a.ty), f"select i1 %s, {a.type} %s, {a.type} %s", (c, a, b), a.ty, lanes
-                )
+        if c.lanes and c.lanes != lanes:
             lanes = c.lanes
             a, b = self.splat(a, lanes), self.splat(b, lanes)
-        return self.ins(
-            ("select", a.ty), f"select {c.type} %s, {a.type} %s, {a.type} %s", (c, a, b), a.ty, lanes
-        )
+        text = f"select {c.type} %s, {a.type} %s, {a.type} %s"
+        return self.ins(("select", a.ty), text, (c, a, b), a.ty, lanes)
 
     def intrinsic(self, name: str, *args: Val, flags: str = "", extra: str = "") -> Val:
         """``llvm.<name>.<type>`` of operands of one type, with further literal arguments."""

@@ -16,10 +16,10 @@ from covector.backends.cpu.ir import (
     iop,
     ivars,
 )
-from covector.backends.cpu.lower import JaxprEqn, Lowering, rule
+from covector.backends.cpu.lower import Lowering, rule
 from covector.backends.cpu.rules.library import results
 from covector.core import dtypes
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn
 
 
 def _inner(eqn: JaxprEqn) -> ClosedJaxpr:

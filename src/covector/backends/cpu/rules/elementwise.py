@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from covector.backends.cpu.ir import Expr, FromIndex, Op, Value, iop, ivars
-from covector.backends.cpu.lower import JaxprEqn, Lowering, rule
+from covector.backends.cpu.lower import Lowering, rule
 from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
 
 _PLAIN = """
 neg sign floor ceil is_finite exp exp2 log log1p expm1 sin cos tan asin acos atan sinh cosh tanh

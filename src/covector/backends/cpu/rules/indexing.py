@@ -19,8 +19,9 @@ from covector.backends.cpu.ir import (
     iop,
     ivars,
 )
-from covector.backends.cpu.lower import JaxprEqn, Lowering, as_int, rule
+from covector.backends.cpu.lower import Lowering, as_int, rule
 from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
 
 
 def _starts(

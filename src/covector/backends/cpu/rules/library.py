@@ -15,9 +15,10 @@ from covector.backends.cpu.ir import (
     Value,
     ivars,
 )
-from covector.backends.cpu.lower import JaxprEqn, Lowering, rule
+from covector.backends.cpu.lower import Lowering, rule
 from covector.backends.cpu.schedule import REGISTER_ELEMENTS, UNROLL_VALUE, product
 from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
 
 _BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
 

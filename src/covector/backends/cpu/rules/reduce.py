@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from covector.backends.cpu.ir import Cumulative, Reduce, Value, ivars
-from covector.backends.cpu.lower import JaxprEqn, Lowering, rule
+from covector.backends.cpu.lower import Lowering, rule
+from covector.core.jaxpr import JaxprEqn
 
 
 def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Value:

@@ -17,7 +17,8 @@ from covector.backends.cpu.ir import (
     iop,
     ivars,
 )
-from covector.backends.cpu.lower import JaxprEqn, Lowering, rule
+from covector.backends.cpu.lower import Lowering, rule
+from covector.core.jaxpr import JaxprEqn
 
 
 def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:
