@@ -135,8 +135,9 @@ for n in ("sum", "prod", "max", "min"):
 case("reduce_prod-zeros", lambda a: lax.reduce_prod(a, (1,)),
      onp.array([[0.0, 2, 3], [0, 0, 1.0]]))  # fmt: skip
 for n in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):
-    case(n, lambda a, f=getattr(lax, n): f(a, 1), real(2, 5))
-    case(f"{n}-reverse", lambda a, f=getattr(lax, n): f(a, 0, True), real(5, 2))
+    f = getattr(lax, n)
+    case(n, lambda a, f=f: f(a, 1), real(2, 5))
+    case(f"{n}-reverse", lambda a, f=f: f(a, 0, True), real(5, 2))
 case("dot_general", lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ()))), X, real(3, 4))
 case(
     "dot_general-batch",

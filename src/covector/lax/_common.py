@@ -56,11 +56,8 @@ def scalar(value: Any, dtype: DType) -> Any:
             return value
     if dtypes.is_complex(dtype) or t is not complex:
         if t is int and dtypes.is_integer(dtype):
-            info = np.iinfo(dtype)
-            if not info.min <= value <= info.max:
-                raise OverflowError(
-                    f"the Python integer {value} does not fit in {dtype}{at_user_line()}"
-                )
+            # Integers out of range wrap around, as they do where they are run-time values.
+            return np.asarray(value).astype(dtype)[()]
         return dtype.type(value)
     raise TypeError(f"the complex number {value} does not convert to {dtype}{at_user_line()}")
 

@@ -146,6 +146,7 @@ def_vectorized(copy_p)
 def_jvp_linear(copy_p)
 transpose_rules[copy_p] = lambda ct, x: [ct]
 
+
 def _barrier_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
 ) -> tuple[Any, Any]:

@@ -25,8 +25,8 @@ def array_repr(
     tail = f"dtype={arr.dtype.name}" + (", weak_type=True" if arr.weak_type else "")
     if is_extended(arr.dtype):
         return f"Array({arr.shape}, dtype={arr.dtype}) overlaying:\n{_key_words(arr)}"
-    if arr.size == 0 and arr.shape != (0,):
-        return f"Array([], shape={arr.shape}, {tail})".replace("shape=(0,), ", "")
+    if arr.size == 0:
+        return f"Array([], shape={arr.shape}, {tail})"
     text = onp.array2string(
         _values(arr),
         max_line_width=max_line_width,
@@ -34,13 +34,13 @@ def array_repr(
         suppress_small=suppress_small,
         separator=", ",
         prefix="Array(",
-        suffix=f", {tail})",
+        suffix=",",
     )
-    last = text.rsplit("\n", 1)[-1]
-    start = len("Array(") if "\n" not in text else 0
+    text = f"Array({text},"
+    last = len(text) - (text.rfind("\n") + 1)
     width = onp.get_printoptions()["linewidth"] if max_line_width is None else max_line_width
-    gap = ", " if start + len(last) + len(tail) + 3 <= width else ",\n      "
-    return f"Array({text}{gap}{tail})"
+    gap = " " if last + len(tail) + 2 <= width else "\n      "
+    return f"{text}{gap}{tail})"
 
 
 def _key_words(arr: Any) -> str:

@@ -579,7 +579,7 @@ def _static_power(x: Any, n: int) -> Any:
     aval = aval_of(x)
     if aval.dtype not in dtypes.NUMERIC or (n < 0 and aval.dtype in dtypes.INTEGERS):
         if aval.dtype in dtypes.INTEGERS:
-            raise ValueError(
+            raise TypeError(
                 f"integers cannot be raised to the negative power {n}; convert the base to a "
                 f"float first{at_user_line()}"
             )

@@ -1,0 +1,147 @@
+"""Reading and updating by every kind of index, against NumPy; errors; what is traced."""
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector.errors import NonConcreteBooleanIndexError
+
+R = onp.random.RandomState(0)
+T = R.randn(2, 3, 4).astype("float32")
+F = R.randn(3, 4).astype("float32")
+K = onp.array([2, 0, 1])
+MASK = R.rand(3, 4) > 0.5
+ROWS = onp.array([True, False, True])
+S = onp.s_
+
+ON_MATRIX = [
+    S[0], S[-1], S[1:3], S[::2], S[::-1], S[1:0], S[2:0:-1], S[-2:], S[...], S[None], S[0, 1],
+    S[0, -1], S[1, 1:3], S[1:, ::2], S[..., 0], S[0, ...], S[None, 0], S[0, None], S[:, None, 1],
+    S[K], S[K, K], S[:, K], S[K, 1], S[1, K], S[:2, K], S[K, :2], S[K[:, None], K[None]], S[MASK],
+    S[ROWS], S[ROWS, 1], S[ROWS, :2], S[None, K, None], S[::2, K], S[::-1, K], S[K > 0],
+    S[onp.array([], int)], S[5:9], S[:, 1:1], S[-1:-4:-2, ::-1], S[onp.int64(1)], S[True],
+    S[onp.array([-1, 0, -2])], S[()],
+]  # fmt: skip
+ON_TENSOR = [
+    S[0, K, :], S[:, K, K], S[K[:2] % 2, 0], S[0, :, K], S[..., K], S[:, 0, K], S[1, 1, 1],
+    S[0, :, 1:3], S[::2, 1, ::-1], S[K[:2, None] % 2], S[K % 2, K, K], S[:, K, None, K],
+    S[K % 2, :, K], S[:, K > 0], S[K[:2] % 2, :, :2],
+]  # fmt: skip
+CASES = [(F, i) for i in ON_MATRIX] + [(T, i) for i in ON_TENSOR]
+
+
+@pytest.mark.parametrize("n", range(len(CASES)))
+def test_read(n):
+    x, index = CASES[n]
+    want = x[index]
+    onp.testing.assert_array_equal(onp.asarray(np.asarray(x)[index]), want)
+    onp.testing.assert_array_equal(onp.asarray(cv.jit(lambda x: x[index])(x)), want)
+
+
+@pytest.mark.parametrize("n", range(len(CASES)))
+def test_update(n):
+    x, index = CASES[n]
+    if index is True or (isinstance(index, tuple) and None in [i for i in index if i is None]):
+        pytest.skip("NumPy does not assign to new axes the same way")
+    value = onp.asarray(R.randn(*x[index].shape)).astype("float32")
+    updates = {
+        "set": lambda a, i: a.__setitem__(i, value),
+        "add": lambda a, i: onp.add.at(a, i, value),
+        "multiply": lambda a, i: onp.multiply.at(a, i, value),
+        "min": lambda a, i: onp.minimum.at(a, i, value),
+        "max": lambda a, i: onp.maximum.at(a, i, value),
+    }
+    for method, apply in updates.items():
+        want = x.copy()
+        apply(want, index)
+        update = lambda a, m=method: getattr(a.at[index], m)(value)  # noqa: E731
+        onp.testing.assert_allclose(onp.asarray(update(np.asarray(x))), want, 1e-6)
+        onp.testing.assert_allclose(onp.asarray(cv.jit(update)(x)), want, 1e-6)
+
+
+def test_out_of_bounds():
+    x = np.arange(3.0)
+    i = np.array([1, 5, -9])
+    assert x[7] == 2 and x[-7] == 0
+    assert x[i].tolist() == [1, 2, 0]
+    assert x.at[7].set(9.0).tolist() == [0, 1, 2]
+    assert x.at[i].set(9.0).tolist() == [0, 9, 2]
+    assert x.at[i].set(9.0, mode="clip").tolist() == [9, 9, 9]
+    assert x.at[i].get(mode="fill", fill_value=-1).tolist() == [1, -1, -1]
+    assert x.at[i].get(mode="wrap").tolist() == [1, 2, 0]
+    assert onp.isnan(x.at[i].get(mode="fill")[1])
+    for j in (7, -7):
+        assert cv.jit(lambda x, j: x.at[j].set(9.0))(x, j).tolist() == [0, 1, 2]
+    assert cv.jit(lambda x, j: x[j])(x, 7) == 2
+    with pytest.raises(ValueError, match="mode"):
+        x.at[0].set(1, mode="nonsense")
+
+
+def test_masks_under_jit():
+    f = cv.jit(lambda x: x.at[x > 1].set(0.0))
+    assert f(np.arange(4.0)).tolist() == [0, 1, 0, 0]
+    with pytest.raises(NonConcreteBooleanIndexError, match=r"bool\[4\]"):
+        cv.jit(lambda x: x[x > 1])(np.arange(4.0))
+
+
+def primitives(fun, *args):
+    return [e.primitive.name for e in cv.make_jaxpr(fun)(*args).eqns]
+
+
+def test_what_is_traced():
+    x = np.ones((4, 4))
+    assert primitives(lambda x: x[1, 2], x) == ["slice", "squeeze"]
+    assert primitives(lambda x: x[::-1], x) == ["rev"]
+    for fun in (
+        lambda x, i: x.at[1].set(2.0),
+        lambda x, i: x.at[1:3, 2].set(2.0),
+        lambda x, i: x.at[i].set(2.0),
+        lambda x, i: x[i],
+        lambda x, i: x.at[i, ::2].add(1.0),
+    ):
+        used = primitives(fun, x, 1)
+        assert not {"gather", "scatter", "scatter_add"} & set(used), used
+
+
+def test_eager_updates_do_not_retrace():
+    x = np.zeros(10)
+    x.at[0].set(1.0)
+    before = cv.numpy.at._compiled[cv.numpy.at._update_program].cache_size()
+    for i in range(1, 10):
+        x = x.at[i].set(1.0)
+    assert cv.numpy.at._compiled[cv.numpy.at._update_program].cache_size() == before
+    assert x.tolist() == [0] + [1] * 9
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "text"),
+    [
+        (S[0, 0, 0], IndexError, "2 dimensions"),
+        (S[1.0], TypeError, "float"),
+        (S[[0, 1]], TypeError, "list"),
+        (S["a"], TypeError, "str 'a'"),
+        (S[..., ...], IndexError, "ellipsis"),
+        (S[onp.ones((2, 2), bool)], IndexError, "(2, 2)"),
+        (S[::0], ValueError, "step"),
+    ],
+)
+def test_errors(index, kind, text):
+    with pytest.raises(kind) as info:
+        np.asarray(F)[index]
+    assert text in str(info.value)
+
+
+def test_item_assignment_shows_the_remedy():
+    with pytest.raises(TypeError, match=r"x\.at\[1:3, 0\]\.set"):
+        np.asarray(F)[1:3, 0] = 1
+
+
+def test_derivatives_through_indices():
+    x = np.arange(4.0)
+    g = cv.grad(lambda x: (x[np.array([0, 2, 2])] ** 2).sum())(x)
+    assert g.tolist() == [0, 0, 8, 0]
+    g = cv.grad(lambda x, v: (x.at[1].set(v) ** 2).sum(), argnums=(0, 1))(x, 3.0)
+    assert g[0].tolist() == [0, 0, 4, 6] and g[1] == 6
+    g = cv.grad(lambda x: (x.at[::2].multiply(3.0)).sum())(x)
+    assert g.tolist() == [3, 1, 3, 1]
