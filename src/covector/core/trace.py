@@ -301,15 +301,15 @@ _native.set_eval_trace(eval_trace)
 class JaxprTracer(Tracer):
     """A variable of the jaxpr being built."""
 
-    __slots__ = ("var",)
+    __slots__ = ("_var",)
 
     def __init__(self, trace: JaxprTrace, var: Var) -> None:
         self._trace = trace
-        self.var = var
+        self._var = var
 
     @property
     def aval(self) -> ShapedArray:
-        return self.var.aval
+        return self._var.aval
 
 
 class JaxprTrace(Trace):
@@ -339,7 +339,7 @@ class JaxprTrace(Trace):
         """The variable or literal for an operand; other arrays become constants."""
         t = type(x)
         if t is JaxprTracer and x._trace is self:
-            return x.var
+            return x._var
         if t is float or t is int or t is bool or t is complex:
             return Literal(x, scalar_aval(t))
         if isinstance(x, Tracer):
@@ -397,7 +397,7 @@ class JaxprTrace(Trace):
         names = self.debug_info.arg_names if self.debug_info else None
         if self.debug_info is None or names is None:
             return ""
-        needed = {x.var}
+        needed = {x._var}
         for eqn in reversed(self.eqns):
             if any(v in needed for v in eqn.outvars):
                 needed.update(a for a in eqn.invars if isinstance(a, Var))

@@ -146,7 +146,7 @@ def partial_eval_jaxpr(
         (unknown_trace if unknown else known_trace).new_arg(v.aval)
         for v, unknown in zip(closed.jaxpr.invars, unknown_in, strict=True)
     ]
-    known_args = {id(x.var): i for i, x in enumerate(
+    known_args = {id(x._var): i for i, x in enumerate(
         [x for x, u in zip(args, unknown_in, strict=True) if not u]
     )}  # fmt: skip
     try:
@@ -176,7 +176,7 @@ def partial_eval_jaxpr(
                 const_vars.append(v)
                 const_vals.append(c)
         residuals = [
-            known_args.get(id(c.var)) if isinstance(c, JaxprTracer) else None for c in res_vals
+            known_args.get(id(c._var)) if isinstance(c, JaxprTracer) else None for c in res_vals
         ]
         known_outs = [x for x, u in zip(outs, unknown_out, strict=True) if not u]
         new = [c for c, r in zip(res_vals, residuals, strict=True) if r is None]
