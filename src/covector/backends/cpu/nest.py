@@ -27,7 +27,7 @@ class Stage:
     """
 
     __slots__ = (
-        "value", "kind", "order", "dims", "roles", "expr", "part", "access", "env", "few"
+        "value", "kind", "order", "dims", "roles", "expr", "part", "access", "env", "few", "rows"
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,8 @@ class Stage:
         self.env: list[Any] = []
         # A reduction to a few numbers: its loops are those reduced, results are written out.
         self.few = False
+        # Indices along the reduced axis that one pass over a row of results accumulates.
+        self.rows: list[Any] = []
 
     @property
     def depth(self) -> int:

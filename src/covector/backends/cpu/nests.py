@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.backends.cpu import indexing, library, ops, reductions
-from covector.backends.cpu.access import variables
+from covector.backends.cpu.access import cost, variables
 from covector.backends.cpu.indexing import Idx
 from covector.backends.cpu.ir import IOp, IVar, Update
 from covector.backends.cpu.memory import Tail
@@ -21,6 +21,9 @@ GRAIN = 16384
 VECTOR_BYTES = 64
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8
+# Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
+ROUNDS_TOGETHER = 4
+CHEAP_ROUND = 8
 # Elements of a blocked axis that are walked before the other axis moves on.
 BLOCK = 16
 _VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
@@ -189,6 +192,9 @@ class NestEmitter(ValueEmitter):
                 reductions.finish(self, nest, s)
             return
         begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
+        if _last_reduced(node):
+            self._accumulate(nest, node, depth, end)
+            return
         leaf = isinstance(node.children[0], Stage)
         lanes = self._vector_lanes(node, depth) if leaf else 0
         self._counted(nest, node, depth, begin, end, lanes)
@@ -253,7 +259,40 @@ class NestEmitter(ValueEmitter):
             self._counted(nest, node, depth, begin, end, self._vector_lanes(node, depth))
         else:
             whole = indexing.val(self.dim(node.dim))
-            self._counted(nest, node, depth, int_const(0), whole, 0, tile)
+            if _last_reduced(node):
+                self._accumulate(nest, node, depth, whole, tile)
+            else:
+                self._counted(nest, node, depth, int_const(0), whole, 0, tile)
+
+    def _accumulate(
+        self, nest: Nest, node: NestLoop, depth: int, n: Val, tile: Any = None
+    ) -> None:
+        """A reduced loop around rows of results in memory: several rounds to a pass over them."""
+        b = self.b
+        stages = list(node.stages())
+        inner = node.children[0]
+        assert isinstance(inner, NestLoop)
+        together = 1
+        if all(isinstance(c, Stage) and cost(c.expr) <= CHEAP_ROUND for c in inner.children):
+            together = ROUNDS_TOGETHER
+
+        def passes(step: int) -> Any:
+            def write(i: Val) -> None:
+                for s in stages:
+                    s.rows = [Idx(indexing.add(self.b, i, k)) for k in range(step)]
+                if tile is not None:
+                    self._loop_in_tile(nest, inner, depth + 1, tile)
+                else:
+                    self._loop(nest, inner, depth + 1, None)
+
+            return write
+
+        if together == 1:
+            self.repeat(n, passes(1))
+            return
+        most = b.bin("sub", n, b.bin("urem", n, int_const(together)))
+        self.repeat(most, passes(together), step=together)
+        self.repeat(n, passes(1), most)
 
     def lanes_of(self, node: NestLoop, stage: Stage) -> int:
         """Lanes of the innermost loop in which ``stage`` runs."""
@@ -349,9 +388,14 @@ class NestEmitter(ValueEmitter):
             elif s.kind == "accumulate":
                 st = self.storage[v]
                 assert isinstance(st, Mem)
-                x = self.expr(s.expr, s.env)
-                old = self._fresh_load(v, st, index)
-                self.store(v, st, index, reductions.merge(self.b, v.defn.kind, old, x, v.dtype))
+                axis = next(a for a, r in zip(reversed(s.order), reversed(s.roles), strict=True)
+                            if r == "r")  # fmt: skip
+                total = self._fresh_load(v, st, index)
+                for row in s.rows or [s.env[axis]]:
+                    s.env[axis] = row
+                    x = self.expr(s.expr, s.env)
+                    total = reductions.merge(self.b, v.defn.kind, total, x, v.dtype)
+                self.store(v, st, index, total)
             else:
                 x = self.expr(s.expr, s.env)
                 if v not in nest.contracted:
@@ -389,6 +433,14 @@ class NestEmitter(ValueEmitter):
             write()
             return
         self.guarded(cond, write)
+
+
+def _last_reduced(node: NestLoop) -> bool:
+    """Whether a loop is the innermost one reduced, around rows of results in memory."""
+    if node.role != "r" or not all(s.kind == "accumulate" for s in node.stages()):
+        return False
+    inner = node.children[0]
+    return isinstance(inner, NestLoop) and inner.role == "p"
 
 
 def _first_reduced(s: Stage) -> int:

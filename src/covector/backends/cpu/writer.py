@@ -68,6 +68,8 @@ def float_const(value: float, ty: str) -> Val:
 
 _FOLD = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "and": operator.and_,
          "or": operator.or_, "xor": operator.xor}  # fmt: skip
+_COMMUTATIVE = frozenset(("add", "mul", "and", "or", "xor", "fmul", "fadd", "fmul contract",
+                          "fadd contract"))  # fmt: skip
 _COMPARE = {"icmp eq": operator.eq, "icmp ne": operator.ne, "icmp slt": operator.lt,
             "icmp sle": operator.le, "icmp sgt": operator.gt, "icmp sge": operator.ge}  # fmt: skip
 
@@ -244,6 +246,8 @@ class Function:
         if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _FOLD:
             return _wrapped(_FOLD[op](_integer(a), _integer(b)), a.ty)
         (a, b), lanes = self.unify(a, b)
+        if a.ref > b.ref and op in _COMMUTATIVE:
+            a, b = b, a
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), a.ty, lanes)
 
     def un(self, op: str, a: Val) -> Val:
