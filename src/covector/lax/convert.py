@@ -54,7 +54,7 @@ def _convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
 
 
 def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
-    """``operand`` converted to ``new_dtype``, elementwise; complex to real drops the imaginary part.
+    """``operand`` converted to ``new_dtype``; complex numbers lose their imaginary part.
 
     Parameters
     ----------

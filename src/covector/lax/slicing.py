@@ -19,9 +19,9 @@ from covector.lax._common import (
     canonical_shape,
     scalar,
 )
-from covector.lax.arithmetic import add
-from covector.lax.compare import lt
-from covector.lax.select import select
+from covector.lax.arithmetic import add_p
+from covector.lax.compare import lt_p
+from covector.lax.select import select_n_p
 from covector.lax.structure import pad_p, squeeze_p
 from covector.transforms.jvp import Zero, def_jvp_linear, instantiate, jvp_rules
 from covector.transforms.transpose import UndefinedPrimal, transpose_rules
@@ -189,7 +189,8 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         s = structural.convert_element_type(s, dtypes.int32)
         aval = aval_of(s)
     dt = aval.dtype
-    return select(lt(s, scalar(0, dt)), add(s, scalar(size, dt)), s)
+    negative = lt_p.bind_params((s, scalar(0, dt)), {})
+    return select_n_p.bind_params((negative, s, add_p.bind_params((s, scalar(size, dt)), {})), {})
 
 
 def dynamic_slice(

@@ -222,6 +222,14 @@ def broadcast_all(name: str, *xs: Any) -> list[Any]:
 
 def promote_dtypes(name: str, *xs: Any) -> list[Any]:
     """Operands in their common dtype."""
+    first = getattr(xs[0], "aval", None)
+    if first is not None and first.dtype in dtypes.code_of:
+        for x in xs:
+            aval = getattr(x, "aval", None)
+            if aval is None or aval.dtype is not first.dtype or aval.weak_type:
+                break
+        else:
+            return list(xs)
     ops = [operand(x, name, i) for i, x in enumerate(xs)]
     avals = [aval_of(x) for x in ops]
     dt, weak = dtypes.promote(tuple([(a.dtype, a.weak_type) for a in avals]))

@@ -456,7 +456,7 @@ def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
     else:
         new = _combine(op, old, v)
     if inside is not None:
-        new = lax.select(inside, new, old)
+        new = lax.select_n_p.bind_params((inside, old, new), {})
     if whole:
         return new if isinstance(new, (Array, Tracer)) else convert(new, x.dtype)
     return dynamic_update_slice_p.bind_params((x, new, *starts), {})
@@ -464,11 +464,13 @@ def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
 
 def _within(i: Any, size: int) -> Any:
     dt = i.dtype
-    ok = lax.lt(i, scalar(size, dt)) if size <= onp.iinfo(dt).max else None
+    ok = None
+    if size <= onp.iinfo(dt).max:
+        ok = lax.lt_p.bind_params((i, scalar(size, dt)), {})
     if dt in dtypes.UNSIGNED:
         return ok
-    not_negative = lax.ge(i, scalar(0, dt))
-    return not_negative if ok is None else lax.bitwise_and(ok, not_negative)
+    not_negative = lax.ge_p.bind_params((i, scalar(0, dt)), {})
+    return not_negative if ok is None else lax.and_p.bind_params((ok, not_negative), {})
 
 
 def _read(x: Any, starts: list[Any], region: tuple[int, ...], dynamic: bool) -> Any:

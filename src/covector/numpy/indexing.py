@@ -55,26 +55,39 @@ def getitem(x: Any, index: Any) -> Any:
         if t in _BASIC or (t is tuple and all(type(e) in _BASIC for e in index)):
             return _eager_basic(x, index)
         return _eager_advanced(x, index)
+    shape = x.shape
     if t is int:
-        shape = x.shape
         if shape:
-            return _static_int(x, index, shape)
-    return _get(x, parse(index, x.shape))
+            return _static_ints(x, (index,), shape)
+    elif t is tuple:
+        if len(index) <= len(shape) and all(type(i) is int for i in index):
+            return _static_ints(x, index, shape)
+    elif isinstance(index, Tracer) and shape:
+        aval = index.aval
+        if not aval.shape and aval.dtype in dtypes.INTEGERS and shape[0]:
+            rest = shape[1:]
+            starts = (start_index(index, shape[0]), *[0] * len(rest))
+            x = dynamic_slice_p.bind_params((x, *starts), {"slice_sizes": (1, *rest)})
+            return squeeze_p.bind_params((x,), {"dimensions": (0,)})
+    return _get(x, parse(index, shape))
 
 
-def _static_int(x: Any, i: int, shape: tuple[int, ...]) -> Any:
-    n = shape[0]
-    i = min(max(i + n if i < 0 else i, 0), n - 1)
-    if n == 0:
-        _empty_axis(shape)
-    rest = shape[1:]
-    if n > 1:
-        zeros = (0,) * len(rest)
-        x = slice_p.bind_params(
-            (x,),
-            {"start_indices": (i, *zeros), "limit_indices": (i + 1, *rest), "strides": None},
-        )
-    return squeeze_p.bind_params((x,), {"dimensions": (0,)})
+def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """``x[i, j, …]`` for Python integers, the most frequent index in traced code."""
+    k = len(index)
+    if not k:
+        return x
+    at = tuple([_clamped(i, n, shape) for i, n in zip(index, shape, strict=False)])
+    rest = shape[k:]
+    x = slice_p.bind_params(
+        (x,),
+        {
+            "start_indices": at + (0,) * len(rest),
+            "limit_indices": tuple([i + 1 for i in at]) + rest,
+            "strides": None,
+        },
+    )
+    return squeeze_p.bind_params((x,), {"dimensions": tuple(range(k))})
 
 
 def _empty_axis(shape: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import canonical_axes, canonical_axis, product
+from covector.lax._common import canonical_axes, canonical_axis, product, scalar
 from covector.numpy._util import (
     array,
     broadcast2,
@@ -291,7 +291,7 @@ def mean(
     if integral:
         out_ = lax.div(total, convert(array(n), wide))
     else:
-        out_ = lax.div(total, wide.type(n) if isinstance(n, int) else convert(n, wide))
+        out_ = lax.div(total, scalar(n, wide) if isinstance(n, int) else convert(n, wide))
     return _kept(x, axes, convert(out_, dt, weak), keepdims)
 
 

@@ -28,6 +28,7 @@ from covector.numpy._util import (
     current_trace,
     fused,
     operand,
+    promote2,
     promote_dtypes,
     shape_of,
 )
@@ -40,7 +41,7 @@ from covector.numpy.ufuncs import truth
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     cond = truth(operand(condition, "where"), "where")
-    x, y = promote_dtypes("where", operand(x, "where", 1), operand(y, "where", 2))
+    x, y = promote2("where", x, y)
     shapes = shape_of(cond), shape_of(x), shape_of(y)
     if shapes[0] == shapes[1] == shapes[2]:
         return lax.select_n_p.bind(cond, y, x)
