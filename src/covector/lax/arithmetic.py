@@ -6,6 +6,7 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
 from covector.lax._common import (
     ANY,
@@ -36,20 +37,7 @@ atan2_p = binary("atan2", INEXACT)
 nextafter_p = binary("nextafter", FLOAT)
 mulhi_p = binary("mulhi", INTEGER)
 
-# The exponent is of the base's dtype, or of any integer dtype.
-pow_p = Primitive("pow")
-
-
-@pow_p.def_abstract_eval
-def _pow_aval(x: ShapedArray, y: ShapedArray) -> ShapedArray:
-    check_dtype("pow", x, INEXACT)
-    if dtypes.is_integer(y.dtype):
-        y = ShapedArray(y.shape, x.dtype, y.weak_type)
-    return elementwise_aval("pow", (x, y))
-
-
-def_vectorized(pow_p)
-
+pow_p = binary("pow", INEXACT)
 complex_p = Primitive("complex")
 
 
@@ -77,9 +65,8 @@ def sub(x: Any, y: Any) -> Any:
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
     """Elementwise product; ``out_dtype`` converts the operands first."""
     if out_dtype is not None:
-        from covector.lax.convert import convert_element_type
-
-        x, y = convert_element_type(x, out_dtype), convert_element_type(y, out_dtype)
+        dt = dtypes.canonicalize_dtype(out_dtype)
+        x, y = convert_element_type(x, dt), convert_element_type(y, dt)
     return mul_p.bind(*match("mul", x, y))
 
 
@@ -105,11 +92,10 @@ def min(x: Any, y: Any) -> Any:  # noqa: A001
 
 def pow(x: Any, y: Any) -> Any:  # noqa: A001
     """Elementwise power :math:`x^y` of floats or complex numbers; integer ``y`` is allowed."""
-    if type(y) is int and dtypes.is_inexact(aval_of(as_operand(x, "pow")).dtype):
-        return pow_p.bind(x, y)
     x, y = as_operand(x, "pow"), as_operand(y, "pow")
-    if dtypes.is_integer(aval_of(y).dtype) and dtypes.is_inexact(aval_of(x).dtype):
-        return pow_p.bind(x, y)
+    dt = aval_of(x).dtype
+    if dt in dtypes.INEXACT and aval_of(y).dtype in dtypes.INTEGERS and type(y) is not int:
+        y = convert_element_type(y, dt)
     return pow_p.bind(*match("pow", x, y))
 
 
@@ -256,16 +242,11 @@ def_jvp(atan2_p, _atan2_jvp_x, _atan2_jvp_y)
 
 def _pow_jvp_x(g: Any, x: Any, y: Any) -> Any:
     from covector.lax.compare import eq
-    from covector.lax.convert import convert_element_type
     from covector.lax.select import select
 
     ydt = aval_of(y).dtype
     one, zero = scalar(1, ydt), scalar(0, ydt)
-    if dtypes.is_integer(ydt):
-        # y * x**(y-1), with the exponent 1 where y is 0, so that 0 * inf does not arise.
-        at_zero = eq(y, zero)
-        power = pow(x, select(at_zero, one, sub(y, one)))
-        return mul(g, mul(convert_element_type(y, aval_of(x).dtype), power))
+    # y * x**(y-1), with the exponent 1 where y is 0, so that 0 * inf does not arise.
     at_zero = eq(y, zero)
     jac = mul(y, pow(x, select(at_zero, one, sub(y, one))))
     return mul(g, jac)

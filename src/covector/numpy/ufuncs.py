@@ -503,16 +503,6 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
 
 
 def _power(x: Any, y: Any) -> Any:
-    x, y = operand(x, "power", 0), operand(y, "power", 1)
-    dtx, dty = aval_of(x).dtype, aval_of(y).dtype
-    if dty in dtypes.INTEGERS and dtx in dtypes.INEXACT and type(y) is not int:
-        # An integer exponent keeps its dtype: the power is exact by repeated squaring.
-        from covector.numpy._util import broadcast2
-
-        dt, weak = dtypes.promote(((dtx, aval_of(x).weak_type), (dty, aval_of(y).weak_type)))
-        if dt == dtx:
-            x, y = broadcast2("power", x, y)
-            return lax.pow_p.bind(x, y)
     x, y = promote2("power", x, y)
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:

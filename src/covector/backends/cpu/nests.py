@@ -402,7 +402,9 @@ class NestEmitter(ValueEmitter):
                     st = self.storage[v]
                     assert isinstance(st, Mem)
                     self.store(v, st, index, x)
-                self.remember(v, index, x)
+                # What an update starts from is overwritten later.
+                if type(v.defn) is not Update:
+                    self.remember(v, index, x)
 
 
     def _part(self, s: Stage) -> None:
