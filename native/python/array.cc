@@ -27,8 +27,23 @@ ArrayObject* new_object() {
   return PyObject_New(ArrayObject, ArrayType);
 }
 
+ArrayObject *oldest = nullptr, *newest = nullptr;
+
+void link(ArrayObject* a) {
+  a->older = newest;
+  a->newer = nullptr;
+  (newest ? newest->newer : oldest) = a;
+  newest = a;
+}
+
+void unlink(ArrayObject* a) {
+  (a->older ? a->older->newer : oldest) = a->newer;
+  (a->newer ? a->newer->older : newest) = a->older;
+}
+
 void array_dealloc(PyObject* self) {
   ArrayObject* a = as_array(self);
+  unlink(a);  // before anything that may run Python code
   if (a->weakrefs) PyObject_ClearWeakRefs(self);
   if (a->storage) a->storage->drop();
   Py_XDECREF(a->aval);
@@ -257,7 +272,19 @@ ArrayObject* array_wrap(int code, bool weak, int ndim, const int64_t* shape, Sto
   a->ndim = ndim;
   a->aval = nullptr;
   a->weakrefs = nullptr;
+  link(a);
   return a;
+}
+
+PyObject* live_arrays(PyObject*, PyObject*) {
+  Py_ssize_t count = 0, filled = 0;
+  for (ArrayObject* a = oldest; a; a = a->newer) count += a->storage != nullptr;
+  PyObject* list = PyList_New(count);  // a garbage collection here may end some of them
+  if (!list) return nullptr;
+  for (ArrayObject* a = oldest; a && filled < count; a = a->newer)
+    if (a->storage) PyList_SET_ITEM(list, filled++, Py_NewRef(as_object(a)));
+  if (filled < count && PyList_SetSlice(list, filled, count, nullptr) < 0) Py_CLEAR(list);
+  return list;
 }
 
 int64_t count_elements(int code, int ndim, const int64_t* shape) {

@@ -25,6 +25,7 @@ struct ArrayObject {
   int32_t ndim;
   PyObject* aval;  // null until asked for
   PyObject* weakrefs;
+  ArrayObject *older, *newer;  // all arrays that exist, in the order in which they were made
   int64_t inline_shape[kInlineDims];
 };
 
@@ -87,6 +88,9 @@ PyObject* from_dlpack_capsule(PyObject* module, PyObject* capsule);
 PyObject* array_from_buffer(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* array_from_scalar(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t nargs);
+
+// The arrays that exist and are not deleted, the oldest first.
+PyObject* live_arrays(PyObject*, PyObject*);
 
 bool init_array(PyObject* module);
 

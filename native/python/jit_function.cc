@@ -14,6 +14,7 @@
 #include "python/ref.h"
 #include "python/signature.h"
 #include "python/trace_state.h"
+#include "python/traceback.h"
 
 namespace covector {
 namespace {
@@ -190,6 +191,7 @@ PyObject* call_fallback(JitObject* self, PyObject* const* args, Py_ssize_t nargs
         return nullptr;
   Ref fallback = Ref::borrow(self->body.fallback);
   PyObject* stack[] = {positional.get(), keywords.get()};
+  uint64_t key = context_key();
   Ref pair(PyObject_Vectorcall(fallback.get(), stack, 2, nullptr));
   if (!pair) return nullptr;
   if (!PyTuple_CheckExact(pair.get()) || PyTuple_GET_SIZE(pair.get()) != 2) {
@@ -198,7 +200,8 @@ PyObject* call_fallback(JitObject* self, PyObject* const* args, Py_ssize_t nargs
     return nullptr;
   }
   PyObject* fast = PyTuple_GET_ITEM(pair.get(), 1);
-  if (fast != Py_None && signature) {
+  // Where the options have changed meanwhile, the program is not the one for the signature.
+  if (fast != Py_None && signature && key == context_key()) {
     if (Py_TYPE(fast) != FastPathType) {
       PyErr_Format(PyExc_TypeError, "the fallback of %U must return a FastPath or None, got %.200s",
                    self->body.name, Py_TYPE(fast)->tp_name);
@@ -211,9 +214,7 @@ PyObject* call_fallback(JitObject* self, PyObject* const* args, Py_ssize_t nargs
   return Py_NewRef(PyTuple_GET_ITEM(pair.get(), 0));
 }
 
-PyObject* jit_call(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  JitObject* self = as_jit(callable);
-  Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+PyObject* dispatch(JitObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   if (thread_state.trace) return call_fallback(self, args, nargs, kwnames, nullptr, 0);
   Signature signature;
   switch (signature.build(self->body.statics, args, nargs, kwnames)) {
@@ -236,6 +237,13 @@ PyObject* jit_call(PyObject* callable, PyObject* const* args, size_t nargsf, PyO
     case Lookup::kError: break;
   }
   return nullptr;
+}
+
+PyObject* jit_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  PyObject* result = dispatch(as_jit(self), args, PyVectorcall_NARGS(nargsf), kwnames);
+  if (!result) [[unlikely]]
+    filter_raised();
+  return result;
 }
 
 PyObject* descr_get(PyObject* self, PyObject* instance, PyObject*) {

@@ -8,6 +8,7 @@
 #include "engine/runtime.h"
 #include "engine/thread_pool.h"
 #include "python/array.h"
+#include "python/boundary.h"
 #include "python/callbacks.h"
 #include "python/executable.h"
 #include "python/fast_path.h"
@@ -28,18 +29,23 @@ PyMethodDef hot_functions[] = {
     {"current_trace", current_trace, METH_NOARGS, "The trace of this thread."},
     {"swap_trace", swap_trace, METH_O, "Set the trace of this thread; returns the old one."},
     {"set_eval_trace", set_eval_trace, METH_O, "Set the trace every thread starts with."},
-    {"context_key", context_key, METH_NOARGS, "The configuration key of this thread."},
+    {"context_key", get_context_key, METH_NOARGS, "The configuration key of this thread."},
     {"set_context_key", set_context_key, METH_O, "Set the configuration key of this thread."},
+    {"set_thread_options", as_method(set_thread_options), METH_FASTCALL,
+     "set_thread_options(context_key, filter_tracebacks)"},
+    {"set_default_options", as_method(set_default_options), METH_FASTCALL,
+     "set_default_options(context_key, filter_tracebacks), for threads that have not set theirs."},
     {"array_from_buffer", as_method(array_from_buffer), METH_FASTCALL,
      "array_from_buffer(obj, code, shape, weak=False, alias=False)"},
     {"array_from_scalar", as_method(array_from_scalar), METH_FASTCALL,
      "array_from_scalar(value, code, weak=False)"},
+    {"live_arrays", live_arrays, METH_NOARGS, "All arrays that exist, the oldest first."},
     {"empty", as_method(empty), METH_FASTCALL, "empty(code, shape, weak=False)"},
     {"from_dlpack_capsule", from_dlpack_capsule, METH_O, "An Array on a DLPack tensor."},
     {"user_frame", user_frame, METH_O,
      "user_frame(prefix) -> (filename, line, function) of the first frame outside, or None"},
-    {"set_internal_prefixes", set_internal_prefixes, METH_O,
-     "More prefixes of file names that user_frame skips."},
+    {"set_internal_prefixes", as_method(set_internal_prefixes), METH_FASTCALL,
+     "set_internal_prefixes(library, helpers=()): beginnings of the names of files."},
     {nullptr},
 };
 
@@ -78,7 +84,8 @@ NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);
   m.doc() = "The native core of covector: arrays, memory, threads and calls of compiled code.";
   if (PyModule_AddFunctions(m.ptr(), hot_functions) < 0 || !init_array(m.ptr()) ||
-      !init_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()))
+      !init_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()) ||
+      !init_boundary(m.ptr()))
     throw nb::python_error();
   init_callbacks();
 

@@ -68,7 +68,7 @@ class RecursionGuard {
 Signature::Outcome Signature::build(const StaticArguments& statics, PyObject* const* args,
                                     Py_ssize_t nargs, PyObject* kwnames) {
   Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-  words.push_back(thread_state.context_key);
+  words.push_back(context_key());
   words.push_back((uint64_t(nargs) << 32) | uint64_t(nkw));
   bool some_static = !statics.positions.empty();
   for (Py_ssize_t i = 0; i < nargs; ++i) {

@@ -9,9 +9,29 @@ thread_local constinit ThreadState thread_state __attribute__((tls_model("initia
 thread_local constinit ThreadState thread_state = {};
 #endif
 
+std::atomic<uint64_t> default_context_key{0};
+std::atomic<Filtering> default_filtering{Filtering::kUnset};
+
 namespace {
+
 PyObject* eval_trace = nullptr;
+
+bool parse_key(PyObject* obj, uint64_t* key) {
+  *key = PyLong_AsUnsignedLongLong(obj);
+  return *key != ~0ull || !PyErr_Occurred();
 }
+
+bool parse_options(PyObject* const* args, Py_ssize_t nargs, uint64_t* key, Filtering* filtering) {
+  if (nargs != 2) {
+    PyErr_SetString(PyExc_TypeError, "expected (context_key, filter_tracebacks)");
+    return false;
+  }
+  int filter = PyObject_IsTrue(args[1]);
+  *filtering = filter ? Filtering::kOn : Filtering::kOff;
+  return filter >= 0 && parse_key(args[0], key);
+}
+
+}  // namespace
 
 PyObject* current_trace(PyObject*, PyObject*) {
   if (thread_state.trace) return Py_NewRef(thread_state.trace);
@@ -31,14 +51,32 @@ PyObject* set_eval_trace(PyObject*, PyObject* trace) {
   Py_RETURN_NONE;
 }
 
-PyObject* context_key(PyObject*, PyObject*) {
-  return PyLong_FromUnsignedLongLong(thread_state.context_key);
+PyObject* get_context_key(PyObject*, PyObject*) {
+  return PyLong_FromUnsignedLongLong(context_key());
 }
 
 PyObject* set_context_key(PyObject*, PyObject* key) {
-  unsigned long long value = PyLong_AsUnsignedLongLong(key);
-  if (value == ~0ull && PyErr_Occurred()) return nullptr;
+  uint64_t value;
+  if (!parse_key(key, &value)) return nullptr;
   thread_state.context_key = value;
+  Py_RETURN_NONE;
+}
+
+PyObject* set_thread_options(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  uint64_t key;
+  Filtering filtering;
+  if (!parse_options(args, nargs, &key, &filtering)) return nullptr;
+  thread_state.context_key = key;
+  thread_state.filtering = filtering;
+  Py_RETURN_NONE;
+}
+
+PyObject* set_default_options(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  uint64_t key;
+  Filtering filtering;
+  if (!parse_options(args, nargs, &key, &filtering)) return nullptr;
+  default_context_key = key;
+  default_filtering = filtering;
   Py_RETURN_NONE;
 }
 

@@ -3,15 +3,19 @@
 
 #include <Python.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace covector {
 
 struct RunningProgram;  // executable.h
 
+enum class Filtering : uint8_t { kUnset, kOn, kOff };
+
 struct ThreadState {
-  PyObject* trace;  // owned; null stands for the eval trace
-  uint64_t context_key;
+  PyObject* trace;        // owned; null stands for the eval trace
+  uint64_t context_key;   // 0: the thread has not set its options, those of the process hold
+  Filtering filtering;    // of tracebacks
   RunningProgram* running;
 };
 
@@ -22,10 +26,27 @@ extern thread_local constinit ThreadState thread_state __attribute__((tls_model(
 extern thread_local constinit ThreadState thread_state;
 #endif
 
+// The options of threads that have not set theirs.
+extern std::atomic<uint64_t> default_context_key;
+extern std::atomic<Filtering> default_filtering;
+
+inline uint64_t context_key() {
+  uint64_t key = thread_state.context_key;
+  return key ? key : default_context_key.load(std::memory_order_relaxed);
+}
+
+inline bool filters_tracebacks() {
+  Filtering own = thread_state.filtering;
+  return (own != Filtering::kUnset ? own : default_filtering.load(std::memory_order_relaxed)) !=
+         Filtering::kOff;
+}
+
 PyObject* current_trace(PyObject*, PyObject*);
 PyObject* swap_trace(PyObject*, PyObject* trace);
 PyObject* set_eval_trace(PyObject*, PyObject* trace);
-PyObject* context_key(PyObject*, PyObject*);
+PyObject* get_context_key(PyObject*, PyObject*);
 PyObject* set_context_key(PyObject*, PyObject* key);
+PyObject* set_thread_options(PyObject*, PyObject* const* args, Py_ssize_t nargs);
+PyObject* set_default_options(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 
 }  // namespace covector
