@@ -5,6 +5,7 @@
 #include <climits>
 #include <complex>
 #include <cstring>
+#include <mutex>
 #include <type_traits>
 
 #include "engine/dtype.h"
@@ -150,9 +151,70 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
   }
 }
 
-// Below this many multiply-adds a product is too small for BLAS to use several threads, so
-// that it is better to spread the batch over them.
-constexpr int64_t kSmallProduct = 32 * 32 * 32;
+// While a product runs, BLAS is to use one thread: the blocks below are spread over our own,
+// so that two pools do not fight for the processors and the result does not depend on their
+// number. The setting is shared with other users of the library, hence restored.
+class SingleThreadedBlas {
+ public:
+  SingleThreadedBlas() {
+    if (!available()) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (users_++ == 0) {
+      saved_ = reinterpret_cast<int (*)()>(routines[int(BlasRoutine::get_threads)])();
+      set(1);
+    }
+  }
+  ~SingleThreadedBlas() {
+    if (!available()) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--users_ == 0) set(saved_);
+  }
+  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
+  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
+
+  static bool available() {
+    return routines[int(BlasRoutine::get_threads)] && routines[int(BlasRoutine::set_threads)];
+  }
+
+ private:
+  static void set(int n) {
+    reinterpret_cast<void (*)(int)>(routines[int(BlasRoutine::set_threads)])(n);
+  }
+  static inline std::mutex mutex_;
+  static inline int users_ = 0;
+  static inline int saved_ = 1;
+};
+
+// Products of fewer multiply-adds than this are one task; larger ones are cut along their
+// longer side into blocks of at least kBlockSide.
+constexpr int64_t kBlockWork = 1 << 20;
+constexpr int64_t kBlockSide = 128;
+constexpr int64_t kMostBlocks = 16;
+
+template <class T>
+void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+                  int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
+  int64_t side = std::max(m, n);
+  int64_t blocks = std::min(kMostBlocks, side / kBlockSide);
+  if (m * n * std::max<int64_t>(1, k) < kBlockWork || blocks < 2 ||
+      !SingleThreadedBlas::available()) {
+    one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+    return;
+  }
+  int64_t block = ((side + blocks - 1) / blocks + 15) / 16 * 16;
+  bool rows = m >= n;
+  parallel_for(side, block, [&](int64_t begin, int64_t end) {
+    if (rows)
+      one_gemm(trans_a, trans_b, end - begin, n, k, a + begin * (trans_a ? 1 : lda), lda, b, ldb,
+               c + begin * ldc, ldc);
+    else
+      one_gemm(trans_a, trans_b, m, end - begin, k, a, lda, b + begin * (trans_b ? ldb : 1), ldb,
+               c + begin, ldc);
+  });
+}
+
+// Below this many multiply-adds of a product it is better to spread the batch over threads.
+constexpr int64_t kSmallProduct = 64 * 64 * 64;
 constexpr int64_t kGrainWork = 64 * 1024;
 
 template <class T>
@@ -161,9 +223,10 @@ void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
                   int64_t stride_a, int64_t stride_b, int64_t stride_c) {
   auto a = static_cast<const T*>(a_), b = static_cast<const T*>(b_);
   auto c = static_cast<T*>(c_);
+  SingleThreadedBlas guard;
   auto some = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      one_gemm(trans_a, trans_b, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb,
+      blocked_gemm(trans_a, trans_b, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb,
                c + i * stride_c, ldc);
   };
   int64_t work = std::max<int64_t>(1, k) * m * n;

@@ -41,5 +41,16 @@ def load() -> None:
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     name_of = ctypes.pythonapi.PyCapsule_GetName
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    capsules = _cython_blas().__pyx_capi__
-    _native.set_blas({fn: get(capsules[fn], name_of(capsules[fn])) for fn in _ROUTINES})
+    module = _cython_blas()
+    capsules = module.__pyx_capi__
+    table = {fn: get(capsules[fn], name_of(capsules[fn])) for fn in _ROUTINES}
+    library = ctypes.CDLL(module.__file__)
+    for prefix, suffix in (("scipy_", ""), ("", ""), ("scipy_", "64_")):
+        # OpenBLAS's own setting of threads, under the names that SciPy's builds give it.
+        names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("set", "get")]
+        if all(hasattr(library, n) for n in names):
+            for verb, n in zip(("set", "get"), names, strict=True):
+                address = ctypes.cast(getattr(library, n), ctypes.c_void_p).value
+                table[f"{verb}_num_threads"] = address
+            break
+    _native.set_blas(table)

@@ -71,6 +71,8 @@ class _Simplifier:
         self.known: dict[Var, np.ndarray] = {}
         self._placed: dict[Var, Var] = {}
         self.copied = 0
+        # How often the results of calls and products are read, where it matters.
+        self.uses: dict[Var, int] = {}
 
     # --- values ---
 
@@ -124,6 +126,7 @@ class _Simplifier:
         env: dict[Any, Atom] = {}
         env.update(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, args, strict=True))
+        uses = _uses(jaxpr)
         for eqn in jaxpr.eqns:
             ins = [a if isinstance(a, Literal) else env[a] for a in eqn.invars]
             name = eqn.primitive.name
@@ -132,6 +135,8 @@ class _Simplifier:
                 outs = self.run(inner.jaxpr, [self.const(c) for c in inner.consts], ins)
             else:
                 outs = self.equation(eqn, ins)
+                if name == "dot_general" and isinstance(outs[0], Var):
+                    self.uses[outs[0]] = self.uses.get(outs[0], 0) + uses[eqn.outvars[0]]
             env.update(zip(eqn.outvars, outs, strict=True))
         return [a if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
 
@@ -151,6 +156,20 @@ class _Simplifier:
         """The equation that defines ``a``, if it applies one of the named primitives."""
         eqn = self.defs.get(a) if isinstance(a, Var) else None
         return eqn if eqn is not None and eqn.primitive.name in names else None
+
+
+def _uses(jaxpr: Jaxpr) -> dict[Any, int]:
+    """How often each result of a matrix product is read."""
+    out = {e.outvars[0]: 0 for e in jaxpr.eqns if e.primitive.name == "dot_general"}
+    if out:
+        for eqn in jaxpr.eqns:
+            for a in eqn.invars:
+                if a in out:
+                    out[a] += 1
+        for a in jaxpr.outvars:
+            if a in out:
+                out[a] += 1
+    return out
 
 
 def _nested(prim: Any, params: dict[str, Any]) -> bool:
@@ -342,6 +361,14 @@ def _transpose(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Ato
             return earlier.invars[0]
         params = {**eqn.params, "permutation": both}
         return s.emit(eqn, eqn.primitive, [earlier.invars[0]], params, [aval])[0]
+    product = s.define(x, "dot_general")
+    if product is not None and tuple(perm) == (1, 0) and s.uses.get(x) == 1:
+        # (A B)ᵀ = Bᵀ Aᵀ: the product is computed as it is wanted.
+        (ca, cb), (ba, bb) = product.params["dimension_numbers"]
+        if not ba and product.invars[0].aval.ndim == product.invars[1].aval.ndim == 2:
+            params = {**product.params, "dimension_numbers": ((cb, ca), (bb, ba))}
+            operands = [product.invars[1], product.invars[0]]
+            return s.emit(eqn, product.primitive, operands, params, [aval])[0]
     return None
 
 
