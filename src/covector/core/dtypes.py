@@ -281,7 +281,9 @@ def _is_pytype(x: Any) -> bool:
 
 def to_inexact_dtype(dtype: DType) -> DType:
     """The dtype in which a function such as ``sin`` of integers is computed."""
-    return dtype if dtype in INEXACT else default_float()
+    if dtype in INEXACT:
+        return dtype
+    return default_float() if dtype == int64 or dtype == uint64 else float32
 
 
 def real_dtype(dtype: DType) -> DType:

@@ -182,7 +182,7 @@ def scatter_apply(
     mode: Any = None,
 ) -> Any:
     """``operand`` with ``func`` applied to the elements of windows."""
-    params = {
+    params: dict[str, Any] = {
         "dimension_numbers": ScatterDimensionNumbers(*dimension_numbers),
         "indices_are_sorted": indices_are_sorted,
         "unique_indices": unique_indices,

@@ -249,7 +249,7 @@ def promote_inexact(name: str, *xs: Any) -> list[Any]:
     if dt not in dtypes.INEXACT:
         if dtypes.is_extended(dt):
             raise TypeError(f"{name} does not take PRNG keys{at_user_line()}")
-        dt = dtypes.default_float()
+        dt = dtypes.to_inexact_dtype(dt)
     return [
         x if a.dtype is dt and (type(x) not in PY_SCALARS or weak) else
         scalar(x, dt) if type(x) in PY_SCALARS and not weak else

@@ -651,7 +651,7 @@ def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = None) -> Any:  # noqa: N
     """Matrix with ones at and below the ``k``-th diagonal and zeros above."""
     (n,) = canonical_shape(N, "N")
     (m,) = (n,) if M is None else canonical_shape(M, "M")
-    dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "tri")
+    dt = dtypes.float32 if dtype is None else dtypes.check_user_dtype(dtype, "tri")
     k = _offset(k, "tri")
     if current_trace() is eval_trace and isinstance(k, int):
         return from_numpy(onp.tri(n, m, k).astype(dt), dt)

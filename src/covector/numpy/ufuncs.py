@@ -190,7 +190,7 @@ sign = ufunc1(_sign, "sign", "Elementwise sign: -1, 0 or 1; ``x / abs(x)`` for c
 def _square(x: Any) -> Any:
     x = operand(x, "square")
     if aval_of(x).dtype == dtypes.bool_:
-        x = convert(x, dtypes.default_int())
+        x = convert(x, dtypes.int32)
     return lax.square(x)
 
 
@@ -416,10 +416,9 @@ nextafter = ufunc2(_nextafter, "nextafter", "The next float after ``x`` towards 
 
 
 def as_integers(x: Any, y: Any) -> tuple[Any, Any]:
-    """Booleans as the default integer type; others as they are."""
+    """Booleans as 32-bit integers; others as they are."""
     if aval_of(x).dtype == dtypes.bool_:
-        dt = dtypes.default_int()
-        return convert(x, dt), convert(y, dt)
+        return convert(x, dtypes.int32), convert(y, dtypes.int32)
     return x, y
 
 
