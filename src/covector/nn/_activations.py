@@ -1,0 +1,279 @@
+"""Activation functions: elementwise, on floats of any precision."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from covector import lax
+from covector import numpy as cnp
+from covector.core import dtypes
+from covector.core.avals import aval_of
+from covector.core.errors import at_user_line
+from covector.lax._common import canonical_axis
+from covector.numpy._util import array, fused, inexact
+
+
+def identity(x: Any) -> Any:
+    """``x`` as an array."""
+    return array(x, "identity")
+
+
+@fused()
+def relu(x: Any) -> Any:
+    """Rectified linear unit: max(x, 0), with derivative 0 at 0."""
+    x = array(x, "relu")
+    zero = lax.full_like(x, 0)
+    # A selection by x <= 0 keeps NaN, and has the derivative 0 at 0 where max has 1/2.
+    return lax.select(lax.le(x, zero), zero, x)
+
+
+@fused()
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6), with derivative 0 at both ends."""
+    x = _float(x, "relu6")
+    zero, six = lax.full_like(x, 0), lax.full_like(x, 6)
+    return lax.select(lax.le(x, zero), zero, lax.select(lax.ge(x, six), six, x))
+
+
+def _float(x: Any, name: str) -> Any:
+    """An array of an inexact dtype."""
+    return array(inexact(x, name), name)
+
+
+@fused()
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return lax.logistic(_float(x, "sigmoid"))
+
+
+@fused()
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6: a piecewise linear sigmoid."""
+    x = _float(x, "hard_sigmoid")
+    return lax.div(relu6(lax.add(x, 3.0)), 6.0)
+
+
+@fused()
+def silu(x: Any) -> Any:
+    """x sigmoid(x), also called swish."""
+    x = _float(x, "silu")
+    return lax.mul(x, lax.logistic(x))
+
+
+swish = silu
+
+
+@fused()
+def hard_silu(x: Any) -> Any:
+    """x hard_sigmoid(x), also called hard swish."""
+    x = _float(x, "hard_silu")
+    return lax.mul(x, hard_sigmoid(x))
+
+
+hard_swish = hard_silu
+
+
+@fused()
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return cnp.logaddexp(x, 0.0)
+
+
+@fused()
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)) = -softplus(-x)."""
+    return cnp.negative(softplus(cnp.negative(_float(x, "log_sigmoid"))))
+
+
+@fused()
+def soft_sign(x: Any) -> Any:
+    """x / (abs(x) + 1)."""
+    x = _float(x, "soft_sign")
+    return lax.div(x, lax.add(lax.abs(x), 1.0))
+
+
+@fused()
+def sparse_plus(x: Any) -> Any:
+    """0 below -1, x above 1, and (x + 1)² / 4 between."""
+    x = _float(x, "sparse_plus")
+    middle = lax.mul(lax.square(lax.add(x, 1.0)), 0.25)
+    low = lax.select(lax.le(x, -1.0), lax.full_like(x, 0), middle)
+    return lax.select(lax.ge(x, 1.0), x, low)
+
+
+@fused()
+def sparse_sigmoid(x: Any) -> Any:
+    """Half of clip(x + 1, 0, 2): the derivative of `sparse_plus`."""
+    x = _float(x, "sparse_sigmoid")
+    return lax.mul(lax.min(lax.max(lax.add(x, 1.0), 0.0), 2.0), 0.5)
+
+
+@fused()
+def hard_tanh(x: Any) -> Any:
+    """x clipped to [-1, 1]."""
+    x = array(x, "hard_tanh")
+    one = lax.full_like(x, 1)
+    low = lax.select(lax.lt(x, lax.neg(one)), lax.neg(one), x)
+    return lax.select(lax.gt(x, one), one, low)
+
+
+@fused()
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x above 0 and alpha (exp(x) - 1) below."""
+    x = _float(x, "elu")
+    positive = lax.gt(x, 0.0)
+    # The branch not taken must not overflow: its derivative would be NaN.
+    below = cnp.multiply(alpha, lax.expm1(lax.select(positive, lax.full_like(x, 0), x)))
+    return cnp.where(positive, x, below)
+
+
+@fused()
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """max(x, 0) + min(0, alpha (exp(x / alpha) - 1)): `elu` with a continuous derivative."""
+    x = _float(x, "celu")
+    below = cnp.multiply(alpha, cnp.expm1(cnp.divide(cnp.minimum(x, 0.0), alpha)))
+    return cnp.add(cnp.maximum(x, 0.0), below)
+
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@fused()
+def selu(x: Any) -> Any:
+    """Scaled `elu` whose fixed point is mean 0 and variance 1.
+
+    G. Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
+    """
+    return cnp.multiply(_SELU_SCALE, elu(x, _SELU_ALPHA))
+
+
+@fused()
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+    """x above 0 and ``negative_slope`` x below."""
+    x = _float(x, "leaky_relu")
+    return cnp.where(lax.ge(x, 0.0), x, cnp.multiply(negative_slope, x))
+
+
+@fused("approximate")
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x Φ(x) with the distribution function Φ of the normal distribution.
+
+    Parameters
+    ----------
+    x : array_like
+    approximate : bool
+        Use tanh: x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³))).
+
+    References
+    ----------
+    D. Hendrycks, K. Gimpel, "Gaussian error linear units", 2016.
+    """
+    x = _float(x, "gelu")
+    if approximate:
+        cubic = lax.add(x, lax.mul(lax.integer_pow(x, 3), 0.044715))
+        inner = lax.mul(cubic, math.sqrt(2 / math.pi))
+        return lax.mul(x, lax.mul(lax.add(lax.tanh(inner), 1.0), 0.5))
+    return lax.mul(lax.mul(x, 0.5), lax.erfc(lax.mul(x, -math.sqrt(0.5))))
+
+
+@fused("axis")
+def glu(x: Any, axis: int = -1) -> Any:
+    """First half of ``x`` along ``axis`` times the sigmoid of the second half."""
+    x = _float(x, "glu")
+    axis = canonical_axis(axis, x.ndim)
+    n = x.shape[axis]
+    if n % 2:
+        raise ValueError(
+            f"glu splits axis {axis} in halves, but its size is {n}: {x.aval.str_short()}"
+            f"{at_user_line()}"
+        )
+    first, second = (lax.slice_in_dim(x, i * n // 2, (i + 1) * n // 2, axis=axis) for i in (0, 1))
+    return lax.mul(first, lax.logistic(second))
+
+
+@fused()
+def mish(x: Any) -> Any:
+    """x tanh(softplus(x))."""
+    x = _float(x, "mish")
+    return lax.mul(x, lax.tanh(softplus(x)))
+
+
+@fused()
+def squareplus(x: Any, b: Any = 4) -> Any:
+    """(x + sqrt(x² + b)) / 2."""
+    x = _float(x, "squareplus")
+    root = cnp.sqrt(cnp.add(lax.square(x), b))
+    return cnp.divide(cnp.add(x, root), 2.0)
+
+
+@fused()
+def log1mexp(x: Any) -> Any:
+    """log(1 - exp(-x)) for x > 0, accurate near 0 and far away.
+
+    M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012.
+    """
+    x = _float(x, "log1mexp")
+    near = lax.lt(x, math.log(2))
+    one = lax.full_like(x, 1)
+    # Each branch sees arguments of its own range only, so that derivatives are finite.
+    small = lax.log(lax.neg(lax.expm1(lax.neg(lax.select(near, x, one)))))
+    large = lax.log1p(lax.neg(lax.exp(lax.neg(lax.select(near, one, x)))))
+    return lax.select(near, small, large)
+
+
+@fused()
+def tanh(x: Any, /) -> Any:
+    """Hyperbolic tangent."""
+    return lax.tanh(_float(x, "tanh"))
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
+    """Indicator vectors: 1 at the position ``x`` and 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array_like
+        Indices; one outside of ``range(num_classes)`` gives zeros.
+    num_classes : int
+    dtype : dtype, optional
+        By default the default float type.
+    axis : int
+        Where in the result the classes lie.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.nn.one_hot(cv.numpy.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    n = _class_count(num_classes)
+    dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "one_hot")
+    return _one_hot(cnp.asarray(x), n, dt, int(axis))
+
+
+def _class_count(n: Any) -> int:
+    try:
+        n = operator.index(n)
+    except TypeError as e:
+        raise TypeError(
+            f"one_hot: num_classes must be an integer, got {n!r}{at_user_line()}"
+        ) from e
+    if n < 0:
+        raise ValueError(f"one_hot: num_classes must not be negative, got {n}{at_user_line()}")
+    return n
+
+
+@fused("num_classes", "dtype", "axis")
+def _one_hot(x: Any, num_classes: int, dtype: Any, axis: int) -> Any:
+    ndim = aval_of(x).ndim + 1
+    axis = canonical_axis(axis, ndim)
+    shape = list(x.shape)
+    shape.insert(axis, num_classes)
+    kept = tuple(i for i in range(ndim) if i != axis)
+    classes = lax.broadcasted_iota(x.dtype, tuple(shape), axis)
+    x = lax.broadcast_in_dim(x, tuple(shape), kept)
+    return lax.convert_element_type(lax.eq(x, classes), dtype)

@@ -1,0 +1,234 @@
+"""Reductions over segments of an array (`covector.ops`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from covector import lax
+from covector import numpy as cnp
+from covector.core import dtypes
+from covector.core.errors import at_user_line
+from covector.lax._common import product
+from covector.numpy._util import concrete, fused
+from covector.random._checks import no_sharding
+
+__all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
+
+
+def _lowest(dtype: Any) -> Any:
+    if dtype == dtypes.bool_:
+        return False
+    return -math.inf if dtype in dtypes.FLOATS else int(dtypes.iinfo(dtype).min)
+
+
+def _highest(dtype: Any) -> Any:
+    if dtype == dtypes.bool_:
+        return True
+    return math.inf if dtype in dtypes.FLOATS else int(dtypes.iinfo(dtype).max)
+
+
+# name: (scatter, neutral element, reduction of one axis)
+_KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any], Callable[..., Any]]] = {
+    "segment_sum": (lax.scatter_add, lambda dt: 0, lax.reduce_sum),
+    "segment_prod": (lax.scatter_mul, lambda dt: 1, lax.reduce_prod),
+    "segment_max": (lax.scatter_max, _lowest, lax.reduce_max),
+    "segment_min": (lax.scatter_min, _highest, lax.reduce_min),
+}
+
+
+@fused("name", "num_segments", "is_sorted", "unique", "buckets", "mode")
+def _reduce(
+    data: Any,
+    ids: Any,
+    name: str,
+    num_segments: int,
+    is_sorted: bool,
+    unique: bool,
+    buckets: int,
+    mode: Any,
+) -> Any:
+    scatter, neutral, _ = _KINDS[name]
+    rest = data.shape[1:]
+    # Identifiers of more than one axis take each slice of the data several times.
+    shape = (*ids.shape, *rest)
+    data = cnp.broadcast_to(data, shape)
+    n = product(ids.shape)
+    data, ids = cnp.reshape(data, (n, *rest)), cnp.reshape(ids, (n,))
+    out = lax.full((buckets * num_segments, *rest), neutral(data.dtype), data.dtype)
+    if buckets > 1:
+        # Consecutive parts of the data into accumulators of their own. Identifiers out of
+        # bounds stay so.
+        part = cnp.floor_divide(cnp.arange(n, dtype=ids.dtype), -(-n // buckets))
+        bad = cnp.logical_or(cnp.less(ids, 0), cnp.greater_equal(ids, num_segments))
+        ids = cnp.where(bad, -1, cnp.add(ids, cnp.multiply(part, num_segments)))
+    dims = lax.ScatterDimensionNumbers(
+        update_window_dims=tuple(range(1, 1 + len(rest))),
+        inserted_window_dims=(0,),
+        scatter_dims_to_operand_dims=(0,),
+    )
+    out = scatter(
+        out,
+        cnp.reshape(ids, (n, 1)),
+        data,
+        dims,
+        indices_are_sorted=is_sorted and buckets == 1,
+        unique_indices=unique,
+        mode=lax.GatherScatterMode.FILL_OR_DROP if mode is None else mode,
+    )
+    if buckets > 1:
+        reduction = _KINDS[name][2]
+        out = reduction(cnp.reshape(out, (buckets, num_segments, *rest)), (0,))
+    return out
+
+
+def _segment(
+    name: str,
+    data: Any,
+    segment_ids: Any,
+    num_segments: Any,
+    is_sorted: bool,
+    unique: bool,
+    bucket_size: int | None,
+    mode: Any,
+) -> Any:
+    data, ids = cnp.asarray(data), cnp.asarray(segment_ids)
+    if ids.dtype not in dtypes.INTEGERS:
+        raise TypeError(
+            f"{name}: segment_ids must be integers, got {ids.aval.str_short()}{at_user_line()}"
+        )
+    if not data.ndim or data.shape[0] != (ids.shape[0] if ids.ndim else None):
+        raise ValueError(
+            f"{name}: data {data.aval.str_short()} and segment_ids {ids.aval.str_short()} must "
+            f"have first axes of one size{at_user_line()}"
+        )
+    if data.dtype == dtypes.bool_ and name in ("segment_sum", "segment_prod"):
+        raise TypeError(
+            f"{name} does not take booleans, got {data.aval.str_short()}; convert the data with "
+            f"astype(int){at_user_line()}"
+        )
+    if num_segments is None:
+        values = concrete(ids, f"{name}: num_segments is not given, and segment_ids, whose "
+                               "maximum it is,")  # fmt: skip
+        num_segments = max(int(values.max(initial=-1)) + 1, 0)
+    num_segments = int(num_segments)
+    if num_segments < 0:
+        raise ValueError(
+            f"{name}: num_segments must not be negative, got {num_segments}{at_user_line()}"
+        )
+    buckets = 1
+    if bucket_size is not None:
+        if bucket_size < 1:
+            raise ValueError(
+                f"{name}: bucket_size must be positive, got {bucket_size}{at_user_line()}"
+            )
+        buckets = max(1, -(-ids.shape[0] // bucket_size))
+    return _reduce(
+        data, ids, name, num_segments, bool(is_sorted), bool(unique), buckets, mode
+    )
+
+
+def segment_sum(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Sums of the slices of ``data`` that belong to each segment.
+
+    Parameters
+    ----------
+    data : array_like
+    segment_ids : array_like of int
+        Segment of each slice along the first axis of ``data``. What lies outside of
+        ``range(num_segments)`` is left out (unless ``mode`` says otherwise).
+    num_segments : int, optional
+        By default the largest identifier plus one; needed where identifiers are traced.
+    indices_are_sorted, unique_indices : bool
+        Promises about ``segment_ids``.
+    bucket_size : int, optional
+        Add up parts of so many slices on their own first, which loses less precision.
+    mode : optional
+        What becomes of identifiers out of bounds (see `covector.lax.GatherScatterMode`).
+
+    Returns
+    -------
+    Array
+        Of shape ``(num_segments, *data.shape[1:])``; empty segments are 0.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.ops.segment_sum(cv.numpy.arange(5), cv.numpy.array([0, 0, 1, 1, 2]))
+    Array([1, 5, 4], dtype=int32)
+    """
+    no_sharding(out_sharding, "segment_sum")
+    return _segment(
+        "segment_sum", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
+        bucket_size, mode,
+    )  # fmt: skip
+
+
+def segment_prod(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Products of the slices of each segment (see `segment_sum`); empty segments are 1."""
+    no_sharding(out_sharding, "segment_prod")
+    return _segment(
+        "segment_prod", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
+        bucket_size, mode,
+    )  # fmt: skip
+
+
+def segment_max(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Maxima of the slices of each segment (see `segment_sum`).
+
+    Empty segments hold the smallest value of the dtype, -inf for floats.
+    """
+    no_sharding(out_sharding, "segment_max")
+    return _segment(
+        "segment_max", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
+        bucket_size, mode,
+    )  # fmt: skip
+
+
+def segment_min(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Minima of the slices of each segment (see `segment_sum`).
+
+    Empty segments hold the largest value of the dtype, inf for floats.
+    """
+    no_sharding(out_sharding, "segment_min")
+    return _segment(
+        "segment_min", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
+        bucket_size, mode,
+    )  # fmt: skip
