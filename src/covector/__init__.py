@@ -21,6 +21,7 @@ import covector.numpy  # noqa: F401  # isort: skip
 from covector.core.array_type import Array
 from covector.core.config import config, disable_jit, enable_x64
 from covector.core.dtypes import float0
+from covector.core.errors import export as _export
 from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
 from covector.transforms.cache import clear_all as _clear_all
 from covector.transforms.grad import grad, value_and_grad
@@ -56,7 +57,7 @@ _NAMES = {
         (
             "block_until_ready", "copy_to_host_async", "default_backend", "device_count",
             "device_get", "device_put", "devices", "effects_barrier", "ensure_compile_time_eval",
-            "host_count", "host_id", "host_ids", "local_device_count",
+            "host_count", "host_id", "host_ids", "live_arrays", "local_device_count",
             "local_devices", "named_call", "named_scope", "print_environment_info",
             "process_count", "process_index", "process_indices",
         ),
@@ -67,18 +68,17 @@ _NAMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-        value = getattr(importlib.import_module(_NAMES[name]), name)
-    elif name in _MODULES:
+        globals()[name] = getattr(importlib.import_module(_NAMES[name]), name)
+        _export(globals(), (name,))
+        return globals()[name]
+    if name in _MODULES:
         try:
             return importlib.import_module(f"covector.{name}")
         except ModuleNotFoundError as e:
             if e.name != f"covector.{name}":
                 raise
             raise AttributeError(f"module 'covector' has no attribute {name!r}") from None
-    else:
-        raise AttributeError(f"module 'covector' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    raise AttributeError(f"module 'covector' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
@@ -107,3 +107,5 @@ __all__ = [
     "vmap",
     *_NAMES,
 ]
+
+_export(globals(), __all__)

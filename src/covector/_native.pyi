@@ -152,7 +152,25 @@ class JitFunction:
     def clear_cache(self) -> None: ...
     def cache_size(self) -> int: ...
 
+class Boundary:
+    """A function whose errors show the frames of its callers and not those of the library.
+
+    Otherwise it is the function: in calls, as a method, by its attributes (its own are
+    ``__wrapped__`` and ``__module__``), in pickles by its qualified name.
+    """
+
+    __wrapped__: Callable[..., Any]
+    def __init__(self, function: Callable[..., Any], module: str | None = None) -> None:
+        """module: where users find the function, by default where it is defined."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
+    def __getattr__(self, name: str, /) -> Any: ...
+    def __setattr__(self, name: str, value: Any, /) -> None: ...
+
 # Arrays
+
+def live_arrays() -> list[Array]:
+    """The arrays that exist and are not deleted, the oldest first."""
 
 def array_from_buffer(
     obj: Any, code: int, shape: Sequence[int], weak: bool = False, alias: bool = False, /
@@ -201,7 +219,11 @@ def set_eval_trace(trace: Any, /) -> None:
 
 def context_key() -> int: ...
 def set_context_key(key: int, /) -> None:
-    """A number below 2**64 that is part of every signature."""
+    """A number below 2**64 that is part of every signature; 0: that of the process."""
+
+def set_thread_options(context_key: int, filter_tracebacks: bool, /) -> None: ...
+def set_default_options(context_key: int, filter_tracebacks: bool, /) -> None:
+    """The options of threads that have not set theirs."""
 
 # Memory, threads and the runtime of generated code
 
@@ -224,5 +246,9 @@ def unregister_callback(id: int) -> bool: ...
 def user_frame(prefix: str, /) -> tuple[str, int, str] | None:
     """(file, line, function) of the innermost frame whose file does not start with prefix."""
 
-def set_internal_prefixes(prefixes: Iterable[str], /) -> None:
-    """More prefixes of file names for user_frame to skip."""
+def set_internal_prefixes(library: Iterable[str], helpers: Iterable[str] = (), /) -> None:
+    """Beginnings of the names of the library's files and of those of packages it calls.
+
+    user_frame skips both. Tracebacks lose the library's frames, and those of helpers where the
+    library called them.
+    """

@@ -7,6 +7,7 @@ Every option that changes what a traced function means is folded into one intege
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -83,15 +84,22 @@ class Config(threading.local):
 
     _global: dict[str, Any] = {k: _parse_env(k, v) for k, v in _DEFAULTS.items()}
     _keys: dict[tuple[Any, ...], int] = {}
+    _next_key = itertools.count(1)
 
     def __init__(self) -> None:
         self.__dict__.update(self._global)
         self._rekey()
 
+    def _native_options(self, values: dict[str, Any]) -> tuple[int, bool]:
+        """What the native core must know of the options: the key, and whether to filter."""
+        state = tuple([values[name] for name in _TRACED])
+        key = self._keys.get(state)
+        if key is None:
+            key = self._keys.setdefault(state, next(self._next_key))
+        return key, values["traceback_filtering"] != "off"
+
     def _rekey(self) -> None:
-        state = tuple(self.__dict__[name] for name in _TRACED)
-        key = self._keys.setdefault(state, len(self._keys) + 1)
-        _native.set_context_key(key)
+        _native.set_thread_options(*self._native_options(self.__dict__))
 
     def update(self, name: str, value: Any) -> None:
         """Set option ``name`` (``jax_`` and ``covector_`` prefixes are accepted)."""
@@ -100,6 +108,7 @@ class Config(threading.local):
         self._global[name] = value
         self.__dict__[name] = value
         self._rekey()
+        _native.set_default_options(*self._native_options(self._global))
 
     def read(self, name: str) -> Any:
         return self.__dict__[_canonical(name)]
@@ -123,6 +132,8 @@ def _check(name: str, value: Any) -> None:
 
 
 config = Config()
+# For threads that call compiled functions before they look at an option.
+_native.set_default_options(*config._native_options(config._global))
 
 
 @contextlib.contextmanager

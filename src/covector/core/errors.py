@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import linecache
 import os
 import types
+from collections.abc import Iterable
 from typing import Any
+
+import numpy
 
 from covector import _native
 
 PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# Frames of these are the library's where it calls them, and the user's where they do.
+_PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(numpy.__file__)))
+_HELPERS = [
+    os.path.join(_PACKAGES, name, "")
+    for name in ("numpy", "scipy", "optree", "opt_einsum", "llvmlite", "ml_dtypes")
+]
+_native.set_internal_prefixes([PACKAGE_DIR], [*_HELPERS, contextlib.__file__, functools.__file__])
 
 
 class JAXTypeError(TypeError):
@@ -104,23 +116,22 @@ def describe(x: Any) -> str:
     return f"{type(x).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
-def filter_traceback(exc: BaseException) -> None:
-    """Drop the library's frames from the traceback of ``exc`` (unless filtering is off).
+def export(namespace: dict[str, Any], names: Iterable[str]) -> None:
+    """Make the plain functions among the public ``names`` of a module API boundaries.
 
-    The first and last frames of other code stay, so that the innermost line shown is the
-    user's own.
+    Errors then show the frames of users and not ours, unless ``traceback_filtering`` is off.
+    Code of the library imports the functions from where they are defined, as they are.
     """
-    from covector.core.config import config
+    module = namespace["__name__"]
+    wrapped: dict[Any, Any] = {}  # a function with two names stays one object
+    for name in names:
+        value = namespace.get(name)
+        if type(value) is types.FunctionType:
+            if value not in wrapped:
+                wrapped[value] = _native.Boundary(value, module)
+            namespace[name] = wrapped[value]
 
-    if config.traceback_filtering == "off":
-        return
-    frames = []
-    tb = exc.__traceback__
-    while tb is not None:
-        if not tb.tb_frame.f_code.co_filename.startswith(PACKAGE_DIR):
-            frames.append(tb)
-        tb = tb.tb_next
-    out: types.TracebackType | None = None
-    for tb in reversed(frames):
-        out = types.TracebackType(out, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
-    exc.__traceback__ = out
+
+def unwrapped(fun: Any) -> Any:
+    """The function inside an API boundary; others as they are."""
+    return fun.__wrapped__ if type(fun) is _native.Boundary else fun

@@ -1,5 +1,6 @@
 """Primitive operations and the functions that bind them (`covector.lax`)."""
 
+from covector.core.errors import export as _export
 from covector.core.structural import (
     add_any_p,
     broadcast_in_dim_p,
@@ -616,3 +617,5 @@ __all__ = [
     "while_p",
     "xor_p",
 ]
+
+_export(globals(), __all__)

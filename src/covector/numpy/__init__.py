@@ -3,6 +3,7 @@
 from numpy import iterable
 
 from covector.core.array_type import Array as ndarray
+from covector.core.errors import export as _export
 from covector.numpy import array_methods as _array_methods
 from covector.numpy import reductions as _reductions
 from covector.numpy import ufuncs as _ufuncs
@@ -855,3 +856,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+_export(globals(), __all__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as onp
 
-from covector import lax
+from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy
 from covector.core.errors import at_user_line, describe
@@ -24,10 +24,11 @@ from covector.numpy import (
     ufuncs,
 )
 from covector.numpy._util import compile_lazily, convert, current_trace, is_concrete
-from covector.numpy.at import IndexHelper, setitem_error
+from covector.numpy.at import IndexHelper, IndexRef, setitem_error
 from covector.numpy.indexing import getitem
 from covector.numpy.printing import array_format, array_repr, array_string
 
+Boundary = _native.Boundary
 _FAST = frozenset((Array, *PY_SCALARS))
 
 # --- operators ---------------------------------------------------------------------------
@@ -85,6 +86,7 @@ def _attach(cls: Any, name: str, value: Any) -> None:
     if callable(value):
         value.__name__ = name
         value.__qualname__ = f"Array.{name}"
+        value = Boundary(value, "covector")
     setattr(cls, name, value)
 
 
@@ -324,6 +326,11 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "at": IndexHelper,
     "flat": _flat,
 }
+# Those of tracers that raise where the value is not known.
+_CONVERSIONS = (
+    "__array__", "__bool__", "__complex__", "__float__", "__index__", "__int__", "__len__",
+    "item", "tolist",
+)  # fmt: skip
 
 
 def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -351,22 +358,27 @@ def attach() -> None:
         for name, method in _METHODS.items():
             _attach(cls, name, _as_method(method))
         for name, getter in _PROPERTIES.items():
-            setattr(cls, name, property(getter))
-        cls.__getitem__ = getitem
-        cls.__setitem__ = _setitem
-        cls.__delitem__ = _delitem
-        cls.__iter__ = _iter
-        cls.__contains__ = _contains
-        cls.__reversed__ = _reversed
-        cls.__round__ = _round
+            setattr(cls, name, property(Boundary(getter)))
+        cls.__getitem__ = Boundary(getitem)
+        cls.__setitem__ = Boundary(_setitem)
+        cls.__delitem__ = Boundary(_delitem)
+        cls.__iter__ = Boundary(_iter)
+        cls.__contains__ = Boundary(_contains)
+        cls.__reversed__ = Boundary(_reversed)
+        cls.__round__ = Boundary(_round)
         cls.__copy__ = _same
         cls.__deepcopy__ = _same
         cls.__array_priority__ = 1000
     Array.__repr__ = array_repr
     Array.__str__ = array_string
-    Array.__format__ = array_format
+    Array.__format__ = Boundary(array_format)
     Array.__reduce__ = _reduce
-    Tracer.__format__ = _tracer_format
+    Tracer.__format__ = Boundary(_tracer_format)
+    for name in _CONVERSIONS:
+        setattr(Tracer, name, Boundary(getattr(Tracer, name)))
+    for name, method in list(vars(IndexRef).items()):
+        if callable(method) and not name.startswith("_"):
+            setattr(IndexRef, name, Boundary(method))
     for name, value in {
         "device": property(_device),
         "devices": _devices,

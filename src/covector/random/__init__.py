@@ -11,6 +11,7 @@ Examples
 >>> x = cv.random.normal(sub, (3,))
 """
 
+from covector.core.errors import export as _export
 from covector.random._bits import bits
 from covector.random._continuous import (
     cauchy,
@@ -105,3 +106,5 @@ __all__ = [
     "weibull_min",
     "wrap_key_data",
 ]
+
+_export(globals(), __all__)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from covector import _native
 from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
@@ -116,6 +117,14 @@ def device_get(x: Any) -> Any:
         return np.asarray(leaf)
 
     return tree.map(get, x)
+
+
+def live_arrays(platform: str | None = None) -> list[Any]:
+    """All arrays that exist on the devices of a platform, the oldest first."""
+    if platform is not None and platform != default_backend():
+        get_backend(platform)  # raises the error for unknown ones
+        return []
+    return _native.live_arrays()
 
 
 def copy_to_host_async(x: Any) -> Any:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from covector import _native
 from covector.core import tree
 from covector.core.avals import aval_of
-from covector.core.errors import PACKAGE_DIR, at_user_line, describe, filter_traceback
+from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
 
 
 def api_boundary(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function that users call, so that errors show their frames and not ours."""
-
-    @functools.wraps(fun)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return fun(*args, **kwargs)
-        except Exception as e:
-            filter_traceback(e)
-            raise
-
-    return wrapped
+    return _native.Boundary(fun)
 
 
 def check_callable(fun: Any, what: str) -> None:
@@ -64,6 +55,7 @@ def positional_names(fun: Callable[..., Any]) -> tuple[list[str], bool] | None:
 
     None if the function does not tell.
     """
+    fun = unwrapped(fun)
     code = getattr(fun, "__code__", None)
     if code is not None and not hasattr(fun, "__wrapped__"):
         names = list(code.co_varnames[: code.co_argcount])
@@ -213,6 +205,7 @@ def argument_names(
 def names_of(fun: Callable[..., Any], in_tree: Any, skip: Sequence[int] = ()) -> LazyNames:
     """Names of the leaves of ``(args, kwargs)`` of structure ``in_tree``, found on demand."""
     ref: Callable[[], Any]
+    fun = unwrapped(fun)
     try:
         ref = weakref.ref(fun)  # caches keyed by the function hold this
     except TypeError:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from covector import _native
+from covector.core.errors import unwrapped
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import current_trace, eval_trace
 from covector.transforms.vmap import axis_env
@@ -59,6 +60,7 @@ class FunctionCache:
         _CACHES.append(self._cache)
 
     def entries(self, fun: Any) -> dict[Any, Any]:
+        fun = unwrapped(fun)
         # Only plain functions: other callables may compare equal without being the same.
         if type(fun) is not types.FunctionType:
             return {}

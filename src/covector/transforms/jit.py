@@ -16,7 +16,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.backend import Program, get_backend
 from covector.core.config import config
-from covector.core.errors import at_user_line, describe, filter_traceback
+from covector.core.errors import at_user_line, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Jaxpr, sub_jaxprs
 from covector.core.trace import (
     Primitive,
@@ -311,20 +311,13 @@ class Jitted:
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """What the native call path calls for a signature it has no program for."""
-        # In a thread that has not read its options yet, the signature was taken without them.
-        unconfigured = _native.context_key() == 0
-        try:
-            if current_trace() is not eval_trace:
-                if self.inline or config.disable_jit:
-                    return self.fun(*args, **kwargs), None
-                return self.bind(args, kwargs), None
-            if config.disable_jit and self.primitive is None:
+        if current_trace() is not eval_trace:
+            if self.inline or config.disable_jit:
                 return self.fun(*args, **kwargs), None
-            result, fast = self.execute(args, kwargs)
-            return result, None if unconfigured else fast
-        except Exception as e:
-            filter_traceback(e)
-            raise
+            return self.bind(args, kwargs), None
+        if config.disable_jit and self.primitive is None:
+            return self.fun(*args, **kwargs), None
+        return self.execute(args, kwargs)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply the function under the current trace as one operation."""
@@ -484,6 +477,7 @@ def jit(
             compiler_options=compiler_options,
         )
     check_callable(fun, "jit")
+    fun = unwrapped(fun)
     jitted = Jitted(
         fun,
         static_argnums,
