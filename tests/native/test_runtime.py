@@ -249,6 +249,7 @@ def test_user_frame(native):
     with pytest.raises(TypeError):
         native.user_frame(3)
     assert native.user_frame("") is None
+    native.user_frame("/no/such/prefix/")
 
 
 def test_stub_names_everything(native):
