@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from covector.backends.cpu.ir import (
     Block,
     Branch,
@@ -112,10 +114,10 @@ class Lowering:
 
     def number(self, value: Any, dtype: DType) -> Expr:
         """A scalar constant; one that equals a run-time size is that size."""
-        kind = getattr(dtype, "kind", "")
-        if kind in "iuf" and value == value and abs(value) < 2**31 and int(value) in self.sizes:
-            if int(value) == value and value > 0:
-                return FromIndex(self.dim(int(value)), dtype)
+        if getattr(dtype, "kind", "") in "iuf":
+            size = value.item() if isinstance(value, np.generic) else value
+            if size in self.sizes:
+                return FromIndex(self.dim(int(size)), dtype)
         return Lit(value, dtype)
 
     def const(self, x: Any) -> Value:
