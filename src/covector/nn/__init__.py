@@ -1,5 +1,6 @@
 """Functions for neural networks (`covector.nn`)."""
 
+from covector.core.errors import export as _export
 from covector.nn import initializers
 from covector.nn._activations import (
     celu,
@@ -81,3 +82,5 @@ __all__ = [
     "swish",
     "tanh",
 ]
+
+_export(globals(), __all__)
