@@ -61,6 +61,8 @@ def emit(b: Function, name: str, args: list[Any], attr: Any) -> Any:
         case "ne":
             return b.bin("or", b.cmp("fcmp une", x.re, args[1].re),
                          b.cmp("fcmp une", x.im, args[1].im))  # fmt: skip
+        case "max" | "min":
+            return _extreme(b, x, args[1], name == "max")
         case "is_finite":
             inf = float_const(INF, x.re.ty)
             return b.bin("and", b.cmp("fcmp olt", b.intrinsic("fabs", x.re), inf),
@@ -79,6 +81,15 @@ def emit(b: Function, name: str, args: list[Any], attr: Any) -> Any:
     if fn is None:
         raise NotImplementedError(f"{name} of complex numbers has no CPU lowering")
     return _apply(b, fn, args, name in IN_DOUBLE)
+
+
+def _extreme(b: Function, x: Cx, y: Cx, greatest: bool) -> Cx:
+    """The later (or earlier) of two in lexicographic order; one with a NaN before all others."""
+    op = "fcmp ogt" if greatest else "fcmp olt"
+    tie = b.bin("and", b.cmp("fcmp oeq", x.re, y.re), b.cmp(op, x.im, y.im))
+    nan = b.cmp("fcmp uno", x.re, x.im)
+    take = b.bin("or", b.bin("or", b.cmp(op, x.re, y.re), tie), nan)
+    return Cx(b.select(take, x.re, y.re), b.select(take, x.im, y.im))
 
 
 def _apply(b: Function, fn: Callable[..., Z], args: list[Cx], double: bool) -> Cx:
@@ -439,6 +450,16 @@ def atan(z: Z) -> Z:
     return Z(w.im, w.re)
 
 
+def atan2(y: Z, x: Z) -> Z:
+    """-i log((x + iy) / sqrt(x² + y²)), the continuation of the real function."""
+    squares = Z(
+        (x.re * x.re - x.im * x.im) + (y.re * y.re - y.im * y.im),
+        2.0 * (x.re * x.im + y.re * y.im),
+    )
+    out = log(divide(Z(x.re - y.im, x.im + y.re), sqrt(squares)))
+    return Z(out.im, -out.re)
+
+
 FUNCTIONS: dict[str, Callable[..., Z]] = {
     "exp": exp,
     "exp2": exp2,
@@ -450,6 +471,7 @@ FUNCTIONS: dict[str, Callable[..., Z]] = {
     "rsqrt": rsqrt,
     "pow": pow_,
     "sign": sign,
+    "atan2": atan2,
     "sin": sin,
     "cos": cos,
     "tan": tan,

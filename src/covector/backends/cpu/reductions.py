@@ -43,6 +43,8 @@ def initial(kind: str, dtype: DType) -> Any:
         info = np.iinfo(dtype)
         return ops.literal(info.min if low else info.max, dtype)
     inf = -np.inf if low else np.inf
+    if dtype in dtypes.COMPLEX:
+        return ops.literal(complex(inf, inf), dtype)
     return float_const(inf, ops.register_type(dtype))
 
 
