@@ -16,6 +16,7 @@ from covector.backends.cpu.simplify import simplify
 from covector.backends.cpu.storage import temp_sizes, workspace_layout
 from covector.core import dtypes
 from covector.core.jaxpr import ClosedJaxpr
+from covector.transforms.cache import on_clear
 
 # Programs that touch more elements than this release the interpreter lock while they run.
 _LONG = 1 << 15
@@ -53,6 +54,7 @@ class Code:
 
 _codes: dict[str, Code] = {}
 _codes_lock = threading.Lock()
+on_clear(_codes)
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,18 @@ def _view(address: int, aval: ShapedArray) -> np.ndarray:
     return np.frombuffer(raw, dtype).reshape(aval.shape)
 
 
-def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> int:
-    """Make the callback of an equation known to the native core; returns its identity.
+class Registration:
+    """A callback known to the native core under ``ident``, for as long as this object lives."""
+
+    def __init__(self, run: Any) -> None:
+        self.ident = _native.register_callback(run)
+        weakref.finalize(self, _native.unregister_callback, self.ident)
+
+
+def register(
+    eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]
+) -> Registration:
+    """Make the callback of an equation known to the native core.
 
     The Python function receives arrays and returns one array per result.
     """
@@ -37,7 +48,7 @@ def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) 
         for p, a, r in zip(out_addresses, outs, results, strict=True):
             _view_out(p, a)[...] = np.asarray(r).astype(a.dtype, copy=False).reshape(a.shape)
 
-    return _native.register_callback(run)
+    return Registration(run)
 
 
 def _view_out(address: int, aval: ShapedArray) -> np.ndarray:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covector.backends.cpu.callbacks import register
 from covector.backends.cpu.ir import (
     Bound,
     Branch,
     IDyn,
+    LibraryCall,
     Loop,
     Part,
     Update,
@@ -111,15 +113,12 @@ def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 
 
 def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[Value]:
-    from covector.backends.cpu.callbacks import register
-
     ins = [a.aval for a in eqn.invars]
     outs = [v.aval for v in eqn.outvars]
-    ident = register(eqn, ins, outs)
-    from covector.backends.cpu.ir import LibraryCall
-
+    registration = register(eqn, ins, outs)
+    low.program.keepalive.append(registration)
     # The identity of the callback is a run-time parameter: the code does not depend on it.
-    sym = low.parameter(ident)
+    sym = low.parameter(registration.ident)
     call = LibraryCall("callback", args, {"id": sym}, effect=effect)
     if outs:
         return results(low, call, outs)
