@@ -20,8 +20,8 @@ template <class T>
 using Gemm = void (*)(const char*, const char*, const int*, const int*, const int*, const T*,
                       const T*, const int*, const T*, const int*, const T*, T*, const int*);
 template <class T>
-using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, const int*,
-                      const T*, const int*, const T*, T*, const int*);
+using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, const int*, const T*,
+                      const int*, const T*, T*, const int*);
 
 template <class T>
 struct Blas {
@@ -227,7 +227,7 @@ void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
   auto some = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       blocked_gemm(trans_a, trans_b, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb,
-               c + i * stride_c, ldc);
+                   c + i * stride_c, ldc);
   };
   int64_t work = std::max<int64_t>(1, k) * m * n;
   if (batch > 1 && work <= kSmallProduct)

@@ -5,9 +5,19 @@
 
 namespace covector {
 
-enum class BlasRoutine { sgemm, dgemm, cgemm, zgemm, sgemv, dgemv, set_threads, get_threads, count };
-inline constexpr const char* kBlasName[] = {"sgemm", "dgemm", "cgemm", "zgemm", "sgemv",
-                                            "dgemv", "set_num_threads", "get_num_threads"};
+enum class BlasRoutine {
+  sgemm,
+  dgemm,
+  cgemm,
+  zgemm,
+  sgemv,
+  dgemv,
+  set_threads,
+  get_threads,
+  count
+};
+inline constexpr const char* kBlasName[] = {"sgemm", "dgemm", "cgemm",           "zgemm",
+                                            "sgemv", "dgemv", "set_num_threads", "get_num_threads"};
 
 // Fortran-style routines: every argument is a pointer, integers are 32 bits wide. The last two
 // are plain C functions, void(int) and int(), that the library may lack.

@@ -30,11 +30,11 @@ enum Code : uint8_t {
 constexpr int kNumCodes = 16;
 constexpr int kMaxCodes = 32;  // codes past kNumCodes may be registered from Python
 
-inline constexpr uint8_t kBuiltinItemsize[kNumCodes] = {1, 1, 2, 4, 8, 1, 2, 4,
+inline constexpr uint8_t kBuiltinItemsize[kNumCodes] = {1, 1, 2, 4, 8, 1, 2,  4,
                                                         8, 2, 2, 4, 8, 8, 16, 8};
 inline constexpr const char* kCodeName[kNumCodes] = {
-    "bool",    "int8",    "int16",    "int32",   "int64",   "uint8",     "uint16",     "uint32",
-    "uint64",  "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "key"};
+    "bool",   "int8",    "int16",    "int32",   "int64",   "uint8",     "uint16",     "uint32",
+    "uint64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128", "key"};
 
 inline bool is_integer(int code) { return code >= kI8 && code <= kU64; }
 inline bool is_signed(int code) { return code >= kI8 && code <= kI64; }
@@ -65,8 +65,8 @@ inline float half_to_float(uint16_t h) {
   int exponent = (h >> 10) & 31, mantissa = h & 1023;
   float magnitude;
   if (exponent == 31)
-    magnitude = mantissa ? std::numeric_limits<float>::quiet_NaN()
-                         : std::numeric_limits<float>::infinity();
+    magnitude =
+        mantissa ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
   else if (exponent == 0)
     magnitude = std::ldexp(float(mantissa), -24);
   else

@@ -32,8 +32,8 @@ int64_t merge_split(const T* a, int64_t na, const T* b, int64_t nb, int64_t at, 
 
 // Writes elements [begin, end) of the merged sequence.
 template <class T, class Less>
-void merge_range(const T* a, int64_t na, const T* b, int64_t nb, T* out, int64_t begin,
-                 int64_t end, Less less) {
+void merge_range(const T* a, int64_t na, const T* b, int64_t nb, T* out, int64_t begin, int64_t end,
+                 Less less) {
   int64_t i = merge_split(a, na, b, nb, begin, less), j = begin - i;
   int64_t k = begin;
   while (k < end && i < na && j < nb) {

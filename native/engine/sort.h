@@ -19,7 +19,7 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkey
                    int64_t n);
 
 // The k largest of each row, largest first; NaN counts as largest; ties by lowest index.
-int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows,
-              int64_t n, int64_t k);
+int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows, int64_t n,
+              int64_t k);
 
 }  // namespace covector

@@ -84,8 +84,13 @@ struct Wide {
 class RowSorter {
  public:
   explicit RowSorter(int64_t n)
-      : n_(n), bits_(std::bit_width(uint64_t(n - 1))), images_(n), words_(n), order_(n),
-        previous_(n), copy_(n) {}
+      : n_(n),
+        bits_(std::bit_width(uint64_t(n - 1))),
+        images_(n),
+        words_(n),
+        order_(n),
+        previous_(n),
+        copy_(n) {}
   explicit operator bool() const { return images_ && words_ && order_ && previous_ && copy_; }
 
   bool sort(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t row) {

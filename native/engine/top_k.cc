@@ -48,8 +48,8 @@ void top_k_row(const U* row, U* values, int32_t* indices, int64_t n, int64_t k,
 
 }  // namespace
 
-int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows,
-              int64_t n, int64_t k) {
+int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows, int64_t n,
+              int64_t k) {
   if (rows <= 0 || k <= 0) return 0;
   if (k > n || n > INT32_MAX) return 3;
   std::atomic<bool> failed{false};

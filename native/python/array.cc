@@ -118,8 +118,8 @@ PyObject* view(ArrayObject* a, int code, const std::vector<int64_t>& shape, bool
                    from.get(), dtype_name(a->code), to.get(), dtype_name(code));
     return nullptr;
   }
-  return as_object(array_wrap(code, weak, int(shape.size()), shape.data(), a->storage->share(),
-                              a->data));
+  return as_object(
+      array_wrap(code, weak, int(shape.size()), shape.data(), a->storage->share(), a->data));
 }
 
 PyObject* reshaped(PyObject* self, PyObject* shape_obj) {

@@ -131,8 +131,8 @@ void array_releasebuffer(PyObject*, Py_buffer* view) {
 PyObject* array_to_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"dtype", "copy", nullptr};
   PyObject *dtype = Py_None, *copy = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:__array__", const_cast<char**>(names),
-                                   &dtype, &copy))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:__array__", const_cast<char**>(names), &dtype,
+                                   &copy))
     return nullptr;
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return nullptr;

@@ -148,8 +148,7 @@ PyObject* import_tensor(PyObject* capsule, M* managed) {
   PyObject* result;
   bool zero_copy = contiguous && reinterpret_cast<uintptr_t>(data) % uintptr_t(alignment) == 0;
   if (zero_copy) {
-    Storage* storage =
-        Storage::wrap(data, size_t(size * itemsize), release_import<M>, managed);
+    Storage* storage = Storage::wrap(data, size_t(size * itemsize), release_import<M>, managed);
     if (!storage) return PyErr_NoMemory();
     static constexpr bool kVersioned = std::is_same_v<M, ManagedVersioned>;
     PyCapsule_SetName(capsule, kVersioned ? "used_dltensor_versioned" : "used_dltensor");
@@ -223,11 +222,10 @@ PyObject* array_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)
 
 PyObject* from_dlpack_capsule(PyObject*, PyObject* capsule) {
   if (PyCapsule_IsValid(capsule, kCapsule<ManagedVersioned>)) {
-    auto* managed = static_cast<ManagedVersioned*>(
-        PyCapsule_GetPointer(capsule, kCapsule<ManagedVersioned>));
+    auto* managed =
+        static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, kCapsule<ManagedVersioned>));
     if (managed->version.major != 1) {
-      PyErr_Format(PyExc_BufferError, "DLPack version %u is not supported",
-                   managed->version.major);
+      PyErr_Format(PyExc_BufferError, "DLPack version %u is not supported", managed->version.major);
       return nullptr;
     }
     return import_tensor(capsule, managed);

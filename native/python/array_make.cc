@@ -56,8 +56,7 @@ PyObject* array_from_buffer(PyObject*, PyObject* const* args, Py_ssize_t nargs) 
       PyMem_Free(view);
       return PyErr_NoMemory();
     }
-    return as_object(
-        array_wrap(code, weak, int(shape.size()), shape.data(), storage, view->buf));
+    return as_object(array_wrap(code, weak, int(shape.size()), shape.data(), storage, view->buf));
   } else if (ArrayObject* a = array_empty(code, weak, int(shape.size()), shape.data())) {
     if (nbytes >= kReleaseGilBytes) {
       Py_BEGIN_ALLOW_THREADS;

@@ -128,8 +128,7 @@ PyObject* element_to_python(int code, const char* data) {
       return PyComplex_FromDoubles(z.real(), z.imag());
     }
   }
-  PyErr_Format(PyExc_TypeError, "elements of dtype %s have no Python equivalent",
-               dtype_name(code));
+  PyErr_Format(PyExc_TypeError, "elements of dtype %s have no Python equivalent", dtype_name(code));
   return nullptr;
 }
 
@@ -177,8 +176,7 @@ PyObject* array_item(PyObject* self, PyObject* const* args, Py_ssize_t nargs) {
   int64_t at = 0;
   if (nargs == 0) {
     if (a->size != 1) {
-      PyErr_SetString(PyExc_ValueError,
-                      "can only convert an array of size 1 to a Python scalar");
+      PyErr_SetString(PyExc_ValueError, "can only convert an array of size 1 to a Python scalar");
       return nullptr;
     }
   } else if (nargs != 1 && nargs != a->ndim) {

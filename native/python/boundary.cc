@@ -188,8 +188,8 @@ PyType_Spec spec = {"covector._native.Boundary", sizeof(BoundaryObject), 0,
 
 bool init_boundary(PyObject* module) {
   BoundaryType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return BoundaryType && PyModule_AddObjectRef(module, "Boundary",
-                                               reinterpret_cast<PyObject*>(BoundaryType)) == 0;
+  return BoundaryType &&
+         PyModule_AddObjectRef(module, "Boundary", reinterpret_cast<PyObject*>(BoundaryType)) == 0;
 }
 
 }  // namespace covector

@@ -76,8 +76,8 @@ bool parse_donation(Program& p, PyObject* item) {
 }
 
 bool fill_program(Program& p, unsigned long long entry, PyObject* params, PyObject* consts,
-                  PyObject* in_specs, PyObject* out_specs, PyObject* out_kinds,
-                  long long workspace, PyObject* donations) {
+                  PyObject* in_specs, PyObject* out_specs, PyObject* out_kinds, long long workspace,
+                  PyObject* donations) {
   p.entry = reinterpret_cast<Entry>(entry);
   if (!entry) return bad("the entry address is null");
   if (workspace < 0) return bad("workspace_bytes is negative");
@@ -141,9 +141,9 @@ bool fill_program(Program& p, unsigned long long entry, PyObject* params, PyObje
 }
 
 PyObject* executable_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"entry",      "params",      "consts",    "in_specs",
-                                "out_specs",  "out_kinds",   "workspace_bytes",
-                                "donations",  "release_gil", "keepalive", "name", nullptr};
+  static const char* names[] = {
+      "entry",           "params",    "consts",      "in_specs",  "out_specs", "out_kinds",
+      "workspace_bytes", "donations", "release_gil", "keepalive", "name",      nullptr};
   unsigned long long entry;
   long long workspace = 0;
   int release_gil = 0;
@@ -209,8 +209,7 @@ ArrayObject* take_over(const Program& p, const OutputSpec& spec, const Argument*
   ArrayObject* a = donor.array;
   bool exclusive = a && a->storage->is_exclusive();
   for (size_t i = 0; exclusive && i < p.inputs.size(); ++i)
-    if (int64_t(i) != spec.donor && arguments[i].array &&
-        arguments[i].array->storage == a->storage)
+    if (int64_t(i) != spec.donor && arguments[i].array && arguments[i].array->storage == a->storage)
       exclusive = false;
   if (exclusive)
     return array_wrap(spec.code, spec.weak, spec.ndim(), spec.shape.data(), a->storage->share(),
@@ -373,9 +372,8 @@ bool run_program(ExecutableObject* executable, const Argument* arguments, PyObje
     const OutputSpec& spec = p.outputs[i];
     ArrayObject* a;
     if (spec.kind == kFreshOutput) {
-      a = spec.donor >= 0
-              ? take_over(p, spec, arguments)
-              : array_empty(spec.code, spec.weak, spec.ndim(), spec.shape.data());
+      a = spec.donor >= 0 ? take_over(p, spec, arguments)
+                          : array_empty(spec.code, spec.weak, spec.ndim(), spec.shape.data());
       if (a) {
         bufs[at++] = a->data;
         if (spec.donor >= 0) bufs[size_t(spec.donor)] = a->data;

@@ -28,9 +28,11 @@ bool compile_children(FastPathBody& body, PyObject* children, uint32_t* count) {
 
 bool bad_tree(PyObject* tree) {
   if (!PyErr_Occurred())
-    PyErr_Format(PyExc_ValueError, "%R is not an out_tree: expected an output's index, "
+    PyErr_Format(PyExc_ValueError,
+                 "%R is not an out_tree: expected an output's index, "
                  "('t', [...]), ('l', [...]), ('d', keys, [...]), ('n',) or "
-                 "('c', unflatten, [...])", tree);
+                 "('c', unflatten, [...])",
+                 tree);
   return false;
 }
 
@@ -49,9 +51,7 @@ bool compile_tree(FastPathBody& body, PyObject* tree) {
   Py_ssize_t size = PyTuple_GET_SIZE(tree);
   uint32_t count = 0;
   switch (PyUnicode_READ_CHAR(PyTuple_GET_ITEM(tree, 0), 0)) {
-    case 'n':
-      body.steps.push_back({OutStep::kNone, 0, nullptr});
-      return true;
+    case 'n': body.steps.push_back({OutStep::kNone, 0, nullptr}); return true;
     case 't':
     case 'l': {
       bool tuple = PyUnicode_READ_CHAR(PyTuple_GET_ITEM(tree, 0), 0) == 't';
@@ -228,8 +228,7 @@ bool check_fast_path(FastPathObject* path, const Signature& signature) {
     }
     PyObject* leaf = signature.leaves[body.kept[j]];
     bool ok = spec.size == 1;
-    if (is_array(leaf))
-      ok = as_array(leaf)->code == spec.code && as_array(leaf)->size == spec.size;
+    if (is_array(leaf)) ok = as_array(leaf)->code == spec.code && as_array(leaf)->size == spec.size;
     if (!ok) {
       PyErr_Format(PyExc_ValueError, "%U: input %zu does not have the type of leaf %u",
                    program.name, j, unsigned(body.kept[j]));
@@ -280,8 +279,8 @@ PyObject* run_fast_path(FastPathObject* path, const Signature& signature) {
 
 bool init_fast_path(PyObject* module) {
   FastPathType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return FastPathType && PyModule_AddObjectRef(module, "FastPath",
-                                               reinterpret_cast<PyObject*>(FastPathType)) == 0;
+  return FastPathType &&
+         PyModule_AddObjectRef(module, "FastPath", reinterpret_cast<PyObject*>(FastPathType)) == 0;
 }
 
 }  // namespace covector

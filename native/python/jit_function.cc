@@ -28,8 +28,10 @@ struct CacheEntry {
   FastPathObject* path;            // owned
 
   CacheEntry(uint64_t h, const Signature& s, FastPathObject* p)
-      : hash(h), words(s.words.begin(), s.words.end()),
-        objects(s.objects.begin(), s.objects.end()), path(p) {
+      : hash(h),
+        words(s.words.begin(), s.words.end()),
+        objects(s.objects.begin(), s.objects.end()),
+        path(p) {
     for (PyObject* obj : objects) Py_INCREF(obj);
     Py_INCREF(reinterpret_cast<PyObject*>(path));
   }
@@ -177,14 +179,13 @@ void clear(Cache& cache) {
 // --- calls ----------------------------------------------------------------------------------
 
 // fallback(args, kwargs) -> (result, fast). Stores `fast` under the signature, if there is one.
-PyObject* call_fallback(JitObject* self, PyObject* const* args, Py_ssize_t nargs,
-                        PyObject* kwnames, const Signature* signature, uint64_t hash) {
+PyObject* call_fallback(JitObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                        const Signature* signature, uint64_t hash) {
   ++self->misses;
   Ref positional(PyTuple_New(nargs));
   Ref keywords(PyDict_New());
   if (!positional || !keywords) return nullptr;
-  for (Py_ssize_t i = 0; i < nargs; ++i)
-    PyTuple_SET_ITEM(positional.get(), i, Py_NewRef(args[i]));
+  for (Py_ssize_t i = 0; i < nargs; ++i) PyTuple_SET_ITEM(positional.get(), i, Py_NewRef(args[i]));
   if (kwnames)
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); ++i)
       if (PyDict_SetItem(keywords.get(), PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0)
@@ -408,8 +409,8 @@ PyType_Spec spec = {"covector._native.JitFunction", sizeof(JitObject), 0,
 
 bool init_jit_function(PyObject* module) {
   JitType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return JitType && PyModule_AddObjectRef(module, "JitFunction",
-                                          reinterpret_cast<PyObject*>(JitType)) == 0;
+  return JitType &&
+         PyModule_AddObjectRef(module, "JitFunction", reinterpret_cast<PyObject*>(JitType)) == 0;
 }
 
 }  // namespace covector

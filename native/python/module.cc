@@ -94,29 +94,42 @@ NB_MODULE(_native, m) {
   m.def("num_threads", num_threads, "The threads of a parallel loop, the caller included.");
   m.def("set_num_threads", set_num_threads, nb::arg("n"), nb::call_guard<nb::gil_scoped_release>(),
         "Set the number of threads of a parallel loop.");
-  m.def("set_dtypes", [](nb::object dtypes) {
-    if (!set_dtypes(dtypes.ptr())) throw nb::python_error();
-  }, nb::arg("dtypes"), "Register the dtype object of each code.");
-  m.def("set_aval_factory", [](nb::callable f) { set_aval_factory(f.ptr()); }, nb::arg("factory"),
-        "Register f(shape, dtype, weak_type), which makes abstract values.");
-  m.def("set_numpy_types", [](nb::object ndarray, nb::object generic) {
-    require_type(ndarray);
-    require_type(generic);
-    set_numpy_types(ndarray.ptr(), generic.ptr());
-    use_numpy_sort();
-  }, nb::arg("ndarray"), nb::arg("generic"), "Register numpy.ndarray and numpy.generic.");
-  m.def("set_converter", [](nb::callable f) { set_converter(f.ptr()); }, nb::arg("converter"),
-        "Register f(obj) -> Array for NumPy arguments of compiled functions.");
-  m.def("register_node", [](nb::object type, nb::callable flatten) {
-    require_type(type);
-    register_node(type.ptr(), flatten.ptr());
-  }, nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
+  m.def(
+      "set_dtypes",
+      [](nb::object dtypes) {
+        if (!set_dtypes(dtypes.ptr())) throw nb::python_error();
+      },
+      nb::arg("dtypes"), "Register the dtype object of each code.");
+  m.def(
+      "set_aval_factory", [](nb::callable f) { set_aval_factory(f.ptr()); }, nb::arg("factory"),
+      "Register f(shape, dtype, weak_type), which makes abstract values.");
+  m.def(
+      "set_numpy_types",
+      [](nb::object ndarray, nb::object generic) {
+        require_type(ndarray);
+        require_type(generic);
+        set_numpy_types(ndarray.ptr(), generic.ptr());
+        use_numpy_sort();
+      },
+      nb::arg("ndarray"), nb::arg("generic"), "Register numpy.ndarray and numpy.generic.");
+  m.def(
+      "set_converter", [](nb::callable f) { set_converter(f.ptr()); }, nb::arg("converter"),
+      "Register f(obj) -> Array for NumPy arguments of compiled functions.");
+  m.def(
+      "register_node",
+      [](nb::object type, nb::callable flatten) {
+        require_type(type);
+        register_node(type.ptr(), flatten.ptr());
+      },
+      nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
   m.def("set_blas", set_blas_from_dict, nb::arg("routines"),
         "Register the addresses of Fortran-style BLAS routines by name.");
-  m.def("runtime_table", [] { return reinterpret_cast<uintptr_t>(runtime_table); },
-        "The address of the table of functions that generated code may call.");
-  m.def("register_callback", [](nb::callable f) { return register_callback(f.ptr()); },
-        nb::arg("callable"), "Make f(in_addresses, out_addresses) callable; returns its id.");
+  m.def(
+      "runtime_table", [] { return reinterpret_cast<uintptr_t>(runtime_table); },
+      "The address of the table of functions that generated code may call.");
+  m.def(
+      "register_callback", [](nb::callable f) { return register_callback(f.ptr()); },
+      nb::arg("callable"), "Make f(in_addresses, out_addresses) callable; returns its id.");
   m.def("unregister_callback", unregister_callback, nb::arg("id"),
         "Forget a callback; false if there was none.");
 }

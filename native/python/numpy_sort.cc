@@ -18,7 +18,7 @@ void use_numpy_sort() {
   }
   constexpr struct {
     int code, type;
-  } kSorted[] = {{kI32, NPY_INT32}, {kU32, NPY_UINT32}, {kI64, NPY_INT64},
+  } kSorted[] = {{kI32, NPY_INT32},  {kU32, NPY_UINT32},  {kI64, NPY_INT64},
                  {kU64, NPY_UINT64}, {kF32, NPY_FLOAT32}, {kF64, NPY_FLOAT64}};
   for (auto [code, type] : kSorted) {
     PyArray_Descr* descr = PyArray_DescrFromType(type);

@@ -16,8 +16,8 @@ extern PyObject* numpy_converter;
 
 inline bool is_code(long code) { return code >= 0 && code < kMaxCodes && itemsizes[code] != 0; }
 
-PyObject* dtype_object(int code);        // borrowed; null with an exception if unregistered
-const char* dtype_name(int code);        // for messages
+PyObject* dtype_object(int code);  // borrowed; null with an exception if unregistered
+const char* dtype_name(int code);  // for messages
 bool parse_code(PyObject* obj, int* code);
 
 bool set_dtypes(PyObject* sequence);

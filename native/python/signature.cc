@@ -72,8 +72,8 @@ Signature::Outcome Signature::build(const StaticArguments& statics, PyObject* co
   words.push_back((uint64_t(nargs) << 32) | uint64_t(nkw));
   bool some_static = !statics.positions.empty();
   for (Py_ssize_t i = 0; i < nargs; ++i) {
-    Outcome outcome = some_static && is_static_position(statics, i, nargs) ? add_static(args[i])
-                                                                           : add(args[i]);
+    Outcome outcome =
+        some_static && is_static_position(statics, i, nargs) ? add_static(args[i]) : add(args[i]);
     if (outcome != kEligible) return outcome;
   }
   if (nkw == 0) return kEligible;
@@ -87,8 +87,8 @@ Signature::Outcome Signature::build(const StaticArguments& statics, PyObject* co
     PyObject* name = PyTuple_GET_ITEM(kwnames, i);
     words.push_back(word(kTagKeyword));
     objects.push_back(name);
-    Outcome outcome = is_static_name(statics, name) ? add_static(args[nargs + i])
-                                                    : add(args[nargs + i]);
+    Outcome outcome =
+        is_static_name(statics, name) ? add_static(args[nargs + i]) : add(args[nargs + i]);
     if (outcome != kEligible) return outcome;
   }
   return kEligible;

@@ -23,8 +23,8 @@ class Signature {
   enum Outcome { kEligible, kIneligible, kError };
 
   SmallVector<uint64_t, 48> words;
-  SmallVector<PyObject*, 8> objects;   // borrowed from the call or from `owned`
-  SmallVector<PyObject*, 16> leaves;   // Arrays and Python scalars; likewise
+  SmallVector<PyObject*, 8> objects;  // borrowed from the call or from `owned`
+  SmallVector<PyObject*, 16> leaves;  // Arrays and Python scalars; likewise
   SmallVector<PyObject*, 16> owned;
 
   ~Signature() {

@@ -13,9 +13,9 @@ struct RunningProgram;  // executable.h
 enum class Filtering : uint8_t { kUnset, kOn, kOff };
 
 struct ThreadState {
-  PyObject* trace;        // owned; null stands for the eval trace
-  uint64_t context_key;   // 0: the thread has not set its options, those of the process hold
-  Filtering filtering;    // of tracebacks
+  PyObject* trace;       // owned; null stands for the eval trace
+  uint64_t context_key;  // 0: the thread has not set its options, those of the process hold
+  Filtering filtering;   // of tracebacks
   RunningProgram* running;
 };
 

@@ -17,9 +17,7 @@ namespace {
 // Enough for any chain that a person would read.
 constexpr size_t kMaxChain = 64;
 
-PyTracebackObject* as_traceback(PyObject* obj) {
-  return reinterpret_cast<PyTracebackObject*>(obj);
-}
+PyTracebackObject* as_traceback(PyObject* obj) { return reinterpret_cast<PyTracebackObject*>(obj); }
 
 FileKind kind_of(PyTracebackObject* tb) {
   Ref code(reinterpret_cast<PyObject*>(PyFrame_GetCode(tb->tb_frame)));

@@ -76,8 +76,7 @@ PyObject* user_frame(PyObject*, PyObject* prefix) {
     Ref code_ref(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
     auto* code = reinterpret_cast<PyCodeObject*>(code_ref.get());
     if (file_kind(code->co_filename) == FileKind::kUser)
-      return Py_BuildValue("(OiO)", code->co_filename, PyFrame_GetLineNumber(frame),
-                           code->co_name);
+      return Py_BuildValue("(OiO)", code->co_filename, PyFrame_GetLineNumber(frame), code->co_name);
     frame = PyFrame_GetBack(frame);
     owner = Ref(reinterpret_cast<PyObject*>(frame));
   }
