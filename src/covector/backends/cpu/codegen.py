@@ -24,9 +24,10 @@ def _llvm() -> Any:
 
 @functools.cache
 def cpu_description() -> str:
-    """The processor that code is generated for; object code runs only on its like."""
+    """What generates code, and for which processor; object code runs only on its like."""
     llvm = _llvm()
-    return f"{llvm.get_host_cpu_name()} {_features()}"
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return f"LLVM {version} {llvm.get_host_cpu_name()} {_features()}"
 
 
 @functools.cache
@@ -78,36 +79,35 @@ def optimisation_level(text: str) -> int:
     return 0 if longest > 3000 else 1 if longest > 1200 else 2
 
 
+def _optimised_module(text: str) -> tuple[Any, Any]:
+    """The module after the passes, and the machine to generate its code."""
+    llvm = _llvm()
+    module = llvm.parse_assembly(text, context=llvm.create_context())
+    if config.enable_checks:
+        module.verify()
+    level = optimisation_level(text)
+    _optimise(module, level)
+    return module, _machine(level)
+
+
 def compile_object(text: str) -> bytes:
     """Object code of a module."""
-    llvm = _llvm()
     with _lock:
-        context = llvm.create_context()
-        module = llvm.parse_assembly(text, context=context)
-        if config.enable_checks:
-            module.verify()
-        level = optimisation_level(text)
-        _optimise(module, level)
-        return _machine(level).emit_object(module)
+        module, machine = _optimised_module(text)
+        return machine.emit_object(module)
 
 
 def assembly(text: str) -> str:
     """What `compile_object` produces, to read."""
-    llvm = _llvm()
     with _lock:
-        module = llvm.parse_assembly(text, context=llvm.create_context())
-        level = optimisation_level(text)
-        _optimise(module, level)
-        return _machine(level).emit_assembly(module)
+        module, machine = _optimised_module(text)
+        return machine.emit_assembly(module)
 
 
 def optimised(text: str) -> str:
     """The LLVM IR after the passes."""
-    llvm = _llvm()
     with _lock:
-        module = llvm.parse_assembly(text, context=llvm.create_context())
-        _optimise(module, optimisation_level(text))
-        return str(module)
+        return str(_optimised_module(text)[0])
 
 
 def load_object(code: bytes) -> tuple[int, Any]:

@@ -160,37 +160,39 @@ def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | N
     return b.impure(f"phi {t} [ {u.ref}, %{fast} ], [ {w.ref}, %{slow} ]", ty, lanes)
 
 
+def _partial(module: Module, name: str, result: str, params: str, body: list[str], t: str) -> None:
+    """Define an internal function that copies the first ``%n`` elements through the stack."""
+    if name not in module.declarations:
+        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+        lines = [f"define internal fastcc {result} @{name}({params}) noinline {{",
+                 f"  %a = alloca {t}, align 64", *body, "}"]  # fmt: skip
+        module.declarations[name] = "\n".join(lines)
+
+
 def tail_load(module: Module, ty: str, lanes: int) -> str:
     """A function that loads the first elements of a vector and leaves the others zero."""
-    name = f"tail_load_{lanes}{ty}"
-    if name not in module.declarations:
-        t, size = f"<{lanes} x {ty}>", _align(ty)
-        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
-        module.declarations[name] = (
-            f"define internal fastcc {t} @{name}(ptr %p, i64 %n) noinline {{\n"
-            f"  %a = alloca {t}, align 64\n"
-            f"  store {t} zeroinitializer, ptr %a, align 64\n"
-            f"  %bytes = mul i64 %n, {size}\n"
-            "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)\n"
-            f"  %v = load {t}, ptr %a, align 64\n  ret {t} %v\n}}"
-        )
+    name, t = f"tail_load_{lanes}{ty}", f"<{lanes} x {ty}>"
+    body = [
+        f"  store {t} zeroinitializer, ptr %a, align 64",
+        f"  %bytes = mul i64 %n, {_align(ty)}",
+        "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)",
+        f"  %v = load {t}, ptr %a, align 64",
+        f"  ret {t} %v",
+    ]
+    _partial(module, name, t, "ptr %p, i64 %n", body, t)
     return name
 
 
 def tail_store(module: Module, ty: str, lanes: int) -> str:
     """A function that stores the first elements of a vector."""
-    name = f"tail_store_{lanes}{ty}"
-    if name not in module.declarations:
-        t, size = f"<{lanes} x {ty}>", _align(ty)
-        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
-        module.declarations[name] = (
-            f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %n) noinline {{\n"
-            f"  %a = alloca {t}, align 64\n"
-            f"  store {t} %v, ptr %a, align 64\n"
-            f"  %bytes = mul i64 %n, {size}\n"
-            "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)\n"
-            "  ret void\n}"
-        )
+    name, t = f"tail_store_{lanes}{ty}", f"<{lanes} x {ty}>"
+    body = [
+        f"  store {t} %v, ptr %a, align 64",
+        f"  %bytes = mul i64 %n, {_align(ty)}",
+        "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)",
+        "  ret void",
+    ]
+    _partial(module, name, "void", f"{t} %v, ptr %p, i64 %n", body, t)
     return name
 
 
