@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +18,9 @@ from covector.numpy import (
     creation,
     elementwise,
     manipulation,
+    powers,
     products,
     reductions,
-    selection,
-    sorting,
     ufuncs,
 )
 from covector.numpy._util import compile_lazily, convert, current_trace, is_concrete
@@ -99,7 +99,7 @@ def _attach_unary(name: str, function: Callable[..., Any]) -> None:
 
 
 def _attach_power() -> None:
-    power = ufuncs.power
+    power = powers.power
 
     def op(self: Any, other: Any, modulus: Any = None) -> Any:
         if modulus is not None or (type(other) not in _FAST and not _accepts(other)):
@@ -118,7 +118,7 @@ def _attach_power() -> None:
 
 _BINARY = {
     "add": ufuncs.add, "sub": ufuncs.subtract, "mul": ufuncs.multiply, "truediv": ufuncs.divide,
-    "floordiv": ufuncs.floor_divide, "mod": ufuncs.remainder, "and": ufuncs.bitwise_and,
+    "floordiv": powers.floor_divide, "mod": powers.remainder, "and": ufuncs.bitwise_and,
     "or": ufuncs.bitwise_or, "xor": ufuncs.bitwise_xor, "lshift": ufuncs.left_shift,
     "rshift": ufuncs.right_shift,
 }  # fmt: skip
@@ -133,7 +133,7 @@ def _matmul(x: Any, y: Any) -> Any:
 
 
 def _divmod(x: Any, y: Any) -> Any:
-    return ufuncs.divmod(x, y)
+    return powers.divmod(x, y)
 
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
@@ -268,16 +268,6 @@ def clip(self: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
     return elementwise.clip(self, min, max)
 
 
-def searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, **options: Any) -> Any:
-    """Positions of ``v`` among the sorted array."""
-    return sorting.searchsorted(self, v, side, sorter, **options)
-
-
-def compress(self: Any, condition: Any, axis: int | None = None, **options: Any) -> Any:
-    """Elements where ``condition`` holds."""
-    return selection.compress(condition, self, axis, **options)
-
-
 def to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
     """The array on another device."""
     return creation.on_device(self, device)
@@ -304,19 +294,21 @@ def _device(self: Any) -> Any:
 
 _METHODS: dict[str, Callable[..., Any]] = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax,
-    "argmin": reductions.argmin, "argpartition": sorting.argpartition,
-    "argsort": sorting.argsort, "astype": astype, "byteswap": byteswap,
-    "choose": selection.choose, "clip": clip, "compress": compress,
+    "argmin": reductions.argmin, "astype": astype, "byteswap": byteswap, "clip": clip,
     "conj": ufuncs.conjugate, "conjugate": ufuncs.conjugate, "copy": copy, "clone": copy,
-    "cumprod": reductions.cumprod, "cumsum": reductions.cumsum,
-    "diagonal": creation.diagonal, "dot": products.dot, "flatten": ravel,
-    "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
-    "nonzero": selection.nonzero, "prod": reductions.prod, "ptp": reductions.ptp,
-    "ravel": ravel, "repeat": manipulation.repeat, "reshape": reshape,
-    "round": elementwise.round, "searchsorted": searchsorted, "sort": sorting.sort,
-    "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
-    "swapaxes": manipulation.swapaxes, "take": selection.take, "to_device": to_device,
-    "trace": creation.trace, "transpose": transpose, "var": reductions.var, "view": view,
+    "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "dot": products.dot,
+    "flatten": ravel, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
+    "prod": reductions.prod, "ptp": reductions.ptp, "ravel": ravel, "reshape": reshape,
+    "round": elementwise.round, "squeeze": manipulation.squeeze, "std": reductions.std,
+    "sum": reductions.sum, "swapaxes": manipulation.swapaxes, "to_device": to_device,
+    "transpose": transpose, "var": reductions.var, "view": view,
+}  # fmt: skip
+# Those whose modules are imported when they are first called.
+_RARE_METHODS = {
+    "argpartition": "sorting", "argsort": "sorting", "choose": "selection",
+    "compress": "selection", "diagonal": "diagonals", "nonzero": "selection",
+    "repeat": "joining", "searchsorted": "sorting", "sort": "sorting", "take": "selection",
+    "trace": "diagonals",
 }  # fmt: skip
 _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "T": lambda self: manipulation.transpose(self),
@@ -341,6 +333,21 @@ def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _rare_method(name: str, module: str) -> Callable[..., Any]:
+    function: Any = None
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal function
+        if function is None:
+            function = getattr(importlib.import_module(f"covector.numpy.{module}"), name)
+        if name == "compress":
+            return function(args[0], self, *args[1:], **kwargs)
+        return function(self, *args, **kwargs)
+
+    method.__doc__ = f"See `covector.numpy.{name}`."
+    return method
+
+
 def attach() -> None:
     """Give `Array` and `Tracer` their operators, methods and properties."""
     for name, function in _BINARY.items():
@@ -357,6 +364,8 @@ def attach() -> None:
     for cls in (Array, Tracer):
         for name, method in _METHODS.items():
             _attach(cls, name, _as_method(method))
+        for name, module in _RARE_METHODS.items():
+            _attach(cls, name, _rare_method(name, module))
         for name, getter in _PROPERTIES.items():
             setattr(cls, name, property(Boundary(getter)))
         cls.__getitem__ = Boundary(getitem)

@@ -345,7 +345,8 @@ def _combine(op: Any, old: Any, v: Any) -> Any:
         return lax.min(old, v)
     if op == "max":
         return lax.max(old, v)
-    from covector.numpy.ufuncs import _divide, _power
+    from covector.numpy.powers import _power
+    from covector.numpy.ufuncs import _divide
 
     return convert((_divide if op == "divide" else _power)(old, v), old.dtype)
 

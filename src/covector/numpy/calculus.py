@@ -33,7 +33,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
     ``prepend`` and ``append`` are joined to ``a`` before.
     """
-    from covector.numpy.manipulation import concatenate
+    from covector.numpy.joining import concatenate
 
     x = array(a, "diff")
     if x.ndim == 0:
@@ -213,8 +213,8 @@ def _interp_values(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any)
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any) -> Any:
+    from covector.numpy.powers import _remainder
     from covector.numpy.selection import _where
-    from covector.numpy.ufuncs import _remainder
 
     x, xp = (array(v) for v in promote_inexact("interp", x, xp))
     (fp,) = promote_inexact("interp", fp)
@@ -355,7 +355,7 @@ def cov(
     fweights, aweights : array_like, optional
         Numbers of repetitions, and weights, of the samples.
     """
-    from covector.numpy.manipulation import concatenate
+    from covector.numpy.joining import concatenate
 
     x = array(promote_inexact("cov", m)[0])
     if y is not None:

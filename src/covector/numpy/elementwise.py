@@ -555,7 +555,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:
     """Phases with jumps of more than half a ``period`` along ``axis`` taken out."""
     from covector.lax._common import canonical_axis
-    from covector.numpy.ufuncs import _remainder
+    from covector.numpy.powers import _remainder
 
     x = array(p, "unwrap")
     if x.dtype not in dtypes.INTEGERS:

@@ -7,8 +7,11 @@ from typing import Any
 from covector import lax
 from covector.core.errors import at_user_line
 from covector.numpy._util import promote_dtypes
-from covector.numpy.creation import arange, asarray, linspace, meshgrid
-from covector.numpy.manipulation import atleast_1d, concatenate
+from covector.numpy.creation import asarray
+from covector.numpy.grids import meshgrid
+from covector.numpy.joining import concatenate
+from covector.numpy.manipulation import atleast_1d
+from covector.numpy.ranges import arange, linspace
 
 
 def _range(s: slice) -> Any:

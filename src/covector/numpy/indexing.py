@@ -378,7 +378,7 @@ def _saturated(v: Any, dt: Any) -> Any:
 
 
 def _wrapped(v: Any, n: int) -> Any:
-    from covector.numpy.ufuncs import _remainder
+    from covector.numpy.powers import _remainder
 
     if isinstance(v, onp.ndarray):
         return onp.mod(v, max(n, 1))

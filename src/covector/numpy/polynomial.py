@@ -66,7 +66,7 @@ def _combined(name: str, a1: Any, a2: Any, op: Any) -> Any:
 
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     """Product of two polynomials."""
-    from covector.numpy.manipulation import trim_zeros
+    from covector.numpy.insertion import trim_zeros
 
     x, y = _vector(a1, "polymul"), _vector(a2, "polymul")
     if trim_leading_zeros:
@@ -79,7 +79,7 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
 
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
     """Quotient and remainder of two polynomials."""
-    from covector.numpy.manipulation import trim_zeros
+    from covector.numpy.insertion import trim_zeros
 
     x, y = (_vector(t, "polydiv") for t in promote_inexact("polydiv", u, v))
     m, n = x.shape[0] - 1, y.shape[0] - 1

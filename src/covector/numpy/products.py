@@ -290,7 +290,8 @@ def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
     """Cross products of vectors of three (or two) components along an axis."""
-    from covector.numpy.manipulation import moveaxis, stack
+    from covector.numpy.joining import stack
+    from covector.numpy.manipulation import moveaxis
     from covector.numpy.ufuncs import _multiply, _subtract
 
     if axis is not None:
@@ -499,7 +500,7 @@ def _result_sizes(operands: Any, terms: list[str], result: str) -> tuple[int, ..
 
 def _diagonalised(x: Any, t: str) -> tuple[Any, str]:
     """Repeated labels of one term reduced to the diagonal."""
-    from covector.numpy.creation import diagonal
+    from covector.numpy.diagonals import diagonal
 
     for c in dict.fromkeys(t):
         while t.count(c) > 1:

@@ -195,7 +195,7 @@ def _vector(x: Any, name: str) -> Any:
 
 def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> Any:
     """Distinct elements of two arrays."""
-    from covector.numpy.manipulation import concatenate
+    from covector.numpy.joining import concatenate
 
     both = concatenate([_vector(ar1, "union1d"), _vector(ar2, "union1d")])
     return unique(both, size=size, fill_value=fill_value)
@@ -257,7 +257,7 @@ def setxor1d(
     fill_value: Any = None,
 ) -> Any:
     """Distinct elements that are in exactly one of two arrays."""
-    from covector.numpy.manipulation import concatenate
+    from covector.numpy.joining import concatenate
 
     x, y = unique(array(ar1, "setxor1d")), unique(array(ar2, "setxor1d"))
     both = concatenate([x, y])

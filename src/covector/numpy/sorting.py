@@ -21,7 +21,8 @@ from covector.numpy._util import (
     promote_inexact,
     shape_of,
 )
-from covector.numpy.creation import _linspace, asarray
+from covector.numpy.creation import asarray
+from covector.numpy.ranges import _linspace
 
 
 def _no_kind(kind: Any, order: Any, name: str) -> None:

@@ -1,0 +1,223 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes, structural
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import Tracer, eval_trace
+from covector.lax._common import canonical_axis, canonical_shape
+from covector.numpy import _util
+from covector.numpy._util import (
+    convert,
+    current_trace,
+    fused,
+    shape_of,
+)
+from covector.numpy.creation import asarray, from_numpy, on_device
+from covector.numpy.ranges import arange
+
+
+def _offset(k: Any, name: str) -> Any:
+    if isinstance(k, Tracer) and k.concrete() is None:
+        return k
+    return operator.index(onp.asarray(k).item() if not isinstance(k, int) else k)
+
+
+def _index_grid(n: int, m: int) -> tuple[Any, Any]:
+    i = lax.broadcasted_iota(dtypes.int32, (n, m), 0)
+    return i, lax.broadcasted_iota(dtypes.int32, (n, m), 1)
+
+
+def eye(
+    N: Any,  # noqa: N803
+    M: Any = None,  # noqa: N803
+    k: Any = 0,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """Matrix with ones on the ``k``-th diagonal and zeros elsewhere."""
+    (n,) = canonical_shape(N, "N")
+    (m,) = (n,) if M is None else canonical_shape(M, "M")
+    dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "eye")
+    k = _offset(k, "eye")
+    if current_trace() is eval_trace and isinstance(k, int):
+        return on_device(from_numpy(onp.eye(n, m, k).astype(dt), dt), device)
+    i, j = _index_grid(n, m)
+    shift = k if isinstance(k, int) else convert(k, dtypes.int32)
+    return convert(lax.eq(lax.add(i, shift), j), dt)
+
+
+def identity(n: Any, dtype: Any = None) -> Any:
+    """The ``n`` by ``n`` identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = None) -> Any:  # noqa: N803
+    """Matrix with ones at and below the ``k``-th diagonal and zeros above."""
+    (n,) = canonical_shape(N, "N")
+    (m,) = (n,) if M is None else canonical_shape(M, "M")
+    dt = dtypes.float32 if dtype is None else dtypes.check_user_dtype(dtype, "tri")
+    k = _offset(k, "tri")
+    if current_trace() is eval_trace and isinstance(k, int):
+        return from_numpy(onp.tri(n, m, k).astype(dt), dt)
+    return convert(_lower(n, m, k), dt)
+
+
+def _lower(n: int, m: int, k: Any) -> Any:
+    i, j = _index_grid(n, m)
+    return lax.ge(lax.add(i, k if isinstance(k, int) else convert(k, dtypes.int32)), j)
+
+
+def _triangle(m: Any, k: int, lower: bool, name: str) -> Any:
+    x = _util.array(m, name)
+    if x.ndim < 2:
+        raise ValueError(
+            f"{name} takes an array of two or more dimensions, got {describe(x)}{at_user_line()}"
+        )
+    mask = _lower(*x.shape[-2:], k if lower else k - 1)
+    mask = _util.broadcast_to(mask, x.shape)
+    zero = x.dtype.type(0)
+    return lax.select(mask, x, zero) if lower else lax.select(mask, zero, x)
+
+
+@fused("k")
+def tril(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros above its ``k``-th diagonal."""
+    return _triangle(m, k, True, "tril")
+
+
+@fused("k")
+def triu(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros below its ``k``-th diagonal."""
+    return _triangle(m, k, False, "triu")
+
+
+def tril_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
+    """Row and column indices of the lower triangle of an ``n`` by ``m`` matrix."""
+    i, j = onp.tril_indices(int(n), int(k), None if m is None else int(m))
+    return from_numpy(i), from_numpy(j)
+
+
+def triu_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
+    """Row and column indices of the upper triangle of an ``n`` by ``m`` matrix."""
+    i, j = onp.triu_indices(int(n), int(k), None if m is None else int(m))
+    return from_numpy(i), from_numpy(j)
+
+
+def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
+    """Indices of the lower triangle of the matrix ``arr``."""
+    return tril_indices(*_matrix_shape(arr, "tril_indices_from", k))
+
+
+def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
+    """Indices of the upper triangle of the matrix ``arr``."""
+    return triu_indices(*_matrix_shape(arr, "triu_indices_from", k))
+
+
+def _matrix_shape(arr: Any, name: str, k: int) -> tuple[int, int, int]:
+    shape = shape_of(arr)
+    if len(shape) != 2:
+        raise ValueError(f"{name} takes a matrix, got shape {shape}{at_user_line()}")
+    return shape[0], k, shape[1]
+
+
+def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
+    """Indices of the main diagonal of an array of ``ndim`` dimensions of size ``n``."""
+    n, ndim = operator.index(n), operator.index(ndim)
+    if n < 0 or ndim < 0:
+        raise ValueError(f"diag_indices: n and ndim must not be negative{at_user_line()}")
+    return (arange(n),) * ndim
+
+
+def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+    """Indices of the main diagonal of an array with equal dimensions."""
+    shape = shape_of(arr)
+    if len(shape) < 2 or len(set(shape)) != 1:
+        raise ValueError(
+            f"diag_indices_from takes an array of two or more equal dimensions, got shape {shape}"
+            f"{at_user_line()}"
+        )
+    return diag_indices(shape[0], len(shape))
+
+
+@fused("k")
+def diag(v: Any, k: int = 0) -> Any:
+    """Matrix with ``v`` on its ``k``-th diagonal, or that diagonal of a matrix ``v``."""
+    x = _util.array(v, "diag")
+    if x.ndim == 1:
+        n = x.shape[0] + abs(k)
+        row, column = max(-k, 0), max(k, 0)
+        padded = lax.pad(x, x.dtype.type(0), ((column, row, 0),))
+        i, j = _index_grid(n, n)
+        wide = lax.broadcast_in_dim(padded, (n, n), (1,))
+        return lax.select(lax.eq(lax.add(i, k), j), wide, x.dtype.type(0))
+    if x.ndim == 2:
+        return diagonal(x, k)
+    raise ValueError(f"diag takes a vector or a matrix, got {describe(x)}{at_user_line()}")
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """Matrix with the elements of ``v``, flattened, on its ``k``-th diagonal."""
+    x = _util.array(v, "diagflat")
+    return diag(lax.reshape(x, (x.size,)), k)
+
+
+@fused("offset", "axis1", "axis2")
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Elements with equal indices (up to ``offset``) along two axes, as the last axis."""
+    x = _util.array(a, "diagonal")
+    if x.ndim < 2:
+        raise ValueError(
+            f"diagonal takes an array of two or more dimensions, got {describe(x)}{at_user_line()}"
+        )
+    i, j = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
+    if i == j:
+        raise ValueError(f"diagonal: axis1 and axis2 are both {i}{at_user_line()}")
+    rest = [d for d in range(x.ndim) if d not in (i, j)]
+    x = structural.transpose(x, (*rest, i, j))
+    n, m = x.shape[-2:]
+    size = max(0, min(n + min(offset, 0), m - max(offset, 0)))
+    row, column = max(-offset, 0), max(offset, 0)
+    # Every (m + 1)-th element of the flattened matrix, from the first of the diagonal.
+    flat = lax.reshape(x, (*x.shape[:-2], n * m))
+    if size == 0:
+        return lax.slice_in_dim(flat, 0, 0, axis=-1)
+    start = row * m + column
+    return lax.slice_in_dim(flat, start, start + (size - 1) * (m + 1) + 1, m + 1, -1)
+
+
+@fused("offset", "axis1", "axis2", "dtype")
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Any:
+    """Sum of the ``offset``-th diagonal along two axes."""
+    from covector.numpy.reductions import sum
+
+    _util.check_out(out, "trace")
+    return sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True) -> Any:
+    """``a`` with ``val`` on its main diagonal, as a new array: pass ``inplace=False``."""
+    if inplace:
+        raise ValueError(
+            "fill_diagonal: arrays are immutable, so the result is a new array; pass "
+            f"inplace=False{at_user_line()}"
+        )
+    if wrap:
+        raise NotImplementedError("fill_diagonal with wrap=True is not supported")
+    x = asarray(a)
+    n = min(x.shape)
+    index = arange(n)
+    v = _util.array(val)
+    if v.ndim > 1 or (v.ndim == 1 and v.shape[0] != n):
+        v = lax.reshape(v, (v.size,))
+        v = v[arange(n) % v.size]
+    return x.at[(index,) * x.ndim].set(v)

@@ -1,0 +1,123 @@
+"""Inserting and removing elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line
+from covector.lax._common import canonical_axes, canonical_axis
+from covector.numpy._util import (
+    array,
+    broadcast_to,
+    concrete,
+    convert,
+    is_concrete,
+    shape_of,
+)
+from covector.numpy.manipulation import moveaxis
+
+
+def _positions(obj: Any, n: int, name: str) -> onp.ndarray:
+    """The positions along an axis of size ``n`` that an index object selects."""
+    if isinstance(obj, slice):
+        return onp.arange(n)[obj]
+    index = concrete(
+        onp.asarray(obj) if isinstance(obj, (list, tuple)) else obj, f"the argument obj of {name}"
+    )
+    if index.dtype == onp.bool_:
+        if index.shape != (n,):
+            raise ValueError(f"{name}: a mask of shape {index.shape} for an axis of size {n}")
+        return onp.nonzero(index)[0]
+    return index.astype(onp.int64)
+
+
+def delete(
+    arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False
+) -> Any:
+    """``arr`` without the elements (or slices along ``axis``) at ``obj``."""
+    x = array(arr, "delete")
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    n = x.shape[axis]
+    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+        if shape_of(obj) == ():
+            # One traced position: the elements after it move up.
+            index = lax.iota(dtypes.int32, n - 1)
+            at = convert(array(obj), dtypes.int32)
+            at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, onp.int32(n)), at)
+            index = lax.add(index, convert(lax.ge(index, at), dtypes.int32))
+            return x[(slice(None),) * axis + (index,)]
+    positions = onp.atleast_1d(_positions(obj, n, "delete"))
+    if ((positions < -n) | (positions >= n)).any():
+        raise IndexError(
+            f"delete: index {positions} is out of bounds for axis {axis} of size {n}"
+            f"{at_user_line()}"
+        )
+    keep = onp.ones(n, bool)
+    keep[positions] = False
+    return x[(slice(None),) * axis + (onp.nonzero(keep)[0].astype(onp.int32),)]
+
+
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """``arr`` with ``values`` inserted before the positions ``obj`` along ``axis``."""
+    x, v = array(arr, "insert"), array(values, "insert")
+    if axis is None:
+        x, axis = lax.reshape(x, (x.size,)), 0
+    axis = canonical_axis(axis, x.ndim)
+    n = x.shape[axis]
+    v = convert(v, x.dtype)
+    positions = _positions(obj, n, "insert")
+    if ((positions < -n) | (positions > n)).any():
+        raise IndexError(
+            f"insert: index {positions} is out of bounds for axis {axis} of size {n}"
+            f"{at_user_line()}"
+        )
+    if positions.ndim == 0 or positions.size == 1:
+        at = int(positions.reshape(()))
+        at += n if at < 0 else 0
+        if positions.ndim == 0 and v.ndim:
+            # Along the axis come the values' own first dimension, as NumPy has it.
+            v = lax.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape)
+            v = moveaxis(v, 0, axis)
+        elif v.ndim:
+            v = lax.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape)
+        count = v.shape[axis] if v.ndim else 1
+        sizes = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+        v = broadcast_to(v, sizes)
+        parts = [lax.slice_in_dim(x, 0, at, axis=axis), v, lax.slice_in_dim(x, at, n, axis=axis)]
+        return lax.concatenate(parts, axis)
+    positions = onp.where(positions < 0, positions + n, positions)
+    order = onp.argsort(positions, kind="stable")
+    target = positions.copy()
+    target[order] += onp.arange(positions.size)
+    total = n + positions.size
+    old = onp.ones(total, bool)
+    old[target] = False
+    sizes = (*x.shape[:axis], total, *x.shape[axis + 1 :])
+    before = (slice(None),) * axis
+    out = lax.full(sizes, 0, x.dtype)
+    out = out.at[(*before, onp.nonzero(old)[0])].set(x)
+    v = broadcast_to(v, (*x.shape[:axis], positions.size, *x.shape[axis + 1 :]))
+    return out.at[(*before, target)].set(v)
+
+
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """A vector without its leading (``f``) and trailing (``b``) zeros; it must be concrete."""
+    x = array(filt, "trim_zeros")
+    values = concrete(x, "the argument of trim_zeros")
+    nonzero = onp.argwhere(values != 0)
+    axes = canonical_axes(axis, x.ndim)
+    index: list[slice] = [slice(None)] * x.ndim
+    for k in axes:
+        if len(nonzero) == 0:
+            index[k] = slice(0, 0)
+            continue
+        lo = int(nonzero[:, k].min()) if "f" in trim.lower() else 0
+        hi = int(nonzero[:, k].max()) + 1 if "b" in trim.lower() else x.shape[k]
+        index[k] = slice(lo, hi)
+    return x[tuple(index)]

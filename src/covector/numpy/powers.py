@@ -1,0 +1,194 @@
+"""Elementwise division with remainder, and powers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.avals import aval_of
+from covector.core.errors import at_user_line
+from covector.core.trace import eval_trace
+from covector.lax._common import scalar
+from covector.numpy._util import (
+    compile_lazily,
+    current_trace,
+    fused,
+    operand,
+    promote2,
+    promote_inexact,
+)
+from covector.numpy.ufuncs import _positive, as_integers, ufunc2
+
+# --- division with remainder -------------------------------------------------------------
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    x, y = promote2("floor_divide", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        return _floor_divide(*as_integers(x, y))
+    if dt in dtypes.UNSIGNED:
+        return lax.div(x, y)
+    if dt in dtypes.SIGNED:
+        q = lax.div(x, y)
+        # Truncated quotients that are not exact and negative are one too large.
+        zero, one = scalar(0, dt), scalar(1, dt)
+        inexact_ = lax.ne(lax.rem(x, y), zero)
+        differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
+        return lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, one), q)
+    if dtypes.is_complex(dt):
+        raise TypeError(f"floor_divide does not take complex numbers{at_user_line()}")
+    return _float_divmod(x, y)[0]
+
+
+def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
+    mod = lax.rem(x, y)
+    zero = scalar(0, aval_of(x).dtype)
+    one = scalar(1, aval_of(x).dtype)
+    # Of a division by zero the remainder is NaN, but the quotient infinite.
+    exact = lax.select(lax.eq(y, zero), x, lax.sub(x, mod))
+    div = lax.div(exact, y)
+    fix = lax.bitwise_and(lax.ne(mod, zero), lax.ne(lax.sign(y), lax.sign(mod)))
+    mod = lax.select(fix, lax.add(mod, y), mod)
+    div = lax.select(fix, lax.sub(div, one), div)
+    return lax.round(div), mod
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    x, y = promote2("remainder", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        return _remainder(*as_integers(x, y))
+    if dt in dtypes.UNSIGNED:
+        return lax.rem(x, y)
+    if dtypes.is_complex(dt):
+        raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
+    zero = scalar(0, dt)
+    if dt in dtypes.SIGNED:
+        y = lax.select(lax.eq(y, zero), scalar(1, dt), y)
+    r = lax.rem(x, y)
+    differ = lax.ne(lax.lt(r, zero), lax.lt(y, zero))
+    fix = lax.bitwise_and(lax.ne(r, zero), differ)
+    return lax.select(fix, lax.add(r, y), r)
+
+
+def _fmod(x: Any, y: Any) -> Any:
+    x, y = as_integers(*promote2("fmod", x, y))
+    dt = aval_of(x).dtype
+    if dt in dtypes.INTEGERS:
+        y = lax.select(lax.eq(y, scalar(0, dt)), scalar(1, dt), y)
+    return lax.rem(x, y)
+
+
+floor_divide = ufunc2(_floor_divide, "floor_divide", "Elementwise quotient, rounded down.")
+remainder = ufunc2(
+    _remainder, "remainder", "Elementwise remainder of `floor_divide`; it has the sign of ``y``."
+)
+mod = remainder
+fmod = ufunc2(_fmod, "fmod", "Elementwise remainder with the sign of ``x``.")
+
+
+@fused()
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
+    """Elementwise `floor_divide` and `remainder`."""
+    x, y = as_integers(*promote2("divmod", x1, x2))
+    if dtypes.is_float(aval_of(x).dtype):
+        return _float_divmod(x, y)
+    return _floor_divide(x, y), _remainder(x, y)
+
+
+# --- powers ------------------------------------------------------------------------------
+
+
+def _power(x: Any, y: Any) -> Any:
+    x, y = promote2("power", x, y)
+    dt = aval_of(x).dtype
+    if dt == dtypes.bool_:
+        return _integer_power(*as_integers(x, y))
+    if dt in dtypes.INTEGERS:
+        return _integer_power(x, y)
+    return lax.pow_p.bind(x, y)
+
+
+def _integer_power(x: Any, y: Any) -> Any:
+    """Repeated squaring over the bits of ``y``; 0 where ``y`` is negative and ``x`` is not ±1."""
+    x, y = lax.convert_element_type(x, None), lax.convert_element_type(y, None)
+    dt = x.dtype
+    zero, one = scalar(0, dt), scalar(1, dt)
+    bits = dt.itemsize * 8 - (dt in dtypes.SIGNED)
+    if dt in dtypes.SIGNED:
+        negative_y = lax.lt(y, zero)
+    x0, y0 = x, y
+    out = lax.full_like(lax.add(x, y), 1)
+    for _ in range(bits):
+        odd = lax.ne(lax.bitwise_and(y, one), zero)
+        out = lax.select(odd, lax.mul(out, x), out)
+        x = lax.mul(x, x)
+        y = lax.shift_right_logical(y, one)
+    if dt in dtypes.SIGNED:
+        minus = lax.eq(x0, scalar(-1, dt))
+        odd0 = lax.ne(lax.bitwise_and(y0, one), zero)
+        unit = lax.select(minus, lax.select(odd0, scalar(-1, dt), one), zero)
+        unit = lax.select(lax.eq(x0, one), one, unit)
+        out = lax.select(negative_y, unit, out)
+    return out
+
+
+_power_ufunc = ufunc2(_power, "power", "Elementwise ``x1 ** x2``.")
+_powers: dict[int, Any] = {}
+
+
+def power(x1: Any, x2: Any, /) -> Any:
+    """Elementwise ``x1 ** x2``.
+
+    A Python integer as the exponent is part of the program: small ones become products.
+    """
+    if type(x2) is int and -(2**31) <= x2 < 2**31:
+        if current_trace() is not eval_trace:
+            return _static_power(x1, x2)
+        compiled = _powers.get(x2)
+        if compiled is None and len(_powers) < 64:
+
+            def fixed(x: Any) -> Any:
+                return _static_power(x, x2)
+
+            fixed.__name__ = f"power_{x2}" if x2 >= 0 else f"power_minus_{-x2}"
+            compiled = _powers[x2] = compile_lazily(fixed)
+        if compiled is not None:
+            return compiled(x1)
+    return _power_ufunc(x1, x2)
+
+
+power.nin, power.nout, power.impl = 2, 1, _power  # type: ignore[attr-defined]
+
+
+def _static_power(x: Any, n: int) -> Any:
+    x = operand(x, "power")
+    aval = aval_of(x)
+    if aval.dtype not in dtypes.NUMERIC or (n < 0 and aval.dtype in dtypes.INTEGERS):
+        if aval.dtype in dtypes.INTEGERS:
+            raise TypeError(
+                f"integers cannot be raised to the negative power {n}; convert the base to a "
+                f"float first{at_user_line()}"
+            )
+        return _power(x, n)
+    if n == 1:
+        return _positive(x)
+    if abs_int(n) > 64 and aval.dtype in dtypes.INEXACT:
+        return _power(x, n)
+    return lax.integer_pow(x, n) if n != 2 else lax.integer_pow_p.bind(x, y=2)
+
+
+def abs_int(n: int) -> int:
+    return -n if n < 0 else n
+
+
+pow = power  # noqa: A001
+
+
+@fused()
+def float_power(x: Any, y: Any, /) -> Any:
+    """Elementwise power computed in floats."""
+    return _power(*promote_inexact("float_power", x, y))

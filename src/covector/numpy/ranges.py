@@ -1,0 +1,221 @@
+"""Ranges of numbers: arange, linspace, logspace, geomspace."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes, structural
+from covector.core.avals import array_from_numpy, aval_of
+from covector.core.errors import at_user_line, describe
+from covector.core.trace import eval_trace
+from covector.lax._common import canonical_axis
+from covector.numpy import _util
+from covector.numpy._util import (
+    concrete,
+    convert,
+    current_trace,
+    fused,
+    promote_inexact,
+)
+from covector.numpy.creation import on_device
+
+
+def arange(
+    start: Any,
+    stop: Any = None,
+    step: Any = None,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Evenly spaced numbers from ``start`` (0) up to, not including, ``stop``.
+
+    The number of elements is ``ceil((stop - start) / step)``, so all must be concrete.
+    """
+    if stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    values = [_range_bound(v, n) for v, n in zip((start, stop, step), _RANGE_NAMES, strict=True)]
+    lo, hi, by = values
+    if dtype is None:
+        pairs = tuple({(aval_of(v).dtype, aval_of(v).weak_type) for v in (start, stop, step)})
+        dt = dtypes.promote(pairs)[0]
+        dt = dtypes.default_int() if dt == dtypes.bool_ else dt
+    else:
+        dt = dtypes.check_user_dtype(dtype, "arange")
+    if by == 0:
+        raise ValueError(f"arange: step must not be 0{at_user_line()}")
+    integers = all(isinstance(v, int) for v in values)
+    if current_trace() is eval_trace:
+        with onp.errstate(all="ignore"):
+            out = onp.arange(lo, hi, by) if not integers else onp.arange(lo, hi, by, onp.int64)
+            out = out.astype(dt)
+        return on_device(array_from_numpy(out, dt, False, True), device)
+    n = len(range(lo, hi, by)) if integers else max(0, math.ceil((hi - lo) / by))
+    if integers and dt in dtypes.NUMERIC:
+        out = lax.iota(dt, n)
+        out = out if by == 1 else lax.mul(out, _util.scalar_of(by, dt))
+        return out if lo == 0 else lax.add(out, _util.scalar_of(lo, dt))
+    if lo == 0 and by == 1 and dt in dtypes.FLOATS:
+        return lax.iota(dt, n)
+    return array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True)
+
+
+_RANGE_NAMES = ("start", "stop", "step")
+
+
+def _range_bound(x: Any, name: str) -> Any:
+    if type(x) is int or type(x) is float:
+        return x
+    v = concrete(x, f"the argument {name} of arange")
+    if v.ndim:
+        raise TypeError(
+            f"arange: {name} must be a scalar, got an array of shape {v.shape}{at_user_line()}"
+        )
+    if v.dtype.kind in "iub":
+        return int(v)
+    if v.dtype.kind == "c":
+        raise TypeError(f"arange: {name} must be a real number, got {describe(x)}")
+    return float(v)
+
+
+def _count(num: Any, name: str) -> int:
+    try:
+        n = operator.index(num)
+    except TypeError as e:
+        raise TypeError(
+            f"{name}: num must be a concrete integer, got {describe(num)}{at_user_line()}"
+        ) from e
+    if n < 0:
+        raise ValueError(f"{name}: num must not be negative, got {n}{at_user_line()}")
+    return n
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """``num`` evenly spaced numbers from ``start`` to ``stop`` (included if ``endpoint``).
+
+    Parameters
+    ----------
+    start, stop : array_like
+        Arrays give one sequence per element, along ``axis`` of the result.
+    num : int
+    endpoint : bool
+    retstep : bool
+        Also return the spacing.
+    dtype : dtype, optional
+    axis : int
+
+    Returns
+    -------
+    Array, or (Array, spacing)
+    """
+    num = _count(num, "linspace")
+    out, step = _linspace(start, stop, num=num, endpoint=bool(endpoint),
+                          dtype=None if dtype is None else dtypes.as_dtype(dtype),
+                          axis=operator.index(axis))  # fmt: skip
+    out = on_device(out, device)
+    return (out, step) if retstep else out
+
+
+@fused("num", "endpoint", "dtype", "axis")
+def _linspace(
+    start: Any, stop: Any, *, num: int, endpoint: bool, dtype: Any, axis: int
+) -> tuple[Any, Any]:
+    lo, hi = promote_inexact("linspace", start, stop)
+    computed = aval_of(lo).dtype
+    dt = computed if dtype is None else dtypes.canonicalize_dtype(dtype)
+    lo, hi = _util.broadcast_all("linspace", lo, hi)
+    div = num - 1 if endpoint else num
+    delta = lax.sub(hi, lo)
+    shape = lo.shape
+    if div > 0:
+        step = lax.div(delta, computed.type(div))
+        rdt = dtypes.real_dtype(computed)
+        t = lax.div(lax.iota(rdt, div), rdt.type(div))
+        t = convert(lax.reshape(t, (div,) + (1,) * len(shape)), computed)
+        t = _util.broadcast_to(t, (div, *shape))
+        lo_, hi_ = (lax.broadcast_in_dim(v, (div, *shape), tuple(range(1, len(shape) + 1)))
+                    for v in (lo, hi))  # fmt: skip
+        out = lax.add(lax.mul(lo_, lax.sub(computed.type(1), t)), lax.mul(hi_, t))
+        if endpoint:
+            out = lax.concatenate([out, lax.expand_dims(hi, (0,))], 0)
+    else:
+        step = lax.full(shape, math.nan, dtypes.real_dtype(computed))
+        out = lax.broadcast_in_dim(lo, (num, *shape), tuple(range(1, len(shape) + 1)))
+    if dt in dtypes.INTEGERS:
+        out = lax.floor(out)
+    axis = canonical_axis(axis, len(shape) + 1)
+    return convert(structural.moveaxis(out, 0, axis), dt), step
+
+
+@fused("num", "endpoint", "dtype", "axis")
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """``base`` to the power of ``num`` evenly spaced exponents (see `linspace`)."""
+    from covector.numpy.powers import _power
+
+    num = _count(num, "logspace")
+    lo, hi = promote_inexact("logspace", start, stop)
+    dt = aval_of(lo).dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
+    exponents, _ = _linspace(lo, hi, num=num, endpoint=endpoint, dtype=None, axis=axis)
+    return convert(_power(base, exponents), dt)
+
+
+@fused("num", "endpoint", "dtype", "axis")
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """``num`` numbers in geometric progression from ``start`` to ``stop``."""
+    num = _count(num, "geomspace")
+    lo, hi = promote_inexact("geomspace", start, stop)
+    computed = aval_of(lo).dtype
+    dt = computed if dtype is None else dtypes.canonicalize_dtype(dtype)
+    lo, hi = _util.broadcast_all("geomspace", lo, hi)
+    if computed in dtypes.COMPLEX:
+        sign = lax.sign(lo)
+        lo, hi = lax.div(lo, sign), lax.div(hi, sign)
+    else:
+        both = lax.bitwise_and(lax.lt(lo, computed.type(0)), lax.lt(hi, computed.type(0)))
+        sign = lax.select(both, lax.full(lo.shape, -1, computed), lax.full(lo.shape, 1, computed))
+        lo, hi = lax.mul(lo, sign), lax.mul(hi, sign)
+    exponents, _ = _linspace(
+        lax.log(lo), lax.log(hi), num=num, endpoint=endpoint, dtype=None, axis=0
+    )
+    out = lax.exp(exponents)
+    # The ends exactly, not as the exponential of their logarithm.
+    if num:
+        out = lax.dynamic_update_slice(out, lax.expand_dims(lo, (0,)), (0,) * out.ndim)
+    if endpoint and num > 1:
+        at = (num - 1,) + (0,) * (out.ndim - 1)
+        out = lax.dynamic_update_slice(out, lax.expand_dims(hi, (0,)), at)
+    sign = _util.broadcast_to(sign, out.shape)
+    out = lax.mul(out, sign)
+    return convert(structural.moveaxis(out, 0, canonical_axis(axis, out.ndim)), dt)
