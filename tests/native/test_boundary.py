@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import sys
 import threading
 import traceback
 import weakref
@@ -21,13 +22,11 @@ def function_in(filename, source, **namespace):
 def prefixes(native):
     native.set_internal_prefixes(["/lib/"], ["/helper/"])
     yield
-    # What the package has set, where it is there.
-    try:
-        from covector.core.errors import _HELPERS, PACKAGE_DIR
-    except ImportError:
-        native.set_internal_prefixes([])
+    errors = sys.modules.get("covector.core.errors")  # what the package has set, if it is there
+    if errors:
+        native.set_internal_prefixes([errors.PACKAGE_DIR], errors.HELPERS)
     else:
-        native.set_internal_prefixes([PACKAGE_DIR], _HELPERS)
+        native.set_internal_prefixes([])
 
 
 def files(call):

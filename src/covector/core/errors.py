@@ -17,11 +17,15 @@ from covector import _native
 PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Frames of these are the library's where it calls them, and the user's where they do.
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(numpy.__file__)))
-_HELPERS = [
-    os.path.join(_PACKAGES, name, "")
-    for name in ("numpy", "scipy", "optree", "opt_einsum", "llvmlite", "ml_dtypes")
+HELPERS = [
+    *(
+        os.path.join(_PACKAGES, name, "")
+        for name in ("numpy", "scipy", "optree", "opt_einsum", "llvmlite", "ml_dtypes")
+    ),
+    contextlib.__file__,
+    functools.__file__,
 ]
-_native.set_internal_prefixes([PACKAGE_DIR], [*_HELPERS, contextlib.__file__, functools.__file__])
+_native.set_internal_prefixes([PACKAGE_DIR], HELPERS)
 
 
 class JAXTypeError(TypeError):
