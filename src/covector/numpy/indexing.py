@@ -39,10 +39,9 @@ def getitem(x: Any, index: Any) -> Any:
         if t is int:
             shape = x.shape
             if shape and -shape[0] <= index < shape[0]:
-                if len(shape) > 1:
+                if len(shape) > 1 or x.dtype is dtypes.key_dtype:
                     return x._subarray(index)
-                if x.dtype is not dtypes.key_dtype:
-                    return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
+                return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
         elif t is tuple and len(index) == len(x.shape):
             at = []
             for i, n in zip(index, x.shape, strict=True):

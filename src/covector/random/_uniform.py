@@ -88,7 +88,7 @@ def uniform(
     --------
     >>> import covector as cv
     >>> cv.random.uniform(cv.random.key(0), (2,))
-    Array([0.947667  , 0.9785799 ], dtype=float32)
+    Array([0.947667 , 0.9785799], dtype=float32)
     """
     no_sharding(out_sharding, "uniform")
     dt = float_dtype(dtype, "uniform")
