@@ -1,5 +1,6 @@
 // The thread pool. One loop at a time owns it. Workers join a loop through a counter, so that
-// the owner never waits for a worker that was too slow to wake up.
+// the owner never waits for a worker that was too slow to wake up. Loops shorter than a wake-up
+// stay with their owner: how long the bodies take is remembered from their last loops.
 #include "engine/thread_pool.h"
 
 #include <pthread.h>
@@ -25,7 +26,18 @@
 namespace covector {
 namespace {
 
-constexpr auto kSpinTime = std::chrono::microseconds(20);
+// Idle workers look out for work for this long before they sleep.
+constexpr int64_t kSpinTime = 20'000;  // ns
+// Waking costs the owner some microseconds, and the worker comes after ten to fifty, with cold
+// caches: measured, loops below this lose by it.
+constexpr int64_t kWorthWaking = 100'000;
+// Handing chunks to a worker that is awake costs some transfers of cache lines.
+constexpr int64_t kWorthSharing = 4'000;
+
+int64_t now_ns() {
+  auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
 
 thread_local bool inside_loop = false;
 
@@ -85,32 +97,71 @@ class Pool {
     grain_ = grain;
     chunks_ = chunks;
     next_.store(0, std::memory_order_relaxed);
+    inside_loop = true;
+    int64_t start = now_ns();
+    Cost& cost = costs_[(reinterpret_cast<uintptr_t>(body) >> 4) % kCosts];
+    if (cost.body != body) cost = {body, 1e9};
+    int64_t done = 0;
+    if (!worth_sharing(cost.per_element * double(n), start)) {
+      take_chunk();
+      done = 1;
+      // The same body may do more on this call.
+      int64_t rest = (now_ns() - start) * (chunks - 1);
+      if (rest < kWorthWaking) {
+        while (take_chunk()) continue;
+        finish(cost, start, n);
+        return;
+      }
+    }
     open_.store(true);
     epoch_.fetch_add(1);
     // Spinning workers see the epoch; a system call is needed only for sleeping ones.
     if (sleeping_.load() > 0) epoch_.notify_all();
-    take_chunks();
+    while (take_chunk()) ++done;
+    finish(cost, start, std::min(n, done * grain));
     open_.store(false);
     for (int spins = 0; inside_.load() != 0; ++spins)
-      if (spins < 4096)
+      if (spins < 512)
         cpu_relax();
       else
         sched_yield();
   }
 
  private:
-  void take_chunks() {
-    inside_loop = true;
-    for (;;) {
-      int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
-      if (c >= chunks_) break;
-      int64_t b = c * grain_;
-      body_(frame_, b, n_ - b < grain_ ? n_ : b + grain_);
-    }
+  struct Cost {
+    LoopBody body;
+    double per_element;  // ns
+  };
+  static constexpr size_t kCosts = 256;
+
+  bool worth_sharing(double expected, int64_t start) const {
+    if (expected >= kWorthWaking) return true;
+    if (expected < kWorthSharing) return false;
+    // Workers are awake, or will be when the next loop comes, if it follows as closely.
+    return sleeping_.load(std::memory_order_relaxed) < int(threads_.size()) ||
+           start - last_end_ < kSpinTime;
+  }
+
+  // The owner's share of the loop is over.
+  void finish(Cost& cost, int64_t start, int64_t elements) {
     inside_loop = false;
+    last_end_ = now_ns();
+    if (elements == 0) return;  // the workers were faster
+    double measured = double(last_end_ - start) / double(elements);
+    // The owner may have been interrupted: believe a rise by steps.
+    cost.per_element = std::min(measured, 2 * cost.per_element);
+  }
+
+  bool take_chunk() {
+    int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
+    if (c >= chunks_) return false;
+    int64_t b = c * grain_;
+    body_(frame_, b, n_ - b < grain_ ? n_ : b + grain_);
+    return true;
   }
 
   void work() {
+    inside_loop = true;
     uint32_t seen = 0;
     while (!stop_) {
       uint32_t now = wait_for_epoch(seen);
@@ -118,20 +169,21 @@ class Pool {
       // Entering before looking whether the loop is open is what makes it safe for the owner
       // to return as soon as it has closed the loop and found nobody inside.
       inside_.fetch_add(1);
-      if (open_.load()) take_chunks();
+      if (open_.load())
+        while (take_chunk()) continue;
       inside_.fetch_sub(1);
     }
   }
 
   uint32_t wait_for_epoch(uint32_t seen) {
-    auto deadline = std::chrono::steady_clock::now() + kSpinTime;
+    int64_t deadline = now_ns() + kSpinTime;
     do {
       for (int i = 0; i < 64; ++i) {
         uint32_t now = epoch_.load();
         if (now != seen) return now;
         cpu_relax();
       }
-    } while (std::chrono::steady_clock::now() < deadline);
+    } while (now_ns() < deadline);
     sleeping_.fetch_add(1);
     uint32_t now;
     while ((now = epoch_.load()) == seen) epoch_.wait(seen);
@@ -140,6 +192,8 @@ class Pool {
   }
 
   std::vector<std::thread> threads_;
+  Cost costs_[kCosts] = {};
+  int64_t last_end_ = 0;
   LoopBody body_ = nullptr;
   void* frame_ = nullptr;
   int64_t n_ = 0, grain_ = 1, chunks_ = 0;
