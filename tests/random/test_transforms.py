@@ -1,5 +1,8 @@
 """Random functions under jit, vmap and differentiation; arguments and their errors."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -229,3 +232,8 @@ def test_errors_name_the_users_line():
 def test_traced_size():
     with pytest.raises(TypeError, match="static"):
         jit(lambda n: random.uniform(KEY, (n,)))(3)
+
+
+def test_functions_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(random.uniform)) is random.uniform
+    assert copy.deepcopy(random.split) is random.split

@@ -7,6 +7,7 @@ another transformation nothing is compiled; the call becomes one `jit_p` operati
 
 from __future__ import annotations
 
+import copyreg
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -414,6 +415,10 @@ def make_jit_function(jitted: Jitted) -> Any:
     fn = _native.JitFunction(jitted.fallback, jitted.static_nums, jitted.static_names, jitted.name)
     _clearer.functions.add(fn)
     return fn
+
+
+# Compiled functions are pickled by name and copied as themselves, like Python's functions.
+copyreg.pickle(_native.JitFunction, lambda fn: str(fn.__qualname__))
 
 
 def jit(
