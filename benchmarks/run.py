@@ -159,7 +159,8 @@ def main() -> None:
             "first call ms", "JAX first ms", "first ratio"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     if all(imports.values()):
-        a, b = (statistics.median(imports[s]) if s in imports else None for s in ("covector", "jax"))
+        medians = {s: statistics.median(v) for s, v in imports.items()}
+        a, b = medians.get("covector"), medians.get("jax")
         ratio = _ratio(a / b, 0.35) if a and b else ""
         lines.append(f"| import | {_us(a)} | {_us(b)} |  |  | {ratio} |  |  |  |")
     lines += ["| " + " | ".join(r) + " |" for r in rows]

@@ -105,10 +105,19 @@ class Plan:
         d = v.defn
         if type(d) is Reduce:
             inner = product(d.extents)
-            return inner is not None and inner * n <= UNROLL_VALUE
+            return inner is not None and inner * n * self._weight(d.expr) <= UNROLL_VALUE
         if type(d) is Update:
             return d.pointwise is not None
-        return type(d) in (Pointwise, Cumulative)
+        return type(d) in (Pointwise, Cumulative) and n * self._weight(d.expr) <= UNROLL_VALUE
+
+    def _weight(self, expr: Expr) -> int:
+        """Rough length of the straight-line code of one element, inlined operands included."""
+        seen: dict[Value, int] = {}
+        inlined = sum(
+            _total_cost(load.value, 0, seen, UNROLL_VALUE) for load in loads(expr)
+            if type(load.value.defn) is Pointwise and not self._register_shape(load.value)
+        )  # fmt: skip
+        return max(1, (cost(expr) + inlined) // 8)
 
     def _reads(self, v: Value) -> list[Value]:
         """Stored values that the elements of a small array are computed from."""
@@ -173,12 +182,13 @@ class Plan:
         readers: dict[Value, list[tuple[Any, bool]]] = {}
         memory: set[Value] = set()
 
-        def read(expr: Expr, reader: Any, arity: int, domain: int) -> None:
+        def read(expr: Expr, reader: Any, domain: int, scalar: bool = False) -> None:
+            # What is dear to compute is not recomputed in scalar code, nor many times over.
             for load in loads(expr):
                 used: set[int] = set()
                 for i in load.index:
                     used |= variables(i)
-                expanded = load.value.ndim > 0 and len(used) < domain
+                expanded = load.value.ndim > 0 and (scalar or len(used) < domain)
                 readers.setdefault(load.value, []).append((reader, expanded))
 
         inner = inner_reads(block)
@@ -198,19 +208,19 @@ class Plan:
                             grown = expanded_self or (load.value.ndim > 0 and len(used) < v.ndim)
                             readers.setdefault(load.value, []).append((r, grown))
                 else:
-                    read(d.expr, v, v.ndim, v.ndim)
+                    read(d.expr, v, v.ndim)
             elif t is Reduce:
-                read(d.expr, v, v.ndim, v.ndim + len(d.extents))
+                read(d.expr, v, v.ndim + len(d.extents), d.kind.startswith("arg"))
             elif t is Cumulative:
-                read(d.expr, v, v.ndim, v.ndim)
+                read(d.expr, v, v.ndim, True)
             elif t is Update:
                 if kind == "reg" and d.pointwise is not None:
-                    read(d.pointwise, v, v.ndim, v.ndim)
+                    read(d.pointwise, v, v.ndim)
                 else:
                     if d.base is not None:
                         readers.setdefault(d.base, []).append((v, False))
                     for p in d.parts:
-                        read(p.expr, (v, p), len(p.extents), len(p.extents))
+                        read(p.expr, (v, p), len(p.extents), not p.parallel)
                         for i in p.dest:
                             for load in index_loads(i):
                                 readers.setdefault(load.value, []).append(((v, p), False))
@@ -450,7 +460,7 @@ def _few_results(v: Value) -> bool:
     return n == 1 and v.ndim == 0 or (n <= FEW_RESULTS and not v.defn.kind.startswith("arg"))
 
 
-def _total_cost(v: Value, depth: int, seen: dict[Value, int]) -> int:
+def _total_cost(v: Value, depth: int, seen: dict[Value, int], enough: int = CHEAP) -> int:
     """Cost of evaluating ``v`` and the pointwise values it is made of, up to a few levels."""
     if depth > 8 or type(v.defn) is not Pointwise:
         return 0
@@ -458,8 +468,8 @@ def _total_cost(v: Value, depth: int, seen: dict[Value, int]) -> int:
     for load in loads(v.defn.expr):
         if load.value not in seen and load.value.ndim:
             seen[load.value] = 1
-            total += _total_cost(load.value, depth + 1, seen)
-            if total > CHEAP:
+            total += _total_cost(load.value, depth + 1, seen, enough)
+            if total > enough:
                 return total
     return total
 
