@@ -124,9 +124,7 @@ def _segment(
                 f"{name}: bucket_size must be positive, got {bucket_size}{at_user_line()}"
             )
         buckets = max(1, -(-ids.shape[0] // bucket_size))
-    return _reduce(
-        data, ids, name, num_segments, bool(is_sorted), bool(unique), buckets, mode
-    )
+    return _reduce(data, ids, name, num_segments, bool(is_sorted), bool(unique), buckets, mode)
 
 
 def segment_sum(

@@ -76,9 +76,9 @@ _DISCRETE = {
     "binomial_small": (lambda k: random.binomial(k, 20.0, 0.2, (N,)), stats.binom(20, 0.2)),
     "binomial_large": (lambda k: random.binomial(k, 90.0, 0.7, (N,)), stats.binom(90, 0.7)),
     "multinomial": (
-        lambda k: random.multinomial(
-            k, 30.0, np.array([0.2, 0.3, 0.5], np.float32), shape=(N, 3)
-        )[:, 1],
+        lambda k: random.multinomial(k, 30.0, np.array([0.2, 0.3, 0.5], np.float32), shape=(N, 3))[
+            :, 1
+        ],
         stats.binom(30, 0.3),
     ),
 }

@@ -138,9 +138,9 @@ def aval_of(x: Any) -> ShapedArray:
 
 def is_array_like(x: Any) -> bool:
     """Whether operations accept ``x`` as an operand."""
-    return isinstance(
-        x, (Array, np.ndarray, np.generic, bool, int, float, complex)
-    ) or hasattr(x, "aval")
+    return isinstance(x, (Array, np.ndarray, np.generic, bool, int, float, complex)) or hasattr(
+        x, "aval"
+    )
 
 
 def to_array(x: Any, aval: ShapedArray | None = None) -> Array:

@@ -234,9 +234,7 @@ def _node(dtype: DType, weak: bool) -> Any:
 
 
 @functools.cache
-def _promote(
-    pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str
-) -> tuple[DType, bool]:
+def _promote(pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str) -> tuple[DType, bool]:
     for dt, _ in pairs:
         if dt not in code_of or dt is key_dtype:
             if all(d == dt for d, _ in pairs):

@@ -284,9 +284,7 @@ def _print_eqn(eqn: JaxprEqn, name: _Namer, indent: int) -> str:
 def _print_jaxpr(jaxpr: Jaxpr, name: _Namer, indent: int) -> str:
     consts = " ".join(name.typed(v) for v in jaxpr.constvars)
     ins = " ".join(name.typed(v) for v in jaxpr.invars)
-    lines = [
-        " " * (indent + 4) + _print_eqn(eqn, name, indent + 4) for eqn in jaxpr.eqns
-    ]
+    lines = [" " * (indent + 4) + _print_eqn(eqn, name, indent + 4) for eqn in jaxpr.eqns]
     outs = ", ".join(name(a) for a in jaxpr.outvars)
     tail = f"({outs}{',' if len(jaxpr.outvars) == 1 else ''})"
     body = "\n".join(lines)

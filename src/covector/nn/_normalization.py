@@ -237,8 +237,7 @@ def standardize(
     """
     if algorithm not in ("fast", "stable"):
         raise ValueError(
-            f"standardize: algorithm must be 'fast' or 'stable', got {algorithm!r}"
-            f"{at_user_line()}"
+            f"standardize: algorithm must be 'fast' or 'stable', got {algorithm!r}{at_user_line()}"
         )
     x = _operand(x, "standardize")
     axes = canonical_axes(axis, x.ndim)

@@ -128,9 +128,7 @@ def _fans(
 
 
 # Standard deviation of a standard normal number truncated to (-2, 2).
-_TRUNCATED_STD = math.sqrt(
-    1 - 4 * math.exp(-2) / (math.sqrt(2 * math.pi) * math.erf(math.sqrt(2)))
-)
+_TRUNCATED_STD = math.sqrt(1 - 4 * math.exp(-2) / (math.sqrt(2 * math.pi) * math.erf(math.sqrt(2))))
 # Root of the second moment of a complex standard normal number that lies within 2.
 _COMPLEX_TRUNCATED_STD = math.sqrt(1 - 5 * math.exp(-4))
 
@@ -144,7 +142,7 @@ def _disc(key: Any, shape: tuple[int, ...], dtype: Any, edge: float | None) -> A
     if edge is None:
         radius = lax.sqrt(u)
     else:
-        radius = lax.sqrt(lax.neg(lax.log1p(lax.neg(lax.mul(u, 1 - math.exp(-edge**2))))))
+        radius = lax.sqrt(lax.neg(lax.log1p(lax.neg(lax.mul(u, 1 - math.exp(-(edge**2)))))))
     return lax.complex(lax.mul(radius, lax.cos(angle)), lax.mul(radius, lax.sin(angle)))
 
 

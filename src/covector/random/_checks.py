@@ -87,9 +87,7 @@ def parameter(x: Any, dtype: Any, shape: Shape, name: str) -> Any:
     if not old or old == shape:
         return x
     n = len(shape) - len(old)
-    return broadcast_in_dim_p.bind(
-        x, shape=shape, broadcast_dimensions=tuple(range(n, len(shape)))
-    )
+    return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=tuple(range(n, len(shape))))
 
 
 def full_parameter(x: Any, dtype: Any, shape: Shape, name: str) -> Any:

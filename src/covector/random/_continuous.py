@@ -76,9 +76,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     no_sharding(out_sharding, "normal")
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal")
     if dt not in dtypes.INEXACT:
-        raise ValueError(
-            f"normal: dtype must be a float or complex type, got {dt}{at_user_line()}"
-        )
+        raise ValueError(f"normal: dtype must be a float or complex type, got {dt}{at_user_line()}")
     return shaped_normal(words_of(key, "normal"), shape_argument(shape), dt)
 
 
@@ -147,9 +145,7 @@ def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
 
 
 @program("shape", "dtype")
-def double_sided_maxwell(
-    key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None
-) -> Any:
+def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Numbers with density z² exp(-z²/2) / sqrt(2π) for z = (x - loc) / scale."""
     dt = float_dtype(dtype, "double_sided_maxwell")
     given = shape_argument(shape)
@@ -176,9 +172,7 @@ def shaped_exponential(words: Words, shape: Shape, dtype: Any) -> Any:
 
 
 @program("shape", "dtype", "out_sharding")
-def exponential(
-    key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
-) -> Any:
+def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers with density exp(-x) for x >= 0."""
     no_sharding(out_sharding, "exponential")
     dt = float_dtype(dtype, "exponential")

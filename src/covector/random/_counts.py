@@ -105,9 +105,7 @@ def _poisson_rejection(words: Words, rate: Any, dtype: Any) -> Any:
         us = lax.sub(c(0.5), lax.abs(u))
         k = lax.mul(lax.add(lax.div(lax.mul(a, c(2.0)), us), b), u)
         k = lax.floor(lax.add(lax.add(k, rate), c(0.43)))
-        s = lax.log(
-            lax.div(lax.mul(v, inverse_alpha), lax.add(lax.div(a, lax.mul(us, us)), b))
-        )
+        s = lax.log(lax.div(lax.mul(v, inverse_alpha), lax.add(lax.div(a, lax.mul(us, us)), b)))
         bound = lax.sub(
             lax.add(lax.neg(rate), lax.mul(k, log_rate)), lax.lgamma(lax.add(k, c(1.0)))
         )
@@ -115,9 +113,7 @@ def _poisson_rejection(words: Words, rate: Any, dtype: Any) -> Any:
         outside = lax.bitwise_or(
             lax.lt(k, c(0.0)), lax.bitwise_and(lax.lt(us, c(0.013)), lax.gt(v, us))
         )
-        accept = lax.bitwise_or(
-            inside, lax.bitwise_and(lax.bitwise_not(outside), lax.le(s, bound))
-        )
+        accept = lax.bitwise_or(inside, lax.bitwise_and(lax.bitwise_not(outside), lax.le(s, bound)))
         return (*rest, lax.select(accept, k, out), lax.bitwise_or(done, accept))
 
     start = (*words, lax.full(shape, -1, c.dtype), lax.full(shape, False, dtypes.bool_))
@@ -216,9 +212,7 @@ def _binomial_rejection(words: Words, n: Any, p: Any) -> Any:
     alpha = lax.mul(lax.add(lax.div(c(5.1), b), c(2.83)), spread)
     m = lax.floor(lax.mul(lax.add(n, one), p))
     above = lax.add(lax.sub(n, m), one)
-    at_mode = lax.mul(
-        lax.add(m, c(0.5)), lax.log(lax.div(lax.add(m, one), lax.mul(r, above)))
-    )
+    at_mode = lax.mul(lax.add(m, c(0.5)), lax.log(lax.div(lax.add(m, one), lax.mul(r, above))))
     tails = lax.add(_stirling_tail(m), _stirling_tail(lax.sub(n, m)))
 
     def more(state: Any) -> Any:
@@ -241,9 +235,7 @@ def _binomial_rejection(words: Words, n: Any, p: Any) -> Any:
         bound = lax.sub(lax.sub(bound, _stirling_tail(k)), _stirling_tail(lax.sub(n, k)))
         inside = lax.bitwise_and(lax.ge(us, c(0.07)), lax.le(v, v_r))
         outside = lax.bitwise_or(lax.lt(k, c(0.0)), lax.gt(k, n))
-        accept = lax.bitwise_or(
-            inside, lax.bitwise_and(lax.bitwise_not(outside), lax.le(s, bound))
-        )
+        accept = lax.bitwise_or(inside, lax.bitwise_and(lax.bitwise_not(outside), lax.le(s, bound)))
         return (*rest, lax.select(accept, k, out), lax.bitwise_or(done, accept))
 
     start = (*words, lax.full(shape, -1, c.dtype), lax.full(shape, False, dtypes.bool_))

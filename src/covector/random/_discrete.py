@@ -126,9 +126,7 @@ def _search(cumulative: Any, values: Any) -> Any:
         return lax.select(found, low, middle), lax.select(found, middle, high)
 
     steps = max(1, math.ceil(math.log2(n + 1)))
-    return convert_element_type(
-        fori_loop(0, steps, halve, (low, high))[1], dtypes.default_int()
-    )
+    return convert_element_type(fori_loop(0, steps, halve, (low, high))[1], dtypes.default_int())
 
 
 def _probabilities(p: Any, n: int) -> Any:
@@ -143,9 +141,7 @@ def _probabilities(p: Any, n: int) -> Any:
     return p
 
 
-def _choose_indices(
-    key: Any, n: int, shape: Shape, replace: bool, p: Any, high: bool
-) -> Any:
+def _choose_indices(key: Any, n: int, shape: Shape, replace: bool, p: Any, high: bool) -> Any:
     if p is None:
         if replace:
             return _randint(key, shape, 0, n, dtypes.default_int(), False)

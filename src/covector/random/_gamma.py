@@ -64,12 +64,8 @@ def _sample(words: Words, alpha: Any, log_space: bool) -> Any:
 
     def rejected(x: Any, v: Any, u: Any) -> Any:
         quick = lax.sub(one, lax.mul(lax.mul(x, x), c(0.0331)))
-        slow = lax.add(
-            lax.mul(x, c(0.5)), lax.mul(d, lax.add(lax.sub(one, v), lax.log(v)))
-        )
-        return lax.bitwise_and(
-            lax.ge(u, quick), lax.ge(lax.log(u), slow)
-        )
+        slow = lax.add(lax.mul(x, c(0.5)), lax.mul(d, lax.add(lax.sub(one, v), lax.log(v))))
+        return lax.bitwise_and(lax.ge(u, quick), lax.ge(lax.log(u), slow))
 
     def again(state: Any) -> Any:
         _, _, x, v, u = state
@@ -219,9 +215,7 @@ def loggamma(
     no_sharding(out_sharding, "loggamma")
     dt = float_dtype(dtype, "loggamma")
     shape = result_shape("loggamma", shape, a=a)
-    return shaped_gamma(
-        words_of(key, "loggamma"), parameter(a, dt, shape, "loggamma"), shape, True
-    )
+    return shaped_gamma(words_of(key, "loggamma"), parameter(a, dt, shape, "loggamma"), shape, True)
 
 
 @program("shape", "dtype", "out_sharding")
@@ -311,9 +305,7 @@ def f(
 
 
 @program("shape", "dtype", "out_sharding")
-def t(
-    key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
-) -> Any:
+def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers of Student's t distribution with ``df`` degrees of freedom."""
     no_sharding(out_sharding, "t")
     dt = float_dtype(dtype, "t")

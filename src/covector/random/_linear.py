@@ -27,9 +27,7 @@ def _factor(cov: Any, method: str) -> Any:
     else:
         vectors, size, _ = linalg.svd(cov)
     n = vectors.ndim
-    scale = lax.broadcast_in_dim(
-        lax.sqrt(size), vectors.shape, (*range(n - 2), n - 1)
-    )
+    scale = lax.broadcast_in_dim(lax.sqrt(size), vectors.shape, (*range(n - 2), n - 1))
     return lax.mul(vectors, scale)
 
 
@@ -68,9 +66,7 @@ def multivariate_normal(
             f"{method!r}{at_user_line()}"
         )
     words = words_of(key, "multivariate_normal")
-    mean, cov = (
-        convert_element_type(as_array(x, "multivariate_normal"), dt) for x in (mean, cov)
-    )
+    mean, cov = (convert_element_type(as_array(x, "multivariate_normal"), dt) for x in (mean, cov))
     if not mean.ndim:
         raise ValueError(
             f"multivariate_normal: mean must have at least one dimension{at_user_line()}"
@@ -93,9 +89,7 @@ def multivariate_normal(
     b = tuple(range(len(batch)))
     if aval_of(cov).ndim == 2 and batch:
         # One factor for the whole batch: a single matrix product.
-        shift = lax.dot_general(
-            z, _factor(cov, method), (((len(batch),), (1,)), ((), ()))
-        )
+        shift = lax.dot_general(z, _factor(cov, method), (((len(batch),), (1,)), ((), ())))
     else:
         shift = lax.dot_general(factor, z, (((len(batch) + 1,), (len(batch),)), (b, b)))
     return lax.add(full_parameter(mean, dt, (*batch, n), "multivariate_normal"), shift)
@@ -131,9 +125,7 @@ def orthogonal(
     z = shaped_normal(words_of(key, "orthogonal"), (*shape, tall, wide), dt)
     q, r = linalg.qr(z)
     diagonal = _diagonal(r)
-    sign = lax.broadcast_in_dim(
-        lax.sign(diagonal), q.shape, (*range(len(shape)), len(shape) + 1)
-    )
+    sign = lax.broadcast_in_dim(lax.sign(diagonal), q.shape, (*range(len(shape)), len(shape) + 1))
     q = lax.mul(q, sign)
     return moveaxis(q, len(shape), len(shape) + 1) if n < m else q
 

@@ -242,8 +242,7 @@ def bernoulli(
     aval = aval_of(p)
     if aval.dtype not in dtypes.FLOATS:
         raise TypeError(
-            f"bernoulli: the probability p must be a float, got {aval.str_short()}"
-            f"{at_user_line()}"
+            f"bernoulli: the probability p must be a float, got {aval.str_short()}{at_user_line()}"
         )
     shape = result_shape("bernoulli", shape, p=p)
     p = parameter(p, aval.dtype, shape, "bernoulli")
@@ -258,9 +257,7 @@ def signs(words: Words, shape: Shape, dtype: Any) -> Any:
 
 
 @program("shape", "dtype", "out_sharding")
-def rademacher(
-    key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
-) -> Any:
+def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """-1 or 1, each with probability one half.
 
     Parameters

@@ -30,9 +30,7 @@ class Registration:
         weakref.finalize(self, _native.unregister_callback, self.ident)
 
 
-def register(
-    eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]
-) -> Registration:
+def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> Registration:
     """Make the callback of an equation known to the native core.
 
     The Python function receives arrays and returns one array per result.

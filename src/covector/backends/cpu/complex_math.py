@@ -227,8 +227,9 @@ def _cosh_sinh(y: Num, c: Num, s: Num) -> tuple[Num, Num]:
     """(c cosh y, s sinh y), finite where these are."""
     a = abs(y)
     n, p = exponential.exp_fraction(_bounded(a))
-    ec, es = exponential.scale(0.5 * p * c, n), exponential.scale(0.5 * p * s, n).copysign(
-        s.flip_sign(y.sign_bit())
+    ec, es = (
+        exponential.scale(0.5 * p * c, n),
+        exponential.scale(0.5 * p * s, n).copysign(s.flip_sign(y.sign_bit())),
     )
     far = a > (30.0 if y.double else 15.0)
     return (

@@ -151,8 +151,14 @@ def _body(em: Any, d: Loop, carries: list[_Carry], steps: Any, sharing: Sharing)
         elif c.how == "swap":
             assert c.next is not None
             target = b.impure(f"load ptr, ptr {c.next.ref}", "ptr")
-            if out in fresh and out not in dest and not isinstance(out.defn, Bound) and (
-                em.plan.kinds[out] == "mem" and isinstance(sharing.root(out).defn, Bound) is False
+            if (
+                out in fresh
+                and out not in dest
+                and not isinstance(out.defn, Bound)
+                and (
+                    em.plan.kinds[out] == "mem"
+                    and isinstance(sharing.root(out).defn, Bound) is False
+                )
             ):
                 dest[out] = target
             targets[k] = target
@@ -245,5 +251,3 @@ def branch(em: Any, d: Branch) -> None:
     for r, slot in zip(d.results, slots, strict=True):
         if not isinstance(slot, Mem):
             em.storage[r] = Regs([s.get(b) for s in slot])
-
-

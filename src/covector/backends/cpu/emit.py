@@ -83,9 +83,7 @@ class Emitter(NestEmitter):
         collapse(nest)
         self.nest(nest)
 
-    def block(
-        self, block: Block, dest: dict[Value, Val], sharing: Sharing | None = None
-    ) -> None:
+    def block(self, block: Block, dest: dict[Value, Val], sharing: Sharing | None = None) -> None:
         """Run the steps of ``block``; values in ``dest`` are computed at those addresses."""
         steps = self.plan.steps[block]
         outer = self.buffers.enter(block, steps, dest, sharing)

@@ -289,9 +289,7 @@ class Reduce:
 
     __slots__ = ("kind", "extents", "expr", "order")
 
-    def __init__(
-        self, kind: str, extents: Sequence[Dim], expr: Expr, order: Sequence[int]
-    ) -> None:
+    def __init__(self, kind: str, extents: Sequence[Dim], expr: Expr, order: Sequence[int]) -> None:
         self.kind = kind
         self.extents = tuple(extents)
         self.expr = expr

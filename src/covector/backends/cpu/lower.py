@@ -63,9 +63,7 @@ class Lowering:
         self.program = LoopProgram(name)
         self.block = self.program.block
         self.syms: dict[int, Sym] = {}
-        small = _count(closed.jaxpr) <= 1 and all(
-            v.aval.size < LARGE for v in closed.jaxpr.invars
-        )
+        small = _count(closed.jaxpr) <= 1 and all(v.aval.size < LARGE for v in closed.jaxpr.invars)
         self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
         self.sizes = _sizes(closed.jaxpr, self.limit)
         self.consts: dict[int, Value] = {}
@@ -249,4 +247,3 @@ def as_int(v: Value) -> int | None:
             if type(e.index) is Sym:
                 return e.index.value
     return None
-

@@ -196,9 +196,7 @@ def tail_store(module: Module, ty: str, lanes: int) -> str:
     return name
 
 
-def gather(
-    b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None
-) -> Any:
+def gather(b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None) -> Any:
     """An element per lane from anywhere; lanes out of range repeat the first."""
     vec = indexing.to_vector(b, index, lanes)
     if tail is not None:

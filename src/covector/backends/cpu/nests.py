@@ -35,8 +35,10 @@ class NestEmitter(ValueEmitter):
     def nest(self, nest: Nest) -> None:
         for s in nest.stages:
             v = s.value
-            if v not in self.storage and v not in nest.contracted and not (
-                s.kind == "reduce" and s.few
+            if (
+                v not in self.storage
+                and v not in nest.contracted
+                and not (s.kind == "reduce" and s.few)
             ):
                 self.buffers.place(v)
             # Axes folded into a later one by `collapse` stay at zero.
@@ -234,10 +236,14 @@ class NestEmitter(ValueEmitter):
             return False
         if any(isinstance(g, NestLoop) for c in node.children for g in c.children):  # type: ignore
             return False
-        return all(
-            s.kind == "pointwise" or (s.kind == "reduce" and not s.value.defn.kind.startswith("a"))
-            for s in node.stages()
-        ) and self._row_lanes(node) > 1
+        return (
+            all(
+                s.kind == "pointwise"
+                or (s.kind == "reduce" and not s.value.defn.kind.startswith("a"))
+                for s in node.stages()
+            )
+            and self._row_lanes(node) > 1
+        )
 
     def _row_lanes(self, node: NestLoop) -> int:
         lanes = min(self._stage_lanes(s) for s in node.stages())
@@ -264,9 +270,7 @@ class NestEmitter(ValueEmitter):
             else:
                 self._counted(nest, node, depth, int_const(0), whole, 0, tile)
 
-    def _accumulate(
-        self, nest: Nest, node: NestLoop, depth: int, n: Val, tile: Any = None
-    ) -> None:
+    def _accumulate(self, nest: Nest, node: NestLoop, depth: int, n: Val, tile: Any = None) -> None:
         """A reduced loop around rows of results in memory: several rounds to a pass over them."""
         b = self.b
         stages = list(node.stages())
@@ -366,7 +370,6 @@ class NestEmitter(ValueEmitter):
 
         self.repeat(end, round_, begin, block or lanes or 1)
 
-
     def _leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
         """One element (or vector) of each stage."""
         for s in stages:
@@ -405,7 +408,6 @@ class NestEmitter(ValueEmitter):
                 # What an update starts from is overwritten later.
                 if type(v.defn) is not Update:
                     self.remember(v, index, x)
-
 
     def _part(self, s: Stage) -> None:
         """Write one element of an update, if its tests hold."""

@@ -38,9 +38,7 @@ _cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     """An equivalent jaxpr with less to do."""
     found = _cache.get(closed.jaxpr)
-    if found is not None and all(
-        a is b for a, b in zip(found[0], closed.consts, strict=True)
-    ):
+    if found is not None and all(a is b for a, b in zip(found[0], closed.consts, strict=True)):
         return found[1]
     s = _Simplifier()
     invars = [Var(v.aval) for v in closed.jaxpr.invars]
@@ -48,9 +46,7 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     with np.errstate(all="ignore"):
         outs = s.run(closed.jaxpr, consts, invars)
     outs = [s.materialise(a) for a in outs]
-    jaxpr = dce(
-        Jaxpr([], invars, outs, s.eqns, closed.jaxpr.effects, closed.jaxpr.debug_info)
-    )
+    jaxpr = dce(Jaxpr([], invars, outs, s.eqns, closed.jaxpr.effects, closed.jaxpr.debug_info))
     used: set[Any] = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
     used.update(a for a in jaxpr.outvars if isinstance(a, Var))
     kept = [(v, c) for v, c in s.constants if v in used]
@@ -388,9 +384,7 @@ def _known_starts(starts: Sequence[Atom], shape: Sequence[int], window: Sequence
     return tuple(out)
 
 
-def _region(
-    s: _Simplifier, eqn: JaxprEqn, x: Atom, at: tuple[int, ...], aval: Any
-) -> Atom | None:
+def _region(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: tuple[int, ...], aval: Any) -> Atom | None:
     """``x[at : at + shape]``, looked for through the updates that made ``x``."""
     size = aval.shape
     moved = False
@@ -414,8 +408,7 @@ def _region(
         if where is None:
             break
         inside = all(
-            w <= a and a + n <= w + m
-            for a, n, w, m in zip(at, size, where, window, strict=True)
+            w <= a and a + n <= w + m for a, n, w, m in zip(at, size, where, window, strict=True)
         )
         if inside:
             x, at, moved = new, tuple(a - w for a, w in zip(at, where, strict=True)), True
@@ -493,9 +486,7 @@ def _value(s: _Simplifier, a: Atom) -> np.ndarray | None:
 
 
 @_rule("dynamic_update_slice")
-def _dynamic_update_slice(
-    s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any
-) -> Atom | None:
+def _dynamic_update_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     x, update, *starts = ins
     at = _known_starts(starts, aval.shape, update.aval.shape)
     if at is None or math.prod(update.aval.shape) == 0:

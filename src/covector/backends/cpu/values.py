@@ -126,7 +126,12 @@ class ValueEmitter:
         if t is Op:
             args = [self.expr(a, env) for a in e.args]  # type: ignore[attr-defined]
             return ops.apply(
-                self.b, e.name, args, [a.dtype for a in e.args], e.dtype, e.attr  # type: ignore
+                self.b,
+                e.name,
+                args,
+                [a.dtype for a in e.args],
+                e.dtype,
+                e.attr,  # type: ignore
             )
         if t is Lit:
             return ops.literal(e.value, e.dtype)  # type: ignore[attr-defined]
@@ -218,9 +223,7 @@ class ValueEmitter:
                 memory.store_vector(self.b, st.ptr, v.dtype, base, x, self.lanes, self.tail)
             else:
                 stride = indexing.val(at.stride)
-                memory.scatter(
-                    self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail
-                )
+                memory.scatter(self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail)
         else:
             memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
 
@@ -247,7 +250,11 @@ class ValueEmitter:
     # --- loops and conditions ---
 
     def repeat(
-        self, end: Val, write: Any, begin: Val = int_const(0), step: int = 1  # noqa: B008
+        self,
+        end: Val,
+        write: Any,
+        begin: Val = int_const(0),
+        step: int = 1,  # noqa: B008
     ) -> None:
         """``for i in range(begin, end, step)`` around what ``write(i)`` emits."""
         b = self.b

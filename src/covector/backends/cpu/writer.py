@@ -298,14 +298,10 @@ class Function:
         return self.ins((full, extra), call, args, ty, lanes)
 
     def lane_ids(self, lanes: int) -> Val:
-        return Val(
-            f"<{', '.join(f'i64 {k}' for k in range(lanes))}>", "i64", lanes
-        )
+        return Val(f"<{', '.join(f'i64 {k}' for k in range(lanes))}>", "i64", lanes)
 
     def finish(self) -> None:
         """Close the function and add it to the module."""
         assert len(self.scopes) == 1, f"open scopes in {self.name}"
-        body = "\n".join(
-            ["entry:", *self.allocas, *self.prologue, *self.scopes[0].lines, "}"]
-        )
+        body = "\n".join(["entry:", *self.allocas, *self.prologue, *self.scopes[0].lines, "}"])
         self.module.functions.append(f"{self.header} {{\n{body}")

@@ -86,9 +86,7 @@ def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     closed = p["jaxpr"]
     trips = low.dim(p["length"])
     stacked = [v.aval for v in eqn.outvars[nk:]]
-    empty = [
-        low.define(low.shape(a.shape), a.dtype, Update(None, [])) for a in stacked
-    ]
+    empty = [low.define(low.shape(a.shape), a.dtype, Update(None, [])) for a in stacked]
     loop = Loop((*init, *empty), trips)
     loop.carries = [
         Value(v.shape, v.dtype, Bound("carry" if k < nk else "stacked"))

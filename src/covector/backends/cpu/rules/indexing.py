@@ -173,6 +173,4 @@ for _name, _combine in (
     ("scatter", None), ("scatter_add", "add"), ("scatter-add", "add"), ("scatter_mul", "mul"),
     ("scatter_min", "min"), ("scatter_max", "max"), ("scatter_sub", "sub"),
 ):  # fmt: skip
-    rule(_name)(
-        lambda low, eqn, *args, _combine=_combine: _scatter(low, eqn, _combine, *args)
-    )
+    rule(_name)(lambda low, eqn, *args, _combine=_combine: _scatter(low, eqn, _combine, *args))

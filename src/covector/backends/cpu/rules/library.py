@@ -157,9 +157,7 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     back = [perm.index(k) for k in range(n)]
     moved = [_transposed(low, x, perm) for x in xs]
     call = LibraryCall("sort", moved, {"num_keys": eqn.params["num_keys"]})
-    avals = [
-        a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars
-    ]
+    avals = [a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars]
     return [_transposed(low, r, back) for r in results(low, call, avals)]
 
 

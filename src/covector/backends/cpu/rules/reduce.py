@@ -22,9 +22,7 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     extents = [x.shape[a] for a in axes]
     if not axes:
         return low.pointwise(x.shape, aval.dtype, x.at(*index))
-    return low.define(
-        low.shape(aval.shape), aval.dtype, Reduce(kind, extents, x.at(*index), order)
-    )
+    return low.define(low.shape(aval.shape), aval.dtype, Reduce(kind, extents, x.at(*index), order))
 
 
 for _kind in ("sum", "prod", "max", "min", "and", "or", "xor"):

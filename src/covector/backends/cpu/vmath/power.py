@@ -69,9 +69,7 @@ def _pow_f64(a: Num, y: Num) -> Num:
     p, pl = two_prod(hi, y)
     pl = fma(lo, y, pl)
     inside = abs(p) < 800.0
-    n, u, v = exp_fraction_pair(
-        maximum(F64.low, minimum(F64.high, p)), where(inside, pl, 0.0)
-    )
+    n, u, v = exp_fraction_pair(maximum(F64.low, minimum(F64.high, p)), where(inside, pl, 0.0))
     return scale(u + v, n)
 
 
