@@ -28,6 +28,8 @@ from covector.backends.cpu.storage import Buffers, Mem, Regs, flat_positions, po
 from covector.backends.cpu.writer import Function, Module, Scope, Val, int_const
 from covector.core import dtypes
 
+ZERO = int_const(0)
+
 
 class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
@@ -253,8 +255,8 @@ class ValueEmitter:
         self,
         end: Val,
         write: Any,
-        begin: Val = int_const(0),
-        step: int = 1,  # noqa: B008
+        begin: Val = ZERO,
+        step: int = 1,
     ) -> None:
         """``for i in range(begin, end, step)`` around what ``write(i)`` emits."""
         b = self.b
