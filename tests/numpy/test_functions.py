@@ -111,6 +111,8 @@ def test_reduction(name, axis):
         if name.startswith("nan"):
             x = x.copy()
             x[0, 1, 2] = onp.nan
+        if name == "prod" and dtype == "int32":
+            x %= 4  # the product fits
         wide = x.astype("float64") if dtype == "float16" else x
         want = getattr(onp, name)(wide, axis=axis)
         check(getattr(np, name)(x, axis=axis), want, 2e-2 if dtype == "float16" else 1e-4)

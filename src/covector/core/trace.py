@@ -313,9 +313,12 @@ class JaxprTracer(Tracer):
 
 
 class JaxprTrace(Trace):
-    """Records each operation as an equation."""
+    """Records each operation as an equation.
 
-    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "_keep")
+    ``memo`` is for those who record: variables that already hold what they are to compute.
+    """
+
+    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "memo", "_keep")
 
     def __init__(self, parent: Trace | None, debug_info: DebugInfo | None = None) -> None:
         super().__init__(parent)
@@ -324,6 +327,7 @@ class JaxprTrace(Trace):
         self.consts: dict[int, tuple[Var, Any]] = {}
         self.debug_info = debug_info
         self.effects: frozenset[Any] = NO_EFFECTS
+        self.memo: dict[Any, Var] = {}
         self._keep: list[Any] = []
 
     def describe(self) -> str:
@@ -381,6 +385,17 @@ class JaxprTrace(Trace):
         if effects:
             self.effects |= effects
         return [JaxprTracer(self, v) for v in outvars]
+
+    def record_known(
+        self, prim: Primitive, args: Sequence[Any], params: dict[str, Any], aval: ShapedArray
+    ) -> JaxprTracer:
+        """The equation of an operation of one result, whose aval the caller knows."""
+        invars = [
+            x._var if type(x) is JaxprTracer and x._trace is self else self.atom(x) for x in args
+        ]
+        out = Var(aval)
+        self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, _user_frame(_PACKAGE)))
+        return JaxprTracer(self, out)
 
     def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
         """The jaxpr that computes ``outs``, and its constants (outer tracers among them)."""

@@ -12,7 +12,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import Array, ShapedArray, aval_of, is_array_like, to_array
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line, describe
-from covector.core.trace import Tracer
+from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace
 
 PY_SCALARS = frozenset((bool, int, float, complex))
 _KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
@@ -55,11 +55,20 @@ def scalar(value: Any, dtype: DType) -> Any:
         if t is int and kind == "i" and dtype is dtypes.default_int() and -(2**31) <= value < 2**31:
             return value
     if dtypes.is_complex(dtype) or t is not complex:
-        if t is int and dtypes.is_integer(dtype):
+        try:
+            return dtype.type(value)
+        except OverflowError:
             # Integers out of range wrap around, as they do where they are run-time values.
             return np.asarray(value).astype(dtype)[()]
-        return dtype.type(value)
     raise TypeError(f"the complex number {value} does not convert to {dtype}{at_user_line()}")
+
+
+def bind_known(prim: Primitive, args: Sequence[Any], params: dict[str, Any], aval: Any) -> Any:
+    """`Primitive.bind` where the caller knows the aval of the one result: nothing is inferred."""
+    trace = current_trace()
+    if type(trace) is JaxprTrace:
+        return trace.record_known(prim, args, params, aval)
+    return trace.process(prim, args, params)[0]
 
 
 def as_operand(x: Any, name: str = "the function") -> Any:

@@ -10,16 +10,17 @@ import numpy as np
 from covector.core import dtypes, structural
 from covector.core.avals import Array, Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
-from covector.core.trace import Primitive, Tracer
+from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, Tracer, current_trace
 from covector.lax._common import (
     PY_SCALARS,
     as_array,
     as_operand,
+    bind_known,
     canonical_axis,
     canonical_shape,
     scalar,
 )
-from covector.lax.arithmetic import add_p
+from covector.lax.arithmetic import add_p, min_p
 from covector.lax.compare import lt_p
 from covector.lax.select import select_n_p
 from covector.lax.structure import pad_p, squeeze_p
@@ -30,6 +31,7 @@ from covector.transforms.vmap import batching_rules, bring_dim, move_dim
 slice_p = Primitive("slice")
 dynamic_slice_p = Primitive("dynamic_slice")
 dynamic_update_slice_p = Primitive("dynamic_update_slice")
+_BOOL = ShapedArray((), dtypes.bool_)
 
 
 @slice_p.def_abstract_eval
@@ -178,19 +180,35 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         return min(max(s, -(2**31)), 2**31 - 1)
     if isinstance(s, (np.integer, np.ndarray)) and not np.ndim(s):
         return start_index(int(s), size, allow_negative, name)
-    aval = aval_of(as_operand(s, name))
+    aval = s.aval if isinstance(s, Tracer) else aval_of(as_operand(s, name))
     if aval.shape or aval.dtype not in dtypes.INTEGERS:
         raise TypeError(
             f"{name}: start indices must be integer scalars, got {aval.str_short()}{at_user_line()}"
         )
+    if aval.dtype == dtypes.uint64:
+        # Positions are compared as signed integers.
+        return min_p.bind(s, scalar(2**63 - 1, aval.dtype))
     if not allow_negative or aval.dtype in dtypes.UNSIGNED:
         return s
     if aval.dtype.itemsize < 4:
         s = structural.convert_element_type(s, dtypes.int32)
         aval = aval_of(s)
-    dt = aval.dtype
-    negative = lt_p.bind_params((s, scalar(0, dt)), {})
-    return select_n_p.bind_params((negative, s, add_p.bind_params((s, scalar(size, dt)), {})), {})
+    trace = current_trace()
+    key = None
+    if type(trace) is JaxprTrace and type(s) is JaxprTracer and s._trace is trace:
+        # Loops read and write several arrays of one size at the same index.
+        key = (s._var, size)
+        found = trace.memo.get(key)
+        if found is not None:
+            return JaxprTracer(trace, found)
+    n = scalar(size, aval.dtype)
+    if type(n) is not int:
+        aval = aval.strip_weak_type()
+    negative = bind_known(lt_p, (s, scalar(0, aval.dtype)), {}, _BOOL)
+    out = bind_known(select_n_p, (negative, s, bind_known(add_p, (s, n), {}, aval)), {}, aval)
+    if key is not None:
+        trace.memo[key] = out._var  # type: ignore[attr-defined]
+    return out
 
 
 def dynamic_slice(

@@ -9,11 +9,11 @@ import numpy as onp
 
 from covector import _native, lax
 from covector.core import dtypes
-from covector.core.avals import Array, array_from_numpy, to_array
+from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
 from covector.core.errors import at_user_line
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import scalar
+from covector.lax._common import bind_known, scalar
 from covector.lax.gather import GatherDimensionNumbers, GatherScatterMode, default_fill
 from covector.lax.slicing import dynamic_slice_p, slice_p, start_index
 from covector.lax.structure import reshape_p, rev_p, squeeze_p
@@ -51,7 +51,7 @@ def getitem(x: Any, index: Any) -> Any:
             else:
                 if x.dtype is not dtypes.key_dtype:
                     return _native.array_from_scalar(x.item(*at), x._code, x.weak_type)
-        if t in _BASIC or (t is tuple and all(type(e) in _BASIC for e in index)):
+        if t in _BASIC or (t is tuple and all([type(e) in _BASIC for e in index])):
             return _eager_basic(x, index)
         return _eager_advanced(x, index)
     shape = x.shape
@@ -59,15 +59,14 @@ def getitem(x: Any, index: Any) -> Any:
         if shape:
             return _static_ints(x, (index,), shape)
     elif t is tuple:
-        if len(index) <= len(shape) and all(type(i) is int for i in index):
+        if len(index) <= len(shape) and all([type(i) is int for i in index]):
             return _static_ints(x, index, shape)
     elif isinstance(index, Tracer) and shape:
         aval = index.aval
         if not aval.shape and aval.dtype in dtypes.INTEGERS and shape[0]:
             rest = shape[1:]
             starts = (start_index(index, shape[0]), *[0] * len(rest))
-            x = dynamic_slice_p.bind_params((x, *starts), {"slice_sizes": (1, *rest)})
-            return squeeze_p.bind_params((x,), {"dimensions": (0,)})
+            return _window(x, starts, (1, *rest), (0,))
     return _get(x, parse(index, shape))
 
 
@@ -78,15 +77,28 @@ def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
         return x
     at = tuple([_clamped(i, n, shape) for i, n in zip(index, shape, strict=False)])
     rest = shape[k:]
-    x = slice_p.bind_params(
-        (x,),
-        {
-            "start_indices": at + (0,) * len(rest),
-            "limit_indices": tuple([i + 1 for i in at]) + rest,
-            "strides": None,
-        },
-    )
-    return squeeze_p.bind_params((x,), {"dimensions": tuple(range(k))})
+    aval = x.aval
+    params = {
+        "start_indices": at + (0,) * len(rest),
+        "limit_indices": tuple([i + 1 for i in at]) + rest,
+        "strides": None,
+    }
+    part = ShapedArray((1,) * k + rest, aval.dtype, aval.weak_type)
+    x = bind_known(slice_p, (x,), params, part)
+    out = ShapedArray(rest, aval.dtype, aval.weak_type)
+    return bind_known(squeeze_p, (x,), {"dimensions": tuple(range(k))}, out)
+
+
+def _window(x: Any, starts: Any, sizes: tuple[int, ...], dropped: tuple[int, ...]) -> Any:
+    """The part of ``x`` of shape ``sizes`` at ``starts``, without the ``dropped`` dimensions."""
+    aval = x.aval
+    part = ShapedArray(sizes, aval.dtype, aval.weak_type)
+    x = bind_known(dynamic_slice_p, (x, *starts), {"slice_sizes": sizes}, part)
+    if not dropped:
+        return x
+    rest = tuple([n for d, n in enumerate(sizes) if d not in dropped])
+    out = ShapedArray(rest, aval.dtype, aval.weak_type)
+    return bind_known(squeeze_p, (x,), {"dimensions": dropped}, out)
 
 
 def _empty_axis(shape: tuple[int, ...]) -> None:
@@ -100,6 +112,14 @@ def _empty_axis(shape: tuple[int, ...]) -> None:
 
 def _eager_basic(x: Any, index: Any) -> Any:
     """A copy of the selected part, by NumPy: nothing to compile."""
+    if x.dtype is not dtypes.key_dtype:
+        try:
+            part = onp.asarray(x)[index]
+        except (IndexError, OverflowError, TypeError, ValueError):
+            pass  # out of bounds, or an error to be reported in our words
+        else:
+            if type(part) is onp.ndarray:
+                return _selected(x, part)
     items = parse(index, x.shape)
     if all(type(item) is Scalar for item in items):
         at = [_clamped(item.value, n, x.shape) for item, n in zip(items, x.shape, strict=True)]
@@ -123,8 +143,16 @@ def _eager_basic(x: Any, index: Any) -> Any:
             stop = start + size * step
             plain.append(slice(start, stop if stop >= 0 else None, step))
         dim += 1
-    part = onp.asarray(x)[tuple(plain)]
-    return array_from_numpy(part, x.dtype, x.weak_type)
+    return _selected(x, onp.asarray(x)[tuple(plain)])
+
+
+def _selected(x: Any, part: onp.ndarray) -> Any:
+    """A view that NumPy's basic indexing made of ``x``, as an array of its own."""
+    if part.flags.c_contiguous:
+        if part.size == x.size:
+            return x._reshaped(part.shape)
+        return array_from_numpy(part, x.dtype, x.weak_type)
+    return array_from_numpy(part.copy(), x.dtype, x.weak_type, True)
 
 
 def _clamped(i: int, n: int, shape: tuple[int, ...]) -> int:
@@ -220,10 +248,10 @@ def _get(x: Any, items: list[Item], mode: Any = None, fill_value: Any = None) ->
         if plan is None:
             return get_basic(x, items)
         return _gather(get_basic(x, basic), plan, mode, fill_value)
-    return get_basic(x, items, mode is GatherScatterMode.PROMISE_IN_BOUNDS)
+    return get_basic(x, items)
 
 
-def get_basic(x: Any, items: list[Item], in_bounds: bool = False) -> Any:
+def get_basic(x: Any, items: list[Item]) -> Any:
     """The part that integers, slices and new axes select."""
     shape = x.shape
     lo, hi, steps = [0] * len(shape), list(shape), [1] * len(shape)
@@ -247,7 +275,7 @@ def get_basic(x: Any, items: list[Item], in_bounds: bool = False) -> Any:
                 lo[dim], hi[dim], sizes[dim] = v, v + 1, 1
             else:
                 dynamic = True
-                starts[dim] = start_index(v, n, not in_bounds)
+                starts[dim] = start_index(v, n)
                 sizes[dim] = 1
             dropped.append(dim)
         else:
@@ -261,15 +289,22 @@ def get_basic(x: Any, items: list[Item], in_bounds: bool = False) -> Any:
             steps[dim] = step
             out += 1
         dim += 1
-    if tuple(hi) != shape or any(lo) or any(s != 1 for s in steps):
-        strides = None if all(s == 1 for s in steps) else tuple(steps)
+    strided = any([s != 1 for s in steps])
+    if dynamic and not strided:
+        # One window for all: static positions are starts like the others.
+        starts = [a if type(s) is int else s for a, s in zip(lo, starts, strict=True)]
+    elif strided or any(lo) or tuple(hi) != shape:
+        strides = tuple(steps) if strided else None
         x = slice_p.bind_params(
             (x,), {"start_indices": tuple(lo), "limit_indices": tuple(hi), "strides": strides}
         )
+    if dynamic:
+        plain = not (added or flipped)
+        x = _window(x, starts, tuple(sizes), tuple(dropped) if plain else ())
+        if plain:
+            return x
     if flipped:
         x = rev_p.bind(x, dimensions=tuple(flipped))
-    if dynamic:
-        x = dynamic_slice_p.bind_params((x, *starts), {"slice_sizes": tuple(sizes)})
     if added:
         kept = [s for d, s in enumerate(sizes) if d not in dropped]
         for d in added:
@@ -353,7 +388,7 @@ def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: b
         if isinstance(v, onp.ndarray):
             v = v.astype(dt)
         else:
-            v = convert_element_type(_saturated(v, dt), dt)
+            v = convert_element_type(saturated(v, dt), dt)
         columns.append((v, common))
     if all(isinstance(v, onp.ndarray) for v, _ in columns):
         return onp.stack([onp.broadcast_to(v, common) for v, _ in columns], -1)
@@ -367,7 +402,7 @@ def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: b
     return lax.concatenate(parts, len(common))
 
 
-def _saturated(v: Any, dt: Any) -> Any:
+def saturated(v: Any, dt: Any) -> Any:
     # An unsigned index above the signed range must stay out of bounds, not turn negative.
     if v.dtype == dtypes.uint32 and dt == dtypes.int32:
         return lax.min(v, onp.uint32(2**31 - 1))
