@@ -1,5 +1,7 @@
 """Reading and updating by every kind of index, against NumPy; errors; what is traced."""
 
+import time
+
 import numpy as onp
 import pytest
 
@@ -150,3 +152,54 @@ def test_derivatives_through_indices():
     assert g[0].tolist() == [0, 0, 4, 6] and g[1] == 6
     g = cv.grad(lambda x: (x.at[::2].multiply(3.0)).sum())(x)
     assert g.tolist() == [3, 1, 3, 1]
+
+
+def test_traced_index_out_of_bounds():
+    x = np.arange(4.0)
+    row = np.ones((3, 4))
+    get, put = cv.jit(lambda i: x[i]), cv.jit(lambda i: x.at[i].set(9.0))
+    add = cv.jit(lambda i: row.at[i, 1:3].add(1.0).sum())
+    for i in (-9, -4, -1, 0, 3, 4, 100):
+        inside = -4 <= i < 4
+        assert get(i) == min(max(i + 4 if i < 0 else i, 0), 3)
+        assert (put(i) == 9).sum() == inside
+        assert add(i) == 12 + 2 * (-3 <= i < 3)
+    last = cv.jit(lambda i: x.at[i].set(9.0, mode="promise_in_bounds"))(-1)
+    assert last.tolist() == [0, 1, 2, 9]
+    assert put(onp.uint32(2**32 - 1)).tolist() == x.tolist()
+
+
+def test_normalised_index_is_shared():
+    x = np.ones(5)
+    used = primitives(lambda i: (x[i] + (2 * x)[i], x.at[i].add(1.0)), 1)
+    assert used.count("lt") == 1 and used.count("dynamic_slice") == 2
+
+
+def test_update_in_a_loop_is_in_place():
+    def f(x, n):
+        return cv.lax.fori_loop(0, n, lambda i, a: a.at[i].set(a[i] + 1.0), x)
+
+    x = np.zeros(2**20)
+    compiled = cv.jit(f).lower(x, 1).compile()
+    assert compiled.as_text("loop").count("= update v") == 1
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        compiled(x, 10000).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    # A copy in each round would take seconds.
+    assert min(seconds) < 0.3
+
+
+def test_derivative_of_an_update_reads_one_window():
+    def f(x, v):
+        return x.at[2].get() * np.sum(x.at[1].multiply(v) ** 2)
+
+    def traced(x, v, i):
+        return x.at[i + 1].get() * np.sum(x.at[i].multiply(v) ** 2)
+
+    x = np.array([1.0, 2.0, 3.0])
+    want = cv.grad(f, (0, 1))(x, 5.0)
+    got = cv.grad(traced, (0, 1))(x, 5.0, 1)
+    for a, b in zip(got, want, strict=True):
+        assert onp.allclose(a, b)
