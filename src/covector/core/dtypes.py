@@ -129,8 +129,17 @@ def _as_dtype(dtype: Any) -> DType:
     return dt
 
 
+# By identity: scalar types may compare equal to dtypes, which would ask for their dtype again.
+_of_type: dict[int, tuple[type, DType]] = {}
+
+
 def as_dtype(dtype: Any) -> DType:
     """The dtype object that ``dtype`` (a dtype, scalar type, name or array) stands for."""
+    if isinstance(dtype, type):
+        found = _of_type.get(id(dtype))
+        if found is None:
+            found = _of_type[id(dtype)] = (dtype, _as_dtype.__wrapped__(dtype))
+        return found[1]
     try:
         return _as_dtype(dtype)
     except TypeError as e:
