@@ -25,7 +25,6 @@ _DEFAULTS: dict[str, Any] = {
     "numpy_dtype_promotion": "standard",
     "default_matmul_precision": None,
     "traceback_filtering": "auto",
-    "check_tracer_leaks": False,
     "default_prng_impl": "threefry2x32",
     "enable_compilation_cache": True,
     "compilation_cache_dir": None,

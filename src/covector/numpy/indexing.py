@@ -295,9 +295,11 @@ def get_basic(x: Any, items: list[Item]) -> Any:
         starts = [a if type(s) is int else s for a, s in zip(lo, starts, strict=True)]
     elif strided or any(lo) or tuple(hi) != shape:
         strides = tuple(steps) if strided else None
-        x = slice_p.bind_params(
-            (x,), {"start_indices": tuple(lo), "limit_indices": tuple(hi), "strides": strides}
-        )
+        params = {"start_indices": tuple(lo), "limit_indices": tuple(hi), "strides": strides}
+        # Dimensions at run-time positions are still whole here.
+        part = tuple([(b - a + k - 1) // k for a, b, k in zip(lo, hi, steps, strict=True)])
+        aval = x.aval
+        x = bind_known(slice_p, (x,), params, ShapedArray(part, aval.dtype, aval.weak_type))
     if dynamic:
         plain = not (added or flipped)
         x = _window(x, starts, tuple(sizes), tuple(dropped) if plain else ())

@@ -505,7 +505,9 @@ def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
         new = lax.select_n_p.bind_params((inside, old, new), {})
     if whole:
         return new if isinstance(new, (Array, Tracer)) else convert(new, x.dtype)
-    return dynamic_update_slice_p.bind_params((x, new, *starts), {})
+    aval = x.aval
+    out = aval if not aval.weak_type or aval_of(new).weak_type else aval.strip_weak_type()
+    return bind_known(dynamic_update_slice_p, (x, new, *starts), {}, out)
 
 
 def _within(i: Any, size: int) -> Any:
