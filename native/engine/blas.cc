@@ -186,17 +186,22 @@ class SingleThreadedBlas {
 };
 
 // Products of fewer multiply-adds than this are one task; larger ones are cut along their
-// longer side into blocks of at least kBlockSide.
+// longer side into blocks. Every block packs the whole other operand, so large products, which
+// have work enough for all, are cut into larger ones.
 constexpr int64_t kBlockWork = 1 << 20;
+constexpr int64_t kLargeWork = int64_t(1) << 28;
 constexpr int64_t kBlockSide = 128;
+constexpr int64_t kLargeBlockSide = 512;
 constexpr int64_t kMostBlocks = 16;
 
 template <class T>
 void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
                   int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
   int64_t side = std::max(m, n);
-  int64_t blocks = std::min(kMostBlocks, side / kBlockSide);
-  if (m * n * std::max<int64_t>(1, k) < kBlockWork || blocks < 2 ||
+  int64_t work = m * n * std::max<int64_t>(1, k);
+  int64_t blocks =
+      std::min(kMostBlocks, side / (work < kLargeWork ? kBlockSide : kLargeBlockSide));
+  if (work < kBlockWork || blocks < 2 ||
       !SingleThreadedBlas::available()) {
     one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
     return;
