@@ -54,9 +54,10 @@ def run_times(program: Program, sides: dict[str, tuple[Any, Any]]) -> dict[str, 
         call()
     samples: dict[str, list[float]] = {side: [] for side in calls}
     gc.collect()
-    for _ in range(ROUNDS):
-        for side, call in calls.items():
-            samples[side].append(_time(call, ROUND_SECONDS))
+    for r in range(ROUNDS):
+        # Back and forth, so that no side always runs in the wake of the same other one.
+        for side in list(calls) if r % 2 == 0 else reversed(calls):
+            samples[side].append(_time(calls[side], ROUND_SECONDS))
     return {side: statistics.median(s) for side, s in samples.items()}
 
 
