@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covector.backends.cpu import indexing, ops
-from covector.backends.cpu.ir import Block, Bound, Branch, Loop, Update, Value
+from covector.backends.cpu.ir import Bound, Branch, Loop, Update, Value
 from covector.backends.cpu.reductions import Accumulator
 from covector.backends.cpu.storage import Mem, Regs, Sharing
 from covector.backends.cpu.writer import Scope, Val, int_const
@@ -47,8 +47,8 @@ def loop(em: Any, d: Loop) -> None:
     b = em.b
     plan = em.plan
     steps = plan.steps[d.body]
-    sharing = Sharing(plan, d.body, steps, [c for c in d.carries if plan.kinds[c] == "mem"],
-                      _read_by(em, d.cond))  # fmt: skip
+    kept = [c for c in d.carries if plan.kinds[c] == "mem"]
+    sharing = Sharing(plan, d.body, steps, kept)
     carries = [_Carry(c, r) for c, r in zip(d.carries, d.results, strict=True)]
     for k, c in enumerate(carries):
         _prepare(em, d, k, c, sharing)
@@ -70,7 +70,6 @@ def loop(em: Any, d: Loop) -> None:
     b.start_block(body)
     _body(em, d, carries, steps, sharing)
     inner = b.scopes.pop()
-    last = inner.label
     outer = b.scope
     before = outer.label
     outer.lines += [
@@ -85,13 +84,8 @@ def loop(em: Any, d: Loop) -> None:
         f"{done}:",
     ]
     outer.label = done
-    del last
     for c in carries:
         _close(em, c)
-
-
-def _read_by(em: Any, block: Block | None) -> list[Value]:
-    return []
 
 
 def _prepare(em: Any, d: Loop, k: int, c: _Carry, sharing: Sharing) -> None:
@@ -163,7 +157,7 @@ def _body(em: Any, d: Loop, carries: list[_Carry], steps: Any, sharing: Sharing)
                 dest[out] = target
             targets[k] = target
     outer = em.buffers.enter(d.body, steps, dest, sharing)
-    _steps(em, steps)
+    em.run_steps(steps)
     em.buffers.leave(outer)
     news = {k: em.elements(d.body.results[k]) for k, c in enumerate(carries) if c.how == "reg"}
     for k, c in enumerate(carries):
@@ -180,10 +174,6 @@ def _body(em: Any, d: Loop, carries: list[_Carry], steps: Any, sharing: Sharing)
             st = em.storage[c.value]
             b.line(f"store ptr {targets[k].ref}, ptr {c.current.ref}")
             b.line(f"store ptr {b.local(st.ptr).ref}, ptr {c.next.ref}")
-
-
-def _steps(em: Any, steps: Any) -> None:
-    em.run_steps(steps)
 
 
 def _close(em: Any, c: _Carry) -> None:

@@ -85,7 +85,7 @@ class Plan:
         self.steps: dict[Block, list[Any]] = {}
         self.limit = limit
         self.limit = self._register_limit(block)
-        self._block(block, set(block.results), False)
+        self._block(block, set(block.results))
 
     def inline(self, v: Value) -> bool:
         return self.kinds.get(v) == "inline"
@@ -128,7 +128,7 @@ class Plan:
 
     # --- one block ---
 
-    def _block(self, block: Block, needed: set[Value], repeated: bool) -> None:
+    def _block(self, block: Block, needed: set[Value]) -> None:
         self._classify(block, needed)
         open_nests: list[Nest] = []
         # When each value is ready. Nests, calls and control flow follow one another, (k, 0);
@@ -243,7 +243,7 @@ class Plan:
                     for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
                         self.kinds[c] = "reg" if self._register_shape(c) else "mem"
                 for sub in sub_blocks(d):
-                    self._block(sub, set(sub.results), t is Loop)
+                    self._block(sub, set(sub.results))
 
     def _kind(
         self, v: Value, readers: list[tuple[Any, bool]], needed: set[Value],

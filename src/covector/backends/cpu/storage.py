@@ -98,13 +98,12 @@ class Sharing:
 
     def __init__(
         self, plan: Plan, block: Block, steps: Sequence[Any], carries: Sequence[Value] = (),
-        frozen: Sequence[Value] = (), donated: Sequence[Value] = (),
+        donated: Sequence[Value] = (),
     ) -> None:  # fmt: skip
         self.alias: dict[Value, Value] = {}
         self.plan = plan
         own = set(block.values) | set(carries) | set(donated)
         taken: set[Value] = set()
-        held = set(frozen)
         reads = [step_reads(plan, s) for s in steps]
         last: dict[Value, int] = {}
         for k, rs in enumerate(reads):
@@ -122,7 +121,6 @@ class Sharing:
             return (
                 u in own
                 and u not in taken
-                and u not in held
                 and u not in results
                 and (u in donated or plan.kinds.get(u) == "mem")
                 and (u in donated or not isinstance(u.defn, (Input, Constant)))

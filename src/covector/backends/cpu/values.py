@@ -46,7 +46,6 @@ class ValueEmitter:
         self.lanes = 0
         self.tail: Tail | None = None
         self.in_parallel = False
-        self.memos: dict[int, dict[Any, Any]] = {}
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
         self.buffers = Buffers(self)
