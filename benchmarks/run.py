@@ -169,10 +169,10 @@ def main() -> None:
     print(table)
     if args.out:
         with open(args.out, "w") as f:
-            f.write(_page(table))
+            f.write(_page(table, args.first_rounds))
 
 
-def _page(table: str) -> str:
+def _page(table: str, first_rounds: int) -> str:
     import numpy
 
     versions = [f"Python {platform.python_version()}", f"NumPy {numpy.__version__}"]
@@ -186,8 +186,9 @@ Obtained on {datetime.date.today()} with `python -m benchmarks.run --out docs/pe
 machine of {os.cpu_count()} cores ({_cpu()}); {", ".join(versions)}.
 
 Run times are medians of {ROUNDS} rounds that alternate between the libraries in one process,
-in microseconds a call. First calls (trace, lower, compile, run) and imports are medians of
-fresh processes, alternating too, with no code cached on disk. A ratio is Covector/JAX; behind
+in microseconds a call. First calls (trace, lower, compile, run) are medians of {first_rounds} fresh
+process(es) a side and program, alternating too, with no code cached on disk; the import is the
+median over all of these processes. A ratio is Covector/JAX; behind
 it stands the limit that the project sets itself.
 
 {table}
