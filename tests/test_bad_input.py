@@ -40,101 +40,109 @@ def bad_carry():
 
 # Name: the call, the class of the error, and what its message must contain.
 CASES = {
-    "add: shapes": (lambda: x23 + x4, (TypeError, ValueError), ["(2, 3)", "(4,)"]),
+    "add: shapes": (lambda: x23 + x4, TypeError, ["add", "float32[2,3]", "float32[4]"]),
     "where: shapes": (
-        lambda: np.where(x23 > 0, x4, 1.0), (TypeError, ValueError), ["(2, 3)", "(4,)"]
+        lambda: np.where(x23 > 0, x4, 1.0), TypeError, ["where", "bool[2,3]", "float32[4]"]
     ),
-    "matmul: shapes": (lambda: x23 @ x4, TypeError, ["3", "4"]),
-    "einsum: sizes": (lambda: np.einsum("ij,jk", x23, x23), (ValueError, TypeError), ["j"]),
-    "concatenate: shapes": (lambda: np.concatenate([x23, x4[None]]), (TypeError, ValueError), []),
-    "reshape: size": (lambda: x23.reshape(4, 2), TypeError, ["(2, 3)", "(4, 2)"]),
-    "sum: axis": (lambda: np.sum(x23, axis=2), ValueError, ["axis 2"]),
-    "transpose: axes": (lambda: np.transpose(x23, (0, 0)), ValueError, []),
-    "squeeze: not one": (lambda: np.squeeze(x23, 0), ValueError, ["2"]),
-    "stack: nothing": (lambda: np.stack([]), ValueError, []),
+    "matmul: shapes": (lambda: x23 @ x4, TypeError, ["matmul", "float32[2,3]", "float32[4]"]),
+    "einsum: sizes": (lambda: np.einsum("ij,jk", x23, x23), ValueError, ["'j'", "(2, 3), (2, 3)"]),
+    "concatenate: shapes": (
+        lambda: np.concatenate([x23, x4[None]]), TypeError, ["float32[2,3]", "float32[1,4]"]
+    ),
+    "reshape: size": (lambda: x23.reshape(4, 2), TypeError, ["float32[2,3]", "(4, 2)"]),
+    "sum: axis": (lambda: np.sum(x23, axis=2), ValueError, ["axis 2", "float32[2,3]"]),
+    "transpose: axes": (lambda: np.transpose(x23, (0, 0)), ValueError, ["axes", "float32[2,3]"]),
+    "squeeze: not one": (lambda: np.squeeze(x23, 0), ValueError, ["float32[2,3]"]),
+    "stack: nothing": (lambda: np.stack([]), ValueError, ["stack"]),
     "lax: dtypes": (lambda: lax.add(x4, np.arange(4)), TypeError, ["float32", "int32"]),
     "lax: shapes": (lambda: lax.add(x23, x4), TypeError, ["(2, 3)", "(4,)"]),
-    "index: too many": (lambda: x4[0, 1], IndexError, ["1"]),
-    "index: float": (lambda: x4[1.5], TypeError, []),
-    "index: mask shape": (lambda: x23[np.ones(3, bool)], IndexError, ["3"]),
+    "index: too many": (lambda: x4[0, 1], IndexError, ["float32[4]", "2 were"]),
+    "index: float": (lambda: x4[1.5], TypeError, ["float 1.5"]),
+    "index: mask shape": (lambda: x23[np.ones(3, bool)], IndexError, ["bool[3]", "dimension 0", "float32[2,3]"]),
     "index: traced mask": (
-        lambda: cv.jit(lambda x: x[x > 1])(x4), errors.NonConcreteBooleanIndexError, ["where"]
+        lambda: cv.jit(lambda x: x[x > 1])(x4), errors.NonConcreteBooleanIndexError,
+        ["bool[4]", "argument x", "where"],
     ),
-    "item assignment": (lambda: x4.__setitem__(0, 1.0), TypeError, [".at["]),
+    "item assignment": (lambda: x4.__setitem__(0, 1.0), TypeError, [".at[", "float32[4]"]),
     "tracer: bool": (
         lambda: cv.jit(lambda flag: 1 if flag else 2)(True),
-        errors.TracerBoolConversionError, ["flag", "static"],
+        errors.TracerBoolConversionError, ["bool[]", "argument flag", "static"],
     ),
     "tracer: int": (
         lambda: cv.jit(lambda n: [1, 2, 3][n])(1),
-        errors.TracerIntegerConversionError, ["n", "static"],
+        errors.TracerIntegerConversionError, ["int32[]", "argument n", "static"],
     ),
     "tracer: float": (
-        lambda: cv.jit(lambda v: float(v))(1.0), errors.ConcretizationTypeError, ["v"]
+        lambda: cv.jit(lambda v: float(v))(1.0), errors.ConcretizationTypeError, ["float32[]", "argument v"]
     ),
-    "tracer: size": (lambda: cv.jit(lambda n: np.zeros(n))(3), TypeError, ["n", "static"]),
+    "tracer: size": (lambda: cv.jit(lambda n: np.zeros(n))(3), TypeError, ["int32[]", "argument n", "static"]
+    ),
     "tracer: range": (
         lambda: cv.jit(lambda n: [0 for _ in range(n)])(3),
-        errors.TracerIntegerConversionError, ["n"],
+        errors.TracerIntegerConversionError, ["int32[]", "argument n"],
     ),
     "tracer: numpy": (
-        lambda: cv.jit(lambda v: onp.sin(v))(x4), errors.TracerArrayConversionError, ["v"]
+        lambda: cv.jit(lambda v: onp.sin(v))(x4), errors.TracerArrayConversionError,
+        ["float32[4]", "argument v"],
     ),
     "tracer: leaked": (leak, errors.UnexpectedTracerError, ["float32[4]"]),
-    "tracer: leaked from grad": (leak_from_grad, errors.UnexpectedTracerError, []),
+    "tracer: leaked from grad": (leak_from_grad, errors.UnexpectedTracerError, ["float32[4]"]),
     "static: unhashable": (
         lambda: cv.jit(lambda x, opts: x, static_argnames="opts")(1.0, opts=[1]),
         ValueError, ["opts"],
     ),
-    "donated: used again": (use_donated, RuntimeError, ["deleted", "float32"]),
-    "grad: not scalar": (lambda: cv.grad(np.sin)(x4), TypeError, ["(4,)"]),
-    "grad: integer": (lambda: cv.grad(lambda x: x * 1.0)(3), TypeError, ["int32"]),
+    "donated: used again": (use_donated, RuntimeError, ["deleted", "(4,)", "float32"]),
+    "grad: not scalar": (lambda: cv.grad(np.sin)(x4), TypeError, ["(4,)", "float32[4]"]),
+    "grad: integer": (lambda: cv.grad(lambda x: x * 1.0)(3), TypeError, ["argument x", "int32[]"]),
     "grad: complex": (lambda: cv.grad(lambda x: x * 1j)(1.0), TypeError, ["complex64"]),
-    "vmap: sizes": (lambda: cv.vmap(lambda x, y: x)(x23, x4), ValueError, ["2", "4"]),
-    "vmap: no axis": (lambda: cv.vmap(lambda x: x)(1.0), ValueError, []),
+    "vmap: sizes": (
+        lambda: cv.vmap(lambda x, y: x)(x23, x4),
+        ValueError, ["argument x", "float32[2,3]", "argument y", "float32[4]"],
+    ),
+    "vmap: no axis": (lambda: cv.vmap(lambda x: x)(1.0), ValueError, ["argument x", "float32[]"]),
     "vmap: in_axes": (lambda: cv.vmap(lambda x: x, in_axes=(0, 1))(x23), ValueError, ["in_axes"]),
     "scan: carry": (bad_carry, TypeError, ["b", "float32[2]", "float32[3]"]),
     "scan: structure": (
-        lambda: lax.scan(lambda c, x: ((c, c), x), 0.0, x4), TypeError, ["carry"]
+        lambda: lax.scan(lambda c, x: ((c, c), x), 0.0, x4), TypeError, ["carry", "(*, *)"]
     ),
     "scan: lengths": (
-        lambda: lax.scan(lambda c, x: (c, x[0]), 0.0, (x4, x23)), ValueError, ["4", "2"]
+        lambda: lax.scan(lambda c, x: (c, x[0]), 0.0, (x4, x23)), ValueError, ["xs[0] is float32[4]", "xs[1] is float32[2,3]"]
     ),
     "while: carry": (
         lambda: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1][:1]), (0, x4)),
-        TypeError, ["float32[4]", "float32[1]"],
+        TypeError, ["carry[1]", "float32[4]", "float32[1]"],
     ),
     "while: condition": (
-        lambda: lax.while_loop(lambda c: c, lambda c: c, x4), TypeError, ["bool"]
+        lambda: lax.while_loop(lambda c: c, lambda c: c, x4), TypeError, ["bool", "float32[4]"]
     ),
     "while: reverse": (
         lambda: cv.grad(lambda x: lax.while_loop(lambda c: c < 9, lambda c: c * 2, x))(1.0),
-        (ValueError, TypeError, NotImplementedError), ["while_loop"],
+        ValueError, ["while_loop", "fori_loop", "scan"],
     ),
     "cond: branches": (
         lambda: lax.cond(True, lambda x: x, lambda x: x[:2], x4),
-        TypeError, ["float32[4]", "float32[2]"],
+        TypeError, ["result", "float32[4]", "float32[2]"],
     ),
     "cond: structure": (
-        lambda: lax.cond(True, lambda x: (x, x), lambda x: x, x4), TypeError, []
+        lambda: lax.cond(True, lambda x: (x, x), lambda x: x, x4), TypeError, ["true_fun", "(*, *)"]
     ),
-    "array: object": (lambda: np.array([object()]), TypeError, []),
-    "array: string": (lambda: np.array(["a", "b"]), TypeError, []),
-    "array: ragged": (lambda: np.array([[1, 2], [3]]), (ValueError, TypeError), []),
-    "array: dtype": (lambda: np.zeros(3, dtype="datetime64[s]"), TypeError, []),
-    "jit: argument": (lambda: cv.jit(lambda s: s)("text"), TypeError, ["s", "str"]),
+    "array: object": (lambda: np.array([object()]), TypeError, ["object"]),
+    "array: string": (lambda: np.array(["a", "b"]), TypeError, ["'a'"]),
+    "array: ragged": (lambda: np.array([[1, 2], [3]]), ValueError, ["ragged"]),
+    "array: dtype": (lambda: np.zeros(3, dtype="datetime64[s]"), TypeError, ["datetime64"]),
+    "jit: argument": (lambda: cv.jit(lambda s: s)("text"), TypeError, ["argument s", "str"]),
     "jit: result": (lambda: cv.jit(lambda x: "text")(1.0), TypeError, ["text"]),
     "jit: not callable": (lambda: cv.jit(3), TypeError, ["3"]),
     "out given": (lambda: np.sum(x4, out=onp.zeros(())), NotImplementedError, ["out"]),
-    "int overflow": (lambda: x4.astype(int) + 2**40, OverflowError, []),
-    "reduce: empty max": (lambda: np.max(np.zeros((0, 3)), axis=0), ValueError, []),
-    "argmax: empty": (lambda: np.argmax(np.zeros(0)), ValueError, []),
-    "random: key": (lambda: cv.random.uniform(np.ones(3)), (TypeError, ValueError), ["key"]),
+    "int overflow": (lambda: x4.astype(int) + 2**40, OverflowError, ["1099511627776", "int32"]),
+    "reduce: empty max": (lambda: np.max(np.zeros((0, 3)), axis=0), ValueError, ["max", "float32[0,3]", "initial"]),
+    "argmax: empty": (lambda: np.argmax(np.zeros(0)), ValueError, ["argmax", "float32[0]"]),
+    "random: key": (lambda: cv.random.uniform(np.ones(3)), TypeError, ["key", "float32[3]"]),
     "random: shape": (
-        lambda: cv.random.normal(cv.random.key(0), (-1,)), (ValueError, TypeError), ["-1"]
+        lambda: cv.random.normal(cv.random.key(0), (-1,)), ValueError, ["shape (-1,)"]
     ),
-    "memory": (lambda: np.zeros((1 << 40, 1 << 10)), MemoryError, ["float32"]),
-    "bool of many": (lambda: bool(x4), ValueError, []),
+    "memory": (lambda: np.zeros((1 << 40, 1 << 10)), MemoryError, ["(1099511627776, 1024)", "float32"]),
+    "bool of many": (lambda: bool(x4), ValueError, ["any()"]),
     "config": (lambda: cv.config.update("no_such_option", 1), AttributeError, ["no_such_option"]),
 }  # fmt: skip
 
@@ -163,7 +171,7 @@ def test_error_names_the_users_line(name):
     assert "test_bad_input.py" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["tracer: bool", "tracer: size", "grad: not scalar"])
+@pytest.mark.parametrize("name", CASES)
 def test_traceback_has_only_the_users_frames(name):
     call, kind, _ = CASES[name]
     with pytest.raises(kind) as caught:
@@ -171,6 +179,7 @@ def test_traceback_has_only_the_users_frames(name):
     files = [entry.path for entry in caught.traceback]
     package = inspect.getfile(cv).rsplit("/", 1)[0]
     assert not [f for f in files if str(f).startswith(package)], files
+    assert str(files[-1]).endswith("test_bad_input.py")
 
 
 def test_nothing_is_left_half_changed_by_an_error_while_tracing():

@@ -100,6 +100,7 @@ class Config(threading.local):
     def _rekey(self) -> None:
         _native.set_thread_options(*self._native_options(self.__dict__))
 
+    @_native.Boundary
     def update(self, name: str, value: Any) -> None:
         """Set option ``name`` (``jax_`` and ``covector_`` prefixes are accepted)."""
         name = _canonical(name)
@@ -109,6 +110,7 @@ class Config(threading.local):
         self._rekey()
         _native.set_default_options(*self._native_options(self._global))
 
+    @_native.Boundary
     def read(self, name: str) -> Any:
         return self.__dict__[_canonical(name)]
 

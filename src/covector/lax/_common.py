@@ -180,8 +180,9 @@ def elementwise_aval(
     return ShapedArray(shape, first.dtype if dtype is None else dtype, weak)
 
 
-def canonical_axis(axis: Any, ndim: int, what: str = "axis") -> int:
-    """``axis`` in ``range(ndim)``, negative ones counted from the end."""
+def canonical_axis(axis: Any, of: Any, what: str = "axis") -> int:
+    """``axis`` of an array, or of a number of dimensions; negative ones count from the end."""
+    ndim = of if type(of) is int else len(of.shape)
     try:
         k = operator.index(axis)
     except TypeError as e:
@@ -189,22 +190,29 @@ def canonical_axis(axis: Any, ndim: int, what: str = "axis") -> int:
             raise
         raise TypeError(f"{what} must be an integer, got {describe(axis)}{at_user_line()}") from e
     if not -ndim <= k < ndim:
-        raise ValueError(
-            f"{what} {k} is out of bounds for an array of {ndim} dimensions{at_user_line()}"
-        )
+        raise ValueError(f"{what} {k} is out of bounds for {_owner(of)}{at_user_line()}")
     return k + ndim if k < 0 else k
 
 
-def canonical_axes(axes: Any, ndim: int, what: str = "axis") -> tuple[int, ...]:
-    """Axes (``None``: all) as a tuple of distinct integers in ``range(ndim)``."""
+def _owner(of: Any) -> str:
+    if type(of) is int:
+        return f"an array of {of} dimensions"
+    ndim = len(of.shape)
+    return f"{describe(of)}, which has {ndim} dimension{'s' * (ndim != 1)}"
+
+
+def canonical_axes(axes: Any, of: Any, what: str = "axis") -> tuple[int, ...]:
+    """Axes (``None``: all) of an array, or a number of dimensions, as distinct integers."""
     if axes is None:
-        return tuple(range(ndim))
+        return tuple(range(of if type(of) is int else len(of.shape)))
     if isinstance(axes, (tuple, list)) or (isinstance(axes, np.ndarray) and axes.ndim):
-        out = tuple(canonical_axis(a, ndim, what) for a in axes)
+        out = tuple(canonical_axis(a, of, what) for a in axes)
         if len(set(out)) != len(out):
-            raise ValueError(f"duplicate value in {what} {tuple(axes)}{at_user_line()}")
+            raise ValueError(
+                f"duplicate value in {what} {tuple(axes)} for {_owner(of)}{at_user_line()}"
+            )
         return out
-    return (canonical_axis(axes, ndim, what),)
+    return (canonical_axis(axes, of, what),)
 
 
 def canonical_shape(shape: Any, what: str = "shape") -> tuple[int, ...]:

@@ -64,7 +64,7 @@ cumlogsumexp_p = _cumulative("cumlogsumexp", FLOAT)
 
 def _bind(prim: Primitive, operand: Any, axis: int, reverse: bool) -> Any:
     x = as_operand(operand, prim.name)
-    axis = canonical_axis(axis, len(aval_of(x).shape))
+    axis = canonical_axis(axis, aval_of(x))
     return prim.bind(x, axis=axis, reverse=bool(reverse))
 
 

@@ -116,7 +116,7 @@ argmin_p = _arg_reduction("argmin")
 
 def _bind(prim: Primitive, operand: Any, axes: Any) -> Any:
     x = as_operand(operand, prim.name)
-    return prim.bind(x, axes=canonical_axes(tuple(axes), len(aval_of(x).shape), "axes"))
+    return prim.bind(x, axes=canonical_axes(tuple(axes), aval_of(x), "axes"))
 
 
 def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
@@ -157,14 +157,14 @@ def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
 def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:
     """Index of the first maximum along ``axis``; of the first NaN if there is one."""
     x = as_operand(operand, "argmax")
-    axis = canonical_axis(axis, len(aval_of(x).shape))
+    axis = canonical_axis(axis, aval_of(x))
     return argmax_p.bind(x, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
     """Index of the first minimum along ``axis``; of the first NaN if there is one."""
     x = as_operand(operand, "argmin")
-    axis = canonical_axis(axis, len(aval_of(x).shape))
+    axis = canonical_axis(axis, aval_of(x))
     return argmin_p.bind(x, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
 
 
@@ -213,7 +213,7 @@ def reduce(
         scalar(v, x.dtype) if type(v) in PY_SCALARS else as_operand(v, "reduce")
         for v, x in zip(inits, xs, strict=True)
     ]
-    dims = canonical_axes(tuple(dimensions), xs[0].ndim, "dimensions")
+    dims = canonical_axes(tuple(dimensions), xs[0], "dimensions")
 
     def combine(*args: Any) -> list[Any]:
         n = len(args) // 2

@@ -97,7 +97,7 @@ def reshape(
     x = as_operand(operand, "reshape")
     sizes = canonical_shape(new_sizes, "new_sizes")
     if dimensions is not None:
-        x = structural.transpose(x, canonical_axes(dimensions, len(aval_of(x).shape)))
+        x = structural.transpose(x, canonical_axes(dimensions, aval_of(x)))
     if aval_of(x).shape == sizes:
         return as_array(x)
     return reshape_p.bind(x, new_sizes=sizes)
@@ -115,7 +115,7 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
 def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
     """``array`` without the given dimensions, which have size 1."""
     x = as_operand(array, "squeeze")
-    dims = canonical_axes(tuple(dimensions), len(aval_of(x).shape), "dimensions")
+    dims = canonical_axes(tuple(dimensions), aval_of(x), "dimensions")
     return squeeze_p.bind(x, dimensions=tuple(sorted(dims))) if dims else as_array(x)
 
 
@@ -154,7 +154,7 @@ def slice_indices(start: int, stop: int | None, n: int) -> tuple[int, int, int]:
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     """``operand`` with the order of elements reversed along ``dimensions``."""
     x = as_operand(operand, "rev")
-    dims = canonical_axes(tuple(dimensions), len(aval_of(x).shape), "dimensions")
+    dims = canonical_axes(tuple(dimensions), aval_of(x), "dimensions")
     return rev_p.bind(x, dimensions=dims) if dims else as_array(x)
 
 
@@ -184,7 +184,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     from covector.lax.slicing import slice_in_dim
 
     x = as_array(x, "unstack")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     return tuple(
         squeeze(slice_in_dim(x, i, i + 1, axis=axis), (axis,)) for i in range(x.shape[axis])
     )
@@ -195,7 +195,7 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     from covector.lax.slicing import slice_in_dim
 
     x = as_array(operand, "split")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     sizes = canonical_shape(tuple(sizes), "sizes")
     if sum(sizes) != x.shape[axis]:
         raise ValueError(

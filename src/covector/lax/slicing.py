@@ -290,7 +290,7 @@ def dynamic_index_in_dim(
     )
     if keepdims:
         return out
-    return squeeze_p.bind(out, dimensions=(canonical_axis(axis, len(aval_of(out).shape)),))
+    return squeeze_p.bind(out, dimensions=(canonical_axis(axis, out),))
 
 
 def dynamic_update_slice_in_dim(

@@ -75,12 +75,12 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
         xs = [as_array(x, "sort") for x in operand]
         if not xs:
             raise TypeError(f"sort needs at least one array{at_user_line()}")
-        dim = canonical_axis(dimension, xs[0].ndim, "dimension")
+        dim = canonical_axis(dimension, xs[0], "dimension")
         return tuple(
             sort_p.bind(*xs, dimension=dim, is_stable=bool(is_stable), num_keys=int(num_keys))
         )
     x = as_array(operand, "sort")
-    dim = canonical_axis(dimension, x.ndim, "dimension")
+    dim = canonical_axis(dimension, x, "dimension")
     return sort_p.bind(x, dimension=dim, is_stable=bool(is_stable), num_keys=1)[0]
 
 
@@ -101,7 +101,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
         from covector.lax._common import traced_size
 
         raise traced_size(k, "k of top_k")
-    axis = canonical_axis(axis, len(aval_of(x).shape))
+    axis = canonical_axis(axis, aval_of(x))
     values, indices = top_k_p.bind(x, k=int(k), axis=axis)
     return values, indices
 

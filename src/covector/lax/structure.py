@@ -205,8 +205,8 @@ def _concatenate_aval(*xs: ShapedArray, dimension: int) -> ShapedArray:
         s = x.shape
         if len(s) != n or s[:dimension] != before or s[dimension + 1 :] != after:
             raise TypeError(
-                f"concatenate along dimension {dimension} of arrays of shapes "
-                f"{', '.join(str(a.shape) for a in xs)}: all other dimensions must agree"
+                f"concatenate along dimension {dimension} of "
+                f"{', '.join(a.str_short() for a in xs)}: all other dimensions must agree"
                 f"{at_user_line()}"
             )
         if x.dtype is not first.dtype and x.dtype != first.dtype:

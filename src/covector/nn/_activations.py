@@ -183,7 +183,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 def glu(x: Any, axis: int = -1) -> Any:
     """First half of ``x`` along ``axis`` times the sigmoid of the second half."""
     x = _float(x, "glu")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     n = x.shape[axis]
     if n % 2:
         raise ValueError(

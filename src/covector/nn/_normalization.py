@@ -84,7 +84,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
         Elements that take part; the others are 0 in the result.
     """
     x = _operand(x, "softmax")
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     if not x.size:
         return x
     mask = _mask(where, x, "softmax")
@@ -110,7 +110,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
         Elements that take part; the others are -inf in the result.
     """
     x = _operand(x, "log_softmax")
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     if not x.size:
         return x
     mask = _mask(where, x, "log_softmax")
@@ -158,7 +158,7 @@ def logsumexp(
         a, b = (array(broadcast_to(t, shape), "logsumexp") for t in (a, b))
         # A factor of 0 removes the element, be it infinite.
         a = lax.select(lax.eq(b, lax.full_like(b, 0)), lax.full_like(a, -float("inf")), a)
-    axes = canonical_axes(axis, a.ndim)
+    axes = canonical_axes(axis, a)
     mask = _mask(where, a, "logsumexp")
     part = lax.real(a) if dtypes.is_complex(a.dtype) else a
     floor = lax.full_like(part, -float("inf"))
@@ -189,7 +189,7 @@ def logsumexp(
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
     """log(mean(exp(x))) over ``axis``, without overflow."""
     x = _operand(x, "logmeanexp")
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     out = logsumexp(x, axis=axes, where=where, keepdims=keepdims)
     mask = _mask(where, x, "logmeanexp")
     if mask is None:
@@ -240,7 +240,7 @@ def standardize(
             f"standardize: algorithm must be 'fast' or 'stable', got {algorithm!r}{at_user_line()}"
         )
     x = _operand(x, "standardize")
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     if mean is None:
         mean = cnp.mean(x, axis=axes, keepdims=True, where=where)
     if variance is None:

@@ -41,8 +41,8 @@ Item = Slice | NewAxis | Scalar | Advanced
 NEW_AXIS = NewAxis()
 
 
-def parse(index: Any, shape: tuple[int, ...]) -> list[Item]:
-    """One item per dimension of the array, and one per new axis, in order.
+def parse(index: Any, x: Any) -> list[Item]:
+    """One item per dimension of the array ``x``, and one per new axis, in order.
 
     Raises
     ------
@@ -51,6 +51,7 @@ def parse(index: Any, shape: tuple[int, ...]) -> list[Item]:
     TypeError
         If an entry is not an index.
     """
+    shape = x.shape
     entries = list(index) if type(index) is tuple else [index]
     used = 0
     dots = None
@@ -75,8 +76,8 @@ def parse(index: Any, shape: tuple[int, ...]) -> list[Item]:
     n = len(shape)
     if used > n:
         raise IndexError(
-            f"too many indices: the array has {n} dimensions (shape {shape}), but {used} were "
-            f"indexed{at_user_line()}"
+            f"too many indices: the array {describe(x)} has {n} dimension{'s' * (n != 1)}, but "
+            f"{used} were indexed{at_user_line()}"
         )
     full = [slice(None)] * (n - used)
     if dots is None:
@@ -97,7 +98,7 @@ def parse(index: Any, shape: tuple[int, ...]) -> list[Item]:
             items.append(Scalar(entry))
             dim += 1
         elif entry.dtype == dtypes.bool_:
-            items.extend(_mask(entry, shape, dim))
+            items.extend(_mask(entry, x, dim))
             dim += entry.ndim
         else:
             items.append(Scalar(entry) if entry.ndim == 0 else Advanced(entry))
@@ -173,7 +174,7 @@ def _slice(s: slice, n: int) -> Slice:
     return Slice(lo, len(range(lo, hi, by)), by)
 
 
-def _mask(mask: Any, shape: tuple[int, ...], dim: int) -> list[Item]:
+def _mask(mask: Any, x: Any, dim: int) -> list[Item]:
     """A boolean array as the integer arrays of the positions where it is true."""
     k = mask.ndim
     if isinstance(mask, Tracer):
@@ -186,10 +187,11 @@ def _mask(mask: Any, shape: tuple[int, ...], dim: int) -> list[Item]:
                 f"size of covector.numpy.nonzero.{at_user_line()}"
             )
         mask = value
-    if tuple(mask.shape) != shape[dim : dim + k]:
+    if tuple(mask.shape) != x.shape[dim : dim + k]:
+        which = f"dimension {dim}" if k == 1 else f"dimensions {dim} to {dim + k - 1}"
         raise IndexError(
-            f"a boolean mask of shape {tuple(mask.shape)} does not fit dimensions {dim} to "
-            f"{dim + k} of an array of shape {shape}{at_user_line()}"
+            f"the mask {describe(mask)} does not fit {which} of the array {describe(x)}"
+            f"{at_user_line()}"
         )
     values = onp.asarray(mask)
     if k == 0:

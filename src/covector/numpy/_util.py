@@ -159,17 +159,19 @@ def broadcast2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     a, b = shape_of(x), shape_of(y)
     if a == b or not a or not b:
         return x, y
-    shape = broadcast_shapes(name, a, b)
+    shape = broadcast_shapes(name, a, b, of=(x, y))
     return broadcast_to(x, shape), broadcast_to(y, shape)
 
 
-def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+def broadcast_shapes(
+    name: str, *shapes: tuple[int, ...], of: Sequence[Any] = ()
+) -> tuple[int, ...]:
     """The common shape by NumPy's rules.
 
     Raises
     ------
     TypeError
-        Names the function and the shapes that do not fit.
+        Names the function and the shapes that do not fit, or the operands ``of`` these shapes.
     """
     rank = max(map(len, shapes), default=0)
     if config.numpy_rank_promotion != "allow":
@@ -181,8 +183,8 @@ def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
                 if out[i] != 1 and out[i] != n:
                     raise TypeError(
                         f"{name} got incompatible shapes for broadcasting: "
-                        f"{', '.join(str(tuple(t)) for t in shapes)}. Trailing dimensions must be "
-                        f"equal or 1.{at_user_line()}"
+                        f"{', '.join(map(describe, of) if of else map(str, shapes))}. Trailing "
+                        f"dimensions must be equal or 1.{at_user_line()}"
                     )
                 out[i] = n
     return tuple(out)
@@ -216,7 +218,7 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
 def broadcast_all(name: str, *xs: Any) -> list[Any]:
     """All operands in one shape."""
     shapes = [shape_of(x) for x in xs]
-    shape = broadcast_shapes(name, *shapes)
+    shape = broadcast_shapes(name, *shapes, of=xs)
     return [array(broadcast_to(x, shape)) for x in xs]
 
 

@@ -40,7 +40,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         raise ValueError(f"diff takes an array of one or more dimensions{at_user_line()}")
     if n < 0:
         raise ValueError(f"diff: n must not be negative, got {n}{at_user_line()}")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     parts = [x]
     for extra, at in ((prepend, 0), (append, len(parts) + 1)):
         if extra is not None:
@@ -91,7 +91,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
     if edge_order is not None and edge_order != 1:
         raise NotImplementedError(f"gradient: only edge_order=1 is supported{at_user_line()}")
     x = array(f, "gradient")
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     spacing = list(varargs)
     if not spacing:
         spacing = [dtypes.default_float().type(1)] * len(axes)
@@ -166,9 +166,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         else:
             d = lax.transpose(
                 diff(points, axis=axis),
-                _to_last(points.ndim, canonical_axis(axis, points.ndim)),
+                _to_last(points.ndim, canonical_axis(axis, points)),
             )
-    v = lax.transpose(v, _to_last(v.ndim, canonical_axis(axis, v.ndim)))
+    v = lax.transpose(v, _to_last(v.ndim, canonical_axis(axis, v)))
     n = v.shape[-1]
     ends = lax.add(
         lax.slice_in_dim(v, 1, n, axis=v.ndim - 1), lax.slice_in_dim(v, 0, n - 1, axis=v.ndim - 1)

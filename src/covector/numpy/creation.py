@@ -397,7 +397,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     n = len(shape) - len(old)
     if n < 0 or any(a != b and a != 1 for a, b in zip(old, shape[n:], strict=True)):
         raise ValueError(
-            f"cannot broadcast an array of shape {old} to shape {shape}: sizes must be equal or "
+            f"cannot broadcast {describe(x)} to shape {shape}: sizes must be equal or "
             f"1, counted from the last dimension{at_user_line()}"
         )
     return _util.broadcast_to(x, shape)

@@ -177,7 +177,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ValueError(
             f"diagonal takes an array of two or more dimensions, got {describe(x)}{at_user_line()}"
         )
-    i, j = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
+    i, j = canonical_axis(axis1, x), canonical_axis(axis2, x)
     if i == j:
         raise ValueError(f"diagonal: axis1 and axis2 are both {i}{at_user_line()}")
     rest = [d for d in range(x.ndim) if d not in (i, j)]

@@ -560,7 +560,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
     x = array(p, "unwrap")
     if x.dtype not in dtypes.INTEGERS:
         x = array(inexact(x, "unwrap"))
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     n = x.shape[axis]
     if n < 2:
         return x

@@ -20,7 +20,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     from covector.transforms.vmap_api import vmap
 
     x = asarray(arr)
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
 
     def mapped(v: Any) -> Any:
         return func1d(v, *args, **kw)
@@ -39,7 +39,7 @@ def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
     for axis in axes if isinstance(axes, (list, tuple)) else (axes,):
         out = func(x, axis)
         if out.ndim == x.ndim - 1:
-            out = lax.expand_dims(out, (canonical_axis(axis, x.ndim),))
+            out = lax.expand_dims(out, (canonical_axis(axis, x),))
         elif out.ndim != x.ndim:
             raise ValueError(
                 f"apply_over_axes: the function returned {describe(out)} for {describe(x)}"
@@ -140,7 +140,7 @@ def _vectorized(
                     f"vectorize: the dimension {d} has sizes {sizes[d]} and {n}{at_user_line()}"
                 )
     outer = [x.shape[: x.ndim - len(d)] for x, d in zip(values, core_dims, strict=True)]
-    shape = broadcast_shapes("vectorize", *outer)
+    shape = broadcast_shapes("vectorize", *outer, of=values)
     rank = len(shape)
     # Each outer dimension is mapped for the operands that have it, from the innermost.
     mapped: Any = core

@@ -67,7 +67,7 @@ def getitem(x: Any, index: Any) -> Any:
             rest = shape[1:]
             starts = (start_index(index, shape[0]), *[0] * len(rest))
             return _window(x, starts, (1, *rest), (0,))
-    return _get(x, parse(index, shape))
+    return _get(x, parse(index, x))
 
 
 def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -120,7 +120,7 @@ def _eager_basic(x: Any, index: Any) -> Any:
         else:
             if type(part) is onp.ndarray:
                 return _selected(x, part)
-    items = parse(index, x.shape)
+    items = parse(index, x)
     if all(type(item) is Scalar for item in items):
         at = [_clamped(item.value, n, x.shape) for item, n in zip(items, x.shape, strict=True)]
         if x.dtype is not dtypes.key_dtype:
@@ -163,7 +163,7 @@ def _clamped(i: int, n: int, shape: tuple[int, ...]) -> int:
 
 def _eager_advanced(x: Any, index: Any) -> Any:
     """Through a compiled program that takes positions as run-time values."""
-    items = parse(index, x.shape)
+    items = parse(index, x)
     if all(type(item) is not Advanced for item in items):
         # Rank-0 arrays as indices: their values are at hand.
         plain = [Scalar(_int(i.value)) if type(i) is Scalar else i for i in items]
@@ -375,7 +375,9 @@ def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: b
         if getattr(v, "dtype", None) in (dtypes.int64, dtypes.uint64, dtypes.uint32):
             dt = dtypes.int64 if dtypes.config.enable_x64 else dt
     columns = []
-    common = broadcast_shapes("indexing", *[getattr(v, "shape", ()) for v in plan.arrays])
+    common = broadcast_shapes(
+        "indexing", *[getattr(v, "shape", ()) for v in plan.arrays], of=plan.arrays
+    )
     for d, v in zip(plan.dims, plan.arrays, strict=True):
         n = shape[d]
         if type(v) is int:
@@ -475,7 +477,7 @@ def get_with_mode(x: Any, index: Any, mode: Any, fill_value: Any) -> Any:
     parsed = None if mode is None or wrap else GatherScatterMode.from_any(mode)
     if mode is None and fill_value is not None:
         parsed = GatherScatterMode.FILL_OR_DROP
-    items = parse(index, x.shape)
+    items = parse(index, x)
     if wrap:
         basic, plan = split_advanced(x.shape, items)
         return get_basic(x, basic) if plan is None else _gather(

@@ -42,7 +42,7 @@ def delete(
     x = array(arr, "delete")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     n = x.shape[axis]
     if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
         if shape_of(obj) == ():
@@ -68,7 +68,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     x, v = array(arr, "insert"), array(values, "insert")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     n = x.shape[axis]
     v = convert(v, x.dtype)
     positions = _positions(obj, n, "insert")
@@ -111,7 +111,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     x = array(filt, "trim_zeros")
     values = concrete(x, "the argument of trim_zeros")
     nonzero = onp.argwhere(values != 0)
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     index: list[slice] = [slice(None)] * x.ndim
     for k in axes:
         if len(nonzero) == 0:

@@ -71,7 +71,7 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
         raise ValueError(
             f"concatenate takes arrays of one or more dimensions; see stack{at_user_line()}"
         )
-    return _concatenate(parts, axis=canonical_axis(axis, parts[0].ndim), dtype=dtype)
+    return _concatenate(parts, axis=canonical_axis(axis, parts[0]), dtype=dtype)
 
 
 def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
@@ -180,7 +180,7 @@ def block(arrays: Any) -> Any:
 
 def _split(name: str, ary: Any, where: Any, axis: int, even: bool) -> list[Any]:
     x = array(ary, name)
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     n = x.shape[axis]
     if isinstance(where, (tuple, list)) or shape_of(where):
         cuts = concrete(

@@ -140,7 +140,7 @@ def matrix_transpose(x: Any, /) -> Any:
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """``a`` with two dimensions exchanged."""
     x = array(a, "swapaxes")
-    i, j = canonical_axis(axis1, x.ndim, "axis1"), canonical_axis(axis2, x.ndim, "axis2")
+    i, j = canonical_axis(axis1, x, "axis1"), canonical_axis(axis2, x, "axis2")
     perm = list(range(x.ndim))
     perm[i], perm[j] = j, i
     return structural.transpose(x, perm)
@@ -149,8 +149,8 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """``a`` with the dimensions ``source`` at the positions ``destination``."""
     x = array(a, "moveaxis")
-    src = canonical_axes(source, x.ndim, "source")
-    dst = canonical_axes(destination, x.ndim, "destination")
+    src = canonical_axes(source, x, "source")
+    dst = canonical_axes(destination, x, "destination")
     if len(src) != len(dst):
         raise ValueError(
             f"moveaxis: source {src} and destination {dst} differ in length{at_user_line()}"
@@ -164,7 +164,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """``a`` with dimension ``axis`` moved before dimension ``start``; see `moveaxis`."""
     x = array(a, "rollaxis")
-    k = canonical_axis(axis, x.ndim)
+    k = canonical_axis(axis, x)
     start = canonical_axis(start, x.ndim + 1, "start")
     return structural.moveaxis(x, k, start - (k < start))
 
@@ -175,7 +175,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     dims = (
         tuple(i for i, n in enumerate(x.shape) if n == 1)
         if axis is None
-        else canonical_axes(axis, x.ndim)
+        else canonical_axes(axis, x)
     )
     return lax.squeeze(x, dims)
 
@@ -240,7 +240,7 @@ def broadcast_arrays(*args: Any) -> list[Any]:
 def flip(m: Any, axis: Any = None) -> Any:
     """``m`` with the order of elements reversed along ``axis`` (all by default)."""
     x = array(m, "flip")
-    return lax.rev(x, canonical_axes(axis, x.ndim))
+    return lax.rev(x, canonical_axes(axis, x))
 
 
 def fliplr(m: Any) -> Any:
@@ -257,7 +257,7 @@ def flipud(m: Any) -> Any:
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """``m`` turned ``k`` times by 90 degrees from the first of ``axes`` towards the second."""
     x = array(m, "rot90")
-    i, j = (canonical_axis(a, x.ndim) for a in axes)
+    i, j = (canonical_axis(a, x) for a in axes)
     if i == j:
         raise ValueError(f"rot90: the axes must be different, got {axes}{at_user_line()}")
     k = k % 4
@@ -294,8 +294,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def _roll_axes(x: Any, n: int, axis: Any) -> tuple[tuple[int, ...], int]:
-    axes = canonical_axes(axis, x.ndim) if not isinstance(axis, tuple) else tuple(
-        canonical_axis(k, x.ndim) for k in axis
+    axes = canonical_axes(axis, x) if not isinstance(axis, tuple) else tuple(
+        canonical_axis(k, x) for k in axis
     )  # fmt: skip
     if n != len(axes) and n != 1 and len(axes) != 1:
         raise ValueError(

@@ -206,7 +206,7 @@ def _quantile(
     dt = dtypes.promote(((x.dtype, x.weak_type), (q.dtype, q.weak_type)))[0]
     dt = dtypes.to_inexact_dtype(dt)
     x, q = convert(x, dt), convert(q, dt)
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     shape = x.shape
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     x = lax.transpose(x, (*kept, *axes))

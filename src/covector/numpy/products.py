@@ -86,7 +86,7 @@ def _matmul(x: Any, y: Any, precision: Any, preferred: Any, weak: bool) -> Any:
         if x.ndim == 1:
             return out
         return structural.moveaxis(out, 0, out.ndim - 2)
-    batch = broadcast_shapes("matmul", x.shape[:-2], y.shape[:-2])
+    batch = broadcast_shapes("matmul", x.shape[:-2], y.shape[:-2], of=(x, y))
     # Stack dimensions of size 1 on one side are free dimensions of the other.
     nb = len(batch)
     x = lax.reshape(x, (1,) * (nb + 2 - x.ndim) + x.shape)
@@ -147,7 +147,7 @@ def vecdot(
 ) -> Any:
     """Sums of products along an axis, the first operand conjugated; the others broadcast."""
     x, y, weak = _operands("vecdot", x1, x2, preferred_element_type)
-    i, j = canonical_axis(axis, x.ndim), canonical_axis(axis, y.ndim)
+    i, j = canonical_axis(axis, x), canonical_axis(axis, y)
     if x.shape[i] != y.shape[j]:
         raise ValueError(
             f"vecdot: {describe(x)} and {describe(y)} differ in size along axis {axis}"
@@ -155,7 +155,7 @@ def vecdot(
         )
     x, y = structural.moveaxis(x, i, x.ndim - 1), structural.moveaxis(y, j, y.ndim - 1)
     x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
-    shape = broadcast_shapes("vecdot", x.shape[:-1], y.shape[:-1])
+    shape = broadcast_shapes("vecdot", x.shape[:-1], y.shape[:-1], of=(x, y))
     x, y = broadcast_to(x, shape + x.shape[-1:]), broadcast_to(y, shape + y.shape[-1:])
     lead = tuple(range(len(shape)))
     dims = (((len(shape),), (len(shape),)), (lead, lead))
@@ -254,7 +254,7 @@ def _tensordot(a: Any, b: Any, *, axes: Any, precision: Any, preferred_element_t
             )
         xc, yc = tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
     else:
-        xc, yc = canonical_axes(axes[0], x.ndim), canonical_axes(axes[1], y.ndim)
+        xc, yc = canonical_axes(axes[0], x), canonical_axes(axes[1], y)
         if len(xc) != len(yc):
             raise TypeError(
                 f"tensordot: {len(xc)} axes of one operand for {len(yc)} of the other"
@@ -440,8 +440,8 @@ def _explicit(text: str, shapes: tuple[tuple[int, ...], ...]) -> str:
                 raise ValueError(f"einsum: {c!r} in {text!r} is not a letter{at_user_line()}")
             if sizes.get(c, 1) != 1 and n != 1 and sizes[c] != n:
                 raise ValueError(
-                    f"einsum: the label {c!r} of {text!r} stands for sizes {sizes[c]} and {n}"
-                    f"{at_user_line()}"
+                    f"einsum: the label {c!r} of {text!r} stands for sizes {sizes[c]} and {n} in "
+                    f"operands of shapes {', '.join(map(str, shapes))}{at_user_line()}"
                 )
             sizes[c] = max(n, sizes.get(c, n)) if n != 0 else 0
     if arrow:

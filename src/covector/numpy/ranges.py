@@ -218,4 +218,4 @@ def geomspace(
         out = lax.dynamic_update_slice(out, lax.expand_dims(hi, (0,)), at)
     sign = _util.broadcast_to(sign, out.shape)
     out = lax.mul(out, sign)
-    return convert(structural.moveaxis(out, 0, canonical_axis(axis, out.ndim)), dt)
+    return convert(structural.moveaxis(out, 0, canonical_axis(axis, out)), dt)

@@ -26,10 +26,10 @@ from covector.numpy.ufuncs import truth
 _REDUCTION = ("axis", "dtype", "keepdims", "promote_integers")
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def _axes(axis: Any, x: Any) -> tuple[int, ...]:
     if isinstance(axis, onp.ndarray):
         axis = tuple(axis.tolist()) if axis.ndim else int(axis)
-    return canonical_axes(axis, ndim)
+    return canonical_axes(axis, x)
 
 
 def _kept(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Any:
@@ -78,7 +78,7 @@ def _accumulate(
     x = array(a, name)
     dt = _sum_dtype(x, dtype, promote_integers, name)
     x = _masked(convert(x, dt), where, neutral, name)
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     narrow = dt.itemsize == 2 and dt in dtypes.FLOATS
     if narrow:
         x = convert(x, dtypes.float32)
@@ -157,7 +157,7 @@ def _extremum(
 ) -> Any:
     x = array(a, name)
     x = convert(x, x.dtype)
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     if initial is None:
         if where is not None:
             raise ValueError(
@@ -168,7 +168,7 @@ def _extremum(
             n for i, n in enumerate(x.shape) if i not in axes
         ):
             raise ValueError(
-                f"{name} of an array of shape {x.shape} over axes {axes}: it has no elements and "
+                f"{name} of {describe(x)} over axes {axes}: it has no elements and "
                 f"{name} no neutral value; give initial={at_user_line()}"
             )
     least, greatest = _limits(x.dtype)
@@ -226,7 +226,7 @@ def all(  # noqa: A001
     """Whether all elements along ``axis`` are true (not zero)."""
     check_out(out, "all")
     x = _masked(array(truth(a, "all")), where, True, "all")
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     return _kept(x, axes, lax.reduce_and_p.bind(x, axes=axes), keepdims)
 
 
@@ -237,7 +237,7 @@ def any(  # noqa: A001
     """Whether some element along ``axis`` is true (not zero)."""
     check_out(out, "any")
     x = _masked(array(truth(a, "any")), where, False, "any")
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     return _kept(x, axes, lax.reduce_or_p.bind(x, axes=axes), keepdims)
 
 
@@ -280,7 +280,7 @@ def mean(
     dt = _float_dtype(x, dtype, "mean")
     if where is not None:
         x, where = broadcast_all("mean", x, where)
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     weak = x.weak_type and dt == x.dtype and dtype is None
     # Halves are summed in single precision and rounded once.
     wide = dtypes.float32 if dt.itemsize == 2 else dt
@@ -310,7 +310,7 @@ def average(
         total = lax.full(avg.shape, x.size / avg.size if avg.size else 1, avg.dtype)
         return (avg, total) if returned else avg
     x, w = (array(v) for v in promote_inexact("average", a, weights))
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     if w.shape != x.shape:
         if w.ndim != 1 or len(axes) != 1 or axis is None:
             raise ValueError(
@@ -349,7 +349,7 @@ def _variance(
     x = convert(x, wide)
     if where is not None:
         x, where = broadcast_all(name, x, where)
-    axes = _axes(axis, x.ndim)
+    axes = _axes(axis, x)
     if given_mean is None:
         center = mean(x, axes, None, None, True, where=where)
     else:
@@ -422,15 +422,11 @@ def std(
 def _arg(name: str, prim: Any, a: Any, axis: Any, keepdims: Any) -> Any:
     x = array(a, name)
     shape = x.shape
+    k = 0 if axis is None else canonical_axis(axis, x)
+    if (x.size if axis is None else shape[k]) == 0:
+        raise ValueError(f"{name} of {describe(x)}: there is no element to choose{at_user_line()}")
     if axis is None:
         x = lax.reshape(x, (x.size,))
-        k = 0
-    else:
-        k = canonical_axis(axis, x.ndim)
-    if x.shape[k] == 0:
-        raise ValueError(
-            f"{name} of an array of shape {shape}: there is no element to choose{at_user_line()}"
-        )
     out = prim.bind(x, axes=(k,), index_dtype=dtypes.default_int())
     if keepdims:
         sizes = (1,) * len(shape) if axis is None else (*shape[:k], 1, *shape[k + 1 :])
@@ -460,7 +456,7 @@ def _cumulative(name: str, prim: Any, a: Any, axis: Any, dtype: Any, nan_as: Any
     if axis is None:
         x = lax.reshape(x, (x.size,))
         axis = 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     if nan_as is not None and x.dtype in dtypes.INEXACT:
         x = lax.select(lax.ne(x, x), x.dtype.type(nan_as), x)
     if dtype is not None:
@@ -514,7 +510,7 @@ def _with_initial(name: str, prim: Any, x: Any, axis: Any, dtype: Any, initial: 
                 f"{name} of an array of {x.ndim} dimensions needs an axis{at_user_line()}"
             )
         axis = 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     out = _cumulative(name, prim, x, axis, dtype)
     if initial is None:
         return out

@@ -45,7 +45,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     shapes = shape_of(cond), shape_of(x), shape_of(y)
     if shapes[0] == shapes[1] == shapes[2]:
         return lax.select_n_p.bind(cond, y, x)
-    shape = broadcast_shapes("where", *shapes)
+    shape = broadcast_shapes("where", *shapes, of=(cond, x, y))
     cond = cond if not shapes[0] else broadcast_to(cond, shape)
     x = x if not shapes[1] else broadcast_to(x, shape)
     y = y if not shapes[2] else broadcast_to(y, shape)
@@ -91,7 +91,8 @@ def _select(condlist: list[Any], choicelist: list[Any], default: Any) -> Any:
     out = choices[-1]
     for cond, choice in zip(reversed(condlist), reversed(choices[:-1]), strict=True):
         out = _where(cond, choice, out)
-    shape = broadcast_shapes("select", *[shape_of(v) for v in (*condlist, *choices)])
+    operands = (*condlist, *choices)
+    shape = broadcast_shapes("select", *[shape_of(v) for v in operands], of=operands)
     return broadcast_to(array(out), shape)
 
 
@@ -261,7 +262,7 @@ def compress(
         raise ValueError(f"compress takes a vector as condition, got {describe(cond)}")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     before = (slice(None),) * axis
     if size is None:
         v = concrete(cond, "the argument condition of compress").astype(bool)
@@ -307,7 +308,7 @@ def take(
         raise TypeError(f"take takes integer indices, got {describe(index)}{at_user_line()}")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     if mode == "clip":
         # Negative indices do not count from the end in this mode.
         index = lax.max(index, index.dtype.type(0))
@@ -326,6 +327,7 @@ def _along(x: Any, index: Any, axis: int, wrap: bool, normalize: bool = True) ->
         "take_along_axis",
         (*x.shape[:axis], 1, *x.shape[axis + 1 :]),
         (*index.shape[:axis], 1, *index.shape[axis + 1 :]),
+        of=(x, index),
     )
     full = (*shape[:axis], index.shape[axis], *shape[axis + 1 :])
     index = broadcast_to(index, full)
@@ -364,7 +366,7 @@ def take_along_axis(
             f"take_along_axis: the array has {x.ndim} dimensions and the indices {index.ndim}; "
             f"they must agree{at_user_line()}"
         )
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     mode = _index_mode(mode)
     index, full = _along(x, index, axis, mode == "wrap", wrap_negative_indices is not False)
     x = broadcast_to(x, (*full[:axis], x.shape[axis], *full[axis + 1 :]))
@@ -408,7 +410,7 @@ def put_along_axis(
     shape = x.shape
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     index, full = _along(x, index, axis, mode == "wrap")
     grid = [lax.broadcasted_iota(dtypes.int32, full, d) for d in range(x.ndim)]
     grid[axis] = index

@@ -98,7 +98,7 @@ def unique(
         moved = lax.reshape(x, (x.size,))
     else:
         moved = lax.transpose(
-            x, (k := canonical_axis(axis, x.ndim), *[i for i in range(x.ndim) if i != k])
+            x, (k := canonical_axis(axis, x), *[i for i in range(x.ndim) if i != k])
         )
     n = moved.shape[0]
     rows = lax.reshape(moved, (n, moved.size // n if n else 1))
@@ -314,7 +314,7 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
     _check_bitorder(bitorder)
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     bits = convert(lax.ne(x, x.dtype.type(0)), dtypes.uint8)
     n = x.shape[axis]
     pads = tuple((0, -n % 8, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
@@ -338,7 +338,7 @@ def unpackbits(
     _check_bitorder(bitorder)
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     shape = (*x.shape[: axis + 1], 8, *x.shape[axis + 1 :])
     shift = lax.broadcasted_iota(dtypes.uint8, shape, axis + 1)
     if bitorder == "big":

@@ -35,7 +35,7 @@ def _no_kind(kind: Any, order: Any, name: str) -> None:
 def _flat_if_none(x: Any, axis: Any) -> tuple[Any, int]:
     if axis is None:
         return lax.reshape(x, (x.size,)), 0
-    return x, canonical_axis(axis, x.ndim)
+    return x, canonical_axis(axis, x)
 
 
 @fused("axis", "kind", "order", "stable", "descending")
@@ -81,7 +81,7 @@ def argsort(
 
 @fused("axis")
 def _lexsort(keys: list[Any], *, axis: int) -> Any:
-    k = canonical_axis(axis, keys[0].ndim)
+    k = canonical_axis(axis, keys[0])
     positions = lax.broadcasted_iota(dtypes.default_int(), keys[0].shape, k)
     return lax.sort((*reversed(keys), positions), k, num_keys=len(keys))[-1]
 
@@ -118,14 +118,14 @@ def _kth(kth: Any, n: int, name: str) -> int:
 def partition(a: Any, kth: int, axis: int = -1) -> Any:
     """``a`` with the ``kth`` smallest element along ``axis`` in place, smaller ones before it."""
     x = array(a, "partition")
-    _kth(kth, x.shape[canonical_axis(axis, x.ndim)], "partition")
+    _kth(kth, x.shape[canonical_axis(axis, x)], "partition")
     return sort(x, axis)
 
 
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     """Indices that partition ``a`` along ``axis``; see `partition`."""
     x = array(a, "argpartition")
-    _kth(kth, x.shape[canonical_axis(axis, x.ndim)], "argpartition")
+    _kth(kth, x.shape[canonical_axis(axis, x)], "argpartition")
     return argsort(x, axis)
 
 

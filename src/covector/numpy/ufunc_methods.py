@@ -18,7 +18,7 @@ def reduce_with(fun: Any, a: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
 
     x = asarray(a)
     x = x if dtype is None else convert(x, asarray(0, dtype).dtype)
-    axes = canonical_axes(axis, x.ndim)
+    axes = canonical_axes(axis, x)
     n = 1
     for i in axes:
         n *= x.shape[i]
@@ -61,7 +61,7 @@ def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:
     from covector.lax.control_flow import associative_scan
 
     x = asarray(a, dtype)
-    return associative_scan(fun, x, axis=canonical_axis(axis, x.ndim))
+    return associative_scan(fun, x, axis=canonical_axis(axis, x))
 
 
 def outer_with(fun: Any, a: Any, b: Any) -> Any:

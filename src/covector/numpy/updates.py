@@ -65,12 +65,12 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
             return _update(x, items, values, op, _DROP, False, unique)
     wrap = mode == "wrap"
     parsed = _PROMISE if wrap else GatherScatterMode.from_any(mode)
-    mask = _single_mask(index, x.shape)
+    mask = _single_mask(index, x)
     if mask is not None and _fits_trailing(values, x.shape[mask.ndim :]):
         if eager and isinstance(op, str):
             return _run(_mask_update, (x, mask, values), op=op)
         return _mask_update(x, mask, values, op=op)
-    items = parse(index, x.shape)
+    items = parse(index, x)
     if eager and isinstance(op, str):
         arrays, spec = _split(items, wrap)
         return _run(
@@ -153,7 +153,7 @@ def _update_program(
 # --- masks -------------------------------------------------------------------------------
 
 
-def _single_mask(index: Any, shape: tuple[int, ...]) -> Any:
+def _single_mask(index: Any, x: Any) -> Any:
     """The boolean array that alone makes up an index, or None."""
     if type(index) is tuple:
         masks = [e for e in index if getattr(e, "dtype", None) == dtypes.bool_]
@@ -166,10 +166,9 @@ def _single_mask(index: Any, shape: tuple[int, ...]) -> Any:
         return None
     if not getattr(index, "ndim", 0):
         return None
-    if tuple(index.shape) != tuple(shape[: index.ndim]):
+    if tuple(index.shape) != tuple(x.shape[: index.ndim]):
         raise IndexError(
-            f"a boolean mask of shape {tuple(index.shape)} does not fit an array of shape {shape}"
-            f"{at_user_line()}"
+            f"the mask {describe(index)} does not fit the array {describe(x)}{at_user_line()}"
         )
     return index
 
