@@ -69,7 +69,7 @@ def _permutation_of(key: Any, x: int) -> Any:
 def _permuted(key: Any, x: Any, axis: int, independent: bool) -> Any:
     words = words_of(key, "permutation")
     x = as_array(x, "permutation")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     if independent or x.ndim == 1:
         return _shuffle(words, x, axis)
     return _take(x, _shuffle(words, _iota(x.shape[axis]), 0), axis)
@@ -170,7 +170,7 @@ def _choice(
     array = None
     if n is None:
         array = as_array(a, "choice")
-        axis = canonical_axis(axis, array.ndim)
+        axis = canonical_axis(axis, array)
         n = array.shape[axis]
         full = (*array.shape[:axis], *shape, *array.shape[axis + 1 :])
     else:
@@ -260,7 +260,7 @@ def categorical(
             f"categorical: logits must be floats, got {x.aval.str_short()}{at_user_line()}"
         )
     high = gumbel_mode(mode, "categorical")
-    axis = canonical_axis(axis, x.ndim)
+    axis = canonical_axis(axis, x)
     classes = x.shape[axis]
     batch = (*x.shape[:axis], *x.shape[axis + 1 :])
     if shape is None:
