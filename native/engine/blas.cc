@@ -5,16 +5,14 @@
 #include <climits>
 #include <complex>
 #include <cstring>
-#include <mutex>
 #include <type_traits>
 
 #include "engine/dtype.h"
+#include "engine/fortran.h"
 #include "engine/thread_pool.h"
 
 namespace covector {
 namespace {
-
-void* routines[int(BlasRoutine::count)];
 
 template <class T>
 using Gemm = void (*)(const char*, const char*, const int*, const int*, const int*, const T*,
@@ -22,29 +20,6 @@ using Gemm = void (*)(const char*, const char*, const int*, const int*, const in
 template <class T>
 using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, const int*, const T*,
                       const int*, const T*, T*, const int*);
-
-template <class T>
-struct Blas {
-  static Gemm<T> gemm() {
-    constexpr auto which = std::is_same_v<T, float>                  ? BlasRoutine::sgemm
-                           : std::is_same_v<T, double>               ? BlasRoutine::dgemm
-                           : std::is_same_v<T, std::complex<float>>  ? BlasRoutine::cgemm
-                           : std::is_same_v<T, std::complex<double>> ? BlasRoutine::zgemm
-                                                                     : BlasRoutine::count;
-    if constexpr (which == BlasRoutine::count)
-      return nullptr;
-    else
-      return reinterpret_cast<Gemm<T>>(routines[int(which)]);
-  }
-  static Gemv<T> gemv() {
-    if constexpr (std::is_same_v<T, float>)
-      return reinterpret_cast<Gemv<T>>(routines[int(BlasRoutine::sgemv)]);
-    else if constexpr (std::is_same_v<T, double>)
-      return reinterpret_cast<Gemv<T>>(routines[int(BlasRoutine::dgemv)]);
-    else
-      return nullptr;
-  }
-};
 
 bool fits(int64_t x) { return x <= INT_MAX; }
 
@@ -120,7 +95,7 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
                 !std::is_same_v<T, std::complex<double>>) {
     plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else {
-    auto gemm = Blas<T>::gemm();
+    auto gemm = find_routine_for<T, Gemm<T>>(Routine::gemm);
     if (!gemm || !fits(m) || !fits(n) || !fits(k) || !fits(lda) || !fits(ldb) || !fits(ldc)) {
       plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
       return;
@@ -128,7 +103,7 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
     int mi = int(m), ni = int(n), ki = int(k), la = int(lda), lb = int(ldb), lc = int(ldc);
     const T one(1), zero(0);
     if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
-      if (auto gemv = Blas<T>::gemv(); gemv && (n == 1 || m == 1)) {
+      if (auto gemv = find_routine_for<T, Gemv<T>>(Routine::gemv); gemv && (n == 1 || m == 1)) {
         const int unit = 1;
         if (n == 1) {  // c = op(A) b; A's rows are BLAS's columns
           const int incb = trans_b ? unit : lb;
@@ -151,40 +126,6 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
   }
 }
 
-// While a product runs, BLAS is to use one thread: the blocks below are spread over our own,
-// so that two pools do not fight for the processors and the result does not depend on their
-// number. The setting is shared with other users of the library, hence restored.
-class SingleThreadedBlas {
- public:
-  SingleThreadedBlas() {
-    if (!available()) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (users_++ == 0) {
-      saved_ = reinterpret_cast<int (*)()>(routines[int(BlasRoutine::get_threads)])();
-      set(1);
-    }
-  }
-  ~SingleThreadedBlas() {
-    if (!available()) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (--users_ == 0) set(saved_);
-  }
-  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-
-  static bool available() {
-    return routines[int(BlasRoutine::get_threads)] && routines[int(BlasRoutine::set_threads)];
-  }
-
- private:
-  static void set(int n) {
-    reinterpret_cast<void (*)(int)>(routines[int(BlasRoutine::set_threads)])(n);
-  }
-  static inline std::mutex mutex_;
-  static inline int users_ = 0;
-  static inline int saved_ = 1;
-};
-
 // Products of fewer multiply-adds than this are one task; larger ones are cut along their
 // longer side into blocks. Every block packs the whole other operand, so large products, which
 // have work enough for all, are cut into larger ones.
@@ -199,10 +140,8 @@ void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
                   int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
-  int64_t blocks =
-      std::min(kMostBlocks, side / (work < kLargeWork ? kBlockSide : kLargeBlockSide));
-  if (work < kBlockWork || blocks < 2 ||
-      !SingleThreadedBlas::available()) {
+  int64_t blocks = std::min(kMostBlocks, side / (work < kLargeWork ? kBlockSide : kLargeBlockSide));
+  if (work < kBlockWork || blocks < 2 || !SingleThreadedBlas::available()) {
     one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
     return;
   }
@@ -242,8 +181,6 @@ void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
 }
 
 }  // namespace
-
-void set_blas(BlasRoutine routine, void* address) { routines[int(routine)] = address; }
 
 void gemm(int32_t code, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k,
           const void* a, int64_t lda, const void* b, int64_t ldb, void* c, int64_t ldc,

@@ -3,6 +3,7 @@
 
 #include "engine/allocator.h"
 #include "engine/blas.h"
+#include "engine/lapack.h"
 #include "engine/sort.h"
 #include "engine/thread_pool.h"
 
@@ -24,6 +25,16 @@ void* runtime_table[kSlots] = {
     nullptr,
     reinterpret_cast<void*>(allocate_unsized),
     reinterpret_cast<void*>(deallocate_unsized),
+    reinterpret_cast<void*>(cholesky),
+    reinterpret_cast<void*>(triangular_solve),
+    reinterpret_cast<void*>(lu),
+    reinterpret_cast<void*>(pivots_to_permutation),
+    reinterpret_cast<void*>(qr),
+    reinterpret_cast<void*>(geqrf),
+    reinterpret_cast<void*>(householder_product),
+    reinterpret_cast<void*>(eigh),
+    reinterpret_cast<void*>(svd),
+    reinterpret_cast<void*>(eig),
 };
 
 }  // namespace covector

@@ -14,6 +14,16 @@ enum RuntimeSlot {
   kSlotCallback = 5,
   kSlotAlloc = 6,
   kSlotFree = 7,
+  kSlotCholesky = 8,
+  kSlotTriangularSolve = 9,
+  kSlotLu = 10,
+  kSlotPivotsToPermutation = 11,
+  kSlotQr = 12,
+  kSlotGeqrf = 13,
+  kSlotHouseholderProduct = 14,
+  kSlotEigh = 15,
+  kSlotSvd = 16,
+  kSlotEig = 17,
   kSlots = 64,
 };
 

@@ -1,10 +1,8 @@
 // The module covector._native.
 #include <nanobind/nanobind.h>
 
-#include <cstring>
-
 #include "engine/allocator.h"
-#include "engine/blas.h"
+#include "engine/fortran.h"
 #include "engine/runtime.h"
 #include "engine/thread_pool.h"
 #include "python/array.h"
@@ -61,17 +59,11 @@ nb::dict allocator_stats_dict() {
   return d;
 }
 
-void set_blas_from_dict(nb::dict routines) {
-  for (auto [key, address] : routines) {
-    const char* name = nb::cast<const char*>(key);
-    bool known = false;
-    for (int i = 0; i < int(BlasRoutine::count); ++i)
-      if (std::strcmp(name, kBlasName[i]) == 0) {
-        set_blas(BlasRoutine(i), reinterpret_cast<void*>(nb::cast<uintptr_t>(address)));
-        known = true;
-      }
-    if (!known) throw nb::value_error("unknown BLAS routine");
-  }
+void set_routines(nb::dict routines) {
+  for (auto [key, address] : routines)
+    if (!set_routine(nb::cast<const char*>(key),
+                     reinterpret_cast<void*>(nb::cast<uintptr_t>(address))))
+      throw nb::value_error("unknown routine of BLAS or LAPACK");
 }
 
 void require_type(nb::handle obj) {
@@ -122,8 +114,8 @@ NB_MODULE(_native, m) {
         register_node(type.ptr(), flatten.ptr());
       },
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
-  m.def("set_blas", set_blas_from_dict, nb::arg("routines"),
-        "Register the addresses of Fortran-style BLAS routines by name.");
+  m.def("set_routines", set_routines, nb::arg("routines"),
+        "Register the addresses of BLAS and LAPACK routines by name.");
   m.def(
       "runtime_table", [] { return reinterpret_cast<uintptr_t>(runtime_table); },
       "The address of the table of functions that generated code may call.");

@@ -205,8 +205,8 @@ def set_converter(converter: Callable[[Any], Array]) -> None:
 def register_node(type: type, flatten: Callable[[Any], tuple[Iterable[Any], Any]]) -> None:
     """flatten(obj) -> (children, hashable aux) for a container type."""
 
-def set_blas(routines: dict[str, int]) -> None:
-    """Addresses of Fortran-style sgemm, dgemm, cgemm, zgemm, sgemv, dgemv."""
+def set_routines(routines: dict[str, int]) -> None:
+    """Addresses of Fortran-style routines of BLAS and LAPACK (native/engine/fortran.h) by name."""
 
 # The state of a thread
 

@@ -30,9 +30,9 @@ def blas(native):
     for routine in "sgemm dgemm cgemm zgemm sgemv dgemv".split():
         capsule = cython_blas.__pyx_capi__[routine]
         table[routine] = get(capsule, name(capsule))
-    native.set_blas(table)
+    native.set_routines(table)
     with pytest.raises(ValueError):
-        native.set_blas({"nonsense": 1})
+        native.set_routines({"nonsense": 1})
 
 
 def values(dtype, shape, seed=0):

@@ -1,5 +1,8 @@
 """Primitive operations and the functions that bind them (`covector.lax`)."""
 
+import importlib as _importlib
+from typing import Any as _Any
+
 from covector.core.errors import export as _export
 from covector.core.structural import (
     add_any_p,
@@ -374,3 +377,13 @@ __all__ = [
 ]  # fmt: skip
 
 _export(globals(), __all__)
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "linalg":  # imported when it is first used
+        return _importlib.import_module("covector.lax.linalg")
+    raise AttributeError(f"module 'covector.lax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*(n for n in globals() if not n.startswith("_")), "linalg"})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.cpu import blas, cache, codegen
+from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit import Emitter
 from covector.backends.cpu.ir import Constant, Input, LoopProgram
 from covector.backends.cpu.lower import lower
@@ -96,8 +96,7 @@ class CpuProgram:
         self.simplified = simplify(closed)
         program, consts = lower(self.simplified, name, donated)
         self._program = program
-        if "gemm" in program.calls:
-            blas.load()
+        fortran.load_for(program.calls)
         code = _code(program)
         sizes = [s.value for s in program.syms]
         offsets, workspace = workspace_layout(code.temps, sizes)

@@ -12,6 +12,14 @@ from covector.core import dtypes
 
 # Slots of the runtime's function table (native/engine).
 PARALLEL_FOR, GEMM, SORT_ROWS, SORT_MULTI, TOP_K, CALLBACK = range(6)
+# Calls of one form: (code, flags..., operands, results, sizes), by the kind of library call.
+_MATRIX_SLOTS = {
+    kind: 8 + k
+    for k, kind in enumerate(
+        "cholesky triangular_solve lu pivots_to_permutation qr geqrf householder_product eigh svd "
+        "eig".split()
+    )
+}
 
 
 def runtime_function(em: Any, slot: int) -> Val:
@@ -79,6 +87,24 @@ def _gemm(em: Any, d: LibraryCall) -> None:
         f"i64 {ns}, i64 {batch}, i64 {_product(em, (*m, *k))}, i64 {_product(em, (*k, *n))}, "
         f"i64 {_product(em, (*m, *n))})"
     )
+
+
+def _matrix_call(em: Any, d: LibraryCall) -> None:
+    """A factorisation or the like: ``attrs`` hold ``flags``, and ``sizes`` as products.
+
+    ``absent`` lists positions among operands and results of a null pointer.
+    """
+    at = d.attrs
+    ptrs = [f"ptr {pointer(em, v).ref}" for v in d.operands]
+    ptrs += [f"ptr {em.b.local(em.buffers.place(r).ptr).ref}" for r in d.results]
+    for k in at["absent"]:
+        ptrs.insert(k, "ptr null")
+    flags = [f"i32 {f}" for f in at["flags"]]
+    if at["typed"]:
+        flags.insert(0, f"i32 {dtypes.code_of[d.operands[0].dtype]}")
+    sizes = [f"i64 {_product(em, dims)}" for dims in at["sizes"]]
+    fn = runtime_function(em, _MATRIX_SLOTS[d.kind])
+    _check(em, em.b.impure(f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})", "i32"))
 
 
 def _copy_in(em: Any, src: Value, dst: Value) -> Val:
@@ -149,4 +175,10 @@ def _callback(em: Any, d: LibraryCall) -> None:
     _check(em, status)
 
 
-_CALLS = {"gemm": _gemm, "sort": _sort, "top_k": _top_k, "callback": _callback}
+_CALLS = {
+    "gemm": _gemm,
+    "sort": _sort,
+    "top_k": _top_k,
+    "callback": _callback,
+    **dict.fromkeys(_MATRIX_SLOTS, _matrix_call),
+}

@@ -5,6 +5,7 @@ from covector.backends.cpu.rules import (  # noqa: F401
     elementwise,
     indexing,
     library,
+    linalg,
     reduce,
     structure,
 )

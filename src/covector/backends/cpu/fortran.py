@@ -1,0 +1,89 @@
+"""BLAS and LAPACK from SciPy: the addresses behind `cython_blas` and `cython_lapack`."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.machinery
+import importlib.util
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from covector import _native
+
+_BLAS = "sgemm dgemm cgemm zgemm sgemv dgemv strsm dtrsm ctrsm ztrsm".split()
+_LAPACK = [
+    *(t + name for name in "potrf getrf geqrf geqp3 gesdd geev".split() for t in "sdcz"),
+    "sorgqr", "dorgqr", "cungqr", "zungqr", "ssyevd", "dsyevd", "cheevd", "zheevd",
+]  # fmt: skip
+
+# Library calls (`ir.LibraryCall.kind`) by what they need.
+_BLAS_CALLS = {"gemm", "triangular_solve"}
+_LAPACK_CALLS = {"cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig"}
+
+
+def load_for(calls: Iterable[str]) -> None:
+    """Load what library calls of these kinds need."""
+    for kind in calls:
+        if kind in _BLAS_CALLS or kind in _LAPACK_CALLS:
+            _load_blas()
+            if kind in _LAPACK_CALLS:
+                _load_lapack()
+
+
+def _scipy_module(name: str) -> Any:
+    """One of SciPy's modules of pointers, without the quarter second of all of `scipy.linalg`."""
+    scipy = importlib.util.find_spec("scipy")
+    folders = scipy.submodule_search_locations if scipy is not None else None
+    if folders:
+        loader = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
+        finder = importlib.machinery.FileFinder(os.path.join(folders[0], "linalg"), loader)
+        spec = finder.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            try:
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                return module
+            except ImportError:
+                pass
+    return importlib.import_module(f"scipy.linalg.{name}")
+
+
+def _routines(module: Any, names: Iterable[str]) -> dict[str, int]:
+    """Addresses of routines, whose integers must be 32 bits wide."""
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    out = {}
+    for name in names:
+        capsule = module.__pyx_capi__[name]
+        signature = name_of(capsule)
+        if b"int *" not in signature:
+            raise ImportError(f"{module.__name__}.{name} takes integers that are not C ints")
+        out[name] = get(capsule, signature)
+    return out
+
+
+@functools.cache
+def _load_blas() -> None:
+    """Hand BLAS to the native core (once)."""
+    module = _scipy_module("cython_blas")
+    table = _routines(module, _BLAS)
+    library = ctypes.CDLL(module.__file__)
+    for prefix, suffix in (("scipy_", ""), ("", ""), ("scipy_", "64_")):
+        # OpenBLAS's own setting of threads, under the names that SciPy's builds give it.
+        names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("set", "get")]
+        if all(hasattr(library, n) for n in names):
+            for verb, n in zip(("set", "get"), names, strict=True):
+                address = ctypes.cast(getattr(library, n), ctypes.c_void_p).value
+                table[f"{verb}_num_threads"] = address or 0
+            break
+    _native.set_routines(table)
+
+
+@functools.cache
+def _load_lapack() -> None:
+    """Hand LAPACK to the native core (once)."""
+    _native.set_routines(_routines(_scipy_module("cython_lapack"), _LAPACK))
