@@ -90,7 +90,6 @@ def test_dtypes_and_jit():
 
 
 def test_orthogonal():
-    pytest.importorskip("covector.numpy.linalg")
     for shape, axis in (((4, 4), -1), ((2, 3, 4), -1), ((3, 7), -1), ((4, 2, 3), 0)):
         x = np.asarray(init.orthogonal(2.0, axis)(KEY, shape))
         assert x.shape == shape
@@ -101,7 +100,6 @@ def test_orthogonal():
 
 
 def test_delta_orthogonal():
-    pytest.importorskip("covector.numpy.linalg")
     x = np.asarray(init.delta_orthogonal()(KEY, (3, 4, 2, 5)))
     centre = x[1, 1]
     np.testing.assert_allclose(centre @ centre.T, np.eye(2), atol=1e-5)

@@ -134,7 +134,6 @@ def test_multinomial_counts_add_up():
 
 
 def test_multivariate_normal_moments():
-    pytest.importorskip("covector.numpy.linalg")
     cov = np.array([[2.0, 0.5], [0.5, 1.0]], np.float32)
     mean = np.array([1.0, -1.0], np.float32)
     for method in ("cholesky", "eigh", "svd"):
@@ -144,7 +143,6 @@ def test_multivariate_normal_moments():
 
 
 def test_orthogonal_matrices():
-    pytest.importorskip("covector.numpy.linalg")
     q = np.asarray(random.orthogonal(random.key(0), 4, (3,)))
     np.testing.assert_allclose(q @ q.swapaxes(-1, -2), np.broadcast_to(np.eye(4), q.shape),
                                atol=1e-5)  # fmt: skip

@@ -380,13 +380,13 @@ def __getattr__(name: str) -> Any:
         globals()[name] = getattr(module, name)
         _export(globals(), (name,))
         return globals()[name]
-    if name in ("fft", "linalg"):
+    if name == "linalg":
         return importlib.import_module(f"covector.numpy.{name}")
     raise AttributeError(f"module 'covector.numpy' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*(n for n in globals() if not n.startswith("_")), *__all__, "fft", "linalg"})
+    return sorted({*(n for n in globals() if not n.startswith("_")), *__all__, "linalg"})
 
 
 __all__ = [

@@ -85,9 +85,9 @@ def _qr_jvp(
     q, r, *p = out = qr_p.bind(x, pivoting=pivoting, full_matrices=full_matrices)
     if full_matrices and m > n:
         raise NotImplementedError(
-            f"the derivative of qr with full_matrices=True of {aval_of(x).str_short()}, which has more "
-            "rows than columns: the additional columns of q are not determined; use "
-            f"full_matrices=False{at_user_line()}"
+            f"the derivative of qr with full_matrices=True of {aval_of(x).str_short()}: the "
+            "additional columns of q are not determined; use full_matrices=False"
+            f"{at_user_line()}"
         )
     if p:
         t = permute_columns(t, p[0])

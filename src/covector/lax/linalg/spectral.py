@@ -204,7 +204,8 @@ def _svd_jvp(
     if full_matrices and compute_uv and m != n:
         raise NotImplementedError(
             f"the derivative of svd with full_matrices=True of {aval_of(x).str_short()}: the "
-            f"additional singular vectors are not determined; use full_matrices=False{at_user_line()}"
+            "additional singular vectors are not determined; use full_matrices=False"
+            f"{at_user_line()}"
         )
     s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True)
     uh, v = adjoint(u), adjoint(vh)

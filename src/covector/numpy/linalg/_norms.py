@@ -1,0 +1,162 @@
+"""Norms, condition numbers and ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line
+from covector.lax._common import canonical_axes
+from covector.lax.linalg._common import is_complex
+from covector.numpy import powers, reductions
+from covector.numpy import ufuncs as u
+from covector.numpy._util import array, fused, inexact
+from covector.numpy.linalg._factorizations import matrices, svd, svdvals
+from covector.numpy.linalg._systems import _cutoff, _default_rtol, inv
+from covector.numpy.manipulation import moveaxis
+
+
+def _squares(x: Any) -> Any:
+    if is_complex(x):
+        re, im = lax.real(x), lax.imag(x)
+        return lax.add(lax.mul(re, re), lax.mul(im, im))
+    return lax.mul(x, x)
+
+
+def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    how = {"axis": axes, "keepdims": keepdims}
+    if ord is None or (not isinstance(ord, str) and ord == 2):
+        return u.sqrt(reductions.sum(_squares(x), **how))
+    if ord == onp.inf:
+        return reductions.max(u.abs(x), **how)
+    if ord == -onp.inf:
+        return reductions.min(u.abs(x), **how)
+    if isinstance(ord, str):
+        raise ValueError(f"norm: invalid order {ord!r} for the norm of a vector{at_user_line()}")
+    if ord == 0:
+        real = dtypes.real_dtype(x.dtype)
+        return lax.convert_element_type(reductions.sum(u.not_equal(x, 0), **how), real)
+    if ord == 1:
+        return reductions.sum(u.abs(x), **how)
+    return powers.power(reductions.sum(powers.power(u.abs(x), ord), **how), 1.0 / ord)
+
+
+def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
+    row, column = axes
+    if ord is None or ord == "fro":
+        return u.sqrt(reductions.sum(_squares(x), axis=axes, keepdims=keepdims))
+    if ord in (1, -1, onp.inf, -onp.inf):
+        summed, other = (row, column) if ord in (1, -1) else (column, row)
+        sums = reductions.sum(u.abs(x), axis=summed, keepdims=True)
+        extreme = reductions.max if ord > 0 else reductions.min
+        out = extreme(sums, axis=other, keepdims=True)
+        return out if keepdims else lax.squeeze(out, axes)
+    if ord in (2, -2, "nuc"):
+        s = svd(moveaxis(x, axes, (-2, -1)), compute_uv=False)
+        if ord == "nuc":
+            out = reductions.sum(s, axis=-1)
+        else:
+            out = (reductions.max if ord == 2 else reductions.min)(s, axis=-1)
+        return lax.expand_dims(out, tuple(sorted(axes))) if keepdims else out
+    raise ValueError(f"norm: invalid order {ord!r} for the norm of a matrix{at_user_line()}")
+
+
+@fused("ord", "axis", "keepdims")
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Norm of vectors or matrices.
+
+    Parameters
+    ----------
+    x : array_like
+    ord : {None, "fro", "nuc", inf, -inf} or number, optional
+        Of vectors: ``sum(|x|**ord)**(1/ord)``, the largest or smallest ``|x|``, or the number of
+        nonzeros (0). Of matrices: of Frobenius (default), of singular values (2, -2, "nuc"), of
+        sums over columns (1, -1) or rows (inf, -inf).
+    axis : int or (int, int), optional
+        One axis for vectors, two for matrices. Without it, ``x`` is one vector or matrix, or with
+        ``ord=None`` one long vector.
+    keepdims : bool
+    """
+    x = array(inexact(x, "norm"), "norm")
+    if axis is None and ord is None:
+        return _vector_norm(x, None, tuple(range(x.ndim)), keepdims)
+    axes = canonical_axes(axis, x.ndim)
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes, keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, (axes[0], axes[1]), keepdims)
+    raise ValueError(
+        f"norm of {x.aval.str_short()} with axis {axis}: give one axis for the norm of vectors or "
+        f"two for that of matrices{at_user_line()}"
+    )
+
+
+@fused("axis", "keepdims", "ord")
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """Norm of vectors along ``axis`` (``None``: of all elements); see `norm`."""
+    x = array(inexact(x, "vector_norm"), "vector_norm")
+    return _vector_norm(x, ord, canonical_axes(axis, x.ndim), keepdims)
+
+
+@fused("keepdims", "ord")
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """Norm of the matrices in the last two axes; see `norm`."""
+    x = matrices(x, "matrix_norm")
+    return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
+
+
+@fused("p")
+def cond(x: Any, p: Any = None) -> Any:
+    """Condition number of matrices: the norm of ``x`` times that of its inverse.
+
+    ``p`` is the order of the norm (see `norm`), by default 2, for which ``x`` need not be square.
+    """
+    x = matrices(x, "cond", square=p not in (None, 2, -2))
+    if 0 in x.shape:
+        raise ValueError(f"cond of the empty array {x.aval.str_short()}{at_user_line()}")
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        first, last = s[..., 0], s[..., -1]
+        return lax.div(last, first) if p == -2 else lax.div(first, last)
+    axes = (x.ndim - 2, x.ndim - 1)
+    return lax.mul(_matrix_norm(x, p, axes, False), _matrix_norm(inv(x), p, axes, False))
+
+
+@fused("hermitian")
+def matrix_rank(
+    M: Any,  # noqa: N803
+    rtol: Any = None,
+    *,
+    hermitian: bool = False,
+    tol: Any = None,
+) -> Any:
+    """Number of singular values above ``rtol`` times the largest (or above ``tol``).
+
+    Parameters
+    ----------
+    M : array_like
+        Shape ``(..., m, n)``; a vector has rank 0 or 1.
+    rtol : array_like, optional
+        By default ``max(m, n)`` times the rounding unit.
+    hermitian : bool
+        ``M`` is Hermitian: use `eigh`.
+    tol : array_like, optional
+    """
+    x = array(inexact(M, "matrix_rank"), "matrix_rank")
+    if x.ndim < 2:
+        nonzero = reductions.any(u.not_equal(x, 0))
+        return lax.convert_element_type(nonzero, dtypes.default_int())
+    if min(x.shape[-2:]) == 0:
+        return lax.full(x.shape[:-2], 0, dtypes.default_int())
+    s = svd(x, compute_uv=False, hermitian=hermitian)
+    if tol is not None:
+        limit = lax.convert_element_type(array(tol), s.dtype)
+        if limit.ndim:
+            limit = lax.expand_dims(limit, (limit.ndim,))
+        above = u.greater(s, limit)
+    else:
+        above = lax.gt(s, _cutoff(s, _default_rtol(x, 1) if rtol is None else rtol))
+    return reductions.sum(above, axis=-1)

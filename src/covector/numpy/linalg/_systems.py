@@ -1,0 +1,446 @@
+"""Systems of equations, inverses and determinants."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from covector import lax
+from covector.core import dtypes
+from covector.core.errors import at_user_line, describe
+from covector.lax import linalg
+from covector.lax._common import product
+from covector.lax.linalg._common import (
+    adjoint,
+    columns,
+    diagonal,
+    eye_like,
+    is_complex,
+    matmul,
+    on_diagonal,
+    permute_rows,
+    rows,
+)
+from covector.lax.linalg.lu import lu_solve
+from covector.lax.linalg.triangular import broadcast_batch, triangular_solve_p
+from covector.numpy._util import array, broadcast_shapes, fused, inexact, promote_inexact
+from covector.numpy.linalg._factorizations import matrices
+from covector.transforms.custom_jvp import custom_jvp
+
+
+class SlogdetResult(NamedTuple):
+    """Result of `slogdet`."""
+
+    sign: Any
+    logabsdet: Any
+
+
+# --- systems -----------------------------------------------------------------------------
+
+
+@custom_jvp
+def _solve(a: Any, b: Any) -> Any:
+    """a x = b for stacks of matrices of equal batch shape."""
+    packed, _, permutation = linalg.lu(a)
+    return lu_solve(packed, permutation, b)
+
+
+@_solve.defjvp
+def _solve_jvp(primals: Any, tangents: Any) -> Any:
+    (a, b), (da, db) = primals, tangents
+    packed, _, permutation = linalg.lu(a)
+    x = lu_solve(packed, permutation, b)
+    return x, lu_solve(packed, permutation, lax.sub(db, matmul(da, x)))
+
+
+@fused()
+def solve(a: Any, b: Any) -> Any:
+    """Solution of ``a x = b``.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``. Where it is singular, the result is not finite.
+    b : array_like
+        A vector ``(n,)``, or matrices ``(..., n, m)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n)`` for a vector ``b``, else ``(..., n, m)``.
+    """
+    a, b = (array(x, "solve") for x in promote_inexact("solve", a, b))
+    a = matrices(a, "solve", square=True)
+    vector = b.ndim == 1
+    if not b.ndim or b.shape[0 if vector else -2] != a.shape[-1]:
+        hint = "; for a stack of vectors use solve(a, b[..., None])[..., 0]" if b.ndim > 1 else ""
+        raise ValueError(
+            f"solve of a = {describe(a)} and b = {describe(b)}: b must have shape "
+            f"({a.shape[-1]},) or (..., {a.shape[-1]}, m){hint}{at_user_line()}"
+        )
+    if vector:
+        b = lax.expand_dims(b, (1,))
+    out = _solve_stacks(a, b)
+    return lax.squeeze(out, (out.ndim - 1,)) if vector else out
+
+
+def _solve_stacks(a: Any, b: Any) -> Any:
+    if a.ndim == 2 and b.ndim > 2:
+        # One matrix for all: its factors serve all right-hand sides side by side.
+        n = a.shape[0]
+        lead = b.ndim - 2
+        side = (lead, *range(lead), lead + 1)
+        back = (*range(1, lead + 1), 0, lead + 1)
+        moved = lax.transpose(b, side)
+        x = _solve(a, lax.reshape(moved, (n, product(moved.shape[1:]))))
+        return lax.transpose(lax.reshape(x, moved.shape), back)
+    batch = broadcast_shapes("solve", a.shape[:-2], b.shape[:-2])
+    return _solve(broadcast_batch(a, batch), broadcast_batch(b, batch))
+
+
+@fused()
+def inv(a: Any) -> Any:
+    """Inverse of square matrices; not finite where they are singular."""
+    x = matrices(a, "inv", square=True)
+    return _solve(x, eye_like(x))
+
+
+@fused("ind")
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Inverse with respect to `tensordot` over the first ``ind`` axes."""
+    x = array(inexact(a, "tensorinv"), "tensorinv")
+    if ind <= 0:
+        raise ValueError(f"tensorinv: ind must be positive, got {ind}{at_user_line()}")
+    head, tail = x.shape[:ind], x.shape[ind:]
+    if product(head) != product(tail):
+        raise ValueError(
+            f"tensorinv of {describe(x)}: the sizes {head} and {tail} before and after axis {ind} "
+            f"must have equal products{at_user_line()}"
+        )
+    square = lax.reshape(x, (product(head), product(tail)))
+    return lax.reshape(inv(square), (*tail, *head))
+
+
+@fused("axes")
+def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """The ``x`` with ``tensordot(a, x, x.ndim) = b``.
+
+    ``axes`` of ``a`` are moved to its end first.
+    """
+    a, b = (array(x, "tensorsolve") for x in promote_inexact("tensorsolve", a, b))
+    if axes is not None:
+        last = [k % a.ndim for k in axes]
+        a = lax.transpose(a, (*[k for k in range(a.ndim) if k not in last], *last))
+    shape = a.shape[b.ndim :]
+    if product(shape) != b.size or a.shape[: b.ndim] != b.shape:
+        raise ValueError(
+            f"tensorsolve of a = {describe(a)} and b = {describe(b)}: a must have the shape of b "
+            f"and then axes of the same number of elements{at_user_line()}"
+        )
+    flat = solve(lax.reshape(a, (b.size, b.size)), lax.reshape(b, (b.size,)))
+    return lax.reshape(flat, shape)
+
+
+# --- determinants ------------------------------------------------------------------------
+
+
+def _parity(pivots: Any, dtype: Any) -> Any:
+    """The sign of the permutation that the pivots make, in ``dtype``."""
+    i = lax.broadcasted_iota(dtypes.int32, pivots.shape, pivots.ndim - 1)
+    moved = lax.convert_element_type(lax.ne(pivots, i), dtypes.int32)
+    odd = lax.bitwise_and(lax.reduce_sum(moved, (pivots.ndim - 1,)), 1)
+    return lax.convert_element_type(lax.sub(1, lax.mul(odd, 2)), dtype)
+
+
+def _pivot_product(d: Any) -> Any:
+    return lax.reduce_prod(d, (d.ndim - 1,))
+
+
+def _det_small(x: Any) -> Any:
+    """By the formula, for up to three rows."""
+    n = x.shape[-1]
+    e = [[x[..., i, j] for j in range(n)] for i in range(n)]
+    if n == 1:
+        return e[0][0]
+    if n == 2:
+        return e[0][0] * e[1][1] - e[0][1] * e[1][0]
+    return (
+        e[0][0] * (e[1][1] * e[2][2] - e[1][2] * e[2][1])
+        - e[0][1] * (e[1][0] * e[2][2] - e[1][2] * e[2][0])
+        + e[0][2] * (e[1][0] * e[2][1] - e[1][1] * e[2][0])
+    )
+
+
+@custom_jvp
+def _det(x: Any) -> Any:
+    packed, pivots, _ = linalg.lu(x)
+    return lax.mul(_parity(pivots, x.dtype), _pivot_product(diagonal(packed)))
+
+
+@_det.defjvp
+def _det_jvp(primals: Any, tangents: Any) -> Any:
+    # Jacobi's formula, d det(A) = tr(adj(A) dA), with adj(A) = det(P) adj(U) L⁻¹ P. The entries of
+    # adj(U) are linear in any one element of U: where the smallest pivot is close to zero, its
+    # result is extrapolated from two others, so that matrices of rank n-1 are no exception.
+    (x,), (t,) = primals, tangents
+    packed, pivots, permutation = linalg.lu(x)
+    parity = _parity(pivots, x.dtype)
+    d = diagonal(packed)
+    last = d.ndim - 1
+    size = lax.abs(d)
+
+    def spread(v: Any) -> Any:
+        return lax.broadcast_in_dim(v, d.shape, tuple(range(last)))
+
+    positions = lax.broadcasted_iota(dtypes.int32, d.shape, last)
+    smallest = lax.eq(positions, spread(lax.argmin(size, last, dtypes.int32)))
+    largest = spread(lax.reduce_max(size, (last,)))
+    largest = lax.select(lax.gt(largest, 0.0), largest, lax.full_like(largest, 1))
+    tiny = lax.lt(size, lax.mul(largest, float(dtypes.finfo(x.dtype).eps) ** 0.5))
+    step = lax.select(tiny, lax.convert_element_type(largest, d.dtype), d)
+    y = triangular_solve_p.bind(
+        packed, permute_rows(t, permutation), left_side=True, lower=True, transpose_a=False,
+        conjugate_a=False, unit_diagonal=True,
+    )  # fmt: skip
+
+    def adjugate_trace(pivot: Any) -> Any:
+        """tr(adj(U') y) where U' has ``pivot`` in place of the smallest."""
+        changed = lax.select(smallest, pivot, d)
+        # Where other pivots are zero too, so is their product.
+        zero = lax.eq(changed, lax.full_like(d, 0))
+        divisor = lax.select(zero, lax.full_like(d, 1), changed)
+        upper = lax.select(on_diagonal(packed.shape), rows(divisor, packed), packed)
+        z = triangular_solve_p.bind(
+            upper, y, left_side=True, lower=False, transpose_a=False, conjugate_a=False,
+            unit_diagonal=False,
+        )  # fmt: skip
+        return lax.mul(_pivot_product(changed), lax.reduce_sum(diagonal(z), (last,)))
+
+    # With f linear in the pivot: f(p) = f(s) + (p/s - 1) (f(2s) - f(s)).
+    first, second = adjugate_trace(step), adjugate_trace(lax.add(step, step))
+    off = lax.select(smallest, lax.div(lax.sub(d, step), step), lax.full_like(d, 0))
+    slope = lax.mul(lax.reduce_sum(off, (last,)), lax.sub(second, first))
+    return (
+        lax.mul(parity, _pivot_product(d)),
+        lax.mul(parity, lax.add(first, slope)),
+    )
+
+
+@fused()
+def det(a: Any) -> Any:
+    """Determinant of square matrices.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+    """
+    x = matrices(a, "det", square=True)
+    n = x.shape[-1]
+    if n == 0:
+        return lax.full(x.shape[:-2], 1, x.dtype)
+    return _det_small(x) if n <= 3 else _det(x)
+
+
+@custom_jvp
+def _slogdet(x: Any) -> Any:
+    packed, pivots, _ = linalg.lu(x)
+    return _sign_and_log(packed, pivots)
+
+
+def _sign_and_log(packed: Any, pivots: Any) -> Any:
+    d = diagonal(packed)
+    last = d.ndim - 1
+    sign = lax.mul(_parity(pivots, d.dtype), lax.reduce_prod(lax.sign(d), (last,)))
+    return sign, lax.reduce_sum(lax.log(lax.abs(d)), (last,))
+
+
+@_slogdet.defjvp
+def _slogdet_jvp(primals: Any, tangents: Any) -> Any:
+    # d log det(A) = tr(A⁻¹ dA); its imaginary part turns the sign.
+    (x,), (t,) = primals, tangents
+    packed, pivots, permutation = linalg.lu(x)
+    sign, logdet = _sign_and_log(packed, pivots)
+    g = diagonal(lu_solve(packed, permutation, t))
+    g = lax.reduce_sum(g, (g.ndim - 1,))
+    if not is_complex(x):
+        return (sign, logdet), (lax.full_like(sign, 0), g)
+    turn = lax.mul(sign, lax.complex(lax.full_like(logdet, 0), lax.imag(g)))
+    return (sign, logdet), (turn, lax.real(g))
+
+
+@fused("method")
+def slogdet(a: Any, *, method: str | None = None) -> Any:
+    """Sign and logarithm of the absolute value of the determinant.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+    method : {"lu", "qr"}, optional
+        For compatibility: the LU factorisation is used in any case.
+
+    Returns
+    -------
+    SlogdetResult
+        ``det(a) = sign * exp(logabsdet)``; 0 and -inf for singular matrices.
+    """
+    if method not in (None, "lu", "qr"):
+        raise ValueError(f"slogdet: method must be 'lu' or 'qr', got {method!r}{at_user_line()}")
+    x = matrices(a, "slogdet", square=True)
+    if x.shape[-1] == 0:
+        real = dtypes.real_dtype(x.dtype)
+        return SlogdetResult(lax.full(x.shape[:-2], 1, x.dtype), lax.full(x.shape[:-2], 0, real))
+    return SlogdetResult(*_slogdet(x))
+
+
+# --- pseudoinverse and least squares -----------------------------------------------------
+
+
+def _cutoff(s: Any, rtol: Any) -> Any:
+    """``rtol`` (a number, or one per matrix) times the largest singular value, like ``s``."""
+    last = s.ndim - 1
+    largest = lax.reduce_max(s, (last,))
+    rtol = lax.convert_element_type(array(rtol), s.dtype)
+    if rtol.shape != largest.shape:
+        shape = broadcast_shapes("rtol", rtol.shape, largest.shape)
+        rtol = lax.broadcast_in_dim(rtol, shape, tuple(range(len(shape) - rtol.ndim, len(shape))))
+    return lax.broadcast_in_dim(lax.mul(largest, rtol), s.shape, tuple(range(last)))
+
+
+def _default_rtol(x: Any, factor: int) -> float:
+    return factor * max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
+
+
+def _inverted(s: Any, kept: Any) -> Any:
+    """``1/s`` where ``kept``, else zero."""
+    one = lax.full_like(s, 1)
+    return lax.select(kept, lax.div(one, lax.select(kept, s, one)), lax.full_like(s, 0))
+
+
+def _pinv(hermitian: bool, x: Any, rtol: Any) -> Any:
+    if hermitian:
+        u, w = linalg.eigh(x)
+        s, vh = lax.abs(w), adjoint(u)
+    else:
+        u, w, vh = linalg.svd(x, full_matrices=False)
+        s = w
+    v = adjoint(vh)
+    inverted = _inverted(w, lax.gt(s, _cutoff(s, rtol)))
+    return matmul(lax.mul(v, rows(lax.convert_element_type(inverted, v.dtype), v)), adjoint(u))
+
+
+def _pinv_jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
+    # G. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares
+    # problems whose variables separate", SIAM J. Numer. Anal. 10 (1973), for constant rank.
+    (x, rtol), (t, _) = primals, tangents
+    p = _pinv_with_jvp(hermitian, x, rtol)
+    ph, th = adjoint(p), adjoint(t)
+    out = lax.neg(matmul(p, matmul(t, p)))
+    first = matmul(matmul(p, ph), th)
+    out = lax.add(out, lax.sub(first, matmul(matmul(first, x), p)))
+    second = matmul(th, matmul(ph, p))
+    return p, lax.add(out, lax.sub(second, matmul(p, matmul(x, second))))
+
+
+_pinv_with_jvp = custom_jvp(_pinv, nondiff_argnums=(0,))
+_pinv_with_jvp.defjvp(_pinv_jvp)
+
+
+@fused("hermitian")
+def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
+    """Pseudoinverse of Moore and Penrose.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., m, n)``.
+    rtol : array_like, optional
+        Singular values up to ``rtol`` times the largest count as zero; by default
+        ``10 max(m, n)`` times the rounding unit. May be one number per matrix.
+    hermitian : bool
+        ``a`` is Hermitian: use `eigh`.
+    rcond
+        Former name of ``rtol``.
+    """
+    x = matrices(a, "pinv", square=hermitian)
+    *batch, m, n = x.shape
+    if min(m, n) == 0:
+        return lax.full((*batch, n, m), 0, x.dtype)
+    rtol = rcond if rtol is None else rtol
+    if rtol is None:
+        rtol = _default_rtol(x, 10)
+    real = dtypes.real_dtype(x.dtype)
+    rtol = lax.stop_gradient(lax.convert_element_type(array(rtol), real))
+    return _pinv_with_jvp(bool(hermitian), x, rtol)
+
+
+def lstsq(
+    a: Any, b: Any, rcond: float | None = None, *, numpy_resid: bool = False
+) -> tuple[Any, Any, Any, Any]:
+    """Least squares: the ``x`` of least norm among those with least ``|b - a x|``.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(m, n)``.
+    b : array_like
+        Shape ``(m,)`` or ``(m, k)``.
+    rcond : float, optional
+        Singular values below ``rcond`` times the largest count as zero; by default
+        ``max(m, n)`` times the rounding unit.
+    numpy_resid : bool
+        Return no residuals where NumPy does not: for matrices that have not full column rank or
+        are not tall. Not possible in traced code, as the rank decides a size.
+
+    Returns
+    -------
+    x : Array
+    residuals : Array
+        Sums of squares, shape ``(k,)``.
+    rank : Array
+    s : Array
+        Singular values of ``a``.
+    """
+    x, residuals, rank, s = _lstsq(a, b, rcond)
+    if numpy_resid:
+        from covector.numpy._util import concrete
+
+        m, n = a.shape
+        if m <= n or concrete(rank, "the rank, with numpy_resid=True,").item() < n:
+            residuals = residuals[:0]
+    return x, residuals, rank, s
+
+
+@fused()
+def _lstsq(a: Any, b: Any, rcond: Any) -> Any:
+    a, b = (array(x, "lstsq") for x in promote_inexact("lstsq", a, b))
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        raise ValueError(
+            f"lstsq takes a of shape (m, n) and b of shape (m,) or (m, k), got {describe(a)} and "
+            f"{describe(b)}{at_user_line()}"
+        )
+    a = matrices(a, "lstsq")
+    vector = b.ndim == 1
+    if vector:
+        b = lax.expand_dims(b, (1,))
+    m, n = a.shape
+    real = dtypes.real_dtype(a.dtype)
+    if m == 0 or n == 0:
+        s, rank = lax.full((0,), 0, real), lax.full((), 0, dtypes.int32)
+        x = lax.full((n, b.shape[1]), 0, a.dtype)
+    else:
+        u, s, vh = linalg.svd(a, full_matrices=False)
+        limit = _default_rtol(a, 1) if rcond is None else rcond
+        eps = float(dtypes.finfo(a.dtype).eps)
+        limit = lax.convert_element_type(array(limit), real)
+        if rcond is not None:  # negative: as precise as the numbers
+            limit = lax.select(lax.lt(limit, 0.0), lax.full_like(limit, eps), limit)
+        kept = lax.ge(s, _cutoff(s, limit))
+        kept = lax.bitwise_and(kept, lax.gt(s, 0.0))
+        rank = lax.reduce_sum(lax.convert_element_type(kept, dtypes.int32), (0,))
+        weights = lax.convert_element_type(_inverted(s, kept), a.dtype)
+        ub = matmul(adjoint(u), b)
+        x = matmul(adjoint(vh), lax.mul(columns(weights, ub), ub))
+    off = lax.abs(lax.sub(b, matmul(a, x)))
+    residuals = lax.reduce_sum(lax.mul(off, off), (0,))
+    return (lax.squeeze(x, (1,)) if vector else x), residuals, rank, s
