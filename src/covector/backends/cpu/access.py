@@ -11,6 +11,7 @@ from covector.backends.cpu.ir import (
     IDyn,
     Index,
     IOp,
+    IPart,
     IVar,
     Load,
     Op,
@@ -35,6 +36,9 @@ def substitute(index: Index, env: Sequence[Index]) -> Index:
         return env[index.axis]  # type: ignore[union-attr]
     if t is IOp:
         return iop(index.op, substitute(index.a, env), substitute(index.b, env))  # type: ignore
+    if t is IPart:
+        at = substitute(index.position, env)  # type: ignore[union-attr]
+        return IPart(at, index.dims, index.axis)  # type: ignore[union-attr]
     if t is IDyn:
         return IDyn(_Bound(index.expr, env))  # type: ignore[union-attr]
     return index
@@ -58,6 +62,8 @@ def variables(index: Index) -> set[int]:
         return {index.axis}  # type: ignore[union-attr]
     if t is IOp:
         return variables(index.a) | variables(index.b)  # type: ignore[union-attr]
+    if t is IPart:
+        return variables(index.position)  # type: ignore[union-attr]
     if t is IDyn:
         expr = index.expr  # type: ignore[union-attr]
         if type(expr) is _Bound:
@@ -103,7 +109,7 @@ class Access:
             index = tuple([substitute(i, env) for i in expr.index])  # type: ignore[attr-defined]
             for i in expr.index:  # type: ignore[attr-defined]
                 self._index(i, env, inline)
-            key = (v.id, *[_key(i) for i in index])
+            key = (v.id, *key_of(index))
             if key in self._seen:
                 return
             self._seen.add(key)
@@ -132,8 +138,15 @@ class Access:
         if t is IOp:
             self._index(index.a, env, inline)  # type: ignore[union-attr]
             self._index(index.b, env, inline)  # type: ignore[union-attr]
+        elif t is IPart:
+            self._index(index.position, env, inline)  # type: ignore[union-attr]
         elif t is IDyn:
             self.add(index.expr, env, inline)  # type: ignore[union-attr]
+
+
+def key_of(index: Sequence[Index]) -> tuple[Any, ...]:
+    """Equal for equal indices."""
+    return tuple([_key(i) for i in index])
 
 
 def _key(index: Index) -> Any:
@@ -142,6 +155,8 @@ def _key(index: Index) -> Any:
         return index
     if t is IOp:
         return (index.op, _key(index.a), _key(index.b))  # type: ignore[union-attr]
+    if t is IPart:
+        return (_key(index.position), index.dims, index.axis)  # type: ignore[union-attr]
     if t is IDyn:
         e = index.expr  # type: ignore[union-attr]
         return (id(e.expr), *[_key(i) for i in e.env]) if type(e) is _Bound else id(e)
@@ -165,6 +180,8 @@ def index_cost(index: Index) -> int:
     if t is IOp:
         extra = 4 if index.op in ("//", "%") else 0  # type: ignore[union-attr]
         return extra + index_cost(index.a) + index_cost(index.b)  # type: ignore[union-attr]
+    if t is IPart:
+        return 2 + index_cost(index.position)  # type: ignore[union-attr]
     if t is IDyn:
         return 4 + cost(index.expr)  # type: ignore[union-attr]
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from covector.backends.cpu.writer import Function, Val, int_const
@@ -29,6 +30,72 @@ class Idx:
         base = self.base if type(self.base) is int else (self.base.ref, id(self.base.fn))  # type: ignore
         stride = self.stride if type(self.stride) is int else self.stride.ref  # type: ignore
         return (base, stride)
+
+
+class PartIdx(Idx):
+    """A coordinate of a position in a box (`ir.IPart`), computed only where it is asked for."""
+
+    __slots__ = ("em", "position", "dims", "axis")
+
+    def __init__(self, em: Any, position: Idx, dims: tuple[Any, ...], axis: int) -> None:
+        self.em = em
+        self.position = position
+        self.dims = dims
+        self.axis = axis
+
+    def _resolved(self) -> Idx:
+        b, lanes = self.em.b, self.em.lanes
+        inner: Scalar = 1
+        for d in self.dims[self.axis + 1 :]:
+            inner = mul(b, inner, self.em.dim(d))
+        found = combine(b, "//", self.position, Idx(inner), lanes)
+        if self.axis:
+            found = combine(b, "%", found, Idx(self.em.dim(self.dims[self.axis])), lanes)
+        return found
+
+    @property
+    def base(self) -> Scalar:  # type: ignore[override]
+        return self._resolved().base
+
+    @property
+    def stride(self) -> Scalar:  # type: ignore[override]
+        return self._resolved().stride
+
+    @property
+    def vec(self) -> Val | None:  # type: ignore[override]
+        return self._resolved().vec
+
+    @property
+    def uniform(self) -> bool:
+        return self.position.uniform
+
+    def key(self) -> Any:
+        return ("part", self.position.key(), self.dims, self.axis)
+
+
+def whole_box(index: Sequence[Idx], shape: Sequence[Any], k: int) -> tuple[Idx, int] | None:
+    """The position, and how many dimensions of ``shape`` from ``k`` on it takes up.
+
+    None unless these indices are all coordinates of one position in a box of those sizes.
+    """
+    first = index[k]
+    if type(first) is not PartIdx or first.axis:
+        return None
+    axis, at, n = 0, first.position.key(), len(first.dims)
+    while k < len(index):
+        i = index[k]
+        if type(i) is PartIdx:
+            if axis == n or i.axis != axis or i.dims != first.dims or i.position.key() != at:
+                return None
+            if shape[k] is not i.dims[axis] and shape[k] != i.dims[axis]:
+                return None
+            axis += 1
+        elif shape[k] != 1:
+            return None
+        k += 1
+        if axis == n:
+            return first.position, k
+    return None
 
 
 def val(x: Scalar) -> Val:

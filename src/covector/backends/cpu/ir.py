@@ -75,7 +75,25 @@ class IDyn:
         return f"[{self.expr}]"
 
 
-Index = int | Sym | IVar | IOp | IDyn
+class IPart:
+    """One coordinate of the ``position``-th element, in row-major order, of a box.
+
+    ``dims`` are the sizes of the box. All coordinates together are the position again, which
+    is how a reshaped array is read without a division.
+    """
+
+    __slots__ = ("position", "dims", "axis")
+
+    def __init__(self, position: Any, dims: tuple[Dim, ...], axis: int) -> None:
+        self.position = position
+        self.dims = dims
+        self.axis = axis
+
+    def __repr__(self) -> str:
+        return f"{self.position}@{'x'.join(map(str, self.dims))}.{self.axis}"
+
+
+Index = int | Sym | IVar | IOp | IDyn | IPart
 _IVARS = tuple(IVar(k) for k in range(64))
 
 
@@ -270,12 +288,16 @@ class Bound:
 
 
 class Pointwise:
-    """Element = ``expr`` of the index variables, one per axis."""
+    """Element = ``expr`` of the index variables, one per axis.
 
-    __slots__ = ("expr",)
+    ``flat`` says that this is another value in another shape, its elements in the same order.
+    """
 
-    def __init__(self, expr: Expr) -> None:
+    __slots__ = ("expr", "flat")
+
+    def __init__(self, expr: Expr, flat: bool = False) -> None:
         self.expr = expr
+        self.flat = flat
 
 
 class Reduce:
@@ -484,6 +506,8 @@ def index_loads(index: Index) -> Iterator[Load]:
     if type(index) is IOp:
         yield from index_loads(index.a)
         yield from index_loads(index.b)
+    elif type(index) is IPart:
+        yield from index_loads(index.position)
     elif type(index) is IDyn:
         yield from loads(index.expr)
 
@@ -506,6 +530,17 @@ def loads(expr: Expr) -> Iterator[Load]:
         yield from loads(expr.other)  # type: ignore[attr-defined]
     elif t is FromIndex:
         yield from index_loads(expr.index)  # type: ignore[attr-defined]
+
+
+def parts_of(expr: Expr) -> Iterator[Expr]:
+    """The expression and all within it, what indices compute left out."""
+    yield expr
+    if type(expr) is Op:
+        for a in expr.args:
+            yield from parts_of(a)
+    elif type(expr) is Where:
+        yield from parts_of(expr.then)
+        yield from parts_of(expr.other)
 
 
 # --- printing ----------------------------------------------------------------------------

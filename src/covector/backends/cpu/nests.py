@@ -60,10 +60,12 @@ class NestEmitter(ValueEmitter):
                 st.level = self.b.level if st.fn is self.b else st.level
 
     def _in_place(self, s: Stage) -> bool:
-        """Whether the stage copies the base of an update onto itself."""
-        if s.kind != "pointwise" or type(s.value.defn) is not Update:
+        """Whether the stage copies the base of an update, or what is reshaped, onto itself."""
+        d = s.value.defn
+        if s.kind != "pointwise" or not (type(d) is Update or d.flat):
             return False
-        base, own = self.storage.get(s.value.defn.base), self.storage.get(s.value)
+        source = d.base if type(d) is Update else d.expr.value
+        base, own = self.storage.get(source), self.storage.get(s.value)
         return (
             isinstance(base, Mem) and isinstance(own, Mem)
             and self.b.local(base.ptr).ref == self.b.local(own.ptr).ref

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.backends.cpu.access import Access, cost, variables
+from covector.backends.cpu.access import Access, cost, key_of, variables
 from covector.backends.cpu.ir import (
     Block,
     Bound,
@@ -23,6 +23,7 @@ from covector.backends.cpu.ir import (
     FromIndex,
     Index,
     Input,
+    IPart,
     IVar,
     LibraryCall,
     Lit,
@@ -32,9 +33,11 @@ from covector.backends.cpu.ir import (
     Reduce,
     Update,
     Value,
+    Where,
     index_loads,
     ivars,
     loads,
+    parts_of,
 )
 from covector.backends.cpu.nest import (
     Nest,
@@ -54,8 +57,10 @@ UNROLL_VALUE = 2048
 UNROLL_PROGRAM = 40_000
 FEW_RESULTS = 12
 _START = (0, 0)
-# A recomputed expression may cost this many simple operations, and nest this deep.
+# A recomputed expression may cost this many simple operations, over all the elements of it
+# that one element of its reader takes this many, and nest this deep.
 CHEAP = 6
+CHEAP_IN_ALL = 24
 INLINE_DEPTH = 60
 
 
@@ -67,6 +72,80 @@ def product(dims: Sequence[Dim]) -> int | None:
             return None
         n *= d
     return n
+
+
+class Readers:
+    """The stages that read a value, directly or through what is recomputed in them.
+
+    Attributes
+    ----------
+    roots : dict
+        For each such stage (the identity of its value or part), the different elements that
+        one of its elements takes: the indices along the chain from it to the value.
+    expanded : bool
+        Whether elements are read more often than computed, if each is computed once.
+    """
+
+    __slots__ = ("roots", "expanded")
+
+    def __init__(self) -> None:
+        self.roots: dict[int, set[Any]] = {}
+        self.expanded = False
+
+    def add(self, reader: Any, form: Any = (), expanded: bool = False) -> None:
+        self.roots.setdefault(id(reader), set()).add(form)
+        self.expanded |= expanded
+
+    def through(self, other: Readers, form: Any, expanded: bool) -> None:
+        """Add the readers of ``other``, which is recomputed in them, at its index ``form``."""
+        for root, forms in other.roots.items():
+            mine = self.roots.setdefault(root, set())
+            if len(mine) <= CHEAP_IN_ALL:
+                mine.update([(*f, *form) for f in forms] if form else forms)
+        self.expanded |= expanded
+
+
+def _form(load: Load) -> tuple[Any, ...]:
+    """What tells this element from others of the value; nothing if it has the reader's index."""
+    for k, i in enumerate(load.index):
+        if type(i) is not IVar or i.axis != k:
+            return (key_of(load.index),)
+    return ()
+
+
+def _reads_through(v: Value, base: Value) -> bool:
+    """Whether ``v`` would read ``base`` if all that is pointwise were recomputed."""
+    stack, seen = [v], {v}
+    while stack:
+        u = stack.pop()
+        if u is base:
+            return True
+        if type(u.defn) is Pointwise and u.ndim:
+            for load in loads(u.defn.expr):
+                if load.value not in seen:
+                    seen.add(load.value)
+                    stack.append(load.value)
+    return False
+
+
+def _readable_flat(load: Expr) -> bool:
+    """Whether a reshaped value is read in order, through all that may be recomputed."""
+    assert type(load) is Load
+    if not any(type(i) is IPart for i in load.index):
+        return True
+    stack = [load.value]
+    while stack:
+        v = stack.pop()
+        if type(v.defn) is not Pointwise:
+            continue
+        for e in parts_of(v.defn.expr):
+            if type(e) in (FromIndex, Where):
+                return False
+            if type(e) is Load and e.value.ndim:
+                if e.value.shape != v.shape or _form(e):
+                    return False
+                stack.append(e.value)
+    return True
 
 
 class Plan:
@@ -179,7 +258,7 @@ class Plan:
 
     def _classify(self, block: Block, needed: set[Value]) -> None:
         """Decide where each value lives, consumers before producers."""
-        readers: dict[Value, list[tuple[Any, bool]]] = {}
+        readers: dict[Value, Readers] = {}
         memory: set[Value] = set()
 
         def read(expr: Expr, reader: Any, domain: int, scalar: bool = False) -> None:
@@ -189,24 +268,31 @@ class Plan:
                 for i in load.index:
                     used |= variables(i)
                 expanded = load.value.ndim > 0 and (scalar or len(used) < domain)
-                readers.setdefault(load.value, []).append((reader, expanded))
+                readers.setdefault(load.value, Readers()).add(reader, _form(load), expanded)
+
+        def store_apart(expr: Expr, base: Value) -> None:
+            # An update happens in place only if what is written no longer reads the old array.
+            for load in loads(expr):
+                if load.value is not base and _reads_through(load.value, base):
+                    memory.add(load.value)
 
         inner = inner_reads(block)
         for v in reversed(block.values):
             d = v.defn
             t = type(d)
-            self.kinds[v] = self._kind(v, readers.get(v, []), needed, memory, inner)
-            kind = self.kinds[v]
+            own = readers.get(v) or Readers()
+            self.kinds[v] = kind = self._kind(v, own, needed, memory, inner)
             if t is Pointwise:
+                if d.flat and kind != "reg" and not _readable_flat(d.expr):
+                    # Its elements are read in order from memory; else each costs a division.
+                    memory.add(d.expr.value)
                 if kind == "inline":
-                    expanded_self = any(e for _, e in readers.get(v, []))
-                    for r in {id(r): r for r, _ in readers.get(v, [])}.values():
-                        for load in loads(d.expr):
-                            used = set()
-                            for i in load.index:
-                                used |= variables(i)
-                            grown = expanded_self or (load.value.ndim > 0 and len(used) < v.ndim)
-                            readers.setdefault(load.value, []).append((r, grown))
+                    for load in loads(d.expr):
+                        used = set()
+                        for i in load.index:
+                            used |= variables(i)
+                        grown = own.expanded or (load.value.ndim > 0 and len(used) < v.ndim)
+                        readers.setdefault(load.value, Readers()).through(own, _form(load), grown)
                 else:
                     read(d.expr, v, v.ndim)
             elif t is Reduce:
@@ -218,26 +304,24 @@ class Plan:
                     read(d.pointwise, v, v.ndim)
                 else:
                     if d.base is not None:
-                        readers.setdefault(d.base, []).append((v, False))
+                        readers.setdefault(d.base, Readers()).add(v)
                     for p in d.parts:
-                        read(p.expr, (v, p), len(p.extents), not p.parallel)
-                        for i in p.dest:
+                        read(p.expr, p, len(p.extents), not p.parallel)
+                        if d.base is not None:
+                            store_apart(p.expr, d.base)
+                        for i in (*p.dest, *[i for test in p.tests for i in test]):
                             for load in index_loads(i):
-                                readers.setdefault(load.value, []).append(((v, p), False))
-                        for test in p.tests:
-                            for i in test:
-                                for load in index_loads(i):
-                                    readers.setdefault(load.value, []).append(((v, p), False))
+                                readers.setdefault(load.value, Readers()).add(p)
             elif v.output_index == 0:
                 if t is LibraryCall:
                     memory.update(d.operands)
                     for o in d.operands:
-                        readers.setdefault(o, []).append((v, False))
+                        readers.setdefault(o, Readers()).add(v)
                 elif t is Loop:
                     for o in d.inits:
-                        readers.setdefault(o, []).append((v, False))
+                        readers.setdefault(o, Readers()).add(v)
                 elif t is Branch:
-                    readers.setdefault(d.index, []).append((v, False))
+                    readers.setdefault(d.index, Readers()).add(v)
             if t in (Loop, Branch) and v.output_index == 0:
                 if t is Loop:
                     for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
@@ -246,8 +330,8 @@ class Plan:
                     self._block(sub, set(sub.results))
 
     def _kind(
-        self, v: Value, readers: list[tuple[Any, bool]], needed: set[Value],
-        memory: set[Value], inner: set[Value],
+        self, v: Value, readers: Readers, needed: set[Value], memory: set[Value],
+        inner: set[Value],
     ) -> str:  # fmt: skip
         t = type(v.defn)
         if t in (Input, Constant):
@@ -273,10 +357,10 @@ class Plan:
             return "inline" if c == 0 else "mem"
         if self._depth(v) > INLINE_DEPTH:
             return "mem"
-        if c <= CHEAP:
+        often = max(map(len, readers.roots.values()), default=1)
+        if c <= CHEAP and c * often <= CHEAP_IN_ALL:
             return "inline"
-        roots = {id(r) if not isinstance(r, tuple) else id(r[1]) for r, _ in readers}
-        if len(roots) > 1 or any(e for _, e in readers):
+        if len(readers.roots) > 1 or readers.expanded or often > 1:
             return "mem"
         return "inline"
 

@@ -176,6 +176,9 @@ def _read_inside(plan: Plan, d: Loop) -> set[Value]:
 def _overwritten(nest: Nest, stage: Any, free: Any) -> Value | None:
     """A value that ``stage`` reads element by element and that is of no use afterwards."""
     v = stage.value
+    if v.defn.flat:
+        u = v.defn.expr.value
+        return u if len(nest.stages) == 1 and free(u) else None
     position = nest.stages.index(stage)
     for u, index in stage.access.reads:
         if u.shape != v.shape or u.dtype.itemsize != v.dtype.itemsize or not free(u):

@@ -13,6 +13,7 @@ from covector.backends.cpu.ir import (
     IDyn,
     Index,
     IOp,
+    IPart,
     IVar,
     Lit,
     Load,
@@ -98,6 +99,9 @@ class ValueEmitter:
         if t is IOp:
             x, y = self.index(i.a, env), self.index(i.b, env)  # type: ignore[union-attr]
             return indexing.combine(self.b, i.op, x, y, self.lanes)  # type: ignore[union-attr]
+        if t is IPart:
+            at = self.index(i.position, env)  # type: ignore[union-attr]
+            return indexing.PartIdx(self, at, i.dims, i.axis)  # type: ignore[union-attr]
         assert t is IDyn
         v = self.expr(i.expr, env)  # type: ignore[union-attr]
         wide = ops.convert(self.b, v, i.expr.dtype, dtypes.int64)  # type: ignore[union-attr]
@@ -113,9 +117,12 @@ class ValueEmitter:
         for k in range(v.ndim - 2, -1, -1):
             strides[k] = indexing.mul(self.b, strides[k + 1], self.dim(v.shape[k + 1]))
         total = Idx(0)
-        for i, s in zip(index, strides, strict=True):
-            term = indexing.combine(self.b, "*", i, Idx(s), self.lanes)
+        k = 0
+        while k < v.ndim:
+            i, end = indexing.whole_box(index, v.shape, k) or (index[k], k + 1)
+            term = indexing.combine(self.b, "*", i, Idx(strides[end - 1]), self.lanes)
             total = indexing.combine(self.b, "+", total, term, self.lanes)
+            k = end
         return total
 
     # --- expressions ---

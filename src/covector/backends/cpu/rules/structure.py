@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -9,7 +10,9 @@ from covector.backends.cpu.ir import (
     Expr,
     FromIndex,
     Index,
+    IPart,
     Part,
+    Pointwise,
     Update,
     Value,
     Where,
@@ -88,8 +91,9 @@ def _iota(low: Lowering, eqn: JaxprEqn) -> Value:
 
 @rule("reshape")
 def _reshape(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
-    src, dst = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
-    return view(low, eqn, x, reshape_index(low, src, dst))
+    src, aval = eqn.invars[0].aval.shape, eqn.outvars[0].aval
+    load = x.at(*reshape_index(low, src, aval.shape))
+    return low.define(low.shape(aval.shape), aval.dtype, Pointwise(load, flat=True))
 
 
 def reshape_index(low: Lowering, src: Sequence[int], dst: Sequence[int]) -> list[Index]:
@@ -125,19 +129,11 @@ def _group(
     flat: Index = 0
     for k in places:
         flat = v[k] if flat == 0 else iop("+", iop("*", flat, low.dim(dst[k])), v[k])
-    out: list[Index] = []
-    real = [k for k, d in enumerate(src) if d != 1]
-    rest: Index = flat
-    parts: dict[int, Index] = {}
-    for n, k in enumerate(reversed(real)):
-        if n == len(real) - 1:
-            parts[k] = rest
-        else:
-            parts[k] = iop("%", rest, low.dim(src[k]))
-            rest = iop("//", rest, low.dim(src[k]))
-    for k in range(len(src)):
-        out.append(parts.get(k, 0))
-    return out
+    dims = tuple([low.dim(d) for d in src if d != 1])
+    if len(dims) == 1:
+        return [0 if d == 1 else flat for d in src]
+    axes = itertools.count()
+    return [0 if d == 1 else IPart(flat, dims, next(axes)) for d in src]
 
 
 @rule("pad")
