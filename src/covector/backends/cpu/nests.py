@@ -21,6 +21,8 @@ GRAIN = 16384
 VECTOR_BYTES = 64
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8
+# So are loops inside the lanes of a vector, one lane to a row.
+SHORT_ROW = 12
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
@@ -189,7 +191,7 @@ class NestEmitter(ValueEmitter):
         ]  # fmt: skip
         for s in starting:
             reductions.start(self, s, self.lanes or self.lanes_of(node, s))
-        if self.lanes or (span is None and self._unrolls(node)):
+        if (self.lanes and _short(node)) or (span is None and self._unrolls(node)):
             for k in range(node.dim):
                 self._round(nest, node, depth, k)
             for s in starting:
@@ -199,7 +201,7 @@ class NestEmitter(ValueEmitter):
         if _last_reduced(node):
             self._accumulate(nest, node, depth, end)
             return
-        leaf = isinstance(node.children[0], Stage)
+        leaf = isinstance(node.children[0], Stage) and not self.lanes
         lanes = self._vector_lanes(node, depth) if leaf else 0
         self._counted(nest, node, depth, begin, end, lanes)
         for s in starting:
@@ -227,21 +229,22 @@ class NestEmitter(ValueEmitter):
                 self._loop(nest, c, depth + 1, None)
 
     def _rows(self, node: NestLoop) -> bool:
-        """Whether a loop is over short rows: then its rounds are the lanes of vectors, and the
-        rows are written out."""
+        """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
+        inside it are walked element by element: short rows are written out."""
         if node.role != "p" or isinstance(node.children[0], Stage) or self.lanes:
             return False
         if type(node.dim) is int and node.dim < 4:
             return False
-        inner = [c.dim for c in node.children if isinstance(c, NestLoop)]
-        if any(type(d) is not int or d > 12 or d == 8 or d < 1 for d in inner):
+        if all(_searches_columns(s) for s in node.stages()):
+            return True
+        if not all(_short(c) and c.dim != 8 for c in node.children):  # type: ignore[arg-type]
             return False
         if any(isinstance(g, NestLoop) for c in node.children for g in c.children):  # type: ignore
             return False
         return (
             all(
                 s.kind == "pointwise"
-                or (s.kind == "reduce" and not s.value.defn.kind.startswith("a"))
+                or s.kind == "reduce"
                 for s in node.stages()
             )
             and self._row_lanes(node) > 1
@@ -316,8 +319,6 @@ class NestEmitter(ValueEmitter):
             if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
                 return 0
             if s.kind == "part" and not _part_vectorises(s):
-                return 0
-            if s.kind == "reduce" and s.value.defn.kind.startswith("arg"):
                 return 0
             lanes = min(lanes, self._stage_lanes(s))
         dim = node.dim
@@ -439,6 +440,24 @@ class NestEmitter(ValueEmitter):
             write()
             return
         self.guarded(cond, write)
+
+
+def _short(node: NestLoop) -> bool:
+    """Whether a loop inside the lanes of a vector is written out."""
+    return type(node.dim) is int and 1 <= node.dim <= SHORT_ROW
+
+
+def _searches_columns(s: Stage) -> bool:
+    """Whether a stage looks for a position along an axis which is not the one in memory order."""
+    if s.kind != "reduce" or not s.value.defn.kind.startswith("arg") or s.depth < 2:
+        return False
+    column = s.order[-2]
+    return column < s.value.ndim and all(
+        not any(column in variables(i) for i in index[:-1])
+        and (column not in variables(index[-1]) or type(index[-1]) is IVar)
+        for _, index in s.access.reads
+        if index
+    ) and any(index and column in variables(index[-1]) for _, index in s.access.reads)
 
 
 def _last_reduced(node: NestLoop) -> bool:

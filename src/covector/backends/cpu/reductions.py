@@ -105,11 +105,10 @@ def start(em: Any, s: Stage, lanes: int) -> None:
             s.part = Accumulator(b, initial(d.kind, v.dtype), 0)  # type: ignore[assignment]
         return
     if d.kind.startswith("arg"):
-        best = initial(d.kind, s.expr.dtype)
+        # No element has been better yet: all that were seen equal the identity.
         s.part = (  # type: ignore[assignment]
-            Accumulator(b, best, 0),
-            Accumulator(b, int_const(0), 0),
-            Accumulator(b, Val("false", "i1"), 0),
+            Accumulator(b, initial(d.kind, s.expr.dtype), lanes),
+            Accumulator(b, _nowhere(v), lanes),
         )
         return
     identity = initial(d.kind, v.dtype)
@@ -156,16 +155,50 @@ def _better(b: Function, kind: str, x: Val, best: Val, dtype: DType) -> Val:
     return b.cmp(f"icmp {sign}{'gt' if kind == 'argmax' else 'lt'}", x, best)
 
 
+def _nowhere(v: Value) -> Val:
+    """A position after all others, of the type in which positions are counted."""
+    bits = 64 if v.dtype.itemsize > 4 else 32
+    return Val(str(2 ** (bits - 1) - 1), f"i{bits}")
+
+
 def _arg_step(em: Any, s: Stage, x: Any) -> None:
-    b, d, v = em.b, s.value.defn, s.value
-    best, where, seen = s.part  # type: ignore[misc]
+    b, d, v, lanes = em.b, s.value.defn, s.value, em.lanes
+    best, where = s.part  # type: ignore[misc]
+    i = s.env[v.ndim + len(d.extents) - 1]
+    narrow = _nowhere(v).ty == "i32"
+    at = indexing.val(i.base)
+    if narrow:
+        at = b.cast("trunc", at, "i32")
+    if lanes:
+        x, at = b.splat(x, lanes), b.splat(at, lanes)
+        if not i.uniform:
+            ids = b.lane_ids(lanes)
+            at = b.bin("add", at, b.cast("trunc", ids, "i32") if narrow else ids)
+            if em.tail is not None:
+                x = memory.mask_out(b, x, initial(d.kind, s.expr.dtype), em.tail)
     old = best.get(b)
-    position = indexing.val(s.env[v.ndim + len(d.extents) - 1].base)
-    first = b.bin("xor", seen.get(b), Val("true", "i1"))
-    take = b.bin("or", first, _better(b, d.kind, x, old, s.expr.dtype))
-    best.set(b, ops.select(b, take, x, old))
-    where.set(b, b.select(take, position, where.get(b)))
-    seen.set(b, Val("true", "i1"))
+    take = _better(b, d.kind, x, old, s.expr.dtype)
+    best.set(b, b.select(take, x, old))
+    where.set(b, b.select(take, at, where.get(b)))
+
+
+def _first_best(em: Any, s: Stage) -> Val:
+    """The position found by an arg-reduction: of equal elements the first."""
+    b, d, v = em.b, s.value.defn, s.value
+    best, where = (acc.get(b) for acc in s.part)  # type: ignore[union-attr]
+    lanes = best.lanes if not em.lanes else 0
+    while lanes > 1:
+        half = lanes // 2
+        x, y = (_half(b, best, k, half) for k in (0, half))
+        p, q = (_half(b, where, k, half) for k in (0, half))
+        tie = b.bin("xor", _better(b, d.kind, x, y, s.expr.dtype), Val("true", "i1"))
+        later = b.bin("and", tie, b.cmp("icmp slt", q, p))
+        take = b.bin("or", _better(b, d.kind, y, x, s.expr.dtype), later)
+        best, where, lanes = b.select(take, y, x), b.select(take, q, p), half
+    if where.lanes and not em.lanes:
+        where = b.ins("lane0", f"extractelement {where.type} %s, i32 0", (where,), where.ty, 0)
+    none = b.cmp("icmp eq", where, _nowhere(v))
+    return b.select(none, Val("0", where.ty), where)
 
 
 def horizontal(b: Function, kind: str, x: Any, dtype: DType) -> Any:
@@ -198,8 +231,9 @@ def _result(em: Any, s: Stage) -> list[Any]:
     """The finished results as numbers of the value's dtype."""
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.startswith("arg"):
-        _, where, _ = s.part  # type: ignore[misc]
-        return [ops.convert(b, where.get(b), dtypes.int64, v.dtype)]
+        where = _first_best(em, s)
+        kind = dtypes.int32 if where.ty == "i32" else dtypes.int64
+        return [ops.convert(b, where, kind, v.dtype)]
     out = []
     accumulators: Any = s.part
     for acc in accumulators:

@@ -23,6 +23,8 @@ from covector.core.trace import dce
 # bytes of copying in all.
 FOLD_ELEMENTS = 1 << 16
 FOLD_BYTES = 1 << 26
+# A padded array is added in place if it is this many times smaller than the sum.
+SMALL_PART = 8
 
 _CALLS = {
     "jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
@@ -506,3 +508,54 @@ def _dynamic_update_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: 
     v = Var(aval)
     s.known[v] = value
     return v
+
+
+# --- sums of cotangents ------------------------------------------------------------------
+
+
+@_rule("add_any")
+def _add_any(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
+    """Add to the part of an array that is not zero, rather than all of it.
+
+    What is read at an index gives back a cotangent that is zero everywhere else. (A negative
+    zero there stays one, where the sum would make it positive.)
+    """
+    for x, y in (ins, ins[::-1]):
+        made = s.define(y, "dynamic_update_slice", "scatter_add", "pad")
+        if made is None or not _zeros(s, made):
+            continue
+        if made.primitive.name == "scatter_add":
+            return s.emit(eqn, made.primitive, [x, *made.invars[1:]], made.params, [aval])[0]
+        if made.primitive.name == "pad":
+            part = made.invars[0]
+            config = made.params["padding_config"]
+            if part.aval.size * SMALL_PART > aval.size or any(
+                lo < 0 or hi < 0 or inner for lo, hi, inner in config
+            ):
+                continue
+            index = ShapedArray((), dtypes.int32)
+            starts: list[Atom] = [_literal(lo, index) for lo, _, _ in config]
+        else:
+            part, *starts = made.invars[1:]
+        return _add_at(s, eqn, x, part, starts)
+    return None
+
+
+def _zeros(s: _Simplifier, made: JaxprEqn) -> bool:
+    """Whether an update starts from zeros, or a padding is of zeros."""
+    if made.primitive.name == "pad":
+        return _is(made.invars[1], 0)
+    fill = s.define(made.invars[0], "broadcast_in_dim")
+    return fill is not None and _is(fill.invars[0], 0)
+
+
+def _add_at(s: _Simplifier, eqn: JaxprEqn, x: Atom, part: Atom, starts: list[Atom]) -> Atom:
+    """``x`` with ``part`` added to it from ``starts`` on."""
+    from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p
+
+    params = {"slice_sizes": part.aval.shape}
+    old = s.emit(eqn, dynamic_slice_p, [x, *starts], params, [part.aval])[0]
+    new = _add_any(s, eqn, [old, part], part.aval)
+    if new is None:
+        new = s.emit(eqn, eqn.primitive, [old, part], {}, [part.aval])[0]
+    return s.emit(eqn, dynamic_update_slice_p, [x, new, *starts], {}, [x.aval])[0]
