@@ -293,8 +293,8 @@ def test_second_derivatives():
 
 
 def test_a_new_size_compiles_nothing():
-    calls = [la.cholesky, la.inv, la.slogdet, la.det, la.pinv, la.qr, la.eigh, la.svd,
-             lambda x: la.solve(x, x[0])]  # fmt: skip
+    calls = [la.cholesky, la.inv, la.slogdet, la.det, la.pinv, la.qr, la.eigh, la.svd, la.matrix_rank,
+             lambda x: la.solve(x, x[0]), lambda x: la.lstsq(x, x[0])]  # fmt: skip
     for call in calls:
         call(definite(20))
     before = cpu.statistics["compiled"] + cpu.statistics["loaded"]

@@ -15,7 +15,7 @@ from covector.numpy import powers, reductions
 from covector.numpy import ufuncs as u
 from covector.numpy._util import array, fused, inexact
 from covector.numpy.linalg._factorizations import matrices, svd, svdvals
-from covector.numpy.linalg._systems import _cutoff, _default_rtol, inv
+from covector.numpy.linalg._systems import cutoff, inv, rounding_unit
 from covector.numpy.manipulation import moveaxis
 
 
@@ -158,5 +158,6 @@ def matrix_rank(
             limit = lax.expand_dims(limit, (limit.ndim,))
         above = u.greater(s, limit)
     else:
-        above = lax.gt(s, _cutoff(s, _default_rtol(x, 1) if rtol is None else rtol))
+        limit = cutoff(s, rounding_unit(x), max(x.shape[-2:])) if rtol is None else cutoff(s, rtol)
+        above = lax.gt(s, limit)
     return reductions.sum(above, axis=-1)

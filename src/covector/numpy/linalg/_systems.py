@@ -296,10 +296,13 @@ def slogdet(a: Any, *, method: str | None = None) -> Any:
 # --- pseudoinverse and least squares -----------------------------------------------------
 
 
-def _cutoff(s: Any, rtol: Any) -> Any:
-    """``rtol`` (a number, or one per matrix) times the largest singular value, like ``s``."""
+def cutoff(s: Any, rtol: Any, size: int = 1) -> Any:
+    """``rtol`` (a number, or one per matrix) times the largest of the values ``s``, and ``size``.
+
+    The size is a factor of its own because in code it is then a run-time value.
+    """
     last = s.ndim - 1
-    largest = lax.reduce_max(s, (last,))
+    largest = lax.mul(lax.reduce_max(s, (last,)), float(size))
     rtol = lax.convert_element_type(array(rtol), s.dtype)
     if rtol.shape != largest.shape:
         shape = broadcast_shapes("rtol", rtol.shape, largest.shape)
@@ -307,8 +310,8 @@ def _cutoff(s: Any, rtol: Any) -> Any:
     return lax.broadcast_in_dim(lax.mul(largest, rtol), s.shape, tuple(range(last)))
 
 
-def _default_rtol(x: Any, factor: int) -> float:
-    return factor * max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps)
+def rounding_unit(x: Any) -> float:
+    return float(dtypes.finfo(x.dtype).eps)
 
 
 def _inverted(s: Any, kept: Any) -> Any:
@@ -317,7 +320,7 @@ def _inverted(s: Any, kept: Any) -> Any:
     return lax.select(kept, lax.div(one, lax.select(kept, s, one)), lax.full_like(s, 0))
 
 
-def _pinv(hermitian: bool, x: Any, rtol: Any) -> Any:
+def _pinv(hermitian: bool, size: int, x: Any, rtol: Any) -> Any:
     if hermitian:
         u, w = linalg.eigh(x)
         s, vh = lax.abs(w), adjoint(u)
@@ -325,15 +328,15 @@ def _pinv(hermitian: bool, x: Any, rtol: Any) -> Any:
         u, w, vh = linalg.svd(x, full_matrices=False)
         s = w
     v = adjoint(vh)
-    inverted = _inverted(w, lax.gt(s, _cutoff(s, rtol)))
+    inverted = _inverted(w, lax.gt(s, cutoff(s, rtol, size)))
     return matmul(lax.mul(v, rows(lax.convert_element_type(inverted, v.dtype), v)), adjoint(u))
 
 
-def _pinv_jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
+def _pinv_jvp(hermitian: bool, size: int, primals: Any, tangents: Any) -> Any:
     # G. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares
     # problems whose variables separate", SIAM J. Numer. Anal. 10 (1973), for constant rank.
     (x, rtol), (t, _) = primals, tangents
-    p = _pinv_with_jvp(hermitian, x, rtol)
+    p = _pinv_with_jvp(hermitian, size, x, rtol)
     ph, th = adjoint(p), adjoint(t)
     out = lax.neg(matmul(p, matmul(t, p)))
     first = matmul(matmul(p, ph), th)
@@ -342,7 +345,7 @@ def _pinv_jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
     return p, lax.add(out, lax.sub(second, matmul(p, matmul(x, second))))
 
 
-_pinv_with_jvp = custom_jvp(_pinv, nondiff_argnums=(0,))
+_pinv_with_jvp = custom_jvp(_pinv, nondiff_argnums=(0, 1))
 _pinv_with_jvp.defjvp(_pinv_jvp)
 
 
@@ -367,11 +370,12 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     if min(m, n) == 0:
         return lax.full((*batch, n, m), 0, x.dtype)
     rtol = rcond if rtol is None else rtol
+    size = 1
     if rtol is None:
-        rtol = _default_rtol(x, 10)
+        rtol, size = 10 * rounding_unit(x), max(m, n)
     real = dtypes.real_dtype(x.dtype)
     rtol = lax.stop_gradient(lax.convert_element_type(array(rtol), real))
-    return _pinv_with_jvp(bool(hermitian), x, rtol)
+    return _pinv_with_jvp(bool(hermitian), size, x, rtol)
 
 
 def lstsq(
@@ -430,12 +434,13 @@ def _lstsq(a: Any, b: Any, rcond: Any) -> Any:
         x = lax.full((n, b.shape[1]), 0, a.dtype)
     else:
         u, s, vh = linalg.svd(a, full_matrices=False)
-        limit = _default_rtol(a, 1) if rcond is None else rcond
-        eps = float(dtypes.finfo(a.dtype).eps)
-        limit = lax.convert_element_type(array(limit), real)
-        if rcond is not None:  # negative: as precise as the numbers
-            limit = lax.select(lax.lt(limit, 0.0), lax.full_like(limit, eps), limit)
-        kept = lax.ge(s, _cutoff(s, limit))
+        eps = rounding_unit(a)
+        if rcond is None:
+            limit = cutoff(s, eps, max(m, n))
+        else:  # negative: as precise as the numbers
+            rcond = lax.convert_element_type(array(rcond), real)
+            limit = cutoff(s, lax.select(lax.lt(rcond, 0.0), lax.full_like(rcond, eps), rcond))
+        kept = lax.ge(s, limit)
         kept = lax.bitwise_and(kept, lax.gt(s, 0.0))
         rank = lax.reduce_sum(lax.convert_element_type(kept, dtypes.int32), (0,))
         weights = lax.convert_element_type(_inverted(s, kept), a.dtype)
