@@ -204,3 +204,12 @@ def test_vectors_of_every_length():
 
 def test_number_of_threads_is_set_by_the_environment():
     assert _native.num_threads() >= 1
+
+
+@pytest.mark.parametrize("k", [2, 4, 5, 8])
+def test_batched_products_of_mixed_types(k):
+    rng = onp.random.default_rng(0)
+    with cv.enable_x64():
+        x = rng.normal(size=(2, 3, 4, k))
+        y = rng.normal(size=(2, 3, k, 3)).astype(onp.float32)
+        assert onp.allclose(np.matmul(x, y), x @ y)
