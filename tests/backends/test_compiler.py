@@ -31,6 +31,7 @@ def primitives():
     """Every primitive that the library defines."""
     import gc
 
+    import covector.lax.linalg
     import covector.nn
     import covector.ops
     import covector.random  # noqa: F401
