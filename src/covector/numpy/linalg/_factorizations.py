@@ -109,9 +109,9 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     a : array_like
         Shape ``(..., n, n)``.
     UPLO : {"L", "U"}, optional
-        Use one triangle only.
+        Which triangle to use, without ``symmetrize_input``.
     symmetrize_input : bool
-        Use the Hermitian part of ``a``, unless a triangle is named.
+        Use the Hermitian part of ``a``.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     """
     lower = _lower(UPLO, "eigh")
     x = matrices(a, "eigh", square=True)
-    v, w = linalg.eigh(x, lower=lower, symmetrize_input=symmetrize_input and UPLO is None)
+    v, w = linalg.eigh(x, lower=lower, symmetrize_input=symmetrize_input)
     return EighResult(w, v)
 
 
