@@ -101,7 +101,10 @@ def pad(
 
 @fused("width", "mode")
 def _pad_values(x: Any, values: Any, *, width: Pairs, mode: str) -> Any:
-    v = broadcast_to(convert(array(values, "pad"), x.dtype), (x.ndim, 2))
+    v = convert(array(values, "pad"), x.dtype)
+    if mode == "constant" and not v.shape:
+        return lax.pad(x, v, tuple([(before, after, 0) for before, after in width]))
+    v = broadcast_to(v, (x.ndim, 2))
     for d, (before, after) in enumerate(width):
         ends = [lax.reshape(lax.slice(v, (d, i), (d + 1, i + 1)), ()) for i in (0, 1)]
         if mode == "constant":

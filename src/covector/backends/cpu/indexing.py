@@ -11,14 +11,20 @@ Scalar = int | Val
 
 
 class Idx:
-    """``base + stride * lane``, or ``vec`` where the lanes follow no line."""
+    """``base + stride * lane``, or ``vec`` where the lanes follow no line.
 
-    __slots__ = ("base", "stride", "vec")
+    Lanes of a ``wild`` index may be out of bounds where the result is not used.
+    """
 
-    def __init__(self, base: Scalar, stride: Scalar = 0, vec: Val | None = None) -> None:
+    __slots__ = ("base", "stride", "vec", "wild")
+
+    def __init__(
+        self, base: Scalar, stride: Scalar = 0, vec: Val | None = None, wild: bool = False
+    ) -> None:
         self.base = base
         self.stride = stride
         self.vec = vec
+        self.wild = wild
 
     @property
     def uniform(self) -> bool:
@@ -68,6 +74,10 @@ class PartIdx(Idx):
     @property
     def uniform(self) -> bool:
         return self.position.uniform
+
+    @property
+    def wild(self) -> bool:  # type: ignore[override]
+        return self.position.wild
 
     def key(self) -> Any:
         return ("part", self.position.key(), self.dims, self.axis)
@@ -141,22 +151,30 @@ def to_vector(b: Function, i: Idx, lanes: int) -> Val:
     return b.bin("add", base, step)
 
 
+def lanes_from(b: Function, op: str, lane: Scalar, lanes: int) -> Val:
+    """One i1 a lane: ``k op lane``, for ``sge`` or ``slt``; compared as small numbers."""
+    near = b.intrinsic("smin", b.intrinsic("smax", val(lane), int_const(0)), int_const(lanes))
+    ids = Val(f"<{', '.join(f'i32 {k}' for k in range(lanes))}>", "i32", lanes)
+    return b.cmp(f"icmp {op}", ids, b.splat(b.cast("trunc", near, "i32"), lanes))
+
+
 def combine(b: Function, op: str, x: Idx, y: Idx, lanes: int) -> Idx:
     """``x op y`` for the operations of `ir.IOp`."""
+    wild = x.wild or y.wild
     if x.vec is None and y.vec is None:
         if op == "+":
-            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride))
+            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride), None, wild)
         if op == "-":
-            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride))
+            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride), None, wild)
         if op == "*":
             if y.uniform:
-                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base))
+                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base), None, wild)
             if x.uniform:
-                return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base))
+                return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base), None, wild)
         if x.uniform and y.uniform:
-            return Idx(_scalar(b, op, x.base, y.base))
+            return Idx(_scalar(b, op, x.base, y.base), 0, None, wild)
     u, w = to_vector(b, x, lanes), to_vector(b, y, lanes)
-    return Idx(0, 0, _apply(b, op, u, w))
+    return Idx(0, 0, _apply(b, op, u, w), wild)
 
 
 def _scalar(b: Function, op: str, x: Scalar, y: Scalar) -> Scalar:

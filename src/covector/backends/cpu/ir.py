@@ -50,7 +50,10 @@ class IVar:
 
 
 class IOp:
-    """Integer arithmetic on indices: ``+ - * // % min max``, on non-negative divisors."""
+    """Integer arithmetic on indices: ``+ - * // % min max``, on non-negative divisors.
+
+    ``inside`` is `clamped`.
+    """
 
     __slots__ = ("op", "a", "b")
 
@@ -115,6 +118,8 @@ def iop(op: str, a: Index, b: Index) -> Index:
             return a // b
         if op == "%":
             return a % b
+        if op == "inside":
+            return max(min(a, b - 1), 0)
         return min(a, b) if op == "min" else max(a, b)
     if type(b) is int and ((b == 0 and op in "+-") or (b == 1 and op in ("*", "//"))):
         return a
@@ -210,8 +215,11 @@ class Where(Expr):
 
 
 def clamped(index: Index, size: Dim) -> Index:
-    """``index`` moved into ``[0, size - 1]``."""
-    return iop("max", iop("min", index, iop("-", size, 1)), 0)
+    """An index that is in ``[0, size - 1]`` where the enclosing `Where` takes what it reads.
+
+    Elsewhere it is moved there, or nothing is read.
+    """
+    return iop("inside", index, size)
 
 
 # --- values and their definitions --------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from covector.backends.cpu import indexing, ops
@@ -44,7 +45,34 @@ class Tail:
 
     def mask(self, b: Function) -> Val:
         """One i1 a lane: is it in range?"""
-        return b.cmp("icmp slt", b.lane_ids(self.lanes), b.splat(self.left, self.lanes))
+        return indexing.lanes_from(b, "slt", self.left, self.lanes)
+
+
+class Guard:
+    """The lanes whose results are used: a mask, and whether all are, where that is known.
+
+    Attributes
+    ----------
+    mask : Val
+        One i1 a lane.
+    full : Val or None
+        An i1: a vector like most, of which nothing has to be masked.
+    """
+
+    __slots__ = ("mask", "full")
+
+    def __init__(self, mask: Val, full: Val | None) -> None:
+        self.mask = mask
+        self.full = full
+
+    def both(self, b: Function, other: Guard | None) -> Guard:
+        """The lanes in this guard and in the other one."""
+        if other is None:
+            return self
+        full = None
+        if self.full is not None and other.full is not None:
+            full = b.bin("and", self.full, other.full)
+        return Guard(b.bin("and", self.mask, other.mask), full)
 
 
 def mask_out(b: Function, x: Val, other: Val, tail: Tail) -> Val:
@@ -116,26 +144,90 @@ def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: int, level
 
 
 def load_vector(
-    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None
-) -> Any:
-    """``lanes`` consecutive elements; those out of range read as zero."""
+    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
+    """``lanes`` consecutive elements; those out of range or not in ``guard`` read as zero."""
     ty = memory_type(dtype)
     parts = 2 if dtype in dtypes.COMPLEX else 1
     if parts == 2:
         index = b.bin("mul", index, int_const(2))
     p = _gep(b, ptr, ty, index)
-    raw = _vector(b, p, ty, lanes * parts, parts, tail)
+    if guard is not None:
+        raw = _masked(b, p, ty, _used(b, guard, tail), [k // parts for k in range(parts * lanes)])
+    else:
+        raw = _vector(b, p, ty, lanes * parts, parts, tail)
     if parts == 1:
         return _from_memory(b, raw, dtype)
-    return Cx(_pick(b, raw, lanes, 0), _pick(b, raw, lanes, 1))
+    return Cx(*(_pick(b, raw, [2 * k + part for k in range(lanes)]) for part in (0, 1)))
 
 
-def _pick(b: Function, raw: Val, lanes: int, offset: int) -> Val:
-    ids = ", ".join(f"i32 {2 * k + offset}" for k in range(lanes))
+def load_reversed(
+    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
+    """The elements from ``index`` backwards."""
+    ty = memory_type(dtype)
+    parts = 2 if dtype in dtypes.COMPLEX else 1
+    first = b.bin("sub", index, int_const(lanes - 1))
+    p = _gep(b, ptr, ty, first if parts == 1 else b.bin("mul", first, int_const(2)))
+    used = _used(b, guard, tail)
+    if used is None:
+        raw = _vector(b, p, ty, lanes * parts, parts, None)
+    else:
+        raw = _masked(b, p, ty, used, [lanes - 1 - k // parts for k in range(parts * lanes)])
+    back = range(lanes - 1, -1, -1)
+    if parts == 1:
+        return _from_memory(b, _pick(b, raw, back), dtype)
+    return Cx(*(_pick(b, raw, [2 * k + part for k in back]) for part in (0, 1)))
+
+
+def _used(b: Function, guard: Guard | None, tail: Tail | None) -> Guard | None:
+    """The lanes that are read; None for all."""
+    return guard if tail is None else Guard(tail.mask(b), tail.full).both(b, guard)
+
+
+def _masked(b: Function, p: Val, ty: str, used: Any, order: Sequence[int]) -> Val:
+    """A vector of which element ``k`` is read if lane ``order[k]`` is used, else zero."""
+    mask = used.mask
+    if list(order) != list(range(mask.lanes)):
+        mask = _pick(b, mask, order)
+    t, lanes = f"<{len(order)} x {ty}>", len(order)
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    name = f"llvm.masked.load.v{lanes}{short}.p0"
+    b.module.declare(name, t, f"ptr, i32, <{lanes} x i1>, {t}")
+    p, mask = b.local(p), b.local(mask)
+    some = (
+        f"call {t} @{name}(ptr {p.ref}, i32 {_align(ty)}, {mask.type} {mask.ref}, "
+        f"{t} zeroinitializer)"
+    )
+    if used.full is None:
+        return b.impure(some, ty, lanes)
+    return _either(b, used.full, f"load {t}, ptr {p.ref}, align {_align(ty)}", some, ty, lanes)
+
+
+def _either(b: Function, likely: Val, fast: str, slow: str, ty: str, lanes: int) -> Val:
+    """The result of one of two instructions."""
+    likely = b.local(likely)
+    yes, no, done = b.name_label("full"), b.name_label("tail"), b.name_label("loaded")
+    b.line(f"br i1 {likely.ref}, label %{yes}, label %{no}, !prof !0")
+    b.start_block(yes)
+    u = b.impure(fast, ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(no)
+    w = b.impure(slow, ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(done)
+    return b.impure(f"phi {u.type} [ {u.ref}, %{yes} ], [ {w.ref}, %{no} ]", ty, lanes)
+
+
+def _pick(b: Function, raw: Val, order: Sequence[int]) -> Val:
+    """The elements of a vector in another order."""
+    ids = ", ".join(f"i32 {k}" for k in order)
     return b.ins(
-        ("pick", offset),
-        f"shufflevector {raw.type} %s, {raw.type} poison, <{lanes} x i32> <{ids}>",
-        (raw,), raw.ty, lanes,
+        ("pick", ids),
+        f"shufflevector {raw.type} %s, {raw.type} poison, <{len(order)} x i32> <{ids}>",
+        (raw,), raw.ty, len(order),
     )  # fmt: skip
 
 
@@ -144,20 +236,12 @@ def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | N
     p = b.local(p)
     if tail is None:
         return b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
-    fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("loaded")
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
-    b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
-    b.start_block(fast)
-    u = b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
-    b.line(f"br label %{done}")
-    b.start_block(slow)
-    helper = tail_load(b.module, ty, lanes)
-    w = b.impure(f"call fastcc {t} @{helper}(ptr {p.ref}, i64 {left.ref})", ty, lanes)
-    b.line(f"br label %{done}")
-    b.start_block(done)
-    return b.impure(f"phi {t} [ {u.ref}, %{fast} ], [ {w.ref}, %{slow} ]", ty, lanes)
+    partly = f"call fastcc {t} @{tail_load(b.module, ty, lanes)}(ptr {p.ref}, i64 {left.ref})"
+    whole = f"load {t}, ptr {p.ref}, align {_align(ty)}"
+    return _either(b, tail.full, whole, partly, ty, lanes)
 
 
 def _partial(module: Module, name: str, result: str, params: str, body: list[str], t: str) -> None:
@@ -196,21 +280,28 @@ def tail_store(module: Module, ty: str, lanes: int) -> str:
     return name
 
 
-def gather(b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None) -> Any:
+def gather(
+    b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
     """An element per lane from anywhere; lanes out of range repeat the first."""
     vec = indexing.to_vector(b, index, lanes)
-    if tail is not None:
+    mask = None
+    if guard is not None:
+        mask = _used(b, guard, tail).mask  # type: ignore[union-attr]
+    elif tail is not None:
         first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
         vec = mask_out(b, vec, first, tail)
     ty = memory_type(dtype)
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
-        return Cx(_gather(b, ptr, ty, twice, lanes),
-                  _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), lanes))  # fmt: skip
-    return _from_memory(b, _gather(b, ptr, ty, vec, lanes), dtype)
+        return Cx(_gather(b, ptr, ty, twice, mask),
+                  _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), mask))  # fmt: skip
+    return _from_memory(b, _gather(b, ptr, ty, vec, mask), dtype)
 
 
-def _gather(b: Function, ptr: Val, ty: str, vec: Val, lanes: int) -> Val:
+def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
+    lanes = vec.lanes
     ptr, vec = b.local(ptr), b.local(vec)
     ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
                  "ptr", lanes)  # fmt: skip
@@ -221,7 +312,7 @@ def _gather(b: Function, ptr: Val, ty: str, vec: Val, lanes: int) -> Val:
     ones = f"<{', '.join(['i1 true'] * lanes)}>"
     return b.impure(
         f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {_align(ty)}, "
-        f"<{lanes} x i1> {ones}, {t} zeroinitializer)",
+        f"<{lanes} x i1> {b.local(mask).ref if mask else ones}, {t} zeroinitializer)",
         ty, lanes,
     )  # fmt: skip
 

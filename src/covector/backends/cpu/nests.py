@@ -242,11 +242,7 @@ class NestEmitter(ValueEmitter):
         if any(isinstance(g, NestLoop) for c in node.children for g in c.children):  # type: ignore
             return False
         return (
-            all(
-                s.kind == "pointwise"
-                or s.kind == "reduce"
-                for s in node.stages()
-            )
+            all(s.kind == "pointwise" or s.kind == "reduce" for s in node.stages())
             and self._row_lanes(node) > 1
         )
 
@@ -453,12 +449,16 @@ def _searches_columns(s: Stage) -> bool:
     if s.kind != "reduce" or not s.value.defn.kind.startswith("arg") or s.depth < 2:
         return False
     column = s.order[-2]
-    return column < s.value.ndim and all(
-        not any(column in variables(i) for i in index[:-1])
-        and (column not in variables(index[-1]) or type(index[-1]) is IVar)
-        for _, index in s.access.reads
-        if index
-    ) and any(index and column in variables(index[-1]) for _, index in s.access.reads)
+    return (
+        column < s.value.ndim
+        and all(
+            not any(column in variables(i) for i in index[:-1])
+            and (column not in variables(index[-1]) or type(index[-1]) is IVar)
+            for _, index in s.access.reads
+            if index
+        )
+        and any(index and column in variables(index[-1]) for _, index in s.access.reads)
+    )
 
 
 def _last_reduced(node: NestLoop) -> bool:

@@ -23,13 +23,14 @@ from covector.backends.cpu.ir import (
     Sym,
     Value,
 )
-from covector.backends.cpu.memory import Tail
+from covector.backends.cpu.memory import Guard, Tail
 from covector.backends.cpu.schedule import Plan
 from covector.backends.cpu.storage import Buffers, Mem, Regs, flat_positions, positions
 from covector.backends.cpu.writer import Function, Module, Scope, Val, int_const
 from covector.core import dtypes
 
 ZERO = int_const(0)
+TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 
 
 class ValueEmitter:
@@ -46,6 +47,8 @@ class ValueEmitter:
         self.storage: dict[Value, Mem | Regs] = {}
         self.lanes = 0
         self.tail: Tail | None = None
+        # The lanes whose results are used, inside a condition that differs between them.
+        self.guard: Guard | None = None
         self.in_parallel = False
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
@@ -98,6 +101,8 @@ class ValueEmitter:
             return Idx(self.dim(i))
         if t is IOp:
             x, y = self.index(i.a, env), self.index(i.b, env)  # type: ignore[union-attr]
+            if i.op == "inside":  # type: ignore[union-attr]
+                return self._inside(x, y)
             return indexing.combine(self.b, i.op, x, y, self.lanes)  # type: ignore[union-attr]
         if t is IPart:
             at = self.index(i.position, env)  # type: ignore[union-attr]
@@ -110,6 +115,14 @@ class ValueEmitter:
         if wide.fn is None:
             return Idx(int(wide.ref))
         return Idx(wide)
+
+    def _inside(self, i: Idx, size: Idx) -> Idx:
+        """An index that a condition guards: lanes it rules out are masked when it is used."""
+        if self.guard is not None and not i.uniform and i.vec is None:
+            return Idx(i.base, i.stride, None, True)
+        last = indexing.combine(self.b, "-", size, Idx(1), self.lanes)
+        i = indexing.combine(self.b, "min", i, last, self.lanes)
+        return indexing.combine(self.b, "max", i, Idx(0), self.lanes)
 
     def address(self, v: Value, index: Sequence[Idx]) -> Idx:
         """Position in row-major order of an element of ``v``."""
@@ -153,26 +166,64 @@ class ValueEmitter:
         return ops.convert(self.b, v, dtypes.int64, e.dtype)
 
     def _where(self, e: Any, env: Sequence[Idx]) -> Any:
+        b = self.b
         cond: Val | None = None
+        # Whether the condition holds for all lanes, or for none, where that can be told.
+        every: Val | None = TRUE
+        none: Val | None = FALSE
         for test in e.tests:
             i, lo, hi = (self.index(x, env) for x in test)
             for op, x, y in (("sge", i, lo), ("slt", i, hi)):
                 ok = self._compare(op, x, y)
                 if ok is False:
                     return self.expr(e.other, env)
-                if ok is not True:
-                    cond = ok if cond is None else self.b.bin("and", cond, ok)
+                if ok is True:
+                    continue
+                cond = ok if cond is None else b.bin("and", cond, ok)
+                yes, no = self._of_all_lanes(op, x, y, ok)
+                every = None if every is None or yes is None else b.bin("and", every, yes)
+                none = None if none is None or no is None else b.bin("or", none, no)
         if cond is None:
             return self.expr(e.then, env)
-        return ops.select(self.b, cond, self.expr(e.then, env), self.expr(e.other, env))
+        if not cond.lanes:
+            return ops.select(b, cond, self.expr(e.then, env), self.expr(e.other, env))
+        then = self._under(Guard(cond, every), e.then, env)
+        other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
+        return ops.select(b, cond, then, other)
+
+    def _under(self, guard: Guard, e: Expr, env: Sequence[Idx]) -> Any:
+        """An expression of which only these lanes are used."""
+        outer = self.guard
+        self.guard = guard.both(self.b, outer)
+        out = self.expr(e, env)
+        self.guard = outer
+        return out
+
+    def _of_all_lanes(self, op: str, x: Idx, y: Idx, ok: Val) -> tuple[Val | None, Val | None]:
+        """Whether all lanes of a comparison hold, and whether none does."""
+        b = self.b
+        if not ok.lanes:
+            return ok, b.bin("xor", ok, TRUE)
+        if not y.uniform or x.vec is not None or type(x.stride) is not int or x.stride != 1:
+            return None, None
+        first, bound = indexing.val(x.base), indexing.val(y.base)
+        last = b.bin("add", first, int_const(self.lanes - 1))
+        if op == "sge":
+            return b.cmp("icmp sge", first, bound), b.cmp("icmp slt", last, bound)
+        return b.cmp("icmp slt", last, bound), b.cmp("icmp sge", first, bound)
 
     def _compare(self, op: str, x: Idx, y: Idx) -> Any:
         if x.uniform and y.uniform:
             if type(x.base) is int and type(y.base) is int:
                 return x.base >= y.base if op == "sge" else x.base < y.base
             return self.b.cmp(f"icmp {op}", indexing.val(x.base), indexing.val(y.base))
-        u = indexing.to_vector(self.b, x, self.lanes)
-        return self.b.cmp(f"icmp {op}", u, indexing.to_vector(self.b, y, self.lanes))
+        b = self.b
+        if y.uniform and x.vec is None and type(x.stride) is int and x.stride == 1:
+            # The lanes from, or before, the one at which the index is y.
+            lane = indexing.sub(b, y.base, indexing.val(x.base))
+            return indexing.lanes_from(b, op, lane, self.lanes)
+        u = indexing.to_vector(b, x, self.lanes)
+        return b.cmp(f"icmp {op}", u, indexing.to_vector(b, y, self.lanes))
 
     # --- elements of values ---
 
@@ -190,8 +241,11 @@ class ValueEmitter:
 
     def load(self, v: Value, index: Sequence[Idx]) -> Any:
         """An element of ``v`` (one per lane where the index varies with the lane)."""
-        key = ("elem", v.id, *[i.key() for i in index])
+        key: Any = ("elem", v.id, *[i.key() for i in index])
         found = self.recall(key)
+        if found is None and self.guard is not None and any([i.wild for i in index]):
+            key = (key, self.guard.mask.ref, id(self.guard.mask.fn))
+            found = self.recall(key)
         if found is not None:
             return found
         st = self.storage.get(v)
@@ -215,11 +269,11 @@ class ValueEmitter:
         level = st.level if st.fn is b else 0
         if at.uniform:
             return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v.id, level)
-        if at.vec is None and type(at.stride) is int and at.stride == 1:
-            return memory.load_vector(
-                b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail
-            )
-        return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail)
+        guard = self.guard if at.wild else None
+        if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
+            load = memory.load_vector if at.stride == 1 else memory.load_reversed
+            return load(b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail, guard)
+        return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
 
     def store(self, v: Value, st: Mem, index: Sequence[Idx], x: Any) -> None:
         st.used = self.buffers.clock
