@@ -295,8 +295,9 @@ def test_second_derivatives():
 
 
 def test_a_new_size_compiles_nothing():
-    calls = [la.cholesky, la.inv, la.slogdet, la.det, la.pinv, la.qr, la.eigh, la.svd, la.matrix_rank,
-             lambda x: la.solve(x, x[0]), lambda x: la.lstsq(x, x[0])]  # fmt: skip
+    names = "cholesky inv slogdet det pinv qr eigh svd matrix_rank"
+    calls = [getattr(la, name) for name in names.split()]
+    calls += [lambda x: la.solve(x, x[0]), lambda x: la.lstsq(x, x[0])]
     for call in calls:
         call(definite(20))
     before = cpu.statistics["compiled"] + cpu.statistics["loaded"]
@@ -332,3 +333,29 @@ def test_against_jax(name):
         for g, w in zip(cv.tree.leaves(got), jax.tree.leaves(want), strict=True):
             assert str(g.dtype) == str(w.dtype)
             check(g, w, 1e-3)
+
+
+def test_inside_loops_and_branches():
+    a = definite(5)
+
+    @cv.jit
+    def power_and_root(x):
+        def body(carry, k):
+            carry = cv.lax.cond(
+                k % 2 == 0, lambda c: la.cholesky(c @ c.T + np.eye(5)), lambda c: la.inv(c), carry
+            )
+            return carry, la.slogdet(carry)[1]
+
+        return cv.lax.scan(body, x, np.arange(4))
+
+    carry, logs = power_and_root(a)
+    x, want = a, []
+    for k in range(4):
+        x = onp.linalg.cholesky(x @ x.T + onp.eye(5)) if k % 2 == 0 else onp.linalg.inv(x)
+        want.append(onp.linalg.slogdet(x)[1])
+    check([carry, logs], [x, onp.array(want)])
+    gradient = cv.grad(lambda x: np.sum(power_and_root(x)[1]))(a)
+    t = sample(5, 5, seed=1)
+    f = lambda x: onp.sum(onp.asarray(power_and_root(x)[1]))  # noqa: E731
+    slope = (f(a + 1e-6 * t) - f(a - 1e-6 * t)) / 2e-6
+    onp.testing.assert_allclose(onp.sum(onp.asarray(gradient) * t), slope, rtol=1e-5)

@@ -159,4 +159,4 @@ def zeros(aval: ShapedArray) -> Any:
             np.zeros((), np.uint64), dtypes.code_of[aval.dtype], (), False, False
         )
         return broadcast_in_dim(key, aval.shape, ())
-    return full(aval.shape, 0, aval.dtype)
+    return full(aval.shape, False if aval.dtype == dtypes.bool_ else 0, aval.dtype)
