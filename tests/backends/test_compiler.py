@@ -110,6 +110,84 @@ def test_update_of_a_loop_carry_happens_in_place():
     assert onp.asarray(cv.jit(f)(np.zeros(1000)))[:12].tolist() == [1.0] * 10 + [0.0] * 2
 
 
+def workspace(f, *args):
+    return cpu.CpuProgram(cv.make_jaxpr(f)(*args), [False] * len(args), "f").workspace_bytes
+
+
+def llvm(f, *args):
+    return cv.jit(f).lower(*args).compile().as_text("llvm")
+
+
+def test_rows_of_a_loop_carry_are_updated_in_place():
+    def f(x):
+        return lax.fori_loop(1, 500, lambda i, a: a.at[i].set(a[i - 1] * 0.5 + a[i]), x)
+
+    x = onp.random.RandomState(0).rand(500, 300).astype(onp.float32)
+    # A row is computed apart; the array is copied once, into the result.
+    assert workspace(f, x) < 10_000
+    want = x.copy()
+    for i in range(1, 500):
+        want[i] = want[i - 1] * onp.float32(0.5) + want[i]
+    assert onp.allclose(cv.jit(f)(x), want, rtol=1e-6)
+
+
+def test_cotangents_of_rows_are_added_in_place():
+    def f(x):
+        return lax.fori_loop(0, 500, lambda i, s: s + np.sin(x[i]).sum(), 0.0)
+
+    x = onp.random.RandomState(0).rand(500, 300).astype(onp.float32)
+    text = cv.jit(cv.grad(f)).lower(x).compile().as_text("simplified")
+    sums = [line for line in text.splitlines() if "add_any" in line]
+    assert sums and not any("f32[500,300]" in line for line in sums)
+    assert onp.allclose(cv.jit(cv.grad(f))(x), onp.cos(x), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.reshape(-1) + 1,
+        lambda x: np.exp(x).reshape(-1),
+        lambda x: x.T.reshape(-1) * 2,
+        lambda x: np.tile(x[0], 100),
+        lambda x: np.repeat(x[0], 100) + 1,
+        lambda x: np.kron(x, x),
+        lambda x: x.reshape(70, 2, 15, 3).transpose(0, 2, 1, 3).reshape(1050, 6),
+    ],
+)
+def test_reshaped_values_are_read_without_division(f):
+    x = onp.arange(70 * 90, dtype=onp.float32).reshape(70, 90)
+    assert not any(op in llvm(f, x) for op in ("udiv <", "urem <"))
+    assert onp.array_equal(cv.jit(f)(x), f(cv.numpy.asarray(x)))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.pad(x, 3),
+        lambda x: np.pad(x * x, ((1, 2), (0, 5)))[:, 1:] + 1,
+        lambda x: x[::-1, ::-1] * 2,
+        lambda x: np.roll(x, 3, 1) * x,
+        cv.grad(lambda x: np.sum((x[:, 1:] - x[:, :-1]) ** 2)),
+    ],
+)
+def test_borders_and_reversed_axes_need_no_gather(f):
+    assert "gather" not in llvm(f, onp.ones((70, 90), onp.float32))
+
+
+@pytest.mark.parametrize("shape, axis", [((300, 7), 1), ((300, 200), 1), ((300, 200), 0)])
+def test_positions_are_searched_in_vectors(shape, axis):
+    assert "fcmp ogt <16 x float>" in llvm(lambda x: np.argmax(x, axis), np.ones(shape))
+
+
+def test_values_read_at_many_places_are_computed_once():
+    def f(x):
+        return lax.associative_scan(lambda a, b: np.sin(a) + b, x)
+
+    short, long = (len(llvm(f, np.ones(n))) for n in (1 << 6, 1 << 10))
+    # Four more levels of the scan, not sixteen times the code.
+    assert long < 3 * short
+
+
 def test_softmax_needs_no_temporary_matrix():
     def softmax(x):
         e = np.exp(x - x.max(1, keepdims=True))
