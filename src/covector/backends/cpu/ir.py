@@ -342,10 +342,10 @@ class Part:
     """Elements written into a value: for each index of ``extents``, ``expr`` at ``dest``.
 
     ``combine`` (``add mul min max``) merges with the element there; ``tests`` guard the
-    write; ``parallel`` says that no two indices share a destination.
+    write; indices that differ along the ``serial`` axes alone may share a destination.
     """
 
-    __slots__ = ("extents", "dest", "expr", "combine", "tests", "parallel")
+    __slots__ = ("extents", "dest", "expr", "combine", "tests", "serial")
 
     def __init__(
         self,
@@ -354,14 +354,14 @@ class Part:
         expr: Expr,
         combine: str | None = None,
         tests: Sequence[tuple[Index, Index, Index]] = (),
-        parallel: bool = True,
+        serial: Sequence[int] = (),
     ) -> None:
         self.extents = tuple(extents)
         self.dest = tuple(dest)
         self.expr = expr
         self.combine = combine
         self.tests = tuple(tests)
-        self.parallel = parallel
+        self.serial = tuple(serial)
 
 
 class Update:

@@ -481,9 +481,9 @@ def _part_vectorises(s: Stage) -> bool:
     """Whether the innermost loop of a part writes consecutive elements, unconditionally."""
     part = s.part
     assert part is not None
-    if not part.parallel or not part.dest:
-        return False
     last = s.order[-1]
+    if last in part.serial or not part.dest:
+        return False
     for i in part.dest[:-1]:
         if last in variables(i):
             return False

@@ -306,7 +306,7 @@ class Plan:
                     if d.base is not None:
                         readers.setdefault(d.base, Readers()).add(v)
                     for p in d.parts:
-                        read(p.expr, p, len(p.extents), not p.parallel)
+                        read(p.expr, p, len(p.extents), bool(p.serial))
                         if d.base is not None:
                             store_apart(p.expr, d.base)
                         for i in (*p.dest, *[i for test in p.tests for i in test]):
@@ -484,7 +484,7 @@ class Plan:
             out.append(Stage(v, "pointwise", range(n), v.shape, "p" * n, load))
         for p in d.parts:
             m = len(p.extents)
-            roles = "p" * m if p.parallel else "s" * m
+            roles = ["s" if k in p.serial else "p" for k in range(m)]
             out.append(Stage(v, "part", range(m), p.extents, roles, p.expr, p))
         return out
 

@@ -160,11 +160,11 @@ def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest:
             dest.append(iop("+", start, offset))
         else:
             dest.append(offset)
-    distinct = not dn.scatter_dims_to_operand_dims or (
-        all(upd[k] == 1 for k in range(len(upd)) if k not in dn.update_window_dims)
-        and not any(True for _ in dn.operand_batching_dims)
-    )
-    part = Part(updates.shape, dest, updates.at(*v), combine, tests, parallel=distinct)
+    serial = [
+        k for k in range(len(upd))
+        if dn.scatter_dims_to_operand_dims and k not in dn.update_window_dims and upd[k] != 1
+    ]  # fmt: skip
+    part = Part(updates.shape, dest, updates.at(*v), combine, tests, serial)
     extents: tuple[Dim, ...] = low.shape(aval.shape)
     return low.define(extents, aval.dtype, Update(x, [part]))
 
