@@ -16,6 +16,70 @@ template <class T>
 using Trsm = void (*)(const char*, const char*, const char*, const char*, const int*, const int*,
                       const T*, const T*, const int*, T*, const int*);
 
+// Sides up to which plain loops over row-major real matrices beat the calls of BLAS and LAPACK,
+// which take a good part of a microsecond.
+constexpr int64_t kSmallSide = 12;
+constexpr int64_t kSmallTriangle = 8;
+constexpr int64_t kFewRightHandSides = 32;
+
+template <class T>
+bool small_cholesky(T* a, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) {
+    T* row = a + j * n;
+    for (int64_t i = j; i < n; ++i) {
+      T sum = a[i * n + j];
+      for (int64_t k = 0; k < j; ++k) sum -= a[i * n + k] * row[k];
+      if (i > j) {
+        a[i * n + j] = sum / row[j];
+      } else {
+        if (!(sum > 0)) return false;
+        row[j] = std::sqrt(sum);
+      }
+    }
+  }
+  return true;
+}
+
+template <class T>
+void small_triangular_solve(int32_t flags, const T* a, T* x, int64_t n, int64_t m) {
+  // x op(a) = b is op(a)ᵀ xᵀ = bᵀ; the strides say where elements are.
+  const bool right = flags & kRight;
+  const bool transposed = bool(flags & kTranspose) != right;
+  const bool lower = bool(flags & kLower) != transposed;
+  const int64_t row = transposed ? 1 : n, column = transposed ? n : 1;
+  const int64_t unknown = right ? 1 : m, next = right ? n : 1;
+  for (int64_t step = 0; step < n; ++step) {
+    int64_t i = lower ? step : n - 1 - step;
+    T* xi = x + i * unknown;
+    for (int64_t k = lower ? 0 : i + 1; k < (lower ? i : n); ++k) {
+      T factor = a[i * row + k * column];
+      const T* xk = x + k * unknown;
+      for (int64_t r = 0; r < m; ++r) xi[r * next] -= factor * xk[r * next];
+    }
+    if (flags & kUnit) continue;
+    T pivot = a[i * row + i * column];
+    for (int64_t r = 0; r < m; ++r) xi[r * next] /= pivot;
+  }
+}
+
+template <class T>
+void small_lu(T* a, int32_t* pivots, int64_t m, int64_t n) {
+  for (int64_t j = 0; j < std::min(m, n); ++j) {
+    int64_t best = j;
+    for (int64_t i = j + 1; i < m; ++i)
+      if (std::abs(a[i * n + j]) > std::abs(a[best * n + j])) best = i;
+    pivots[j] = int32_t(best);
+    T* row = a + j * n;
+    if (best != j) std::swap_ranges(row, row + n, a + best * n);
+    if (row[j] == 0) continue;
+    for (int64_t i = j + 1; i < m; ++i) {
+      T* other = a + i * n;
+      T factor = other[j] /= row[j];
+      for (int64_t c = j + 1; c < n; ++c) other[c] -= factor * row[c];
+    }
+  }
+}
+
 template <class T>
 void one_cholesky(const T* a, T* out, int64_t n) {
   bool ok = true;
@@ -25,9 +89,13 @@ void one_cholesky(const T* a, T* out, int64_t n) {
     std::fill(out + i * n + i + 1, out + (i + 1) * n, T(0));
   }
   if (ok) {
-    int ni = int(n), info = 0;
-    find_routine_for<T, Potrf<T>>(Routine::potrf)("U", &ni, out, &ni, &info);
-    ok = info == 0;
+    if constexpr (!is_complex_v<T>)
+      if (n <= kSmallSide) ok = small_cholesky(out, n);
+    if (is_complex_v<T> || n > kSmallSide) {
+      int ni = int(n), info = 0;
+      find_routine_for<T, Potrf<T>>(Routine::potrf)("U", &ni, out, &ni, &info);
+      ok = info == 0;
+    }
   }
   if (!ok)
     for (int64_t i = 0; i < n; ++i) fill_nan(out + i * n, i + 1);
@@ -53,6 +121,9 @@ constexpr int64_t kRightHandSides = 64;
 
 template <class T>
 void parallel_triangular_solve(int32_t flags, const T* a, T* x, int64_t n, int64_t m) {
+  if constexpr (!is_complex_v<T>)
+    if (n <= kSmallTriangle && m <= kFewRightHandSides)
+      return small_triangular_solve(flags, a, x, n, m);
   if (n < kParallelSystem || m < 2 * kRightHandSides || !SingleThreadedBlas::available())
     return one_triangular_solve(flags, a, x, n, m, flags & kRight ? n : m);
   parallel_for(m, kRightHandSides, [&](int64_t begin, int64_t end) {
@@ -73,7 +144,13 @@ template <class T>
 void one_lu(const T* a, T* out, int32_t* pivots, T* work, int64_t m, int64_t n) {
   int64_t k = std::min(m, n);
   int info = -1;
-  if (all_finite(a, m * n)) {
+  const bool ok = all_finite(a, m * n);
+  if constexpr (!is_complex_v<T>)
+    if (ok && m <= kSmallSide && n <= kSmallSide) {
+      std::copy(a, a + m * n, out);
+      return small_lu(out, pivots, m, n);
+    }
+  if (ok) {
     transpose_copy(a, n, work, m, m, n);
     int mi = int(m), ni = int(n);
     find_routine_for<T, Getrf<T>>(Routine::getrf)(&mi, &ni, work, &mi, pivots, &info);

@@ -82,7 +82,7 @@ bool init_array_buffer();
 // array_dlpack.cc
 PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs);
 PyObject* array_dlpack_device(PyObject* self, PyObject*);
-PyObject* from_dlpack_capsule(PyObject* module, PyObject* capsule);
+PyObject* from_dlpack_capsule(PyObject* module, PyObject* const* args, Py_ssize_t nargs);
 
 // array_make.cc
 PyObject* array_from_buffer(PyObject*, PyObject* const* args, Py_ssize_t nargs);

@@ -113,9 +113,11 @@ void copy_strided(const Tensor& t, int axis, const char* from, int64_t itemsize,
     copy_strided(t, axis + 1, from + i * t.strides[axis] * itemsize, itemsize, to);
 }
 
+enum class Copy { kNever, kAlways, kIfNeeded };
+
 // Takes over the tensor and marks the capsule as used, unless it fails.
 template <class M>
-PyObject* import_tensor(PyObject* capsule, M* managed) {
+PyObject* import_tensor(PyObject* capsule, M* managed, Copy copy) {
   const Tensor& t = managed->tensor;
   if (t.device.type != kCpu) {
     PyErr_Format(PyExc_BufferError, "the DLPack tensor is on device type %d, not on the CPU",
@@ -146,8 +148,13 @@ PyObject* import_tensor(PyObject* capsule, M* managed) {
   int64_t itemsize = itemsizes[code];
   int alignment = is_complex(code) ? int(itemsize / 2) : int(itemsize);
   PyObject* result;
-  bool zero_copy = contiguous && reinterpret_cast<uintptr_t>(data) % uintptr_t(alignment) == 0;
-  if (zero_copy) {
+  bool shareable = contiguous && reinterpret_cast<uintptr_t>(data) % uintptr_t(alignment) == 0;
+  if (copy == Copy::kNever && !shareable) {
+    PyErr_Format(PyExc_BufferError, "the DLPack tensor is %s, so that it must be copied",
+                 contiguous ? "not aligned" : "strided");
+    return nullptr;
+  }
+  if (shareable && copy != Copy::kAlways) {
     Storage* storage = Storage::wrap(data, size_t(size * itemsize), release_import<M>, managed);
     if (!storage) return PyErr_NoMemory();
     static constexpr bool kVersioned = std::is_same_v<M, ManagedVersioned>;
@@ -220,7 +227,18 @@ PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 PyObject* array_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", int(kCpu), 0); }
 
-PyObject* from_dlpack_capsule(PyObject*, PyObject* capsule) {
+PyObject* from_dlpack_capsule(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs < 1 || nargs > 2) {
+    PyErr_SetString(PyExc_TypeError, "from_dlpack_capsule(capsule, copy=None)");
+    return nullptr;
+  }
+  PyObject* capsule = args[0];
+  Copy copy = Copy::kIfNeeded;
+  if (nargs == 2 && args[1] != Py_None) {
+    int yes = PyObject_IsTrue(args[1]);
+    if (yes < 0) return nullptr;
+    copy = yes ? Copy::kAlways : Copy::kNever;
+  }
   if (PyCapsule_IsValid(capsule, kCapsule<ManagedVersioned>)) {
     auto* managed =
         static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, kCapsule<ManagedVersioned>));
@@ -228,11 +246,12 @@ PyObject* from_dlpack_capsule(PyObject*, PyObject* capsule) {
       PyErr_Format(PyExc_BufferError, "DLPack version %u is not supported", managed->version.major);
       return nullptr;
     }
-    return import_tensor(capsule, managed);
+    return import_tensor(capsule, managed, copy);
   }
   if (PyCapsule_IsValid(capsule, kCapsule<Managed>))
     return import_tensor(capsule,
-                         static_cast<Managed*>(PyCapsule_GetPointer(capsule, kCapsule<Managed>)));
+                         static_cast<Managed*>(PyCapsule_GetPointer(capsule, kCapsule<Managed>)),
+                         copy);
   PyErr_SetString(PyExc_ValueError, "expected a DLPack capsule that has not been used");
   return nullptr;
 }
