@@ -187,8 +187,12 @@ def array_from_scalar(value: complex, code: int, weak: bool = False, /) -> Array
 def empty(code: int, shape: Sequence[int], weak: bool = False, /) -> Array:
     """An Array with arbitrary contents."""
 
-def from_dlpack_capsule(capsule: Any, /) -> Array:
-    """An Array on a CPU tensor; copies if it is strided or misaligned."""
+def from_dlpack_capsule(capsule: Any, copy: bool | None = None, /) -> Array:
+    """An Array on a CPU tensor, sharing its memory.
+
+    It is copied if it is strided or misaligned, which is an error where ``copy`` is False, or if
+    ``copy`` is True.
+    """
 
 # Registration
 

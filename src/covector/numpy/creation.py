@@ -127,7 +127,7 @@ def _array(x: Any, dtype: Any) -> Any:
     if hasattr(x, "__array__"):
         return _from_numpy_checked(onp.asarray(x), dtype)
     if hasattr(x, "__dlpack__"):
-        out = from_dlpack(x)
+        out = from_dlpack(x, copy=True)
         return out if dtype is None else convert(out, dtype)
     if isinstance(x, (str, bytes)):
         raise TypeError(
@@ -262,10 +262,62 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """An array that shares (or copies) the memory of a tensor of another library."""
+    """An array on the memory of a tensor of another library.
+
+    The memory is shared, so that it must not be written to while the array is in use.
+
+    Parameters
+    ----------
+    x : object with the methods ``__dlpack__`` and ``__dlpack_device__``
+        For example a NumPy array or a PyTorch tensor, on the CPU.
+    device : Device, optional
+        Where the array is to be.
+    copy : bool, optional
+        True always copies, False raises where it would be necessary. By default tensors are
+        copied that are strided, misaligned, or of a 64-bit type while these are not enabled.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` lacks the methods.
+    BufferError
+        If the tensor is not on the CPU, has a dtype that arrays do not have, or would have to be
+        copied against ``copy=False``.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector.numpy as np
+    >>> np.from_dlpack(numpy.arange(3, dtype="float32"))
+    Array([0., 1., 2.], dtype=float32)
+    """
     from covector import _native
 
-    return on_device(_native.from_dlpack_capsule(x.__dlpack__(), bool(copy)), device)
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise TypeError(
+            "from_dlpack takes an object with the methods __dlpack__ and __dlpack_device__, got "
+            f"{describe(x)}{at_user_line()}"
+        )
+    kind = int(x.__dlpack_device__()[0])
+    if kind != 1:
+        raise BufferError(
+            f"from_dlpack: the {type(x).__name__} is on another device (DLPack device type "
+            f"{kind}); copy it to the CPU first{at_user_line()}"
+        )
+    try:
+        capsule = x.__dlpack__(max_version=(1, 0))
+    except TypeError:  # made before DLPack 1.0
+        capsule = x.__dlpack__()
+    out = _native.from_dlpack_capsule(capsule, copy)
+    dtype = dtypes.canonicalize_dtype(out.dtype)
+    if dtype != out.dtype:
+        if copy is False:
+            raise BufferError(
+                f"from_dlpack: {describe(out)} must be copied to {dtype}, since 64-bit types are "
+                "not enabled (option enable_x64), but copy=False was given"
+            )
+        out = convert(out, dtype)
+    return on_device(out, device)
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
