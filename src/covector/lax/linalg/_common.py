@@ -8,7 +8,13 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
-from covector.core.structural import broadcast_in_dim, convert_element_type, full, transpose
+from covector.core.structural import (
+    broadcast_in_dim,
+    convert_element_type,
+    full,
+    reduce_sum,
+    transpose,
+)
 from covector.lax._common import as_array
 from covector.lax.arithmetic import add
 from covector.lax.compare import eq, ge
@@ -106,8 +112,6 @@ def eye_like(x: Any, shape: Sequence[int] | None = None) -> Any:
 
 def diagonal(x: Any) -> Any:
     """The diagonals of square matrices."""
-    from covector.core.structural import reduce_sum
-
     return reduce_sum(_kept(on_diagonal(x.shape), x), (x.ndim - 2,))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
+from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
 from covector.lax.arithmetic import add
 from covector.lax.compare import ge
@@ -138,8 +139,6 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
     >>> cv.lax.linalg.lu_pivots_to_permutation(cv.numpy.array([2, 2, 2]), 4)
     Array([2, 0, 1, 3], dtype=int32)
     """
-    from covector.lax.convert import convert_element_type
-
     pivots = matrix(pivots, "lu_pivots_to_permutation")
     if pivots.dtype in dtypes.INTEGERS:
         pivots = convert_element_type(pivots, dtypes.int32)

@@ -15,7 +15,6 @@ from covector.lax.linalg._common import (
     adjoint,
     check_matrix,
     columns,
-    conjugate,
     eye_like,
     is_complex,
     matmul,
@@ -194,17 +193,10 @@ def _reflect(a: Any, taus: Any) -> Any:
         at = sub(k - 1, step)
         v = dynamic_index_in_dim(vectors, at, a.ndim - 1)
         tau = dynamic_index_in_dim(taus, at, taus.ndim - 1)
-        row = reduce_sum(mul(conjugate(columns(reduce_sum(v, (a.ndim - 1,)), q)), q), (a.ndim - 2,))
-        scaled = mul(columns(reduce_sum(tau, (taus.ndim - 1,)), row), row)
-        return sub(q, matmul(v, _as_row(scaled)))
+        row = matmul(adjoint(v), q)
+        return sub(q, matmul(v, mul(columns(reduce_sum(tau, (taus.ndim - 1,)), row), row)))
 
     return fori_loop(0, k, body, eye_like(a))
-
-
-def _as_row(x: Any) -> Any:
-    from covector.lax.shape_functions import expand_dims
-
-    return expand_dims(x, (x.ndim - 1,))
 
 
 def _product_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
