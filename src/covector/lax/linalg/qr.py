@@ -24,7 +24,6 @@ from covector.lax.linalg._common import (
     tril,
 )
 from covector.lax.linalg.triangular import triangular_solve_p
-from covector.lax.reductions import reduce_sum
 from covector.lax.select import select
 from covector.lax.shape_functions import broadcasted_iota, full_like
 from covector.lax.slicing import dynamic_index_in_dim, slice_in_dim
@@ -194,7 +193,7 @@ def _reflect(a: Any, taus: Any) -> Any:
         v = dynamic_index_in_dim(vectors, at, a.ndim - 1)
         tau = dynamic_index_in_dim(taus, at, taus.ndim - 1)
         row = matmul(adjoint(v), q)
-        return sub(q, matmul(v, mul(columns(reduce_sum(tau, (taus.ndim - 1,)), row), row)))
+        return sub(q, matmul(v, mul(columns(tau, row), row)))
 
     return fori_loop(0, k, body, eye_like(a))
 
