@@ -249,9 +249,8 @@ PyObject* from_dlpack_capsule(PyObject*, PyObject* const* args, Py_ssize_t nargs
     return import_tensor(capsule, managed, copy);
   }
   if (PyCapsule_IsValid(capsule, kCapsule<Managed>))
-    return import_tensor(capsule,
-                         static_cast<Managed*>(PyCapsule_GetPointer(capsule, kCapsule<Managed>)),
-                         copy);
+    return import_tensor(
+        capsule, static_cast<Managed*>(PyCapsule_GetPointer(capsule, kCapsule<Managed>)), copy);
   PyErr_SetString(PyExc_ValueError, "expected a DLPack capsule that has not been used");
   return nullptr;
 }
