@@ -229,8 +229,8 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("value", [onp.nan, onp.inf, -onp.inf])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [onp.nan, -onp.inf])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("name", CALLS)
 def test_nan_and_infinity_give_nan_and_leave_the_rest_of_a_batch(name, dtype, value):
     a = definite((3, 5, 5), dtype)
@@ -429,7 +429,7 @@ def test_a_new_size_compiles_nothing():
 
 @pytest.mark.parametrize("name", [n for n in CALLS if n != "svd-values"])
 def test_results_do_not_depend_on_the_number_of_threads(name):
-    many, one = definite((40, 12, 12), "float32"), definite((150, 150))
+    many, one = definite((40, 20, 20), "float32"), definite((150, 150))
     threads = _native.num_threads()
     results = []
     try:
