@@ -292,3 +292,25 @@ def test_batched_products_of_mixed_types(k):
         x = rng.normal(size=(2, 3, 4, k))
         y = rng.normal(size=(2, 3, k, 3)).astype(onp.float32)
         assert onp.allclose(np.matmul(x, y), x @ y)
+
+
+def test_constants_are_operands_of_library_calls():
+    y = onp.arange(300, dtype=onp.float32)
+    for _ in range(3):
+        onp.empty(300).fill(7.0)  # what a buffer may hold beforehand
+        got = cv.jit(lambda x: lax.dot(lax.full((1, 40), 0.5), x))(onp.ones((40, 300), onp.float32))
+        assert onp.array_equal(got, onp.full((1, 300), 20.0))
+        assert onp.array_equal(cv.jit(lambda x: np.sort(lax.full((5,), 3.0)) + x)(y[:1]), [3.0] * 5)
+        got = cv.jit(cv.grad(lambda x: y @ (x * y)))(y)
+        assert onp.array_equal(got, y * y)
+        assert onp.array_equal(
+            cv.jit(lambda s: cv.vjp(lambda a: a @ y, s * y)[1](2.0)[0])(1.0), 2 * y
+        )
+
+
+def test_outer_products_join_what_uses_them():
+    a, b = onp.ones(300, onp.float32), onp.arange(400, dtype=onp.float32)
+    f = cv.jit(lambda w, a, b: w - 0.5 * np.outer(a, b))
+    compiled = f.lower(onp.ones((300, 400), onp.float32), a, b).compile()
+    assert "call gemm" not in compiled.as_text("loop")
+    assert onp.array_equal(f(onp.ones((300, 400), onp.float32), a, b), 1 - 0.5 * onp.outer(a, b))

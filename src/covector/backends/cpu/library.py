@@ -31,12 +31,9 @@ def runtime_function(em: Any, slot: int) -> Val:
 
 def pointer(em: Any, v: Value) -> Val:
     """The address of a value in memory."""
-    st = em.storage.get(v)
+    st = em.storage[v]
     if not isinstance(st, Mem):
-        if st is not None:
-            return em.b.local(em.buffers.spill(v, st).ptr)
-        st = em.buffers.place(v)
-        em.store_whole(v, st.ptr)
+        return em.b.local(em.buffers.spill(v, st).ptr)
     st.used = em.buffers.clock
     return em.b.local(st.ptr)
 

@@ -343,9 +343,8 @@ class Plan:
         if t is LibraryCall:
             return "mem"
         if self._small(v):
-            if t is Pointwise and v not in needed and type(v.defn.expr) in (Lit, FromIndex):
-                return "inline"
-            return "reg"
+            constant = t is Pointwise and type(v.defn.expr) in (Lit, FromIndex)
+            return "inline" if constant and v not in needed and v not in memory else "reg"
         if t is Reduce and _few_results(v):
             return "reg"
         if t is not Pointwise:

@@ -94,7 +94,8 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     )
     compute = aval.dtype
     small = inner is not None and inner <= 512
-    if unrolled or small or (compute not in _BLAS and compute not in dtypes.FLOATS):
+    outer = all(x.shape[k] == 1 for k in cx)
+    if unrolled or small or outer or (compute not in _BLAS and compute not in dtypes.FLOATS):
         return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
     wide = compute if compute in _BLAS else dtypes.float32
     x, y = _converted(low, x, wide), _converted(low, y, wide)
@@ -116,8 +117,10 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
 def _as_reduction(
     low: Lowering, x: Value, y: Value, dims: Any, shape: Sequence[Any], dtype: Any
 ) -> Value:
-    """The product as a sum over index variables."""
+    """The product as a sum over index variables; an outer product sums nothing."""
     cx, cy, bx, by, fx, fy = dims
+    pairs = [(p, q) for p, q in zip(cx, cy, strict=True) if x.shape[p] != 1]
+    cx, cy = [p for p, _ in pairs], [q for _, q in pairs]
     n = len(shape)
     v = ivars(n + len(cx))
     ix: list[Any] = [0] * x.ndim
