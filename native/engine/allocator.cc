@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
@@ -212,9 +213,22 @@ Allocator& allocator() {
   return *instance;
 }
 
+// Whether new blocks are filled with rubbish (for tests: who reads what was never written?).
+bool poisons() {
+  static const bool yes = [] {
+    const char* value = std::getenv("COVECTOR_POISON_MEMORY");
+    return value && *value && std::strcmp(value, "0") != 0;
+  }();
+  return yes;
+}
+
 }  // namespace
 
-void* allocate(size_t nbytes, size_t* capacity) { return allocator().allocate(nbytes, capacity); }
+void* allocate(size_t nbytes, size_t* capacity) {
+  void* block = allocator().allocate(nbytes, capacity);
+  if (block && poisons()) std::memset(block, 0x7F, nbytes);
+  return block;
+}
 void deallocate(void* block, size_t capacity) { allocator().deallocate(block, capacity); }
 AllocatorStats allocator_stats() { return allocator().stats(); }
 void trim_allocator() { allocator().trim(); }
