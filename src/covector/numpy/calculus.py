@@ -94,7 +94,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
     axes = canonical_axes(axis, x)
     spacing = list(varargs)
     if not spacing:
-        spacing = [dtypes.default_float().type(1)] * len(axes)
+        spacing = [dtypes.to_inexact_dtype(x.dtype).type(1)] * len(axes)
     elif len(spacing) == 1:
         spacing *= len(axes)
     elif len(spacing) != len(axes):
@@ -170,6 +170,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
             )
     v = lax.transpose(v, _to_last(v.ndim, canonical_axis(axis, v)))
     n = v.shape[-1]
+    if n == 0:
+        return lax.full(v.shape[:-1], 0, v.dtype)
     ends = lax.add(
         lax.slice_in_dim(v, 1, n, axis=v.ndim - 1), lax.slice_in_dim(v, 0, n - 1, axis=v.ndim - 1)
     )

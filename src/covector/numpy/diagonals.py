@@ -214,6 +214,11 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
     if wrap:
         raise NotImplementedError("fill_diagonal with wrap=True is not supported")
     x = asarray(a)
+    if x.ndim < 2:
+        raise ValueError(
+            f"fill_diagonal takes an array of two or more dimensions, got {describe(x)}"
+            f"{at_user_line()}"
+        )
     n = min(x.shape)
     index = arange(n)
     v = _util.array(val)

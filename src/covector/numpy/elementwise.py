@@ -335,7 +335,9 @@ def _gcd(x: Any, y: Any) -> Any:
         r = lax.rem(a, lax.select(done, lax.full_like(b, 1), b))
         return lax.select(done, a, b), lax.select(done, b, r)
 
-    return while_loop(more, step, (big, small))[0]
+    out = while_loop(more, step, (big, small))[0]
+    # The least integer is its own absolute value, and its remainders are negative.
+    return out if dt in dtypes.UNSIGNED else lax.abs(out)
 
 
 @fused()
@@ -384,11 +386,12 @@ imag = ufunc1(_imag, "imag", "Elementwise imaginary part.")
 @fused("deg")
 def angle(z: Any, deg: bool = False) -> Any:
     """Elementwise argument of complex numbers, in radians or degrees."""
-    x = inexact(z, "angle")
-    if aval_of(x).dtype in dtypes.COMPLEX:
+    x = array(z, "angle")
+    if x.dtype in dtypes.COMPLEX:
         out = lax.atan2(lax.imag(x), lax.real(x))
     else:
-        out = lax.atan2(scalar(0.0, aval_of(x).dtype), x)
+        x = x if x.dtype in dtypes.INEXACT else convert(x, dtypes.default_float())
+        out = lax.atan2(scalar(0.0, x.dtype), x)
     return lax.mul(out, 180.0 / math.pi) if deg else out
 
 

@@ -94,4 +94,5 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # no
     if n < 0:
         raise ValueError(f"vander: N must not be negative, got {n}{at_user_line()}")
     powers = arange(n) if increasing else arange(n - 1, -1, -1)
-    return lax.expand_dims(v, (1,)) ** lax.expand_dims(convert(powers, dtypes.int32), (0,))
+    out = lax.expand_dims(v, (1,)) ** lax.expand_dims(convert(powers, dtypes.int32), (0,))
+    return out if v.dtype == dtypes.bool_ else convert(out, v.dtype)

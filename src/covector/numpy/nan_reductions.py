@@ -134,6 +134,7 @@ def nanvar(
     x = array(a, "nanvar")
     if x.dtype in dtypes.INEXACT:
         where = _present(x, where)
+        x = _replaced(x, 0)  # so that derivatives are not 0 times NaN
     return r._variance("nanvar", x, axis, dtype, keepdims, where, mean, ddof)
 
 
@@ -203,9 +204,10 @@ def _quantile(
         raise ValueError(f"{name} of complex numbers is not defined{at_user_line()}")
     if q.ndim > 1:
         raise ValueError(f"{name}: q must be a scalar or vector, got shape {q.shape}")
-    dt = dtypes.promote(((x.dtype, x.weak_type), (q.dtype, q.weak_type)))[0]
-    dt = dtypes.to_inexact_dtype(dt)
-    x, q = convert(x, dt), convert(q, dt)
+    dt = dtypes.to_inexact_dtype(x.dtype)
+    # Positions of more than 2048 elements do not fit in 16 bits.
+    wide = dtypes.float32 if dt.itemsize == 2 else dt
+    x, q = convert(x, dt), convert(q, wide)
     axes = _axes(axis, x)
     shape = x.shape
     kept = tuple(i for i in range(x.ndim) if i not in axes)
@@ -225,17 +227,17 @@ def _quantile(
     qs = lax.broadcast_in_dim(q, full, tuple(range(len(nq))))
     if ignore_nan:
         present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
-        top = lax.max(lax.sub(convert(present, dt), one), dt.type(0))
+        top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
         top = lax.broadcast_in_dim(top, full, tuple(range(len(nq), len(full))))
         position = lax.mul(qs, top)
     else:
-        top = dt.type(n - 1)
+        top = wide.type(n - 1)
         position = lax.mul(qs, top)
-    low = lax.clamp(dt.type(0), lax.floor(position), dt.type(n - 1))
-    high = lax.min(lax.clamp(dt.type(0), lax.ceil(position), dt.type(n - 1)), top)
+    low = lax.clamp(wide.type(0), lax.floor(position), wide.type(n - 1))
+    high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), wide.type(n - 1)), top)
     at_low, at_high = (_pick(x, convert(p, dtypes.int32), len(nq)) for p in (low, high))
     if method == "linear":
-        w = lax.sub(position, low)
+        w = convert(lax.sub(position, low), dt)
         out = lax.add(lax.mul(at_low, lax.sub(one, w)), lax.mul(at_high, w))
     elif method == "lower":
         out = at_low
@@ -244,7 +246,7 @@ def _quantile(
     elif method == "midpoint":
         out = lax.mul(lax.add(at_low, at_high), dt.type(0.5))
     else:
-        out = lax.select(lax.le(lax.sub(position, low), dt.type(0.5)), at_low, at_high)
+        out = lax.select(lax.le(lax.sub(position, low), wide.type(0.5)), at_low, at_high)
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, tuple(range(len(nq), len(full))))
         out = lax.select(bad, dt.type(math.nan), out)

@@ -511,7 +511,8 @@ def _with_initial(name: str, prim: Any, x: Any, axis: Any, dtype: Any, initial: 
             )
         axis = 0
     axis = canonical_axis(axis, x)
-    out = _cumulative(name, prim, x, axis, dtype)
+    # As the sum of all: the standard of these functions asks for it, unlike NumPy's older ones.
+    out = _cumulative(name, prim, x, axis, _sum_dtype(x, dtype, True, name))
     if initial is None:
         return out
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])

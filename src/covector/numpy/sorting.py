@@ -290,8 +290,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         else:
             low, high = (convert(array(r), dt) for r in range)
         return _edges(low, high, num=n + 1)
-    edges = asarray(bins)
-    return convert(edges, dtypes.to_inexact_dtype(edges.dtype))
+    return convert(asarray(bins), dtypes.to_inexact_dtype(array(a, "histogram").dtype))
 
 
 @fused("num")

@@ -12,6 +12,7 @@ from covector.core.errors import at_user_line, describe
 from covector.core.trace import eval_trace
 from covector.lax._common import scalar
 from covector.numpy._util import (
+    array,
     check_out,
     compile_lazily,
     convert,
@@ -139,7 +140,9 @@ trunc = _rounding(
 
 
 def _rint(x: Any) -> Any:
-    x = inexact(x, "rint")
+    x = array(x, "rint")
+    if x.dtype not in dtypes.INEXACT:
+        return convert(x, dtypes.default_float())
     if dtypes.is_complex(aval_of(x).dtype):
         return lax.complex(_rint(lax.real(x)), _rint(lax.imag(x)))
     return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
