@@ -216,7 +216,8 @@ def test_result_types_are_those_of_jax(family, dtype):
     failed = []
     with jax.enable_x64(True):
         for case in cases_of(family):
-            if dtype not in case.dtypes() or not case.traced:
+            # The array standard, and NumPy, sum and multiply small integers in wider ones.
+            if dtype not in case.dtypes() or not case.traced or case.name == "cumulative_prod":
                 continue
             xs = arguments(case, dtype)
             try:

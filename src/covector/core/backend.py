@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
 
 
+@runtime_checkable
 class Device(Protocol):
     """A place where arrays live and programs run."""
 
