@@ -203,3 +203,8 @@ def test_derivative_of_an_update_reads_one_window():
     got = cv.grad(traced, (0, 1))(x, 5.0, 1)
     for a, b in zip(got, want, strict=True):
         assert onp.allclose(a, b)
+
+
+def test_masks_that_do_not_fit():
+    with pytest.raises(IndexError, match=r"mask bool\[2\] does not fit the array float32\[3,4\]"):
+        np.zeros((3, 4)).at[np.ones(2, bool)].set(1)

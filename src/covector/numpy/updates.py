@@ -9,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, describe
 from covector.core.structural import broadcast_in_dim_p
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS, bind_known, scalar
