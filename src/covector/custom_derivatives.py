@@ -6,7 +6,8 @@ from covector.core import tree
 from covector.transforms.checkpoint import checkpoint_p as remat_opt_p
 from covector.transforms.checkpoint import zero_from_primal
 from covector.transforms.custom_gradient import closure_convert, custom_gradient, linear_call
-from covector.transforms.custom_jvp import SymbolicZero, custom_jvp, custom_jvp_call_p
+from covector.transforms.custom_jvp import custom_jvp, custom_jvp_call_p
+from covector.transforms.custom_rules import SymbolicZero
 from covector.transforms.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
 
 

@@ -15,7 +15,7 @@ from covector.core.trace import Primitive
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.autodiff import aval_like
 from covector.transforms.jvp import Zero, jvp_rules
-from covector.transforms.vmap import batching_rules, bring_dim
+from covector.transforms.vmap import batching_rules, bring_dim, mapped_first
 
 FlatCallback = Callable[..., Sequence[Any]]
 
@@ -128,10 +128,7 @@ def _pure_batch(
         )
     mapped = tuple(d is not None for d in dims)
     if method in ("sequential", "sequential_unrolled"):
-        moved = [
-            x if d is None else bring_dim(x, axis_size, d, 0)
-            for x, d in zip(args, dims, strict=True)
-        ]
+        moved = mapped_first(args, dims)
         callback = _each(callback, axis_size, mapped)
     elif method == "broadcast_all":
         moved = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
@@ -141,10 +138,7 @@ def _pure_batch(
             for x, d in zip(args, dims, strict=True)
         ]
     else:
-        moved = [
-            x if d is None else bring_dim(x, axis_size, d, 0)
-            for x, d in zip(args, dims, strict=True)
-        ]
+        moved = mapped_first(args, dims)
     avals = tuple(a.update(shape=(axis_size, *a.shape)) for a in params["result_avals"])
     outs = pure_callback_p.bind_params(
         moved, {"callback": callback, "result_avals": avals, "vmap_method": method}
@@ -155,11 +149,8 @@ def _pure_batch(
 def _debug_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
 ) -> tuple[list[Any], list[int]]:
-    moved = [
-        x if d is None else bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)
-    ]
     callback = _each(params["callback"], axis_size, tuple(d is not None for d in dims))
-    debug_callback_p.bind_params(moved, {**params, "callback": callback})
+    debug_callback_p.bind_params(mapped_first(args, dims), {**params, "callback": callback})
     return [], []
 
 

@@ -24,7 +24,7 @@ from covector.transforms.arguments import (
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr
 from covector.transforms.jit import jit_p
-from covector.transforms.jvp import Zero, def_jvp_linear, instantiate, jvp_rules
+from covector.transforms.jvp import Zero, def_jvp_linear, fill_zeros, instantiate, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
     def_partial_eval_call,
@@ -34,7 +34,7 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.transpose import UndefinedPrimal, backward_pass, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, def_vectorized, higher_order_rules
+from covector.transforms.vmap import BatchTrace, def_vectorized, higher_order_rules, mapped_first
 
 Policy = Callable[..., Any]
 
@@ -81,20 +81,15 @@ def _jvp(
     args = [*primals, *(t for t in tangents if type(t) is not Zero)]
     outs = checkpoint_p.bind_params(args, {**params, "jaxpr": closed})
     n = len(nonzero_out)
-    rest = iter(outs[n:])
-    return outs[:n], [
-        next(rest) if nz else Zero.of(x) for x, nz in zip(outs[:n], nonzero_out, strict=True)
-    ]
+    return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
 
 
 def _batch(
     trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
 ) -> tuple[list[Any], list[int | None]]:
-    size = trace.axis_size
     batched = tuple(d is not None for d in dims)
-    closed, out_batched = batch_jaxpr(params["jaxpr"], size, trace.axis_name, batched)
-    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(args, dims, strict=True)]
-    outs = checkpoint_p.bind_params(moved, {**params, "jaxpr": closed})
+    closed, out_batched = batch_jaxpr(params["jaxpr"], trace.axis_size, trace.axis_name, batched)
+    outs = checkpoint_p.bind_params(mapped_first(args, dims), {**params, "jaxpr": closed})
     return outs, [0 if b else None for b in out_batched]
 
 
@@ -466,7 +461,7 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
     """A zero tangent for ``val``."""
     aval = aval_of(val).to_tangent_aval()
     if symbolic_zeros:
-        from covector.transforms.custom_jvp import SymbolicZero
+        from covector.transforms.custom_rules import SymbolicZero
 
         return SymbolicZero(aval)
     return zeros(aval)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -10,58 +9,34 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
-from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import reduce_sum
-from covector.core.trace import (
-    EvalTrace,
-    Primitive,
-    Trace,
-    current_trace,
-    eval_trace,
-    set_current_trace,
-    trace_to_jaxpr,
-)
+from covector.core.trace import Primitive
 from covector.core.tree_paths import path_names
-from covector.transforms.arguments import api_boundary, check_callable, debug_info, fun_name
-from covector.transforms.custom_jvp import (
-    FlatFun,
+from covector.transforms.arguments import fun_name
+from covector.transforms.custom_rules import (
+    Arguments,
+    CustomCall,
+    CustomFunction,
+    MappedRule,
     SymbolicZero,
-    check_closed_over,
-    positional,
-    resolve_nondiff,
 )
-from covector.transforms.jaxprs import batch_jaxpr
-from covector.transforms.jvp import JVPTrace, JVPTracer, Zero, instantiate, jvp_rules
-from covector.transforms.partial_eval import PartialTrace
+from covector.transforms.jvp import Zero, instantiate, jvp_rules
 from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules, vmap_flat
+from covector.transforms.vmap import (
+    BatchTrace,
+    bring_dim,
+    higher_order_rules,
+    mapped_first,
+    vmap_flat,
+)
 
 # residuals, cotangents of the results -> a cotangent (or Zero) per argument
 FlatBwd = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 # arguments, which of them are perturbed -> results, residuals, backward pass
 FlatFwd = Callable[[Sequence[Any], Sequence[bool]], tuple[list[Any], list[Any], FlatBwd]]
 
-custom_vjp_call_p = Primitive("custom_vjp_call", multiple_results=True)
 # The tangent of a call: linear in its last operands; only its transpose, `bwd`, is known.
 custom_lin_p = Primitive("custom_lin", multiple_results=True)
-
-
-@custom_vjp_call_p.def_abstract_eval
-def _avals(
-    *avals: ShapedArray, call_jaxpr: ClosedJaxpr, fwd: FlatFwd, num_consts: int, name: str
-) -> list[ShapedArray]:
-    return call_jaxpr.out_avals
-
-
-custom_vjp_call_p.def_effects(lambda params: params["call_jaxpr"].effects)
-
-
-def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    closed = params["call_jaxpr"]
-    return eval_jaxpr(closed.jaxpr, closed.consts, *args)
-
-
-custom_vjp_call_p.impl = _evaluate
 
 
 @custom_lin_p.def_abstract_eval
@@ -87,34 +62,8 @@ def _no_forward_mode(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 custom_lin_p.impl = _no_forward_mode
 
 
-def call_custom_vjp(
-    trace: Trace, fun: FlatFun, fwd: FlatFwd, args: Sequence[Any], info: Any
-) -> list[Any]:
-    """Apply ``fun``, whose passes are given by ``fwd``, under ``trace``."""
-    if isinstance(trace, EvalTrace):
-        with set_current_trace(trace):
-            return fun(*args)
-    if type(trace) is JVPTrace:
-        with set_current_trace(trace.parent):
-            if not any(type(x) is JVPTracer and x._trace is trace for x in args):
-                return call_custom_vjp(trace.parent, fun, fwd, args, info)
-            outs, tangents = _apply(*trace.unpack(args), fwd, info.func_name)
-            return [trace.pack(x, t) for x, t in zip(outs, tangents, strict=True)]
-    if type(trace) is PartialTrace:
-        if any(trace.is_unknown(x) for x in args):
-            return fun(*args)
-        with set_current_trace(trace.parent):
-            return call_custom_vjp(trace.parent, fun, fwd, args, info)
-    jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args], info)
-    closed = ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars]))
-    return custom_vjp_call_p.bind_params(
-        [*consts, *args],
-        {"call_jaxpr": closed, "fwd": fwd, "num_consts": len(consts), "name": info.func_name},
-    )
-
-
-def _apply(
-    primals: Sequence[Any], tangents: Sequence[Any], fwd: FlatFwd, name: str
+def _differentiate(
+    fwd: FlatFwd, primals: Sequence[Any], tangents: Sequence[Any], name: str
 ) -> tuple[list[Any], list[Any]]:
     """Results, and their tangents as one linear operation that transposes to the backward pass."""
     active = tuple(type(t) is not Zero for t in tangents)
@@ -134,19 +83,6 @@ def _apply(
         )
     )
     return outs, [next(lin) if r else Zero(a) for a, r in zip(out_avals, real, strict=True)]
-
-
-def _jvp(
-    primals: Sequence[Any],
-    tangents: Sequence[Any],
-    *,
-    call_jaxpr: ClosedJaxpr,
-    fwd: FlatFwd,
-    num_consts: int,
-    name: str,
-) -> tuple[list[Any], list[Any]]:
-    check_closed_over(tangents[:num_consts], name, "custom_vjp")
-    return _apply(primals[num_consts:], tangents[num_consts:], fwd, name)
 
 
 def _transpose_lin(
@@ -173,36 +109,33 @@ def _lin_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> 
 # --- batching ----------------------------------------------------------------------------
 
 
-class _BatchedBwd:
-    __slots__ = ("bwd", "size", "axis_name", "res_batched", "args_batched", "cts_batched")
+class _MappedBwd(MappedRule):
+    __slots__ = ("res_batched",)
 
     def __init__(
         self,
-        bwd: FlatBwd,
+        rule: FlatBwd,
         size: int,
         axis_name: Hashable,
+        batched: tuple[bool, ...],
         res_batched: tuple[bool, ...],
-        args_batched: tuple[bool, ...],
     ) -> None:
-        self.bwd = bwd
-        self.size = size
-        self.axis_name = axis_name
+        super().__init__(rule, size, axis_name, batched)
         self.res_batched = res_batched
-        self.args_batched = args_batched
 
     def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
         n = len(res)
         found: list[Any] = []
 
         def fun(*args: Any) -> list[Any]:
-            found[:] = self.bwd(args[:n], args[n:])
+            found[:] = self.rule(args[:n], args[n:])
             return [ct for ct in found if type(ct) is not Zero]
 
         dims = [0 if b else None for b in self.res_batched] + [0] * len(cts)
         outs, out_dims = vmap_flat(fun, self.size, [*res, *cts], dims, self.axis_name)
         rest = iter(zip(outs, out_dims, strict=True))
         result: list[Any] = []
-        for ct, batched in zip(found, self.args_batched, strict=True):
+        for ct, batched in zip(found, self.batched, strict=True):
             if type(ct) is Zero:
                 shape = (self.size, *ct.aval.shape) if batched else ct.aval.shape
                 result.append(Zero(ct.aval.update(shape=shape)))
@@ -214,16 +147,8 @@ class _BatchedBwd:
         return result
 
 
-class _BatchedFwd:
-    __slots__ = ("fwd", "size", "axis_name", "batched")
-
-    def __init__(
-        self, fwd: FlatFwd, size: int, axis_name: Hashable, batched: tuple[bool, ...]
-    ) -> None:
-        self.fwd = fwd
-        self.size = size
-        self.axis_name = axis_name
-        self.batched = batched
+class _MappedFwd(MappedRule):
+    __slots__ = ()
 
     def __call__(
         self, args: Sequence[Any], active: Sequence[bool]
@@ -233,7 +158,7 @@ class _BatchedFwd:
 
         def fun(*xs: Any) -> list[Any]:
             nonlocal n_out, bwd
-            outs, res, bwd = self.fwd(xs, active)
+            outs, res, bwd = self.rule(xs, active)
             n_out = len(outs)
             return [*outs, *res]
 
@@ -243,26 +168,10 @@ class _BatchedFwd:
             bring_dim(x, self.size, d, 0)
             for x, d in zip(outs[:n_out], out_dims[:n_out], strict=True)
         ]
-        res = [
-            x if d is None else bring_dim(x, self.size, d, 0)
-            for x, d in zip(outs[n_out:], out_dims[n_out:], strict=True)
-        ]
+        res = mapped_first(outs[n_out:], out_dims[n_out:])
         res_batched = tuple(d is not None for d in out_dims[n_out:])
-        batched_bwd = _BatchedBwd(bwd, self.size, self.axis_name, res_batched, self.batched)
-        return results, res, batched_bwd
-
-
-def _batch(
-    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[list[Any], list[int | None]]:
-    size, name, n = trace.axis_size, trace.axis_name, params["num_consts"]
-    batched = tuple(d is not None for d in dims)
-    closed = params["call_jaxpr"]
-    closed, _ = batch_jaxpr(closed, size, name, batched, (True,) * len(closed.out_avals))
-    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(args, dims, strict=True)]
-    fwd = _BatchedFwd(params["fwd"], size, name, batched[n:])
-    outs = custom_vjp_call_p.bind_params(moved, {**params, "call_jaxpr": closed, "fwd": fwd})
-    return outs, [0] * len(outs)
+        mapped = _MappedBwd(bwd, self.size, self.axis_name, self.batched, res_batched)
+        return results, res, mapped
 
 
 def _batch_lin(
@@ -270,20 +179,18 @@ def _batch_lin(
 ) -> tuple[list[Any], list[int | None]]:
     size, n = trace.axis_size, params["num_res"]
     res_batched = tuple(d is not None for d in dims[:n])
-    moved = [
-        x if d is None and i < n else bring_dim(x, size, d, 0)
-        for i, (x, d) in enumerate(zip(args, dims, strict=True))
-    ]
-    args_batched = tuple(params["active"])
-    bwd = _BatchedBwd(params["bwd"], size, trace.axis_name, res_batched, args_batched)
+    moved = mapped_first(args[:n], dims[:n])
+    moved += [bring_dim(x, size, d, 0) for x, d in zip(args[n:], dims[n:], strict=True)]
+    bwd = _MappedBwd(params["bwd"], size, trace.axis_name, tuple(params["active"]), res_batched)
     avals = tuple(a.update(shape=(size, *a.shape)) for a in params["out_avals"])
     outs = custom_lin_p.bind_params(moved, {**params, "bwd": bwd, "out_avals": avals})
     return outs, [0] * len(outs)
 
 
-jvp_rules[custom_vjp_call_p] = _jvp
+_call_custom_vjp = CustomCall("custom_vjp", "fwd", _differentiate, _MappedFwd)
+custom_vjp_call_p = _call_custom_vjp.primitive
+
 jvp_rules[custom_lin_p] = _lin_jvp
-higher_order_rules[custom_vjp_call_p] = _batch
 higher_order_rules[custom_lin_p] = _batch_lin
 transpose_rules[custom_lin_p] = _transpose_lin
 
@@ -311,7 +218,7 @@ class CustomVJPPrimal:
         return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
 
 
-class custom_vjp:
+class custom_vjp(CustomFunction):
     """A function with a rule of its own for reverse-mode differentiation.
 
     Parameters
@@ -334,22 +241,11 @@ class custom_vjp:
     Array(1., dtype=float32, weak_type=True)
     """
 
-    def __init__(
-        self,
-        fun: Callable[..., Any],
-        nondiff_argnums: Sequence[int] = (),
-        nondiff_argnames: Sequence[str] = (),
-    ) -> None:
-        check_callable(fun, "custom_vjp")
-        functools.update_wrapper(self, fun)
-        self.fun = fun
-        self.nondiff_argnums = resolve_nondiff(fun, nondiff_argnums, nondiff_argnames)
-        self.fwd: Callable[..., Any] | None = None
-        self.bwd: Callable[..., Any] | None = None
-        self.symbolic_zeros = False
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+    _call = _call_custom_vjp
+    _definer = "defvjp"
+    _rules = ("fwd", "bwd")
+    fwd: Callable[..., Any] | None
+    bwd: Callable[..., Any] | None
 
     def defvjp(
         self,
@@ -370,56 +266,32 @@ class custom_vjp:
         """
         self.fwd = fwd
         self.bwd = bwd
+        self._has_rule = fwd is not None and bwd is not None
         self.symbolic_zeros = symbolic_zeros
 
-    @api_boundary
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.fwd is None or self.bwd is None:
-            raise AttributeError(
-                f"no derivative rule is defined for the custom_vjp function {fun_name(self.fun)}: "
-                f"use its defvjp{at_user_line()}"
-            )
-        args = positional(self.fun, args, kwargs)
-        trace = current_trace()
-        if trace is eval_trace:
-            return self.fun(*args)
-        n = len(args)
-        skip = {i % n for i in self.nondiff_argnums if -n <= i < n}
-        dyn = tuple([x for i, x in enumerate(args) if i not in skip])
-        nondiff = [args[i] for i in sorted(skip)]
-        flat, in_tree = tree.flatten(dyn)
-        in_avals = [aval_of(x) for x in flat]
-        out_tree: Any = None
-
-        def full_args(leaves: Sequence[Any]) -> list[Any]:
-            rest = iter(tree.unflatten(in_tree, leaves))
-            return [x if i in skip else next(rest) for i, x in enumerate(args)]
-
-        def flat_fun(*leaves: Any) -> list[Any]:
-            nonlocal out_tree
-            outs, out_tree = tree.flatten(self.fun(*full_args(leaves)))
-            return outs
+    def _flat_rule(self, arguments: Arguments) -> FlatFwd:
+        in_tree = arguments.in_tree
+        in_avals = [aval_of(x) for x in arguments.leaves]
 
         def flat_fwd(
             leaves: Sequence[Any], active: Sequence[bool]
         ) -> tuple[list[Any], list[Any], FlatBwd]:
-            nonlocal out_tree
             if self.symbolic_zeros:
                 leaves = [CustomVJPPrimal(x, a) for x, a in zip(leaves, active, strict=True)]
-            pair = self.fwd(*full_args(leaves))  # type: ignore[misc]
+            pair = self.fwd(*arguments.with_leaves(leaves))  # type: ignore[misc]
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(
                     f"the forward pass {fun_name(self.fwd)} of {fun_name(self.fun)} must return a "
                     f"pair (output, residuals), it returned {describe(pair)}{at_user_line()}"
                 )
-            outs, out_tree_now = tree.flatten(pair[0])
-            if out_tree is not None and out_tree_now != out_tree:
+            outs, out_tree = tree.flatten(pair[0])
+            if arguments.out_tree is not None and out_tree != arguments.out_tree:
                 raise TypeError(
                     f"the forward pass {fun_name(self.fwd)} must return an output of the same tree "
-                    f"structure as {fun_name(self.fun)}, {out_tree}, it returned {out_tree_now}"
-                    f"{at_user_line()}"
+                    f"structure as {fun_name(self.fun)}, {arguments.out_tree}, it returned "
+                    f"{out_tree}{at_user_line()}"
                 )
-            out_tree = out_tree_now
+            arguments.out_tree = out_tree
             res, res_tree = tree.flatten(pair[1])
 
             def flat_bwd(res_leaves: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
@@ -428,17 +300,16 @@ class custom_vjp:
                     next(full) if a.dtype != float0 else instantiate(Zero(a)) for a in ct_avals
                 ]
                 result = self.bwd(  # type: ignore[misc]
-                    *nondiff,
+                    *arguments.nondiff,
                     tree.unflatten(res_tree, res_leaves),
-                    tree.unflatten(out_tree_now, ct_leaves),
+                    tree.unflatten(out_tree, ct_leaves),
                 )
                 return self._check_cotangents(result, in_tree, in_avals)
 
             ct_avals = [aval_of(x).to_tangent_aval() for x in outs]
             return outs, res, flat_bwd
 
-        outs = call_custom_vjp(trace, flat_fun, flat_fwd, flat, debug_info(self.fun, "custom_vjp"))
-        return tree.unflatten(out_tree, outs)
+        return flat_fwd
 
     def _check_cotangents(
         self, result: Any, in_tree: Any, in_avals: list[ShapedArray]

@@ -8,7 +8,7 @@ from typing import Any
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
 from covector.transforms.jit import jit_p
-from covector.transforms.jvp import Zero, jvp_rules
+from covector.transforms.jvp import Zero, fill_zeros, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
     def_partial_eval_call,
@@ -18,7 +18,7 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+from covector.transforms.vmap import BatchTrace, higher_order_rules, mapped_first
 
 
 def _jvp(
@@ -29,21 +29,15 @@ def _jvp(
     args = [*primals, *(t for t in tangents if type(t) is not Zero)]
     outs = jit_p.bind_params(args, {"jaxpr": closed, "name": name, "inline": inline})
     n = len(nonzero_out)
-    rest = iter(outs[n:])
-    return outs[:n], [
-        next(rest) if nz else Zero(a.to_tangent_aval())
-        for nz, a in zip(nonzero_out, jaxpr.out_avals, strict=True)
-    ]
+    return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
 
 
 def _batch(
     trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
 ) -> tuple[list[Any], list[int | None]]:
-    size = trace.axis_size
     batched = tuple(d is not None for d in dims)
-    closed, out_batched = batch_jaxpr(params["jaxpr"], size, trace.axis_name, batched)
-    moved = [x if d is None else bring_dim(x, size, d, 0) for x, d in zip(args, dims, strict=True)]
-    outs = jit_p.bind_params(moved, {**params, "jaxpr": closed})
+    closed, out_batched = batch_jaxpr(params["jaxpr"], trace.axis_size, trace.axis_name, batched)
+    outs = jit_p.bind_params(mapped_first(args, dims), {**params, "jaxpr": closed})
     return outs, [0 if b else None for b in out_batched]
 
 

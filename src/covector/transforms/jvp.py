@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from covector.core import dtypes
@@ -41,6 +41,14 @@ class Zero:
 def instantiate(t: Any) -> Any:
     """An array for ``t``: zeros if it is a `Zero`."""
     return zeros(t.aval) if type(t) is Zero else t
+
+
+def fill_zeros(
+    primals: Sequence[Any], nonzero: Sequence[bool], tangents: Iterable[Any]
+) -> list[Any]:
+    """A tangent for each of ``primals``: the next of ``tangents`` where it is not zero."""
+    rest = iter(tangents)
+    return [next(rest) if nz else Zero.of(x) for x, nz in zip(primals, nonzero, strict=True)]
 
 
 def add_tangents(x: Any, y: Any) -> Any:

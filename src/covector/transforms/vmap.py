@@ -40,6 +40,11 @@ def bring_dim(x: Any, size: int, src: int | None, dst: int) -> Any:
     return broadcast_dim(x, size, dst) if src is None else moveaxis(x, src, dst)
 
 
+def mapped_first(args: Sequence[Any], dims: Sequence[int | None]) -> list[Any]:
+    """``args`` with the mapped axes, of those that have one, in front."""
+    return [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True)]
+
+
 def def_vectorized(prim: Primitive, scalars_broadcast: bool = True) -> None:
     """Batching of an elementwise primitive, whose operands have equal shapes or rank 0.
 

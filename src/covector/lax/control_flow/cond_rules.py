@@ -16,7 +16,7 @@ from covector.lax.control_flow.cond import cond_p
 from covector.lax.select import clamp_p, select_n_p
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
-from covector.transforms.jvp import Zero, jvp_rules
+from covector.transforms.jvp import Zero, fill_zeros, jvp_rules
 from covector.transforms.partial_eval import (
     PartialJaxpr,
     PartialTrace,
@@ -26,7 +26,7 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules, mapped_first
 
 Branches = tuple[ClosedJaxpr, ...]
 
@@ -43,10 +43,7 @@ def _jvp(
         [index, *ops, *(t for t in tangents[1:] if type(t) is not Zero)], {"branches": closed}
     )
     n = len(joined)
-    rest = iter(outs[n:])
-    return outs[:n], [
-        next(rest) if nz else Zero.of(x) for x, nz in zip(outs[:n], joined, strict=True)
-    ]
+    return outs[:n], fill_zeros(outs[:n], joined, outs[n:])
 
 
 def _batch(
@@ -56,9 +53,7 @@ def _batch(
     size, name = trace.axis_size, trace.axis_name
     index, ops = args[0], args[1:]
     batched = tuple(d is not None for d in dims[1:])
-    moved = [
-        x if d is None else bring_dim(x, size, d, 0) for x, d in zip(ops, dims[1:], strict=True)
-    ]
+    moved = mapped_first(ops, dims[1:])
     if dims[0] is None:
         outs_b = [batch_jaxpr(b, size, name, batched)[1] for b in branches]
         joined = tuple(any(column) for column in zip(*outs_b, strict=True))

@@ -12,7 +12,7 @@ from covector.lax.control_flow.scan import scan_p
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute, transpose_jaxpr
 from covector.transforms.jit import jit_p
-from covector.transforms.jvp import Zero, instantiate, jvp_rules
+from covector.transforms.jvp import Zero, fill_zeros, instantiate, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
     merge,
@@ -79,13 +79,11 @@ def _jvp(
             "num_carry": ncarry + nb,
         },
     )
-    out_carry, rest = outs[:ncarry], iter(outs[ncarry : ncarry + nb])
-    out_ys = outs[ncarry + nb : ncarry + nb + num_ys]
-    rest_ys = iter(outs[ncarry + nb + num_ys :])
-    out_tangents = [
-        next(rest) if z else Zero.of(x) for x, z in zip(out_carry, nz_carry, strict=True)
-    ] + [next(rest_ys) if z else Zero.of(x) for x, z in zip(out_ys, nz_out[ncarry:], strict=True)]
-    return [*out_carry, *out_ys], out_tangents
+    # From (carry, ys), each with its tangents behind it, to (results, tangents).
+    n_ys = ncarry + nb
+    out = [*outs[:ncarry], *outs[n_ys : n_ys + num_ys]]
+    nonzero = (*nz_carry, *nz_out[ncarry:])
+    return out, fill_zeros(out, nonzero, [*outs[ncarry:n_ys], *outs[n_ys + num_ys :]])
 
 
 @cached_on_jaxpr

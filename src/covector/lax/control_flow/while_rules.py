@@ -15,7 +15,7 @@ from covector.lax.reductions import reduce_or_p
 from covector.lax.select import select_n_p
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute
-from covector.transforms.jvp import Zero, instantiate, jvp_rules
+from covector.transforms.jvp import Zero, fill_zeros, instantiate, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
     dce_closed,
@@ -72,8 +72,8 @@ def _jvp(
             "body_nconsts": nb + nt,
         },
     )
-    out, rest = outs[: len(carry)], iter(outs[len(carry) :])
-    return out, [next(rest) if z else Zero.of(x) for x, z in zip(out, nz_carry, strict=True)]
+    out = outs[: len(carry)]
+    return out, fill_zeros(out, nz_carry, outs[len(carry) :])
 
 
 # --- batching ----------------------------------------------------------------------------
