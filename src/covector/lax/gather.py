@@ -79,6 +79,12 @@ class GatherDimensionNumbers(NamedTuple):
     start_indices_batching_dims: tuple[int, ...] = ()
 
 
+def check_indices(name: str, indices: ShapedArray) -> None:
+    """Raise the TypeError for indices that are not integers."""
+    if indices.dtype not in dtypes.INTEGERS:
+        raise TypeError(f"{name} takes integer indices, got {indices.str_short()}{at_user_line()}")
+
+
 def default_fill(dtype: Any) -> Any:
     """What reading out of bounds gives: NaN, the lowest signed or largest unsigned integer."""
     if dtype in dtypes.INEXACT:
@@ -103,8 +109,7 @@ def _gather_aval(
     fill_value: Any,
 ) -> ShapedArray:
     d = dimension_numbers
-    if indices.dtype not in dtypes.INTEGERS:
-        raise TypeError(f"gather takes integer indices, got {indices.str_short()}{at_user_line()}")
+    check_indices("gather", indices)
     if (
         len(slice_sizes) != len(x.shape)
         or not indices.shape
@@ -201,10 +206,8 @@ def _gather_transpose(
     *,
     dimension_numbers: GatherDimensionNumbers,
     slice_sizes: Shape,
-    indices_are_sorted: bool,
-    unique_indices: bool,
-    mode: GatherScatterMode,
     fill_value: Any,
+    **params: Any,
 ) -> list[Any]:
     from covector.lax.scatter import ScatterDimensionNumbers, scatter_add_p
 
@@ -213,9 +216,7 @@ def _gather_transpose(
         indices,
         ct,
         dimension_numbers=ScatterDimensionNumbers(*dimension_numbers),
-        indices_are_sorted=indices_are_sorted,
-        unique_indices=unique_indices,
-        mode=mode,
+        **params,
     )
     return [out, None]
 

@@ -13,7 +13,13 @@ from covector.core.trace import Primitive
 from covector.lax._common import PY_SCALARS, as_operand, product, scalar
 from covector.lax.arithmetic import div, mul
 from covector.lax.compare import eq
-from covector.lax.gather import GatherDimensionNumbers, GatherScatterMode, _up, gather_p
+from covector.lax.gather import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    _up,
+    check_indices,
+    gather_p,
+)
 from covector.lax.select import select
 from covector.lax.shape_functions import iota, reshape
 from covector.lax.unary import neg
@@ -71,10 +77,7 @@ def _define(prim: Primitive) -> None:
         mode: GatherScatterMode,
     ) -> ShapedArray:
         d = dimension_numbers
-        if indices.dtype not in dtypes.INTEGERS:
-            raise TypeError(
-                f"{name} takes integer indices, got {indices.str_short()}{at_user_line()}"
-            )
+        check_indices(name, indices)
         if x.dtype != updates.dtype:
             raise TypeError(
                 f"{name} takes updates of the operand's dtype, got {x.str_short()} and "
@@ -188,8 +191,7 @@ def scatter_apply(
         "unique_indices": unique_indices,
         "mode": GatherScatterMode.from_any(mode),
     }
-    window = window_sizes(len(aval_of(operand).shape), update_shape, dimension_numbers)
-    old = _gather_like(operand, scatter_indices, window, **params)
+    old = _gather_like(operand, scatter_indices, update_shape, **params)
     return scatter_p.bind(operand, scatter_indices, func(old), **params)
 
 
@@ -199,23 +201,21 @@ def scatter_apply(
 def _gather_like(
     x: Any,
     indices: Any,
-    window: Shape,
+    updates_shape: Shape,
     *,
     dimension_numbers: ScatterDimensionNumbers,
-    indices_are_sorted: bool,
-    unique_indices: bool,
     mode: GatherScatterMode,
+    **params: Any,
 ) -> Any:
-    """The windows that a scatter writes, read from ``x`` (zero out of bounds)."""
+    """The windows that a scatter of updates writes, read from ``x`` (zero out of bounds)."""
     return gather_p.bind(
         x,
         indices,
         dimension_numbers=GatherDimensionNumbers(*dimension_numbers),
-        slice_sizes=window,
-        indices_are_sorted=indices_are_sorted,
-        unique_indices=unique_indices,
+        slice_sizes=window_sizes(len(aval_of(x).shape), updates_shape, dimension_numbers),
         mode=mode,
         fill_value=0 if mode is GatherScatterMode.FILL_OR_DROP else None,
+        **params,
     )
 
 
@@ -225,8 +225,7 @@ def _winners(x_shape: Shape, indices: Any, updates_shape: Shape, params: dict[st
     ids = reshape(iota(dtypes.int32, n), updates_shape)
     none = structural.full(x_shape, -1, dtypes.int32)
     written = scatter_p.bind(none, indices, ids, **params)
-    window = window_sizes(len(x_shape), updates_shape, params["dimension_numbers"])
-    return eq(_gather_like(written, indices, window, **params), ids)
+    return eq(_gather_like(written, indices, updates_shape, **params), ids)
 
 
 def _scatter_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
@@ -245,11 +244,9 @@ def _scatter_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: An
     if type(x) is UndefinedPrimal:
         ct_x = scatter_p.bind(ct, indices, structural.zeros(uaval), **params)
     if undefined:
-        shape = aval_of(ct).shape
-        window = window_sizes(len(shape), uaval.shape, params["dimension_numbers"])
-        ct_updates = _gather_like(ct, indices, window, **params)
+        ct_updates = _gather_like(ct, indices, uaval.shape, **params)
         if not params["unique_indices"]:
-            kept = _winners(shape, indices, uaval.shape, params)
+            kept = _winners(aval_of(ct).shape, indices, uaval.shape, params)
             ct_updates = select(kept, ct_updates, scalar(0, aval_of(ct).dtype))
     return [ct_x, None, ct_updates]
 
@@ -268,9 +265,7 @@ def _scatter_add_jvp(
 def _scatter_add_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> list[Any]:
     ct_updates = None
     if type(updates) is UndefinedPrimal:
-        shape = aval_of(ct).shape
-        window = window_sizes(len(shape), updates.aval.shape, params["dimension_numbers"])
-        ct_updates = _gather_like(ct, indices, window, **params)
+        ct_updates = _gather_like(ct, indices, updates.aval.shape, **params)
     return [ct if type(x) is UndefinedPrimal else None, None, ct_updates]
 
 
@@ -289,10 +284,8 @@ def _scatter_mul_jvp(
                 "the derivative of scatter_mul by its updates needs unique_indices=True"
                 f"{at_user_line()}"
             )
-        shape = aval_of(x).shape
-        window = window_sizes(len(shape), aval_of(gu).shape, params["dimension_numbers"])
-        term = mul(gu, _gather_like(x, indices, window, **params))
-        zeros = structural.full(shape, 0, aval_of(x).dtype)
+        term = mul(gu, _gather_like(x, indices, aval_of(gu).shape, **params))
+        zeros = structural.full(aval_of(x).shape, 0, aval_of(x).dtype)
         tangent = add_tangents(tangent, scatter_add_p.bind(zeros, indices, term, **params))
     return out, tangent
 
@@ -309,10 +302,9 @@ def _extremum_jvp(prim: Primitive) -> Callable[..., tuple[Any, Any]]:
         if type(gx) is Zero and type(gu) is Zero:
             return out, Zero.of(out)
         # The tangent is shared evenly among all that attain the extremum.
-        dt, shape, ushape = aval_of(out).dtype, aval_of(out).shape, aval_of(updates).shape
-        window = window_sizes(len(shape), ushape, params["dimension_numbers"])
+        dt = aval_of(out).dtype
         from_x = convert_element_type(eq(x, out), dt)
-        chosen = eq(updates, _gather_like(out, indices, window, **params))
+        chosen = eq(updates, _gather_like(out, indices, aval_of(updates).shape, **params))
         from_u = convert_element_type(chosen, dt)
         count = scatter_add_p.bind(from_x, indices, from_u, **params)
         total = scatter_add_p.bind(

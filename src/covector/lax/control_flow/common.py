@@ -14,7 +14,7 @@ from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import check_results, fun_name, fun_source
-from covector.transforms.cache import FunctionCache, context_key
+from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
 
 
 class Body:
@@ -78,6 +78,36 @@ def trace_body(
     if not any(isinstance(c, Tracer) for c in consts):
         entries[key] = body
     return body
+
+
+def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
+    """The jaxprs of ``bodies``, all of which take the constants of all, and these constants."""
+    consts: list[Any] = []
+    position: dict[int, int] = {}
+    for body in bodies:
+        for c in body.consts:
+            if id(c) not in position:
+                position[id(c)] = len(consts)
+                consts.append(c)
+    if not consts:
+        return tuple(b.closed for b in bodies), consts
+    branches = []
+    avals = tuple(aval_of(c) for c in consts)
+    for body in bodies:
+        own = tuple(position[id(c)] for c in body.consts)
+        branches.append(_with_shared(body.closed, own, avals))
+    return tuple(branches), consts
+
+
+@cached_on_jaxpr
+def _with_shared(
+    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
+) -> ClosedJaxpr:
+    invars = closed.jaxpr.invars
+    shared = [Var(a) for a in avals]
+    for i, v in zip(own, invars, strict=False):
+        shared[i] = v
+    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
 
 
 def runs_in_python(leaves: Sequence[Any]) -> bool:

@@ -8,12 +8,18 @@ from typing import Any
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.jaxpr import ClosedJaxpr, Var, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.lax.compare import ne
-from covector.lax.control_flow.common import Body, check_arrays_of, runs_in_python, trace_body
+from covector.lax.control_flow.common import (
+    Body,
+    check_arrays_of,
+    runs_in_python,
+    share_consts,
+    trace_body,
+)
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.cache import cached_on_jaxpr
 
@@ -87,36 +93,6 @@ def _converted(closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...])
     return ClosedJaxpr(jaxpr, consts)
 
 
-def _share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
-    """Branches that all take the constants of all."""
-    consts: list[Any] = []
-    position: dict[int, int] = {}
-    for body in bodies:
-        for c in body.consts:
-            if id(c) not in position:
-                position[id(c)] = len(consts)
-                consts.append(c)
-    if not consts:
-        return tuple(b.closed for b in bodies), consts
-    branches = []
-    avals = tuple(aval_of(c) for c in consts)
-    for body in bodies:
-        own = tuple(position[id(c)] for c in body.consts)
-        branches.append(_with_shared(body.closed, own, avals))
-    return tuple(branches), consts
-
-
-@cached_on_jaxpr
-def _with_shared(
-    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
-) -> ClosedJaxpr:
-    invars = closed.jaxpr.invars
-    shared = [Var(a) for a in avals]
-    for i, v in zip(own, invars, strict=False):
-        shared[i] = v
-    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
-
-
 def _bind(
     what: str, index: Any, funs: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
 ) -> Any:
@@ -126,9 +102,21 @@ def _bind(
     if all(b.out_tree == bodies[0].out_tree for b in bodies):
         bodies = _unify_weak_types(bodies)
     _check_branches(what, funs, bodies)
-    branches, consts = _share_consts(bodies)
+    branches, consts = share_consts(bodies)
     outs = cond_p.bind_params([index, *consts, *flat], {"branches": branches})
     return tree.unflatten(bodies[0].out_tree, outs)
+
+
+def _all_operands(what: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
+    """The operands given by position, or the one given by its name."""
+    if operand is _MISSING:
+        return operands
+    if operands:
+        raise TypeError(
+            f"{what}: operands are given by position and as operand={operand!r}; give them by "
+            f"position{at_user_line()}"
+        )
+    return (operand,)
 
 
 def _concrete(x: Any) -> Any:
@@ -163,13 +151,7 @@ def cond(
     >>> cv.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 3)
     Array(4, dtype=int32, weak_type=True)
     """
-    if operand is not _MISSING:
-        if operands:
-            raise TypeError(
-                f"cond: operands are given by position and as operand={operand!r}; give them by "
-                f"position{at_user_line()}"
-            )
-        operands = (operand,)
+    operands = _all_operands("cond", operands, operand)
     if not (callable(true_fun) and callable(false_fun)):
         raise TypeError(
             "cond takes (pred, true_fun, false_fun, *operands), where true_fun and false_fun are "
@@ -210,13 +192,7 @@ def switch(
     -------
     pytree
     """
-    if operand is not _MISSING:
-        if operands:
-            raise TypeError(
-                f"switch: operands are given by position and as operand={operand!r}; give them by "
-                f"position{at_user_line()}"
-            )
-        operands = (operand,)
+    operands = _all_operands("switch", operands, operand)
     branches = tuple(branches)
     if not branches:
         raise ValueError(f"switch: branches is empty, at least one is needed{at_user_line()}")

@@ -11,11 +11,10 @@ from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import add_any
 from covector.core.trace import Primitive
-from covector.lax.control_flow.common import check_carry, trace_body
+from covector.lax.control_flow.common import check_carry, share_consts, trace_body
 from covector.lax.unary import neg
 from covector.transforms.arguments import api_boundary, check_callable
 from covector.transforms.autodiff import jvp, linearize
-from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.custom_jvp import custom_jvp, stop_gradient
 from covector.transforms.jaxprs import batch_jaxpr
 from covector.transforms.jit import jit_p
@@ -121,19 +120,6 @@ transpose_rules[linear_solve_p] = _transpose
 higher_order_rules[linear_solve_p] = _batch
 
 
-@cached_on_jaxpr
-def _with_consts(
-    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
-) -> ClosedJaxpr:
-    from covector.core.jaxpr import Var
-
-    shared = [Var(a) for a in avals]
-    for i, v in zip(own, closed.jaxpr.invars, strict=False):
-        shared[i] = v
-    rest = closed.jaxpr.invars[len(own) :]
-    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *rest]), closed.consts)
-
-
 @api_boundary
 def custom_linear_solve(
     matvec: Callable[[Any], Any],
@@ -190,19 +176,8 @@ def custom_linear_solve(
         bodies.append(
             trace_body(lambda v: backward(vecmat, v), in_tree, avals, "custom_linear_solve")
         )
-    consts: list[Any] = []
-    position: dict[int, int] = {}
-    for body in bodies:
-        for c in body.consts:
-            if id(c) not in position:
-                position[id(c)] = len(consts)
-                consts.append(c)
-    const_avals = tuple(aval_of(c) for c in consts)
-    closed: list[ClosedJaxpr | None] = [
-        _with_consts(body.closed, tuple(position[id(c)] for c in body.consts), const_avals)
-        for body in bodies
-    ]
-    closed += [None] * (4 - len(closed))
+    shared, consts = share_consts(bodies)
+    closed = [*shared, *[None] * (4 - len(shared))]
     outs = linear_solve_p.bind_params(
         [*consts, *flat],
         {
