@@ -36,6 +36,14 @@ def as_result(x: Any) -> Any:
     return to_array(x)
 
 
+def as_cotangents(found: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
+    """What a linear program pulls back, None for zeros, as cotangents of arguments."""
+    return [
+        zeros(a.to_tangent_aval()) if ct is None else as_result(instantiate(ct))
+        for ct, a in zip(found, avals, strict=True)
+    ]
+
+
 class FlatFunction:
     """A user's function from flat arrays to flat results, split off its auxiliary results.
 
@@ -151,18 +159,49 @@ def jvp(
     return (*result, f.aux_result()) if has_aux else result
 
 
-class _Push:
-    """The linear map of `linearize`, given its residuals."""
+class _LinearMap:
+    """A derivative at a point, given its residuals."""
 
-    __slots__ = ("program", "in_tree", "in_avals", "out_tree")
+    __slots__ = ("program", "in_tree", "in_avals", "out_tree", "name")
 
     def __init__(
-        self, program: LinearProgram, in_tree: Any, in_avals: list[ShapedArray], out_tree: Any
+        self,
+        program: LinearProgram,
+        in_tree: Any,
+        in_avals: list[ShapedArray],
+        out_tree: Any,
+        name: str,
     ) -> None:
         self.program = program
         self.in_tree = in_tree
         self.in_avals = in_avals
         self.out_tree = out_tree
+        self.name = name
+
+
+def _value_and_map(
+    kind: type[_LinearMap],
+    fun: Callable[..., Any],
+    primals: tuple[Any, ...],
+    has_aux: bool,
+    what: str,
+) -> Any:
+    """Value of ``fun``, a linear map there, and the auxiliary result with ``has_aux``."""
+    check_callable(fun, what)
+    flat, in_tree = tree.flatten(primals)
+    avals = check_arrays(flat, lambda: argument_names(fun, primals, {}), what)
+    f = FlatFunction(fun, in_tree, has_aux, what)
+    lin = linearize_flat(f, flat, f.aux)
+    linear_map = kind(lin.static(), in_tree, avals, f.out_tree, fun_name(fun))
+    out = tree.unflatten(f.out_tree, [as_result(x) for x in lin.outs])
+    applied = Partial(linear_map, lin.residuals)
+    return (out, applied, f.aux_result()) if has_aux else (out, applied)
+
+
+class _Push(_LinearMap):
+    """The linear map of `linearize`."""
+
+    __slots__ = ()
 
     def __call__(self, residuals: Sequence[Any], *tangents: Any) -> Any:
         flat, in_tree = tree.flatten(tangents)
@@ -211,35 +250,13 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     aux : pytree
         If ``has_aux``.
     """
-    check_callable(fun, "linearize")
-    flat, in_tree = tree.flatten(primals)
-    avals = check_arrays(flat, lambda: argument_names(fun, primals, {}), "linearize")
-    f = FlatFunction(fun, in_tree, has_aux, "linearize")
-    lin = linearize_flat(f, flat, f.aux)
-    push = _Push(lin.static(), in_tree, avals, f.out_tree)
-    out = tree.unflatten(f.out_tree, [as_result(x) for x in lin.outs])
-    f_jvp = Partial(push, lin.residuals)
-    return (out, f_jvp, f.aux_result()) if has_aux else (out, f_jvp)
+    return _value_and_map(_Push, fun, primals, has_aux, "linearize")
 
 
-class _Pull:
-    """The pullback of `vjp`, given its residuals."""
+class _Pull(_LinearMap):
+    """The pullback of `vjp`."""
 
-    __slots__ = ("program", "in_tree", "in_avals", "out_tree", "name")
-
-    def __init__(
-        self,
-        program: LinearProgram,
-        in_tree: Any,
-        in_avals: list[ShapedArray],
-        out_tree: Any,
-        name: str,
-    ) -> None:
-        self.program = program
-        self.in_tree = in_tree
-        self.in_avals = in_avals
-        self.out_tree = out_tree
-        self.name = name
+    __slots__ = ()
 
     def __call__(self, residuals: Sequence[Any], cts: Any) -> Any:
         flat, ct_tree = tree.flatten(cts)
@@ -252,13 +269,7 @@ class _Pull:
         for ct, aval in zip(flat, self.program.out_avals, strict=True):
             _check_cotangent(ct, aval, self.name)
         found = self.program.pull(residuals, flat)
-        return tree.unflatten(
-            self.in_tree,
-            [
-                zeros(a.to_tangent_aval()) if ct is None else as_result(instantiate(ct))
-                for ct, a in zip(found, self.in_avals, strict=True)
-            ],
-        )
+        return tree.unflatten(self.in_tree, as_cotangents(found, self.in_avals))
 
 
 def _check_cotangent(ct: Any, aval: ShapedArray, name: str) -> None:
@@ -308,15 +319,7 @@ def vjp(
     >>> pullback(3.0)
     (Array(3., dtype=float32, weak_type=True),)
     """
-    check_callable(fun, "vjp")
-    flat, in_tree = tree.flatten(primals)
-    avals = check_arrays(flat, lambda: argument_names(fun, primals, {}), "vjp")
-    f = FlatFunction(fun, in_tree, has_aux, "vjp")
-    lin = linearize_flat(f, flat, f.aux)
-    pull = _Pull(lin.static(), in_tree, avals, f.out_tree, fun_name(fun))
-    out = tree.unflatten(f.out_tree, [as_result(x) for x in lin.outs])
-    vjp_fun = Partial(pull, lin.residuals)
-    return (out, vjp_fun, f.aux_result()) if has_aux else (out, vjp_fun)
+    return _value_and_map(_Pull, fun, primals, has_aux, "vjp")
 
 
 def aval_like(x: Any) -> ShapedArray:

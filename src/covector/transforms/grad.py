@@ -9,7 +9,7 @@ from typing import Any
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
-from covector.core.structural import scalar, zeros
+from covector.core.structural import scalar
 from covector.transforms.arguments import (
     api_boundary,
     argument_names,
@@ -18,8 +18,7 @@ from covector.transforms.arguments import (
     fun_name,
     index_tuple,
 )
-from covector.transforms.autodiff import FlatFunction, as_result
-from covector.transforms.jvp import instantiate
+from covector.transforms.autodiff import FlatFunction, as_cotangents, as_result
 from covector.transforms.linearize import linearize_flat
 
 
@@ -41,7 +40,7 @@ def resolve_argnums(
     return nums
 
 
-def partial_call(
+def _partial_call(
     fun: Callable[..., Any], nums: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[..., Any]:
     """``fun`` as a function of the arguments numbered ``nums`` alone."""
@@ -65,7 +64,7 @@ def dyn_names(fun: Callable[..., Any], nums: tuple[int, ...], args: tuple[Any, .
     return out
 
 
-def check_input(
+def _check_input(
     aval: ShapedArray, name: str, holomorphic: bool, allow_int: bool, what: str
 ) -> None:
     """Raise the TypeError for an argument that cannot be differentiated by."""
@@ -85,6 +84,28 @@ def check_input(
         "other arguments with argnums, or pass allow_int=True for float0 gradients of integers"
         f"{at_user_line()}"
     )
+
+
+def differentiated(
+    fun: Callable[..., Any],
+    argnums: tuple[int, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    what: str,
+) -> tuple[FlatFunction, list[Any], list[ShapedArray]]:
+    """``fun`` of the arguments ``argnums`` alone, their leaves, and the types of these."""
+    nums = resolve_argnums(fun, argnums, args, what)
+    flat, in_tree = tree.flatten(tuple([args[i] for i in nums]))
+    avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), what)
+    for i, aval in enumerate(avals):
+        if holomorphic or not dtypes.is_float(aval.dtype):
+            name = dyn_names(fun, nums, args)[i]
+            _check_input(aval, name, holomorphic, allow_int, what)
+    f = FlatFunction(_partial_call(fun, nums, args, kwargs), in_tree, has_aux, what)
+    return f, flat, avals
 
 
 def check_output(aval: ShapedArray, holomorphic: bool, fun: Any, what: str) -> None:
@@ -121,15 +142,9 @@ def _value_and_grad(
     wanted = index_tuple(argnums)
 
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-        nums = resolve_argnums(fun, wanted, args, what)
-        dyn = tuple([args[i] for i in nums])
-        flat, in_tree = tree.flatten(dyn)
-        avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), what)
-        for i, aval in enumerate(avals):
-            if holomorphic or not dtypes.is_float(aval.dtype):
-                name = dyn_names(fun, nums, args)[i]
-                check_input(aval, name, holomorphic, allow_int, what)
-        f = FlatFunction(partial_call(fun, nums, args, kwargs), in_tree, has_aux, what)
+        f, flat, avals = differentiated(
+            fun, wanted, args, kwargs, has_aux, holomorphic, allow_int, what
+        )
         lin = linearize_flat(f, flat, f.aux)
         if len(lin.outs) != 1 or not f.out_tree.is_leaf():
             raise TypeError(
@@ -147,11 +162,7 @@ def _value_and_grad(
             )
         check_output(out, holomorphic, fun, what)
         cts = lin.static().pull(lin.residuals, [scalar(1, out.dtype, out.weak_type)])
-        grads = [
-            zeros(a.to_tangent_aval()) if ct is None else as_result(instantiate(ct))
-            for ct, a in zip(cts, avals, strict=True)
-        ]
-        result = tree.unflatten(in_tree, grads)
+        result = tree.unflatten(f.in_tree, as_cotangents(cts, avals))
         aux = f.aux_result() if has_aux else None
         return as_result(lin.outs[0]), result[0] if single else result, aux
 

@@ -13,13 +13,12 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.transforms.arguments import (
     api_boundary,
-    check_arrays,
     check_callable,
     fun_name,
     index_tuple,
 )
-from covector.transforms.autodiff import FlatFunction, as_result
-from covector.transforms.grad import check_input, dyn_names, partial_call, resolve_argnums
+from covector.transforms.autodiff import as_result
+from covector.transforms.grad import differentiated, dyn_names, resolve_argnums
 from covector.transforms.jvp import Zero, instantiate, jvp_flat
 from covector.transforms.linearize import linearize_flat
 from covector.transforms.vmap import bring_dim, vmap_flat
@@ -85,19 +84,17 @@ def jacfwd(
     @api_boundary
     @functools.wraps(fun)
     def jacfwd_f(*args: Any, **kwargs: Any) -> Any:
-        nums = resolve_argnums(fun, wanted, args, "jacfwd")
-        flat, in_tree = tree.flatten(tuple([args[i] for i in nums]))
-        avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), "jacfwd")
+        f, flat, avals = differentiated(
+            fun, wanted, args, kwargs, has_aux, holomorphic, False, "jacfwd"
+        )
         for i, aval in enumerate(avals):
-            if holomorphic or not dtypes.is_float(aval.dtype):
-                name = dyn_names(fun, nums, args)[i]
-                check_input(aval, name, holomorphic, False, "jacfwd")
-                if dtypes.is_complex(aval.dtype) and not holomorphic:
-                    raise TypeError(
-                        f"jacfwd requires real inputs, but argument {name} is {aval.str_short()}; "
-                        f"for holomorphic functions pass holomorphic=True{at_user_line()}"
-                    )
-        f = FlatFunction(partial_call(fun, nums, args, kwargs), in_tree, has_aux, "jacfwd")
+            if dtypes.is_complex(aval.dtype) and not holomorphic:
+                nums = resolve_argnums(fun, wanted, args, "jacfwd")
+                raise TypeError(
+                    f"jacfwd requires real inputs, but argument {dyn_names(fun, nums, args)[i]} is "
+                    f"{aval.str_short()}; for holomorphic functions pass holomorphic=True"
+                    f"{at_user_line()}"
+                )
         basis = _basis(avals)
         total = sum(a.size for a in avals)
 
@@ -110,7 +107,7 @@ def jacfwd(
         for x, d in zip(cols, dims, strict=True):
             rank = len(aval_of(x).shape) - (d is not None)
             x = as_result(bring_dim(x, total, d, rank))
-            jac.append(tree.unflatten(in_tree, _split(x, True, avals)))
+            jac.append(tree.unflatten(f.in_tree, _split(x, True, avals)))
         if isinstance(argnums, int):
             jac = [j[0] for j in jac]
         result = tree.unflatten(f.out_tree, jac)
@@ -138,14 +135,9 @@ def jacrev(
     @api_boundary
     @functools.wraps(fun)
     def jacrev_f(*args: Any, **kwargs: Any) -> Any:
-        nums = resolve_argnums(fun, wanted, args, "jacrev")
-        flat, in_tree = tree.flatten(tuple([args[i] for i in nums]))
-        avals = check_arrays(flat, lambda: dyn_names(fun, nums, args), "jacrev")
-        for i, aval in enumerate(avals):
-            if holomorphic or not dtypes.is_float(aval.dtype):
-                name = dyn_names(fun, nums, args)[i]
-                check_input(aval, name, holomorphic, allow_int, "jacrev")
-        f = FlatFunction(partial_call(fun, nums, args, kwargs), in_tree, has_aux, "jacrev")
+        f, flat, avals = differentiated(
+            fun, wanted, args, kwargs, has_aux, holomorphic, allow_int, "jacrev"
+        )
         lin = linearize_flat(f, flat, f.aux)
         out_avals = [aval_of(x) for x in lin.outs]
         for a in out_avals:
@@ -174,7 +166,7 @@ def jacrev(
         ]
         jac = []
         for j in range(len(out_avals)):
-            trees = tree.unflatten(in_tree, [parts[j] for parts in per_input])
+            trees = tree.unflatten(f.in_tree, [parts[j] for parts in per_input])
             jac.append(trees[0] if isinstance(argnums, int) else trees)
         result = tree.unflatten(f.out_tree, jac)
         return (result, f.aux_result()) if has_aux else result
