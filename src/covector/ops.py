@@ -83,60 +83,62 @@ def _reduce(
     return out
 
 
-def _segment(
-    name: str,
-    data: Any,
-    segment_ids: Any,
-    num_segments: Any,
-    is_sorted: bool,
-    unique: bool,
-    bucket_size: int | None,
-    mode: Any,
-) -> Any:
-    data, ids = cnp.asarray(data), cnp.asarray(segment_ids)
-    if ids.dtype not in dtypes.INTEGERS:
-        raise TypeError(
-            f"{name}: segment_ids must be integers, got {ids.aval.str_short()}{at_user_line()}"
-        )
-    if not data.ndim or data.shape[0] != (ids.shape[0] if ids.ndim else None):
-        raise ValueError(
-            f"{name}: data {data.aval.str_short()} and segment_ids {ids.aval.str_short()} must "
-            f"have first axes of one size{at_user_line()}"
-        )
-    if data.dtype == dtypes.bool_ and name in ("segment_sum", "segment_prod"):
-        raise TypeError(
-            f"{name} does not take booleans, got {data.aval.str_short()}; convert the data with "
-            f"astype(int){at_user_line()}"
-        )
-    if num_segments is None:
+def _segment_function(name: str, doc: str) -> Callable[..., Any]:
+    def segment_function(
+        data: Any,
+        segment_ids: Any,
+        num_segments: int | None = None,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        bucket_size: int | None = None,
+        mode: Any = None,
+        out_sharding: Any = None,
+    ) -> Any:
+        no_sharding(out_sharding, name)
+        data, ids = cnp.asarray(data), cnp.asarray(segment_ids)
+        if ids.dtype not in dtypes.INTEGERS:
+            raise TypeError(
+                f"{name}: segment_ids must be integers, got {ids.aval.str_short()}{at_user_line()}"
+            )
+        if not data.ndim or data.shape[0] != (ids.shape[0] if ids.ndim else None):
+            raise ValueError(
+                f"{name}: data {data.aval.str_short()} and segment_ids {ids.aval.str_short()} must "
+                f"have first axes of one size{at_user_line()}"
+            )
+        if data.dtype == dtypes.bool_ and name in ("segment_sum", "segment_prod"):
+            raise TypeError(
+                f"{name} does not take booleans, got {data.aval.str_short()}; convert the data "
+                f"with astype(int){at_user_line()}"
+            )
+        n = _number_of_segments(name, num_segments, ids)
+        buckets = 1
+        if bucket_size is not None:
+            if bucket_size < 1:
+                raise ValueError(
+                    f"{name}: bucket_size must be positive, got {bucket_size}{at_user_line()}"
+                )
+            buckets = max(1, -(-ids.shape[0] // bucket_size))
+        promises = bool(indices_are_sorted), bool(unique_indices)
+        return _reduce(data, ids, name, n, *promises, buckets, mode)
+
+    segment_function.__name__ = segment_function.__qualname__ = name
+    segment_function.__doc__ = doc
+    return segment_function
+
+
+def _number_of_segments(name: str, given: Any, ids: Any) -> int:
+    if given is None:
         values = concrete(ids, f"{name}: num_segments is not given, and segment_ids, whose "
                                "maximum it is,")  # fmt: skip
-        num_segments = max(int(values.max(initial=-1)) + 1, 0)
-    num_segments = int(num_segments)
-    if num_segments < 0:
-        raise ValueError(
-            f"{name}: num_segments must not be negative, got {num_segments}{at_user_line()}"
-        )
-    buckets = 1
-    if bucket_size is not None:
-        if bucket_size < 1:
-            raise ValueError(
-                f"{name}: bucket_size must be positive, got {bucket_size}{at_user_line()}"
-            )
-        buckets = max(1, -(-ids.shape[0] // bucket_size))
-    return _reduce(data, ids, name, num_segments, bool(is_sorted), bool(unique), buckets, mode)
+        given = max(int(values.max(initial=-1)) + 1, 0)
+    n = int(given)
+    if n < 0:
+        raise ValueError(f"{name}: num_segments must not be negative, got {n}{at_user_line()}")
+    return n
 
 
-def segment_sum(
-    data: Any,
-    segment_ids: Any,
-    num_segments: int | None = None,
-    indices_are_sorted: bool = False,
-    unique_indices: bool = False,
-    bucket_size: int | None = None,
-    mode: Any = None,
-    out_sharding: Any = None,
-) -> Any:
+segment_sum = _segment_function(
+    "segment_sum",
     """Sums of the slices of ``data`` that belong to each segment.
 
     Parameters
@@ -164,69 +166,23 @@ def segment_sum(
     >>> import covector as cv
     >>> cv.ops.segment_sum(cv.numpy.arange(5), cv.numpy.array([0, 0, 1, 1, 2]))
     Array([1, 5, 4], dtype=int32)
-    """
-    no_sharding(out_sharding, "segment_sum")
-    return _segment(
-        "segment_sum", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
-        bucket_size, mode,
-    )  # fmt: skip
-
-
-def segment_prod(
-    data: Any,
-    segment_ids: Any,
-    num_segments: int | None = None,
-    indices_are_sorted: bool = False,
-    unique_indices: bool = False,
-    bucket_size: int | None = None,
-    mode: Any = None,
-    out_sharding: Any = None,
-) -> Any:
-    """Products of the slices of each segment (see `segment_sum`); empty segments are 1."""
-    no_sharding(out_sharding, "segment_prod")
-    return _segment(
-        "segment_prod", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
-        bucket_size, mode,
-    )  # fmt: skip
-
-
-def segment_max(
-    data: Any,
-    segment_ids: Any,
-    num_segments: int | None = None,
-    indices_are_sorted: bool = False,
-    unique_indices: bool = False,
-    bucket_size: int | None = None,
-    mode: Any = None,
-    out_sharding: Any = None,
-) -> Any:
+    """,
+)
+segment_prod = _segment_function(
+    "segment_prod",
+    """Products of the slices of each segment (see `segment_sum`); empty segments are 1.""",
+)
+segment_max = _segment_function(
+    "segment_max",
     """Maxima of the slices of each segment (see `segment_sum`).
 
     Empty segments hold the smallest value of the dtype, -inf for floats.
-    """
-    no_sharding(out_sharding, "segment_max")
-    return _segment(
-        "segment_max", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
-        bucket_size, mode,
-    )  # fmt: skip
-
-
-def segment_min(
-    data: Any,
-    segment_ids: Any,
-    num_segments: int | None = None,
-    indices_are_sorted: bool = False,
-    unique_indices: bool = False,
-    bucket_size: int | None = None,
-    mode: Any = None,
-    out_sharding: Any = None,
-) -> Any:
+    """,
+)
+segment_min = _segment_function(
+    "segment_min",
     """Minima of the slices of each segment (see `segment_sum`).
 
     Empty segments hold the largest value of the dtype, inf for floats.
-    """
-    no_sharding(out_sharding, "segment_min")
-    return _segment(
-        "segment_min", data, segment_ids, num_segments, indices_are_sorted, unique_indices,
-        bucket_size, mode,
-    )  # fmt: skip
+    """,
+)
