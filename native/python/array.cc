@@ -7,6 +7,7 @@
 
 #include "python/ref.h"
 #include "python/registry.h"
+#include "python/type.h"
 
 namespace covector {
 
@@ -368,9 +369,7 @@ bool parse_shape(PyObject* obj, std::vector<int64_t>* shape) {
 }
 
 bool init_array(PyObject* module) {
-  ArrayType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return ArrayType && init_array_buffer() &&
-         PyModule_AddObjectRef(module, "Array", reinterpret_cast<PyObject*>(ArrayType)) == 0;
+  return add_type(module, "Array", &spec, &ArrayType) && init_array_buffer();
 }
 
 }  // namespace covector

@@ -5,7 +5,7 @@
 #include <structmember.h>
 
 #include "python/ref.h"
-#include "python/traceback.h"
+#include "python/type.h"
 
 namespace covector {
 namespace {
@@ -23,15 +23,7 @@ PyTypeObject* BoundaryType = nullptr;
 BoundaryObject* as_boundary(PyObject* obj) { return reinterpret_cast<BoundaryObject*>(obj); }
 
 PyObject* boundary_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  PyObject* result = PyObject_Vectorcall(as_boundary(self)->function, args, nargsf, kwnames);
-  if (!result) [[unlikely]]
-    filter_raised();
-  return result;
-}
-
-PyObject* descr_get(PyObject* self, PyObject* instance, PyObject*) {
-  if (!instance || instance == Py_None) return Py_NewRef(self);
-  return PyMethod_New(self, instance);
+  return user_result(PyObject_Vectorcall(as_boundary(self)->function, args, nargsf, kwnames));
 }
 
 // --- attributes: those of the function, but for the few that the type defines ---------------
@@ -139,9 +131,7 @@ void boundary_dealloc(PyObject* self) {
   if (as_boundary(self)->weakrefs) PyObject_ClearWeakRefs(self);
   Py_CLEAR(as_boundary(self)->function);
   Py_CLEAR(as_boundary(self)->module);
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 PyMethodDef methods[] = {
@@ -169,7 +159,7 @@ PyType_Slot slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(boundary_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(boundary_clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_descr_get, reinterpret_cast<void*>(descr_get)},
+    {Py_tp_descr_get, reinterpret_cast<void*>(bind_method)},
     {Py_tp_getattro, reinterpret_cast<void*>(get_attribute)},
     {Py_tp_setattro, reinterpret_cast<void*>(set_attribute)},
     {Py_tp_repr, reinterpret_cast<void*>(repr)},
@@ -179,17 +169,10 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec spec = {"covector._native.Boundary", sizeof(BoundaryObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                        Py_TPFLAGS_METHOD_DESCRIPTOR,
-                    slots};
+PyType_Spec spec = {"covector._native.Boundary", sizeof(BoundaryObject), 0, kFunctionFlags, slots};
 
 }  // namespace
 
-bool init_boundary(PyObject* module) {
-  BoundaryType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return BoundaryType &&
-         PyModule_AddObjectRef(module, "Boundary", reinterpret_cast<PyObject*>(BoundaryType)) == 0;
-}
+bool init_boundary(PyObject* module) { return add_type(module, "Boundary", &spec, &BoundaryType); }
 
 }  // namespace covector

@@ -11,6 +11,7 @@
 #include "python/ref.h"
 #include "python/registry.h"
 #include "python/trace_state.h"
+#include "python/type.h"
 
 namespace covector {
 
@@ -184,9 +185,7 @@ void executable_dealloc(PyObject* self) {
   Py_XDECREF(p.keepalive);
   Py_XDECREF(p.name);
   p.~Program();
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 // --- running --------------------------------------------------------------------------------
@@ -422,9 +421,7 @@ bool run_program(ExecutableObject* executable, const Argument* arguments, PyObje
 }
 
 bool init_executable(PyObject* module) {
-  ExecutableType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return ExecutableType && PyModule_AddObjectRef(module, "Executable",
-                                                 reinterpret_cast<PyObject*>(ExecutableType)) == 0;
+  return add_type(module, "Executable", &spec, &ExecutableType);
 }
 
 }  // namespace covector

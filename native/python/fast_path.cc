@@ -6,6 +6,7 @@
 
 #include "python/ref.h"
 #include "python/registry.h"
+#include "python/type.h"
 
 namespace covector {
 
@@ -188,9 +189,7 @@ void fast_path_dealloc(PyObject* self) {
   Py_XDECREF(reinterpret_cast<PyObject*>(body.executable));
   for (const OutStep& step : body.steps) Py_XDECREF(step.object);
   body.~FastPathBody();
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 PyObject* get_executable(PyObject* self, void*) {
@@ -277,10 +276,6 @@ PyObject* run_fast_path(FastPathObject* path, const Signature& signature) {
   return build_result(body, outputs.data());
 }
 
-bool init_fast_path(PyObject* module) {
-  FastPathType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return FastPathType &&
-         PyModule_AddObjectRef(module, "FastPath", reinterpret_cast<PyObject*>(FastPathType)) == 0;
-}
+bool init_fast_path(PyObject* module) { return add_type(module, "FastPath", &spec, &FastPathType); }
 
 }  // namespace covector

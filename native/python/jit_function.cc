@@ -14,7 +14,7 @@
 #include "python/ref.h"
 #include "python/signature.h"
 #include "python/trace_state.h"
-#include "python/traceback.h"
+#include "python/type.h"
 
 namespace covector {
 namespace {
@@ -241,15 +241,7 @@ PyObject* dispatch(JitObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 }
 
 PyObject* jit_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  PyObject* result = dispatch(as_jit(self), args, PyVectorcall_NARGS(nargsf), kwnames);
-  if (!result) [[unlikely]]
-    filter_raised();
-  return result;
-}
-
-PyObject* descr_get(PyObject* self, PyObject* instance, PyObject*) {
-  if (!instance || instance == Py_None) return Py_NewRef(self);
-  return PyMethod_New(self, instance);
+  return user_result(dispatch(as_jit(self), args, PyVectorcall_NARGS(nargsf), kwnames));
 }
 
 // --- construction and life cycle ------------------------------------------------------------
@@ -347,9 +339,7 @@ void jit_dealloc(PyObject* self) {
   Py_CLEAR(jit->body.name);
   for (PyObject* name : jit->body.statics.names) Py_DECREF(name);
   jit->body.~JitBody();
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 PyObject* clear_cache(PyObject* self, PyObject*) {
@@ -392,7 +382,7 @@ PyType_Slot slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(jit_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(jit_clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_descr_get, reinterpret_cast<void*>(descr_get)},
+    {Py_tp_descr_get, reinterpret_cast<void*>(bind_method)},
     {Py_tp_repr, reinterpret_cast<void*>(repr)},
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
@@ -400,17 +390,12 @@ PyType_Slot slots[] = {
     {0, nullptr},
 };
 
-PyType_Spec spec = {"covector._native.JitFunction", sizeof(JitObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                        Py_TPFLAGS_METHOD_DESCRIPTOR,
-                    slots};
+PyType_Spec spec = {"covector._native.JitFunction", sizeof(JitObject), 0, kFunctionFlags, slots};
 
 }  // namespace
 
 bool init_jit_function(PyObject* module) {
-  JitType = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return JitType &&
-         PyModule_AddObjectRef(module, "JitFunction", reinterpret_cast<PyObject*>(JitType)) == 0;
+  return add_type(module, "JitFunction", &spec, &JitType);
 }
 
 }  // namespace covector

@@ -180,7 +180,7 @@ class _LinearMap:
 
 
 def _value_and_map(
-    kind: type[_LinearMap],
+    kind: type[_Push] | type[_Pull],
     fun: Callable[..., Any],
     primals: tuple[Any, ...],
     has_aux: bool,
