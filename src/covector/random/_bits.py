@@ -19,7 +19,7 @@ from covector.core.structural import convert_element_type, scalar
 from covector.lax._common import product
 from covector.lax.structure import iota_p
 from covector.lax.threefry import threefry2x32_p
-from covector.random._checks import no_sharding, shape_argument
+from covector.random._checks import shape_argument
 from covector.random._program import program
 
 Words = tuple[Any, Any]
@@ -132,7 +132,6 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
     dtype : dtype, optional
         ``uint8`` to ``uint64``; by default ``uint32`` (``uint64`` with 64-bit types enabled).
     """
-    no_sharding(out_sharding, "bits")
     dt = (
         dtypes.check_user_dtype(dtype, "bits")
         if dtype is not None

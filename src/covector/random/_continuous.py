@@ -19,13 +19,19 @@ from covector.random._bits import Words, split_words, words_of
 from covector.random._checks import (
     float_dtype,
     full_parameter,
-    no_sharding,
     parameter,
     result_shape,
     shape_argument,
 )
 from covector.random._program import program
-from covector.random._uniform import between, flat_between, signs, unit_floats
+from covector.random._uniform import (
+    between,
+    flat_between,
+    float_pairs,
+    shaped_floats,
+    signs,
+    unit_floats,
+)
 from covector.transforms.custom_jvp import stop_gradient
 
 
@@ -73,7 +79,6 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     dtype : float or complex dtype, optional
         Complex numbers have independent parts of variance 1/2.
     """
-    no_sharding(out_sharding, "normal")
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal")
     if dt not in dtypes.INEXACT:
         raise ValueError(f"normal: dtype must be a float or complex type, got {dt}{at_user_line()}")
@@ -100,13 +105,12 @@ def truncated_normal(
     shape : tuple of int, optional
     dtype : float dtype, optional
     """
-    no_sharding(out_sharding, "truncated_normal")
     dt = float_dtype(dtype, "truncated_normal")
     shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
     low, high = (parameter(x, dt, shape, "truncated_normal") for x in (lower, upper))
     root = scalar(float(dt.type(math.sqrt(2))), dt)
     a, b = lax.erf(lax.div(low, root)), lax.erf(lax.div(high, root))
-    u = lax.reshape(unit_floats(words_of(key, "truncated_normal"), product(shape), dt), shape)
+    u = shaped_floats(words_of(key, "truncated_normal"), shape, dt)
     x = normal_from(between(u, a, b), dt)
     # The end points do not belong to the interval; rounding may have reached them.
     inside = lax.nextafter(stop_gradient(low), scalar(math.inf, dt))
@@ -124,7 +128,6 @@ def lognormal(
     out_sharding: Any = None,
 ) -> Any:
     """Numbers whose logarithm is normal with mean 0 and standard deviation ``sigma``."""
-    no_sharding(out_sharding, "lognormal")
     dt = float_dtype(dtype, "lognormal")
     shape = result_shape("lognormal", shape, sigma=sigma)
     x = shaped_normal(words_of(key, "lognormal"), shape, dt)
@@ -139,7 +142,6 @@ def _maxwell(words: Words, shape: Shape, dtype: Any) -> Any:
 @program("shape", "dtype", "out_sharding")
 def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Lengths of normal vectors in three dimensions: density sqrt(2/π) x² exp(-x²/2)."""
-    no_sharding(out_sharding, "maxwell")
     dt = float_dtype(dtype, "maxwell")
     return _maxwell(words_of(key, "maxwell"), shape_argument(shape), dt)
 
@@ -148,14 +150,11 @@ def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
 def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
     """Numbers with density z² exp(-z²/2) / sqrt(2π) for z = (x - loc) / scale."""
     dt = float_dtype(dtype, "double_sided_maxwell")
-    given = shape_argument(shape)
-    if given:
-        given = result_shape("double_sided_maxwell", given, loc=loc, scale=scale)
-    else:
-        given = result_shape("double_sided_maxwell", None, loc=loc, scale=scale)
+    shape = shape_argument(shape) or None
+    shape = result_shape("double_sided_maxwell", shape, loc=loc, scale=scale)
     first, second = split_words(words_of(key, "double_sided_maxwell"), 2)
-    x = lax.mul(_maxwell(first, given, dt), signs(second, given, dt))
-    loc, scale = (parameter(p, dt, given, "double_sided_maxwell") for p in (loc, scale))
+    x = lax.mul(_maxwell(first, shape, dt), signs(second, shape, dt))
+    loc, scale = (parameter(p, dt, shape, "double_sided_maxwell") for p in (loc, scale))
     return lax.add(lax.mul(x, scale), loc)
 
 
@@ -174,7 +173,6 @@ def shaped_exponential(words: Words, shape: Shape, dtype: Any) -> Any:
 @program("shape", "dtype", "out_sharding")
 def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers with density exp(-x) for x >= 0."""
-    no_sharding(out_sharding, "exponential")
     dt = float_dtype(dtype, "exponential")
     return shaped_exponential(words_of(key, "exponential"), shape_argument(shape), dt)
 
@@ -185,8 +183,7 @@ def shaped_gumbel(words: Words, shape: Shape, dtype: Any, high: bool = False) ->
     if not high:
         u = flat_between(words, n, dtype, _tiny(dtype))
         return lax.reshape(lax.neg(lax.log(lax.neg(lax.log(u)))), shape)
-    pair = lax.reshape(unit_floats(words, 2 * n, dtype), (2, n))
-    coarse, fine = (lax.squeeze(lax.slice_in_dim(pair, i, i + 1), (0,)) for i in (0, 1))
+    coarse, fine = float_pairs(words, (n,), dtype)
     # Near 0, where the tail lies, the second number supplies the bits below the first's.
     eps = scalar(float(dtypes.finfo(dtype).eps), dtype)
     small = lax.add(lax.add(coarse, lax.mul(fine, eps)), scalar(_tiny(dtype), dtype))
@@ -220,7 +217,6 @@ def gumbel(
     mode : {"low", "high"}, optional
         "high" draws twice as many bits and reaches further into the upper tail.
     """
-    no_sharding(out_sharding, "gumbel")
     dt = float_dtype(dtype, "gumbel")
     high = gumbel_mode(mode, "gumbel")
     return shaped_gumbel(words_of(key, "gumbel"), shape_argument(shape), dt, high)
@@ -229,7 +225,6 @@ def gumbel(
 @program("shape", "dtype", "out_sharding")
 def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers with density exp(-abs(x)) / 2."""
-    no_sharding(out_sharding, "laplace")
     dt = float_dtype(dtype, "laplace")
     shape = shape_argument(shape)
     u = flat_between(words_of(key, "laplace"), product(shape), dt, _above_minus_one(dt))
@@ -239,7 +234,6 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
 @program("shape", "dtype", "out_sharding")
 def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers with density exp(-x) / (1 + exp(-x))²."""
-    no_sharding(out_sharding, "logistic")
     dt = float_dtype(dtype, "logistic")
     shape = shape_argument(shape)
     u = flat_between(words_of(key, "logistic"), product(shape), dt, _tiny(dt))
@@ -249,7 +243,6 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
 @program("shape", "dtype", "out_sharding")
 def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers with density 1 / (π (1 + x²))."""
-    no_sharding(out_sharding, "cauchy")
     dt = float_dtype(dtype, "cauchy")
     shape = shape_argument(shape)
     low = float(dtypes.finfo(dt).eps)
@@ -263,7 +256,6 @@ def pareto(
     key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Numbers with density b / x**(b + 1) for x >= 1."""
-    no_sharding(out_sharding, "pareto")
     dt = float_dtype(dtype, "pareto")
     shape = result_shape("pareto", shape, b=b)
     e = shaped_exponential(words_of(key, "pareto"), shape, dt)
@@ -276,12 +268,10 @@ def weibull_min(
 ) -> Any:
     """Numbers with density c x**(c-1) exp(-x**c), times ``scale``; c is the concentration."""
     dt = float_dtype(dtype, "weibull_min")
-    given = shape_argument(shape)
-    given = result_shape(
-        "weibull_min", given if given else None, scale=scale, concentration=concentration
-    )
-    e = shaped_exponential(words_of(key, "weibull_min"), given, dt)
-    scale, c = (parameter(p, dt, given, "weibull_min") for p in (scale, concentration))
+    shape = shape_argument(shape) or None
+    shape = result_shape("weibull_min", shape, scale=scale, concentration=concentration)
+    e = shaped_exponential(words_of(key, "weibull_min"), shape, dt)
+    scale, c = (parameter(p, dt, shape, "weibull_min") for p in (scale, concentration))
     return lax.mul(lax.pow(e, lax.div(scalar(1.0, dt), c)), scale)
 
 
@@ -290,7 +280,6 @@ def rayleigh(
     key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Numbers with density x exp(-x²/(2 s²)) / s² for x >= 0 and the scale s."""
-    no_sharding(out_sharding, "rayleigh")
     dt = float_dtype(dtype, "rayleigh")
     shape = result_shape("rayleigh", shape, scale=scale)
     u = unit_floats(words_of(key, "rayleigh"), product(shape), dt)
@@ -308,13 +297,12 @@ def wald(
     random variates using transformations with multiple roots", The American Statistician 30
     (1976).
     """
-    no_sharding(out_sharding, "wald")
     dt = float_dtype(dtype, "wald")
     shape = result_shape("wald", shape, mean=mean)
     first, second = split_words(words_of(key, "wald"), 2)
     m = full_parameter(mean, dt, shape, "wald")
     v = shaped_normal(first, shape, dt)
-    z = lax.reshape(unit_floats(second, product(shape), dt), shape)
+    z = shaped_floats(second, shape, dt)
     y, m2 = lax.square(v), lax.square(m)
     two = scalar(2.0, dt)
     root = lax.sqrt(lax.add(lax.mul(lax.mul(m, scalar(4.0, dt)), y), lax.mul(m2, lax.square(y))))
@@ -334,11 +322,10 @@ def triangular(
     out_sharding: Any = None,
 ) -> Any:
     """Numbers whose density rises linearly from ``left`` to ``mode`` and falls to ``right``."""
-    no_sharding(out_sharding, "triangular")
     dt = float_dtype(dtype, "triangular")
     shape = result_shape("triangular", shape, left=left, mode=mode, right=right)
     a, c, b = (full_parameter(p, dt, shape, "triangular") for p in (left, mode, right))
-    u = lax.reshape(unit_floats(words_of(key, "triangular"), product(shape), dt), shape)
+    u = shaped_floats(words_of(key, "triangular"), shape, dt)
     width = lax.sub(b, a)
     rising = lax.add(a, lax.sqrt(lax.mul(lax.mul(u, width), lax.sub(c, a))))
     rest = lax.sub(scalar(1.0, dt), u)

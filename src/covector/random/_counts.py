@@ -19,13 +19,12 @@ from covector.random._checks import (
     float_dtype,
     full_parameter,
     int_dtype,
-    no_sharding,
     result_shape,
     shape_argument,
 )
 from covector.random._discrete import _take
 from covector.random._program import program
-from covector.random._uniform import unit_floats
+from covector.random._uniform import shaped_floats
 
 # log k! less the leading terms of Stirling's series at k + 1, for k = 0 … 9.
 _STIRLING_TAIL = np.array(
@@ -41,8 +40,7 @@ def _any(x: Any) -> Any:
 
 
 def _numbers(words: Words, like: Any) -> Any:
-    shape, dt = aval_of(like).shape, aval_of(like).dtype
-    return lax.reshape(unit_floats(words, product(shape), dt), shape)
+    return shaped_floats(words, aval_of(like).shape, aval_of(like).dtype)
 
 
 class _Constants:
@@ -135,7 +133,6 @@ def poisson(
         By default that of ``lam``.
     dtype : integer dtype, optional
     """
-    no_sharding(out_sharding, "poisson")
     dt = int_dtype(dtype, "poisson")
     shape = result_shape("poisson", shape, lam=lam)
     words = words_of(key, "poisson")

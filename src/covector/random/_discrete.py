@@ -24,7 +24,7 @@ from covector.random._checks import (
 )
 from covector.random._continuous import gumbel_mode, shaped_gumbel
 from covector.random._program import program
-from covector.random._uniform import _randint, unit_floats
+from covector.random._uniform import _randint, shaped_floats
 
 
 def _shuffle(words: Words, x: Any, axis: int) -> Any:
@@ -151,7 +151,7 @@ def _choose_indices(key: Any, n: int, shape: Shape, replace: bool, p: Any, high:
     if replace:
         total = lax.cumsum(p)
         last = lax.squeeze(lax.slice_in_dim(total, n - 1, n), (0,))
-        u = lax.reshape(unit_floats(words, product(shape), p.dtype), shape)
+        u = shaped_floats(words, shape, p.dtype)
         return _search(total, lax.mul(lax.sub(scalar(1.0, p.dtype), u), last))
     # The largest of log p plus Gumbel noise come out with the right probabilities: T. Vieira,
     # "Gumbel-max trick and weighted reservoir sampling" (2014).
@@ -252,7 +252,6 @@ def categorical(
     -----
     The Gumbel-max trick: the index of the largest logit plus Gumbel noise.
     """
-    no_sharding(out_sharding, "categorical")
     words = words_of(key, "categorical")
     x = as_array(logits, "categorical")
     if x.dtype not in dtypes.FLOATS:
@@ -310,14 +309,13 @@ def geometric(
     key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Numbers of trials up to the first success: k = 1, 2, … with probability (1-p)**(k-1) p."""
-    no_sharding(out_sharding, "geometric")
     dt = int_dtype(dtype, "geometric")
     shape = result_shape("geometric", shape, p=p)
     fdt = aval_of(p).dtype
     if fdt not in dtypes.FLOATS:
         fdt = dtypes.default_float()
     p = parameter(p, fdt, shape, "geometric")
-    u = lax.reshape(unit_floats(words_of(key, "geometric"), product(shape), fdt), shape)
+    u = shaped_floats(words_of(key, "geometric"), shape, fdt)
     # log 0 would be infinite; 1 stands for 0.
     u = lax.select(lax.eq(u, scalar(0.0, fdt)), lax.full(shape, 1, fdt), u)
     trials = lax.floor(lax.div(lax.log(u), lax.log1p(lax.neg(p))))

@@ -16,7 +16,6 @@ from covector.random._bits import Words, cipher, split_words, words_of
 from covector.random._checks import (
     float_dtype,
     full_parameter,
-    no_sharding,
     parameter,
     result_shape,
     shape_argument,
@@ -201,7 +200,6 @@ def gamma(
     --------
     loggamma : more accurate for small ``a``
     """
-    no_sharding(out_sharding, "gamma")
     dt = float_dtype(dtype, "gamma")
     shape = result_shape("gamma", shape, a=a)
     return shaped_gamma(words_of(key, "gamma"), parameter(a, dt, shape, "gamma"), shape, False)
@@ -212,7 +210,6 @@ def loggamma(
     key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Logarithms of gamma-distributed numbers, without underflow for small ``a`` (see `gamma`)."""
-    no_sharding(out_sharding, "loggamma")
     dt = float_dtype(dtype, "loggamma")
     shape = result_shape("loggamma", shape, a=a)
     return shaped_gamma(words_of(key, "loggamma"), parameter(a, dt, shape, "loggamma"), shape, True)
@@ -226,7 +223,6 @@ def beta(
 
     X / (X + Y) of two gamma variates, from their logarithms.
     """
-    no_sharding(out_sharding, "beta")
     dt = float_dtype(dtype, "beta")
     shape = result_shape("beta", shape, a=a, b=b)
     first, second = split_words(words_of(key, "beta"), 2)
@@ -252,7 +248,6 @@ def dirichlet(
         Of the batch: the result has the last axis of ``alpha`` besides.
     dtype : float dtype, optional
     """
-    no_sharding(out_sharding, "dirichlet")
     dt = float_dtype(dtype, "dirichlet")
     ashape = aval_of(alpha).shape
     if not ashape:
@@ -278,7 +273,6 @@ def chisquare(
     key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Sums of squares of ``df`` standard normal numbers."""
-    no_sharding(out_sharding, "chisquare")
     dt = float_dtype(dtype, "chisquare")
     shape = result_shape("chisquare", shape, df=df)
     return _chisquare(words_of(key, "chisquare"), parameter(df, dt, shape, "chisquare"), shape)
@@ -295,7 +289,6 @@ def f(
     out_sharding: Any = None,
 ) -> Any:
     """Ratios of two chi-square numbers, each divided by its degrees of freedom (F distribution)."""
-    no_sharding(out_sharding, "f")
     dt = float_dtype(dtype, "f")
     shape = result_shape("f", shape, dfnum=dfnum, dfden=dfden)
     num, den = (parameter(p, dt, shape, "f") for p in (dfnum, dfden))
@@ -307,7 +300,6 @@ def f(
 @program("shape", "dtype", "out_sharding")
 def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Numbers of Student's t distribution with ``df`` degrees of freedom."""
-    no_sharding(out_sharding, "t")
     dt = float_dtype(dtype, "t")
     shape = result_shape("t", shape, df=df)
     first, second = split_words(words_of(key, "t"), 2)
@@ -328,7 +320,6 @@ def generalized_normal(
     key: Any, p: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
     """Numbers with density proportional to exp(-abs(x)**p)."""
-    no_sharding(out_sharding, "generalized_normal")
     dt = float_dtype(dtype, "generalized_normal")
     shape = result_shape("generalized_normal", shape, p=p)
     words = words_of(key, "generalized_normal")
@@ -350,7 +341,6 @@ def ball(
     F. Barthe, O. Guédon, S. Mendelson, A. Naor, "A probabilistic approach to the geometry of the
     l_p^n-ball", Annals of Probability 33 (2005), theorem 1.
     """
-    no_sharding(out_sharding, "ball")
     dt = float_dtype(dtype, "ball")
     shape = shape_argument(shape)
     d = shape_argument((d,))[0]

@@ -11,7 +11,7 @@ from covector.core.errors import at_user_line
 from covector.core.structural import convert_element_type, moveaxis
 from covector.lax._common import as_array
 from covector.random._bits import words_of
-from covector.random._checks import float_dtype, full_parameter, no_sharding, shape_argument
+from covector.random._checks import float_dtype, full_parameter, shape_argument
 from covector.random._continuous import shaped_normal
 from covector.random._program import program
 
@@ -58,7 +58,6 @@ def multivariate_normal(
     method : {"cholesky", "eigh", "svd"}
         How a factor of the covariance is found.
     """
-    no_sharding(out_sharding, "multivariate_normal")
     dt = float_dtype(dtype, "multivariate_normal")
     if method not in ("cholesky", "eigh", "svd"):
         raise ValueError(
@@ -113,7 +112,6 @@ def orthogonal(
     """
     from covector.numpy import linalg
 
-    no_sharding(out_sharding, "orthogonal")
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "orthogonal")
     if dt not in dtypes.INEXACT:
         raise ValueError(

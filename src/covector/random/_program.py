@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from covector.core.trace import current_trace, eval_trace
 from covector.lax._common import canonical_shape
+from covector.random._checks import no_sharding
 from covector.transforms.jit import Jitted, make_jit_function
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +29,9 @@ class Program(Jitted):
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """Called for a signature that the native path does not know or cannot hash."""
+        sharding = kwargs.get("out_sharding")
+        if sharding is not None and "out_sharding" in self.static_names:
+            no_sharding(sharding, self.fun.__name__)
         i = self.shape_at
         given = args[i] if i < len(args) else kwargs.get("shape")
         if given is not None:
@@ -47,7 +51,8 @@ def program(*static: str) -> Callable[[F], F]:
 
     ``static`` names the arguments that are not arrays. The native call path looks up the
     program; under a transformation the function's operations are traced where it is called.
-    Checks in the function run when it is traced, once per signature.
+    Checks in the function run when it is traced, once per signature. An ``out_sharding``, which
+    none supports, is refused here.
     """
 
     def decorate(fun: F) -> F:

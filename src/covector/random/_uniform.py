@@ -46,6 +46,18 @@ def unit_floats(words: Words, counters: Any, dtype: Any) -> Any:
     return lax.sub(x, scalar(1.0, dtype))
 
 
+def shaped_floats(words: Words, shape: Shape, dtype: Any) -> Any:
+    """Floats in [0, 1)."""
+    return lax.reshape(unit_floats(words, product(shape), dtype), shape)
+
+
+def float_pairs(words: Words, shape: Shape, dtype: Any) -> tuple[Any, Any]:
+    """Two arrays of floats in [0, 1), the second for the bits below the precision of the first."""
+    pairs = shaped_floats(words, (2, *shape), dtype)
+    coarse, fine = (lax.squeeze(lax.slice_in_dim(pairs, i, i + 1), (0,)) for i in (0, 1))
+    return coarse, fine
+
+
 def between(u: Any, low: Any, high: Any) -> Any:
     """Numbers in [low, high) from numbers in [0, 1)."""
     x = lax.add(lax.mul(u, lax.sub(high, low)), low)
@@ -90,7 +102,6 @@ def uniform(
     >>> cv.random.uniform(cv.random.key(0), (2,))
     Array([0.947667 , 0.9785799], dtype=float32)
     """
-    no_sharding(out_sharding, "uniform")
     dt = float_dtype(dtype, "uniform")
     shape = shape_argument(shape)
     u = unit_floats(words_of(key, "uniform"), product(shape), dt)
@@ -203,17 +214,13 @@ def _python_bound(n: int, dtype: Any, info: Any) -> Any:
 def coin_flips(words: Words, p: Any, shape: Shape, high: bool = False) -> Any:
     """True with probability ``p``, a float of rank 0 or of ``shape``."""
     dt = aval_of(p).dtype
-    n = product(shape)
     if high:
-        # Two numbers, of which the second supplies the bits below the precision of the first.
-        u = lax.reshape(unit_floats(words, 2 * n, dt), (2, *shape))
-        coarse, fine = (lax.squeeze(lax.slice_in_dim(u, i, i + 1), (0,)) for i in (0, 1))
+        coarse, fine = float_pairs(words, shape, dt)
         eps = scalar(float(dtypes.finfo(dt).eps), dt)
         return lax.lt(lax.mul(fine, eps), lax.sub(p, coarse))
-    u = unit_floats(words, n, dt)
     if aval_of(p).shape:
-        return lax.lt(lax.reshape(u, shape), p)
-    return lax.reshape(lax.lt(u, p), shape)
+        return lax.lt(shaped_floats(words, shape, dt), p)
+    return lax.reshape(lax.lt(unit_floats(words, product(shape), dt), p), shape)
 
 
 @program("shape", "mode", "out_sharding")
@@ -236,7 +243,6 @@ def bernoulli(
     mode : {"low", "high"}
         Whether probabilities are resolved to the precision of the dtype near 1, or also below.
     """
-    no_sharding(out_sharding, "bernoulli")
     if mode not in ("low", "high"):
         raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
     aval = aval_of(p)
@@ -267,6 +273,5 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: An
     dtype : dtype, optional
         By default the default integer type.
     """
-    no_sharding(out_sharding, "rademacher")
     dt = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
     return signs(words_of(key, "rademacher"), shape_argument(shape), dt)
