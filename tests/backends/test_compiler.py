@@ -314,3 +314,28 @@ def test_outer_products_join_what_uses_them():
     compiled = f.lower(onp.ones((300, 400), onp.float32), a, b).compile()
     assert "call gemm" not in compiled.as_text("loop")
     assert onp.array_equal(f(onp.ones((300, 400), onp.float32), a, b), 1 - 0.5 * onp.outer(a, b))
+
+
+def test_long_straight_line_code_compiles_in_linear_time():
+    from covector.backends.cpu import codegen
+
+    # Functions of complex numbers: instructions that LLVM's fast selection does not know.
+    x = onp.full((2, 3), 0.1 + 0.3j, onp.complex64)
+
+    def f(x):
+        for _ in range(40):
+            x = np.sqrt(x * x + np.abs(x)) / (1 + x)
+        return x
+
+    text = llvm(f, x)
+    assert codegen.optimisation_level(text) == 0
+    blocks = codegen._cut(text).split(":\n")
+    assert max(b.count("\n") for b in blocks) < 2 * codegen.BLOCK_LENGTH + 50
+    with cv.disable_jit():
+        assert onp.allclose(cv.jit(f)(x), f(cv.numpy.asarray(x)), rtol=1e-4)
+
+
+def test_costly_functions_of_small_arrays_are_loops():
+    x = onp.full((5, 9), 0.1 + 0.3j, onp.complex64)
+    text = llvm(lambda x: [np.arcsinh(x), np.arccos(x)], x)
+    assert text.count("\n") < 3000

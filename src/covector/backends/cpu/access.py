@@ -19,13 +19,20 @@ from covector.backends.cpu.ir import (
     Where,
     iop,
 )
+from covector.core import dtypes
 
 _EXPENSIVE = {
     "exp": 16, "exp2": 16, "log": 16, "log1p": 20, "expm1": 20, "sin": 24, "cos": 24, "tan": 30,
     "tanh": 20, "sinh": 20, "cosh": 20, "asin": 20, "acos": 20, "atan": 20, "atan2": 24,
     "asinh": 30, "acosh": 30, "atanh": 30, "logistic": 20, "erf": 24, "erfc": 30, "erf_inv": 40,
-    "lgamma": 60, "digamma": 60, "pow": 40, "div": 4, "sqrt": 4, "rsqrt": 6, "cbrt": 20,
+    "lgamma": 120, "digamma": 100, "pow": 40, "div": 4, "sqrt": 4, "rsqrt": 6, "cbrt": 20,
     "rem": 30, "threefry": 100,
+}  # fmt: skip
+# The same for complex numbers, where other functions cost as much as the last entry.
+_COMPLEX = {
+    "real": 0, "imag": 0, "conj": 1, "neg": 2, "add": 2, "sub": 2, "select_n": 2, "eq": 3, "ne": 3,
+    "convert_element_type": 1, "copy": 0, "mul": 6, "square": 6, "integer_pow": 15, "abs": 20,
+    "sign": 20, "sqrt": 40, "div": 70, "": 250,
 }  # fmt: skip
 
 
@@ -167,7 +174,12 @@ def cost(expr: Expr) -> int:
     """Rough number of simple operations of one evaluation, loads within it not followed."""
     t = type(expr)
     if t is Op:
-        return _EXPENSIVE.get(expr.name, 1) + sum(map(cost, expr.args))  # type: ignore
+        args = expr.args  # type: ignore[attr-defined]
+        if args and args[-1].dtype in dtypes.COMPLEX:
+            own = _COMPLEX.get(expr.name, _COMPLEX[""])  # type: ignore[attr-defined]
+        else:
+            own = _EXPENSIVE.get(expr.name, 1)  # type: ignore[attr-defined]
+        return own + sum(map(cost, args))
     if t is Load:
         return sum(index_cost(i) for i in expr.index)  # type: ignore[attr-defined]
     if t is Where:

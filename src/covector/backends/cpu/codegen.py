@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 import threading
 from typing import Any
 
 from covector.core.config import config
 
+# Instructions of a basic block in code that is compiled in a hurry.
+BLOCK_LENGTH = 200
+_SOURCE = re.compile(r"%([\w.]+) \]")
 _ids = itertools.count()
 _lock = threading.Lock()
 
@@ -79,13 +83,51 @@ def optimisation_level(text: str) -> int:
     return 0 if longest > 3000 else 1 if longest > 1200 else 2
 
 
+def _cut(text: str) -> str:
+    """The same code in basic blocks of bounded length.
+
+    Where LLVM's fast instruction selection meets something it does not know, it hands the rest
+    of the block to the general one, which takes quadratic time.
+    """
+    out: list[str] = []
+    last: dict[str, str] = {}  # block to the last piece of it
+    begin = length = pieces = 0
+    label = ""
+    for line in text.split("\n"):
+        if line.startswith("define"):
+            begin, label = len(out), ""
+        elif line.endswith(":") and not line.startswith(" "):
+            label, length = line[:-1], 0
+        elif line.startswith("  ") and label:
+            length += 1
+            if length > BLOCK_LENGTH and " phi " not in line:
+                pieces += 1
+                last[label] = name = f"piece{pieces}"
+                out += [f"  br label %{name}", f"{name}:"]
+                length = 0
+        out.append(line)
+        if line == "}" and last:
+            for k in range(begin, len(out)):
+                if " phi " in out[k]:
+                    out[k] = _SOURCE.sub(functools.partial(_moved, last), out[k])
+            last = {}
+    return "\n".join(out)
+
+
+def _moved(last: dict[str, str], source: re.Match[str]) -> str:
+    """The block from which a phi takes a value, after cutting."""
+    return f"%{last.get(source[1], source[1])} ]"
+
+
 def _optimised_module(text: str) -> tuple[Any, Any]:
     """The module after the passes, and the machine to generate its code."""
     llvm = _llvm()
+    level = optimisation_level(text)
+    if level == 0:
+        text = _cut(text)
     module = llvm.parse_assembly(text, context=llvm.create_context())
     if config.enable_checks:
         module.verify()
-    level = optimisation_level(text)
     _optimise(module, level)
     return module, _machine(level)
 

@@ -52,8 +52,9 @@ from covector.backends.cpu.walk import block_reads, sub_blocks
 
 # Arrays of at most this many elements live in registers; each element is unrolled code.
 REGISTER_ELEMENTS = 64
-# Scalar operations one value may unroll to, and one program altogether.
+# Products that one value may unroll to, simple operations, and those of a program altogether.
 UNROLL_VALUE = 2048
+UNROLL_OPERATIONS = 4096
 UNROLL_PROGRAM = 40_000
 FEW_RESULTS = 12
 _START = (0, 0)
@@ -184,19 +185,19 @@ class Plan:
         d = v.defn
         if type(d) is Reduce:
             inner = product(d.extents)
-            return inner is not None and inner * n * self._weight(d.expr) <= UNROLL_VALUE
+            return inner is not None and inner * n * self._weight(d.expr) <= UNROLL_OPERATIONS
         if type(d) is Update:
             return d.pointwise is not None
-        return type(d) in (Pointwise, Cumulative) and n * self._weight(d.expr) <= UNROLL_VALUE
+        return type(d) in (Pointwise, Cumulative) and n * self._weight(d.expr) <= UNROLL_OPERATIONS
 
     def _weight(self, expr: Expr) -> int:
         """Rough length of the straight-line code of one element, inlined operands included."""
         seen: dict[Value, int] = {}
         inlined = sum(
-            _total_cost(load.value, 0, seen, UNROLL_VALUE) for load in loads(expr)
+            _total_cost(load.value, 0, seen, UNROLL_OPERATIONS) for load in loads(expr)
             if type(load.value.defn) is Pointwise and not self._register_shape(load.value)
         )  # fmt: skip
-        return max(1, (cost(expr) + inlined) // 8)
+        return max(1, cost(expr) + inlined)
 
     def _reads(self, v: Value) -> list[Value]:
         """Stored values that the elements of a small array are computed from."""
@@ -577,8 +578,10 @@ def _unrolled(block: Block, limit: int) -> int:
             if type(d) is Reduce:
                 inner = product(d.extents)
                 if inner is not None and inner * n <= UNROLL_VALUE:
-                    total += 2 * inner * n
-            elif type(d) in (Pointwise, Cumulative, Update):
+                    total += inner * n * (1 + cost(d.expr))
+            elif type(d) in (Pointwise, Cumulative):
+                total += n * max(1, cost(d.expr))
+            elif type(d) is Update:
                 total += n
         if v.output_index == 0:
             total += sum(_unrolled(b, limit) for b in sub_blocks(d))
