@@ -54,6 +54,30 @@ def path(np: Any) -> Any:
     return [tuple(p) if isinstance(p, tuple) else p for p in contraction[1:]], isinstance(text, str)
 
 
+X = onp.array([0.0, 0.4, 0.5, 0.9, 1.4, 2.0, 2.5], dtype="float32")
+Y = onp.stack([1 + X - X**3, onp.cos(X)], 1)
+
+
+def fitted(**options: Any) -> Any:
+    """A call of polyfit, whose results need not be those of float32 to the last digit."""
+
+    def call(np: Any, folder: Any) -> Any:
+        kept = dict(options)
+        y = Y if kept.pop("many", False) else Y[:, 0]
+        out = np.polyfit(X, y, 2, **kept)
+        out = out[:4] if isinstance(out, tuple) else (out,)
+        return [onp.asarray(v, onp.float64).round(3) for v in out]
+
+    return call
+
+
+def roots(p: Any) -> Any:
+    def call(np: Any, folder: Any) -> Any:
+        return onp.sort_complex(onp.asarray(np.roots(np.asarray(p)))).round(4)
+
+    return call
+
+
 # Name: calls of the module and a folder; what they return is equal to NumPy's.
 HOST: dict[str, list[Any]] = {
     "array_repr": [
@@ -128,4 +152,14 @@ HOST: dict[str, list[Any]] = {
     "tril_indices_from": [lambda np, d: np.tril_indices_from(np.asarray(A), -1)],
     "triu_indices_from": [lambda np, d: np.triu_indices_from(np.asarray(A), 1)],
     "mask_indices": [lambda np, d: np.mask_indices(3, np.triu, 1)],
+    "polyfit": [
+        fitted(), fitted(many=True), fitted(full=True), fitted(many=True, full=True),
+        fitted(cov=True), fitted(many=True, cov=True), fitted(w=X + 1, cov="unscaled"),
+    ],
+    "roots": [
+        roots(p) for p in (
+            [1.0, 0.0, -4.0], [0.0, 0.0, 2.0, 3.0, 1.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0], [3.0],
+            [0.0], [1j, 2, 3],
+        )
+    ],
 }  # fmt: skip

@@ -355,7 +355,7 @@ _LAZY = {
             "nanquantile nanstd nansum nanvar percentile quantile"
         ),
         "padding": "pad",
-        "polynomial": "poly polyadd polyder polydiv polyint polymul polysub polyval",
+        "polynomial": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
         "ranges": "geomspace linspace logspace",
         "selection": (
             "argwhere choose compress extract flatnonzero ix_ mask_indices nonzero piecewise place "

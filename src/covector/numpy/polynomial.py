@@ -5,12 +5,15 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numpy as onp
+
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.numpy._util import (
     array,
     broadcast_to,
+    concrete,
     convert,
     fused,
     promote_dtypes,
@@ -127,12 +130,139 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def poly(seq_of_zeros: Any) -> Any:
-    """Polynomial with the given zeros, a vector."""
+    """Polynomial with the given zeros, a vector; of a square matrix, its characteristic one."""
     x = array(promote_inexact("poly", seq_of_zeros)[0])
+    if x.ndim == 2 and x.shape[0] == x.shape[1]:
+        from covector.numpy import linalg
+
+        x = linalg.eigvals(x)
     if x.ndim != 1:
-        raise ValueError(f"poly takes a vector, got {describe(x)}{at_user_line()}")
+        raise ValueError(f"poly takes a vector or square matrix, got {describe(x)}{at_user_line()}")
     out = lax.full((1,), 1, x.dtype)
     for i in range(x.shape[0]):
         factor = lax.concatenate([lax.full((1,), 1, x.dtype), lax.neg(x[i : i + 1])], 0)
         out = convolve(out, factor, "full")
     return out
+
+
+def polyfit(
+    x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
+    cov: bool | str = False,
+) -> Any:  # fmt: skip
+    """The polynomial of degree ``deg`` with the least squared distance from points.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(m,)``.
+    y : array_like
+        Shape ``(m,)``, or ``(m, k)`` for ``k`` polynomials at once.
+    deg : int
+    rcond : float, optional
+        Singular values below ``rcond`` times the largest one count as zero; by default ``m``
+        times the precision of the dtype.
+    full : bool
+        Return residuals, rank, singular values and ``rcond`` too.
+    w : array_like, optional
+        Shape ``(m,)``: a factor for the distance of each point.
+    cov : bool or "unscaled"
+        Return the covariance matrix of the coefficients too, unless ``full``.
+
+    Returns
+    -------
+    p : Array
+        Coefficients, the highest power first, shape ``(deg + 1,)`` or ``(deg + 1, k)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.arange(5.0)
+    >>> np.polyfit(x, 3 * x + 1, 1).round(3)
+    Array([3., 1.], dtype=float32)
+    """
+    from covector.numpy import linalg
+    from covector.numpy.grids import vander
+    from covector.numpy.products import outer
+
+    order = operator.index(deg) + 1
+    x, y = (array(v) for v in promote_inexact("polyfit", x, y))
+    if order < 1:
+        raise ValueError(f"polyfit: deg must not be negative, got {deg}{at_user_line()}")
+    if x.ndim != 1 or y.ndim not in (1, 2) or x.shape[0] != y.shape[0] or not x.shape[0]:
+        raise TypeError(
+            "polyfit takes x of shape (m,) and y of shape (m,) or (m, k), m > 0, got "
+            f"{describe(x)} and {describe(y)}{at_user_line()}"
+        )
+    rcond = x.shape[0] * float(dtypes.finfo(x.dtype).eps) if rcond is None else rcond
+    powers = vander(x, order)
+    if w is not None:
+        w = convert(array(w, "polyfit"), x.dtype)
+        if w.shape != x.shape:
+            raise TypeError(
+                f"polyfit takes w of the shape of x, {x.shape}, got {describe(w)}{at_user_line()}"
+            )
+        powers = powers * w[:, None]
+        y = y * (w if y.ndim == 1 else w[:, None])
+    scale = (powers * powers).sum(0) ** 0.5
+    powers = powers / scale
+    p, residuals, rank, singular = linalg.lstsq(powers, y, rcond)
+    p = p / (scale if y.ndim == 1 else scale[:, None])
+    if full:
+        return p, residuals, rank, singular, array(rcond)
+    if not cov:
+        return p
+    base = linalg.inv(powers.T @ powers) / outer(scale, scale)
+    if cov != "unscaled":
+        if x.shape[0] <= order:
+            raise ValueError(
+                f"polyfit: {x.shape[0]} points do not determine the covariance of {order} "
+                f"coefficients; give more, or cov='unscaled'{at_user_line()}"
+            )
+        factor = residuals / (x.shape[0] - order)
+        base = base * factor if y.ndim == 1 else base[:, :, None] * factor
+    return p, base
+
+
+def roots(p: Any, *, strip_zeros: bool = True) -> Any:
+    """Roots of a polynomial: the eigenvalues of its companion matrix.
+
+    Parameters
+    ----------
+    p : array_like
+        Shape ``(n + 1,)``.
+    strip_zeros : bool
+        Leave zeros at both ends of ``p`` out, which is possible only outside ``jit``. Without,
+        the leading coefficient must not be zero, else the roots are NaN.
+
+    Returns
+    -------
+    Array
+        Shape ``(n,)`` (fewer where leading zeros were left out), complex.
+
+    References
+    ----------
+    R. A. Horn and C. R. Johnson, Matrix Analysis, Cambridge University Press, 1999, pp. 146-7.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.roots(np.array([1.0, 0.0, -4.0])).real
+    Array([-2.,  2.], dtype=float32)
+    """
+    from covector.numpy import linalg
+    from covector.numpy.diagonals import eye
+
+    x = _vector(promote_inexact("roots", p)[0], "roots")
+    zeros = 0
+    if strip_zeros:
+        values = concrete(x, "p of roots, unless strip_zeros=False is given,")
+        places = onp.nonzero(values)[0]
+        first, last = (places[0], places[-1]) if places.size else (0, -1)
+        zeros = 0 if not places.size else x.shape[0] - 1 - int(last)
+        x = x[int(first) : int(last) + 1]
+    n = max(x.shape[0] - 1, 0)
+    companion = eye(n, k=-1, dtype=x.dtype)
+    if n:
+        companion = companion.at[0].set(-x[1:] / x[0])
+    found = linalg.eigvals(companion)
+    return lax.concatenate([found, lax.full((zeros,), 0, found.dtype)], 0)
