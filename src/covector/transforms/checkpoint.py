@@ -22,9 +22,9 @@ from covector.transforms.arguments import (
     name_tuple,
 )
 from covector.transforms.cache import cached_on_jaxpr
-from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr
 from covector.transforms.jit import jit_p
-from covector.transforms.jvp import Zero, def_jvp_linear, fill_zeros, instantiate, jvp_rules
+from covector.transforms.jit_rules import def_jaxpr_call
+from covector.transforms.jvp import Zero, def_jvp_linear, instantiate
 from covector.transforms.partial_eval import (
     PartialTrace,
     def_partial_eval_call,
@@ -34,7 +34,7 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.transpose import UndefinedPrimal, backward_pass, transpose_rules
-from covector.transforms.vmap import BatchTrace, def_vectorized, higher_order_rules, mapped_first
+from covector.transforms.vmap import def_vectorized
 
 Policy = Callable[..., Any]
 
@@ -71,26 +71,6 @@ name_p.impl = lambda args, params: [args[0]]
 def_vectorized(name_p)
 def_jvp_linear(name_p)
 transpose_rules[name_p] = lambda ct, x, *, name: [ct]
-
-
-def _jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], **params: Any
-) -> tuple[list[Any], list[Any]]:
-    nonzero = tuple(type(t) is not Zero for t in tangents)
-    closed, nonzero_out = jvp_jaxpr(params["jaxpr"], nonzero)
-    args = [*primals, *(t for t in tangents if type(t) is not Zero)]
-    outs = checkpoint_p.bind_params(args, {**params, "jaxpr": closed})
-    n = len(nonzero_out)
-    return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
-
-
-def _batch(
-    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[list[Any], list[int | None]]:
-    batched = tuple(d is not None for d in dims)
-    closed, out_batched = batch_jaxpr(params["jaxpr"], trace.axis_size, trace.axis_name, batched)
-    outs = checkpoint_p.bind_params(mapped_first(args, dims), {**params, "jaxpr": closed})
-    return outs, [0 if b else None for b in out_batched]
 
 
 # --- partial evaluation: keep what the policy says, recompute the rest ----------------------
@@ -261,8 +241,7 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
     return [next(found) if u else None for u in undefined]
 
 
-jvp_rules[checkpoint_p] = _jvp
-higher_order_rules[checkpoint_p] = _batch
+def_jaxpr_call(checkpoint_p)
 def_partial_eval_call(checkpoint_p, _partial_eval)
 transpose_rules[checkpoint_p] = _transpose
 

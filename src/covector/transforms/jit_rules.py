@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.trace import Primitive
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
 from covector.transforms.jit import jit_p
 from covector.transforms.jvp import Zero, fill_zeros, jvp_rules
@@ -21,24 +22,31 @@ from covector.transforms.transpose import UndefinedPrimal, transpose_rules
 from covector.transforms.vmap import BatchTrace, higher_order_rules, mapped_first
 
 
-def _jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, name: str, inline: bool
-) -> tuple[list[Any], list[Any]]:
-    nonzero = tuple(type(t) is not Zero for t in tangents)
-    closed, nonzero_out = jvp_jaxpr(jaxpr, nonzero)
-    args = [*primals, *(t for t in tangents if type(t) is not Zero)]
-    outs = jit_p.bind_params(args, {"jaxpr": closed, "name": name, "inline": inline})
-    n = len(nonzero_out)
-    return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
+def def_jaxpr_call(prim: Primitive) -> None:
+    """Forward derivatives and batching of an operation that runs its parameter ``jaxpr``."""
 
+    def jvp(
+        primals: Sequence[Any], tangents: Sequence[Any], **params: Any
+    ) -> tuple[list[Any], list[Any]]:
+        nonzero = tuple(type(t) is not Zero for t in tangents)
+        closed, nonzero_out = jvp_jaxpr(params["jaxpr"], nonzero)
+        args = [*primals, *(t for t in tangents if type(t) is not Zero)]
+        outs = prim.bind_params(args, {**params, "jaxpr": closed})
+        n = len(nonzero_out)
+        return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
 
-def _batch(
-    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[list[Any], list[int | None]]:
-    batched = tuple(d is not None for d in dims)
-    closed, out_batched = batch_jaxpr(params["jaxpr"], trace.axis_size, trace.axis_name, batched)
-    outs = jit_p.bind_params(mapped_first(args, dims), {**params, "jaxpr": closed})
-    return outs, [0 if b else None for b in out_batched]
+    def batch(
+        trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+    ) -> tuple[list[Any], list[int | None]]:
+        batched = tuple(d is not None for d in dims)
+        closed, out_batched = batch_jaxpr(
+            params["jaxpr"], trace.axis_size, trace.axis_name, batched
+        )
+        outs = prim.bind_params(mapped_first(args, dims), {**params, "jaxpr": closed})
+        return outs, [0 if b else None for b in out_batched]
+
+    jvp_rules[prim] = jvp
+    higher_order_rules[prim] = batch
 
 
 def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -73,7 +81,6 @@ def _transpose(
     return [next(found) if u else None for u in undefined]
 
 
-jvp_rules[jit_p] = _jvp
-higher_order_rules[jit_p] = _batch
+def_jaxpr_call(jit_p)
 def_partial_eval_call(jit_p, _partial_eval)
 transpose_rules[jit_p] = _transpose
