@@ -193,9 +193,7 @@ def _masked(b: Function, p: Val, ty: str, used: Any, order: Sequence[int]) -> Va
     if list(order) != list(range(mask.lanes)):
         mask = _pick(b, mask, order)
     t, lanes = f"<{len(order)} x {ty}>", len(order)
-    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
-    name = f"llvm.masked.load.v{lanes}{short}.p0"
-    b.module.declare(name, t, f"ptr, i32, <{lanes} x i1>, {t}")
+    name = _masked_intrinsic(b.module, "load", ty, lanes)
     p, mask = b.local(p), b.local(mask)
     some = (
         f"call {t} @{name}(ptr {p.ref}, i32 {_align(ty)}, {mask.type} {mask.ref}, "
@@ -244,40 +242,82 @@ def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | N
     return _either(b, tail.full, whole, partly, ty, lanes)
 
 
-def _partial(module: Module, name: str, result: str, params: str, body: list[str], t: str) -> None:
-    """Define an internal function that copies the first ``%n`` elements through the stack."""
+def _partial(module: Module, name: str, result: str, params: str, body: list[str]) -> str:
+    """Define an internal function for the first ``%n`` elements of a vector."""
     if name not in module.declarations:
         module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
-        lines = [f"define internal fastcc {result} @{name}({params}) noinline {{",
-                 f"  %a = alloca {t}, align 64", *body, "}"]  # fmt: skip
-        module.declarations[name] = "\n".join(lines)
+        head = f"define internal fastcc {result} @{name}({params}) noinline {{"
+        module.declarations[name] = "\n".join([head, *body, "}"])
+    return name
+
+
+def _has_masks(ty: str) -> bool:
+    """Whether every processor with vectors can leave out elements of this type."""
+    return _align(ty) >= 4
+
+
+def _first_lanes(lanes: int) -> list[str]:
+    """``%m``: a mask of the first ``%n`` lanes."""
+    t = f"<{lanes} x i32>"
+    ids = ", ".join(f"i32 {k}" for k in range(lanes))
+    return [
+        "  %c = trunc i64 %n to i32",
+        f"  %o = insertelement {t} poison, i32 %c, i32 0",
+        f"  %s = shufflevector {t} %o, {t} poison, {t} zeroinitializer",
+        f"  %m = icmp sgt {t} %s, <{ids}>",
+    ]
+
+
+def _masked_intrinsic(module: Module, what: str, ty: str, lanes: int) -> str:
+    t = f"<{lanes} x {ty}>"
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    name = f"llvm.masked.{what}.v{lanes}{short}.p0"
+    if what == "load":
+        module.declare(name, t, f"ptr, i32, <{lanes} x i1>, {t}")
+    else:
+        module.declare(name, "void", f"{t}, ptr, i32, <{lanes} x i1>")
+    return name
 
 
 def tail_load(module: Module, ty: str, lanes: int) -> str:
     """A function that loads the first elements of a vector and leaves the others zero."""
-    name, t = f"tail_load_{lanes}{ty}", f"<{lanes} x {ty}>"
-    body = [
-        f"  store {t} zeroinitializer, ptr %a, align 64",
-        f"  %bytes = mul i64 %n, {_align(ty)}",
-        "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)",
-        f"  %v = load {t}, ptr %a, align 64",
-        f"  ret {t} %v",
-    ]
-    _partial(module, name, t, "ptr %p, i64 %n", body, t)
-    return name
+    t, size = f"<{lanes} x {ty}>", _align(ty)
+    if _has_masks(ty):
+        load = _masked_intrinsic(module, "load", ty, lanes)
+        body = [
+            *_first_lanes(lanes),
+            f"  %v = call {t} @{load}(ptr %p, i32 {size}, <{lanes} x i1> %m, {t} zeroinitializer)",
+        ]
+    else:
+        body = [
+            f"  %a = alloca {t}, align 64",
+            f"  store {t} zeroinitializer, ptr %a, align 64",
+            f"  %bytes = mul i64 %n, {size}",
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)",
+            f"  %v = load {t}, ptr %a, align 64",
+        ]
+    body.append(f"  ret {t} %v")
+    return _partial(module, f"tail_load_{lanes}{ty}", t, "ptr %p, i64 %n", body)
 
 
 def tail_store(module: Module, ty: str, lanes: int) -> str:
     """A function that stores the first elements of a vector."""
-    name, t = f"tail_store_{lanes}{ty}", f"<{lanes} x {ty}>"
-    body = [
-        f"  store {t} %v, ptr %a, align 64",
-        f"  %bytes = mul i64 %n, {_align(ty)}",
-        "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)",
-        "  ret void",
-    ]
-    _partial(module, name, "void", f"{t} %v, ptr %p, i64 %n", body, t)
-    return name
+    t, size = f"<{lanes} x {ty}>", _align(ty)
+    if _has_masks(ty):
+        store = _masked_intrinsic(module, "store", ty, lanes)
+        body = [
+            *_first_lanes(lanes),
+            f"  call void @{store}({t} %v, ptr %p, i32 {size}, <{lanes} x i1> %m)",
+        ]
+    else:
+        body = [
+            f"  %a = alloca {t}, align 64",
+            f"  store {t} %v, ptr %a, align 64",
+            f"  %bytes = mul i64 %n, {size}",
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)",
+        ]
+    body.append("  ret void")
+    return _partial(module, f"tail_store_{lanes}{ty}", "void", f"{t} %v, ptr %p, i64 %n", body)
 
 
 def gather(
