@@ -58,7 +58,10 @@ CASES = {
     "lax: shapes": (lambda: lax.add(x23, x4), TypeError, ["(2, 3)", "(4,)"]),
     "index: too many": (lambda: x4[0, 1], IndexError, ["float32[4]", "2 were"]),
     "index: float": (lambda: x4[1.5], TypeError, ["float 1.5"]),
-    "index: mask shape": (lambda: x23[np.ones(3, bool)], IndexError, ["bool[3]", "dimension 0", "float32[2,3]"]),
+    "index: mask shape": (
+        lambda: x23[np.ones(3, bool)],
+        IndexError, ["bool[3]", "dimension 0", "float32[2,3]"],
+    ),
     "index: traced mask": (
         lambda: cv.jit(lambda x: x[x > 1])(x4), errors.NonConcreteBooleanIndexError,
         ["bool[4]", "argument x", "where"],
@@ -73,9 +76,11 @@ CASES = {
         errors.TracerIntegerConversionError, ["int32[]", "argument n", "static"],
     ),
     "tracer: float": (
-        lambda: cv.jit(lambda v: float(v))(1.0), errors.ConcretizationTypeError, ["float32[]", "argument v"]
+        lambda: cv.jit(lambda v: float(v))(1.0),
+        errors.ConcretizationTypeError, ["float32[]", "argument v"],
     ),
-    "tracer: size": (lambda: cv.jit(lambda n: np.zeros(n))(3), TypeError, ["int32[]", "argument n", "static"]
+    "tracer: size": (
+        lambda: cv.jit(lambda n: np.zeros(n))(3), TypeError, ["int32[]", "argument n", "static"],
     ),
     "tracer: range": (
         lambda: cv.jit(lambda n: [0 for _ in range(n)])(3),
@@ -106,7 +111,8 @@ CASES = {
         lambda: lax.scan(lambda c, x: ((c, c), x), 0.0, x4), TypeError, ["carry", "(*, *)"]
     ),
     "scan: lengths": (
-        lambda: lax.scan(lambda c, x: (c, x[0]), 0.0, (x4, x23)), ValueError, ["xs[0] is float32[4]", "xs[1] is float32[2,3]"]
+        lambda: lax.scan(lambda c, x: (c, x[0]), 0.0, (x4, x23)),
+        ValueError, ["xs[0] is float32[4]", "xs[1] is float32[2,3]"],
     ),
     "while: carry": (
         lambda: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1][:1]), (0, x4)),
@@ -135,13 +141,19 @@ CASES = {
     "jit: not callable": (lambda: cv.jit(3), TypeError, ["3"]),
     "out given": (lambda: np.sum(x4, out=onp.zeros(())), NotImplementedError, ["out"]),
     "int overflow": (lambda: x4.astype(int) + 2**40, OverflowError, ["1099511627776", "int32"]),
-    "reduce: empty max": (lambda: np.max(np.zeros((0, 3)), axis=0), ValueError, ["max", "float32[0,3]", "initial"]),
+    "reduce: empty max": (
+        lambda: np.max(np.zeros((0, 3)), axis=0),
+        ValueError, ["max", "float32[0,3]", "initial"],
+    ),
     "argmax: empty": (lambda: np.argmax(np.zeros(0)), ValueError, ["argmax", "float32[0]"]),
     "random: key": (lambda: cv.random.uniform(np.ones(3)), TypeError, ["key", "float32[3]"]),
     "random: shape": (
         lambda: cv.random.normal(cv.random.key(0), (-1,)), ValueError, ["shape (-1,)"]
     ),
-    "memory": (lambda: np.zeros((1 << 40, 1 << 10)), MemoryError, ["(1099511627776, 1024)", "float32"]),
+    "memory": (
+        lambda: np.zeros((1 << 40, 1 << 10)),
+        MemoryError, ["(1099511627776, 1024)", "float32"],
+    ),
     "bool of many": (lambda: bool(x4), ValueError, ["any()"]),
     "config": (lambda: cv.config.update("no_such_option", 1), AttributeError, ["no_such_option"]),
 }  # fmt: skip
