@@ -128,7 +128,8 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
 
 // Products of fewer multiply-adds than this are one task; larger ones are cut along their
 // longer side into blocks. Every block packs the whole other operand, so large products, which
-// have work enough for all, are cut into larger ones.
+// have work enough for all, are cut into larger ones; and into columns where they are square,
+// since BLAS, to which columns are rows, packs the left operand in smaller pieces.
 constexpr int64_t kBlockWork = 1 << 20;
 constexpr int64_t kLargeWork = int64_t(1) << 28;
 constexpr int64_t kBlockSide = 128;
@@ -140,13 +141,14 @@ void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
                   int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
-  int64_t blocks = std::min(kMostBlocks, side / (work < kLargeWork ? kBlockSide : kLargeBlockSide));
+  bool large = work >= kLargeWork;
+  int64_t blocks = std::min(kMostBlocks, side / (large ? kLargeBlockSide : kBlockSide));
   if (work < kBlockWork || blocks < 2 || !SingleThreadedBlas::available()) {
     one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
     return;
   }
   int64_t block = ((side + blocks - 1) / blocks + 15) / 16 * 16;
-  bool rows = m >= n;
+  bool rows = m > n || (m == n && !large);
   parallel_for(side, block, [&](int64_t begin, int64_t end) {
     if (rows)
       one_gemm(trans_a, trans_b, end - begin, n, k, a + begin * (trans_a ? 1 : lda), lda, b, ldb,

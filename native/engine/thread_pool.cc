@@ -27,7 +27,7 @@ namespace covector {
 namespace {
 
 // Idle workers look out for work for this long before they sleep.
-constexpr int64_t kSpinTime = 20'000;  // ns
+constexpr int64_t kSpinTime = 100'000;  // ns
 // Waking costs the owner some microseconds, and the worker comes after ten to fifty, with cold
 // caches: measured, loops below this lose by it.
 constexpr int64_t kWorthWaking = 100'000;

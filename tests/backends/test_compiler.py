@@ -339,3 +339,52 @@ def test_costly_functions_of_small_arrays_are_loops():
     x = onp.full((5, 9), 0.1 + 0.3j, onp.complex64)
     text = llvm(lambda x: [np.arcsinh(x), np.arccos(x)], x)
     assert text.count("\n") < 3000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_division_by_what_a_loop_does_not_change_is_exact(dtype):
+    rng = onp.random.default_rng(0)
+    bits = onp.dtype(dtype).itemsize * 8
+
+    def anything(n):
+        return rng.integers(0, 2**bits, n, dtype=f"uint{bits}").view(dtype)
+
+    # Quotients next to the middle of two floats are the hard ones.
+    ordinary = rng.uniform(1, 2, 20_000).astype(dtype) * 2.0 ** rng.integers(-40, 40, 20_000)
+    special = [0.0, -0.0, onp.inf, -onp.inf, onp.nan, 1.0, onp.finfo(dtype).max,
+               onp.finfo(dtype).tiny, onp.finfo(dtype).smallest_subnormal]  # fmt: skip
+    special = onp.asarray(special, dtype)
+    ordinary = ordinary.astype(dtype)
+    x = onp.concatenate([anything(20_000), ordinary, special])
+    divisors = onp.concatenate([x[::600], special, onp.asarray([3.0, 0.1, 255.0], dtype)])
+    with cv.enable_x64(), onp.errstate(all="ignore"):
+        divide = cv.jit(lambda x, y: x / y)
+        for y in divisors:
+            want = x / y
+            got = onp.asarray(divide(x, y))
+            assert onp.array_equal(got, want, equal_nan=True), y
+            number = ~onp.isnan(want)
+            assert onp.array_equal(onp.signbit(got)[number], onp.signbit(want)[number]), y
+        # A constant of the program, and one divisor a row.
+        got = cv.jit(lambda x: x / 255.0)(ordinary)
+        assert onp.array_equal(onp.asarray(got), ordinary / onp.asarray(255, dtype))
+        rows = ordinary.reshape(20, 1000)
+        got = cv.jit(lambda r: r / r.sum(1, keepdims=True))(rows)
+        assert onp.allclose(onp.asarray(got).sum(1), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 3, 15, 16, 17, 63, 64, 65, 127, 129, 200])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int32", "float16"])
+def test_rows_reduced_by_several_running_results(dtype, n):
+    rng = onp.random.default_rng(n)
+    x = rng.integers(-50, 50, (37, n)).astype(dtype)
+    with cv.enable_x64():
+        for name in ("max", "min", "sum", "argmax", "argmin"):
+            f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=1))
+            assert onp.array_equal(onp.asarray(f(x)), getattr(onp, name)(x, axis=1)), name
+    if dtype.startswith("f"):
+        x[5, n // 2] = onp.nan
+        for name in ("max", "min", "argmax"):
+            f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=1))
+            want = getattr(onp, name)(x, axis=1)
+            assert onp.array_equal(onp.asarray(f(x)), want, equal_nan=True), name

@@ -79,22 +79,21 @@ def mask_out(b: Function, x: Val, other: Val, tail: Tail) -> Val:
     """``x`` with ``other`` in the lanes out of range; nothing is computed for full vectors."""
     x, other = b.local(b.splat(x, tail.lanes)), b.local(b.splat(other, tail.lanes))
     left = b.local(tail.left)
-    before = b.scope.label
-    slow, done = b.name_label("mask"), b.name_label("masked")
-    b.line(f"br i1 {b.local(tail.full).ref}, label %{done}, label %{slow}, !prof !0")
-    b.start_block(slow)
     n = tail.lanes
-    one = b.impure(f"insertelement <{n} x i64> poison, i64 {left.ref}, i32 0", "i64", n)
-    all_ = b.impure(
-        f"shufflevector <{n} x i64> {one.ref}, <{n} x i64> poison, <{n} x i32> zeroinitializer",
-        "i64", n,
-    )  # fmt: skip
-    ids = b.lane_ids(n)
-    mask = b.impure(f"icmp slt <{n} x i64> {ids.ref}, {all_.ref}", "i1", n)
-    y = b.impure(f"select <{n} x i1> {mask.ref}, {x.type} {x.ref}, {x.type} {other.ref}", x.ty, n)
-    b.line(f"br label %{done}")
-    b.start_block(done)
-    return b.impure(f"phi {x.type} [ {x.ref}, %{before} ], [ {y.ref}, %{slow} ]", x.ty, n)
+
+    def masked() -> Val:
+        one = b.impure(f"insertelement <{n} x i64> poison, i64 {left.ref}, i32 0", "i64", n)
+        all_ = b.impure(
+            f"shufflevector <{n} x i64> {one.ref}, <{n} x i64> poison, "
+            f"<{n} x i32> zeroinitializer",
+            "i64", n,
+        )  # fmt: skip
+        ids = b.lane_ids(n)
+        mask = b.impure(f"icmp slt <{n} x i64> {ids.ref}, {all_.ref}", "i1", n)
+        text = f"select <{n} x i1> {mask.ref}, {x.type} {x.ref}, {x.type} {other.ref}"
+        return b.impure(text, x.ty, n)
+
+    return b.usually(tail.full, x, masked)
 
 
 def _from_memory(b: Function, v: Val, dtype: DType) -> Val:

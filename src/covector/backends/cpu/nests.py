@@ -23,6 +23,8 @@ VECTOR_BYTES = 64
 UNROLL_LOOP = 8
 # So are loops inside the lanes of a vector, one lane to a row.
 SHORT_ROW = 12
+# A running result waits for the one before: loops that only reduce keep this many of them.
+CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
@@ -318,11 +320,25 @@ class NestEmitter(ValueEmitter):
             if s.kind == "part" and not _part_vectorises(s):
                 return 0
             lanes = min(lanes, self._stage_lanes(s))
+        if all(self._only_reduces(s) for s in node.children):  # type: ignore[arg-type]
+            lanes *= CHAINS
         dim = node.dim
         if type(dim) is int:
             while lanes > dim:
                 lanes //= 2
         return lanes if lanes > 1 else 0
+
+    def _only_reduces(self, s: Stage) -> bool:
+        """Whether a stage does little but take the next elements in order to a running result."""
+        last = s.order[-1]
+        return (
+            s.kind == "reduce" and not s.few and self.plan.weight(s.expr) <= CHEAP_ROUND
+            and all(
+                type(i) is IVar and k == len(index) - 1
+                for _, index in s.access.reads for k, i in enumerate(index)
+                if last in variables(i)
+            )
+        )  # fmt: skip
 
     def _stage_lanes(self, s: Stage) -> int:
         """Lanes that fill the vectors of the widest element a stage works on."""

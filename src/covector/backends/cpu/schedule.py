@@ -185,12 +185,12 @@ class Plan:
         d = v.defn
         if type(d) is Reduce:
             inner = product(d.extents)
-            return inner is not None and inner * n * self._weight(d.expr) <= UNROLL_OPERATIONS
+            return inner is not None and inner * n * self.weight(d.expr) <= UNROLL_OPERATIONS
         if type(d) is Update:
             return d.pointwise is not None
-        return type(d) in (Pointwise, Cumulative) and n * self._weight(d.expr) <= UNROLL_OPERATIONS
+        return type(d) in (Pointwise, Cumulative) and n * self.weight(d.expr) <= UNROLL_OPERATIONS
 
-    def _weight(self, expr: Expr) -> int:
+    def weight(self, expr: Expr) -> int:
         """Rough length of the straight-line code of one element, inlined operands included."""
         seen: dict[Value, int] = {}
         inlined = sum(

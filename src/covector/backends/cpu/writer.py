@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import struct
+from collections.abc import Callable
 from typing import Any
 
 
@@ -216,6 +217,19 @@ class Function:
         ref = self.name_value()
         self.line(f"{ref} = {text}")
         return Val(ref, ty, lanes, self, self.level)
+
+    def usually(self, usual: Val, x: Val, write: Callable[[], Val]) -> Val:
+        """``x`` where ``usual`` holds, which is likely, else what `impure` code gives."""
+        x, usual = self.local(x), self.local(usual)
+        before = self.scope.label
+        rarely, done = self.name_label("rarely"), self.name_label("done")
+        self.line(f"br i1 {usual.ref}, label %{done}, label %{rarely}, !prof !0")
+        self.start_block(rarely)
+        y = write()
+        self.line(f"br label %{done}")
+        self.start_block(done)
+        text = f"phi {x.type} [ {x.ref}, %{before} ], [ {y.ref}, %{rarely} ]"
+        return self.impure(text, x.ty, x.lanes)
 
     # --- arithmetic ---
 
