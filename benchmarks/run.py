@@ -80,6 +80,8 @@ print("result", imported, time.perf_counter() - t0)
 def first_call(index: int, fw: str) -> tuple[float, float]:
     """Seconds of the import, and of the first call, in a new process."""
     env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", JAX_PLATFORMS="cpu")
+    # An installed package has its bytecode; so has a source tree, but where this forbids it.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     out = subprocess.run(
         [sys.executable, "-c", _CHILD.format(fw=fw, index=index)],
         capture_output=True, text=True, env=env,

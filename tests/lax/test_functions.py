@@ -17,6 +17,7 @@ T = R.randn(2, 3, 4).astype("float32")
 I = R.randint(-9, 10, (3, 4)).astype("int32")  # noqa: E741
 U = R.randint(0, 2**32, (3, 4), "uint32")
 B = F > 0
+P = onp.abs(F) + 0.5
 AT = onp.array([[2], [0], [7]])
 ROWS = lax.ScatterDimensionNumbers((1,), (0,), (0,))
 NAN = onp.where(B, F, onp.nan)
@@ -33,6 +34,15 @@ def xor(x):
     return onp.bitwise_xor.reduce(x, axis=1)
 
 
+def f32(x):
+    return onp.asarray(x, "float32")
+
+
+def slope(f, x):
+    x = x.astype("float64")
+    return f32((f(x + 1e-5) - f(x - 1e-5)) / 2e-5)
+
+
 # Name: applications as (function of x, x, what NumPy or SciPy says).
 FUNCTIONS = {
     "batch_matmul": [(lambda x: lax.batch_matmul(x, x.mT), T, T @ T.transpose(0, 2, 1))],
@@ -45,8 +55,22 @@ FUNCTIONS = {
     "collapse": [(lambda x: lax.collapse(x, 1), T, T.reshape(2, 12)),
                  (lambda x: lax.collapse(x, 0, 2), T, T.reshape(6, 4)),
                  (lambda x: lax.collapse(x, -2), T, T.reshape(2, 12))],
-    "digamma": [(lax.digamma, onp.abs(F) + 0.5, scipy.special.digamma(onp.abs(F) + 0.5))],
+    "digamma": [(lax.digamma, P, scipy.special.digamma(P))],
     "lgamma": [(lax.lgamma, F, scipy.special.gammaln(F))],
+    "polygamma": [(lambda x: lax.polygamma(2.0, x), P, f32(scipy.special.polygamma(2, P)))],
+    "zeta": [(lambda x: lax.zeta(1.0 + x, 0.5), P, scipy.special.zeta(1 + P, 0.5))],
+    "igamma": [(lambda x: lax.igamma(x, 1.5), P, f32(scipy.special.gammainc(P, 1.5)))],
+    "igammac": [(lambda x: lax.igammac(x, 1.5), P, f32(scipy.special.gammaincc(P, 1.5)))],
+    "igamma_grad_a": [
+        (lambda x: lax.igamma_grad_a(x, 1.5), P, slope(lambda a: scipy.special.gammainc(a, 1.5), P))
+    ],
+    "random_gamma_grad": [
+        (lambda x: lax.random_gamma_grad(x, 1.5), P,
+         slope(lambda a: scipy.special.gammaincinv(a, scipy.special.gammainc(P, 1.5)), P)),
+    ],
+    "betainc": [(lambda x: lax.betainc(x, 2.0, 0.3), P, f32(scipy.special.betainc(P, 2, 0.3)))],
+    "bessel_i0e": [(lax.bessel_i0e, F, scipy.special.i0e(F))],
+    "bessel_i1e": [(lax.bessel_i1e, F, scipy.special.i1e(F))],
     "erf": [(lax.erf, F, scipy.special.erf(F))],
     "erfc": [(lax.erfc, F, scipy.special.erfc(F))],
     "erf_inv": [(lax.erf_inv, onp.tanh(F), scipy.special.erfinv(onp.tanh(F)))],

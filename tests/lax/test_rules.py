@@ -31,7 +31,8 @@ def case(name, fun, *args, transpose=True, batch=True):
 X, Y, S, C, D = real(2, 3), real(2, 3), real(), cplx(2, 3), cplx(2, 3)
 UNARY = (
     "neg sign floor ceil exp exp2 log log1p expm1 sin cos tan asin acos atan sinh cosh tanh asinh "
-    "atanh sqrt rsqrt cbrt square logistic abs erf erfc erf_inv lgamma"
+    "atanh sqrt rsqrt cbrt square logistic abs erf erfc erf_inv lgamma digamma bessel_i0e "
+    "bessel_i1e"
 ).split()
 COMPLEX_UNARY = (
     "neg sign exp log log1p expm1 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sqrt "
@@ -52,6 +53,11 @@ for n in "add sub mul div rem max min atan2 pow".split():
 for n in "add sub mul div pow".split():
     case(f"{n}-complex", getattr(lax, n), C, D)
     case(f"{n}-complex-scalar", getattr(lax, n), cplx(), D)
+for n in ("igamma", "igammac"):
+    case(n, getattr(lax, n), X, Y)
+case("polygamma", lambda a: lax.polygamma(2.0, a), X)
+case("zeta", lambda a: lax.zeta(2.5, a), X)
+case("betainc", lambda a: lax.betainc(0.7, 1.5, a), X)
 case("complex", lax.complex, X, Y)
 case("complex-scalar", lax.complex, X, S)
 MASK = onp.array([[True, False, True], [False, False, True]])

@@ -26,7 +26,9 @@ _EXPENSIVE = {
     "tanh": 20, "sinh": 20, "cosh": 20, "asin": 20, "acos": 20, "atan": 20, "atan2": 24,
     "asinh": 30, "acosh": 30, "atanh": 30, "logistic": 20, "erf": 24, "erfc": 30, "erf_inv": 40,
     "lgamma": 120, "digamma": 100, "pow": 40, "div": 4, "sqrt": 4, "rsqrt": 6, "cbrt": 20,
-    "rem": 30, "threefry": 100,
+    "rem": 30, "threefry": 100, "bessel_i0e": 100, "bessel_i1e": 100, "zeta": 1000,
+    "polygamma": 1000, "igamma": 1000, "igammac": 1000, "igamma_grad_a": 2000,
+    "random_gamma_grad": 2000, "regularized_incomplete_beta": 1000,
 }  # fmt: skip
 # The same for complex numbers, where other functions cost as much as the last entry.
 _COMPLEX = {

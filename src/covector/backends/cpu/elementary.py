@@ -1,7 +1,7 @@
 """When elementary functions are written in place, and when they are called.
 
-Scalar code, and vector code past the first uses in a module, calls an internal function: a
-program of a hundred sines then compiles as fast as one of two.
+Scalar code, vector code past the first uses in a module, and all code of long functions calls an
+internal function: a program of a hundred sines then compiles as fast as one of two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def call(b: Function, name: str, *args: Val) -> Val:
     args, lanes = b.unify(*args)
     ty = args[0].ty
     key = (name, ty, lanes)
-    if lanes:
+    if lanes and name not in vmath.LONG:
         uses = b.module.uses[key] = b.module.uses.get(key, 0) + 1
         if uses <= IN_PLACE:
             return vmath.emit(b, name, *args)

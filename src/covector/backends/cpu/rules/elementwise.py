@@ -12,7 +12,8 @@ from covector.core.jaxpr import JaxprEqn
 _PLAIN = """
 neg sign floor ceil is_finite exp exp2 log log1p expm1 sin cos tan asin acos atan sinh cosh tanh
 asinh acosh atanh sqrt rsqrt cbrt square logistic erf erfc erf_inv lgamma digamma abs real imag
-conj not population_count clz convert_element_type
+conj not population_count clz convert_element_type bessel_i0e bessel_i1e zeta polygamma igamma
+igammac igamma_grad_a random_gamma_grad regularized_incomplete_beta
 add sub mul div rem pow max min atan2 nextafter and or xor shift_left shift_right_logical
 shift_right_arithmetic eq ne lt le gt ge complex mulhi add_any select_n clamp
 """.split()

@@ -1,4 +1,4 @@
-"""Elementary functions of f32 and f64, as branch-free scalar or vector code.
+"""Elementary and special functions of f32 and f64, as scalar or vector code.
 
 ``emit(b, name, *args)`` is what the compiler calls. How each function is computed stands with
 it; `docs/elementary-functions.md` has the measured errors and speeds.
@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covector.backends.cpu.vmath import (
+    bessel,
     error,
     exponential,
     gamma,
+    incomplete_beta,
+    incomplete_gamma,
     inverse_trig,
     logarithm,
     power,
     trigonometric,
+    zeta,
 )
 from covector.backends.cpu.vmath.num import Num
 from covector.backends.cpu.writer import Function, Val
@@ -48,7 +52,19 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "erf_inv": error.erf_inv,
     "lgamma": gamma.lgamma,
     "digamma": gamma.digamma,
+    "bessel_i0e": bessel.i0e,
+    "bessel_i1e": bessel.i1e,
+    "zeta": zeta.zeta,
+    "polygamma": zeta.polygamma,
+    "igamma": incomplete_gamma.igamma,
+    "igammac": incomplete_gamma.igammac,
+    "igamma_grad_a": incomplete_gamma.igamma_grad_a,
+    "random_gamma_grad": incomplete_gamma.random_gamma_grad,
+    "regularized_incomplete_beta": incomplete_beta.betainc,
 }
+# So long that they are always called, never written in place.
+LONG = frozenset(("zeta", "polygamma", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
+                  "regularized_incomplete_beta"))  # fmt: skip
 
 
 def emit(b: Function, name: str, *args: Val) -> Val:

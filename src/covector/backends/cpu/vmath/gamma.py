@@ -8,10 +8,9 @@ Coefficients: minimax (Remez exchange in 50 digits).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from covector.backends.cpu.vmath.logarithm import log
-from covector.backends.cpu.vmath.num import Num, fma, maximum, minimum, poly, where
+from covector.backends.cpu.vmath.num import Num, fma, in_double, maximum, minimum, poly, where
 from covector.backends.cpu.vmath.trigonometric import COS_D, SIN_D
 
 # lgamma(y) / ((y - 1)(y - 2)) in y - 2 on [1.5, 2.5], relative error 2^-54.7.
@@ -101,17 +100,11 @@ def _digamma(x: Num) -> Num:
     return where(a < 2.0**-60, -1.0 / x, y)
 
 
-def _in_double(x: Num, fn: Any) -> Num:
-    if x.double:
-        return fn(x)
-    return fn(x.cast("fpext", "double")).cast("fptrunc", "float")
-
-
 def lgamma(x: Num) -> Num:
     """log |Gamma(x)|."""
-    return _in_double(x, _lgamma)
+    return in_double(_lgamma, x)
 
 
 def digamma(x: Num) -> Num:
     """Derivative of log Gamma; NaN at negative integers, -+inf at +-0."""
-    return _in_double(x, _digamma)
+    return in_double(_digamma, x)

@@ -7,7 +7,7 @@ give the same bits; where a product and a sum are to be rounded once, `fma` says
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.backends.cpu.writer import Function, Val, bool_const, float_const, int_const
@@ -204,3 +204,10 @@ def two_prod(x: Num, y: Operand) -> tuple[Num, Num]:
     """``x * y`` and its rounding error."""
     p = x * y
     return p, fma(x, y, -p)
+
+
+def in_double(fn: Callable[..., Num], *args: Num) -> Num:
+    """``fn`` of the arguments as doubles, rounded to their format."""
+    if args[0].double:
+        return fn(*args)
+    return fn(*(a.cast("fpext", "double") for a in args)).cast("fptrunc", "float")
