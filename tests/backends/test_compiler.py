@@ -388,3 +388,29 @@ def test_rows_reduced_by_several_running_results(dtype, n):
             f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=1))
             want = getattr(onp, name)(x, axis=1)
             assert onp.array_equal(onp.asarray(f(x)), want, equal_nan=True), name
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("transposed", ["", "a", "b"])
+def test_products_without_blas_walk_memory_in_order(dtype, transposed):
+    rng = onp.random.default_rng(0)
+
+    def product(a, b):
+        return (a.T if "a" in transposed else a) @ (b.T if "b" in transposed else b)
+
+    with cv.enable_x64():
+        f = cv.jit(product)
+        for n in (17, 64, 100):
+            a, b = rng.integers(-100, 100, (2, n, n)).astype(dtype)
+            assert onp.array_equal(onp.asarray(f(a, b)), product(a, b))
+        text = f.lower(a, b).compile().as_text("llvm")
+    assert "gather" not in text
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (1, 2), (0, 1), (1, 3), (0, 3), (0, 1, 3)])
+@pytest.mark.parametrize("last", [3, 40])
+def test_reductions_over_several_axes(axes, last):
+    x = onp.random.default_rng(0).integers(-9, 9, (5, 20, 30, last)).astype("float32")
+    for name in ("sum", "max"):
+        f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=axes))
+        assert onp.array_equal(onp.asarray(f(x)), getattr(onp, name)(x, axis=axes)), name

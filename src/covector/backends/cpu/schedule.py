@@ -57,6 +57,8 @@ UNROLL_VALUE = 2048
 UNROLL_OPERATIONS = 4096
 UNROLL_PROGRAM = 40_000
 FEW_RESULTS = 12
+# A reduced axis of at least this many elements that is contiguous in memory is walked innermost.
+LONG_ROW = 16
 _START = (0, 0)
 # A recomputed expression may cost this many simple operations, over all the elements of it
 # that one element of its reader takes this many, and nest this deep.
@@ -448,7 +450,9 @@ class Plan:
             stage = Stage(v, "reduce", order, [dims[a] for a in order], "r" * len(order), d.expr)
             stage.few = True
             return [stage]
-        if inner or arg:
+        row = dims[order[-1]]
+        along = order[-1] >= n and (type(row) is not int or row >= LONG_ROW)
+        if inner or arg or along:
             # Reduced axes innermost: the running result stays in registers.
             order = [a for a in order if a < n] + [a for a in order if a >= n]
             return [Stage(v, "reduce", order, [dims[a] for a in order],

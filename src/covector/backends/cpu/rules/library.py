@@ -66,6 +66,11 @@ def _peel(x: Value) -> tuple[Value, list[int]]:
     return x, perm
 
 
+def _innermost(x: Value) -> int:
+    """The axis of ``x`` along which its elements are next to each other in memory."""
+    return _peel(x)[1].index(x.ndim - 1)
+
+
 def _operand(
     low: Lowering, x: Value, batch: Sequence[int], first: Sequence[int], last: Sequence[int]
 ) -> tuple[Value, bool]:
@@ -149,7 +154,11 @@ def _as_reduction(
         out = low.pointwise(shape, wide, expr)
     else:
         extents = [x.shape[k] for k in cx]
-        out = low.define(shape, wide, Reduce(kind, extents, expr, range(n + len(cx))))
+        order = list(range(n + len(cx)))
+        if fy and _innermost(y) == fy[-1] and type(shape[-1]) is not int:
+            # Rows of the right operand are added to rows of the result.
+            order = [*order[: n - 1], *order[n:], n - 1]
+        out = low.define(shape, wide, Reduce(kind, extents, expr, order))
     return _converted(low, out, dtype)
 
 
