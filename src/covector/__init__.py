@@ -38,10 +38,8 @@ def clear_caches() -> None:
 
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
-    "ad_checkpoint", "custom_batching", "custom_derivatives", "debug", "distributed", "dlpack",
-    "dtypes", "errors", "experimental", "export", "extend", "ffi", "flatten_util", "image", "lax",
-    "monitoring", "nn", "numpy", "ops", "profiler", "random", "scipy", "sharding", "stages",
-    "test_util", "tree", "tree_util", "typing",
+    "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "flatten_util",
+    "lax", "nn", "numpy", "ops", "random", "stages", "tree", "tree_util",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
@@ -72,12 +70,7 @@ def __getattr__(name: str) -> Any:
         _export(globals(), (name,))
         return globals()[name]
     if name in _MODULES:
-        try:
-            return importlib.import_module(f"covector.{name}")
-        except ModuleNotFoundError as e:
-            if e.name != f"covector.{name}":
-                raise
-            raise AttributeError(f"module 'covector' has no attribute {name!r}") from None
+        return importlib.import_module(f"covector.{name}")
     raise AttributeError(f"module 'covector' has no attribute {name!r}")
 
 
