@@ -107,6 +107,35 @@ def choose(n, values, a, b, c):
     return lax.cond(np.float32(c) > 0.5, lambda y: y * 2, lambda y: y - 1, x)
 
 
+def rounds_of_branches(n, values, a, b, c):
+    """Branches that return, update and exchange what a loop carries."""
+    x = pick(values, a)
+    if not x.ndim or not x.shape[0]:
+        return None
+    last, odd = x.shape[0] - 1, int(2 * b)
+    if n is onp:
+        p, q = x.copy(), soft(n, x)
+        for i in range(4):
+            if i % 2 == odd:
+                p[min(i, last)] = q[last] * 0.5
+            elif c > 0.6:
+                p, q = q, p.copy()
+            elif c > 0.3:
+                q = soft(n, p) - q
+        return n.concatenate([p, q])
+
+    def update(p, q, i):
+        return p.at[n.minimum(i, last)].set(q[last] * 0.5), q
+
+    def other(p, q, i):
+        return (q, p) if c > 0.6 else (p, soft(n, p) - q) if c > 0.3 else (p, q)
+
+    def body(i, s):
+        return lax.cond(i % 2 == odd, update, other, *s, i)
+
+    return n.concatenate(lax.fori_loop(0, 4, body, (x, soft(n, x))))
+
+
 def gram(n, values, a, b, c):
     x = soft(n, pick(values, a))
     return x @ x.T if x.ndim == 2 else None
@@ -133,8 +162,10 @@ OPERATIONS = {
     "take": on_axis(lambda n, x, k, c: n.take(
         x, onp.array([0, int(c * x.shape[k])]), axis=k) if x.shape[k] else None),
     "transpose": unary(lambda n, x: x.T), "ravel": unary(lambda n, x: x.reshape(-1)),
+    "reshape": unary(lambda n, x: x.reshape(x.shape[::-1])),
     "broadcast": unary(lambda n, x: n.broadcast_to(x, (3, *x.shape))),
     "scan": on_axis(scan), "repeat": repeat, "cond": choose, "gram": gram,
+    "branches": rounds_of_branches,
 }  # fmt: skip
 
 numbers = st.integers(0, 999).map(lambda k: k / 1000)
@@ -142,7 +173,7 @@ programs = st.lists(
     st.tuples(st.sampled_from(sorted(OPERATIONS)), numbers, numbers, numbers),
     min_size=1, max_size=9,
 )  # fmt: skip
-sizes = st.sampled_from([1, 2, 3, 5, 8, 17, 33, 70])
+sizes = st.sampled_from([0, 1, 2, 3, 5, 8, 17, 33, 70])
 
 
 def run(n, program, x, y):

@@ -160,6 +160,14 @@ def test_reshaped_values_are_read_without_division(f):
     assert onp.array_equal(cv.jit(f)(x), f(cv.numpy.asarray(x)))
 
 
+@pytest.mark.parametrize("shape", [(0, 70, 2), (70, 0), (0, 1), (1, 0, 20)])
+def test_empty_values_are_reshaped(shape):
+    x = onp.zeros(0, onp.float32)
+    assert onp.array_equal(
+        cv.jit(lambda x: np.sin((x + 1).reshape(shape)).sum(-1))(x), onp.zeros(shape[:-1])
+    )
+
+
 @pytest.mark.parametrize(
     "f",
     [
@@ -186,6 +194,31 @@ def test_values_read_at_many_places_are_computed_once():
     short, long = (len(llvm(f, np.ones(n))) for n in (1 << 6, 1 << 10))
     # Four more levels of the scan, not sixteen times the code.
     assert long < 3 * short
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, i: lax.cond(i % 3 == 0, lambda: a.at[i].set(a[i] + 1), lambda: a),
+        lambda a, i: lax.switch(i, [lambda: a, lambda: -a, lambda: a.at[i].add(1).at[0].mul(2)]),
+        lambda a, i: lax.cond(
+            i > 3, lambda: a, lambda: lax.fori_loop(0, 3, lambda j, b: b.at[i, j].set(b[j, i]), a)
+        ),
+        lambda a, i: lax.cond(
+            i > 3, lambda: lax.cond(i > 6, lambda: a.at[i].set(0.0), lambda: a * 2), lambda: a
+        ),
+    ],
+)
+def test_branches_update_what_a_loop_carries_in_place(f):
+    def run(a):
+        return lax.fori_loop(0, 9, lambda i, b: f(b, i), a * 1)
+
+    a = onp.arange(9000.0, dtype=onp.float32).reshape(30, 300)
+    assert cpu.CpuProgram(cv.make_jaxpr(run)(a), [False], "f").workspace_bytes < a.nbytes
+    want = np.asarray(a)
+    for i in range(9):
+        want = f(want, i)
+    assert onp.array_equal(cv.jit(run)(a), want)
 
 
 def test_softmax_needs_no_temporary_matrix():

@@ -139,6 +139,8 @@ def convert_element_type(x: Any, dtype: DType, weak_type: bool = False) -> Any:
 
 def scalar(value: Any, dtype: DType, weak_type: bool = False) -> Any:
     """Rank-0 array of a canonical dtype."""
+    if dtype == dtypes.bool_:
+        value = bool(value)
     return _native.array_from_scalar(value, dtypes.code_of[dtype], weak_type)
 
 
@@ -159,4 +161,4 @@ def zeros(aval: ShapedArray) -> Any:
             np.zeros((), np.uint64), dtypes.code_of[aval.dtype], (), False, False
         )
         return broadcast_in_dim(key, aval.shape, ())
-    return full(aval.shape, False if aval.dtype == dtypes.bool_ else 0, aval.dtype)
+    return full(aval.shape, 0, aval.dtype)

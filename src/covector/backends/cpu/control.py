@@ -7,7 +7,8 @@ from typing import Any
 from covector.backends.cpu import indexing, ops
 from covector.backends.cpu.ir import Bound, Branch, Loop, Update, Value
 from covector.backends.cpu.reductions import Accumulator
-from covector.backends.cpu.storage import Mem, Regs, Sharing
+from covector.backends.cpu.storage import Mem, Regs, Sharing, chase
+from covector.backends.cpu.walk import block_reads
 from covector.backends.cpu.writer import Scope, Val, int_const
 from covector.core import dtypes
 
@@ -201,7 +202,7 @@ def _close(em: Any, c: _Carry) -> None:
 
 def branch(em: Any, d: Branch) -> None:
     """Emit a `Branch`."""
-    b, plan = em.b, em.plan
+    b, plan, outside = em.b, em.plan, em.buffers.sharing
     index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, dtypes.int32))
     slots: list[Any] = []
     for r in d.results:
@@ -220,16 +221,23 @@ def branch(em: Any, d: Branch) -> None:
     for blk, label in zip(d.blocks, labels, strict=True):
         b.scopes.append(Scope(label))
         dest: dict[Value, Val] = {}
-        fresh = set(blk.values)
-        for r, slot in zip(blk.results, slots, strict=True):
-            if isinstance(slot, Mem) and r in fresh and r not in dest and plan.kinds[r] == "mem":
+        fresh, sharing = set(blk.values), outside.inner[blk]
+        reads = {u for v in block_reads(blk) for u in chase(plan, v)}
+        for r, slot, result in zip(blk.results, slots, d.results, strict=True):
+            old = outside.alias.get(result)
+            if (
+                isinstance(slot, Mem) and r in fresh and r not in dest and plan.kinds[r] == "mem"
+                and (old not in reads or sharing.root(r) is old)
+            ):  # fmt: skip
                 dest[r] = slot.ptr
-        em.block(blk, dest)
+        em.block(blk, dest, sharing)
         for r, slot in zip(blk.results, slots, strict=True):
             if not isinstance(slot, Mem):
                 for s, x in zip(slot, em.elements(r), strict=True):
                     s.set(b, x)
-            elif dest.get(r) is not slot.ptr:
+                continue
+            st = em.storage.get(r)
+            if not isinstance(st, Mem) or b.local(st.ptr).ref != b.local(slot.ptr).ref:
                 em.store_whole(r, slot.ptr)
         inner = b.scopes.pop()
         texts += [f"{label}:", *inner.lines, f"  br label %{done}"]

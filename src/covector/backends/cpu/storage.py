@@ -6,7 +6,7 @@ Values share a buffer where one is computed from the last use of the other (`ali
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from covector.backends.cpu.access import Access
@@ -102,6 +102,8 @@ class Sharing:
     ) -> None:  # fmt: skip
         self.alias: dict[Value, Value] = {}
         self.plan = plan
+        # The same within the blocks of branches; what is of no use afterwards is theirs to change.
+        self.inner: dict[Block, Sharing] = {}
         own = set(block.values) | set(carries) | set(donated)
         taken: set[Value] = set()
         reads = [step_reads(plan, s) for s in steps]
@@ -157,6 +159,28 @@ class Sharing:
                     ):
                         self.alias[r] = init
                         taken.add(init)
+            elif type(step.defn) is Branch:
+                mine = [u for u in reads[k] if free(u, k)]
+                for b in step.defn.blocks:
+                    self.inner[b] = Sharing(plan, b, plan.steps[b], mine)
+                for r, u in self._kept(step.defn):
+                    if r not in self.alias and free(u, k):
+                        self.alias[r] = u
+                        taken.add(u)
+
+    def _kept(self, d: Branch) -> Iterator[tuple[Value, Value]]:
+        """Results, with what blocks return or update in their place and nowhere else."""
+        places: dict[Value, set[int | None]] = {}
+        for b in d.blocks:
+            for k, v in enumerate(b.results):
+                u = self.inner[b].root(v)
+                places.setdefault(u, set()).add(k)
+                for w in chase(self.plan, v) - {u}:
+                    places.setdefault(w, set()).add(None)
+        for u, at in places.items():
+            (k, *rest) = at
+            if k is not None and not rest and self.plan.kinds.get(d.results[k]) == "mem":
+                yield d.results[k], u
 
     def root(self, v: Value) -> Value:
         while v in self.alias:

@@ -11,6 +11,7 @@ from covector.backends.cpu.ir import (
     FromIndex,
     Index,
     IPart,
+    Lit,
     Part,
     Pointwise,
     Update,
@@ -92,6 +93,9 @@ def _iota(low: Lowering, eqn: JaxprEqn) -> Value:
 @rule("reshape")
 def _reshape(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     src, aval = eqn.invars[0].aval.shape, eqn.outvars[0].aval
+    if math.prod(aval.shape) == 0:
+        # No element of the operand to read.
+        return low.pointwise(low.shape(aval.shape), aval.dtype, Lit(0, aval.dtype))
     load = x.at(*reshape_index(low, src, aval.shape))
     return low.define(low.shape(aval.shape), aval.dtype, Pointwise(load, flat=True))
 
@@ -102,8 +106,6 @@ def reshape_index(low: Lowering, src: Sequence[int], dst: Sequence[int]) -> list
     Dimensions are matched in groups of equal product, so that those kept stay plain.
     """
     v = ivars(len(dst))
-    if math.prod(dst) == 0:
-        return [0] * len(src)
     out: list[Index] = []
     i = j = 0
     while i < len(src) or j < len(dst):
