@@ -221,6 +221,35 @@ def test_branches_update_what_a_loop_carries_in_place(f):
     assert onp.array_equal(cv.jit(run)(a), want)
 
 
+ROTATIONS = {
+    "exchanged": (lambda a, b, c: (b, a, c), 0),
+    "round": (lambda a, b, c: (b, c, a), 0),
+    "shifted": (lambda a, b, c: (b, c, a * 0.5 - b), 1),
+    "three terms": (lambda a, b, c: (b, 2 * b - a, c), 1),
+    "last value": (lambda a, b, c: (a[::-1] * 0.5, a, b), 1),
+    "copied": (lambda a, b, c: (b, b, c * 0.5), 2),
+    "updated": (lambda a, b, c: (b.at[3].set(a[4]), a, c), 1),
+}
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3, 4])
+def test_carries_change_places_without_copies(name, rounds):
+    step, new = ROTATIONS[name]
+
+    def run(*carries):
+        return lax.fori_loop(0, rounds, lambda i, s: step(*s), carries)
+
+    xs = [onp.arange(9000.0, dtype=onp.float32).reshape(30, 300) % m for m in (5, 7, 11)]
+    want = tuple(map(np.asarray, xs))
+    for _ in range(rounds):
+        want = step(*want)
+    for got, expected in zip(cv.jit(run)(*xs), want, strict=True):
+        assert onp.allclose(got, expected, atol=1e-6)
+    # The carries' first values, and what is new each round.
+    assert llvm(run, *xs).count("store <") == 3 + new
+
+
 def test_softmax_needs_no_temporary_matrix():
     def softmax(x):
         e = np.exp(x - x.max(1, keepdims=True))

@@ -24,6 +24,8 @@ def test_axes() -> None:
     np.testing.assert_array_equal(
         np.asarray(cv.vmap(add, (-1, None), out_axes=-1)(X, X[:, 0])), X + X[:, :1]
     )
+    padded = cv.vmap(lambda x, p: lax.pad(x, p, [(1, 0, 0)]))(X > 5, X[:, 0] > 2)
+    np.testing.assert_array_equal(np.asarray(padded), np.concatenate([X[:, :1] > 2, X > 5], axis=1))
     tree = {"a": X, "b": [2.0]}
     f = cv.vmap(lambda d, s: lax.mul(lax.mul(d["a"], d["b"][0]), s), ({"a": 0, "b": None}, None))
     np.testing.assert_array_equal(np.asarray(f(tree, 3.0)), 6 * X)

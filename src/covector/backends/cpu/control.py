@@ -30,17 +30,33 @@ def _copy_bytes(em: Any, dst: Val, src: Val, size: Val) -> None:
 
 
 class _Carry:
-    """How one carried value is kept between rounds."""
+    """How one carried value is kept between rounds.
 
-    def __init__(self, value: Value, result: Value) -> None:
+    In registers (``reg``), in a buffer that each round updates (``inplace``) or leaves alone
+    (``fixed``), in two buffers in turn (``swap``), or in that of another carry (``move``).
+    """
+
+    def __init__(self, value: Value, result: Value, out: Value) -> None:
         self.value = value
         self.result = result
+        self.out = out
         self.how = "reg"
         self.slots: list[Accumulator] = []
         self.home: Mem | None = None
         self.current: Val | None = None
         self.next: Val | None = None
         self.other: Mem | None = None
+        # The carry whose buffer it takes over each round, and the one that takes over its own.
+        self.source: _Carry | None = None
+        self.heir: _Carry | None = None
+
+    @property
+    def last(self) -> _Carry:
+        """The carry whose buffer is left over when buffers have moved on to their heirs."""
+        c = self
+        while c.heir is not None:
+            c = c.heir
+        return c
 
 
 def loop(em: Any, d: Loop) -> None:
@@ -50,9 +66,13 @@ def loop(em: Any, d: Loop) -> None:
     steps = plan.steps[d.body]
     kept = [c for c in d.carries if plan.kinds[c] == "mem"]
     sharing = Sharing(plan, d.body, steps, kept)
-    carries = [_Carry(c, r) for c, r in zip(d.carries, d.results, strict=True)]
-    for k, c in enumerate(carries):
-        _prepare(em, d, k, c, sharing)
+    carries = [
+        _Carry(c, r, out)
+        for c, r, out in zip(d.carries, d.results, d.body.results, strict=True)
+    ]  # fmt: skip
+    _find_moves([c for c in carries if c.value in kept])
+    for c, init in zip(carries, d.inits, strict=True):
+        _prepare(em, c, init, sharing)
     head, body, latch, done = (b.name_label(s) for s in ("while", "do", "again", "end"))
     b.scopes.append(Scope(head))
     level = b.level
@@ -85,14 +105,23 @@ def loop(em: Any, d: Loop) -> None:
         f"{done}:",
     ]
     outer.label = done
+    _settle(em, [c for c in carries if c.source is not None or c.heir is not None])
     for c in carries:
         _close(em, c)
 
 
-def _prepare(em: Any, d: Loop, k: int, c: _Carry, sharing: Sharing) -> None:
+def _find_moves(carries: list[_Carry]) -> None:
+    """Find carries that become others: the buffers go round, nothing is copied."""
+    free = {c.value: c for c in carries if c.out is not c.value}
+    for c in carries:
+        if c.out is not c.value and c.out in free:
+            c.source = free.pop(c.out)
+            c.source.heir = c
+
+
+def _prepare(em: Any, c: _Carry, init: Value, sharing: Sharing) -> None:
     """Before the loop: initial values into slots or buffers."""
-    b, plan = em.b, em.plan
-    init, out = d.inits[k], d.body.results[k]
+    b, plan, out = em.b, em.plan, c.out
     if plan.kinds[c.value] == "reg":
         if out is c.value:
             c.how = "fixed"
@@ -112,7 +141,7 @@ def _prepare(em: Any, d: Loop, k: int, c: _Carry, sharing: Sharing) -> None:
     if sharing.root(out) is c.value:
         c.how = "inplace"
         return
-    c.how = "swap"
+    c.how = "swap" if c.source is None else "move"
     c.other = em.buffers.temporary(c.value.shape, c.value.dtype.itemsize)
     c.current, c.next = b.alloca("ptr", 1, 8), b.alloca("ptr", 1, 8)
     b.line(f"store ptr {b.local(c.home.ptr).ref}, ptr {c.current.ref}")
@@ -127,7 +156,7 @@ def _open(em: Any, c: _Carry) -> None:
     elif c.how == "inplace":
         assert c.home is not None
         em.storage[c.value] = Mem(c.home.ptr, b.level, b, c.home.temp)
-    elif c.how == "swap":
+    elif c.how in ("swap", "move"):
         assert c.current is not None
         ptr = b.impure(f"load ptr, ptr {c.current.ref}", "ptr")
         em.storage[c.value] = Mem(ptr, b.level, b)
@@ -136,45 +165,73 @@ def _open(em: Any, c: _Carry) -> None:
 def _body(em: Any, d: Loop, carries: list[_Carry], steps: Any, sharing: Sharing) -> None:
     b = em.b
     dest: dict[Value, Val] = {}
-    targets: dict[int, Val] = {}
+    targets: dict[_Carry, Val] = {}
     fresh = set(d.body.values)
-    for k, c in enumerate(carries):
-        out = d.body.results[k]
+    for c in carries:
+        out, root = c.out, sharing.root(c.out)
         if c.how == "inplace":
             assert c.home is not None
             dest[out] = c.home.ptr
-        elif c.how == "swap":
+        elif c.how == "swap" and root is not c.last.value:
             assert c.next is not None
-            target = b.impure(f"load ptr, ptr {c.next.ref}", "ptr")
+            target = targets[c] = b.impure(f"load ptr, ptr {c.next.ref}", "ptr")
             if (
                 out in fresh
                 and out not in dest
-                and not isinstance(out.defn, Bound)
-                and (
-                    em.plan.kinds[out] == "mem"
-                    and isinstance(sharing.root(out).defn, Bound) is False
-                )
+                and em.plan.kinds[out] == "mem"
+                and type(root.defn) is not Bound
             ):
                 dest[out] = target
-            targets[k] = target
     outer = em.buffers.enter(d.body, steps, dest, sharing)
     em.run_steps(steps)
     em.buffers.leave(outer)
-    news = {k: em.elements(d.body.results[k]) for k, c in enumerate(carries) if c.how == "reg"}
-    for k, c in enumerate(carries):
+    news = [(c, em.elements(c.out)) for c in carries if c.how == "reg"]
+    for c, target in targets.items():
+        if dest.get(c.out) is not target:
+            em.store_whole(c.out, target)
+    for c, elements in news:
+        for slot, x in zip(c.slots, elements, strict=True):
+            slot.set(b, x)
+    for c in carries:
+        # What is left over is written next, unless the new value is there already.
         if c.how == "swap":
-            out = d.body.results[k]
-            if out not in dest or dest[out] is not targets[k]:
-                em.store_whole(out, targets[k])
-    for k, c in enumerate(carries):
-        if c.how == "reg":
-            for slot, x in zip(c.slots, news[k], strict=True):
-                slot.set(b, x)
-        elif c.how == "swap":
             assert c.current is not None and c.next is not None
-            st = em.storage[c.value]
-            b.line(f"store ptr {targets[k].ref}, ptr {c.current.ref}")
-            b.line(f"store ptr {b.local(st.ptr).ref}, ptr {c.next.ref}")
+            left = b.local(em.storage[c.last.value].ptr)
+            b.line(f"store ptr {targets.get(c, left).ref}, ptr {c.current.ref}")
+            if c in targets:
+                b.line(f"store ptr {left.ref}, ptr {c.next.ref}")
+        elif c.how == "move":
+            assert c.current is not None and c.source is not None
+            ptr = b.local(em.storage[c.source.value].ptr)
+            b.line(f"store ptr {ptr.ref}, ptr {c.current.ref}")
+
+
+def _settle(em: Any, carries: list[_Carry]) -> None:
+    """After the loop: carries whose buffers went round are copied to where they belong."""
+    b = em.b
+    now = [b.impure(f"load ptr, ptr {c.current.ref}", "ptr") for c in carries]
+    moved = None
+    for c, ptr in zip(carries, now, strict=True):
+        assert c.home is not None
+        away = b.cmp("icmp ne", ptr, c.home.ptr)
+        moved = away if moved is None else b.bin("or", moved, away)
+    if moved is None:
+        return
+
+    def copy() -> None:
+        # Those that moved are set aside; then no home is of use to another carry.
+        for step in range(3):
+            for c, ptr in zip(carries, now, strict=True):
+                assert c.home is not None and c.other is not None
+                home, size = c.home.ptr, _byte_size(em, c.value)
+                if c.how == "move" and step == 0:
+                    _copy_bytes(em, c.other.ptr, ptr, size)
+                elif c.how == "move" and step == 2:
+                    _copy_bytes(em, home, c.other.ptr, size)
+                elif c.how == "swap" and step == 1:
+                    _copy_bytes(em, home, ptr, size)
+
+    em.guarded(moved, copy)
 
 
 def _close(em: Any, c: _Carry) -> None:
@@ -186,14 +243,13 @@ def _close(em: Any, c: _Carry) -> None:
         st = em.storage[c.value]
         if isinstance(st, Regs):
             em.storage[c.result] = st
-    elif c.how == "swap":
+    elif c.how == "swap" and c.heir is None:
         assert c.home is not None and c.current is not None
         ptr = b.impure(f"load ptr, ptr {c.current.ref}", "ptr")
-        same = b.cmp("icmp eq", ptr, c.home.ptr)
+        away = b.cmp("icmp ne", ptr, c.home.ptr)
         size = _byte_size(em, c.value)
-        moved = b.bin("xor", same, Val("true", "i1"))
         home = c.home
-        em.guarded(moved, lambda: _copy_bytes(em, home.ptr, ptr, size))
+        em.guarded(away, lambda: _copy_bytes(em, home.ptr, ptr, size))
     if isinstance(c.home, Mem):
         c.home.used = em.buffers.clock
         if c.other is not None:
