@@ -41,13 +41,15 @@ class UniqueInverseResult(NamedTuple):
 def _differs(rows: Any, equal_nan: bool) -> Any:
     """For each of the sorted ``rows``, whether it differs from the one before (the first does)."""
     n = rows.shape[0]
+    if not n:
+        return lax.full((0,), True, dtypes.bool_)
     before, after = lax.slice_in_dim(rows, 0, n - 1), lax.slice_in_dim(rows, 1, n)
     different = lax.ne(before, after)
     if equal_nan and rows.dtype in dtypes.INEXACT:
         both = lax.bitwise_and(lax.ne(before, before), lax.ne(after, after))
         different = lax.bitwise_and(different, lax.bitwise_not(both))
     different = lax.reduce_or(different, tuple(range(1, rows.ndim)))
-    return lax.concatenate([lax.full((min(n, 1),), True, dtypes.bool_), different], 0)
+    return lax.concatenate([lax.full((1,), True, dtypes.bool_), different], 0)
 
 
 @fused("equal_nan")
@@ -115,10 +117,12 @@ def unique(
     if size is not None:
         total = first.sum()
         valid = lax.lt(lax.iota(dtypes.int32, count), convert(total, dtypes.int32))
-        if n:
-            fill = ordered[0] if fill_value is None else convert(array(fill_value), x.dtype)
-            spread = lax.broadcast_in_dim(valid, values.shape, (0,))
-            values = lax.select(spread, values, broadcast_to(fill, values.shape))
+        if fill_value is None:
+            fill = ordered[0] if n else scalar(0, x.dtype)
+        else:
+            fill = convert(array(fill_value), x.dtype)
+        spread = lax.broadcast_in_dim(valid, values.shape, (0,))
+        values = lax.select(spread, values, array(broadcast_to(fill, values.shape)))
         counts = lax.select(valid, counts, lax.full_like(counts, 0))
         index = lax.select(valid, index, broadcast_to(index[:1], index.shape)) if n else index
     out_shape = (count, *moved.shape[1:])
@@ -211,27 +215,20 @@ def intersect1d(
     fill_value: Any = None,
 ) -> Any:
     """Distinct elements that are in both arrays."""
-    x, y = (array(v) for v in promote_dtypes("intersect1d", ar1, ar2))
-    x, y = lax.reshape(x, (x.size,)), lax.reshape(y, (y.size,))
-    ux, ix = unique(x, return_index=True)
-    uy, iy = unique(y, return_index=True)
-    common = isin(ux, uy)
-    from covector.numpy.selection import nonzero
-
-    (at,) = nonzero(common, size=size, fill_value=0 if size is None else ux.shape[0])
-    if size is None:
-        values = ux[at]
-    else:
-        fill = ux[0] if fill_value is None else fill_value
-        values = lax.select(
-            at < ux.shape[0], ux.at[at].get(mode="clip"),
-            broadcast_to(convert(array(fill), ux.dtype), at.shape),
-        )  # fmt: skip
+    x, y = (_vector(v, "intersect1d") for v in promote_dtypes("intersect1d", ar1, ar2))
+    values, order, first = _distinct(x)
+    common = lax.bitwise_and(first, isin(values, y))
+    out, at = _chosen(values, common, size, fill_value)
     if not return_indices:
-        return values
-    from covector.numpy.sorting import searchsorted
+        return out
+    from covector.numpy.sorting import search
 
-    return values, ix[at], iy[searchsorted(uy, values)]
+    others, other_order, _ = _distinct(y)
+    # Past the elements found, the index of no element.
+    found = lax.lt(at, scalar(x.size, at.dtype))
+    index_x = lax.select(found, order.at[at].get(mode="clip"), lax.full_like(at, x.size))
+    index_y = other_order.at[search(others, out, "left")].get(mode="clip")
+    return out, index_x, lax.select(found, index_y, lax.full_like(at, y.size))
 
 
 def setdiff1d(
@@ -243,9 +240,13 @@ def setdiff1d(
     fill_value: Any = None,
 ) -> Any:
     """Distinct elements of the first array that are not in the second."""
-    x = array(ar1, "setdiff1d")
-    x = _vector(x, "setdiff1d") if assume_unique else unique(x)
-    return _kept(x, ~isin(x, ar2), size, fill_value)
+    x = _vector(ar1, "setdiff1d")
+    if assume_unique:
+        keep = isin(x, ar2, invert=True)
+    else:
+        x, _, first = _distinct(x)
+        keep = lax.bitwise_and(first, isin(x, ar2, invert=True))
+    return _chosen(x, keep, size, 0 if fill_value is None else fill_value)[0]
 
 
 def setxor1d(
@@ -257,18 +258,36 @@ def setxor1d(
     fill_value: Any = None,
 ) -> Any:
     """Distinct elements that are in exactly one of two arrays."""
-    from covector.numpy.joining import concatenate
+    pair = [_vector(v, "setxor1d") for v in promote_dtypes("setxor1d", ar1, ar2)]
+    values, keep = [], []
+    for x, y in (pair, pair[::-1]):
+        ordered, _, first = _distinct(x)
+        values.append(ordered)
+        keep.append(lax.bitwise_and(first, isin(ordered, y, invert=True)))
+    both, kept = lax.sort((lax.concatenate(values, 0), lax.concatenate(keep, 0)), num_keys=1)
+    return _chosen(both, kept, size, fill_value)[0]
 
-    x, y = unique(array(ar1, "setxor1d")), unique(array(ar2, "setxor1d"))
-    both = concatenate([x, y])
-    values, counts = unique(both, return_counts=True)
-    return _kept(values, counts == 1, size, fill_value)
+
+def _distinct(x: Any) -> tuple[Any, Any, Any]:
+    """A vector in order, the permutation that sorts it, and which are the first of their kind."""
+    ordered, order, first = _sorted_unique(lax.reshape(x, (x.size, 1)), equal_nan=True)
+    return lax.reshape(ordered, (x.size,)), order, first
 
 
-def _kept(x: Any, mask: Any, size: Any, fill_value: Any) -> Any:
-    from covector.numpy.selection import compress
+def _chosen(values: Any, keep: Any, size: Any, fill_value: Any) -> tuple[Any, Any]:
+    """The elements to keep and their positions, filled up with ``fill_value`` or the first one."""
+    from covector.numpy.selection import nonzero
 
-    return compress(mask, x, size=size, fill_value=0 if fill_value is None else fill_value)
+    n = values.shape[0]
+    (at,) = nonzero(keep, size=size, fill_value=None if size is None else n)
+    if size is None:
+        return values[at], at
+    if not n:
+        return lax.full(at.shape, 0 if fill_value is None else fill_value, values.dtype), at
+    out = values.at[at].get(mode="clip")
+    fill = out[:1] if fill_value is None else convert(array(fill_value), values.dtype)
+    inside = lax.lt(at, scalar(n, at.dtype))
+    return lax.select(inside, out, broadcast_to(fill, out.shape)), at
 
 
 def isin(
