@@ -166,6 +166,12 @@ def test_precision():
     agree(lax.dot_general(F, F.T.copy(), numbers, precision=high), F @ F.T)
 
 
+def test_products_promote():
+    whole = onp.arange(12).reshape(3, 4)
+    agree(lax.dot(whole.astype("int8"), F.T.copy()), whole.astype("float32") @ F.T)
+    assert lax.dot(whole.astype("int32"), whole.T.astype("uint8")).dtype == "int32"
+
+
 def test_gather_scatter_mode():
     for name in ("clip", "fill", "promise_in_bounds"):
         assert lax.GatherScatterMode.from_any(name).name in (name.upper(), "FILL_OR_DROP")

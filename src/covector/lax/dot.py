@@ -107,6 +107,15 @@ def _dot_general_aval(
     return ShapedArray(shape, preferred_element_type, False)
 
 
+def _promoted(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in their common dtype."""
+    a, b = aval_of(x), aval_of(y)
+    if a.dtype is b.dtype:
+        return x, y
+    dt, _ = dtypes.promote(((a.dtype, a.weak_type), (b.dtype, b.weak_type)))
+    return convert_element_type(x, dt), convert_element_type(y, dt)
+
+
 def dot_general(
     lhs: Any,
     rhs: Any,
@@ -131,7 +140,7 @@ def dot_general(
     Array
         Dimensions: batch, the remaining of ``lhs``, the remaining of ``rhs``.
     """
-    x, y = as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general")
+    x, y = _promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
     preferred = (
         None if preferred_element_type is None

@@ -167,10 +167,25 @@ scatter_max = _scatter_function(scatter_max_p, "``operand`` with maxima taken wi
 
 
 def scatter_sub(
-    operand: Any, scatter_indices: Any, updates: Any, dimension_numbers: Any, **options: Any
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: Any = None,
 ) -> Any:
     """``operand`` with ``updates`` subtracted from windows; see `scatter_add`."""
-    return scatter_add(operand, scatter_indices, neg(updates), dimension_numbers, **options)
+    return scatter_add(
+        operand,
+        scatter_indices,
+        neg(updates),
+        dimension_numbers,
+        indices_are_sorted=indices_are_sorted,
+        unique_indices=unique_indices,
+        mode=mode,
+    )
 
 
 def scatter_apply(
