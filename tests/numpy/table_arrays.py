@@ -91,7 +91,9 @@ SHAPES: dict[str, list[Case]] = {
     "matrix_transpose": one(lambda np, x: np.matrix_transpose(x), T),
     "swapaxes": one(lambda np, x: np.swapaxes(x, 0, -1), T),
     "moveaxis": one(lambda np, x: np.moveaxis(x, (0, 1), (2, 0)), T),
-    "rollaxis": one(lambda np, x: np.rollaxis(x, 2), T),
+    "rollaxis": [*one(lambda np, x: np.rollaxis(x, 2), T),
+                 *one(lambda np, x: np.rollaxis(x, 1, -1), T, edges=()),
+                 *one(lambda np, x: np.rollaxis(x, 0, -1), T, edges=())],
     "squeeze": [*one(lambda np, x: np.squeeze(x), (1, 3, 1)),
                 *one(lambda np, x: np.squeeze(x, 0), (1, 3))],
     "expand_dims": one(lambda np, x: np.expand_dims(x, (0, -1))),
@@ -165,7 +167,8 @@ SHAPES: dict[str, list[Case]] = {
     "take": [
         # Out of bounds gives NaN or the greatest integer, by the documentation.
         *one(lambda np, x: np.take(x, I34), edges=()),
-        *one(lambda np, x: np.take(x, K, 0), edges=(((3, 0),),)),
+        *one(lambda np, x: np.take(x, K, 0), edges=(((3, 0),), ((0, 3),))),
+        *one(lambda np, x: np.take(x, B34), edges=()),
         *one(lambda np, x: np.take(x, K + 2, 1, mode="wrap")),
         *one(lambda np, x: np.take(x, K + 2, 1, mode="clip")),
     ],

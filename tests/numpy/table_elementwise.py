@@ -61,8 +61,14 @@ ELEMENTWISE: dict[str, list[Case]] = {
     "cbrt": unary("cbrt", "bnf", "nonzero"),
     **{n: unary(n, "bnfc") for n in ("exp", "exp2", "expm1")},
     "log": unary("log", "bnfc", domain="positive"),
-    "log2": unary("log2", "bnfc", domain="positive"),
-    "log10": unary("log10", "bnfc", domain="positive"),
+    "log2": [
+        *unary("log2", "bnfc", domain="positive"),
+        *unary("log2", "c", domain="index", diff=False),  # also of zero
+    ],
+    "log10": [
+        *unary("log10", "bnfc", domain="positive"),
+        *unary("log10", "c", domain="index", diff=False),  # also of zero
+    ],
     "log1p": unary("log1p", "bnfc", domain="positive"),
     # circles and hyperbolas
     **{n: unary(n, "bnfc") for n in ("sin", "cos", "tan", "arctan", "atan")},
@@ -117,7 +123,10 @@ ELEMENTWISE: dict[str, list[Case]] = {
     # Integers divided by zero are not defined, and the sign of a zero is that of the remainder.
     **{n: [*binary(n, "f", "nonzero", signed_zero=False),
            *binary(n, "iu", "nonzero", special=False)]
-       for n in ("floor_divide", "remainder", "mod", "fmod", "divmod")},
+       for n in ("floor_divide", "remainder", "fmod", "divmod")},
+    "mod": [
+        *binary("mod", "f", "nonzero", signed_zero=False), *binary("mod", "iu", special=False)
+    ],
     "power": [
         *binary("power", "fc", "positive"),
         *binary("power", "iu", "small", special=False),
@@ -132,7 +141,11 @@ ELEMENTWISE: dict[str, list[Case]] = {
     "atan2": binary("atan2", "bnf"),
     # Near zero the greater operand and the logarithm cancel.
     "logaddexp": binary("logaddexp", "nf", elementwise=False),
-    "logaddexp2": binary("logaddexp2", "nf", elementwise=False),
+    "logaddexp2": [
+        *binary("logaddexp2", "nf", elementwise=False),
+        *binary("logaddexp2", "c", elementwise=False, tol=64,
+                ref=lambda x, y: onp.log(2.0**x + 2.0**y) / onp.log(2.0)),
+    ],
     **{n: binary(n, signed_zero=False) for n in ("maximum", "minimum")},
     **{n: binary(n, "biuf", signed_zero=False) for n in ("fmax", "fmin")},
     "copysign": step("copysign", "nf", diff=True),
@@ -144,6 +157,7 @@ ELEMENTWISE: dict[str, list[Case]] = {
                     ref=lambda x: onp.copysign(onp.spacing(onp.abs(x)), x)),
     "ldexp": [
         dataclasses.replace(UNARY, f=lambda np, x: np.ldexp(x, onp.arange(40) % 9 - 4), kinds="f"),
+        dataclasses.replace(UNARY, f=lambda np, x: np.ldexp(x, onp.arange(40) % 2 == 0), kinds="f"),
     ],
     "frexp": [
         dataclasses.replace(UNARY, f=lambda np, x: np.frexp(x), kinds="f", special=False,

@@ -211,6 +211,12 @@ CALLS = [
     lambda np: np.apply_along_axis(lambda x: x[:2], 1, T), lambda np: np.ediff1d(V, 1, 2),
     lambda np: np.unwrap(V * 4), lambda np: np.piecewise(V, [V < 0, V >= 0], [-1, 1]),
     lambda np: np.add.reduce(F), lambda np: np.subtract.outer(V, W),
+    lambda np: np.maximum.reduce(F, axis=0, initial=0, where=G > 0),
+    lambda np: np.logaddexp.reduce(F, axis=1), lambda np: np.logical_xor.reduce(F),
+    lambda np: np.subtract.reduce(F, axis=1, initial=1, where=G > 0),
+    lambda np: np.bitwise_or.reduce(K[:0]), lambda np: np.add.identity,
+    lambda np: np.add.reduceat(F, onp.array([2, 0, 0, 1]), axis=0),
+    lambda np: np.subtract.reduceat(F, onp.array([0, 2]), axis=1),
     lambda np: np.i0(V), lambda np: np.modf(V), lambda np: np.frexp(V), lambda np: np.r_[1:4, 5, V],
     *[
         lambda np, m=m, w=w: np.pad(F, w, mode=m)
@@ -229,6 +235,17 @@ def test_call(i):
         except TypeError:  # an older NumPy
             pytest.skip("not in this NumPy")
     check(CALLS[i](np), want, 2e-4)
+
+
+def test_arguments_that_mean_the_same():
+    check(np.sum(T, axis=[0, 2]), onp.sum(T, axis=(0, 2)), 1e-5)
+    check(np.fmax(x1=V, x2=0.0), onp.fmax(V, 0), 0)
+    check(np.trunc(x=V), onp.trunc(V), 0)
+    with pytest.raises(ValueError, match="two names of one argument"):
+        np.var(F, ddof=1, correction=1)
+    with pytest.raises(ValueError, match="float or complex dtype, got dtype=int32"):
+        np.std(F, dtype="int32")
+    assert np.unique(np.zeros(0), size=2, fill_value=3).tolist() == [3, 3]
 
 
 def test_sizes_under_jit():

@@ -23,7 +23,7 @@ ON_MATRIX = [
     S[K], S[K, K], S[:, K], S[K, 1], S[1, K], S[:2, K], S[K, :2], S[K[:, None], K[None]], S[MASK],
     S[ROWS], S[ROWS, 1], S[ROWS, :2], S[None, K, None], S[::2, K], S[::-1, K], S[K > 0],
     S[onp.array([], int)], S[5:9], S[:, 1:1], S[-1:-4:-2, ::-1], S[onp.int64(1)], S[True],
-    S[onp.array([-1, 0, -2])], S[()],
+    S[onp.array([-1, 0, -2])], S[()], S[0, [1, -1]], S[[0, 1], [2, 0]], S[[2, 0], ::2], S[1, []],
 ]  # fmt: skip
 ON_TENSOR = [
     S[0, K, :], S[:, K, K], S[K[:2] % 2, 0], S[0, :, K], S[..., K], S[:, 0, K], S[1, 1, 1],

@@ -12,6 +12,7 @@ from numpy import iterable
 from covector.core.array_type import Array as ndarray
 from covector.core.errors import export as _export
 from covector.numpy import array_methods as _array_methods
+from covector.numpy import elementwise as _elementwise
 from covector.numpy import powers as _powers
 from covector.numpy import reductions as _reductions
 from covector.numpy import ufuncs as _ufuncs
@@ -317,11 +318,11 @@ bool = bool_  # noqa: A001
 _array_methods.attach()
 _attach_ufunc_methods(
     {
-        name: getattr(_powers, name, None) or getattr(_ufuncs, name)
+        name: next(vars(m)[name] for m in (_powers, _elementwise, _ufuncs) if name in vars(m))
         for name in (
             "add", "subtract", "multiply", "divide", "maximum", "minimum", "power",
             "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or",
-            "bitwise_xor", "floor_divide", "remainder", "arctan2",
+            "bitwise_xor", "floor_divide", "remainder", "arctan2", "logaddexp", "logaddexp2",
         )
     },
     {
@@ -332,6 +333,7 @@ _attach_ufunc_methods(
         "logical_and": _reductions.all,
         "logical_or": _reductions.any,
     },
+    [negative],
 )  # fmt: skip
 
 _LAZY = {

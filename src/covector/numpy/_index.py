@@ -52,7 +52,7 @@ def parse(index: Any, x: Any) -> list[Item]:
         If an entry is not an index.
     """
     shape = x.shape
-    entries = list(index) if type(index) is tuple else [index]
+    entries = [_no_list(i) for i in index] if type(index) is tuple else [index]
     used = 0
     dots = None
     prepared: list[Any] = []
@@ -106,6 +106,15 @@ def parse(index: Any, x: Any) -> list[Item]:
     return items
 
 
+def _no_list(entry: Any) -> Any:
+    """An entry of a tuple; a list there can only mean an array."""
+    if not isinstance(entry, (list, tuple)):
+        return entry
+    from covector.numpy.creation import asarray
+
+    return asarray(entry, None if entry else dtypes.int32)
+
+
 def _prepare(entry: Any) -> Any:
     """An entry as None, slice, int, or an integer or boolean array."""
     t = type(entry)
@@ -118,7 +127,7 @@ def _prepare(entry: Any) -> Any:
             if not entry:
                 return onp.zeros((0,), onp.int32)
             raise TypeError(
-                f"a {t.__name__} inside an index is not allowed, because it could mean an array or "
+                f"a {t.__name__} as an index is not allowed, because it could mean an array or "
                 f"several indices: use x[covector.numpy.array(...)] in place of x[[...]]; got "
                 f"{describe(entry)}{at_user_line()}"
             )

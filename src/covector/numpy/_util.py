@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -39,7 +40,17 @@ def fused(*static: str) -> Callable[[F], F]:
                 return fun(*args, **kwargs)
             if compiled is None:
                 compiled = compile_lazily(fun, static)
-            return compiled(*args, **kwargs)
+            try:
+                return compiled(*args, **kwargs)
+            except ValueError:
+                bound = inspect.signature(fun).bind(*args, **kwargs)
+                given = bound.arguments
+                lists = [name for name in static if type(given.get(name)) is list]
+                if not lists:
+                    raise
+            # Programs are kept by their static arguments, which a list (of axes, say) cannot be.
+            given.update({name: tuple(given[name]) for name in lists})
+            return compiled(*bound.args, **bound.kwargs)
 
         return wrapper  # type: ignore[return-value]
 

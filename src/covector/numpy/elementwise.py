@@ -25,7 +25,7 @@ from covector.numpy._util import (
     promote_dtypes,
     promote_inexact,
 )
-from covector.numpy.ufuncs import promote2_inexact, ufunc1, ufunc2
+from covector.numpy.ufuncs import promote2_inexact, scaled, ufunc1, ufunc2
 
 # --- classification ----------------------------------------------------------------------
 
@@ -62,23 +62,28 @@ def _real_only(x: Any, name: str) -> Any:
     return x
 
 
-def _isposinf(x: Any) -> Any:
-    x = _real_only(x, "isposinf")
-    dt = aval_of(x).dtype
-    return lax.eq(x, scalar(math.inf, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
+@fused()
+def isposinf(x: Any, /, out: Any = None) -> Any:
+    """Elementwise: is it plus infinity."""
+    check_out(out, "isposinf")
+    return _equals(_real_only(x, "isposinf"), math.inf)
 
 
-def _isneginf(x: Any) -> Any:
-    x = _real_only(x, "isneginf")
+@fused()
+def isneginf(x: Any, /, out: Any = None) -> Any:
+    """Elementwise: is it minus infinity."""
+    check_out(out, "isneginf")
+    return _equals(_real_only(x, "isneginf"), -math.inf)
+
+
+def _equals(x: Any, infinity: float) -> Any:
     dt = aval_of(x).dtype
-    return lax.eq(x, scalar(-math.inf, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
+    return lax.eq(x, scalar(infinity, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
 
 
 isnan = ufunc1(_isnan, "isnan", "Elementwise: is it not a number.")
 isfinite = ufunc1(_isfinite, "isfinite", "Elementwise: neither infinite nor NaN.")
 isinf = ufunc1(_isinf, "isinf", "Elementwise: is it infinite.")
-isposinf = ufunc1(_isposinf, "isposinf", "Elementwise: is it plus infinity.")
-isneginf = ufunc1(_isneginf, "isneginf", "Elementwise: is it minus infinity.")
 
 
 @fused()
@@ -156,20 +161,22 @@ copysign = ufunc2(_copysign, "copysign", "Elementwise ``x1`` with the sign of ``
 # --- arithmetic --------------------------------------------------------------------------
 
 
-def _fmax(x: Any, y: Any) -> Any:
-    x, y = promote2("fmax", x, y)
-    out = lax.max(x, y)
+@fused()
+def fmax(x1: Any, x2: Any) -> Any:
+    """Elementwise maximum; a NaN gives way to the other operand."""
+    return _unless_nan("fmax", lax.max, x1, x2)
+
+
+@fused()
+def fmin(x1: Any, x2: Any) -> Any:
+    """Elementwise minimum; a NaN gives way to the other operand."""
+    return _unless_nan("fmin", lax.min, x1, x2)
+
+
+def _unless_nan(name: str, extremum: Any, x: Any, y: Any) -> Any:
+    x, y = promote2(name, x, y)
+    out = extremum(x, y)
     return lax.select(*_same_shape(_isnan(x), y, lax.select(*_same_shape(_isnan(y), x, out))))
-
-
-def _fmin(x: Any, y: Any) -> Any:
-    x, y = promote2("fmin", x, y)
-    out = lax.min(x, y)
-    return lax.select(*_same_shape(_isnan(x), y, lax.select(*_same_shape(_isnan(y), x, out))))
-
-
-fmax = ufunc2(_fmax, "fmax", "Elementwise maximum; a NaN gives way to the other operand.")
-fmin = ufunc2(_fmin, "fmin", "Elementwise minimum; a NaN gives way to the other operand.")
 
 
 def _hypot(x: Any, y: Any) -> Any:
@@ -211,7 +218,10 @@ def _log_add(x: Any, y: Any, unit: float) -> Any:
 
 def _logaddexp2(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("logaddexp2", x, y)
-    return _log_add(x, y, math.log(2.0))
+    unit = math.log(2.0)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        return scaled(_logaddexp(scaled(x, unit), scaled(y, unit)), 1.0 / unit)
+    return _log_add(x, y, unit)
 
 
 logaddexp = ufunc2(
@@ -247,9 +257,9 @@ sinc = ufunc1(_sinc, "sinc", "Elementwise :math:`\\sin(\\pi x)/(\\pi x)`.")
 
 
 def _ldexp(x: Any, n: Any) -> Any:
-    x = inexact(x, "ldexp")
+    x = inexact(_real_only(x, "ldexp"), "ldexp")
     n = operand(n, "ldexp", 1)
-    if not dtypes.is_integer(aval_of(n).dtype):
+    if dtypes.is_inexact(aval_of(n).dtype):
         raise ValueError(f"ldexp takes an integer exponent, got {describe(n)}{at_user_line()}")
     dt = aval_of(x).dtype
     x, n = broadcast2("ldexp", x, convert(n, dtypes.int32))

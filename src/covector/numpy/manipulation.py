@@ -165,7 +165,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """``a`` with dimension ``axis`` moved before dimension ``start``; see `moveaxis`."""
     x = array(a, "rollaxis")
     k = canonical_axis(axis, x)
-    start = canonical_axis(start, x.ndim + 1, "start")
+    start = canonical_axis(start, x.ndim + (start >= 0), "start")
     return structural.moveaxis(x, k, start - (k < start))
 
 

@@ -61,14 +61,14 @@ def _remainder(x: Any, y: Any) -> Any:
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:
         return _remainder(*as_integers(x, y))
-    if dt in dtypes.UNSIGNED:
-        return lax.rem(x, y)
     if dtypes.is_complex(dt):
         raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
     zero = scalar(0, dt)
-    if dt in dtypes.SIGNED:
+    if dt in dtypes.INTEGERS:
         y = lax.select(lax.eq(y, zero), scalar(1, dt), y)
     r = lax.rem(x, y)
+    if dt in dtypes.UNSIGNED:
+        return r
     differ = lax.ne(lax.lt(r, zero), lax.lt(y, zero))
     fix = lax.bitwise_and(lax.ne(r, zero), differ)
     return lax.select(fix, lax.add(r, y), r)

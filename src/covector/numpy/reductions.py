@@ -312,17 +312,14 @@ def average(
     x, w = (array(v) for v in promote_inexact("average", a, weights))
     axes = _axes(axis, x)
     if w.shape != x.shape:
-        if w.ndim != 1 or len(axes) != 1 or axis is None:
+        if axis is None or w.shape != tuple([x.shape[i] for i in axes]):
+            over = "" if axis is None else f", nor its axes {axes}"
             raise ValueError(
-                f"average: weights of shape {w.shape} fit neither the array, of shape {x.shape}, "
-                f"nor one axis of it{at_user_line()}"
+                f"average: weights of shape {w.shape} do not fit the array, of shape {x.shape}"
+                f"{over}{at_user_line()}"
             )
-        if w.shape[0] != x.shape[axes[0]]:
-            raise ValueError(
-                f"average: {w.shape[0]} weights for axis {axes[0]} of size {x.shape[axes[0]]}"
-                f"{at_user_line()}"
-            )
-        w = lax.broadcast_in_dim(w, x.shape, axes)
+        order = sorted(range(w.ndim), key=lambda i: axes[i])
+        w = lax.broadcast_in_dim(lax.transpose(w, order), x.shape, tuple(sorted(axes)))
     total = sum(w, axes, keepdims=keepdims)
     avg = lax.div(sum(lax.mul(x, w), axes, keepdims=keepdims), total)
     return (avg, total) if returned else avg
@@ -340,6 +337,10 @@ def _variance(
 ) -> Any:
     x = array(a, name)
     dt = _float_dtype(x, dtype, name)
+    if dt not in dtypes.INEXACT:
+        raise ValueError(
+            f"{name} is computed in a float or complex dtype, got dtype={dt}{at_user_line()}"
+        )
     if dtype is not None and x.dtype in dtypes.COMPLEX and dt not in dtypes.COMPLEX:
         raise ValueError(
             f"{name}: a complex array has no {name} of dtype {dt} in the computation"
@@ -374,6 +375,18 @@ def _variance(
     return _kept(x, axes, convert(value, dtypes.real_dtype(dt)), keepdims)
 
 
+def _correction(name: str, ddof: Any, correction: Any) -> Any:
+    """The argument given of the two that mean the same."""
+    if correction is None:
+        return ddof
+    if isinstance(ddof, (int, float)) and ddof == 0:
+        return correction
+    raise ValueError(
+        f"{name}: ddof and correction are two names of one argument; got ddof={ddof} and "
+        f"correction={correction}{at_user_line()}"
+    )
+
+
 @fused("axis", "dtype", "ddof", "keepdims", "correction")
 def var(
     a: Any,
@@ -393,7 +406,7 @@ def var(
     kept; see `sum` for the other arguments.
     """
     check_out(out, "var")
-    ddof = ddof if correction is None else correction
+    ddof = _correction("var", ddof, correction)
     return _variance("var", a, axis, dtype, keepdims, where, mean, ddof)
 
 
@@ -412,7 +425,7 @@ def std(
 ) -> Any:
     """Standard deviation over ``axis``: the square root of `var`."""
     check_out(out, "std")
-    ddof = ddof if correction is None else correction
+    ddof = _correction("std", ddof, correction)
     return lax.sqrt(_variance("std", a, axis, dtype, keepdims, where, mean, ddof))
 
 

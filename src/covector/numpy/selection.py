@@ -304,11 +304,18 @@ def take(
     """
     check_out(out, "take")
     x, index = array(a, "take"), array(indices, "take", 1)
+    if index.dtype == dtypes.bool_:
+        # To NumPy too, truth values are the positions 0 and 1 here, not a mask.
+        index = convert(index, dtypes.int32)
     if index.dtype not in dtypes.INTEGERS:
         raise TypeError(f"take takes integer indices, got {describe(index)}{at_user_line()}")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x)
+    if x.shape[axis] == 0 and index.size:
+        raise IndexError(
+            f"take: axis {axis} of {describe(x)} has no elements to take{at_user_line()}"
+        )
     if mode == "clip":
         # Negative indices do not count from the end in this mode.
         index = lax.max(index, index.dtype.type(0))

@@ -17,6 +17,7 @@ from covector.numpy._util import (
     compile_lazily,
     convert,
     current_trace,
+    fused,
     inexact,
     operand,
     promote2,
@@ -120,23 +121,26 @@ def _numeric(x: Any, name: str) -> Any:
 
 
 def _rounding(name: str, lax_fun: Impl, doc: str) -> Impl:
-    def impl(x: Any) -> Any:
-        x = operand(x, name)
-        dt = aval_of(x).dtype
-        if dt in dtypes.INTEGERS or dt == dtypes.bool_:
-            return lax.convert_element_type(x, dt) if type(x) in (int, bool) else x
-        return lax_fun(x)
+    return ufunc1(lambda x: _whole(x, name, lax_fun), name, doc)
 
-    return ufunc1(impl, name, doc)
+
+def _whole(x: Any, name: str, lax_fun: Impl) -> Any:
+    """``lax_fun`` of floats; integers as they are."""
+    x = operand(x, name)
+    dt = aval_of(x).dtype
+    if dt in dtypes.INTEGERS or dt == dtypes.bool_:
+        return lax.convert_element_type(x, dt) if type(x) in (int, bool) else x
+    return lax_fun(x)
 
 
 floor = _rounding("floor", lax.floor, "Elementwise largest integer not above ``x``.")
 ceil = _rounding("ceil", lax.ceil, "Elementwise smallest integer not below ``x``.")
-trunc = _rounding(
-    "trunc",
-    lambda x: lax.select(lax.lt(x, 0.0), lax.ceil(x), lax.floor(x)),
-    "Elementwise nearest integer towards zero.",
-)
+
+
+@fused()
+def trunc(x: Any) -> Any:
+    """Elementwise nearest integer towards zero."""
+    return _whole(x, "trunc", lambda x: lax.select(lax.lt(x, 0.0), lax.ceil(x), lax.floor(x)))
 
 
 def _rint(x: Any) -> Any:
@@ -244,10 +248,17 @@ radians = _math("radians", lambda x: lax.mul(x, 3.141592653589793 / 180.0), "Deg
 rad2deg, deg2rad = degrees, radians
 
 
+def scaled(x: Any, factor: float) -> Any:
+    """``x`` times a real number: of complex numbers part by part, so that infinite parts stay."""
+    dt = aval_of(x).dtype
+    if dtypes.is_complex(dt):
+        return lax.complex(scaled(lax.real(x), factor), scaled(lax.imag(x), factor))
+    return lax.mul(x, dt.type(factor))
+
+
 def _log_base(name: str, base_log: float) -> Impl:
     def impl(x: Any) -> Any:
-        y = lax.log(x)
-        return lax.mul(y, aval_of(y).dtype.type(1.0 / base_log))
+        return scaled(lax.log(x), 1.0 / base_log)
 
     return impl
 
