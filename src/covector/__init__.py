@@ -32,7 +32,28 @@ from covector.transforms.vmap_api import vmap
 
 
 def clear_caches() -> None:
-    """Forget all traces and compiled programs kept in memory."""
+    """Forget all traces and compiled programs kept in memory.
+
+    Programs that the compilation cache keeps on disk stay there.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> @cv.jit
+    ... def f(x):
+    ...     print("tracing")
+    ...     return x + 1
+    >>> y = f(1)
+    tracing
+    >>> y = f(2)
+    >>> cv.clear_caches()
+    >>> y = f(2)
+    tracing
+    """
     _clear_all()
 
 

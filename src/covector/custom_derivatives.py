@@ -12,7 +12,25 @@ from covector.transforms.custom_vjp import CustomVJPPrimal, custom_vjp, custom_v
 
 
 def custom_vjp_primal_tree_values(tree_of_primals: Any) -> Any:
-    """The values in a tree of `CustomVJPPrimal`."""
+    """The values in a tree of `CustomVJPPrimal`.
+
+    Parameters
+    ----------
+    tree_of_primals : pytree
+        As a forward pass with ``symbolic_zeros=True`` gets it.
+
+    Returns
+    -------
+    pytree
+        Other leaves stay as they are.
+
+    Examples
+    --------
+    >>> from covector import custom_derivatives
+    >>> x = custom_derivatives.CustomVJPPrimal(2.0, True)
+    >>> custom_derivatives.custom_vjp_primal_tree_values({"x": x, "n": 3})
+    {'x': 2.0, 'n': 3}
+    """
     return tree.map(
         lambda x: x.value if isinstance(x, CustomVJPPrimal) else x,
         tree_of_primals,

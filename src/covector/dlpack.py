@@ -18,7 +18,31 @@ __all__ = ["from_dlpack", "is_supported_dtype"]
 def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = None) -> Any:
     """An array on the memory of a tensor of another library.
 
-    See `covector.numpy.from_dlpack`.
+    The memory is shared, so that it must not be written to while the array is in use.
+
+    Parameters
+    ----------
+    external_array : object with the methods ``__dlpack__`` and ``__dlpack_device__``
+        For example a NumPy array or a PyTorch tensor, on the CPU.
+    device : Device, optional
+        Where the array is to be.
+    copy : bool, optional
+        True always copies, False raises where it would be necessary.
+
+    Returns
+    -------
+    Array
+
+    See Also
+    --------
+    covector.numpy.from_dlpack : The same function, with the errors it raises.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> cv.dlpack.from_dlpack(numpy.arange(3, dtype="float32"))
+    Array([0., 1., 2.], dtype=float32)
     """
     return _from_dlpack(external_array, device=device, copy=copy)
 
@@ -26,11 +50,19 @@ def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = Non
 def is_supported_dtype(dtype: Any) -> bool:
     """Whether arrays of this dtype can be exchanged.
 
+    Parameters
+    ----------
+    dtype : dtype
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> import covector as cv
-    >>> cv.dlpack.is_supported_dtype("float32")
-    True
+    >>> cv.dlpack.is_supported_dtype("bfloat16"), cv.dlpack.is_supported_dtype("datetime64[s]")
+    (True, False)
     """
     try:
         return dtypes.as_dtype(dtype) in dtypes.code_of

@@ -15,6 +15,8 @@ from covector.lax.slicing import slice_in_dim
 from covector.lax.unary import real
 from covector.tree_util import Partial
 
+__all__ = ["ravel_pytree"]
+
 
 def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     """All elements of a pytree of arrays as one vector.
@@ -28,14 +30,17 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     flat : array
         One-dimensional, of the dtype that all leaves promote to.
     unravel : callable
-        From such a vector back to a tree of the structure, shapes and dtypes of ``pytree``.
+        From such a vector back to a tree of the structure, shapes and dtypes of ``pytree``. It
+        raises a ValueError for a vector of another size and a TypeError for one of another dtype.
 
     Examples
     --------
     >>> import covector as cv
-    >>> flat, unravel = cv.flatten_util.ravel_pytree({"a": 1.0, "b": cv.numpy.zeros(2)})
+    >>> flat, unravel = cv.flatten_util.ravel_pytree({"b": cv.numpy.zeros(2), "a": 1.0})
     >>> flat
     Array([1., 0., 0.], dtype=float32)
+    >>> unravel(flat + 1)
+    {'b': Array([1., 1.], dtype=float32), 'a': Array(2., dtype=float32)}
     """
     leaves, treedef = tree.flatten(pytree)
     avals = tuple(aval_of(x) for x in leaves)

@@ -83,7 +83,50 @@ def _reduce(
     return out
 
 
-def _segment_function(name: str, doc: str) -> Callable[..., Any]:
+_DOC = """{summary}
+
+Parameters
+----------
+data : array_like
+segment_ids : array_like of int
+    Segment of each slice along the first axis of ``data``. What lies outside of
+    ``range(num_segments)`` is left out (unless ``mode`` says otherwise).
+num_segments : int, optional
+    By default the largest identifier plus one; needed where identifiers are traced.
+indices_are_sorted, unique_indices : bool
+    Promises about ``segment_ids``: the results are wrong if they do not hold.
+bucket_size : int, optional
+    {bucket_size}
+mode : optional
+    What becomes of identifiers out of bounds (see `covector.lax.GatherScatterMode`).
+out_sharding : None
+    Not supported.
+
+Returns
+-------
+Array
+    Of shape ``(num_segments, *data.shape[1:])`` and the dtype of ``data``; {empty}.
+
+Raises
+------
+TypeError
+    If ``segment_ids`` are not integers{booleans}.
+ValueError
+    If ``data`` and ``segment_ids`` differ in the size of their first axes.
+ConcretizationTypeError
+    If ``num_segments`` is not given and ``segment_ids`` are traced.
+
+Examples
+--------
+>>> import covector as cv
+>>> import covector.numpy as np
+{example}
+"""
+
+
+def _segment_function(
+    name: str, summary: str, empty: str, example: str, bucket_size: str = ""
+) -> Callable[..., Any]:
     def segment_function(
         data: Any,
         segment_ids: Any,
@@ -122,7 +165,13 @@ def _segment_function(name: str, doc: str) -> Callable[..., Any]:
         return _reduce(data, ids, name, n, *promises, buckets, mode)
 
     segment_function.__name__ = segment_function.__qualname__ = name
-    segment_function.__doc__ = doc
+    segment_function.__doc__ = _DOC.format(
+        summary=summary,
+        empty=empty,
+        example=example,
+        bucket_size=bucket_size or "Reduce parts of so many slices on their own first.",
+        booleans=", or ``data`` are booleans" if name in ("segment_sum", "segment_prod") else "",
+    )
     return segment_function
 
 
@@ -139,50 +188,38 @@ def _number_of_segments(name: str, given: Any, ids: Any) -> int:
 
 segment_sum = _segment_function(
     "segment_sum",
-    """Sums of the slices of ``data`` that belong to each segment.
+    "Sums of the slices of ``data`` that belong to each segment.",
+    "empty segments are 0",
+    """>>> cv.ops.segment_sum(np.arange(5), np.array([0, 0, 1, 1, 3]))
+Array([1, 5, 0, 4], dtype=int32)
 
-    Parameters
-    ----------
-    data : array_like
-    segment_ids : array_like of int
-        Segment of each slice along the first axis of ``data``. What lies outside of
-        ``range(num_segments)`` is left out (unless ``mode`` says otherwise).
-    num_segments : int, optional
-        By default the largest identifier plus one; needed where identifiers are traced.
-    indices_are_sorted, unique_indices : bool
-        Promises about ``segment_ids``.
-    bucket_size : int, optional
-        Add up parts of so many slices on their own first, which loses less precision.
-    mode : optional
-        What becomes of identifiers out of bounds (see `covector.lax.GatherScatterMode`).
+Rows are added; the last of three segments has none:
 
-    Returns
-    -------
-    Array
-        Of shape ``(num_segments, *data.shape[1:])``; empty segments are 0.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> cv.ops.segment_sum(cv.numpy.arange(5), cv.numpy.array([0, 0, 1, 1, 2]))
-    Array([1, 5, 4], dtype=int32)
-    """,
+>>> rows = np.array([[1, 2], [3, 4], [5, 6]])
+>>> cv.ops.segment_sum(rows, np.array([0, 1, 0]), num_segments=3)
+Array([[6, 8],
+       [3, 4],
+       [0, 0]], dtype=int32)""",
+    "Add up parts of so many slices on their own first, which loses less precision.",
 )
 segment_prod = _segment_function(
     "segment_prod",
-    """Products of the slices of each segment (see `segment_sum`); empty segments are 1.""",
+    "Products of the slices of ``data`` that belong to each segment.",
+    "empty segments are 1",
+    """>>> cv.ops.segment_prod(np.array([2, 3, 4]), np.array([0, 0, 2]))
+Array([6, 1, 4], dtype=int32)""",
 )
 segment_max = _segment_function(
     "segment_max",
-    """Maxima of the slices of each segment (see `segment_sum`).
-
-    Empty segments hold the smallest value of the dtype, -inf for floats.
-    """,
+    "Maxima of the slices of ``data`` that belong to each segment.",
+    "empty segments are the\n    smallest value of the dtype, -inf for floats",
+    """>>> cv.ops.segment_max(np.array([2.0, 3.0, 4.0]), np.array([0, 0, 2]))
+Array([  3., -inf,   4.], dtype=float32)""",
 )
 segment_min = _segment_function(
     "segment_min",
-    """Minima of the slices of each segment (see `segment_sum`).
-
-    Empty segments hold the largest value of the dtype, inf for floats.
-    """,
+    "Minima of the slices of ``data`` that belong to each segment.",
+    "empty segments are the\n    largest value of the dtype, inf for floats",
+    """>>> cv.ops.segment_min(np.array([2.0, 3.0, 4.0]), np.array([0, 0, 2]))
+Array([ 2., inf,  4.], dtype=float32)""",
 )

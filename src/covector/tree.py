@@ -36,7 +36,29 @@ from covector.tree_util import (
 def static(**kwargs: Any) -> Any:
     """A dataclass field that belongs to the structure rather than to the children.
 
-    Takes the arguments of `dataclasses.field`.
+    Parameters
+    ----------
+    **kwargs
+        As for `dataclasses.field`.
+
+    Returns
+    -------
+    dataclasses.Field
+        With ``{"static": True}`` in its metadata, for `covector.tree_util.register_dataclass`.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> import covector as cv
+    >>> @cv.tree_util.register_dataclass
+    ... @dataclasses.dataclass
+    ... class Layer:
+    ...     weight: float
+    ...     activation: str = cv.tree.static(default="relu")
+    >>> cv.tree.flatten(Layer(0.5))[0]
+    [0.5]
+    >>> cv.tree.structure(Layer(0.5)) == cv.tree.structure(Layer(0.5, "tanh"))
+    False
     """
     import dataclasses
 

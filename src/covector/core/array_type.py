@@ -24,6 +24,20 @@ class Array(metaclass=_ArrayMeta):
 
     For annotations and ``isinstance``, which holds for the arrays that a function sees while
     it is transformed too. Arrays are made by functions such as `covector.numpy.array`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.numpy.arange(3)
+    >>> isinstance(x, cv.Array)
+    True
+    >>> isinstance(x.__array__(), cv.Array)  # a NumPy array
+    False
+
+    Elements are set in a copy:
+
+    >>> x.at[0].set(5)
+    Array([5, 1, 2], dtype=int32)
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,22 @@ from covector.core.jaxpr import ClosedJaxpr
 
 @runtime_checkable
 class Device(Protocol):
-    """A place where arrays live and programs run."""
+    """A place where arrays live and programs run.
+
+    Attributes
+    ----------
+    platform : str
+        For example ``"cpu"``.
+    id : int
+    process_index : int
+    device_kind : str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.devices()[0].platform
+    'cpu'
+    """
 
     platform: str
     id: int

@@ -78,7 +78,45 @@ class Config(threading.local):
     """Options of the current thread; a new thread starts from the global values.
 
     Attributes are the option names (``config.enable_x64``); change one for the process with
-    :meth:`update`, or for a block of code with :func:`override`.
+    :meth:`update`, or for a block of code with :func:`override`. An environment variable, such as
+    ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
+
+    Attributes
+    ----------
+    enable_x64 : bool
+        64-bit types; without it numbers are 32 bits wide at most.
+    disable_jit : bool
+        Compiled functions and control flow run as plain Python.
+    debug_nans, debug_infs : bool
+        Raise FloatingPointError where an operation gives NaN, or infinity.
+    enable_checks : bool
+        Check the programs that are traced and compiled, to find errors in the library.
+    numpy_rank_promotion : {"allow", "warn", "raise"}
+        What becomes of operands of different rank.
+    numpy_dtype_promotion : {"standard", "strict"}
+        Whether arrays of different dtypes mix.
+    default_matmul_precision : optional
+        Of matrix products that none is given for.
+    traceback_filtering : {"auto", "on", "off"}
+        Whether tracebacks leave out the frames of the library.
+    default_prng_impl : {"threefry2x32"}
+        Random number generator of new keys.
+    enable_compilation_cache : bool
+        Keep compiled programs on disk.
+    compilation_cache_dir : str, optional
+        Where; by default in the user's folder of caches.
+    platforms : str, optional
+        The backend to use, the first of several separated by commas.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.config.enable_x64
+    False
+    >>> cv.config.update("enable_x64", True)
+    >>> cv.numpy.ones(2).dtype
+    dtype('float64')
+    >>> cv.config.update("enable_x64", False)
     """
 
     _global: dict[str, Any] = {k: _parse_env(k, v) for k, v in _DEFAULTS.items()}
@@ -102,7 +140,26 @@ class Config(threading.local):
 
     @_native.Boundary
     def update(self, name: str, value: Any) -> None:
-        """Set option ``name`` (``jax_`` and ``covector_`` prefixes are accepted)."""
+        """Set an option for the process.
+
+        Parameters
+        ----------
+        name : str
+            The prefixes ``jax_`` and ``covector_`` are accepted.
+        value : object
+
+        Raises
+        ------
+        AttributeError
+            If there is no such option.
+        TypeError, ValueError
+            If it does not take this value.
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.config.update("jax_enable_x64", False)
+        """
         name = _canonical(name)
         _check(name, value)
         self._global[name] = value
@@ -112,6 +169,23 @@ class Config(threading.local):
 
     @_native.Boundary
     def read(self, name: str) -> Any:
+        """The value of an option.
+
+        Parameters
+        ----------
+        name : str
+            The prefixes ``jax_`` and ``covector_`` are accepted.
+
+        Returns
+        -------
+        object
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.config.read("numpy_rank_promotion")
+        'allow'
+        """
         return self.__dict__[_canonical(name)]
 
     def __getattr__(self, name: str) -> Any:
@@ -153,7 +227,26 @@ def override(**options: Any) -> Iterator[None]:
 
 
 def enable_x64(new_val: bool = True) -> contextlib.AbstractContextManager[None]:
-    """Context manager: 64-bit types for the block (see the ``enable_x64`` option)."""
+    """Context manager: 64-bit types for the block (see the ``enable_x64`` option).
+
+    Parameters
+    ----------
+    new_val : bool
+        False narrows 64-bit types to 32 bits.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> with cv.enable_x64():
+    ...     print(repr(cv.numpy.array(0.1)))
+    Array(0.1, dtype=float64, weak_type=True)
+    >>> cv.numpy.array(0.1).dtype
+    dtype('float32')
+    """
     return override(enable_x64=new_val)
 
 
@@ -163,10 +256,24 @@ def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]
     Control flow of ``covector.lax`` then runs in Python too, so that breakpoints and
     prints see concrete values.
 
+    Parameters
+    ----------
+    disable : bool
+        False has functions compiled again.
+
+    Returns
+    -------
+    context manager
+
     Examples
     --------
     >>> import covector as cv
+    >>> @cv.jit
+    ... def f(x):
+    ...     print("x =", int(x))  # an error while the function is traced
+    ...     return x + 1
     >>> with cv.disable_jit():
-    ...     y = cv.jit(lambda x: x + 1)(1.0)
+    ...     y = f(cv.numpy.array(3))
+    x = 3
     """
     return override(disable_jit=disable)

@@ -29,7 +29,14 @@ class extended(np.generic):
 
 
 class prng_key(extended):
-    """Abstract scalar type of the dtypes of PRNG key arrays."""
+    """Abstract scalar type of the dtypes of PRNG key arrays.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.dtypes.issubdtype(cv.random.key(0).dtype, cv.dtypes.prng_key)
+    True
+    """
 
 
 class KeyDType:
@@ -151,10 +158,30 @@ def as_dtype(dtype: Any) -> DType:
 def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
     """``dtype`` with 64-bit types narrowed to 32 bits unless ``enable_x64`` is set.
 
+    Parameters
+    ----------
+    dtype : dtype
+        A dtype, scalar type, name or array.
+    allow_extended_dtype : bool
+        Has no effect: dtypes of keys are returned as they are.
+
+    Returns
+    -------
+    dtype
+
     Raises
     ------
     TypeError
         If the dtype is not one Covector computes with (object, string, datetime, …).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.dtypes.canonicalize_dtype("float64")
+    dtype('float32')
+    >>> with cv.enable_x64():
+    ...     cv.dtypes.canonicalize_dtype(float)
+    dtype('float64')
     """
     dt = as_dtype(dtype)
     if dt not in code_of:
@@ -307,7 +334,28 @@ def tangent_dtype(dtype: DType) -> DType:
 
 
 def issubdtype(a: Any, b: Any) -> bool:
-    """Whether ``a`` is ``b`` or below it in the hierarchy of scalar types."""
+    """Whether ``a`` is ``b`` or below it in the hierarchy of scalar types.
+
+    Parameters
+    ----------
+    a, b : dtype or scalar type
+        Also the abstract types of NumPy (``numpy.floating``) and `extended` and `prng_key`.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> cv.dtypes.issubdtype("bfloat16", numpy.floating)
+    True
+    >>> cv.dtypes.issubdtype("float32", "float64")
+    False
+    >>> cv.dtypes.issubdtype(cv.random.key(0).dtype, cv.dtypes.prng_key)
+    True
+    """
 
     def scalar_type(x: Any) -> Any:
         if isinstance(x, KeyDType):
@@ -324,14 +372,38 @@ def issubdtype(a: Any, b: Any) -> bool:
 
 
 class finfo(ml_dtypes.finfo):
-    """Machine limits of a floating dtype, ``bfloat16`` and the small floats included."""
+    """Machine limits of a floating dtype, ``bfloat16`` and the small floats included.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Real, or complex for the limits of its parts.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> info = cv.dtypes.finfo("bfloat16")
+    >>> info.bits, float(info.eps)
+    (16, 0.0078125)
+    """
 
     def __new__(cls, dtype: Any) -> Any:
         return ml_dtypes.finfo(real_dtype(as_dtype(dtype)))
 
 
 class iinfo:
-    """Machine limits of an integer dtype (attributes ``bits``, ``min``, ``max``, ``dtype``)."""
+    """Machine limits of an integer dtype (attributes ``bits``, ``min``, ``max``, ``dtype``).
+
+    Parameters
+    ----------
+    int_type : dtype
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.dtypes.iinfo("uint8").max
+    255
+    """
 
     def __new__(cls, int_type: Any) -> Any:
         return np.iinfo(as_dtype(int_type))

@@ -26,7 +26,19 @@ class _Key:
 
 
 class SequenceKey(_Key):
-    """Position in a tuple or list."""
+    """Position in a tuple or list.
+
+    Parameters
+    ----------
+    value : int
+        Also the attribute ``idx``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> [path for path, _ in cv.tree.leaves_with_path(("a",))]
+    [(SequenceKey(idx=0),)]
+    """
 
     __slots__ = ()
     __match_args__ = ("idx",)
@@ -43,7 +55,19 @@ class SequenceKey(_Key):
 
 
 class DictKey(_Key):
-    """Key of a mapping."""
+    """Key of a mapping.
+
+    Parameters
+    ----------
+    value : hashable
+        Also the attribute ``key``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> [path for path, _ in cv.tree.leaves_with_path({"w": 1})]
+    [(DictKey(key='w'),)]
+    """
 
     __slots__ = ()
     __match_args__ = ("key",)
@@ -60,7 +84,21 @@ class DictKey(_Key):
 
 
 class GetAttrKey(_Key):
-    """Name of an attribute."""
+    """Name of an attribute.
+
+    Parameters
+    ----------
+    value : str
+        Also the attribute ``name``.
+
+    Examples
+    --------
+    >>> import collections
+    >>> import covector as cv
+    >>> Point = collections.namedtuple("Point", "x y")
+    >>> [path for path, _ in cv.tree.leaves_with_path(Point(1, 2))]
+    [(GetAttrKey(name='x'),), (GetAttrKey(name='y'),)]
+    """
 
     __slots__ = ()
     __match_args__ = ("name",)
@@ -77,7 +115,19 @@ class GetAttrKey(_Key):
 
 
 class FlattenedIndexKey(_Key):
-    """Position among the children of a node that names none of them."""
+    """Position among the children of a node that names none of them.
+
+    Parameters
+    ----------
+    value : int
+        Also the attribute ``key``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.tree_util.keystr((cv.tree_util.FlattenedIndexKey(1),))
+    '[<flat index 1>]'
+    """
 
     __slots__ = ()
     __match_args__ = ("key",)
@@ -119,15 +169,24 @@ def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
     Parameters
     ----------
     keys : tuple of keys
+        As `flatten_with_path` returns it.
     simple : bool
         Leave out brackets, quotes and dots.
     separator : str
         Put between the keys.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
-    >>> keystr((DictKey("w"), SequenceKey(0)))
+    >>> import covector as cv
+    >>> path = (cv.tree_util.DictKey("w"), cv.tree_util.SequenceKey(0))
+    >>> cv.tree_util.keystr(path)
     "['w'][0]"
+    >>> cv.tree_util.keystr(path, simple=True, separator="/")
+    'w/0'
     """
     if simple:
         return separator.join(str(getattr(k, "_value", k)) for k in keys)
@@ -137,7 +196,37 @@ def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
 def flatten_with_path(
     tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
-    """Leaves of ``tree`` with their paths, and its structure."""
+    """Leaves of ``tree`` with their paths, and its structure.
+
+    Parameters
+    ----------
+    tree : pytree
+    is_leaf : callable, optional
+        Called with each node: where it returns True, the node is a leaf.
+    is_leaf_takes_path : bool
+        Call ``is_leaf(path, node)`` instead.
+
+    Returns
+    -------
+    pairs : list of (path, leaf)
+        A path is a tuple of keys: `SequenceKey`, `DictKey`, `GetAttrKey`, `FlattenedIndexKey`, or
+        what a registered type gives.
+    treedef : PyTreeDef
+
+    See Also
+    --------
+    covector.tree_util.keystr : A path as text.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> pairs, treedef = cv.tree.flatten_with_path({"w": [1, 2], "b": 3})
+    >>> for path, leaf in pairs:
+    ...     print(cv.tree_util.keystr(path), leaf)
+    ['b'] 3
+    ['w'][0] 1
+    ['w'][1] 2
+    """
     if is_leaf_takes_path and is_leaf is not None:
         return _flatten_path_leaf(tree, is_leaf)
     accessors, leaves, treedef = optree.tree_flatten_with_accessor(

@@ -37,7 +37,29 @@ Dims = Sequence[int | None]
 
 
 def axis_size(axis_name: Hashable) -> int:
-    """Number of elements along the named axis (the product, for several names)."""
+    """Number of elements along the named axis (the product, for several names).
+
+    Parameters
+    ----------
+    axis_name : hashable, or tuple of those
+
+    Returns
+    -------
+    int
+        Known while the function is traced.
+
+    Raises
+    ------
+    NameError
+        If no surrounding `vmap` has given an axis this name.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector import lax
+    >>> cv.vmap(lambda x: x / lax.axis_size("i"), axis_name="i")(cv.numpy.array([2.0, 6.0]))
+    Array([1., 3.], dtype=float32)
+    """
     if isinstance(axis_name, (tuple, list)):
         return int(np.prod([axis_size(n) for n in axis_name], dtype=np.int64))
     env = list(axis_env())
@@ -99,6 +121,25 @@ transpose_rules[psum_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """Sum over the named axis; every element gets it.
 
+    Parameters
+    ----------
+    x : pytree of arrays
+        A Python number in it is multiplied with the size of the axis: ``psum(1, "i")`` is the size.
+    axis_name : hashable, or tuple of those
+        The ``axis_name`` of a surrounding `vmap`; several for the sum over all of them.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``; booleans are counted as integers.
+
+    Raises
+    ------
+    NameError
+        If no surrounding `vmap` has given an axis this name.
+
     Examples
     --------
     >>> import covector as cv
@@ -121,7 +162,28 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 
 
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
-    """Mean over the named axis; every element gets it."""
+    """Mean over the named axis; every element gets it.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable, or tuple of those
+        The ``axis_name`` of a surrounding `vmap`; several for the mean over all of them.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes of ``x``; integers and booleans become floats.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: x - cv.lax.pmean(x, "i"), axis_name="i")
+    >>> f(cv.numpy.array([1.0, 2.0, 6.0]))
+    Array([-2., -1.,  3.], dtype=float32)
+    """
     names = _names(axis_name, axis_index_groups)
     n = axis_size(names)
 
@@ -146,12 +208,54 @@ def _extremum(prim: Primitive, x: Any, axis_name: Any, groups: Any) -> Any:
 
 
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
-    """Maximum over the named axis; every element gets it."""
+    """Maximum over the named axis; every element gets it.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable, or tuple of those
+        The ``axis_name`` of a surrounding `vmap`; several for the maximum over all of them.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: x == cv.lax.pmax(x, "i"), axis_name="i")
+    >>> f(cv.numpy.array([1, 6, 2]))
+    Array([False,  True, False], dtype=bool)
+    """
     return _extremum(pmax_p, x, axis_name, axis_index_groups)
 
 
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
-    """Minimum over the named axis; every element gets it."""
+    """Minimum over the named axis; every element gets it.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable, or tuple of those
+        The ``axis_name`` of a surrounding `vmap`; several for the minimum over all of them.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: x - cv.lax.pmin(x, "i"), axis_name="i")
+    >>> f(cv.numpy.array([3, 6, 2]))
+    Array([1, 4, 0], dtype=int32)
+    """
     return _extremum(pmin_p, x, axis_name, axis_index_groups)
 
 
@@ -170,7 +274,24 @@ collective_rules[axis_index_p] = lambda size, args, dims, *, axis_name: (
 
 
 def axis_index(axis_name: Any) -> Any:
-    """Position along the named axis, an int32 (the flat one, for several names)."""
+    """Position along the named axis, an int32 (the flat one, for several names).
+
+    Parameters
+    ----------
+    axis_name : hashable, or tuple of those
+        The first of several names counts slowest.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: x * cv.lax.axis_index("i"), axis_name="i")
+    >>> f(cv.numpy.array([5, 5, 5]))
+    Array([ 0,  5, 10], dtype=int32)
+    """
     index: Any = None
     for n in _names(axis_name, None):
         i = axis_index_p.bind_params((), {"axis_name": n})
@@ -213,6 +334,29 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
     """Send values along the named axis: element ``dst`` gets that of ``src`` for each pair.
 
     Elements that are no destination get zeros.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    perm : sequence of (src, dst)
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If a source or a destination occurs twice.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: cv.lax.ppermute(x, "i", [(0, 1), (1, 2)]), axis_name="i")
+    >>> f(cv.numpy.array([10, 20, 30]))
+    Array([ 0, 10, 20], dtype=int32)
     """
     axis_size(axis_name)
     pairs = tuple((int(a), int(b)) for a, b in perm)
@@ -225,7 +369,31 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
 
 
 def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
-    """Permute values along the named axis: element ``i`` gets that of ``perm[i]``."""
+    """Permute values along the named axis: element ``i`` gets that of ``perm[i]``.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    perm : sequence of int
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``perm`` is not a permutation of all positions.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: cv.lax.pshuffle(x, "i", [1, 2, 0]), axis_name="i")
+    >>> f(cv.numpy.array([10, 20, 30]))
+    Array([20, 30, 10], dtype=int32)
+    """
     n = axis_size(axis_name)
     if sorted(perm) != list(range(n)):
         raise ValueError(f"pshuffle: {perm} is not a permutation of {n} elements{at_user_line()}")
@@ -265,7 +433,40 @@ def all_gather(
     tiled: bool = False,
     to: str = "varying",
 ) -> Any:
-    """Values of all elements of the named axis, stacked (joined, if ``tiled``) at ``axis``."""
+    """Values of all elements of the named axis, stacked (joined, if ``tiled``) at ``axis``.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable, or tuple of those
+    axis_index_groups : None
+        Not supported: name two axes instead.
+    axis : int
+        Position in the result of the new axis, or of the axis to join along.
+    tiled : bool
+        Join along an axis of ``x`` instead of making a new one.
+    to : str
+        Has no effect.
+
+    Returns
+    -------
+    pytree of arrays
+        The same for every element.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.numpy.array([[1, 2], [3, 4]])
+    >>> cv.vmap(lambda x: cv.lax.all_gather(x, "i", tiled=True), axis_name="i")(x)
+    Array([[1, 2, 3, 4],
+           [1, 2, 3, 4]], dtype=int32)
+
+    ``out_axes=None`` takes it once:
+
+    >>> cv.vmap(lambda x: cv.lax.all_gather(x, "i"), axis_name="i", out_axes=None)(x)
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
     names = _names(axis_name, axis_index_groups)
 
     def one(leaf: Any) -> Any:
@@ -333,7 +534,41 @@ def all_to_all(
     axis_index_groups: Any = None,
     tiled: bool = False,
 ) -> Any:
-    """Element ``j`` gets slice ``j`` along ``split_axis`` of every element, at ``concat_axis``."""
+    """Element ``j`` gets slice ``j`` along ``split_axis`` of every element, at ``concat_axis``.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    split_axis : int
+        Of the size of the named axis; with ``tiled`` of a multiple of it.
+    concat_axis : int
+        Position in the result of the axis that counts the senders; with ``tiled``, the axis that
+        is joined along.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+    tiled : bool
+        Cut ``split_axis`` into blocks and join blocks, in place of removing and adding an axis.
+
+    Returns
+    -------
+    pytree of arrays
+
+    Raises
+    ------
+    ValueError
+        If ``split_axis`` does not have this size.
+
+    Examples
+    --------
+    The named axis and ``split_axis`` change places:
+
+    >>> import covector as cv
+    >>> x = cv.numpy.array([[1, 2], [3, 4]])
+    >>> cv.vmap(lambda x: cv.lax.all_to_all(x, "i", 0, 0), axis_name="i")(x)
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     (name,) = _names(axis_name, axis_index_groups)
     n = axis_size(name)
 
@@ -367,7 +602,30 @@ def psum_scatter(
     axis_index_groups: Any = None,
     tiled: bool = False,
 ) -> Any:
-    """Sum over the named axis; element ``i`` gets slice ``i`` of it."""
+    """Sum over the named axis; element ``i`` gets slice ``i`` of it.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    scatter_dimension : int
+        Axis of ``x`` that is sliced, of the size of the named axis; with ``tiled`` of a multiple.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+    tiled : bool
+        Give blocks along the axis, which stays, rather than slices without it.
+
+    Returns
+    -------
+    pytree of arrays
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.numpy.array([[1, 2], [3, 4]])
+    >>> cv.vmap(lambda x: cv.lax.psum_scatter(x, "i"), axis_name="i")(x)
+    Array([4, 6], dtype=int32)
+    """
     (name,) = _names(axis_name, axis_index_groups)
     n = axis_size(name)
 
@@ -384,12 +642,54 @@ def psum_scatter(
 
 
 def pswapaxes(x: Any, axis_name: Hashable, axis: int, *, axis_index_groups: Any = None) -> Any:
-    """Swap the named axis with ``axis``."""
+    """Swap the named axis with ``axis``.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    axis : int
+        Of the size of the named axis.
+    axis_index_groups : None
+        Not supported: name two axes instead.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.numpy.array([[1, 2], [3, 4]])
+    >>> cv.vmap(lambda x: cv.lax.pswapaxes(x, "i", 0), axis_name="i")(x)
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
 
 
 def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
-    """The value of element ``source`` along the named axis, for every element."""
+    """The value of element ``source`` along the named axis, for every element.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    source : int
+        Not negative.
+
+    Returns
+    -------
+    pytree of arrays
+        Of the shapes and dtypes of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.vmap(lambda x: cv.lax.pbroadcast(x, "i", 1), axis_name="i")(cv.numpy.array([5, 7]))
+    Array([7, 7], dtype=int32)
+    """
 
     def one(leaf: Any) -> Any:
         return slice_in_dim(all_gather(leaf, axis_name), source, source + 1)
@@ -398,5 +698,24 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
 
 
 def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
-    """``x`` itself: `vmap` does not distinguish varying from equal values."""
+    """``x`` itself: `vmap` does not distinguish varying from equal values.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : hashable
+    to : str
+        Has no effect.
+
+    Returns
+    -------
+    pytree of arrays
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.vmap(lambda x: cv.lax.pcast(x, "i", to="varying"), axis_name="i")
+    >>> f(cv.numpy.array([1, 2]))
+    Array([1, 2], dtype=int32)
+    """
     return x

@@ -19,46 +19,183 @@ from covector.transforms.arguments import api_boundary
 
 
 def devices(backend: str | None = None) -> list[Any]:
-    """All devices of a backend (the default one, if none is named)."""
+    """All devices of a backend (the default one, if none is named).
+
+    Parameters
+    ----------
+    backend : str, optional
+        For example ``"cpu"``.
+
+    Returns
+    -------
+    list of Device
+
+    Raises
+    ------
+    RuntimeError
+        If there is no such backend.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.devices("cpu")
+    [CpuDevice(id=0)]
+    """
     return get_backend(backend).devices()
 
 
 def local_devices(
     process_index: int | None = None, backend: str | None = None, host_id: int | None = None
 ) -> list[Any]:
-    """The devices of this process."""
+    """The devices of this process.
+
+    Parameters
+    ----------
+    process_index : int, optional
+        Devices of another process, of which there are none.
+    backend : str, optional
+        For example ``"cpu"``.
+    host_id : int, optional
+        Another name of ``process_index``.
+
+    Returns
+    -------
+    list of Device
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.local_devices() == cv.devices()
+    True
+    >>> cv.local_devices(process_index=1)
+    []
+    """
     found = devices(backend)
     index = process_index if process_index is not None else host_id
     return found if index is None else [d for d in found if d.process_index == index]
 
 
 def device_count(backend: str | None = None) -> int:
-    """Number of devices."""
+    """Number of devices.
+
+    Parameters
+    ----------
+    backend : str, optional
+        For example ``"cpu"``.
+
+    Returns
+    -------
+    int
+        1 for CPUs: threads on all of their cores are one device.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.device_count()
+    1
+    """
     return len(devices(backend))
 
 
 def local_device_count(backend: str | None = None) -> int:
-    """Number of devices of this process."""
+    """Number of devices of this process.
+
+    Parameters
+    ----------
+    backend : str, optional
+        For example ``"cpu"``.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.local_device_count()
+    1
+    """
     return len(local_devices(backend=backend))
 
 
 def default_backend() -> str:
-    """Name of the platform that arrays are put on by default, for example ``"cpu"``."""
+    """Name of the platform that arrays are put on by default, for example ``"cpu"``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.default_backend()
+    'cpu'
+    """
     return get_backend().platform
 
 
 def process_index(backend: str | None = None) -> int:
-    """Number of this process among those that compute together."""
+    """Number of this process among those that compute together.
+
+    Parameters
+    ----------
+    backend : str, optional
+        Has no effect.
+
+    Returns
+    -------
+    int
+        Always 0.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.process_index()
+    0
+    """
     return 0
 
 
 def process_count(backend: str | None = None) -> int:
-    """Number of processes that compute together."""
+    """Number of processes that compute together.
+
+    Parameters
+    ----------
+    backend : str, optional
+        Has no effect.
+
+    Returns
+    -------
+    int
+        Always 1.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.process_count()
+    1
+    """
     return 1
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """Numbers of the processes that compute together."""
+    """Numbers of the processes that compute together.
+
+    Parameters
+    ----------
+    backend : str, optional
+        Has no effect.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.process_indices()
+    [0]
+    """
     return [0]
 
 
@@ -89,12 +226,27 @@ def device_put(
     Parameters
     ----------
     x : pytree
+        NumPy arrays are copied; arrays are returned as they are.
     device : optional
         A device, or one per leaf; by default the default device.
+    src, donate, may_alias : optional
+        Have no effect.
 
     Returns
     -------
     pytree of arrays
+
+    Raises
+    ------
+    ValueError
+        For a device of another backend.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> cv.device_put({"w": numpy.zeros(2, "float32"), "n": 3})
+    {'w': Array([0., 0.], dtype=float32), 'n': Array(3, dtype=int32, weak_type=True)}
     """
     for d in tree.leaves(device):
         platform = getattr(d, "platform", None)
@@ -107,7 +259,29 @@ def device_put(
 
 
 def device_get(x: Any) -> Any:
-    """NumPy arrays of the values of arrays in a pytree."""
+    """NumPy arrays of the values of arrays in a pytree.
+
+    Parameters
+    ----------
+    x : pytree
+        Python numbers and strings in it stay as they are.
+
+    Returns
+    -------
+    pytree of numpy.ndarray
+        They share the memory of the arrays and cannot be written to.
+
+    Raises
+    ------
+    TracerArrayConversionError
+        If a value is traced.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.device_get({"x": cv.numpy.arange(2), "n": 3})
+    {'x': array([0, 1], dtype=int32), 'n': 3}
+    """
 
     def get(leaf: Any) -> Any:
         if isinstance(leaf, Tracer):
@@ -120,7 +294,32 @@ def device_get(x: Any) -> Any:
 
 
 def live_arrays(platform: str | None = None) -> list[Any]:
-    """All arrays that exist on the devices of a platform, the oldest first."""
+    """All arrays that exist on the devices of a platform, the oldest first.
+
+    Parameters
+    ----------
+    platform : str, optional
+        By default the default backend.
+
+    Returns
+    -------
+    list of Array
+
+    Raises
+    ------
+    RuntimeError
+        If there is no such platform.
+
+    Examples
+    --------
+    To find what holds memory:
+
+    >>> import covector as cv
+    >>> x = cv.numpy.zeros((1000, 1000))
+    >>> largest = max(cv.live_arrays(), key=lambda a: a.nbytes)
+    >>> largest.nbytes >= 4_000_000
+    True
+    """
     if platform is not None and platform != default_backend():
         get_backend(platform)  # raises the error for unknown ones
         return []
@@ -128,12 +327,47 @@ def live_arrays(platform: str | None = None) -> list[Any]:
 
 
 def copy_to_host_async(x: Any) -> Any:
-    """Start copying arrays to the host (on CPUs they are there)."""
+    """Start copying arrays to the host (on CPUs they are there).
+
+    Parameters
+    ----------
+    x : pytree
+
+    Returns
+    -------
+    pytree
+        ``x``
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.copy_to_host_async(cv.numpy.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
     return x
 
 
 def block_until_ready(x: Any) -> Any:
-    """Wait until all arrays in a pytree are computed; returns the pytree."""
+    """Wait until all arrays in a pytree are computed; returns the pytree.
+
+    Parameters
+    ----------
+    x : pytree
+        Leaves that are not arrays are passed over.
+
+    Returns
+    -------
+    pytree
+        ``x``
+
+    Examples
+    --------
+    For measuring times:
+
+    >>> import covector as cv
+    >>> cv.block_until_ready({"y": cv.jit(cv.numpy.square)(3)})
+    {'y': Array(9, dtype=int32, weak_type=True)}
+    """
     if type(x) is Array:
         return x.block_until_ready()
     for leaf in tree.leaves(x):
@@ -144,12 +378,30 @@ def block_until_ready(x: Any) -> Any:
 
 
 def effects_barrier() -> None:
-    """Wait until the effects of all running programs have happened."""
+    """Wait until the effects of all running programs have happened.
+
+    Callbacks run before the call of a program returns, so that there is nothing to wait for.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.jit(lambda x: cv.debug.print("x = {}", x))(1)
+    x = 1
+    >>> cv.effects_barrier()
+    """
 
 
 @contextlib.contextmanager
 def ensure_compile_time_eval() -> Iterator[None]:
     """Context manager: operations on known values are computed at once while tracing.
+
+    Returns
+    -------
+    context manager
 
     Examples
     --------
@@ -159,13 +411,26 @@ def ensure_compile_time_eval() -> Iterator[None]:
     ...     with cv.ensure_compile_time_eval():
     ...         n = int(cv.numpy.sum(cv.numpy.arange(3)))
     ...     return x * n
+    >>> f(2)
+    Array(6, dtype=int32, weak_type=True)
     """
     with set_current_trace(eval_trace):
         yield
 
 
 class named_scope(contextlib.ContextDecorator):
-    """Context manager and decorator that names the operations of a block, for profiles."""
+    """Context manager and decorator that names the operations of a block, for profiles.
+
+    Parameters
+    ----------
+    name : str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> with cv.named_scope("attention"):
+    ...     y = cv.numpy.ones(3) * 2
+    """
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
@@ -180,7 +445,23 @@ class named_scope(contextlib.ContextDecorator):
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
-    """``fun``, its operations named after it (or ``name``) in profiles."""
+    """``fun``, its operations named after it (or ``name``) in profiles.
+
+    Parameters
+    ----------
+    fun : callable
+    name : str, optional
+
+    Returns
+    -------
+    callable
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.named_call(cv.numpy.sin, name="wave")(0.0)
+    Array(0., dtype=float32, weak_type=True)
+    """
 
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -191,7 +472,24 @@ def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[
 
 
 def print_environment_info(return_string: bool = False) -> str | None:
-    """Versions and devices, for bug reports."""
+    """Versions and devices, for bug reports.
+
+    Parameters
+    ----------
+    return_string : bool
+        Return the text rather than print it.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> text = cv.print_environment_info(return_string=True)
+    >>> "devices: [CpuDevice(id=0)]" in text
+    True
+    """
     import platform
     import sys
 

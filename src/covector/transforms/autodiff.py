@@ -105,6 +105,13 @@ def jvp(
     primals_out, tangents_out : pytrees
         Also ``aux``, if ``has_aux``.
 
+    Raises
+    ------
+    TypeError
+        If ``primals`` or ``tangents`` is not a tuple or list, or their structures or dtypes differ.
+    ValueError
+        If their shapes differ.
+
     Examples
     --------
     >>> import covector as cv
@@ -249,6 +256,13 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         evaluate ``fun`` again.
     aux : pytree
         If ``has_aux``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> y, push = cv.linearize(lambda x: x**2, 3.0)
+    >>> float(y), float(push(1.0)), float(push(2.0))
+    (9.0, 6.0, 12.0)
     """
     return _value_and_map(_Push, fun, primals, has_aux, "linearize")
 
@@ -303,21 +317,24 @@ def vjp(
         The arguments at which to differentiate.
     has_aux : bool
         Whether ``fun`` returns a pair whose second item is not differentiated.
+    reduce_axes : sequence
+        Has no effect.
 
     Returns
     -------
     primals_out : pytree
     vjp_fun : callable
-        From a cotangent of ``primals_out`` to a tuple with one cotangent per argument.
+        From a cotangent of ``primals_out`` to a tuple with one cotangent per argument. It is a
+        pytree, so that it can be passed to and returned from transformed functions.
     aux : pytree
         If ``has_aux``.
 
     Examples
     --------
     >>> import covector as cv
-    >>> y, pullback = cv.vjp(cv.numpy.sin, 0.0)
-    >>> pullback(3.0)
-    (Array(3., dtype=float32, weak_type=True),)
+    >>> y, pullback = cv.vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> pullback(1.0)
+    (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
     return _value_and_map(_Pull, fun, primals, has_aux, "vjp")
 
@@ -341,11 +358,22 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         Linear in all its arguments together.
     *primals
         Arrays or `ShapeDtypeStruct`: only their types matter.
+    reduce_axes : sequence
+        Has no effect.
 
     Returns
     -------
     callable
         From a cotangent of the result to a tuple of cotangents of the arguments.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> A = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> transposed = cv.linear_transpose(lambda x: A @ x, cv.ShapeDtypeStruct((2,), "float32"))
+    >>> transposed(np.array([1.0, 0.0]))
+    (Array([1., 2.], dtype=float32),)
     """
     check_callable(fun, "linear_transpose")
     flat, in_tree = tree.flatten(primals)
@@ -386,12 +414,31 @@ def fwd_and_bwd(
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Forward and backward pass as two functions.
 
+    Parameters
+    ----------
+    fun : callable
+    argnums : int or sequence of int
+        Positional arguments to differentiate by.
+    has_aux : bool
+        Whether ``fun`` returns a pair whose second item is not differentiated.
+    jitted : bool
+        Compile both passes.
+
     Returns
     -------
     fwd : callable
         ``fwd(*args) -> (out, vjp_fun)``, or ``(out, vjp_fun, aux)``.
     bwd : callable
-        ``bwd(vjp_fun, cotangent)`` gives the cotangents of the arguments ``argnums``.
+        ``bwd(vjp_fun, cotangent)`` gives the cotangents of the arguments ``argnums``: a tuple if
+        that is a sequence.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> fwd, bwd = cv.fwd_and_bwd(lambda x, y: x * y, argnums=(0, 1))
+    >>> out, pullback = fwd(2.0, 3.0)
+    >>> bwd(pullback, 1.0)
+    (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
     from covector.transforms.arguments import index_tuple
     from covector.transforms.jit import jit

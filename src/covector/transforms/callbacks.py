@@ -24,7 +24,14 @@ debug_callback_p = Primitive("debug_callback", multiple_results=True)
 
 
 class DebugEffect:
-    """Keeps a callback in a program although nothing uses its result."""
+    """Keeps a callback in a program although nothing uses its result.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.make_jaxpr(lambda x: cv.debug.callback(print, x))(1.0).effects
+    frozenset({Debug})
+    """
 
     __slots__ = ()
 
@@ -33,7 +40,14 @@ class DebugEffect:
 
 
 class OrderedDebugEffect(DebugEffect):
-    """As `DebugEffect`, for callbacks that run in the order of the program."""
+    """As `DebugEffect`, for callbacks that run in the order of the program.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.make_jaxpr(lambda x: cv.debug.callback(print, x, ordered=True))(1.0).effects
+    frozenset({OrderedDebug})
+    """
 
     __slots__ = ()
 
@@ -177,18 +191,42 @@ def pure_callback(
     Parameters
     ----------
     callback : callable
-        Gets arrays (NumPy functions work on them) and returns arrays of the announced types.
+        Gets arrays (NumPy functions work on them) and returns arrays of the announced types. The
+        program may call it more than once, or not at all.
     result_shape_dtypes : pytree
         `ShapeDtypeStruct` (or anything with ``shape`` and ``dtype``) for each result.
     *args, **kwargs
-        Passed to ``callback``.
+        Passed to ``callback``: pytrees of arrays.
+    sharding : optional
+        Has no effect.
     vmap_method : str, optional
-        How `vmap` calls it: ``"sequential"``, ``"expand_dims"``, ``"broadcast_all"``, or
-        ``"legacy_vectorized"``.
+        How `vmap` calls it: ``"sequential"`` for each element; ``"broadcast_all"`` once, with a
+        leading axis of the size of the batch before all arguments; ``"expand_dims"`` once, with a
+        leading axis of size 1 before arguments that are not mapped; ``"legacy_vectorized"`` once,
+        with a leading axis before mapped arguments only. By default `vmap` raises an error.
 
     Returns
     -------
     pytree
+        Of the structure of ``result_shape_dtypes``.
+
+    Notes
+    -----
+    It cannot be differentiated: call it from a function with a rule of its own (`custom_jvp`).
+
+    Examples
+    --------
+    >>> import math
+    >>> import covector as cv
+    >>> @cv.jit
+    ... def factorial(n):
+    ...     result = cv.ShapeDtypeStruct((), "int32")
+    ...     call = lambda n: math.factorial(int(n))
+    ...     return cv.pure_callback(call, result, n, vmap_method="sequential")
+    >>> factorial(5)
+    Array(120, dtype=int32)
+    >>> cv.vmap(factorial)(cv.numpy.arange(4))
+    Array([1, 1, 2, 6], dtype=int32)
     """
     check_callable(callback, "pure_callback")
     if vmap_method is not None and vmap_method not in _VMAP_METHODS:
@@ -237,15 +275,33 @@ def debug_callback(
     Parameters
     ----------
     callback : callable
-        Its result is ignored.
+        Its result is ignored. Without it, a decorator is returned that calls the function.
     *args, **kwargs
         Arrays in pytrees, and other values, which are passed as they are.
     ordered : bool
         Keep the order of the program among all ordered callbacks.
+    partitioned : bool
+        Has no effect.
+
+    Returns
+    -------
+    None
 
     Notes
     -----
     Differentiation calls it with the primal values; `vmap` calls it for each element.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> seen = []
+    >>> @cv.jit
+    ... def f(x):
+    ...     cv.debug.callback(lambda v: seen.append(float(v)), x)
+    ...     return x * x
+    >>> y = cv.vmap(f)(cv.numpy.array([1.0, 2.0]))
+    >>> seen
+    [1.0, 2.0]
     """
     if callback is None:
         return lambda f: debug_callback(f, *args, ordered=ordered, **kwargs)
@@ -322,12 +378,31 @@ def debug_print(
         Keep the order of the program.
     skip_format_check : bool
         Allow arguments that the format does not use.
+    partitioned, _use_logging : bool
+        Have no effect.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    ValueError
+        If the format does not use an argument.
+
+    Notes
+    -----
+    Differentiation prints the primal values; `vmap` prints a line for each element.
 
     Examples
     --------
     >>> import covector as cv
-    >>> cv.debug.print("x = {}", 1.5)
-    x = 1.5
+    >>> @cv.jit
+    ... def f(x):
+    ...     cv.debug.print("x = {x:.2f}, rounded {}", cv.numpy.round(x), x=x)
+    ...     return x
+    >>> y = f(1.234)
+    x = 1.23, rounded 1.0
     """
     if fmt is None:
         fmt = " ".join(["{}"] * len(args))

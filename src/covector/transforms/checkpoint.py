@@ -312,7 +312,19 @@ def save_from_both_policies(first: Policy, second: Policy) -> Policy:
 
 
 class checkpoint_policies:
-    """What `checkpoint` may keep of the forward pass."""
+    """What `checkpoint` may keep of the forward pass.
+
+    Each is a policy or, with names or policies as arguments, makes one.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> layer = lambda w, x: np.tanh(w @ x).sum()
+    >>> f = cv.checkpoint(layer, policy=cv.checkpoint_policies.dots_saveable)
+    >>> cv.grad(f)(np.zeros((1, 2)), np.array([1.0, 2.0]))
+    Array([[1., 2.]], dtype=float32)
+    """
 
     everything_saveable = staticmethod(everything_saveable)
     nothing_saveable = staticmethod(nothing_saveable)
@@ -327,7 +339,28 @@ class checkpoint_policies:
 
 
 def checkpoint_name(x: Any, name: str) -> Any:
-    """``x``, named for the policies of `checkpoint`."""
+    """``x``, named for the policies of `checkpoint`.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    name : str
+
+    Returns
+    -------
+    pytree of arrays
+        ``x``
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> from covector.ad_checkpoint import checkpoint_name
+    >>> policy = cv.checkpoint_policies.save_only_these_names("inner")
+    >>> f = cv.checkpoint(lambda x: np.sin(checkpoint_name(np.exp(x), "inner")), policy=policy)
+    >>> round(float(cv.grad(f)(0.0)), 4)
+    0.5403
+    """
     return tree.map(lambda leaf: name_p.bind_params((leaf,), {"name": name}), x)
 
 
@@ -346,12 +379,15 @@ def checkpoint(
     Parameters
     ----------
     fun : callable
+        Without it, a decorator is returned.
     prevent_cse : bool
-        Keep the compiler from merging the recomputation with the forward pass.
+        Has no effect: the recomputation is never merged with the forward pass.
     policy : callable, optional
         Which values to keep nonetheless; see `checkpoint_policies`.
     static_argnums, static_argnames : optional
         Arguments passed to ``fun`` as they are.
+    concrete : optional
+        Has no effect.
 
     Returns
     -------
@@ -360,8 +396,17 @@ def checkpoint(
 
     Examples
     --------
+    The cosines that the derivative needs are kept, or computed again from the argument:
+
     >>> import covector as cv
-    >>> cv.grad(cv.checkpoint(lambda x: cv.numpy.sin(cv.numpy.sin(x))))(0.0)
+    >>> from covector.ad_checkpoint import print_saved_residuals
+    >>> f = lambda x: cv.numpy.sin(cv.numpy.sin(x))
+    >>> print_saved_residuals(f, 0.0)
+    f32[] output of cos
+    f32[] output of cos
+    >>> print_saved_residuals(cv.checkpoint(f), 0.0)
+    f32[] from the argument x
+    >>> cv.grad(cv.checkpoint(f))(0.0)
     Array(1., dtype=float32, weak_type=True)
     """
     if fun is None:
@@ -414,7 +459,26 @@ remat = checkpoint
 
 
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Print the values that the backward pass of ``f`` at these arguments needs."""
+    """Print the values that the backward pass of ``f`` at these arguments needs.
+
+    Parameters
+    ----------
+    f : callable
+    *args, **kwargs
+        Its arguments; it is differentiated by the positional ones.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.ad_checkpoint.print_saved_residuals(lambda x, y: cv.numpy.sin(x) * y, 1.0, 2.0)
+    f32[] output of cos
+    f32[] from the argument y
+    f32[] output of sin
+    """
     from covector.transforms.autodiff import FlatFunction
     from covector.transforms.linearize import linearize_flat
 
@@ -437,7 +501,25 @@ def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> N
 
 
 def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
-    """A zero tangent for ``val``."""
+    """A zero tangent for ``val``.
+
+    Parameters
+    ----------
+    val : array
+    symbolic_zeros : bool
+        Return a `SymbolicZero`.
+
+    Returns
+    -------
+    Array or SymbolicZero
+        Of the shape and dtype of ``val``; of dtype ``float0`` for integers and booleans.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.custom_derivatives.zero_from_primal(cv.numpy.ones(2))
+    Array([0., 0.], dtype=float32)
+    """
     aval = aval_of(val).to_tangent_aval()
     if symbolic_zeros:
         from covector.transforms.custom_rules import SymbolicZero

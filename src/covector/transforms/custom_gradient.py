@@ -103,6 +103,9 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
     """Make the traced values that a function closes over arguments of it.
 
+    Rules of `custom_vjp` and `custom_jvp` say how to differentiate by arguments only: this is for
+    functions given to such a function that close over values to differentiate by.
+
     Parameters
     ----------
     fun : callable
@@ -115,6 +118,17 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
         ``converted(*args, *consts)`` equals ``fun(*args)``.
     consts : list
         Values that may be differentiated by: floating-point tracers ``fun`` closes over.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> def f(a):
+    ...     converted, consts = cv.closure_convert(lambda x: a * x, 1.0)
+    ...     print(len(consts), "value found")
+    ...     return converted(2.0, *consts)
+    >>> cv.grad(f)(3.0)
+    1 value found
+    Array(2., dtype=float32, weak_type=True)
     """
     check_callable(fun, "closure_convert")
     flat, in_tree = tree.flatten(example_args)
@@ -161,6 +175,15 @@ def linear_call(
     Returns
     -------
     pytree
+        What ``fun`` returns.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.custom_derivatives import linear_call
+    >>> scale = lambda r, x: r * x
+    >>> cv.grad(lambda x: linear_call(scale, scale, 3.0, x))(2.0)
+    Array(3., dtype=float32, weak_type=True)
     """
 
     @custom_vjp

@@ -39,7 +39,22 @@ Differentiate = Callable[[Any, Sequence[Any], Sequence[Any], str], tuple[list[An
 
 
 class SymbolicZero:
-    """A tangent known to be zero, as rules with ``symbolic_zeros=True`` get it."""
+    """A tangent known to be zero, as rules with ``symbolic_zeros=True`` get it.
+
+    It has ``shape`` and ``dtype``, but cannot be computed with: look for it with ``type(t) is``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.custom_jvp(lambda x, y: x * y)
+    >>> def rule(primals, tangents):
+    ...     print(tangents[1])
+    ...     return f(*primals), tangents[0] * primals[1]
+    >>> _ = f.defjvp(rule, symbolic_zeros=True)
+    >>> cv.grad(f)(2.0, 3.0)
+    SymbolicZero(float32[])
+    Array(3., dtype=float32, weak_type=True)
+    """
 
     __slots__ = ("aval",)
 

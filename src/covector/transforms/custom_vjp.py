@@ -206,6 +206,20 @@ class CustomVJPPrimal:
     value : array
     perturbed : bool
         Whether it is differentiated by.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> @cv.custom_vjp
+    ... def multiply(x, y):
+    ...     return x * y
+    >>> def fwd(x, y):
+    ...     print("differentiated by:", x.perturbed, y.perturbed)
+    ...     return x.value * y.value, (x.value, y.value)
+    >>> multiply.defvjp(fwd, lambda res, g: (g * res[1], g * res[0]), symbolic_zeros=True)
+    >>> cv.grad(multiply)(2.0, 3.0)
+    differentiated by: True False
+    Array(3., dtype=float32, weak_type=True)
     """
 
     __slots__ = ("value", "perturbed")
@@ -227,6 +241,11 @@ class custom_vjp(CustomFunction):
     nondiff_argnums : sequence of int
         Arguments not differentiated, for example functions; ``bwd`` gets them first.
     nondiff_argnames : sequence of str
+
+    Notes
+    -----
+    The two passes are given to `defvjp`. Forward mode (`jvp`, `jacfwd`) raises an error: for both
+    modes use `custom_jvp`.
 
     Examples
     --------
@@ -259,10 +278,25 @@ class custom_vjp(CustomFunction):
         Parameters
         ----------
         fwd : callable
-            ``fwd(*args) -> (out, residuals)``
+            ``fwd(*args) -> (out, residuals)``, with the arguments of the function in their order.
         bwd : callable
             ``bwd(*nondiff_args, residuals, ct) -> cotangents``, a tuple with one for each
             differentiated argument; None stands for zeros.
+        symbolic_zeros : bool
+            Give ``fwd`` a `CustomVJPPrimal` in place of each array.
+        optimize_remat : bool
+            Has no effect.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import covector as cv
+        >>> @functools.partial(cv.custom_vjp, nondiff_argnums=(0,))
+        ... def scale_gradient(s, x):
+        ...     return x
+        >>> scale_gradient.defvjp(lambda s, x: (x, None), lambda s, res, g: (s * g,))
+        >>> cv.grad(lambda x: scale_gradient(3.0, x))(1.0)
+        Array(3., dtype=float32, weak_type=True)
         """
         self.fwd = fwd
         self.bwd = bwd

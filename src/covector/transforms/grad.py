@@ -187,11 +187,31 @@ def value_and_grad(
         Positional arguments to differentiate by.
     has_aux, holomorphic, allow_int : bool
         As for `grad`.
+    reduce_axes : sequence
+        Has no effect.
 
     Returns
     -------
     callable
         Returns ``(value, gradient)``, with ``has_aux`` ``((value, aux), gradient)``.
+
+    Raises
+    ------
+    TypeError
+        In a call, as for `grad`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> def loss(params, x):
+    ...     prediction = params["w"] * x + params["b"]
+    ...     return (prediction - 1.0) ** 2, prediction
+    >>> params = {"w": 2.0, "b": 1.0}
+    >>> (value, prediction), grads = cv.value_and_grad(loss, has_aux=True)(params, 3.0)
+    >>> float(value), float(prediction)
+    (36.0, 7.0)
+    >>> cv.tree.map(float, grads)
+    {'w': 36.0, 'b': 12.0}
     """
     inner = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, "value_and_grad")
 
@@ -226,16 +246,41 @@ def grad(
         Whether ``fun`` is complex differentiable.
     allow_int : bool
         Give ``float0`` zeros for integer arguments rather than an error.
+    reduce_axes : sequence
+        Has no effect.
 
     Returns
     -------
     callable
+        Returns the gradient, of the structure, shapes and dtypes of the argument; with ``has_aux``
+        ``(gradient, aux)``. By a complex argument ``x + iy`` the gradient of a real function is
+        ``df/dx - i df/dy``: step along its conjugate to descend.
+
+    Raises
+    ------
+    TypeError
+        In a call, if the result is not a real scalar, or an argument differentiated by is an
+        integer.
 
     Examples
     --------
     >>> import covector as cv
     >>> cv.grad(lambda x: x**3)(2.0)
     Array(12., dtype=float32, weak_type=True)
+
+    By a pytree, and by two arguments; functions of gradients can be differentiated again:
+
+    >>> cv.grad(lambda p: p["w"] * p["b"])({"w": 2.0, "b": 3.0})["w"]
+    Array(3., dtype=float32, weak_type=True)
+    >>> cv.grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
+    (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+    >>> cv.grad(cv.grad(lambda x: x**3))(2.0)
+    Array(12., dtype=float32, weak_type=True)
+
+    The gradient for each example of a batch:
+
+    >>> cv.vmap(cv.grad(lambda x: x**3))(cv.numpy.array([1.0, 2.0]))
+    Array([ 3., 12.], dtype=float32)
     """
     inner = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, "grad")
 

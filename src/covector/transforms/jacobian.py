@@ -77,6 +77,19 @@ def jacfwd(
     -------
     callable
         For each result of shape ``s`` and argument of shape ``t`` an array of shape ``s + t``.
+
+    Raises
+    ------
+    TypeError
+        In a call, if an argument differentiated by is not real (with ``holomorphic``: complex).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.jacfwd(lambda x: np.stack([x[0] * x[1], x[0]]))(np.array([2.0, 3.0]))
+    Array([[3., 2.],
+           [1., 0.]], dtype=float32)
     """
     check_callable(fun, "jacfwd")
     wanted = index_tuple(argnums)
@@ -126,8 +139,39 @@ def jacrev(
 ) -> Callable[..., Any]:
     """Jacobian of a function, row by row (reverse mode): good for wide Jacobians.
 
-    Parameters and results are those of `jacfwd`; ``allow_int`` gives ``float0`` zeros for
-    integer arguments rather than an error.
+    Parameters
+    ----------
+    fun : callable
+    argnums : int or sequence of int
+        Positional arguments to differentiate by.
+    has_aux : bool
+        Whether ``fun`` returns ``(output, aux)``; the Jacobian then comes with ``aux``.
+    holomorphic : bool
+        Whether ``fun`` is complex differentiable.
+    allow_int : bool
+        Give ``float0`` zeros for integer arguments rather than an error.
+
+    Returns
+    -------
+    callable
+        For each result of shape ``s`` and argument of shape ``t`` an array of shape ``s + t``. With
+        pytrees, the structure of the argument stands at each leaf of the result.
+
+    Raises
+    ------
+    TypeError
+        In a call, if an argument differentiated by is an integer, or a result is not real (with
+        ``holomorphic``: complex).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> jac = cv.jacrev(lambda p: p["a"] * p["b"])({"a": cv.numpy.array([1.0, 2.0]), "b": 3.0})
+    >>> jac["a"]
+    Array([[3., 0.],
+           [0., 3.]], dtype=float32)
+    >>> jac["b"]
+    Array([1., 2.], dtype=float32)
     """
     check_callable(fun, "jacrev")
     wanted = index_tuple(argnums)
@@ -186,12 +230,28 @@ def hessian(
 ) -> Callable[..., Any]:
     """Matrix of second derivatives of a function, forward over reverse.
 
-    Parameters are those of `jacfwd`.
+    Parameters
+    ----------
+    fun : callable
+    argnums : int or sequence of int
+        Positional arguments to differentiate by.
+    has_aux : bool
+        Whether ``fun`` returns ``(output, aux)``; the Hessian then comes with ``aux``.
+    holomorphic : bool
+        Whether ``fun`` is complex differentiable.
 
     Returns
     -------
     callable
-        For a result of shape ``s`` and an argument of shape ``t``: shape ``s + t + t``.
+        For a result of shape ``s`` and an argument of shape ``t``: shape ``s + t + t``. With
+        pytrees, the structure of the argument stands twice, one inside the other.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.hessian(lambda x: x[0] ** 2 * x[1])(cv.numpy.array([2.0, 3.0]))
+    Array([[6., 4.],
+           [4., 0.]], dtype=float32)
     """
     return jacfwd(
         jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic),

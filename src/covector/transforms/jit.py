@@ -453,18 +453,44 @@ def jit(
         Pass arguments to the compiled program even if it does not use them.
     inline : bool
         Under another trace, put the operations in place of one call.
+    in_shardings, out_shardings, device, backend, compiler_options : optional
+        Have no effect.
 
     Returns
     -------
     callable
         With methods ``lower``, ``trace``, ``eval_shape`` and ``clear_cache``.
 
+    Raises
+    ------
+    ValueError
+        For numbers or names that are not arguments of ``fun``, and in a call for static arguments
+        that are not hashable.
+    TracerBoolConversionError
+        In a call, if ``fun`` branches in Python on a value that depends on its arguments: use
+        `lax.cond` or `numpy.where`, or make the argument static.
+
     Examples
     --------
+    Python runs while the function is traced: once for each signature (structure, shapes, dtypes and
+    static values), not in each call.
+
     >>> import covector as cv
-    >>> f = cv.jit(lambda x: cv.numpy.sin(x) * 2 + 1)
-    >>> f(0.0)
-    Array(1., dtype=float32, weak_type=True)
+    >>> @cv.jit
+    ... def f(x):
+    ...     print("tracing for", cv.typeof(x))
+    ...     return x * 2
+    >>> f(cv.numpy.arange(3))
+    tracing for ShapedArray(int32[3])
+    Array([0, 2, 4], dtype=int32)
+    >>> f(cv.numpy.array([7, 8, 9]))
+    Array([14, 16, 18], dtype=int32)
+
+    A size must be static:
+
+    >>> zeros = cv.jit(lambda n: cv.numpy.zeros(n), static_argnums=0)
+    >>> zeros(2)
+    Array([0., 0.], dtype=float32)
     """
     if fun is None:
         return functools.partial(

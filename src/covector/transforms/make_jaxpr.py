@@ -40,6 +40,8 @@ def make_jaxpr(
 
     Examples
     --------
+    Each line shows the type of a value; a star marks weak types.
+
     >>> import covector as cv
     >>> print(cv.make_jaxpr(lambda x: cv.numpy.sin(x) * 2)(1.0))
     { lambda  ; a:f32[]*. let
@@ -89,11 +91,18 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     ----------
     fun : callable
     *args, **kwargs
-        Its arguments: arrays or anything with ``shape`` and ``dtype``.
+        Its arguments: arrays or anything with ``shape`` and ``dtype``, in pytrees.
 
     Returns
     -------
     pytree of ShapeDtypeStruct
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.ShapeDtypeStruct((1_000_000, 1_000_000), "float32")
+    >>> cv.eval_shape(lambda x, y: {"out": x @ y}, x, cv.numpy.ones(1_000_000))
+    {'out': ShapeDtypeStruct(shape=(1000000,), dtype=float32)}
     """
     check_callable(fun, "eval_shape")
     inner = getattr(fun, "_jitted", None)

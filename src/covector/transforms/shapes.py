@@ -15,7 +15,11 @@ class ShapeDtypeStruct:
     ----------
     shape : tuple of int
     dtype : dtype
-    sharding, weak_type : optional
+    sharding : optional
+        Kept as it is.
+    weak_type : bool
+    manual_axis_type, is_ref : optional
+        Have no effect.
 
     Examples
     --------
@@ -86,5 +90,23 @@ def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
 
 
 def typeof(x: Any) -> ShapedArray:
-    """The type of an array: its shape, dtype and weak type."""
+    """The type of an array: its shape, dtype and weak type.
+
+    Parameters
+    ----------
+    x : array or scalar
+        Traced or not.
+
+    Returns
+    -------
+    ShapedArray
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.typeof(cv.numpy.ones((2, 3)))
+    ShapedArray(float32[2,3])
+    >>> cv.typeof(1.0).weak_type
+    True
+    """
     return aval_of(x)

@@ -13,7 +13,22 @@ from covector.transforms.shapes import struct_of
 
 
 class ArgInfo:
-    """Type of an argument of a compiled function, and whether it is donated."""
+    """Type of an argument of a compiled function, and whether it is donated.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    donated : bool
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> lowered = cv.jit(lambda x: x + 1, donate_argnums=0).lower(cv.numpy.arange(3))
+    >>> (info,), kwargs = lowered.args_info
+    >>> info.shape, info.donated
+    ((3,), True)
+    """
 
     __slots__ = ("_aval", "donated")
 
@@ -79,6 +94,14 @@ class Traced(_Stage):
     Attributes
     ----------
     jaxpr : ClosedJaxpr
+    fun_name : str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> traced = cv.jit(lambda x: x * 2).trace(cv.ShapeDtypeStruct((3,), "float32"))
+    >>> traced.out_info
+    ShapeDtypeStruct(shape=(3,), dtype=float32)
     """
 
     @property
@@ -95,7 +118,17 @@ class Traced(_Stage):
 
 
 class Lowered(_Stage):
-    """A function ready to be compiled for given types of its arguments."""
+    """A function ready to be compiled for given types of its arguments.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> lowered = cv.jit(lambda x: x * 2).lower(cv.numpy.ones(3))
+    >>> print(lowered.as_text())
+    { lambda  ; a:f32[3]. let
+        b:f32[3] = mul a 2.0:f32[]*
+      in (b,) }
+    """
 
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
         """The program as text; ``dialect`` is None or ``"jaxpr"``."""
@@ -119,7 +152,20 @@ class Lowered(_Stage):
 
 
 class Compiled(_Stage):
-    """A compiled function: callable with arguments of exactly the types it was made for."""
+    """A compiled function: callable with arguments of exactly the types it was made for.
+
+    Static arguments are left out in calls.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> power = cv.jit(lambda x, n: x**n, static_argnums=1)
+    >>> compiled = power.lower(cv.numpy.arange(3.0), 2).compile()
+    >>> compiled(cv.numpy.array([1.0, 2.0, 3.0]))
+    Array([1., 4., 9.], dtype=float32)
+    >>> compiled.memory_analysis().output_size_in_bytes
+    12
+    """
 
     def __init__(self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...]) -> None:
         super().__init__(jitted, entry, donated)

@@ -97,16 +97,37 @@ def vmap(
         A name for the axis, by which collectives (`lax.psum`, …) refer to it.
     axis_size : int, optional
         The size of the axis, where no argument is mapped.
+    spmd_axis_name, sum_match : optional
+        Have no effect.
 
     Returns
     -------
     callable
+
+    Raises
+    ------
+    ValueError
+        In a call, if the sizes of the mapped axes differ, no argument is mapped, or ``in_axes``
+        does not fit the arguments.
 
     Examples
     --------
     >>> import covector as cv
     >>> cv.vmap(lambda x, y: x * y, in_axes=(0, None))(cv.numpy.arange(3), 2)
     Array([0, 2, 4], dtype=int32)
+
+    ``in_axes`` has one entry per argument, which may go into its structure:
+
+    >>> model = {"w": cv.numpy.arange(3), "b": 10}
+    >>> cv.vmap(lambda m: m["w"] + m["b"], in_axes=({"w": 0, "b": None},))(model)
+    Array([10, 11, 12], dtype=int32)
+
+    All pairs of two vectors, by mapping twice:
+
+    >>> outer = cv.vmap(cv.vmap(lambda x, y: x * y, (None, 0)), (0, None))
+    >>> outer(cv.numpy.array([1, 10]), cv.numpy.arange(3))
+    Array([[ 0,  1,  2],
+           [ 0, 10, 20]], dtype=int32)
     """
     check_callable(fun, "vmap")
     if isinstance(in_axes, list):

@@ -56,8 +56,17 @@ def associative_scan(
     Examples
     --------
     >>> import covector as cv
-    >>> cv.lax.associative_scan(cv.numpy.add, cv.numpy.arange(4))
-    Array([0, 1, 3, 6], dtype=int32)
+    >>> import covector.numpy as np
+    >>> cv.lax.associative_scan(np.maximum, np.array([1, 3, 2, 5]))
+    Array([1, 3, 3, 5], dtype=int32)
+
+    The recurrence ``y[i] = a[i] * y[i - 1] + b[i]``, as a composition of linear functions:
+
+    >>> def compose(f, g):
+    ...     return f[0] * g[0], f[1] * g[0] + g[1]
+    >>> a, b = np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0])
+    >>> cv.lax.associative_scan(compose, (a, b))[1]
+    Array([1., 3., 7.], dtype=float32)
     """
     check_callable(fn, "associative_scan")
     flat, treedef = tree.flatten(elems)

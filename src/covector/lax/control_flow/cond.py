@@ -140,16 +140,31 @@ def cond(
     true_fun, false_fun : callable
         Called with ``operands``; both return the same structure, shapes and dtypes.
     *operands : pytrees
+    operand : pytree, optional
+        A single operand by its name, instead.
 
     Returns
     -------
     pytree
 
+    Raises
+    ------
+    TypeError
+        If ``pred`` is not a scalar, or the results of the functions differ in structure or type.
+
+    Notes
+    -----
+    Only the function chosen runs, but both are traced. Under `vmap` with a mapped ``pred`` both
+    run, and the results are selected element by element.
+
     Examples
     --------
     >>> import covector as cv
-    >>> cv.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 3)
-    Array(4, dtype=int32, weak_type=True)
+    >>> @cv.jit
+    ... def f(x):
+    ...     return cv.lax.cond(x > 0, lambda x: x + 1, lambda x: -x, x)
+    >>> f(3), f(-3)
+    (Array(4, dtype=int32, weak_type=True), Array(3, dtype=int32, weak_type=True))
     """
     operands = _all_operands("cond", operands, operand)
     if not (callable(true_fun) and callable(false_fun)):
@@ -187,10 +202,29 @@ def switch(
     branches : sequence of callables
         Called with ``operands``; all return the same structure, shapes and dtypes.
     *operands : pytrees
+    operand : pytree, optional
+        A single operand by its name, instead.
 
     Returns
     -------
     pytree
+
+    Raises
+    ------
+    ValueError
+        If there are no branches.
+    TypeError
+        If ``index`` is not an integer scalar, or the results of the functions differ in structure
+        or type.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> branches = [lambda x: x, lambda x: -x, lambda x: 2 * x]
+    >>> cv.lax.switch(1, branches, 5)
+    Array(-5, dtype=int32, weak_type=True)
+    >>> cv.lax.switch(100, branches, 5)
+    Array(10, dtype=int32, weak_type=True)
     """
     operands = _all_operands("switch", operands, operand)
     branches = tuple(branches)

@@ -45,7 +45,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     f : callable
     xs : pytree of arrays of equal leading axes
     batch_size : int, optional
-        Work on so many elements at a time, by `vmap`.
+        Work on so many elements at a time, by `vmap`; it need not divide their number.
 
     Returns
     -------
@@ -55,8 +55,10 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     Examples
     --------
     >>> import covector as cv
-    >>> cv.lax.map(lambda x: x * x, cv.numpy.arange(4))
-    Array([0, 1, 4, 9], dtype=int32)
+    >>> cv.lax.map(lambda x: x * x, cv.numpy.arange(5), batch_size=2)
+    Array([ 0,  1,  4,  9, 16], dtype=int32)
+    >>> cv.lax.map(lambda p: p["a"] + p["b"], {"a": cv.numpy.arange(3), "b": cv.numpy.ones(3)})
+    Array([1., 2., 3.], dtype=float32)
     """
     check_callable(f, "map")
     if batch_size is None:

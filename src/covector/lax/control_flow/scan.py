@@ -128,24 +128,43 @@ def scan(
     init : pytree
         The first carry.
     xs : pytree, optional
-        Arrays of equal leading axes; step ``i`` sees ``x[i]`` of each.
+        Arrays of equal leading axes; step ``i`` sees ``x[i]`` of each. Without it ``x`` is None.
     length : int, optional
         Number of steps; needed if ``xs`` holds no arrays.
     reverse : bool
-        Go from the last element to the first.
+        Go from the last element to the first; the results keep the order of ``xs``.
     unroll : int or bool
         Steps per turn of the compiled loop; True for all.
+    _split_transpose : bool
+        Has no effect.
 
     Returns
     -------
     carry, ys : pytrees
-        The last carry, and the ``y`` of all steps stacked.
+        The last carry, and the ``y`` of all steps stacked along a new leading axis.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` returns no pair, or a carry of other types than it takes.
+    ValueError
+        If leading axes differ from one another or from ``length``.
+
+    Notes
+    -----
+    ``f`` is traced once, so that Python side effects in it happen once. The loop can be
+    differentiated in both modes.
 
     Examples
     --------
     >>> import covector as cv
-    >>> cv.lax.scan(lambda c, x: (c + x, c), 0, cv.numpy.arange(4))
-    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
+    >>> cv.lax.scan(lambda c, x: (c + x, c * x), 0, cv.numpy.array([1, 2, 3]))
+    (Array(6, dtype=int32), Array([0, 2, 9], dtype=int32))
+
+    Without ``xs``, a number of steps; None stands for no result:
+
+    >>> cv.lax.scan(lambda x, _: (2 * x, None), 1.0, length=10)
+    (Array(1024., dtype=float32, weak_type=True), None)
     """
     check_callable(f, "scan")
     init_flat, init_tree = tree.flatten(init)

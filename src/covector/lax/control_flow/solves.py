@@ -143,10 +143,30 @@ def custom_linear_solve(
     symmetric : bool
         ``matvec`` is its own transpose: ``solve`` serves for both.
     has_aux : bool
+        Whether the solvers return something beside the solution, which is not differentiated.
 
     Returns
     -------
     pytree
+        The solution, or ``(x, aux)`` with ``has_aux``.
+
+    Raises
+    ------
+    TypeError
+        If ``matvec(b)`` has other types than ``b``; in reverse mode without ``transpose_solve`` or
+        ``symmetric``.
+
+    Examples
+    --------
+    The derivative of ``8 / a`` comes from the equation ``a * x = 8``, whatever the solver does:
+
+    >>> import covector as cv
+    >>> def solve(matvec, b):
+    ...     return b / matvec(1.0)
+    >>> def f(a):
+    ...     return cv.lax.custom_linear_solve(lambda x: a * x, 8.0, solve, symmetric=True)
+    >>> f(4.0), cv.grad(f)(4.0)
+    (Array(2., dtype=float32, weak_type=True), Array(-0.5, dtype=float32, weak_type=True))
     """
     for f in (matvec, solve):
         check_callable(f, "custom_linear_solve")
@@ -206,18 +226,28 @@ def custom_root(
     f : callable
         May close over values to differentiate by.
     initial_guess : pytree
+        Not differentiated.
     solve : callable
         ``solve(f, initial_guess)`` gives the root, or ``(root, aux)`` with ``has_aux``.
     tangent_solve : callable
         ``tangent_solve(g, y)`` solves the linear equation ``g(x) = y``.
     has_aux : bool
+        Whether ``solve`` returns something beside the root, which is not differentiated.
 
     Returns
     -------
     pytree
+        The root, or ``(root, aux)`` with ``has_aux``.
+
+    Raises
+    ------
+    TypeError
+        If ``f(initial_guess)`` has other types than ``initial_guess``.
 
     Examples
     --------
+    The derivative of the square root, from the equation ``x * x - a = 0``:
+
     >>> import covector as cv
     >>> def root(a):
     ...     f = lambda x: x * x - a
@@ -268,6 +298,24 @@ def platform_dependent(
         Passed to it.
     default : callable, optional
         For platforms that none is given for.
+    **per_platform : callable
+        Functions by name of the platform.
+
+    Returns
+    -------
+    pytree
+        What the function returns; the others are not called.
+
+    Raises
+    ------
+    NotImplementedError
+        If there is neither a function for the platform nor a default.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.lax.platform_dependent(2.0, cpu=lambda x: x + 1, default=lambda x: x)
+    3.0
     """
     from covector.core.backend import get_backend
 

@@ -61,17 +61,29 @@ def while_loop(
     pytree
         The first state for which ``cond_fun`` is false.
 
+    Raises
+    ------
+    TypeError
+        If ``cond_fun`` returns no boolean scalar, or ``body_fun`` a state of other types than it
+        takes.
+
     Notes
     -----
     Differentiable in forward mode. The number of steps is not known beforehand, so that the
     states which reverse mode needs cannot be kept: use `scan`, or `fori_loop` with constant
-    bounds, for that.
+    bounds, for that. Under `vmap` the loop goes on until the condition is false for all elements;
+    those that are done keep their state.
 
     Examples
     --------
     >>> import covector as cv
     >>> cv.lax.while_loop(lambda x: x < 10, lambda x: x * 2, 1)
     Array(16, dtype=int32, weak_type=True)
+
+    The greatest common divisor, with a state of two numbers:
+
+    >>> cv.lax.while_loop(lambda s: s[1] != 0, lambda s: (s[1], s[0] % s[1]), (12, 18))[0]
+    Array(6, dtype=int32, weak_type=True)
     """
     check_callable(cond_fun, "while_loop")
     check_callable(body_fun, "while_loop")
@@ -199,12 +211,20 @@ def fori_loop(
     Returns
     -------
     pytree
+        The last ``val``; ``init_val`` if ``lower >= upper``.
+
+    Raises
+    ------
+    TypeError
+        If a bound is not an integer, or ``body_fun`` returns other types than it takes.
 
     Examples
     --------
     >>> import covector as cv
     >>> cv.lax.fori_loop(0, 5, lambda i, x: x + i, 0)
     Array(10, dtype=int32, weak_type=True)
+    >>> cv.grad(lambda x: cv.lax.fori_loop(0, 3, lambda i, y: y * x, 1.0))(2.0)
+    Array(12., dtype=float32, weak_type=True)
     """
     check_callable(body_fun, "fori_loop")
     for x, name in ((lower, "lower"), (upper, "upper")):
