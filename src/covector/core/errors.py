@@ -37,27 +37,106 @@ class JAXIndexError(IndexError):
 
 
 class ConcretizationTypeError(JAXTypeError):
-    """A traced value was used where its concrete value is needed."""
+    """A traced value was used where its concrete value is needed.
+
+    Make the argument static (``static_argnums`` of `jit`), or compute the value outside.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> f = cv.jit(lambda n: cv.numpy.arange(n))
+    >>> try:
+    ...     f(3)
+    ... except cv.errors.ConcretizationTypeError:
+    ...     print(cv.jit(cv.numpy.arange, static_argnums=0)(3))
+    [0 1 2]
+    """
 
 
 class NonConcreteBooleanIndexError(JAXIndexError):
-    """A traced boolean mask was used as an index: the result's size is unknown."""
+    """A traced boolean mask was used as an index: the result's size is unknown.
+
+    Choose with `covector.numpy.where`, which keeps the shape.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> x = np.array([1, -2, 3])
+    >>> try:
+    ...     cv.jit(lambda x: x[x > 0].sum())(x)
+    ... except cv.errors.NonConcreteBooleanIndexError:
+    ...     print(cv.jit(lambda x: np.where(x > 0, x, 0).sum())(x))
+    4
+    """
 
 
 class TracerArrayConversionError(JAXTypeError):
-    """A traced value was converted to a NumPy array."""
+    """A traced value was converted to a NumPy array.
+
+    Use the function of `covector.numpy` in place of NumPy's, or call NumPy by `pure_callback`.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> try:
+    ...     cv.jit(lambda x: numpy.asarray(x) + 1)(1)
+    ... except cv.errors.TracerArrayConversionError:
+    ...     print(cv.jit(lambda x: cv.numpy.asarray(x) + 1)(1))
+    2
+    """
 
 
 class TracerIntegerConversionError(JAXTypeError):
-    """A traced value was used as a Python integer, for example as a list index."""
+    """A traced value was used as a Python integer, for example as a list index.
+
+    Make an array of the list, or the argument static.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> values = [10, 20, 30]
+    >>> try:
+    ...     cv.jit(lambda i: values[i])(1)
+    ... except cv.errors.TracerIntegerConversionError:
+    ...     print(cv.jit(lambda i: cv.numpy.array(values)[i])(1))
+    20
+    """
 
 
 class TracerBoolConversionError(ConcretizationTypeError):
-    """A traced value was used as a Python bool, for example in an ``if``."""
+    """A traced value was used as a Python bool, for example in an ``if``.
+
+    Use `lax.cond` or `covector.numpy.where`, or make the argument static.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> try:
+    ...     cv.jit(lambda x: x if x > 0 else -x)(-3)
+    ... except cv.errors.TracerBoolConversionError:
+    ...     print(cv.jit(lambda x: cv.numpy.where(x > 0, x, -x))(-3))
+    3
+    """
 
 
 class UnexpectedTracerError(JAXTypeError):
-    """A tracer was used outside the transformation that made it."""
+    """A tracer was used outside the transformation that made it.
+
+    A function stored a value of its trace in a global variable or an object: return it instead.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> leaked = []
+    >>> y = cv.jit(lambda x: leaked.append(x + 1))(1)
+    >>> try:
+    ...     leaked[0] * 2
+    ... except cv.errors.UnexpectedTracerError:
+    ...     print("leaked")
+    leaked
+    """
 
 
 class JaxprTypeError(TypeError):
@@ -65,7 +144,17 @@ class JaxprTypeError(TypeError):
 
 
 class TypePromotionError(ValueError):
-    """Two dtypes have no common type, or mix under strict promotion."""
+    """Two dtypes have no common type, or mix under strict promotion.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> try:
+    ...     cv.random.key(0) + 1
+    ... except cv.errors.TypePromotionError:
+    ...     print("keys are not numbers")
+    keys are not numbers
+    """
 
 
 class KeyReuseError(RuntimeError):
