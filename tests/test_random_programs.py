@@ -141,6 +141,14 @@ def gram(n, values, a, b, c):
     return x @ x.T if x.ndim == 2 else None
 
 
+def product_of_parts(n, values, a, b, c):
+    x = soft(n, pick(values, a))
+    if x.ndim != 2:
+        return None
+    rows, columns = int((1 + b) / 2 * x.shape[0]), int((1 + c) / 2 * x.shape[1])
+    return x[:rows, :columns] @ x[:rows, :columns].T
+
+
 OPERATIONS = {
     "add": binary("add"), "multiply": binary("multiply"), "maximum": binary("maximum"),
     "subtract": binary("subtract"),
@@ -165,7 +173,7 @@ OPERATIONS = {
     "reshape": unary(lambda n, x: x.reshape(x.shape[::-1])),
     "broadcast": unary(lambda n, x: n.broadcast_to(x, (3, *x.shape))),
     "scan": on_axis(scan), "repeat": repeat, "cond": choose, "gram": gram,
-    "branches": rounds_of_branches,
+    "branches": rounds_of_branches, "product of parts": product_of_parts,
 }  # fmt: skip
 
 numbers = st.integers(0, 999).map(lambda k: k / 1000)

@@ -221,6 +221,23 @@ def test_branches_update_what_a_loop_carries_in_place(f):
     assert onp.array_equal(cv.jit(run)(a), want)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, b: a[:, :, :20] @ b[0, :20, :25],
+        lambda a, b: a[0, :20, :20] @ b[1, :20, :20].T,
+        lambda a, b: a[:2, :25, :20] @ b[:2, :20],
+        lambda a, b: np.swapaxes(a[:, :20], 1, 2) @ b[:, :20, :40],
+        lambda a, b: cv.vmap(np.dot)(a[:, 0, :30], b[:, 0, :30]),
+        lambda a, b: np.tensordot(a[:, :, :20], b[:, :, :20], axes=((0, 1), (0, 1))),
+    ],
+)
+def test_products_of_the_beginnings_of_arrays(f):
+    a, b = (onp.random.default_rng(k).normal(size=(3, 30, 60)).astype("f") for k in range(2))
+    want = f(np.asarray(a), np.asarray(b))
+    assert onp.allclose(cv.jit(f)(a, b), want, atol=1e-4)
+
+
 ROTATIONS = {
     "exchanged": (lambda a, b, c: (b, a, c), 0),
     "round": (lambda a, b, c: (b, c, a), 0),

@@ -61,6 +61,8 @@ def _peel(x: Value) -> tuple[Value, list[int]]:
         where = {i.axis: k for k, i in enumerate(load.index)}  # type: ignore[union-attr]
         if len(where) != x.ndim:
             break
+        if any(load.value.shape[k] != x.shape[axis] for axis, k in where.items()):
+            break  # The beginning of a larger array.
         perm = [where[p] for p in perm]
         x = load.value
     return x, perm
