@@ -184,6 +184,17 @@ def test_stop_gradient() -> None:
     assert stop({"a": 1}) == {"a": 1}
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, cv.jit, cv.checkpoint])
+def test_stop_gradient_holds_for_derivatives_of_derivatives(wrap: Any) -> None:
+    f = wrap(lambda x: lax.mul(x, lax.stop_gradient(x)))
+    derivative = lambda x: cv.jvp(f, (x,), (1.0,))[1]  # noqa: E731
+    for g in (cv.grad(f), cv.jit(cv.grad(f)), derivative, lambda x: cv.linearize(f, x)[1](1.0)):
+        assert values(g(3.0)) == 3
+        assert values(cv.grad(g)(3.0)) == 0
+        assert values(cv.jvp(g, (3.0,), (1.0,))) == (3, 0)
+    assert values(cv.vmap(cv.grad(cv.grad(f)))(np.ones(3, np.float32))) == [0, 0, 0]
+
+
 def test_custom_gradient_and_closure_convert() -> None:
     f = cv.custom_gradient(lambda x: (lax.mul(x, x), lambda g: (lax.mul(g, x),)))
     assert values(f(3.0)) == 9
