@@ -218,7 +218,8 @@ def _identity(x: Any) -> list[Any]:
 
 
 def _no_tangent(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    return list(primals), [Zero.of(x) for x in primals]
+    # Derivatives that are taken of this one see constants, too.
+    return list(map(stop_gradient, primals)), [Zero.of(x) for x in primals]
 
 
 def stop_gradient(x: Any) -> Any:
