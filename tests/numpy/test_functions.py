@@ -237,6 +237,17 @@ def test_call(i):
     check(CALLS[i](np), want, 2e-4)
 
 
+@pytest.mark.parametrize("value", [300.5, -300.5, 2.7, -0.5, onp.nan, onp.inf, -onp.inf])
+@pytest.mark.parametrize("dtype", INTS)
+@pytest.mark.filterwarnings("ignore:an update of dtype:FutureWarning")
+def test_floats_become_integers_alike_traced_and_not(dtype, value):
+    x = np.zeros(2, dtype)
+    want = np.full(2, value, "float32").astype(dtype)
+    update = lambda v: x.at[:].set(v)  # noqa: E731
+    for got in (update(value), cv.jit(lambda: update(value))(), cv.jit(update)(value)):
+        assert got.tolist() == want.tolist()
+
+
 def test_arguments_that_mean_the_same():
     check(np.sum(T, axis=[0, 2]), onp.sum(T, axis=(0, 2)), 1e-5)
     check(np.fmax(x1=V, x2=0.0), onp.fmax(V, 0), 0)

@@ -162,12 +162,12 @@ def gather(
     unique_indices, indices_are_sorted : bool
         Promises about the indices.
     mode : GatherScatterMode or str, optional
-        What indices out of bounds mean (``fill`` by default).
+        What indices out of bounds mean (``promise_in_bounds`` by default).
     fill_value : scalar, optional
         Read out of bounds in mode ``fill``; NaN or an extreme integer by default.
     """
     x = as_operand(operand, "gather")
-    m = GatherScatterMode.from_any(mode)
+    m = GatherScatterMode.from_any("promise_in_bounds" if mode is None else mode)
     if m is GatherScatterMode.ONE_HOT:
         m, fill_value = GatherScatterMode.FILL_OR_DROP, 0
     if m is not GatherScatterMode.FILL_OR_DROP:

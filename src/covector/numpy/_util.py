@@ -132,7 +132,7 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
 
 
 def scalar_of(x: Any, dtype: Any) -> Any:
-    """A Python scalar converted to ``dtype`` as NumPy converts elements."""
+    """A Python scalar converted to ``dtype`` as elements of arrays are."""
     t = type(x)
     rank = dtypes.kind_rank(dtype)
     if _KIND_OF_PY[t] <= rank or (t is bool):
@@ -141,7 +141,12 @@ def scalar_of(x: Any, dtype: Any) -> Any:
         x = x.real
     if rank == 0:
         return onp.bool_(x)
-    return scalar(int(x), dtype) if rank == 1 and x == x and abs(x) < 2**62 else dtype.type(x)
+    if rank != 1:
+        return dtype.type(x)
+    # Towards zero and saturating, NaN to zero.
+    info = onp.iinfo(dtype)
+    inside = info.min < x < info.max
+    return scalar(int(x) if inside else info.min if x < 0 else info.max if x > 0 else 0, dtype)
 
 
 def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
