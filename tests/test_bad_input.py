@@ -38,6 +38,15 @@ def bad_carry():
     return lax.scan(body, {"a": 0.0, "b": np.zeros(2)}, x4)
 
 
+def mapped(f, x):
+    return cv.vmap(f, axis_name="i")(x)
+
+
+def scan_without_jit():
+    with cv.disable_jit():
+        return lax.scan(lambda c, x: c, 0, x4)
+
+
 # Name: the call, the class of the error, and what its message must contain.
 CASES = {
     "add: shapes": (lambda: x23 + x4, TypeError, ["add", "float32[2,3]", "float32[4]"]),
@@ -154,6 +163,44 @@ CASES = {
         lambda: np.zeros((1 << 40, 1 << 10)),
         MemoryError, ["(1099511627776, 1024)", "float32"],
     ),
+    "psum_scatter: size": (
+        lambda: mapped(lambda x: lax.psum_scatter(x, "i"), x23), ValueError, ["float32[3]", "'i'"]
+    ),
+    "ppermute: element": (
+        lambda: mapped(lambda x: lax.ppermute(x, "i", [(0, 7)]), x4), ValueError, ["7", "4", "'i'"]
+    ),
+    "pbroadcast: element": (
+        lambda: mapped(lambda x: lax.pbroadcast(x, "i", -1), x4), ValueError, ["-1", "'i'"]
+    ),
+    "all_gather: axis": (
+        lambda: mapped(lambda x: lax.all_gather(x, "i", axis=5), x4), ValueError, ["axis 5"]
+    ),
+    "all_to_all: axis": (
+        lambda: mapped(lambda x: lax.all_to_all(x, "i", 7, 0), x23), ValueError, ["axis 7"]
+    ),
+    "associative_scan: axis": (
+        lambda: lax.associative_scan(np.add, x4, axis=3), ValueError, ["axis 3", "float32[4]"]
+    ),
+    "associative_scan: scalar": (
+        lambda: lax.associative_scan(np.add, 1.0), ValueError, ["axis 0", "float32[]"]
+    ),
+    "map: scalar": (
+        lambda: lax.map(lambda x: x, 1.0, batch_size=2), ValueError, ["scalar", "float32[]"]
+    ),
+    "scan without jit: result": (scan_without_jit, TypeError, ["pair (carry, y)"]),
+    "make_jaxpr: static": (
+        lambda: cv.make_jaxpr(lambda a: a, static_argnums=5)(1), ValueError, ["argument 5"]
+    ),
+    "linear_transpose: product": (
+        lambda: cv.linear_transpose(lambda x: x * x, 1.0)(1.0), TypeError, ["not linear", "mul"]
+    ),
+    "linear_transpose: function": (
+        lambda: cv.linear_transpose(np.sin, 1.0)(1.0), NotImplementedError, ["sin", "linear"]
+    ),
+    "segment_max: complex": (
+        lambda: cv.ops.segment_max(np.array([1j]), np.array([0])), TypeError, ["complex64[1]"]
+    ),
+    "device_put: no device": (lambda: cv.device_put(x4, "tpu"), TypeError, ["'tpu'"]),
     "bool of many": (lambda: bool(x4), ValueError, ["any()"]),
     "config": (lambda: cv.config.update("no_such_option", 1), AttributeError, ["no_such_option"]),
 }  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import lax, nn, random
+from covector import lax, nn, ops, random
 from covector.core.config import override
 from covector.core.errors import PACKAGE_DIR
 
@@ -195,7 +195,10 @@ def test_boundary_is_transparent():
     assert g.__name__ == "reshape" and g.__wrapped__ is f
 
 
-@pytest.mark.parametrize("module", [cv, np, lax, random, nn])
+PUBLIC = [cv, np, lax, random, nn, ops, cv.tree, cv.tree_util, cv.dtypes, cv.debug, cv.flatten_util]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
 def test_public_functions_pickle_by_name(module):
     for name in module.__all__:
         f = getattr(module, name)

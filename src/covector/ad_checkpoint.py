@@ -1,5 +1,6 @@
 """Recomputation in the backward pass (`covector.ad_checkpoint`)."""
 
+from covector.core.errors import export as _export
 from covector.transforms.checkpoint import (
     Recompute,
     Saveable,
@@ -19,3 +20,5 @@ __all__ = [
     "print_saved_residuals",
     "remat",
 ]
+
+_export(globals(), __all__)

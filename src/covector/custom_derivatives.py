@@ -3,9 +3,11 @@
 from typing import Any
 
 from covector.core import tree
+from covector.core.errors import export as _export
+from covector.lax.control_flow.linear_call import linear_call
 from covector.transforms.checkpoint import checkpoint_p as remat_opt_p
 from covector.transforms.checkpoint import zero_from_primal
-from covector.transforms.custom_gradient import closure_convert, custom_gradient, linear_call
+from covector.transforms.custom_gradient import closure_convert, custom_gradient
 from covector.transforms.custom_jvp import custom_jvp, custom_jvp_call_p
 from covector.transforms.custom_rules import SymbolicZero
 from covector.transforms.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
@@ -52,3 +54,5 @@ __all__ = [
     "remat_opt_p",
     "zero_from_primal",
 ]
+
+_export(globals(), __all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from covector.core.errors import export as _export
 from covector.transforms.callbacks import (
     DebugEffect,
     OrderedDebugEffect,
@@ -98,3 +99,5 @@ __all__ = [
     "print",
     "show",
 ]
+
+_export(globals(), __all__)

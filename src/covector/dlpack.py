@@ -65,7 +65,8 @@ def is_supported_dtype(dtype: Any) -> bool:
     (True, False)
     """
     try:
-        return dtypes.as_dtype(dtype) in dtypes.code_of
+        dt = dtypes.as_dtype(dtype)
+        return dt in dtypes.code_of and not dtypes.is_extended(dt)
     except TypeError:
         return False
 

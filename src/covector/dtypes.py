@@ -16,6 +16,7 @@ from covector.core.dtypes import (
     prng_key,
 )
 from covector.core.errors import TypePromotionError
+from covector.core.errors import export as _export
 
 bfloat16 = ml_dtypes.bfloat16
 
@@ -129,3 +130,5 @@ __all__ = [
     "result_type",
     "scalar_type_of",
 ]
+
+_export(globals(), __all__)

@@ -9,6 +9,7 @@ from typing import Any
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
+from covector.core.errors import export as _export
 from covector.core.structural import convert_element_type
 from covector.lax.shape_functions import concatenate, full, reshape
 from covector.lax.slicing import slice_in_dim
@@ -78,3 +79,6 @@ def _unravel(treedef: Any, avals: Sequence[ShapedArray], dtype: Any, flat: Any) 
             x = real(x)
         parts.append(convert_element_type(x, a.dtype))
     return tree.unflatten(treedef, parts)
+
+
+_export(globals(), __all__)

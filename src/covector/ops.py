@@ -10,6 +10,7 @@ from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
+from covector.core.errors import export as _export
 from covector.lax._common import product
 from covector.numpy._util import concrete, fused
 from covector.random._checks import no_sharding
@@ -153,6 +154,11 @@ def _segment_function(
                 f"{name} does not take booleans, got {data.aval.str_short()}; convert the data "
                 f"with astype(int){at_user_line()}"
             )
+        if data.dtype in dtypes.COMPLEX and name in ("segment_max", "segment_min"):
+            raise TypeError(
+                f"{name} does not take complex numbers, which have no order, got "
+                f"{data.aval.str_short()}{at_user_line()}"
+            )
         n = _number_of_segments(name, num_segments, ids)
         buckets = 1
         if bucket_size is not None:
@@ -223,3 +229,5 @@ segment_min = _segment_function(
     """>>> cv.ops.segment_min(np.array([2.0, 3.0, 4.0]), np.array([0, 0, 2]))
 Array([ 2., inf,  4.], dtype=float32)""",
 )
+
+_export(globals(), __all__)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from covector.core.errors import export as _export
 from covector.core.tree import (
     flatten,
     leaves,
@@ -82,3 +83,5 @@ __all__ = [
     "transpose",
     "unflatten",
 ]
+
+_export(globals(), __all__)

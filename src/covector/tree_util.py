@@ -8,6 +8,7 @@ from typing import Any
 
 from covector.core import tree as _tree
 from covector.core import tree_paths as _paths
+from covector.core.errors import export as _export
 from covector.core.tree import PyTreeDef
 from covector.core.tree_nodes import Partial, register_dataclass, register_static
 from covector.core.tree_paths import (
@@ -691,3 +692,5 @@ __all__ = [
     "treedef_is_leaf",
     "treedef_tuple",
 ]
+
+_export(globals(), __all__)

@@ -1,4 +1,4 @@
-"""`custom_root` and `custom_linear_solve` against the derivatives of explicit solutions."""
+"""`custom_root`, `custom_linear_solve` and `linear_call` against derivatives that are known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import covector as cv
 import covector.numpy as cnp
 from covector import lax
 from covector.core.config import override
+from covector.custom_derivatives import linear_call
 
 A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 2.0]])
 B = np.array([1.0, 2.0, 3.0])
@@ -107,3 +108,61 @@ def test_platform_dependent() -> None:
     assert lax.platform_dependent(1, tpu=lambda x: x + 1, default=lambda x: x) == 1
     with pytest.raises(NotImplementedError, match="tpu"):
         lax.platform_dependent(1, tpu=lambda x: x)
+
+
+def test_custom_root_whose_solver_closes_over_what_is_differentiated() -> None:
+    def root(a: Any) -> Any:
+        return lax.custom_root(
+            lambda x: x * x - a, 1.0, lambda f, x: cnp.sqrt(a), lambda g, y: y / g(1.0)
+        )
+
+    assert float(cv.grad(root)(4.0)) == 0.25
+    assert float(cv.grad(cv.grad(root))(4.0)) == -1 / 32
+    got = cv.jit(cv.vmap(cv.grad(root)))(np.array([4.0, 16.0]))
+    np.testing.assert_allclose(got, [0.25, 0.125])
+
+
+def scaled(residual: Any, x: Any) -> Any:
+    """Linear, with ten times its transpose, so that it shows which one is used."""
+    return linear_call(lambda r, x: r * x, lambda r, ct: 10 * r * ct, residual, x)
+
+
+def test_linear_call() -> None:
+    f = lambda x: scaled(3.0, x)  # noqa: E731
+    assert float(f(2.0)) == float(cv.jit(f)(2.0)) == 6.0
+    assert float(cv.jvp(f, (2.0,), (1.0,))[1]) == 3.0
+    for wrapped in (cv.grad(f), cv.jit(cv.grad(f)), cv.grad(cv.jit(f)), cv.grad(cv.checkpoint(f))):
+        assert float(wrapped(2.0)) == 30.0
+    assert float(cv.linear_transpose(f, 1.0)(1.0)[0]) == 30.0
+    # The transpose of the transpose is the function.
+    assert float(cv.jvp(cv.grad(lambda x: f(x) ** 2 / 2), (2.0,), (1.0,))[1]) == 90.0
+    x = np.arange(3.0)
+    np.testing.assert_array_equal(cv.vmap(cv.grad(scaled, 1))(x, x), 10 * x)
+    np.testing.assert_array_equal(cv.vmap(cv.grad(scaled, 1), (None, 0))(2.0, x), [20, 20, 20])
+
+
+def test_linear_call_in_a_derivative_rule() -> None:
+    @cv.custom_jvp
+    def g(x: Any) -> Any:
+        return cnp.sin(x)
+
+    g.defjvp(lambda p, t: (g(p[0]), scaled(3.0, t[0])))
+    assert float(cv.jvp(g, (1.0,), (1.0,))[1]) == 3.0
+    assert float(cv.grad(g)(1.0)) == 30.0
+
+
+def test_linear_call_of_trees_and_errors() -> None:
+    def apply(r: Any, t: Any) -> Any:
+        return r[0] * t["a"], r[1] * t["b"]
+
+    def transpose(r: Any, ct: Any) -> Any:
+        return {"a": r[0] * ct[0], "b": r[1] * ct[1]}
+
+    def second(x: Any) -> Any:
+        return linear_call(apply, transpose, (2.0, 3.0), {"a": x, "b": x * x})[1]
+
+    assert float(cv.grad(second)(2.0)) == 12.0
+    with pytest.raises(ValueError, match="not differentiated with respect to its residuals"):
+        cv.grad(scaled)(2.0, 1.0)
+    with pytest.raises(TypeError, match="linear_call"):
+        linear_call(lambda r, x: r * x, lambda r, ct: (ct, ct), 2.0, 1.0)

@@ -161,8 +161,17 @@ def test_pure_callback_errors() -> None:
         cv.vmap(lambda x: cv.pure_callback(np.sin, scalar, x))(X[0])
     with pytest.raises(ValueError, match="vmap_method"):
         cv.pure_callback(np.sin, scalar, 1.0, vmap_method="x")
-    with pytest.raises(ValueError, match=r"shape \(2,\)"):
-        cv.pure_callback(lambda x: np.ones(2), scalar, 1.0)
+    for wrapped in (lambda f: f, cv.jit):
+        for method in (None, "sequential", "broadcast_all"):
+            for result in (np.ones(2), np.ones((), "complex64")):
+                with pytest.raises(
+                    ValueError, match=r"announced to return float32\[\], it returned"
+                ):
+                    wrapped(
+                        lambda x, r=result, m=method: cv.pure_callback(
+                            lambda x: r, scalar, x, vmap_method=m
+                        )
+                    )(1.0)
     with pytest.raises(ValueError, match="announced"):
         cv.pure_callback(lambda x: (x, x), scalar, 1.0)
     with pytest.raises(ZeroDivisionError):

@@ -15,7 +15,7 @@ from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
 from covector.lax._common import ANY, as_operand, check_dtype
 from covector.transforms.jvp import def_jvp
-from covector.transforms.transpose import UndefinedPrimal, transpose_rules
+from covector.transforms.transpose import UndefinedPrimal, check_linear, transpose_rules
 from covector.transforms.vmap import batching_rules, move_dim
 
 dot_general_p = Primitive("dot_general")
@@ -43,7 +43,32 @@ _PRECISIONS = {
 
 
 def canonicalize_precision(precision: Any) -> tuple[Precision, Precision] | None:
-    """One `Precision` per operand, from a name, a member or a pair of those."""
+    """One `Precision` per operand, from a name, a member or a pair of those.
+
+    Parameters
+    ----------
+    precision : str, Precision, pair or None
+        Names are ``default``, ``high``, ``highest``, or of the formats: ``bfloat16``, ``tensorfloat32``,
+        ``float32`` and the like. None stands for the setting ``default_matmul_precision``.
+
+    Returns
+    -------
+    (Precision, Precision) or None
+        None if nothing is asked for.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a sequence that is not a pair.
+
+    Examples
+    --------
+    >>> from covector import lax
+    >>> lax.canonicalize_precision("highest")
+    (<Precision.HIGHEST: 2>, <Precision.HIGHEST: 2>)
+    >>> lax.canonicalize_precision(("default", "float32"))
+    (<Precision.DEFAULT: 0>, <Precision.HIGHEST: 2>)
+    """
     if precision is None:
         precision = config.default_matmul_precision
         if precision is None:
@@ -130,15 +155,35 @@ def dot_general(
     Parameters
     ----------
     lhs, rhs : array_like
+        Numbers or booleans; of two dtypes, both are converted to the common one.
     dimension_numbers : ((lhs_contract, rhs_contract), (lhs_batch, rhs_batch))
+        Sequences of dimensions, in pairs of one size.
     precision : str or Precision or pair, optional
+        See `canonicalize_precision`; on CPUs all are full precision.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
+    out_sharding : None
+        Has no effect.
 
     Returns
     -------
     Array
         Dimensions: batch, the remaining of ``lhs``, the remaining of ``rhs``.
+
+    Raises
+    ------
+    TypeError
+        If paired dimensions differ in size, or one is named twice.
+
+    Examples
+    --------
+    A product of two stacks of matrices:
+
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x, y = np.ones((5, 2, 3)), np.ones((5, 3, 4))
+    >>> lax.dot_general(x, y, (([2], [1]), ([0], [0]))).shape
+    (5, 2, 4)
     """
     x, y = _promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
@@ -167,7 +212,37 @@ def dot(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Product of vectors and matrices; with ``dimension_numbers``, `dot_general`."""
+    """Product of vectors and matrices; with ``dimension_numbers``, `dot_general`.
+
+    Parameters
+    ----------
+    lhs, rhs : array_like
+        Of one or two dimensions: the last of ``lhs`` is contracted with the first of ``rhs``.
+    dimension_numbers : ((lhs_contract, rhs_contract), (lhs_batch, rhs_batch)), optional
+        Then operands have any number of dimensions.
+    precision : str or Precision or pair, optional
+        See `canonicalize_precision`.
+    preferred_element_type : dtype, optional
+        Dtype in which to accumulate and return.
+    out_sharding : None
+        Has no effect.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.dot(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
     if dimension_numbers is None:
         n, m = len(aval_of(lhs).shape), len(aval_of(rhs).shape)
         if not (1 <= n <= 2 and 1 <= m <= 2):
@@ -180,7 +255,36 @@ def dot(
 
 
 def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
-    """Product of stacks of matrices with equal leading dimensions."""
+    """Product of stacks of matrices with equal leading dimensions.
+
+    Parameters
+    ----------
+    lhs : array_like
+        Shape ``(..., m, k)``.
+    rhs : array_like
+        Shape ``(..., k, n)``.
+    precision : str or Precision or pair, optional
+        See `canonicalize_precision`.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., m, n)``.
+
+    Raises
+    ------
+    ValueError
+        If the operands differ in rank, or have fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.batch_matmul(np.array([[[1, 2]], [[3, 4]]]), np.array([[[1], [1]], [[1], [10]]]))
+    Array([[[ 3]],
+
+           [[43]]], dtype=int32)
+    """
     n, m = len(aval_of(lhs).shape), len(aval_of(rhs).shape)
     if n != m or n < 2:
         raise ValueError(
@@ -220,6 +324,7 @@ def _dot_transpose(
 ) -> list[Any]:
     (xc, yc), (xb, yb) = dimension_numbers
     if type(x) is UndefinedPrimal:
+        check_linear("dot_general", y)
         return [_operand_ct(ct, x.aval, y, xc, yc, xb, yb, False, precision), None]
     return [None, _operand_ct(ct, y.aval, x, yc, xc, yb, xb, True, precision)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from covector.core.structural import (
     zeros,
 )
 from covector.core.trace import Primitive
+from covector.lax._common import canonical_axis
 from covector.lax.arithmetic import add, div, mul
 from covector.lax.reductions import reduce_max_p, reduce_min_p
 from covector.lax.shape_functions import concatenate, iota, reshape
@@ -302,6 +304,30 @@ def axis_index(axis_name: Any) -> Any:
 # --- exchange ----------------------------------------------------------------------------
 
 
+def _element(index: Any, axis_name: Hashable, function: str, what: str) -> int:
+    """The number of an element of the named axis."""
+    k, n = operator.index(index), axis_size(axis_name)
+    if not 0 <= k < n:
+        raise ValueError(
+            f"{function}: {what} {k} is out of range: the axis {axis_name!r} has {n} elements"
+            f"{at_user_line()}"
+        )
+    return k
+
+
+def _cut_axis(x: Any, axis: int, axis_name: Hashable, tiled: bool, function: str) -> int:
+    """An axis of ``x`` of which each element of the named axis gets a slice (or a block)."""
+    k, n = canonical_axis(axis, x, f"{function}: axis"), axis_size(axis_name)
+    size = aval_of(x).shape[k]
+    if (size % n if tiled else size != n) != 0:
+        raise ValueError(
+            f"{function}: axis {k} of {aval_of(x).str_short()} must "
+            f"{'be divisible by' if tiled else 'have'} the size {n} of the named axis "
+            f"{axis_name!r}{at_user_line()}"
+        )
+    return k
+
+
 @ppermute_p.def_abstract_eval
 def _ppermute_aval(
     x: ShapedArray, *, axis_name: Hashable, perm: tuple[tuple[int, int], ...]
@@ -349,7 +375,7 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
     Raises
     ------
     ValueError
-        If a source or a destination occurs twice.
+        If a source or a destination occurs twice or is no element of the axis.
 
     Examples
     --------
@@ -358,8 +384,13 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
     >>> f(cv.numpy.array([10, 20, 30]))
     Array([ 0, 10, 20], dtype=int32)
     """
-    axis_size(axis_name)
-    pairs = tuple((int(a), int(b)) for a, b in perm)
+    pairs = tuple(
+        (
+            _element(a, axis_name, "ppermute", "source"),
+            _element(b, axis_name, "ppermute", "destination"),
+        )
+        for a, b in perm
+    )
     if len({b for _, b in pairs}) != len(pairs) or len({a for a, _ in pairs}) != len(pairs):
         raise ValueError(
             f"ppermute: sources and destinations must be unique, got perm={perm}{at_user_line()}"
@@ -471,7 +502,7 @@ def all_gather(
 
     def one(leaf: Any) -> Any:
         n = len(aval_of(leaf).shape)
-        at = axis % max(n, 1) if tiled else axis % (n + 1)
+        at = canonical_axis(axis, n if tiled else n + 1, "all_gather: axis")
         size = 1
         for name in reversed(names):
             k = axis_size(name)
@@ -574,13 +605,8 @@ def all_to_all(
 
     def one(leaf: Any) -> Any:
         shape = aval_of(leaf).shape
-        split, concat = split_axis % len(shape), concat_axis % len(shape)
-        if (shape[split] % n if tiled else shape[split] != n) != 0:
-            raise ValueError(
-                f"all_to_all: axis {split} of {aval_of(leaf).str_short()} must "
-                f"{'be divisible by' if tiled else 'have'} the size {n} of the named axis {name!r}"
-                f"{at_user_line()}"
-            )
+        split = _cut_axis(leaf, split_axis, name, tiled, "all_to_all")
+        concat = canonical_axis(concat_axis, leaf, "all_to_all: concat_axis")
         params = {"axis_name": name, "split_axis": split, "concat_axis": concat}
         if not tiled:
             return all_to_all_p.bind_params((leaf,), params)
@@ -619,6 +645,11 @@ def psum_scatter(
     -------
     pytree of arrays
 
+    Raises
+    ------
+    ValueError
+        If the axis of ``x`` does not have this size.
+
     Examples
     --------
     >>> import covector as cv
@@ -630,13 +661,13 @@ def psum_scatter(
     n = axis_size(name)
 
     def one(leaf: Any) -> Any:
+        axis = _cut_axis(leaf, scatter_dimension, name, tiled, "psum_scatter")
         total = psum(leaf, name)
-        size = aval_of(leaf).shape[scatter_dimension]
         i = axis_index(name)
         if not tiled:
-            return dynamic_index_in_dim(total, i, scatter_dimension, keepdims=False)
-        step = size // n
-        return dynamic_slice_in_dim(total, mul(i, np.int32(step)), step, scatter_dimension)
+            return dynamic_index_in_dim(total, i, axis, keepdims=False)
+        step = aval_of(leaf).shape[axis] // n
+        return dynamic_slice_in_dim(total, mul(i, np.int32(step)), step, axis)
 
     return tree.map(one, x)
 
@@ -677,7 +708,7 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
     x : pytree of arrays
     axis_name : hashable
     source : int
-        Not negative.
+        From 0 to the size of the axis minus one.
 
     Returns
     -------
@@ -690,6 +721,8 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
     >>> cv.vmap(lambda x: cv.lax.pbroadcast(x, "i", 1), axis_name="i")(cv.numpy.array([5, 7]))
     Array([7, 7], dtype=int32)
     """
+
+    source = _element(source, axis_name, "pbroadcast", "source")
 
     def one(leaf: Any) -> Any:
         return slice_in_dim(all_gather(leaf, axis_name), source, source + 1)

@@ -238,6 +238,8 @@ def device_put(
 
     Raises
     ------
+    TypeError
+        If ``device`` is no device.
     ValueError
         For a device of another backend.
 
@@ -250,7 +252,12 @@ def device_put(
     """
     for d in tree.leaves(device):
         platform = getattr(d, "platform", None)
-        if platform is not None and platform != default_backend():
+        if platform is None:
+            raise TypeError(
+                f"device_put takes devices, such as those of covector.devices(), got {d!r}"
+                f"{at_user_line()}"
+            )
+        if platform != default_backend():
             raise ValueError(
                 f"device_put: {d!r} is not a device of the default backend {default_backend()}"
                 f"{at_user_line()}"

@@ -37,6 +37,11 @@ def index_tuple(x: Any, name: str = "argnums") -> tuple[int, ...]:
         raise TypeError(f"{name} takes an integer or a sequence of integers, got {x!r}") from None
 
 
+def is_index(x: Any) -> bool:
+    """Whether ``x`` is one integer, of Python or NumPy, rather than a sequence of them."""
+    return hasattr(x, "__index__")
+
+
 def name_tuple(x: Any, name: str = "argnames") -> tuple[str, ...]:
     """A string or an iterable of strings as a tuple."""
     if isinstance(x, str):

@@ -385,6 +385,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     out_tree = f.out_tree
     name = fun_name(fun)
 
+    @api_boundary
     @functools.wraps(fun)
     def transposed(cts: Any) -> Any:
         flat_cts, ct_tree = tree.flatten(cts)
@@ -440,7 +441,7 @@ def fwd_and_bwd(
     >>> bwd(pullback, 1.0)
     (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
-    from covector.transforms.arguments import index_tuple
+    from covector.transforms.arguments import index_tuple, is_index
     from covector.transforms.jit import jit
 
     nums = index_tuple(argnums)
@@ -456,6 +457,6 @@ def fwd_and_bwd(
 
     def bwd(vjp_fun: Callable[..., Any], ct: Any) -> Any:
         out = vjp_fun(ct)
-        return out[0] if isinstance(argnums, int) else out
+        return out[0] if is_index(argnums) else out
 
     return (jit(fwd), jit(bwd)) if jitted else (fwd, bwd)

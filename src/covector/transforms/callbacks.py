@@ -69,11 +69,26 @@ def _pure_avals(
     return list(result_avals)
 
 
+def call_checked(
+    callback: FlatCallback, args: Sequence[Any], avals: Sequence[ShapedArray]
+) -> list[np.ndarray]:
+    """The results of a callback, which must be of the announced shapes and kinds of numbers."""
+    results = [np.asarray(x) for x in callback(*args)]
+    for x, aval in zip(results, avals, strict=True):
+        if x.shape != aval.shape or not np.can_cast(x.dtype, aval.dtype, "same_kind"):
+            raise ValueError(
+                f"pure_callback: {callback.__name__} was announced to return {aval.str_short()}, "
+                f"it returned an array of shape {x.shape} and dtype {x.dtype}"
+            )
+    return results
+
+
 def _run_pure(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     from covector.core.avals import to_array
 
-    outs = params["callback"](*args)
-    return [to_array(x, a) for x, a in zip(outs, params["result_avals"], strict=True)]
+    avals = params["result_avals"]
+    outs = call_checked(params["callback"], args, avals)
+    return [to_array(x, a) for x, a in zip(outs, avals, strict=True)]
 
 
 pure_callback_p.impl = _run_pure
@@ -123,6 +138,7 @@ def _each(callback: FlatCallback, axis_size: int, mapped: Sequence[bool]) -> Fla
         ]
         return [np.stack([np.asarray(x) for x in column]) for column in zip(*rows, strict=True)]
 
+    run.__name__ = callback.__name__
     return run
 
 
@@ -246,16 +262,9 @@ def pure_callback(
             raise ValueError(
                 f"pure_callback: {name} was announced to return {out_tree}, it returned {got_tree}"
             )
-        for x, aval in zip(outs, avals, strict=True):
-            # Mapped calls of vectorised functions return more dimensions than announced.
-            got = np.shape(x)
-            if vmap_method is None and got != aval.shape:
-                raise ValueError(
-                    f"pure_callback: {name} was announced to return {aval.str_short()}, it "
-                    f"returned an array of shape {got}"
-                )
         return outs
 
+    flat_callback.__name__ = name
     outs = pure_callback_p.bind_params(
         flat, {"callback": flat_callback, "result_avals": avals, "vmap_method": vmap_method}
     )

@@ -11,7 +11,6 @@ from covector.core.avals import aval_of
 from covector.core.dtypes import is_inexact
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import Jaxpr, eval_jaxpr
-from covector.core.structural import zeros
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_nodes import Partial
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
@@ -156,42 +155,3 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, l
         return tree.unflatten(out_tree, eval_jaxpr(jaxpr, values, *leaves))
 
     return converted, hoisted
-
-
-def linear_call(
-    fun: Callable[..., Any],
-    fun_transpose: Callable[..., Any],
-    residual_args: Any,
-    linear_args: Any,
-) -> Any:
-    """Call ``fun(residual_args, linear_args)``, linear in the latter, with a given transpose.
-
-    Parameters
-    ----------
-    fun, fun_transpose : callable
-        The transpose is called with the residuals and the cotangent of the result.
-    residual_args, linear_args : pytrees
-
-    Returns
-    -------
-    pytree
-        What ``fun`` returns.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> from covector.custom_derivatives import linear_call
-    >>> scale = lambda r, x: r * x
-    >>> cv.grad(lambda x: linear_call(scale, scale, 3.0, x))(2.0)
-    Array(3., dtype=float32, weak_type=True)
-    """
-
-    @custom_vjp
-    def call(res: Any, lin: Any) -> Any:
-        return fun(res, lin)
-
-    def bwd(res: Any, ct: Any) -> Any:
-        return tree.map(lambda x: zeros(aval_of(x).to_tangent_aval()), res), fun_transpose(res, ct)
-
-    call.defvjp(lambda res, lin: (fun(res, lin), res), bwd)
-    return call(residual_args, linear_args)

@@ -17,6 +17,7 @@ from covector.transforms.arguments import (
     check_callable,
     fun_name,
     index_tuple,
+    is_index,
 )
 from covector.transforms.autodiff import FlatFunction, as_cotangents, as_result
 from covector.transforms.linearize import linearize_flat
@@ -138,7 +139,7 @@ def _value_and_grad(
     what: str,
 ) -> Callable[..., Any]:
     check_callable(fun, what)
-    single = isinstance(argnums, int)
+    single = is_index(argnums)
     wanted = index_tuple(argnums)
 
     def call(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:

@@ -16,6 +16,7 @@ from covector.transforms.arguments import (
     check_callable,
     fun_name,
     index_tuple,
+    is_index,
 )
 from covector.transforms.autodiff import as_result
 from covector.transforms.grad import differentiated, dyn_names, resolve_argnums
@@ -121,7 +122,7 @@ def jacfwd(
             rank = len(aval_of(x).shape) - (d is not None)
             x = as_result(bring_dim(x, total, d, rank))
             jac.append(tree.unflatten(f.in_tree, _split(x, True, avals)))
-        if isinstance(argnums, int):
+        if is_index(argnums):
             jac = [j[0] for j in jac]
         result = tree.unflatten(f.out_tree, jac)
         return (result, f.aux_result()) if has_aux else result
@@ -211,7 +212,7 @@ def jacrev(
         jac = []
         for j in range(len(out_avals)):
             trees = tree.unflatten(f.in_tree, [parts[j] for parts in per_input])
-            jac.append(trees[0] if isinstance(argnums, int) else trees)
+            jac.append(trees[0] if is_index(argnums) else trees)
         result = tree.unflatten(f.out_tree, jac)
         return (result, f.aux_result()) if has_aux else result
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import tree
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple
 from covector.transforms.jit import Jitted
@@ -57,21 +58,29 @@ def make_jaxpr(
     def make_jaxpr_f(*args: Any, **kwargs: Any) -> Any:
         from covector.core.trace import current_trace, set_current_trace
 
+        n = len(args)
+        for i in static:
+            if not -n <= i < n:
+                raise ValueError(
+                    f"make_jaxpr: static_argnums names positional argument {i}, but "
+                    f"{fun_name(fun)} was called with {n} positional "
+                    f"argument{'s' * (n != 1)}{at_user_line()}"
+                )
         trace = current_trace()
         for name, size in axis_env or ():
             trace = BatchTrace(trace, size, name)
         with set_current_trace(trace):
             # A fresh Jitted: the caller wants to see a trace made now, not a cached one.
-            jitted = Jitted(lambda *a, **k: fun(*a, **k), tuple(i % len(args) for i in static))
+            jitted = Jitted(lambda *a, **k: fun(*a, **k), tuple(i % n for i in static))
             jitted.name = fun_name(fun)
             entry, _ = jitted.trace(args, kwargs, abstract=True)
         closed = entry.closed
         if entry.hoisted:
-            n = len(entry.hoisted)
+            h = len(entry.hoisted)
             jaxpr = closed.jaxpr
             closed = ClosedJaxpr(
                 jaxpr.replace(
-                    constvars=[*jaxpr.invars[:n], *jaxpr.constvars], invars=jaxpr.invars[n:]
+                    constvars=[*jaxpr.invars[:h], *jaxpr.constvars], invars=jaxpr.invars[h:]
                 ),
                 [*entry.hoisted, *closed.consts],
             )

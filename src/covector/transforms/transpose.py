@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import Jaxpr, Literal, Var
 from covector.core.structural import reduce_sum
 from covector.core.trace import Primitive
@@ -45,6 +46,15 @@ def sum_to(ct: Any, aval: ShapedArray) -> Any:
         if shape:
             return reduce_sum(ct, tuple(range(len(shape))))
     return ct
+
+
+def check_linear(name: str, *others: Any) -> None:
+    """Refuse to transpose a product (or quotient) of which other operands vary too."""
+    if any(type(x) is UndefinedPrimal for x in others):
+        raise TypeError(
+            "the function to transpose is not linear: it combines two values that both depend on "
+            f"its arguments by {name}{at_user_line()}"
+        )
 
 
 def backward_pass(
@@ -107,7 +117,8 @@ def backward_pass(
         rule = transpose_rules.get(eqn.primitive)
         if rule is None:
             raise NotImplementedError(
-                f"reverse-mode differentiation of the operation {eqn.primitive.name} is not defined"
+                f"the operation {eqn.primitive.name} has no transpose: it is not linear, or "
+                f"reverse-mode differentiation of it is not defined{at_user_line()}"
             )
         vals = [
             a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)

@@ -12,6 +12,7 @@ import numpy as np
 from covector import _native
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, array_from_numpy
+from covector.transforms.callbacks import call_checked
 
 
 def _view(address: int, aval: ShapedArray) -> np.ndarray:
@@ -42,9 +43,11 @@ def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) 
             array_from_numpy(_view(p, a).copy(), a.dtype)
             for p, a in zip(in_addresses, ins, strict=True)
         ]
-        results = callback(*args)
-        for p, a, r in zip(out_addresses, outs, results, strict=True):
-            _view_out(p, a)[...] = np.asarray(r).astype(a.dtype, copy=False).reshape(a.shape)
+        if not outs:
+            callback(*args)
+            return
+        for p, a, r in zip(out_addresses, outs, call_checked(callback, args, outs), strict=True):
+            _view_out(p, a)[...] = r
 
     return Registration(run)
 

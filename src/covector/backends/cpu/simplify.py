@@ -29,7 +29,7 @@ SMALL_PART = 8
 _CALLS = {
     "jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
     "checkpoint": "jaxpr", "remat": "jaxpr", "closed_call": "call_jaxpr",
-    "custom_linear_solve": "jaxpr",
+    "custom_linear_solve": "jaxpr", "linear_call": "jaxpr",
 }  # fmt: skip
 
 _cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (

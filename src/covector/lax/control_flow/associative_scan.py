@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes, tree
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
+from covector.lax._common import canonical_axis
 from covector.lax.arithmetic import add
 from covector.lax.compare import bitwise_or
 from covector.lax.shape_functions import concatenate, pad, rev
@@ -72,9 +73,9 @@ def associative_scan(
     flat, treedef = tree.flatten(elems)
     if not flat:
         return elems
+    axes = [canonical_axis(axis, aval_of(x), "associative_scan: axis") for x in flat]
     if reverse:
-        flat = [rev(x, (axis % len(aval_of(x).shape),)) for x in flat]
-    axes = [axis % len(aval_of(x).shape) for x in flat]
+        flat = [rev(x, (a,)) for x, a in zip(flat, axes, strict=True)]
     sizes = {aval_of(x).shape[a] for x, a in zip(flat, axes, strict=True)}
     if len(sizes) != 1:
         shapes = ", ".join(aval_of(x).str_short() for x in flat)

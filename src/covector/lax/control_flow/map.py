@@ -66,10 +66,10 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     if batch_size < 1:
         raise ValueError(f"map: batch_size must be positive, got {batch_size}{at_user_line()}")
     flat, treedef = tree.flatten(xs)
-    sizes = {aval_of(x).shape[0] for x in flat}
-    if len(sizes) != 1:
-        return scan(_body(f), (), xs)[1]  # raises the error about unequal axes
-    n = sizes.pop()
+    sizes = {aval_of(x).shape[:1] for x in flat}
+    if len(sizes) != 1 or () in sizes:
+        return scan(_body(f), (), xs)[1]  # raises the error about unequal axes or scalars
+    (n,) = sizes.pop()
     full, rest = divmod(n, batch_size)
     batched = vmap(f)
     parts = []

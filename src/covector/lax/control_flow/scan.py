@@ -12,7 +12,6 @@ from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Primitive
 from covector.core.tree_paths import path_names
 from covector.lax.control_flow.common import (
-    Body,
     check_arrays_of,
     check_carry,
     promote_weak,
@@ -97,9 +96,8 @@ def check_unroll(unroll: int | bool, length: int) -> int:
     return max(n, 1)
 
 
-def split_result(body: Body, fun: Callable[..., Any]) -> tuple[Any, Any]:
-    """Structures of the two items of a scan body's result."""
-    t = body.out_tree
+def split_result(t: Any, fun: Callable[..., Any]) -> tuple[Any, Any]:
+    """Structures of the two items of a scan body's result, which has the structure ``t``."""
     if t.type not in (tuple, list) or t.num_children != 2:
         raise TypeError(
             f"scan: the body must return a pair (carry, y), but {fun_name(fun)} returned "
@@ -178,7 +176,7 @@ def scan(
     x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
     in_tree = tree.structure((init, xs))
     body = trace_body(f, in_tree, [*carry_avals, *x_avals], "scan")
-    carry_tree, y_tree = split_result(body, f)
+    carry_tree, y_tree = split_result(body.out_tree, f)
     if carry_tree == init_tree:
         k = len(init_flat)
         for _ in range(3):
@@ -214,7 +212,9 @@ def _scan_in_python(
     y_tree: Any = None
     for i in reversed(range(n)) if reverse else range(n):
         x = tree.unflatten(xs_tree, [index_in_dim(x, i, keepdims=False) for x in xs_flat])
-        carry, y = f(carry, x)
+        out = f(carry, x)
+        split_result(tree.structure(out), f)
+        carry, y = out
         flat, y_tree = tree.flatten(y)
         ys.append(flat)
     if reverse:

@@ -267,23 +267,34 @@ def custom_root(
         outs = eval_jaxpr(body.jaxpr, body.closed.consts, *consts, *tree.leaves(x))
         return tree.unflatten(guess_tree, outs)
 
-    def run(consts: Sequence[Any], guess: Any) -> Any:
+    def solved(consts: Sequence[Any], guess: Any) -> Any:
         out = solve(lambda x: equation(consts, x), guess)
         return out if has_aux else (out, None)
+
+    # What the solver closes over takes no part in the derivative: the equation says it all.
+    inputs = (list(body.consts), initial_guess)
+    flat_inputs, in_tree = tree.flatten(inputs)
+    solver = trace_body(solved, in_tree, [aval_of(x) for x in flat_inputs], "custom_root")
+
+    def run(consts: Sequence[Any], guess: Any, captured: Sequence[Any]) -> Any:
+        outs = eval_jaxpr(
+            solver.jaxpr, solver.closed.consts, *captured, *consts, *tree.leaves(guess)
+        )
+        return tree.unflatten(solver.out_tree, outs)
 
     run.__name__ = "custom_root"
     root = custom_jvp(run)
 
     @root.defjvp
     def _rule(primals: Any, tangents: Any) -> Any:
-        (consts, guess), (t_consts, _) = primals, tangents
-        x, aux = root(consts, guess)
+        (consts, guess, captured), (t_consts, _, _) = primals, tangents
+        x, aux = root(consts, guess, captured)
         _, moved = jvp(lambda c: equation(c, x), (consts,), (t_consts,))
         _, g = linearize(lambda x: equation(consts, x), x)
         dx = tangent_solve(g, tree.map(neg, moved))
         return (x, aux), (dx, tree.map(lambda v: instantiate(Zero.of(v)), aux))
 
-    x, aux = root(list(body.consts), stop_gradient(initial_guess))
+    x, aux = root(inputs[0], *stop_gradient((initial_guess, list(solver.consts))))
     return (x, aux) if has_aux else x
 
 

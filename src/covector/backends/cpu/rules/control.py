@@ -130,11 +130,6 @@ def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, True, *args)
 
 
-@rule("io_callback")
-def _io_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return _callback(low, eqn, True, *args)
-
-
 @rule("pure_callback")
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, False, *args)
