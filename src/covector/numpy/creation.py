@@ -53,6 +53,8 @@ def array(
     Parameters
     ----------
     object : array_like
+        Numbers, booleans, arrays, nested lists and tuples of them, buffers, and objects with
+        ``__array__`` or ``__dlpack__``.
     dtype : dtype, optional
         By default that of the data, with 64-bit types narrowed unless ``enable_x64`` is set.
     copy : bool
@@ -62,10 +64,23 @@ def array(
     ndmin : int
         Least number of dimensions; leading ones of size 1 are added.
     device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
 
     Returns
     -------
     Array
+        Weakly typed if ``object`` is a single Python number and ``dtype`` is not given.
+
+    Raises
+    ------
+    TypeError
+        If ``object`` is None, a string or of another kind that is not an array.
+    ValueError
+        If nested sequences differ in length.
+    OverflowError
+        If a Python integer does not fit in the dtype.
 
     Examples
     --------
@@ -73,6 +88,8 @@ def array(
     >>> np.array([[1, 2], [3, 4.5]])
     Array([[1. , 2. ],
            [3. , 4.5]], dtype=float32)
+    >>> np.array([1, 0, 2], dtype=bool, ndmin=2)
+    Array([[ True, False,  True]], dtype=bool)
     """
     if order not in ("K", "C", "A", None):
         raise NotImplementedError(
@@ -96,7 +113,36 @@ def asarray(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """``a`` as an array; see `array`."""
+    """``a`` as an array: an Array itself, other things converted as by `array`.
+
+    Parameters
+    ----------
+    a : array_like
+        See `array`.
+    dtype : dtype, optional
+        By default that of the data, with 64-bit types narrowed unless ``enable_x64`` is set.
+    order : {'K', 'C', 'A'}, optional
+        Arrays are stored in row-major order only.
+    copy : bool, optional
+        Accepted; an Array is never copied.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.asarray([1, 2, 3], dtype=float)
+    Array([1., 2., 3.], dtype=float32)
+    >>> x = np.zeros(2)
+    >>> np.asarray(x) is x
+    True
+    """
     if dtype is None and device is None and (type(a) is Array or isinstance(a, Tracer)):
         return a
     return array(a, dtype, bool(copy), order or "K", device=device)
@@ -248,13 +294,53 @@ def _stack(x: Any, dtype: Any) -> Any:
 
 
 def copy(a: Any, order: str | None = None) -> Any:
-    """An array with the elements of ``a``."""
+    """An array with the elements of ``a``.
+
+    Parameters
+    ----------
+    a : array_like
+    order : str, optional
+        Accepted and ignored: arrays are stored in row-major order.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.copy([1, 2])
+    Array([1, 2], dtype=int32)
+    """
     x = asarray(a)
     return lax.copy_p.bind(x)
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
-    """``x`` converted to ``dtype``; complex numbers lose their imaginary part."""
+    """``x`` converted to ``dtype``; complex numbers lose their imaginary part.
+
+    Parameters
+    ----------
+    x : array_like
+    dtype : dtype
+        None is the default float type. Floats become integers towards zero.
+    copy : bool
+        Accepted and ignored.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.astype(np.array([1.7, -1.7]), int)
+    Array([ 1, -1], dtype=int32)
+    """
     x = asarray(x)
     if dtype is None:
         dtype = float
@@ -275,6 +361,11 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     copy : bool, optional
         True always copies, False raises where it would be necessary. By default tensors are
         copied that are strided, misaligned, or of a 64-bit type while these are not enabled.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
 
     Raises
     ------
@@ -321,24 +412,123 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
-    """One-dimensional array of the elements in a buffer of bytes."""
+    """One-dimensional array of the elements in a buffer of bytes.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+    dtype : dtype
+        Of the elements in the buffer.
+    count : int
+        Number of elements to read; all by default.
+    offset : int
+        Number of bytes to skip at the start.
+
+    Returns
+    -------
+    Array
+        A vector; 64-bit types are narrowed unless ``enable_x64`` is set.
+
+    Raises
+    ------
+    ValueError
+        If the buffer is shorter than ``count`` elements, or not a whole number of them.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.frombuffer(bytes([1, 0, 2, 0]), dtype="<i2")
+    Array([1, 2], dtype=int16)
+    """
     return array(onp.frombuffer(buffer, dtypes.as_dtype(dtype), count, offset), dtype)
 
 
 def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Any:
-    """One-dimensional array of the numbers in a text separated by ``sep``."""
+    """One-dimensional array of the numbers in a text separated by ``sep``.
+
+    Parameters
+    ----------
+    string : str
+    dtype : dtype
+        Of the numbers.
+    count : int
+        How many numbers to read; all by default.
+    sep : str
+        Between the numbers; blanks around it are skipped.
+
+    Returns
+    -------
+    Array
+        A vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fromstring("1, 2, 3", dtype=int, sep=",")
+    Array([1, 2, 3], dtype=int32)
+    """
     return array(onp.fromstring(string, dtypes.as_dtype(dtype), count, sep=sep), dtype)
 
 
 def fromfile(*args: Any, **kwargs: Any) -> Any:
-    """Not available: read with NumPy and pass the result to `array`."""
+    """Not available: read with NumPy and pass the result to `array`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``numpy.fromfile``.
+
+    Returns
+    -------
+    None
+        It never returns.
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> try:
+    ...     np.fromfile("data.bin")
+    ... except NotImplementedError as e:
+    ...     print(str(e).split(":")[0])
+    fromfile is not supported
+    """
     raise NotImplementedError(
         "fromfile is not supported: use covector.numpy.asarray(numpy.fromfile(...))"
     )
 
 
 def fromiter(*args: Any, **kwargs: Any) -> Any:
-    """Not available: collect with NumPy and pass the result to `array`."""
+    """Not available: collect with NumPy and pass the result to `array`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``numpy.fromiter``.
+
+    Returns
+    -------
+    None
+        It never returns.
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> try:
+    ...     np.fromiter(range(3), int)
+    ... except NotImplementedError as e:
+    ...     print(str(e).split(":")[0])
+    fromiter is not supported
+    """
     raise NotImplementedError(
         "fromiter is not supported: use covector.numpy.asarray(numpy.fromiter(...))"
     )
@@ -357,24 +547,118 @@ def _filled(shape: Any, value: int, dtype: Any, device: Any, name: str) -> Any:
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """Array of zeros, of the default float type unless ``dtype`` is given."""
+    """Array of zeros, of the default float type unless ``dtype`` is given.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype, optional
+        By default the default float type.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.zeros((2, 3))
+    Array([[0., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    """
     return _filled(shape, 0, dtype, device, "zeros")
 
 
 def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """Array of ones, of the default float type unless ``dtype`` is given."""
+    """Array of ones, of the default float type unless ``dtype`` is given.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype, optional
+        By default the default float type.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ones(3, dtype=int)
+    Array([1, 1, 1], dtype=int32)
+    """
     return _filled(shape, 1, dtype, device, "ones")
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """Array of zeros: memory is never handed out uninitialised."""
+    """Array of zeros: memory is never handed out uninitialised.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype, optional
+        By default the default float type.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.empty(2)
+    Array([0., 0.], dtype=float32)
+    """
     return _filled(shape, 0, dtype, device, "empty")
 
 
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
-    """Array filled with ``fill_value``, a scalar or an array that broadcasts to ``shape``."""
+    """Array filled with ``fill_value``, a scalar or an array that broadcasts to ``shape``.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : array_like
+        Broadcasts to ``shape``.
+    dtype : dtype, optional
+        By default that of ``fill_value``.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Weakly typed if ``fill_value`` is a Python number and ``dtype`` is not given.
+
+    Raises
+    ------
+    ValueError
+        If ``fill_value`` does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.full((2, 2), np.array([1, 2]))
+    Array([[1, 2],
+           [1, 2]], dtype=int32)
+    """
     shape = canonical_shape(shape)
     value = fill_value if type(fill_value) in PY_SCALARS else asarray(fill_value)
     dt = None if dtype is None else dtypes.check_user_dtype(dtype, "full")
@@ -408,26 +692,120 @@ def _filled_like(a: Any, value: int, dtype: Any, shape: Any, device: Any, name: 
 def zeros_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
-    """Array of zeros with the shape and dtype of ``a``."""
+    """Array of zeros with the shape and dtype of ``a``.
+
+    Parameters
+    ----------
+    a : array_like
+        Only its shape and dtype are used.
+    dtype : dtype, optional
+        Instead of that of ``a``.
+    shape : int or tuple of int, optional
+        Instead of that of ``a``.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.zeros_like(np.array([1, 2]))
+    Array([0, 0], dtype=int32)
+    """
     return _filled_like(a, 0, dtype, shape, device, "zeros_like")
 
 
 def ones_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
-    """Array of ones with the shape and dtype of ``a``."""
+    """Array of ones with the shape and dtype of ``a``.
+
+    Parameters
+    ----------
+    a : array_like
+        Only its shape and dtype are used.
+    dtype : dtype, optional
+        Instead of that of ``a``.
+    shape : int or tuple of int, optional
+        Instead of that of ``a``.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ones_like(np.array([1.5, 2.5]), dtype=int)
+    Array([1, 1], dtype=int32)
+    """
     return _filled_like(a, 1, dtype, shape, device, "ones_like")
 
 
 def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
-    """Array of zeros with the shape and dtype of ``prototype``."""
+    """Array of zeros with the shape and dtype of ``prototype``.
+
+    Parameters
+    ----------
+    prototype : array_like
+        Only its shape and dtype are used.
+    dtype : dtype, optional
+        Instead of that of ``prototype``.
+    shape : int or tuple of int, optional
+        Instead of that of ``prototype``.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.empty_like(np.array([1, 2]))
+    Array([0, 0], dtype=int32)
+    """
     return _filled_like(prototype, 0, dtype, shape, device, "empty_like")
 
 
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
 ) -> Any:
-    """Array with the shape and dtype of ``a``, filled with ``fill_value``."""
+    """Array with the shape and dtype of ``a``, filled with ``fill_value``.
+
+    Parameters
+    ----------
+    a : array_like
+        Only its shape and dtype are used.
+    fill_value : array_like
+        Broadcasts to the shape of the result.
+    dtype : dtype, optional
+        Instead of that of ``a``.
+    shape : int or tuple of int, optional
+        Instead of that of ``a``.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.full_like(np.array([1, 2]), 7)
+    Array([7, 7], dtype=int32)
+    """
     sizes, a = _like(a, shape)
     out = full(sizes, fill_value, a.dtype if dtype is None else dtype, device=device)
     if dtype is None and getattr(a, "weak_type", False):
@@ -438,10 +816,30 @@ def full_like(
 def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     """``array`` repeated along new and size-one dimensions to ``shape``.
 
+    Parameters
+    ----------
+    array : array_like
+    shape : int or tuple of int
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Of that shape, in the dtype of ``array``.
+
     Raises
     ------
     ValueError
         If it does not broadcast to that shape.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.broadcast_to(np.array([1, 2]), (3, 2))
+    Array([[1, 2],
+           [1, 2],
+           [1, 2]], dtype=int32)
     """
     x = _util.array(array, "broadcast_to")
     shape = canonical_shape(shape)

@@ -25,7 +25,20 @@ from covector.numpy._util import (
     promote_dtypes,
     promote_inexact,
 )
-from covector.numpy.ufuncs import promote2_inexact, scaled, ufunc1, ufunc2
+from covector.numpy.ufuncs import (
+    ANY,
+    ANY2,
+    BOOL1,
+    FLOAT1,
+    FLOAT2,
+    PARTS,
+    REAL,
+    REAL2,
+    promote2_inexact,
+    scaled,
+    ufunc1,
+    ufunc2,
+)
 
 # --- classification ----------------------------------------------------------------------
 
@@ -81,9 +94,33 @@ def _equals(x: Any, infinity: float) -> Any:
     return lax.eq(x, scalar(infinity, dt)) if dt in dtypes.FLOATS else _all_true(x, False)
 
 
-isnan = ufunc1(_isnan, "isnan", "Elementwise: is it not a number.")
-isfinite = ufunc1(_isfinite, "isfinite", "Elementwise: neither infinite nor NaN.")
-isinf = ufunc1(_isinf, "isinf", "Elementwise: is it infinite.")
+isnan = ufunc1(
+    _isnan,
+    "isnan",
+    "Elementwise: is it not a number.",
+    "np.isnan(np.array([1.0, np.nan, np.inf]))",
+    "Array([False,  True, False], dtype=bool)",
+    takes=ANY,
+    result=BOOL1,
+)
+isfinite = ufunc1(
+    _isfinite,
+    "isfinite",
+    "Elementwise: neither infinite nor NaN.",
+    "np.isfinite(np.array([1.0, np.nan, np.inf]))",
+    "Array([ True, False, False], dtype=bool)",
+    takes=ANY,
+    result=BOOL1,
+)
+isinf = ufunc1(
+    _isinf,
+    "isinf",
+    "Elementwise: is it infinite.",
+    "np.isinf(np.array([1.0, np.nan, -np.inf]))",
+    "Array([False, False,  True], dtype=bool)",
+    takes=ANY,
+    result=BOOL1,
+)
 
 
 @fused()
@@ -141,7 +178,15 @@ def _signbit(x: Any) -> Any:
     return lax.lt(lax.bitcast_convert_type_p.bind(array(x), new_dtype=bits), bits.type(0))
 
 
-signbit = ufunc1(_signbit, "signbit", "Elementwise: is the sign bit set (negative, -0.0).")
+signbit = ufunc1(
+    _signbit,
+    "signbit",
+    "Elementwise: is the sign bit set (negative, -0.0).",
+    "np.signbit(np.array([-1.0, -0.0, 0.0]))",
+    "Array([ True,  True, False], dtype=bool)",
+    takes=REAL,
+    result=BOOL1,
+)
 
 
 def _copysign(x: Any, y: Any) -> Any:
@@ -156,7 +201,15 @@ def _same_shape(*xs: Any) -> list[Any]:
     return broadcast_all("where", *xs)
 
 
-copysign = ufunc2(_copysign, "copysign", "Elementwise ``x1`` with the sign of ``x2``.")
+copysign = ufunc2(
+    _copysign,
+    "copysign",
+    "Elementwise ``x`` with the sign of ``y``.",
+    "np.copysign(np.array([1.0, -2.0]), np.array([-0.0, 3.0]))",
+    "Array([-1.,  2.], dtype=float32)",
+    takes=REAL2,
+    result=FLOAT2,
+)
 
 # --- arithmetic --------------------------------------------------------------------------
 
@@ -192,7 +245,15 @@ def _hypot(x: Any, y: Any) -> Any:
     return lax.select(inf, scalar(math.inf, dt), lax.select(at_zero, big, out))
 
 
-hypot = ufunc2(_hypot, "hypot", "Elementwise :math:`\\sqrt{x_1^2 + x_2^2}` without overflow.")
+hypot = ufunc2(
+    _hypot,
+    "hypot",
+    "Elementwise :math:`\\sqrt{x^2 + y^2}` without overflow.",
+    "np.hypot(np.array([3.0, 3e30]), np.array([4.0, 4e30]))",
+    "Array([5.e+00, 5.e+30], dtype=float32)",
+    takes=REAL2,
+    result=FLOAT2,
+)
 
 
 def _logaddexp(x: Any, y: Any) -> Any:
@@ -225,10 +286,22 @@ def _logaddexp2(x: Any, y: Any) -> Any:
 
 
 logaddexp = ufunc2(
-    _logaddexp, "logaddexp", "Elementwise :math:`\\log(e^{x_1} + e^{x_2})` without overflow."
+    _logaddexp,
+    "logaddexp",
+    "Elementwise :math:`\\log(e^x + e^y)` without overflow.",
+    "np.logaddexp(np.array([1000.0, -np.inf]), np.array([1000.0, 2.0])).round(3)",
+    "Array([1000.693,    2.   ], dtype=float32)",
+    takes=ANY2,
+    result=FLOAT2,
 )
 logaddexp2 = ufunc2(
-    _logaddexp2, "logaddexp2", "Elementwise :math:`\\log_2(2^{x_1} + 2^{x_2})` without overflow."
+    _logaddexp2,
+    "logaddexp2",
+    "Elementwise :math:`\\log_2(2^x + 2^y)` without overflow.",
+    "np.logaddexp2(np.array([1000.0, 3.0]), np.array([1000.0, 3.0]))",
+    "Array([1001.,    4.], dtype=float32)",
+    takes=ANY2,
+    result=FLOAT2,
 )
 
 
@@ -240,7 +313,15 @@ def _heaviside(x: Any, y: Any) -> Any:
     return lax.select(lax.ne(x, x), scalar(math.nan, dt), out)
 
 
-heaviside = ufunc2(_heaviside, "heaviside", "Elementwise step function: 0, ``x2`` at 0, 1.")
+heaviside = ufunc2(
+    _heaviside,
+    "heaviside",
+    "Elementwise step function of ``x``: 0 below 0, ``y`` at 0, 1 above; NaN of NaN.",
+    "np.heaviside(np.array([-2.0, 0.0, 3.0]), np.array([0.5]))",
+    "Array([0. , 0.5, 1. ], dtype=float32)",
+    takes=REAL2,
+    result=FLOAT2,
+)
 
 
 def _sinc(x: Any) -> Any:
@@ -253,7 +334,15 @@ def _sinc(x: Any) -> Any:
     return lax.select(at_zero, series, lax.div(lax.sin(pi_x), pi_x))
 
 
-sinc = ufunc1(_sinc, "sinc", "Elementwise :math:`\\sin(\\pi x)/(\\pi x)`.")
+sinc = ufunc1(
+    _sinc,
+    "sinc",
+    "Elementwise :math:`\\sin(\\pi x)/(\\pi x)`.",
+    "np.sinc(np.array([0.0, 0.5, 1.5])).round(3)",
+    "Array([ 1.   ,  0.637, -0.212], dtype=float32)",
+    takes=ANY,
+    result=FLOAT1,
+)
 
 
 def _ldexp(x: Any, n: Any) -> Any:
@@ -270,7 +359,15 @@ def _ldexp(x: Any, n: Any) -> Any:
     return lax.mul(lax.mul(x, a), b)
 
 
-ldexp = ufunc2(_ldexp, "ldexp", "Elementwise :math:`x_1 2^{x_2}`.")
+ldexp = ufunc2(
+    _ldexp,
+    "ldexp",
+    "Elementwise :math:`x 2^y`.",
+    "np.ldexp(np.array([1.0, 0.75]), np.array([3, -1]))",
+    "Array([8.   , 0.375], dtype=float32)",
+    takes="Real numbers, and integers as exponents, that broadcast together.",
+    result="Of the common shape, in the dtype of ``x``; integers give floats.",
+)
 
 
 @fused()
@@ -372,7 +469,15 @@ def _spacing(x: Any) -> Any:
     return _copysign(step, x)
 
 
-spacing = ufunc1(_spacing, "spacing", "Elementwise distance to the next float away from 0.")
+spacing = ufunc1(
+    _spacing,
+    "spacing",
+    "Elementwise distance to the next float away from 0.",
+    "float(np.spacing(np.float32(1))), float(np.spacing(np.float32(-1024)))",
+    "(1.1920928955078125e-07, -0.0001220703125)",
+    takes="Real numbers.",
+    result=FLOAT1,
+)
 
 # --- parts of complex numbers ------------------------------------------------------------
 
@@ -389,8 +494,24 @@ def _imag(x: Any) -> Any:
     return lax.full_like(array(x), 0)
 
 
-real = ufunc1(_real, "real", "Elementwise real part.")
-imag = ufunc1(_imag, "imag", "Elementwise imaginary part.")
+real = ufunc1(
+    _real,
+    "real",
+    "Elementwise real part.",
+    "np.real(np.array([1 + 2j, 3.0])), np.real(5)",
+    "(Array([1., 3.], dtype=float32), Array(5, dtype=int32, weak_type=True))",
+    takes=ANY,
+    result=PARTS,
+)
+imag = ufunc1(
+    _imag,
+    "imag",
+    "Elementwise imaginary part.",
+    "np.imag(np.array([1 + 2j, 3.0]))",
+    "Array([2., 0.], dtype=float32)",
+    takes=ANY,
+    result=PARTS,
+)
 
 
 @fused("deg")

@@ -60,9 +60,31 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     Parameters
     ----------
     arrays : sequence of array_like
-        Of equal shapes but for ``axis``.
+        Of one or more dimensions, and of equal shapes but for ``axis``.
     axis : int, optional
     dtype : dtype, optional
+        By default the one that all promote to.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If there are no arrays, or they have no dimension.
+    TypeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.concatenate([np.array([[1, 2]]), np.array([[3, 4], [5, 6]])])
+    Array([[1, 2],
+           [3, 4],
+           [5, 6]], dtype=int32)
+    >>> np.concatenate([np.array([[1, 2]]), np.array([3.5])], axis=None)
+    Array([1. , 2. , 3.5], dtype=float32)
     """
     parts = _parts(arrays, "concatenate")
     if axis is None:
@@ -75,7 +97,24 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
 
 
 def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
-    """Arrays joined along ``axis``; see `concatenate`."""
+    """Arrays joined along ``axis``; see `concatenate`.
+
+    Parameters
+    ----------
+    arrays : sequence of array_like
+        Of equal shapes but for ``axis``.
+    axis : int, optional
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.concat([np.array([1, 2]), np.array([3])])
+    Array([1, 2, 3], dtype=int32)
+    """
     return concatenate(arrays, axis)
 
 
@@ -88,7 +127,37 @@ def _stack(parts: list[Any], *, axis: int, dtype: Any) -> Any:
 
 
 def stack(arrays: Any, axis: int = 0, out: Any = None, dtype: Any = None) -> Any:
-    """Arrays of one shape joined along a new axis."""
+    """Arrays of one shape joined along a new axis.
+
+    Parameters
+    ----------
+    arrays : sequence of array_like
+    axis : int
+        Position of the new axis in the result.
+    out : None
+        Not supported: arrays are immutable.
+    dtype : dtype, optional
+        By default the one that all promote to.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.stack([np.array([1, 2]), np.array([3, 4])])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    >>> np.stack([np.array([1, 2]), np.array([3, 4])], axis=1)
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     check_out(out, "stack")
     parts = _parts(arrays, "stack")
     first = parts[0].shape
@@ -101,7 +170,24 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, dtype: Any = None) -> Any
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """The subarrays of ``x`` at each position along ``axis``."""
+    """The subarrays of ``x`` at each position along ``axis``.
+
+    Parameters
+    ----------
+    x : array_like
+        Of one or more dimensions.
+    axis : int
+
+    Returns
+    -------
+    tuple of Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unstack(np.array([[1, 2], [3, 4]]), axis=1)
+    (Array([1, 3], dtype=int32), Array([2, 4], dtype=int32))
+    """
     x = array(x, "unstack")
     if x.ndim == 0:
         raise ValueError(f"unstack takes an array of one or more dimensions{at_user_line()}")
@@ -115,22 +201,93 @@ def _joined(tup: Any, name: str, grow: Any, axis: Any, dtype: Any = None) -> Any
 
 
 def vstack(tup: Any, dtype: Any = None) -> Any:
-    """Arrays joined along the first axis, vectors as rows."""
+    """Arrays joined along the first axis, vectors as rows.
+
+    Parameters
+    ----------
+    tup : sequence of array_like
+    dtype : dtype, optional
+        By default the one that all promote to.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vstack([np.array([1, 2]), np.array([3, 4])])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
     return _joined(tup, "vstack", atleast_2d, 0, dtype)
 
 
 def hstack(tup: Any, dtype: Any = None) -> Any:
-    """Arrays joined along the second axis, vectors along the first."""
+    """Arrays joined along the second axis, vectors along the first.
+
+    Parameters
+    ----------
+    tup : sequence of array_like
+    dtype : dtype, optional
+        By default the one that all promote to.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.hstack([np.array([[1], [2]]), np.array([[3], [4]])])
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     return _joined(tup, "hstack", atleast_1d, lambda ps: 0 if ps[0].ndim == 1 else 1, dtype)
 
 
 def dstack(tup: Any, dtype: Any = None) -> Any:
-    """Arrays joined along the third axis."""
+    """Arrays joined along the third axis.
+
+    Parameters
+    ----------
+    tup : sequence of array_like
+        Vectors and matrices get a last dimension first; see `atleast_3d`.
+    dtype : dtype, optional
+        By default the one that all promote to.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.dstack([np.array([1, 2]), np.array([3, 4])])
+    Array([[[1, 3],
+            [2, 4]]], dtype=int32)
+    """
     return _joined(tup, "dstack", atleast_3d, 2, dtype)
 
 
 def column_stack(tup: Any) -> Any:
-    """Arrays joined along the second axis, vectors as columns."""
+    """Arrays joined along the second axis, vectors as columns.
+
+    Parameters
+    ----------
+    tup : sequence of array_like
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.column_stack([np.array([1, 2]), np.array([3, 4])])
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
 
     def grow(x: Any) -> Any:
         return x if x.ndim > 1 else lax.reshape(x, (x.size, 1))
@@ -139,7 +296,25 @@ def column_stack(tup: Any) -> Any:
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """``arr`` followed by ``values`` along ``axis``, flattened first if it is None."""
+    """``arr`` followed by ``values`` along ``axis``, flattened first if it is None.
+
+    Parameters
+    ----------
+    arr, values : array_like
+        Of equal shapes but for ``axis``.
+    axis : int, optional
+
+    Returns
+    -------
+    Array
+        A new array: ``arr`` stays as it is.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.append(np.array([1, 2]), np.array([[3, 4]]))
+    Array([1, 2, 3, 4], dtype=int32)
+    """
     x, v = array(arr, "append"), array(values, "append")
     if axis is None:
         return concatenate([lax.reshape(x, (x.size,)), lax.reshape(v, (v.size,))], 0)
@@ -147,7 +322,30 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 
 def block(arrays: Any) -> Any:
-    """Array assembled from nested lists of blocks, the innermost along the last axis."""
+    """Array assembled from nested lists of blocks, the innermost along the last axis.
+
+    Parameters
+    ----------
+    arrays : nested list of array_like
+        All blocks at the same depth of nesting.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a list is empty, or the depths differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a = np.array([[1, 2]])
+    >>> np.block([[a, a], [a * 10, a * 100]])
+    Array([[  1,   2,   1,   2],
+           [ 10,  20, 100, 200]], dtype=int32)
+    """
 
     def depth(x: Any) -> int:
         if not isinstance(x, list):
@@ -208,27 +406,123 @@ def _split(name: str, ary: Any, where: Any, axis: int, even: bool) -> list[Any]:
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Consecutive parts of ``ary`` along ``axis``: so many equal ones, or cut at positions."""
+    """Consecutive parts of ``ary`` along ``axis``: so many equal ones, or cut at positions.
+
+    Parameters
+    ----------
+    ary : array_like
+    indices_or_sections : int or sequence of int
+        Number of parts, or the positions before which to cut.
+    axis : int
+
+    Returns
+    -------
+    list of Array
+
+    Raises
+    ------
+    ValueError
+        If the axis does not divide into equal parts; see `array_split`.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.split(np.arange(4), 2)
+    [Array([0, 1], dtype=int32), Array([2, 3], dtype=int32)]
+    >>> np.split(np.arange(4), [1, 3])
+    [Array([0], dtype=int32), Array([1, 2], dtype=int32), Array([3], dtype=int32)]
+    """
     return _split("split", ary, indices_or_sections, axis, True)
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Consecutive parts of ``ary`` along ``axis``, of nearly equal size."""
+    """Consecutive parts of ``ary`` along ``axis``, of nearly equal size.
+
+    Parameters
+    ----------
+    ary : array_like
+    indices_or_sections : int or sequence of int
+        Number of parts, the first ones longer by one where they differ, or the positions before
+        which to cut.
+    axis : int
+
+    Returns
+    -------
+    list of Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.array_split(np.arange(5), 2)
+    [Array([0, 1, 2], dtype=int32), Array([3, 4], dtype=int32)]
+    """
     return _split("array_split", ary, indices_or_sections, axis, False)
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Consecutive parts along the first axis."""
+    """Consecutive parts along the first axis.
+
+    Parameters
+    ----------
+    ary : array_like
+    indices_or_sections : int or sequence of int
+        See `split`.
+
+    Returns
+    -------
+    list of Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vsplit(np.array([[1, 2], [3, 4]]), 2)
+    [Array([[1, 2]], dtype=int32), Array([[3, 4]], dtype=int32)]
+    """
     return _split("vsplit", ary, indices_or_sections, 0, True)
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Consecutive parts along the second axis (the first of a vector)."""
+    """Consecutive parts along the second axis (the first of a vector).
+
+    Parameters
+    ----------
+    ary : array_like
+    indices_or_sections : int or sequence of int
+        See `split`.
+
+    Returns
+    -------
+    list of Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.hsplit(np.array([[1, 2, 3]]), [1])
+    [Array([[1]], dtype=int32), Array([[2, 3]], dtype=int32)]
+    """
     return _split("hsplit", ary, indices_or_sections, 0 if ndim(ary) == 1 else 1, True)
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Consecutive parts along the third axis."""
+    """Consecutive parts along the third axis.
+
+    Parameters
+    ----------
+    ary : array_like
+        Of three or more dimensions.
+    indices_or_sections : int or sequence of int
+        See `split`.
+
+    Returns
+    -------
+    list of Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> [part.shape for part in np.dsplit(np.zeros((1, 2, 6)), 3)]
+    [(1, 2, 2), (1, 2, 2), (1, 2, 2)]
+    """
     return _split("dsplit", ary, indices_or_sections, 2, True)
 
 
@@ -236,7 +530,27 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 def tile(A: Any, reps: Any) -> Any:  # noqa: N803
-    """``A`` repeated ``reps[i]`` times along dimension ``i``, counted from the last."""
+    """``A`` repeated ``reps[i]`` times along dimension ``i``, counted from the last.
+
+    Parameters
+    ----------
+    A : array_like
+    reps : int or tuple of int
+        Shorter ones are 1 for the first dimensions; longer ones give the result new dimensions.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.tile(np.array([1, 2]), 2)
+    Array([1, 2, 1, 2], dtype=int32)
+    >>> np.tile(np.array([1, 2]), (2, 1))
+    Array([[1, 2],
+           [1, 2]], dtype=int32)
+    """
     x = array(A, "tile")
     reps = canonical_shape(reps, "reps")
     n = max(x.ndim, len(reps))
@@ -264,6 +578,27 @@ def repeat(
     total_repeat_length : int, optional
         Size of the result along the axis; needed where ``repeats`` is traced. Longer results
         are cut, shorter ones padded with the last element.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a number is negative, or there is not one per element.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.repeat(np.array([1, 2]), 2)
+    Array([1, 1, 2, 2], dtype=int32)
+    >>> np.repeat(np.array([[1, 2], [3, 4]]), np.array([1, 2]), axis=0)
+    Array([[1, 2],
+           [3, 4],
+           [3, 4]], dtype=int32)
     """
     x = array(a, "repeat")
     if axis is None:
@@ -303,7 +638,25 @@ def repeat(
 
 
 def resize(a: Any, new_shape: Any) -> Any:
-    """``a`` cut, or repeated, to fill an array of ``new_shape``."""
+    """``a`` cut, or repeated, to fill an array of ``new_shape``.
+
+    Parameters
+    ----------
+    a : array_like
+    new_shape : int or tuple of int
+
+    Returns
+    -------
+    Array
+        Zeros if ``a`` has no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.resize(np.array([1, 2, 3]), (2, 4))
+    Array([[1, 2, 3, 1],
+           [2, 3, 1, 2]], dtype=int32)
+    """
     x = array(a, "resize")
     sizes = canonical_shape(new_shape, "new_shape")
     flat = lax.reshape(x, (x.size,))

@@ -25,17 +25,69 @@ from covector.numpy._util import (
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The sizes of the dimensions of ``a``."""
+    """The sizes of the dimensions of ``a``.
+
+    Parameters
+    ----------
+    a : array_like
+        Lists are taken too.
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.shape([[1, 2, 3]])
+    (1, 3)
+    """
     return shape_of(a) if not isinstance(a, (list, tuple)) else onp.shape(a)
 
 
 def ndim(a: Any) -> int:
-    """The number of dimensions of ``a``."""
+    """The number of dimensions of ``a``.
+
+    Parameters
+    ----------
+    a : array_like
+        Lists are taken too.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ndim(np.zeros((2, 3)))
+    2
+    """
     return len(shape(a))
 
 
 def size(a: Any, axis: Any = None) -> int:
-    """The number of elements of ``a``, or its size along an axis or several."""
+    """The number of elements of ``a``, or its size along an axis or several.
+
+    Parameters
+    ----------
+    a : array_like
+        Lists are taken too.
+    axis : int or tuple of int, optional
+        By default all axes.
+
+    Returns
+    -------
+    int
+        1 for a scalar.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.zeros((2, 3))
+    >>> np.size(x), np.size(x, 1)
+    (6, 3)
+    """
     sizes = shape(a)
     if axis is None:
         return product(sizes)
@@ -88,6 +140,39 @@ def reshape(
     """``a`` with its elements in an array of another shape; one size may be -1.
 
     ``order='F'`` reads and writes the elements with the first index changing fastest.
+
+    Parameters
+    ----------
+    a : array_like
+    shape : int or tuple of int
+        Of as many elements as ``a``; one size may be -1, and is worked out.
+    order : {'C', 'F'}
+        Whether the last index changes fastest, or the first.
+    copy : bool, optional
+        Accepted and ignored: arrays are immutable.
+    out_sharding : optional
+        Accepted and ignored.
+    newshape : int or tuple of int, optional
+        An older name of ``shape``.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the numbers of elements differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.reshape(np.arange(6), (2, -1))
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
+    >>> np.reshape(np.arange(6), (2, 3), order="F")
+    Array([[0, 2, 4],
+           [1, 3, 5]], dtype=int32)
     """
     x = array(a, "reshape")
     sizes = new_shape(x, newshape if shape is None else shape)
@@ -101,7 +186,28 @@ def reshape(
 
 
 def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
-    """``a`` as a vector."""
+    """``a`` as a vector.
+
+    Parameters
+    ----------
+    a : array_like
+    order : {'C', 'F'}
+        Whether elements are read with the last index changing fastest, or the first.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Of one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> np.ravel(x), np.ravel(x, "F")
+    (Array([1, 2, 3, 4], dtype=int32), Array([1, 3, 2, 4], dtype=int32))
+    """
     x = array(a, "ravel")
     if order == "K":
         raise NotImplementedError("ravel with order='K' is not supported")
@@ -109,7 +215,33 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
 
 
 def transpose(a: Any, axes: Any = None) -> Any:
-    """``a`` with its dimensions reversed, or in the order ``axes``."""
+    """``a`` with its dimensions reversed, or in the order ``axes``.
+
+    Parameters
+    ----------
+    a : array_like
+    axes : sequence of int, optional
+        Dimension ``i`` of the result is dimension ``axes[i]`` of ``a``.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``axes`` is not a permutation of the dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.transpose(np.array([[1, 2, 3], [4, 5, 6]]))
+    Array([[1, 4],
+           [2, 5],
+           [3, 6]], dtype=int32)
+    >>> np.transpose(np.zeros((2, 3, 4)), (1, 0, 2)).shape
+    (3, 2, 4)
+    """
     x = array(a, "transpose")
     n = x.ndim
     perm = tuple(reversed(range(n))) if axes is None else canonical_axes(axes, n, "axes")
@@ -122,12 +254,51 @@ def transpose(a: Any, axes: Any = None) -> Any:
 
 
 def permute_dims(a: Any, /, axes: Any) -> Any:
-    """``a`` with its dimensions in the order ``axes``."""
+    """``a`` with its dimensions in the order ``axes``.
+
+    Parameters
+    ----------
+    a : array_like
+    axes : sequence of int
+        Dimension ``i`` of the result is dimension ``axes[i]`` of ``a``.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.permute_dims(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return transpose(a, axes)
 
 
 def matrix_transpose(x: Any, /) -> Any:
-    """``x`` with its last two dimensions exchanged."""
+    """``x`` with its last two dimensions exchanged.
+
+    Parameters
+    ----------
+    x : array_like
+        Of two or more dimensions: a matrix, or a stack of matrices.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.matrix_transpose(np.array([[1, 2], [3, 4]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     x = array(x, "matrix_transpose")
     if x.ndim < 2:
         raise ValueError(
@@ -138,7 +309,23 @@ def matrix_transpose(x: Any, /) -> Any:
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """``a`` with two dimensions exchanged."""
+    """``a`` with two dimensions exchanged.
+
+    Parameters
+    ----------
+    a : array_like
+    axis1, axis2 : int
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     x = array(a, "swapaxes")
     i, j = canonical_axis(axis1, x, "axis1"), canonical_axis(axis2, x, "axis2")
     perm = list(range(x.ndim))
@@ -147,7 +334,31 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """``a`` with the dimensions ``source`` at the positions ``destination``."""
+    """``a`` with the dimensions ``source`` at the positions ``destination``.
+
+    Parameters
+    ----------
+    a : array_like
+    source : int or sequence of int
+        Dimensions of ``a`` to move; the others keep their order.
+    destination : int or sequence of int
+        Where they are in the result.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``source`` and ``destination`` differ in length.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     x = array(a, "moveaxis")
     src = canonical_axes(source, x, "source")
     dst = canonical_axes(destination, x, "destination")
@@ -162,7 +373,25 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """``a`` with dimension ``axis`` moved before dimension ``start``; see `moveaxis`."""
+    """``a`` with dimension ``axis`` moved before dimension ``start``; see `moveaxis`.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int
+    start : int
+        Position before which the dimension is put.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.rollaxis(np.zeros((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
     x = array(a, "rollaxis")
     k = canonical_axis(axis, x)
     start = canonical_axis(start, x.ndim + (start >= 0), "start")
@@ -170,7 +399,31 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 
 def squeeze(a: Any, axis: Any = None) -> Any:
-    """``a`` without its dimensions of size 1, or without those in ``axis``."""
+    """``a`` without its dimensions of size 1, or without those in ``axis``.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Dimensions to remove; by default all of size 1.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a dimension in ``axis`` is not of size 1.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.squeeze(np.zeros((1, 3, 1))).shape
+    (3,)
+    >>> np.squeeze(np.zeros((1, 3, 1)), axis=0).shape
+    (3, 1)
+    """
     x = array(a, "squeeze")
     dims = (
         tuple(i for i, n in enumerate(x.shape) if n == 1)
@@ -181,7 +434,26 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 
 def expand_dims(a: Any, axis: Any) -> Any:
-    """``a`` with new dimensions of size 1 at the positions ``axis`` of the result."""
+    """``a`` with new dimensions of size 1 at the positions ``axis`` of the result.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.expand_dims(np.array([1, 2]), 1)
+    Array([[1],
+           [2]], dtype=int32)
+    >>> np.expand_dims(np.array([1, 2]), (0, -1)).shape
+    (1, 2, 1)
+    """
     x = array(a, "expand_dims")
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     rank = x.ndim + len(axes)
@@ -198,12 +470,46 @@ def _atleast(arys: tuple[Any, ...], name: str, grow: Any) -> Any:
 
 
 def atleast_1d(*arys: Any) -> Any:
-    """Arrays with at least one dimension."""
+    """Arrays with at least one dimension.
+
+    Parameters
+    ----------
+    *arys : array_like
+        Those of at least one dimension stay as they are.
+
+    Returns
+    -------
+    Array, or list of Array
+        A list unless one array is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.atleast_1d(3.0, np.array([1, 2]))
+    [Array([3.], dtype=float32, weak_type=True), Array([1, 2], dtype=int32)]
+    """
     return _atleast(arys, "atleast_1d", lambda x: x if x.ndim else lax.reshape(x, (1,)))
 
 
 def atleast_2d(*arys: Any) -> Any:
-    """Arrays with at least two dimensions; new ones come first."""
+    """Arrays with at least two dimensions; new ones come first.
+
+    Parameters
+    ----------
+    *arys : array_like
+        Those of at least two dimensions stay as they are.
+
+    Returns
+    -------
+    Array, or list of Array
+        A list unless one array is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.atleast_2d(np.array([1, 2]))
+    Array([[1, 2]], dtype=int32)
+    """
     return _atleast(
         arys,
         "atleast_2d",
@@ -212,7 +518,24 @@ def atleast_2d(*arys: Any) -> Any:
 
 
 def atleast_3d(*arys: Any) -> Any:
-    """Arrays with at least three dimensions; a vector becomes the middle one."""
+    """Arrays with at least three dimensions; a vector becomes the middle one.
+
+    Parameters
+    ----------
+    *arys : array_like
+        Those of at least three dimensions stay as they are; a matrix gets a last one.
+
+    Returns
+    -------
+    Array, or list of Array
+        A list unless one array is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.atleast_3d(np.array([1, 2])).shape, np.atleast_3d(np.zeros((2, 3))).shape
+    ((1, 2, 1), (2, 3, 1))
+    """
 
     def grow(x: Any) -> Any:
         if x.ndim == 0:
@@ -225,12 +548,55 @@ def atleast_3d(*arys: Any) -> Any:
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The shape that shapes broadcast to."""
+    """The shape that shapes broadcast to.
+
+    Parameters
+    ----------
+    *shapes : int or tuple of int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If sizes, counted from the last dimension, differ where neither is 1.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.broadcast_shapes((3, 1), (2,), (4, 1, 1))
+    (4, 3, 2)
+    """
     return lax.broadcast_shapes(*shapes)
 
 
 def broadcast_arrays(*args: Any) -> list[Any]:
-    """Arrays broadcast to their common shape."""
+    """Arrays broadcast to their common shape.
+
+    Parameters
+    ----------
+    *args : array_like
+
+    Returns
+    -------
+    list of Array
+        Each in its own dtype.
+
+    Raises
+    ------
+    TypeError
+        If the shapes do not broadcast together.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.broadcast_arrays(np.array([1, 2]), np.array([[3], [4]]))
+    [Array([[1, 2],
+           [1, 2]], dtype=int32), Array([[3, 3],
+           [4, 4]], dtype=int32)]
+    """
     return broadcast_all("broadcast_arrays", *[array(a, "broadcast_arrays") for a in args])
 
 
@@ -238,24 +604,105 @@ def broadcast_arrays(*args: Any) -> list[Any]:
 
 
 def flip(m: Any, axis: Any = None) -> Any:
-    """``m`` with the order of elements reversed along ``axis`` (all by default)."""
+    """``m`` with the order of elements reversed along ``axis`` (all by default).
+
+    Parameters
+    ----------
+    m : array_like
+    axis : int or tuple of int, optional
+        By default all axes.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.flip(np.array([[1, 2], [3, 4]]))
+    Array([[4, 3],
+           [2, 1]], dtype=int32)
+    >>> np.flip(np.array([[1, 2], [3, 4]]), axis=1)
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     x = array(m, "flip")
     return lax.rev(x, canonical_axes(axis, x))
 
 
 def fliplr(m: Any) -> Any:
-    """``m`` with the order of columns reversed."""
+    """``m`` with the order of columns reversed.
+
+    Parameters
+    ----------
+    m : array_like
+        Of two or more dimensions.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fliplr(np.array([[1, 2], [3, 4]]))
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     return flip(m, 1)
 
 
 def flipud(m: Any) -> Any:
-    """``m`` with the order of rows reversed."""
+    """``m`` with the order of rows reversed.
+
+    Parameters
+    ----------
+    m : array_like
+        Of one or more dimensions.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.flipud(np.array([[1, 2], [3, 4]]))
+    Array([[3, 4],
+           [1, 2]], dtype=int32)
+    """
     return flip(m, 0)
 
 
 @fused("k", "axes")
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """``m`` turned ``k`` times by 90 degrees from the first of ``axes`` towards the second."""
+    """``m`` turned ``k`` times by 90 degrees from the first of ``axes`` towards the second.
+
+    Parameters
+    ----------
+    m : array_like
+        Of two or more dimensions.
+    k : int
+        Negative numbers turn the other way.
+    axes : tuple of two int
+        The plane in which to turn.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If the axes are the same.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.rot90(np.array([[1, 2], [3, 4]]))
+    Array([[2, 4],
+           [1, 3]], dtype=int32)
+    """
     x = array(m, "rot90")
     i, j = (canonical_axis(a, x) for a in axes)
     if i == j:
@@ -273,7 +720,37 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """``a`` with elements shifted along ``axis`` (flattened by default), around the end."""
+    """``a`` with elements shifted along ``axis`` (flattened by default), around the end.
+
+    Parameters
+    ----------
+    a : array_like
+    shift : int or sequence of int, or array of them
+        By how much to move elements to higher positions; it may be traced.
+    axis : int or tuple of int, optional
+        As many as there are shifts, or one; by default the array is flattened, and gets its
+        shape back.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of shifts and axes do not agree.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.roll(np.array([1, 2, 3, 4]), 1)
+    Array([4, 1, 2, 3], dtype=int32)
+    >>> np.roll(np.array([[1, 2], [3, 4], [5, 6]]), -1, axis=0)
+    Array([[3, 4],
+           [5, 6],
+           [1, 2]], dtype=int32)
+    """
     x = array(a, "roll")
     if isinstance(axis, list):
         axis = tuple(axis)

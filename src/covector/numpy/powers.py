@@ -18,7 +18,7 @@ from covector.numpy._util import (
     promote2,
     promote_inexact,
 )
-from covector.numpy.ufuncs import _positive, as_integers, ufunc2
+from covector.numpy.ufuncs import ANY2, REAL2, SAME2_INT, _positive, as_integers, ufunc2
 
 # --- division with remainder -------------------------------------------------------------
 
@@ -82,12 +82,34 @@ def _fmod(x: Any, y: Any) -> Any:
     return lax.rem(x, y)
 
 
-floor_divide = ufunc2(_floor_divide, "floor_divide", "Elementwise quotient, rounded down.")
+floor_divide = ufunc2(
+    _floor_divide,
+    "floor_divide",
+    "Elementwise quotient, rounded down; floats divided by zero give an infinity or NaN.",
+    "np.floor_divide(np.array([7, -7]), 2), np.floor_divide(1.0, 0.0)",
+    "(Array([ 3, -4], dtype=int32), Array(inf, dtype=float32, weak_type=True))",
+    takes=REAL2,
+    result=SAME2_INT,
+)
 remainder = ufunc2(
-    _remainder, "remainder", "Elementwise remainder of `floor_divide`; it has the sign of ``y``."
+    _remainder,
+    "remainder",
+    "Elementwise remainder of `floor_divide`; it has the sign of ``y``.",
+    "np.remainder(np.array([7, -7]), 3), np.remainder(7, -3)",
+    "(Array([1, 2], dtype=int32), Array(-2, dtype=int32, weak_type=True))",
+    takes=REAL2,
+    result=SAME2_INT,
 )
 mod = remainder
-fmod = ufunc2(_fmod, "fmod", "Elementwise remainder with the sign of ``x``.")
+fmod = ufunc2(
+    _fmod,
+    "fmod",
+    "Elementwise remainder with the sign of ``x``.",
+    "np.fmod(np.array([7, -7]), 3)",
+    "Array([ 1, -1], dtype=int32)",
+    takes=REAL2,
+    result=SAME2_INT,
+)
 
 
 @fused()
@@ -136,7 +158,15 @@ def _integer_power(x: Any, y: Any) -> Any:
     return out
 
 
-_power_ufunc = ufunc2(_power, "power", "Elementwise ``x1 ** x2``.")
+_power_ufunc = ufunc2(
+    _power,
+    "power",
+    "Elementwise ``x ** y``.",
+    "np.power(np.array([2, 3]), np.array([3, 2]))",
+    "Array([8, 9], dtype=int32)",
+    takes=ANY2,
+    result=SAME2_INT,
+)
 _powers: dict[int, Any] = {}
 
 
