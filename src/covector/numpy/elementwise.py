@@ -77,14 +77,62 @@ def _real_only(x: Any, name: str) -> Any:
 
 @fused()
 def isposinf(x: Any, /, out: Any = None) -> Any:
-    """Elementwise: is it plus infinity."""
+    """Elementwise: is it plus infinity.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isposinf(np.array([1.0, np.inf, -np.inf]))
+    Array([False,  True, False], dtype=bool)
+    """
     check_out(out, "isposinf")
     return _equals(_real_only(x, "isposinf"), math.inf)
 
 
 @fused()
 def isneginf(x: Any, /, out: Any = None) -> Any:
-    """Elementwise: is it minus infinity."""
+    """Elementwise: is it minus infinity.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isneginf(np.array([1.0, np.inf, -np.inf]))
+    Array([False, False,  True], dtype=bool)
+    """
     check_out(out, "isneginf")
     return _equals(_real_only(x, "isneginf"), -math.inf)
 
@@ -125,7 +173,24 @@ isinf = ufunc1(
 
 @fused()
 def iscomplex(x: Any) -> Any:
-    """Elementwise: is the imaginary part not zero."""
+    """Elementwise: is the imaginary part not zero.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers or booleans.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.iscomplex(np.array([1 + 1j, 2 + 0j]))
+    Array([ True, False], dtype=bool)
+    """
     x = operand(x, "iscomplex")
     if aval_of(x).dtype in dtypes.COMPLEX:
         i = lax.imag(x)
@@ -135,7 +200,24 @@ def iscomplex(x: Any) -> Any:
 
 @fused()
 def isreal(x: Any) -> Any:
-    """Elementwise: is the imaginary part zero."""
+    """Elementwise: is the imaginary part zero.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers or booleans.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isreal(np.array([1 + 1j, 2 + 0j]))
+    Array([False,  True], dtype=bool)
+    """
     x = operand(x, "isreal")
     if aval_of(x).dtype in dtypes.COMPLEX:
         i = lax.imag(x)
@@ -144,12 +226,44 @@ def isreal(x: Any) -> Any:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype of ``x`` is complex."""
+    """Whether the dtype of ``x`` is complex.
+
+    Parameters
+    ----------
+    x : array_like
+        Lists are taken too.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.iscomplexobj(np.array([1 + 0j])), np.iscomplexobj([1, 2])
+    (True, False)
+    """
     return _dtype(x) in dtypes.COMPLEX
 
 
 def isrealobj(x: Any) -> bool:
-    """Whether the dtype of ``x`` is not complex."""
+    """Whether the dtype of ``x`` is not complex.
+
+    Parameters
+    ----------
+    x : array_like
+        Lists are taken too.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isrealobj(np.array([1 + 0j])), np.isrealobj([1, 2])
+    (False, True)
+    """
     return not iscomplexobj(x)
 
 
@@ -161,7 +275,22 @@ def _dtype(x: Any) -> Any:
 
 
 def isscalar(element: Any) -> bool:
-    """Whether ``element`` is a number or a zero-dimensional array."""
+    """Whether ``element`` is a number or a zero-dimensional array.
+
+    Parameters
+    ----------
+    element : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isscalar(1.5), np.isscalar(np.array(1.5)), np.isscalar(np.array([1.5]))
+    (True, True, False)
+    """
     if hasattr(element, "aval"):
         return not element.shape
     return onp.isscalar(element)
@@ -216,13 +345,47 @@ copysign = ufunc2(
 
 @fused()
 def fmax(x1: Any, x2: Any) -> Any:
-    """Elementwise maximum; a NaN gives way to the other operand."""
+    """Elementwise maximum; a NaN gives way to the other operand.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Numbers or booleans. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Of the common shape and dtype of the operands; NaN where both are.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fmax(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
+    Array([ 2.,  3., nan], dtype=float32)
+    """
     return _unless_nan("fmax", lax.max, x1, x2)
 
 
 @fused()
 def fmin(x1: Any, x2: Any) -> Any:
-    """Elementwise minimum; a NaN gives way to the other operand."""
+    """Elementwise minimum; a NaN gives way to the other operand.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Numbers or booleans. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Of the common shape and dtype of the operands; NaN where both are.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fmin(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
+    Array([ 1.,  3., nan], dtype=float32)
+    """
     return _unless_nan("fmin", lax.min, x1, x2)
 
 
@@ -372,7 +535,30 @@ ldexp = ufunc2(
 
 @fused()
 def frexp(x: Any, /) -> tuple[Any, Any]:
-    """Elementwise mantissa in ``[0.5, 1)`` and exponent: ``x = m * 2**e``."""
+    """Elementwise mantissa in ``[0.5, 1)`` and exponent: ``x = m * 2**e``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans; integers become floats.
+
+    Returns
+    -------
+    tuple of two Array
+        Mantissas, with the sign of ``x``, and exponents, in int32. Of 0, infinities and NaN the
+        mantissa is ``x`` and the exponent 0.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.frexp(np.array([1.0, -10.0, 0.0]))
+    (Array([ 0.5  , -0.625,  0.   ], dtype=float32), Array([1, 4, 0], dtype=int32))
+    """
     x = inexact(x, "frexp")
     dt = aval_of(x).dtype
     if dt in dtypes.COMPLEX:
@@ -399,7 +585,26 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 
 @fused()
 def modf(x: Any, /, out: Any = None) -> tuple[Any, Any]:
-    """Elementwise fractional and integral part, both with the sign of ``x``."""
+    """Elementwise fractional and integral part, both with the sign of ``x``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans; integers become floats.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    tuple of two Array
+        Of an infinity the fractional part is 0.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.modf(np.array([1.5, -2.25, np.inf]))
+    (Array([ 0.5 , -0.25,  0.  ], dtype=float32), Array([ 1., -2., inf], dtype=float32))
+    """
     check_out(out, "modf")
     x = inexact(x, "modf")
     dt = aval_of(x).dtype
@@ -419,7 +624,29 @@ def _gcd_pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
 
 @fused()
 def gcd(x1: Any, x2: Any) -> Any:
-    """Elementwise greatest common divisor."""
+    """Elementwise greatest common divisor.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Integers. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Not negative; 0 where both are 0.
+
+    Raises
+    ------
+    ValueError
+        If the operands are not integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.gcd(np.array([12, -18, 0]), 8)
+    Array([4, 2, 8], dtype=int32)
+    """
     x, y = _gcd_pair("gcd", x1, x2)
     return _gcd(x, y)
 
@@ -449,7 +676,29 @@ def _gcd(x: Any, y: Any) -> Any:
 
 @fused()
 def lcm(x1: Any, x2: Any) -> Any:
-    """Elementwise least common multiple."""
+    """Elementwise least common multiple.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Integers. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Not negative; 0 where one is 0.
+
+    Raises
+    ------
+    ValueError
+        If the operands are not integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.lcm(np.array([4, -6, 0]), 6)
+    Array([12,  6,  0], dtype=int32)
+    """
     x, y = _gcd_pair("lcm", x1, x2)
     dt = x.dtype
     d = _gcd(x, y)
@@ -516,7 +765,26 @@ imag = ufunc1(
 
 @fused("deg")
 def angle(z: Any, deg: bool = False) -> Any:
-    """Elementwise argument of complex numbers, in radians or degrees."""
+    r"""Elementwise argument of complex numbers, in radians or degrees.
+
+    Parameters
+    ----------
+    z : array_like
+        Numbers or booleans.
+    deg : bool
+        Whether the result is in degrees.
+
+    Returns
+    -------
+    Array
+        Between :math:`-\pi` and :math:`\pi`, or -180 and 180; of negative real numbers :math:`\pi`.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.angle(np.array([1.0, 1j, -1.0]), deg=True)
+    Array([  0.,  90., 180.], dtype=float32)
+    """
     x = array(z, "angle")
     if x.dtype in dtypes.COMPLEX:
         out = lax.atan2(lax.imag(x), lax.real(x))
@@ -543,6 +811,33 @@ def clip(
     """Elementwise ``arr`` limited to ``[min, max]``; a bound of None does not limit.
 
     Where ``min > max`` the result is ``max``.
+
+    Parameters
+    ----------
+    arr : array_like
+        Real numbers or booleans.
+    min, max : array_like, optional
+        Broadcast with ``arr``.
+    a, a_min, a_max
+        Older names of ``arr``, ``min`` and ``max``.
+
+    Returns
+    -------
+    Array
+        Of the common shape and dtype of ``arr`` and the bounds; NaN where one of them is.
+
+    Raises
+    ------
+    ValueError
+        If an operand is complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.clip(np.array([-1, 2, 9]), 0, 5)
+    Array([0, 2, 5], dtype=int32)
+    >>> np.clip(np.array([-1, 2, 9]), max=np.array([0, 1, 2]))
+    Array([-1,  1,  2], dtype=int32)
     """
     x = operand(a if arr is None else arr, "clip")
     low = a_min if min is None else min
@@ -561,7 +856,35 @@ def clip(
 
 @fused("decimals")
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
-    """Elementwise nearest number with ``decimals`` decimals, halves to even."""
+    """Elementwise nearest number with ``decimals`` decimals, halves to even.
+
+    Parameters
+    ----------
+    a : array_like
+        Numbers or booleans; complex numbers are rounded part by part.
+    decimals : int
+        Negative ones round to tens, hundreds and so on, of floats only.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``; integers and booleans as they are.
+
+    Raises
+    ------
+    NotImplementedError
+        If integers are to be rounded to negative ``decimals``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.array([0.5, 1.5, 2.5]))
+    Array([0., 2., 2.], dtype=float32)
+    >>> np.round(np.array([12.345, -6.789]), 1)
+    Array([12.3, -6.8], dtype=float32)
+    """
     check_out(out, "round")
     x = operand(a, "round")
     aval = aval_of(x)
@@ -595,7 +918,28 @@ around = round
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """Elementwise ``x`` with NaN and infinities replaced (by the extreme finite values)."""
+    """Elementwise ``x`` with NaN and infinities replaced (by the extreme finite values).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers or booleans; complex numbers are treated part by part.
+    copy : bool
+        Accepted and ignored: arrays are immutable.
+    nan, posinf, neginf : array_like, optional
+        What replaces NaN (0 by default) and infinities (the extreme finite values of the dtype).
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nan_to_num(np.array([1.0, np.nan, np.inf]), posinf=9.0)
+    Array([1., 0., 9.], dtype=float32)
+    """
     x = operand(x, "nan_to_num")
     dt = aval_of(x).dtype
     if dt not in dtypes.INEXACT:
@@ -620,7 +964,28 @@ def nan_to_num(
 
 @fused("equal_nan")
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Elementwise ``|a - b| <= atol + rtol * |b|``; infinities are close to themselves only."""
+    """Elementwise ``|a - b| <= atol + rtol * |b|``; infinities are close to themselves only.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Numbers or booleans. They broadcast together.
+    rtol, atol : array_like
+        Relative and absolute tolerance.
+    equal_nan : bool
+        Whether NaN is close to NaN.
+
+    Returns
+    -------
+    Array
+        Booleans, of the common shape.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isclose(np.array([1.0, 1.0, np.nan]), np.array([1.000001, 1.1, np.nan]))
+    Array([ True, False, False], dtype=bool)
+    """
     x, y = promote_dtypes("isclose", a, b)
     dt = aval_of(x).dtype
     if dt not in dtypes.INEXACT:
@@ -652,13 +1017,55 @@ def _all(x: Any) -> Any:
 
 @fused("equal_nan")
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether all elements are close (see `isclose`)."""
+    """Whether all elements are close (see `isclose`).
+
+    Parameters
+    ----------
+    a, b : array_like
+        Numbers or booleans. They broadcast together.
+    rtol, atol : array_like
+        Relative and absolute tolerance.
+    equal_nan : bool
+        Whether NaN is close to NaN.
+
+    Returns
+    -------
+    Array
+        A boolean of rank 0.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.allclose(np.array([1.0, 2.0]), np.array([1.000001, 2.0]))
+    Array(True, dtype=bool)
+    """
     return _all(isclose(a, b, rtol, atol, equal_nan))
 
 
 @fused("equal_nan")
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
-    """Whether two arrays have one shape and equal elements."""
+    """Whether two arrays have one shape and equal elements.
+
+    Parameters
+    ----------
+    a1, a2 : array_like
+        Things that are not arrays equal nothing.
+    equal_nan : bool
+        Whether NaN equals NaN.
+
+    Returns
+    -------
+    Array
+        A boolean of rank 0.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.array_equal(np.array([1, 2]), np.array([1.0, 2.0]))
+    Array(True, dtype=bool)
+    >>> np.array_equal(np.array([1, 1]), np.array(1))
+    Array(False, dtype=bool)
+    """
     from covector.numpy.creation import asarray
 
     try:
@@ -676,7 +1083,23 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 @fused()
 def array_equiv(a1: Any, a2: Any) -> Any:
-    """Whether two arrays broadcast together to equal elements."""
+    """Whether two arrays broadcast together to equal elements.
+
+    Parameters
+    ----------
+    a1, a2 : array_like
+
+    Returns
+    -------
+    Array
+        A boolean of rank 0; false if the shapes do not broadcast together.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.array_equiv(np.array([1, 1]), np.array(1))
+    Array(True, dtype=bool)
+    """
     x, y = promote_dtypes("array_equiv", a1, a2)
     try:
         x, y = broadcast2("array_equiv", x, y)
@@ -687,7 +1110,29 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 @fused("axis")
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:
-    """Phases with jumps of more than half a ``period`` along ``axis`` taken out."""
+    """Phases with jumps of more than half a ``period`` along ``axis`` taken out.
+
+    Parameters
+    ----------
+    p : array_like
+        Real numbers, by default angles in radians.
+    discont : array_like, optional
+        Jumps smaller than this stay; by default, and at least, half a ``period``.
+    axis : int
+    period : array_like
+        What makes no difference to a phase.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``p``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unwrap(np.array([170, 175, 181, -174]), period=360)
+    Array([170, 175, 181, 186], dtype=int32)
+    """
     from covector.lax._common import canonical_axis
     from covector.numpy.powers import _remainder
 

@@ -114,7 +114,24 @@ fmod = ufunc2(
 
 @fused()
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
-    """Elementwise `floor_divide` and `remainder`."""
+    """Elementwise `floor_divide` and `remainder`.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Real numbers or booleans. They broadcast together.
+
+    Returns
+    -------
+    tuple of two Array
+        Of the common shape and dtype of the operands; two booleans give int32.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.divmod(np.array([7, -7]), 3)
+    (Array([ 2, -3], dtype=int32), Array([1, 2], dtype=int32))
+    """
     x, y = as_integers(*promote2("divmod", x1, x2))
     if dtypes.is_float(aval_of(x).dtype):
         return _float_divmod(x, y)
@@ -174,6 +191,30 @@ def power(x1: Any, x2: Any, /) -> Any:
     """Elementwise ``x1 ** x2``.
 
     A Python integer as the exponent is part of the program: small ones become products.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Numbers or booleans. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Of the common shape and dtype of the operands; two booleans give int32. Integers to a
+        negative power in an array give 0, but for the bases 1 and -1.
+
+    Raises
+    ------
+    TypeError
+        If integers are raised to a negative Python integer.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.power(np.array([2, 3]), np.array([3, 2]))
+    Array([8, 9], dtype=int32)
+    >>> np.power(np.array([2.0, 4.0]), -1)
+    Array([0.5 , 0.25], dtype=float32)
     """
     if type(x2) is int and -(2**31) <= x2 < 2**31:
         if current_trace() is not eval_trace:
@@ -220,5 +261,22 @@ pow = power  # noqa: A001
 
 @fused()
 def float_power(x: Any, y: Any, /) -> Any:
-    """Elementwise power computed in floats."""
+    """Elementwise power computed in floats.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Numbers or booleans. They broadcast together.
+
+    Returns
+    -------
+    Array
+        Of the common shape and dtype of the operands; integers and booleans give floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.float_power(np.array([2, 3]), -1).round(3)
+    Array([0.5  , 0.333], dtype=float32)
+    """
     return _power(*promote_inexact("float_power", x, y))

@@ -110,15 +110,33 @@ def sum(  # noqa: A001
     ----------
     a : array_like
     axis : int or tuple of int, optional
+        Axes to reduce; by default all.
     dtype : dtype, optional
         Dtype of the sum; booleans and narrow integers are summed in the default integer type.
+    out : None
+        Not supported: arrays are immutable.
     keepdims : bool
-        Keep the reduced axes, with size 1.
+        Whether the reduced axes stay, with size 1.
     initial : scalar, optional
         Added to the sum.
     where : array_like of bool, optional
-        Elements to sum.
+        Elements to take part; broadcasts with ``a``.
     promote_integers : bool
+        Whether narrow integers are widened if ``dtype`` is None.
+
+    Returns
+    -------
+    Array
+        0 where there is nothing to sum. Half-precision floats are summed in float32.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> np.sum(x), np.sum(x, axis=0)
+    (Array(10, dtype=int32), Array([4, 6], dtype=int32))
+    >>> np.sum(x, where=x > 1, initial=100)
+    Array(109, dtype=int32)
     """
     check_out(out, "sum")
     return _accumulate(
@@ -137,7 +155,38 @@ def prod(
     where: Any = None,
     promote_integers: bool = True,
 ) -> Any:
-    """Product over ``axis`` (all axes by default); see `sum` for the arguments."""
+    """Product over ``axis`` (all axes by default); see `sum` for the arguments.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : dtype, optional
+        Dtype of the product; booleans and narrow integers are multiplied in the default integer
+        type.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        Multiplied with the product.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+    promote_integers : bool
+        Whether narrow integers are widened if ``dtype`` is None.
+
+    Returns
+    -------
+    Array
+        1 where there is nothing to multiply.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.prod(np.array([[1, 2], [3, 4]]), axis=1)
+    Array([ 2, 12], dtype=int32)
+    """
     check_out(out, "prod")
     return _accumulate(
         "prod", lax.reduce_prod_p, 1, a, axis, dtype, keepdims, initial, where, promote_integers
@@ -189,7 +238,41 @@ def max(  # noqa: A001
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Maximum over ``axis`` (all axes by default); NaN if an element is NaN."""
+    """Maximum over ``axis`` (all axes by default); NaN if an element is NaN.
+
+    Parameters
+    ----------
+    a : array_like
+        Complex numbers are ordered by their real, then their imaginary parts.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        The least that the result can be; needed for empty axes, and with ``where``.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements, or ``where`` is given, without ``initial``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 5], [7, 3]])
+    >>> np.max(x), np.max(x, axis=1, keepdims=True)
+    (Array(7, dtype=int32), Array([[5],
+           [7]], dtype=int32))
+    """
     check_out(out, "max")
     return _extremum("max", True, a, axis, keepdims, initial, where)
 
@@ -203,7 +286,40 @@ def min(  # noqa: A001
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Minimum over ``axis`` (all axes by default); NaN if an element is NaN."""
+    """Minimum over ``axis`` (all axes by default); NaN if an element is NaN.
+
+    Parameters
+    ----------
+    a : array_like
+        Complex numbers are ordered by their real, then their imaginary parts.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        The greatest that the result can be; needed for empty axes, and with ``where``.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements, or ``where`` is given, without ``initial``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1.0, 5.0], [7.0, np.nan]])
+    >>> np.min(x), np.min(x, axis=1)
+    (Array(nan, dtype=float32), Array([ 1., nan], dtype=float32))
+    """
     check_out(out, "min")
     return _extremum("min", False, a, axis, keepdims, initial, where)
 
@@ -213,7 +329,34 @@ amax, amin = max, min
 
 @fused("axis", "keepdims")
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Maximum minus minimum over ``axis``."""
+    """Maximum minus minimum over ``axis``.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ptp(np.array([[1, 5], [7, 3]]), axis=0)
+    Array([6, 2], dtype=int32)
+    """
     check_out(out, "ptp")
     x = array(a, "ptp")
     return lax.sub(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
@@ -223,7 +366,32 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> An
 def all(  # noqa: A001
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether all elements along ``axis`` are true (not zero)."""
+    """Whether all elements along ``axis`` are true (not zero).
+
+    Parameters
+    ----------
+    a : array_like
+        NaN counts as true.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        Booleans; true where there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.all(np.array([[1, 0], [2, 3]]), axis=1)
+    Array([False,  True], dtype=bool)
+    """
     check_out(out, "all")
     x = _masked(array(truth(a, "all")), where, True, "all")
     axes = _axes(axis, x)
@@ -234,7 +402,32 @@ def all(  # noqa: A001
 def any(  # noqa: A001
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether some element along ``axis`` is true (not zero)."""
+    """Whether some element along ``axis`` is true (not zero).
+
+    Parameters
+    ----------
+    a : array_like
+        NaN counts as true.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        Booleans; false where there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.any(np.array([[1, 0], [0, 0]]), axis=1)
+    Array([ True, False], dtype=bool)
+    """
     check_out(out, "any")
     x = _masked(array(truth(a, "any")), where, False, "any")
     axes = _axes(axis, x)
@@ -243,7 +436,27 @@ def any(  # noqa: A001
 
 @fused("axis", "keepdims")
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Number of elements along ``axis`` that are not zero."""
+    """Number of elements along ``axis`` that are not zero.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.count_nonzero(np.array([[1, 0], [2, 3]]), axis=0)
+    Array([2, 1], dtype=int32)
+    """
     return sum(truth(a, "count_nonzero"), axis, dtypes.default_int(), None, keepdims)
 
 
@@ -274,7 +487,34 @@ def mean(
     *,
     where: Any = None,
 ) -> Any:
-    """Arithmetic mean over ``axis`` (all axes by default); see `sum` for the arguments."""
+    """Arithmetic mean over ``axis`` (all axes by default); see `sum` for the arguments.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        NaN where there are no elements. Half-precision floats are summed in float32.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 6]])
+    >>> np.mean(x), np.mean(x, axis=0, where=x > 1)
+    (Array(3., dtype=float32), Array([3., 4.], dtype=float32))
+    """
     check_out(out, "mean")
     x = array(a, "mean")
     dt = _float_dtype(x, dtype, "mean")
@@ -303,7 +543,38 @@ def average(
     returned: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """Weighted mean over ``axis``, with the sum of the weights if ``returned``."""
+    """Weighted mean over ``axis``, with the sum of the weights if ``returned``.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    weights : array_like, optional
+        Of the shape of ``a``, or of its ``axis``; by default all equal.
+    returned : bool
+        Whether to return the sums of the weights too.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+
+    Returns
+    -------
+    Array, or tuple of two Array
+        The averages, and the sums of the weights if ``returned``.
+
+    Raises
+    ------
+    ValueError
+        If the shape of the weights does not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.average(np.array([1.0, 2.0, 6.0]), weights=np.array([2, 1, 1]))
+    Array(2.5, dtype=float32)
+    >>> np.average(np.array([1.0, 3.0]), weights=np.array([3.0, 1.0]), returned=True)
+    (Array(1.5, dtype=float32), Array(4., dtype=float32))
+    """
     if weights is None:
         x = array(a, "average")
         avg = mean(x, axis, keepdims=keepdims)
@@ -402,8 +673,43 @@ def var(
 ) -> Any:
     """Variance over ``axis``: the sum of squared deviations over ``n - ddof``.
 
-    ``correction`` is another name of ``ddof``; ``mean`` a mean computed before, with its axes
-    kept; see `sum` for the other arguments.
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : float or complex dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    ddof : int
+        Subtracted from the number of elements to divide by: 1 estimates the variance of the
+        population of which ``a`` is a sample.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+    mean : array_like, optional
+        The means, with the reduced axes kept, if they are known.
+    correction : int, optional
+        Another name of ``ddof``.
+
+    Returns
+    -------
+    Array
+        Real, also of complex numbers; NaN where there are not more than ``ddof`` elements.
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` is of integers, or both ``ddof`` and ``correction`` are given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([1.0, 2.0, 3.0, 6.0])
+    >>> np.var(x), np.var(np.array([1.0, 2.0, 3.0]), ddof=1)
+    (Array(3.5, dtype=float32), Array(1., dtype=float32))
     """
     check_out(out, "var")
     ddof = _correction("var", ddof, correction)
@@ -423,7 +729,44 @@ def std(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    """Standard deviation over ``axis``: the square root of `var`."""
+    """Standard deviation over ``axis``: the square root of `var`.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : float or complex dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    ddof : int
+        Subtracted from the number of elements to divide by.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+    mean : array_like, optional
+        The means, with the reduced axes kept, if they are known.
+    correction : int, optional
+        Another name of ``ddof``.
+
+    Returns
+    -------
+    Array
+        Real, also of complex numbers; NaN where there are not more than ``ddof`` elements.
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` is of integers, or both ``ddof`` and ``correction`` are given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.std(np.array([[1.0, 3.0], [2.0, 8.0]]), axis=1)
+    Array([1., 3.], dtype=float32)
+    """
     check_out(out, "std")
     ddof = _correction("std", ddof, correction)
     return lax.sqrt(_variance("std", a, axis, dtype, keepdims, where, mean, ddof))
@@ -449,14 +792,72 @@ def _arg(name: str, prim: Any, a: Any, axis: Any, keepdims: Any) -> Any:
 
 @fused("axis", "keepdims")
 def argmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Index of the first maximum along ``axis``, or in the flattened array."""
+    """Index of the first maximum along ``axis``, or in the flattened array.
+
+    Parameters
+    ----------
+    a : array_like
+        NaN counts as the greatest.
+    axis : int, optional
+        By default the array is flattened first.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool, optional
+        Whether the reduced axis stays, with size 1.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 5, 5], [7, 3, 0]])
+    >>> np.argmax(x), np.argmax(x, axis=1)
+    (Array(3, dtype=int32), Array([1, 0], dtype=int32))
+    """
     check_out(out, "argmax")
     return _arg("argmax", lax.argmax_p, a, axis, keepdims)
 
 
 @fused("axis", "keepdims")
 def argmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Index of the first minimum along ``axis``, or in the flattened array."""
+    """Index of the first minimum along ``axis``, or in the flattened array.
+
+    Parameters
+    ----------
+    a : array_like
+        NaN counts as the least.
+    axis : int, optional
+        By default the array is flattened first.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool, optional
+        Whether the reduced axis stays, with size 1.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 5, 1], [7, 3, 0]])
+    >>> np.argmin(x), np.argmin(x, axis=1)
+    (Array(5, dtype=int32), Array([0, 2], dtype=int32))
+    """
     check_out(out, "argmin")
     return _arg("argmin", lax.argmin_p, a, axis, keepdims)
 
@@ -487,28 +888,119 @@ def _cumulative(name: str, prim: Any, a: Any, axis: Any, dtype: Any, nan_as: Any
 
 @fused("axis", "dtype")
 def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative sum along ``axis``, or of the flattened array."""
+    """Cumulative sum along ``axis``, or of the flattened array.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    dtype : dtype, optional
+        Of the sums; by default that of ``a``, and the default integer type for booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cumsum(np.array([[1, 2], [3, 4]]))
+    Array([ 1,  3,  6, 10], dtype=int32)
+    >>> np.cumsum(np.array([[1, 2], [3, 4]]), axis=0)
+    Array([[1, 2],
+           [4, 6]], dtype=int32)
+    """
     check_out(out, "cumsum")
     return _cumulative("cumsum", lax.cumsum_p, a, axis, dtype)
 
 
 @fused("axis", "dtype")
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative product along ``axis``, or of the flattened array."""
+    """Cumulative product along ``axis``, or of the flattened array.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    dtype : dtype, optional
+        Of the products; by default that of ``a``, and the default integer type for booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cumprod(np.array([1, 2, 3, 4]))
+    Array([ 1,  2,  6, 24], dtype=int32)
+    """
     check_out(out, "cumprod")
     return _cumulative("cumprod", lax.cumprod_p, a, axis, dtype)
 
 
 @fused("axis", "dtype")
 def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative sum along ``axis`` with NaN as 0."""
+    """Cumulative sum along ``axis`` with NaN as 0.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    dtype : dtype, optional
+        Of the sums; by default that of ``a``, and the default integer type for booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nancumsum(np.array([1.0, np.nan, 2.0]))
+    Array([1., 1., 3.], dtype=float32)
+    """
     check_out(out, "nancumsum")
     return _cumulative("nancumsum", lax.cumsum_p, a, axis, dtype, 0)
 
 
 @fused("axis", "dtype")
 def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    """Cumulative product along ``axis`` with NaN as 1."""
+    """Cumulative product along ``axis`` with NaN as 1.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    dtype : dtype, optional
+        Of the products; by default that of ``a``, and the default integer type for booleans.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nancumprod(np.array([2.0, np.nan, 3.0]))
+    Array([2., 2., 6.], dtype=float32)
+    """
     check_out(out, "nancumprod")
     return _cumulative("nancumprod", lax.cumprod_p, a, axis, dtype, 1)
 
@@ -536,7 +1028,35 @@ def _with_initial(name: str, prim: Any, x: Any, axis: Any, dtype: Any, initial: 
 def cumulative_sum(
     x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    """Cumulative sum along ``axis``, from 0 if ``include_initial``."""
+    """Cumulative sum along ``axis``, from 0 if ``include_initial``.
+
+    Parameters
+    ----------
+    x : array_like
+        Of one or more dimensions.
+    axis : int, optional
+        Needed unless ``x`` is a vector.
+    dtype : dtype, optional
+        Of the sums; by default that of ``x``, with booleans and narrow integers in the default
+        integer type.
+    include_initial : bool
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``, with one element more along ``axis`` if ``include_initial``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no dimension, or several and no ``axis`` is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cumulative_sum(np.array([1, 2, 3]), include_initial=True)
+    Array([0, 1, 3, 6], dtype=int32)
+    """
     initial = 0 if include_initial else None
     return _with_initial("cumulative_sum", lax.cumsum_p, x, axis, dtype, initial)
 
@@ -545,6 +1065,34 @@ def cumulative_sum(
 def cumulative_prod(
     x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    """Cumulative product along ``axis``, from 1 if ``include_initial``."""
+    """Cumulative product along ``axis``, from 1 if ``include_initial``.
+
+    Parameters
+    ----------
+    x : array_like
+        Of one or more dimensions.
+    axis : int, optional
+        Needed unless ``x`` is a vector.
+    dtype : dtype, optional
+        Of the products; by default that of ``x``, with booleans and narrow integers in the default
+        integer type.
+    include_initial : bool
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``, with one element more along ``axis`` if ``include_initial``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no dimension, or several and no ``axis`` is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cumulative_prod(np.array([1, 2, 3]), include_initial=True)
+    Array([1, 1, 2, 6], dtype=int32)
+    """
     initial = 1 if include_initial else None
     return _with_initial("cumulative_prod", lax.cumprod_p, x, axis, dtype, initial)

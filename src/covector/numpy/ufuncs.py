@@ -325,7 +325,24 @@ ceil = _rounding(
 
 @fused()
 def trunc(x: Any) -> Any:
-    """Elementwise nearest integer towards zero."""
+    """Elementwise nearest integer towards zero.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers or booleans.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``: a float is of integral value.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.trunc(np.array([1.7, -1.7]))
+    Array([ 1., -1.], dtype=float32)
+    """
     return _whole(x, "trunc", lambda x: lax.select(lax.lt(x, 0.0), lax.ceil(x), lax.floor(x)))
 
 
