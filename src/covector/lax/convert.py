@@ -59,8 +59,23 @@ def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
     Parameters
     ----------
     operand : array_like
-    new_dtype : dtype or Python scalar type
-        A Python type gives a weakly typed result.
+        Of any shape.
+    new_dtype : dtype or Python scalar type, optional
+        A Python type gives a weakly typed result. By default the dtype stays as it is.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``operand``. Floats are truncated towards zero when they become integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.convert_element_type(np.array([1.7, -1.7]), np.int32)
+    Array([ 1, -1], dtype=int32)
+    >>> lax.convert_element_type(np.array([1, 2]), float)
+    Array([1., 2.], dtype=float32, weak_type=True)
     """
     operand = as_operand(operand, "convert_element_type")
     weak = new_dtype in (int, float, complex)
@@ -77,7 +92,34 @@ transpose_rules[reduce_precision_p] = lambda ct, x, **params: [
 
 
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
-    """Round floats to a format with fewer bits of exponent and mantissa, keeping the dtype."""
+    """Round floats to a format with fewer bits of exponent and mantissa, keeping the dtype.
+
+    Parameters
+    ----------
+    operand : array_like
+        Real floats, of any shape.
+    exponent_bits : int
+        At least 1. Values beyond the range of the format become infinite.
+    mantissa_bits : int
+        Of the fraction, without the leading one; at least 0.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``operand``.
+
+    Raises
+    ------
+    ValueError
+        If a number of bits is too small.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.reduce_precision(np.array([1.3, 100000.0]), exponent_bits=5, mantissa_bits=2)
+    Array([1.25,  inf], dtype=float32)
+    """
     if exponent_bits < 1 or mantissa_bits < 0:
         raise ValueError(
             f"reduce_precision needs exponent_bits >= 1 and mantissa_bits >= 0, got "
@@ -134,6 +176,33 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """The bits of ``operand`` read as ``new_dtype``.
 
     A narrower dtype adds a trailing dimension of the parts, a wider one takes it away.
+
+    Parameters
+    ----------
+    operand : array_like
+        Of any shape; for a wider dtype, of a last dimension that holds as many elements as one of
+        its elements is made of.
+    new_dtype : dtype
+        Booleans have no bits to share with other dtypes.
+
+    Returns
+    -------
+    Array
+        Parts are in the order of the memory, the lowest first.
+
+    Raises
+    ------
+    TypeError
+        If the last dimension does not fit, or one of the dtypes is boolean.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.bitcast_convert_type(np.array([1.0, -2.0], dtype=np.float32), np.int32)
+    Array([ 1065353216, -1073741824], dtype=int32)
+    >>> lax.bitcast_convert_type(np.array([258]), np.uint8)
+    Array([[2, 1, 0, 0]], dtype=uint8)
     """
     x = as_array(operand, "bitcast_convert_type")
     dt = dtypes.canonicalize_dtype(new_dtype, allow_extended_dtype=True)
@@ -168,7 +237,30 @@ transpose_rules[optimization_barrier_p] = lambda cts, *xs: optimization_barrier_
 
 
 def optimization_barrier(operand: Any, /) -> Any:
-    """``operand``, a tree of arrays, computed as a whole before anything that uses it."""
+    """``operand``, a tree of arrays, computed as a whole before anything that uses it.
+
+    No operation is moved, merged or simplified across the barrier.
+
+    Parameters
+    ----------
+    operand : tree of array_like
+
+    Returns
+    -------
+    tree of Array
+        The same values.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector import lax
+    >>> cv.make_jaxpr(lambda x: lax.optimization_barrier(x + 1) * 2)(1.0)
+    { lambda  ; a:f32[]*. let
+        b:f32[]* = add a 1.0:f32[]*
+        c:f32[]* = optimization_barrier b
+        d:f32[]* = mul c 2.0:f32[]*
+      in (d,) }
+    """
     flat, treedef = tree.flatten(operand)
     if not flat:
         return operand

@@ -48,8 +48,9 @@ def canonicalize_precision(precision: Any) -> tuple[Precision, Precision] | None
     Parameters
     ----------
     precision : str, Precision, pair or None
-        Names are ``default``, ``high``, ``highest``, or of the formats: ``bfloat16``, ``tensorfloat32``,
-        ``float32`` and the like. None stands for the setting ``default_matmul_precision``.
+        Names are ``default``, ``high``, ``highest``, or of the formats: ``bfloat16``,
+        ``tensorfloat32``, ``float32`` and the like. None stands for the setting
+        ``default_matmul_precision``.
 
     Returns
     -------
@@ -280,10 +281,9 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     --------
     >>> import covector.numpy as np
     >>> from covector import lax
-    >>> lax.batch_matmul(np.array([[[1, 2]], [[3, 4]]]), np.array([[[1], [1]], [[1], [10]]]))
-    Array([[[ 3]],
-
-           [[43]]], dtype=int32)
+    >>> x, y = np.array([[[1, 2]], [[3, 4]]]), np.array([[[1], [1]], [[1], [10]]])
+    >>> lax.batch_matmul(x, y).ravel()
+    Array([ 3, 43], dtype=int32)
     """
     n, m = len(aval_of(lhs).shape), len(aval_of(rhs).shape)
     if n != m or n < 2:

@@ -155,16 +155,42 @@ def gather(
 
     Parameters
     ----------
-    operand, start_indices : array_like
-        The last dimension of the indices holds the components of an index vector.
+    operand : array_like
+    start_indices : array_like
+        Integers. The last dimension holds the components of an index vector.
     dimension_numbers : GatherDimensionNumbers
     slice_sizes : sequence of int
+        One for each dimension of ``operand``.
     unique_indices, indices_are_sorted : bool
         Promises about the indices.
     mode : GatherScatterMode or str, optional
         What indices out of bounds mean (``promise_in_bounds`` by default).
     fill_value : scalar, optional
         Read out of bounds in mode ``fill``; NaN or an extreme integer by default.
+
+    Returns
+    -------
+    Array
+        The window runs over the dimensions ``offset_dims``, the index vectors over the others.
+
+    Raises
+    ------
+    TypeError
+        If shapes and ``dimension_numbers`` do not fit, or the indices are not integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x = np.array([[1, 2], [3, 4], [5, 6]])
+    >>> rows = lax.GatherDimensionNumbers(
+    ...     offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,)
+    ... )
+    >>> lax.gather(x, np.array([[2], [0]]), rows, slice_sizes=(1, 2))
+    Array([[5, 6],
+           [1, 2]], dtype=int32)
+    >>> lax.gather(x, np.array([[7]]), rows, (1, 2), mode="fill", fill_value=-1)
+    Array([[-1, -1]], dtype=int32)
     """
     x = as_operand(operand, "gather")
     m = GatherScatterMode.from_any("promise_in_bounds" if mode is None else mode)

@@ -107,7 +107,7 @@ def _define(prim: Primitive) -> None:
     prim.def_abstract_eval(rule)
 
 
-def _scatter_function(prim: Primitive, doc: str) -> Callable[..., Any]:
+def _scatter_function(prim: Primitive, summary: str, result: str) -> Callable[..., Any]:
     name = prim.name
 
     def scatter_function(
@@ -136,21 +136,44 @@ def _scatter_function(prim: Primitive, doc: str) -> Callable[..., Any]:
         )
 
     scatter_function.__name__ = scatter_function.__qualname__ = name
-    scatter_function.__doc__ = (
-        doc
-        + """
+    scatter_function.__doc__ = f"""{summary}
 
     Parameters
     ----------
-    operand, scatter_indices, updates : array_like
-        The last dimension of the indices holds the components of an index vector.
+    operand : array_like
+    scatter_indices : array_like
+        Integers. The last dimension holds the components of an index vector.
+    updates : array_like
+        Of the dtype of ``operand``. The index vectors run over the dimensions that are not
+        ``update_window_dims``.
     dimension_numbers : ScatterDimensionNumbers
     indices_are_sorted, unique_indices : bool
         Promises about the indices.
     mode : GatherScatterMode or str, optional
         What indices out of bounds mean (``drop`` by default).
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``operand``, which does not change.
+
+    Raises
+    ------
+    TypeError
+        If shapes and ``dimension_numbers`` do not fit, dtypes differ, or the indices are not
+        integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> elements = lax.ScatterDimensionNumbers(
+    ...     update_window_dims=(), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,)
+    ... )
+    >>> x, indices = np.array([1, 2, 3]), np.array([[2], [2], [0]])
+    >>> lax.{name}(x, indices, np.array([5, 7, 6]), elements)
+    {result}
     """
-    )
     return scatter_function
 
 
@@ -158,12 +181,30 @@ for _p in (scatter_p, scatter_add_p, scatter_mul_p, scatter_min_p, scatter_max_p
     _define(_p)
 
 scatter = _scatter_function(
-    scatter_p, "``operand`` with windows replaced by ``updates``; the last of several counts."
+    scatter_p,
+    "``operand`` with windows replaced by ``updates``; the last of several counts.",
+    "Array([6, 2, 7], dtype=int32)",
 )
-scatter_add = _scatter_function(scatter_add_p, "``operand`` with ``updates`` added to windows.")
-scatter_mul = _scatter_function(scatter_mul_p, "``operand`` with windows multiplied.")
-scatter_min = _scatter_function(scatter_min_p, "``operand`` with minima taken with windows.")
-scatter_max = _scatter_function(scatter_max_p, "``operand`` with maxima taken with windows.")
+scatter_add = _scatter_function(
+    scatter_add_p,
+    "``operand`` with ``updates`` added to windows.",
+    "Array([ 7,  2, 15], dtype=int32)",
+)
+scatter_mul = _scatter_function(
+    scatter_mul_p,
+    "``operand`` with windows multiplied.",
+    "Array([  6,   2, 105], dtype=int32)",
+)
+scatter_min = _scatter_function(
+    scatter_min_p,
+    "``operand`` with minima taken with windows.",
+    "Array([1, 2, 3], dtype=int32)",
+)
+scatter_max = _scatter_function(
+    scatter_max_p,
+    "``operand`` with maxima taken with windows.",
+    "Array([6, 2, 7], dtype=int32)",
+)
 
 
 def scatter_sub(
@@ -176,7 +217,36 @@ def scatter_sub(
     unique_indices: bool = False,
     mode: Any = None,
 ) -> Any:
-    """``operand`` with ``updates`` subtracted from windows; see `scatter_add`."""
+    """``operand`` with ``updates`` subtracted from windows; see `scatter_add`.
+
+    Parameters
+    ----------
+    operand : array_like
+    scatter_indices : array_like
+        Integers. The last dimension holds the components of an index vector.
+    updates : array_like
+        Of the dtype of ``operand``.
+    dimension_numbers : ScatterDimensionNumbers
+    indices_are_sorted, unique_indices : bool
+        Promises about the indices.
+    mode : GatherScatterMode or str, optional
+        What indices out of bounds mean (``drop`` by default).
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``operand``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> elements = lax.ScatterDimensionNumbers(
+    ...     update_window_dims=(), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,)
+    ... )
+    >>> lax.scatter_sub(np.zeros(3), np.array([[0], [2], [2]]), np.array([1.0, 2.0, 3.0]), elements)
+    Array([-1.,  0., -5.], dtype=float32)
+    """
     return scatter_add(
         operand,
         scatter_indices,
@@ -199,7 +269,39 @@ def scatter_apply(
     unique_indices: bool = False,
     mode: Any = None,
 ) -> Any:
-    """``operand`` with ``func`` applied to the elements of windows."""
+    """``operand`` with ``func`` applied to the elements of windows.
+
+    Parameters
+    ----------
+    operand : array_like
+    scatter_indices : array_like
+        Integers. The last dimension holds the components of an index vector.
+    func : callable
+        Of an array of all windows, to one of the same shape.
+    dimension_numbers : ScatterDimensionNumbers
+    update_shape : tuple of int
+        That of updates: of the index vectors, and of the windows.
+    indices_are_sorted, unique_indices : bool
+        Promises about the indices.
+    mode : GatherScatterMode or str, optional
+        What indices out of bounds mean (``drop`` by default).
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``operand``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> elements = lax.ScatterDimensionNumbers(
+    ...     update_window_dims=(), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,)
+    ... )
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> lax.scatter_apply(x, np.array([[0], [2]]), lambda v: 10 * v, elements, update_shape=(2,))
+    Array([10.,  2., 30.], dtype=float32)
+    """
     params: dict[str, Any] = {
         "dimension_numbers": ScatterDimensionNumbers(*dimension_numbers),
         "indices_are_sorted": indices_are_sorted,

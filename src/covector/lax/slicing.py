@@ -107,7 +107,34 @@ def slice(  # noqa: A001
     limit_indices: Sequence[int],
     strides: Sequence[int] | None = None,
 ) -> Any:
-    """The part of ``operand`` from ``start_indices`` up to ``limit_indices``, in ``strides``."""
+    """The part of ``operand`` from ``start_indices`` up to ``limit_indices``, in ``strides``.
+
+    Parameters
+    ----------
+    operand : array_like
+    start_indices, limit_indices : sequence of int
+        One for each dimension, with ``0 <= start <= limit <= size``.
+    strides : sequence of int, optional
+        At least 1, and 1 by default.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the indices do not fit the operand.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x = np.arange(12).reshape(3, 4)
+    >>> lax.slice(x, (0, 1), (2, 4), (1, 2))
+    Array([[1, 3],
+           [5, 7]], dtype=int32)
+    """
     x = as_operand(operand, "slice")
     start, limit = tuple(map(int, start_indices)), tuple(map(int, limit_indices))
     steps = None if strides is None else tuple(map(int, strides))
@@ -125,7 +152,33 @@ def slice_in_dim(
     stride: int = 1,
     axis: int = 0,
 ) -> Any:
-    """`slice` along one axis; indices count from the end where negative."""
+    """`slice` along one axis; indices count from the end where negative.
+
+    Parameters
+    ----------
+    operand : array_like
+    start_index, limit_index : int or None
+        None for the start and the end of the axis.
+    stride : int
+    axis : int
+        Negative ones count from the end.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the indices do not fit the operand.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.slice_in_dim(np.array([1, 2, 3, 4, 5]), 1, -1, 2)
+    Array([2, 4], dtype=int32)
+    """
     x = as_operand(operand, "slice_in_dim")
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
@@ -139,7 +192,37 @@ def slice_in_dim(
 
 
 def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
-    """The elements of ``operand`` at ``index`` along ``axis``."""
+    """The elements of ``operand`` at ``index`` along ``axis``.
+
+    Parameters
+    ----------
+    operand : array_like
+    index : int
+        Negative ones count from the end.
+    axis : int
+        Negative ones count from the end.
+    keepdims : bool
+        Whether the axis stays, with size 1.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    IndexError
+        If there is no such index.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> lax.index_in_dim(x, 1)
+    Array([[3, 4]], dtype=int32)
+    >>> lax.index_in_dim(x, -1, axis=1, keepdims=False)
+    Array([2, 4], dtype=int32)
+    """
     x = as_operand(operand, "index_in_dim")
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
@@ -228,6 +311,26 @@ def dynamic_slice(
     slice_sizes : sequence of int
     allow_negative_indices : bool or sequence of bool
         Whether negative starts count from the end.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the part is larger than the operand, or a start is not an integer.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x = np.arange(12).reshape(3, 4)
+    >>> lax.dynamic_slice(x, (1, 1), (2, 2))
+    Array([[ 5,  6],
+           [ 9, 10]], dtype=int32)
+    >>> lax.dynamic_slice(x, (5, 5), (1, 2))
+    Array([[10, 11]], dtype=int32)
     """
     x = as_operand(operand, "dynamic_slice")
     starts = _start_scalars(
@@ -247,6 +350,34 @@ def dynamic_update_slice(
     """``operand`` with the part that starts at ``start_indices`` replaced by ``update``.
 
     Starts are clamped so that the update lies inside the operand.
+
+    Parameters
+    ----------
+    operand : array_like
+    update : array_like
+        Of the dtype and number of dimensions of ``operand``.
+    start_indices : sequence of integer scalars, or an integer vector
+    allow_negative_indices : bool or sequence of bool
+        Whether negative starts count from the end.
+
+    Returns
+    -------
+    Array
+        A new array: ``operand`` does not change.
+
+    Raises
+    ------
+    TypeError
+        If the update is larger than the operand, or of another dtype.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.dynamic_update_slice(np.zeros(5), np.array([1.0, 2.0]), (2,))
+    Array([0., 0., 1., 2., 0.], dtype=float32)
+    >>> lax.dynamic_update_slice(np.zeros(5), np.array([1.0, 2.0]), (4,))
+    Array([0., 0., 0., 1., 2.], dtype=float32)
     """
     x = as_operand(operand, "dynamic_update_slice")
     u = as_operand(update, "dynamic_update_slice")
@@ -266,7 +397,30 @@ def dynamic_slice_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Any:
-    """`dynamic_slice` along one axis."""
+    """`dynamic_slice` along one axis.
+
+    Parameters
+    ----------
+    operand : array_like
+    start_index : integer scalar
+        Clamped so that the part lies inside the operand.
+    slice_size : int
+    axis : int
+        Negative ones count from the end.
+    allow_negative_indices : bool
+        Whether negative starts count from the end.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.dynamic_slice_in_dim(np.array([1, 2, 3, 4]), 1, 2)
+    Array([2, 3], dtype=int32)
+    """
     x = as_operand(operand, "dynamic_slice_in_dim")
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
@@ -284,7 +438,35 @@ def dynamic_index_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Any:
-    """The elements of ``operand`` at a run-time ``index`` along ``axis``."""
+    """The elements of ``operand`` at a run-time ``index`` along ``axis``.
+
+    Parameters
+    ----------
+    operand : array_like
+    index : integer scalar
+        Clamped to the axis.
+    axis : int
+        Negative ones count from the end.
+    keepdims : bool
+        Whether the axis stays, with size 1.
+    allow_negative_indices : bool
+        Whether negative indices count from the end.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> lax.dynamic_index_in_dim(x, 1, keepdims=False)
+    Array([3, 4], dtype=int32)
+    >>> lax.dynamic_index_in_dim(x, 7, axis=1)
+    Array([[2],
+           [4]], dtype=int32)
+    """
     out = dynamic_slice_in_dim(
         operand, index, 1, axis, allow_negative_indices=allow_negative_indices
     )
@@ -301,7 +483,32 @@ def dynamic_update_slice_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Any:
-    """`dynamic_update_slice` along one axis."""
+    """`dynamic_update_slice` along one axis.
+
+    Parameters
+    ----------
+    operand : array_like
+    update : array_like
+        Of the dtype and number of dimensions of ``operand``.
+    start_index : integer scalar
+        Clamped so that the update lies inside the operand; 0 along other axes.
+    axis : int
+        Negative ones count from the end.
+    allow_negative_indices : bool
+        Whether negative starts count from the end.
+
+    Returns
+    -------
+    Array
+        A new array: ``operand`` does not change.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.dynamic_update_slice_in_dim(np.zeros(4), np.array([1.0, 2.0]), 1, axis=0)
+    Array([0., 1., 2., 0.], dtype=float32)
+    """
     x = as_operand(operand, "dynamic_update_slice_in_dim")
     shape = aval_of(x).shape
     starts: list[Any] = [0] * len(shape)
@@ -312,7 +519,33 @@ def dynamic_update_slice_in_dim(
 def dynamic_update_index_in_dim(
     operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
 ) -> Any:
-    """``operand`` with the elements at ``index`` along ``axis`` replaced by ``update``."""
+    """``operand`` with the elements at ``index`` along ``axis`` replaced by ``update``.
+
+    Parameters
+    ----------
+    operand : array_like
+    update : array_like
+        Of the dtype of ``operand``, with the axis (of size 1) or without it.
+    index : integer scalar
+        Clamped to the axis.
+    axis : int
+        Negative ones count from the end.
+    allow_negative_indices : bool
+        Whether negative indices count from the end.
+
+    Returns
+    -------
+    Array
+        A new array: ``operand`` does not change.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.dynamic_update_index_in_dim(np.zeros((2, 2)), np.array([1.0, 2.0]), 1, axis=1)
+    Array([[0., 1.],
+           [0., 2.]], dtype=float32)
+    """
     x = as_operand(operand, "dynamic_update_index_in_dim")
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))

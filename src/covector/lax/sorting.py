@@ -60,16 +60,33 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 
     Parameters
     ----------
-    operand : array, or sequence of arrays of one shape
+    operand : array_like, or sequence of array_like of one shape
         Several arrays are sorted together, by the first ``num_keys`` of them.
     dimension : int
+        Negative ones count from the end.
     is_stable : bool
         Whether equal elements keep their order.
     num_keys : int
+        The second array decides where elements of the first are equal, and so on.
 
     Returns
     -------
-    Array, or tuple of arrays
+    Array, or tuple of Array
+        Of the shapes and dtypes of the operands.
+
+    Raises
+    ------
+    ValueError
+        If ``num_keys`` is not between 1 and the number of arrays.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.sort(np.array([3, 1, 2]))
+    Array([1, 2, 3], dtype=int32)
+    >>> lax.sort((np.array([2, 1, 1]), np.array([5, 7, 6])), num_keys=2)
+    (Array([1, 1, 2], dtype=int32), Array([6, 7, 5], dtype=int32))
     """
     if isinstance(operand, (tuple, list)):
         xs = [as_array(x, "sort") for x in operand]
@@ -87,13 +104,63 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 def sort_key_val(
     keys: Any, values: Any, dimension: int = -1, is_stable: bool = True
 ) -> tuple[Any, Any]:
-    """Sort ``keys`` along ``dimension`` and apply the same permutation to ``values``."""
+    """Sort ``keys`` along ``dimension`` and apply the same permutation to ``values``.
+
+    Parameters
+    ----------
+    keys, values : array_like
+        Of one shape.
+    dimension : int
+        Negative ones count from the end.
+    is_stable : bool
+        Whether values of equal keys keep their order.
+
+    Returns
+    -------
+    (Array, Array)
+        Keys in increasing order, with NaN last, and values.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.sort_key_val(np.array([3, 1, 2]), np.array([0, 1, 2]))
+    (Array([1, 2, 3], dtype=int32), Array([1, 2, 0], dtype=int32))
+    """
     out = sort((keys, values), dimension, is_stable, 1)
     return out[0], out[1]
 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
-    """The ``k`` largest values along ``axis``, in decreasing order, and their indices."""
+    """The ``k`` largest values along ``axis``, in decreasing order, and their indices.
+
+    Parameters
+    ----------
+    operand : array_like
+        Real numbers or booleans.
+    k : int
+        Not traced, as it is a size of the results.
+    axis : int
+        Negative ones count from the end.
+
+    Returns
+    -------
+    values : Array
+        Of size ``k`` along ``axis``. Of equal values the one with the lowest index comes first.
+    indices : Array of int32
+
+    Raises
+    ------
+    ValueError
+        If ``k`` is negative or larger than the axis.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.top_k(np.array([1, 9, 4, 9]), 2)
+    (Array([9, 9], dtype=int32), Array([1, 3], dtype=int32))
+    """
     x = as_operand(operand, "top_k")
     if isinstance(k, (Array, np.generic)):
         k = int(k)

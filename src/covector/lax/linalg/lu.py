@@ -51,7 +51,7 @@ def lu(x: Any) -> tuple[Any, Any, Any]:
     Parameters
     ----------
     x : array_like
-        Shape ``(..., m, n)``.
+        Shape ``(..., m, n)``, of floats or complex numbers.
 
     Returns
     -------
@@ -61,6 +61,17 @@ def lu(x: Any) -> tuple[Any, Any, Any]:
         Shape ``(..., min(m, n))``: row ``i`` was exchanged with row ``pivots[i]``, in order.
     permutation : Array of int32
         Shape ``(..., m)``: ``x[permutation] = L U``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> packed, pivots, permutation = lax.linalg.lu(np.array([[1.0, 2.0], [4.0, 6.0]]))
+    >>> packed
+    Array([[4.  , 6.  ],
+           [0.25, 0.5 ]], dtype=float32)
+    >>> pivots, permutation
+    (Array([1, 1], dtype=int32), Array([1, 0], dtype=int32))
     """
     packed, pivots, permutation = lu_p.bind(matrix(x, "lu"))
     return packed, pivots, permutation
@@ -131,12 +142,18 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
     pivots : array_like of int32
         Shape ``(..., k)``.
     permutation_size : int
-        The number of rows.
+        The number of rows, at least ``k``.
+
+    Returns
+    -------
+    Array of int32
+        Shape ``(..., permutation_size)``.
 
     Examples
     --------
-    >>> import covector as cv
-    >>> cv.lax.linalg.lu_pivots_to_permutation(cv.numpy.array([2, 2, 2]), 4)
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.linalg.lu_pivots_to_permutation(np.array([2, 2, 2]), 4)
     Array([2, 0, 1, 3], dtype=int32)
     """
     pivots = matrix(pivots, "lu_pivots_to_permutation")

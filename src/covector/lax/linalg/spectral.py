@@ -101,7 +101,9 @@ def eigh(
     sort_eigenvalues : bool
         They are in ascending order in any case.
     subset_by_index : (int, int), optional
-        Range of eigenvalues to return.
+        Range of eigenvalues to return: from the first up to, not including, the second.
+    implementation : None
+        Not supported: there is one.
 
     Returns
     -------
@@ -109,6 +111,17 @@ def eigh(
         Shape ``(..., n, n)``, in columns.
     values : Array
         Shape ``(..., n)``, real.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> vectors, values = lax.linalg.eigh(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> np.round(values, 3)
+    Array([1., 3.], dtype=float32)
+    >>> np.round(np.abs(vectors), 3)
+    Array([[0.707, 0.707],
+           [0.707, 0.707]], dtype=float32)
     """
     _only_lapack("eigh", "implementation", implementation)
     x = matrix(x, "eigh")
@@ -171,13 +184,27 @@ def svd(
     full_matrices : bool
         Whether ``u`` and ``vh`` are square, or have ``min(m, n)`` columns and rows.
     compute_uv : bool
+        Whether to return ``u`` and ``vh``.
     subset_by_index : (int, int), optional
         Range of singular values to return; needs ``full_matrices=False``.
+    algorithm : None
+        Not supported: there is one.
 
     Returns
     -------
     u, s, vh : Array
         Only ``s``, in descending order, without ``compute_uv``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> u, s, vh = lax.linalg.svd(np.array([[0.0, 2.0], [3.0, 0.0]]))
+    >>> np.round(s, 3)
+    Array([3., 2.], dtype=float32)
+    >>> np.round(np.abs(u), 3)
+    Array([[0., 1.],
+           [1., 0.]], dtype=float32)
     """
     _only_lapack("svd", "algorithm", algorithm)
     x = matrix(x, "svd")
@@ -275,9 +302,12 @@ def eig(
     x : array_like
         Shape ``(..., n, n)``.
     compute_left_eigenvectors, compute_right_eigenvectors : bool
+        What to return besides the eigenvalues.
     enable_eigvec_derivs : bool
         Must be False: only the eigenvalues have derivatives.
-    use_magma
+    implementation : None
+        Not supported: there is one.
+    use_magma : bool, optional
         Has no effect on this device.
 
     Returns
@@ -285,6 +315,17 @@ def eig(
     list of Array
         The eigenvalues, then the left and the right eigenvectors (columns of length 1) as far as
         asked for; all complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> values, left, right = lax.linalg.eig(np.array([[2.0, 0.0], [0.0, 3.0]]))
+    >>> np.round(values, 3)
+    Array([2.+0.j, 3.+0.j], dtype=complex64)
+    >>> np.round(np.abs(right), 3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
     _only_lapack("eig", "implementation", implementation)
     if enable_eigvec_derivs:

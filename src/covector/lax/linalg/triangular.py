@@ -62,6 +62,14 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     -------
     Array
         NaN in the lower triangle where ``x`` is not positive definite.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> np.round(lax.linalg.cholesky(np.array([[4.0, 2.0], [2.0, 5.0]])), 3)
+    Array([[2., 0.],
+           [1., 2.]], dtype=float32)
     """
     x = matrix(x, "cholesky")
     check_matrix("cholesky", x.aval, square=True)
@@ -149,6 +157,24 @@ def triangular_solve(
         ``op`` transposes and/or conjugates.
     unit_diagonal : bool
         Take the diagonal of ``a`` to be ones.
+
+    Returns
+    -------
+    Array
+        ``x``, of the shape of ``b``; not finite where ``a`` is singular.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> a = np.array([[2.0, 0.0], [1.0, 4.0]])
+    >>> lax.linalg.triangular_solve(a, np.array([2.0, 9.0]), left_side=True, lower=True)
+    Array([1., 2.], dtype=float32)
     """
     a, b = matrix(a, "triangular_solve"), matrix(b, "triangular_solve")
     vector = b.ndim == a.ndim - 1

@@ -58,8 +58,24 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
     a : array_like
         Shape ``(..., n, n)``, Hermitian and positive definite; otherwise the result is NaN.
     upper : bool
+        Which of the two factors to return.
     symmetrize_input : bool
         Use the Hermitian part of ``a``; otherwise one of its triangles is all that counts.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n, n)``, zero in the other triangle.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.cholesky(np.array([[4, 2], [2, 5]])), 3)
+    Array([[2., 0.],
+           [1., 2.]], dtype=float32)
+    >>> np.linalg.cholesky(np.array([[1, 2], [2, 1]]))  # not positive definite
+    Array([[nan,  0.],
+           [nan, nan]], dtype=float32)
     """
     x = matrices(a, "cholesky", square=True)
     out = linalg.cholesky(adjoint(x) if upper else x, symmetrize_input=symmetrize_input)
@@ -81,6 +97,23 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     Returns
     -------
     QRResult, or the array ``R``
+        ``Q`` has orthonormal columns and ``R`` is upper triangular: ``a = Q R``.
+
+    Raises
+    ------
+    ValueError
+        For another mode.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> q, r = np.linalg.qr(np.array([[3, 0], [4, 5]]))
+    >>> np.round(q, 3)
+    Array([[-0.6, -0.8],
+           [-0.8,  0.6]], dtype=float32)
+    >>> np.round(q @ r, 3)
+    Array([[3., 0.],
+           [4., 5.]], dtype=float32)
     """
     x = matrices(a, "qr")
     if mode == "raw":
@@ -117,6 +150,16 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Any:
     -------
     EighResult
         ``eigenvalues`` of shape ``(..., n)``, and ``eigenvectors`` in columns.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> values, vectors = np.linalg.eigh(np.array([[2, 1], [1, 2]]))
+    >>> np.round(values, 3)
+    Array([1., 3.], dtype=float32)
+    >>> np.round(np.abs(vectors), 3)
+    Array([[0.707, 0.707],
+           [0.707, 0.707]], dtype=float32)
     """
     lower = _lower(UPLO, "eigh")
     x = matrices(a, "eigh", square=True)
@@ -131,20 +174,81 @@ def eigvalsh(
     *,
     symmetrize_input: bool = True,
 ) -> Any:
-    """Eigenvalues of a Hermitian matrix, ascending; see `eigh`."""
+    """Eigenvalues of a Hermitian matrix, ascending; see `eigh`.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+    UPLO : {"L", "U"}, optional
+        Which triangle to use, without ``symmetrize_input``.
+    symmetrize_input : bool
+        Use the Hermitian part of ``a``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n)``, real.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.eigvalsh(np.array([[2, 1], [1, 2]])), 3)
+    Array([1., 3.], dtype=float32)
+    """
     return eigh(a, UPLO, symmetrize_input)[0]
 
 
 @fused()
 def eig(a: Any) -> Any:
-    """Eigenvalues and right eigenvectors (in columns) of a square matrix, all complex."""
+    """Eigenvalues and right eigenvectors (in columns) of a square matrix, all complex.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+
+    Returns
+    -------
+    EigResult
+        ``eigenvalues`` of shape ``(..., n)``, in no particular order, and ``eigenvectors`` of
+        length 1.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> values, vectors = np.linalg.eig(np.array([[2, 0], [0, 3]]))
+    >>> np.round(values, 3)
+    Array([2.+0.j, 3.+0.j], dtype=complex64)
+    >>> np.round(np.abs(vectors), 3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     w, v = linalg.eig(matrices(a, "eig", square=True), compute_left_eigenvectors=False)
     return EigResult(w, v)
 
 
 @fused()
 def eigvals(a: Any) -> Any:
-    """Eigenvalues of a square matrix, as complex numbers in no particular order."""
+    """Eigenvalues of a square matrix, as complex numbers in no particular order.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> values = np.linalg.eigvals(np.array([[0, 1], [-1, 0]]))
+    >>> np.round(np.sort(values), 3)
+    Array([0.-1.j, 0.+1.j], dtype=complex64)
+    """
     x = matrices(a, "eigvals", square=True)
     return linalg.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
 
@@ -166,14 +270,28 @@ def svd(
     full_matrices : bool
         Whether ``U`` and ``Vh`` are square, or have ``min(m, n)`` columns and rows.
     compute_uv : bool
+        Whether to return ``U`` and ``Vh``.
     hermitian : bool
         ``a`` is Hermitian: use `eigh`.
     subset_by_index : (int, int), optional
-        Range of singular values to return; needs ``full_matrices=False``.
+        Range of singular values to return; needs ``full_matrices=False``. Not supported with
+        ``hermitian``.
 
     Returns
     -------
-    SVDResult, or the array ``S``, in descending order
+    SVDResult, or the array ``S``
+        ``S`` is in descending order.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> u, s, vh = np.linalg.svd(np.array([[1, 0], [0, 2], [0, 0]]), full_matrices=False)
+    >>> np.round(s, 3)
+    Array([2., 1.], dtype=float32)
+    >>> np.round(u * s @ vh, 3)
+    Array([[1., 0.],
+           [0., 2.],
+           [0., 0.]], dtype=float32)
     """
     x = matrices(a, "svd", square=hermitian)
     if hermitian:
@@ -213,5 +331,22 @@ def _hermitian_svd(x: Any, compute_uv: bool, subset: tuple[int, int] | None) -> 
 
 @fused()
 def svdvals(x: Any, /) -> Any:
-    """Singular values of a matrix, in descending order."""
+    """Singular values of a matrix, in descending order.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(..., m, n)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., min(m, n))``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.svdvals(np.array([[0, 2], [3, 0]])), 3)
+    Array([3., 2.], dtype=float32)
+    """
     return svd(x, compute_uv=False)

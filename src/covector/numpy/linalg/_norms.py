@@ -71,6 +71,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     Parameters
     ----------
     x : array_like
+        Of any shape.
     ord : {None, "fro", "nuc", inf, -inf} or number, optional
         Of vectors: ``sum(|x|**ord)**(1/ord)``, the largest or smallest ``|x|``, or the number of
         nonzeros (0). Of matrices: of Frobenius (default), of singular values (2, -2, "nuc"), of
@@ -79,6 +80,26 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         One axis for vectors, two for matrices. Without it, ``x`` is one vector or matrix, or with
         ``ord=None`` one long vector.
     keepdims : bool
+        Whether the axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+        Real floats.
+
+    Raises
+    ------
+    ValueError
+        For an order that vectors or matrices do not have, or more than two axes.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[3, 4], [0, -5]])
+    >>> np.linalg.norm(x, axis=1)
+    Array([5., 5.], dtype=float32)
+    >>> np.linalg.norm(x, ord=1)
+    Array(9., dtype=float32)
     """
     x = array(inexact(x, "norm"), "norm")
     if axis is None and ord is None:
@@ -96,14 +117,60 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 @fused("axis", "keepdims", "ord")
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """Norm of vectors along ``axis`` (``None``: of all elements); see `norm`."""
+    """Norm of vectors along ``axis`` (``None``: of all elements); see `norm`.
+
+    Parameters
+    ----------
+    x : array_like
+        Of any shape.
+    axis : int or sequence of int, optional
+        Several axes are taken as one.
+    keepdims : bool
+        Whether the axes stay, with size 1.
+    ord : number, inf or -inf
+        See `norm`.
+
+    Returns
+    -------
+    Array
+        Real floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.vector_norm(np.array([3, -4]))
+    Array(5., dtype=float32)
+    >>> np.linalg.vector_norm(np.array([3, -4]), ord=np.inf)
+    Array(4., dtype=float32)
+    """
     x = array(inexact(x, "vector_norm"), "vector_norm")
     return _vector_norm(x, ord, canonical_axes(axis, x.ndim), keepdims)
 
 
 @fused("keepdims", "ord")
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """Norm of the matrices in the last two axes; see `norm`."""
+    """Norm of the matrices in the last two axes; see `norm`.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(..., m, n)``.
+    keepdims : bool
+        Whether the axes stay, with size 1.
+    ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
+        See `norm`.
+
+    Returns
+    -------
+    Array
+        Real floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.matrix_norm(np.array([[3, 0], [0, 4]]))
+    Array(5., dtype=float32)
+    """
     x = matrices(x, "matrix_norm")
     return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
@@ -112,7 +179,28 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     """Condition number of matrices: the norm of ``x`` times that of its inverse.
 
-    ``p`` is the order of the norm (see `norm`), by default 2, for which ``x`` need not be square.
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(..., n, n)``; by default ``(..., m, n)``.
+    p : {None, "fro", "nuc", 1, -1, 2, -2, inf, -inf}
+        The order of the norm (see `norm`), by default 2, for which ``x`` need not be square.
+
+    Returns
+    -------
+    Array
+        Very large or infinite where ``x`` is singular.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is empty.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.cond(np.array([[2, 0], [0, 8]])), 3)
+    Array(4., dtype=float32)
     """
     x = matrices(x, "cond", square=p not in (None, 2, -2))
     if 0 in x.shape:
@@ -144,6 +232,18 @@ def matrix_rank(
     hermitian : bool
         ``M`` is Hermitian: use `eigh`.
     tol : array_like, optional
+        A bound for singular values themselves.
+
+    Returns
+    -------
+    Array of int32
+        Shape ``(...)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.matrix_rank(np.array([[1, 2], [2, 4]]))
+    Array(1, dtype=int32)
     """
     x = array(inexact(M, "matrix_rank"), "matrix_rank")
     if x.ndim < 2:

@@ -19,7 +19,30 @@ __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 
 def outer(x1: Any, x2: Any, /) -> Any:
-    """Products of all pairs of elements of two vectors."""
+    """Products of all pairs of elements of two vectors.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Shapes ``(m,)`` and ``(n,)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(m, n)``.
+
+    Raises
+    ------
+    ValueError
+        If an operand is not a vector; `covector.numpy.outer` flattens.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.outer(np.array([1, 2]), np.array([10, 20, 30]))
+    Array([[10, 20, 30],
+           [20, 40, 60]], dtype=int32)
+    """
     x, y = array(x1, "outer", 0), array(x2, "outer", 1)
     if x.ndim != 1 or y.ndim != 1:
         raise ValueError(
@@ -29,7 +52,30 @@ def outer(x1: Any, x2: Any, /) -> Any:
 
 
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Cross products of vectors of three elements along ``axis``."""
+    """Cross products of vectors of three elements along ``axis``.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        The other axes broadcast.
+    axis : int
+        Negative ones count from the end.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If the axis does not have size 3.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.cross(np.array([1, 0, 0]), np.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     x, y = array(x1, "cross", 0), array(x2, "cross", 1)
     if not x.ndim or not y.ndim or x.shape[axis] != 3 or y.shape[axis] != 3:
         raise ValueError(
@@ -40,12 +86,52 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """Sum of the diagonal of the matrices in the last two axes."""
+    """Sum of the diagonal of the matrices in the last two axes.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(..., m, n)``.
+    offset : int
+        Of the diagonal: positive above the main one, negative below.
+    dtype : dtype, optional
+        Of the sum; by default that of ``x``, with booleans and small integers widened to int32.
+
+    Returns
+    -------
+    Array
+        Shape ``(...)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.trace(np.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     return diagonals.trace(x, offset, -2, -1, dtype)
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """Diagonal of the matrices in the last two axes."""
+    """Diagonal of the matrices in the last two axes.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape ``(..., m, n)``.
+    offset : int
+        Of the diagonal: positive above the main one, negative below.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., k)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.diagonal(np.array([[1, 2, 3], [4, 5, 6]]), offset=1)
+    Array([2, 6], dtype=int32)
+    """
     return diagonals.diagonal(x, offset, -2, -1)
 
 
@@ -66,7 +152,32 @@ def _power(x: Any, n: int) -> Any:
 
 
 def matrix_power(a: Any, n: int) -> Any:
-    """The ``n``-th power of square matrices; of their inverses if ``n`` is negative."""
+    """The ``n``-th power of square matrices; of their inverses if ``n`` is negative.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., m, m)``.
+    n : int
+        The power 0 is the identity.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., m, m)``; of floats where ``n`` is negative.
+
+    Raises
+    ------
+    TypeError
+        If ``n`` is not an integer.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.matrix_power(np.array([[1, 1], [1, 0]]), 10)
+    Array([[89, 55],
+           [55, 34]], dtype=int32)
+    """
     x = array(a, "matrix_power")
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ValueError(
@@ -104,6 +215,34 @@ def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
     """Product of two or more matrices, in the order that takes the fewest multiplications.
 
     The first and the last may be vectors.
+
+    Parameters
+    ----------
+    arrays : sequence of array_like
+        Matrices whose sizes fit in a row.
+    precision : str or Precision or pair, optional
+        See `covector.lax.canonicalize_precision`.
+
+    Returns
+    -------
+    Array
+        A matrix; a vector or a scalar if one or both of the ends are vectors.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two arrays, or the sizes do not fit.
+
+    References
+    ----------
+    T. Cormen et al., "Introduction to Algorithms", section 14.2.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a, b, v = np.ones((10, 100)), np.ones((100, 5)), np.ones(5)
+    >>> np.linalg.multi_dot([a, b, v]).shape
+    (10,)
     """
     if len(arrays) < 2:
         raise ValueError(f"multi_dot takes two or more arrays, got {len(arrays)}{at_user_line()}")

@@ -67,6 +67,18 @@ def solve(a: Any, b: Any) -> Any:
     -------
     Array
         Shape ``(..., n)`` for a vector ``b``, else ``(..., n, m)``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a, b = np.array([[2, 1], [1, 3]]), np.array([5, 10])
+    >>> np.round(np.linalg.solve(a, b), 3)
+    Array([1., 3.], dtype=float32)
     """
     a, b = (array(x, "solve") for x in promote_inexact("solve", a, b))
     a = matrices(a, "solve", square=True)
@@ -99,14 +111,58 @@ def _solve_stacks(a: Any, b: Any) -> Any:
 
 @fused()
 def inv(a: Any) -> Any:
-    """Inverse of square matrices; not finite where they are singular."""
+    """Inverse of square matrices; not finite where they are singular.
+
+    Parameters
+    ----------
+    a : array_like
+        Shape ``(..., n, n)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n, n)``. To multiply it by vectors, `solve` is faster and more precise.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.inv(np.array([[0, 2], [4, 0]])), 3)
+    Array([[0.  , 0.25],
+           [0.5 , 0.  ]], dtype=float32)
+    """
     x = matrices(a, "inv", square=True)
     return _solve(x, eye_like(x))
 
 
 @fused("ind")
 def tensorinv(a: Any, ind: int = 2) -> Any:
-    """Inverse with respect to `tensordot` over the first ``ind`` axes."""
+    """Inverse with respect to `tensordot` over the first ``ind`` axes.
+
+    Parameters
+    ----------
+    a : array_like
+        The product of the first ``ind`` sizes is that of the others.
+    ind : int
+        At least 1.
+
+    Returns
+    -------
+    Array
+        Shape ``a.shape[ind:] + a.shape[:ind]``: ``tensordot(tensorinv(a, ind), b, ind)`` is
+        ``tensorsolve(a, b)``.
+
+    Raises
+    ------
+    ValueError
+        If the products differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a = np.eye(6).reshape(2, 3, 6)
+    >>> np.linalg.tensorinv(a).shape
+    (6, 2, 3)
+    """
     x = array(inexact(a, "tensorinv"), "tensorinv")
     if ind <= 0:
         raise ValueError(f"tensorinv: ind must be positive, got {ind}{at_user_line()}")
@@ -124,7 +180,30 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 def tensorsolve(a: Any, b: Any, axes: tuple[int, ...] | None = None) -> Any:
     """The ``x`` with ``tensordot(a, x, x.ndim) = b``.
 
-    ``axes`` of ``a`` are moved to its end first.
+    Parameters
+    ----------
+    a : array_like
+        Its shape is that of ``b``, then that of ``x``, of as many elements.
+    b : array_like
+    axes : sequence of int, optional
+        These axes of ``a`` are moved to its end first.
+
+    Returns
+    -------
+    Array
+        Not finite where there is no unique solution.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a = 2 * np.eye(4).reshape(2, 2, 4)
+    >>> np.round(np.linalg.tensorsolve(a, np.array([[2, 4], [6, 8]])), 3)
+    Array([1., 2., 3., 4.], dtype=float32)
     """
     a, b = (array(x, "tensorsolve") for x in promote_inexact("tensorsolve", a, b))
     if axes is not None:
@@ -233,6 +312,17 @@ def det(a: Any) -> Any:
     ----------
     a : array_like
         Shape ``(..., n, n)``.
+
+    Returns
+    -------
+    Array
+        Shape ``(...)``; 1 for ``n = 0``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.det(np.array([[1, 2], [3, 4]])), 3)
+    Array(-2., dtype=float32)
     """
     x = matrices(a, "det", square=True)
     n = x.shape[-1]
@@ -283,6 +373,13 @@ def slogdet(a: Any, *, method: str | None = None) -> Any:
     -------
     SlogdetResult
         ``det(a) = sign * exp(logabsdet)``; 0 and -inf for singular matrices.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> sign, logabsdet = np.linalg.slogdet(1e-3 * np.eye(100))  # the determinant underflows
+    >>> sign, np.round(logabsdet, 1)
+    (Array(1., dtype=float32), Array(-690.8, dtype=float32))
     """
     if method not in (None, "lu", "qr"):
         raise ValueError(f"slogdet: method must be 'lu' or 'qr', got {method!r}{at_user_line()}")
@@ -362,8 +459,25 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
         ``10 max(m, n)`` times the rounding unit. May be one number per matrix.
     hermitian : bool
         ``a`` is Hermitian: use `eigh`.
-    rcond
+    rcond : array_like, optional
         Former name of ``rtol``.
+
+    Returns
+    -------
+    Array
+        Shape ``(..., n, m)``.
+
+    References
+    ----------
+    Derivatives: G. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least
+    squares problems whose variables separate", SIAM J. Numer. Anal. 10 (1973).
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.round(np.linalg.pinv(np.array([[1, 0], [0, 2], [0, 0]])), 3)
+    Array([[1. , 0. , 0. ],
+           [0. , 0.5, 0. ]], dtype=float32)
     """
     x = matrices(a, "pinv", square=hermitian)
     *batch, m, n = x.shape
@@ -399,11 +513,27 @@ def lstsq(
     Returns
     -------
     x : Array
+        Shape ``(n,)`` or ``(n, k)``.
     residuals : Array
         Sums of squares, shape ``(k,)``.
     rank : Array
     s : Array
         Singular values of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a = np.array([[0, 1], [1, 1], [2, 1]])
+    >>> x, residuals, rank, s = np.linalg.lstsq(a, np.array([1, 3, 5]))
+    >>> np.round(x, 3)
+    Array([2., 1.], dtype=float32)
+    >>> rank
+    Array(2, dtype=int32)
     """
     x, residuals, rank, s = _lstsq(a, b, rcond)
     if numpy_resid:
