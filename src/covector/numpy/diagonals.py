@@ -42,7 +42,33 @@ def eye(
     *,
     device: Any = None,
 ) -> Any:
-    """Matrix with ones on the ``k``-th diagonal and zeros elsewhere."""
+    """Matrix with ones on the ``k``-th diagonal and zeros elsewhere.
+
+    Parameters
+    ----------
+    N : int
+        Number of rows.
+    M : int, optional
+        Number of columns; by default ``N``.
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+    dtype : dtype, optional
+        By default the default float type.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+
+    Returns
+    -------
+    Array
+        Of shape ``(N, M)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.eye(2, 3, k=1, dtype=int)
+    Array([[0, 1, 0],
+           [0, 0, 1]], dtype=int32)
+    """
     (n,) = canonical_shape(N, "N")
     (m,) = (n,) if M is None else canonical_shape(M, "M")
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "eye")
@@ -55,12 +81,55 @@ def eye(
 
 
 def identity(n: Any, dtype: Any = None) -> Any:
-    """The ``n`` by ``n`` identity matrix."""
+    """The ``n`` by ``n`` identity matrix.
+
+    Parameters
+    ----------
+    n : int
+    dtype : dtype, optional
+        By default the default float type.
+
+    Returns
+    -------
+    Array
+        Of shape ``(n, n)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.identity(2)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     return eye(n, dtype=dtype)
 
 
 def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = None) -> Any:  # noqa: N803
-    """Matrix with ones at and below the ``k``-th diagonal and zeros above."""
+    """Matrix with ones at and below the ``k``-th diagonal and zeros above.
+
+    Parameters
+    ----------
+    N : int
+        Number of rows.
+    M : int, optional
+        Number of columns; by default ``N``.
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+    dtype : dtype, optional
+        By default float32.
+
+    Returns
+    -------
+    Array
+        Of shape ``(N, M)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.tri(2, 3, dtype=int)
+    Array([[1, 0, 0],
+           [1, 1, 0]], dtype=int32)
+    """
     (n,) = canonical_shape(N, "N")
     (m,) = (n,) if M is None else canonical_shape(M, "M")
     dt = dtypes.float32 if dtype is None else dtypes.check_user_dtype(dtype, "tri")
@@ -89,35 +158,171 @@ def _triangle(m: Any, k: int, lower: bool, name: str) -> Any:
 
 @fused("k")
 def tril(m: Any, k: int = 0) -> Any:
-    """``m`` with zeros above its ``k``-th diagonal."""
+    """``m`` with zeros above its ``k``-th diagonal.
+
+    Parameters
+    ----------
+    m : array_like
+        Of two or more dimensions: a matrix, or a stack of matrices.
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``m``.
+
+    Raises
+    ------
+    ValueError
+        If ``m`` has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.tril(np.array([[1, 2], [3, 4]]))
+    Array([[1, 0],
+           [3, 4]], dtype=int32)
+    """
     return _triangle(m, k, True, "tril")
 
 
 @fused("k")
 def triu(m: Any, k: int = 0) -> Any:
-    """``m`` with zeros below its ``k``-th diagonal."""
+    """``m`` with zeros below its ``k``-th diagonal.
+
+    Parameters
+    ----------
+    m : array_like
+        Of two or more dimensions: a matrix, or a stack of matrices.
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``m``.
+
+    Raises
+    ------
+    ValueError
+        If ``m`` has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.triu(np.array([[1, 2], [3, 4]]), k=1)
+    Array([[0, 2],
+           [0, 0]], dtype=int32)
+    """
     return _triangle(m, k, False, "triu")
 
 
 def tril_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
-    """Row and column indices of the lower triangle of an ``n`` by ``m`` matrix."""
+    """Row and column indices of the lower triangle of an ``n`` by ``m`` matrix.
+
+    Parameters
+    ----------
+    n : int
+    k : int
+        The last diagonal that belongs to the triangle.
+    m : int, optional
+        By default ``n``.
+
+    Returns
+    -------
+    tuple of two Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> x[np.tril_indices(2)]
+    Array([1, 3, 4], dtype=int32)
+    """
     i, j = onp.tril_indices(int(n), int(k), None if m is None else int(m))
     return from_numpy(i), from_numpy(j)
 
 
 def triu_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
-    """Row and column indices of the upper triangle of an ``n`` by ``m`` matrix."""
+    """Row and column indices of the upper triangle of an ``n`` by ``m`` matrix.
+
+    Parameters
+    ----------
+    n : int
+    k : int
+        The first diagonal that belongs to the triangle.
+    m : int, optional
+        By default ``n``.
+
+    Returns
+    -------
+    tuple of two Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> x[np.triu_indices(2)]
+    Array([1, 2, 4], dtype=int32)
+    """
     i, j = onp.triu_indices(int(n), int(k), None if m is None else int(m))
     return from_numpy(i), from_numpy(j)
 
 
 def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
-    """Indices of the lower triangle of the matrix ``arr``."""
+    """Indices of the lower triangle of the matrix ``arr``.
+
+    Parameters
+    ----------
+    arr : array_like
+        Only its shape is used.
+    k : int
+        The last diagonal that belongs to the triangle.
+
+    Returns
+    -------
+    tuple of two Array
+
+    Raises
+    ------
+    ValueError
+        If ``arr`` is not a matrix.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.tril_indices_from(np.zeros((2, 3)))
+    (Array([0, 1, 1], dtype=int32), Array([0, 0, 1], dtype=int32))
+    """
     return tril_indices(*_matrix_shape(arr, "tril_indices_from", k))
 
 
 def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
-    """Indices of the upper triangle of the matrix ``arr``."""
+    """Indices of the upper triangle of the matrix ``arr``.
+
+    Parameters
+    ----------
+    arr : array_like
+        Only its shape is used.
+    k : int
+        The first diagonal that belongs to the triangle.
+
+    Returns
+    -------
+    tuple of two Array
+
+    Raises
+    ------
+    ValueError
+        If ``arr`` is not a matrix.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.triu_indices_from(np.zeros((2, 3)), k=1)
+    (Array([0, 0, 1], dtype=int32), Array([1, 2, 2], dtype=int32))
+    """
     return triu_indices(*_matrix_shape(arr, "triu_indices_from", k))
 
 
@@ -129,7 +334,28 @@ def _matrix_shape(arr: Any, name: str, k: int) -> tuple[int, int, int]:
 
 
 def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
-    """Indices of the main diagonal of an array of ``ndim`` dimensions of size ``n``."""
+    """Indices of the main diagonal of an array of ``ndim`` dimensions of size ``n``.
+
+    Parameters
+    ----------
+    n, ndim : int
+
+    Returns
+    -------
+    tuple of Array
+        The same vector ``ndim`` times.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.diag_indices(3)
+    (Array([0, 1, 2], dtype=int32), Array([0, 1, 2], dtype=int32))
+    """
     n, ndim = operator.index(n), operator.index(ndim)
     if n < 0 or ndim < 0:
         raise ValueError(f"diag_indices: n and ndim must not be negative{at_user_line()}")
@@ -137,7 +363,30 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
 
 
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
-    """Indices of the main diagonal of an array with equal dimensions."""
+    """Indices of the main diagonal of an array with equal dimensions.
+
+    Parameters
+    ----------
+    arr : array_like
+        Of two or more dimensions; only its shape is used.
+
+    Returns
+    -------
+    tuple of Array
+
+    Raises
+    ------
+    ValueError
+        If the sizes of its dimensions differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> x.at[np.diag_indices_from(x)].set(0)
+    Array([[0, 2],
+           [3, 0]], dtype=int32)
+    """
     shape = shape_of(arr)
     if len(shape) < 2 or len(set(shape)) != 1:
         raise ValueError(
@@ -149,7 +398,34 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
 
 @fused("k")
 def diag(v: Any, k: int = 0) -> Any:
-    """Matrix with ``v`` on its ``k``-th diagonal, or that diagonal of a matrix ``v``."""
+    """Matrix with ``v`` on its ``k``-th diagonal, or that diagonal of a matrix ``v``.
+
+    Parameters
+    ----------
+    v : array_like
+        A vector or a matrix.
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``v`` is neither a vector nor a matrix.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.diag(np.array([1, 2]), k=1)
+    Array([[0, 1, 0],
+           [0, 0, 2],
+           [0, 0, 0]], dtype=int32)
+    >>> np.diag(np.array([[1, 2], [3, 4]]))
+    Array([1, 4], dtype=int32)
+    """
     x = _util.array(v, "diag")
     if x.ndim == 1:
         n = x.shape[0] + abs(k)
@@ -164,14 +440,59 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 def diagflat(v: Any, k: int = 0) -> Any:
-    """Matrix with the elements of ``v``, flattened, on its ``k``-th diagonal."""
+    """Matrix with the elements of ``v``, flattened, on its ``k``-th diagonal.
+
+    Parameters
+    ----------
+    v : array_like
+    k : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+
+    Returns
+    -------
+    Array
+        A matrix.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.diagflat(np.array([[1], [2]]))
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
+    """
     x = _util.array(v, "diagflat")
     return diag(lax.reshape(x, (x.size,)), k)
 
 
 @fused("offset", "axis1", "axis2")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Elements with equal indices (up to ``offset``) along two axes, as the last axis."""
+    """Elements with equal indices (up to ``offset``) along two axes, as the last axis.
+
+    Parameters
+    ----------
+    a : array_like
+        Of two or more dimensions.
+    offset : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+    axis1, axis2 : int
+        The planes in which the diagonals lie.
+
+    Returns
+    -------
+    Array
+        The other dimensions of ``a``, then the diagonals.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` has fewer than two dimensions, or the axes are the same.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.diagonal(np.array([[1, 2, 3], [4, 5, 6]]), offset=1)
+    Array([2, 6], dtype=int32)
+    """
     x = _util.array(a, "diagonal")
     if x.ndim < 2:
         raise ValueError(
@@ -197,7 +518,32 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def trace(
     a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
 ) -> Any:
-    """Sum of the ``offset``-th diagonal along two axes."""
+    """Sum of the ``offset``-th diagonal along two axes.
+
+    Parameters
+    ----------
+    a : array_like
+        Of two or more dimensions.
+    offset : int
+        0 is the main diagonal, 1 the one above it, -1 the one below.
+    axis1, axis2 : int
+        The planes in which the diagonals lie.
+    dtype : dtype, optional
+        Of the sum, as in `sum`.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of the other dimensions of ``a``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.trace(np.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     from covector.numpy.reductions import sum
 
     _util.check_out(out, "trace")
@@ -205,7 +551,36 @@ def trace(
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True) -> Any:
-    """``a`` with ``val`` on its main diagonal, as a new array: pass ``inplace=False``."""
+    """``a`` with ``val`` on its main diagonal, as a new array: pass ``inplace=False``.
+
+    Parameters
+    ----------
+    a : array_like
+        Of two or more dimensions.
+    val : array_like
+        A scalar, or values that are repeated along the diagonal.
+    wrap : bool
+        Must be False.
+    inplace : bool
+        Must be False.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If ``inplace`` is True, or ``a`` has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fill_diagonal(np.zeros((2, 3), int), 7, inplace=False)
+    Array([[7, 0, 0],
+           [0, 7, 0]], dtype=int32)
+    """
     if inplace:
         raise ValueError(
             "fill_diagonal: arrays are immutable, so the result is a new array; pass "

@@ -16,7 +16,28 @@ from covector.numpy.ufunc_methods import accumulate_with, at_with, outer_with, r
 
 
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
-    """``func1d`` of each vector of ``arr`` along ``axis``; its results take the axis' place."""
+    """``func1d`` of each vector of ``arr`` along ``axis``; its results take the axis' place.
+
+    Parameters
+    ----------
+    func1d : callable
+        Takes a vector; it is traced (see `covector.vmap`), so that it is called once.
+    axis : int
+    arr : array_like
+    *args, **kw
+        Passed to the function too.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[3, 1, 2], [9, 8, 7]])
+    >>> np.apply_along_axis(lambda v: v.max() - v.min(), 1, x)
+    Array([2, 2], dtype=int32)
+    """
     from covector.transforms.vmap_api import vmap
 
     x = asarray(arr)
@@ -34,7 +55,32 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
 
 
 def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
-    """``func(a, axis)`` for each axis in turn; results keep the number of dimensions."""
+    """``func(a, axis)`` for each axis in turn; results keep the number of dimensions.
+
+    Parameters
+    ----------
+    func : callable
+        Such as `sum`: takes an array and an axis.
+    a : array_like
+    axes : int or sequence of int
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a result has neither as many dimensions as its argument nor one less.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.apply_over_axes(np.sum, np.ones((2, 3, 4)), [0, 2])
+    Array([[[8.],
+            [8.],
+            [8.]]], dtype=float32)
+    """
     x = asarray(a)
     for axis in axes if isinstance(axes, (list, tuple)) else (axes,):
         out = func(x, axis)
@@ -72,10 +118,23 @@ def vectorize(
     Parameters
     ----------
     pyfunc : callable
+        Of scalars, or of the core dimensions; it is traced (see `covector.vmap`).
     excluded : set of int or str
         Arguments that are passed as they are.
     signature : str, optional
         The core dimensions that ``pyfunc`` works on, such as ``(n,m),(m)->(n)``.
+
+    Returns
+    -------
+    callable
+        Takes arrays that broadcast together but for the core dimensions.
+
+    Raises
+    ------
+    TypeError
+        If ``excluded`` holds other things than positions and names.
+    ValueError
+        If ``signature`` cannot be read; when called, if arrays do not fit it.
 
     Examples
     --------
@@ -257,5 +316,26 @@ class ufunc:
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:
-    """An elementwise function, with NumPy's methods, from a function of scalars."""
+    """An elementwise function, with NumPy's methods, from a function of scalars.
+
+    Parameters
+    ----------
+    func : callable
+        Of scalars; it is traced (see `covector.vmap`).
+    nin, nout : int
+        Number of operands, and of results.
+    identity : scalar, optional
+        Neutral element, with which `reduce` starts.
+
+    Returns
+    -------
+    ufunc
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> hypotenuse = np.frompyfunc(lambda a, b: np.sqrt(a * a + b * b), 2, 1)
+    >>> hypotenuse(np.array([3.0, 5.0]), np.array([4.0, 12.0]))
+    Array([ 5., 13.], dtype=float32)
+    """
     return ufunc(func, nin, nout, identity=identity)

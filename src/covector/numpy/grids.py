@@ -23,12 +23,32 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
     Parameters
     ----------
-    *xi : array_like of one dimension
+    *xi : array_like
+        Vectors, or scalars.
     copy : bool
+        Accepted and ignored: arrays are immutable.
     sparse : bool
-        Leave the dimensions of size 1.
+        Leave the other dimensions at size 1.
     indexing : {'xy', 'ij'}
         Whether the first vector runs along the second axis or the first.
+
+    Returns
+    -------
+    list of Array
+        One for each vector.
+
+    Raises
+    ------
+    ValueError
+        If an argument has more than one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x, y = np.meshgrid(np.array([1, 2, 3]), np.array([10, 20]))
+    >>> x + y
+    Array([[11, 12, 13],
+           [21, 22, 23]], dtype=int32)
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -53,7 +73,31 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 
 def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) -> Any:
-    """The index along each dimension at each position of an array of the given shape."""
+    """The index along each dimension at each position of an array of the given shape.
+
+    Parameters
+    ----------
+    dimensions : sequence of int
+    dtype : dtype, optional
+        By default the default integer type.
+    sparse : bool
+        Return a tuple of arrays with the other dimensions at size 1.
+
+    Returns
+    -------
+    Array, or tuple of Array
+        Of shape ``(len(dimensions), *dimensions)`` unless ``sparse``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.indices((2, 2))
+    Array([[[0, 0],
+            [1, 1]],
+    <BLANKLINE>
+           [[0, 1],
+            [0, 1]]], dtype=int32)
+    """
     shape = canonical_shape(tuple(dimensions), "dimensions")
     dt = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "indices")
     n = len(shape)
@@ -70,7 +114,30 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) 
 def fromfunction(
     function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any
 ) -> Any:
-    """``function`` of the indices at each position of an array of ``shape``."""
+    """``function`` of the indices at each position of an array of ``shape``.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one scalar per dimension; it is traced (see `covector.vmap`), so that it is called once.
+    shape : int or tuple of int
+    dtype : dtype
+        Of the indices.
+    **kwargs
+        Passed to the function too.
+
+    Returns
+    -------
+    Array
+        The indices first, then the dimensions of a result.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.fromfunction(lambda i, j: 10 * i + j, (2, 3), dtype=int)
+    Array([[ 0,  1,  2],
+           [10, 11, 12]], dtype=int32)
+    """
     from covector.transforms.vmap_api import vmap
 
     shape = canonical_shape(shape)
@@ -86,7 +153,35 @@ def fromfunction(
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803
-    """Matrix of the powers of the elements of a vector."""
+    """Matrix of the powers of the elements of a vector.
+
+    Parameters
+    ----------
+    x : array_like
+        A vector.
+    N : int, optional
+        Number of columns; by default as many as rows.
+    increasing : bool
+        Whether the powers increase from left to right.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not a vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vander(np.array([1, 2, 3]), increasing=True)
+    Array([[1, 1, 1],
+           [1, 2, 4],
+           [1, 3, 9]], dtype=int32)
+    """
     v = _util.array(x, "vander")
     if v.ndim != 1:
         raise ValueError(f"vander takes a vector, got {describe(v)}{at_user_line()}")

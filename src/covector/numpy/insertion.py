@@ -38,7 +38,36 @@ def _positions(obj: Any, n: int, name: str) -> onp.ndarray:
 def delete(
     arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False
 ) -> Any:
-    """``arr`` without the elements (or slices along ``axis``) at ``obj``."""
+    """``arr`` without the elements (or slices along ``axis``) at ``obj``.
+
+    Parameters
+    ----------
+    arr : array_like
+    obj : int, slice, sequence of int or array_like
+        Positions, or a mask of booleans; concrete, but for a single position.
+    axis : int, optional
+        By default the array is flattened first.
+    assume_unique_indices : bool
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    IndexError
+        If a position is out of bounds.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.delete(np.array([1, 2, 3, 4]), [0, 2])
+    Array([2, 4], dtype=int32)
+    >>> np.delete(np.array([[1, 2], [3, 4]]), 0, axis=1)
+    Array([[2],
+           [4]], dtype=int32)
+    """
     x = array(arr, "delete")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
@@ -64,7 +93,35 @@ def delete(
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """``arr`` with ``values`` inserted before the positions ``obj`` along ``axis``."""
+    """``arr`` with ``values`` inserted before the positions ``obj`` along ``axis``.
+
+    Parameters
+    ----------
+    arr : array_like
+    obj : int, slice, sequence of int or array_like
+        Concrete positions in ``arr`` as it is.
+    values : array_like
+        Converted to the dtype of ``arr``.
+    axis : int, optional
+        By default the array is flattened first.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    IndexError
+        If a position is out of bounds.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.insert(np.array([1, 2, 3]), 1, 99)
+    Array([ 1, 99,  2,  3], dtype=int32)
+    >>> np.insert(np.array([1, 2, 3]), np.array([0, 3]), np.array([10, 20]))
+    Array([10,  1,  2,  3, 20], dtype=int32)
+    """
     x, v = array(arr, "insert"), array(values, "insert")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
@@ -107,7 +164,28 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """A vector without its leading (``f``) and trailing (``b``) zeros; it must be concrete."""
+    """A vector without its leading (``f``) and trailing (``b``) zeros; it must be concrete.
+
+    Parameters
+    ----------
+    filt : array_like
+        Of several dimensions, the outermost slices without other elements are left out.
+    trim : {'fb', 'f', 'b'}
+    axis : int or tuple of int, optional
+        By default all axes.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.trim_zeros(np.array([0, 0, 1, 0, 2, 0]))
+    Array([1, 0, 2], dtype=int32)
+    >>> np.trim_zeros(np.array([0, 1, 0]), "f")
+    Array([1, 0], dtype=int32)
+    """
     x = array(filt, "trim_zeros")
     values = concrete(x, "the argument of trim_zeros")
     nonzero = onp.argwhere(values != 0)

@@ -46,7 +46,38 @@ def nanmax(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Maximum over ``axis`` without NaN; NaN if there is nothing else."""
+    """Maximum over ``axis`` without NaN; NaN if there is nothing else.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        The least that the result can be; needed for empty axes, and with ``where``.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements, or ``where`` is given, without ``initial``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanmax(np.array([[1.0, np.nan], [np.nan, np.nan]]), axis=1)
+    Array([ 1., nan], dtype=float32)
+    """
     check_out(out, "nanmax")
     return _extremum("nanmax", True, a, axis, keepdims, initial, where)
 
@@ -60,7 +91,38 @@ def nanmin(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Minimum over ``axis`` without NaN; NaN if there is nothing else."""
+    """Minimum over ``axis`` without NaN; NaN if there is nothing else.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        The greatest that the result can be; needed for empty axes, and with ``where``.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        In the dtype of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements, or ``where`` is given, without ``initial``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanmin(np.array([[1.0, np.nan], [3.0, -2.0]]), axis=1)
+    Array([ 1., -2.], dtype=float32)
+    """
     check_out(out, "nanmin")
     return _extremum("nanmin", False, a, axis, keepdims, initial, where)
 
@@ -75,7 +137,35 @@ def nansum(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Sum over ``axis`` with NaN as 0."""
+    """Sum over ``axis`` with NaN as 0.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : dtype, optional
+        Dtype of the sum; booleans and narrow integers are summed in the default integer type.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        Added to the sum.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        0 where there is nothing to sum.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nansum(np.array([1.0, np.nan, 2.0]))
+    Array(3., dtype=float32)
+    """
     check_out(out, "nansum")
     return r.sum(_replaced(array(a, "nansum"), 0), axis, dtype, None, keepdims, initial, where)
 
@@ -90,7 +180,36 @@ def nanprod(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """Product over ``axis`` with NaN as 1."""
+    """Product over ``axis`` with NaN as 1.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : dtype, optional
+        Dtype of the product; booleans and narrow integers are multiplied in the default integer
+        type.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    initial : scalar, optional
+        Multiplied with the product.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        1 where there is nothing to multiply.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanprod(np.array([2.0, np.nan, 3.0]))
+    Array(6., dtype=float32)
+    """
     check_out(out, "nanprod")
     return r.prod(_replaced(array(a, "nanprod"), 1), axis, dtype, None, keepdims, initial, where)
 
@@ -110,7 +229,33 @@ def nanmean(
     keepdims: bool = False,
     where: Any = None,
 ) -> Any:
-    """Mean over ``axis`` without NaN."""
+    """Mean over ``axis`` without NaN.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+
+    Returns
+    -------
+    Array
+        NaN where there is nothing else.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanmean(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), axis=1)
+    Array([ 2., nan], dtype=float32)
+    """
     check_out(out, "nanmean")
     x = array(a, "nanmean")
     if x.dtype not in dtypes.INEXACT:
@@ -129,7 +274,37 @@ def nanvar(
     where: Any = None,
     mean: Any = None,
 ) -> Any:
-    """Variance over ``axis`` without NaN."""
+    """Variance over ``axis`` without NaN.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : float or complex dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    ddof : int
+        Subtracted from the number of elements to divide by.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+    mean : array_like, optional
+        The means, with the reduced axes kept, if they are known.
+
+    Returns
+    -------
+    Array
+        Real; NaN where there are not more than ``ddof`` elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanvar(np.array([1.0, np.nan, 3.0]))
+    Array(1., dtype=float32)
+    """
     check_out(out, "nanvar")
     x = array(a, "nanvar")
     if x.dtype in dtypes.INEXACT:
@@ -149,7 +324,37 @@ def nanstd(
     where: Any = None,
     mean: Any = None,
 ) -> Any:
-    """Standard deviation over ``axis`` without NaN."""
+    """Standard deviation over ``axis`` without NaN.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    dtype : float or complex dtype, optional
+        In which to compute; by default that of ``a``, and floats for integers and booleans.
+    out : None
+        Not supported: arrays are immutable.
+    ddof : int
+        Subtracted from the number of elements to divide by.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    where : array_like of bool, optional
+        Elements to take part; broadcasts with ``a``.
+    mean : array_like, optional
+        The means, with the reduced axes kept, if they are known.
+
+    Returns
+    -------
+    Array
+        Real; NaN where there are not more than ``ddof`` elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanstd(np.array([1.0, np.nan, 5.0]))
+    Array(2., dtype=float32)
+    """
     check_out(out, "nanstd")
     return lax.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
 
@@ -166,14 +371,68 @@ def _arg(name: str, largest: bool, a: Any, axis: Any, keepdims: Any) -> Any:
 
 @fused("axis", "keepdims")
 def nanargmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Index of the maximum along ``axis`` without NaN; -1 if there is nothing else."""
+    """Index of the maximum along ``axis`` without NaN; -1 if there is nothing else.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool, optional
+        Whether the reduced axis stays, with size 1.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanargmax(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), axis=1)
+    Array([ 2, -1], dtype=int32)
+    """
     check_out(out, "nanargmax")
     return _arg("nanargmax", True, a, axis, keepdims)
 
 
 @fused("axis", "keepdims")
 def nanargmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Index of the minimum along ``axis`` without NaN; -1 if there is nothing else."""
+    """Index of the minimum along ``axis`` without NaN; -1 if there is nothing else.
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    out : None
+        Not supported: arrays are immutable.
+    keepdims : bool, optional
+        Whether the reduced axis stays, with size 1.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanargmin(np.array([5.0, np.nan, 3.0]))
+    Array(2, dtype=int32)
+    """
     check_out(out, "nanargmin")
     return _arg("nanargmin", False, a, axis, keepdims)
 
@@ -286,8 +545,43 @@ def quantile(
 ) -> Any:
     """Values below which a fraction ``q`` of the elements along ``axis`` lies.
 
-    ``method`` says what is taken between two elements: ``linear``, ``lower``, ``higher``,
-    ``midpoint`` or ``nearest``.
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    q : array_like
+        Between 0 and 1; a scalar or vector.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
+        What is taken between two elements.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    weights : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Floats; the shape of ``q`` comes first. NaN where an element is NaN.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements, or ``q`` has more than one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([1.0, 2.0, 3.0, 10.0])
+    >>> np.quantile(x, np.array([0.0, 0.5, 1.0]))
+    Array([ 1. ,  2.5, 10. ], dtype=float32)
+    >>> np.quantile(x, 0.5, method="lower")
+    Array(2., dtype=float32)
     """
     check_out(out, "quantile")
     return _quantile("quantile", a, q, axis, method, keepdims, False, weights)
@@ -305,7 +599,43 @@ def nanquantile(
     *,
     weights: Any = None,
 ) -> Any:
-    """Quantiles over ``axis`` without NaN; see `quantile`."""
+    """Quantiles over ``axis`` without NaN; see `quantile`.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    q : array_like
+        Between 0 and 1; a scalar or vector.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
+        What is taken between two elements.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    weights : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Floats; the shape of ``q`` comes first. NaN where there is nothing else.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements, or ``q`` has more than one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanquantile(np.array([1.0, np.nan, 3.0, 5.0]), 0.5)
+    Array(3., dtype=float32)
+    """
     check_out(out, "nanquantile")
     return _quantile("nanquantile", a, q, axis, method, keepdims, True, weights)
 
@@ -329,7 +659,45 @@ def percentile(
     weights: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Quantiles for ``q`` in percent; see `quantile`."""
+    """Quantiles for ``q`` in percent; see `quantile`.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    q : array_like
+        Between 0 and 100; a scalar or vector.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
+        What is taken between two elements.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    weights : None
+        Not supported.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Floats; the shape of ``q`` comes first. NaN where an element is NaN.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements, or ``q`` has more than one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.percentile(np.array([[1.0, 3.0], [2.0, 8.0]]), 25, axis=1)
+    Array([1.5, 3.5], dtype=float32)
+    """
     check_out(out, "percentile")
     q = _fraction(q, "percentile")
     return _quantile("percentile", a, q, axis, method, keepdims, False, weights)
@@ -347,7 +715,43 @@ def nanpercentile(
     *,
     weights: Any = None,
 ) -> Any:
-    """Quantiles without NaN for ``q`` in percent; see `quantile`."""
+    """Quantiles without NaN for ``q`` in percent; see `quantile`.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    q : array_like
+        Between 0 and 100; a scalar or vector.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
+        What is taken between two elements.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+    weights : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Floats; the shape of ``q`` comes first. NaN where there is nothing else.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements, or ``q`` has more than one dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanpercentile(np.array([1.0, np.nan, 3.0, 5.0]), 75)
+    Array(4., dtype=float32)
+    """
     check_out(out, "nanpercentile")
     q = _fraction(q, "nanpercentile")
     return _quantile("nanpercentile", a, q, axis, method, keepdims, True, weights)
@@ -361,7 +765,37 @@ def median(
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """Median over ``axis``."""
+    """Median over ``axis``: the middle element, or the mean of the two in the middle.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+        Floats; NaN where an element is NaN.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.median(np.array([[1, 2, 9], [4, 5, 6]]), axis=1)
+    Array([2., 5.], dtype=float32)
+    """
     check_out(out, "median")
     x = array(a, "median")
     half = dtypes.to_inexact_dtype(x.dtype).type(0.5)
@@ -376,7 +810,37 @@ def nanmedian(
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """Median over ``axis`` without NaN."""
+    """Median over ``axis`` without NaN.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers.
+    axis : int or tuple of int, optional
+        Axes to reduce; by default all.
+    out : None
+        Not supported: arrays are immutable.
+    overwrite_input : bool
+        Accepted and ignored.
+    keepdims : bool
+        Whether the reduced axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+        Floats; NaN where there is nothing else.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is complex or has no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nanmedian(np.array([1.0, np.nan, 2.0]))
+    Array(1.5, dtype=float32)
+    """
     check_out(out, "nanmedian")
     x = array(a, "nanmedian")
     half = dtypes.to_inexact_dtype(x.dtype).type(0.5)

@@ -57,8 +57,32 @@ def matmul(
     ----------
     a, b : array_like
         A vector is a row on the left, a column on the right.
-    precision, preferred_element_type
-        See `covector.lax.dot_general`.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Without the dimension of a vector; of booleans, the logical or of ands.
+
+    Raises
+    ------
+    ValueError
+        If an operand has no dimension.
+    TypeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.matmul(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    >>> np.matmul(np.zeros((5, 2, 3)), np.zeros((3, 4))).shape
+    (5, 2, 4)
     """
     x, y, weak = _operands("matmul", a, b, preferred_element_type)
     if x.ndim == 0 or y.ndim == 0:
@@ -108,7 +132,38 @@ def dot(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Sum of products over the last axis of ``a`` and the last but one of ``b``."""
+    """Sum of products over the last axis of ``a`` and the last but one of ``b``.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Vectors are summed over their only axis; scalars are multiplied.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Of the remaining dimensions of ``a``, then those of ``b``.
+
+    Raises
+    ------
+    TypeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.dot(np.array([1, 2, 3]), np.array([1, 10, 100]))
+    Array(321, dtype=int32)
+    >>> np.dot(np.array([[1, 2], [3, 4]]), np.array([[1, 0], [0, 10]]))
+    Array([[ 1, 20],
+           [ 3, 40]], dtype=int32)
+    """
     x, y, weak = _operands("dot", a, b, preferred_element_type)
     if not x.ndim or not y.ndim:
         dims: Any = (((), ()), ((), ()))
@@ -125,7 +180,33 @@ def dot(
 
 @fused(*_DOT)
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """Sum of the products of all elements, those of ``a`` conjugated."""
+    """Sum of the products of all elements, those of ``a`` conjugated.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Of as many elements; they are flattened.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+        Of rank 0.
+
+    Raises
+    ------
+    TypeError
+        If the sizes differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vdot(np.array([1 + 1j, 2]), np.array([1j, 3]))
+    Array(7.+1.j, dtype=complex64)
+    """
     x, y, weak = _operands("vdot", a, b, preferred_element_type)
     x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
     if x.size != y.size:
@@ -145,7 +226,34 @@ def vecdot(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """Sums of products along an axis, the first operand conjugated; the others broadcast."""
+    """Sums of products along an axis, the first operand conjugated; the others broadcast.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+    axis : int
+        Of both operands.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+        Of the common shape without ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If the sizes along ``axis`` differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vecdot(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
     x, y, weak = _operands("vecdot", x1, x2, preferred_element_type)
     i, j = canonical_axis(axis, x), canonical_axis(axis, y)
     if x.shape[i] != y.shape[j]:
@@ -164,7 +272,32 @@ def vecdot(
 
 @fused()
 def matvec(x1: Any, x2: Any, /) -> Any:
-    """Products of matrices and vectors; leading dimensions broadcast."""
+    """Products of matrices and vectors; leading dimensions broadcast.
+
+    Parameters
+    ----------
+    x1 : array_like
+        Matrices, in the last two dimensions.
+    x2 : array_like
+        Vectors, in the last dimension.
+
+    Returns
+    -------
+    Array
+        Vectors.
+
+    Raises
+    ------
+    ValueError
+        If an operand has too few dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.matvec(np.array([[1, 2], [3, 4]]), np.array([[1, 0], [0, 1]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     x, y, weak = _operands("matvec", x1, x2, None)
     if x.ndim < 2 or y.ndim < 1:
         raise ValueError(f"matvec takes matrices and vectors, got {describe(x)} and {describe(y)}")
@@ -174,7 +307,31 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 
 @fused()
 def vecmat(x1: Any, x2: Any, /) -> Any:
-    """Products of (conjugated) vectors and matrices; leading dimensions broadcast."""
+    """Products of (conjugated) vectors and matrices; leading dimensions broadcast.
+
+    Parameters
+    ----------
+    x1 : array_like
+        Vectors, in the last dimension.
+    x2 : array_like
+        Matrices, in the last two dimensions.
+
+    Returns
+    -------
+    Array
+        Vectors.
+
+    Raises
+    ------
+    ValueError
+        If an operand has too few dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.vecmat(np.array([1, 10]), np.array([[1, 2], [3, 4]]))
+    Array([31, 42], dtype=int32)
+    """
     x, y, weak = _operands("vecmat", x1, x2, None)
     if x.ndim < 1 or y.ndim < 2:
         raise ValueError(f"vecmat takes vectors and matrices, got {describe(x)} and {describe(y)}")
@@ -185,7 +342,34 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
 
 @fused(*_DOT)
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """Sum of products over the last axes."""
+    """Sum of products over the last axes.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Of equal size along the last axis; scalars are multiplied.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+        Of the remaining dimensions of ``a``, then those of ``b``.
+
+    Raises
+    ------
+    TypeError
+        If the last dimensions differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.inner(np.array([[1, 2], [3, 4]]), np.array([[1, 10], [0, 1]]))
+    Array([[21,  2],
+           [43,  4]], dtype=int32)
+    """
     x, y, weak = _operands("inner", a, b, preferred_element_type)
     dims: Any = (((), ()), ((), ()))
     if x.ndim and y.ndim:
@@ -200,7 +384,26 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 @fused()
 def outer(a: Any, b: Any, out: Any = None) -> Any:
-    """Products of all pairs of elements of two flattened arrays."""
+    """Products of all pairs of elements of two flattened arrays.
+
+    Parameters
+    ----------
+    a, b : array_like
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+        Of shape ``(a.size, b.size)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.outer(np.array([1, 2]), np.array([1, 10, 100]))
+    Array([[  1,  10, 100],
+           [  2,  20, 200]], dtype=int32)
+    """
     from covector.numpy.ufuncs import _multiply
 
     check_out(out, "outer")
@@ -224,8 +427,31 @@ def tensordot(
     a, b : array_like
     axes : int, or pair of sequences of int
         The last ``axes`` of ``a`` with the first of ``b``, or the axes of each.
-    precision, preferred_element_type
-        See `covector.lax.dot_general`.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Of the remaining dimensions of ``a``, then those of ``b``.
+
+    Raises
+    ------
+    TypeError
+        If the axes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.arange(6).reshape(2, 3)
+    >>> np.tensordot(x, x, axes=([0, 1], [0, 1]))
+    Array(55, dtype=int32)
+    >>> np.tensordot(x, np.zeros((3, 4)), axes=1).shape
+    (2, 4)
     """
     if isinstance(axes, (list, tuple, onp.ndarray)):
         if len(axes) != 2:
@@ -272,7 +498,24 @@ def _tensordot(a: Any, b: Any, *, axes: Any, precision: Any, preferred_element_t
 
 @fused()
 def kron(a: Any, b: Any) -> Any:
-    """Kronecker product: each element of ``a`` times the whole of ``b``."""
+    """Kronecker product: each element of ``a`` times the whole of ``b``.
+
+    Parameters
+    ----------
+    a, b : array_like
+        The one of fewer dimensions gets leading ones of size 1.
+
+    Returns
+    -------
+    Array
+        Its sizes are the products of those of the operands.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.kron(np.array([1, 10]), np.array([1, 2, 3]))
+    Array([ 1,  2,  3, 10, 20, 30], dtype=int32)
+    """
     from covector.numpy.ufuncs import _multiply
 
     x, y = array(a, "kron"), array(b, "kron", 1)
@@ -289,7 +532,33 @@ def kron(a: Any, b: Any) -> Any:
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """Cross products of vectors of three (or two) components along an axis."""
+    """Cross products of vectors of three (or two) components along an axis.
+
+    Parameters
+    ----------
+    a, b : array_like
+        A missing third component is 0.
+    axisa, axisb, axisc : int
+        Where the components are in ``a``, ``b`` and the result.
+    axis : int, optional
+        Where they are in all three.
+
+    Returns
+    -------
+    Array
+        The third component alone if all vectors have two.
+
+    Raises
+    ------
+    ValueError
+        If there are not 2 or 3 components.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cross(np.array([1, 0, 0]), np.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     from covector.numpy.joining import stack
     from covector.numpy.manipulation import moveaxis
     from covector.numpy.ufuncs import _multiply, _subtract
@@ -341,18 +610,41 @@ def einsum(
     Parameters
     ----------
     subscripts : str
-        Such as ``'ij,jk->ik'``; ``...`` stands for axes that broadcast.
+        Such as ``'ij,jk->ik'``; ``...`` stands for axes that broadcast. Without ``->``, labels that
+        occur once stay, in alphabetical order.
     *operands : array_like
+        Or operands and lists of the numbers of their axes in turn, instead of ``subscripts``.
+    out : None
+        Not supported: arrays are immutable.
     optimize : str or bool or path
         How the order of pairwise products is chosen (by ``opt_einsum``).
-    precision, preferred_element_type
-        See `covector.lax.dot_general`.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+    _dot_general
+        Accepted and ignored.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If the subscripts do not fit the operands.
 
     Examples
     --------
     >>> import covector.numpy as np
-    >>> np.einsum("ii->i", np.eye(2))
-    Array([1., 1.], dtype=float32)
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> np.einsum("ij,kj->ik", x, x)
+    Array([[ 5, 11],
+           [11, 25]], dtype=int32)
+    >>> np.einsum("ii->i", x), np.einsum("ij->", x)
+    (Array([1, 4], dtype=int32), Array(10, dtype=int32))
     """
     check_out(out, "einsum")
     if not isinstance(subscripts, str):
@@ -557,7 +849,30 @@ def _contract(
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> Any:
-    """The order of pairwise products that `einsum` takes, and a report on its cost."""
+    """The order of pairwise products that `einsum` takes, and a report on its cost.
+
+    Parameters
+    ----------
+    subscripts : str
+        See `einsum`.
+    *operands : array_like
+    optimize : str or bool or path
+        How the order is chosen (by ``opt_einsum``).
+
+    Returns
+    -------
+    tuple of list and str
+        The list begins with ``"einsum_path"``, the steps follow: positions of the operands to
+        combine, whose product comes last.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a, b, c = np.zeros((2, 100)), np.zeros((100, 100)), np.zeros((100, 2))
+    >>> path, report = np.einsum_path("ij,jk,kl->il", a, b, c)
+    >>> path
+    ['einsum_path', (0, 1), (0, 1)]
+    """
     import opt_einsum
 
     if optimize is False:

@@ -37,6 +37,35 @@ def arange(
     """Evenly spaced numbers from ``start`` (0) up to, not including, ``stop``.
 
     The number of elements is ``ceil((stop - start) / step)``, so all must be concrete.
+
+    Parameters
+    ----------
+    start, stop, step : scalar
+        One argument alone is ``stop``; ``step`` is 1 by default.
+    dtype : dtype, optional
+        By default the one that the arguments promote to.
+    device : Device, optional
+        Where the array is to be; by default the default device.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        A vector, empty if ``stop`` is not reached.
+
+    Raises
+    ------
+    ValueError
+        If ``step`` is 0.
+    ConcretizationTypeError
+        If an argument is traced.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.arange(3), np.arange(1, 2, 0.25)
+    (Array([0, 1, 2], dtype=int32), Array([1.  , 1.25, 1.5 , 1.75], dtype=float32))
     """
     if stop is None:
         start, stop = 0, start
@@ -116,14 +145,31 @@ def linspace(
         Arrays give one sequence per element, along ``axis`` of the result.
     num : int
     endpoint : bool
+        Whether ``stop`` is the last number; else it would be the next one.
     retstep : bool
         Also return the spacing.
     dtype : dtype, optional
+        By default floats; integers are rounded down.
     axis : int
+    device : Device, optional
+        Where the array is to be; by default the default device.
 
     Returns
     -------
     Array, or (Array, spacing)
+
+    Raises
+    ------
+    ValueError
+        If ``num`` is negative.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linspace(0, 1, 5)
+    Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    >>> np.linspace(0, 1, 4, endpoint=False, retstep=True)
+    (Array([0.  , 0.25, 0.5 , 0.75], dtype=float32), Array(0.25, dtype=float32))
     """
     num = _count(num, "linspace")
     out, step = _linspace(start, stop, num=num, endpoint=bool(endpoint),
@@ -174,7 +220,31 @@ def logspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """``base`` to the power of ``num`` evenly spaced exponents (see `linspace`)."""
+    """``base`` to the power of ``num`` evenly spaced exponents (see `linspace`).
+
+    Parameters
+    ----------
+    start, stop : array_like
+        The first and the last exponent; arrays give one sequence per element.
+    num : int
+    endpoint : bool
+        Whether ``stop`` is the last exponent; else it would be the next one.
+    base : array_like
+    dtype : dtype, optional
+        By default floats.
+    axis : int
+        Of the sequences in the result.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.logspace(0, 4, 3, base=2).round(3)
+    Array([ 1.,  4., 16.], dtype=float32)
+    """
     from covector.numpy.powers import _power
 
     num = _count(num, "logspace")
@@ -193,7 +263,30 @@ def geomspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """``num`` numbers in geometric progression from ``start`` to ``stop``."""
+    """``num`` numbers in geometric progression from ``start`` to ``stop``.
+
+    Parameters
+    ----------
+    start, stop : array_like
+        The first and the last number, neither 0; arrays give one sequence per element.
+    num : int
+    endpoint : bool
+        Whether ``stop`` is the last number; else it would be the next one.
+    dtype : dtype, optional
+        By default floats.
+    axis : int
+        Of the sequences in the result.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.geomspace(1, 1000, 4).round(3)
+    Array([   1.,   10.,  100., 1000.], dtype=float32)
+    """
     num = _count(num, "geomspace")
     lo, hi = promote_inexact("geomspace", start, stop)
     computed = aval_of(lo).dtype

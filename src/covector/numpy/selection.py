@@ -66,9 +66,28 @@ def where(
     Parameters
     ----------
     condition, x, y : array_like
-        They broadcast together.
+        They broadcast together; ``condition`` holds where it is not zero.
     size, fill_value
         See `nonzero`.
+
+    Returns
+    -------
+    Array, or tuple of Array
+        In the dtype that ``x`` and ``y`` promote to; indices if they are not given.
+
+    Raises
+    ------
+    ValueError
+        If only one of ``x`` and ``y`` is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([-1, 2, -3])
+    >>> np.where(x > 0, x, 10 * x)
+    Array([-10,   2, -30], dtype=int32)
+    >>> np.where(x > 0)
+    (Array([1], dtype=int32),)
     """
     global _where_compiled
     if x is None and y is None:
@@ -97,7 +116,31 @@ def _select(condlist: list[Any], choicelist: list[Any], default: Any) -> Any:
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """Elements of the choice whose condition is the first that holds, else ``default``."""
+    """Elements of the choice whose condition is the first that holds, else ``default``.
+
+    Parameters
+    ----------
+    condlist : sequence of array_like of bool
+    choicelist : sequence of array_like
+        As many as conditions; all broadcast together.
+    default : array_like
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If there are not as many conditions as choices.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([1, 5, 9])
+    >>> np.select([x < 3, x < 7], [x * 10, x * 100], default=-1)
+    Array([ 10, 500,  -1], dtype=int32)
+    """
     if len(condlist) != len(choicelist) or not len(condlist):
         raise ValueError(
             f"select takes as many conditions as choices, at least one; got {len(condlist)} and "
@@ -109,8 +152,30 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Elements of ``choices[a]``, each at its own position.
 
-    ``mode`` is what indices out of range mean: ``wrap``, ``clip``, or ``raise`` where ``a`` is
-    concrete.
+    Parameters
+    ----------
+    a : array_like of int
+    choices : sequence of array_like
+        All broadcast together with ``a``.
+    out : None
+        Not supported: arrays are immutable.
+    mode : {'raise', 'wrap', 'clip'}
+        What indices out of range mean; ``raise`` only where ``a`` is concrete.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If an index is out of range, or ``a`` is not of integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.choose(np.array([0, 1, 0]), [np.array([1, 2, 3]), np.array([10, 20, 30])])
+    Array([ 1, 20,  3], dtype=int32)
     """
     check_out(out, "choose")
     x = asarray(a)
@@ -137,6 +202,32 @@ def piecewise(x: Any, condlist: Any, funclist: list[Any], *args: Any, **kw: Any)
     """Functions (or constants) of ``x``, each where its condition holds.
 
     One function more than there are conditions is the default; without it, 0.
+
+    Parameters
+    ----------
+    x : array_like
+    condlist : array_like of bool, or list of them
+    funclist : list of callables or scalars
+        Called with the whole of ``x``.
+    *args, **kw
+        Passed to the functions too.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many functions as conditions, or one more.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([-2.0, 1.0, 3.0])
+    >>> np.piecewise(x, [x < 0, x > 2], [lambda v: -v, 100.0, 0.0])
+    Array([  2.,   0., 100.], dtype=float32)
     """
     x = asarray(x)
     if isinstance(condlist, (list, tuple)) and condlist and not shape_of(asarray(condlist[0])):
@@ -177,7 +268,27 @@ def nonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> tuple[Any, .
     size : int, optional
         Number of indices to return; needed under tracing. More are cut, fewer filled up.
     fill_value : array_like, optional
-        Index to fill up with (0), or one per dimension.
+        Index to fill up with (0), or one per dimension, in a tuple.
+
+    Returns
+    -------
+    tuple of Array
+        Vectors of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` has no dimension.
+    ConcretizationTypeError
+        If ``a`` is traced and ``size`` is not given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.nonzero(np.array([[0, 7], [8, 9]]))
+    (Array([0, 1, 1], dtype=int32), Array([1, 0, 1], dtype=int32))
+    >>> np.nonzero(np.array([0, 7, 0, 8]), size=3, fill_value=-1)
+    (Array([ 1,  3, -1], dtype=int32),)
     """
     x = array(a, "nonzero")
     if x.ndim == 0:
@@ -223,13 +334,51 @@ def _unravel(index: Any, shape: tuple[int, ...]) -> list[Any]:
 
 
 def flatnonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Indices of the elements of the flattened array that are not zero; see `nonzero`."""
+    """Indices of the elements of the flattened array that are not zero; see `nonzero`.
+
+    Parameters
+    ----------
+    a : array_like
+    size, fill_value
+        See `nonzero`.
+
+    Returns
+    -------
+    Array
+        A vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.flatnonzero(np.array([[0, 7], [8, 9]]))
+    Array([1, 2, 3], dtype=int32)
+    """
     x = array(a, "flatnonzero")
     return nonzero(lax.reshape(x, (x.size,)), size=size, fill_value=fill_value)[0]
 
 
 def argwhere(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Indices of the elements that are not zero, one row each; see `nonzero`."""
+    """Indices of the elements that are not zero, one row each; see `nonzero`.
+
+    Parameters
+    ----------
+    a : array_like
+    size, fill_value
+        See `nonzero`.
+
+    Returns
+    -------
+    Array
+        Of shape ``(number of elements found, a.ndim)``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.argwhere(np.array([[0, 7], [8, 9]]))
+    Array([[0, 1],
+           [1, 0],
+           [1, 1]], dtype=int32)
+    """
     x = array(a, "argwhere")
     if x.ndim == 0:
         if size is None:
@@ -241,7 +390,29 @@ def argwhere(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
 
 
 def extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = 0) -> Any:
-    """Elements of the flattened ``arr`` where the flattened ``condition`` holds."""
+    """Elements of the flattened ``arr`` where the flattened ``condition`` holds.
+
+    Parameters
+    ----------
+    condition : array_like
+    arr : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar
+        What to fill up with.
+
+    Returns
+    -------
+    Array
+        A vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> np.extract(x % 2 == 0, x)
+    Array([2, 4], dtype=int32)
+    """
     cond = asarray(condition)
     return compress(lax.reshape(cond, (cond.size,)), arr, size=size, fill_value=fill_value)
 
@@ -255,7 +426,39 @@ def compress(
     fill_value: Any = 0,
     out: Any = None,
 ) -> Any:
-    """Elements (or slices along ``axis``) of ``a`` where ``condition``, a vector, holds."""
+    """Elements (or slices along ``axis``) of ``a`` where ``condition``, a vector, holds.
+
+    Parameters
+    ----------
+    condition : array_like
+        Shorter ones leave out what follows.
+    a : array_like
+    axis : int, optional
+        By default the array is flattened first.
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar
+        What to fill up with.
+    out : None
+        Not supported: arrays are immutable.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``condition`` is not a vector.
+    IndexError
+        If it holds past the end of the axis.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.compress(np.array([False, True]), np.array([[1, 2], [3, 4], [5, 6]]), axis=0)
+    Array([[3, 4]], dtype=int32)
+    """
     check_out(out, "compress")
     cond, x = asarray(condition), asarray(a)
     if cond.ndim != 1:
@@ -295,12 +498,39 @@ def take(
 
     Parameters
     ----------
-    a, indices : array_like
+    a : array_like
+    indices : array_like of int
+        Negative ones count from the end.
     axis : int, optional
+    out : None
+        Not supported: arrays are immutable.
     mode : {'fill', 'clip', 'wrap'}, optional
         What indices out of bounds mean; by default NaN (or an extreme integer) is read.
+    unique_indices, indices_are_sorted : bool
+        Accepted and ignored.
     fill_value : scalar, optional
         Read out of bounds in mode ``fill``.
+
+    Returns
+    -------
+    Array
+        The shape of ``indices`` takes the place of the axis.
+
+    Raises
+    ------
+    TypeError
+        If the indices are not integers.
+    IndexError
+        If there is nothing to take from.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.take(np.array([1.0, 2.0, 3.0]), np.array([2, -1, 5]))
+    Array([ 3.,  3., nan], dtype=float32)
+    >>> np.take(np.array([[1, 2], [3, 4]]), np.array([1, 3]), axis=1, mode="clip")
+    Array([[2, 2],
+           [4, 4]], dtype=int32)
     """
     check_out(out, "take")
     x, index = array(a, "take"), array(indices, "take", 1)
@@ -356,7 +586,42 @@ def take_along_axis(
     *,
     wrap_negative_indices: bool | None = None,
 ) -> Any:
-    """Elements of ``arr`` at ``indices`` along ``axis``, the other dimensions running together."""
+    """Elements of ``arr`` at ``indices`` along ``axis``, the other dimensions running together.
+
+    Parameters
+    ----------
+    arr : array_like
+    indices : array_like of int
+        Of as many dimensions as ``arr``; the others than ``axis`` broadcast with it.
+    axis : int, optional
+        None takes from the flattened array.
+    mode : {'fill', 'clip', 'wrap'}, optional
+        What indices out of bounds mean; by default NaN (or an extreme integer) is read.
+    fill_value : scalar, optional
+        Read out of bounds in mode ``fill``.
+    wrap_negative_indices : bool, optional
+        Whether negative indices count from the end, as they do by default.
+
+    Returns
+    -------
+    Array
+        Of the size of ``indices`` along ``axis``.
+
+    Raises
+    ------
+    TypeError
+        If the indices are not integers.
+    ValueError
+        If the numbers of dimensions differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[3, 1, 2], [9, 8, 7]])
+    >>> np.take_along_axis(x, np.argsort(x, axis=1), axis=1)
+    Array([[1, 2, 3],
+           [7, 8, 9]], dtype=int32)
+    """
     x, index = array(arr, "take_along_axis"), array(indices, "take_along_axis", 1)
     if index.dtype not in dtypes.INTEGERS:
         raise TypeError(
@@ -411,7 +676,40 @@ def put_along_axis(
     *,
     mode: Any = None,
 ) -> Any:
-    """``arr`` with ``values`` at ``indices`` along ``axis``, as a new array (``inplace=False``)."""
+    """``arr`` with ``values`` at ``indices`` along ``axis``, as a new array (``inplace=False``).
+
+    Parameters
+    ----------
+    arr : array_like
+    indices : array_like of int
+        Of as many dimensions as ``arr``.
+    values : array_like
+        Broadcast to the indices.
+    axis : int, optional
+        None puts into the flattened array.
+    inplace : bool
+        Must be False.
+    mode : {'drop', 'clip', 'wrap'}, optional
+        What indices out of bounds mean; by default their values are dropped.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``arr``.
+
+    Raises
+    ------
+    ValueError
+        If ``inplace`` is True.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([[3, 1, 2], [9, 8, 7]])
+    >>> np.put_along_axis(x, np.array([[0], [2]]), 0, axis=1, inplace=False)
+    Array([[0, 1, 2],
+           [9, 8, 0]], dtype=int32)
+    """
     _immutable(inplace, "put_along_axis")
     x, index = asarray(arr), asarray(indices)
     shape = x.shape
@@ -426,7 +724,36 @@ def put_along_axis(
 
 
 def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = True) -> Any:
-    """``a`` with ``v`` at the flat positions ``ind``, as a new array (``inplace=False``)."""
+    """``a`` with ``v`` at the flat positions ``ind``, as a new array (``inplace=False``).
+
+    Parameters
+    ----------
+    a : array_like
+    ind : array_like of int
+    v : array_like
+        Repeated as often as needed.
+    mode : {'drop', 'clip', 'wrap'}, optional
+        What indices out of bounds mean; by default their values are dropped.
+    inplace : bool
+        Must be False.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If ``inplace`` is True.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.put(np.zeros((2, 2), int), np.array([0, 3]), np.array([5, 6]), inplace=False)
+    Array([[5, 0],
+           [0, 6]], dtype=int32)
+    """
     _immutable(inplace, "put")
     x, index, values = asarray(a), asarray(ind), asarray(v)
     if not index.size or not values.size:
@@ -440,7 +767,35 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
 
 
 def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
-    """``arr`` with ``vals``, repeated, where ``mask`` holds, as a new array (``inplace=False``)."""
+    """``arr`` with ``vals``, repeated, where ``mask`` holds, as a new array (``inplace=False``).
+
+    Parameters
+    ----------
+    arr : array_like
+    mask : array_like
+        Of as many elements as ``arr``.
+    vals : array_like
+        The first one goes to the first element of the mask that is true, and so on.
+    inplace : bool
+        Must be False.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``arr``.
+
+    Raises
+    ------
+    ValueError
+        If ``inplace`` is True, the mask does not fit, or there are no values.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([1, 2, 3, 4])
+    >>> np.place(x, x > 1, np.array([10, 20]), inplace=False)
+    Array([ 1, 10, 20, 10], dtype=int32)
+    """
     _immutable(inplace, "place")
     x, m, v = asarray(arr), asarray(mask), asarray(vals)
     if m.size != x.size:
@@ -458,7 +813,25 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
 
 
 def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
-    """Flat positions as one index per dimension of an array of ``shape``."""
+    """Flat positions as one index per dimension of an array of ``shape``.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        Negative ones count from the end; those out of bounds are moved to the nearest end.
+    shape : int or tuple of int
+
+    Returns
+    -------
+    tuple of Array
+        Each of the shape of ``indices``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unravel_index(np.array([1, 5]), (2, 3))
+    (Array([0, 1], dtype=int32), Array([1, 2], dtype=int32))
+    """
     index, sizes = asarray(indices), canonical_shape(shape)
     total = product(sizes)
     dt = index.dtype
@@ -475,7 +848,35 @@ def ravel_multi_index(
     *,
     dtype: Any = None,
 ) -> Any:
-    """Flat positions of indices into an array of shape ``dims``."""
+    """Flat positions of indices into an array of shape ``dims``.
+
+    Parameters
+    ----------
+    multi_index : sequence of array_like of int
+        One for each dimension.
+    dims : sequence of int
+    mode : {'raise', 'wrap', 'clip'}
+        What indices out of bounds mean; ``raise`` only where they are concrete.
+    order : {'C', 'F'}
+        Whether the last index changes fastest, or the first.
+    dtype : dtype, optional
+        Of the result.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If there are not as many indices as dimensions, or one is out of bounds.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ravel_multi_index((np.array([0, 1]), np.array([1, 2])), (2, 3))
+    Array([1, 5], dtype=int32)
+    """
     sizes = canonical_shape(tuple(dims), "dims")
     index = [asarray(i) for i in multi_index]
     if len(index) != len(sizes):
@@ -506,7 +907,31 @@ def ravel_multi_index(
 
 
 def ix_(*args: Any) -> tuple[Any, ...]:
-    """Index arrays that select the cross product of sequences of positions."""
+    """Index arrays that select the cross product of sequences of positions.
+
+    Parameters
+    ----------
+    *args : array_like of int
+        Vectors.
+
+    Returns
+    -------
+    tuple of Array
+        As many dimensions each as there are arguments, all of size 1 but its own.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not a vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.arange(12).reshape(3, 4)
+    >>> x[np.ix_([0, 2], [1, 3])]
+    Array([[ 1,  3],
+           [ 9, 11]], dtype=int32)
+    """
     n = len(args)
     out = []
     for i, a in enumerate(args):
@@ -522,6 +947,27 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 def mask_indices(
     n: int, mask_func: Callable[[Any, int], Any], k: int = 0, *, size: int | None = None
 ) -> tuple[Any, Any]:
-    """Indices of the nonzero elements of ``mask_func`` of an ``n`` by ``n`` matrix of ones."""
+    """Indices of the nonzero elements of ``mask_func`` of an ``n`` by ``n`` matrix of ones.
+
+    Parameters
+    ----------
+    n : int
+    mask_func : callable
+        Such as `triu`; called with the matrix and ``k``.
+    k : int
+    size : int, optional
+        Number of indices to return; needed under tracing.
+
+    Returns
+    -------
+    tuple of two Array
+        Row and column indices.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.mask_indices(3, np.triu, 1)
+    (Array([0, 0, 1], dtype=int32), Array([1, 2, 2], dtype=int32))
+    """
     found = nonzero(mask_func(lax.full((n, n), 1, dtypes.default_int()), k), size=size)
     return found[0], found[1]

@@ -48,7 +48,33 @@ def sort(
     stable: bool = True,
     descending: bool = False,
 ) -> Any:
-    """``a`` sorted along ``axis`` (flattened if None); NaN comes last."""
+    """``a`` sorted along ``axis`` (flattened if None); NaN comes last.
+
+    Parameters
+    ----------
+    a : array_like
+        Complex numbers are ordered by their real, then their imaginary parts.
+    axis : int, optional
+    kind, order : None
+        Not supported; see ``stable``.
+    stable : bool
+        Whether equal elements keep their order.
+    descending : bool
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.sort(np.array([3.0, np.nan, 1.0]))
+    Array([ 1.,  3., nan], dtype=float32)
+    >>> np.sort(np.array([[3, 1, 2], [6, 5, 4]]), descending=True)
+    Array([[3, 2, 1],
+           [6, 5, 4]], dtype=int32)
+    """
     _no_kind(kind, order, "sort")
     x, k = _flat_if_none(array(a, "sort"), axis)
     out = lax.sort(x, k, is_stable=stable)
@@ -66,7 +92,32 @@ def argsort(
     descending: bool = False,
     dtype: Any = None,
 ) -> Any:
-    """Indices that sort ``a`` along ``axis`` (flattened if None)."""
+    """Indices that sort ``a`` along ``axis`` (flattened if None).
+
+    Parameters
+    ----------
+    a : array_like
+    axis : int, optional
+    kind, order : None
+        Not supported; see ``stable``.
+    stable : bool
+        Whether equal elements keep their order.
+    descending : bool
+    dtype : dtype, optional
+        Of the result; by default the default integer type.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``, or of one dimension if ``axis`` is None.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([30, 10, 20])
+    >>> np.argsort(x), np.argsort(x, descending=True)
+    (Array([1, 2, 0], dtype=int32), Array([0, 2, 1], dtype=int32))
+    """
     _no_kind(kind, order, "argsort")
     x, k = _flat_if_none(array(a, "argsort"), axis)
     n = x.shape[k]
@@ -87,7 +138,33 @@ def _lexsort(keys: list[Any], *, axis: int) -> Any:
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
-    """Indices that sort by several keys, the last one first."""
+    """Indices that sort by several keys, the last one first.
+
+    Parameters
+    ----------
+    keys : sequence of array_like
+        Of one shape.
+    axis : int
+
+    Returns
+    -------
+    Array
+        Of the shape of a key.
+
+    Raises
+    ------
+    TypeError
+        If there is no key.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> last_names, first_names = np.array([2, 1, 2]), np.array([7, 8, 5])
+    >>> np.lexsort((first_names, last_names))
+    Array([1, 2, 0], dtype=int32)
+    """
     items = [asarray(k) for k in keys]
     if not items:
         raise TypeError(f"lexsort needs at least one key{at_user_line()}")
@@ -103,7 +180,24 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @fused()
 def sort_complex(a: Any) -> Any:
-    """``a`` as complex numbers, sorted by real and then imaginary part."""
+    """``a`` as complex numbers, sorted by real and then imaginary part.
+
+    Parameters
+    ----------
+    a : array_like
+        Of one or more dimensions; sorted along the last.
+
+    Returns
+    -------
+    Array
+        Complex.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.sort_complex(np.array([2, 1 + 1j, 1 - 1j]))
+    Array([1.-1.j, 1.+1.j, 2.+0.j], dtype=complex64)
+    """
     x = array(a, "sort_complex")
     return lax.sort(convert(x, dtypes.complex_dtype(dtypes.to_inexact_dtype(x.dtype))), -1)
 
@@ -116,14 +210,63 @@ def _kth(kth: Any, n: int, name: str) -> int:
 
 
 def partition(a: Any, kth: int, axis: int = -1) -> Any:
-    """``a`` with the ``kth`` smallest element along ``axis`` in place, smaller ones before it."""
+    """``a`` with the ``kth`` smallest element along ``axis`` in place, smaller ones before it.
+
+    Parameters
+    ----------
+    a : array_like
+    kth : int
+        Negative ones count from the end.
+    axis : int
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``a``: here wholly sorted.
+
+    Raises
+    ------
+    ValueError
+        If ``kth`` is out of bounds.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.partition(np.array([5, 3, 4, 1]), 1)[1]
+    Array(3, dtype=int32)
+    """
     x = array(a, "partition")
     _kth(kth, x.shape[canonical_axis(axis, x)], "partition")
     return sort(x, axis)
 
 
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
-    """Indices that partition ``a`` along ``axis``; see `partition`."""
+    """Indices that partition ``a`` along ``axis``; see `partition`.
+
+    Parameters
+    ----------
+    a : array_like
+    kth : int
+        Negative ones count from the end.
+    axis : int
+
+    Returns
+    -------
+    Array
+        Of the shape of ``a``.
+
+    Raises
+    ------
+    ValueError
+        If ``kth`` is out of bounds.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([5, 3, 4, 1])
+    >>> x[np.argpartition(x, 1)[1]]
+    Array(3, dtype=int32)
+    """
     x = array(a, "argpartition")
     _kth(kth, x.shape[canonical_axis(axis, x)], "argpartition")
     return argsort(x, axis)
@@ -173,13 +316,32 @@ def searchsorted(
 
     Parameters
     ----------
-    a, v : array_like
+    a : array_like
+        A vector in increasing order; NaN comes last.
+    v : array_like
     side : {'left', 'right'}
         Before or after equal elements.
     sorter : array_like of int, optional
         Indices that sort ``a``.
     method : {'scan', 'scan_unrolled', 'sort', 'compare_all'}
         Accepted; the search is by bisection.
+
+    Returns
+    -------
+    Array
+        int32 numbers, of the shape of ``v``.
+
+    Raises
+    ------
+    ValueError
+        If ``a`` is not a vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> a = np.array([1, 3, 3, 5])
+    >>> np.searchsorted(a, np.array([0, 3, 6])), np.searchsorted(a, 3, side="right")
+    (Array([0, 1, 4], dtype=int32), Array(3, dtype=int32))
     """
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
@@ -200,6 +362,32 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     """Index of the bin that each element of ``x`` falls in; ``bins`` is monotonic.
 
     ``right`` says whether the right edge of a bin belongs to it.
+
+    Parameters
+    ----------
+    x : array_like
+    bins : array_like
+        A vector of edges, increasing or decreasing.
+    right : bool
+        Whether the right edge of a bin belongs to it.
+    method : str, optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        int32 numbers, of the shape of ``x``: of increasing edges, 0 is before the first.
+
+    Raises
+    ------
+    ValueError
+        If ``bins`` is not a vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.digitize(np.array([0.5, 1.0, 7.0]), np.array([1.0, 2.0, 4.0]))
+    Array([0, 1, 3], dtype=int32)
     """
     v, edges = (array(t) for t in promote_dtypes("digitize", x, bins))
     if edges.ndim != 1:
@@ -235,9 +423,33 @@ def bincount(
     x : array_like of int
         Negative values count as 0.
     weights : array_like, optional
+        Of the shape of ``x``.
     minlength : int
+        Least size of the result.
     length : int, optional
         Size of the result; needed under tracing. Larger values are dropped.
+    out_sharding : optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        A vector, of the default integer type, or in the dtype of the weights.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is not of integers.
+    ValueError
+        If ``x`` is not a vector, or the weights do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.bincount(np.array([1, 3, 1]))
+    Array([0, 2, 0, 1], dtype=int32)
+    >>> np.bincount(np.array([1, 3, 1]), weights=np.array([0.5, 1.0, 2.0]))
+    Array([0. , 2.5, 0. , 1. ], dtype=float32)
     """
     v = array(x, "bincount")
     if v.ndim != 1:
@@ -271,7 +483,34 @@ def _bincount(v: Any, weights: Any, *, length: int) -> Any:
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
-    """Edges of the bins of `histogram`."""
+    """Edges of the bins of `histogram`.
+
+    Parameters
+    ----------
+    a : array_like
+    bins : int or array_like
+        Number of equal bins, or their edges.
+    range : (low, high), optional
+        Ends of equal bins; those of the data by default.
+    weights : array_like, optional
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        A vector of one element more than there are bins.
+
+    Raises
+    ------
+    NotImplementedError
+        If ``bins`` is the name of a rule.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.histogram_bin_edges(np.array([0, 1, 4]), bins=4)
+    Array([0., 1., 2., 3., 4.], dtype=float32)
+    """
     if isinstance(bins, str):
         raise NotImplementedError(
             f"histogram: rules to choose bins such as {bins!r} are not supported{at_user_line()}"
@@ -333,12 +572,29 @@ def histogram(
     ----------
     a : array_like
     bins : int or array_like
-        Number of equal bins, or their edges.
+        Number of equal bins, or their edges. The right edge belongs to the last bin only.
     range : (low, high), optional
-        Ends of equal bins; those of the data by default.
+        Ends of equal bins; those of the data by default. Elements outside are not counted.
     weights : array_like, optional
-    density : bool
+        Of the shape of ``a``.
+    density : bool, optional
         Scale the result so that its integral is 1.
+
+    Returns
+    -------
+    tuple of two Array
+        Numbers of elements, as floats or in the dtype of the weights, and edges.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.histogram(np.array([0, 1, 1, 4]), bins=2)
+    (Array([3., 1.], dtype=float32), Array([0., 2., 4.], dtype=float32))
     """
     x = array(a, "histogram")
     if weights is not None:
@@ -363,7 +619,39 @@ def histogramdd(
     weights: Any = None,
     density: bool | None = None,
 ) -> tuple[Any, list[Any]]:
-    """Histogram of points in several dimensions, the rows of ``sample``."""
+    """Histogram of points in several dimensions, the rows of ``sample``.
+
+    Parameters
+    ----------
+    sample : array_like
+        Of shape ``(number of points, number of dimensions)``.
+    bins : int, or sequence
+        Number of equal bins of all dimensions, or a number or edges for each.
+    range : sequence of (low, high), optional
+        Ends of equal bins of each dimension.
+    weights : array_like, optional
+        One for each point.
+    density : bool, optional
+        Scale the result so that its integral is 1.
+
+    Returns
+    -------
+    tuple of Array and list of Array
+        Numbers of points in each bin, and the edges along each dimension.
+
+    Raises
+    ------
+    ValueError
+        If ``bins`` or ``range`` do not fit the dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> counts, edges = np.histogramdd(np.array([[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]]), bins=2)
+    >>> counts
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
+    """
     x = array(sample, "histogramdd")
     if x.ndim == 1:
         x = lax.reshape(x, (x.size, 1))
@@ -410,7 +698,37 @@ def histogram2d(
     weights: Any = None,
     density: bool | None = None,
 ) -> tuple[Any, Any, Any]:
-    """Histogram of points in the plane."""
+    """Histogram of points in the plane.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Vectors of coordinates.
+    bins : int or array_like, or pair of them
+        Number of equal bins, or their edges, of both dimensions or of each.
+    range : pair of (low, high), optional
+        Ends of equal bins of each dimension.
+    weights : array_like, optional
+        One for each point.
+    density : bool, optional
+        Scale the result so that its integral is 1.
+
+    Returns
+    -------
+    tuple of three Array
+        Numbers of points in each bin, a row for each bin of ``x``, and the edges of both.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x, y = np.array([0.0, 1.0, 1.0]), np.array([0.0, 2.0, 2.0])
+    >>> counts, x_edges, y_edges = np.histogram2d(x, y, bins=2)
+    >>> counts
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
+    >>> x_edges, y_edges
+    (Array([0. , 0.5, 1. ], dtype=float32), Array([0., 1., 2.], dtype=float32))
+    """
     if isinstance(bins, (list, tuple)) and len(bins) == 2:
         pair = list(bins)
     else:
