@@ -31,7 +31,32 @@ from covector.numpy.sorting import search
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """``n``-th differences of neighbours along ``axis``.
 
-    ``prepend`` and ``append`` are joined to ``a`` before.
+    Parameters
+    ----------
+    a : array_like
+        Of one or more dimensions; of booleans it is whether neighbours differ.
+    n : int
+    axis : int
+    prepend, append : array_like, optional
+        Joined to ``a`` before; a scalar counts as one element.
+
+    Returns
+    -------
+    Array
+        Of the dtype of ``a``, shorter by ``n`` along ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is negative, or ``a`` has no dimension.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.diff(np.array([1, 4, 9, 16]))
+    Array([3, 5, 7], dtype=int32)
+    >>> np.diff(np.array([1, 4, 9, 16]), n=2), np.diff(np.array([1, 4]), prepend=0)
+    (Array([2, 2], dtype=int32), Array([1, 3], dtype=int32))
     """
     from covector.numpy.joining import concatenate
 
@@ -61,7 +86,25 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @fused()
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of neighbours of the flattened array, with values put before and after."""
+    """Differences of neighbours of the flattened array, with values put before and after.
+
+    Parameters
+    ----------
+    ary : array_like
+    to_end, to_begin : array_like, optional
+        Flattened, and converted to the dtype of ``ary``.
+
+    Returns
+    -------
+    Array
+        A vector.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.ediff1d(np.array([[1, 4], [9, 16]]), to_begin=0)
+    Array([0, 3, 5, 7], dtype=int32)
+    """
     x = array(ary, "ediff1d")
     x = diff(lax.reshape(x, (x.size,)))
     parts = [x]
@@ -80,13 +123,31 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
     Parameters
     ----------
     f : array_like
+        Of at least 2 elements along each axis.
     *varargs : scalar or array_like
         Spacing, one for all axes or one per axis; a vector holds the coordinates.
     axis : int or tuple of int, optional
+        By default all axes.
+    edge_order : int, optional
+        Only 1 is supported: differences of two points at the ends.
 
     Returns
     -------
     Array, or list of arrays for several axes
+        Floats, each of the shape of ``f``.
+
+    Raises
+    ------
+    ValueError
+        If an axis is too short, or coordinates do not fit it.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.gradient(np.array([1.0, 4.0, 9.0, 16.0]))
+    Array([3., 4., 6., 7.], dtype=float32)
+    >>> np.gradient(np.array([0.0, 1.0, 9.0]), np.array([0.0, 1.0, 3.0]))
+    Array([1., 2., 4.], dtype=float32)
     """
     if edge_order is not None and edge_order != 1:
         raise NotImplementedError(f"gradient: only edge_order=1 is supported{at_user_line()}")
@@ -154,7 +215,30 @@ def _gradient(f: Any, h: Any, *, axis: int) -> Any:
 
 @fused("axis")
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    """Integral along ``axis`` by the trapezoidal rule, over ``x`` or points ``dx`` apart."""
+    """Integral along ``axis`` by the trapezoidal rule, over ``x`` or points ``dx`` apart.
+
+    Parameters
+    ----------
+    y : array_like
+    x : array_like, optional
+        Coordinates of the points: a vector, or an array of the shape of ``y``.
+    dx : array_like
+        Distance of the points if ``x`` is not given.
+    axis : int
+
+    Returns
+    -------
+    Array
+        Floats, of the shape of ``y`` without ``axis``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.trapezoid(np.array([1.0, 2.0, 4.0]))
+    Array(4.5, dtype=float32)
+    >>> np.trapezoid(np.array([1.0, 2.0, 4.0]), np.array([0.0, 2.0, 3.0]))
+    Array(6., dtype=float32)
+    """
     if x is None:
         (v,) = promote_inexact("trapezoid", y)
         v = array(v)
@@ -196,8 +280,35 @@ def interp(
 ) -> Any:
     """Piecewise linear interpolation of the points ``(xp, fp)``, ``xp`` increasing, at ``x``.
 
-    Outside them the value is ``left`` or ``right``: the first or last of ``fp`` by default, the
-    line of the outermost points for ``'extrapolate'``; with ``period``, the points repeat.
+    Parameters
+    ----------
+    x : array_like
+    xp, fp : array_like
+        Vectors of one length.
+    left, right : scalar or 'extrapolate', optional
+        The value before the first and after the last point: that of ``fp`` there by default, the
+        line of the outermost points for ``'extrapolate'``.
+    period : scalar, optional
+        With which the points repeat; they need not be in order then.
+
+    Returns
+    -------
+    Array
+        Floats, of the shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``xp`` and ``fp`` are not vectors of one length.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> xp, fp = np.array([0.0, 1.0, 2.0]), np.array([0.0, 10.0, 40.0])
+    >>> np.interp(np.array([0.5, 1.5, 3.0]), xp, fp)
+    Array([ 5., 25., 40.], dtype=float32)
+    >>> np.interp(3.0, xp, fp, right="extrapolate")
+    Array(70., dtype=float32)
     """
     if isinstance(left, str) or isinstance(right, str):
         for name, v in (("left", left), ("right", right)):
@@ -266,7 +377,38 @@ def convolve(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """Convolution of two vectors; ``mode`` is ``full``, ``same`` or ``valid``."""
+    """Convolution of two vectors; ``mode`` is ``full``, ``same`` or ``valid``.
+
+    Parameters
+    ----------
+    a, v : array_like
+        Vectors with elements.
+    mode : {'full', 'same', 'valid'}
+        Whether the result has all sums of products, as many as the longer operand, or only those
+        without elements beyond the ends.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+        Floats or complex numbers.
+
+    Raises
+    ------
+    ValueError
+        If an operand is not a vector, or has no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.convolve(np.array([1, 2, 3]), np.array([1, 10]))
+    Array([ 1., 12., 23., 30.], dtype=float32)
+    >>> np.convolve(np.array([1, 2, 3]), np.array([1, 10]), mode="valid")
+    Array([12., 23.], dtype=float32)
+    """
     return _convolve("convolve", a, v, mode, precision, preferred_element_type)
 
 
@@ -318,7 +460,35 @@ def correlate(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """Cross-correlation of two vectors: `convolve` with the second reversed and conjugated."""
+    """Cross-correlation of two vectors: `convolve` with the second reversed and conjugated.
+
+    Parameters
+    ----------
+    a, v : array_like
+        Vectors with elements.
+    mode : {'valid', 'same', 'full'}
+        See `convolve`.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+        Floats or complex numbers.
+
+    Raises
+    ------
+    ValueError
+        If an operand is not a vector, or has no elements.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.correlate(np.array([1, 2, 3]), np.array([1, 10]))
+    Array([21., 32.], dtype=float32)
+    """
     x, y = array(a, "correlate"), array(v, "correlate", 1)
     if x.ndim == y.ndim == 1 and x.shape[0] < y.shape[0]:
         # The result is centred on the longer operand.
@@ -350,12 +520,34 @@ def cov(
     Parameters
     ----------
     m, y : array_like
-        Samples; ``y`` adds variables.
+        Samples, of at most two dimensions; ``y`` adds variables.
+    rowvar : bool
+        Whether variables are rows, and samples columns.
     bias : bool
         Divide by the number of samples, not by one less.
     ddof : int, optional
+        Subtracted from the number of samples to divide by, whatever ``bias`` is.
     fweights, aweights : array_like, optional
         Numbers of repetitions, and weights, of the samples.
+    dtype : dtype, optional
+        In which to compute.
+
+    Returns
+    -------
+    Array
+        A matrix of floats or complex numbers, or of rank 0 for a single variable.
+
+    Raises
+    ------
+    ValueError
+        If the samples have more than two dimensions.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.cov(np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]))
+    Array([[1., 2.],
+           [2., 4.]], dtype=float32)
     """
     from covector.numpy.joining import concatenate
 
@@ -414,7 +606,29 @@ def cov(
 
 @fused("rowvar", "dtype")
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
-    """Correlation coefficients of variables; see `cov`."""
+    """Correlation coefficients of variables; see `cov`.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Samples, of at most two dimensions; ``y`` adds variables.
+    rowvar : bool
+        Whether variables are rows, and samples columns.
+    dtype : dtype, optional
+        In which to compute.
+
+    Returns
+    -------
+    Array
+        A matrix of numbers in ``[-1, 1]``, or of rank 0 for a single variable.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.corrcoef(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])).round(3)
+    Array([[ 1., -1.],
+           [-1.,  1.]], dtype=float32)
+    """
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return lax.div(c, c)
@@ -442,27 +656,114 @@ def _window(values: onp.ndarray) -> Any:
 
 
 def bartlett(M: int) -> Any:  # noqa: N803
-    """The Bartlett (triangular) window of ``M`` points."""
+    """The Bartlett (triangular) window of ``M`` points.
+
+    Parameters
+    ----------
+    M : int
+        Without points if not positive.
+
+    Returns
+    -------
+    Array
+        A vector of floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.bartlett(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
     return _window(onp.bartlett(M))
 
 
 def blackman(M: int) -> Any:  # noqa: N803
-    """The Blackman window of ``M`` points."""
+    """The Blackman window of ``M`` points.
+
+    Parameters
+    ----------
+    M : int
+        Without points if not positive.
+
+    Returns
+    -------
+    Array
+        A vector of floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.abs(np.blackman(5)).round(3)
+    Array([0.  , 0.34, 1.  , 0.34, 0.  ], dtype=float32)
+    """
     return _window(onp.blackman(M))
 
 
 def hamming(M: int) -> Any:  # noqa: N803
-    """The Hamming window of ``M`` points."""
+    """The Hamming window of ``M`` points.
+
+    Parameters
+    ----------
+    M : int
+        Without points if not positive.
+
+    Returns
+    -------
+    Array
+        A vector of floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.hamming(5).round(3)
+    Array([0.08, 0.54, 1.  , 0.54, 0.08], dtype=float32)
+    """
     return _window(onp.hamming(M))
 
 
 def hanning(M: int) -> Any:  # noqa: N803
-    """The von Hann window of ``M`` points."""
+    """The von Hann window of ``M`` points.
+
+    Parameters
+    ----------
+    M : int
+        Without points if not positive.
+
+    Returns
+    -------
+    Array
+        A vector of floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.hanning(5).round(3)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
     return _window(onp.hanning(M))
 
 
 def kaiser(M: int, beta: Any) -> Any:  # noqa: N803
-    """The Kaiser window of ``M`` points; ``beta``, a concrete number, sets its shape."""
+    """The Kaiser window of ``M`` points; ``beta``, a concrete number, sets its shape.
+
+    Parameters
+    ----------
+    M : int
+        Without points if not positive.
+    beta : float
+        0 is a rectangle; the larger, the narrower the window.
+
+    Returns
+    -------
+    Array
+        A vector of floats.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.kaiser(5, 2.0).round(3)
+    Array([0.439, 0.835, 1.   , 0.835, 0.439], dtype=float32)
+    """
     return _window(onp.kaiser(M, float(beta)))
 
 
@@ -484,7 +785,33 @@ def _i0_coefficients(low: bool) -> list[float]:
 
 @fused()
 def i0(x: Any) -> Any:
-    """Modified Bessel function of the first kind and order 0."""
+    """Modified Bessel function of the first kind and order 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+
+    Returns
+    -------
+    Array
+        Floats, of the shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is complex.
+
+    Notes
+    -----
+    From Chebyshev series on ``[0, 8]`` and above, summed by Clenshaw's recurrence.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.i0(np.array([0.0, 1.0, -2.0])).round(3)
+    Array([1.   , 1.266, 2.28 ], dtype=float32)
+    """
     (v,) = promote_inexact("i0", x)
     if dtypes.is_complex(array(v).dtype):
         raise ValueError(f"i0 takes real numbers, got {describe(v)}{at_user_line()}")

@@ -475,7 +475,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     offset : int
         0 is the main diagonal, 1 the one above it, -1 the one below.
     axis1, axis2 : int
-        The planes in which the diagonals lie.
+        The axes of the matrices whose diagonals are meant.
 
     Returns
     -------
@@ -527,7 +527,7 @@ def trace(
     offset : int
         0 is the main diagonal, 1 the one above it, -1 the one below.
     axis1, axis2 : int
-        The planes in which the diagonals lie.
+        The axes of the matrices whose diagonals are meant.
     dtype : dtype, optional
         Of the sum, as in `sum`.
     out : None

@@ -80,17 +80,68 @@ newaxis = None
 
 
 def issubdtype(arg1: Any, arg2: Any) -> bool:
-    """Whether the dtype ``arg1`` is ``arg2`` or below it in the hierarchy of scalar types."""
+    """Whether the dtype ``arg1`` is ``arg2`` or below it in the hierarchy of scalar types.
+
+    Parameters
+    ----------
+    arg1, arg2 : dtype or scalar type
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.issubdtype(np.float32, np.floating), np.issubdtype(np.int32, np.floating)
+    (True, False)
+    """
     return dtypes.issubdtype(arg1, arg2)
 
 
 def promote_types(a: Any, b: Any) -> Any:
-    """The dtype that two dtypes promote to; Python types count as weak."""
+    """The dtype that two dtypes promote to; Python types count as weak.
+
+    Parameters
+    ----------
+    a, b : dtype
+
+    Returns
+    -------
+    numpy.dtype
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.promote_types("int32", "float16"), np.promote_types("int16", "uint8")
+    (dtype('float16'), dtype('int16'))
+    """
     return dtypes.promote_types(a, b)
 
 
 def result_type(*args: Any) -> Any:
-    """The dtype that arrays, scalars and dtypes promote to together."""
+    """The dtype that arrays, scalars and dtypes promote to together.
+
+    Parameters
+    ----------
+    *args : array_like or dtype
+        Python numbers and types count as weak.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If there are no arguments.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.result_type(np.zeros(2, "float16"), 1.5), np.result_type(1, np.float32)
+    (dtype('float16'), dtype('float32'))
+    """
     if not args:
         raise ValueError(f"result_type needs at least one argument{at_user_line()}")
     pairs = []
@@ -106,7 +157,24 @@ def result_type(*args: Any) -> Any:
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
-    """Whether NumPy's rules allow the conversion of one dtype to another."""
+    """Whether NumPy's rules allow the conversion of one dtype to another.
+
+    Parameters
+    ----------
+    from_, to : dtype
+    casting : {'no', 'equiv', 'safe', 'same_kind', 'unsafe'}
+        What is allowed.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.can_cast("int16", "int32"), np.can_cast("float32", "int32")
+    (True, False)
+    """
     return bool(onp.can_cast(dtypes.as_dtype(from_), dtypes.as_dtype(to), casting=casting))
 
 
@@ -122,7 +190,30 @@ _KINDS = {
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind: a name such as ``'real floating'``, a dtype, or a tuple."""
+    """Whether a dtype is of a kind: a name such as ``'real floating'``, a dtype, or a tuple.
+
+    Parameters
+    ----------
+    dtype : dtype
+    kind : str, dtype, or tuple of them
+        ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``,
+        ``"real floating"``, ``"complex floating"`` or ``"numeric"``.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is neither such a name nor a dtype.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isdtype("float32", ("integral", "real floating"))
+    True
+    """
     dt = dtypes.as_dtype(dtype)
     for k in kind if isinstance(kind, tuple) else (kind,):
         if isinstance(k, str) and k in _KINDS:

@@ -21,7 +21,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     Parameters
     ----------
     func1d : callable
-        Takes a vector; it is traced (see `covector.vmap`), so that it is called once.
+        Takes a vector; called once, on a traced value (see `covector.vmap`).
     axis : int
     arr : array_like
     *args, **kw

@@ -119,7 +119,7 @@ def fromfunction(
     Parameters
     ----------
     function : callable
-        Takes one scalar per dimension; it is traced (see `covector.vmap`), so that it is called once.
+        Takes one scalar per dimension; called once, on traced values (see `covector.vmap`).
     shape : int or tuple of int
     dtype : dtype
         Of the indices.

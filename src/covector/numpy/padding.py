@@ -63,11 +63,37 @@ def pad(
     ----------
     array : array_like
     pad_width : int, pair, or one pair per dimension
-        Numbers of elements to add before and after.
+        Numbers of elements to add before and after; a dict gives them for some dimensions.
     mode : str or callable
         ``constant`` (``constant_values``), ``edge``, ``empty``, ``wrap``, ``linear_ramp``
         (``end_values``), ``reflect`` and ``symmetric`` (``reflect_type``), ``maximum``, ``mean``,
-        ``median`` and ``minimum`` (``stat_length``), or a function as in NumPy.
+        ``median`` and ``minimum`` (``stat_length``), or a function as in NumPy, but one that
+        returns the padded vector.
+    **kwargs
+        The arguments in brackets above: values of the padding (0) or at its ends (0), whether
+        reflections are ``"even"`` or ``"odd"``, and how many elements at the edge are meant (all).
+
+    Returns
+    -------
+    Array
+        In the dtype of ``array``.
+
+    Raises
+    ------
+    ValueError
+        If a width is negative, an argument is not of the mode, or an empty axis cannot be extended.
+    NotImplementedError
+        If there is no such mode.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([1, 2, 3])
+    >>> np.pad(x, (1, 2)), np.pad(x, 2, "reflect")
+    (Array([0, 1, 2, 3, 0, 0], dtype=int32), Array([3, 2, 1, 2, 3, 2, 1], dtype=int32))
+    >>> np.pad(np.array([[1]]), ((0, 1), (1, 0)), constant_values=9)
+    Array([[9, 1],
+           [9, 9]], dtype=int32)
     """
     x = asarray(array)
     width = _pairs(pad_width, x.ndim, "pad_width")

@@ -31,7 +31,28 @@ def _vector(p: Any, name: str) -> Any:
 
 @fused("unroll")
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
-    """Value of the polynomial ``p`` at ``x``, by Horner's rule."""
+    """Value of the polynomial ``p`` at ``x``, by Horner's rule.
+
+    Parameters
+    ----------
+    p : array_like
+        Coefficients along the first axis, the highest power first.
+    x : array_like
+        Where to evaluate.
+    unroll : int
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polyval(np.array([1, 0, 2]), np.array([0, 1, 2]))
+    Array([2, 3, 6], dtype=int32)
+    """
     from covector.numpy.ufuncs import _add, _multiply
 
     c, v = (array(t) for t in promote_dtypes("polyval", p, x))
@@ -47,13 +68,47 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 @fused()
 def polyadd(a1: Any, a2: Any) -> Any:
-    """Sum of two polynomials."""
+    """Sum of two polynomials.
+
+    Parameters
+    ----------
+    a1, a2 : array_like
+        Vectors of coefficients.
+
+    Returns
+    -------
+    Array
+        A vector as long as the longer one.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polyadd(np.array([1, 2]), np.array([1, 0, 3]))
+    Array([1, 1, 5], dtype=int32)
+    """
     return _combined("polyadd", a1, a2, lax.add)
 
 
 @fused()
 def polysub(a1: Any, a2: Any) -> Any:
-    """Difference of two polynomials."""
+    """Difference of two polynomials.
+
+    Parameters
+    ----------
+    a1, a2 : array_like
+        Vectors of coefficients.
+
+    Returns
+    -------
+    Array
+        A vector as long as the longer one.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polysub(np.array([1, 2]), np.array([1, 0, 3]))
+    Array([-1,  1, -1], dtype=int32)
+    """
     return _combined("polysub", a1, a2, lax.sub)
 
 
@@ -68,7 +123,26 @@ def _combined(name: str, a1: Any, a2: Any, op: Any) -> Any:
 
 
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
-    """Product of two polynomials."""
+    """Product of two polynomials.
+
+    Parameters
+    ----------
+    a1, a2 : array_like
+        Vectors of coefficients.
+    trim_leading_zeros : bool
+        Leave leading zeros of the operands out, which is possible only outside ``jit``.
+
+    Returns
+    -------
+    Array
+        A vector of floats or complex numbers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polymul(np.array([1, 2]), np.array([1, 0, 3]))
+    Array([1., 2., 3., 6.], dtype=float32)
+    """
     from covector.numpy.insertion import trim_zeros
 
     x, y = _vector(a1, "polymul"), _vector(a2, "polymul")
@@ -81,7 +155,26 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
 
 
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
-    """Quotient and remainder of two polynomials."""
+    """Quotient and remainder of two polynomials.
+
+    Parameters
+    ----------
+    u, v : array_like
+        Vectors of coefficients; the first of ``v`` must not be 0.
+    trim_leading_zeros : bool
+        Leave leading zeros of the remainder out, which is possible only outside ``jit``.
+
+    Returns
+    -------
+    tuple of two Array
+        Floats or complex numbers; the remainder is as long as ``u``, unless trimmed.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polydiv(np.array([1.0, 5.0, 7.0]), np.array([1.0, 2.0]))
+    (Array([1., 3.], dtype=float32), Array([0., 0., 1.], dtype=float32))
+    """
     from covector.numpy.insertion import trim_zeros
 
     x, y = (_vector(t, "polydiv") for t in promote_inexact("polydiv", u, v))
@@ -99,7 +192,30 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
 
 
 def polyder(p: Any, m: int = 1) -> Any:
-    """``m``-th derivative of a polynomial."""
+    """``m``-th derivative of a polynomial.
+
+    Parameters
+    ----------
+    p : array_like
+        A vector of coefficients.
+    m : int
+
+    Returns
+    -------
+    Array
+        A vector of floats or complex numbers, shorter by ``m``.
+
+    Raises
+    ------
+    ValueError
+        If ``m`` is negative.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polyder(np.array([1, 2, 3]))
+    Array([2., 2.], dtype=float32)
+    """
     m = operator.index(m)
     if m < 0:
         raise ValueError(f"polyder: the order must not be negative, got {m}{at_user_line()}")
@@ -112,7 +228,32 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """``m``-th integral of a polynomial, with constants ``k`` of integration."""
+    """``m``-th integral of a polynomial, with constants ``k`` of integration.
+
+    Parameters
+    ----------
+    p : array_like
+        A vector of coefficients.
+    m : int
+    k : array_like, optional
+        Of each integration, the first one's first, or one for all; 0 by default.
+
+    Returns
+    -------
+    Array
+        A vector of floats or complex numbers, longer by ``m``.
+
+    Raises
+    ------
+    ValueError
+        If ``m`` is negative.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.polyint(np.array([3, 2]), k=5)
+    Array([1.5, 2. , 5. ], dtype=float32)
+    """
     m = operator.index(m)
     if m < 0:
         raise ValueError(f"polyint: the order must not be negative, got {m}{at_user_line()}")
@@ -130,7 +271,29 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def poly(seq_of_zeros: Any) -> Any:
-    """Polynomial with the given zeros, a vector; of a square matrix, its characteristic one."""
+    """Polynomial with the given zeros, a vector; of a square matrix, its characteristic one.
+
+    Parameters
+    ----------
+    seq_of_zeros : array_like
+        A vector, or a square matrix.
+
+    Returns
+    -------
+    Array
+        A vector of floats or complex numbers, longer by one, that begins with 1.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a vector nor a square matrix.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.poly(np.array([2.0, -3.0]))
+    Array([ 1.,  1., -6.], dtype=float32)
+    """
     x = array(promote_inexact("poly", seq_of_zeros)[0])
     if x.ndim == 2 and x.shape[0] == x.shape[1]:
         from covector.numpy import linalg
@@ -246,7 +409,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     Examples
     --------
     >>> import covector.numpy as np
-    >>> np.roots(np.array([1.0, 0.0, -4.0])).real
+    >>> np.sort(np.roots(np.array([1.0, 0.0, -4.0])).real).round(3)
     Array([-2.,  2.], dtype=float32)
     """
     from covector.numpy import linalg

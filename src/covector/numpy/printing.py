@@ -21,7 +21,28 @@ def array_repr(
     precision: int | None = None,
     suppress_small: bool | None = None,
 ) -> str:
-    """The text that shows an array with its dtype: ``Array([1., 2.], dtype=float32)``."""
+    """The text that shows an array with its dtype: ``Array([1., 2.], dtype=float32)``.
+
+    Parameters
+    ----------
+    arr : Array
+    max_line_width : int, optional
+        By default that of the print options.
+    precision : int, optional
+        Number of digits after the point; by default that of the print options.
+    suppress_small : bool, optional
+        Whether small numbers are shown as zero; by default as in the print options.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.array_repr(np.array([1.0, 2.25]), precision=1)
+    'Array([1. , 2.2], dtype=float32)'
+    """
     tail = f"dtype={arr.dtype.name}" + (", weak_type=True" if arr.weak_type else "")
     if is_extended(arr.dtype):
         return f"Array({arr.shape}, dtype={arr.dtype}) overlaying:\n{_key_words(arr)}"
@@ -56,7 +77,28 @@ def array_str(
     precision: int | None = None,
     suppress_small: bool | None = None,
 ) -> str:
-    """The text of the elements of an array."""
+    """The text of the elements of an array.
+
+    Parameters
+    ----------
+    a : Array
+    max_line_width : int, optional
+        By default that of the print options.
+    precision : int, optional
+        Number of digits after the point; by default that of the print options.
+    suppress_small : bool, optional
+        Whether small numbers are shown as zero; by default as in the print options.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.array_str(np.array([1.0, 2.25]))
+    '[1.   2.25]'
+    """
     return onp.array_str(_values(a), max_line_width, precision, suppress_small)
 
 
@@ -73,15 +115,65 @@ def array_format(x: Any, spec: str) -> str:
 
 
 def set_printoptions(*args: Any, **kwargs: Any) -> None:
-    """Set how arrays are shown; the same as ``numpy.set_printoptions``."""
+    """Set how arrays are shown; the same as ``numpy.set_printoptions``.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of ``numpy.set_printoptions``: ``precision``, ``threshold``, ``linewidth`` and others.
+
+    Returns
+    -------
+    None
+        NumPy's arrays are shown in the same way from then on.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> precision = np.get_printoptions()["precision"]
+    >>> np.set_printoptions(precision=2)
+    >>> np.array([1.23456])
+    Array([1.23], dtype=float32)
+    >>> np.set_printoptions(precision=precision)
+    """
     onp.set_printoptions(*args, **kwargs)
 
 
 def get_printoptions() -> Any:
-    """How arrays are shown; the same as ``numpy.get_printoptions``."""
+    """How arrays are shown; the same as ``numpy.get_printoptions``.
+
+    Returns
+    -------
+    dict
+        The arguments of `set_printoptions` by name.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.get_printoptions()["precision"]
+    8
+    """
     return onp.get_printoptions()
 
 
 def printoptions(*args: Any, **kwargs: Any) -> Any:
-    """Context manager for `set_printoptions`."""
+    """Context manager for `set_printoptions`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of `set_printoptions`.
+
+    Returns
+    -------
+    context manager
+        Inside of it the options hold; afterwards they are what they were.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> with np.printoptions(precision=2):
+    ...     print(np.array([1.23456]))
+    [1.23]
+    """
     return onp.printoptions(*args, **kwargs)

@@ -93,6 +93,28 @@ def unique(
         Number of elements to return; needed under tracing.
     fill_value : scalar, optional
         What to fill up with; the smallest element by default.
+    sorted : bool
+        Accepted: the result is always in order.
+
+    Returns
+    -------
+    Array, or tuple of Array
+        A tuple if more than the elements is asked for.
+
+    Raises
+    ------
+    ConcretizationTypeError
+        If ``ar`` is traced and ``size`` is not given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([3, 1, 3, 2])
+    >>> np.unique(x), np.unique(x, size=4, fill_value=-1)
+    (Array([1, 2, 3], dtype=int32), Array([ 1,  2,  3, -1], dtype=int32))
+    >>> np.unique(np.array([[1, 2], [1, 2], [0, 5]]), axis=0, return_counts=True)
+    (Array([[0, 5],
+           [1, 2]], dtype=int32), Array([1, 2], dtype=int32))
     """
     x = array(ar, "unique")
     shape = x.shape
@@ -167,28 +189,112 @@ def _collect(
 
 
 def unique_all(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueAllResult:
-    """Unique values with indices, inverse and counts; see `unique`."""
+    """Unique values with indices, inverse and counts; see `unique`.
+
+    Parameters
+    ----------
+    x : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+
+    Returns
+    -------
+    UniqueAllResult
+        A named tuple of ``values``, ``indices``, ``inverse_indices`` and ``counts``. Each NaN
+        counts as an element of its own.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unique_all(np.array([3, 1, 3])).indices
+    Array([1, 0], dtype=int32)
+    """
     return UniqueAllResult(
         *unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_counts(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueCountsResult:
-    """Unique values with counts; see `unique`."""
+    """Unique values with counts; see `unique`.
+
+    Parameters
+    ----------
+    x : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+
+    Returns
+    -------
+    UniqueCountsResult
+        A named tuple of ``values`` and ``counts``. Each NaN counts as an element of its own.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> values, counts = np.unique_counts(np.array([3, 1, 3]))
+    >>> values, counts
+    (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
+    """
     return UniqueCountsResult(
         *unique(x, return_counts=True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_inverse(x: Any, /, *, size: Any = None, fill_value: Any = None) -> UniqueInverseResult:
-    """Unique values with the inverse; see `unique`."""
+    """Unique values with the inverse; see `unique`.
+
+    Parameters
+    ----------
+    x : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+
+    Returns
+    -------
+    UniqueInverseResult
+        A named tuple of ``values`` and ``inverse_indices``, of the shape of ``x``. Each NaN counts
+        as an element of its own.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> values, inverse = np.unique_inverse(np.array([3, 1, 3]))
+    >>> values, inverse
+    (Array([1, 3], dtype=int32), Array([1, 0, 1], dtype=int32))
+    """
     return UniqueInverseResult(
         *unique(x, return_inverse=True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_values(x: Any, /, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Unique values; see `unique`."""
+    """Unique values; see `unique`.
+
+    Parameters
+    ----------
+    x : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+
+    Returns
+    -------
+    Array
+        A vector in increasing order. Each NaN counts as an element of its own.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unique_values(np.array([3, 1, 3]))
+    Array([1, 3], dtype=int32)
+    """
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
 
@@ -198,7 +304,27 @@ def _vector(x: Any, name: str) -> Any:
 
 
 def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Distinct elements of two arrays."""
+    """Distinct elements of two arrays.
+
+    Parameters
+    ----------
+    ar1, ar2 : array_like
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element by default.
+
+    Returns
+    -------
+    Array
+        A vector in increasing order.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.union1d(np.array([3, 1]), np.array([2, 3]))
+    Array([1, 2, 3], dtype=int32)
+    """
     from covector.numpy.joining import concatenate
 
     both = concatenate([_vector(ar1, "union1d"), _vector(ar2, "union1d")])
@@ -214,7 +340,31 @@ def intersect1d(
     size: Any = None,
     fill_value: Any = None,
 ) -> Any:
-    """Distinct elements that are in both arrays."""
+    """Distinct elements that are in both arrays.
+
+    Parameters
+    ----------
+    ar1, ar2 : array_like
+    assume_unique : bool
+        Accepted and ignored.
+    return_indices : bool
+        Also return where the elements first occur in both arrays.
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element found by default.
+
+    Returns
+    -------
+    Array, or tuple of three Array
+        Vectors; the elements in increasing order.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.intersect1d(np.array([3, 1, 2]), np.array([2, 3, 5]), return_indices=True)
+    (Array([2, 3], dtype=int32), Array([2, 0], dtype=int32), Array([0, 1], dtype=int32))
+    """
     x, y = (_vector(v, "intersect1d") for v in promote_dtypes("intersect1d", ar1, ar2))
     values, order, first = _distinct(x)
     common = lax.bitwise_and(first, isin(values, y))
@@ -239,7 +389,29 @@ def setdiff1d(
     size: Any = None,
     fill_value: Any = None,
 ) -> Any:
-    """Distinct elements of the first array that are not in the second."""
+    """Distinct elements of the first array that are not in the second.
+
+    Parameters
+    ----------
+    ar1, ar2 : array_like
+    assume_unique : bool
+        Whether the elements of ``ar1`` are known to differ; they keep their order then.
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; 0 by default.
+
+    Returns
+    -------
+    Array
+        A vector, in increasing order unless ``assume_unique``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.setdiff1d(np.array([5, 3, 1, 3]), np.array([1, 2]))
+    Array([3, 5], dtype=int32)
+    """
     x = _vector(ar1, "setdiff1d")
     if assume_unique:
         keep = isin(x, ar2, invert=True)
@@ -257,7 +429,29 @@ def setxor1d(
     size: Any = None,
     fill_value: Any = None,
 ) -> Any:
-    """Distinct elements that are in exactly one of two arrays."""
+    """Distinct elements that are in exactly one of two arrays.
+
+    Parameters
+    ----------
+    ar1, ar2 : array_like
+    assume_unique : bool
+        Accepted and ignored.
+    size : int, optional
+        Number of elements to return; needed under tracing.
+    fill_value : scalar, optional
+        What to fill up with; the smallest element found by default.
+
+    Returns
+    -------
+    Array
+        A vector in increasing order.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.setxor1d(np.array([3, 1, 2]), np.array([2, 5]))
+    Array([1, 3, 5], dtype=int32)
+    """
     pair = [_vector(v, "setxor1d") for v in promote_dtypes("setxor1d", ar1, ar2)]
     values, keep = [], []
     for x, y in (pair, pair[::-1]):
@@ -298,7 +492,32 @@ def isin(
     *,
     method: str = "auto",
 ) -> Any:
-    """Elementwise: is the element among ``test_elements``."""
+    """Elementwise: is the element among ``test_elements``.
+
+    Parameters
+    ----------
+    element : array_like
+    test_elements : array_like
+        NaN is among nothing.
+    assume_unique : bool
+        Accepted and ignored.
+    invert : bool
+        Whether to ask if it is not among them.
+    method : str
+        Accepted and ignored.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``element``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.isin(np.array([[1, 2], [3, 4]]), np.array([2, 4, 8]))
+    Array([[False,  True],
+           [False,  True]], dtype=bool)
+    """
     return _isin(element, test_elements, invert=bool(invert))
 
 
@@ -326,7 +545,32 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
 
 @fused("axis", "bitorder")
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
-    """Booleans packed into bytes along ``axis`` (flattened by default)."""
+    """Booleans packed into bytes along ``axis`` (flattened by default).
+
+    Parameters
+    ----------
+    a : array_like
+        Booleans or integers: bits are 1 where they are not zero.
+    axis : int, optional
+    bitorder : {'big', 'little'}
+        Whether the first bit is the highest of a byte or the lowest.
+
+    Returns
+    -------
+    Array
+        uint8 numbers; the last bits of a byte that is not full are 0.
+
+    Raises
+    ------
+    TypeError
+        If ``a`` is of floats or complex numbers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.packbits(np.array([1, 0, 1, 0, 0, 0, 0, 0, 1]))
+    Array([160, 128], dtype=uint8)
+    """
     x = array(a, "packbits")
     if x.dtype not in dtypes.INTEGERS and x.dtype != dtypes.bool_:
         raise TypeError(f"packbits takes booleans or integers, got {describe(x)}{at_user_line()}")
@@ -350,7 +594,35 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
 def unpackbits(
     a: Any, axis: int | None = None, count: int | None = None, bitorder: str = "big"
 ) -> Any:
-    """The bits of bytes along ``axis`` (flattened by default), as zeros and ones."""
+    """The bits of bytes along ``axis`` (flattened by default), as zeros and ones.
+
+    Parameters
+    ----------
+    a : array_like
+        uint8 numbers.
+    axis : int, optional
+    count : int, optional
+        Number of bits to return: a negative one leaves out as many at the end, a larger one than
+        there are adds zeros.
+    bitorder : {'big', 'little'}
+        Whether the first bit is the highest of a byte or the lowest.
+
+    Returns
+    -------
+    Array
+        uint8 numbers.
+
+    Raises
+    ------
+    TypeError
+        If ``a`` is not of uint8.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unpackbits(np.array([5], dtype=np.uint8))
+    Array([0, 0, 0, 0, 0, 1, 0, 1], dtype=uint8)
+    """
     x = array(a, "unpackbits")
     if x.dtype != dtypes.uint8:
         raise TypeError(f"unpackbits takes uint8, got {describe(x)}{at_user_line()}")
