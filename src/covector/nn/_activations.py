@@ -16,13 +16,46 @@ from covector.numpy._util import array, fused, inexact
 
 
 def identity(x: Any) -> Any:
-    """``x`` as an array."""
+    """``x`` as an array.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.nn.identity(2.5)
+    Array(2.5, dtype=float32, weak_type=True)
+    """
     return array(x, "identity")
 
 
 @fused()
 def relu(x: Any) -> Any:
-    """Rectified linear unit: max(x, 0), with derivative 0 at 0."""
+    """Rectified linear unit: max(x, 0), with derivative 0 at 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``; NaN stays.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.relu(np.array([-1.0, 0.0, 2.0]))
+    Array([0., 0., 2.], dtype=float32)
+    """
     x = array(x, "relu")
     zero = lax.full_like(x, 0)
     # A selection by x <= 0 keeps NaN, and has the derivative 0 at 0 where max has 1/2.
@@ -31,7 +64,25 @@ def relu(x: Any) -> Any:
 
 @fused()
 def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6), with derivative 0 at both ends."""
+    """min(max(x, 0), 6), with derivative 0 at both ends.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.relu6(np.array([-1.0, 3.0, 8.0]))
+    Array([0., 3., 6.], dtype=float32)
+    """
     x = _float(x, "relu6")
     zero, six = lax.full_like(x, 0), lax.full_like(x, 6)
     return lax.select(lax.le(x, zero), zero, lax.select(lax.ge(x, six), six, x))
@@ -44,20 +95,74 @@ def _float(x: Any, name: str) -> Any:
 
 @fused()
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.sigmoid(np.array([0.0, 2.0, -np.inf])), 3)
+    Array([0.5  , 0.881, 0.   ], dtype=float32)
+    """
     return lax.logistic(_float(x, "sigmoid"))
 
 
 @fused()
 def hard_sigmoid(x: Any) -> Any:
-    """relu6(x + 3) / 6: a piecewise linear sigmoid."""
+    """relu6(x + 3) / 6: a piecewise linear sigmoid.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.hard_sigmoid(np.array([-4.0, 0.0, 4.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     x = _float(x, "hard_sigmoid")
     return lax.div(relu6(lax.add(x, 3.0)), 6.0)
 
 
 @fused()
 def silu(x: Any) -> Any:
-    """x sigmoid(x), also called swish."""
+    """x sigmoid(x), also called swish.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.silu(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.269,  0.   ,  1.762], dtype=float32)
+    """
     x = _float(x, "silu")
     return lax.mul(x, lax.logistic(x))
 
@@ -67,7 +172,25 @@ swish = silu
 
 @fused()
 def hard_silu(x: Any) -> Any:
-    """x hard_sigmoid(x), also called hard swish."""
+    """x hard_sigmoid(x), also called hard swish.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.hard_silu(np.array([-1.0, 0.0, 4.0])), 3)
+    Array([-0.333,  0.   ,  4.   ], dtype=float32)
+    """
     x = _float(x, "hard_silu")
     return lax.mul(x, hard_sigmoid(x))
 
@@ -77,26 +200,98 @@ hard_swish = hard_silu
 
 @fused()
 def softplus(x: Any) -> Any:
-    """log(1 + exp(x))."""
+    """log(1 + exp(x)).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``, without overflow.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.softplus(np.array([-100.0, 0.0, 100.0])), 3)
+    Array([  0.   ,   0.693, 100.   ], dtype=float32)
+    """
     return cnp.logaddexp(x, 0.0)
 
 
 @fused()
 def log_sigmoid(x: Any) -> Any:
-    """log(sigmoid(x)) = -softplus(-x)."""
+    """log(sigmoid(x)) = -softplus(-x).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``, without the underflow of `sigmoid`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.log_sigmoid(np.array([-100.0, 0.0])), 3)
+    Array([-100.   ,   -0.693], dtype=float32)
+    """
     return cnp.negative(softplus(cnp.negative(_float(x, "log_sigmoid"))))
 
 
 @fused()
 def soft_sign(x: Any) -> Any:
-    """x / (abs(x) + 1)."""
+    """x / (abs(x) + 1).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.soft_sign(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.5  ,  0.   ,  0.667], dtype=float32)
+    """
     x = _float(x, "soft_sign")
     return lax.div(x, lax.add(lax.abs(x), 1.0))
 
 
 @fused()
 def sparse_plus(x: Any) -> Any:
-    """0 below -1, x above 1, and (x + 1)² / 4 between."""
+    """0 below -1, x above 1, and (x + 1)² / 4 between.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.sparse_plus(np.array([-2.0, 0.0, 2.0]))
+    Array([0.  , 0.25, 2.  ], dtype=float32)
+    """
     x = _float(x, "sparse_plus")
     middle = lax.mul(lax.square(lax.add(x, 1.0)), 0.25)
     low = lax.select(lax.le(x, -1.0), lax.full_like(x, 0), middle)
@@ -105,14 +300,50 @@ def sparse_plus(x: Any) -> Any:
 
 @fused()
 def sparse_sigmoid(x: Any) -> Any:
-    """Half of clip(x + 1, 0, 2): the derivative of `sparse_plus`."""
+    """Half of clip(x + 1, 0, 2): the derivative of `sparse_plus`.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.sparse_sigmoid(np.array([-2.0, 0.0, 2.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     x = _float(x, "sparse_sigmoid")
     return lax.mul(lax.min(lax.max(lax.add(x, 1.0), 0.0), 2.0), 0.5)
 
 
 @fused()
 def hard_tanh(x: Any) -> Any:
-    """x clipped to [-1, 1]."""
+    """x clipped to [-1, 1].
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.hard_tanh(np.array([-3.0, 0.5, 2.0]))
+    Array([-1. ,  0.5,  1. ], dtype=float32)
+    """
     x = array(x, "hard_tanh")
     one = lax.full_like(x, 1)
     low = lax.select(lax.lt(x, lax.neg(one)), lax.neg(one), x)
@@ -121,7 +352,27 @@ def hard_tanh(x: Any) -> Any:
 
 @fused()
 def elu(x: Any, alpha: Any = 1.0) -> Any:
-    """x above 0 and alpha (exp(x) - 1) below."""
+    """x above 0 and alpha (exp(x) - 1) below.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+    alpha : array_like
+        Its negative is the lower limit.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.elu(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.632,  0.   ,  2.   ], dtype=float32)
+    """
     x = _float(x, "elu")
     positive = lax.gt(x, 0.0)
     # The branch not taken must not overflow: its derivative would be NaN.
@@ -131,7 +382,27 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
 
 @fused()
 def celu(x: Any, alpha: Any = 1.0) -> Any:
-    """max(x, 0) + min(0, alpha (exp(x / alpha) - 1)): `elu` with a continuous derivative."""
+    """max(x, 0) + min(0, alpha (exp(x / alpha) - 1)): `elu` with a continuous derivative.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+    alpha : array_like
+        Its negative is the lower limit.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.celu(np.array([-1.0, 0.0, 2.0]), alpha=2.0), 3)
+    Array([-0.787,  0.   ,  2.   ], dtype=float32)
+    """
     x = _float(x, "celu")
     below = cnp.multiply(alpha, cnp.expm1(cnp.divide(cnp.minimum(x, 0.0), alpha)))
     return cnp.add(cnp.maximum(x, 0.0), below)
@@ -145,14 +416,52 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 def selu(x: Any) -> Any:
     """Scaled `elu` whose fixed point is mean 0 and variance 1.
 
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    References
+    ----------
     G. Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.selu(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-1.111,  0.   ,  2.101], dtype=float32)
     """
     return cnp.multiply(_SELU_SCALE, elu(x, _SELU_ALPHA))
 
 
 @fused()
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
-    """x above 0 and ``negative_slope`` x below."""
+    """x above 0 and ``negative_slope`` x below.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+    negative_slope : array_like
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.leaky_relu(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.01,  0.  ,  2.  ], dtype=float32)
+    """
     x = _float(x, "leaky_relu")
     return cnp.where(lax.ge(x, 0.0), x, cnp.multiply(negative_slope, x))
 
@@ -164,12 +473,25 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     Parameters
     ----------
     x : array_like
+        Numbers of any shape; integers are converted to floats.
     approximate : bool
         Use tanh: x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³))).
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
 
     References
     ----------
     D. Hendrycks, K. Gimpel, "Gaussian error linear units", 2016.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.gelu(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.159,  0.   ,  1.955], dtype=float32)
     """
     x = _float(x, "gelu")
     if approximate:
@@ -181,7 +503,32 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
 @fused("axis")
 def glu(x: Any, axis: int = -1) -> Any:
-    """First half of ``x`` along ``axis`` times the sigmoid of the second half."""
+    """First half of ``x`` along ``axis`` times the sigmoid of the second half.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+    axis : int
+        Of an even size.
+
+    Returns
+    -------
+    Array
+        With half the size along ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If the size of the axis is odd.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.nn.glu(np.array([1.0, 2.0, 0.0, 0.0]))
+    Array([0.5, 1. ], dtype=float32)
+    """
     x = _float(x, "glu")
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
@@ -196,14 +543,52 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 @fused()
 def mish(x: Any) -> Any:
-    """x tanh(softplus(x))."""
+    """x tanh(softplus(x)).
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.mish(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.303,  0.   ,  1.944], dtype=float32)
+    """
     x = _float(x, "mish")
     return lax.mul(x, lax.tanh(softplus(x)))
 
 
 @fused()
 def squareplus(x: Any, b: Any = 4) -> Any:
-    """(x + sqrt(x² + b)) / 2."""
+    """(x + sqrt(x² + b)) / 2.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+    b : array_like
+        How smooth the turn at 0 is; for 0 it is `relu`.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.squareplus(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([0.618, 1.   , 2.414], dtype=float32)
+    """
     x = _float(x, "squareplus")
     root = cnp.sqrt(cnp.add(lax.square(x), b))
     return cnp.divide(cnp.add(x, root), 2.0)
@@ -213,7 +598,26 @@ def squareplus(x: Any, b: Any = 4) -> Any:
 def log1mexp(x: Any) -> Any:
     """log(1 - exp(-x)) for x > 0, accurate near 0 and far away.
 
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``; -inf at 0, NaN below.
+
+    References
+    ----------
     M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.log1mexp(np.array([1.0, 0.0, -1.0])), 3)
+    Array([-0.459,   -inf,    nan], dtype=float32)
     """
     x = _float(x, "log1mexp")
     near = lax.lt(x, math.log(2))
@@ -226,7 +630,25 @@ def log1mexp(x: Any) -> Any:
 
 @fused()
 def tanh(x: Any, /) -> Any:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers of any shape; integers are converted to floats.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.tanh(np.array([-1.0, 0.0, 2.0])), 3)
+    Array([-0.762,  0.   ,  0.964], dtype=float32)
+    """
     return lax.tanh(_float(x, "tanh"))
 
 
@@ -243,10 +665,16 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     axis : int
         Where in the result the classes lie.
 
+    Returns
+    -------
+    Array
+        Of the shape of ``x`` with a new axis.
+
     Examples
     --------
     >>> import covector as cv
-    >>> cv.nn.one_hot(cv.numpy.array([0, 2]), 3)
+    >>> import covector.numpy as np
+    >>> cv.nn.one_hot(np.array([0, 2]), 3)
     Array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """

@@ -165,8 +165,26 @@ def dot_product_attention(
 
     Returns
     -------
-    Array
-        Of the shape of ``query``.
+    Array, or a tuple of two
+        Of the shape and dtype of ``query``.
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit.
+
+    Examples
+    --------
+    Each query sees itself and what came before:
+
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> query = key = np.zeros((3, 1, 2))
+    >>> value = np.array([[[3.0, 0.0]], [[0.0, 6.0]], [[3.0, 3.0]]])
+    >>> np.round(cv.nn.dot_product_attention(query, key, value, is_causal=True), 3)[:, 0]
+    Array([[3. , 0. ],
+           [1.5, 3. ],
+           [2. , 3. ]], dtype=float32)
     """
     if implementation not in (None, "xla"):
         raise _bad(f"implementation {implementation!r} is not available; use None")

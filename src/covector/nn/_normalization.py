@@ -79,9 +79,25 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     Parameters
     ----------
     x : array_like
+        Numbers; integers are converted to floats.
     axis : int, tuple of int or None
+        None for all.
     where : array_like of bool, optional
         Elements that take part; the others are 0 in the result.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``. Exponentials do not overflow; where nothing takes part, all is 0.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.softmax(np.array([1000.0, 1000.0, 1001.0])), 3)
+    Array([0.212, 0.212, 0.576], dtype=float32)
+    >>> cv.nn.softmax(np.zeros(3), where=np.array([True, True, False]))
+    Array([0.5, 0.5, 0. ], dtype=float32)
     """
     x = _operand(x, "softmax")
     axes = canonical_axes(axis, x)
@@ -105,9 +121,23 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     Parameters
     ----------
     x : array_like
+        Numbers; integers are converted to floats.
     axis : int, tuple of int or None
+        None for all.
     where : array_like of bool, optional
         Elements that take part; the others are -inf in the result.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.log_softmax(np.array([0.0, 200.0])), 3)
+    Array([-200.,    0.], dtype=float32)
     """
     x = _operand(x, "log_softmax")
     axes = canonical_axes(axis, x)
@@ -134,10 +164,13 @@ def logsumexp(
     Parameters
     ----------
     a : array_like
+        Numbers; integers are converted to floats.
     axis : int, tuple of int or None
+        None for all.
     b : array_like, optional
         Factors of the exponentials.
     keepdims : bool
+        Whether the axes stay, with size 1.
     return_sign : bool
         Return the logarithm of the sum's absolute value, and its sign. Otherwise the logarithm
         of a negative sum is NaN.
@@ -147,6 +180,14 @@ def logsumexp(
     Returns
     -------
     Array, or a tuple of two
+        -inf for a sum of nothing.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.logsumexp(np.array([1000.0, 1000.0])), 3)
+    Array(1000.693, dtype=float32)
     """
     if b is None:
         a = _operand(a, "logsumexp")
@@ -187,7 +228,30 @@ def logsumexp(
 
 @fused("axis", "keepdims")
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
-    """log(mean(exp(x))) over ``axis``, without overflow."""
+    """log(mean(exp(x))) over ``axis``, without overflow.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers; integers are converted to floats.
+    axis : int, tuple of int or None
+        None for all.
+    where : array_like of bool, optional
+        Elements that take part.
+    keepdims : bool
+        Whether the axes stay, with size 1.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.logmeanexp(np.array([1000.0, 1000.0])), 3)
+    Array(1000., dtype=float32)
+    """
     x = _operand(x, "logmeanexp")
     axes = canonical_axes(axis, x)
     out = logsumexp(x, axis=axes, where=where, keepdims=keepdims)
@@ -225,15 +289,30 @@ def standardize(
     Parameters
     ----------
     x : array_like
+        Numbers; integers are converted to floats.
     axis : int, tuple of int or None
+        None for all.
     mean, variance : array_like, optional
         By default those of ``x`` along ``axis``.
     epsilon : float
+        Keeps a variance of 0 from a division by 0.
     where : array_like of bool, optional
         Elements that count for the mean and the variance.
     algorithm : {"fast", "stable"}
         The variance as the mean of squares less the square of the mean, or as the mean square
         of the deviations.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.nn.standardize(np.array([1.0, 2.0, 3.0])), 3)
+    Array([-1.225,  0.   ,  1.225], dtype=float32)
     """
     if algorithm not in ("fast", "stable"):
         raise ValueError(

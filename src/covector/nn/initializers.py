@@ -35,19 +35,80 @@ def _dtype(dtype: Any, default: Any) -> Any:
 
 
 def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-    """Zeros; the key is not used."""
+    """Zeros; the key is not used.
+
+    Parameters
+    ----------
+    key : Array
+        Not used.
+    shape : int or tuple of int
+    dtype : dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.nn.initializers.zeros(cv.random.key(0), (2,))
+    Array([0., 0.], dtype=float32)
+    """
     no_sharding(out_sharding, "zeros")
     return cnp.zeros(shape, _dtype(dtype, None))
 
 
 def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-    """Ones; the key is not used."""
+    """Ones; the key is not used.
+
+    Parameters
+    ----------
+    key : Array
+        Not used.
+    shape : int or tuple of int
+    dtype : dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.nn.initializers.ones(cv.random.key(0), (2,))
+    Array([1., 1.], dtype=float32)
+    """
     no_sharding(out_sharding, "ones")
     return cnp.ones(shape, _dtype(dtype, None))
 
 
 def constant(value: Any, dtype: Any = None) -> Initializer:
-    """Initializer that gives ``value``, broadcast to the shape."""
+    """Initializer that gives ``value``, broadcast to the shape.
+
+    Parameters
+    ----------
+    value : array_like
+    dtype : dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> init = cv.nn.initializers.constant(0.5)
+    >>> init(cv.random.key(0), (2,))
+    Array([0.5, 0.5], dtype=float32)
+    """
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -58,7 +119,26 @@ def constant(value: Any, dtype: Any = None) -> Initializer:
 
 
 def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
-    """Initializer of uniform numbers in [0, scale)."""
+    """Initializer of uniform numbers in [0, scale).
+
+    Parameters
+    ----------
+    scale : array_like
+    dtype : float dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> init = cv.nn.initializers.uniform(2.0)
+    >>> init(cv.random.key(0), (2,))
+    Array([1.895334 , 1.9571598], dtype=float32)
+    """
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -70,7 +150,27 @@ def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
 
 
 def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
-    """Initializer of normal numbers with mean 0 and the given standard deviation."""
+    """Initializer of normal numbers with mean 0 and the given standard deviation.
+
+    Parameters
+    ----------
+    stddev : array_like
+    dtype : float or complex dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> init = cv.nn.initializers.normal(2.0)
+    >>> np.round(init(cv.random.key(0), (3,)), 3)
+    Array([ 3.245,  4.051, -0.867], dtype=float32)
+    """
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -84,7 +184,30 @@ def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
 def truncated_normal(
     stddev: Any = 0.01, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0
 ) -> Initializer:
-    """Initializer of standard normal numbers in (lower, upper), times ``stddev``."""
+    """Initializer of standard normal numbers in (lower, upper), times ``stddev``.
+
+    Parameters
+    ----------
+    stddev : array_like
+        Of the normal numbers before those outside of the bounds are left out.
+    dtype : float dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+    lower, upper : float
+        Bounds before the multiplication.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> init = cv.nn.initializers.truncated_normal(0.1, lower=-1.0, upper=1.0)
+    >>> np.round(init(cv.random.key(0), (3,)), 3)
+    Array([ 0.086,  0.094, -0.029], dtype=float32)
+    """
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -163,14 +286,34 @@ def variance_scaling(
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
         Which number: of inputs, of outputs, or the arithmetic or geometric mean of both.
     distribution : {"truncated_normal", "normal", "uniform"}
+        Normal numbers are truncated at two standard deviations.
     in_axis, out_axis, batch_axis : int or sequence of int
         Axes of the inputs, of the outputs, and of independent copies; the others are a
         receptive field and count for both.
     dtype : float or complex dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+        It raises ValueError for weights without these axes, and for another mode or distribution.
 
     References
     ----------
-    X. Glorot, Y. Bengio, AISTATS 2010; K. He et al., ICCV 2015.
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010.
+
+    K. He et al., "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> init = cv.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+    >>> w = init(cv.random.key(0), (400, 200))
+    >>> np.round(w.var() * 400, 1)
+    Array(1., dtype=float32)
     """
     default = dtype
 
@@ -214,36 +357,77 @@ def variance_scaling(
     return init
 
 
-def _scaling(scale: float, mode: str, distribution: str, doc: str) -> Any:
+_GLOROT = """X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010."""
+_LECUN = 'Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, "Efficient BackProp", 1998.'
+_HE = 'K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015.'
+
+
+def _scaling(
+    name: str, scale: float, mode: str, distribution: str, title: str, source: str, spread: float
+) -> Any:
+    """The maker of a kind of `variance_scaling`; ``spread`` is the deviation in its example."""
+
     def make(
         in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None
     ) -> Initializer:
         return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
 
-    make.__doc__ = doc + f": ``variance_scaling({scale}, {mode!r}, {distribution!r})``."
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"""{title}: ``variance_scaling({scale}, {mode!r}, {distribution!r})``.
+
+    Parameters
+    ----------
+    in_axis, out_axis, batch_axis : int or sequence of int
+        Axes of the inputs, of the outputs, and of independent copies; the others are a
+        receptive field and count for both.
+    dtype : float or complex dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``. It raises ValueError
+        for weights without these axes.
+
+    References
+    ----------
+    {source}
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> w = cv.nn.initializers.{name}()(cv.random.key(0), (400, 200))
+    >>> np.round(w.std(), 3)
+    Array({spread}, dtype=float32)
+    """
     return make
 
 
-def _named(name: str, function: Any) -> Any:
-    function.__name__ = function.__qualname__ = name
-    return function
-
-
-glorot_uniform = _named(
-    "glorot_uniform", _scaling(1.0, "fan_avg", "uniform", "Glorot's uniform initializer")
+glorot_uniform = _scaling(
+    "glorot_uniform", 1.0, "fan_avg", "uniform", "Glorot's uniform initializer", _GLOROT, 0.058
 )
-glorot_normal = _named(
-    "glorot_normal", _scaling(1.0, "fan_avg", "truncated_normal", "Glorot's normal initializer")
+glorot_normal = _scaling(
+    "glorot_normal",
+    1.0,
+    "fan_avg",
+    "truncated_normal",
+    "Glorot's normal initializer",
+    _GLOROT,
+    0.058,
 )
-lecun_uniform = _named(
-    "lecun_uniform", _scaling(1.0, "fan_in", "uniform", "LeCun's uniform initializer")
+lecun_uniform = _scaling(
+    "lecun_uniform", 1.0, "fan_in", "uniform", "LeCun's uniform initializer", _LECUN, 0.05
 )
-lecun_normal = _named(
-    "lecun_normal", _scaling(1.0, "fan_in", "truncated_normal", "LeCun's normal initializer")
+lecun_normal = _scaling(
+    "lecun_normal", 1.0, "fan_in", "truncated_normal", "LeCun's normal initializer", _LECUN, 0.05
 )
-he_uniform = _named("he_uniform", _scaling(2.0, "fan_in", "uniform", "He's uniform initializer"))
-he_normal = _named(
-    "he_normal", _scaling(2.0, "fan_in", "truncated_normal", "He's normal initializer")
+he_uniform = _scaling(
+    "he_uniform", 2.0, "fan_in", "uniform", "He's uniform initializer", _HE, 0.071
+)
+he_normal = _scaling(
+    "he_normal", 2.0, "fan_in", "truncated_normal", "He's normal initializer", _HE, 0.071
 )
 xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal
@@ -257,15 +441,32 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
 
     Parameters
     ----------
-    scale : float
+    scale : array_like
     column_axis : int
         The axis of the columns; the others together are the rows. Whichever are fewer are
         orthonormal.
+    dtype : float or complex dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+        It raises ValueError for weights of fewer than two dimensions.
 
     References
     ----------
     A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning
     in deep linear neural networks", ICLR 2014.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> w = cv.nn.initializers.orthogonal()(cv.random.key(0), (4, 2))
+    >>> np.round(np.abs(w.T @ w), 3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
     default = dtype
 
@@ -295,9 +496,34 @@ def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None)
     Kernels have shape ``(*field, n_in, n_out)`` with one to three axes in ``field`` and
     ``n_in <= n_out``.
 
+    Parameters
+    ----------
+    scale : array_like
+    column_axis : int
+        Of the matrix at the centre; see `orthogonal`.
+    dtype : float or complex dtype, optional
+        Of weights, where the initializer is called without one; by default the default float type.
+
+    Returns
+    -------
+    Initializer
+        A function ``(key, shape, dtype=None, out_sharding=None) -> Array``.
+        It raises ValueError for other shapes.
+
     References
     ----------
     L. Xiao et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> w = cv.nn.initializers.delta_orthogonal()(cv.random.key(0), (3, 2, 2))
+    >>> np.round(np.abs(w[1] @ w[1].T), 3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    >>> np.abs(w[::2]).max()
+    Array(0., dtype=float32)
     """
     default = dtype
 

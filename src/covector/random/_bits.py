@@ -128,9 +128,30 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
     Parameters
     ----------
     key : Array
-    shape : tuple of int
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
     dtype : dtype, optional
         ``uint8`` to ``uint64``; by default ``uint32`` (``uint64`` with 64-bit types enabled).
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` is not an unsigned integer type.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.bits(cv.random.key(0), (2,))
+    Array([4070199207, 4202968722], dtype=uint32)
+    >>> cv.random.bits(cv.random.key(0), (2,), "uint8")
+    Array([167, 146], dtype=uint8)
     """
     dt = (
         dtypes.check_user_dtype(dtype, "bits")

@@ -75,9 +75,24 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     Parameters
     ----------
     key : Array
-    shape : tuple of int
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
     dtype : float or complex dtype, optional
         Complex numbers have independent parts of variance 1/2.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.normal(cv.random.key(0), (3,)), 3)
+    Array([ 1.623,  2.025, -0.434], dtype=float32)
     """
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal")
     if dt not in dtypes.INEXACT:
@@ -100,10 +115,31 @@ def truncated_normal(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     lower, upper : array_like
         Bounds, broadcast to ``shape``.
-    shape : tuple of int, optional
+    shape : int or tuple of int, optional
+        Of the result; by default that of the bounds broadcast together.
     dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.truncated_normal(cv.random.key(0), -1.0, 1.0, (3,)), 3)
+    Array([ 0.862,  0.941, -0.291], dtype=float32)
     """
     dt = float_dtype(dtype, "truncated_normal")
     shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
@@ -127,7 +163,36 @@ def lognormal(
     *,
     out_sharding: Any = None,
 ) -> Any:
-    """Numbers whose logarithm is normal with mean 0 and standard deviation ``sigma``."""
+    """Numbers whose logarithm is normal with mean 0 and standard deviation ``sigma``.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    sigma : array_like
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``sigma``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.lognormal(cv.random.key(0), 0.5, (3,)), 3)
+    Array([2.251, 2.753, 0.805], dtype=float32)
+    """
     dt = float_dtype(dtype, "lognormal")
     shape = result_shape("lognormal", shape, sigma=sigma)
     x = shaped_normal(words_of(key, "lognormal"), shape, dt)
@@ -141,14 +206,65 @@ def _maxwell(words: Words, shape: Shape, dtype: Any) -> Any:
 
 @program("shape", "dtype", "out_sharding")
 def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Lengths of normal vectors in three dimensions: density sqrt(2/π) x² exp(-x²/2)."""
+    """Lengths of normal vectors in three dimensions: density sqrt(2/π) x² exp(-x²/2).
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.maxwell(cv.random.key(0), (3,)), 3)
+    Array([2.631, 0.991, 0.965], dtype=float32)
+    """
     dt = float_dtype(dtype, "maxwell")
     return _maxwell(words_of(key, "maxwell"), shape_argument(shape), dt)
 
 
 @program("shape", "dtype")
 def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Numbers with density z² exp(-z²/2) / sqrt(2π) for z = (x - loc) / scale."""
+    """Numbers with density z² exp(-z²/2) / sqrt(2π) for z = (x - loc) / scale.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    loc, scale : array_like
+        Centre and width, broadcast to ``shape``.
+    shape : int or tuple of int
+        Of the result; if empty, that of the parameters broadcast together.
+    dtype : float dtype, optional
+        By default the default float type.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.double_sided_maxwell(cv.random.key(0), 0.0, 1.0, (3,)), 3)
+    Array([ 1.546,  1.574, -2.083], dtype=float32)
+    """
     dt = float_dtype(dtype, "double_sided_maxwell")
     shape = shape_argument(shape) or None
     shape = result_shape("double_sided_maxwell", shape, loc=loc, scale=scale)
@@ -172,7 +288,30 @@ def shaped_exponential(words: Words, shape: Shape, dtype: Any) -> Any:
 
 @program("shape", "dtype", "out_sharding")
 def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers with density exp(-x) for x >= 0."""
+    """Numbers with density exp(-x) for x >= 0.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.exponential(cv.random.key(0), (3,)), 3)
+    Array([2.95 , 3.843, 0.404], dtype=float32)
+    """
     dt = float_dtype(dtype, "exponential")
     return shaped_exponential(words_of(key, "exponential"), shape_argument(shape), dt)
 
@@ -212,10 +351,26 @@ def gumbel(
     Parameters
     ----------
     key : Array
-    shape : tuple of int
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
     dtype : float dtype, optional
+        By default the default float type.
     mode : {"low", "high"}, optional
         "high" draws twice as many bits and reaches further into the upper tail.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.gumbel(cv.random.key(0), (3,)), 3)
+    Array([ 2.923,  3.833, -0.097], dtype=float32)
     """
     dt = float_dtype(dtype, "gumbel")
     high = gumbel_mode(mode, "gumbel")
@@ -224,7 +379,30 @@ def gumbel(
 
 @program("shape", "dtype", "out_sharding")
 def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers with density exp(-abs(x)) / 2."""
+    """Numbers with density exp(-abs(x)) / 2.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.laplace(cv.random.key(0), (3,)), 3)
+    Array([-2.257, -3.15 ,  0.409], dtype=float32)
+    """
     dt = float_dtype(dtype, "laplace")
     shape = shape_argument(shape)
     u = flat_between(words_of(key, "laplace"), product(shape), dt, _above_minus_one(dt))
@@ -233,7 +411,30 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
 
 @program("shape", "dtype", "out_sharding")
 def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers with density exp(-x) / (1 + exp(-x))²."""
+    """Numbers with density exp(-x) / (1 + exp(-x))².
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.logistic(cv.random.key(0), (3,)), 3)
+    Array([ 2.896,  3.822, -0.698], dtype=float32)
+    """
     dt = float_dtype(dtype, "logistic")
     shape = shape_argument(shape)
     u = flat_between(words_of(key, "logistic"), product(shape), dt, _tiny(dt))
@@ -242,7 +443,30 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
 
 @program("shape", "dtype", "out_sharding")
 def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers with density 1 / (π (1 + x²))."""
+    """Numbers with density 1 / (π (1 + x²)).
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.cauchy(cv.random.key(0), (3,)), 3)
+    Array([ 6.027, 14.838, -0.582], dtype=float32)
+    """
     dt = float_dtype(dtype, "cauchy")
     shape = shape_argument(shape)
     low = float(dtypes.finfo(dt).eps)
@@ -255,7 +479,37 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
 def pareto(
     key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Numbers with density b / x**(b + 1) for x >= 1."""
+    """Numbers with density b / x**(b + 1) for x >= 1.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    b : array_like
+        Exponent, positive.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``b``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.pareto(cv.random.key(0), 2.0, (3,)), 3)
+    Array([4.371, 6.833, 1.224], dtype=float32)
+    """
     dt = float_dtype(dtype, "pareto")
     shape = result_shape("pareto", shape, b=b)
     e = shaped_exponential(words_of(key, "pareto"), shape, dt)
@@ -266,7 +520,35 @@ def pareto(
 def weibull_min(
     key: Any, scale: Any, concentration: Any, shape: Any = (), dtype: Any = None
 ) -> Any:
-    """Numbers with density c x**(c-1) exp(-x**c), times ``scale``; c is the concentration."""
+    """Numbers with density c x**(c-1) exp(-x**c), times ``scale``; c is the concentration.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    scale, concentration : array_like
+        Positive, broadcast to ``shape``.
+    shape : int or tuple of int
+        Of the result; if empty, that of the parameters broadcast together.
+    dtype : float dtype, optional
+        By default the default float type.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.weibull_min(cv.random.key(0), 1.0, 2.0, (3,)), 3)
+    Array([1.718, 1.96 , 0.636], dtype=float32)
+    """
     dt = float_dtype(dtype, "weibull_min")
     shape = shape_argument(shape) or None
     shape = result_shape("weibull_min", shape, scale=scale, concentration=concentration)
@@ -279,7 +561,36 @@ def weibull_min(
 def rayleigh(
     key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Numbers with density x exp(-x²/(2 s²)) / s² for x >= 0 and the scale s."""
+    """Numbers with density x exp(-x²/(2 s²)) / s² for x >= 0 and the scale s.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    scale : array_like
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``scale``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.rayleigh(cv.random.key(0), 1.0, (3,)), 3)
+    Array([0.328, 0.208, 1.484], dtype=float32)
+    """
     dt = float_dtype(dtype, "rayleigh")
     shape = result_shape("rayleigh", shape, scale=scale)
     u = unit_floats(words_of(key, "rayleigh"), product(shape), dt)
@@ -293,9 +604,39 @@ def wald(
 ) -> Any:
     """Numbers of the inverse Gaussian distribution of the given mean and shape parameter 1.
 
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    mean : array_like
+        Positive.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``mean``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    References
+    ----------
     The transformation with two roots of J. R. Michael, W. R. Schucany, R. W. Haas, "Generating
-    random variates using transformations with multiple roots", The American Statistician 30
-    (1976).
+    random variates using transformations with multiple roots", The American Statistician 30 (1976).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.wald(cv.random.key(0), 1.0, (3,)), 3)
+    Array([0.381, 0.416, 0.481], dtype=float32)
     """
     dt = float_dtype(dtype, "wald")
     shape = result_shape("wald", shape, mean=mean)
@@ -321,7 +662,37 @@ def triangular(
     *,
     out_sharding: Any = None,
 ) -> Any:
-    """Numbers whose density rises linearly from ``left`` to ``mode`` and falls to ``right``."""
+    """Numbers whose density rises linearly from ``left`` to ``mode`` and falls to ``right``.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    left, mode, right : array_like
+        In increasing order, broadcast to ``shape``.
+    shape : int or tuple of int, optional
+        Of the result; by default that of the parameters broadcast together.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.triangular(cv.random.key(0), 0.0, 0.5, 1.0, (3,)), 3)
+    Array([0.838, 0.897, 0.408], dtype=float32)
+    """
     dt = float_dtype(dtype, "triangular")
     shape = result_shape("triangular", shape, left=left, mode=mode, right=right)
     a, c, b = (full_parameter(p, dt, shape, "triangular") for p in (left, mode, right))

@@ -127,11 +127,37 @@ def poisson(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     lam : array_like
         Rate, not negative.
-    shape : tuple of int, optional
-        By default that of ``lam``.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``lam``.
     dtype : integer dtype, optional
+        By default the default integer type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    References
+    ----------
+    D. E. Knuth, "The Art of Computer Programming", volume 2, 3.4.1, for rates below 10.
+
+    W. Hörmann, "The transformed rejection method for generating Poisson random variables",
+    Insurance: Mathematics and Economics 12 (1993), for the others.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.poisson(cv.random.key(0), 3.0, (5,))
+    Array([0, 0, 4, 4, 1], dtype=int32)
     """
     dt = int_dtype(dtype, "poisson")
     shape = result_shape("poisson", shape, lam=lam)
@@ -286,11 +312,35 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     n, p : array_like
         NaN or out of range gives NaN.
-    shape : tuple of int, optional
-        By default what ``n`` and ``p`` broadcast to.
+    shape : int or tuple of int, optional
+        Of the result; by default that of the parameters broadcast together.
     dtype : float dtype, optional
+        By default the default float type.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    References
+    ----------
+    L. Devroye, "Non-Uniform Random Variate Generation", Springer 1986, X.4.3.
+
+    W. Hörmann, "The generation of binomial random variates", Journal of Statistical Computation and
+    Simulation 46 (1993).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.binomial(cv.random.key(0), 10, 0.5, (5,))
+    Array([6., 7., 5., 6., 7.], dtype=float32)
     """
     dt = float_dtype(dtype, "binomial")
     shape = result_shape("binomial", shape, n=n, p=p)
@@ -309,20 +359,39 @@ def multinomial(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     n : array_like
         Numbers of draws.
     p : array_like
         Probabilities along the last axis; they need not sum to one.
-    shape : tuple of int, optional
+    shape : int or tuple of int, optional
         Of the result, the last axis included.
     dtype : float dtype, optional
+        By default the default float type.
     unroll : int or bool
         Categories handled per step of the loop.
+
+    Returns
+    -------
+    Array
+        Sums along the last axis are ``n``.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` has no dimension, or ``shape`` does not end with the number of categories.
 
     Notes
     -----
     One binomial number after another, of the draws that are left and the probability among the
     categories that are left.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.random.multinomial(cv.random.key(0), 10, np.array([0.2, 0.3, 0.5]))
+    Array([1., 1., 8.], dtype=float32)
     """
     dt = float_dtype(dtype, "multinomial")
     words = words_of(key, "multinomial")

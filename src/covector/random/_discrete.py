@@ -99,11 +99,29 @@ def permutation(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     x : int or array_like
     axis : int
         Slices along it change places.
     independent : bool
         Permute each one-dimensional slice along ``axis`` on its own.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.random.permutation(cv.random.key(0), 5)
+    Array([0, 1, 4, 3, 2], dtype=int32)
+    >>> cv.random.permutation(cv.random.key(1), np.array([[1, 2], [3, 4], [5, 6]]))
+    Array([[5, 6],
+           [1, 2],
+           [3, 4]], dtype=int32)
     """
     no_sharding(out_sharding, "permutation")
     n = _population(x, "permutation", "x")
@@ -205,8 +223,9 @@ def choice(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     a : int or array_like
-    shape : tuple of int
+    shape : int or tuple of int
         Of the draws, which replace ``axis`` in the result.
     replace : bool
         Whether an element may be drawn more than once.
@@ -215,6 +234,30 @@ def choice(
     axis : int
     mode : {"low", "high"}, optional
         Resolution of the noise for draws with ``p`` and without replacement (see `gumbel`).
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw from, or less than is drawn without replacement.
+
+    References
+    ----------
+    T. Vieira, "Gumbel-max trick and weighted reservoir sampling", 2014, for draws with ``p`` and
+    without replacement.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.random.choice(cv.random.key(0), 10, (3,), replace=False)
+    Array([0, 1, 8], dtype=int32)
+    >>> values = np.array([10, 20, 30])
+    >>> cv.random.choice(cv.random.key(0), values, (4,), p=np.array([0.0, 0.5, 0.5]))
+    Array([20, 20, 30, 30], dtype=int32)
     """
     n = _population(a, "choice", "a")
     array = a if n is None else None
@@ -237,20 +280,41 @@ def categorical(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     logits : float array_like
         Unnormalised logarithms of probabilities.
     axis : int
-    shape : tuple of int, optional
+    shape : int or tuple of int, optional
         Of the result; it ends with the shape of ``logits`` without ``axis`` (or what that
         broadcasts to), which is the default.
     replace : bool
         Whether draws along the leading axes of ``shape`` may repeat a category.
     mode : {"low", "high"}, optional
         Resolution of the noise (see `gumbel`).
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Of the default integer type.
+
+    Raises
+    ------
+    ValueError
+        If ``logits`` are not floats or have no categories, or ``shape`` does not fit them.
 
     Notes
     -----
     The Gumbel-max trick: the index of the largest logit plus Gumbel noise.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> logits = np.log(np.array([0.1, 0.9]))
+    >>> cv.random.categorical(cv.random.key(0), logits, shape=(8,))
+    Array([1, 1, 1, 1, 1, 0, 1, 1], dtype=int32)
     """
     words = words_of(key, "categorical")
     x = as_array(logits, "categorical")
@@ -308,7 +372,36 @@ def _check_batch(shape: Shape, batch: Shape, x: Any) -> None:
 def geometric(
     key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Numbers of trials up to the first success: k = 1, 2, … with probability (1-p)**(k-1) p."""
+    """Numbers of trials up to the first success: k = 1, 2, … with probability (1-p)**(k-1) p.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    p : array_like
+        Probability of success, in (0, 1].
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``p``.
+    dtype : integer dtype, optional
+        By default the default integer type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.geometric(cv.random.key(0), 0.3, (5,))
+    Array([1, 1, 4, 3, 2], dtype=int32)
+    """
     dt = int_dtype(dtype, "geometric")
     shape = result_shape("geometric", shape, p=p)
     fdt = aval_of(p).dtype

@@ -189,16 +189,42 @@ def gamma(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     a : array_like
         Shape parameter, positive. The result is differentiable in it, by implicit
         reparameterisation.
-    shape : tuple of int, optional
-        By default that of ``a``.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``a``.
     dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
 
     See Also
     --------
     loggamma : more accurate for small ``a``
+
+    References
+    ----------
+    G. Marsaglia, W. W. Tsang, "A simple method for generating gamma variables", ACM TOMS 26 (2000).
+
+    M. Figurnov, S. Mohamed, A. Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.gamma(cv.random.key(0), 2.0, (3,)), 3)
+    Array([1.59 , 1.76 , 1.129], dtype=float32)
     """
     dt = float_dtype(dtype, "gamma")
     shape = result_shape("gamma", shape, a=a)
@@ -209,7 +235,37 @@ def gamma(
 def loggamma(
     key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Logarithms of gamma-distributed numbers, without underflow for small ``a`` (see `gamma`)."""
+    """Logarithms of gamma-distributed numbers, without underflow for small ``a`` (see `gamma`).
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    a : array_like
+        Shape parameter, positive.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``a``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.loggamma(cv.random.key(0), 1e-3, (3,)), 0)
+    Array([ -111.,   -96., -1370.], dtype=float32)
+    """
     dt = float_dtype(dtype, "loggamma")
     shape = result_shape("loggamma", shape, a=a)
     return shaped_gamma(words_of(key, "loggamma"), parameter(a, dt, shape, "loggamma"), shape, True)
@@ -222,6 +278,35 @@ def beta(
     """Numbers with density proportional to x**(a-1) (1-x)**(b-1) on [0, 1].
 
     X / (X + Y) of two gamma variates, from their logarithms.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    a, b : array_like
+        Positive, broadcast to ``shape``. The result is differentiable in them.
+    shape : int or tuple of int, optional
+        Of the result; by default that of the parameters broadcast together.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.beta(cv.random.key(0), 2.0, 2.0, (3,)), 3)
+    Array([0.285, 0.711, 0.818], dtype=float32)
     """
     dt = float_dtype(dtype, "beta")
     shape = result_shape("beta", shape, a=a, b=b)
@@ -242,11 +327,32 @@ def dirichlet(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     alpha : array_like
         Concentrations along the last axis.
-    shape : tuple of int, optional
+    shape : int or tuple of int, optional
         Of the batch: the result has the last axis of ``alpha`` besides.
     dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Not negative, with sums of 1 along the last axis.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` has no dimension, or does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.dirichlet(cv.random.key(0), np.ones(3)), 3)
+    Array([0.365, 0.428, 0.207], dtype=float32)
     """
     dt = float_dtype(dtype, "dirichlet")
     ashape = aval_of(alpha).shape
@@ -272,7 +378,37 @@ def _chisquare(words: Words, df: Any, shape: Shape) -> Any:
 def chisquare(
     key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Sums of squares of ``df`` standard normal numbers."""
+    """Sums of squares of ``df`` standard normal numbers.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    df : array_like
+        Degrees of freedom, positive; need not be whole.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``df``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.chisquare(cv.random.key(0), 2.0, (3,)), 3)
+    Array([1.237, 1.453, 0.702], dtype=float32)
+    """
     dt = float_dtype(dtype, "chisquare")
     shape = result_shape("chisquare", shape, df=df)
     return _chisquare(words_of(key, "chisquare"), parameter(df, dt, shape, "chisquare"), shape)
@@ -288,7 +424,37 @@ def f(
     *,
     out_sharding: Any = None,
 ) -> Any:
-    """Ratios of two chi-square numbers, each divided by its degrees of freedom (F distribution)."""
+    """Ratios of two chi-square numbers, each divided by its degrees of freedom (F distribution).
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    dfnum, dfden : array_like
+        Degrees of freedom of numerator and denominator, positive.
+    shape : int or tuple of int, optional
+        Of the result; by default that of the parameters broadcast together.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.f(cv.random.key(0), 3.0, 4.0, (3,)), 3)
+    Array([2.704, 0.226, 0.158], dtype=float32)
+    """
     dt = float_dtype(dtype, "f")
     shape = result_shape("f", shape, dfnum=dfnum, dfden=dfden)
     num, den = (parameter(p, dt, shape, "f") for p in (dfnum, dfden))
@@ -299,7 +465,37 @@ def f(
 
 @program("shape", "dtype", "out_sharding")
 def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers of Student's t distribution with ``df`` degrees of freedom."""
+    """Numbers of Student's t distribution with ``df`` degrees of freedom.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    df : array_like
+        Positive; need not be whole.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``df``.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.t(cv.random.key(0), 3.0, (3,)), 3)
+    Array([ 0.69 , -3.239, -1.675], dtype=float32)
+    """
     dt = float_dtype(dtype, "t")
     shape = result_shape("t", shape, df=df)
     first, second = split_words(words_of(key, "t"), 2)
@@ -319,7 +515,36 @@ def _generalized_normal(words: Words, p: Any, shape: Shape, dtype: Any) -> Any:
 def generalized_normal(
     key: Any, p: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Any:
-    """Numbers with density proportional to exp(-abs(x)**p)."""
+    """Numbers with density proportional to exp(-abs(x)**p).
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    p : array_like
+        Positive, broadcast to ``shape``.
+    shape : int or tuple of int, or None for that of ``p``
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.generalized_normal(cv.random.key(0), 2.0, (3,)), 3)
+    Array([ 0.954,  0.09 , -1.153], dtype=float32)
+    """
     dt = float_dtype(dtype, "generalized_normal")
     shape = result_shape("generalized_normal", shape, p=p)
     words = words_of(key, "generalized_normal")
@@ -338,8 +563,35 @@ def ball(
 ) -> Any:
     """Uniform points of the unit ball of the p-norm in ``d`` dimensions.
 
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    d : int
+    p : float
+    shape : int or tuple of int
+        Of the batch.
+    dtype : float dtype, optional
+        By default the default float type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Of the shape ``shape`` followed by ``d``.
+
+    References
+    ----------
     F. Barthe, O. Guédon, S. Mendelson, A. Naor, "A probabilistic approach to the geometry of the
     l_p^n-ball", Annals of Probability 33 (2005), theorem 1.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> np.round(cv.random.ball(cv.random.key(0), 3), 3)
+    Array([0.917, 0.393, 0.012], dtype=float32)
     """
     dt = float_dtype(dtype, "ball")
     shape = shape_argument(shape)

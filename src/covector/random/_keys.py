@@ -87,13 +87,21 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     Parameters
     ----------
     seed : int or integer scalar array
-    impl, dtype : optional
+        Its lowest 32 bits count; 64 bits with 64-bit types enabled.
+    impl, dtype : str or dtype, optional
         The kind of key; there is one, ``"threefry2x32"``.
 
     Returns
     -------
     Array
         Scalar of dtype ``key<fry>``.
+
+    Raises
+    ------
+    OverflowError
+        If a Python integer does not fit in 64 bits.
+    TypeError
+        If the seed is not an integer.
 
     Examples
     --------
@@ -118,6 +126,24 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
     """A raw PRNG key for an integer seed: an array of dtype ``uint32`` and shape ``(2,)``.
 
     New programs use `key`, whose result cannot be mistaken for numbers.
+
+    Parameters
+    ----------
+    seed : int or integer scalar array
+        See `key`.
+    impl : str, optional
+        The kind of key; there is one, ``"threefry2x32"``.
+
+    Returns
+    -------
+    Array of uint32
+        Shape ``(2,)``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.PRNGKey(42)
+    Array([ 0, 42], dtype=uint32)
     """
     _check_impl(impl)
     if isinstance(seed, (Array, Tracer)):
@@ -145,6 +171,16 @@ def split(key: Any, num: Any = 2) -> Any:
     -------
     Array
         Keys of the kind of ``key``, of shape ``num`` (raw ones with a last axis of size 2).
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> first, second = cv.random.split(cv.random.key(0))
+    >>> cv.random.uniform(first), cv.random.uniform(second)
+    (Array(0.8423141, dtype=float32), Array(0.00729382, dtype=float32))
+    >>> cv.random.split(cv.random.key(0), (2, 3)).shape
+    (2, 3)
     """
     shape = canonical_shape(num, "num")
     words = words_of(key, "split")
@@ -175,11 +211,31 @@ def _fold_in(key: Any, data: Any) -> Any:
 def fold_in(key: Any, data: Any) -> Any:
     """A new key from a key and an integer, for example the number of a step.
 
+    It is element ``data`` of what `split` gives.
+
     Parameters
     ----------
     key : Array
+        A single key. It may be folded with many numbers, but not be used otherwise.
     data : int or integer scalar array
         Taken modulo 2**32 if it is an array; a Python integer must lie in [0, 2**32).
+
+    Returns
+    -------
+    Array
+        A key of the kind of ``key``.
+
+    Raises
+    ------
+    OverflowError
+        If a Python integer is out of range.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> key = cv.random.key(0)
+    >>> [cv.random.randint(cv.random.fold_in(key, step), (), 0, 100) for step in range(3)]
+    [Array(91, dtype=int32), Array(22, dtype=int32), Array(59, dtype=int32)]
     """
     if isinstance(data, int):
         if not 0 <= data < 2**32:
@@ -207,7 +263,23 @@ def _check_raw(x: Any, name: str) -> Any:
 
 @program()
 def key_data(keys: Any) -> Any:
-    """The words of keys: ``uint32`` with a new last axis of size 2 (raw keys as they are)."""
+    """The words of keys: ``uint32`` with a new last axis of size 2 (raw keys as they are).
+
+    Parameters
+    ----------
+    keys : Array
+        Keys, of any shape.
+
+    Returns
+    -------
+    Array of uint32
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.key_data(cv.random.key(42))
+    Array([ 0, 42], dtype=uint32)
+    """
     if _is_key_array(keys):
         return lax.bitcast_convert_type(keys, dtypes.uint32)
     return _check_raw(keys, "key_data")
@@ -215,27 +287,102 @@ def key_data(keys: Any) -> Any:
 
 @program("impl", "dtype")
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:
-    """Typed keys from their words, the inverse of `key_data`."""
+    """Typed keys from their words, the inverse of `key_data`.
+
+    Parameters
+    ----------
+    key_bits_array : array_like of uint32
+        The last axis has size 2.
+    impl, dtype : str or dtype, optional
+        The kind of key; there is one, ``"threefry2x32"``.
+
+    Returns
+    -------
+    Array
+        Of dtype ``key<fry>``, without the last axis.
+
+    Raises
+    ------
+    TypeError
+        If the dtype or the last axis is another.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> words = cv.random.key_data(cv.random.key(42))
+    >>> cv.random.wrap_key_data(words) == cv.random.key(42)
+    Array(True, dtype=bool)
+    """
     _check_impl(impl)
     _check_impl(dtype)
     return lax.bitcast_convert_type(_check_raw(key_bits_array, "wrap_key_data"), _KEY)
 
 
 def key_impl(keys: Any) -> str:
-    """Name of the generator that ``keys`` are for."""
+    """Name of the generator that ``keys`` are for.
+
+    Parameters
+    ----------
+    keys : Array
+        Typed or raw keys.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.key_impl(cv.random.key(0))
+    'threefry2x32'
+    """
     if not _is_key_array(keys):
         _check_raw(keys, "key_impl")
     return _IMPL
 
 
 def key_dtype(impl_spec: Any = None) -> Any:
-    """The dtype of typed keys."""
+    """The dtype of typed keys.
+
+    Parameters
+    ----------
+    impl_spec : str or dtype, optional
+        The kind of key; there is one, ``"threefry2x32"``.
+
+    Returns
+    -------
+    dtype
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.key(0).dtype == cv.random.key_dtype()
+    True
+    """
     _check_impl(impl_spec)
     return _KEY
 
 
 def clone(key: Any) -> Any:
-    """The same key, marked as one that may be used again."""
+    """The same key, marked as one that may be used again.
+
+    Parameters
+    ----------
+    key : Array
+        Typed or raw keys.
+
+    Returns
+    -------
+    Array
+        Of the same words: draws with it repeat those with ``key``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> key = cv.random.key(0)
+    >>> cv.random.uniform(key) == cv.random.uniform(cv.random.clone(key))
+    Array(True, dtype=bool)
+    """
     if not _is_key_array(key):
         if not isinstance(key, (Array, Tracer, np.ndarray)):
             raise TypeError(f"clone takes a PRNG key, got {describe(key)}{at_user_line()}")

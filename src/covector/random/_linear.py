@@ -47,16 +47,39 @@ def multivariate_normal(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     mean : array_like
         Shape ``(..., n)``.
     cov : array_like
         Shape ``(..., n, n)``, symmetric and positive definite (semidefinite for the methods
         other than Cholesky's).
-    shape : tuple of int, optional
+    shape : int or tuple of int, optional
         Of the batch; by default that of ``mean`` and ``cov`` broadcast together.
     dtype : float dtype, optional
+        By default the default float type.
     method : {"cholesky", "eigh", "svd"}
         How a factor of the covariance is found.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Of the shape of the batch followed by ``n``; NaN where ``cov`` has no factor.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or the method is another.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> mean, cov = np.array([1.0, 2.0]), np.array([[1.0, 0.5], [0.5, 1.0]])
+    >>> np.round(cv.random.multivariate_normal(cv.random.key(0), mean, cov, (2,)), 3)
+    Array([[2.623, 4.565],
+           [0.566, 1.715]], dtype=float32)
     """
     dt = float_dtype(dtype, "multivariate_normal")
     if method not in ("cholesky", "eigh", "svd"):
@@ -106,9 +129,39 @@ def orthogonal(
 ) -> Any:
     """Uniform orthogonal (or unitary) matrices of shape ``(n, m)``, square by default.
 
+    With ``m != n`` the rows or the columns, whichever are fewer, are orthonormal.
+
+    Parameters
+    ----------
+    key : Array
+        A single PRNG key, typed or raw, not to be used again.
+    n : int
+    shape : int or tuple of int
+        Of the batch.
+    dtype : float or complex dtype, optional
+        By default the default float type.
+    m : int, optional
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Of the shape ``shape`` followed by ``(n, m)``.
+
+    References
+    ----------
     The factor Q of a normal matrix, with the signs that make it unique: F. Mezzadri, "How to
     generate random matrices from the classical compact groups", Notices of the AMS 54 (2007).
-    With ``m != n`` the rows or the columns, whichever are fewer, are orthonormal.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> q = cv.random.orthogonal(cv.random.key(0), 2)
+    >>> np.round(np.abs(q @ q.T), 3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
     from covector.numpy import linalg
 

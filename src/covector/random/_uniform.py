@@ -91,16 +91,32 @@ def uniform(
     Parameters
     ----------
     key : Array
-    shape : tuple of int
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
     dtype : float dtype, optional
+        By default the default float type.
     minval, maxval : array_like
-        Bounds, broadcast to ``shape``.
+        Bounds, broadcast to ``shape``. Where ``maxval <= minval`` the result is ``minval``.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
 
     Examples
     --------
     >>> import covector as cv
     >>> cv.random.uniform(cv.random.key(0), (2,))
     Array([0.947667 , 0.9785799], dtype=float32)
+    >>> cv.random.uniform(cv.random.key(0), (2,), minval=-1, maxval=1)
+    Array([0.895334  , 0.95715976], dtype=float32)
     """
     dt = float_dtype(dtype, "uniform")
     shape = shape_argument(shape)
@@ -188,11 +204,30 @@ def randint(
     Parameters
     ----------
     key : Array
-    shape : tuple of int, or None for that of the bounds
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int, or None for that of the bounds
     minval, maxval : integer array_like
         Bounds, broadcast to ``shape``; they are clamped to the range of ``dtype``. Where
         ``maxval <= minval`` the result is ``minval``.
     dtype : integer dtype, optional
+        By default the default integer type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.randint(cv.random.key(0), (5,), 0, 10)
+    Array([9, 0, 2, 3, 1], dtype=int32)
     """
     no_sharding(out_sharding, "randint")
     dt = int_dtype(dtype, "randint")
@@ -237,11 +272,31 @@ def bernoulli(
     Parameters
     ----------
     key : Array
+        A single PRNG key, typed or raw, not to be used again.
     p : float array_like
-    shape : tuple of int, optional
-        By default that of ``p``.
+    shape : int or tuple of int, optional
+        Of the result; by default that of ``p``.
     mode : {"low", "high"}
         Whether probabilities are resolved to the precision of the dtype near 1, or also below.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array of bool
+
+    Raises
+    ------
+    TypeError
+        If ``p`` does not hold floats.
+    ValueError
+        If a parameter does not broadcast to ``shape``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.bernoulli(cv.random.key(0), 0.5, (5,))
+    Array([False, False,  True,  True, False], dtype=bool)
     """
     if mode not in ("low", "high"):
         raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
@@ -269,9 +324,23 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: An
     Parameters
     ----------
     key : Array
-    shape : tuple of int
+        A single PRNG key, typed or raw, not to be used again.
+    shape : int or tuple of int
+        Of the result.
     dtype : dtype, optional
         By default the default integer type.
+    out_sharding : None
+        Not supported.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.random.rademacher(cv.random.key(0), (5,))
+    Array([-1, -1,  1,  1, -1], dtype=int32)
     """
     dt = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
     return signs(words_of(key, "rademacher"), shape_argument(shape), dt)
