@@ -68,8 +68,8 @@ Array
 Raises
 ------
 TypeError
-    If an operand is a list, to be converted with `covector.numpy.array` first, or not of the
-    kinds above.
+    If an operand is a list, to be converted with `covector.numpy.array` first, or neither an
+    array nor a number.
 
 Examples
 --------
