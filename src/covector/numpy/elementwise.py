@@ -1049,7 +1049,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     Parameters
     ----------
     a1, a2 : array_like
-        Things that are not arrays equal nothing.
+        Lists are taken too.
     equal_nan : bool
         Whether NaN equals NaN.
 

@@ -257,10 +257,25 @@ class ufunc:
     Parameters
     ----------
     func : callable
-        Of scalars.
+        Of scalars; it is traced (see `covector.vmap`).
     nin, nout : int
+        Number of operands, and of results.
+    name : str, optional
+        By default that of ``func``.
+    nargs : int, optional
+        By default ``nin + nout``.
     identity : scalar, optional
         Neutral element, with which `reduce` starts.
+    call, reduce, accumulate, at, reduceat : callable, optional
+        What to use instead of ``func`` element by element.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> larger = np.ufunc(lambda a, b: np.where(a > b, a, b), 2, 1)
+    >>> larger.outer(np.array([1, 5]), np.array([2, 9]))
+    Array([[2, 9],
+           [5, 9]], dtype=int32)
     """
 
     def __init__(
