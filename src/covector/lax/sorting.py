@@ -146,7 +146,8 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     Returns
     -------
     values : Array
-        Of size ``k`` along ``axis``. Of equal values the one with the lowest index comes first.
+        Of size ``k`` along ``axis``. Of equal values the one with the lowest index comes first;
+        NaN counts as the largest.
     indices : Array of int32
 
     Raises

@@ -175,7 +175,6 @@ def split(key: Any, num: Any = 2) -> Any:
     Examples
     --------
     >>> import covector as cv
-    >>> import covector.numpy as np
     >>> first, second = cv.random.split(cv.random.key(0))
     >>> cv.random.uniform(first), cv.random.uniform(second)
     (Array(0.8423141, dtype=float32), Array(0.00729382, dtype=float32))
