@@ -300,7 +300,8 @@ def standardize(
         Elements that count for the mean and the variance.
     algorithm : {"fast", "stable"}
         The variance as the mean of squares less the square of the mean, or as the mean square
-        of the deviations.
+        of the deviations. The first is inexact, down to NaN for a negative variance, where the
+        mean is much larger than the deviations.
 
     Returns
     -------
