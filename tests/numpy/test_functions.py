@@ -277,3 +277,33 @@ def test_results_of_scatter_are_used_whole(method):
         return p % 3, p // 3
 
     check(cv.jit(f)(i), ([1, 0, 2], [0, 1, 1]), 0)
+
+
+def test_functions_of_functions_have_the_methods_of_ufuncs():
+    add = np.frompyfunc(lambda a, b: a + b, 2, 1)
+    assert int(add.reduce(np.arange(5))) == 10
+    x = np.arange(6).reshape(2, 3)
+    mask = np.array([True, False, True])
+    assert add.reduce(x, axis=1, where=mask, initial=0).tolist() == [2, 8]
+    assert add.reduceat(np.arange(8), np.array([0, 3, 5])).tolist() == [3, 7, 18]
+    assert add.accumulate(np.arange(5)).tolist() == [0, 1, 3, 6, 10]
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, cv.jit])
+def test_dtypes_that_do_not_give_way_stay(wrapped):
+    y = np.array([-2.0])
+    assert not wrapped(lambda y: np.copysign(1.0, y))(y).weak_type
+    assert not wrapped(lambda y: np.heaviside(y, 0.5))(y).weak_type
+    assert np.copysign(1.0, 2.0).weak_type
+
+
+def test_what_is_no_array_is_not_equal_to_one():
+    assert not np.array_equal("a", "a") and not np.array_equal(np.ones(1), None)
+    assert np.array_equal([1, 2], np.array([1, 2]))
+
+
+def test_lists_are_refused_without_internals_in_the_message():
+    for f in (np.sort, np.sum, np.sin):
+        with pytest.raises(TypeError, match=r"got list.*Convert it") as caught:
+            f([3, 1])
+        assert "Traced" not in str(caught.value)

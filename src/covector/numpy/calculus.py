@@ -492,7 +492,13 @@ def correlate(
     x, y = array(a, "correlate"), array(v, "correlate", 1)
     if x.ndim == y.ndim == 1 and x.shape[0] < y.shape[0]:
         # The result is centred on the longer operand.
-        swapped = correlate(y, x, mode, precision=precision)
+        swapped = correlate(
+            y,
+            x,
+            mode,
+            precision=precision,
+            preferred_element_type=preferred_element_type,
+        )
         out = lax.rev(swapped, (0,))
         return lax.conj(out) if out.dtype in dtypes.COMPLEX else out
     y = lax.conj(y) if y.dtype in dtypes.COMPLEX else y

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.core import dtypes
+from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.lax._common import scalar
@@ -318,8 +318,17 @@ signbit = ufunc1(
 )
 
 
+def _as_strong(x: Any, other: Any) -> Any:
+    """``x`` of a dtype that does not give way, if that of the ``other`` operand does not."""
+    aval = aval_of(x)
+    if aval.weak_type and not aval_of(other).weak_type:
+        return structural.convert_element_type(x, aval.dtype)
+    return x
+
+
 def _copysign(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("copysign", x, y)
+    x = _as_strong(x, y)
     if aval_of(x).dtype in dtypes.COMPLEX:
         raise TypeError(f"copysign does not take complex numbers{at_user_line()}")
     magnitude = lax.abs(x)
@@ -470,6 +479,7 @@ logaddexp2 = ufunc2(
 
 def _heaviside(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("heaviside", x, y)
+    y = _as_strong(y, x)
     dt = aval_of(x).dtype
     zero = scalar(0, dt)
     out = lax.select(lax.lt(x, zero), zero, lax.select(lax.gt(x, zero), scalar(1, dt), y))
@@ -1042,7 +1052,6 @@ def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bo
     return _all(isclose(a, b, rtol, atol, equal_nan))
 
 
-@fused("equal_nan")
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether two arrays have one shape and equal elements.
 
@@ -1074,6 +1083,11 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
         return lax.full((), False, dtypes.bool_)
     if x.shape != y.shape:
         return lax.full((), False, dtypes.bool_)
+    return _all_equal(x, y, bool(equal_nan))
+
+
+@fused("equal_nan")
+def _all_equal(x: Any, y: Any, equal_nan: bool) -> Any:
     x, y = promote_dtypes("array_equal", x, y)
     same = lax.eq(x, y)
     if equal_nan:

@@ -10,9 +10,15 @@ from typing import Any
 from covector import lax
 from covector.core.errors import at_user_line, describe
 from covector.lax._common import canonical_axis
-from covector.numpy._util import array, broadcast_shapes, broadcast_to
+from covector.numpy._util import array, broadcast_shapes, broadcast_to, check_out
 from covector.numpy.creation import asarray
-from covector.numpy.ufunc_methods import accumulate_with, at_with, outer_with, reduce_with
+from covector.numpy.ufunc_methods import (
+    accumulate_with,
+    at_with,
+    outer_with,
+    reduce_with,
+    reduceat_with,
+)
 
 
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
@@ -299,7 +305,8 @@ class ufunc:
         self.nin, self.nout, self.identity = nin, nout, identity
         self.nargs = nargs or nin + nout
         self._call = call or vectorize(func)
-        self._reduce, self._accumulate, self._at = reduce, accumulate, at
+        self._reduce, self._accumulate, self._reduceat = reduce, accumulate, reduceat
+        self._at = at
 
     def __repr__(self) -> str:
         return f"<covector.numpy.ufunc '{self.__name__}'>"
@@ -309,17 +316,39 @@ class ufunc:
             raise TypeError(f"{self.__name__} takes {self.nin} arguments, got {len(args)}")
         return self._call(*args)
 
-    def reduce(self, a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False) -> Any:
-        """Combine the elements along ``axis``."""
+    def reduce(
+        self,
+        a: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out: None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = None,
+    ) -> Any:
+        """Combine the elements along ``axis``, from ``initial`` on, those that ``where`` marks."""
+        check_out(out, f"{self.__name__}.reduce")
         if self._reduce is not None:
-            return self._reduce(a, axis=axis, dtype=dtype, keepdims=keepdims)
-        return reduce_with(self, a, axis, dtype, keepdims)
+            given = {"initial": initial, "where": where}
+            given = {name: x for name, x in given.items() if x is not None}
+            return self._reduce(a, axis=axis, dtype=dtype, keepdims=keepdims, **given)
+        return reduce_with(self, a, axis, dtype, keepdims, initial, where)
 
-    def accumulate(self, a: Any, axis: int = 0, dtype: Any = None) -> Any:
+    def accumulate(self, a: Any, axis: int = 0, dtype: Any = None, out: None = None) -> Any:
         """Combine the elements up to each position along ``axis``."""
+        check_out(out, f"{self.__name__}.accumulate")
         if self._accumulate is not None:
             return self._accumulate(a, axis=axis, dtype=dtype)
         return accumulate_with(self, a, axis, dtype)
+
+    def reduceat(
+        self, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: None = None
+    ) -> Any:
+        """Combine the slices of ``axis`` that begin at ``indices``."""
+        check_out(out, f"{self.__name__}.reduceat")
+        if self._reduceat is not None:
+            return self._reduceat(a, indices, axis=axis, dtype=dtype)
+        return reduceat_with(self, a, indices, axis, dtype)
 
     def outer(self, a: Any, b: Any) -> Any:
         """The function of all pairs of elements."""

@@ -1,0 +1,57 @@
+"""Public docstrings: every argument described, every example run."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import covector as cv
+from covector import _native
+
+PACKAGES = (
+    "core", "transforms", "runtime", "lax", "lax.control_flow", "lax.linalg", "numpy",
+    "numpy.linalg", "random", "nn",
+)  # fmt: skip
+MODULES = [
+    f"covector.{package}.{m.name}"
+    for package in PACKAGES
+    for m in pkgutil.iter_modules(importlib.import_module(f"covector.{package}").__path__)
+]
+MODULES += [f"covector.{m.name}" for m in pkgutil.iter_modules(cv.__path__) if m.name[0] != "_"]
+MODULES.append("covector")
+
+# Modules whose public functions all have numpydoc docstrings.
+PUBLIC = (
+    "covector", "covector.numpy", "covector.numpy.linalg", "covector.lax", "covector.lax.linalg",
+    "covector.random", "covector.nn", "covector.nn.initializers", "covector.ops", "covector.tree",
+    "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
+    "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.failed == 0
+
+
+def functions(module):
+    names = getattr(module, "__all__", None) or [n for n in dir(module) if n[0] != "_"]
+    for name in names:
+        f = getattr(module, name)
+        if type(f) in (_native.Boundary, _native.JitFunction) or inspect.isfunction(f):
+            yield name, f
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_are_complete(name):
+    incomplete = []
+    for function, f in functions(importlib.import_module(name)):
+        doc = inspect.getdoc(f) or ""
+        text = doc.replace("*", "").replace(",", " ").split()
+        missing = [p for p in inspect.signature(f).parameters if p not in text]
+        if missing or "Examples\n---" not in doc or ">>>" not in doc or "Returns\n---" not in doc:
+            incomplete.append((function, missing))
+    assert not incomplete, f"{len(incomplete)}: {incomplete}"
