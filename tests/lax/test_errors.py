@@ -3,7 +3,7 @@
 import pytest
 
 import covector.numpy as np
-from covector import lax
+from covector import lax, random
 
 F, N = np.ones((2, 3)), np.ones((2, 3), int)
 
@@ -31,6 +31,16 @@ CASES = [
     (lambda: lax.full((2,), np.ones(2)), TypeError, "float32[2]"),
     (lambda: lax.sort(F, num_keys=2, dimension=5), ValueError, "5"),
     (lambda: lax.broadcast_shapes((2,), (3,)), ValueError, "(2,), (3,)"),
+    (lambda: lax.pad(N, 0.5, ((0, 0, 0), (1, 0, 0))), TypeError, "float 0.5"),
+    (lambda: lax.reduce(N, 0.5, lax.add, (0,)), TypeError, "float 0.5"),
+    (lambda: lax.dynamic_update_index_in_dim(N, 0.5, 0, 0), TypeError, "float 0.5"),
+    (lambda: lax.slice(F, (0.9, 0), (2, 3)), TypeError, "float"),
+    (lambda: lax.transpose(F, (1.7, 0)), TypeError, "float"),
+    (lambda: lax.integer_pow(F, 2.5), TypeError, "float 2.5"),
+    (lambda: lax.round(F, 5), ValueError, "5"),
+    (lambda: lax.select_n(F > 0, F), ValueError, "two cases"),
+    (lambda: np.linalg.cross(F, F, axis=5), ValueError, "axis 5"),
+    (lambda: random.rademacher(random.key(0), (2,), "bool"), TypeError, "bool"),
 ]
 
 

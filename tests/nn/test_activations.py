@@ -179,3 +179,11 @@ def test_block_scaled_products_are_unavailable():
         nn.scaled_dot_general(x, x, (((2,), (2,)), ((0,), (0,))))
     with pytest.raises(NotImplementedError):
         nn.get_scaled_dot_general_config("mxfp8")
+
+
+def test_small_integers():
+    assert nn.hard_tanh(np.array([0, 1, 3], "uint8")).tolist() == [0, 1, 1]
+    assert nn.hard_tanh(np.array([-3, 0, 3], "int8")).tolist() == [-1, 0, 1]
+    for index in (np.array([44], "uint8"), np.array([44], "int8")):
+        assert np.flatnonzero(nn.one_hot(index, 301)).tolist() == [44]
+    assert nn.one_hot(np.array([True, False]), 2).tolist() == [[0, 1], [1, 0]]

@@ -307,3 +307,32 @@ def test_lists_are_refused_without_internals_in_the_message():
         with pytest.raises(TypeError, match=r"got list.*Convert it") as caught:
             f([3, 1])
         assert "Traced" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32"])
+def test_floats_become_integers_in_one_way_wherever_they_are(dtype):
+    """Towards zero and saturating, NaN zero: at run time, as constants, and from NumPy."""
+    values = [1.7, -1.7, 3e38, -3e38, onp.inf, -onp.inf, onp.nan, 0.0]
+    want = np.array(values).astype(dtype).tolist()
+    info = onp.iinfo(dtype)
+    assert want == [1, -1 if info.min else 0, info.max, info.min, info.max, info.min, 0, 0]
+    for k, x in enumerate(values):
+        for made in (
+            cv.lax.full((), x, dtype), np.full((), x, dtype), np.asarray(x, dtype),
+            cv.lax.full((), onp.float32(x), dtype), cv.jit(lambda x=x: np.full((), x, dtype))(),
+        ):  # fmt: skip
+            assert made.tolist() == want[k], x
+    for source in ("float32", "float64", "float16"):
+        with onp.errstate(over="ignore"):
+            array = onp.asarray(values, source)
+        assert np.asarray(array, dtype).tolist() == want
+    assert np.asarray(values, dtype).tolist() == want
+
+
+def test_warnings_name_the_line_of_the_user():
+    with pytest.warns(FutureWarning, match="int32") as caught:
+        np.arange(3).at[0].set(2.7)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="float64") as caught:
+        np.zeros(2, "float64")
+    assert caught[0].filename == __file__

@@ -360,3 +360,10 @@ def test_inside_loops_and_branches():
     f = lambda x: onp.sum(onp.asarray(power_and_root(x)[1]))  # noqa: E731
     slope = (f(a + 1e-6 * t) - f(a - 1e-6 * t)) / 2e-6
     onp.testing.assert_allclose(onp.sum(onp.asarray(gradient) * t), slope, rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [None, 1, "fro"])
+def test_singular_matrices_have_an_infinite_condition_number(p):
+    x = np.array([onp.eye(2), onp.zeros((2, 2)), onp.full((2, 2), onp.nan)])
+    got = onp.asarray(la.cond(x, p))
+    assert got[0] > 0 and got[1] == onp.inf and onp.isnan(got[2])

@@ -168,8 +168,7 @@ def array_from_numpy(
             "an operand"
         )
     if x.dtype != dtype:
-        with np.errstate(all="ignore"):
-            x = x.astype(dtype)
+        x = dtypes.cast(x, dtype)
         alias = True
     x = np.ascontiguousarray(x)
     if dtype == dtypes.bfloat16:

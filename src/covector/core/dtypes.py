@@ -14,7 +14,7 @@ import numpy as np
 
 from covector import _native
 from covector.core.config import config
-from covector.core.errors import TypePromotionError
+from covector.core.errors import TypePromotionError, warn
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 bool_ = np.dtype(np.bool_)
@@ -91,6 +91,23 @@ _KIND = {
 }
 _NARROW = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
 _SCALAR_DTYPES: dict[type, DType] = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
+def cast(x: np.ndarray, dtype: DType) -> np.ndarray:
+    """``x`` in ``dtype`` as compiled programs convert it.
+
+    Floats become integers towards zero, saturating, NaN zero, where NumPy leaves it to the
+    processor.
+    """
+    with np.errstate(all="ignore"):
+        if dtype.kind not in "iu" or np.can_cast(x.dtype, np.int64) or x.dtype.kind in "bu":
+            return x.astype(dtype)
+        info = np.iinfo(dtype)
+        wide = (x.real if x.dtype.kind == "c" else x).astype(np.float64)
+        inside = (wide > float(info.min)) & (wide < float(info.max))
+        out = np.where(inside, wide, 0).astype(dtype)
+        out = np.where(wide <= float(info.min), dtype.type(info.min), out)
+        return np.where(wide >= float(info.max), dtype.type(info.max), out)
 
 
 def kind_rank(dtype: DType) -> int:
@@ -201,13 +218,9 @@ def check_user_dtype(dtype: Any, what: str) -> DType:
     dt = as_dtype(dtype)
     out = canonicalize_dtype(dt)
     if out is not dt and out != dt and dtype not in (int, float, complex):
-        import warnings
-
-        warnings.warn(
+        warn(
             f"{what}: dtype {dt} is not available and will be narrowed to {out}; enable 64-bit "
-            'types with covector.config.update("enable_x64", True)',
-            UserWarning,
-            stacklevel=4,
+            'types with covector.config.update("enable_x64", True)'
         )
     return out
 

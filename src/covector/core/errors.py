@@ -197,6 +197,21 @@ def at_user_line() -> str:
     return f"\nThe error arose at {frame}" if frame else ""
 
 
+# What has been warned of, and where: by default a warning is shown once a line.
+_warned: dict[Any, Any] = {}
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user's code."""
+    import warnings
+
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(text, category, stacklevel=2)
+    else:
+        warnings.warn_explicit(text, category, frame.filename, frame.lineno, registry=_warned)
+
+
 def describe(x: Any) -> str:
     """``float32[3,4]`` for an array-like, else the type's name and the value, shortened."""
     aval = getattr(x, "aval", None)

@@ -55,6 +55,8 @@ def scalar(value: Any, dtype: DType) -> Any:
         if t is int and kind == "i" and dtype is dtypes.default_int() and -(2**31) <= value < 2**31:
             return value
     if dtypes.is_complex(dtype) or t is not complex:
+        if t is float:
+            return dtypes.cast(np.asarray(value), dtype)[()]
         try:
             return dtype.type(value)
         except OverflowError:

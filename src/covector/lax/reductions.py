@@ -23,7 +23,7 @@ from covector.lax._common import (
     check_dtype,
     dtype_set,
     product,
-    scalar,
+    weak_operand,
 )
 from covector.lax.arithmetic import add_p, div, max_p, min_p, mul, mul_p
 from covector.lax.compare import and_p, eq, or_p, xor_p
@@ -433,7 +433,7 @@ def reduce(
         )
     xs = [as_array(x, "reduce") for x in flat]
     inits = [
-        scalar(v, x.dtype) if type(v) in PY_SCALARS else as_operand(v, "reduce")
+        weak_operand("reduce", v, x) if type(v) in PY_SCALARS else as_operand(v, "reduce")
         for v, x in zip(inits, xs, strict=True)
     ]
     dims = canonical_axes(tuple(dimensions), xs[0], "dimensions")

@@ -10,7 +10,7 @@ from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
-from covector.lax._common import PY_SCALARS, as_operand, product, scalar
+from covector.lax._common import PY_SCALARS, as_operand, product, scalar, weak_operand
 from covector.lax.arithmetic import div, mul
 from covector.lax.compare import eq
 from covector.lax.gather import (
@@ -122,7 +122,7 @@ def _scatter_function(prim: Primitive, summary: str, result: str) -> Callable[..
     ) -> Any:
         x, u = as_operand(operand, name), as_operand(updates, name)
         if type(u) in PY_SCALARS:
-            u = scalar(u, aval_of(x).dtype)
+            u = weak_operand(name, u, x)
         return prim.bind(
             x,
             as_operand(scatter_indices, name),

@@ -119,6 +119,11 @@ def select_n(which: Any, *cases: Any) -> Any:
     if not cases:
         raise ValueError(f"select_n needs at least one case{at_user_line()}")
     which = as_operand(which, "select_n")
+    if aval_of(which).dtype == dtypes.bool_ and len(cases) != 2:
+        raise ValueError(
+            f"select_n by {aval_of(which).str_short()} takes two cases, got {len(cases)}"
+            f"{at_user_line()}"
+        )
     strong = next((c for c in cases if type(c) not in PY_SCALARS), None)
     if strong is not None:
         cases = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from covector.lax._common import (
     canonical_axis,
     canonical_shape,
     product,
-    scalar,
+    weak_operand,
 )
 from covector.lax.structure import concatenate_p, iota_p, pad_p, reshape_p, rev_p, squeeze_p
 
@@ -266,7 +267,7 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
            [3, 6]], dtype=int32)
     """
     x = as_operand(operand, "transpose")
-    perm = tuple(int(p) for p in permutation)
+    perm = tuple(operator.index(p) for p in permutation)
     if perm == tuple(range(len(aval_of(x).shape))):
         return as_array(x)
     return transpose_p.bind(x, permutation=perm)
@@ -625,7 +626,7 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     x = as_operand(operand, "pad")
     value = padding_value
     if type(value) in PY_SCALARS:
-        value = scalar(value, aval_of(x).dtype)
+        value = weak_operand("pad", value, x)
     config = tuple((int(a), int(b), int(c)) for a, b, c in padding_config)
     return pad_p.bind(x, as_operand(value, "pad"), padding_config=config)
 
@@ -680,11 +681,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
 
 
 def _value_in(x: Any, dtype: Any) -> Any:
-    with np.errstate(all="ignore"):
-        v = np.asarray(x)
-        if v.dtype.kind == "c" and not dtypes.is_complex(dtype):
-            v = v.real
-        return v.astype(dtype).item()
+    v = np.asarray(x)
+    if v.dtype.kind == "c" and not dtypes.is_complex(dtype):
+        v = v.real
+    return dtypes.cast(v, dtype).item()
 
 
 def full_like(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from covector.lax._common import (
     canonical_axis,
     canonical_shape,
     scalar,
+    weak_operand,
 )
 from covector.lax.arithmetic import add_p, min_p
 from covector.lax.compare import lt_p
@@ -136,8 +138,9 @@ def slice(  # noqa: A001
            [5, 7]], dtype=int32)
     """
     x = as_operand(operand, "slice")
-    start, limit = tuple(map(int, start_indices)), tuple(map(int, limit_indices))
-    steps = None if strides is None else tuple(map(int, strides))
+    index = operator.index
+    start, limit = tuple(map(index, start_indices)), tuple(map(index, limit_indices))
+    steps = None if strides is None else tuple(map(index, strides))
     if steps is not None and all(s == 1 for s in steps):
         steps = None
     if steps is None and limit == aval_of(x).shape and not any(start):
@@ -183,11 +186,11 @@ def slice_in_dim(
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
     n = shape[axis]
-    lo = 0 if start_index is None else int(start_index)
-    hi = n if limit_index is None else int(limit_index)
+    lo = 0 if start_index is None else operator.index(start_index)
+    hi = n if limit_index is None else operator.index(limit_index)
     lo, hi = (lo + n if lo < 0 else lo), (hi + n if hi < 0 else hi)
     start, limit, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    start[axis], limit[axis], steps[axis] = lo, hi, int(stride)
+    start[axis], limit[axis], steps[axis] = lo, hi, operator.index(stride)
     return slice(x, start, limit, steps)
 
 
@@ -382,7 +385,7 @@ def dynamic_update_slice(
     x = as_operand(operand, "dynamic_update_slice")
     u = as_operand(update, "dynamic_update_slice")
     if type(u) in PY_SCALARS:
-        u = scalar(u, aval_of(x).dtype)
+        u = weak_operand("dynamic_update_slice", u, x)
     starts = _start_scalars(
         "dynamic_update_slice", start_indices, aval_of(x).shape, allow_negative_indices
     )
@@ -552,7 +555,7 @@ def dynamic_update_index_in_dim(
     u = as_operand(update, "dynamic_update_index_in_dim")
     ushape = aval_of(u).shape
     if type(u) in PY_SCALARS:
-        u = scalar(u, aval_of(x).dtype)
+        u = weak_operand("dynamic_update_index_in_dim", u, x)
     if len(ushape) != len(shape):
         part = list(ushape)
         part.insert(axis, 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, describe
 from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
 from covector.lax._common import (
@@ -194,7 +195,9 @@ def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any: 
     >>> lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
     Array([ 0.,  2., -2.], dtype=float32)
     """
-    return round_p.bind(as_operand(x, "round"), rounding_method=int(rounding_method))
+    return round_p.bind(
+        as_operand(x, "round"), rounding_method=int(RoundingMethod(rounding_method))
+    )
 
 
 def is_finite(x: Any) -> Any:
@@ -792,13 +795,20 @@ def integer_pow(x: Any, y: int) -> Any:
     Array([0.5 , 0.25], dtype=float32)
     """
     x = as_operand(x, "integer_pow")
+    try:
+        y = operator.index(y)
+    except TypeError:
+        raise TypeError(
+            f"integer_pow takes an integer known while tracing as y, got {describe(y)}; see pow"
+            f"{at_user_line()}"
+        ) from None
     if y < 0 and dtypes.is_integer(aval_of(x).dtype):
         raise TypeError(
             f"integer_pow: integers cannot be raised to the negative power {y}{at_user_line()}"
         )
     if y == 1:
         return x
-    return integer_pow_p.bind(x, y=int(y))
+    return integer_pow_p.bind(x, y=y)
 
 
 def logistic(x: Any, *, accuracy: Any = None) -> Any:

@@ -345,9 +345,7 @@ def hard_tanh(x: Any) -> Any:
     Array([-1. ,  0.5,  1. ], dtype=float32)
     """
     x = array(x, "hard_tanh")
-    one = lax.full_like(x, 1)
-    low = lax.select(lax.lt(x, lax.neg(one)), lax.neg(one), x)
-    return lax.select(lax.gt(x, one), one, low)
+    return cnp.clip(x, -1 if aval_of(x).dtype not in dtypes.UNSIGNED else 0, 1)
 
 
 @fused()
@@ -697,6 +695,11 @@ def _class_count(n: Any) -> int:
 
 @fused("num_classes", "dtype", "axis")
 def _one_hot(x: Any, num_classes: int, dtype: Any, axis: int) -> Any:
+    if x.dtype == dtypes.bool_ or (
+        x.dtype in dtypes.INTEGERS and num_classes - 1 > dtypes.iinfo(x.dtype).max
+    ):
+        # The number of each class must fit.
+        x = lax.convert_element_type(x, dtypes.default_int())
     ndim = aval_of(x).ndim + 1
     axis = canonical_axis(axis, ndim)
     shape = list(x.shape)

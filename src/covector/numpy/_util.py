@@ -13,7 +13,7 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.config import config
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, describe, warn
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS, scalar
@@ -215,9 +215,7 @@ def _check_rank_promotion(name: str, shapes: Sequence[tuple[int, ...]]) -> None:
         )
         if config.numpy_rank_promotion == "raise":
             raise ValueError(text + at_user_line())
-        import warnings
-
-        warnings.warn(text, stacklevel=5)
+        warn(text)
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:

@@ -9,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, describe, warn
 from covector.core.structural import broadcast_in_dim_p
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS, bind_known, scalar
@@ -238,13 +238,10 @@ def _cast(v: Any, x: Any) -> Any:
 
 def _warn_if_lossy(source: Any, target: Any, weak: bool) -> None:
     if dtypes.promote(((source, weak), (target, False)))[0] != target:
-        import warnings
-
-        warnings.warn(
+        warn(
             f"an update of dtype {source} is converted to the array's dtype {target}, which "
             "cannot hold it safely; convert it with astype() to make that explicit",
             FutureWarning,
-            stacklevel=6,
         )
 
 

@@ -343,4 +343,6 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: An
     Array([-1, -1,  1,  1, -1], dtype=int32)
     """
     dt = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
+    if dt == dtypes.bool_ or dt in dtypes.UNSIGNED:
+        raise TypeError(f"rademacher gives -1 and 1, which {dt} does not hold{at_user_line()}")
     return signs(words_of(key, "rademacher"), shape_argument(shape), dt)

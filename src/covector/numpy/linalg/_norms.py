@@ -208,9 +208,15 @@ def cond(x: Any, p: Any = None) -> Any:
     if p in (None, 2, -2):
         s = svdvals(x)
         first, last = s[..., 0], s[..., -1]
-        return lax.div(last, first) if p == -2 else lax.div(first, last)
-    axes = (x.ndim - 2, x.ndim - 1)
-    return lax.mul(_matrix_norm(x, p, axes, False), _matrix_norm(inv(x), p, axes, False))
+        out = lax.div(last, first) if p == -2 else lax.div(first, last)
+    else:
+        axes = (x.ndim - 2, x.ndim - 1)
+        out = lax.mul(_matrix_norm(x, p, axes, False), _matrix_norm(inv(x), p, axes, False))
+    # Matrices of numbers have a condition number, at worst an infinite one: 0 / 0 is that.
+    dt = out.dtype
+    known = lax.reduce_and(lax.eq(x, x), (x.ndim - 2, x.ndim - 1))
+    infinite = lax.full_like(out, dt.type(onp.inf))
+    return lax.select(lax.bitwise_and(lax.ne(out, out), known), infinite, out)
 
 
 @fused("hermitian")

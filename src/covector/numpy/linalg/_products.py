@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core.errors import at_user_line, describe
+from covector.lax._common import canonical_axis
 from covector.lax.linalg._common import eye_like
 from covector.numpy import diagonals, products
 from covector.numpy._util import array, fused, promote_dtypes
@@ -77,7 +78,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     Array([0, 0, 1], dtype=int32)
     """
     x, y = array(x1, "cross", 0), array(x2, "cross", 1)
-    if not x.ndim or not y.ndim or x.shape[axis] != 3 or y.shape[axis] != 3:
+    if any(v.shape[canonical_axis(axis, v, "cross: axis")] != 3 for v in (x, y)):
         raise ValueError(
             f"cross takes vectors of three elements along axis {axis}, got {describe(x)} and "
             f"{describe(y)}{at_user_line()}"
