@@ -24,11 +24,16 @@ from benchmarks.programs import PROGRAMS, Program, has
 
 ROUNDS = 7
 ROUND_SECONDS = 0.15
+REST_SECONDS = 0.05
 
 
 def _time(call: Callable[[], Any], seconds: float) -> float:
     """Seconds per call, over a round of about ``seconds``."""
     n = 1
+    # Threads of the library timed before keep looking for work for some milliseconds: wait.
+    rest = time.perf_counter() + REST_SECONDS
+    while time.perf_counter() < rest:
+        call()
     while True:
         start = time.perf_counter()
         for _ in range(n):
@@ -188,10 +193,11 @@ Obtained on {datetime.date.today()} with `python -m benchmarks.run --out docs/pe
 machine of {os.cpu_count()} cores ({_cpu()}); {", ".join(versions)}.
 
 Run times are medians of {ROUNDS} rounds that alternate between the libraries in one process,
-in microseconds a call. First calls (trace, lower, compile, run) are medians of {first_rounds} fresh
-process(es) a side and program, alternating too, with no code cached on disk; the import is the
-median over all of these processes. A ratio is Covector/JAX; behind
-it stands the limit that the project sets itself.
+in microseconds a call; a round begins with calls that do not count, while the threads of the
+library before come to rest. First calls (trace, lower, compile, run) are medians of
+{first_rounds} fresh process(es) a side and program, alternating too, with no code cached on disk;
+the import is the median over all of these processes. A ratio is Covector/JAX; behind it stands the
+limit that the project sets itself.
 
 {table}
 """
