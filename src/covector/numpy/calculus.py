@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as onp
@@ -773,22 +771,6 @@ def kaiser(M: int, beta: Any) -> Any:  # noqa: N803
     return _window(onp.kaiser(M, float(beta)))
 
 
-@functools.cache
-def _i0_coefficients(low: bool) -> list[float]:
-    """Chebyshev coefficients of exp(-x) I0(x) on [0, 8], of exp(-x) sqrt(x) I0(x) above 8."""
-    from numpy.polynomial import chebyshev
-    from scipy import special
-
-    if low:
-        return list(chebyshev.chebinterpolate(lambda t: special.i0e(4 * (t + 1)), 30))
-
-    def tail(t: Any) -> Any:
-        x = 16 / (t + 1)
-        return special.i0e(x) * onp.sqrt(x)
-
-    return list(chebyshev.chebinterpolate(tail, 25))
-
-
 @fused()
 def i0(x: Any) -> Any:
     """Modified Bessel function of the first kind and order 0.
@@ -821,20 +803,4 @@ def i0(x: Any) -> Any:
     (v,) = promote_inexact("i0", x)
     if dtypes.is_complex(array(v).dtype):
         raise ValueError(f"i0 takes real numbers, got {describe(v)}{at_user_line()}")
-    v = lax.abs(v)
-    dt = array(v).dtype
-    low = _chebyshev(_i0_coefficients(True), lax.sub(lax.div(v, dt.type(4)), dt.type(1)))
-    safe = lax.max(v, dt.type(8))
-    high = _chebyshev(_i0_coefficients(False), lax.sub(lax.div(dt.type(16), safe), dt.type(1)))
-    scaled = lax.select(lax.le(v, dt.type(8)), low, lax.div(high, lax.sqrt(safe)))
-    return lax.mul(lax.exp(v), scaled)
-
-
-def _chebyshev(coefficients: Sequence[float], t: Any) -> Any:
-    """Clenshaw's recurrence."""
-    dt = array(t).dtype
-    b1: Any = dt.type(0)
-    b2: Any = dt.type(0)
-    for c in reversed(coefficients[1:]):
-        b1, b2 = lax.add(lax.sub(lax.mul(lax.mul(t, dt.type(2)), b1), b2), dt.type(c)), b1
-    return lax.add(lax.sub(lax.mul(t, b1), b2), dt.type(coefficients[0]))
+    return lax.mul(lax.exp(lax.abs(v)), lax.bessel_i0e(v))

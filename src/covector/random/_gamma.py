@@ -34,8 +34,6 @@ from covector.transforms.custom_jvp import custom_jvp, stop_gradient
 # the last one of its block to be accepted.
 _BLOCK = 64
 _FIRST = 0  # counter of the single number drawn from a key
-# Beyond this shape parameter the derivative comes from the cube-root approximation.
-_LARGE = 1000.0
 
 
 def _number(words: Words, dtype: Any) -> Any:
@@ -111,39 +109,13 @@ def _draw(first: Any, second: Any, alpha: Any, log_space: bool) -> Any:
 
 
 def _log_slope(alpha: Any, log_x: Any) -> Any:
-    """Derivative of the logarithm of a variate with respect to alpha, its quantile held.
-
-    Implicit differentiation of the distribution function (M. Figurnov, S. Mohamed, A. Mnih,
-    "Implicit reparameterization gradients", NeurIPS 2018) in its power series, DLMF 8.7.1. For
-    large alpha the derivative of the Wilson-Hilferty transformation, a cubed normal.
-    """
+    """Derivative of the logarithm of a variate with respect to alpha, its quantile held."""
     dt = aval_of(alpha).dtype
-    eps, large = scalar(float(dtypes.finfo(dt).eps), dt), scalar(_LARGE, dt)
-    one = scalar(1.0, dt)
-    small = lax.lt(alpha, large)
-    a = lax.select(small, alpha, lax.full_like(alpha, 1))
-    log_x1 = lax.select(small, log_x, lax.full_like(alpha, 0))
-    x = lax.exp(log_x1)
-
-    def more(state: Any) -> Any:
-        _, term, gap, total = state
-        open_ = lax.gt(lax.abs(lax.mul(term, gap)), lax.mul(eps, lax.abs(total)))
-        return lax.reduce_or(open_, tuple(range(open_.ndim)))
-
-    def add_term(state: Any) -> Any:
-        n, term, gap, total = state
-        term = lax.div(lax.mul(term, x), n)
-        gap = lax.sub(gap, lax.div(one, n))
-        return lax.add(n, one), term, gap, lax.add(total, lax.mul(term, gap))
-
-    term = lax.div(one, a)
-    n = lax.add(a, one)
-    gap = lax.sub(log_x1, lax.digamma(n))
-    _, _, _, total = while_loop(more, add_term, (n, term, gap, lax.mul(term, gap)))
-    d = lax.sub(alpha, scalar(1 / 3, dt))
-    v = lax.exp(lax.mul(lax.sub(log_x, lax.log(d)), scalar(1 / 3, dt)))
-    cubed = lax.div(lax.add(scalar(1.5, dt), lax.mul(v, scalar(-0.5, dt))), lax.mul(v, d))
-    return lax.select(small, lax.neg(total), cubed)
+    tiny = scalar(float(dtypes.finfo(dt).tiny), dt)
+    x = lax.max(lax.exp(log_x), tiny)
+    # Where the variate itself underflows the first term of the series is all of it.
+    first = lax.div(lax.sub(lax.digamma(lax.add(alpha, scalar(1.0, dt))), log_x), alpha)
+    return lax.select(lax.gt(x, tiny), lax.div(lax.random_gamma_grad(alpha, x), x), first)
 
 
 def _differentiable(log_space: bool) -> Any:
@@ -154,12 +126,7 @@ def _differentiable(log_space: bool) -> Any:
         first, second, alpha = primals
         out = variates(first, second, alpha)
         x, a = stop_gradient(out), stop_gradient(alpha)
-        if log_space:
-            slope = _log_slope(a, x)
-        else:
-            dt = aval_of(alpha).dtype
-            tiny = scalar(float(dtypes.finfo(dt).tiny), dt)
-            slope = lax.mul(x, _log_slope(a, lax.log(lax.max(x, tiny))))
+        slope = _log_slope(a, x) if log_space else lax.random_gamma_grad(a, x)
         return out, lax.mul(tangents[2], slope)
 
     variates = custom_jvp(draw)

@@ -37,7 +37,7 @@ HALF_LOG_2PI = 0.9189385332046728
 
 def _sin_cos_pi(w: Num) -> tuple[Num, Num]:
     """|sin(pi w)| and |cos(pi w)| with the sign of their product, for any w."""
-    f = w - Num(w.b, w.b.intrinsic("floor", w.v))
+    f = w - w.floor()
     f = where(f > 0.5, f - 1.0, f)
     a = abs(f)
     swap = a > 0.25

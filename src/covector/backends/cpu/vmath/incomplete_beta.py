@@ -10,7 +10,7 @@ import math
 
 from covector.backends.cpu.vmath.exponential import exp
 from covector.backends.cpu.vmath.gamma import START, lgamma
-from covector.backends.cpu.vmath.incomplete_gamma import EPS, TINY, log1p_minus, stirling
+from covector.backends.cpu.vmath.incomplete_gamma import EPS, log1p_minus, off_zero, stirling
 from covector.backends.cpu.vmath.iteration import iterate
 from covector.backends.cpu.vmath.logarithm import log, log1p
 from covector.backends.cpu.vmath.num import Num, fma, in_double, maximum, where
@@ -44,25 +44,21 @@ def _fraction(a: Num, b: Num, x: Num) -> Num:
     """The continued fraction after the factor x^a (1 - x)^b / (a B(a, b))."""
     total = a + b
     one = x.like(1.0) + 0.0 * x
-    first = 1.0 / _off_zero(1.0 - total * x / (a + 1.0))
+    first = 1.0 / off_zero(1.0 - total * x / (a + 1.0))
 
     def step(k: Num, c: Num, d: Num, h: Num) -> tuple[list[Num], Num]:
         twice = a + (k + k)
         even = k * (b - k) * x / ((twice - 1.0) * twice)
-        d = 1.0 / _off_zero(fma(even, d, 1.0))
-        c = _off_zero(1.0 + even / c)
+        d = 1.0 / off_zero(fma(even, d, 1.0))
+        c = off_zero(1.0 + even / c)
         h = h * d * c
         odd = -(a + k) * (total + k) * x / (twice * (twice + 1.0))
-        d = 1.0 / _off_zero(fma(odd, d, 1.0))
-        c = _off_zero(1.0 + odd / c)
+        d = 1.0 / off_zero(fma(odd, d, 1.0))
+        c = off_zero(1.0 + odd / c)
         ratio = d * c
         return [c, d, h * ratio], abs(ratio - 1.0) > 2.0 * EPS
 
     return iterate([one, first, first], one.eq(1.0), step, MOST_ROUNDS)[2]
-
-
-def _off_zero(x: Num) -> Num:
-    return where(abs(x) < TINY, TINY, x)
 
 
 def _betainc(a: Num, b: Num, x: Num) -> Num:

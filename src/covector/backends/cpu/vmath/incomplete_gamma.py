@@ -107,7 +107,7 @@ class _Gamma:
         def step(k: Num, b: Num, c: Num, d: Num, h: Num, *slopes: Num) -> tuple[list[Num], Num]:
             an = k * (a - k)
             b = b + 2.0
-            den, top = _off_zero(fma(an, d, b)), _off_zero(b + an / c)
+            den, top = off_zero(fma(an, d, b)), off_zero(b + an / c)
             new = 1.0 / den
             ratio = new * top
             out = [b, top, new, h * ratio]
@@ -191,7 +191,8 @@ class _Gamma:
         return where(self.temme, middle, where(self.rising, rising, falling))
 
 
-def _off_zero(x: Num) -> Num:
+def off_zero(x: Num) -> Num:
+    """``x``, or next to zero what may be divided by."""
     return where(abs(x) < TINY, TINY, x)
 
 

@@ -123,6 +123,9 @@ class Num:
     def sqrt(self) -> Num:
         return Num(self.b, self.b.intrinsic("sqrt", self.v))
 
+    def floor(self) -> Num:
+        return Num(self.b, self.b.intrinsic("floor", self.v))
+
     def copysign(self, o: Num) -> Num:
         return Num(self.b, self.b.intrinsic("copysign", self.v, o.v))
 

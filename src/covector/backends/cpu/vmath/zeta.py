@@ -45,34 +45,30 @@ def _positive(s: Num, q: Num) -> Num:
 
 
 def _zeta(s: Num, q: Num) -> Num:
-    whole = _floor(q)
+    whole = q.floor()
     below = q <= 0.0
     f = q - whole
     up = _positive(s, where(below, f, q))
-    odd = (s * 0.5 - _floor(s * 0.5)).ne(0.0)
+    odd = (s * 0.5).floor().ne(s * 0.5)
     missing = _positive(s, 1.0 - f) - _positive(s, where(below, 1.0 - q, 1.0))
     down = up + where(odd, -missing, missing)
     # Powers of negative bases are real for integer exponents only. A base of zero is a pole, with
     # two signs on its sides if the exponent is odd.
     infinite = s.like(math.inf)
     pole = where(odd & (q < 0.0), math.nan, infinite)
-    down = where(f.eq(0.0), pole, where(s.eq(_floor(s)), down, math.nan))
+    down = where(f.eq(0.0), pole, where(s.eq(s.floor()), down, math.nan))
     out = where(below, down, up)
     out = where(s.eq(math.inf), where(q > 1.0, 0.0, where(q.eq(1.0), 1.0, infinite)), out)
     out = where(s.eq(1.0), math.inf, where(s > 1.0, out, math.nan))
     return where(q.eq(math.inf) & (s > 1.0), 0.0, where(q.isnan(), math.nan, out))
 
 
-def _floor(x: Num) -> Num:
-    return Num(x.b, x.b.intrinsic("floor", x.v))
-
-
 def _polygamma(m: Num, x: Num) -> Num:
     n = m + 1.0
-    odd = (m * 0.5 - _floor(m * 0.5)).ne(0.0)
+    odd = (m * 0.5).floor().ne(m * 0.5)
     size = exp(lgamma(n)) * _zeta(n, x)
     out = where(m.eq(0.0), digamma(x), where(odd, size, -size))
-    return where((m >= 0.0) & m.eq(_floor(m)), out, math.nan)
+    return where((m >= 0.0) & m.eq(m.floor()), out, math.nan)
 
 
 def zeta(s: Num, q: Num) -> Num:
