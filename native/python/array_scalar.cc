@@ -216,10 +216,13 @@ int array_bool(PyObject* self) {
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return -1;
   if (a->size != 1) {
-    PyErr_SetString(PyExc_ValueError,
-                    a->size == 0 ? "The truth value of an empty array is ambiguous."
-                                 : "The truth value of an array with more than one element is "
-                                   "ambiguous. Use a.any() or a.all()");
+    Ref dims(shape_tuple(a->ndim, a->shape));
+    if (dims)
+      PyErr_Format(
+          PyExc_ValueError,
+          "The truth value of an %s is ambiguous: shape=%R dtype=%s. Use a.any() or a.all()",
+          a->size == 0 ? "empty array" : "array with more than one element", dims.get(),
+          dtype_name(a->code));
     return -1;
   }
   Ref element(element_to_python(a->code, a->data));

@@ -14,7 +14,7 @@ import numpy as np
 
 from covector import _native
 from covector.core.config import config
-from covector.core.errors import TypePromotionError, warn
+from covector.core.errors import TypePromotionError, at_user_line, warn
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 bool_ = np.dtype(np.bool_)
@@ -207,6 +207,7 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
         raise TypeError(
             f"dtype {dt} is not supported: arrays hold booleans, integers, floats or complex "
             "numbers; convert the data (for example with np.asarray(x, dtype=float)) first"
+            f"{at_user_line()}"
         )
     if not config.enable_x64:
         return _NARROW.get(dt, dt)

@@ -288,5 +288,5 @@ def check_results(leaves: Sequence[Any], treedef: Any, fun: Any, what: str) -> N
             where = f" at result{path}" if path else ""
             raise TypeError(
                 f"{what}: the function {fun_name(fun)} returned {describe(x)}{where}, which is "
-                "not an array or number"
+                f"not an array or number{at_user_line()}"
             ) from None
