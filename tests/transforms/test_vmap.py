@@ -155,6 +155,14 @@ def test_pure_callback(method: str) -> None:
         cv.grad(f)(1.0)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint32", "int8", "float16", "bfloat16", "complex64"])
+def test_pure_callback_may_return_python_numbers(dtype: str) -> None:
+    result = cv.ShapeDtypeStruct((), dtype)
+    for wrapped in (lambda f: f, cv.jit):
+        y = wrapped(lambda x: cv.pure_callback(lambda x: 3, result, x))(1.0)
+        assert complex(y) == 3 and str(y.dtype) == dtype
+
+
 def test_pure_callback_errors() -> None:
     scalar = cv.ShapeDtypeStruct((), np.float32)
     with pytest.raises(NotImplementedError, match="vmap_method"):

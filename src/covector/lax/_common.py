@@ -55,7 +55,7 @@ def scalar(value: Any, dtype: DType) -> Any:
         if t is int and kind == "i" and dtype is dtypes.default_int() and -(2**31) <= value < 2**31:
             return value
     if dtypes.is_complex(dtype) or t is not complex:
-        if t is float:
+        if t is float and dtype.kind in "iu":
             return dtypes.cast(np.asarray(value), dtype)[()]
         try:
             return dtype.type(value)

@@ -143,10 +143,7 @@ def scalar_of(x: Any, dtype: Any) -> Any:
         return onp.bool_(x)
     if rank != 1:
         return dtype.type(x)
-    # Towards zero and saturating, NaN to zero.
-    info = onp.iinfo(dtype)
-    inside = info.min < x < info.max
-    return scalar(int(x) if inside else info.min if x < 0 else info.max if x > 0 else 0, dtype)
+    return scalar(dtypes.cast(onp.asarray(x), dtype).item(), dtype)
 
 
 def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from covector.core import tree
+from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, is_array_like
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import Primitive
@@ -75,7 +75,8 @@ def call_checked(
     """The results of a callback, which must be of the announced shapes and kinds of numbers."""
     results = [np.asarray(x) for x in callback(*args)]
     for x, aval in zip(results, avals, strict=True):
-        if x.shape != aval.shape or not np.can_cast(x.dtype, aval.dtype, "same_kind"):
+        kind = dtypes.kind_rank(dtypes.canonicalize_dtype(x.dtype))
+        if x.shape != aval.shape or kind > dtypes.kind_rank(aval.dtype):
             raise ValueError(
                 f"pure_callback: {callback.__name__} was announced to return {aval.str_short()}, "
                 f"it returned an array of shape {x.shape} and dtype {x.dtype}"

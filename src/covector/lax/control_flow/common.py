@@ -11,10 +11,14 @@ from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
 from covector.core.structural import convert_element_type
-from covector.core.trace import Tracer, trace_to_jaxpr
+from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import check_results, fun_name, fun_source
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
+from covector.transforms.jaxprs import batch_jaxpr
+from covector.transforms.jit import jit_p
+from covector.transforms.transpose import UndefinedPrimal
+from covector.transforms.vmap import BatchTrace, bring_dim
 
 
 class Body:
@@ -108,6 +112,52 @@ def _with_shared(
     for i, v in zip(own, invars, strict=False):
         shared[i] = v
     return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
+
+
+# --- operations that carry several jaxprs of one linear function ---------------------------
+
+
+def evaluate_jaxpr(prim: Primitive) -> Callable[..., list[Any]]:
+    """``impl`` of a primitive that is its parameter ``jaxpr``, with derivatives of its own."""
+
+    def impl(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        inner = {"jaxpr": params["jaxpr"], "name": prim.name, "inline": False}
+        return jit_p.bind_params(args, inner)
+
+    return impl
+
+
+def batch_jaxprs(
+    prim: Primitive, names: Sequence[str], num_shared: int, trace: BatchTrace,
+    args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any],
+) -> tuple[list[Any], list[int | None]]:  # fmt: skip
+    """Batch an operation whose jaxprs, of these ``names``, all take the first arguments.
+
+    The others (vectors) and the results are mapped in any case, so that one jaxpr may be put in
+    the place of another.
+    """
+    size = trace.axis_size
+    shared = [d is not None for d in dims[:num_shared]]
+
+    def mapped(closed: ClosedJaxpr | None) -> ClosedJaxpr | None:
+        if closed is None:
+            return None
+        batched = (*shared, *[True] * (len(closed.in_avals) - num_shared))
+        force = (True,) * len(closed.out_avals)
+        return batch_jaxpr(closed, size, trace.axis_name, batched, force)[0]
+
+    moved = [
+        x if k < num_shared and d is None else bring_dim(x, size, d, 0)
+        for k, (x, d) in enumerate(zip(args, dims, strict=True))
+    ]
+    outs = prim.bind_params(moved, {**params, **{name: mapped(params[name]) for name in names}})
+    return outs, [0] * len(outs)
+
+
+def cotangents_of_vectors(cts: Sequence[Any], args: Sequence[Any], num_shared: int) -> list[Any]:
+    """What a transpose rule returns: cotangents of the undefined arguments after the shared."""
+    found = zip(cts, args[num_shared:], strict=True)
+    return [None] * num_shared + [ct if type(x) is UndefinedPrimal else None for ct, x in found]
 
 
 def runs_in_python(leaves: Sequence[Any]) -> bool:

@@ -10,13 +10,18 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Primitive
-from covector.lax.control_flow.common import check_carry, share_consts, trace_body
+from covector.lax.control_flow.common import (
+    batch_jaxprs,
+    check_carry,
+    cotangents_of_vectors,
+    evaluate_jaxpr,
+    share_consts,
+    trace_body,
+)
 from covector.transforms.arguments import api_boundary, check_callable
-from covector.transforms.jaxprs import batch_jaxpr
-from covector.transforms.jit import jit_p
 from covector.transforms.jvp import Zero, instantiate, jvp_rules
-from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+from covector.transforms.transpose import transpose_rules
+from covector.transforms.vmap import BatchTrace, higher_order_rules
 
 # linear_call(*residuals, *linear; …): both jaxprs take the same residuals, the constants that the
 # functions close over among them.
@@ -28,12 +33,6 @@ def _avals(
     *avals: ShapedArray, jaxpr: ClosedJaxpr, transpose: ClosedJaxpr, num_residuals: int
 ) -> list[ShapedArray]:
     return jaxpr.out_avals
-
-
-def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    return jit_p.bind_params(
-        args, {"jaxpr": params["jaxpr"], "name": "linear_call", "inline": False}
-    )
 
 
 def _jvp(
@@ -58,32 +57,17 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         "jaxpr": params["transpose"], "transpose": params["jaxpr"], "num_residuals": n
     }  # fmt: skip
     out = linear_call_p.bind_params([*args[:n], *map(instantiate, cts)], swapped)
-    return [None] * n + [
-        ct if type(x) is UndefinedPrimal else None for ct, x in zip(out, args[n:], strict=True)
-    ]
+    return cotangents_of_vectors(out, args, n)
 
 
 def _batch(
     trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
 ) -> tuple[list[Any], list[int | None]]:
-    n, size = params["num_residuals"], trace.axis_size
-    residuals = tuple(d is not None for d in dims[:n])
-
-    def mapped(closed: ClosedJaxpr) -> ClosedJaxpr:
-        batched = (*residuals, *[True] * (len(closed.in_avals) - n))
-        force = (True,) * len(closed.out_avals)
-        return batch_jaxpr(closed, size, trace.axis_name, batched, force)[0]
-
-    moved = [
-        bring_dim(x, size, d, 0) if k >= n or d is not None else x
-        for k, (x, d) in enumerate(zip(args, dims, strict=True))
-    ]
-    both = {name: mapped(params[name]) for name in ("jaxpr", "transpose")}
-    outs = linear_call_p.bind_params(moved, {**params, **both})
-    return outs, [0] * len(outs)
+    n = params["num_residuals"]
+    return batch_jaxprs(linear_call_p, ("jaxpr", "transpose"), n, trace, args, dims, params)
 
 
-linear_call_p.impl = _evaluate
+linear_call_p.impl = evaluate_jaxpr(linear_call_p)
 jvp_rules[linear_call_p] = _jvp
 transpose_rules[linear_call_p] = _transpose
 higher_order_rules[linear_call_p] = _batch

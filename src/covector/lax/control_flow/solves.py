@@ -11,16 +11,21 @@ from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import add_any
 from covector.core.trace import Primitive
-from covector.lax.control_flow.common import check_carry, share_consts, trace_body
+from covector.lax.control_flow.common import (
+    batch_jaxprs,
+    check_carry,
+    cotangents_of_vectors,
+    evaluate_jaxpr,
+    share_consts,
+    trace_body,
+)
 from covector.lax.unary import neg
 from covector.transforms.arguments import api_boundary, check_callable
 from covector.transforms.autodiff import jvp, linearize
 from covector.transforms.custom_jvp import custom_jvp, stop_gradient
-from covector.transforms.jaxprs import batch_jaxpr
-from covector.transforms.jit import jit_p
 from covector.transforms.jvp import Zero, instantiate, jvp_flat, jvp_rules
-from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, bring_dim, higher_order_rules
+from covector.transforms.transpose import transpose_rules
+from covector.transforms.vmap import BatchTrace, higher_order_rules
 
 # linear_solve(*consts, *b; …): all jaxprs take the same constants, then vectors. The first
 # `num_vector` results of `jaxpr` (the solver) are the solution, the rest auxiliary.
@@ -39,13 +44,7 @@ def _solve_avals(
     return jaxpr.out_avals
 
 
-def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    return jit_p.bind_params(
-        args, {"jaxpr": params["jaxpr"], "name": "custom_linear_solve", "inline": False}
-    )
-
-
-linear_solve_p.impl = _evaluate
+linear_solve_p.impl = evaluate_jaxpr(linear_solve_p)
 
 
 def _jvp(
@@ -88,31 +87,14 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         "num_consts": n,
     }
     ct_b = linear_solve_p.bind_params([*args[:n], *map(instantiate, cts[:size])], swapped)[:size]
-    return [None] * n + [
-        ct if type(x) is UndefinedPrimal else None for ct, x in zip(ct_b, args[n:], strict=True)
-    ]
+    return cotangents_of_vectors(ct_b, args, n)
 
 
 def _batch(
     trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
 ) -> tuple[list[Any], list[int | None]]:
-    n, size = params["num_consts"], trace.axis_size
-    batched = (*(d is not None for d in dims[:n]), *[True] * (len(args) - n))
-
-    def mapped(closed: ClosedJaxpr | None) -> ClosedJaxpr | None:
-        if closed is None:
-            return None
-        force = (True,) * len(closed.out_avals)
-        return batch_jaxpr(closed, size, trace.axis_name, batched, force)[0]
-
-    moved = [
-        bring_dim(x, size, d, 0) if b else x for x, d, b in zip(args, dims, batched, strict=True)
-    ]
     names = ("jaxpr", "matvec", "vecmat", "transpose_solve")
-    outs = linear_solve_p.bind_params(
-        moved, {**params, **{name: mapped(params[name]) for name in names}}
-    )
-    return outs, [0] * len(outs)
+    return batch_jaxprs(linear_solve_p, names, params["num_consts"], trace, args, dims, params)
 
 
 jvp_rules[linear_solve_p] = _jvp
