@@ -12,7 +12,7 @@ import covector as cv
 import covector.numpy as np
 from covector import _native, lax
 from covector.backends.cpu import backend as cpu
-from covector.backends.cpu.lower import lowering_rules
+from covector.compiler.lower.lowering import lowering_rules
 from covector.core.trace import Primitive
 
 # Primitives that never reach a backend, with the reason.

@@ -8,12 +8,12 @@ from typing import Any
 
 from covector import _native
 from covector.backends.cpu import cache, codegen, fortran
-from covector.backends.cpu.emit import Emitter
-from covector.backends.cpu.ir import Constant, Input, LoopProgram
-from covector.backends.cpu.lower import lower
-from covector.backends.cpu.schedule import Plan
-from covector.backends.cpu.simplify import simplify
-from covector.backends.cpu.storage import temp_sizes, workspace_layout
+from covector.backends.cpu.emit.program import Emitter
+from covector.backends.cpu.emit.storage import temp_sizes, workspace_layout
+from covector.compiler.ir.nodes import Constant, Input, LoopProgram
+from covector.compiler.lower.lowering import lower
+from covector.compiler.passes.simplify import simplify
+from covector.compiler.schedule.plan import Plan
 from covector.core import dtypes
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.cache import on_clear

@@ -30,12 +30,13 @@ def _version() -> bytes:
 
     h = hashlib.sha256()
     here = os.path.dirname(os.path.abspath(__file__))
-    for folder in (here, os.path.join(here, "rules"), os.path.join(here, "vmath")):
-        for name in sorted(os.listdir(folder)):
-            path = os.path.join(folder, name)
-            if name.endswith(".py"):
-                info = os.stat(path)
-                h.update(f"{name} {info.st_size} {info.st_mtime_ns}".encode())
+    compiler = os.path.join(os.path.dirname(os.path.dirname(here)), "compiler")
+    for root in (here, compiler):
+        for folder, _, names in sorted(os.walk(root)):
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    info = os.stat(os.path.join(folder, name))
+                    h.update(f"{name} {info.st_size} {info.st_mtime_ns}".encode())
     h.update(getattr(covector, "__version__", "").encode())
     return h.digest()
 

@@ -1,0 +1,210 @@
+"""Indices in emitted code: integers, affine in the lane of a vector, or one per lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.backends.cpu.emit.writer import Function, Val, int_const
+
+Scalar = int | Val
+
+
+class Idx:
+    """``base + stride * lane``, or ``vec`` where the lanes follow no line.
+
+    Lanes of a ``wild`` index may be out of bounds where the result is not used.
+    """
+
+    __slots__ = ("base", "stride", "vec", "wild")
+
+    def __init__(
+        self, base: Scalar, stride: Scalar = 0, vec: Val | None = None, wild: bool = False
+    ) -> None:
+        self.base = base
+        self.stride = stride
+        self.vec = vec
+        self.wild = wild
+
+    @property
+    def uniform(self) -> bool:
+        return self.vec is None and type(self.stride) is int and self.stride == 0
+
+    def key(self) -> Any:
+        if self.vec is not None:
+            return ("v", self.vec.ref, id(self.vec.fn))
+        base = self.base if type(self.base) is int else (self.base.ref, id(self.base.fn))  # type: ignore
+        stride = self.stride if type(self.stride) is int else self.stride.ref  # type: ignore
+        return (base, stride)
+
+
+class PartIdx(Idx):
+    """A coordinate of a position in a box (`ir.IPart`), computed only where it is asked for."""
+
+    __slots__ = ("em", "position", "dims", "axis")
+
+    def __init__(self, em: Any, position: Idx, dims: tuple[Any, ...], axis: int) -> None:
+        self.em = em
+        self.position = position
+        self.dims = dims
+        self.axis = axis
+
+    def _resolved(self) -> Idx:
+        b, lanes = self.em.b, self.em.lanes
+        inner: Scalar = 1
+        for d in self.dims[self.axis + 1 :]:
+            inner = mul(b, inner, self.em.dim(d))
+        found = combine(b, "//", self.position, Idx(inner), lanes)
+        if self.axis:
+            found = combine(b, "%", found, Idx(self.em.dim(self.dims[self.axis])), lanes)
+        return found
+
+    @property
+    def base(self) -> Scalar:  # type: ignore[override]
+        return self._resolved().base
+
+    @property
+    def stride(self) -> Scalar:  # type: ignore[override]
+        return self._resolved().stride
+
+    @property
+    def vec(self) -> Val | None:  # type: ignore[override]
+        return self._resolved().vec
+
+    @property
+    def uniform(self) -> bool:
+        return self.position.uniform
+
+    @property
+    def wild(self) -> bool:  # type: ignore[override]
+        return self.position.wild
+
+    def key(self) -> Any:
+        return ("part", self.position.key(), self.dims, self.axis)
+
+
+def whole_box(index: Sequence[Idx], shape: Sequence[Any], k: int) -> tuple[Idx, int] | None:
+    """The position, and how many dimensions of ``shape`` from ``k`` on it takes up.
+
+    None unless these indices are all coordinates of one position in a box of those sizes.
+    """
+    first = index[k]
+    if type(first) is not PartIdx or first.axis:
+        return None
+    axis, at, n = 0, first.position.key(), len(first.dims)
+    while k < len(index):
+        i = index[k]
+        if type(i) is PartIdx:
+            if axis == n or i.axis != axis or i.dims != first.dims or i.position.key() != at:
+                return None
+            if shape[k] is not i.dims[axis] and shape[k] != i.dims[axis]:
+                return None
+            axis += 1
+        elif shape[k] != 1:
+            return None
+        k += 1
+        if axis == n:
+            return first.position, k
+    return None
+
+
+def val(x: Scalar) -> Val:
+    return int_const(x) if type(x) is int else x  # type: ignore[arg-type]
+
+
+def add(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        return x + y
+    if type(x) is int and x == 0:
+        return y
+    if type(y) is int and y == 0:
+        return x
+    return b.bin("add", val(x), val(y))
+
+
+def sub(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(y) is int:
+        return add(b, x, -y)
+    return b.bin("sub", val(x), y)
+
+
+def mul(b: Function, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        return x * y
+    for p, q in ((x, y), (y, x)):
+        if type(p) is int and p == 0:
+            return 0
+        if type(p) is int and p == 1:
+            return q
+    return b.bin("mul", val(x), val(y))
+
+
+def to_vector(b: Function, i: Idx, lanes: int) -> Val:
+    """One index per lane."""
+    if i.vec is not None:
+        return i.vec
+    base = b.splat(val(i.base), lanes)
+    if type(i.stride) is int and i.stride == 0:
+        return base
+    ids = b.lane_ids(lanes)
+    step = ids if i.stride == 1 else b.bin("mul", b.splat(val(i.stride), lanes), ids)
+    return b.bin("add", base, step)
+
+
+def lanes_from(b: Function, op: str, lane: Scalar, lanes: int) -> Val:
+    """One i1 a lane: ``k op lane``, for ``sge`` or ``slt``; compared as small numbers."""
+    near = b.intrinsic("smin", b.intrinsic("smax", val(lane), int_const(0)), int_const(lanes))
+    ids = Val(f"<{', '.join(f'i32 {k}' for k in range(lanes))}>", "i32", lanes)
+    return b.cmp(f"icmp {op}", ids, b.splat(b.cast("trunc", near, "i32"), lanes))
+
+
+def combine(b: Function, op: str, x: Idx, y: Idx, lanes: int) -> Idx:
+    """``x op y`` for the operations of `ir.IOp`."""
+    wild = x.wild or y.wild
+    if x.vec is None and y.vec is None:
+        if op == "+":
+            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride), None, wild)
+        if op == "-":
+            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride), None, wild)
+        if op == "*":
+            if y.uniform:
+                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base), None, wild)
+            if x.uniform:
+                return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base), None, wild)
+        if x.uniform and y.uniform:
+            return Idx(_scalar(b, op, x.base, y.base), 0, None, wild)
+    u, w = to_vector(b, x, lanes), to_vector(b, y, lanes)
+    return Idx(0, 0, _apply(b, op, u, w), wild)
+
+
+def _scalar(b: Function, op: str, x: Scalar, y: Scalar) -> Scalar:
+    if type(x) is int and type(y) is int:
+        match op:
+            case "//":
+                return x // y
+            case "%":
+                return x % y
+            case "min":
+                return min(x, y)
+            case "max":
+                return max(x, y)
+    return _apply(b, op, val(x), val(y))
+
+
+def _apply(b: Function, op: str, x: Val, y: Val) -> Val:
+    match op:
+        case "+":
+            return b.bin("add", x, y)
+        case "-":
+            return b.bin("sub", x, y)
+        case "*":
+            return b.bin("mul", x, y)
+        case "//":
+            return b.bin("udiv", x, y)
+        case "%":
+            return b.bin("urem", x, y)
+        case "min":
+            return b.intrinsic("smin", x, y)
+        case "max":
+            return b.intrinsic("smax", x, y)
+    raise AssertionError(op)

@@ -1,0 +1,181 @@
+"""Calls of the native runtime library from compiled code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.storage import Mem
+from covector.backends.cpu.emit.writer import Val
+from covector.compiler.ir.nodes import LibraryCall, Value
+from covector.core import dtypes
+
+# Slots of the runtime's function table (native/engine).
+PARALLEL_FOR, GEMM, SORT_ROWS, SORT_MULTI, TOP_K, CALLBACK = range(6)
+# Calls of one form: (code, flags..., operands, results, sizes), by the kind of library call.
+_MATRIX_SLOTS = {
+    kind: 8 + k
+    for k, kind in enumerate(
+        "cholesky triangular_solve lu pivots_to_permutation qr geqrf householder_product eigh svd "
+        "eig".split()
+    )
+}
+
+
+def runtime_function(em: Any, slot: int) -> Val:
+    """The address of a function of the runtime."""
+    b = em.b
+    p = b.ins(("rt", slot), f"getelementptr ptr, ptr %s, i64 {slot}", (em.rt,), "ptr", 0)
+    return b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
+
+
+def pointer(em: Any, v: Value) -> Val:
+    """The address of a value in memory."""
+    st = em.storage[v]
+    if not isinstance(st, Mem):
+        return em.b.local(em.buffers.spill(v, st).ptr)
+    st.used = em.buffers.clock
+    return em.b.local(st.ptr)
+
+
+def _int(em: Any, d: Any) -> str:
+    return em.b.local(indexing.val(em.dim(d))).ref
+
+
+def _product(em: Any, dims: Any) -> str:
+    n: Any = 1
+    for d in dims:
+        n = indexing.mul(em.b, n, em.dim(d))
+    return em.b.local(indexing.val(n)).ref
+
+
+def call(em: Any, d: LibraryCall) -> None:
+    """Emit a library call."""
+    _CALLS[d.kind](em, d)
+
+
+def _check(em: Any, status: Val) -> None:
+    """Leave the program with the status of a failed call."""
+    b = em.b
+    bad, good = b.name_label("failed"), b.name_label("ok")
+    ok = b.cmp("icmp eq", status, Val("0", "i32"))
+    b.line(f"br i1 {ok.ref}, label %{good}, label %{bad}, !prof !0")
+    b.start_block(bad)
+    b.line(f"ret i32 {status.ref}")
+    b.start_block(good)
+
+
+def _gemm(em: Any, d: LibraryCall) -> None:
+    a, c = d.operands
+    out = d.results[0]
+    at = d.attrs
+    m, n, k = at["m"], at["n"], at["k"]
+    pa, pc = pointer(em, a), pointer(em, c)
+    po = em.b.local(em.buffers.place(out).ptr)
+    code = dtypes.code_of[out.dtype]
+    fn = runtime_function(em, GEMM)
+    lda = _product(em, m if at["ta"] else k)
+    ldb = _product(em, k if at["tb"] else n)
+    ms, ns, ks = (_product(em, x) for x in (m, n, k))
+    batch = _product(em, at["batch"])
+    em.b.line(
+        f"call void {fn.ref}(i32 {code}, i32 {int(at['ta'])}, i32 {int(at['tb'])}, i64 {ms}, "
+        f"i64 {ns}, i64 {ks}, ptr {pa.ref}, i64 {lda}, ptr {pc.ref}, i64 {ldb}, ptr {po.ref}, "
+        f"i64 {ns}, i64 {batch}, i64 {_product(em, (*m, *k))}, i64 {_product(em, (*k, *n))}, "
+        f"i64 {_product(em, (*m, *n))})"
+    )
+
+
+def _matrix_call(em: Any, d: LibraryCall) -> None:
+    """A factorisation or the like: ``attrs`` hold ``flags``, and ``sizes`` as products.
+
+    ``absent`` lists positions among operands and results of a null pointer.
+    """
+    at = d.attrs
+    ptrs = [f"ptr {pointer(em, v).ref}" for v in d.operands]
+    ptrs += [f"ptr {em.b.local(em.buffers.place(r).ptr).ref}" for r in d.results]
+    for k in at["absent"]:
+        ptrs.insert(k, "ptr null")
+    flags = [f"i32 {f}" for f in at["flags"]]
+    if at["typed"]:
+        flags.insert(0, f"i32 {dtypes.code_of[d.operands[0].dtype]}")
+    sizes = [f"i64 {_product(em, dims)}" for dims in at["sizes"]]
+    fn = runtime_function(em, _MATRIX_SLOTS[d.kind])
+    _check(em, em.b.impure(f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})", "i32"))
+
+
+def _copy_in(em: Any, src: Value, dst: Value) -> Val:
+    mem = em.buffers.place(dst)
+    st = em.storage.get(src)
+    if not (isinstance(st, Mem) and st.ptr.ref == mem.ptr.ref):
+        em.store_whole(src, mem.ptr)
+    return em.b.local(mem.ptr)
+
+
+def _sort(em: Any, d: LibraryCall) -> None:
+    b = em.b
+    ptrs = [_copy_in(em, s, r) for s, r in zip(d.operands, d.results, strict=True)]
+    rows, n = _product(em, d.operands[0].shape[:-1]), _int(em, d.operands[0].shape[-1])
+    if len(ptrs) == 1:
+        fn = runtime_function(em, SORT_ROWS)
+        code = dtypes.code_of[d.operands[0].dtype]
+        call_ = f"call i32 {fn.ref}(i32 {code}, ptr {ptrs[0].ref}, i64 {rows}, i64 {n})"
+        _check(em, b.impure(call_, "i32"))
+        return
+    fn = runtime_function(em, SORT_MULTI)
+    codes, table = b.alloca(f"[{len(ptrs)} x i32]"), b.alloca(f"[{len(ptrs)} x ptr]")
+    for k, (p, v) in enumerate(zip(ptrs, d.operands, strict=True)):
+        c = b.impure(f"getelementptr i32, ptr {codes.ref}, i64 {k}", "ptr")
+        b.line(f"store i32 {dtypes.code_of[v.dtype]}, ptr {c.ref}")
+        t = b.impure(f"getelementptr ptr, ptr {table.ref}, i64 {k}", "ptr")
+        b.line(f"store ptr {p.ref}, ptr {t.ref}")
+    status = b.impure(
+        f"call i32 {fn.ref}(i32 {len(ptrs)}, ptr {codes.ref}, ptr {table.ref}, "
+        f"i32 {d.attrs['num_keys']}, i64 {rows}, i64 {n})",
+        "i32",
+    )
+    _check(em, status)
+
+
+def _top_k(em: Any, d: LibraryCall) -> None:
+    b = em.b
+    src = d.operands[0]
+    p = pointer(em, src)
+    values, indices = (b.local(em.buffers.place(r).ptr) for r in d.results)
+    fn = runtime_function(em, TOP_K)
+    status = b.impure(
+        f"call i32 {fn.ref}(i32 {dtypes.code_of[src.dtype]}, ptr {p.ref}, ptr {values.ref}, "
+        f"ptr {indices.ref}, i64 {_product(em, src.shape[:-1])}, i64 {_int(em, src.shape[-1])}, "
+        f"i64 {_int(em, d.attrs['k'])})",
+        "i32",
+    )
+    _check(em, status)
+
+
+def _callback(em: Any, d: LibraryCall) -> None:
+    b = em.b
+    ins = [pointer(em, v) for v in d.operands]
+    outs = [b.local(em.buffers.place(r).ptr) for r in d.results if r.dtype is not None]
+    tables = []
+    for ptrs in (ins, outs):
+        table = b.alloca(f"[{max(1, len(ptrs))} x ptr]")
+        for k, p in enumerate(ptrs):
+            t = b.impure(f"getelementptr ptr, ptr {table.ref}, i64 {k}", "ptr")
+            b.line(f"store ptr {p.ref}, ptr {t.ref}")
+        tables.append(table)
+    fn = runtime_function(em, CALLBACK)
+    status = b.impure(
+        f"call i32 {fn.ref}(i64 {_int(em, d.attrs['id'])}, i64 {len(ins)}, ptr {tables[0].ref}, "
+        f"i64 {len(outs)}, ptr {tables[1].ref})",
+        "i32",
+    )
+    _check(em, status)
+
+
+_CALLS = {
+    "gemm": _gemm,
+    "sort": _sort,
+    "top_k": _top_k,
+    "callback": _callback,
+    **dict.fromkeys(_MATRIX_SLOTS, _matrix_call),
+}

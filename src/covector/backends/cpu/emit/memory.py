@@ -1,0 +1,466 @@
+"""Loading and storing elements: scalars, vectors, their ragged ends, and gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.indexing import Idx
+from covector.backends.cpu.emit.writer import Function, Module, Val, int_const
+from covector.backends.cpu.numerics import ops
+from covector.backends.cpu.numerics.complex_math import Cx
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+_MEMORY: dict[Any, str] = {
+    dtypes.bool_: "i8",
+    dtypes.float16: "half",
+    dtypes.bfloat16: "i16",
+    dtypes.key_dtype: "i64",
+}
+
+
+def memory_type(dtype: DType) -> str:
+    """LLVM type of a stored element (of a part, for complex numbers)."""
+    return _MEMORY.get(dtype) or ops.register_type(dtype)
+
+
+class Tail:
+    """How many lanes of the current vector are in range.
+
+    Attributes
+    ----------
+    left : Val
+        Elements from the first lane to the end of the loop (i64).
+    full : Val
+        Whether all lanes are in range (i1).
+    """
+
+    __slots__ = ("left", "full", "lanes")
+
+    def __init__(self, left: Val, full: Val, lanes: int) -> None:
+        self.left = left
+        self.full = full
+        self.lanes = lanes
+
+    def mask(self, b: Function) -> Val:
+        """One i1 a lane: is it in range?"""
+        return indexing.lanes_from(b, "slt", self.left, self.lanes)
+
+
+class Guard:
+    """The lanes whose results are used: a mask, and whether all are, where that is known.
+
+    Attributes
+    ----------
+    mask : Val
+        One i1 a lane.
+    full : Val or None
+        An i1: a vector like most, of which nothing has to be masked.
+    """
+
+    __slots__ = ("mask", "full")
+
+    def __init__(self, mask: Val, full: Val | None) -> None:
+        self.mask = mask
+        self.full = full
+
+    def both(self, b: Function, other: Guard | None) -> Guard:
+        """The lanes in this guard and in the other one."""
+        if other is None:
+            return self
+        full = None
+        if self.full is not None and other.full is not None:
+            full = b.bin("and", self.full, other.full)
+        return Guard(b.bin("and", self.mask, other.mask), full)
+
+
+def mask_out(b: Function, x: Val, other: Val, tail: Tail) -> Val:
+    """``x`` with ``other`` in the lanes out of range; nothing is computed for full vectors."""
+    x, other = b.local(b.splat(x, tail.lanes)), b.local(b.splat(other, tail.lanes))
+    left = b.local(tail.left)
+    n = tail.lanes
+
+    def masked() -> Val:
+        one = b.impure(f"insertelement <{n} x i64> poison, i64 {left.ref}, i32 0", "i64", n)
+        all_ = b.impure(
+            f"shufflevector <{n} x i64> {one.ref}, <{n} x i64> poison, "
+            f"<{n} x i32> zeroinitializer",
+            "i64", n,
+        )  # fmt: skip
+        ids = b.lane_ids(n)
+        mask = b.impure(f"icmp slt <{n} x i64> {ids.ref}, {all_.ref}", "i1", n)
+        text = f"select <{n} x i1> {mask.ref}, {x.type} {x.ref}, {x.type} {other.ref}"
+        return b.impure(text, x.ty, n)
+
+    return b.usually(tail.full, x, masked)
+
+
+def _from_memory(b: Function, v: Val, dtype: DType) -> Val:
+    if dtype == dtypes.bool_:
+        return b.cmp("icmp ne", v, int_const(0, "i8"))
+    if dtype == dtypes.float16:
+        return b.cast("fpext", v, "float")
+    if dtype == dtypes.bfloat16:
+        return ops.from_bits(b, v, dtype)
+    return v
+
+
+def _to_memory(b: Function, v: Val, dtype: DType) -> Val:
+    if dtype == dtypes.bool_:
+        return b.cast("zext", v, "i8")
+    if dtype == dtypes.float16:
+        return b.cast("fptrunc", v, "half")
+    if dtype == dtypes.bfloat16:
+        return ops.bf16_bits(b, v)
+    return v
+
+
+def _gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
+    return b.ins(("gep", ty), f"getelementptr {ty}, ptr %s, i64 %s", (ptr, index), "ptr", 0)
+
+
+def _align(ty: str) -> int:
+    return {"i8": 1, "i16": 2, "half": 2, "i32": 4, "float": 4}.get(ty, 8)
+
+
+def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: int, level: int) -> Any:
+    """One element; written as far out as the index and ``level`` allow.
+
+    ``tag`` names the value: the same memory may hold another one later.
+    """
+    ty = memory_type(dtype)
+
+    def one(i: Val) -> Val:
+        p = _gep(b, ptr, ty, i)
+        text = f"load {ty}, ptr %s, align {_align(ty)}"
+        return b.ins(("load", ty, tag), text, (p,), ty, 0, level)
+
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", index, int_const(2))
+        return Cx(one(twice), one(b.bin("add", twice, int_const(1))))
+    return _from_memory(b, one(index), dtype)
+
+
+def load_vector(
+    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
+    """``lanes`` consecutive elements; those out of range or not in ``guard`` read as zero."""
+    ty = memory_type(dtype)
+    parts = 2 if dtype in dtypes.COMPLEX else 1
+    if parts == 2:
+        index = b.bin("mul", index, int_const(2))
+    p = _gep(b, ptr, ty, index)
+    if guard is not None:
+        raw = _masked(b, p, ty, _used(b, guard, tail), [k // parts for k in range(parts * lanes)])
+    else:
+        raw = _vector(b, p, ty, lanes * parts, parts, tail)
+    if parts == 1:
+        return _from_memory(b, raw, dtype)
+    return Cx(*(_pick(b, raw, [2 * k + part for k in range(lanes)]) for part in (0, 1)))
+
+
+def load_reversed(
+    b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
+    """The elements from ``index`` backwards."""
+    ty = memory_type(dtype)
+    parts = 2 if dtype in dtypes.COMPLEX else 1
+    first = b.bin("sub", index, int_const(lanes - 1))
+    p = _gep(b, ptr, ty, first if parts == 1 else b.bin("mul", first, int_const(2)))
+    used = _used(b, guard, tail)
+    if used is None:
+        raw = _vector(b, p, ty, lanes * parts, parts, None)
+    else:
+        raw = _masked(b, p, ty, used, [lanes - 1 - k // parts for k in range(parts * lanes)])
+    back = range(lanes - 1, -1, -1)
+    if parts == 1:
+        return _from_memory(b, _pick(b, raw, back), dtype)
+    return Cx(*(_pick(b, raw, [2 * k + part for k in back]) for part in (0, 1)))
+
+
+def _used(b: Function, guard: Guard | None, tail: Tail | None) -> Guard | None:
+    """The lanes that are read; None for all."""
+    return guard if tail is None else Guard(tail.mask(b), tail.full).both(b, guard)
+
+
+def _masked(b: Function, p: Val, ty: str, used: Any, order: Sequence[int]) -> Val:
+    """A vector of which element ``k`` is read if lane ``order[k]`` is used, else zero."""
+    mask = used.mask
+    if list(order) != list(range(mask.lanes)):
+        mask = _pick(b, mask, order)
+    t, lanes = f"<{len(order)} x {ty}>", len(order)
+    name = _masked_intrinsic(b.module, "load", ty, lanes)
+    p, mask = b.local(p), b.local(mask)
+    some = (
+        f"call {t} @{name}(ptr {p.ref}, i32 {_align(ty)}, {mask.type} {mask.ref}, "
+        f"{t} zeroinitializer)"
+    )
+    if used.full is None:
+        return b.impure(some, ty, lanes)
+    return _either(b, used.full, f"load {t}, ptr {p.ref}, align {_align(ty)}", some, ty, lanes)
+
+
+def _either(b: Function, likely: Val, fast: str, slow: str, ty: str, lanes: int) -> Val:
+    """The result of one of two instructions."""
+    likely = b.local(likely)
+    yes, no, done = b.name_label("full"), b.name_label("tail"), b.name_label("loaded")
+    b.line(f"br i1 {likely.ref}, label %{yes}, label %{no}, !prof !0")
+    b.start_block(yes)
+    u = b.impure(fast, ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(no)
+    w = b.impure(slow, ty, lanes)
+    b.line(f"br label %{done}")
+    b.start_block(done)
+    return b.impure(f"phi {u.type} [ {u.ref}, %{yes} ], [ {w.ref}, %{no} ]", ty, lanes)
+
+
+def _pick(b: Function, raw: Val, order: Sequence[int]) -> Val:
+    """The elements of a vector in another order."""
+    ids = ", ".join(f"i32 {k}" for k in order)
+    return b.ins(
+        ("pick", ids),
+        f"shufflevector {raw.type} %s, {raw.type} poison, <{len(order)} x i32> <{ids}>",
+        (raw,), raw.ty, len(order),
+    )  # fmt: skip
+
+
+def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | None) -> Val:
+    t = f"<{lanes} x {ty}>"
+    p = b.local(p)
+    if tail is None:
+        return b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
+    left = b.local(tail.left)
+    if parts == 2:
+        left = b.bin("mul", left, int_const(2))
+    partly = f"call fastcc {t} @{tail_load(b.module, ty, lanes)}(ptr {p.ref}, i64 {left.ref})"
+    whole = f"load {t}, ptr {p.ref}, align {_align(ty)}"
+    return _either(b, tail.full, whole, partly, ty, lanes)
+
+
+def _partial(module: Module, name: str, result: str, params: str, body: list[str]) -> str:
+    """Define an internal function for the first ``%n`` elements of a vector."""
+    if name not in module.declarations:
+        module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+        head = f"define internal fastcc {result} @{name}({params}) noinline {{"
+        module.declarations[name] = "\n".join([head, *body, "}"])
+    return name
+
+
+def _has_masks(ty: str) -> bool:
+    """Whether every processor with vectors can leave out elements of this type."""
+    return _align(ty) >= 4
+
+
+def _first_lanes(lanes: int) -> list[str]:
+    """``%m``: a mask of the first ``%n`` lanes."""
+    t = f"<{lanes} x i32>"
+    ids = ", ".join(f"i32 {k}" for k in range(lanes))
+    return [
+        "  %c = trunc i64 %n to i32",
+        f"  %o = insertelement {t} poison, i32 %c, i32 0",
+        f"  %s = shufflevector {t} %o, {t} poison, {t} zeroinitializer",
+        f"  %m = icmp sgt {t} %s, <{ids}>",
+    ]
+
+
+def _masked_intrinsic(module: Module, what: str, ty: str, lanes: int) -> str:
+    t = f"<{lanes} x {ty}>"
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    name = f"llvm.masked.{what}.v{lanes}{short}.p0"
+    if what == "load":
+        module.declare(name, t, f"ptr, i32, <{lanes} x i1>, {t}")
+    else:
+        module.declare(name, "void", f"{t}, ptr, i32, <{lanes} x i1>")
+    return name
+
+
+def tail_load(module: Module, ty: str, lanes: int) -> str:
+    """A function that loads the first elements of a vector and leaves the others zero."""
+    t, size = f"<{lanes} x {ty}>", _align(ty)
+    if _has_masks(ty):
+        load = _masked_intrinsic(module, "load", ty, lanes)
+        body = [
+            *_first_lanes(lanes),
+            f"  %v = call {t} @{load}(ptr %p, i32 {size}, <{lanes} x i1> %m, {t} zeroinitializer)",
+        ]
+    else:
+        body = [
+            f"  %a = alloca {t}, align 64",
+            f"  store {t} zeroinitializer, ptr %a, align 64",
+            f"  %bytes = mul i64 %n, {size}",
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)",
+            f"  %v = load {t}, ptr %a, align 64",
+        ]
+    body.append(f"  ret {t} %v")
+    return _partial(module, f"tail_load_{lanes}{ty}", t, "ptr %p, i64 %n", body)
+
+
+def tail_store(module: Module, ty: str, lanes: int) -> str:
+    """A function that stores the first elements of a vector."""
+    t, size = f"<{lanes} x {ty}>", _align(ty)
+    if _has_masks(ty):
+        store = _masked_intrinsic(module, "store", ty, lanes)
+        body = [
+            *_first_lanes(lanes),
+            f"  call void @{store}({t} %v, ptr %p, i32 {size}, <{lanes} x i1> %m)",
+        ]
+    else:
+        body = [
+            f"  %a = alloca {t}, align 64",
+            f"  store {t} %v, ptr %a, align 64",
+            f"  %bytes = mul i64 %n, {size}",
+            "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)",
+        ]
+    body.append("  ret void")
+    return _partial(module, f"tail_store_{lanes}{ty}", "void", f"{t} %v, ptr %p, i64 %n", body)
+
+
+def gather(
+    b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None,
+    guard: Guard | None = None,
+) -> Any:  # fmt: skip
+    """An element per lane from anywhere; lanes out of range repeat the first."""
+    vec = indexing.to_vector(b, index, lanes)
+    mask = None
+    if guard is not None:
+        mask = _used(b, guard, tail).mask  # type: ignore[union-attr]
+    elif tail is not None:
+        first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
+        vec = mask_out(b, vec, first, tail)
+    ty = memory_type(dtype)
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", vec, int_const(2))
+        return Cx(_gather(b, ptr, ty, twice, mask),
+                  _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), mask))  # fmt: skip
+    return _from_memory(b, _gather(b, ptr, ty, vec, mask), dtype)
+
+
+def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
+    lanes = vec.lanes
+    ptr, vec = b.local(ptr), b.local(vec)
+    ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
+                 "ptr", lanes)  # fmt: skip
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    name = f"llvm.masked.gather.v{lanes}{short}.v{lanes}p0"
+    t = f"<{lanes} x {ty}>"
+    b.module.declare(name, t, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {t}")
+    ones = f"<{', '.join(['i1 true'] * lanes)}>"
+    return b.impure(
+        f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {_align(ty)}, "
+        f"<{lanes} x i1> {b.local(mask).ref if mask else ones}, {t} zeroinitializer)",
+        ty, lanes,
+    )  # fmt: skip
+
+
+def scatter(
+    b: Function, ptr: Val, dtype: DType, index: Val, stride: Val, x: Any, lanes: int,
+    tail: Tail | None,
+) -> None:  # fmt: skip
+    """Store a lane every ``stride`` elements from ``index``, in range only."""
+    ty = memory_type(dtype)
+    parts = [b.splat(p, lanes) for p in x] if dtype in dtypes.COMPLEX else [
+        b.splat(_to_memory(b, x, dtype), lanes)
+    ]  # fmt: skip
+    n = len(parts)
+    left = b.local(tail.left) if tail is not None else int_const(lanes)
+    step = b.local(b.bin("mul", stride, int_const(n)))
+    at = b.bin("mul", index, int_const(n))
+    helper = strided_store(b.module, ty, lanes)
+    for k, v in enumerate(parts):
+        p, v = b.local(_gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
+        if tail is None:
+            _store_lanes(b, ty, v, p, step)
+            continue
+        fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
+        b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
+        b.start_block(fast)
+        _store_lanes(b, ty, v, p, step)
+        b.line(f"br label %{done}")
+        b.start_block(slow)
+        b.line(
+            f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {step.ref}, "
+            f"i64 {left.ref})"
+        )
+        b.line(f"br label %{done}")
+        b.start_block(done)
+
+
+def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
+    for k in range(v.lanes):
+        e = b.impure(f"extractelement {v.type} {v.ref}, i32 {k}", ty)
+        i = b.impure(f"mul i64 {step.ref}, {k}", "i64")
+        q = b.impure(f"getelementptr {ty}, ptr {p.ref}, i64 {i.ref}", "ptr")
+        b.line(f"store {ty} {e.ref}, ptr {q.ref}, align {_align(ty)}")
+
+
+def strided_store(module: Module, ty: str, lanes: int) -> str:
+    """A function that stores the first lanes of a vector at a stride."""
+    name = f"strided_store_{lanes}{ty}"
+    if name not in module.declarations:
+        t, size = f"<{lanes} x {ty}>", _align(ty)
+        module.declarations[name] = (
+            f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %s, i64 %n) noinline {{\n"
+            f"entry:\n  %a = alloca {t}, align 64\n  store {t} %v, ptr %a, align 64\n"
+            "  br label %head\nhead:\n  %i = phi i64 [ 0, %entry ], [ %j, %body ]\n"
+            "  %c = icmp slt i64 %i, %n\n  br i1 %c, label %body, label %done\nbody:\n"
+            f"  %q = getelementptr {ty}, ptr %a, i64 %i\n  %e = load {ty}, ptr %q\n"
+            f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
+            f"  store {ty} %e, ptr %r, align {size}\n  %j = add i64 %i, 1\n  br label %head\n"
+            "done:\n  ret void\n}"
+        )
+    return name
+
+
+def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> None:
+    ty = memory_type(dtype)
+
+    def one(i: Val, v: Val) -> None:
+        p, v = _gep(b, ptr, ty, i), b.local(v)
+        b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {_align(ty)}")
+
+    if dtype in dtypes.COMPLEX:
+        twice = b.bin("mul", index, int_const(2))
+        one(twice, x.re)
+        one(b.bin("add", twice, int_const(1)), x.im)
+    else:
+        one(index, _to_memory(b, x, dtype))
+
+
+def store_vector(
+    b: Function, ptr: Val, dtype: DType, index: Val, x: Any, lanes: int, tail: Tail | None
+) -> None:
+    """Consecutive elements, in range only."""
+    ty = memory_type(dtype)
+    parts = 1
+    if dtype in dtypes.COMPLEX:
+        parts = 2
+        re, im = b.splat(x.re, lanes), b.splat(x.im, lanes)
+        ids = ", ".join(f"i32 {k // 2 + (k % 2) * lanes}" for k in range(2 * lanes))
+        v = b.ins("zip", f"shufflevector {re.type} %s, {re.type} %s, <{2 * lanes} x i32> <{ids}>",
+                  (re, im), re.ty, 2 * lanes)  # fmt: skip
+        index = b.bin("mul", index, int_const(2))
+    else:
+        v = b.splat(_to_memory(b, x, dtype), lanes)
+    p = b.local(_gep(b, ptr, ty, index))
+    v = b.local(v)
+    if tail is None:
+        b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
+        return
+    left = b.local(tail.left)
+    if parts == 2:
+        left = b.bin("mul", left, int_const(2))
+    fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
+    b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
+    b.start_block(fast)
+    b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
+    b.line(f"br label %{done}")
+    b.start_block(slow)
+    helper = tail_store(b.module, ty, v.lanes)
+    b.line(f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})")
+    b.line(f"br label %{done}")
+    b.start_block(done)

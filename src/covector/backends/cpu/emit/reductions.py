@@ -1,0 +1,428 @@
+"""Reductions and running results: identities, merging, accumulators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.backends.cpu.emit import indexing, memory
+from covector.backends.cpu.emit.indexing import Idx
+from covector.backends.cpu.emit.storage import Mem, Regs, positions
+from covector.backends.cpu.emit.writer import Function, Val, float_const, int_const
+from covector.backends.cpu.numerics import ops
+from covector.backends.cpu.numerics.complex_math import Cx
+from covector.compiler.ir.nodes import Cumulative, Reduce, Value
+from covector.compiler.schedule.nest import Nest, NestLoop, Stage
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+_OPS = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "and": "and", "or": "or",
+        "xor": "xor"}  # fmt: skip
+# Tasks of a reduction to one number; fixed, so that the result does not depend on threads.
+CHUNKS = 64
+CHUNK_ELEMENTS = 32768
+
+
+def initial(kind: str, dtype: DType) -> Any:
+    """The identity of a reduction, as a constant."""
+    base = kind.removeprefix("arg")
+    if base in ("sum", "or", "xor"):
+        return ops.literal(0, dtype)
+    if base == "prod":
+        return ops.literal(1, dtype)
+    if base == "and":
+        return ops.literal(True if dtype == dtypes.bool_ else -1 if dtype in dtypes.SIGNED
+                           else np.iinfo(dtype).max, dtype)  # fmt: skip
+    if base == "logaddexp":
+        return ops.literal(-np.inf, dtype)
+    low = base == "max"
+    if dtype == dtypes.bool_:
+        return ops.literal(not low, dtype)
+    if dtype in dtypes.INTEGERS:
+        info = np.iinfo(dtype)
+        return ops.literal(info.min if low else info.max, dtype)
+    inf = -np.inf if low else np.inf
+    if dtype in dtypes.COMPLEX:
+        return ops.literal(complex(inf, inf), dtype)
+    return float_const(inf, ops.register_type(dtype))
+
+
+def merge(b: Function, kind: str, x: Any, y: Any, dtype: DType) -> Any:
+    """``x`` and ``y`` reduced; 16-bit floats are not rounded here."""
+    wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
+    if kind == "logaddexp":
+        return _logaddexp(b, x, y)
+    return ops.apply(b, _OPS[kind], [x, y], [wide, wide], wide, None)
+
+
+def _logaddexp(b: Function, x: Val, y: Val) -> Val:
+    from covector.backends.cpu import numerics as vmath
+
+    top = ops.float_max(b, x, y)
+    low = b.bin("fsub", b.intrinsic("fabs", b.bin("fsub", x, y)), float_const(0.0, x.ty))
+    tail = vmath.emit(b, "log1p", vmath.emit(b, "exp", b.un("fneg", low)))
+    total = b.bin("fadd", top, tail)
+    infinite = b.cmp("fcmp oeq", b.intrinsic("fabs", top), float_const(np.inf, x.ty))
+    return b.select(infinite, top, total)
+
+
+def _parts(x: Any) -> tuple[Val, ...]:
+    return (x.re, x.im) if isinstance(x, Cx) else (x,)
+
+
+def _whole(parts: Sequence[Val]) -> Any:
+    return Cx(*parts) if len(parts) == 2 else parts[0]
+
+
+class Accumulator:
+    """Stack slots for a running result; LLVM turns them into registers."""
+
+    def __init__(self, b: Function, start: Any, lanes: int) -> None:
+        self.lanes = lanes
+        self.types = [(v.ty, lanes or v.lanes) for v in _parts(start)]
+        self.slots = [b.alloca(Val("", ty, n).type, 1) for ty, n in self.types]
+        self.set(b, start)
+
+    def set(self, b: Function, x: Any) -> None:
+        for slot, v, (_, n) in zip(self.slots, _parts(x), self.types, strict=True):
+            v = b.local(b.splat(v, n) if n else v)
+            b.line(f"store {v.type} {v.ref}, ptr {b.local(slot).ref}, align 64")
+
+    def get(self, b: Function) -> Any:
+        out = []
+        for slot, (ty, n) in zip(self.slots, self.types, strict=True):
+            t = Val("", ty, n).type
+            out.append(b.impure(f"load {t}, ptr {b.local(slot).ref}, align 64", ty, n))
+        return _whole(out)
+
+
+def start(em: Any, s: Stage, lanes: int) -> None:
+    """Before the first reducing loop of ``s``: an accumulator per result at hand."""
+    b, d, v = em.b, s.value.defn, s.value
+    if s.kind == "cumulative":
+        if s.roles[-1] == "s":
+            s.part = Accumulator(b, initial(d.kind, v.dtype), 0)  # type: ignore[assignment]
+        return
+    if d.kind.startswith("arg"):
+        # No element has been better yet: all that were seen equal the identity.
+        s.part = (  # type: ignore[assignment]
+            Accumulator(b, initial(d.kind, s.expr.dtype), lanes),
+            Accumulator(b, _nowhere(v), lanes),
+        )
+        return
+    identity = initial(d.kind, v.dtype)
+    s.part = [Accumulator(b, identity, lanes) for _ in _results(s)]  # type: ignore[assignment]
+
+
+def _results(s: Stage) -> list[Any]:
+    """The indices of the results that a round of the loops contributes to."""
+    return positions(s.value.shape) if s.few else [None]
+
+
+def step(em: Any, s: Stage) -> None:
+    """One element (or vector) of the reduced expression, for each result."""
+    b, d, v = em.b, s.value.defn, s.value
+    if d.kind.startswith("arg"):
+        _arg_step(em, s, em.expr(s.expr, s.env))
+        return
+    accumulators: Any = s.part
+    for position, acc in zip(_results(s), accumulators, strict=True):
+        if position is not None:
+            s.env[: v.ndim] = position
+        x = em.expr(s.expr, s.env)
+        if em.lanes:
+            x = _splat(b, x, em.lanes)
+            # Lanes that run over a reduced axis are masked; lanes that are rows are not.
+            if em.tail is not None and s.env[s.order[-1]].stride != 0:
+                ident = _parts(initial(d.kind, v.dtype))
+                pairs = zip(_parts(x), ident, strict=True)
+                x = _whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
+        acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
+
+
+def _splat(b: Function, x: Any, lanes: int) -> Any:
+    return _whole([b.splat(p, lanes) for p in _parts(x)])
+
+
+def _better(b: Function, kind: str, x: Val, best: Val, dtype: DType) -> Val:
+    """Whether ``x`` comes before ``best`` (NaN comes first)."""
+    if x.ty in ("float", "double"):
+        op = "fcmp ogt" if kind == "argmax" else "fcmp olt"
+        nan = b.bin("and", b.cmp("fcmp uno", x, x), b.cmp("fcmp ord", best, best))
+        return b.bin("or", b.cmp(op, x, best), nan)
+    sign = "s" if dtype in dtypes.SIGNED else "u"
+    return b.cmp(f"icmp {sign}{'gt' if kind == 'argmax' else 'lt'}", x, best)
+
+
+def _nowhere(v: Value) -> Val:
+    """A position after all others, of the type in which positions are counted."""
+    bits = 64 if v.dtype.itemsize > 4 else 32
+    return Val(str(2 ** (bits - 1) - 1), f"i{bits}")
+
+
+def _arg_step(em: Any, s: Stage, x: Any) -> None:
+    b, d, v, lanes = em.b, s.value.defn, s.value, em.lanes
+    best, where = s.part  # type: ignore[misc]
+    i = s.env[v.ndim + len(d.extents) - 1]
+    narrow = _nowhere(v).ty == "i32"
+    at = indexing.val(i.base)
+    if narrow:
+        at = b.cast("trunc", at, "i32")
+    if lanes:
+        x, at = b.splat(x, lanes), b.splat(at, lanes)
+        if not i.uniform:
+            ids = b.lane_ids(lanes)
+            at = b.bin("add", at, b.cast("trunc", ids, "i32") if narrow else ids)
+            if em.tail is not None:
+                x = memory.mask_out(b, x, initial(d.kind, s.expr.dtype), em.tail)
+    old = best.get(b)
+    take = _better(b, d.kind, x, old, s.expr.dtype)
+    best.set(b, b.select(take, x, old))
+    where.set(b, b.select(take, at, where.get(b)))
+
+
+def _first_best(em: Any, s: Stage) -> Val:
+    """The position found by an arg-reduction: of equal elements the first."""
+    b, d, v = em.b, s.value.defn, s.value
+    best, where = (acc.get(b) for acc in s.part)  # type: ignore[union-attr]
+    lanes = best.lanes if not em.lanes else 0
+    while lanes > 1:
+        half = lanes // 2
+        x, y = (_half(b, best, k, half) for k in (0, half))
+        p, q = (_half(b, where, k, half) for k in (0, half))
+        tie = b.bin("xor", _better(b, d.kind, x, y, s.expr.dtype), Val("true", "i1"))
+        later = b.bin("and", tie, b.cmp("icmp slt", q, p))
+        take = b.bin("or", _better(b, d.kind, y, x, s.expr.dtype), later)
+        best, where, lanes = b.select(take, y, x), b.select(take, q, p), half
+    if where.lanes and not em.lanes:
+        where = b.ins("lane0", f"extractelement {where.type} %s, i32 0", (where,), where.ty, 0)
+    none = b.cmp("icmp eq", where, _nowhere(v))
+    return b.select(none, Val("0", where.ty), where)
+
+
+def horizontal(b: Function, kind: str, x: Any, dtype: DType) -> Any:
+    """The lanes of ``x`` reduced to one, by halves."""
+    lanes = _parts(x)[0].lanes
+    while lanes > 1:
+        half = lanes // 2
+        lo = [_half(b, p, 0, half) for p in _parts(x)]
+        hi = [_half(b, p, half, half) for p in _parts(x)]
+        x = merge(b, kind, _whole(lo), _whole(hi), dtype)
+        lanes = half
+    out = []
+    for p in _parts(x):
+        if p.lanes:
+            p = b.ins("lane0", f"extractelement {p.type} %s, i32 0", (p,), p.ty, 0)
+        out.append(p)
+    return _whole(out)
+
+
+def _half(b: Function, p: Val, offset: int, count: int) -> Val:
+    ids = ", ".join(f"i32 {offset + k}" for k in range(count))
+    return b.ins(
+        ("half", offset, count),
+        f"shufflevector {p.type} %s, {p.type} poison, <{count} x i32> <{ids}>",
+        (p,), p.ty, count,
+    )  # fmt: skip
+
+
+def _result(em: Any, s: Stage) -> list[Any]:
+    """The finished results as numbers of the value's dtype."""
+    b, d, v = em.b, s.value.defn, s.value
+    if d.kind.startswith("arg"):
+        where = _first_best(em, s)
+        kind = dtypes.int32 if where.ty == "i32" else dtypes.int64
+        return [ops.convert(b, where, kind, v.dtype)]
+    out = []
+    accumulators: Any = s.part
+    for acc in accumulators:
+        x = acc.get(b)
+        if acc.lanes and not em.lanes:
+            x = horizontal(b, d.kind, x, v.dtype)
+        out.append(x)
+    return out
+
+
+def _rounded(b: Function, x: Any, dtype: DType) -> Any:
+    small = dtype in (dtypes.float16, dtypes.bfloat16)
+    return ops.round_small(b, x, dtype) if small else x
+
+
+def finish(em: Any, nest: Nest, s: Stage) -> None:
+    """After the loops of a reduction: keep or store the result."""
+    if s.kind == "cumulative":
+        return
+    b, v = em.b, s.value
+    xs = [_rounded(b, x, v.dtype) for x in _result(em, s)]
+    if s.few:
+        _keep(em, v, xs)
+        return
+    index = s.env[: v.ndim]
+    st = em.storage.get(v)
+    if isinstance(st, Mem) and v not in nest.contracted:
+        em.store(v, st, index, xs[0])
+    em.remember(v, index, xs[0])
+
+
+def _keep(em: Any, v: Value, xs: list[Any]) -> None:
+    """Results in registers, or where the value has been placed."""
+    st = em.storage.get(v)
+    if not isinstance(st, Mem):
+        em.storage[v] = Regs(xs)
+        return
+    for position, x in zip(positions(v.shape), xs, strict=True):
+        em.store(v, st, position, x)
+
+
+def cumulative_step(em: Any, s: Stage, x: Any) -> None:
+    """One element of a running result."""
+    b, v, d = em.b, s.value, s.value.defn
+    st = em.storage[v]
+    index = s.env[: v.ndim]
+    if s.roles[-1] == "s":
+        acc: Any = s.part
+        y = merge(b, d.kind, acc.get(b), x, v.dtype)
+        acc.set(b, y)
+    else:
+        # The running row is the previous row of the result.
+        i = s.env[d.axis]
+        n = em.dim(v.shape[d.axis])
+        if d.reverse:
+            first = b.cmp("icmp eq", indexing.val(i.base), indexing.val(indexing.sub(b, n, 1)))
+            before = b.intrinsic("smin", indexing.val(indexing.add(b, i.base, 1)),
+                                 indexing.val(indexing.sub(b, n, 1)))  # fmt: skip
+        else:
+            first = b.cmp("icmp eq", indexing.val(i.base), int_const(0))
+            before = b.intrinsic("smax", indexing.val(indexing.sub(b, i.base, 1)), int_const(0))
+        at = [*index]
+        at[d.axis] = Idx(before)
+        prev = em._fresh_load(v, st, at)
+        prev = ops.select(b, first, _as(b, initial(d.kind, v.dtype), prev), prev)
+        y = merge(b, d.kind, prev, x, v.dtype)
+    y = _rounded(b, y, v.dtype)
+    em.store(v, st, index, y)
+    em.remember(v, index, y)
+
+
+def _as(b: Function, x: Any, like: Any) -> Any:
+    return _whole([b.splat(p, q.lanes) for p, q in zip(_parts(x), _parts(like), strict=True)])
+
+
+def parallel(em: Any, nest: Nest) -> bool:
+    """Emit reductions to a few numbers in a fixed number of tasks; False if they are not."""
+    root = nest.root
+    assert isinstance(root, NestLoop)
+    if em.in_parallel or root.role != "r":
+        return False
+    if not all(
+        s.kind == "reduce" and s.few and not s.value.defn.kind.startswith("arg")
+        for s in nest.stages
+    ):
+        return False
+    work = em._constant_work(root)
+    if work is not None and work <= 2 * CHUNK_ELEMENTS:
+        return False
+    b = em.b
+    n = indexing.val(em.dim(root.dim))
+    per = b.intrinsic("umax", indexing.val(em.inner_work(root)), int_const(1))
+    least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
+    share = b.bin("udiv", b.bin("add", n, int_const(CHUNKS - 1)), int_const(CHUNKS))
+    grain = b.intrinsic("umax", least, share)
+    partials: dict[Stage, list[list[Val]]] = {}
+    for s in nest.stages:
+        kinds = _parts(initial(s.value.defn.kind, s.value.dtype))
+        partials[s] = [[b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in _results(s)]
+
+    def write(begin: Val, end: Val) -> None:
+        c = em.b
+        stages = list(root.stages())
+        for s in stages:
+            start(em, s, em.lanes_of(root, s))
+        leaf = isinstance(root.children[0], Stage)
+        lanes = em._vector_lanes(root, 0) if leaf else 0
+        em._counted(nest, root, 0, begin, end, lanes)
+        slot = c.bin("udiv", begin, c.local(grain))
+        for s in stages:
+            for x, outs in zip(_result(em, s), partials[s], strict=True):
+                for p, out in zip(_parts(x), outs, strict=True):
+                    at = memory._gep(c, out, p.ty, slot)
+                    c.line(f"store {p.ty} {p.ref}, ptr {at.ref}")
+
+    child, _ = em.outlined(write)
+    em.parallel_for(child, n, grain)
+    count = b.bin("udiv", b.bin("add", n, b.bin("sub", grain, int_const(1))), grain)
+    for s in nest.stages:
+        v = s.value
+        xs = [_combine(em, s, slots, count) for slots in partials[s]]
+        _keep(em, v, [_rounded(b, x, v.dtype) for x in xs])
+    return True
+
+
+def _combine(em: Any, s: Stage, slots: list[Val], count: Val) -> Any:
+    """The tasks' results merged in order."""
+    b, v, kind = em.b, s.value, s.value.defn.kind
+    acc = Accumulator(b, initial(kind, v.dtype), 0)
+
+    def merge_one(i: Val) -> None:
+        parts = []
+        for slot, (ty, _) in zip(slots, acc.types, strict=True):
+            p = memory._gep(em.b, slot, ty, i)
+            parts.append(em.b.impure(f"load {ty}, ptr {p.ref}", ty))
+        acc.set(em.b, merge(em.b, kind, acc.get(em.b), _whole(parts), v.dtype))
+
+    em.repeat(count, merge_one)
+    return acc.get(b)
+
+
+# --- unrolled ----------------------------------------------------------------------------
+
+
+def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
+    """Elements of a small reduction as straight-line code."""
+    b = em.b
+    out = []
+    for pos in positions(v.shape):
+        if d.kind.startswith("arg"):
+            out.append(_unrolled_arg(em, v, d, pos))
+            continue
+        acc = None
+        for inner in positions(d.extents):
+            x = em.expr(d.expr, (*pos, *inner))
+            acc = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
+        if acc is None:
+            acc = initial(d.kind, v.dtype)
+        out.append(_rounded(b, acc, v.dtype))
+    return out
+
+
+def _unrolled_arg(em: Any, v: Value, d: Reduce, pos: tuple[Idx, ...]) -> Any:
+    b = em.b
+    best: Any = None
+    where: Any = int_const(0)
+    for inner in positions(d.extents):
+        x = em.expr(d.expr, (*pos, *inner))
+        here = int_const(inner[-1].base)  # type: ignore[arg-type]
+        if best is None:
+            best, where = x, here
+            continue
+        take = _better(b, d.kind, x, best, d.expr.dtype)
+        best, where = ops.select(b, take, x, best), b.select(take, here, where)
+    return ops.convert(b, where, dtypes.int64, v.dtype)
+
+
+def unrolled_cumulative(em: Any, v: Value, d: Cumulative) -> list[Any]:
+    b = em.b
+    places = positions(v.shape)
+    results: dict[tuple[int, ...], Any] = {}
+    order = sorted(places, key=lambda p: p[d.axis].base, reverse=d.reverse)  # type: ignore
+    running: dict[tuple[int, ...], Any] = {}
+    for p in order:
+        key = tuple(i.base for k, i in enumerate(p) if k != d.axis)
+        x = em.expr(d.expr, p)
+        acc = running.get(key)  # type: ignore[arg-type]
+        y = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
+        running[key] = y  # type: ignore[index]
+        results[tuple(i.base for i in p)] = _rounded(b, y, v.dtype)  # type: ignore[misc]
+    return [results[tuple(i.base for i in p)] for p in places]  # type: ignore[misc]

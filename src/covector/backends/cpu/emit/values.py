@@ -1,0 +1,363 @@
+"""Elements of values: indices, expressions, loads and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.backends.cpu.emit import indexing, memory
+from covector.backends.cpu.emit.indexing import Idx
+from covector.backends.cpu.emit.memory import Guard, Tail
+from covector.backends.cpu.emit.storage import Buffers, Mem, Regs, flat_positions, positions
+from covector.backends.cpu.emit.writer import Function, Module, Scope, Val, int_const
+from covector.backends.cpu.numerics import ops
+from covector.compiler.ir.nodes import (
+    Expr,
+    FromIndex,
+    IDyn,
+    Index,
+    IOp,
+    IPart,
+    IVar,
+    Lit,
+    Load,
+    LoopProgram,
+    Op,
+    Pointwise,
+    Sym,
+    Value,
+)
+from covector.compiler.schedule.plan import Plan
+from covector.core import dtypes
+
+ZERO = int_const(0)
+TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
+
+
+class ValueEmitter:
+    """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
+
+    def __init__(self, program: LoopProgram, plan: Plan) -> None:
+        self.program = program
+        self.plan = plan
+        self.module = Module()
+        self.root = Function(
+            self.module, "entry", "define i32 @entry(ptr %bufs, ptr %params, ptr %rt)", None
+        )
+        self.b = self.root
+        self.storage: dict[Value, Mem | Regs] = {}
+        self.lanes = 0
+        self.tail: Tail | None = None
+        # The lanes whose results are used, inside a condition that differs between them.
+        self.guard: Guard | None = None
+        self.in_parallel = False
+        self.rt = Val("%rt", "ptr", 0, self.root, 0)
+        self._params: dict[int, Val] = {}
+        self.buffers = Buffers(self)
+        # Pairs of a donated argument and the result that overwrites it.
+        self.donations: list[tuple[int, int]] = []
+
+    # --- interface of the function ---
+
+    def argument(self, k: int) -> Val:
+        """The ``k``-th pointer of the caller's buffer list."""
+        b = self.root
+        ref = b.name_value()
+        b.prologue.append(
+            f"  {ref}.a = getelementptr ptr, ptr %bufs, i64 {k}\n  {ref} = load ptr, ptr {ref}.a"
+        )
+        return Val(ref, "ptr", 0, b, 0)
+
+    def param(self, slot: int) -> Val:
+        """The ``slot``-th run-time integer."""
+        found = self._params.get(slot)
+        if found is None:
+            b = self.root
+            ref = b.name_value()
+            b.prologue.append(
+                f"  {ref}.a = getelementptr i64, ptr %params, i64 {slot}\n"
+                f"  {ref} = load i64, ptr {ref}.a, !range !{{i64 0, i64 4611686018427387904}}"
+            )
+            found = self._params[slot] = Val(ref, "i64", 0, b, 0)
+        return found
+
+    def dim(self, d: Any) -> int | Val:
+        """A dimension (or a product of dimensions) as a number in the code."""
+        if type(d) is int:
+            return d
+        if type(d) is Sym:
+            return self.b.local(self.param(d.slot))
+        _, x, y = d
+        return indexing.mul(self.b, self.dim(x), self.dim(y))
+
+    # --- indices ---
+
+    def index(self, i: Index, env: Sequence[Idx]) -> Idx:
+        t = type(i)
+        if t is int:
+            return Idx(i)  # type: ignore[arg-type]
+        if t is IVar:
+            return env[i.axis]  # type: ignore[union-attr]
+        if t is Sym:
+            return Idx(self.dim(i))
+        if t is IOp:
+            x, y = self.index(i.a, env), self.index(i.b, env)  # type: ignore[union-attr]
+            if i.op == "inside":  # type: ignore[union-attr]
+                return self._inside(x, y)
+            return indexing.combine(self.b, i.op, x, y, self.lanes)  # type: ignore[union-attr]
+        if t is IPart:
+            at = self.index(i.position, env)  # type: ignore[union-attr]
+            return indexing.PartIdx(self, at, i.dims, i.axis)  # type: ignore[union-attr]
+        assert t is IDyn
+        v = self.expr(i.expr, env)  # type: ignore[union-attr]
+        wide = ops.convert(self.b, v, i.expr.dtype, dtypes.int64)  # type: ignore[union-attr]
+        if wide.lanes:
+            return Idx(0, 0, wide)
+        if wide.fn is None:
+            return Idx(int(wide.ref))
+        return Idx(wide)
+
+    def _inside(self, i: Idx, size: Idx) -> Idx:
+        """An index that a condition guards: lanes it rules out are masked when it is used."""
+        if self.guard is not None and not i.uniform and i.vec is None:
+            return Idx(i.base, i.stride, None, True)
+        last = indexing.combine(self.b, "-", size, Idx(1), self.lanes)
+        i = indexing.combine(self.b, "min", i, last, self.lanes)
+        return indexing.combine(self.b, "max", i, Idx(0), self.lanes)
+
+    def address(self, v: Value, index: Sequence[Idx]) -> Idx:
+        """Position in row-major order of an element of ``v``."""
+        strides: list[int | Val] = [1] * v.ndim
+        for k in range(v.ndim - 2, -1, -1):
+            strides[k] = indexing.mul(self.b, strides[k + 1], self.dim(v.shape[k + 1]))
+        total = Idx(0)
+        k = 0
+        while k < v.ndim:
+            i, end = indexing.whole_box(index, v.shape, k) or (index[k], k + 1)
+            term = indexing.combine(self.b, "*", i, Idx(strides[end - 1]), self.lanes)
+            total = indexing.combine(self.b, "+", total, term, self.lanes)
+            k = end
+        return total
+
+    # --- expressions ---
+
+    def expr(self, e: Expr, env: Sequence[Idx]) -> Any:
+        t = type(e)
+        if t is Load:
+            return self.load(e.value, [self.index(i, env) for i in e.index])  # type: ignore
+        if t is Op:
+            args = [self.expr(a, env) for a in e.args]  # type: ignore[attr-defined]
+            return ops.apply(
+                self.b,
+                e.name,
+                args,
+                [a.dtype for a in e.args],
+                e.dtype,
+                e.attr,  # type: ignore
+            )
+        if t is Lit:
+            return ops.literal(e.value, e.dtype)  # type: ignore[attr-defined]
+        if t is FromIndex:
+            return self._from_index(e, env)  # type: ignore[arg-type]
+        return self._where(e, env)
+
+    def _from_index(self, e: FromIndex, env: Sequence[Idx]) -> Any:
+        i = self.index(e.index, env)
+        v = indexing.val(i.base) if i.uniform else indexing.to_vector(self.b, i, self.lanes)
+        return ops.convert(self.b, v, dtypes.int64, e.dtype)
+
+    def _where(self, e: Any, env: Sequence[Idx]) -> Any:
+        b = self.b
+        cond: Val | None = None
+        # Whether the condition holds for all lanes, or for none, where that can be told.
+        every: Val | None = TRUE
+        none: Val | None = FALSE
+        for test in e.tests:
+            i, lo, hi = (self.index(x, env) for x in test)
+            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+                ok = self._compare(op, x, y)
+                if ok is False:
+                    return self.expr(e.other, env)
+                if ok is True:
+                    continue
+                cond = ok if cond is None else b.bin("and", cond, ok)
+                yes, no = self._of_all_lanes(op, x, y, ok)
+                every = None if every is None or yes is None else b.bin("and", every, yes)
+                none = None if none is None or no is None else b.bin("or", none, no)
+        if cond is None:
+            return self.expr(e.then, env)
+        if not cond.lanes:
+            return ops.select(b, cond, self.expr(e.then, env), self.expr(e.other, env))
+        then = self._under(Guard(cond, every), e.then, env)
+        other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
+        return ops.select(b, cond, then, other)
+
+    def _under(self, guard: Guard, e: Expr, env: Sequence[Idx]) -> Any:
+        """An expression of which only these lanes are used."""
+        outer = self.guard
+        self.guard = guard.both(self.b, outer)
+        out = self.expr(e, env)
+        self.guard = outer
+        return out
+
+    def _of_all_lanes(self, op: str, x: Idx, y: Idx, ok: Val) -> tuple[Val | None, Val | None]:
+        """Whether all lanes of a comparison hold, and whether none does."""
+        b = self.b
+        if not ok.lanes:
+            return ok, b.bin("xor", ok, TRUE)
+        if not y.uniform or x.vec is not None or type(x.stride) is not int or x.stride != 1:
+            return None, None
+        first, bound = indexing.val(x.base), indexing.val(y.base)
+        last = b.bin("add", first, int_const(self.lanes - 1))
+        if op == "sge":
+            return b.cmp("icmp sge", first, bound), b.cmp("icmp slt", last, bound)
+        return b.cmp("icmp slt", last, bound), b.cmp("icmp sge", first, bound)
+
+    def _compare(self, op: str, x: Idx, y: Idx) -> Any:
+        if x.uniform and y.uniform:
+            if type(x.base) is int and type(y.base) is int:
+                return x.base >= y.base if op == "sge" else x.base < y.base
+            return self.b.cmp(f"icmp {op}", indexing.val(x.base), indexing.val(y.base))
+        b = self.b
+        if y.uniform and x.vec is None and type(x.stride) is int and x.stride == 1:
+            # The lanes from, or before, the one at which the index is y.
+            lane = indexing.sub(b, y.base, indexing.val(x.base))
+            return indexing.lanes_from(b, op, lane, self.lanes)
+        u = indexing.to_vector(b, x, self.lanes)
+        return b.cmp(f"icmp {op}", u, indexing.to_vector(b, y, self.lanes))
+
+    # --- elements of values ---
+
+    def remember(self, v: Value, index: Sequence[Idx], x: Any) -> None:
+        """Keep the element for other readers in this loop."""
+        scope = self.b.scope
+        scope.memo[("elem", v.id, *[i.key() for i in index])] = x
+
+    def recall(self, key: Any) -> Any:
+        for scope in reversed(self.b.scopes):
+            found = scope.memo.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def load(self, v: Value, index: Sequence[Idx]) -> Any:
+        """An element of ``v`` (one per lane where the index varies with the lane)."""
+        key: Any = ("elem", v.id, *[i.key() for i in index])
+        found = self.recall(key)
+        if found is None and self.guard is not None and any([i.wild for i in index]):
+            key = (key, self.guard.mask.ref, id(self.guard.mask.fn))
+            found = self.recall(key)
+        if found is not None:
+            return found
+        st = self.storage.get(v)
+        if st is None:
+            assert type(v.defn) is Pointwise, f"{v} is read before it is computed"
+            out = self.expr(v.defn.expr, index)
+        elif isinstance(st, Regs):
+            k = flat_positions(v, index)
+            if k is not None:
+                return st.elements[k]
+            out = self._from_memory(v, self.buffers.spill(v, st), index)
+        else:
+            out = self._from_memory(v, st, index)
+        self.b.scope.memo[key] = out
+        return out
+
+    def _from_memory(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+        st.used = self.buffers.clock
+        b = self.b
+        at = self.address(v, index)
+        level = st.level if st.fn is b else 0
+        if at.uniform:
+            return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v.id, level)
+        guard = self.guard if at.wild else None
+        if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
+            load = memory.load_vector if at.stride == 1 else memory.load_reversed
+            return load(b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail, guard)
+        return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
+
+    def store(self, v: Value, st: Mem, index: Sequence[Idx], x: Any) -> None:
+        st.used = self.buffers.clock
+        at = self.address(v, index)
+        if self.lanes and not at.uniform:
+            assert at.vec is None, f"scattered vector store to {v}"
+            base = indexing.val(at.base)
+            if type(at.stride) is int and at.stride == 1:
+                memory.store_vector(self.b, st.ptr, v.dtype, base, x, self.lanes, self.tail)
+            else:
+                stride = indexing.val(at.stride)
+                memory.scatter(self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail)
+        else:
+            memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
+
+    def scalar(self, v: Value) -> Any:
+        """The value of a rank-0 array."""
+        return self.load(v, ())
+
+    def elements(self, v: Value) -> list[Any]:
+        """All elements of an array of constant size."""
+        return [self.load(v, pos) for pos in positions(v.shape)]
+
+    def _fresh_load(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+        """The element in memory now, never one remembered."""
+        at = self.address(v, index)
+        if self.lanes and not at.uniform:
+            return memory.load_vector(
+                self.b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail
+            )
+        self.buffers.stamp -= 1
+        return memory.load_scalar(
+            self.b, st.ptr, v.dtype, indexing.val(at.base), self.buffers.stamp, self.b.level
+        )
+
+    # --- loops and conditions ---
+
+    def repeat(
+        self,
+        end: Val,
+        write: Any,
+        begin: Val = ZERO,
+        step: int = 1,
+    ) -> None:
+        """``for i in range(begin, end, step)`` around what ``write(i)`` emits."""
+        b = self.b
+        begin, end = b.local(begin), b.local(end)
+        head, body, latch, done = (b.name_label(s) for s in ("head", "body", "latch", "done"))
+        iv, nxt = b.name_value(), b.name_value()
+        outer = b.scope
+        b.scopes.append(Scope(body))
+        write(Val(iv, "i64", 0, b, b.level))
+        inner = b.scopes.pop()
+        outer.lines += [
+            f"  br label %{head}",
+            f"{head}:",
+            f"  {iv} = phi i64 [ {begin.ref}, %{outer.label} ], [ {nxt}, %{latch} ]",
+            f"  {iv}.c = icmp slt i64 {iv}, {end.ref}",
+            f"  br i1 {iv}.c, label %{body}, label %{done}",
+            f"{body}:",
+            *inner.lines,
+            f"  br label %{latch}",
+            f"{latch}:",
+            f"  {nxt} = add nsw i64 {iv}, {step}",
+            f"  br label %{head}",
+            f"{done}:",
+        ]
+        outer.label = done
+
+    def guarded(self, cond: Val, write: Any) -> None:
+        """Run ``write`` only where ``cond`` holds."""
+        b = self.b
+        cond = b.local(cond)
+        then, done = b.name_label("then"), b.name_label("done")
+        b.scopes.append(Scope(then))
+        write()
+        inner = b.scopes.pop()
+        outer = b.scope
+        outer.lines += [
+            f"  br i1 {cond.ref}, label %{then}, label %{done}",
+            f"{then}:",
+            *inner.lines,
+            f"  br label %{done}",
+            f"{done}:",
+        ]
+        outer.label = done

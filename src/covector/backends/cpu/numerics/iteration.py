@@ -1,0 +1,78 @@
+"""Loops that run until every lane has converged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from covector.backends.cpu.emit.writer import Scope, Val, int_const
+from covector.backends.cpu.numerics.num import Num, where
+
+
+def iterate(
+    start: Sequence[Num], going: Num, step: Callable[..., tuple[Sequence[Num], Num]], most: int
+) -> list[Num]:
+    """Repeat ``state, going = step(k, *state)`` for k = 1, 2, … in the lanes that are ``going``.
+
+    Parameters
+    ----------
+    start : sequence of Num
+        The state before the first round.
+    going : Num
+        Lanes that have anything to do.
+    step : callable
+        Gets the number of the round as a float, and the state.
+    most : int
+        Rounds after which lanes that are still going are left as they are.
+    """
+    b = start[0].b
+    state = [*start, going]
+    slots = [b.alloca(x.v.type) for x in state]
+
+    def put(values: Sequence[Num]) -> None:
+        for x, slot in zip(values, slots, strict=True):
+            v = b.local(x.v)
+            b.line(f"store {v.type} {v.ref}, ptr {slot.ref}, align 64")
+
+    def get() -> list[Num]:
+        return [
+            Num(b, b.impure(f"load {x.v.type}, ptr {slot.ref}, align 64", x.v.ty, x.v.lanes))
+            for x, slot in zip(state, slots, strict=True)
+        ]
+
+    put(state)
+    head, body, done = (b.name_label(s) for s in ("converge", "round", "converged"))
+    k, following, counted = b.name_value(), b.name_value(), b.name_value()
+    outer = b.scope
+    b.scopes.append(Scope(body))
+    *old, active = get()
+    number = Num(b, Val(k, "i64", 0, b, b.level)).cast("sitofp", start[0].v.ty)
+    new, more = step(number, *old)
+    more = more & active
+    put([*(where(active, x, y) for x, y in zip(new, old, strict=True)), more])
+    some = _any(more)
+    inner = b.scopes.pop()
+    outer.lines += [
+        f"  br label %{head}",
+        f"{head}:",
+        f"  {k} = phi i64 [ 1, %{outer.label} ], [ {following}, %{inner.label} ]",
+        f"  br label %{body}",
+        f"{body}:",
+        *inner.lines,
+        f"  {following} = add nsw i64 {k}, 1",
+        f"  {counted} = icmp sle i64 {following}, {most}",
+        f"  {some.ref}.more = and i1 {some.ref}, {counted}",
+        f"  br i1 {some.ref}.more, label %{head}, label %{done}",
+        f"{done}:",
+    ]
+    outer.label = done
+    return get()[:-1]
+
+
+def _any(mask: Num) -> Val:
+    """Whether a condition holds in some lane."""
+    b, v = mask.b, mask.v
+    if not v.lanes:
+        return v
+    ty = f"i{v.lanes}"
+    bits = b.ins(("bits", ty), f"bitcast {v.type} %s to {ty}", (v,), ty, 0)
+    return b.cmp("icmp ne", bits, int_const(0, ty))

@@ -1,0 +1,533 @@
+"""Scalar operations of the loop IR as LLVM instructions, for scalars and vectors alike.
+
+A number is held as a `Val`, a complex one as a `Cx` of two. The 16-bit floats are held as
+f32 and rounded after every operation; booleans are i1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from covector.backends.cpu.emit.writer import (
+    Function,
+    Val,
+    bool_const,
+    float_const,
+    int_const,
+)
+from covector.backends.cpu.numerics import complex_math, elementary
+from covector.backends.cpu.numerics.complex_math import Cx
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+_TYPES: dict[Any, str] = {
+    dtypes.bool_: "i1",
+    dtypes.float16: "float",
+    dtypes.bfloat16: "float",
+    dtypes.float32: "float",
+    dtypes.float64: "double",
+    dtypes.complex64: "float",
+    dtypes.complex128: "double",
+    dtypes.key_dtype: "i64",
+    **{dt: f"i{dt.itemsize * 8}" for dt in dtypes.INTEGERS},
+}
+_SMALL = (dtypes.float16, dtypes.bfloat16)
+
+Number = Any  # Val or Cx
+
+
+def register_type(dtype: DType) -> str:
+    """LLVM type in which an element (or a part of a complex one) is computed."""
+    return _TYPES[dtype]
+
+
+def literal(value: Any, dtype: DType) -> Number:
+    """A constant of the program."""
+    if dtype == dtypes.bool_:
+        return bool_const(bool(value))
+    if dtype in dtypes.INTEGERS:
+        return int_const(int(np.asarray(value).astype(dtype)), _TYPES[dtype])
+    if dtype in dtypes.COMPLEX:
+        value = complex(value)
+        return Cx(float_const(value.real, _TYPES[dtype]), float_const(value.imag, _TYPES[dtype]))
+    if dtype is dtypes.key_dtype:
+        return int_const(int(value))
+    with np.errstate(over="ignore"):
+        return float_const(float(np.asarray(value).astype(dtype)), _TYPES[dtype])
+
+
+def fconst(v: Val, value: float) -> Val:
+    """A float constant of the type of ``v``."""
+    return float_const(value, v.ty)
+
+
+def iconst(v: Val, value: int) -> Val:
+    return int_const(value, v.ty)
+
+
+# --- rounding to 16-bit floats -----------------------------------------------------------
+
+
+def round_small(b: Function, v: Val, dtype: DType) -> Val:
+    """``v`` (f32) rounded to the nearest value of a 16-bit float type, as f32."""
+    if dtype == dtypes.float16:
+        return b.cast("fpext", b.cast("fptrunc", v, "half"), "float")
+    return b.cast("bitcast", b.bin("shl", b.cast("zext", bf16_bits(b, v), "i32"),
+                                   int_const(16, "i32")), "float")  # fmt: skip
+
+
+def bf16_bits(b: Function, v: Val) -> Val:
+    """The bits (i16) of f32 ``v`` rounded to nearest even as bfloat16; NaN stays NaN."""
+    bits = b.cast("bitcast", v, "i32")
+    odd = b.bin("and", b.bin("lshr", bits, int_const(16, "i32")), int_const(1, "i32"))
+    up = b.bin("add", bits, b.bin("add", odd, int_const(0x7FFF, "i32")))
+    nan = b.bin("or", bits, int_const(0x400000, "i32"))
+    chosen = b.select(b.cmp("fcmp uno", v, v), nan, up)
+    return b.cast("trunc", b.bin("lshr", chosen, int_const(16, "i32")), "i16")
+
+
+# --- conversion --------------------------------------------------------------------------
+
+
+def convert(b: Function, x: Number, src: DType, dst: DType) -> Number:
+    """Conversion between element types: towards zero and saturating for float to integer."""
+    if src == dst:
+        return x
+    if src in dtypes.COMPLEX:
+        if dst == dtypes.bool_:
+            return b.bin("or", convert(b, x.re, dtypes.float64, dst),
+                         convert(b, x.im, dtypes.float64, dst))  # fmt: skip
+        part = dtypes.real_dtype(src)
+        if dst in dtypes.COMPLEX:
+            to = dtypes.real_dtype(dst)
+            return Cx(convert(b, x.re, part, to), convert(b, x.im, part, to))
+        return convert(b, x.re, part, dst)
+    if dst in dtypes.COMPLEX:
+        re = convert(b, x, src, dtypes.real_dtype(dst))
+        return Cx(re, fconst(re, 0.0))
+    ty = _TYPES[dst]
+    if dst == dtypes.bool_:
+        if x.ty in ("float", "double"):
+            return b.cmp("fcmp une", x, fconst(x, 0.0))
+        return b.cmp("icmp ne", x, iconst(x, 0))
+    if dst in dtypes.FLOATS:
+        if src in dtypes.FLOATS:
+            v = b.cast("fpext" if ty == "double" else "fptrunc", x, ty)
+        elif src == dtypes.bool_ or src in dtypes.UNSIGNED:
+            v = b.cast("uitofp", x, ty)
+        else:
+            v = b.cast("sitofp", x, ty)
+        return round_small(b, v, dst) if dst in _SMALL else v
+    if src in dtypes.FLOATS:
+        return _float_to_int(b, x, ty, dst in dtypes.SIGNED)
+    width, have = int(ty[1:]), int(x.ty[1:])
+    if width < have:
+        return b.cast("trunc", x, ty)
+    return b.cast("sext" if src in dtypes.SIGNED else "zext", x, ty)
+
+
+def _float_to_int(b: Function, x: Val, ty: str, signed: bool) -> Val:
+    suffix = {"float": "f32", "double": "f64"}[x.ty]
+    op = "fptosi" if signed else "fptoui"
+    it = f"v{x.lanes}{ty}" if x.lanes else ty
+    ft = f"v{x.lanes}{suffix}" if x.lanes else suffix
+    name = f"llvm.{op}.sat.{it}.{ft}"
+    out = Val("", ty, x.lanes).type
+    b.module.declare(name, out, x.type)
+    return b.ins(name, f"call {out} @{name}({x.type} %s)", (x,), ty, x.lanes)
+
+
+def bitcast_scalar(b: Function, x: Val, src: DType, dst: DType) -> Val:
+    """Same bits, other type of the same width (neither complex)."""
+    bits = to_bits(b, x, src)
+    return from_bits(b, bits, dst)
+
+
+def to_bits(b: Function, x: Val, dtype: DType) -> Val:
+    """The stored form of an element as an integer."""
+    if dtype == dtypes.bool_:
+        return b.cast("zext", x, "i8")
+    if dtype == dtypes.bfloat16:
+        return bf16_bits(b, x)
+    if dtype == dtypes.float16:
+        return b.cast("bitcast", b.cast("fptrunc", x, "half"), "i16")
+    if dtype in dtypes.FLOATS:
+        return b.cast("bitcast", x, f"i{dtype.itemsize * 8}")
+    return x
+
+
+def from_bits(b: Function, bits: Val, dtype: DType) -> Val:
+    if dtype == dtypes.bool_:
+        return b.cmp("icmp ne", bits, iconst(bits, 0))
+    if dtype == dtypes.bfloat16:
+        wide = b.bin("shl", b.cast("zext", bits, "i32"), int_const(16, "i32"))
+        return b.cast("bitcast", wide, "float")
+    if dtype == dtypes.float16:
+        return b.cast("fpext", b.cast("bitcast", bits, "half"), "float")
+    if dtype in dtypes.FLOATS:
+        return b.cast("bitcast", bits, _TYPES[dtype])
+    return bits
+
+
+# --- integers ----------------------------------------------------------------------------
+
+
+def _int_div(b: Function, x: Val, y: Val, signed: bool, rem: bool) -> Val:
+    """Quotient or remainder towards zero; x/0 = -1 and x%0 = x, MIN/-1 = MIN, never a trap."""
+    zero = b.cmp("icmp eq", y, iconst(y, 0))
+    one = iconst(y, 1)
+    if not signed:
+        safe = b.select(zero, one, y)
+        if rem:
+            return b.select(zero, x, b.bin("urem", x, safe))
+        return b.select(zero, iconst(x, -1), b.bin("udiv", x, safe))
+    minus = b.cmp("icmp eq", y, iconst(y, -1))
+    safe = b.select(b.bin("or", zero, minus), one, y)
+    if rem:
+        r = b.bin("srem", x, safe)
+        return b.select(zero, x, b.select(minus, iconst(x, 0), r))
+    q = b.bin("sdiv", x, safe)
+    neg = b.bin("sub", iconst(x, 0), x)
+    return b.select(zero, iconst(x, -1), b.select(minus, neg, q))
+
+
+def _shift(b: Function, op: str, x: Val, y: Val) -> Val:
+    width = int(x.ty[1:])
+    ok = b.cmp("icmp ult", y, iconst(y, width))
+    safe = b.select(ok, y, iconst(y, width - 1))
+    out = b.bin(op, x, safe)
+    return out if op == "ashr" else b.select(ok, out, iconst(x, 0))
+
+
+def _int_pow(b: Function, x: Val, y: Val, signed: bool, ydtype: DType) -> Val:
+    """Power by repeated squaring over the bits of the exponent; x**-n as 1/x**n truncated."""
+    acc, base = iconst(x, 1), x
+    width = int(y.ty[1:])
+    for k in range(width):
+        bit = b.bin("and", b.bin("lshr", y, iconst(y, k)), iconst(y, 1))
+        odd = b.cmp("icmp ne", bit, iconst(y, 0))
+        acc = b.select(odd, b.bin("mul", acc, base), acc)
+        base = b.bin("mul", base, base)
+    if ydtype in dtypes.SIGNED:
+        negative = b.cmp("icmp slt", y, iconst(y, 0))
+        odd = b.cmp("icmp ne", b.bin("and", y, iconst(y, 1)), iconst(y, 0))
+        one = b.cmp("icmp eq", x, iconst(x, 1))
+        recip = b.select(one, iconst(x, 1), iconst(x, 0))
+        if signed:
+            minus = b.cmp("icmp eq", x, iconst(x, -1))
+            sign = b.select(odd, iconst(x, -1), iconst(x, 1))
+            recip = b.select(minus, sign, recip)
+        acc = b.select(negative, recip, acc)
+    return acc
+
+
+def _mulhi(b: Function, x: Val, y: Val, signed: bool) -> Val:
+    width = int(x.ty[1:])
+    wide, ext = f"i{2 * width}", "sext" if signed else "zext"
+    p = b.bin("mul", b.cast(ext, x, wide), b.cast(ext, y, wide))
+    return b.cast("trunc", b.bin("lshr", p, int_const(width, wide)), x.ty)
+
+
+def _integer(b: Function, name: str, a: list[Val], dtype: DType, attr: Any, in_dtype: DType) -> Val:
+    x = a[0]
+    signed = in_dtype in dtypes.SIGNED
+    s = "s" if signed else "u"
+    match name:
+        case "add" | "sub" | "mul" | "and" | "or" | "xor":
+            return b.bin(name, x, a[1])
+        case "add_any":
+            return b.bin("add", x, a[1])
+        case "div":
+            return _int_div(b, x, a[1], signed, rem=False)
+        case "rem":
+            return _int_div(b, x, a[1], signed, rem=True)
+        case "neg":
+            return b.bin("sub", iconst(x, 0), x)
+        case "not":
+            return b.bin("xor", x, bool_const(True) if x.ty == "i1" else iconst(x, -1))
+        case "abs":
+            if not signed:
+                return x
+            return b.select(b.cmp("icmp slt", x, iconst(x, 0)), b.bin("sub", iconst(x, 0), x), x)
+        case "sign":
+            zero = iconst(x, 0)
+            pos = b.select(b.cmp(f"icmp {s}gt", x, zero), iconst(x, 1), zero)
+            return b.select(b.cmp("icmp slt", x, zero), iconst(x, -1), pos) if signed else pos
+        case "max" | "min":
+            if x.ty == "i1":
+                return b.bin("or" if name == "max" else "and", x, a[1])
+            return b.intrinsic(f"{s}{name}", x, a[1])
+        case "shift_left":
+            return _shift(b, "shl", x, a[1])
+        case "shift_right_logical":
+            return _shift(b, "lshr", x, a[1])
+        case "shift_right_arithmetic":
+            return _shift(b, "ashr", x, a[1])
+        case "population_count":
+            return b.intrinsic("ctpop", x)
+        case "clz":
+            return b.intrinsic("ctlz", x, extra="i1 false")
+        case "square":
+            return b.bin("mul", x, x)
+        case "integer_pow":
+            return power_chain(lambda p, q: b.bin("mul", p, q), x, attr, iconst(x, 1))
+        case "pow":
+            return _int_pow(b, x, a[1], signed, in_dtype)
+        case "mulhi":
+            return _mulhi(b, x, a[1], signed)
+        case "floor" | "ceil" | "round" | "real" | "conj":
+            return x
+        case "rotate_left":
+            return b.intrinsic("fshl", x, x, iconst(x, attr))
+        case "threefry":
+            return _threefry(b, *a)[attr]
+    raise NotImplementedError(f"{name} of {dtype.name} has no CPU lowering")
+
+
+def _threefry(b: Function, k0: Val, k1: Val, x0: Val, x1: Val) -> tuple[Val, Val]:
+    """Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers", SC 2011)."""
+    key = (k0, k1, b.bin("xor", b.bin("xor", k0, k1), iconst(k0, 0x1BD11BDA)))
+    x0, x1 = b.bin("add", x0, key[0]), b.bin("add", x1, key[1])
+    for i in range(5):
+        for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            x0 = b.bin("add", x0, x1)
+            x1 = b.bin("xor", x0, b.intrinsic("fshl", x1, x1, iconst(x1, r)))
+        x0 = b.bin("add", x0, key[(i + 1) % 3])
+        x1 = b.bin("add", b.bin("add", x1, key[(i + 2) % 3]), iconst(x1, i + 1))
+    return x0, x1
+
+
+def power_chain(mul: Any, x: Any, n: int, one: Any) -> Any:
+    """``x**n`` for ``n >= 0`` by binary powering with the given product."""
+    if n == 0:
+        return one
+    acc = None
+    while True:
+        if n & 1:
+            acc = x if acc is None else mul(acc, x)
+        n >>= 1
+        if n == 0:
+            return acc
+        x = mul(x, x)
+
+
+# --- floats ------------------------------------------------------------------------------
+
+_FLOAT_BIN = {
+    "add": "fadd contract",
+    "add_any": "fadd contract",
+    "sub": "fsub contract",
+    "mul": "fmul contract",
+}
+_FLOAT_CMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+_INT_CMP = {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
+
+
+# By type: exponent bits to the right of the sign, mantissa bits, and the exponents between which
+# no step of `_divide` overflows, underflows or is subnormal.
+_SAFE = {"float": (8, 23, 60), "double": (11, 52, 400)}
+
+
+def _divide(b: Function, x: Val, y: Val) -> Val:
+    """``x / y``, correctly rounded; several times faster where ``y`` is the same in a whole loop.
+
+    The quotient by the reciprocal is corrected twice by its remainder, which makes it exact
+    (P. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor",
+    1990, theorem 8). Vectors with a number out of the safe range (zero too) are divided.
+    """
+    x, y = b.local(x), b.local(y)
+    invariant = y.level < b.level and y.lanes == 0
+    if not invariant or not x.lanes or x.level < b.level or _power_of_two(y):
+        return b.bin("fdiv", x, y)
+    exponent, mantissa, safe = _SAFE[x.ty]
+    ity, lanes = f"i{exponent + mantissa + 1}", x.lanes
+    bias = (1 << (exponent - 1)) - 1
+    low, span = (bias - safe) << (mantissa + 1), 2 * safe << (mantissa + 1)
+
+    def above(v: Val) -> Val:
+        twice = b.bin("shl", b.cast("bitcast", v, ity), int_const(1, ity))
+        return b.bin("sub", twice, int_const(low, ity))
+
+    # No vector is within an empty span.
+    ok = b.cmp("icmp ult", above(y), int_const(span, ity))
+    limit = b.select(ok, int_const(span, ity), int_const(0, ity))
+    out = b.cmp("icmp uge", above(x), limit)
+    bits = b.ins("mask", f"bitcast {out.type} %s to i{lanes}", (out,), f"i{lanes}", 0)
+    usual = b.cmp("icmp eq", bits, int_const(0, bits.ty))
+    reciprocal, minus = b.bin("fdiv", fconst(y, 1.0), y), b.un("fneg", y)
+    q = b.bin("fmul", x, reciprocal)
+    for _ in range(2):
+        q = b.intrinsic("fma", b.intrinsic("fma", q, minus, x), reciprocal, q)
+    y = b.splat(y, lanes)
+    return b.usually(usual, q, lambda: b.impure(f"fdiv {x.type} {x.ref}, {y.ref}", x.ty, lanes))
+
+
+def _power_of_two(y: Val) -> bool:
+    """Whether ``y`` is a constant whose reciprocal is exact, so that LLVM multiplies by it."""
+    return y.fn is None and y.ref.endswith("0000000000000")
+
+
+def _nextafter(b: Function, x: Val, y: Val) -> Val:
+    ity = "i32" if x.ty == "float" else "i64"
+    sign = -(1 << (31 if ity == "i32" else 63))
+    bits, zero = b.cast("bitcast", x, ity), fconst(x, 0.0)
+    up = b.cmp("fcmp ogt", y, x)
+    positive = b.cmp("icmp sge", bits, int_const(0, ity))
+    step = b.select(b.bin("xor", up, positive), int_const(-1, ity), int_const(1, ity))
+    moved = b.bin("add", bits, step)
+    tiny_sign = b.select(up, int_const(0, ity), int_const(sign, ity))
+    tiny = b.bin("or", tiny_sign, int_const(1, ity))
+    out = b.cast("bitcast", b.select(b.cmp("fcmp oeq", x, zero), tiny, moved), x.ty)
+    out = b.select(b.cmp("fcmp oeq", x, y), y, out)
+    return b.select(b.cmp("fcmp uno", x, y), b.bin("fadd", x, y), out)
+
+
+def float_max(b: Function, x: Val, y: Val, low: bool = False) -> Val:
+    """Maximum (or minimum) that is NaN if either operand is; -0 is below +0."""
+    return b.intrinsic("minimum" if low else "maximum", x, y)
+
+
+def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val:
+    x = a[0]
+    if name in _FLOAT_BIN:
+        return b.bin(_FLOAT_BIN[name], x, a[1])
+    match name:
+        case "div":
+            return _divide(b, x, a[1])
+        case "neg":
+            return b.un("fneg", x)
+        case "abs":
+            return b.intrinsic("fabs", x)
+        case "square":
+            return b.bin("fmul contract", x, x)
+        case "sqrt":
+            return b.intrinsic("sqrt", x)
+        case "rsqrt":
+            return b.bin("fdiv", fconst(x, 1.0), b.intrinsic("sqrt", x))
+        case "max":
+            return float_max(b, x, a[1])
+        case "min":
+            return float_max(b, x, a[1], low=True)
+        case "floor" | "ceil":
+            return b.intrinsic(name, x)
+        case "round":
+            return b.intrinsic("roundeven" if attr == 1 else "round", x)
+        case "sign":
+            minus = b.select(b.cmp("fcmp olt", x, fconst(x, 0.0)), fconst(x, -1.0), x)
+            return b.select(b.cmp("fcmp ogt", x, fconst(x, 0.0)), fconst(x, 1.0), minus)
+        case "rem":
+            return b.bin("frem", x, a[1])
+        case "integer_pow":
+            mul = lambda p, q: b.bin("fmul contract", p, q)  # noqa: E731
+            out = power_chain(mul, x, abs(attr), fconst(x, 1.0))
+            return b.bin("fdiv", fconst(x, 1.0), out) if attr < 0 else out
+        case "nextafter":
+            return _nextafter(b, x, a[1])
+        case "real" | "conj" | "copy":
+            return x
+        case "reduce_precision":
+            return _reduce_precision(b, x, *attr)
+    return elementary.call(b, name, *a)
+
+
+def _reduce_precision(b: Function, x: Val, exponent_bits: int, mantissa_bits: int) -> Val:
+    """``x`` rounded to a float format with fewer exponent and mantissa bits."""
+    double = x.ty == "double"
+    ity, full_m, full_e = ("i64", 52, 11) if double else ("i32", 23, 8)
+    out = x
+    bits = b.cast("bitcast", x, ity)
+    if mantissa_bits < full_m:
+        drop = full_m - mantissa_bits
+        odd = b.bin("and", b.bin("lshr", bits, int_const(drop, ity)), int_const(1, ity))
+        bias = b.bin("add", odd, int_const((1 << (drop - 1)) - 1, ity))
+        bits = b.bin("and", b.bin("add", bits, bias), int_const(-(1 << drop), ity))
+        out = b.cast("bitcast", bits, x.ty)
+    if exponent_bits < full_e:
+        emax = (1 << (exponent_bits - 1)) - 1
+        huge = float_const(float(2.0**emax * (2 - 2.0**-mantissa_bits)), x.ty)
+        tiny = float_const(float(2.0 ** (1 - emax)), x.ty)
+        mag = b.intrinsic("fabs", out)
+        inf = b.intrinsic("copysign", fconst(x, float("inf")), x)
+        zero = b.intrinsic("copysign", fconst(x, 0.0), x)
+        out = b.select(b.cmp("fcmp ogt", mag, huge), inf, out)
+        out = b.select(b.cmp("fcmp olt", mag, tiny), zero, out)
+    return b.select(b.cmp("fcmp uno", x, x), x, out)
+
+
+def _compare(b: Function, name: str, x: Val, y: Val, dtype: DType) -> Val:
+    if x.ty in ("float", "double"):
+        return b.cmp(f"fcmp {_FLOAT_CMP[name]}", x, y)
+    op = _INT_CMP[name]
+    if op not in ("eq", "ne"):
+        op = ("s" if dtype in dtypes.SIGNED else "u") + op
+    return b.cmp(f"icmp {op}", x, y)
+
+
+# --- the one entry point -----------------------------------------------------------------
+
+
+def select(b: Function, c: Val, x: Number, y: Number) -> Number:
+    """``x if c else y``."""
+    if isinstance(x, Cx):
+        return Cx(b.select(c, x.re, y.re), b.select(c, x.im, y.im))
+    return b.select(c, x, y)
+
+
+def apply(
+    b: Function, name: str, args: list[Number], in_dtypes: list[DType], dtype: DType, attr: Any
+) -> Number:
+    """The operation ``name`` on numbers of ``in_dtypes``, giving one of ``dtype``."""
+    if name == "convert_element_type":
+        return convert(b, args[0], in_dtypes[0], dtype)
+    if name == "select_n":
+        which, cases = args[0], args[1:]
+        if in_dtypes[0] == dtypes.bool_:
+            return select(b, which, cases[1], cases[0])
+        out = cases[-1]
+        for k in range(len(cases) - 2, -1, -1):
+            out = select(b, b.cmp("icmp sle", which, iconst(which, k)), cases[k], out)
+        return out
+    if name == "copy":
+        return args[0]
+    if name == "clamp":
+        lo, x, hi = args
+        low = apply(b, "max", [x, lo], in_dtypes[:2], dtype, None)
+        return apply(b, "min", [low, hi], in_dtypes[:2], dtype, None)
+    src = in_dtypes[0]
+    if name == "bitcast_convert_type":
+        return bitcast_scalar(b, args[0], src, dtype)
+    if name == "complex":
+        return Cx(args[0], args[1])
+    if src in dtypes.COMPLEX:
+        return complex_math.emit(b, name, args, attr)
+    if name in _FLOAT_CMP:
+        return _compare(b, name, args[0], args[1], src)
+    if name == "is_finite":
+        x = args[0]
+        if x.ty not in ("float", "double"):
+            return bool_const(True)
+        return b.cmp("fcmp olt", b.intrinsic("fabs", x), fconst(x, float("inf")))
+    if src in dtypes.FLOATS:
+        if name == "imag":
+            return fconst(args[0], 0.0)
+        if name == "conj" and dtype in dtypes.COMPLEX:
+            return Cx(args[0], fconst(args[0], 0.0))
+        if name == "nextafter" and src in _SMALL:
+            return _nextafter_small(b, args[0], args[1], src)
+        out = _float(b, name, args, dtype, attr)
+        return round_small(b, out, dtype) if dtype in _SMALL else out
+    return _integer(b, name, args, dtype, attr, src)
+
+
+def _nextafter_small(b: Function, x: Val, y: Val, dtype: DType) -> Val:
+    bits = to_bits(b, x, dtype)
+    up = b.cmp("fcmp ogt", y, x)
+    positive = b.cmp("icmp sge", bits, iconst(bits, 0))
+    step = b.select(b.bin("xor", up, positive), iconst(bits, -1), iconst(bits, 1))
+    moved = b.bin("add", bits, step)
+    tiny = b.bin("or", b.select(up, iconst(bits, 0), iconst(bits, -(1 << 15))), iconst(bits, 1))
+    out = from_bits(b, b.select(b.cmp("fcmp oeq", x, fconst(x, 0.0)), tiny, moved), dtype)
+    out = b.select(b.cmp("fcmp oeq", x, y), y, out)
+    return b.select(b.cmp("fcmp uno", x, y), b.bin("fadd", x, y), out)

@@ -1,0 +1,156 @@
+"""pow, cbrt, hypot."""
+
+from __future__ import annotations
+
+import math
+
+from covector.backends.cpu.numerics.exponential import (
+    F64,
+    LOG2E,
+    exp_fraction_pair,
+    power_of_two,
+    scale,
+)
+from covector.backends.cpu.numerics.logarithm import ln2, mantissa_exponent, normalise
+from covector.backends.cpu.numerics.num import (
+    Num,
+    fast_two_sum,
+    fma,
+    maximum,
+    minimum,
+    poly,
+    two_prod,
+    where,
+)
+
+INF = math.inf
+NAN = math.nan
+
+# (2 atanh s - 2s - 2/3 s^3) / s^5 in s^2, error 2^-66 relative to 2s: for pow in f64.
+LOG5 = (
+    0.40000000000002256, 0.28571428570099383, 0.22222222519984533, 0.18181784359935332,
+    0.1538675772766493, 0.13256807256071823, 0.1319643610778801,
+)  # fmt: skip
+# (2 atanh s - 2s) / s^3 in s^2 and (e^r - 1 - r) / r^2, for pow of f32 in f64.
+LOG_SHORT = (
+    0.6666666564482128, 0.4000033535119156, 0.28537297376208126, 0.23582381017756301,
+)  # fmt: skip
+EXP_SHORT = (
+    0.5000000079267295, 0.16666666864304602, 0.041666265324589814, 0.008333263495003762,
+    0.0013946405339855098, 0.00019918866026377396,
+)  # fmt: skip
+TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
+
+
+def _log_pair(a: Num) -> tuple[Num, Num]:
+    """log a for a > 0 as a sum of two doubles, relative error 2^-65."""
+    m, e = normalise(a)
+    f = m - 1.0
+    d = m + 1.0
+    inverse = 1.0 / d
+    s = f * inverse
+    sl = (fma(-s, d, f) - s * (f - (d - 2.0))) * inverse
+    z, zl = two_prod(s, s)
+    zl = fma(s + s, sl, zl)
+    c, cl = two_prod(s, z)
+    cl = fma(sl, z, fma(s, zl, cl))
+    t, tl = two_prod(c, TWO_THIRDS[0])
+    tl = fma(cl, TWO_THIRDS[0], fma(c, TWO_THIRDS[1], tl))
+    hi, lo = ln2(a)
+    h1, l1 = fast_two_sum(e * hi, s + s)
+    h2, l2 = fast_two_sum(h1, t)
+    rest = fma(e, lo, fma(c * z, poly(z, LOG5), fma(sl, 2.0, tl))) + (l1 + l2)
+    return fast_two_sum(h2, rest)
+
+
+def _pow_f64(a: Num, y: Num) -> Num:
+    """a^y for 0 < a < inf."""
+    hi, lo = _log_pair(a)
+    p, pl = two_prod(hi, y)
+    pl = fma(lo, y, pl)
+    inside = abs(p) < 800.0
+    n, u, v = exp_fraction_pair(maximum(F64.low, minimum(F64.high, p)), where(inside, pl, 0.0))
+    return scale(u + v, n)
+
+
+def _pow_f32(a: Num, y: Num) -> Num:
+    """a^y for 0 < a < inf, computed in double."""
+    a, y = a.cast("fpext", "double"), y.cast("fpext", "double")
+    m, e = mantissa_exponent(a)
+    f = m - 1.0
+    s = f / (f + 2.0)
+    z = s * s
+    p = y * fma(e, 0.6931471805599453, fma(s * z, poly(z, LOG_SHORT), s + s))
+    n = fma(maximum(-200.0, minimum(200.0, p)), LOG2E, F64.magic + F64.bias)
+    k = n - (F64.magic + F64.bias)
+    r = fma(k, -F64.ln2_hi, maximum(-200.0, minimum(200.0, p)))
+    q = 1.0 + fma(r * r, poly(r, EXP_SHORT), r)
+    return (q * power_of_two(n)).cast("fptrunc", "float")
+
+
+def pow_(x: Num, y: Num) -> Num:
+    """x^y with the special values of C (Annex F)."""
+    a = abs(x)
+    out = _pow_f64(a, y) if x.double else _pow_f32(a, y)
+    extreme = a.eq(0.0) | a.eq(INF)
+    grows = (y < 0.0) ^ a.eq(INF)
+    out = where(extreme, where(grows, x.like(INF), 0.0), out)
+    floor = Num(x.b, x.b.intrinsic("floor", y.v))
+    half = y * 0.5
+    half_floor = Num(x.b, x.b.intrinsic("floor", half.v))
+    whole = floor.eq(y)
+    odd = whole & half_floor.ne(half)
+    zero = x.like(0.0).bits()
+    out = out.flip_sign(where(odd, x.sign_bit(), zero))
+    # A negative finite number to a power that is not whole; NaN operands.
+    wrong = (x < 0.0) & (a < INF) & floor.ne(y)
+    unordered = Num(x.b, x.b.cmp("fcmp uno", x.v, y.v))
+    out = where(wrong | unordered, NAN, out)
+    one = x.eq(1.0) | y.eq(0.0) | (a.eq(1.0) & abs(y).eq(INF))
+    return where(one, 1.0, out)
+
+
+def cbrt(x: Num) -> Num:
+    """Cube root: z = a^(-1/3) by steps on a guess from the exponent, then a z^2 corrected once."""
+    a = abs(x)
+    tiny, up, down = (2.0**-1022, 2.0**54, 2.0**-18) if x.double else (2.0**-126, 2.0**24, 2.0**-8)
+    small = a < tiny
+    v = where(small, a * up, a)
+    if x.double:
+        third = ((v.bits() >> 32) * 0x55555556) >> 32
+        z = ((0x553EF0FF - third) << 32).as_float()
+    else:
+        i = v.bits()
+        third = Num(i.b, i.b.bin("udiv", i.v, i.val(3)))
+        z = (0x54A21D2A - third).as_float()
+    h = fma(-(v * z), z * z, 1.0)
+    z = fma(z * h, fma(h, fma(h, 14.0 / 81.0, 2.0 / 9.0), 1.0 / 3.0), z)
+    if x.double:
+        h = fma(-(v * z), z * z, 1.0)
+        z = fma(z * h, 1.0 / 3.0, z)
+    w = z * z
+    y = v * w
+    s, sl = two_prod(y, y)
+    excess = fma(s, y, -v) + sl * y
+    y = fma(excess * w, -1.0 / 3.0, y)
+    y = where(small, y * down, y)
+    return where((a > 0.0) & (a < INF), y.copysign(x), x)
+
+
+def hypot(x: Num, y: Num) -> Num:
+    """sqrt(x^2 + y^2) without spurious overflow; infinite if either is."""
+    ax, ay = abs(x), abs(y)
+    swap = ay > ax
+    high, low = where(swap, ay, ax), where(swap, ax, ay)
+    wide, down, tiny, up = (
+        (2.0**500, 2.0**-600, 2.0**-450, 2.0**600)
+        if x.double
+        else (2.0**60, 2.0**-70, 2.0**-50, 2.0**110)
+    )
+    big, small = high > wide, high < tiny
+    factor = where(big, x.like(down), where(small, x.like(up), 1.0))
+    back = where(big, x.like(1.0 / down), where(small, x.like(1.0 / up), 1.0))
+    h, l = high * factor, low * factor
+    out = fma(h, h, l * l).sqrt() * back
+    out = where(Num(x.b, x.b.cmp("fcmp uno", x.v, y.v)), x + y, out)
+    return where(ax.eq(INF) | ay.eq(INF), INF, out)

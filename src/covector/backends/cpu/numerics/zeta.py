@@ -1,0 +1,81 @@
+"""The Hurwitz zeta function and polygamma, computed in double.
+
+For q > 0 ten terms of the sum and the Euler-Maclaurin formula (DLMF 25.11.28) for the others. For
+q < 0 the terms of positive and of negative base are two such sums, and what is missing of the
+second a third.
+"""
+
+from __future__ import annotations
+
+import math
+
+from covector.backends.cpu.numerics.exponential import exp
+from covector.backends.cpu.numerics.gamma import digamma, lgamma
+from covector.backends.cpu.numerics.iteration import iterate
+from covector.backends.cpu.numerics.num import Num, fma, in_double, where
+from covector.backends.cpu.numerics.power import pow_
+
+TERMS = 10
+# B_2j / (2j)!
+BERNOULLI = (
+    1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
+    1 / 74724249600, -3617 / 10670622842880000, 43867 / 5109094217170944000,
+    -174611 / 802857662698291200000,
+)  # fmt: skip
+
+
+def _positive(s: Num, q: Num) -> Num:
+    """zeta(s, q) for s > 1 and q > 0."""
+    zero = 0.0 * (s + q)
+
+    def step(k: Num, total: Num) -> tuple[list[Num], Num]:
+        return [total + pow_(q + (k - 1.0), -s)], total >= 0.0
+
+    (total,) = iterate([zero], zero.eq(0.0), step, TERMS)
+    a = q + float(TERMS)
+    power = pow_(a, -s)
+    total = total + power * (a / (s - 1.0) + 0.5)
+    inverse = 1.0 / a
+    term = power * s * inverse
+    for j, c in enumerate(BERNOULLI):
+        total = fma(term, c, total)
+        factor = (s + float(2 * j + 1)) * (s + float(2 * j + 2))
+        term = term * factor * inverse * inverse
+    return total
+
+
+def _zeta(s: Num, q: Num) -> Num:
+    whole = q.floor()
+    below = q <= 0.0
+    f = q - whole
+    up = _positive(s, where(below, f, q))
+    odd = (s * 0.5).floor().ne(s * 0.5)
+    missing = _positive(s, 1.0 - f) - _positive(s, where(below, 1.0 - q, 1.0))
+    down = up + where(odd, -missing, missing)
+    # Powers of negative bases are real for integer exponents only. A base of zero is a pole, with
+    # two signs on its sides if the exponent is odd.
+    infinite = s.like(math.inf)
+    pole = where(odd & (q < 0.0), math.nan, infinite)
+    down = where(f.eq(0.0), pole, where(s.eq(s.floor()), down, math.nan))
+    out = where(below, down, up)
+    out = where(s.eq(math.inf), where(q > 1.0, 0.0, where(q.eq(1.0), 1.0, infinite)), out)
+    out = where(s.eq(1.0), math.inf, where(s > 1.0, out, math.nan))
+    return where(q.eq(math.inf) & (s > 1.0), 0.0, where(q.isnan(), math.nan, out))
+
+
+def _polygamma(m: Num, x: Num) -> Num:
+    n = m + 1.0
+    odd = (m * 0.5).floor().ne(m * 0.5)
+    size = exp(lgamma(n)) * _zeta(n, x)
+    out = where(m.eq(0.0), digamma(x), where(odd, size, -size))
+    return where((m >= 0.0) & m.eq(m.floor()), out, math.nan)
+
+
+def zeta(s: Num, q: Num) -> Num:
+    """sum over k >= 0 of (q + k)^-s."""
+    return in_double(_zeta, s, q)
+
+
+def polygamma(m: Num, x: Num) -> Num:
+    """The m-th derivative of digamma."""
+    return in_double(_polygamma, m, x)

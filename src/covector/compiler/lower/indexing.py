@@ -1,0 +1,176 @@
+"""Dynamic slices, gather and scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.compiler.ir.nodes import (
+    Dim,
+    IDyn,
+    Index,
+    Lit,
+    Part,
+    Update,
+    Value,
+    Where,
+    iop,
+    ivars,
+)
+from covector.compiler.lower.lowering import Lowering, as_int, rule
+from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
+
+
+def _starts(
+    low: Lowering, starts: Sequence[Value], sizes: Sequence[int], windows: Sequence[int]
+) -> list[Index]:
+    """Start indices clamped so that the window fits; constants where they are known."""
+    out: list[Index] = []
+    for s, size, window in zip(starts, sizes, windows, strict=True):
+        known = as_int(s)
+        if size == window:
+            out.append(0)
+        elif known is not None:
+            out.append(low.dim(max(0, min(known, size - window))))
+        else:
+            limit = iop("-", low.dim(size), low.dim(window))
+            out.append(iop("max", iop("min", IDyn(s.at()), limit), 0))
+    return out
+
+
+@rule("dynamic_slice")
+def _dynamic_slice(low: Lowering, eqn: JaxprEqn, x: Value, *starts: Value) -> Value:
+    aval = eqn.outvars[0].aval
+    at = _starts(low, starts, eqn.invars[0].aval.shape, aval.shape)
+    index = [iop("+", i, s) for i, s in zip(ivars(x.ndim), at, strict=True)]
+    return low.pointwise(low.shape(aval.shape), aval.dtype, x.at(*index))
+
+
+@rule("dynamic_update_slice")
+def _dynamic_update_slice(
+    low: Lowering, eqn: JaxprEqn, x: Value, update: Value, *starts: Value
+) -> Value:
+    aval = eqn.outvars[0].aval
+    window = eqn.invars[1].aval.shape
+    at = _starts(low, starts, aval.shape, window)
+    v = ivars(x.ndim)
+    dest = [iop("+", i, s) for i, s in zip(v, at, strict=True)]
+    part = Part(update.shape, dest, update.at(*v))
+    tests, inner = [], []
+    for i, s, n in zip(v, at, update.shape, strict=True):
+        tests.append((i, s, iop("+", s, n)))
+        moved = iop("-", i, s)
+        inner.append(iop("max", iop("min", moved, iop("-", n, 1)), 0))
+    if 0 in window:
+        return x
+    pointwise = Where(tests, update.at(*inner), x.at(*v))
+    return low.define(low.shape(aval.shape), aval.dtype, Update(x, [part], pointwise))
+
+
+def _mode(mode: Any) -> str:
+    """``clip`` or ``fill``: what happens to indices out of bounds."""
+    return "fill" if "FILL" in str(mode) or "DROP" in str(mode) else "clip"
+
+
+def default_fill(dtype: Any) -> Any:
+    """What a read out of bounds gives in ``fill`` mode."""
+    if dtype in dtypes.INEXACT:
+        return np.nan
+    if dtype == dtypes.bool_:
+        return True
+    if dtype in dtypes.SIGNED:
+        return np.iinfo(dtype).min
+    return np.iinfo(dtype).max if dtype in dtypes.UNSIGNED else 0
+
+
+@rule("gather")
+def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
+    p = eqn.params
+    dn, sizes = p["dimension_numbers"], p["slice_sizes"]
+    aval = eqn.outvars[0].aval
+    shape = eqn.invars[0].aval.shape
+    if 0 in aval.shape:
+        return low.pointwise(low.shape(aval.shape), aval.dtype, Lit(0, aval.dtype))
+    v = ivars(len(aval.shape))
+    batch = [v[k] for k in range(len(v)) if k not in dn.offset_dims]
+    offsets = iter(v[k] for k in dn.offset_dims)
+    fill = _mode(p["mode"]) == "fill"
+    tests: list[tuple[Index, Index, Index]] = []
+    index: list[Index] = []
+    for d in range(x.ndim):
+        if d in dn.operand_batching_dims:
+            k = dn.start_indices_batching_dims[dn.operand_batching_dims.index(d)]
+            index.append(batch[k])
+            continue
+        offset: Index = 0 if d in dn.collapsed_slice_dims else next(offsets)
+        if d in dn.start_index_map:
+            start = IDyn(indices.at(*batch, dn.start_index_map.index(d)))
+            limit = iop("-", low.dim(shape[d]), low.dim(sizes[d]))
+            if fill:
+                tests.append((start, 0, iop("+", limit, 1)))
+            safe = iop("max", iop("min", start, limit), 0)
+            index.append(iop("+", safe, offset))
+        else:
+            index.append(offset)
+    value = p.get("fill_value")
+    if value is None:
+        value = default_fill(aval.dtype)
+    if 0 in shape:
+        return low.pointwise(low.shape(aval.shape), aval.dtype, Lit(value, aval.dtype))
+    expr: Any = x.at(*index)
+    if tests:
+        expr = Where(tests, expr, Lit(value, aval.dtype))
+    return low.pointwise(low.shape(aval.shape), aval.dtype, expr)
+
+
+def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest: Value) -> Value:
+    indices, updates = rest
+    p = eqn.params
+    dn = p["dimension_numbers"]
+    aval = eqn.outvars[0].aval
+    shape, upd = eqn.invars[0].aval.shape, eqn.invars[2].aval.shape
+    if 0 in upd or 0 in shape:
+        return x
+    v = ivars(len(upd))
+    batch = [v[k] for k in range(len(v)) if k not in dn.update_window_dims]
+    windows = [(v[k], upd[k]) for k in dn.update_window_dims]
+    it = iter(windows)
+    fill = _mode(p["mode"]) == "fill"
+    tests: list[tuple[Index, Index, Index]] = []
+    dest: list[Index] = []
+    for d in range(x.ndim):
+        if d in dn.operand_batching_dims:
+            k = dn.scatter_indices_batching_dims[dn.operand_batching_dims.index(d)]
+            dest.append(batch[k])
+            continue
+        offset: Index = 0
+        size = 1
+        if d not in dn.inserted_window_dims:
+            offset, size = next(it)
+        if d in dn.scatter_dims_to_operand_dims:
+            start: Index = IDyn(indices.at(*batch, dn.scatter_dims_to_operand_dims.index(d)))
+            limit = iop("-", low.dim(shape[d]), low.dim(size))
+            if fill:
+                tests.append((start, 0, iop("+", limit, 1)))
+            else:
+                start = iop("max", iop("min", start, limit), 0)
+            dest.append(iop("+", start, offset))
+        else:
+            dest.append(offset)
+    serial = [
+        k for k in range(len(upd))
+        if dn.scatter_dims_to_operand_dims and k not in dn.update_window_dims and upd[k] != 1
+    ]  # fmt: skip
+    part = Part(updates.shape, dest, updates.at(*v), combine, tests, serial)
+    extents: tuple[Dim, ...] = low.shape(aval.shape)
+    return low.define(extents, aval.dtype, Update(x, [part]))
+
+
+for _name, _combine in (
+    ("scatter", None), ("scatter_add", "add"), ("scatter-add", "add"), ("scatter_mul", "mul"),
+    ("scatter_min", "min"), ("scatter_max", "max"), ("scatter_sub", "sub"),
+):  # fmt: skip
+    rule(_name)(lambda low, eqn, *args, _combine=_combine: _scatter(low, eqn, _combine, *args))

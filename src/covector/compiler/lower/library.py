@@ -1,0 +1,186 @@
+"""Matrix products, sorting and callbacks: calls of the runtime library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.compiler.ir.nodes import (
+    IVar,
+    LibraryCall,
+    Load,
+    Op,
+    Pointwise,
+    Reduce,
+    Value,
+    ivars,
+)
+from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.schedule.plan import REGISTER_ELEMENTS, UNROLL_VALUE, product
+from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
+
+_BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
+
+
+def results(low: Lowering, call: LibraryCall, avals: Sequence[Any]) -> list[Value]:
+    """Values for the results of a library call."""
+    out = []
+    for k, a in enumerate(avals):
+        v = Value(low.shape(a.shape), a.dtype, call, k)
+        low.block.values.append(v)
+        out.append(v)
+    call.results = out
+    return out
+
+
+def _transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
+    """``x`` with its axes in the order ``perm``."""
+    if list(perm) == list(range(x.ndim)):
+        return x
+    index: list[Any] = [0] * x.ndim
+    for k, p in enumerate(perm):
+        index[p] = ivars(x.ndim)[k]
+    return low.pointwise([x.shape[p] for p in perm], x.dtype, x.at(*index))
+
+
+def _converted(low: Lowering, x: Value, dtype: Any) -> Value:
+    if x.dtype == dtype:
+        return x
+    expr = Op("convert_element_type", [x.at(*ivars(x.ndim))], dtype)
+    return low.pointwise(x.shape, dtype, expr)
+
+
+def _peel(x: Value) -> tuple[Value, list[int]]:
+    """A value of which ``x`` is a transposition, and for each axis of ``x`` its axis there."""
+    perm = list(range(x.ndim))
+    while type(x.defn) is Pointwise and type(x.defn.expr) is Load:
+        load = x.defn.expr
+        if load.value.ndim != x.ndim or not all(type(i) is IVar for i in load.index):
+            break
+        where = {i.axis: k for k, i in enumerate(load.index)}  # type: ignore[union-attr]
+        if len(where) != x.ndim:
+            break
+        if any(load.value.shape[k] != x.shape[axis] for axis, k in where.items()):
+            break  # The beginning of a larger array.
+        perm = [where[p] for p in perm]
+        x = load.value
+    return x, perm
+
+
+def _innermost(x: Value) -> int:
+    """The axis of ``x`` along which its elements are next to each other in memory."""
+    return _peel(x)[1].index(x.ndim - 1)
+
+
+def _operand(
+    low: Lowering, x: Value, batch: Sequence[int], first: Sequence[int], last: Sequence[int]
+) -> tuple[Value, bool]:
+    """``x`` laid out as batch, first, last axes, or (True) as batch, last, first."""
+    base, perm = _peel(x)
+    b, f, t = ([perm[a] for a in axes] for axes in (batch, first, last))
+    if [*b, *f, *t] == list(range(x.ndim)):
+        return base, False
+    if [*b, *t, *f] == list(range(x.ndim)):
+        return base, True
+    return _transposed(low, base, [*b, *f, *t]), False
+
+
+@rule("dot_general")
+def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
+    (cx, cy), (bx, by) = eqn.params["dimension_numbers"]
+    aval = eqn.outvars[0].aval
+    fx = [k for k in range(x.ndim) if k not in cx and k not in bx]
+    fy = [k for k in range(y.ndim) if k not in cy and k not in by]
+    shape = low.shape(aval.shape)
+    work = product([*(x.shape[k] for k in (*bx, *fx, *cx)), *(y.shape[k] for k in fy)])
+    inner = product([*(x.shape[k] for k in (*fx, *cx)), *(y.shape[k] for k in fy)])
+    size = product(shape)
+    unrolled = (
+        work is not None and size is not None and work <= UNROLL_VALUE and size <= REGISTER_ELEMENTS
+    )
+    compute = aval.dtype
+    small = inner is not None and inner <= 512
+    outer = all(x.shape[k] == 1 for k in cx)
+    if unrolled or small or outer or (compute not in _BLAS and compute not in dtypes.FLOATS):
+        return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
+    wide = compute if compute in _BLAS else dtypes.float32
+    x, y = _converted(low, x, wide), _converted(low, y, wide)
+    a, ta = _operand(low, x, bx, fx, cx)
+    c, tc = _operand(low, y, by, cy, fy)
+    attrs = {
+        "m": tuple(x.shape[k] for k in fx),
+        "n": tuple(y.shape[k] for k in fy),
+        "k": tuple(x.shape[k] for k in cx),
+        "batch": tuple(x.shape[k] for k in bx),
+        "ta": ta,
+        "tb": tc,
+    }
+    call = LibraryCall("gemm", (a, c), attrs)
+    (out,) = results(low, call, [aval.update(dtype=wide)])
+    return _converted(low, out, compute)
+
+
+def _as_reduction(
+    low: Lowering, x: Value, y: Value, dims: Any, shape: Sequence[Any], dtype: Any
+) -> Value:
+    """The product as a sum over index variables; an outer product sums nothing."""
+    cx, cy, bx, by, fx, fy = dims
+    pairs = [(p, q) for p, q in zip(cx, cy, strict=True) if x.shape[p] != 1]
+    cx, cy = [p for p, _ in pairs], [q for _, q in pairs]
+    n = len(shape)
+    v = ivars(n + len(cx))
+    ix: list[Any] = [0] * x.ndim
+    iy: list[Any] = [0] * y.ndim
+    for k, (p, q) in enumerate(zip(bx, by, strict=True)):
+        ix[p], iy[q] = v[k], v[k]
+    for k, p in enumerate(fx):
+        ix[p] = v[len(bx) + k]
+    for k, q in enumerate(fy):
+        iy[q] = v[len(bx) + len(fx) + k]
+    for k, (p, q) in enumerate(zip(cx, cy, strict=True)):
+        ix[p], iy[q] = v[n + k], v[n + k]
+
+    def factor(u: Value, index: list[Any]) -> Any:
+        e: Any = u.at(*index)
+        wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
+        return e if u.dtype == wide else Op("convert_element_type", [e], wide)
+
+    fa, fb = factor(x, ix), factor(y, iy)
+    wide = fa.dtype
+    if wide == dtypes.bool_:
+        kind, expr = "or", Op("and", [fa, fb], wide)
+    else:
+        kind, expr = "sum", Op("mul", [fa, fb], wide)
+    if not cx:
+        out = low.pointwise(shape, wide, expr)
+    else:
+        extents = [x.shape[k] for k in cx]
+        order = list(range(n + len(cx)))
+        if fy and _innermost(y) == fy[-1] and type(shape[-1]) is not int:
+            # Rows of the right operand are added to rows of the result.
+            order = [*order[: n - 1], *order[n:], n - 1]
+        out = low.define(shape, wide, Reduce(kind, extents, expr, order))
+    return _converted(low, out, dtype)
+
+
+@rule("sort")
+def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
+    axis, n = eqn.params["dimension"], xs[0].ndim
+    perm = [k for k in range(n) if k != axis] + [axis]
+    back = [perm.index(k) for k in range(n)]
+    moved = [_transposed(low, x, perm) for x in xs]
+    call = LibraryCall("sort", moved, {"num_keys": eqn.params["num_keys"]})
+    avals = [a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars]
+    return [_transposed(low, r, back) for r in results(low, call, avals)]
+
+
+@rule("top_k")
+def _top_k(low: Lowering, eqn: JaxprEqn, x: Value) -> list[Value]:
+    axis = eqn.params.get("axis", -1) % x.ndim
+    n = x.ndim
+    perm = [k for k in range(n) if k != axis] + [axis]
+    back = [perm.index(k) for k in range(n)]
+    call = LibraryCall("top_k", [_transposed(low, x, perm)], {"k": low.dim(eqn.params["k"])})
+    avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
+    return [_transposed(low, r, back) for r in results(low, call, avals)]

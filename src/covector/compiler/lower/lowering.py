@@ -1,0 +1,249 @@
+"""From a jaxpr to the loop IR: sizes erased, every primitive by its rule.
+
+Rules are found by the primitive's name in `lowering_rules`; they live in `rules/`, one file
+per family, and return the values that the equation defines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.compiler.ir.nodes import (
+    Block,
+    Branch,
+    Constant,
+    Dim,
+    Expr,
+    FromIndex,
+    Index,
+    Input,
+    LibraryCall,
+    Lit,
+    Loop,
+    LoopProgram,
+    Pointwise,
+    Sym,
+    Value,
+    iop,
+)
+from covector.compiler.ir.walk import reads_of, sub_blocks
+from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.dtypes import DType
+from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
+
+Rule = Callable[..., Any]
+lowering_rules: dict[str, Rule] = {}
+
+# Dimensions up to this are part of the code; larger ones are given at run time. A program
+# of one operation is compiled once for all sizes, unless its operands are so large that
+# code for short rows is worth another compilation.
+CONSTANT_DIM = 16
+CONSTANT_DIM_EAGER = 1
+LARGE = 1 << 16
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register the lowering rule of primitives."""
+
+    def register(fn: Rule) -> Rule:
+        for name in names:
+            lowering_rules[name] = fn
+        return fn
+
+    return register
+
+
+class Lowering:
+    """One run of the lowering: the program being built and the block being filled."""
+
+    def __init__(self, closed: ClosedJaxpr, name: str) -> None:
+        self.program = LoopProgram(name)
+        self.block = self.program.block
+        self.syms: dict[int, Sym] = {}
+        small = _count(closed.jaxpr) <= 1 and all(v.aval.size < LARGE for v in closed.jaxpr.invars)
+        self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
+        self.sizes = _sizes(closed.jaxpr, self.limit)
+        self.consts: dict[int, Value] = {}
+        self.const_arrays: list[Any] = []
+
+    # --- sizes ---
+
+    def dim(self, n: int) -> Dim:
+        """A size or offset as the code sees it."""
+        if type(n) is not int:
+            n = int(n)
+        if -self.limit <= n <= self.limit:
+            return n
+        found = self.syms.get(n)
+        if found is None:
+            found = self.syms[n] = Sym(len(self.program.syms), n)
+            self.program.syms.append(found)
+        return found
+
+    def parameter(self, value: int) -> Sym:
+        """A run-time integer of its own, shared with no size."""
+        sym = Sym(len(self.program.syms), value)
+        self.program.syms.append(sym)
+        return sym
+
+    def shape(self, shape: Sequence[int]) -> tuple[Dim, ...]:
+        return tuple([self.dim(d) for d in shape])
+
+    def offset(self, n: int) -> Index:
+        """An offset that may be negative."""
+        d = self.dim(abs(n))
+        return iop("-", 0, d) if n < 0 else d
+
+    # --- values ---
+
+    def define(self, shape: Sequence[Dim], dtype: DType, defn: Any) -> Value:
+        v = Value(shape, dtype, defn)
+        self.block.values.append(v)
+        return v
+
+    def pointwise(self, shape: Sequence[Dim], dtype: DType, expr: Expr) -> Value:
+        return self.define(shape, dtype, Pointwise(expr))
+
+    def literal(self, value: Any, aval: ShapedArray) -> Value:
+        return self.pointwise((), aval.dtype, self.number(value, aval.dtype))
+
+    def number(self, value: Any, dtype: DType) -> Expr:
+        """A scalar constant; one that equals a run-time size is that size."""
+        if getattr(dtype, "kind", "") in "iuf":
+            size = value.item() if isinstance(value, np.generic) else value
+            if size in self.sizes:
+                return FromIndex(self.dim(int(size)), dtype)
+        return Lit(value, dtype)
+
+    def const(self, x: Any) -> Value:
+        """An array known at compile time."""
+        found = self.consts.get(id(x))
+        if found is None:
+            array = to_array(x)
+            aval = aval_of(array)
+            found = Value(self.shape(aval.shape), aval.dtype, Constant(len(self.program.consts)))
+            self.program.consts.append(found)
+            self.const_arrays.append(array)
+            self.consts[id(x)] = found
+        return found
+
+    # --- jaxprs ---
+
+    def jaxpr(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
+        """Append the values of ``jaxpr`` to the current block."""
+        env: dict[Any, Value] = {}
+        env.update(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+
+        def read(a: Atom) -> Value:
+            return self.literal(a.val, a.aval) if isinstance(a, Literal) else env[a]
+
+        for eqn in jaxpr.eqns:
+            fn = lowering_rules.get(eqn.primitive.name)
+            if fn is None:
+                raise NotImplementedError(
+                    f"the primitive {eqn.primitive.name} has no lowering for the CPU"
+                )
+            out = fn(self, eqn, *[read(a) for a in eqn.invars])
+            if isinstance(out, Value):
+                env[eqn.outvars[0]] = out
+            else:
+                env.update(zip(eqn.outvars, out, strict=True))
+        return [read(a) for a in jaxpr.outvars]
+
+    def closed(self, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
+        return self.jaxpr(closed.jaxpr, [self.closed_const(c) for c in closed.consts], args)
+
+    def closed_const(self, c: Any) -> Value:
+        """The value of a jaxpr's constant, an array or a NumPy scalar."""
+        return self.const(c)
+
+    def inner(self, fill: Callable[[], Sequence[Value]]) -> Block:
+        """A nested block holding what ``fill`` defines; its results are what it returns."""
+        outer, self.block = self.block, Block()
+        try:
+            results = list(fill())
+            block = self.block
+        finally:
+            self.block = outer
+        block.results = results
+        return block
+
+
+def lower(
+    closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()
+) -> tuple[LoopProgram, list[Any]]:
+    """The loop program of a jaxpr, and the arrays of its constants."""
+    import covector.compiler.lower  # noqa: F401 - fills the table
+
+    low = Lowering(closed, name)
+    low.program.donated = tuple(donated)
+    for k, v in enumerate(closed.jaxpr.invars):
+        value = Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
+        low.program.inputs.append(value)
+    results = low.closed(closed, low.program.inputs)
+    low.program.block.results = results
+    _drop_dead(low.program.block)
+    low.program.number()
+    return low.program, low.const_arrays
+
+
+def _count(jaxpr: Jaxpr) -> int:
+    """Number of equations, those of inner jaxprs included."""
+    return sum(1 + sum(map(_count, sub_jaxprs(e.params))) for e in jaxpr.eqns)
+
+
+def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
+    """Dimensions and total sizes above the limit of everything in a jaxpr."""
+    out: set[int] = set()
+    for v in jaxpr.invars:
+        out.update(v.aval.shape)
+        out.add(v.aval.size)
+    for e in jaxpr.eqns:
+        for v in e.outvars:
+            shape = v.aval.shape
+            if shape:
+                out.update(shape)
+                out.add(v.aval.size)
+        for sub in sub_jaxprs(e.params):
+            out |= _sizes(sub, limit)
+    return {n for n in out if n > limit}
+
+
+def _drop_dead(block: Block) -> None:
+    """Remove values that nothing reads, so that equal code has equal text."""
+    live = set(block.results)
+    kept = []
+    for v in reversed(block.values):
+        d = v.defn
+        group = d.results if isinstance(d, (LibraryCall, Loop, Branch)) else [v]
+        effect = _has_effect(d)
+        if effect or any(r in live for r in group):
+            kept.append(v)
+            live.update(reads_of(v))
+    kept.reverse()
+    block.values = kept
+
+
+def _has_effect(d: Any) -> bool:
+    if isinstance(d, LibraryCall):
+        return d.effect
+    return any(_has_effect(v.defn) for block in sub_blocks(d) for v in block.values)
+
+
+def as_int(v: Value) -> int | None:
+    """The value of an integer literal."""
+    d = v.defn
+    if type(d) is Pointwise and not v.ndim:
+        e = d.expr
+        if type(e) is Lit:
+            return int(e.value)
+        if type(e) is FromIndex:
+            if type(e.index) is int:
+                return e.index
+            if type(e.index) is Sym:
+                return e.index.value
+    return None

@@ -1,0 +1,193 @@
+"""Primitives that only move elements: each is an index into its operand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from covector.compiler.ir.nodes import (
+    Expr,
+    FromIndex,
+    Index,
+    IPart,
+    Lit,
+    Part,
+    Pointwise,
+    Update,
+    Value,
+    Where,
+    clamped,
+    iop,
+    ivars,
+)
+from covector.compiler.lower.lowering import Lowering, rule
+from covector.core.jaxpr import JaxprEqn
+
+
+def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:
+    """The equation's result, each element being ``x[index]``."""
+    aval = eqn.outvars[0].aval
+    return low.pointwise(low.shape(aval.shape), aval.dtype, x.at(*index))
+
+
+@rule("broadcast_in_dim")
+def _broadcast_in_dim(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    out = eqn.outvars[0].aval.shape
+    dims = eqn.params["broadcast_dimensions"]
+    v = ivars(len(out))
+    size = eqn.invars[0].aval.shape
+    return view(low, eqn, x, [0 if size[k] == 1 != out[d] else v[d] for k, d in enumerate(dims)])
+
+
+@rule("transpose")
+def _transpose(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    perm = eqn.params["permutation"]
+    index: list[Index] = [0] * len(perm)
+    for k, p in enumerate(perm):
+        index[p] = ivars(len(perm))[k]
+    return view(low, eqn, x, index)
+
+
+@rule("squeeze")
+def _squeeze(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    gone = set(eqn.params["dimensions"])
+    it = iter(ivars(x.ndim))
+    return view(low, eqn, x, [0 if k in gone else next(it) for k in range(x.ndim)])
+
+
+@rule("expand_dims")
+def _expand_dims(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    new = set(eqn.params["dimensions"])
+    v = ivars(len(eqn.outvars[0].aval.shape))
+    return view(low, eqn, x, [v[k] for k in range(len(v)) if k not in new])
+
+
+@rule("rev")
+def _rev(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    flipped = set(eqn.params["dimensions"])
+    return view(low, eqn, x, [
+        iop("-", iop("-", x.shape[k], 1), i) if k in flipped else i
+        for k, i in enumerate(ivars(x.ndim))
+    ])  # fmt: skip
+
+
+@rule("slice")
+def _slice(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    starts = eqn.params["start_indices"]
+    strides = eqn.params["strides"] or (1,) * x.ndim
+    return view(low, eqn, x, [
+        iop("+", iop("*", i, low.dim(s)), low.dim(a))
+        for i, a, s in zip(ivars(x.ndim), starts, strides, strict=True)
+    ])  # fmt: skip
+
+
+@rule("iota")
+def _iota(low: Lowering, eqn: JaxprEqn) -> Value:
+    aval = eqn.outvars[0].aval
+    axis = eqn.params["dimension"]
+    i = ivars(len(aval.shape))[axis]
+    return low.pointwise(low.shape(aval.shape), aval.dtype, FromIndex(i, aval.dtype))
+
+
+@rule("reshape")
+def _reshape(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    src, aval = eqn.invars[0].aval.shape, eqn.outvars[0].aval
+    if math.prod(aval.shape) == 0:
+        # No element of the operand to read.
+        return low.pointwise(low.shape(aval.shape), aval.dtype, Lit(0, aval.dtype))
+    load = x.at(*reshape_index(low, src, aval.shape))
+    return low.define(low.shape(aval.shape), aval.dtype, Pointwise(load, flat=True))
+
+
+def reshape_index(low: Lowering, src: Sequence[int], dst: Sequence[int]) -> list[Index]:
+    """Index into an array of shape ``src`` of the element at the index variables of ``dst``.
+
+    Dimensions are matched in groups of equal product, so that those kept stay plain.
+    """
+    v = ivars(len(dst))
+    out: list[Index] = []
+    i = j = 0
+    while i < len(src) or j < len(dst):
+        i0, j0 = i, j
+        p = src[i] if i < len(src) else 1
+        q = dst[j] if j < len(dst) else 1
+        i, j = min(i + 1, len(src)), min(j + 1, len(dst))
+        while p != q:
+            if p < q:
+                p *= src[i]
+                i += 1
+            else:
+                q *= dst[j]
+                j += 1
+        out += _group(low, src[i0:i], dst[j0:j], v[j0:j])
+    return out
+
+
+def _group(
+    low: Lowering, src: Sequence[int], dst: Sequence[int], v: Sequence[Index]
+) -> list[Index]:
+    places = [k for k, d in enumerate(dst) if d != 1]
+    flat: Index = 0
+    for k in places:
+        flat = v[k] if flat == 0 else iop("+", iop("*", flat, low.dim(dst[k])), v[k])
+    dims = tuple([low.dim(d) for d in src if d != 1])
+    if len(dims) == 1:
+        return [0 if d == 1 else flat for d in src]
+    axes = itertools.count()
+    return [0 if d == 1 else IPart(flat, dims, next(axes)) for d in src]
+
+
+@rule("pad")
+def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
+    aval = eqn.outvars[0].aval
+    tests: list[tuple[Index, Index, Index]] = []
+    index: list[Index] = []
+    size = eqn.invars[0].aval.shape
+    for k, (lo, hi, inner) in enumerate(eqn.params["padding_config"]):
+        i = ivars(len(aval.shape))[k]
+        if (lo, hi, inner) == (0, 0, 0):
+            index.append(i)
+            continue
+        p = iop("-", i, low.offset(lo))
+        if inner:
+            tests.append((p, 0, low.dim((size[k] - 1) * (inner + 1) + 1) if size[k] else 0))
+            tests.append((iop("%", p, low.dim(inner + 1)), 0, 1))
+            p = iop("//", p, low.dim(inner + 1))
+        else:
+            tests.append((p, 0, x.shape[k]))
+        index.append(clamped(p, x.shape[k]))
+    expr: Expr = x.at(*index)
+    if tests:
+        expr = Where(tests, expr, fill.at())
+    return low.pointwise(low.shape(aval.shape), aval.dtype, expr)
+
+
+@rule("concatenate")
+def _concatenate(low: Lowering, eqn: JaxprEqn, *xs: Value) -> Value:
+    aval = eqn.outvars[0].aval
+    axis = eqn.params["dimension"]
+    v = ivars(len(aval.shape))
+    parts: list[Part] = []
+    at = 0
+    spans = []
+    for x, a in zip(xs, eqn.invars, strict=True):
+        n = a.aval.shape[axis]
+        if n == 0:
+            continue
+        dest = [iop("+", i, low.dim(at)) if k == axis else i for k, i in enumerate(v)]
+        parts.append(Part(x.shape, dest, x.at(*v)))
+        spans.append((x, at, at + n))
+        at += n
+    if len(spans) == 1:
+        return spans[0][0]
+    if not spans:
+        return xs[0]
+    expr: Expr | None = None
+    for x, lo, hi in reversed(spans):
+        index = list(v)
+        index[axis] = clamped(iop("-", v[axis], low.dim(lo)), x.shape[axis])
+        piece = x.at(*index)
+        test = (v[axis], low.dim(lo), low.dim(hi))
+        expr = piece if expr is None else Where([test], piece, expr)
+    return low.define(low.shape(aval.shape), aval.dtype, Update(None, parts, expr))

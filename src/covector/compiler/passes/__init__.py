@@ -1,0 +1,1 @@
+"""Rewrites of jaxprs before they are lowered."""

@@ -1,0 +1,1 @@
+"""Which loops compute a program, and what they store."""
