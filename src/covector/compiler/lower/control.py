@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.backends.cpu.callbacks import register
 from covector.compiler.ir.nodes import (
     Bound,
     Branch,
@@ -22,6 +21,7 @@ from covector.compiler.lower.library import results
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core import dtypes
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn
+from covector.runtime.callbacks import register
 
 
 def _inner(eqn: JaxprEqn) -> ClosedJaxpr:
