@@ -48,13 +48,19 @@ class Primitive:
     impl : callable, optional
         ``impl(args, params) -> list`` runs the operation on concrete values. Without one,
         the evaluator compiles the one-equation program for the default backend.
+    call_param : str, optional
+        The parameter that holds the `ClosedJaxpr` which computes the results from the operands,
+        for operations that are calls: they need no lowering rule and may be inlined.
     """
 
-    __slots__ = ("name", "multiple_results", "impl", "_abstract_eval", "_effects")
+    __slots__ = ("name", "multiple_results", "call_param", "impl", "_abstract_eval", "_effects")
 
-    def __init__(self, name: str, multiple_results: bool = False) -> None:
+    def __init__(
+        self, name: str, multiple_results: bool = False, call_param: str | None = None
+    ) -> None:
         self.name = name
         self.multiple_results = multiple_results
+        self.call_param = call_param
         self.impl: Callable[[Sequence[Any], dict[str, Any]], list[Any]] | None = None
         self._abstract_eval: Callable[..., Any] | None = None
         self._effects: Callable[[dict[str, Any]], frozenset[Any]] | None = None

@@ -38,7 +38,7 @@ from covector.transforms.vmap import def_vectorized
 
 Policy = Callable[..., Any]
 
-checkpoint_p = Primitive("checkpoint", multiple_results=True)
+checkpoint_p = Primitive("checkpoint", multiple_results=True, call_param="jaxpr")
 # Marks a value with a name that policies refer to.
 name_p = Primitive("name")
 

@@ -121,7 +121,9 @@ class CustomCall:
         self.param = param
         self.differentiate = differentiate
         self.mapped = mapped
-        self.primitive = prim = Primitive(f"{kind}_call", multiple_results=True)
+        self.primitive = prim = Primitive(
+            f"{kind}_call", multiple_results=True, call_param="call_jaxpr"
+        )
         prim.def_abstract_eval(lambda *avals, call_jaxpr, **params: call_jaxpr.out_avals)
         prim.def_effects(lambda params: params["call_jaxpr"].effects)
         prim.impl = _evaluate

@@ -42,7 +42,7 @@ from covector.transforms.arguments import (
 from covector.transforms.autodiff import aval_like
 from covector.transforms.cache import FunctionCache, context_key, on_clear
 
-jit_p = Primitive("jit", multiple_results=True)
+jit_p = Primitive("jit", multiple_results=True, call_param="jaxpr")
 
 
 @jit_p.def_abstract_eval

@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.rules import missing_rule
 from covector.core.structural import add_any, broadcast_in_dim, zeros
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
 
@@ -182,9 +183,7 @@ class JVPTrace(Trace):
         primals, tangents = self.unpack(args)
         rule = jvp_rules.get(prim)
         if rule is None:
-            raise NotImplementedError(
-                f"forward-mode differentiation of the operation {prim.name} is not defined"
-            )
+            raise missing_rule(prim, "derivative")
         with set_current_trace(self.parent):
             out, tangent = rule(primals, tangents, **params)
         if prim.multiple_results:

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import Jaxpr, Literal, Var
+from covector.core.rules import missing_rule
 from covector.core.structural import reduce_sum
 from covector.core.trace import Primitive
 from covector.transforms.jvp import Zero, add_tangents
@@ -116,10 +117,7 @@ def backward_pass(
                 continue
         rule = transpose_rules.get(eqn.primitive)
         if rule is None:
-            raise NotImplementedError(
-                f"the operation {eqn.primitive.name} has no transpose: it is not linear, or "
-                f"reverse-mode differentiation of it is not defined{at_user_line()}"
-            )
+            raise missing_rule(eqn.primitive, "transpose", eqn)
         vals = [
             a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
             for a in eqn.invars

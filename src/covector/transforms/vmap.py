@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.jaxpr import Jaxpr, sub_jaxprs
+from covector.core.rules import missing_rule
 from covector.core.structural import broadcast_in_dim, moveaxis
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
 
@@ -164,9 +165,7 @@ class BatchTrace(Trace):
             return [self.pack(x, d) for x, d in zip(outs, out_dims, strict=True)]
         rule = rules.get(prim)
         if rule is None:
-            raise NotImplementedError(
-                f"batching (vmap) of the operation {prim.name} is not defined"
-            )
+            raise missing_rule(prim, "batching rule")
         with set_current_trace(self.parent):
             out, out_dim = rule(self.axis_size, vals, dims, **params)
         if prim.multiple_results:

@@ -20,25 +20,15 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.lower.library import results
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core import dtypes
-from covector.core.jaxpr import ClosedJaxpr, JaxprEqn
+from covector.core.jaxpr import JaxprEqn
+from covector.lax.control_flow.cond import cond_p
+from covector.lax.control_flow.scan import scan_p
+from covector.lax.control_flow.while_loop import while_p
 from covector.runtime.callbacks import register
+from covector.transforms.callbacks import debug_callback_p, pure_callback_p
 
 
-def _inner(eqn: JaxprEqn) -> ClosedJaxpr:
-    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        found = eqn.params.get(name)
-        if isinstance(found, ClosedJaxpr):
-            return found
-    raise KeyError(f"{eqn.primitive} has no jaxpr among {sorted(eqn.params)}")
-
-
-@rule("jit", "custom_jvp_call", "custom_vjp_call", "custom_lin", "checkpoint", "remat", "core_call",
-      "closed_call", "named_call")  # fmt: skip
-def _call(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return low.closed(_inner(eqn), args)
-
-
-@rule("cond")
+@rule(cond_p)
 def _cond(low: Lowering, eqn: JaxprEqn, index: Value, *args: Value) -> list[Value]:
     blocks = [low.inner(lambda b=b: low.closed(b, args)) for b in eqn.params["branches"]]
     branch = Branch(index, blocks)
@@ -66,7 +56,7 @@ def _finish(low: Lowering, loop: Loop, shapes: Sequence[Value]) -> list[Value]:
     return out
 
 
-@rule("while")
+@rule(while_p)
 def _while(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     p = eqn.params
     nc, nb = p["cond_nconsts"], p["body_nconsts"]
@@ -78,7 +68,7 @@ def _while(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _finish(low, loop, loop.carries)
 
 
-@rule("scan")
+@rule(scan_p)
 def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     p = eqn.params
     nc, nk, reverse = p["num_consts"], p["num_carry"], p["reverse"]
@@ -125,11 +115,11 @@ def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[
     return []
 
 
-@rule("debug_callback")
+@rule(debug_callback_p)
 def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, True, *args)
 
 
-@rule("pure_callback")
+@rule(pure_callback_p)
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, False, *args)

@@ -8,15 +8,107 @@ from covector.compiler.ir.nodes import Expr, FromIndex, Op, Value, iop, ivars
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
+from covector.core.structural import add_any_p, convert_element_type_p, optimization_barrier_p
+from covector.lax.arithmetic import (
+    add_p,
+    atan2_p,
+    complex_p,
+    div_p,
+    max_p,
+    min_p,
+    mul_p,
+    mulhi_p,
+    nextafter_p,
+    pow_p,
+    rem_p,
+    sub_p,
+)
+from covector.lax.compare import (
+    and_p,
+    clz_p,
+    eq_p,
+    ge_p,
+    gt_p,
+    le_p,
+    lt_p,
+    ne_p,
+    not_p,
+    or_p,
+    population_count_p,
+    shift_left_p,
+    shift_right_arithmetic_p,
+    shift_right_logical_p,
+    xor_p,
+)
+from covector.lax.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
+from covector.lax.incomplete import (
+    igamma_grad_a_p,
+    igamma_p,
+    igammac_p,
+    random_gamma_grad_p,
+    regularized_incomplete_beta_p,
+)
+from covector.lax.select import clamp_p, select_n_p
+from covector.lax.special import (
+    bessel_i0e_p,
+    bessel_i1e_p,
+    digamma_p,
+    erf_inv_p,
+    erf_p,
+    erfc_p,
+    lgamma_p,
+    polygamma_p,
+    zeta_p,
+)
+from covector.lax.threefry import threefry2x32_p
+from covector.lax.unary import (
+    abs_p,
+    acos_p,
+    acosh_p,
+    asin_p,
+    asinh_p,
+    atan_p,
+    atanh_p,
+    cbrt_p,
+    ceil_p,
+    conj_p,
+    cos_p,
+    cosh_p,
+    exp2_p,
+    exp_p,
+    expm1_p,
+    floor_p,
+    imag_p,
+    integer_pow_p,
+    is_finite_p,
+    log1p_p,
+    log_p,
+    logistic_p,
+    neg_p,
+    real_p,
+    round_p,
+    rsqrt_p,
+    sign_p,
+    sin_p,
+    sinh_p,
+    sqrt_p,
+    square_p,
+    tan_p,
+    tanh_p,
+)
+from covector.transforms.checkpoint import name_p
 
-_PLAIN = """
-neg sign floor ceil is_finite exp exp2 log log1p expm1 sin cos tan asin acos atan sinh cosh tanh
-asinh acosh atanh sqrt rsqrt cbrt square logistic erf erfc erf_inv lgamma digamma abs real imag
-conj not population_count clz convert_element_type bessel_i0e bessel_i1e zeta polygamma igamma
-igammac igamma_grad_a random_gamma_grad regularized_incomplete_beta
-add sub mul div rem pow max min atan2 nextafter and or xor shift_left shift_right_logical
-shift_right_arithmetic eq ne lt le gt ge complex mulhi add_any select_n clamp
-""".split()
+_PLAIN = (
+    neg_p, sign_p, floor_p, ceil_p, is_finite_p, exp_p, exp2_p, log_p, log1p_p, expm1_p, sin_p,
+    cos_p, tan_p, asin_p, acos_p, atan_p, sinh_p, cosh_p, tanh_p, asinh_p, acosh_p, atanh_p,
+    sqrt_p, rsqrt_p, cbrt_p, square_p, logistic_p, erf_p, erfc_p, erf_inv_p, lgamma_p, digamma_p,
+    abs_p, real_p, imag_p, conj_p, not_p, population_count_p, clz_p, convert_element_type_p,
+    bessel_i0e_p, bessel_i1e_p, zeta_p, polygamma_p, igamma_p, igammac_p, igamma_grad_a_p,
+    random_gamma_grad_p, regularized_incomplete_beta_p, add_p, sub_p, mul_p, div_p, rem_p, pow_p,
+    max_p, min_p, atan2_p, nextafter_p, and_p, or_p, xor_p, shift_left_p, shift_right_logical_p,
+    shift_right_arithmetic_p, eq_p, ne_p, lt_p, le_p, gt_p, ge_p, complex_p, mulhi_p, add_any_p,
+    select_n_p, clamp_p,
+)  # fmt: skip
 
 
 def _apply(low: Lowering, eqn: JaxprEqn, name: str, args: tuple[Value, ...], attr: Any) -> Value:
@@ -31,37 +123,37 @@ def _plain(name: str) -> Any:
     return lambda low, eqn, *args: _apply(low, eqn, name, args, None)
 
 
-for _name in _PLAIN:
-    rule(_name)(_plain(_name))
+for _p in _PLAIN:
+    rule(_p)(_plain(_p.name))
 
 
-@rule("integer_pow")
+@rule(integer_pow_p)
 def _integer_pow(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return _apply(low, eqn, "integer_pow", (x,), eqn.params["y"])
 
 
-@rule("round")
+@rule(round_p)
 def _round(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return _apply(low, eqn, "round", (x,), int(eqn.params["rounding_method"]))
 
 
-@rule("reduce_precision")
+@rule(reduce_precision_p)
 def _reduce_precision(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     bits = (eqn.params["exponent_bits"], eqn.params["mantissa_bits"])
     return _apply(low, eqn, "reduce_precision", (x,), bits)
 
 
-@rule("copy", "copy_p", "stop_gradient", "name", "checkpoint_name")
+@rule(copy_p, name_p)
 def _copy(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return x
 
 
-@rule("optimization_barrier")
+@rule(optimization_barrier_p)
 def _barrier(low: Lowering, eqn: JaxprEqn, *args: Value) -> tuple[Value, ...]:
     return args
 
 
-@rule("threefry2x32")
+@rule(threefry2x32_p)
 def _threefry(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     aval = eqn.outvars[0].aval
     index = ivars(len(aval.shape))
@@ -70,7 +162,7 @@ def _threefry(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return [low.pointwise(shape, aval.dtype, Op("threefry", loads, aval.dtype, k)) for k in (0, 1)]
 
 
-@rule("bitcast_convert_type")
+@rule(bitcast_convert_type_p)
 def _bitcast(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     src, aval = eqn.invars[0].aval, eqn.outvars[0].aval
     a, b = src.dtype, aval.dtype

@@ -22,6 +22,15 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.lower.lowering import Lowering, as_int, rule
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
+from covector.lax.gather import gather_p
+from covector.lax.scatter import (
+    scatter_add_p,
+    scatter_max_p,
+    scatter_min_p,
+    scatter_mul_p,
+    scatter_p,
+)
+from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p
 
 
 def _starts(
@@ -41,7 +50,7 @@ def _starts(
     return out
 
 
-@rule("dynamic_slice")
+@rule(dynamic_slice_p)
 def _dynamic_slice(low: Lowering, eqn: JaxprEqn, x: Value, *starts: Value) -> Value:
     aval = eqn.outvars[0].aval
     at = _starts(low, starts, eqn.invars[0].aval.shape, aval.shape)
@@ -49,7 +58,7 @@ def _dynamic_slice(low: Lowering, eqn: JaxprEqn, x: Value, *starts: Value) -> Va
     return low.pointwise(low.shape(aval.shape), aval.dtype, x.at(*index))
 
 
-@rule("dynamic_update_slice")
+@rule(dynamic_update_slice_p)
 def _dynamic_update_slice(
     low: Lowering, eqn: JaxprEqn, x: Value, update: Value, *starts: Value
 ) -> Value:
@@ -86,7 +95,7 @@ def default_fill(dtype: Any) -> Any:
     return np.iinfo(dtype).max if dtype in dtypes.UNSIGNED else 0
 
 
-@rule("gather")
+@rule(gather_p)
 def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
     p = eqn.params
     dn, sizes = p["dimension_numbers"], p["slice_sizes"]
@@ -169,8 +178,12 @@ def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest:
     return low.define(extents, aval.dtype, Update(x, [part]))
 
 
-for _name, _combine in (
-    ("scatter", None), ("scatter_add", "add"), ("scatter-add", "add"), ("scatter_mul", "mul"),
-    ("scatter_min", "min"), ("scatter_max", "max"), ("scatter_sub", "sub"),
-):  # fmt: skip
-    rule(_name)(lambda low, eqn, *args, _combine=_combine: _scatter(low, eqn, _combine, *args))
+_COMBINATIONS = {
+    scatter_p: None,
+    scatter_add_p: "add",
+    scatter_mul_p: "mul",
+    scatter_min_p: "min",
+    scatter_max_p: "max",
+}
+for _p, _combine in _COMBINATIONS.items():
+    rule(_p)(lambda low, eqn, *args, _combine=_combine: _scatter(low, eqn, _combine, *args))

@@ -19,6 +19,8 @@ from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.schedule.plan import REGISTER_ELEMENTS, UNROLL_VALUE, product
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
+from covector.lax.dot import dot_general_p
+from covector.lax.sorting import sort_p, top_k_p
 
 _BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
 
@@ -86,7 +88,7 @@ def _operand(
     return _transposed(low, base, [*b, *f, *t]), False
 
 
-@rule("dot_general")
+@rule(dot_general_p)
 def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     (cx, cy), (bx, by) = eqn.params["dimension_numbers"]
     aval = eqn.outvars[0].aval
@@ -164,7 +166,7 @@ def _as_reduction(
     return _converted(low, out, dtype)
 
 
-@rule("sort")
+@rule(sort_p)
 def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     axis, n = eqn.params["dimension"], xs[0].ndim
     perm = [k for k in range(n) if k != axis] + [axis]
@@ -175,7 +177,7 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     return [_transposed(low, r, back) for r in results(low, call, avals)]
 
 
-@rule("top_k")
+@rule(top_k_p)
 def _top_k(low: Lowering, eqn: JaxprEqn, x: Value) -> list[Value]:
     axis = eqn.params.get("axis", -1) % x.ndim
     n = x.ndim

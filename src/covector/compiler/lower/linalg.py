@@ -9,6 +9,10 @@ from covector.compiler.ir.nodes import LibraryCall, Op, Value, ivars
 from covector.compiler.lower.library import results
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
+from covector.lax.linalg.lu import lu_p, lu_pivots_to_permutation_p
+from covector.lax.linalg.qr import geqrf_p, householder_product_p, qr_p
+from covector.lax.linalg.spectral import eig_p, eigh_p, svd_p
+from covector.lax.linalg.triangular import cholesky_p, triangular_solve_p
 
 
 def _call(
@@ -27,7 +31,7 @@ def _call(
     return results(low, LibraryCall(kind, operands, attrs), [v.aval for v in eqn.outvars])
 
 
-@rule("cholesky")
+@rule(cholesky_p)
 def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]])
 
@@ -36,7 +40,7 @@ def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
 _RIGHT, _LOWER, _TRANSPOSE, _CONJUGATE, _UNIT = (1 << k for k in range(5))
 
 
-@rule("triangular_solve")
+@rule(triangular_solve_p)
 def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[Value]:
     p = eqn.params
     if p["conjugate_a"] and not p["transpose_a"]:  # which BLAS has not
@@ -53,49 +57,49 @@ def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[
     return _call(low, eqn, "triangular_solve", [a, b], [a.shape[-1], m, a.shape[:-2]], [int(flags)])
 
 
-@rule("lu")
+@rule(lu_p)
 def _lu(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     return _call(low, eqn, "lu", [a], [*a.shape[-2:], a.shape[:-2]])
 
 
-@rule("lu_pivots_to_permutation")
+@rule(lu_pivots_to_permutation_p)
 def _permutation(low: Lowering, eqn: JaxprEqn, pivots: Value) -> list[Value]:
     n = low.dim(eqn.params["permutation_size"])
     sizes = [pivots.shape[-1], n, pivots.shape[:-1]]
     return _call(low, eqn, "pivots_to_permutation", [pivots], sizes, typed=False)
 
 
-@rule("qr")
+@rule(qr_p)
 def _qr(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     k = low.dim(eqn.outvars[0].aval.shape[-1])
     absent = () if eqn.params["pivoting"] else (3,)
     return _call(low, eqn, "qr", [a], [*a.shape[-2:], k, a.shape[:-2]], absent=absent)
 
 
-@rule("geqrf")
+@rule(geqrf_p)
 def _geqrf(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     return _call(low, eqn, "geqrf", [a], [*a.shape[-2:], a.shape[:-2]])
 
 
-@rule("householder_product")
+@rule(householder_product_p)
 def _householder_product(low: Lowering, eqn: JaxprEqn, a: Value, taus: Value) -> list[Value]:
     sizes = [*a.shape[-2:], taus.shape[-1], a.shape[:-2]]
     return _call(low, eqn, "householder_product", [a, taus], sizes)
 
 
-@rule("eigh")
+@rule(eigh_p)
 def _eigh(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     return _call(low, eqn, "eigh", [a], [a.shape[-1], a.shape[:-2]], [int(eqn.params["lower"])])
 
 
-@rule("svd")
+@rule(svd_p)
 def _svd(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     absent = () if eqn.params["compute_uv"] else (2, 3)
     flags = [int(eqn.params["full_matrices"])]
     return _call(low, eqn, "svd", [a], [*a.shape[-2:], a.shape[:-2]], flags, absent)
 
 
-@rule("eig")
+@rule(eig_p)
 def _eig(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     p = eqn.params
     wanted = (p["compute_left_eigenvectors"], p["compute_right_eigenvectors"])

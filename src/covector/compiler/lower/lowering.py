@@ -1,7 +1,7 @@
 """From a jaxpr to the loop IR: sizes erased, every primitive by its rule.
 
-Rules are found by the primitive's name in `lowering_rules`; they live in `rules/`, one file
-per family, and return the values that the equation defines.
+Rules are found by the primitive in `lowering_rules`; they live beside this file, one file per
+family, and return the values that the equation defines.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ from covector.compiler.ir.walk import reads_of, sub_blocks
 from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.dtypes import DType
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
+from covector.core.rules import missing_rule
+from covector.core.trace import Primitive
 
 Rule = Callable[..., Any]
-lowering_rules: dict[str, Rule] = {}
+lowering_rules: dict[Primitive, Rule] = {}
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program
 # of one operation is compiled once for all sizes, unless its operands are so large that
@@ -45,12 +47,12 @@ CONSTANT_DIM_EAGER = 1
 LARGE = 1 << 16
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+def rule(*prims: Primitive) -> Callable[[Rule], Rule]:
     """Register the lowering rule of primitives."""
 
     def register(fn: Rule) -> Rule:
-        for name in names:
-            lowering_rules[name] = fn
+        for prim in prims:
+            lowering_rules[prim] = fn
         return fn
 
     return register
@@ -132,22 +134,27 @@ class Lowering:
 
     # --- jaxprs ---
 
-    def jaxpr(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
+    def jaxpr(
+        self, jaxpr: Jaxpr, consts: Sequence[Value], operands: Sequence[Value]
+    ) -> list[Value]:
         """Append the values of ``jaxpr`` to the current block."""
         env: dict[Any, Value] = {}
         env.update(zip(jaxpr.constvars, consts, strict=True))
-        env.update(zip(jaxpr.invars, args, strict=True))
+        env.update(zip(jaxpr.invars, operands, strict=True))
 
         def read(a: Atom) -> Value:
             return self.literal(a.val, a.aval) if isinstance(a, Literal) else env[a]
 
         for eqn in jaxpr.eqns:
-            fn = lowering_rules.get(eqn.primitive.name)
-            if fn is None:
-                raise NotImplementedError(
-                    f"the primitive {eqn.primitive.name} has no lowering for the CPU"
-                )
-            out = fn(self, eqn, *[read(a) for a in eqn.invars])
+            prim = eqn.primitive
+            args = [read(a) for a in eqn.invars]
+            fn = lowering_rules.get(prim)
+            if fn is not None:
+                out = fn(self, eqn, *args)
+            elif prim.call_param is not None:
+                out = self.closed(eqn.params[prim.call_param], args)
+            else:
+                raise missing_rule(prim, "lowering rule", eqn)
             if isinstance(out, Value):
                 env[eqn.outvars[0]] = out
             else:

@@ -7,6 +7,18 @@ from typing import Any
 from covector.compiler.ir.nodes import Cumulative, Reduce, Value, ivars
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
+from covector.core.structural import reduce_sum_p
+from covector.lax.cumulative import cumlogsumexp_p, cummax_p, cummin_p, cumprod_p, cumsum_p
+from covector.lax.reductions import (
+    argmax_p,
+    argmin_p,
+    reduce_and_p,
+    reduce_max_p,
+    reduce_min_p,
+    reduce_or_p,
+    reduce_prod_p,
+    reduce_xor_p,
+)
 
 
 def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Value:
@@ -25,16 +37,28 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     return low.define(low.shape(aval.shape), aval.dtype, Reduce(kind, extents, x.at(*index), order))
 
 
-for _kind in ("sum", "prod", "max", "min", "and", "or", "xor"):
-    rule(f"reduce_{_kind}")(
-        lambda low, eqn, x, _kind=_kind: _reduce(low, eqn, _kind, x, eqn.params["axes"])
-    )
-for _kind in ("argmax", "argmin"):
-    rule(_kind)(lambda low, eqn, x, _kind=_kind: _reduce(low, eqn, _kind, x, eqn.params["axes"]))
+_REDUCTIONS = {
+    reduce_sum_p: "sum",
+    reduce_prod_p: "prod",
+    reduce_max_p: "max",
+    reduce_min_p: "min",
+    reduce_and_p: "and",
+    reduce_or_p: "or",
+    reduce_xor_p: "xor",
+    argmax_p: "argmax",
+    argmin_p: "argmin",
+}
+for _p, _kind in _REDUCTIONS.items():
+    rule(_p)(lambda low, eqn, x, _kind=_kind: _reduce(low, eqn, _kind, x, eqn.params["axes"]))
 
 
-_CUMULATIVE = {"cumsum": "sum", "cumprod": "prod", "cummax": "max", "cummin": "min",
-               "cumlogsumexp": "logaddexp"}  # fmt: skip
+_CUMULATIVE = {
+    cumsum_p: "sum",
+    cumprod_p: "prod",
+    cummax_p: "max",
+    cummin_p: "min",
+    cumlogsumexp_p: "logaddexp",
+}
 
 
 def _cumulative(low: Lowering, eqn: JaxprEqn, kind: str, x: Value) -> Value:
@@ -43,5 +67,5 @@ def _cumulative(low: Lowering, eqn: JaxprEqn, kind: str, x: Value) -> Value:
     return low.define(x.shape, x.dtype, defn)
 
 
-for _name, _kind in _CUMULATIVE.items():
-    rule(_name)(lambda low, eqn, x, _kind=_kind: _cumulative(low, eqn, _kind, x))
+for _p, _kind in _CUMULATIVE.items():
+    rule(_p)(lambda low, eqn, x, _kind=_kind: _cumulative(low, eqn, _kind, x))

@@ -23,6 +23,9 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
+from covector.core.structural import broadcast_in_dim_p, transpose_p
+from covector.lax.slicing import slice_p
+from covector.lax.structure import concatenate_p, iota_p, pad_p, reshape_p, rev_p, squeeze_p
 
 
 def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:
@@ -31,7 +34,7 @@ def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Valu
     return low.pointwise(low.shape(aval.shape), aval.dtype, x.at(*index))
 
 
-@rule("broadcast_in_dim")
+@rule(broadcast_in_dim_p)
 def _broadcast_in_dim(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     out = eqn.outvars[0].aval.shape
     dims = eqn.params["broadcast_dimensions"]
@@ -40,7 +43,7 @@ def _broadcast_in_dim(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return view(low, eqn, x, [0 if size[k] == 1 != out[d] else v[d] for k, d in enumerate(dims)])
 
 
-@rule("transpose")
+@rule(transpose_p)
 def _transpose(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     perm = eqn.params["permutation"]
     index: list[Index] = [0] * len(perm)
@@ -49,21 +52,14 @@ def _transpose(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return view(low, eqn, x, index)
 
 
-@rule("squeeze")
+@rule(squeeze_p)
 def _squeeze(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     gone = set(eqn.params["dimensions"])
     it = iter(ivars(x.ndim))
     return view(low, eqn, x, [0 if k in gone else next(it) for k in range(x.ndim)])
 
 
-@rule("expand_dims")
-def _expand_dims(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
-    new = set(eqn.params["dimensions"])
-    v = ivars(len(eqn.outvars[0].aval.shape))
-    return view(low, eqn, x, [v[k] for k in range(len(v)) if k not in new])
-
-
-@rule("rev")
+@rule(rev_p)
 def _rev(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     flipped = set(eqn.params["dimensions"])
     return view(low, eqn, x, [
@@ -72,7 +68,7 @@ def _rev(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     ])  # fmt: skip
 
 
-@rule("slice")
+@rule(slice_p)
 def _slice(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     starts = eqn.params["start_indices"]
     strides = eqn.params["strides"] or (1,) * x.ndim
@@ -82,7 +78,7 @@ def _slice(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     ])  # fmt: skip
 
 
-@rule("iota")
+@rule(iota_p)
 def _iota(low: Lowering, eqn: JaxprEqn) -> Value:
     aval = eqn.outvars[0].aval
     axis = eqn.params["dimension"]
@@ -90,7 +86,7 @@ def _iota(low: Lowering, eqn: JaxprEqn) -> Value:
     return low.pointwise(low.shape(aval.shape), aval.dtype, FromIndex(i, aval.dtype))
 
 
-@rule("reshape")
+@rule(reshape_p)
 def _reshape(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     src, aval = eqn.invars[0].aval.shape, eqn.outvars[0].aval
     if math.prod(aval.shape) == 0:
@@ -138,7 +134,7 @@ def _group(
     return [0 if d == 1 else IPart(flat, dims, next(axes)) for d in src]
 
 
-@rule("pad")
+@rule(pad_p)
 def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
     aval = eqn.outvars[0].aval
     tests: list[tuple[Index, Index, Index]] = []
@@ -163,7 +159,7 @@ def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
     return low.pointwise(low.shape(aval.shape), aval.dtype, expr)
 
 
-@rule("concatenate")
+@rule(concatenate_p)
 def _concatenate(low: Lowering, eqn: JaxprEqn, *xs: Value) -> Value:
     aval = eqn.outvars[0].aval
     axis = eqn.params["dimension"]

@@ -15,9 +15,23 @@ from typing import Any
 import numpy as np
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import ShapedArray, array_from_numpy, aval_of
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, sub_jaxprs
-from covector.core.trace import dce
+from covector.core.structural import (
+    add_any_p,
+    broadcast_in_dim_p,
+    convert_element_type_p,
+    transpose_p,
+)
+from covector.core.trace import Primitive, dce
+from covector.lax.arithmetic import add_p, max_p, min_p, mul_p, sub_p
+from covector.lax.compare import and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, not_p, or_p, xor_p
+from covector.lax.dot import dot_general_p
+from covector.lax.scatter import scatter_add_p
+from covector.lax.select import select_n_p
+from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p, slice_p
+from covector.lax.structure import pad_p, reshape_p, squeeze_p
+from covector.lax.unary import neg_p, sqrt_p, square_p
 
 # Arrays known at compile time are computed up to this many elements each, and this many
 # bytes of copying in all.
@@ -25,12 +39,6 @@ FOLD_ELEMENTS = 1 << 16
 FOLD_BYTES = 1 << 26
 # A padded array is added in place if it is this many times smaller than the sum.
 SMALL_PART = 8
-
-_CALLS = {
-    "jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
-    "checkpoint": "jaxpr", "remat": "jaxpr", "closed_call": "call_jaxpr",
-    "custom_linear_solve": "jaxpr", "linear_call": "jaxpr",
-}  # fmt: skip
 
 _cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (
     weakref.WeakKeyDictionary()
@@ -87,8 +95,6 @@ class _Simplifier:
             return a
         found = self._placed.get(a)
         if found is None:
-            from covector.core.avals import array_from_numpy
-
             value = array_from_numpy(self.known[a], a.aval.dtype, a.aval.weak_type)
             found = self._placed[a] = Var(a.aval)
             self.constants.append((found, value))
@@ -127,20 +133,20 @@ class _Simplifier:
         uses = _uses(jaxpr)
         for eqn in jaxpr.eqns:
             ins = [a if isinstance(a, Literal) else env[a] for a in eqn.invars]
-            name = eqn.primitive.name
-            if name in _CALLS and isinstance(eqn.params.get(_CALLS[name]), ClosedJaxpr):
-                inner = eqn.params[_CALLS[name]]
+            prim = eqn.primitive
+            if prim.call_param is not None:
+                inner = eqn.params[prim.call_param]
                 outs = self.run(inner.jaxpr, [self.const(c) for c in inner.consts], ins)
             else:
                 outs = self.equation(eqn, ins)
-                if name == "dot_general" and isinstance(outs[0], Var):
+                if prim is dot_general_p and isinstance(outs[0], Var):
                     self.uses[outs[0]] = self.uses.get(outs[0], 0) + uses[eqn.outvars[0]]
             env.update(zip(eqn.outvars, outs, strict=True))
         return [a if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
 
     def equation(self, eqn: JaxprEqn, ins: list[Atom]) -> list[Atom]:
         aval = eqn.outvars[0].aval if eqn.outvars else None
-        rule = _RULES.get(eqn.primitive.name)
+        rule = _RULES.get(eqn.primitive)
         if rule is not None and not eqn.effects:
             out = rule(self, eqn, ins, aval)
             if out is not None:
@@ -150,15 +156,15 @@ class _Simplifier:
             params = {k: _simplify_inner(v) for k, v in params.items()}
         return self.emit(eqn, eqn.primitive, ins, params, [v.aval for v in eqn.outvars])
 
-    def define(self, a: Atom, *names: str) -> JaxprEqn | None:
-        """The equation that defines ``a``, if it applies one of the named primitives."""
+    def define(self, a: Atom, *prims: Primitive) -> JaxprEqn | None:
+        """The equation that defines ``a``, if it applies one of these primitives."""
         eqn = self.defs.get(a) if isinstance(a, Var) else None
-        return eqn if eqn is not None and eqn.primitive.name in names else None
+        return eqn if eqn is not None and eqn.primitive in prims else None
 
 
 def _uses(jaxpr: Jaxpr) -> dict[Any, int]:
     """How often each result of a matrix product is read."""
-    out = {e.outvars[0]: 0 for e in jaxpr.eqns if e.primitive.name == "dot_general"}
+    out = {e.outvars[0]: 0 for e in jaxpr.eqns if e.primitive is dot_general_p}
     if out:
         for eqn in jaxpr.eqns:
             for a in eqn.invars:
@@ -198,13 +204,13 @@ def _params_key(params: dict[str, Any]) -> tuple[Any, ...]:
 # --- rules -------------------------------------------------------------------------------
 
 Rule = Callable[[_Simplifier, JaxprEqn, list[Atom], Any], Atom | None]
-_RULES: dict[str, Rule] = {}
+_RULES: dict[Primitive, Rule] = {}
 
 
-def _rule(*names: str) -> Callable[[Rule], Rule]:
+def _rule(*prims: Primitive) -> Callable[[Rule], Rule]:
     def register(fn: Rule) -> Rule:
-        for n in names:
-            _RULES[n] = fn
+        for p in prims:
+            _RULES[p] = fn
         return fn
 
     return register
@@ -219,12 +225,12 @@ def _literal(value: Any, aval: ShapedArray) -> Literal:
     return Literal(np.asarray(value).astype(aval.dtype)[()], aval)
 
 
-_FOLD: dict[str, Callable[..., Any]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "neg": np.negative,
-    "max": np.maximum, "min": np.minimum, "eq": np.equal, "ne": np.not_equal, "lt": np.less,
-    "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "and": np.bitwise_and,
-    "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "sqrt": np.sqrt,
-    "square": np.square,
+_FOLD: dict[Primitive, Callable[..., Any]] = {
+    add_p: np.add, sub_p: np.subtract, mul_p: np.multiply, neg_p: np.negative,
+    max_p: np.maximum, min_p: np.minimum, eq_p: np.equal, ne_p: np.not_equal, lt_p: np.less,
+    le_p: np.less_equal, gt_p: np.greater, ge_p: np.greater_equal, and_p: np.bitwise_and,
+    or_p: np.bitwise_or, xor_p: np.bitwise_xor, not_p: np.invert, sqrt_p: np.sqrt,
+    square_p: np.square,
 }  # fmt: skip
 _EXACT = dtypes.INTEGERS | {dtypes.bool_, dtypes.float32, dtypes.float64}
 
@@ -235,11 +241,11 @@ def _fold(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | N
         return None
     if not all(a.aval.dtype in _EXACT for a in ins):
         return None
-    name = eqn.primitive.name
+    prim = eqn.primitive
     args = [_scalar(a) for a in ins]  # type: ignore[arg-type]
-    if name in ("max", "min") and args[0].dtype.kind == "f":
+    if prim in (max_p, min_p) and args[0].dtype.kind == "f":
         return None
-    return _literal(_FOLD[name](*args), aval)
+    return _literal(_FOLD[prim](*args), aval)
 
 
 def _is(a: Atom, value: float) -> bool:
@@ -250,35 +256,34 @@ def _same(a: Atom, aval: ShapedArray) -> bool:
     return a.aval.shape == aval.shape and a.aval.dtype == aval.dtype
 
 
-@_rule("add", "sub", "mul", "and", "or")
+@_rule(add_p, sub_p, mul_p, and_p, or_p)
 def _arithmetic(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     out = _fold(s, eqn, ins, aval)
     if out is not None:
         return out
     x, y = ins
-    name = eqn.primitive.name
+    prim = eqn.primitive
     integer = aval.dtype in dtypes.INTEGERS
-    if name == "mul":
+    if prim is mul_p:
         if _is(y, 1) and _same(x, aval) and aval.dtype not in dtypes.COMPLEX:
             return x
         if _is(x, 1) and _same(y, aval) and aval.dtype not in dtypes.COMPLEX:
             return y
-    elif name == "add" and integer:
+    elif prim is add_p and integer:
         if _is(y, 0) and _same(x, aval):
             return x
         if _is(x, 0) and _same(y, aval):
             return y
-    elif name == "sub" and integer and _is(y, 0) and _same(x, aval):
+    elif prim is sub_p and integer and _is(y, 0) and _same(x, aval):
         return x
     return None
 
 
-for _name in _FOLD:
-    if _name not in _RULES:
-        _RULES[_name] = _fold
+for _prim in _FOLD:
+    _RULES.setdefault(_prim, _fold)
 
 
-@_rule("select_n")
+@_rule(select_n_p)
 def _select_n(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     which = ins[0]
     if isinstance(which, Literal):
@@ -288,7 +293,7 @@ def _select_n(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom
     return None
 
 
-@_rule("convert_element_type")
+@_rule(convert_element_type_p)
 def _convert(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     (x,) = ins
     if x.aval.dtype == aval.dtype:
@@ -303,7 +308,7 @@ def _convert(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom 
     return None
 
 
-@_rule("reshape", "squeeze", "expand_dims")
+@_rule(reshape_p, squeeze_p)
 def _reshape(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     (x,) = ins
     if x.aval.shape == aval.shape:
@@ -316,42 +321,42 @@ def _reshape(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom 
         return v
     if not x.aval.shape:
         return _fill(s, eqn, x, aval)
-    fill = s.define(x, "broadcast_in_dim")
+    fill = s.define(x, broadcast_in_dim_p)
     if fill is not None and not fill.invars[0].aval.shape:
         value = fill.invars[0]
         if not aval.shape:
             return value
         params = {**fill.params, "shape": aval.shape, "broadcast_dimensions": ()}
         return s.emit(eqn, fill.primitive, [value], params, [aval])[0]
-    earlier = s.define(x, "reshape", "squeeze", "expand_dims")
+    earlier = s.define(x, reshape_p, squeeze_p)
     if earlier is not None:
         inner = earlier.invars[0]
         if inner.aval.shape == aval.shape:
             return inner
-        if eqn.primitive.name == "reshape":
+        if eqn.primitive is reshape_p:
             return s.emit(eqn, eqn.primitive, [inner], eqn.params, [aval])[0]
     return None
 
 
-@_rule("broadcast_in_dim")
+@_rule(broadcast_in_dim_p)
 def _broadcast(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     x = ins[0]
     if x.aval.shape == aval.shape and len(ins) == 1:
         return x
-    fill = s.define(x, "broadcast_in_dim")
+    fill = s.define(x, broadcast_in_dim_p)
     if fill is not None and not fill.invars[0].aval.shape and len(ins) == 1:
         params = {**eqn.params, "broadcast_dimensions": ()}
         return s.emit(eqn, eqn.primitive, [fill.invars[0]], params, [aval])[0]
     return None
 
 
-@_rule("transpose")
+@_rule(transpose_p)
 def _transpose(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     (x,) = ins
     perm = eqn.params["permutation"]
     if tuple(perm) == tuple(range(len(perm))):
         return x
-    earlier = s.define(x, "transpose")
+    earlier = s.define(x, transpose_p)
     if earlier is not None:
         inner = earlier.params["permutation"]
         both = tuple(inner[p] for p in perm)
@@ -359,7 +364,7 @@ def _transpose(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Ato
             return earlier.invars[0]
         params = {**eqn.params, "permutation": both}
         return s.emit(eqn, eqn.primitive, [earlier.invars[0]], params, [aval])[0]
-    product = s.define(x, "dot_general")
+    product = s.define(x, dot_general_p)
     if product is not None and tuple(perm) == (1, 0) and s.uses.get(x) == 1:
         # (A B)ᵀ = Bᵀ Aᵀ: the product is computed as it is wanted.
         (ca, cb), (ba, bb) = product.params["dimension_numbers"]
@@ -398,10 +403,10 @@ def _region(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: tuple[int, ...], aval: A
             v = Var(aval)
             s.known[v] = np.array(value)
             return v
-        fill = s.define(x, "broadcast_in_dim")
+        fill = s.define(x, broadcast_in_dim_p)
         if fill is not None and not fill.invars[0].aval.shape:
             return _fill(s, eqn, fill.invars[0], aval)
-        update = s.define(x, "dynamic_update_slice")
+        update = s.define(x, dynamic_update_slice_p)
         if update is None:
             break
         base, new, *starts = update.invars
@@ -431,15 +436,11 @@ def _region(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: tuple[int, ...], aval: A
 def _fill(s: _Simplifier, eqn: JaxprEqn, value: Atom, aval: Any) -> Atom:
     if not aval.shape:
         return value
-    from covector.core.structural import broadcast_in_dim_p
-
     params = {"shape": aval.shape, "broadcast_dimensions": ()}
     return s.emit(eqn, broadcast_in_dim_p, [value], params, [aval])[0]
 
 
 def _slice_of(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: Sequence[int], aval: Any) -> Atom:
-    from covector.lax.slicing import slice_p
-
     params = {
         "start_indices": tuple(at),
         "limit_indices": tuple(a + n for a, n in zip(at, aval.shape, strict=True)),
@@ -448,7 +449,7 @@ def _slice_of(s: _Simplifier, eqn: JaxprEqn, x: Atom, at: Sequence[int], aval: A
     return s.emit(eqn, slice_p, [x], params, [aval])[0]
 
 
-@_rule("dynamic_slice")
+@_rule(dynamic_slice_p)
 def _dynamic_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     x, *starts = ins
     at = _known_starts(starts, x.aval.shape, aval.shape)
@@ -460,7 +461,7 @@ def _dynamic_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) ->
     return found if found is not None else _slice_of(s, eqn, x, at, aval)
 
 
-@_rule("slice")
+@_rule(slice_p)
 def _slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     (x,) = ins
     if x.aval.shape == aval.shape and not any(
@@ -481,13 +482,13 @@ def _value(s: _Simplifier, a: Atom) -> np.ndarray | None:
         return np.asarray(_scalar(a))
     if a in s.known:
         return s.known[a]
-    fill = s.define(a, "broadcast_in_dim")
+    fill = s.define(a, broadcast_in_dim_p)
     if fill is not None and isinstance(fill.invars[0], Literal):
         return np.full(a.aval.shape, _scalar(fill.invars[0]), a.aval.dtype)
     return None
 
 
-@_rule("dynamic_update_slice")
+@_rule(dynamic_update_slice_p)
 def _dynamic_update_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     x, update, *starts = ins
     at = _known_starts(starts, aval.shape, update.aval.shape)
@@ -513,7 +514,7 @@ def _dynamic_update_slice(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: 
 # --- sums of cotangents ------------------------------------------------------------------
 
 
-@_rule("add_any")
+@_rule(add_any_p)
 def _add_any(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom | None:
     """Add to the part of an array that is not zero, rather than all of it.
 
@@ -521,12 +522,12 @@ def _add_any(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom 
     zero there stays one, where the sum would make it positive.)
     """
     for x, y in (ins, ins[::-1]):
-        made = s.define(y, "dynamic_update_slice", "scatter_add", "pad")
+        made = s.define(y, dynamic_update_slice_p, scatter_add_p, pad_p)
         if made is None or not _zeros(s, made):
             continue
-        if made.primitive.name == "scatter_add":
+        if made.primitive is scatter_add_p:
             return s.emit(eqn, made.primitive, [x, *made.invars[1:]], made.params, [aval])[0]
-        if made.primitive.name == "pad":
+        if made.primitive is pad_p:
             part = made.invars[0]
             config = made.params["padding_config"]
             if part.aval.size * SMALL_PART > aval.size or any(
@@ -543,16 +544,14 @@ def _add_any(s: _Simplifier, eqn: JaxprEqn, ins: list[Atom], aval: Any) -> Atom 
 
 def _zeros(s: _Simplifier, made: JaxprEqn) -> bool:
     """Whether an update starts from zeros, or a padding is of zeros."""
-    if made.primitive.name == "pad":
+    if made.primitive is pad_p:
         return _is(made.invars[1], 0)
-    fill = s.define(made.invars[0], "broadcast_in_dim")
+    fill = s.define(made.invars[0], broadcast_in_dim_p)
     return fill is not None and _is(fill.invars[0], 0)
 
 
 def _add_at(s: _Simplifier, eqn: JaxprEqn, x: Atom, part: Atom, starts: list[Atom]) -> Atom:
     """``x`` with ``part`` added to it from ``starts`` on."""
-    from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p
-
     params = {"slice_sizes": part.aval.shape}
     old = s.emit(eqn, dynamic_slice_p, [x, *starts], params, [part.aval])[0]
     new = _add_any(s, eqn, [old, part], part.aval)

@@ -25,7 +25,7 @@ from covector.transforms.vmap import BatchTrace, higher_order_rules
 
 # linear_call(*residuals, *linear; …): both jaxprs take the same residuals, the constants that the
 # functions close over among them.
-linear_call_p = Primitive("linear_call", multiple_results=True)
+linear_call_p = Primitive("linear_call", multiple_results=True, call_param="jaxpr")
 
 
 @linear_call_p.def_abstract_eval

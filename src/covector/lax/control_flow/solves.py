@@ -29,7 +29,7 @@ from covector.transforms.vmap import BatchTrace, higher_order_rules
 
 # linear_solve(*consts, *b; …): all jaxprs take the same constants, then vectors. The first
 # `num_vector` results of `jaxpr` (the solver) are the solution, the rest auxiliary.
-linear_solve_p = Primitive("custom_linear_solve", multiple_results=True)
+linear_solve_p = Primitive("custom_linear_solve", multiple_results=True, call_param="jaxpr")
 
 
 @linear_solve_p.def_abstract_eval
