@@ -1,19 +1,20 @@
 // The module covector._native.
 #include <nanobind/nanobind.h>
 
-#include "engine/allocator.h"
-#include "engine/fortran.h"
-#include "engine/runtime.h"
-#include "engine/thread_pool.h"
-#include "python/array.h"
+#include "call/executable.h"
+#include "call/fast_path.h"
+#include "call/jit_function.h"
+#include "core/allocator.h"
+#include "core/thread_pool.h"
+#include "cpu/callbacks.h"
+#include "cpu/executable.h"
+#include "cpu/fortran.h"
+#include "cpu/runtime.h"
+#include "host/array.h"
+#include "host/numpy_sort.h"
+#include "host/registry.h"
 #include "python/boundary.h"
-#include "python/callbacks.h"
-#include "python/executable.h"
-#include "python/fast_path.h"
-#include "python/jit_function.h"
-#include "python/numpy_sort.h"
 #include "python/ref.h"
-#include "python/registry.h"
 #include "python/trace_state.h"
 #include "python/user_frame.h"
 
@@ -37,6 +38,12 @@ PyMethodDef hot_functions[] = {
      "array_from_buffer(obj, code, shape, weak=False, alias=False)"},
     {"array_from_scalar", as_method(array_from_scalar), METH_FASTCALL,
      "array_from_scalar(value, code, weak=False)"},
+    {"opaque_array", as_method(opaque_array), METH_FASTCALL,
+     "opaque_array(handle, code, shape, weak, placement)"},
+    {"add_placement", as_method(add_placement), METH_FASTCALL,
+     "add_placement(sharding, committed) -> its index"},
+    {"set_default_sharding", set_default_sharding, METH_O,
+     "Set the function that gives the sharding of placement 0."},
     {"live_arrays", live_arrays, METH_NOARGS, "All arrays that exist, the oldest first."},
     {"empty", as_method(empty), METH_FASTCALL, "empty(code, shape, weak=False)"},
     {"from_dlpack_capsule", as_method(from_dlpack_capsule), METH_FASTCALL,
@@ -77,7 +84,8 @@ NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);
   m.doc() = "The native core of covector: arrays, memory, threads and calls of compiled code.";
   if (PyModule_AddFunctions(m.ptr(), hot_functions) < 0 || !init_array(m.ptr()) ||
-      !init_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()) ||
+      !init_executable(m.ptr()) || !init_cpu_executable(m.ptr()) ||
+      !init_hosted_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()) ||
       !init_boundary(m.ptr()))
     throw nb::python_error();
   init_callbacks();

@@ -8,7 +8,7 @@
 
 namespace covector {
 
-struct RunningProgram;  // executable.h
+struct RunningProgram;  // cpu/executable.h
 
 enum class Filtering : uint8_t { kUnset, kOn, kOff };
 

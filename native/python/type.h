@@ -30,9 +30,11 @@ inline void free_object(PyObject* self) {
   Py_DECREF(type);
 }
 
-// Makes a type and puts it into the module; `*type` keeps a reference.
-inline bool add_type(PyObject* module, const char* name, PyType_Spec* spec, PyTypeObject** type) {
-  PyObject* made = PyType_FromSpec(spec);
+// Makes a type, a subtype of `base` if there is one, and puts it into the module; `*type` keeps a
+// reference.
+inline bool add_type(PyObject* module, const char* name, PyType_Spec* spec, PyTypeObject** type,
+                     PyTypeObject* base = nullptr) {
+  PyObject* made = PyType_FromSpecWithBases(spec, reinterpret_cast<PyObject*>(base));
   *type = reinterpret_cast<PyTypeObject*>(made);
   return made && PyModule_AddObjectRef(module, name, made) == 0;
 }

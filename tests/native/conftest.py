@@ -203,6 +203,6 @@ def program(native, code):
         kwargs.setdefault("out_specs", [(CODE["f32"], shape, False)] * n_out)
         kwargs.setdefault("out_kinds", [-1] * len(kwargs["out_specs"]))
         kwargs.setdefault("consts", [])
-        return native.Executable(entry=code(name), keepalive=code.engine, name=name, **kwargs)
+        return native.CpuExecutable(entry=code(name), keepalive=code.engine, name=name, **kwargs)
 
     return make

@@ -76,7 +76,7 @@ def test_status(program, array):
 
 
 def test_outputs_too_large(native, code, array):
-    run = native.Executable(
+    run = native.CpuExecutable(
         code("status"),
         [0],
         [],
@@ -91,7 +91,7 @@ def test_outputs_too_large(native, code, array):
     )
     with pytest.raises(MemoryError, match="float32"):
         run.call([])
-    run = native.Executable(code("status"), [0], [], [], [], [], 2**45, [], False, None, "x")
+    run = native.CpuExecutable(code("status"), [0], [], [], [], [], 2**45, [], False, None, "x")
     with pytest.raises(MemoryError, match="workspace"):
         run.call([])
 

@@ -263,7 +263,7 @@ def test_python_scalars_become_elements(native, program):
     with pytest.raises(TypeError):
         f(1.0)  # a float is no int32: the fallback should not have said so
     for name in ("f32", "f16", "bf16"):
-        forward = native.Executable(
+        forward = native.CpuExecutable(
             program("status").keepalive.get_function_address("status"),
             [0], [], [(CODE[name], ())], [(CODE[name], (), True)], [0], 0, [], False, None, "id",
         )  # fmt: skip

@@ -114,7 +114,7 @@ class CpuProgram:
                 kinds.append(-1)
         elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
         long = elements > _LONG or bool(program.calls)
-        self.executable = _native.Executable(
+        self.executable = _native.CpuExecutable(
             code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace,
             code.donations, long, (code, program.keepalive), name,
         )  # fmt: skip

@@ -1,0 +1,219 @@
+// Row-major products as column-major ones with the operands exchanged: Cᵀ = op(B)ᵀ op(A)ᵀ.
+#include "cpu/blas.h"
+
+#include <algorithm>
+#include <climits>
+#include <complex>
+#include <cstring>
+#include <type_traits>
+
+#include "core/dtype.h"
+#include "core/thread_pool.h"
+#include "cpu/fortran.h"
+
+namespace covector {
+namespace {
+
+template <class T>
+using Gemm = void (*)(const char*, const char*, const int*, const int*, const int*, const T*,
+                      const T*, const int*, const T*, const int*, const T*, T*, const int*);
+template <class T>
+using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, const int*, const T*,
+                      const int*, const T*, T*, const int*);
+
+bool fits(int64_t x) { return x <= INT_MAX; }
+
+// How an element is read, added up and written where BLAS does not apply.
+template <class T>
+struct Plain {
+  using Sum = T;
+  static T load(T x) { return x; }
+  static T store(T x) { return x; }
+};
+template <class T>  // integers wrap around, as unsigned ones do without undefined behaviour
+  requires(std::is_signed_v<T> && std::is_integral_v<T>)
+struct Plain<T> {
+  using Sum = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+  static Sum load(T x) { return Sum(x); }
+  static T store(Sum x) { return T(x); }
+};
+struct Half {
+  uint16_t bits;
+};
+struct BHalf {
+  uint16_t bits;
+};
+template <>
+struct Plain<Half> {
+  using Sum = float;
+  static float load(Half x) { return half_to_float(x.bits); }
+  static Half store(float x) { return {half_from_double(x)}; }
+};
+template <>
+struct Plain<BHalf> {
+  using Sum = float;
+  static float load(BHalf x) { return bf16_to_float(x.bits); }
+  static BHalf store(float x) { return {bf16_from_double(x)}; }
+};
+
+template <class T>
+T conjugate(T x) {
+  return x;
+}
+template <class R>
+std::complex<R> conjugate(std::complex<R> x) {
+  return std::conj(x);
+}
+
+template <class T>
+void plain_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+                const T* b, int64_t ldb, T* c, int64_t ldc) {
+  using Sum = typename Plain<T>::Sum;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      Sum sum{};
+      for (int64_t l = 0; l < k; ++l) {
+        Sum x = Plain<T>::load(trans_a ? a[l * lda + i] : a[i * lda + l]);
+        Sum y = Plain<T>::load(trans_b ? b[j * ldb + l] : b[l * ldb + j]);
+        if (trans_a == 2) x = conjugate(x);
+        if (trans_b == 2) y = conjugate(y);
+        sum = sum + x * y;
+      }
+      c[i * ldc + j] = Plain<T>::store(sum);
+    }
+}
+
+template <class T>
+void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+              const T* b, int64_t ldb, T* c, int64_t ldc) {
+  if (k == 0) {
+    for (int64_t i = 0; i < m; ++i) std::memset(static_cast<void*>(c + i * ldc), 0, n * sizeof(T));
+    return;
+  }
+  if constexpr (!std::is_same_v<T, float> && !std::is_same_v<T, double> &&
+                !std::is_same_v<T, std::complex<float>> &&
+                !std::is_same_v<T, std::complex<double>>) {
+    plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+  } else {
+    auto gemm = find_routine_for<T, Gemm<T>>(Routine::gemm);
+    if (!gemm || !fits(m) || !fits(n) || !fits(k) || !fits(lda) || !fits(ldb) || !fits(ldc)) {
+      plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+      return;
+    }
+    int mi = int(m), ni = int(n), ki = int(k), la = int(lda), lb = int(ldb), lc = int(ldc);
+    const T one(1), zero(0);
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+      if (auto gemv = find_routine_for<T, Gemv<T>>(Routine::gemv); gemv && (n == 1 || m == 1)) {
+        const int unit = 1;
+        if (n == 1) {  // c = op(A) b; A's rows are BLAS's columns
+          const int incb = trans_b ? unit : lb;
+          if (trans_a)
+            gemv("N", &mi, &ki, &one, a, &la, b, &incb, &zero, c, &lc);
+          else
+            gemv("T", &ki, &mi, &one, a, &la, b, &incb, &zero, c, &lc);
+        } else {  // cᵀ = op(B)ᵀ aᵀ
+          const int inca = trans_a ? la : unit;
+          if (trans_b)
+            gemv("T", &ki, &ni, &one, b, &lb, a, &inca, &zero, c, &unit);
+          else
+            gemv("N", &ni, &ki, &one, b, &lb, a, &inca, &zero, c, &unit);
+        }
+        return;
+      }
+    }
+    static constexpr char kOp[] = {'N', 'T', 'C'};
+    gemm(&kOp[trans_b], &kOp[trans_a], &ni, &mi, &ki, &one, b, &lb, a, &la, &zero, c, &lc);
+  }
+}
+
+// Products of fewer multiply-adds than this are one task; larger ones are cut along their
+// longer side into blocks. Every block packs the whole other operand, so large products, which
+// have work enough for all, are cut into larger ones; and into columns where they are square,
+// since BLAS, to which columns are rows, packs the left operand in smaller pieces.
+constexpr int64_t kBlockWork = 1 << 20;
+constexpr int64_t kLargeWork = int64_t(1) << 28;
+constexpr int64_t kBlockSide = 128;
+constexpr int64_t kLargeBlockSide = 512;
+constexpr int64_t kMostBlocks = 16;
+
+template <class T>
+void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+                  int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
+  int64_t side = std::max(m, n);
+  int64_t work = m * n * std::max<int64_t>(1, k);
+  bool large = work >= kLargeWork;
+  int64_t blocks = std::min(kMostBlocks, side / (large ? kLargeBlockSide : kBlockSide));
+  if (work < kBlockWork || blocks < 2 || !SingleThreadedBlas::available()) {
+    one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+    return;
+  }
+  int64_t block = ((side + blocks - 1) / blocks + 15) / 16 * 16;
+  bool rows = m > n || (m == n && !large);
+  parallel_for(side, block, [&](int64_t begin, int64_t end) {
+    if (rows)
+      one_gemm(trans_a, trans_b, end - begin, n, k, a + begin * (trans_a ? 1 : lda), lda, b, ldb,
+               c + begin * ldc, ldc);
+    else
+      one_gemm(trans_a, trans_b, m, end - begin, k, a, lda, b + begin * (trans_b ? ldb : 1), ldb,
+               c + begin, ldc);
+  });
+}
+
+// Below this many multiply-adds of a product it is better to spread the batch over threads.
+constexpr int64_t kSmallProduct = 64 * 64 * 64;
+constexpr int64_t kGrainWork = 64 * 1024;
+
+template <class T>
+void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void* a_,
+                  int64_t lda, const void* b_, int64_t ldb, void* c_, int64_t ldc, int64_t batch,
+                  int64_t stride_a, int64_t stride_b, int64_t stride_c) {
+  auto a = static_cast<const T*>(a_), b = static_cast<const T*>(b_);
+  auto c = static_cast<T*>(c_);
+  SingleThreadedBlas guard;
+  auto some = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      blocked_gemm(trans_a, trans_b, m, n, k, a + i * stride_a, lda, b + i * stride_b, ldb,
+                   c + i * stride_c, ldc);
+  };
+  int64_t work = std::max<int64_t>(1, k) * m * n;
+  if (batch > 1 && work <= kSmallProduct)
+    parallel_for(batch, std::max<int64_t>(1, kGrainWork / work), some);
+  else
+    some(0, batch);
+}
+
+}  // namespace
+
+void gemm(int32_t code, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k,
+          const void* a, int64_t lda, const void* b, int64_t ldb, void* c, int64_t ldc,
+          int64_t batch, int64_t stride_a, int64_t stride_b, int64_t stride_c) {
+  if (m <= 0 || n <= 0 || batch <= 0) return;
+  // BLAS insists on leading dimensions of at least the row length, also where it is one row.
+  lda = std::max(lda, trans_a ? m : k);
+  ldb = std::max(ldb, trans_b ? k : n);
+  ldc = std::max(ldc, n);
+  if (lda < 1) lda = 1;
+  if (ldb < 1) ldb = 1;
+  auto run = [&](auto element) {
+    batched_gemm<decltype(element)>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, batch,
+                                    stride_a, stride_b, stride_c);
+  };
+  switch (code) {
+    case kF32: return run(float{});
+    case kF64: return run(double{});
+    case kC64: return run(std::complex<float>{});
+    case kC128: return run(std::complex<double>{});
+    case kF16: return run(Half{});
+    case kBF16: return run(BHalf{});
+    case kI8: return run(int8_t{});
+    case kI16: return run(int16_t{});
+    case kI32: return run(int32_t{});
+    case kI64: return run(int64_t{});
+    case kU8: return run(uint8_t{});
+    case kU16: return run(uint16_t{});
+    case kU32: return run(uint32_t{});
+    case kU64: return run(uint64_t{});
+  }
+}
+
+}  // namespace covector

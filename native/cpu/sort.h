@@ -1,0 +1,25 @@
+// Sorting of contiguous rows. Functions return 0, 1 (out of memory) or 3 (unordered type).
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace covector {
+
+// A sorting function for one dtype from elsewhere: ascending, NaNs last; `unused` is null.
+using Sorter = int (*)(void* data, intptr_t n, void* unused);
+void set_sorter(int code, Sorter sorter);
+
+// Ascending, in place; NaNs last, -0.0 equal to 0.0, complex numbers lexicographically.
+int32_t sort_rows(int32_t code, void* data, int64_t rows, int64_t n);
+
+// Stable, by the first `nkeys` operands lexicographically; all operands are permuted alike.
+int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t rows,
+                   int64_t n);
+
+// The k largest of each row, largest first; NaN counts as largest; ties by lowest index.
+int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows, int64_t n,
+              int64_t k);
+
+}  // namespace covector

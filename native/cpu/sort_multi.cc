@@ -1,0 +1,187 @@
+// Stable sorting of several operands by several keys: a permutation is refined from the last
+// key to the first, and then applied to every operand.
+//
+// One key is sorted as 64-bit words: the key's order-preserving image, less the smallest, above
+// the element's position. The words are distinct, so any sort of them is stable. Where an image
+// has more bits than are left beside the position, its low bits are looked at afterwards, in
+// the runs of equal high bits.
+#include <atomic>
+#include <bit>
+
+#include "core/scratch.h"
+#include "cpu/order.h"
+#include "cpu/sort.h"
+#include "cpu/sort_unsigned.h"
+
+namespace covector {
+namespace {
+
+constexpr int64_t kGrain = 64 * 1024;
+constexpr int64_t kElementsOfRows = 2048;
+
+// Writes the images of a row's elements, in the order of `order` (the identity where null).
+template <class P>
+void read_images(int code, const char* data, int64_t stride, const P* order, uint64_t* images,
+                 int64_t n) {
+  with_order(code, [&](auto zero, auto o) {
+    using U = decltype(zero);
+    using Order = decltype(o);
+    parallel_for(n, kGrain, [&](int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) {
+        int64_t at = order ? int64_t(order[i]) : i;
+        images[i] = Order::template image<true>(*reinterpret_cast<const U*>(data + at * stride));
+      }
+    });
+  });
+}
+
+void read_complex64(const char* data, const uint32_t* order, uint64_t* images, int64_t n) {
+  const uint32_t* words = reinterpret_cast<const uint32_t*>(data);
+  parallel_for(n, kGrain, [&](int64_t b, int64_t e) {
+    for (int64_t i = b; i < e; ++i) {
+      int64_t at = order ? int64_t(order[i]) : i;
+      images[i] = uint64_t(FloatOrder32::image<true>(words[2 * at])) << 32 |
+                  FloatOrder32::image<true>(words[2 * at + 1]);
+    }
+  });
+}
+
+void sort_runs(uint64_t* words, const uint64_t* images, int64_t n, int position_bits) {
+  uint64_t mask = (uint64_t(1) << position_bits) - 1;
+  auto less = [=](uint64_t x, uint64_t y) {
+    uint64_t p = x & mask, q = y & mask;
+    return images[p] != images[q] ? images[p] < images[q] : p < q;
+  };
+  for (int64_t i = 0; i < n;) {
+    int64_t end = i + 1;
+    while (end < n && words[end] >> position_bits == words[i] >> position_bits) ++end;
+    if (end - i > 1) std::sort(words + i, words + end, less);
+    i = end;
+  }
+}
+
+// Sorts positions by image: `words` receives them in its low `position_bits` bits.
+bool sort_positions(const uint64_t* images, uint64_t* words, int64_t n, int position_bits) {
+  uint64_t low = images[0], high = images[0];
+  for (int64_t i = 1; i < n; ++i) {
+    low = std::min(low, images[i]);
+    high = std::max(high, images[i]);
+  }
+  int spare = std::max(0, int(std::bit_width(high - low)) - (64 - position_bits));
+  parallel_for(n, kGrain, [&](int64_t b, int64_t e) {
+    for (int64_t i = b; i < e; ++i)
+      words[i] = ((images[i] - low) >> spare) << position_bits | uint64_t(i);
+  });
+  if (!sort_unsigned(words, n)) return false;
+  if (spare) sort_runs(words, images, n, position_bits);
+  return true;
+}
+
+struct Wide {
+  uint64_t words[2];
+};
+
+class RowSorter {
+ public:
+  explicit RowSorter(int64_t n)
+      : n_(n),
+        bits_(std::bit_width(uint64_t(n - 1))),
+        images_(n),
+        words_(n),
+        order_(n),
+        previous_(n),
+        copy_(n) {}
+  explicit operator bool() const { return images_ && words_ && order_ && previous_ && copy_; }
+
+  bool sort(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t row) {
+    identity_ = true;
+    for (int k = nkeys - 1; k >= 0; --k) {
+      int code = codes[k], size = kBuiltinItemsize[code];
+      const char* data = static_cast<const char*>(ptrs[k]) + row * n_ * size;
+      if (code == kC64) {
+        read_complex64(data, order(), images_.get(), n_);
+        if (!refine()) return false;
+      } else if (code == kC128) {  // by the imaginary part, then by the real part
+        for (int part = 1; part >= 0; --part) {
+          read_images(kF64, data + 8 * part, size, order(), images_.get(), n_);
+          if (!refine()) return false;
+        }
+      } else {
+        read_images(code, data, size, order(), images_.get(), n_);
+        if (!refine()) return false;
+      }
+    }
+    for (int o = 0; o < nops; ++o) {
+      int size = kBuiltinItemsize[codes[o]];
+      char* data = static_cast<char*>(ptrs[o]) + row * n_ * size;
+      switch (size) {
+        case 1: permute<uint8_t>(data); break;
+        case 2: permute<uint16_t>(data); break;
+        case 4: permute<uint32_t>(data); break;
+        case 8: permute<uint64_t>(data); break;
+        default: permute<Wide>(data); break;
+      }
+    }
+    return true;
+  }
+
+ private:
+  const uint32_t* order() { return identity_ ? nullptr : order_.get(); }
+
+  bool refine() {
+    if (!sort_positions(images_.get(), words_.get(), n_, bits_)) return false;
+    uint64_t mask = (uint64_t(1) << bits_) - 1;
+    uint32_t *order = order_.get(), *previous = previous_.get();
+    const uint64_t* words = words_.get();
+    if (!identity_) std::memcpy(previous, order, size_t(n_) * sizeof *order);
+    parallel_for(n_, kGrain, [&](int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) {
+        uint32_t position = uint32_t(words[i] & mask);
+        order[i] = identity_ ? position : previous[position];
+      }
+    });
+    identity_ = false;
+    return true;
+  }
+
+  template <class T>
+  void permute(char* data) {
+    T* row = reinterpret_cast<T*>(data);
+    T* out = reinterpret_cast<T*>(copy_.get());
+    const uint32_t* order = order_.get();
+    parallel_for(n_, kGrain, [&](int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) out[i] = row[order[i]];
+    });
+    std::memcpy(static_cast<void*>(row), out, size_t(n_) * sizeof(T));
+  }
+
+  int64_t n_;
+  int bits_;
+  bool identity_ = true;
+  Scratch<uint64_t> images_, words_;
+  Scratch<uint32_t> order_, previous_;
+  Scratch<Wide> copy_;
+};
+
+}  // namespace
+
+int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t rows,
+                   int64_t n) {
+  for (int o = 0; o < nops; ++o)
+    if (codes[o] < 0 || codes[o] >= kNumCodes || (o < nkeys && codes[o] == kKey)) return 3;
+  if (rows <= 0 || n <= 1 || nkeys <= 0) return 0;
+  if (n > int64_t(UINT32_MAX)) return 3;
+  std::atomic<bool> failed{false};
+  parallel_for(rows, std::max<int64_t>(1, kElementsOfRows / n), [&](int64_t begin, int64_t end) {
+    RowSorter sorter(n);
+    if (!sorter) {
+      failed = true;
+      return;
+    }
+    for (int64_t r = begin; r < end; ++r)
+      if (!sorter.sort(nops, codes, ptrs, nkeys, r)) failed = true;
+  });
+  return failed ? 1 : 0;
+}
+
+}  // namespace covector

@@ -1,0 +1,83 @@
+// Arrays in memory that the host cannot address: a handle of their backend, read on demand.
+#include <cstring>
+
+#include "host/array.h"
+#include "host/registry.h"
+#include "python/ref.h"
+
+namespace covector {
+namespace {
+
+// The handle is a Python object with a method to_host(), which returns the bytes in C order.
+bool read_handle(const Storage& from, void* to) {
+  Ref bytes(PyObject_CallMethod(static_cast<PyObject*>(from.context), "to_host", nullptr));
+  if (!bytes) return false;
+  Py_buffer view;
+  if (PyObject_GetBuffer(bytes.get(), &view, PyBUF_C_CONTIGUOUS) < 0) return false;
+  bool ok = size_t(view.len) == from.nbytes;
+  if (!ok)
+    PyErr_Format(PyExc_RuntimeError, "a buffer of %zu bytes was read from its device as %zd bytes",
+                 from.nbytes, view.len);
+  else if (from.nbytes)
+    std::memcpy(to, view.buf, from.nbytes);
+  PyBuffer_Release(&view);
+  return ok;
+}
+
+void release_handle(void* context) {
+  if (!Py_IsInitialized()) return;
+  GilGuard gil;
+  Py_DECREF(static_cast<PyObject*>(context));
+}
+
+constexpr Memory kHandles{read_handle};
+
+}  // namespace
+
+ArrayObject* fetch_to_host(ArrayObject* a) {
+  if (a->host) return as_array(a->host);
+  ArrayObject* copy = array_empty(a->code, a->weak, a->ndim, a->shape);
+  if (!copy) return nullptr;
+  Storage* storage = a->storage->share();  // reading may run code that deletes the array
+  bool ok = storage->memory->read(*storage, copy->data);
+  storage->drop();
+  if (!ok) {
+    Py_DECREF(as_object(copy));
+    return nullptr;
+  }
+  Py_XSETREF(a->host, as_object(copy));
+  return copy;
+}
+
+PyObject* opaque_array(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  int code, weak;
+  Placement placement;
+  std::vector<int64_t> shape;
+  if (nargs != 5) {
+    PyErr_SetString(PyExc_TypeError, "opaque_array(handle, code, shape, weak, placement)");
+    return nullptr;
+  }
+  if (!parse_code(args[1], &code) || !parse_shape(args[2], &shape) ||
+      (weak = PyObject_IsTrue(args[3])) < 0 || !parse_placement(args[4], &placement))
+    return nullptr;
+  int64_t size = count_elements(code, int(shape.size()), shape.data());
+  if (size < 0) return nullptr;
+  Storage* storage = Storage::wrap(nullptr, size_t(size) * itemsizes[code], release_handle,
+                                   Py_NewRef(args[0]), &kHandles);
+  if (!storage) {
+    Py_DECREF(args[0]);
+    return PyErr_NoMemory();
+  }
+  ArrayObject* a = array_wrap(code, weak, int(shape.size()), shape.data(), storage, nullptr);
+  if (a) a->placement = placement;
+  return as_object(a);
+}
+
+PyObject* array_handle(PyObject* self, void*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  if (a->storage->memory != &kHandles) Py_RETURN_NONE;
+  return Py_NewRef(static_cast<PyObject*>(a->storage->context));
+}
+
+}  // namespace covector

@@ -1,0 +1,66 @@
+// The table of placements.
+#include "host/placement.h"
+
+#include <vector>
+
+#include "python/ref.h"
+
+namespace covector {
+namespace {
+
+struct Entry {
+  PyObject* sharding;  // null for the default placement until it is asked for
+  bool committed;
+};
+
+std::vector<Entry>& table() {
+  static auto* entries = new std::vector<Entry>{{nullptr, false}};
+  return *entries;
+}
+
+PyObject* default_sharding = nullptr;
+
+}  // namespace
+
+PyObject* placement_sharding(Placement placement) {
+  if (PyObject* found = table()[placement].sharding) return found;
+  if (!default_sharding) {
+    PyErr_SetString(PyExc_RuntimeError, "no default sharding is registered");
+    return nullptr;
+  }
+  PyObject* sharding = PyObject_CallNoArgs(default_sharding);
+  if (sharding) Py_XSETREF(table()[placement].sharding, sharding);
+  return sharding;
+}
+
+bool placement_committed(Placement placement) { return table()[placement].committed; }
+
+bool parse_placement(PyObject* obj, Placement* placement) {
+  long value = PyLong_AsLong(obj);
+  if (value == -1 && PyErr_Occurred()) return false;
+  if (value < 0 || size_t(value) >= table().size()) {
+    PyErr_Format(PyExc_ValueError, "%ld is not a placement", value);
+    return false;
+  }
+  *placement = Placement(value);
+  return true;
+}
+
+PyObject* add_placement(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs != 2) {
+    PyErr_SetString(PyExc_TypeError, "add_placement(sharding, committed)");
+    return nullptr;
+  }
+  int committed = PyObject_IsTrue(args[1]);
+  if (committed < 0) return nullptr;
+  table().push_back({Py_NewRef(args[0]), committed != 0});
+  return PyLong_FromSize_t(table().size() - 1);
+}
+
+PyObject* set_default_sharding(PyObject*, PyObject* function) {
+  Py_INCREF(function);
+  Py_XSETREF(default_sharding, function);
+  Py_RETURN_NONE;
+}
+
+}  // namespace covector

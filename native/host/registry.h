@@ -1,0 +1,37 @@
+// What Python tells the native core at import: dtype objects, the aval factory, NumPy's types.
+#pragma once
+
+#include <Python.h>
+
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace covector {
+
+extern uint8_t itemsizes[kMaxCodes];  // 0 for a code that is not in use
+extern PyTypeObject* ndarray_type;    // null until registered
+extern PyTypeObject* generic_type;
+extern PyObject* numpy_converter;
+
+inline bool is_code(long code) { return code >= 0 && code < kMaxCodes && itemsizes[code] != 0; }
+
+PyObject* dtype_object(int code);  // borrowed; null with an exception if unregistered
+const char* dtype_name(int code);  // for messages
+bool parse_code(PyObject* obj, int* code);
+
+bool set_dtypes(PyObject* sequence);
+void set_aval_factory(PyObject* factory);
+void set_numpy_types(PyObject* ndarray, PyObject* generic);
+void set_converter(PyObject* converter);
+
+// The abstract value for a shape and dtype: avals are immutable, so equal ones are shared.
+PyObject* make_aval(int code, bool weak, int ndim, const int64_t* shape);
+
+PyObject* shape_tuple(int ndim, const int64_t* shape);
+
+// How a registered container type is taken apart: f(obj) -> (children, aux). Null if none.
+PyObject* node_flattener(PyTypeObject* type);
+void register_node(PyObject* type, PyObject* flatten);
+
+}  // namespace covector
