@@ -31,12 +31,30 @@ class Array:
     def aval(self) -> Any:
         """What the factory makes of shape, dtype and weak type. Equal ones are shared."""
     @property
+    def sharding(self) -> Any:
+        """The sharding of the array's placement."""
+    @property
+    def committed(self) -> bool: ...
+    @property
+    def _placement(self) -> int:
+        """Index of the placement; 0 is the first device of the CPU, not committed."""
+    @property
+    def _on_host(self) -> bool:
+        """Whether the host can address the elements."""
+    @property
+    def _handle(self) -> Any:
+        """What `opaque_array` was given, or None."""
+    @property
     def _code(self) -> int: ...
     def unsafe_buffer_pointer(self) -> int: ...
     def is_deleted(self) -> bool: ...
     def delete(self) -> None:
         """Give up the memory. Views that exist keep it; later use raises RuntimeError."""
     def block_until_ready(self) -> Array: ...
+    def _to_host(self) -> Array:
+        """The array itself, or its copy on the host, which it keeps."""
+    def _placed(self, placement: int, /) -> Array:
+        """The same memory with another placement of the same device."""
     def _with_weak(self, weak: bool, /) -> Array:
         """The same memory with another weak_type; self if it is the same."""
     def _reshaped(self, shape: Sequence[int], /) -> Array:
@@ -67,6 +85,14 @@ class Array:
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 class Executable:
+    """What a compiled program is to those who call it, whatever runs it."""
+
+    def call(self, arrays: Sequence[Array], /) -> list[Array]:
+        """Run on one array per input; arrays that are elsewhere are brought."""
+    @property
+    def name(self) -> str: ...
+
+class CpuExecutable(Executable):
     """A compiled program: int32 entry(void** bufs, const int64* params, const void* rt).
 
     bufs are the inputs, the constants, the outputs that are allocated, in order, and the
@@ -87,6 +113,7 @@ class Executable:
         release_gil: bool = False,
         keepalive: Any = None,
         name: str = "<program>",
+        placement: int = 0,
     ) -> None:
         """Specs are (code, shape) and (code, shape, weak).
 
@@ -94,16 +121,23 @@ class Executable:
         donations: pairs (input, output): the output takes over the input's memory, or a copy
         where others can see it; the input is deleted, and bufs hold the output at both places.
         """
-    def call(self, arrays: Sequence[Array], /) -> list[Array]:
-        """Run on Arrays of exactly the input specs."""
     @property
     def params(self) -> tuple[int, ...]: ...
     @property
     def workspace_bytes(self) -> int: ...
     @property
-    def name(self) -> str: ...
-    @property
     def keepalive(self) -> Any: ...
+
+class HostedExecutable(Executable):
+    """A program that ``function(arrays) -> arrays`` runs; specs are (code, shape, weak)."""
+
+    def __init__(
+        self,
+        function: Callable[[list[Array]], Sequence[Array]],
+        in_specs: Sequence[tuple[int, Sequence[int], bool]],
+        outputs: int,
+        name: str,
+    ) -> None: ...
 
 class FastPath:
     """How a JitFunction runs an executable without Python."""
@@ -169,6 +203,17 @@ class Boundary:
 
 # Arrays
 
+def opaque_array(
+    handle: Any, code: int, shape: Sequence[int], weak: bool, placement: int, /
+) -> Array:
+    """An array in memory that the host cannot address: ``handle.to_host()`` gives its bytes."""
+
+def add_placement(sharding: Any, committed: bool, /) -> int:
+    """Register a placement; returns its index. It stays for as long as the process."""
+
+def set_default_sharding(function: Callable[[], Any], /) -> None:
+    """Set what gives the sharding of placement 0; asked once."""
+
 def live_arrays() -> list[Array]:
     """The arrays that exist and are not deleted, the oldest first."""
 
@@ -210,7 +255,7 @@ def register_node(type: type, flatten: Callable[[Any], tuple[Iterable[Any], Any]
     """flatten(obj) -> (children, hashable aux) for a container type."""
 
 def set_routines(routines: dict[str, int]) -> None:
-    """Addresses of Fortran-style routines of BLAS and LAPACK (native/engine/fortran.h) by name."""
+    """Addresses of Fortran-style routines of BLAS and LAPACK (native/cpu/fortran.h) by name."""
 
 # The state of a thread
 
@@ -238,7 +283,7 @@ def trim_allocator() -> None:
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
 def runtime_table() -> int:
-    """The address of 64 function pointers: native/engine/runtime.h names the slots."""
+    """The address of 64 function pointers: native/cpu/runtime.h names the slots."""
 
 def register_callback(callable: Callable[[list[int], list[int]], Any]) -> int:
     """Make f(input_addresses, output_addresses) callable by generated code; returns its id."""

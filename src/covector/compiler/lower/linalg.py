@@ -1,4 +1,4 @@
-"""Factorisations and triangular systems: calls of the runtime library (native/engine/lapack.h)."""
+"""Factorisations and triangular systems: calls of the runtime library (native/cpu/lapack.h)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from covector.backends.cpu.emit.writer import Val
 from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.core import dtypes
 
-# Slots of the runtime's function table (native/engine).
+# Slots of the runtime's function table (native/cpu).
 PARALLEL_FOR, GEMM, SORT_ROWS, SORT_MULTI, TOP_K, CALLBACK = range(6)
 # Calls of one form: (code, flags..., operands, results, sizes), by the kind of library call.
 _MATRIX_SLOTS = {
