@@ -13,13 +13,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 # These register themselves with the traces: evaluation, and the rules of calls.
-import covector.transforms.dispatch
+import covector.runtime.dispatch
+import covector.runtime.stages
 import covector.transforms.jit_rules
 
 # The operators and methods of arrays come with the NumPy interface.
 import covector.numpy  # noqa: F401  # isort: skip
 from covector.core.array_type import Array
-from covector.core.config import config, disable_jit, enable_x64
+from covector.core.config import config, default_device, disable_jit, enable_x64
 from covector.core.dtypes import float0
 from covector.core.errors import export as _export
 from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
@@ -60,7 +61,7 @@ def clear_caches() -> None:
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
     "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "flatten_util",
-    "lax", "nn", "numpy", "ops", "random", "stages", "tree", "tree_util",
+    "lax", "nn", "numpy", "ops", "random", "sharding", "stages", "tree", "tree_util",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
@@ -104,6 +105,7 @@ __all__ = [
     "ShapeDtypeStruct",
     "clear_caches",
     "config",
+    "default_device",
     "disable_jit",
     "enable_x64",
     "eval_shape",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from covector._native import JitFunction as Wrapped
-from covector.transforms.stages import ArgInfo, Compiled, Lowered, Traced
+from covector.runtime.stages import ArgInfo, Compiled, Lowered, Traced
 
 CompilerOptions = Mapping[str, Any]
 

@@ -21,7 +21,9 @@ from covector.core.trace import to_array, trace_to_jaxpr
 def _program(name: str, avals: tuple[ShapedArray, ...]) -> Any:
     f = getattr(lax, name) if hasattr(lax, name) else HELPERS[name]
     jaxpr, consts = trace_to_jaxpr(lambda *a: [f(*a)], list(avals))
-    return get_backend("cpu").compile(ClosedJaxpr(jaxpr, consts), [False] * len(avals), name)
+    backend = get_backend("cpu")
+    module = backend.lower(ClosedJaxpr(jaxpr, consts), [False] * len(avals), name)
+    return module.compile(backend.devices()[0], 0)
 
 
 HELPERS: dict[str, Callable[..., Any]] = {"hypot": lambda x, y: lax.abs(lax.complex(x, y))}

@@ -8,6 +8,7 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
+from covector.core.config import config
 from covector.core.dtypes import DType
 
 Shape = tuple[int, ...]
@@ -35,17 +36,31 @@ class ShapedArray:
     dtype : numpy.dtype or KeyDType
     weak_type : bool
         Whether the dtype came from a Python scalar and gives way in promotion.
+    sharding : Sharding or None
+        Where the array is, if that is known; it does not count in comparisons.
     """
 
-    __slots__ = ("shape", "dtype", "weak_type")
+    # `_sharding` is set by `with_sharding` alone.
+    __slots__ = ("shape", "dtype", "weak_type", "_sharding")
     shape: Shape
     dtype: DType
     weak_type: bool
+    _sharding: Any
 
     def __init__(self, shape: Shape, dtype: DType, weak_type: bool = False) -> None:
         self.shape = shape
         self.dtype = dtype
         self.weak_type = weak_type
+
+    @property
+    def sharding(self) -> Any:
+        return getattr(self, "_sharding", None)
+
+    def with_sharding(self, sharding: Any) -> ShapedArray:
+        """The same type, of an array that is there."""
+        out = ShapedArray(self.shape, self.dtype, self.weak_type)
+        out._sharding = sharding
+        return out
 
     @property
     def ndim(self) -> int:
@@ -143,16 +158,28 @@ def is_array_like(x: Any) -> bool:
     )
 
 
+def arrive(x: Array) -> Array:
+    """Move a new array, which is on the host, to the default device (the runtime replaces this)."""
+    return x
+
+
 def to_array(x: Any, aval: ShapedArray | None = None) -> Array:
-    """A device array with the value of a NumPy array or scalar (arrays pass through)."""
+    """An array on the default device with the value of a NumPy array or scalar.
+
+    Arrays pass through.
+    """
     if type(x) is Array:
         return x
     if aval is None:
         aval = aval_of(x)
     t = type(x)
     if t is float or t is int or t is bool or t is complex:
-        return _native.array_from_scalar(x, dtypes.code_of[aval.dtype], aval.weak_type)
-    return array_from_numpy(np.asarray(x), aval.dtype, aval.weak_type)
+        made = _native.array_from_scalar(x, dtypes.code_of[aval.dtype], aval.weak_type)
+    else:
+        made = array_from_numpy(np.asarray(x), aval.dtype, aval.weak_type)
+    if config.default_device is not None or config.platforms is not None:
+        return arrive(made)
+    return made
 
 
 def array_from_numpy(

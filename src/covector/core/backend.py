@@ -1,7 +1,8 @@
-"""What a backend offers the transformations: devices, and programs compiled from jaxprs.
+"""What a backend offers: devices, transfers, and programs lowered from jaxprs and compiled.
 
-Backends register themselves when they are imported; `get_backend` imports the one asked
-for, so that a process pays only for what it uses.
+The CPU's backend is built in. Others are found by entry points of the group
+``covector.backends``, whose name is the platform and whose object is a `Backend` or a function
+that makes one. They are read only when a platform that is not built in is asked for.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from covector.core.avals import Array
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
+
+GROUP = "covector.backends"
 
 
 @runtime_checkable
@@ -50,27 +54,50 @@ class Program(Protocol):
 
     executable: Any
 
+
+class Module(Protocol):
+    """A program lowered for one platform.
+
+    Attributes
+    ----------
+    platform : str
+    dialects : tuple of str
+        Names of the texts it has; the first is shown if none is named.
+    """
+
+    platform: str
+    dialects: tuple[str, ...]
+
     def as_text(self, dialect: str) -> str:
-        """The program at one stage of its compilation (``jaxpr``, ``loop``, ``llvm``, ``asm``)."""
+        """The program at one stage of its way to the device."""
+
+    def compile(self, device: Device, placement: int) -> Program:
+        """Compile for ``device``; the results have the native ``placement``, which is on it."""
 
 
 class Backend(Protocol):
-    """One kind of device."""
+    """One kind of device, with its transfers, its compiler and its caches."""
 
     platform: str
 
-    def devices(self) -> list[Device]: ...
+    def devices(self) -> Sequence[Device]:
+        """The devices of this process."""
 
-    def compile(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Program:
-        """Compile ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
+    def put(self, x: Array, device: Device, placement: int) -> Array:
+        """``x``, wherever it is, on ``device``; ``placement`` is the native index of that."""
+
+    def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Module:
+        """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
 
 
-_MODULES = {"cpu": "covector.backends.cpu"}
+_REQUIRED = ("platform", "devices", "put", "lower")
+_BUILT_IN = {"cpu": "covector.backends.cpu.backend"}
 _backends: dict[str, Backend] = {}
 
 
-def register_backend(backend: Backend) -> None:
-    _backends[backend.platform] = backend
+def default_platform() -> str:
+    """The platform of arrays and programs that are nowhere in particular."""
+    return config.platforms.split(",")[0].strip() if config.platforms else "cpu"
 
 
 def get_backend(platform: str | None = None) -> Backend:
@@ -79,17 +106,54 @@ def get_backend(platform: str | None = None) -> Backend:
     Raises
     ------
     RuntimeError
-        If there is no such backend.
+        If there is no such backend, or if it does not load.
     """
     if platform is None:
-        platform = (config.platforms or "cpu").split(",")[0]
+        platform = default_platform()
     found = _backends.get(platform)
     if found is None:
-        module = _MODULES.get(platform)
-        if module is None:
-            raise RuntimeError(
-                f"unknown backend {platform!r}; available: {', '.join(sorted(_MODULES))}"
-            )
-        importlib.import_module(module)
-        found = _backends[platform]
+        if platform in _BUILT_IN:
+            found = importlib.import_module(_BUILT_IN[platform]).backend
+        else:
+            found = _load(platform)
+        found = _backends.setdefault(platform, found)
     return found
+
+
+def loaded_backends() -> list[Backend]:
+    """The backends that are in use."""
+    return list(_backends.values())
+
+
+def _load(platform: str) -> Backend:
+    """The backend that an entry point names."""
+    # Not at the top: few processes need it.
+    from importlib.metadata import entry_points
+
+    points = entry_points(group=GROUP)
+    named = [p for p in points if p.name == platform]
+    if not named:
+        known = sorted({*_BUILT_IN, *(p.name for p in points)})
+        raise RuntimeError(f"unknown backend {platform!r}; available: {', '.join(known)}")
+    point = named[0]
+    owner = (
+        f"the distribution {point.dist.name} {point.dist.version}" if point.dist else point.value
+    )
+    try:
+        made = point.load()
+        backend = made() if callable(made) else made
+    except Exception as e:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} does not load: {type(e).__name__}: {e}"
+        ) from e
+    lacking = [name for name in _REQUIRED if not hasattr(backend, name)]
+    if lacking:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} lacks {', '.join(lacking)}, which a backend must "
+            "have"
+        )
+    if backend.platform != platform:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} says that its platform is {backend.platform!r}"
+        )
+    return backend

@@ -29,6 +29,7 @@ _DEFAULTS: dict[str, Any] = {
     "enable_compilation_cache": True,
     "compilation_cache_dir": None,
     "platforms": None,
+    "default_device": None,
 }
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "numpy_rank_promotion": ("allow", "warn", "raise"),
@@ -46,6 +47,8 @@ _TRACED = (
     "numpy_rank_promotion",
     "numpy_dtype_promotion",
     "default_matmul_precision",
+    "platforms",
+    "default_device",
 )
 
 
@@ -107,6 +110,9 @@ class Config(threading.local):
         Where; by default in the user's folder of caches.
     platforms : str, optional
         The backend to use, the first of several separated by commas.
+    default_device : Device or str, optional
+        Where arrays are made and programs run that are nowhere in particular: a device, or the
+        name of a platform, of which it is the first device.
 
     Examples
     --------
@@ -202,6 +208,13 @@ def _check(name: str, value: Any) -> None:
     default = _DEFAULTS[name]
     if isinstance(default, bool) and not isinstance(value, bool):
         raise TypeError(f"option {name!r} takes True or False, got {value!r}")
+    if name == "default_device" and not (
+        value is None or isinstance(value, str) or hasattr(value, "platform")
+    ):
+        raise TypeError(
+            f"option 'default_device' takes a device, such as those of covector.devices(), the "
+            f"name of a platform or None, got {value!r}"
+        )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
 
@@ -277,3 +290,33 @@ def disable_jit(disable: bool = True) -> contextlib.AbstractContextManager[None]
     x = 3
     """
     return override(disable_jit=disable)
+
+
+def default_device(new_val: Any = None) -> contextlib.AbstractContextManager[None]:
+    """Context manager: where arrays are made and programs run for the block.
+
+    Arrays that are committed to a device stay there, and so do programs that take them.
+
+    Parameters
+    ----------
+    new_val : Device or str, optional
+        A device, or the name of a platform, of which it is the first device. None stands for the
+        first device of the default platform.
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    TypeError
+        If ``new_val`` is no device.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> with cv.default_device(cv.devices("cpu")[0]):
+    ...     print(cv.numpy.ones(2).device)
+    CpuDevice(id=0)
+    """
+    return override(default_device=new_val)

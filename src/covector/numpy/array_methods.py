@@ -283,13 +283,13 @@ def _flat(self: Any) -> Any:
 
 
 def _devices(self: Any) -> Any:
-    from covector.core.backend import get_backend
-
-    return {get_backend().devices()[0]}
+    return self.sharding.device_set
 
 
 def _device(self: Any) -> Any:
-    return next(iter(_devices(self)))
+    """The device, or the sharding where there are several."""
+    devices = self.sharding.device_set
+    return next(iter(devices)) if len(devices) == 1 else self.sharding
 
 
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -394,9 +394,8 @@ def attach() -> None:
         "is_ready": lambda self: True,
         "copy_to_host_async": lambda self: None,
         "platform": lambda self: _device(self).platform,
-        "is_fully_addressable": property(lambda self: True),
-        "is_fully_replicated": property(lambda self: True),
-        "committed": property(lambda self: False),
+        "is_fully_addressable": property(lambda self: self.sharding.is_fully_addressable),
+        "is_fully_replicated": property(lambda self: self.sharding.is_fully_replicated),
         "on_device_size_in_bytes": lambda self: self.nbytes,
     }.items():
         setattr(Array, name, value)

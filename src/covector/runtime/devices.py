@@ -15,6 +15,7 @@ from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import Tracer, eval_trace, set_current_trace
+from covector.runtime.placement import Sharding, as_sharding, placement, placement_of, put
 from covector.transforms.arguments import api_boundary
 
 
@@ -204,12 +205,35 @@ host_count = process_count
 host_ids = process_indices
 
 
-def _put(x: Any) -> Any:
-    if isinstance(x, Tracer) or type(x) is Array:
+def _spread(prefix: Any, x: Any, n: int) -> list[Any]:
+    """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
+    if prefix is None or isinstance(prefix, (bool, Sharding)) or hasattr(prefix, "platform"):
+        return [prefix] * n
+    return tree.broadcast_prefix(prefix, x)
+
+
+def _copy(x: Array) -> Array:
+    """The same elements in other memory of the host."""
+    nbytes = np.asarray(x._bitcast(dtypes.code_of[dtypes.as_dtype("uint8")], (x.nbytes,)))
+    return _native.array_from_buffer(nbytes, x._code, x.shape, x.weak_type, False)
+
+
+def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
+    if isinstance(x, Tracer) or getattr(x, "dtype", None) == dtypes.float0:
+        if where is not None:
+            as_sharding(where, "device_put")
         return x
-    if getattr(x, "dtype", None) == dtypes.float0:
-        return x
-    return to_array(x)
+    if where is None and may_alias is not False:
+        return to_array(x)
+    given = x if type(x) is Array else None
+    array = to_array(x)
+    target = (
+        placement_of(array) if where is None else placement(as_sharding(where, "device_put"), True)
+    )
+    out = put(array, target)
+    if may_alias is False and given is not None and out._on_host and given._on_host:
+        out = _copy(given)._placed(target.index)
+    return out
 
 
 @api_boundary
@@ -226,11 +250,17 @@ def device_put(
     Parameters
     ----------
     x : pytree
-        NumPy arrays are copied; arrays are returned as they are.
-    device : optional
-        A device, or one per leaf; by default the default device.
-    src, donate, may_alias : optional
-        Have no effect.
+        NumPy arrays are copied; arrays that are there are returned as they are.
+    device : Device or Sharding, optional
+        Where the arrays are to be and to stay (they are *committed*), or a pytree of such, a
+        prefix of ``x``. Without it, arrays stay where they are and new ones go to the default
+        device.
+    src : optional
+        Where the arrays are; has no effect.
+    donate : bool or pytree
+        Whether arrays given may be deleted.
+    may_alias : bool, optional
+        False makes the result share no memory with an array given.
 
     Returns
     -------
@@ -240,8 +270,6 @@ def device_put(
     ------
     TypeError
         If ``device`` is no device.
-    ValueError
-        For a device of another backend.
 
     Examples
     --------
@@ -250,19 +278,16 @@ def device_put(
     >>> cv.device_put({"w": numpy.zeros(2, "float32"), "n": 3})
     {'w': Array([0., 0.], dtype=float32), 'n': Array(3, dtype=int32, weak_type=True)}
     """
-    for d in tree.leaves(device):
-        platform = getattr(d, "platform", None)
-        if platform is None:
-            raise TypeError(
-                f"device_put takes devices, such as those of covector.devices(), got {d!r}"
-                f"{at_user_line()}"
-            )
-        if platform != default_backend():
-            raise ValueError(
-                f"device_put: {d!r} is not a device of the default backend {default_backend()}"
-                f"{at_user_line()}"
-            )
-    return tree.map(_put, x)
+    leaves, treedef = tree.flatten(x)
+    wheres, donates, aliases = (
+        _spread(option, x, len(leaves)) for option in (device, donate, may_alias)
+    )
+    sources = leaves if donate is not False else [None] * len(leaves)
+    outs = [_put(*each) for each in zip(leaves, wheres, aliases, strict=True)]
+    for given, out, gives in zip(sources, outs, donates, strict=True):
+        if gives and type(given) is Array and out is not given:
+            given.delete()
+    return tree.unflatten(treedef, outs)
 
 
 def device_get(x: Any) -> Any:
@@ -327,10 +352,10 @@ def live_arrays(platform: str | None = None) -> list[Any]:
     >>> largest.nbytes >= 4_000_000
     True
     """
-    if platform is not None and platform != default_backend():
-        get_backend(platform)  # raises the error for unknown ones
-        return []
-    return _native.live_arrays()
+    wanted = get_backend(platform).platform
+    return [
+        x for x in _native.live_arrays() if any(d.platform == wanted for d in x.sharding.device_set)
+    ]
 
 
 def copy_to_host_async(x: Any) -> Any:

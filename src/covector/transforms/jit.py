@@ -10,23 +10,19 @@ from __future__ import annotations
 import copyreg
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from covector import _native
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, to_array
-from covector.core.backend import Program, get_backend
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe, unwrapped
-from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Jaxpr, sub_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo
 from covector.core.trace import (
     Primitive,
-    Tracer,
     close_over,
     current_trace,
-    dce,
     eval_trace,
-    raise_leaked,
     trace_to_jaxpr,
 )
 from covector.transforms.arguments import (
@@ -68,6 +64,7 @@ class Entry:
         Structures of ``(dynamic args, dynamic kwargs)`` and of the result.
     """
 
+    # What the runtime compiled it to.
     __slots__ = ("closed", "hoisted", "in_tree", "out_tree", "programs", "__weakref__")
 
     def __init__(
@@ -77,71 +74,7 @@ class Entry:
         self.hoisted = hoisted
         self.in_tree = in_tree
         self.out_tree = out_tree
-        self.programs: dict[Any, tuple[Program, list[int]]] = {}
-
-    def compile(
-        self, donated: tuple[bool, ...], keep_unused: bool, name: str
-    ) -> tuple[Program, list[int]]:
-        """The compiled program, and the positions of the flat arguments that it takes."""
-        key = (donated, keep_unused)
-        found = self.programs.get(key)
-        if found is None:
-            found = self.programs[key] = compile_closed(self.closed, donated, keep_unused, name)
-        return found
-
-
-def compile_closed(
-    closed: ClosedJaxpr, donated: Sequence[bool], keep_unused: bool, name: str
-) -> tuple[Program, list[int]]:
-    """Compile ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
-    jaxpr = dce(closed.jaxpr)
-    _check_computable(jaxpr)
-    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
-    used.update(jaxpr.outvars)
-    kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
-    consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
-    jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
-    program = get_backend().compile(
-        ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
-    )
-    return program, kept
-
-
-def _check_computable(jaxpr: Jaxpr) -> None:
-    """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "custom_lin":
-            assert eqn.primitive.impl is not None
-            eqn.primitive.impl([], eqn.params)
-        for sub in sub_jaxprs(eqn.params):
-            _check_computable(sub)
-
-
-def fast_tree(treedef: Any) -> Any:
-    """An output structure in the form that `FastPath` takes."""
-    count = 0
-
-    def walk(node: Any) -> Any:
-        nonlocal count
-        if node.is_leaf():
-            count += 1
-            return count - 1
-        kind = node.type
-        if kind is None or kind is type(None):
-            return ("n",)
-        children = [walk(c) for c in node.children()]
-        if kind is tuple:
-            return ("t", children)
-        if kind is list:
-            return ("l", children)
-        if kind is dict:
-            # In the order in which the function put the keys, not that of the leaves.
-            by_key = dict(zip(node.entries(), children, strict=True))
-            keys = list(node.one_level().unflatten([0] * len(children)))
-            return ("d", keys, [by_key[k] for k in keys])
-        return ("c", node.one_level().unflatten, children)
-
-    return walk(treedef)
+        self.programs: dict[Any, Any] = {}
 
 
 def _hashable(x: Any) -> bool:
@@ -153,7 +86,18 @@ def _hashable(x: Any) -> bool:
 
 
 class Jitted:
-    """A function and the options of its `jit`; the part of a `JitFunction` written in Python."""
+    """A function and the options of its `jit`; the part of a `JitFunction` written in Python.
+
+    Attributes
+    ----------
+    device : Device, Sharding or str, optional
+        Where it runs if not where its arguments are; a string names a platform.
+    """
+
+    # Set by the runtime, which owns devices and programs: ``execute(jitted, args, kwargs)`` runs
+    # on concrete values, and ``traced(jitted, entry, donated, leaves)`` makes a `stages.Traced`.
+    execute: ClassVar[Callable[[Jitted, tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]]
+    traced: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -165,6 +109,7 @@ class Jitted:
         keep_unused: bool = False,
         inline: bool = False,
         primitive: Primitive | None = None,
+        device: Any = None,
     ) -> None:
         self.fun = fun
         self.name = fun_name(fun)
@@ -183,6 +128,7 @@ class Jitted:
         self.keep_unused = keep_unused
         self.inline = inline
         self.primitive = primitive
+        self.device = device
         self._own_entries: dict[Any, Any] = {}
         on_clear_weak(self)
 
@@ -318,7 +264,7 @@ class Jitted:
             return self.bind(args, kwargs), None
         if config.disable_jit and self.primitive is None:
             return self.fun(*args, **kwargs), None
-        return self.execute(args, kwargs)
+        return Jitted.execute(self, args, kwargs)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply the function under the current trace as one operation."""
@@ -328,59 +274,6 @@ class Jitted:
             {"jaxpr": entry.closed, "name": self.name, "inline": self.inline},
         )
         return tree.unflatten(entry.out_tree, outs)
-
-    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        """Compile and run on concrete values."""
-        entry, flat = self.trace(args, kwargs)
-        for x in (*entry.hoisted, *flat):
-            if isinstance(x, Tracer):
-                raise_leaked(x)
-        program, kept = entry.compile(self.donated(entry, args), self.keep_unused, self.name)
-        avals = entry.closed.in_avals
-        outs = program.executable.call([to_array(flat[i], avals[i]) for i in kept])
-        if config.debug_nans or config.debug_infs:
-            self._check_finite(outs, args, kwargs)
-            return tree.unflatten(entry.out_tree, outs), None
-        fast = _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
-        return tree.unflatten(entry.out_tree, outs), fast
-
-    def _check_finite(
-        self, outs: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        bad = find_nonfinite(outs)
-        if bad is None:
-            return
-        if self.primitive is not None:
-            raise FloatingPointError(
-                f"invalid value ({bad}) encountered in the operation {self.primitive.name}"
-                f"{at_user_line()}"
-            )
-        # Run it again operation by operation: the one at fault raises with its own line.
-        from covector.core.config import override
-
-        with override(disable_jit=True):
-            self.fun(*args, **kwargs)
-        raise FloatingPointError(
-            f"invalid value ({bad}) in the result of the compiled function {self.name}; it does "
-            f"not occur when the function runs operation by operation{at_user_line()}"
-        )
-
-
-def find_nonfinite(outs: Sequence[Any]) -> str | None:
-    """``"nan"`` or ``"inf"`` if the options ask to look for it and an array has one."""
-    import numpy as np
-
-    for x in outs:
-        if getattr(x.dtype, "kind", "") not in "fcV" or x.dtype.name.startswith("key"):
-            continue
-        values = np.asarray(x)
-        if values.dtype.kind == "V":
-            values = values.astype(np.float32)
-        if config.debug_nans and np.isnan(values).any():
-            return "nan"
-        if config.debug_infs and np.isinf(values).any():
-            return "inf"
-    return None
 
 
 _FunctionType = type(fun_name)
@@ -453,7 +346,11 @@ def jit(
         Pass arguments to the compiled program even if it does not use them.
     inline : bool
         Under another trace, put the operations in place of one call.
-    in_shardings, out_shardings, device, backend, compiler_options : optional
+    device : Device or Sharding, optional
+        Where to run, whatever the arguments are committed to; they are moved.
+    backend : str, optional
+        The platform on whose first device to run.
+    in_shardings, out_shardings, compiler_options : optional
         Have no effect.
 
     Returns
@@ -517,6 +414,7 @@ def jit(
         donate_argnames,
         keep_unused,
         inline,
+        device=backend if device is None else device,
     )
     fn = make_jit_function(jitted)
     attributes = fn.__dict__
@@ -552,10 +450,8 @@ class _Methods:
 
     def trace(self, *args: Any, **kwargs: Any) -> Any:
         """Trace for these arguments (arrays or ShapeDtypeStructs) to a `stages.Traced`."""
-        from covector.transforms.stages import Traced
-
-        entry, _ = self.jitted.trace(args, kwargs, abstract=True)
-        return Traced(self.jitted, entry, self.jitted.donated(entry, args))
+        entry, flat = self.jitted.trace(args, kwargs, abstract=True)
+        return Jitted.traced(self.jitted, entry, self.jitted.donated(entry, args), flat)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """Trace and lower for these arguments to a `stages.Lowered`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import Array, ShapedArray, aval_of
 
 
 class ShapeDtypeStruct:
@@ -90,7 +90,7 @@ def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
 
 
 def typeof(x: Any) -> ShapedArray:
-    """The type of an array: its shape, dtype and weak type.
+    """The type of an array: its shape, dtype, weak type and, where it is known, its sharding.
 
     Parameters
     ----------
@@ -108,5 +108,8 @@ def typeof(x: Any) -> ShapedArray:
     ShapedArray(float32[2,3])
     >>> cv.typeof(1.0).weak_type
     True
+    >>> cv.typeof(cv.numpy.ones(2)).sharding
+    SingleDeviceSharding(device=CpuDevice(id=0))
     """
-    return aval_of(x)
+    aval = aval_of(x)
+    return aval.with_sharding(x.sharding) if type(x) is Array else aval

@@ -1,6 +1,1 @@
-"""The compiler for CPUs: jaxpr → loop IR → schedule → LLVM IR → machine code."""
-
-from covector.backends.cpu.backend import backend as _backend
-from covector.core.backend import register_backend
-
-register_backend(_backend)
+"""The CPU's backend: the loops of a schedule become LLVM IR and machine code."""

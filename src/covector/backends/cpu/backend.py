@@ -15,6 +15,7 @@ from covector.compiler.lower.lowering import lower
 from covector.compiler.passes.simplify import simplify
 from covector.compiler.schedule.plan import Plan
 from covector.core import dtypes
+from covector.core.avals import Array
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.cache import on_clear
 
@@ -88,38 +89,29 @@ def _code(program: LoopProgram) -> Code:
 
 
 class CpuProgram:
-    """A jaxpr compiled for the CPU and bound to its sizes."""
+    """Machine code bound to the sizes of one program."""
+
+    def __init__(self, executable: _native.CpuExecutable) -> None:
+        self.executable = executable
+
+    @property
+    def workspace_bytes(self) -> int:
+        return self.executable.workspace_bytes
+
+
+class CpuModule:
+    """A jaxpr lowered for the CPU."""
+
+    platform = "cpu"
+    dialects = ("llvm", "jaxpr", "simplified", "loop", "optimised", "asm")
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
         self.jaxpr = closed
         self.name = name
         self.simplified = simplify(closed)
-        program, consts = lower(self.simplified, name, donated)
-        self._program = program
-        fortran.load_for(program.calls)
-        code = _code(program)
-        sizes = [s.value for s in program.syms]
-        offsets, workspace = workspace_layout(code.temps, sizes)
-        jaxpr = self.simplified.jaxpr
-        specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
-        outs, kinds = [], []
-        # The types of the original: simplification drops changes of weak type alone.
-        for v, r in zip(closed.jaxpr.outvars, program.block.results, strict=True):
-            outs.append((dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type))
-            if isinstance(r.defn, Input):
-                kinds.append(r.defn.position)
-            elif isinstance(r.defn, Constant):
-                kinds.append((1 << 20) + r.defn.position)
-            else:
-                kinds.append(-1)
-        elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
-        long = elements > _LONG or bool(program.calls)
-        self.executable = _native.CpuExecutable(
-            code.address, [*sizes, *offsets], consts, specs, outs, kinds, workspace,
-            code.donations, long, (code, program.keepalive), name,
-        )  # fmt: skip
+        self.program, self.consts = lower(self.simplified, name, donated)
 
-    def as_text(self, dialect: str = "loop") -> str:
+    def as_text(self, dialect: str) -> str:
         """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``llvm`` IR,
         ``optimised`` LLVM IR or ``asm``."""
         match dialect:
@@ -128,20 +120,45 @@ class CpuProgram:
             case "simplified":
                 return str(self.simplified)
             case "loop":
-                return str(self._program)
-            case "llvm":
-                return llvm_text(self._program)[0]
-            case "optimised" | "optimized":
-                return codegen.optimised(llvm_text(self._program)[0])
-            case "asm" | "assembly":
-                return codegen.assembly(llvm_text(self._program)[0])
-        raise ValueError(
-            f"unknown dialect {dialect!r}: expected jaxpr, simplified, loop, llvm, optimised or asm"
-        )
+                return str(self.program)
+            case "optimised":
+                return codegen.optimised(llvm_text(self.program)[0])
+            case "asm":
+                return codegen.assembly(llvm_text(self.program)[0])
+        return llvm_text(self.program)[0]
 
-    @property
-    def workspace_bytes(self) -> int:
-        return self.executable.workspace_bytes
+    def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
+        """Code for the program, bound to its sizes."""
+        program = self.program
+        fortran.load_for(program.calls)
+        code = _code(program)
+        sizes = [s.value for s in program.syms]
+        offsets, workspace = workspace_layout(code.temps, sizes)
+        jaxpr = self.simplified.jaxpr
+        specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
+        outs, kinds = self._outputs()
+        elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
+        long = elements > _LONG or bool(program.calls)
+        return CpuProgram(_native.CpuExecutable(
+            code.address, [*sizes, *offsets], self.consts, specs, outs, kinds, workspace,
+            code.donations, long, (code, program.keepalive), self.name, placement,
+        ))  # fmt: skip
+
+    def _outputs(self) -> tuple[list[Any], list[int]]:
+        """Types of the results, and where each comes from: computed, an input or a constant."""
+        outs: list[Any] = []
+        kinds: list[int] = []
+        # The types of the original: simplification drops changes of weak type alone.
+        pairs = zip(self.jaxpr.jaxpr.outvars, self.program.block.results, strict=True)
+        for v, r in pairs:
+            outs.append((dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type))
+            if isinstance(r.defn, Input):
+                kinds.append(r.defn.position)
+            elif isinstance(r.defn, Constant):
+                kinds.append((1 << 20) + r.defn.position)
+            else:
+                kinds.append(-1)
+        return outs, kinds
 
 
 class CpuBackend:
@@ -152,11 +169,15 @@ class CpuBackend:
     def __init__(self) -> None:
         self._devices = [CpuDevice(0)]
 
-    def devices(self) -> list[Any]:
+    def devices(self) -> list[CpuDevice]:
         return list(self._devices)
 
-    def compile(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> CpuProgram:
-        return CpuProgram(jaxpr, donated, name)
+    def put(self, x: Array, device: CpuDevice, placement: int) -> Array:
+        """``x`` in host memory, which all CPU devices share."""
+        return x._to_host()._placed(placement)
+
+    def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> CpuModule:
+        return CpuModule(jaxpr, donated, name)
 
 
 backend = CpuBackend()

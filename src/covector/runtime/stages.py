@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.runtime.execution import compile_entry, lower_entry, where_to_run
+from covector.runtime.placement import Placement, Sharding, as_sharding, placement
 from covector.transforms.jit import Entry, Jitted
-from covector.transforms.shapes import struct_of
+from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
 
 class ArgInfo:
@@ -49,10 +53,13 @@ class ArgInfo:
 
 
 class _Stage:
-    def __init__(self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...]) -> None:
+    def __init__(
+        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement
+    ) -> None:
         self._jitted = jitted
         self._entry = entry
         self._donated = donated
+        self._where = where
 
     @property
     def in_tree(self) -> Any:
@@ -112,13 +119,19 @@ class Traced(_Stage):
     def fun_name(self) -> str:
         return self._jitted.name
 
-    def lower(self, **kwargs: Any) -> Lowered:
-        """Prepare the program for compilation."""
-        return Lowered(self._jitted, self._entry, self._donated)
+    def lower(self, *, lowering_platforms: Sequence[str] | None = None) -> Lowered:
+        """Prepare the program for compilation, by default for where its arguments are."""
+        platforms = tuple(lowering_platforms or (self._where.device.platform,))
+        return Lowered(self._jitted, self._entry, self._donated, self._where, platforms)
 
 
 class Lowered(_Stage):
     """A function ready to be compiled for given types of its arguments.
+
+    Attributes
+    ----------
+    platforms : tuple of str
+        For which it was lowered.
 
     Examples
     --------
@@ -128,16 +141,40 @@ class Lowered(_Stage):
     { lambda  ; a:f32[3]. let
         b:f32[3] = mul a 2.0:f32[]*
       in (b,) }
+    >>> lowered.platforms
+    ('cpu',)
     """
 
-    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
-        """The program as text; ``dialect`` is None or ``"jaxpr"``."""
-        if dialect not in (None, "jaxpr"):
+    def __init__(
+        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
+        platforms: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        super().__init__(jitted, entry, donated, where)
+        self.platforms = platforms
+
+    def _module(self, platform: str | None) -> Module:
+        if platform is None:
+            platform = self.platforms[0]
+        if platform not in self.platforms:
             raise ValueError(
-                f"Lowered.as_text: unknown dialect {dialect!r}; a lowered program is shown as "
-                "'jaxpr', and after .compile() as 'loop', 'llvm' and 'asm' too"
+                f"the function {self._jitted.name} was lowered for {', '.join(self.platforms)}, "
+                f"not for {platform}; name it in lowering_platforms{at_user_line()}"
             )
-        return str(self._entry.closed)
+        jitted = self._jitted
+        return lower_entry(self._entry, self._donated, jitted.keep_unused, jitted.name, platform)[0]
+
+    def as_text(
+        self, dialect: str | None = None, *, debug_info: bool = False, platform: str | None = None
+    ) -> str:
+        """The program as text.
+
+        ``dialect`` is ``jaxpr`` (the default, as it was traced) or one of the platform's; the
+        CPU has ``loop``, ``schedule``, ``llvm``, ``optimised`` and ``asm``. ``platform`` is one of
+        `platforms`, by default the first.
+        """
+        if dialect in (None, "jaxpr"):
+            return str(self._entry.closed)
+        return _text(self._module(platform), dialect)
 
     def compiler_ir(self, dialect: str | None = None) -> Any:
         """The program as an object: a ClosedJaxpr."""
@@ -146,9 +183,30 @@ class Lowered(_Stage):
     def cost_analysis(self) -> dict[str, float]:
         return _cost(self._entry.closed)
 
-    def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
-        """Compile to machine code."""
-        return Compiled(self._jitted, self._entry, self._donated)
+    def compile(
+        self, compiler_options: dict[str, Any] | None = None, *,
+        device_assignment: Sequence[Device] | None = None,
+    ) -> Compiled:  # fmt: skip
+        """Compile for the device of the arguments, or for the one in ``device_assignment``."""
+        where = self._where
+        if device_assignment is not None:
+            if len(device_assignment) != 1:
+                raise ValueError(
+                    f"the function {self._jitted.name} runs on one device, but device_assignment "
+                    f"has {len(device_assignment)}{at_user_line()}"
+                )
+            where = placement(as_sharding(device_assignment[0], "device_assignment"), True)
+        self._module(where.device.platform)  # raises the error if it was not lowered for it
+        return Compiled(self._jitted, self._entry, self._donated, where)
+
+
+def _text(module: Module, dialect: str) -> str:
+    if dialect not in module.dialects:
+        raise ValueError(
+            f"unknown dialect {dialect!r}: a program for {module.platform} is shown as "
+            f"{', '.join(module.dialects)}"
+        )
+    return module.as_text(dialect)
 
 
 class Compiled(_Stage):
@@ -167,13 +225,37 @@ class Compiled(_Stage):
     12
     """
 
-    def __init__(self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...]) -> None:
-        super().__init__(jitted, entry, donated)
-        self._program, self._kept = entry.compile(donated, jitted.keep_unused, jitted.name)
+    def __init__(
+        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement
+    ) -> None:
+        super().__init__(jitted, entry, donated, where)
+        self._program, self._kept = compile_entry(
+            entry, donated, jitted.keep_unused, jitted.name, where
+        )
 
     def as_text(self, dialect: str | None = None) -> str:
-        """The program at one stage: ``jaxpr``, ``loop``, ``llvm`` (the default) or ``asm``."""
-        return self._program.as_text("llvm" if dialect is None else dialect)
+        """The program at one stage of its way to the device.
+
+        On the CPU: ``jaxpr``, ``simplified``, ``loop``, ``schedule``, ``llvm`` (the default),
+        ``optimised`` or ``asm``.
+        """
+        jitted, platform = self._jitted, self._where.device.platform
+        module, _ = lower_entry(
+            self._entry, self._donated, jitted.keep_unused, jitted.name, platform
+        )
+        return _text(module, module.dialects[0] if dialect is None else dialect)
+
+    @property
+    def input_shardings(self) -> Any:
+        """Tree of the shardings of the arguments, as ``(args, kwargs)``."""
+        leaves = [self._where.sharding] * self._entry.in_tree.num_leaves
+        return tree.unflatten(self._entry.in_tree, leaves)
+
+    @property
+    def output_shardings(self) -> Any:
+        """Tree of the shardings of the result."""
+        leaves = [self._where.sharding] * self._entry.out_tree.num_leaves
+        return tree.unflatten(self._entry.out_tree, leaves)
 
     def cost_analysis(self) -> dict[str, float]:
         """Estimates of the work: ``flops``, ``bytes accessed``."""
@@ -249,3 +331,24 @@ def _cost(closed: ClosedJaxpr) -> dict[str, float]:
         flops += size
     touched = sum(map(_nbytes, closed.in_avals)) + sum(map(_nbytes, closed.out_avals))
     return {"flops": flops, "bytes accessed": float(touched)}
+
+
+def _traced(
+    jitted: Jitted, entry: Entry, donated: tuple[bool, ...], leaves: Sequence[Any]
+) -> Traced:
+    """A function traced for ``leaves``, which may be types that say where arrays will be."""
+    wanted = {
+        x.sharding
+        for x in leaves
+        if isinstance(x, ShapeDtypeStruct) and isinstance(x.sharding, Sharding)
+    }
+    if len(wanted) > 1:
+        raise ValueError(
+            f"{jitted.name} was given types with different shardings: "
+            f"{', '.join(map(repr, wanted))}{at_user_line()}"
+        )
+    where = placement(wanted.pop(), True) if wanted else where_to_run(jitted, leaves)
+    return Traced(jitted, entry, donated, where)
+
+
+Jitted.traced = staticmethod(_traced)  # type: ignore[assignment]

@@ -1,0 +1,174 @@
+"""Running traced functions on concrete values: where, and compiled to what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector import _native
+from covector.core import tree
+from covector.core.avals import Array, to_array
+from covector.core.backend import Module, Program, get_backend
+from covector.core.config import config, override
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
+from covector.core.trace import Tracer, dce, raise_leaked
+from covector.runtime.placement import (
+    Placement,
+    as_sharding,
+    default_placement,
+    placement,
+    target_of,
+)
+from covector.transforms.jit import Entry, Jitted
+
+
+def lower_entry(
+    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, platform: str
+) -> tuple[Module, list[int]]:
+    """The lowered program, and the positions of the flat arguments that it takes."""
+    key = (platform, donated, keep_unused)
+    found = entry.programs.get(key)
+    if found is None:
+        found = entry.programs[key] = _lower(entry.closed, donated, keep_unused, name, platform)
+    return found
+
+
+def compile_entry(
+    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement
+) -> tuple[Program, list[int]]:
+    """The compiled program, and the positions of the flat arguments that it takes."""
+    key = (where.index, donated, keep_unused)
+    found = entry.programs.get(key)
+    if found is None:
+        device = where.device
+        module, kept = lower_entry(entry, donated, keep_unused, name, device.platform)
+        found = entry.programs[key] = (module.compile(device, where.index), kept)
+    return found
+
+
+def _lower(
+    closed: ClosedJaxpr, donated: Sequence[bool], keep_unused: bool, name: str, platform: str
+) -> tuple[Module, list[int]]:
+    """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
+    jaxpr = dce(closed.jaxpr)
+    _check_computable(jaxpr)
+    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+    used.update(jaxpr.outvars)
+    kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
+    consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
+    jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
+    module = get_backend(platform).lower(
+        ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
+    )
+    return module, kept
+
+
+def _check_computable(jaxpr: Jaxpr) -> None:
+    """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "custom_lin":
+            assert eqn.primitive.impl is not None
+            eqn.primitive.impl([], eqn.params)
+        for sub in sub_jaxprs(eqn.params):
+            _check_computable(sub)
+
+
+def where_to_run(jitted: Jitted, leaves: Sequence[Any]) -> Placement:
+    """The device that a function was given, or that of its arguments, or the default one."""
+    given = jitted.device
+    if given is None:
+        # All on the default placement is the usual case.
+        if config.default_device is None and config.platforms is None:
+            if not any(type(x) is Array and x._placement for x in leaves):
+                return default_placement()
+        return target_of(leaves, jitted.name)
+    if isinstance(given, str):
+        given = get_backend(given).devices()[0]
+    return placement(as_sharding(given, f"jit of {jitted.name}"), True)
+
+
+def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The result on concrete values, and the `FastPath` for the next call, if there is one."""
+    entry, flat = jitted.trace(args, kwargs)
+    for x in (*entry.hoisted, *flat):
+        if isinstance(x, Tracer):
+            raise_leaked(x)
+    where = where_to_run(jitted, flat)
+    program, kept = compile_entry(
+        entry, jitted.donated(entry, args), jitted.keep_unused, jitted.name, where
+    )
+    avals = entry.closed.in_avals
+    outs = program.executable.call([to_array(flat[i], avals[i]) for i in kept])
+    result = tree.unflatten(entry.out_tree, outs)
+    if config.debug_nans or config.debug_infs:
+        _check_finite(jitted, outs, args, kwargs)
+        return result, None
+    return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
+
+
+Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment]
+
+
+def fast_tree(treedef: Any) -> Any:
+    """An output structure in the form that `FastPath` takes."""
+    count = 0
+
+    def walk(node: Any) -> Any:
+        nonlocal count
+        if node.is_leaf():
+            count += 1
+            return count - 1
+        kind = node.type
+        if kind is None or kind is type(None):
+            return ("n",)
+        children = [walk(c) for c in node.children()]
+        if kind is tuple:
+            return ("t", children)
+        if kind is list:
+            return ("l", children)
+        if kind is dict:
+            # In the order in which the function put the keys, not that of the leaves.
+            by_key = dict(zip(node.entries(), children, strict=True))
+            keys = list(node.one_level().unflatten([0] * len(children)))
+            return ("d", keys, [by_key[k] for k in keys])
+        return ("c", node.one_level().unflatten, children)
+
+    return walk(treedef)
+
+
+def _check_finite(
+    jitted: Jitted, outs: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    bad = find_nonfinite(outs)
+    if bad is None:
+        return
+    if jitted.primitive is not None:
+        raise FloatingPointError(
+            f"invalid value ({bad}) encountered in the operation {jitted.primitive.name}"
+            f"{at_user_line()}"
+        )
+    # Run it again operation by operation: the one at fault raises with its own line.
+    with override(disable_jit=True):
+        jitted.fun(*args, **kwargs)
+    raise FloatingPointError(
+        f"invalid value ({bad}) in the result of the compiled function {jitted.name}; it does "
+        f"not occur when the function runs operation by operation{at_user_line()}"
+    )
+
+
+def find_nonfinite(outs: Sequence[Any]) -> str | None:
+    """``"nan"`` or ``"inf"`` if the options ask to look for it and an array has one."""
+    for x in outs:
+        if getattr(x.dtype, "kind", "") not in "fcV" or x.dtype.name.startswith("key"):
+            continue
+        values = np.asarray(x)
+        if values.dtype.kind == "V":
+            values = values.astype(np.float32)
+        if config.debug_nans and np.isnan(values).any():
+            return "nan"
+        if config.debug_infs and np.isinf(values).any():
+            return "inf"
+    return None

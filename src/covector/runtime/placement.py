@@ -1,0 +1,245 @@
+"""Where arrays are: shardings, committed or not, and the device that a program runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from covector import _native
+from covector.core import avals
+from covector.core.avals import Array
+from covector.core.backend import Device, get_backend
+from covector.core.config import config
+from covector.core.errors import at_user_line
+
+Index = tuple[slice, ...]
+
+
+class Sharding:
+    """How the elements of an array are spread over devices.
+
+    The base of all shardings; see `SingleDeviceSharding`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> isinstance(cv.numpy.ones(2).sharding, cv.sharding.Sharding)
+    True
+    """
+
+    __slots__ = ()
+
+    @property
+    def device_set(self) -> set[Device]:
+        """The devices that hold elements."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the devices")
+
+    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
+        """For each device, the slices of an array of ``global_shape`` that it holds."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the part that one device holds."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the shape")
+
+    @property
+    def addressable_devices(self) -> set[Device]:
+        """The devices that belong to this process."""
+        return self.device_set
+
+    def addressable_devices_indices_map(
+        self, global_shape: Sequence[int]
+    ) -> Mapping[Device, Index | None]:
+        """`devices_indices_map` of this process."""
+        return self.devices_indices_map(global_shape)
+
+    @property
+    def has_addressable_devices(self) -> bool:
+        """Whether a device belongs to this process."""
+        return bool(self.addressable_devices)
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        """Whether all devices belong to this process."""
+        return len(self.addressable_devices) == len(self.device_set)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether each device holds all elements."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
+
+    @property
+    def num_devices(self) -> int:
+        """The number of devices."""
+        return len(self.device_set)
+
+    @property
+    def memory_kind(self) -> str | None:
+        """The kind of memory on the devices; None stands for their default."""
+        return None
+
+    def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
+        """Whether an array of ``ndim`` dimensions is spread in the same way."""
+        return self == other
+
+
+class SingleDeviceSharding(Sharding):
+    """All elements on one device.
+
+    Parameters
+    ----------
+    device : Device
+
+    Raises
+    ------
+    TypeError
+        If ``device`` is no device.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> s = cv.sharding.SingleDeviceSharding(cv.devices("cpu")[0])
+    >>> cv.device_put(cv.numpy.ones(2), s).sharding == s
+    True
+    >>> s.shard_shape((3, 4))
+    (3, 4)
+    """
+
+    __slots__ = ("_device",)
+
+    def __init__(self, device: Device) -> None:
+        if not hasattr(device, "platform"):
+            raise TypeError(
+                f"SingleDeviceSharding takes a device, such as those of covector.devices(), got "
+                f"{device!r}{at_user_line()}"
+            )
+        self._device = device
+
+    @property
+    def device_set(self) -> set[Device]:
+        return {self._device}
+
+    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
+        return {self._device: (slice(None),) * len(global_shape)}
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        return tuple(global_shape)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SingleDeviceSharding) and self._device == other._device
+
+    def __hash__(self) -> int:
+        return hash(self._device)
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self._device!r})"
+
+
+class Placement(NamedTuple):
+    """A sharding, whether arrays are committed to it, and the native index of the two."""
+
+    sharding: Sharding
+    committed: bool
+    index: int
+
+    @property
+    def device(self) -> Device:
+        """The device, where it is the only one."""
+        (device,) = self.sharding.device_set
+        return device
+
+
+_placements: dict[tuple[Sharding, bool], Placement] = {}
+
+
+def _first_cpu() -> Sharding:
+    return SingleDeviceSharding(get_backend("cpu").devices()[0])
+
+
+_native.set_default_sharding(_first_cpu)
+
+
+def placement(sharding: Sharding, committed: bool) -> Placement:
+    """The placement for a sharding; equal ones are one object."""
+    if not _placements:
+        first = _first_cpu()
+        _placements[first, False] = Placement(first, False, 0)
+    found = _placements.get((sharding, committed))
+    if found is None:
+        index = _native.add_placement(sharding, committed)
+        found = _placements.setdefault((sharding, committed), Placement(sharding, committed, index))
+    return found
+
+
+def placement_of(x: Array) -> Placement:
+    """Where an array is."""
+    return placement(x.sharding, x.committed)
+
+
+def default_placement() -> Placement:
+    """Where arrays are made and programs run that are nowhere in particular."""
+    device = config.default_device
+    if device is None or isinstance(device, str):
+        device = get_backend(device).devices()[0]
+    return placement(SingleDeviceSharding(device), False)
+
+
+def as_sharding(where: Any, what: str) -> Sharding:
+    """A device or sharding as a sharding."""
+    if isinstance(where, Sharding):
+        return where
+    if hasattr(where, "platform"):
+        return SingleDeviceSharding(where)
+    raise TypeError(
+        f"{what} takes a device, such as those of covector.devices(), or a sharding, got "
+        f"{where!r}{at_user_line()}"
+    )
+
+
+def put(x: Array, where: Placement) -> Array:
+    """``x`` at a placement: itself if it is there, on the same memory if only the commitment
+    differs."""
+    if x._placement == where.index:
+        return x
+    if x.sharding == where.sharding:
+        return x._placed(where.index)
+    return get_backend(where.device.platform).put(x, where.device, where.index)
+
+
+def target_of(args: Iterable[Any], what: str) -> Placement:
+    """Where a program with these arguments runs: where the committed ones are.
+
+    Raises
+    ------
+    ValueError
+        If arguments are committed to different devices.
+    """
+    found: Array | None = None
+    for k, x in enumerate(args):
+        if type(x) is Array and x._placement and x.committed:
+            if found is None:
+                found, first = x, k
+            elif x.sharding != found.sharding:
+                raise ValueError(
+                    f"{what} got arguments that are committed to different devices: argument "
+                    f"{first}, {found.aval.str_short()}, is on {_where(found)}, argument {k}, "
+                    f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
+                    f"{at_user_line()}"
+                )
+    return default_placement() if found is None else placement_of(found)
+
+
+def _where(x: Array) -> str:
+    return ", ".join(sorted(map(repr, x.sharding.device_set)))
+
+
+def _made_on_host(x: Array) -> Array:
+    """A new array, which is on the host, at the default placement."""
+    return put(x, default_placement())
+
+
+avals.arrive = _made_on_host
