@@ -3,8 +3,12 @@ memory is full of rubbish. Tests marked `peer` run where JAX is installed."""
 
 import importlib.util
 import os
+import sys
 
 import pytest
+
+# A distribution with a second backend.
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "toy"))
 
 os.environ.setdefault("COVECTOR_ENABLE_CHECKS", "1")
 os.environ.setdefault("COVECTOR_POISON_MEMORY", "1")

@@ -163,6 +163,13 @@ def arrive(x: Array) -> Array:
     return x
 
 
+def settled(x: Array) -> Array:
+    """A new array, which is on the host, where new arrays are to be."""
+    if config.default_device is not None or config.platforms is not None:
+        return arrive(x)
+    return x
+
+
 def to_array(x: Any, aval: ShapedArray | None = None) -> Array:
     """An array on the default device with the value of a NumPy array or scalar.
 
@@ -177,15 +184,16 @@ def to_array(x: Any, aval: ShapedArray | None = None) -> Array:
         made = _native.array_from_scalar(x, dtypes.code_of[aval.dtype], aval.weak_type)
     else:
         made = array_from_numpy(np.asarray(x), aval.dtype, aval.weak_type)
-    if config.default_device is not None or config.platforms is not None:
-        return arrive(made)
-    return made
+    return settled(made)
 
 
 def array_from_numpy(
     x: np.ndarray, dtype: DType | None = None, weak: bool = False, alias: bool = False
 ) -> Array:
-    """Copy (or alias, when asked and possible) a NumPy array, converting to ``dtype``."""
+    """Copy (or alias, when asked and possible) a NumPy array, converting to ``dtype``.
+
+    The result is on the host; see `settled`.
+    """
     if dtype is None:
         dtype = dtypes.canonicalize_dtype(x.dtype)
     shape = x.shape

@@ -8,13 +8,15 @@ that makes one. They are read only when a platform that is not built in is asked
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from covector.core.avals import Array
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.trace import Primitive
 
+F = TypeVar("F", bound=Callable[..., Any])
 GROUP = "covector.backends"
 
 
@@ -88,6 +90,24 @@ class Backend(Protocol):
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Module:
         """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
+
+
+class LoweringRules(dict[Primitive, Callable[..., Any]]):
+    """The rules by which a backend lowers primitives, keyed by the primitive itself."""
+
+    def rule(self, *primitives: Primitive) -> Callable[[F], F]:
+        """Register the decorated function as the rule of ``primitives``, which have none yet."""
+
+        def register(fn: F) -> F:
+            for p in primitives:
+                if not isinstance(p, Primitive):
+                    raise TypeError(f"a rule is registered for a primitive, not for {p!r}")
+                if p in self:
+                    raise ValueError(f"the primitive {p} has two rules")
+                self[p] = fn
+            return fn
+
+        return register
 
 
 _REQUIRED = ("platform", "devices", "put", "lower")

@@ -10,7 +10,7 @@ import numpy as onp
 
 from covector import _native, lax
 from covector.core import dtypes
-from covector.core.avals import Array, array_from_numpy
+from covector.core.avals import Array, array_from_numpy, settled
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS
@@ -177,11 +177,11 @@ def _reversed(self: Any) -> Any:
 
 
 def _rebuild(values: onp.ndarray, weak: bool) -> Any:
-    return array_from_numpy(values, values.dtype, weak)
+    return settled(array_from_numpy(values, values.dtype, weak))
 
 
 def _rebuild_keys(words: onp.ndarray) -> Any:
-    return lax.bitcast_convert_type(array_from_numpy(words), dtypes.key_dtype)
+    return lax.bitcast_convert_type(settled(array_from_numpy(words)), dtypes.key_dtype)
 
 
 def _reduce(self: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
-from covector.core.avals import Array, array_from_numpy, aval_of, to_array
+from covector.core.avals import Array, array_from_numpy, aval_of, settled, to_array
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import Tracer, eval_trace
 from covector.lax._common import PY_SCALARS, canonical_shape
@@ -32,7 +32,7 @@ def on_device(x: Any, device: Any) -> Any:
 
 def from_numpy(x: onp.ndarray, dtype: Any = None) -> Any:
     """A fresh NumPy array as an Array, without a copy where that is possible."""
-    return array_from_numpy(x, dtype, False, True)
+    return settled(array_from_numpy(x, dtype, False, True))
 
 
 # --- from data ---------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _from_numpy_checked(x: onp.ndarray, dtype: Any) -> Any:
         x = x.astype(dtypes.as_dtype(x.dtype))
     if dtype is not None and x.dtype.kind == "c" and dtype not in dtypes.COMPLEX:
         x = x.real if dtype != dtypes.bool_ else x
-    return array_from_numpy(x, dtype)
+    return settled(array_from_numpy(x, dtype))
 
 
 def _leaves(x: Any, out: list[Any]) -> None:
@@ -542,7 +542,7 @@ def _filled(shape: Any, value: int, dtype: Any, device: Any, name: str) -> Any:
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, name)
     if current_trace() is eval_trace:
         make = onp.zeros if value == 0 else onp.ones
-        return on_device(array_from_numpy(make(shape, dt), dt, False, True), device)
+        return on_device(settled(array_from_numpy(make(shape, dt), dt, False, True)), device)
     return lax.full(shape, value, dt)
 
 
@@ -666,7 +666,7 @@ def full(
         weak = dt is None and type(value) is not bool
         dt = aval_of(value).dtype if dt is None else dt
         filled = onp.full(shape, _array(value, dt).item(), dt)
-        return on_device(array_from_numpy(filled, dt, weak, True), device)
+        return on_device(settled(array_from_numpy(filled, dt, weak, True)), device)
     if shape_of(value):
         out = broadcast_to(value if dt is None else convert(value, dt), shape)
     else:

@@ -34,26 +34,13 @@ _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``: indices out of bounds are clamped to the nearest position."""
-    t = type(index)
     if type(x) is Array and current_trace() is eval_trace:
-        if t is int:
-            shape = x.shape
-            if shape and -shape[0] <= index < shape[0]:
-                if len(shape) > 1 or x.dtype is dtypes.key_dtype:
-                    return x._subarray(index)
-                return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
-        elif t is tuple and len(index) == len(x.shape):
-            at = []
-            for i, n in zip(index, x.shape, strict=True):
-                if type(i) is not int or not -n <= i < n:
-                    break
-                at.append(i + n if i < 0 else i)
-            else:
-                if x.dtype is not dtypes.key_dtype:
-                    return _native.array_from_scalar(x.item(*at), x._code, x.weak_type)
-        if t in _BASIC or (t is tuple and all([type(e) in _BASIC for e in index])):
-            return _eager_basic(x, index)
-        return _eager_advanced(x, index)
+        where = x._placement
+        if not where:
+            return _eager(x, index)
+        if x._on_host:
+            return _eager(x, index)._placed(where)
+    t = type(index)
     shape = x.shape
     if t is int:
         if shape:
@@ -108,6 +95,29 @@ def _empty_axis(shape: tuple[int, ...]) -> None:
 
 
 # --- concrete arrays ---------------------------------------------------------------------
+
+
+def _eager(x: Any, index: Any) -> Any:
+    """An index into an array on the host; the result is on the default placement."""
+    t = type(index)
+    if t is int:
+        shape = x.shape
+        if shape and -shape[0] <= index < shape[0]:
+            if len(shape) > 1 or x.dtype is dtypes.key_dtype:
+                return x._subarray(index)
+            return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
+    elif t is tuple and len(index) == len(x.shape):
+        at = []
+        for i, n in zip(index, x.shape, strict=True):
+            if type(i) is not int or not -n <= i < n:
+                break
+            at.append(i + n if i < 0 else i)
+        else:
+            if x.dtype is not dtypes.key_dtype:
+                return _native.array_from_scalar(x.item(*at), x._code, x.weak_type)
+    if t in _BASIC or (t is tuple and all([type(e) in _BASIC for e in index])):
+        return _eager_basic(x, index)
+    return _eager_advanced(x, index)
 
 
 def _eager_basic(x: Any, index: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes, structural
-from covector.core.avals import array_from_numpy, aval_of
+from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import eval_trace
 from covector.lax._common import canonical_axis
@@ -85,7 +85,7 @@ def arange(
         with onp.errstate(all="ignore"):
             out = onp.arange(lo, hi, by) if not integers else onp.arange(lo, hi, by, onp.int64)
             out = out.astype(dt)
-        return on_device(array_from_numpy(out, dt, False, True), device)
+        return on_device(settled(array_from_numpy(out, dt, False, True)), device)
     n = len(range(lo, hi, by)) if integers else max(0, math.ceil((hi - lo) / by))
     if integers and dt in dtypes.NUMERIC:
         out = lax.iota(dt, n)
@@ -93,7 +93,7 @@ def arange(
         return out if lo == 0 else lax.add(out, _util.scalar_of(lo, dt))
     if lo == 0 and by == 1 and dt in dtypes.FLOATS:
         return lax.iota(dt, n)
-    return array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True)
+    return settled(array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True))
 
 
 _RANGE_NAMES = ("start", "stop", "step")

@@ -19,7 +19,7 @@ import numpy as np
 
 from covector import _native, lax
 from covector.core import dtypes
-from covector.core.avals import Array, aval_of
+from covector.core.avals import Array, aval_of, settled
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe
 from covector.core.structural import convert_element_type
@@ -116,7 +116,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
         return _key_of_seed(seed)
     words = _seed_words(seed, "random.key")
     return (
-        _native.array_from_buffer(words, _KEY_CODE, ())
+        settled(_native.array_from_buffer(words, _KEY_CODE, ()))
         if type(words) is bytes
         else _key_of_seed(seed)
     )
@@ -150,7 +150,7 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
         return _raw_key_of_seed(seed)
     words = _seed_words(seed, "random.PRNGKey")
     return (
-        _native.array_from_buffer(words, _UINT32_CODE, (2,))
+        settled(_native.array_from_buffer(words, _UINT32_CODE, (2,)))
         if type(words) is bytes
         else _raw_key_of_seed(seed)
     )

@@ -1,0 +1,156 @@
+"""Where arrays and programs are: devices, shardings, commitment, moving, the default device."""
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import random
+from covector.sharding import Sharding, SingleDeviceSharding
+
+
+@pytest.fixture
+def toys():
+    return cv.devices("toy")
+
+
+@pytest.fixture
+def cpu():
+    return cv.devices("cpu")[0]
+
+
+def test_arrays_know_where_they_are(cpu):
+    x = np.ones(3)
+    assert not x.committed and x.device is cpu and x.devices() == {cpu}
+    assert x.sharding == SingleDeviceSharding(cpu) and isinstance(x.sharding, Sharding)
+    assert cv.typeof(x).sharding == x.sharding and cv.typeof(x) == cv.typeof(np.ones(3))
+    assert cv.typeof(2.0).sharding is None
+    y = cv.device_put(x, cpu)
+    assert y.committed and (y + 1).committed and not (x + 1).committed
+    assert y.unsafe_buffer_pointer() == x.unsafe_buffer_pointer()
+    assert y[0].committed and y[0:2].committed and y.reshape(3, 1).committed
+    assert cv.jit(lambda a: a)(y).committed and cv.device_put(y) is y
+
+
+def test_moving(toys, cpu):
+    x = cv.device_put(np.arange(3.0), toys[0])
+    assert x.committed and x.device is toys[0] and x.platform() == "toy"
+    onp.testing.assert_array_equal(onp.asarray(x), [0, 1, 2])
+    assert x.tolist() == [0, 1, 2] and x.tobytes() == onp.arange(3, dtype="f4").tobytes()
+    other = cv.device_put(x, toys[1])
+    back = cv.device_put(other, SingleDeviceSharding(cpu))
+    assert other.device is toys[1] and back.device is cpu and back.tolist() == [0, 1, 2]
+    assert x.to_device(cpu).device is cpu
+    assert cv.device_put(x, toys[0]) is x
+    tree = cv.device_put({"a": np.ones(2), "b": [3, 4.0]}, {"a": toys[0], "b": toys[1]})
+    assert tree["a"].device is toys[0] and tree["b"][1].device is toys[1]
+    key = cv.device_put(random.key(3), toys[0])
+    assert random.key_data(cv.device_put(key, cpu)).tolist() == [0, 3]
+
+
+def test_device_put_options(cpu, toys):
+    x = np.ones(3)
+    copy = cv.device_put(x, may_alias=False)
+    assert copy.unsafe_buffer_pointer() != x.unsafe_buffer_pointer() and not copy.committed
+    y = cv.device_put(x, toys[0], donate=True)
+    assert x.is_deleted() and y.tolist() == [1, 1, 1]
+    with pytest.raises(TypeError, match=r"device_put takes a device.*got 'gpu'"):
+        cv.device_put(copy, "gpu")
+
+
+def test_programs_run_where_committed_arrays_are(toys, cpu):
+    f = cv.jit(lambda x, y: x * y + 1)
+    on_toy, on_cpu = cv.device_put(np.arange(3.0), toys[1]), cv.device_put(np.arange(3.0), cpu)
+    free = np.arange(3.0)
+    for _ in range(2):  # the second time without Python
+        for args in ((on_toy, free), (free, on_toy), (on_toy, 2.0), (on_toy, onp.arange(3.0))):
+            out = f(*args)
+            assert out.device is toys[1] and out.committed
+        assert f(on_cpu, free).device is cpu and f(free, free).device is cpu
+        onp.testing.assert_array_equal(onp.asarray(f(on_toy, free)), [1, 2, 5])
+
+
+def test_mixing_is_an_error(toys, cpu):
+    x, y = cv.device_put(np.arange(3.0), toys[0]), cv.device_put(np.ones(2), cpu)
+    message = (
+        r"argument 0, float32\[3\], is on ToyDevice\(id=0\), argument 1, float32\[2\], on "
+        r"CpuDevice\(id=0\). Move one of them with device_put"
+    )
+    with pytest.raises(ValueError, match=message):
+        cv.jit(lambda a, b: (a, b))(x, y)
+    with pytest.raises(ValueError, match="committed to different devices"):
+        x * cv.device_put(x, toys[1])
+    assert cv.jit(lambda a, b: a.sum() + b.sum(), device=cpu)(x, y).tolist() == 5
+
+
+def test_default_device(toys, cpu):
+    with cv.default_device(toys[1]):
+        x = np.array([1.0, 2.0])
+        made = [x, np.zeros(2), np.arange(3), np.asarray(onp.ones(2)), random.key(0), x + 1]
+        assert {a.device for a in made} == {toys[1]} and not any(a.committed for a in made)
+        assert cv.jit(lambda: np.ones(2))().device is toys[1]
+        y = cv.device_put(onp.ones(2))
+        assert y.device is toys[1] and not y.committed
+    out = x + 1  # back on the default device, which takes what is not committed
+    assert out.device is cpu and out.tolist() == [2, 3] and (x + 1).tolist() == [2, 3]
+    with cv.default_device("toy"):
+        assert np.ones(2).device is toys[0]
+    with pytest.raises(TypeError, match="default_device"), cv.default_device(3):
+        pass
+
+
+def test_platforms_are_part_of_every_key(toys, cpu):
+    f = cv.jit(lambda x: x + 1)
+    assert f(1.0).device is cpu
+    cv.config.update("platforms", "toy,cpu")
+    try:
+        assert f(1.0).device is toys[0] and cv.default_backend() == "toy"
+        assert f(1.0).device is toys[0]
+    finally:
+        cv.config.update("platforms", None)
+    assert f(1.0).device is cpu
+
+
+def test_stages_know_their_platforms(toys, cpu):
+    x = cv.device_put(np.ones(3), toys[0])
+    lowered = cv.jit(lambda a: a * 2).lower(x)
+    assert lowered.platforms == ("toy",) and "mul" in lowered.as_text()
+    compiled = lowered.compile()
+    assert compiled(x).device is toys[0] and compiled.output_shardings == x.sharding
+    both = cv.jit(lambda a: a * 2).trace(np.ones(3)).lower(lowering_platforms=("cpu", "toy"))
+    assert "loop" not in both.as_text("jaxpr", platform="toy") and "mul" in both.as_text("loop")
+    with pytest.raises(ValueError, match="unknown dialect 'loop'"):
+        both.as_text("loop", platform="toy")
+    with pytest.raises(ValueError, match="lowered for toy, not for cpu"):
+        lowered.as_text("llvm", platform="cpu")
+    struct = cv.ShapeDtypeStruct((3,), "float32", sharding=SingleDeviceSharding(toys[1]))
+    assert cv.jit(lambda a: a * 2).lower(struct).compile()(np.ones(3)).device is toys[1]
+    other = both.compile(device_assignment=[toys[1]])
+    assert other(np.ones(3)).device is toys[1]
+
+
+def test_live_arrays(toys):
+    x = cv.device_put(np.ones(3), toys[0])
+    assert any(a is x for a in cv.live_arrays("toy"))
+    assert not any(a is x for a in cv.live_arrays("cpu"))
+
+
+def test_jit_on_a_backend(toys):
+    assert cv.jit(lambda x: x + 1, backend="toy")(1.0).device is toys[0]
+    assert cv.jit(lambda x: x + 1, device=toys[1])(np.ones(2)).device is toys[1]
+    with pytest.raises(RuntimeError, match="unknown backend 'french'"):
+        cv.jit(lambda x: x + 1, backend="french")(1.0)
+
+
+def test_views_outside_are_of_a_copy(toys):
+    x = cv.device_put(np.arange(6.0), toys[0])
+    with pytest.raises(RuntimeError, match="host cannot address"):
+        x.unsafe_buffer_pointer()
+    with pytest.raises(BufferError, match="device_put"):
+        x.__dlpack__()
+    assert memoryview(x).tolist() == [0, 1, 2, 3, 4, 5] and x.item(2) == 2
+    view = onp.asarray(x)
+    x.delete()
+    assert view.tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(RuntimeError, match="deleted"):
+        onp.asarray(x)
