@@ -9,11 +9,11 @@ from typing import Any
 from covector import _native
 from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit.program import Emitter
-from covector.backends.cpu.emit.storage import temp_sizes, workspace_layout
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes.simplify import simplify
-from covector.compiler.schedule.plan import Plan
+from covector.compiler.schedule.plan import plan
+from covector.compiler.storage import piece_sizes, plan_storage, workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.jaxpr import ClosedJaxpr
@@ -61,9 +61,10 @@ statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 def llvm_text(program: LoopProgram) -> tuple[str, Any]:
     """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
-    emitter = Emitter(program, Plan(program.block))
-    text = emitter.run()
-    return text, (temp_sizes(emitter.buffers.temps), emitter.donations)
+    schedule = plan(program.block)
+    storage = plan_storage(program, schedule)
+    text = Emitter(program, schedule, storage).run()
+    return text, (piece_sizes(storage.pieces), list(storage.donations))
 
 
 def _code(program: LoopProgram) -> Code:

@@ -16,7 +16,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.compiler.schedule.plan import REGISTER_ELEMENTS, UNROLL_VALUE, product
+from covector.compiler.schedule.kinds import REGISTER_ELEMENTS, UNROLL_VALUE, product
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.lax.dot import dot_general_p

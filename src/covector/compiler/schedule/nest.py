@@ -1,107 +1,49 @@
-"""Stages, and the nests of loops that several of them share."""
+"""Nests: which stages share loops, how loops are merged, and what is used up in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-from covector.compiler.access import Access, variables
-from covector.compiler.ir.nodes import Dim, Expr, Index, IVar, Part, Value, ivars
-
-
-class Stage:
-    """One pass over a domain: it computes a value, or one part of an update.
-
-    Attributes
-    ----------
-    value : Value
-    kind : str
-        ``pointwise``, ``reduce``, ``init`` and ``accumulate`` (a reduction into memory),
-        ``cumulative`` or ``part``.
-    order : list of int
-        The index variable of each loop, outermost first.
-    dims : list of Dim
-        The extent of each loop.
-    roles : list of str
-        ``p`` parallel, ``r`` reduction, ``s`` serial; ``t`` tile and ``b`` blocks of a later loop.
-    """
-
-    __slots__ = (
-        "value", "kind", "order", "dims", "roles", "expr", "part", "access", "env", "few", "rows"
-    )  # fmt: skip
-
-    def __init__(
-        self, value: Value, kind: str, order: Sequence[int], dims: Sequence[Dim],
-        roles: Sequence[str], expr: Expr, part: Part | None = None,
-    ) -> None:  # fmt: skip
-        self.value = value
-        self.kind = kind
-        self.order = list(order)
-        self.dims = list(dims)
-        self.roles = list(roles)
-        self.expr = expr
-        self.part = part
-        self.access = Access()
-        self.env: list[Any] = []
-        # A reduction to a few numbers: its loops are those reduced, results are written out.
-        self.few = False
-        # Indices along the reduced axis that one pass over a row of results accumulates.
-        self.rows: list[Any] = []
-
-    @property
-    def depth(self) -> int:
-        return len(self.order)
+from covector.compiler.access import variables
+from covector.compiler.ir.nodes import Index, IVar, Value, ivars
+from covector.compiler.schedule.nodes import Nest, NestLoop, Stage, times
 
 
-class NestLoop:
-    """A loop of a nest, and in order what runs inside it."""
-
-    __slots__ = ("dim", "role", "children")
-
-    def __init__(self, dim: Dim, role: str) -> None:
-        self.dim = dim
-        self.role = role
-        self.children: list[NestLoop | Stage] = []
-
-    def stages(self) -> Iterator[Stage]:
-        for c in self.children:
-            if isinstance(c, Stage):
-                yield c
-            else:
-                yield from c.stages()
-
-
-class Nest:
-    """Stages that share loops; ``roots`` are loops, or stages of no loop at all."""
-
-    __slots__ = ("root", "stages", "contracted", "serial")
-
-    def __init__(self, stage: Stage) -> None:
-        self.stages = [stage]
-        self.root: NestLoop | Stage = _chain(stage, 0)
-        # Values that no one reads outside the loops that compute them: never stored.
-        self.contracted: set[Value] = set()
-        self.serial = False
-
-
-def _chain(stage: Stage, depth: int) -> NestLoop | Stage:
+def chain(stage: Stage, depth: int = 0) -> NestLoop | Stage:
     """The loops of ``stage`` from ``depth`` inwards."""
-    if depth == stage.depth:
-        return stage
-    loop = NestLoop(stage.dims[depth], stage.roles[depth])
-    loop.children.append(_chain(stage, depth + 1))
-    return loop
+    node: NestLoop | Stage = stage
+    for q in range(stage.depth - 1, depth - 1, -1):
+        node = NestLoop(stage.dims[q], stage.roles[q], (node,))
+    return node
 
 
-def fuse(nest: Nest, stage: Stage) -> bool:
-    """Add ``stage`` to ``nest`` as deep as dependence allows; False if it shares no loop."""
-    root = nest.root
-    if isinstance(root, Stage) or not stage.depth or not _related(nest, stage):
-        return False
+def fuse(nest: Nest, stage: Stage) -> Nest | None:
+    """``nest`` with ``stage`` as deep in it as dependence allows; None if they share no loop."""
+    if type(nest.root) is Stage or not stage.depth or not _related(nest, stage):
+        return None
+    path = _shared_path(nest, stage)
+    # Reductions may share their loops with what they read, but an inner loop is shared by
+    # stages that all end there or all go on.
+    while path and not _shape_fits(path[-1], stage, len(path)):
+        path.pop()
+    if not path:
+        return None
+    inner: NestLoop | Stage = chain(stage, len(path))
+    for q in range(len(path) - 1, -1, -1):
+        loop = path[q]
+        kept = loop.children if q == len(path) - 1 else loop.children[:-1]
+        role = stage.roles[q] if stage.roles[q] != "p" and loop.role == "p" else loop.role
+        inner = NestLoop(loop.dim, role, (*kept, inner))
+    return Nest(inner)
+
+
+def _shared_path(nest: Nest, stage: Stage) -> list[NestLoop]:
+    """The loops that ``stage`` could run in, outermost first."""
     producers = {s.value: s for s in nest.stages}
     path: list[NestLoop] = []
-    node: NestLoop | Stage = root
-    while isinstance(node, NestLoop) and len(path) < stage.depth:
+    node = nest.root
+    while type(node) is NestLoop and len(path) < stage.depth:
         q = len(path)
         role = stage.roles[q]
         # A tile and a serial loop are shared only with their like.
@@ -113,25 +55,11 @@ def fuse(nest: Nest, stage: Stage) -> bool:
             break
         path.append(node)
         node = node.children[-1]
-    # Reductions may share their loops with what they read, but an inner loop is shared by
-    # stages that all end there or all go on.
-    while path:
-        depth = len(path)
-        if _shape_fits(path[-1], stage, depth):
-            break
-        path.pop()
-    if not path:
-        return False
-    path[-1].children.append(_chain(stage, len(path)))
-    for q, loop in enumerate(path):
-        if stage.roles[q] != "p" and loop.role == "p":
-            loop.role = stage.roles[q]
-    nest.stages.append(stage)
-    return True
+    return path
 
 
 def _shape_fits(loop: NestLoop, stage: Stage, depth: int) -> bool:
-    innermost = isinstance(loop.children[0], Stage)
+    innermost = type(loop.children[0]) is Stage
     return innermost == (depth == stage.depth)
 
 
@@ -141,21 +69,21 @@ def _related(nest: Nest, stage: Stage) -> bool:
     if stage.value in known:
         return True
     for s in nest.stages:
-        known.update(v for v, _ in s.access.reads if v.ndim)
-    return any(v in known for v, _ in stage.access.reads)
+        known.update([v for v, _ in s.reads if v.ndim])
+    return any([v in known for v, _ in stage.reads])
 
 
-def _legal(producers: dict[Value, Stage], stage: Stage, q: int) -> bool:
+def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
     """Whether ``stage`` may run inside loop ``q`` of the stages whose results it reads."""
     var = stage.order[q]
     own = producers.get(stage.value)
     if own is not None and own is not stage:
         # Init and accumulation of one value, or parts of one update.
-        if stage.kind in ("part",) or own.kind == "part":
+        if stage.kind == "part" or own.kind == "part":
             return False
         if own.roles[q] == "r" or own.order[q] != var:
             return False
-    for v, index in stage.access.reads:
+    for v, index in stage.reads:
         p = producers.get(v)
         if p is None or v is stage.value:
             continue
@@ -172,51 +100,64 @@ def _legal(producers: dict[Value, Stage], stage: Stage, q: int) -> bool:
     return True
 
 
-def collapse(nest: Nest) -> None:
-    """Merge adjacent loops that every stage walks through memory in one sweep."""
-    loops: list[NestLoop] = []
-    node: Any = nest.root
-    while isinstance(node, NestLoop):
-        loops.append(node)
-        if len(node.children) > 1 and not all(isinstance(c, Stage) for c in node.children):
-            return
-        if isinstance(node.children[0], Stage):
-            break
-        node = node.children[0]
-    leaves: list[Stage] = loops[-1].children if loops else []  # type: ignore[assignment]
+def depends(stage: Stage, nest: Nest) -> bool:
+    """Whether ``stage`` has to come after ``nest``."""
+    made = {s.value for s in nest.stages}
+    return any([v in made for v, _ in stage.reads]) or stage.value in made
+
+
+# --- merged loops ------------------------------------------------------------------------
+
+
+def collapse(root: NestLoop | Stage) -> NestLoop | Stage:
+    """The loops with adjacent ones merged where every stage walks memory in one sweep."""
+    loops = _straight(root)
+    if len(loops) < 2:
+        return root
+    leaves = list(loops[-1].leaves)
     for k in range(len(loops) - 2, -1, -1):
         outer, inner = loops[k], loops[k + 1]
         if outer.role != inner.role or outer.role not in ("p", "r"):
             continue
-        if not all(_collapsible(s, k) for s in leaves):
+        if not all([_collapsible(s, k) for s in leaves]):
             continue
-        merged = _times(outer.dim, inner.dim)
-        outer.dim = merged
-        outer.children = inner.children
-        for s in leaves:
-            # The outer index is folded into the inner one.
-            s.env.append(s.order[k])
-            del s.order[k], s.dims[k], s.roles[k]
-            s.dims[k] = merged
-        del loops[k + 1]
+        leaves = [_folded(s, k) for s in leaves]
+        loops[k : k + 2] = [NestLoop(times(outer.dim, inner.dim), outer.role, inner.children)]
+    node: tuple[NestLoop | Stage, ...] = tuple(leaves)
+    for loop in reversed(loops):
+        node = (NestLoop(loop.dim, loop.role, node),)
+    return node[0]
 
 
-def _times(a: Any, b: Any) -> Any:
-    if a == 1:
-        return b
-    if b == 1:
-        return a
-    return a * b if type(a) is int and type(b) is int else ("*", a, b)
+def _straight(root: NestLoop | Stage) -> list[NestLoop]:
+    """The loops from ``root`` to its leaves if there is one of each depth; else none."""
+    loops: list[NestLoop] = []
+    node = root
+    while type(node) is NestLoop:
+        loops.append(node)
+        if len(node.children) > 1 and len(node.leaves) < len(node.children):
+            return []
+        node = node.children[0]
+    return loops
+
+
+def _folded(s: Stage, k: int) -> Stage:
+    """``s`` with the index of loop ``k`` folded into that of the next one."""
+    merged = times(s.dims[k], s.dims[k + 1])
+    return replace(
+        s, order=(*s.order[:k], *s.order[k + 1 :]),
+        dims=(*s.dims[:k], merged, *s.dims[k + 2 :]), roles=s.roles[:k] + s.roles[k + 1 :],
+    )  # fmt: skip
 
 
 def _collapsible(stage: Stage, k: int) -> bool:
     if stage.kind not in ("pointwise", "reduce") or stage.roles[k] != stage.roles[k + 1]:
         return False
     a, c = stage.order[k], stage.order[k + 1]
-    if c != a + 1 or a in stage.access.other or c in stage.access.other:
+    if c != a + 1 or a in stage.other or c in stage.other:
         return False
     dim = stage.dims[k + 1]
-    for v, index in stage.access.reads:
+    for v, index in stage.reads:
         for p, i in enumerate(index):
             if type(i) is IVar:
                 if i.axis == a:
@@ -233,34 +174,37 @@ def _collapsible(stage: Stage, k: int) -> bool:
     return True
 
 
-def block_transposed(s: Stage) -> None:
-    """Walk two axes in blocks where an operand is contiguous along another axis than the result.
+def block_transposed(s: Stage) -> Stage:
+    """``s``, in blocks of two axes where an operand is contiguous along another than the result.
 
     Otherwise every step along the last axis would touch another line of memory.
     """
     if s.depth < 2:
-        return
+        return s
     last = s.order[-1]
-    for v, index in s.access.reads:
-        if v.ndim < 2 or not any(type(i) is IVar and i.axis == last for i in index[:-1]):
+    for v, index in s.reads:
+        if v.ndim < 2 or not any([type(i) is IVar and i.axis == last for i in index[:-1]]):
             continue
         inner = index[-1]
         if type(inner) is IVar and inner.axis != last:
             q = s.order.index(inner.axis)
             dims = dict(zip(s.order, s.dims, strict=True))
             rest = [a for k, a in enumerate(s.order[:-1]) if k != q]
-            s.order = [*rest, last, inner.axis, last]
-            s.dims = [dims[a] for a in s.order]
-            s.roles = [*"p" * len(rest), "b", "p", "p"]
-            return
+            order = (*rest, last, inner.axis, last)
+            roles = "p" * len(rest) + "bpp"
+            return replace(s, order=order, dims=tuple([dims[a] for a in order]), roles=roles)
+    return s
+
+
+# --- contraction -------------------------------------------------------------------------
 
 
 def reads_locally(nest: Nest, producer: Stage, reader: Stage, index: tuple[Index, ...]) -> bool:
     """Whether ``reader`` reads exactly the element computed in the current iteration."""
-    depth = sum(r == "p" for r in producer.roles)
-    if reader not in nest.stages or reader.kind == "part" or reader.depth < depth:
+    depth = producer.roles.count("p")
+    if reader.kind == "part" or reader.depth < depth:
         return False
-    shared = _shared_depth(nest.root, producer, reader)
+    shared = shared_depth(nest.root, producer, reader)
     if shared < depth:
         return False
     for q in range(depth):
@@ -270,25 +214,16 @@ def reads_locally(nest: Nest, producer: Stage, reader: Stage, index: tuple[Index
     return True
 
 
-def _shared_depth(node: Any, a: Stage, b: Stage) -> int:
+def shared_depth(node: NestLoop | Stage, a: Stage, b: Stage) -> int:
+    """How many loops two stages of a nest share."""
     depth = 0
-    while isinstance(node, NestLoop):
-        inside = set(map(id, node.stages()))
-        if id(a) not in inside or id(b) not in inside:
-            return depth - 1 if depth else 0
+    while type(node) is NestLoop:
         depth += 1
-        nxt = None
-        for c in node.children:
-            if isinstance(c, NestLoop):
-                ids = set(map(id, c.stages()))
-                if id(a) in ids and id(b) in ids:
-                    nxt = c
-        if nxt is None:
+        for c in node.loops:
+            inside = set(map(id, c.stages()))
+            if id(a) in inside and id(b) in inside:
+                node = c
+                break
+        else:
             return depth
-        node = nxt
     return depth
-
-
-def depends(stage: Stage, nest: Nest) -> bool:
-    made = {s.value for s in nest.stages}
-    return any(v in made for v, _ in stage.access.reads) or stage.value in made

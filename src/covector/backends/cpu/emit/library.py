@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from covector.backends.cpu.emit import indexing
-from covector.backends.cpu.emit.storage import Mem
 from covector.backends.cpu.emit.writer import Val
 from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.core import dtypes
@@ -27,15 +26,6 @@ def runtime_function(em: Any, slot: int) -> Val:
     b = em.b
     p = b.ins(("rt", slot), f"getelementptr ptr, ptr %s, i64 {slot}", (em.rt,), "ptr", 0)
     return b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
-
-
-def pointer(em: Any, v: Value) -> Val:
-    """The address of a value in memory."""
-    st = em.storage[v]
-    if not isinstance(st, Mem):
-        return em.b.local(em.buffers.spill(v, st).ptr)
-    st.used = em.buffers.clock
-    return em.b.local(st.ptr)
 
 
 def _int(em: Any, d: Any) -> str:
@@ -70,8 +60,8 @@ def _gemm(em: Any, d: LibraryCall) -> None:
     out = d.results[0]
     at = d.attrs
     m, n, k = at["m"], at["n"], at["k"]
-    pa, pc = pointer(em, a), pointer(em, c)
-    po = em.b.local(em.buffers.place(out).ptr)
+    pa, pc = em.pointer(a), em.pointer(c)
+    po = em.b.local(em.place(out).ptr)
     code = dtypes.code_of[out.dtype]
     fn = runtime_function(em, GEMM)
     lda = _product(em, m if at["ta"] else k)
@@ -92,8 +82,8 @@ def _matrix_call(em: Any, d: LibraryCall) -> None:
     ``absent`` lists positions among operands and results of a null pointer.
     """
     at = d.attrs
-    ptrs = [f"ptr {pointer(em, v).ref}" for v in d.operands]
-    ptrs += [f"ptr {em.b.local(em.buffers.place(r).ptr).ref}" for r in d.results]
+    ptrs = [f"ptr {em.pointer(v).ref}" for v in d.operands]
+    ptrs += [f"ptr {em.b.local(em.place(r).ptr).ref}" for r in d.results]
     for k in at["absent"]:
         ptrs.insert(k, "ptr null")
     flags = [f"i32 {f}" for f in at["flags"]]
@@ -105,9 +95,8 @@ def _matrix_call(em: Any, d: LibraryCall) -> None:
 
 
 def _copy_in(em: Any, src: Value, dst: Value) -> Val:
-    mem = em.buffers.place(dst)
-    st = em.storage.get(src)
-    if not (isinstance(st, Mem) and st.ptr.ref == mem.ptr.ref):
+    mem = em.place(dst)
+    if em.plan.places.get(src) != em.plan.places[dst]:
         em.store_whole(src, mem.ptr)
     return em.b.local(mem.ptr)
 
@@ -140,8 +129,8 @@ def _sort(em: Any, d: LibraryCall) -> None:
 def _top_k(em: Any, d: LibraryCall) -> None:
     b = em.b
     src = d.operands[0]
-    p = pointer(em, src)
-    values, indices = (b.local(em.buffers.place(r).ptr) for r in d.results)
+    p = em.pointer(src)
+    values, indices = (b.local(em.place(r).ptr) for r in d.results)
     fn = runtime_function(em, TOP_K)
     status = b.impure(
         f"call i32 {fn.ref}(i32 {dtypes.code_of[src.dtype]}, ptr {p.ref}, ptr {values.ref}, "
@@ -154,8 +143,8 @@ def _top_k(em: Any, d: LibraryCall) -> None:
 
 def _callback(em: Any, d: LibraryCall) -> None:
     b = em.b
-    ins = [pointer(em, v) for v in d.operands]
-    outs = [b.local(em.buffers.place(r).ptr) for r in d.results if r.dtype is not None]
+    ins = [em.pointer(v) for v in d.operands]
+    outs = [b.local(em.place(r).ptr) for r in d.results if r.dtype is not None]
     tables = []
     for ptrs in (ins, outs):
         table = b.alloca(f"[{max(1, len(ptrs))} x ptr]")

@@ -117,7 +117,7 @@ def _to_memory(b: Function, v: Val, dtype: DType) -> Val:
     return v
 
 
-def _gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
+def gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
     return b.ins(("gep", ty), f"getelementptr {ty}, ptr %s, i64 %s", (ptr, index), "ptr", 0)
 
 
@@ -133,7 +133,7 @@ def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: int, level
     ty = memory_type(dtype)
 
     def one(i: Val) -> Val:
-        p = _gep(b, ptr, ty, i)
+        p = gep(b, ptr, ty, i)
         text = f"load {ty}, ptr %s, align {_align(ty)}"
         return b.ins(("load", ty, tag), text, (p,), ty, 0, level)
 
@@ -152,7 +152,7 @@ def load_vector(
     parts = 2 if dtype in dtypes.COMPLEX else 1
     if parts == 2:
         index = b.bin("mul", index, int_const(2))
-    p = _gep(b, ptr, ty, index)
+    p = gep(b, ptr, ty, index)
     if guard is not None:
         raw = _masked(b, p, ty, _used(b, guard, tail), [k // parts for k in range(parts * lanes)])
     else:
@@ -170,7 +170,7 @@ def load_reversed(
     ty = memory_type(dtype)
     parts = 2 if dtype in dtypes.COMPLEX else 1
     first = b.bin("sub", index, int_const(lanes - 1))
-    p = _gep(b, ptr, ty, first if parts == 1 else b.bin("mul", first, int_const(2)))
+    p = gep(b, ptr, ty, first if parts == 1 else b.bin("mul", first, int_const(2)))
     used = _used(b, guard, tail)
     if used is None:
         raw = _vector(b, p, ty, lanes * parts, parts, None)
@@ -372,7 +372,7 @@ def scatter(
     at = b.bin("mul", index, int_const(n))
     helper = strided_store(b.module, ty, lanes)
     for k, v in enumerate(parts):
-        p, v = b.local(_gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
+        p, v = b.local(gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
         if tail is None:
             _store_lanes(b, ty, v, p, step)
             continue
@@ -420,7 +420,7 @@ def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> Non
     ty = memory_type(dtype)
 
     def one(i: Val, v: Val) -> None:
-        p, v = _gep(b, ptr, ty, i), b.local(v)
+        p, v = gep(b, ptr, ty, i), b.local(v)
         b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {_align(ty)}")
 
     if dtype in dtypes.COMPLEX:
@@ -446,7 +446,7 @@ def store_vector(
         index = b.bin("mul", index, int_const(2))
     else:
         v = b.splat(_to_memory(b, x, dtype), lanes)
-    p = b.local(_gep(b, ptr, ty, index))
+    p = b.local(gep(b, ptr, ty, index))
     v = b.local(v)
     if tail is None:
         b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")

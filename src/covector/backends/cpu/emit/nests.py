@@ -2,67 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.backends.cpu.emit import indexing, library, reductions
+from covector.backends.cpu.emit import indexing, library, memory, reductions
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
-from covector.backends.cpu.emit.storage import Mem
+from covector.backends.cpu.emit.reductions import Accumulator, Running
+from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import ValueEmitter
 from covector.backends.cpu.emit.writer import Function, Val, int_const
 from covector.backends.cpu.numerics import ops
-from covector.compiler.access import cost, variables
-from covector.compiler.ir.nodes import IOp, IVar, Update
-from covector.compiler.schedule.nest import Nest, NestLoop, Stage
-from covector.core import dtypes
+from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
+from covector.compiler.schedule.loops import (
+    BLOCK,
+    CHUNK_ELEMENTS,
+    CHUNKS,
+    GRAIN,
+    TILE,
+    first_reduced,
+    last_reduced,
+)
+from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
+from covector.compiler.schedule.plan import copy_nest
 
-# Elements (weighted by cost) that one task of a parallel loop should cover.
-GRAIN = 16384
-VECTOR_BYTES = 64
-# Loops of at most this many rounds altogether are written out.
-UNROLL_LOOP = 8
-# So are loops inside the lanes of a vector, one lane to a row.
-SHORT_ROW = 12
-# A running result waits for the one before: loops that only reduce keep this many of them.
-CHAINS = 4
-# Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
-ROUNDS_TOGETHER = 4
-CHEAP_ROUND = 8
-# Elements of a blocked axis that are walked before the other axis moves on.
-BLOCK = 16
-_VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
+# An axis, and the piece of it that a tile covers.
+_Tile = tuple[int, Val, Val]
 
 
 class NestEmitter(ValueEmitter):
     """Writes nests of loops."""
 
+    # The stages of the nest at hand, by identity.
+    running: dict[int, Running]
+
     def nest(self, nest: Nest) -> None:
         for s in nest.stages:
             v = s.value
-            if (
-                v not in self.storage
-                and v not in nest.contracted
-                and not (s.kind == "reduce" and s.few)
-            ):
-                self.buffers.place(v)
-            # Axes folded into a later one by `collapse` stay at zero.
-            s.env = [Idx(0)] * 64
-        if all(self._in_place(s) for s in nest.stages):
+            if v not in self.storage and v in self.plan.places:
+                self.place(v)
+        if all([self._in_place(s) for s in nest.stages]):
             return
+        self.running = {id(s): Running(s) for s in nest.stages}
         root = nest.root
-        if isinstance(root, Stage):
-            self._leaf(nest, [root])
-        elif reductions.parallel(self, nest):
-            pass
-        elif self._worth_threads(root):
-            self._outline(nest, root)
+        if type(root) is Stage:
+            self._leaf(nest, (root,))
         else:
-            self._loop(nest, root, 0, None)
+            assert type(root) is NestLoop
+            if nest.tasks == "partial":
+                self._partial(nest, root)
+            elif nest.tasks == "loop":
+                self._outline(nest, root)
+            else:
+                self._loop(nest, root, 0, None)
         for s in nest.stages:
             st = self.storage.get(s.value)
             if isinstance(st, Mem):
                 st.level = self.b.level if st.fn is self.b else st.level
+
+    def store_whole(self, v: Value, ptr: Val) -> None:
+        """Write all of ``v`` to ``ptr``."""
+        st = self.storage.get(v)
+        mem = Mem(ptr, self.b.level, self.b)
+        if isinstance(st, Regs):
+            for pos, x in zip(positions(v.shape), st.elements, strict=True):
+                self.store(v, mem, pos, x)
+            return
+        copy = Value(v.shape, v.dtype, Pointwise(Load(v, ivars(v.ndim))))
+        self.storage[copy] = mem
+        self.nest(copy_nest(v, copy, self.schedule))
 
     def _in_place(self, s: Stage) -> bool:
         """Whether the stage copies the base of an update, or what is reshaped, onto itself."""
@@ -70,32 +78,8 @@ class NestEmitter(ValueEmitter):
         if s.kind != "pointwise" or not (type(d) is Update or d.flat):
             return False
         source = d.base if type(d) is Update else d.expr.value
-        base, own = self.storage.get(source), self.storage.get(s.value)
-        return (
-            isinstance(base, Mem) and isinstance(own, Mem)
-            and self.b.local(base.ptr).ref == self.b.local(own.ptr).ref
-        )  # fmt: skip
-
-    def _worth_threads(self, root: NestLoop) -> bool:
-        if self.in_parallel or root.role not in ("p", "t", "b"):
-            return False
-        if not all(s.roles[0] == root.role for s in root.stages()):
-            return False
-        total = self._constant_work(root)
-        return total is None or total > 2 * GRAIN
-
-    def _constant_work(self, node: NestLoop | Stage) -> int | None:
-        if isinstance(node, Stage):
-            return 1
-        if type(node.dim) is not int:
-            return None
-        total = 0
-        for c in node.children:
-            w = self._constant_work(c)
-            if w is None:
-                return None
-            total += w
-        return total if node.role in ("t", "b") else total * node.dim
+        place = self.plan.places.get(s.value)
+        return place is not None and self.plan.places.get(source) == place
 
     def inner_work(self, node: NestLoop | Stage) -> int | Val:
         """Elements that one round of this loop touches, roughly, as a run-time number."""
@@ -113,13 +97,13 @@ class NestEmitter(ValueEmitter):
         b = self.b
         work = self.inner_work(root)
         if root.role in ("t", "b"):
-            return int_const(1024 if root.role == "t" else BLOCK)
+            return int_const(TILE if root.role == "t" else BLOCK)
         if type(work) is int:
             return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
         safe = b.intrinsic("umax", indexing.val(work), int_const(1))
         return b.intrinsic("umax", b.bin("udiv", int_const(GRAIN), safe), int_const(1))
 
-    def outlined(self, write: Any) -> tuple[Function, Any]:
+    def outlined(self, write: Callable[[Val, Val], None]) -> Function:
         """A function of (frame, begin, end) written by ``write(begin, end)``."""
         parent = self.b
         name = self.module.fresh("body")
@@ -128,16 +112,14 @@ class NestEmitter(ValueEmitter):
             f"define internal void @{name}(ptr %frame, i64 %begin, i64 %end) noinline", parent,
         )  # fmt: skip
         self.b = child
-        self.in_parallel = True
         saved, saved_lanes = self.tail, self.lanes
         self.tail, self.lanes = None, 0
-        out = write(Val("%begin", "i64", 0, child, 0), Val("%end", "i64", 0, child, 0))
+        write(Val("%begin", "i64", 0, child, 0), Val("%end", "i64", 0, child, 0))
         child.line("ret void")
-        self.in_parallel = False
         self.tail, self.lanes = saved, saved_lanes
         self.b = parent
         child.finish()
-        return child, out
+        return child
 
     def frame(self, child: Function) -> Val:
         """Memory with what the outlined function captured."""
@@ -172,269 +154,251 @@ class NestEmitter(ValueEmitter):
 
     def _outline(self, nest: Nest, root: NestLoop) -> None:
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
-        child, _ = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
+        child = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
         self.parallel_for(child, n, grain)
 
-    def _loop(self, nest: Nest, node: NestLoop, depth: int, span: Any) -> None:
+    def _partial(self, nest: Nest, root: NestLoop) -> None:
+        """Reductions to a few numbers in a fixed number of tasks."""
+        b = self.b
+        n = indexing.val(self.dim(root.dim))
+        per = b.intrinsic("umax", indexing.val(self.inner_work(root)), int_const(1))
+        least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
+        share = b.bin("udiv", b.bin("add", n, int_const(CHUNKS - 1)), int_const(CHUNKS))
+        grain = b.intrinsic("umax", least, share)
+        slots = [self._partial_slots(s) for s in nest.stages]
+
+        def write(begin: Val, end: Val) -> None:
+            c = self.b
+            for s in nest.stages:
+                reductions.start(self, self.running[id(s)], self.lanes_of(root, s))
+            self._counted(nest, root, 0, begin, end, root.lanes)
+            slot = c.bin("udiv", begin, c.local(grain))
+            for s, outs in zip(nest.stages, slots, strict=True):
+                found = reductions.result(self, self.running[id(s)])
+                for x, out in zip(found, outs, strict=True):
+                    for p, o in zip(reductions.parts(x), out, strict=True):
+                        at = memory.gep(c, o, p.ty, slot)
+                        c.line(f"store {p.ty} {p.ref}, ptr {at.ref}")
+
+        self.parallel_for(self.outlined(write), n, grain)
+        count = b.bin("udiv", b.bin("add", n, b.bin("sub", grain, int_const(1))), grain)
+        for s, outs in zip(nest.stages, slots, strict=True):
+            xs = [self._combine(s, out, count) for out in outs]
+            self.storage[s.value] = Regs([reductions.rounded(b, x, s.value.dtype) for x in xs])
+
+    def _partial_slots(self, s: Stage) -> list[list[Val]]:
+        """Memory for the tasks' results: for each result, and each part of a number."""
+        kinds = reductions.parts(reductions.initial(s.value.defn.kind, s.value.dtype))
+        return [
+            [self.b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in reductions.results_of(s)
+        ]
+
+    def _combine(self, s: Stage, slots: list[Val], count: Val) -> Any:
+        """The tasks' results merged in order."""
+        v, kind = s.value, s.value.defn.kind
+        acc = Accumulator(self.b, reductions.initial(kind, v.dtype), 0)
+
+        def merge_one(i: Val) -> None:
+            b = self.b
+            parts = []
+            for slot, (ty, _) in zip(slots, acc.types, strict=True):
+                p = memory.gep(b, slot, ty, i)
+                parts.append(b.impure(f"load {ty}, ptr {p.ref}", ty))
+            x = reductions.whole(parts)
+            acc.set(b, reductions.merge(b, kind, acc.get(b), x, v.dtype))
+
+        self.repeat(count, merge_one)
+        return acc.get(self.b)
+
+    def _loop(self, nest: Nest, node: NestLoop, depth: int, span: tuple[Val, Val] | None) -> None:
         """Emit one loop of a nest over ``span`` or its whole extent."""
         if node.role in ("t", "b"):
-            begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
+            begin, end = span or self._extent(node)
             if node.role == "t":
                 self._inside_tile(nest, node, depth, begin, end)
             else:
                 self._counted(nest, node, depth, begin, end, 0, block=BLOCK)
             return
-        if self._rows(node):
-            begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
-            self._counted(nest, node, depth, begin, end, self._row_lanes(node))
-            return
         starting = [
-            s for s in node.stages()
-            if s.kind in ("reduce", "cumulative") and _first_reduced(s) == depth
+            self.running[id(s)] for s in node.stages()
+            if s.kind in ("reduce", "cumulative") and first_reduced(s) == depth
         ]  # fmt: skip
-        for s in starting:
-            reductions.start(self, s, self.lanes or self.lanes_of(node, s))
-        if (self.lanes and _short(node)) or (span is None and self._unrolls(node)):
+        for r in starting:
+            reductions.start(self, r, self.lanes or self.lanes_of(node, r.stage))
+        if node.unrolled:
+            assert type(node.dim) is int
             for k in range(node.dim):
                 self._round(nest, node, depth, k)
-            for s in starting:
-                reductions.finish(self, nest, s)
-            return
-        begin, end = span or (int_const(0), indexing.val(self.dim(node.dim)))
-        if _last_reduced(node):
-            self._accumulate(nest, node, depth, end)
-            return
-        leaf = isinstance(node.children[0], Stage) and not self.lanes
-        lanes = self._vector_lanes(node, depth) if leaf else 0
-        self._counted(nest, node, depth, begin, end, lanes)
-        for s in starting:
-            reductions.finish(self, nest, s)
+        elif last_reduced(node):
+            self._accumulate(nest, node, depth, self._extent(node)[1])
+        else:
+            begin, end = span or self._extent(node)
+            self._counted(nest, node, depth, begin, end, node.lanes)
+        for r in starting:
+            reductions.finish(self, nest, r)
 
-    def _unrolls(self, node: NestLoop) -> bool:
-        """Whether a loop is so short that it is written out."""
-        if node.dim == 1:
-            return True
-        work = self._constant_work(node)
-        return work is not None and work <= UNROLL_LOOP and not self.in_parallel
+    def _extent(self, node: NestLoop) -> tuple[Val, Val]:
+        return int_const(0), indexing.val(self.dim(node.dim))
 
     def _round(self, nest: Nest, node: NestLoop, depth: int, k: int) -> None:
         """One round of a loop that is written out."""
         for s in node.stages():
             at = k
             if s.kind == "cumulative" and s.roles[depth] == "s" and s.value.defn.reverse:
+                assert type(node.dim) is int
                 at = node.dim - 1 - k
-            s.env[s.order[depth]] = Idx(at)
-        if isinstance(node.children[0], Stage):
-            self._leaf(nest, node.children)  # type: ignore[arg-type]
-        else:
-            for c in node.children:
-                assert isinstance(c, NestLoop)
+            self.running[id(s)].env[s.order[depth]] = Idx(at)
+        self._children(nest, node, depth, None)
+
+    def _children(self, nest: Nest, node: NestLoop, depth: int, tile: _Tile | None) -> None:
+        """What is inside a loop."""
+        if node.leaves:
+            self._leaf(nest, node.leaves)
+        for c in node.loops:
+            if tile is not None:
+                self._loop_in_tile(nest, c, depth + 1, tile)
+            else:
                 self._loop(nest, c, depth + 1, None)
-
-    def _rows(self, node: NestLoop) -> bool:
-        """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
-        inside it are walked element by element: short rows are written out."""
-        if node.role != "p" or isinstance(node.children[0], Stage) or self.lanes:
-            return False
-        if type(node.dim) is int and node.dim < 4:
-            return False
-        if all(_searches_columns(s) for s in node.stages()):
-            return True
-        if not all(_short(c) and c.dim != 8 for c in node.children):  # type: ignore[arg-type]
-            return False
-        if any(isinstance(g, NestLoop) for c in node.children for g in c.children):  # type: ignore
-            return False
-        return (
-            all(s.kind == "pointwise" or s.kind == "reduce" for s in node.stages())
-            and self._row_lanes(node) > 1
-        )
-
-    def _row_lanes(self, node: NestLoop) -> int:
-        lanes = min(self._stage_lanes(s) for s in node.stages())
-        while type(node.dim) is int and lanes > node.dim:
-            lanes //= 2
-        return lanes
 
     def _inside_tile(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """What a tile (or block) of one axis contains; a later loop runs over its span."""
         axis = next(iter(node.stages())).order[depth]
-        for c in node.children:
-            assert isinstance(c, NestLoop)
+        for c in node.loops:
             self._loop_in_tile(nest, c, depth + 1, (axis, begin, end))
 
-    def _loop_in_tile(self, nest: Nest, node: NestLoop, depth: int, tile: Any) -> None:
+    def _loop_in_tile(self, nest: Nest, node: NestLoop, depth: int, tile: _Tile) -> None:
         """A loop inside a tile: over the tile's span if it is the tiled axis."""
         axis, begin, end = tile
         if next(iter(node.stages())).order[depth] == axis:
-            self._counted(nest, node, depth, begin, end, self._vector_lanes(node, depth))
+            self._counted(nest, node, depth, begin, end, node.lanes)
+            return
+        begin, end = self._extent(node)
+        if last_reduced(node):
+            self._accumulate(nest, node, depth, end, tile)
         else:
-            whole = indexing.val(self.dim(node.dim))
-            if _last_reduced(node):
-                self._accumulate(nest, node, depth, whole, tile)
-            else:
-                self._counted(nest, node, depth, int_const(0), whole, 0, tile)
+            self._counted(nest, node, depth, begin, end, 0, tile)
 
-    def _accumulate(self, nest: Nest, node: NestLoop, depth: int, n: Val, tile: Any = None) -> None:
+    def _accumulate(
+        self, nest: Nest, node: NestLoop, depth: int, n: Val, tile: _Tile | None = None
+    ) -> None:
         """A reduced loop around rows of results in memory: several rounds to a pass over them."""
         b = self.b
-        stages = list(node.stages())
-        inner = node.children[0]
-        assert isinstance(inner, NestLoop)
-        together = 1
-        if all(isinstance(c, Stage) and cost(c.expr) <= CHEAP_ROUND for c in inner.children):
-            together = ROUNDS_TOGETHER
+        stages = [self.running[id(s)] for s in node.stages()]
 
-        def passes(step: int) -> Any:
+        def passes(step: int) -> Callable[[Val], None]:
             def write(i: Val) -> None:
-                for s in stages:
-                    s.rows = [Idx(indexing.add(self.b, i, k)) for k in range(step)]
-                if tile is not None:
-                    self._loop_in_tile(nest, inner, depth + 1, tile)
-                else:
-                    self._loop(nest, inner, depth + 1, None)
+                for r in stages:
+                    r.rows = [Idx(indexing.add(self.b, i, k)) for k in range(step)]
+                self._children(nest, node, depth, tile)
 
             return write
 
-        if together == 1:
+        if node.together == 1:
             self.repeat(n, passes(1))
             return
-        most = b.bin("sub", n, b.bin("urem", n, int_const(together)))
-        self.repeat(most, passes(together), step=together)
+        most = b.bin("sub", n, b.bin("urem", n, int_const(node.together)))
+        self.repeat(most, passes(node.together), step=node.together)
         self.repeat(n, passes(1), most)
 
     def lanes_of(self, node: NestLoop, stage: Stage) -> int:
         """Lanes of the innermost loop in which ``stage`` runs."""
-        if stage in node.children:
-            # A loop that is written out works on scalars.
-            return 0 if self._unrolls(node) else self._vector_lanes(node, stage.depth - 1)
-        for c in node.children:
-            if isinstance(c, NestLoop) and any(s is stage for s in c.stages()):
+        if any([s is stage for s in node.leaves]):
+            return node.lanes
+        for c in node.loops:
+            if any([s is stage for s in c.stages()]):
                 return self.lanes_of(c, stage)
         return 0
 
-    def _vector_lanes(self, node: NestLoop, depth: int) -> int:
-        lanes = VECTOR_BYTES // 4
-        for s in node.children:
-            assert isinstance(s, Stage)
-            if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
-                return 0
-            if s.kind == "part" and not _part_vectorises(s):
-                return 0
-            lanes = min(lanes, self._stage_lanes(s))
-        if all(self._only_reduces(s) for s in node.children):  # type: ignore[arg-type]
-            lanes *= CHAINS
-        dim = node.dim
-        if type(dim) is int:
-            while lanes > dim:
-                lanes //= 2
-        return lanes if lanes > 1 else 0
-
-    def _only_reduces(self, s: Stage) -> bool:
-        """Whether a stage does little but take the next elements in order to a running result."""
-        last = s.order[-1]
-        return (
-            s.kind == "reduce" and not s.few and self.plan.weight(s.expr) <= CHEAP_ROUND
-            and all(
-                type(i) is IVar and k == len(index) - 1
-                for _, index in s.access.reads for k, i in enumerate(index)
-                if last in variables(i)
-            )
-        )  # fmt: skip
-
-    def _stage_lanes(self, s: Stage) -> int:
-        """Lanes that fill the vectors of the widest element a stage works on."""
-        size = 4
-        for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.access.reads)):
-            size = max(size, dt.itemsize // 2 if dt in dtypes.COMPLEX else dt.itemsize)
-        return VECTOR_BYTES // size
-
     def _counted(
         self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, lanes: int,
-        tile: Any = None, block: int = 0,
+        tile: _Tile | None = None, block: int = 0,
     ) -> None:  # fmt: skip
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
-        outer_lanes, outer_tail = self.lanes, self.tail
+        outer = self.lanes, self.tail
 
         def round_(i: Val) -> None:
             b = self.b
             if lanes:
                 self.lanes = lanes
-                if type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0":
-                    self.tail = None
-                else:
-                    left = b.bin("sub", end, i)
-                    self.tail = Tail(left, b.cmp("icmp sge", left, int_const(lanes)), lanes)
+                self.tail = self._tail(node, begin, end, i, lanes)
             for s in node.stages():
-                axis = s.order[depth]
-                s.env[axis] = Idx(i, 1 if lanes else 0)
-                if not block and s.kind == "cumulative" and s.roles[depth] == "s":
-                    if s.value.defn.reverse:
-                        last = indexing.sub(b, self.dim(node.dim), 1)
-                        s.env[axis] = Idx(indexing.sub(b, last, i))
+                self._set_index(s, depth, node, Idx(i, 1 if lanes else 0), bool(block))
             if block:
                 stop = b.intrinsic("smin", b.bin("add", i, int_const(block)), end)
                 self._inside_tile(nest, node, depth, i, stop)
-            elif isinstance(node.children[0], Stage):
-                self._leaf(nest, node.children)  # type: ignore[arg-type]
             else:
-                for c in node.children:
-                    assert isinstance(c, NestLoop)
-                    if tile is not None:
-                        self._loop_in_tile(nest, c, depth + 1, tile)
-                    else:
-                        self._loop(nest, c, depth + 1, None)
-            self.lanes, self.tail = outer_lanes, outer_tail
+                self._children(nest, node, depth, tile)
+            self.lanes, self.tail = outer
 
         self.repeat(end, round_, begin, block or lanes or 1)
+
+    def _tail(self, node: NestLoop, begin: Val, end: Val, i: Val, lanes: int) -> Tail | None:
+        """How much of the vector from ``i`` is in range; None for all."""
+        if type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0":
+            return None
+        left = self.b.bin("sub", end, i)
+        return Tail(left, self.b.cmp("icmp sge", left, int_const(lanes)), lanes)
+
+    def _set_index(self, s: Stage, depth: int, node: NestLoop, i: Idx, blocks: bool) -> None:
+        env, axis = self.running[id(s)].env, s.order[depth]
+        env[axis] = i
+        if not blocks and s.kind == "cumulative" and s.roles[depth] == "s":
+            if s.value.defn.reverse:
+                last = indexing.sub(self.b, self.dim(node.dim), 1)
+                env[axis] = Idx(indexing.sub(self.b, last, indexing.val(i.base)))
 
     def _leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
         """One element (or vector) of each stage."""
         for s in stages:
-            v = s.value
+            r = self.running[id(s)]
             if s.kind == "part":
-                self._part(s)
+                self._part(r)
+            elif self._in_place(s):
                 continue
-            if self._in_place(s):
-                continue
-            index = s.env[: v.ndim]
-            if s.kind == "reduce":
-                reductions.step(self, s)
+            elif s.kind == "reduce":
+                reductions.step(self, r)
             elif s.kind == "cumulative":
-                reductions.cumulative_step(self, s, self.expr(s.expr, s.env))
+                reductions.cumulative_step(self, r, self.expr(s.expr, r.env))
             elif s.kind == "init":
-                st = self.storage[v]
-                assert isinstance(st, Mem)
-                self.store(v, st, index, reductions.initial(v.defn.kind, v.dtype))
+                self.store(s.value, self._memory(s), r.index,
+                           reductions.initial(s.value.defn.kind, s.value.dtype))  # fmt: skip
             elif s.kind == "accumulate":
-                st = self.storage[v]
-                assert isinstance(st, Mem)
-                axis = next(a for a, r in zip(reversed(s.order), reversed(s.roles), strict=True)
-                            if r == "r")  # fmt: skip
-                total = self._fresh_load(v, st, index)
-                for row in s.rows or [s.env[axis]]:
-                    s.env[axis] = row
-                    x = self.expr(s.expr, s.env)
-                    total = reductions.merge(self.b, v.defn.kind, total, x, v.dtype)
-                self.store(v, st, index, total)
+                self._accumulated(r)
             else:
-                x = self.expr(s.expr, s.env)
-                if v not in nest.contracted:
-                    st = self.storage[v]
-                    assert isinstance(st, Mem)
-                    self.store(v, st, index, x)
-                # What an update starts from is overwritten later.
-                if type(v.defn) is not Update:
-                    self.remember(v, index, x)
+                self._pointwise(nest, r)
 
-    def _part(self, s: Stage) -> None:
-        """Write one element of an update, if its tests hold."""
-        part, v, b = s.part, s.value, self.b
-        assert part is not None
-        st = self.storage[v]
+    def _memory(self, s: Stage) -> Mem:
+        st = self.storage[s.value]
         assert isinstance(st, Mem)
+        return st
+
+    def _accumulated(self, r: Running) -> None:
+        """Further elements added to a result in memory."""
+        s, v = r.stage, r.stage.value
+        kind = v.defn.kind
+        axis = s.order[s.roles.rindex("r")]
+        total = self.fresh_load(v, self._memory(s), r.index)
+        for row in r.rows or [r.env[axis]]:
+            r.env[axis] = row
+            x = self.expr(s.expr, r.env)
+            total = reductions.merge(self.b, kind, total, x, v.dtype)
+        self.store(v, self._memory(s), r.index, total)
+
+    def _pointwise(self, nest: Nest, r: Running) -> None:
+        s, v = r.stage, r.stage.value
+        x = self.expr(s.expr, r.env)
+        if v not in nest.contracted:
+            self.store(v, self._memory(s), r.index, x)
+        # What an update starts from is overwritten later.
+        if type(v.defn) is not Update:
+            self.remember(v, r.index, x)
+
+    def _part(self, r: Running) -> None:
+        """Write one element of an update, if its tests hold."""
+        s, part, b = r.stage, r.stage.part, self.b
         cond: Val | None = None
         for test in part.tests:
-            i, lo, hi = (self.index(x, s.env) for x in test)
+            i, lo, hi = (self.index(x, r.env) for x in test)
             for op, x, y in (("sge", i, lo), ("slt", i, hi)):
                 ok = self._compare(op, x, y)
                 if ok is False:
@@ -443,77 +407,15 @@ class NestEmitter(ValueEmitter):
                     cond = ok if cond is None else b.bin("and", cond, ok)
 
         def write() -> None:
-            dest = [self.index(i, s.env) for i in part.dest]
-            x = self.expr(s.expr, s.env)
+            v, st = s.value, self._memory(s)
+            dest = [self.index(i, r.env) for i in part.dest]
+            x = self.expr(s.expr, r.env)
             if part.combine is not None:
-                old = self._fresh_load(v, st, dest)
+                old = self.fresh_load(v, st, dest)
                 x = ops.apply(b, part.combine, [old, x], [v.dtype] * 2, v.dtype, None)
             self.store(v, st, dest, x)
 
         if cond is None:
             write()
-            return
-        self.guarded(cond, write)
-
-
-def _short(node: NestLoop) -> bool:
-    """Whether a loop inside the lanes of a vector is written out."""
-    return type(node.dim) is int and 1 <= node.dim <= SHORT_ROW
-
-
-def _searches_columns(s: Stage) -> bool:
-    """Whether a stage looks for a position along an axis which is not the one in memory order."""
-    if s.kind != "reduce" or not s.value.defn.kind.startswith("arg") or s.depth < 2:
-        return False
-    column = s.order[-2]
-    return (
-        column < s.value.ndim
-        and all(
-            not any(column in variables(i) for i in index[:-1])
-            and (column not in variables(index[-1]) or type(index[-1]) is IVar)
-            for _, index in s.access.reads
-            if index
-        )
-        and any(index and column in variables(index[-1]) for _, index in s.access.reads)
-    )
-
-
-def _last_reduced(node: NestLoop) -> bool:
-    """Whether a loop is the innermost one reduced, around rows of results in memory."""
-    if node.role != "r" or not all(s.kind == "accumulate" for s in node.stages()):
-        return False
-    inner = node.children[0]
-    return isinstance(inner, NestLoop) and inner.role == "p"
-
-
-def _first_reduced(s: Stage) -> int:
-    """Depth of the first loop over which ``s`` carries a running result."""
-    for q, r in enumerate(s.roles):
-        if r in ("r", "s"):
-            return q
-    return -1
-
-
-def _part_vectorises(s: Stage) -> bool:
-    """Whether the innermost loop of a part writes consecutive elements, unconditionally."""
-    part = s.part
-    assert part is not None
-    last = s.order[-1]
-    if last in part.serial or not part.dest:
-        return False
-    for i in part.dest[:-1]:
-        if last in variables(i):
-            return False
-    for test in part.tests:
-        for i in test:
-            if last in variables(i):
-                return False
-    end = part.dest[-1]
-    while type(end) is IOp and end.op == "+":
-        if last in variables(end.a) and last not in variables(end.b):
-            end = end.a
-        elif last in variables(end.b) and last not in variables(end.a):
-            end = end.b
         else:
-            return False
-    return type(end) is IVar
+            self.guarded(cond, write)

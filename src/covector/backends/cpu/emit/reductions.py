@@ -14,15 +14,12 @@ from covector.backends.cpu.emit.writer import Function, Val, float_const, int_co
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.complex_math import Cx
 from covector.compiler.ir.nodes import Cumulative, Reduce, Value
-from covector.compiler.schedule.nest import Nest, NestLoop, Stage
+from covector.compiler.schedule.nodes import Nest, Stage
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
 _OPS = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "and": "and", "or": "or",
         "xor": "xor"}  # fmt: skip
-# Tasks of a reduction to one number; fixed, so that the result does not depend on threads.
-CHUNKS = 64
-CHUNK_ELEMENTS = 32768
 
 
 def initial(kind: str, dtype: DType) -> Any:
@@ -68,11 +65,11 @@ def _logaddexp(b: Function, x: Val, y: Val) -> Val:
     return b.select(infinite, top, total)
 
 
-def _parts(x: Any) -> tuple[Val, ...]:
+def parts(x: Any) -> tuple[Val, ...]:
     return (x.re, x.im) if isinstance(x, Cx) else (x,)
 
 
-def _whole(parts: Sequence[Val]) -> Any:
+def whole(parts: Sequence[Val]) -> Any:
     return Cx(*parts) if len(parts) == 2 else parts[0]
 
 
@@ -81,12 +78,12 @@ class Accumulator:
 
     def __init__(self, b: Function, start: Any, lanes: int) -> None:
         self.lanes = lanes
-        self.types = [(v.ty, lanes or v.lanes) for v in _parts(start)]
+        self.types = [(v.ty, lanes or v.lanes) for v in parts(start)]
         self.slots = [b.alloca(Val("", ty, n).type, 1) for ty, n in self.types]
         self.set(b, start)
 
     def set(self, b: Function, x: Any) -> None:
-        for slot, v, (_, n) in zip(self.slots, _parts(x), self.types, strict=True):
+        for slot, v, (_, n) in zip(self.slots, parts(x), self.types, strict=True):
             v = b.local(b.splat(v, n) if n else v)
             b.line(f"store {v.type} {v.ref}, ptr {b.local(slot).ref}, align 64")
 
@@ -95,55 +92,75 @@ class Accumulator:
         for slot, (ty, n) in zip(self.slots, self.types, strict=True):
             t = Val("", ty, n).type
             out.append(b.impure(f"load {t}, ptr {b.local(slot).ref}, align 64", ty, n))
-        return _whole(out)
+        return whole(out)
 
 
-def start(em: Any, s: Stage, lanes: int) -> None:
-    """Before the first reducing loop of ``s``: an accumulator per result at hand."""
+class Running:
+    """A stage while its loops are written: its indices, and what it has found so far."""
+
+    __slots__ = ("stage", "env", "rows", "slots", "where")
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        # Axes folded into a later one stay at zero.
+        self.env: list[Idx] = [Idx(0)] * 64
+        # Indices along the reduced axis that one pass over a row of results accumulates.
+        self.rows: list[Idx] = []
+        # An accumulator a result; for a search, of the best element, and where that is.
+        self.slots: list[Accumulator] = []
+        self.where: Accumulator
+
+    @property
+    def index(self) -> list[Idx]:
+        """The index of the element at hand."""
+        return self.env[: self.stage.value.ndim]
+
+
+def start(em: Any, r: Running, lanes: int) -> None:
+    """Before the first reducing loop of a stage: an accumulator per result at hand."""
+    s = r.stage
     b, d, v = em.b, s.value.defn, s.value
     if s.kind == "cumulative":
         if s.roles[-1] == "s":
-            s.part = Accumulator(b, initial(d.kind, v.dtype), 0)  # type: ignore[assignment]
+            r.slots = [Accumulator(b, initial(d.kind, v.dtype), 0)]
         return
     if d.kind.startswith("arg"):
         # No element has been better yet: all that were seen equal the identity.
-        s.part = (  # type: ignore[assignment]
-            Accumulator(b, initial(d.kind, s.expr.dtype), lanes),
-            Accumulator(b, _nowhere(v), lanes),
-        )
+        r.slots = [Accumulator(b, initial(d.kind, s.expr.dtype), lanes)]
+        r.where = Accumulator(b, _nowhere(v), lanes)
         return
     identity = initial(d.kind, v.dtype)
-    s.part = [Accumulator(b, identity, lanes) for _ in _results(s)]  # type: ignore[assignment]
+    r.slots = [Accumulator(b, identity, lanes) for _ in results_of(s)]
 
 
-def _results(s: Stage) -> list[Any]:
+def results_of(s: Stage) -> list[Any]:
     """The indices of the results that a round of the loops contributes to."""
     return positions(s.value.shape) if s.few else [None]
 
 
-def step(em: Any, s: Stage) -> None:
+def step(em: Any, r: Running) -> None:
     """One element (or vector) of the reduced expression, for each result."""
+    s = r.stage
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.startswith("arg"):
-        _arg_step(em, s, em.expr(s.expr, s.env))
+        _arg_step(em, r, em.expr(s.expr, r.env))
         return
-    accumulators: Any = s.part
-    for position, acc in zip(_results(s), accumulators, strict=True):
+    for position, acc in zip(results_of(s), r.slots, strict=True):
         if position is not None:
-            s.env[: v.ndim] = position
-        x = em.expr(s.expr, s.env)
+            r.env[: v.ndim] = position
+        x = em.expr(s.expr, r.env)
         if em.lanes:
             x = _splat(b, x, em.lanes)
             # Lanes that run over a reduced axis are masked; lanes that are rows are not.
-            if em.tail is not None and s.env[s.order[-1]].stride != 0:
-                ident = _parts(initial(d.kind, v.dtype))
-                pairs = zip(_parts(x), ident, strict=True)
-                x = _whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
+            if em.tail is not None and r.env[s.order[-1]].stride != 0:
+                ident = parts(initial(d.kind, v.dtype))
+                pairs = zip(parts(x), ident, strict=True)
+                x = whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
         acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
 
 
 def _splat(b: Function, x: Any, lanes: int) -> Any:
-    return _whole([b.splat(p, lanes) for p in _parts(x)])
+    return whole([b.splat(p, lanes) for p in parts(x)])
 
 
 def _better(b: Function, kind: str, x: Val, best: Val, dtype: DType) -> Val:
@@ -162,10 +179,11 @@ def _nowhere(v: Value) -> Val:
     return Val(str(2 ** (bits - 1) - 1), f"i{bits}")
 
 
-def _arg_step(em: Any, s: Stage, x: Any) -> None:
+def _arg_step(em: Any, r: Running, x: Any) -> None:
+    s = r.stage
     b, d, v, lanes = em.b, s.value.defn, s.value, em.lanes
-    best, where = s.part  # type: ignore[misc]
-    i = s.env[v.ndim + len(d.extents) - 1]
+    (best,), where = r.slots, r.where
+    i = r.env[v.ndim + len(d.extents) - 1]
     narrow = _nowhere(v).ty == "i32"
     at = indexing.val(i.base)
     if narrow:
@@ -183,10 +201,11 @@ def _arg_step(em: Any, s: Stage, x: Any) -> None:
     where.set(b, b.select(take, at, where.get(b)))
 
 
-def _first_best(em: Any, s: Stage) -> Val:
+def _first_best(em: Any, r: Running) -> Val:
     """The position found by an arg-reduction: of equal elements the first."""
+    s = r.stage
     b, d, v = em.b, s.value.defn, s.value
-    best, where = (acc.get(b) for acc in s.part)  # type: ignore[union-attr]
+    best, where = r.slots[0].get(b), r.where.get(b)
     lanes = best.lanes if not em.lanes else 0
     while lanes > 1:
         half = lanes // 2
@@ -204,19 +223,19 @@ def _first_best(em: Any, s: Stage) -> Val:
 
 def horizontal(b: Function, kind: str, x: Any, dtype: DType) -> Any:
     """The lanes of ``x`` reduced to one, by halves."""
-    lanes = _parts(x)[0].lanes
+    lanes = parts(x)[0].lanes
     while lanes > 1:
         half = lanes // 2
-        lo = [_half(b, p, 0, half) for p in _parts(x)]
-        hi = [_half(b, p, half, half) for p in _parts(x)]
-        x = merge(b, kind, _whole(lo), _whole(hi), dtype)
+        lo = [_half(b, p, 0, half) for p in parts(x)]
+        hi = [_half(b, p, half, half) for p in parts(x)]
+        x = merge(b, kind, whole(lo), whole(hi), dtype)
         lanes = half
     out = []
-    for p in _parts(x):
+    for p in parts(x):
         if p.lanes:
             p = b.ins("lane0", f"extractelement {p.type} %s, i32 0", (p,), p.ty, 0)
         out.append(p)
-    return _whole(out)
+    return whole(out)
 
 
 def _half(b: Function, p: Val, offset: int, count: int) -> Val:
@@ -228,16 +247,16 @@ def _half(b: Function, p: Val, offset: int, count: int) -> Val:
     )  # fmt: skip
 
 
-def _result(em: Any, s: Stage) -> list[Any]:
+def result(em: Any, r: Running) -> list[Any]:
     """The finished results as numbers of the value's dtype."""
+    s = r.stage
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.startswith("arg"):
-        where = _first_best(em, s)
+        where = _first_best(em, r)
         kind = dtypes.int32 if where.ty == "i32" else dtypes.int64
         return [ops.convert(b, where, kind, v.dtype)]
     out = []
-    accumulators: Any = s.part
-    for acc in accumulators:
+    for acc in r.slots:
         x = acc.get(b)
         if acc.lanes and not em.lanes:
             x = horizontal(b, d.kind, x, v.dtype)
@@ -245,49 +264,41 @@ def _result(em: Any, s: Stage) -> list[Any]:
     return out
 
 
-def _rounded(b: Function, x: Any, dtype: DType) -> Any:
+def rounded(b: Function, x: Any, dtype: DType) -> Any:
     small = dtype in (dtypes.float16, dtypes.bfloat16)
     return ops.round_small(b, x, dtype) if small else x
 
 
-def finish(em: Any, nest: Nest, s: Stage) -> None:
+def finish(em: Any, nest: Nest, r: Running) -> None:
     """After the loops of a reduction: keep or store the result."""
+    s = r.stage
     if s.kind == "cumulative":
         return
     b, v = em.b, s.value
-    xs = [_rounded(b, x, v.dtype) for x in _result(em, s)]
+    xs = [rounded(b, x, v.dtype) for x in result(em, r)]
     if s.few:
-        _keep(em, v, xs)
+        em.storage[v] = Regs(xs)
         return
-    index = s.env[: v.ndim]
+    index = r.index
     st = em.storage.get(v)
     if isinstance(st, Mem) and v not in nest.contracted:
         em.store(v, st, index, xs[0])
     em.remember(v, index, xs[0])
 
 
-def _keep(em: Any, v: Value, xs: list[Any]) -> None:
-    """Results in registers, or where the value has been placed."""
-    st = em.storage.get(v)
-    if not isinstance(st, Mem):
-        em.storage[v] = Regs(xs)
-        return
-    for position, x in zip(positions(v.shape), xs, strict=True):
-        em.store(v, st, position, x)
-
-
-def cumulative_step(em: Any, s: Stage, x: Any) -> None:
+def cumulative_step(em: Any, r: Running, x: Any) -> None:
     """One element of a running result."""
+    s = r.stage
     b, v, d = em.b, s.value, s.value.defn
     st = em.storage[v]
-    index = s.env[: v.ndim]
+    index = r.index
     if s.roles[-1] == "s":
-        acc: Any = s.part
+        (acc,) = r.slots
         y = merge(b, d.kind, acc.get(b), x, v.dtype)
         acc.set(b, y)
     else:
         # The running row is the previous row of the result.
-        i = s.env[d.axis]
+        i = r.env[d.axis]
         n = em.dim(v.shape[d.axis])
         if d.reverse:
             first = b.cmp("icmp eq", indexing.val(i.base), indexing.val(indexing.sub(b, n, 1)))
@@ -298,82 +309,16 @@ def cumulative_step(em: Any, s: Stage, x: Any) -> None:
             before = b.intrinsic("smax", indexing.val(indexing.sub(b, i.base, 1)), int_const(0))
         at = [*index]
         at[d.axis] = Idx(before)
-        prev = em._fresh_load(v, st, at)
+        prev = em.fresh_load(v, st, at)
         prev = ops.select(b, first, _as(b, initial(d.kind, v.dtype), prev), prev)
         y = merge(b, d.kind, prev, x, v.dtype)
-    y = _rounded(b, y, v.dtype)
+    y = rounded(b, y, v.dtype)
     em.store(v, st, index, y)
     em.remember(v, index, y)
 
 
 def _as(b: Function, x: Any, like: Any) -> Any:
-    return _whole([b.splat(p, q.lanes) for p, q in zip(_parts(x), _parts(like), strict=True)])
-
-
-def parallel(em: Any, nest: Nest) -> bool:
-    """Emit reductions to a few numbers in a fixed number of tasks; False if they are not."""
-    root = nest.root
-    assert isinstance(root, NestLoop)
-    if em.in_parallel or root.role != "r":
-        return False
-    if not all(
-        s.kind == "reduce" and s.few and not s.value.defn.kind.startswith("arg")
-        for s in nest.stages
-    ):
-        return False
-    work = em._constant_work(root)
-    if work is not None and work <= 2 * CHUNK_ELEMENTS:
-        return False
-    b = em.b
-    n = indexing.val(em.dim(root.dim))
-    per = b.intrinsic("umax", indexing.val(em.inner_work(root)), int_const(1))
-    least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
-    share = b.bin("udiv", b.bin("add", n, int_const(CHUNKS - 1)), int_const(CHUNKS))
-    grain = b.intrinsic("umax", least, share)
-    partials: dict[Stage, list[list[Val]]] = {}
-    for s in nest.stages:
-        kinds = _parts(initial(s.value.defn.kind, s.value.dtype))
-        partials[s] = [[b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in _results(s)]
-
-    def write(begin: Val, end: Val) -> None:
-        c = em.b
-        stages = list(root.stages())
-        for s in stages:
-            start(em, s, em.lanes_of(root, s))
-        leaf = isinstance(root.children[0], Stage)
-        lanes = em._vector_lanes(root, 0) if leaf else 0
-        em._counted(nest, root, 0, begin, end, lanes)
-        slot = c.bin("udiv", begin, c.local(grain))
-        for s in stages:
-            for x, outs in zip(_result(em, s), partials[s], strict=True):
-                for p, out in zip(_parts(x), outs, strict=True):
-                    at = memory._gep(c, out, p.ty, slot)
-                    c.line(f"store {p.ty} {p.ref}, ptr {at.ref}")
-
-    child, _ = em.outlined(write)
-    em.parallel_for(child, n, grain)
-    count = b.bin("udiv", b.bin("add", n, b.bin("sub", grain, int_const(1))), grain)
-    for s in nest.stages:
-        v = s.value
-        xs = [_combine(em, s, slots, count) for slots in partials[s]]
-        _keep(em, v, [_rounded(b, x, v.dtype) for x in xs])
-    return True
-
-
-def _combine(em: Any, s: Stage, slots: list[Val], count: Val) -> Any:
-    """The tasks' results merged in order."""
-    b, v, kind = em.b, s.value, s.value.defn.kind
-    acc = Accumulator(b, initial(kind, v.dtype), 0)
-
-    def merge_one(i: Val) -> None:
-        parts = []
-        for slot, (ty, _) in zip(slots, acc.types, strict=True):
-            p = memory._gep(em.b, slot, ty, i)
-            parts.append(em.b.impure(f"load {ty}, ptr {p.ref}", ty))
-        acc.set(em.b, merge(em.b, kind, acc.get(em.b), _whole(parts), v.dtype))
-
-    em.repeat(count, merge_one)
-    return acc.get(b)
+    return whole([b.splat(p, q.lanes) for p, q in zip(parts(x), parts(like), strict=True)])
 
 
 # --- unrolled ----------------------------------------------------------------------------
@@ -393,7 +338,7 @@ def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
             acc = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
         if acc is None:
             acc = initial(d.kind, v.dtype)
-        out.append(_rounded(b, acc, v.dtype))
+        out.append(rounded(b, acc, v.dtype))
     return out
 
 
@@ -424,5 +369,5 @@ def unrolled_cumulative(em: Any, v: Value, d: Cumulative) -> list[Any]:
         acc = running.get(key)  # type: ignore[arg-type]
         y = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
         running[key] = y  # type: ignore[index]
-        results[tuple(i.base for i in p)] = _rounded(b, y, v.dtype)  # type: ignore[misc]
+        results[tuple(i.base for i in p)] = rounded(b, y, v.dtype)  # type: ignore[misc]
     return [results[tuple(i.base for i in p)] for p in places]  # type: ignore[misc]

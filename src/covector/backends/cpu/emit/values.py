@@ -8,9 +8,10 @@ from typing import Any
 from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
-from covector.backends.cpu.emit.storage import Buffers, Mem, Regs, flat_positions, positions
+from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
 from covector.backends.cpu.emit.writer import Function, Module, Scope, Val, int_const
 from covector.backends.cpu.numerics import ops
+from covector.backends.cpu.numerics.complex_math import Cx
 from covector.compiler.ir.nodes import (
     Expr,
     FromIndex,
@@ -27,7 +28,8 @@ from covector.compiler.ir.nodes import (
     Sym,
     Value,
 )
-from covector.compiler.schedule.plan import Plan
+from covector.compiler.schedule.nodes import Extent, Schedule, Times
+from covector.compiler.storage import Argument, Piece, Place, Storage
 from covector.core import dtypes
 
 ZERO = int_const(0)
@@ -37,8 +39,9 @@ TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
 
-    def __init__(self, program: LoopProgram, plan: Plan) -> None:
+    def __init__(self, program: LoopProgram, schedule: Schedule, plan: Storage) -> None:
         self.program = program
+        self.schedule = schedule
         self.plan = plan
         self.module = Module()
         self.root = Function(
@@ -50,12 +53,13 @@ class ValueEmitter:
         self.tail: Tail | None = None
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
-        self.in_parallel = False
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
-        self.buffers = Buffers(self)
-        # Pairs of a donated argument and the result that overwrites it.
-        self.donations: list[tuple[int, int]] = []
+        # The addresses of places; those of carries that go round hold for one round.
+        self.addresses: dict[Place, Val] = {}
+        self.workspace: Val
+        self._spilled: dict[tuple[int, Value], Mem] = {}
+        self._stamp = 0
 
     # --- interface of the function ---
 
@@ -81,14 +85,73 @@ class ValueEmitter:
             found = self._params[slot] = Val(ref, "i64", 0, b, 0)
         return found
 
-    def dim(self, d: Any) -> int | Val:
+    def dim(self, d: Extent) -> int | Val:
         """A dimension (or a product of dimensions) as a number in the code."""
         if type(d) is int:
             return d
         if type(d) is Sym:
             return self.b.local(self.param(d.slot))
-        _, x, y = d
-        return indexing.mul(self.b, self.dim(x), self.dim(y))
+        assert type(d) is Times
+        return indexing.mul(self.b, self.dim(d.a), self.dim(d.b))
+
+    # --- places ---
+
+    def address_of(self, place: Place) -> Val:
+        """The pointer to a place of the storage plan."""
+        found = self.addresses.get(place)
+        if found is None:
+            if type(place) is Argument:
+                found = self.argument(place.position)
+            else:
+                assert type(place) is Piece
+                found = self._piece(place.number)
+            self.addresses[place] = found
+        return found
+
+    def _piece(self, number: int) -> Val:
+        """The address of a piece of the workspace; its offset is a parameter."""
+        root = self.root
+        offset = self.param(len(self.program.syms) + number)
+        ref = root.name_value()
+        root.prologue.append(
+            f"  {ref} = getelementptr i8, ptr {self.workspace.ref}, i64 {offset.ref}"
+        )
+        return Val(ref, "ptr", 0, root, 0)
+
+    def place(self, v: Value) -> Mem:
+        """From here on, ``v`` is where the plan says."""
+        mem = Mem(self.address_of(self.plan.places[v]), self.b.level, self.b)
+        self.storage[v] = mem
+        return mem
+
+    def pointer(self, v: Value) -> Val:
+        """The address of a value for a call."""
+        st = self.storage[v]
+        mem = st if isinstance(st, Mem) else self.spill(v, st)
+        return self.b.local(mem.ptr)
+
+    def spill(self, v: Value, st: Regs) -> Mem:
+        """A copy on the stack of an array held in registers, as far out as its elements allow."""
+        assert v in self.plan.spilled, f"{v} is not planned to be in memory"
+        b = self.b
+        key = (id(b), v)
+        found = self._spilled.get(key)
+        if found is not None and found.level <= b.level:
+            return found
+        ty = memory.memory_type(v.dtype)
+        parts = 2 if st.elements and isinstance(st.elements[0], Cx) else 1
+        ptr = b.alloca(f"[{parts * max(1, len(st.elements))} x {ty}]")
+        level = 0
+        for x in st.elements:
+            for p in x if isinstance(x, Cx) else (x,):
+                level = max(level, b.local(p).level)
+        scopes, outer = b.scopes, (self.lanes, self.tail)
+        b.scopes, self.lanes, self.tail = scopes[: level + 1], 0, None
+        for k, x in enumerate(st.elements):
+            memory.store_scalar(b, ptr, v.dtype, int_const(k), x)
+        b.scopes, (self.lanes, self.tail) = scopes, outer
+        mem = self._spilled[key] = Mem(ptr, level, b)
+        return mem
 
     # --- indices ---
 
@@ -257,14 +320,13 @@ class ValueEmitter:
             k = flat_positions(v, index)
             if k is not None:
                 return st.elements[k]
-            out = self._from_memory(v, self.buffers.spill(v, st), index)
+            out = self._from_memory(v, self.spill(v, st), index)
         else:
             out = self._from_memory(v, st, index)
         self.b.scope.memo[key] = out
         return out
 
     def _from_memory(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
-        st.used = self.buffers.clock
         b = self.b
         at = self.address(v, index)
         level = st.level if st.fn is b else 0
@@ -277,7 +339,6 @@ class ValueEmitter:
         return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
 
     def store(self, v: Value, st: Mem, index: Sequence[Idx], x: Any) -> None:
-        st.used = self.buffers.clock
         at = self.address(v, index)
         if self.lanes and not at.uniform:
             assert at.vec is None, f"scattered vector store to {v}"
@@ -298,16 +359,16 @@ class ValueEmitter:
         """All elements of an array of constant size."""
         return [self.load(v, pos) for pos in positions(v.shape)]
 
-    def _fresh_load(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+    def fresh_load(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
         """The element in memory now, never one remembered."""
         at = self.address(v, index)
         if self.lanes and not at.uniform:
             return memory.load_vector(
                 self.b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail
             )
-        self.buffers.stamp -= 1
+        self._stamp -= 1
         return memory.load_scalar(
-            self.b, st.ptr, v.dtype, indexing.val(at.base), self.buffers.stamp, self.b.level
+            self.b, st.ptr, v.dtype, indexing.val(at.base), self._stamp, self.b.level
         )
 
     # --- loops and conditions ---

@@ -1,0 +1,255 @@
+"""How loops run: as tasks for threads, in the lanes of vectors, written out, or one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from covector.compiler.access import cost, variables
+from covector.compiler.ir.nodes import IOp, IVar
+from covector.compiler.schedule.kinds import REGISTER_ELEMENTS, weight
+from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
+from covector.compiler.target import Target
+from covector.core import dtypes
+
+# Elements (weighted by cost) that one task of a parallel loop should cover.
+GRAIN = 16384
+# Tasks of a reduction to a few numbers; fixed, so that the result does not depend on threads.
+CHUNKS = 64
+CHUNK_ELEMENTS = 32768
+# Rounds of a tiled loop in one task, and elements of a blocked axis that are walked before the
+# other axis moves on.
+TILE = 1024
+BLOCK = 16
+# Loops of at most this many rounds altogether are written out.
+UNROLL_LOOP = 8
+# So are loops inside the lanes of a vector, one lane to a row.
+SHORT_ROW = 12
+# A running result waits for the one before: loops that only reduce keep this many of them.
+CHAINS = 4
+# Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
+ROUNDS_TOGETHER = 4
+CHEAP_ROUND = 8
+_VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
+
+
+def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> Nest:
+    """``nest`` with what is said above decided for each of its loops."""
+    root = nest.root
+    if type(root) is not NestLoop:
+        return nest
+    tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
+    placed = _Placer(target, limit, bool(tasks)).loop(root, 0, bool(tasks), 0)
+    return replace(nest, root=placed, tasks=tasks)
+
+
+def _merges(root: NestLoop) -> bool:
+    """Whether tasks reduce pieces of the outermost loop to a few numbers each."""
+    if root.role != "r":
+        return False
+    if not all(
+        [s.kind == "reduce" and s.few and not s.value.defn.kind.startswith("arg")
+         for s in root.stages()]
+    ):  # fmt: skip
+        return False
+    work = constant_work(root)
+    return work is None or work > 2 * CHUNK_ELEMENTS
+
+
+def _worth_threads(root: NestLoop) -> bool:
+    if root.role not in ("p", "t", "b"):
+        return False
+    if not all([s.roles[0] == root.role for s in root.stages()]):
+        return False
+    total = constant_work(root)
+    return total is None or total > 2 * GRAIN
+
+
+def constant_work(node: NestLoop | Stage) -> int | None:
+    """Elements that a loop goes through; None if that is known at run time only."""
+    if type(node) is Stage:
+        return 1
+    assert type(node) is NestLoop
+    if type(node.dim) is not int:
+        return None
+    total = 0
+    for c in node.children:
+        w = constant_work(c)
+        if w is None:
+            return None
+        total += w
+    return total if node.role in ("t", "b") else total * node.dim
+
+
+class _Placer:
+    """Walks the loops of one nest as they will be written."""
+
+    def __init__(self, target: Target, limit: int, in_tasks: bool) -> None:
+        self.target = target
+        self.limit = limit
+        self.in_tasks = in_tasks
+
+    def loop(self, node: NestLoop, depth: int, spanned: bool, lanes: int) -> NestLoop:
+        """A loop inside ``lanes`` of an outer one; ``spanned`` if tasks are pieces of it."""
+        if node.role in ("t", "b"):
+            axis = next(iter(node.stages())).order[depth]
+            return replace(node, children=self._in_tile(node, depth + 1, axis))
+        if not lanes and self._rows(node):
+            rows = self._row_lanes(node)
+            return self._inner(replace(node, lanes=rows), depth, rows)
+        if (lanes and short(node)) or (not spanned and self._unrolls(node)):
+            return self._inner(replace(node, unrolled=True), depth, lanes)
+        if last_reduced(node):
+            return self._inner(replace(node, together=_together(node)), depth, lanes)
+        own = self.vector_lanes(node) if node.leaves and not lanes else 0
+        return self._inner(replace(node, lanes=own), depth, lanes or own)
+
+    def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
+        if node.leaves:
+            return node
+        inner = tuple([self.loop(c, depth + 1, False, lanes) for c in node.loops])
+        return replace(node, children=inner)
+
+    def _in_tile(self, node: NestLoop, depth: int, axis: int) -> tuple[NestLoop, ...]:
+        """The loops inside a tile: over its span if they walk the tiled axis."""
+        out = []
+        for c in node.loops:
+            if next(iter(c.stages())).order[depth] == axis:
+                out.append(replace(c, lanes=self.vector_lanes(c)))
+                continue
+            inner = replace(c, children=self._in_tile(c, depth + 1, axis))
+            out.append(replace(inner, together=_together(c)) if last_reduced(c) else inner)
+        return tuple(out)
+
+    def _unrolls(self, node: NestLoop) -> bool:
+        """Whether a loop is so short that it is written out."""
+        if node.dim == 1:
+            return True
+        work = constant_work(node)
+        return work is not None and work <= UNROLL_LOOP and not self.in_tasks
+
+    def _rows(self, node: NestLoop) -> bool:
+        """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
+        inside it are walked element by element: short rows are written out."""
+        if node.role != "p" or node.leaves:
+            return False
+        if type(node.dim) is int and node.dim < 4:
+            return False
+        if all([_searches_columns(s) for s in node.stages()]):
+            return True
+        if not all([short(c) and c.dim != 8 for c in node.loops]):
+            return False
+        if any([c.loops for c in node.loops]):
+            return False
+        return (
+            all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
+            and self._row_lanes(node) > 1
+        )
+
+    def _row_lanes(self, node: NestLoop) -> int:
+        lanes = min([self._stage_lanes(s) for s in node.stages()])
+        while type(node.dim) is int and lanes > node.dim:
+            lanes //= 2
+        return lanes
+
+    def vector_lanes(self, node: NestLoop) -> int:
+        """Lanes of a vector of an innermost loop; 0 if it has to be scalar."""
+        lanes = self.target.lanes(4)
+        for s in node.leaves:
+            if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
+                return 0
+            if s.kind == "part" and not _part_vectorises(s):
+                return 0
+            lanes = min(lanes, self._stage_lanes(s))
+        if all([self._only_reduces(s) for s in node.leaves]):
+            lanes *= CHAINS
+        if type(node.dim) is int:
+            while lanes > node.dim:
+                lanes //= 2
+        return lanes if lanes > 1 else 0
+
+    def _only_reduces(self, s: Stage) -> bool:
+        """Whether a stage does little but take the next elements in order to a running result."""
+        last = s.order[-1]
+        return (
+            s.kind == "reduce" and not s.few and weight(s.expr, self.limit) <= CHEAP_ROUND
+            and all(
+                type(i) is IVar and k == len(index) - 1
+                for _, index in s.reads for k, i in enumerate(index)
+                if last in variables(i)
+            )
+        )  # fmt: skip
+
+    def _stage_lanes(self, s: Stage) -> int:
+        """Lanes that fill the vectors of the widest element a stage works on."""
+        size = 4
+        for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.reads)):
+            size = max(size, dt.itemsize // 2 if dt in dtypes.COMPLEX else dt.itemsize)
+        return self.target.lanes(size)
+
+
+def _together(node: NestLoop) -> int:
+    """Rounds of a reduction around rows of results that one pass over them takes."""
+    leaves = node.loops[0].leaves
+    cheap = leaves and all([cost(c.expr) <= CHEAP_ROUND for c in leaves])
+    return ROUNDS_TOGETHER if cheap else 1
+
+
+def short(node: NestLoop) -> bool:
+    """Whether a loop inside the lanes of a vector is written out."""
+    return type(node.dim) is int and 1 <= node.dim <= SHORT_ROW
+
+
+def _searches_columns(s: Stage) -> bool:
+    """Whether a stage looks for a position along an axis which is not the one in memory order."""
+    if s.kind != "reduce" or not s.value.defn.kind.startswith("arg") or s.depth < 2:
+        return False
+    column = s.order[-2]
+    return (
+        column < s.value.ndim
+        and all(
+            not any(column in variables(i) for i in index[:-1])
+            and (column not in variables(index[-1]) or type(index[-1]) is IVar)
+            for _, index in s.reads
+            if index
+        )
+        and any(index and column in variables(index[-1]) for _, index in s.reads)
+    )
+
+
+def last_reduced(node: NestLoop) -> bool:
+    """Whether a loop is the innermost one reduced, around rows of results in memory."""
+    if node.role != "r" or not all([s.kind == "accumulate" for s in node.stages()]):
+        return False
+    return type(node.children[0]) is NestLoop and node.children[0].role == "p"
+
+
+def first_reduced(s: Stage) -> int:
+    """Depth of the first loop over which ``s`` carries a running result."""
+    for q, r in enumerate(s.roles):
+        if r in ("r", "s"):
+            return q
+    return -1
+
+
+def _part_vectorises(s: Stage) -> bool:
+    """Whether the innermost loop of a part writes consecutive elements, unconditionally."""
+    part = s.part
+    last = s.order[-1]
+    if last in part.serial or not part.dest:
+        return False
+    for i in part.dest[:-1]:
+        if last in variables(i):
+            return False
+    for test in part.tests:
+        for i in test:
+            if last in variables(i):
+                return False
+    end = part.dest[-1]
+    while type(end) is IOp and end.op == "+":
+        if last in variables(end.a) and last not in variables(end.b):
+            end = end.a
+        elif last in variables(end.b) and last not in variables(end.a):
+            end = end.b
+        else:
+            return False
+    return type(end) is IVar

@@ -1,0 +1,187 @@
+"""The schedule as data: stages, the loops that several of them share, steps of blocks.
+
+Nothing here changes once it is made. A stage is one pass over a domain, a nest is a tree of
+loops with stages as its leaves, and the steps of a block are nests, small arrays written out
+in registers, library calls, loops and branches, in the order in which they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from covector.compiler.ir.nodes import Block, Dim, Expr, Index, Part, Value
+from covector.compiler.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The extent of two loops merged into one."""
+
+    a: Extent
+    b: Extent
+
+    def __str__(self) -> str:
+        return f"{self.a}*{self.b}"
+
+
+Extent = Dim | Times
+
+
+def times(a: Extent, b: Extent) -> Extent:
+    """``a * b``, folded where both are constants or one is 1."""
+    if a == 1:
+        return b
+    if b == 1:
+        return a
+    return a * b if type(a) is int and type(b) is int else Times(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pass over a domain: it computes a value, or one part of an update.
+
+    Index variables that no loop walks (folded into a later one) stay at zero.
+
+    Attributes
+    ----------
+    value : Value
+    kind : str
+        ``pointwise``, ``reduce``, ``init`` and ``accumulate`` (a reduction into memory),
+        ``cumulative`` or ``part``.
+    order : tuple of int
+        The index variable of each loop, outermost first.
+    dims : tuple of Extent
+        The extent of each loop.
+    roles : str
+        A letter a loop: ``p`` parallel, ``r`` reduction, ``s`` serial; ``t`` tile and ``b``
+        blocks of a later loop.
+    number : int
+        Which part of the update it is.
+    few : bool
+        A reduction to a few numbers: its loops are those reduced, results are written out.
+    expr : Expr
+        What an element is.
+    reads : tuple of (Value, index)
+        The stored values that an element is computed from.
+    other : frozenset of int
+        Index variables used other than as plain subscripts.
+    """
+
+    value: Value
+    kind: str
+    order: tuple[int, ...]
+    dims: tuple[Extent, ...]
+    roles: str
+    expr: Expr = field(compare=False)
+    number: int = 0
+    few: bool = False
+    reads: tuple[tuple[Value, tuple[Index, ...]], ...] = field(default=(), compare=False)
+    other: frozenset[int] = field(default=frozenset(), compare=False)
+
+    @property
+    def depth(self) -> int:
+        return len(self.order)
+
+    @property
+    def part(self) -> Part:
+        """The part of an update that it writes."""
+        found: Part = self.value.defn.parts[self.number]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class NestLoop:
+    """A loop of a nest, and in order what runs inside it.
+
+    Attributes
+    ----------
+    dim : Extent
+    role : str
+        As of a stage.
+    children : tuple
+        Loops, or stages.
+    lanes : int
+        Rounds that are the lanes of one vector; 0 for scalar code.
+    unrolled : bool
+        Whether its rounds are written out.
+    together : int
+        Rounds of a reduction that one pass over a row of results takes.
+    """
+
+    dim: Extent
+    role: str
+    children: tuple[NestLoop | Stage, ...]
+    lanes: int = 0
+    unrolled: bool = False
+    together: int = 1
+
+    def stages(self) -> Iterator[Stage]:
+        for c in self.children:
+            if type(c) is Stage:
+                yield c
+            else:
+                assert type(c) is NestLoop
+                yield from c.stages()
+
+    @property
+    def leaves(self) -> tuple[Stage, ...]:
+        """Its children if they are stages, else nothing."""
+        return tuple([c for c in self.children if type(c) is Stage])
+
+    @property
+    def loops(self) -> tuple[NestLoop, ...]:
+        """Its children if they are loops, else nothing."""
+        return tuple([c for c in self.children if type(c) is NestLoop])
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Stages that share loops.
+
+    Attributes
+    ----------
+    root : NestLoop or Stage
+        A stage if there is no loop at all.
+    contracted : frozenset of Value
+        Values that no one reads outside the loops that compute them: never stored.
+    tasks : str
+        ``loop`` where the outermost loop is cut into tasks for threads, ``partial`` where each
+        task has results of its own, which are merged in order; else nothing.
+    stages : tuple of Stage
+        Those of ``root``, in order.
+    """
+
+    root: NestLoop | Stage
+    contracted: frozenset[Value] = frozenset()
+    tasks: str = ""
+    stages: tuple[Stage, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        root = self.root
+        found = (root,) if type(root) is Stage else tuple(root.stages())  # type: ignore[union-attr]
+        object.__setattr__(self, "stages", found)
+
+
+Step = Nest | Value
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The schedule of a program.
+
+    Attributes
+    ----------
+    target : Target
+    kinds : mapping
+        Value to ``reg`` (registers), ``mem`` (memory) or ``inline`` (computed where it is read).
+    steps : mapping
+        Block to its steps: nests, and values (a small array, a call, a loop, a branch).
+    """
+
+    target: Target
+    kinds: Mapping[Value, str]
+    steps: Mapping[Block, tuple[Step, ...]]
+
+    def inline(self, v: Value) -> bool:
+        return self.kinds.get(v) == "inline"

@@ -1,0 +1,98 @@
+"""Small arrays in registers that are read at positions known at run time only.
+
+Such an array has a copy on the stack, written where it is first read so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+from covector.compiler.access import Access
+from covector.compiler.ir.nodes import (
+    Branch,
+    Expr,
+    Index,
+    IOp,
+    IPart,
+    IVar,
+    LibraryCall,
+    Loop,
+    Update,
+    Value,
+    ivars,
+)
+from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
+
+_ALL = range(64)
+
+
+def spilled(schedule: Schedule) -> frozenset[Value]:
+    """The arrays in registers with a copy on the stack."""
+    out: set[Value] = set()
+    for steps in schedule.steps.values():
+        for step in steps:
+            if type(step) is Nest:
+                for s, running in _stages(step.root, ()):
+                    out.update(_moving(schedule, s.reads, running))
+            else:
+                assert type(step) is Value
+                out.update(_of_step(schedule, step))
+    return frozenset(out)
+
+
+def _of_step(schedule: Schedule, step: Value) -> Iterator[Value]:
+    d = step.defn
+    if type(d) is LibraryCall:
+        yield from [v for v in d.operands if schedule.kinds.get(v) == "reg"]
+    elif type(d) is Loop:
+        yield from _copied(schedule, [*d.inits, *d.body.results])
+    elif type(d) is Branch:
+        yield from _copied(schedule, [v for b in d.blocks for v in b.results])
+    else:
+        yield from _of_expr(schedule, d.pointwise if type(d) is Update else d.expr, ())
+
+
+def _copied(schedule: Schedule, values: Iterable[Value]) -> Iterator[Value]:
+    """Arrays read where values that are not stored are written to a buffer."""
+    for v in values:
+        if schedule.inline(v):
+            yield from _of_expr(schedule, v.defn.expr, _ALL)
+
+
+def _of_expr(schedule: Schedule, expr: Expr, running: Container[int]) -> list[Value]:
+    access = Access()
+    access.add(expr, ivars(64), schedule.inline)
+    return _moving(schedule, access.reads, running)
+
+
+def _stages(node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> Iterator[tuple[Stage, set[int]]]:
+    """The stages of a nest, and their index variables that are not written out."""
+    if type(node) is Stage:
+        yield node, {a for a, loop in zip(node.order, path, strict=True) if not loop.unrolled}
+        return
+    assert type(node) is NestLoop
+    for c in node.children:
+        yield from _stages(c, (*path, node))
+
+
+def _moving(
+    schedule: Schedule, reads: Sequence[tuple[Value, Sequence[Index]]], running: Container[int]
+) -> list[Value]:
+    """Values in registers that are read at an index which is not written out."""
+    return [
+        v for v, index in reads
+        if schedule.kinds.get(v) == "reg" and not all([_fixed(i, running) for i in index])
+    ]  # fmt: skip
+
+
+def _fixed(index: Index, running: Container[int]) -> bool:
+    """Whether an index is a number in the code, given the variables that are not."""
+    t = type(index)
+    if t is IVar:
+        return index.axis not in running
+    if t is IOp:
+        return _fixed(index.a, running) and _fixed(index.b, running)
+    if t is IPart:
+        constant = all([type(d) is int for d in index.dims])
+        return constant and _fixed(index.position, running)
+    return t is int
