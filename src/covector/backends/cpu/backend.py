@@ -11,7 +11,7 @@ from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit.program import Emitter
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.lower.lowering import lower
-from covector.compiler.passes.simplify import simplify
+from covector.compiler.passes import simplify
 from covector.compiler.schedule.plan import plan
 from covector.compiler.storage import piece_sizes, plan_storage, workspace_layout
 from covector.core import dtypes

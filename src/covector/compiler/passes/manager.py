@@ -1,0 +1,143 @@
+"""The passes over jaxprs: their list, running them, leaving some out, watching them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from covector.compiler.passes.cotangents import COTANGENTS
+from covector.compiler.passes.folding import FOLDING
+from covector.compiler.passes.identities import IDENTITIES
+from covector.compiler.passes.inlining import inline
+from covector.compiler.passes.layout import LAYOUT
+from covector.compiler.passes.regions import REGIONS
+from covector.compiler.passes.rewriter import Apply, Rewriter, by_primitive
+from covector.core.config import config
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, Var, check_jaxpr
+from covector.core.trace import Primitive, dce
+
+
+class Pass(NamedTuple):
+    """A pass. Results stay the same, bit for bit, if an ``optional`` one is left out."""
+
+    name: str
+    summary: str
+    optional: bool = True
+
+
+TABLES = (FOLDING, IDENTITIES, LAYOUT, REGIONS, COTANGENTS)
+# In the order in which they run. Those from `sharing` to `cotangents` share one sweep, in which
+# each sees what the others have made of the operands.
+PASSES = (
+    Pass("inlining", "calls are replaced by what they call", optional=False),
+    Pass("sharing", "equal operations are computed once"),
+    Pass("folding", "operations on literals are computed"),
+    Pass("identities", "operations that give back an operand go"),
+    Pass("layout", "reshapes, broadcasts and transpositions of one another become one"),
+    Pass("regions", "slices at known indices are looked for through the updates before them"),
+    Pass("cotangents", "what is zero outside a part is added to that part"),
+    Pass("dead code", "operations that nothing reads go"),
+)
+OPTIONAL = frozenset(p.name for p in PASSES if p.optional)
+_SWEEP = [p.name for p in PASSES[1:-1]]
+assert _SWEEP[1:] == [t.name for t in TABLES]
+
+_left_out: ContextVar[frozenset[str]] = ContextVar("left_out", default=frozenset())
+_cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+@contextlib.contextmanager
+def without(*names: str) -> Iterator[None]:
+    """Leave out passes in programs lowered in this block."""
+    unknown = set(names) - OPTIONAL
+    if unknown:
+        raise ValueError(
+            f"there is no pass {', '.join(sorted(unknown))} that can be left out; there are "
+            f"{', '.join(p.name for p in PASSES if p.optional)}"
+        )
+    token = _left_out.set(_left_out.get() | set(names))
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
+
+
+def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """An equivalent jaxpr without calls and with less to do."""
+    left_out = _left_out.get()
+    if left_out:
+        return _run(closed, OPTIONAL - left_out)
+    found = _cache.get(closed.jaxpr)
+    if found is not None and all(a is b for a, b in zip(found[0], closed.consts, strict=True)):
+        return found[1]
+    out = _run(closed, OPTIONAL)
+    _cache[closed.jaxpr] = (closed.consts, out)
+    return out
+
+
+def _run(closed: ClosedJaxpr, active: frozenset[str]) -> ClosedJaxpr:
+    out = _checked(_sweep(inline(closed), active))
+    return _checked(_drop_dead(out)) if "dead code" in active else out
+
+
+def _sweep(closed: ClosedJaxpr, active: frozenset[str]) -> ClosedJaxpr:
+    rules = _rules(active)
+    return Rewriter(rules, "sharing" in active, simplify).run(closed)
+
+
+@functools.cache
+def _rules(active: frozenset[str]) -> dict[Primitive, tuple[Apply, ...]]:
+    return by_primitive([t for t in TABLES if t.name in active])
+
+
+def _drop_dead(closed: ClosedJaxpr) -> ClosedJaxpr:
+    jaxpr = dce(closed.jaxpr)
+    used: set[Any] = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
+    used.update(a for a in jaxpr.outvars if isinstance(a, Var))
+    kept = [p for p in zip(jaxpr.constvars, closed.consts, strict=True) if p[0] in used]
+    return ClosedJaxpr(jaxpr.replace(constvars=[v for v, _ in kept]), [c for _, c in kept])
+
+
+def _checked(closed: ClosedJaxpr) -> ClosedJaxpr:
+    if config.enable_checks:
+        check_jaxpr(closed.jaxpr)
+    return closed
+
+
+class Step(NamedTuple):
+    """What a pass made of a program, and the seconds that it took."""
+
+    name: str
+    before: ClosedJaxpr
+    after: ClosedJaxpr
+    seconds: float
+
+
+def steps(closed: ClosedJaxpr) -> Iterator[Step]:
+    """The passes one after another.
+
+    Those that share a sweep are shown by sweeps with one of them more each time; the last is the
+    one that programs get.
+    """
+
+    def timed(name: str, run: Any, before: ClosedJaxpr) -> Step:
+        start = time.perf_counter()
+        after = run()
+        return Step(name, before, after, time.perf_counter() - start)
+
+    step = timed("inlining", lambda: inline(closed), closed)
+    yield step
+    inlined = step.after
+    for k, name in enumerate(_SWEEP):
+        active = frozenset(_SWEEP[: k + 1])
+        step = timed(name, lambda active=active: _sweep(inlined, active), step.after)
+        yield step
+    swept = step.after
+    yield timed("dead code", lambda: _drop_dead(swept), swept)
