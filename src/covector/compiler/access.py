@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.compiler.ir.nodes import (
@@ -14,11 +14,12 @@ from covector.compiler.ir.nodes import (
     IPart,
     IVar,
     Load,
+    Node,
     Op,
     Value,
     Where,
-    iop,
 )
+from covector.compiler.ir.visit import Transformer, Visitor, Walk
 from covector.core import dtypes
 
 _EXPENSIVE = {
@@ -38,21 +39,6 @@ _COMPLEX = {
 }  # fmt: skip
 
 
-def substitute(index: Index, env: Sequence[Index]) -> Index:
-    """``index`` with its index variables replaced."""
-    t = type(index)
-    if t is IVar:
-        return env[index.axis]  # type: ignore[union-attr]
-    if t is IOp:
-        return iop(index.op, substitute(index.a, env), substitute(index.b, env))  # type: ignore
-    if t is IPart:
-        at = substitute(index.position, env)  # type: ignore[union-attr]
-        return IPart(at, index.dims, index.axis)  # type: ignore[union-attr]
-    if t is IDyn:
-        return IDyn(_Bound(index.expr, env))  # type: ignore[union-attr]
-    return index
-
-
 class _Bound(Expr):
     """An expression together with the indices its variables stand for."""
 
@@ -64,138 +50,191 @@ class _Bound(Expr):
         self.dtype = expr.dtype
 
 
-def variables(index: Index) -> set[int]:
-    """Axes whose index variables occur in ``index``."""
-    t = type(index)
-    if t is IVar:
-        return {index.axis}  # type: ignore[union-attr]
-    if t is IOp:
-        return variables(index.a) | variables(index.b)  # type: ignore[union-attr]
-    if t is IPart:
-        return variables(index.position)  # type: ignore[union-attr]
-    if t is IDyn:
-        expr = index.expr  # type: ignore[union-attr]
-        if type(expr) is _Bound:
-            return set().union(*(variables(i) for i in expr.env)) if expr.env else set()
-        return expr_variables(expr)
-    return set()
+class Substitution(Transformer):
+    """Replaces index variables; in what indices compute, only where one asks for it."""
+
+    __slots__ = ("env",)
+
+    def __init__(self, env: Sequence[Index]) -> None:
+        self.env = env
+
+    def ivar(self, node: IVar) -> Index:
+        return self.env[node.axis]
+
+    def dyn(self, node: IDyn) -> Index:
+        return IDyn(_Bound(node.expr, self.env))
 
 
-def expr_variables(expr: Expr) -> set[int]:
-    out: set[int] = set()
-    t = type(expr)
-    if t is Load:
-        for i in expr.index:  # type: ignore[attr-defined]
-            out |= variables(i)
-    elif t is Op:
-        for a in expr.args:  # type: ignore[attr-defined]
-            out |= expr_variables(a)
-    elif t is FromIndex:
-        out |= variables(expr.index)  # type: ignore[attr-defined]
-    elif t is Where:
-        for test in expr.tests:  # type: ignore[attr-defined]
-            for i in test:
-                out |= variables(i)
-        out |= expr_variables(expr.then) | expr_variables(expr.other)  # type: ignore
-    return out
+def substitute(index: Index, env: Sequence[Index]) -> Index:
+    """``index`` with its index variables replaced."""
+    return Substitution(env).visit(index)
 
 
-class Access:
-    """The memory a stage reads, through everything it recomputes."""
+class _Variables(Visitor):
+    __slots__ = ("found",)
 
-    __slots__ = ("reads", "other", "_seen")
+    def __init__(self) -> None:
+        self.found: set[int] = set()
+
+    def ivar(self, node: IVar) -> None:
+        self.found.add(node.axis)
+
+    def dyn(self, node: IDyn) -> None:
+        e = node.expr
+        for c in e.env if type(e) is _Bound else (e,):
+            self.visit(c)
+
+
+def variables(node: Node) -> set[int]:
+    """Axes whose index variables occur in an index or expression."""
+    if type(node) is IVar:
+        return {node.axis}
+    walk = _Variables()
+    walk.visit(node)
+    return walk.found
+
+
+class Access(Visitor):
+    """The memory a stage reads, through everything it recomputes.
+
+    Attributes
+    ----------
+    reads : list of (Value, index)
+    other : set of int
+        Axes used other than as plain subscripts (as numbers, in tests).
+    """
+
+    __slots__ = ("reads", "other", "_seen", "_bind", "_inline")
 
     def __init__(self) -> None:
         self.reads: list[tuple[Value, tuple[Index, ...]]] = []
-        # Axes used other than as plain subscripts (as numbers, in tests).
         self.other: set[int] = set()
         self._seen: set[Any] = set()
+        self._bind = Substitution(())
+        self._inline: Callable[[Value], bool]
 
-    def add(self, expr: Expr, env: Sequence[Index], inline: Any) -> None:
-        t = type(expr)
-        if t is Load:
-            v: Value = expr.value  # type: ignore[attr-defined]
-            index = tuple([substitute(i, env) for i in expr.index])  # type: ignore[attr-defined]
-            for i in expr.index:  # type: ignore[attr-defined]
-                self._index(i, env, inline)
-            key = (v.id, *key_of(index))
-            if key in self._seen:
-                return
-            self._seen.add(key)
-            if inline(v):
-                self.add(v.defn.expr, index, inline)
+    def add(self, node: Node, env: Sequence[Index], inline: Callable[[Value], bool]) -> None:
+        """Take in what ``node`` reads where its index variables are ``env``."""
+        outer = self._bind
+        self._bind, self._inline = Substitution(env), inline
+        self.visit(node)
+        self._bind = outer
+
+    def load(self, node: Load) -> None:
+        v, bind = node.value, self._bind
+        index = []
+        for i in node.index:
+            if type(i) is IVar:
+                index.append(bind.env[i.axis])
+            elif type(i) is int:
+                index.append(i)
             else:
-                self.reads.append((v, index))
-        elif t is Op:
-            for a in expr.args:  # type: ignore[attr-defined]
-                self.add(a, env, inline)
-        elif t is FromIndex:
-            self.other |= variables(substitute(expr.index, env))  # type: ignore[attr-defined]
-            self._index(expr.index, env, inline)  # type: ignore[attr-defined]
-        elif t is Where:
-            for test in expr.tests:  # type: ignore[attr-defined]
-                for i in test:
-                    self.other |= variables(substitute(i, env))
-                    self._index(i, env, inline)
-            self.add(expr.then, env, inline)  # type: ignore[attr-defined]
-            self.add(expr.other, env, inline)  # type: ignore[attr-defined]
-        elif t is _Bound:
-            self.add(expr.expr, [substitute(i, env) for i in expr.env], inline)  # type: ignore
+                index.append(bind.visit(i))
+                self.visit(i)
+        key = (v, *key_of(index))
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if self._inline(v):
+            self.add(v.defn.expr, index, self._inline)
+        else:
+            self.reads.append((v, tuple(index)))
 
-    def _index(self, index: Index, env: Sequence[Index], inline: Any) -> None:
-        t = type(index)
-        if t is IOp:
-            self._index(index.a, env, inline)  # type: ignore[union-attr]
-            self._index(index.b, env, inline)  # type: ignore[union-attr]
-        elif t is IPart:
-            self._index(index.position, env, inline)  # type: ignore[union-attr]
-        elif t is IDyn:
-            self.add(index.expr, env, inline)  # type: ignore[union-attr]
+    def from_index(self, node: FromIndex) -> None:
+        self._used(node.index)
+
+    def where(self, node: Where) -> None:
+        for test in node.tests:
+            for i in test:
+                self._used(i)
+        self.visit(node.then)
+        self.visit(node.other)
+
+    def _used(self, index: Index) -> None:
+        if type(index) is not int:
+            self.other |= variables(self._bind.visit(index))
+            self.visit(index)
+
+
+class _Key(Walk):
+    """Equal for equal nodes."""
+
+    __slots__ = ()
+
+    def leaf(self, node: Any) -> Any:
+        return node
+
+    def iop(self, node: IOp) -> Any:
+        return (node.op, self.visit(node.a), self.visit(node.b))
+
+    def dyn(self, node: IDyn) -> Any:
+        e = node.expr
+        if type(e) is _Bound:
+            return (IDyn, self.visit(e.expr), *map(self.visit, e.env))
+        return (IDyn, self.visit(e))
+
+    def part(self, node: IPart) -> Any:
+        return (self.visit(node.position), node.dims, node.axis)
+
+    def inner(self, node: Any) -> Any:
+        return (type(node), node.dtype, *map(self.visit, node.children()))
+
+    def lit(self, node: Any) -> Any:
+        return (node.dtype, repr(node.value))
+
+    def load(self, node: Load) -> Any:
+        return (node.value, *map(self.visit, node.index))
+
+    def op(self, node: Op) -> Any:
+        return (node.name, node.attr, node.dtype, *map(self.visit, node.args))
+
+
+_key = _Key().visit
 
 
 def key_of(index: Sequence[Index]) -> tuple[Any, ...]:
     """Equal for equal indices."""
-    return tuple([_key(i) for i in index])
+    return tuple([i if type(i) is IVar or type(i) is int else _key(i) for i in index])
 
 
-def _key(index: Index) -> Any:
-    t = type(index)
-    if t is int:
-        return index
-    if t is IOp:
-        return (index.op, _key(index.a), _key(index.b))  # type: ignore[union-attr]
-    if t is IPart:
-        return (_key(index.position), index.dims, index.axis)  # type: ignore[union-attr]
-    if t is IDyn:
-        e = index.expr  # type: ignore[union-attr]
-        return (id(e.expr), *[_key(i) for i in e.env]) if type(e) is _Bound else id(e)
-    return id(index)
+class _Cost(Walk):
+    __slots__ = ()
 
+    def leaf(self, node: Any) -> int:
+        return 0
 
-def cost(expr: Expr) -> int:
-    """Rough number of simple operations of one evaluation, loads within it not followed."""
-    t = type(expr)
-    if t is Op:
-        args = expr.args  # type: ignore[attr-defined]
+    def inner(self, node: Any) -> int:
+        return sum(map(self.visit, node.children()))
+
+    def iop(self, node: IOp) -> int:
+        return self.inner(node) + (4 if node.op in ("//", "%") else 0)
+
+    def part(self, node: IPart) -> int:
+        return 2 + self.visit(node.position)
+
+    def dyn(self, node: IDyn) -> int:
+        return 4 + self.visit(node.expr)
+
+    def op(self, node: Op) -> int:
+        args = node.args
         if args and args[-1].dtype in dtypes.COMPLEX:
-            own = _COMPLEX.get(expr.name, _COMPLEX[""])  # type: ignore[attr-defined]
+            own = _COMPLEX.get(node.name, _COMPLEX[""])
         else:
-            own = _EXPENSIVE.get(expr.name, 1)  # type: ignore[attr-defined]
-        return own + sum(map(cost, args))
-    if t is Load:
-        return sum(index_cost(i) for i in expr.index)  # type: ignore[attr-defined]
-    if t is Where:
-        return 1 + cost(expr.then) + cost(expr.other)  # type: ignore[attr-defined]
-    return 0
+            own = _EXPENSIVE.get(node.name, 1)
+        for a in args:
+            own += self.visit(a)
+        return own
+
+    def from_index(self, node: FromIndex) -> int:
+        return 0
+
+    def where(self, node: Where) -> int:
+        return 1 + self.visit(node.then) + self.visit(node.other)
 
 
-def index_cost(index: Index) -> int:
-    t = type(index)
-    if t is IOp:
-        extra = 4 if index.op in ("//", "%") else 0  # type: ignore[union-attr]
-        return extra + index_cost(index.a) + index_cost(index.b)  # type: ignore[union-attr]
-    if t is IPart:
-        return 2 + index_cost(index.position)  # type: ignore[union-attr]
-    if t is IDyn:
-        return 4 + cost(index.expr)  # type: ignore[union-attr]
-    return 0
+_cost = _Cost().visit
+
+
+def cost(node: Node) -> int:
+    """Rough number of simple operations of one evaluation, loads within it not followed."""
+    return _cost(node)

@@ -10,6 +10,8 @@ from covector import _native
 from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit.program import Emitter
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
+from covector.compiler.ir.show import key, show
+from covector.compiler.ir.walk import long_running
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.schedule.plan import plan
@@ -69,24 +71,24 @@ def llvm_text(program: LoopProgram) -> tuple[str, Any]:
 
 def _code(program: LoopProgram) -> Code:
     """Code for a program: from memory, from disk, or compiled now."""
-    key = program.key()
-    found = _codes.get(key)
+    text = key(program)
+    found = _codes.get(text)
     if found is not None:
         statistics["shared"] += 1
         return found
-    stored = cache.load(key)
+    stored = cache.load(text)
     if stored is not None:
         obj, meta = stored
         statistics["loaded"] += 1
     else:
-        text, meta = llvm_text(program)
-        obj = codegen.compile_object(text)
-        cache.store(key, obj, meta)
+        module, meta = llvm_text(program)
+        obj = codegen.compile_object(module)
+        cache.store(text, obj, meta)
         statistics["compiled"] += 1
     address, tracker = codegen.load_object(obj)
     code = Code(address, meta, tracker)
     with _codes_lock:
-        return _codes.setdefault(key, code)
+        return _codes.setdefault(text, code)
 
 
 class CpuProgram:
@@ -110,7 +112,9 @@ class CpuModule:
         self.jaxpr = closed
         self.name = name
         self.simplified = simplify(closed)
-        self.program, self.consts = lower(self.simplified, name, donated)
+        lowered = lower(self.simplified, name, donated)
+        self.program, self.consts = lowered.program, lowered.consts
+        self.keepalive = lowered.keepalive
 
     def as_text(self, dialect: str) -> str:
         """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``llvm`` IR,
@@ -121,7 +125,7 @@ class CpuModule:
             case "simplified":
                 return str(self.simplified)
             case "loop":
-                return str(self.program)
+                return show(self.program)
             case "optimised":
                 return codegen.optimised(llvm_text(self.program)[0])
             case "asm":
@@ -131,7 +135,8 @@ class CpuModule:
     def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
         """Code for the program, bound to its sizes."""
         program = self.program
-        fortran.load_for(program.calls)
+        calls = long_running(program.block)
+        fortran.load_for(calls)
         code = _code(program)
         sizes = [s.value for s in program.syms]
         offsets, workspace = workspace_layout(code.temps, sizes)
@@ -139,10 +144,10 @@ class CpuModule:
         specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
         outs, kinds = self._outputs()
         elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
-        long = elements > _LONG or bool(program.calls)
+        long = elements > _LONG or bool(calls)
         return CpuProgram(_native.CpuExecutable(
             code.address, [*sizes, *offsets], self.consts, specs, outs, kinds, workspace,
-            code.donations, long, (code, program.keepalive), self.name, placement,
+            code.donations, long, (code, self.keepalive), self.name, placement,
         ))  # fmt: skip
 
     def _outputs(self) -> tuple[list[Any], list[int]]:

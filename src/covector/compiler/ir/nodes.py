@@ -7,16 +7,18 @@ its index. What is stored, and in which loops, is not said here: that is the sch
 Sizes are Python ints where they are part of the code, or `Sym`s where the code takes them
 at run time. A `Sym` may be compared for identity only; its value is used to call the code,
 never to write it.
+
+Nodes do not change once they are made (`freeze` has that checked). A node says once what it
+is made of (`children`) and how the like of it is made of others (`rebuild`); walks are
+`visit.Visitor`s. `show` writes a program as text and `parse` reads it.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from covector.core.avals import short_dtype
-from covector.core.dtypes import DType
+from covector.core.dtypes import DType, bool_
 
 # --- sizes and indices -------------------------------------------------------------------
 
@@ -57,13 +59,16 @@ class IOp:
 
     __slots__ = ("op", "a", "b")
 
-    def __init__(self, op: str, a: Any, b: Any) -> None:
+    def __init__(self, op: str, a: Index, b: Index) -> None:
         self.op = op
         self.a = a
         self.b = b
 
-    def __repr__(self) -> str:
-        return f"({self.a} {self.op} {self.b})"
+    def children(self) -> tuple[Index, Index]:
+        return (self.a, self.b)
+
+    def rebuild(self, a: Index, b: Index) -> Index:
+        return iop(self.op, a, b)
 
 
 class IDyn:
@@ -74,8 +79,11 @@ class IDyn:
     def __init__(self, expr: Expr) -> None:
         self.expr = expr
 
-    def __repr__(self) -> str:
-        return f"[{self.expr}]"
+    def children(self) -> tuple[Expr]:
+        return (self.expr,)
+
+    def rebuild(self, expr: Expr) -> IDyn:
+        return IDyn(expr)
 
 
 class IPart:
@@ -87,16 +95,20 @@ class IPart:
 
     __slots__ = ("position", "dims", "axis")
 
-    def __init__(self, position: Any, dims: tuple[Dim, ...], axis: int) -> None:
+    def __init__(self, position: Index, dims: tuple[Dim, ...], axis: int) -> None:
         self.position = position
         self.dims = dims
         self.axis = axis
 
-    def __repr__(self) -> str:
-        return f"{self.position}@{'x'.join(map(str, self.dims))}.{self.axis}"
+    def children(self) -> tuple[Index]:
+        return (self.position,)
+
+    def rebuild(self, position: Index) -> IPart:
+        return IPart(position, self.dims, self.axis)
 
 
 Index = int | Sym | IVar | IOp | IDyn | IPart
+Test = tuple[Index, Index, Index]
 _IVARS = tuple(IVar(k) for k in range(64))
 
 
@@ -128,6 +140,14 @@ def iop(op: str, a: Index, b: Index) -> Index:
     return IOp(op, a, b)
 
 
+def clamped(index: Index, size: Dim) -> Index:
+    """An index that is in ``[0, size - 1]`` where the enclosing `Where` takes what it reads.
+
+    Elsewhere it is moved there, or nothing is read.
+    """
+    return iop("inside", index, size)
+
+
 # --- scalar expressions ------------------------------------------------------------------
 
 
@@ -137,16 +157,33 @@ class Expr:
     __slots__ = ("dtype",)
     dtype: DType
 
+    def children(self) -> Sequence[Node]:
+        """The expressions and indices this one is made of, in order."""
+        return ()
+
+    def rebuild(self, *children: Any) -> Expr:
+        """The same of other ``children``."""
+        return self
+
 
 class Lit(Expr):
+    """A constant. Two are the same where their bits are, as numbers of the dtype."""
+
     __slots__ = ("value",)
 
     def __init__(self, value: Any, dtype: DType) -> None:
         self.value = value
         self.dtype = dtype
 
-    def __repr__(self) -> str:
-        return f"{self.value}:{short_dtype(self.dtype)}"
+
+class Arg(Expr):
+    """The ``position``-th operand of a `Combination`."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int, dtype: DType) -> None:
+        self.position = position
+        self.dtype = dtype
 
 
 class Load(Expr):
@@ -159,8 +196,11 @@ class Load(Expr):
         self.index = tuple(index)
         self.dtype = value.dtype
 
-    def __repr__(self) -> str:
-        return f"{self.value.name}[{', '.join(map(str, self.index))}]"
+    def children(self) -> Sequence[Node]:
+        return self.index
+
+    def rebuild(self, *index: Index) -> Load:
+        return Load(self.value, index)
 
 
 class Op(Expr):
@@ -174,9 +214,11 @@ class Op(Expr):
         self.dtype = dtype
         self.attr = attr
 
-    def __repr__(self) -> str:
-        attr = "" if self.attr is None else f"<{self.attr}>"
-        return f"{self.name}{attr}({', '.join(map(str, self.args))})"
+    def children(self) -> Sequence[Node]:
+        return self.args
+
+    def rebuild(self, *args: Expr) -> Op:
+        return Op(self.name, args, self.dtype, self.attr)
 
 
 class FromIndex(Expr):
@@ -188,12 +230,15 @@ class FromIndex(Expr):
         self.index = index
         self.dtype = dtype
 
-    def __repr__(self) -> str:
-        return f"{short_dtype(self.dtype)}({self.index})"
+    def children(self) -> Sequence[Node]:
+        return (self.index,)
+
+    def rebuild(self, index: Index) -> FromIndex:
+        return FromIndex(index, self.dtype)
 
 
 class Where(Expr):
-    """``then`` if ``low <= index < high`` else ``other``.
+    """``then`` if ``low <= index < high`` for each of ``tests``, else ``other``.
 
     Only the chosen side is evaluated when the comparison is decided at compile time;
     otherwise both are, so their loads must be valid for any index (`clamped`).
@@ -201,49 +246,57 @@ class Where(Expr):
 
     __slots__ = ("tests", "then", "other")
 
-    def __init__(
-        self, tests: Sequence[tuple[Index, Index, Index]], then: Expr, other: Expr
-    ) -> None:
+    def __init__(self, tests: Sequence[Test], then: Expr, other: Expr) -> None:
         self.tests = tuple(tests)
         self.then = then
         self.other = other
         self.dtype = then.dtype
 
-    def __repr__(self) -> str:
-        tests = " & ".join(f"{lo} <= {i} < {hi}" for i, lo, hi in self.tests)
-        return f"({self.then} if {tests} else {self.other})"
+    def children(self) -> Sequence[Node]:
+        return (*[i for test in self.tests for i in test], self.then, self.other)
+
+    def rebuild(self, *children: Any) -> Where:
+        *flat, then, other = children
+        return Where(list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)), then, other)
 
 
-def clamped(index: Index, size: Dim) -> Index:
-    """An index that is in ``[0, size - 1]`` where the enclosing `Where` takes what it reads.
-
-    Elsewhere it is moved there, or nothing is read.
-    """
-    return iop("inside", index, size)
-
+Node = Index | Expr
 
 # --- values and their definitions --------------------------------------------------------
+
+
+class Defn:
+    """How a value comes about."""
+
+    __slots__ = ()
+    # The values of a definition that has several; empty where the value itself is all.
+    results: tuple[Value, ...] = ()
+
+    def children(self) -> Sequence[Node]:
+        """The expressions and indices that are evaluated."""
+        return ()
+
+    def uses(self) -> Sequence[Value]:
+        """The values that are used whole."""
+        return ()
+
+    def nested(self) -> Sequence[Block]:
+        """The blocks within."""
+        return ()
 
 
 class Value:
     """An array of the program. ``defn`` says how its elements come about."""
 
-    __slots__ = ("id", "shape", "dtype", "defn", "output_index")
-    # Programs number their values from zero; those made while code is written come above.
-    _ids = itertools.count(1 << 40)
+    __slots__ = ("shape", "dtype", "defn", "output_index")
 
     def __init__(
         self, shape: Sequence[Dim], dtype: DType, defn: Any, output_index: int = 0
     ) -> None:
-        self.id = next(Value._ids)
         self.shape = tuple(shape)
         self.dtype = dtype
         self.defn = defn
         self.output_index = output_index
-
-    @property
-    def name(self) -> str:
-        return f"v{self.id}"
 
     @property
     def ndim(self) -> int:
@@ -262,10 +315,18 @@ class Value:
         return n
 
     def __repr__(self) -> str:
-        return f"{self.name}:{short_dtype(self.dtype)}[{','.join(map(str, self.shape))}]"
+        kind = type(self.defn).__name__.lower()
+        return f"<{kind} {self.dtype.name}[{','.join(map(str, self.shape))}]>"
 
 
-class Input:
+Spec = tuple[Sequence[Dim], DType]
+
+
+def _results(specs: Sequence[Spec], defn: Defn) -> tuple[Value, ...]:
+    return tuple([Value(shape, dtype, defn, k) for k, (shape, dtype) in enumerate(specs)])
+
+
+class Input(Defn):
     """An argument of the program."""
 
     __slots__ = ("position",)
@@ -274,7 +335,7 @@ class Input:
         self.position = position
 
 
-class Constant:
+class Constant(Defn):
     """An array known when the program is called; passed like an argument."""
 
     __slots__ = ("position",)
@@ -283,7 +344,7 @@ class Constant:
         self.position = position
 
 
-class Bound:
+class Bound(Defn):
     """A value that an enclosing loop provides.
 
     ``what`` is ``carry``, ``stacked`` (a carry that gains a row each round) or ``counter``.
@@ -295,7 +356,7 @@ class Bound:
         self.what = what
 
 
-class Pointwise:
+class Pointwise(Defn):
     """Element = ``expr`` of the index variables, one per axis.
 
     ``flat`` says that this is another value in another shape, its elements in the same order.
@@ -307,35 +368,91 @@ class Pointwise:
         self.expr = expr
         self.flat = flat
 
+    def children(self) -> Sequence[Node]:
+        return (self.expr,)
 
-class Reduce:
-    """Reduction of ``expr`` over further index variables.
+
+class Combination:
+    """How a reduction merges elements into its running results: any associative operation.
+
+    ``results`` are the new running results, expressions of `Arg`s: the old ones first, then
+    the values of the element (or another part's running results). They start at ``identity``.
+    A known combination is its ``name`` alone and takes one value of any dtype that fits;
+    `combine.spelled` writes it out.
+    """
+
+    __slots__ = ("name", "identity", "results")
+
+    def __init__(
+        self, name: str, identity: Sequence[Lit] = (), results: Sequence[Expr] = ()
+    ) -> None:
+        self.name = name
+        self.identity = tuple(identity)
+        self.results = tuple(results)
+
+    @property
+    def known(self) -> bool:
+        return not self.results
+
+    @property
+    def finds(self) -> bool:
+        """Whether the result is the position of an element, along the last extent."""
+        return self.name in ("argmax", "argmin")
+
+    def __repr__(self) -> str:
+        return self.name or "combination"
+
+
+_NAMES = ("sum", "prod", "max", "min", "and", "or", "xor", "argmax", "argmin", "logaddexp")
+KNOWN = {name: Combination(name) for name in _NAMES}
+
+
+class Reduce(Defn):
+    """Reduction of the values of ``exprs`` over further index variables.
 
     Index variables ``0..ndim-1`` are the result's, ``ndim..`` run over ``extents``.
     ``order`` lists all of them from the outermost loop inwards, as the operand is stored.
-    ``kind`` is ``sum prod max min and or xor``, or ``argmax``/``argmin`` (the result is the
-    position along the last extent).
+    A known ``kind`` reduces one expression; another has ``results``, one an expression.
     """
 
-    __slots__ = ("kind", "extents", "expr", "order")
+    __slots__ = ("kind", "extents", "exprs", "order", "results")
 
-    def __init__(self, kind: str, extents: Sequence[Dim], expr: Expr, order: Sequence[int]) -> None:
+    def __init__(
+        self,
+        kind: Combination,
+        extents: Sequence[Dim],
+        exprs: Sequence[Expr],
+        order: Sequence[int],
+        results: Sequence[Spec] = (),
+    ) -> None:
         self.kind = kind
         self.extents = tuple(extents)
-        self.expr = expr
+        self.exprs = tuple(exprs)
         self.order = tuple(order)
+        self.results = _results(results, self)
+
+    @property
+    def expr(self) -> Expr:
+        """The expression that a known combination reduces."""
+        return self.exprs[0]
+
+    def children(self) -> Sequence[Node]:
+        return self.exprs
 
 
-class Cumulative:
-    """Running ``kind`` of ``expr`` along ``axis``."""
+class Cumulative(Defn):
+    """Running results of a known combination ``kind`` of ``expr`` along ``axis``."""
 
     __slots__ = ("kind", "axis", "reverse", "expr")
 
-    def __init__(self, kind: str, axis: int, reverse: bool, expr: Expr) -> None:
+    def __init__(self, kind: Combination, axis: int, reverse: bool, expr: Expr) -> None:
         self.kind = kind
         self.axis = axis
         self.reverse = reverse
         self.expr = expr
+
+    def children(self) -> Sequence[Node]:
+        return (self.expr,)
 
 
 class Part:
@@ -353,7 +470,7 @@ class Part:
         dest: Sequence[Index],
         expr: Expr,
         combine: str | None = None,
-        tests: Sequence[tuple[Index, Index, Index]] = (),
+        tests: Sequence[Test] = (),
         serial: Sequence[int] = (),
     ) -> None:
         self.extents = tuple(extents)
@@ -363,8 +480,12 @@ class Part:
         self.tests = tuple(tests)
         self.serial = tuple(serial)
 
+    def indices(self) -> list[Index]:
+        """The indices of the destination and of the tests."""
+        return [*self.dest, *[i for test in self.tests for i in test]]
 
-class Update:
+
+class Update(Defn):
     """``base`` (or uninitialised memory) with the ``parts`` written into it in order.
 
     ``pointwise`` is an equivalent expression of an element, used for small arrays that
@@ -380,33 +501,43 @@ class Update:
         self.parts = tuple(parts)
         self.pointwise = pointwise
 
+    def children(self) -> Sequence[Node]:
+        out: list[Node] = [] if self.pointwise is None else [self.pointwise]
+        for p in self.parts:
+            out += [p.expr, *p.indices()]
+        return out
 
-class LibraryCall:
+    def uses(self) -> Sequence[Value]:
+        return () if self.base is None else (self.base,)
+
+
+class LibraryCall(Defn):
     """A call of the runtime library; operands and results are in memory.
 
-    ``kind`` names the emitter's rule; ``attrs`` are its parameters. ``results`` are filled
-    by the lowering. ``inplace`` pairs an operand with the result that overwrites it.
+    ``kind`` names the emitter's rule; ``attrs`` are its parameters.
     """
 
-    __slots__ = ("kind", "operands", "attrs", "results", "inplace", "effect")
+    __slots__ = ("kind", "operands", "attrs", "results", "effect")
 
     def __init__(
         self,
         kind: str,
         operands: Sequence[Value],
-        attrs: Any,
-        inplace: Sequence[tuple[int, int]] = (),
+        attrs: dict[str, Any],
+        results: Sequence[Spec],
         effect: bool = False,
     ) -> None:
         self.kind = kind
         self.operands = tuple(operands)
         self.attrs = attrs
-        self.results: list[Value] = []
-        self.inplace = tuple(inplace)
+        self.results = _results(results, self)
         self.effect = effect
 
+    def uses(self) -> Sequence[Value]:
+        return self.operands
 
-class Loop:
+
+class Loop(Defn):
     """``while cond(carry): carry = body(carry)``, or ``trips`` rounds of the body.
 
     ``carries`` are the values as the blocks see them, ``inits`` before the first round,
@@ -415,25 +546,53 @@ class Loop:
 
     __slots__ = ("cond", "body", "carries", "inits", "results", "trips", "counter")
 
-    def __init__(self, inits: Sequence[Value], trips: Dim | None) -> None:
+    def __init__(
+        self,
+        inits: Sequence[Value],
+        carries: Sequence[Value],
+        body: Block,
+        cond: Block | None = None,
+        trips: Dim | None = None,
+        counter: Value | None = None,
+    ) -> None:
         self.inits = tuple(inits)
+        self.carries = tuple(carries)
+        self.body = body
+        self.cond = cond
         self.trips = trips
-        self.carries: list[Value] = []
-        self.results: list[Value] = []
-        self.cond: Block | None = None
-        self.body: Block
-        self.counter: Value | None = None
+        self.counter = counter
+        self.results = _results([(c.shape, c.dtype) for c in carries], self)
+
+    def uses(self) -> Sequence[Value]:
+        return self.inits
+
+    def nested(self) -> Sequence[Block]:
+        return (self.body,) if self.cond is None else (self.cond, self.body)
 
 
-class Branch:
+class Branch(Defn):
     """``blocks[index]()``; the results are those of the block that runs."""
 
     __slots__ = ("index", "blocks", "results")
 
-    def __init__(self, index: Value, blocks: Sequence[Block]) -> None:
+    def __init__(self, index: Value, blocks: Sequence[Block], results: Sequence[Spec]) -> None:
         self.index = index
         self.blocks = tuple(blocks)
-        self.results: list[Value] = []
+        self.results = _results(results, self)
+
+    def uses(self) -> Sequence[Value]:
+        return (self.index,)
+
+    def nested(self) -> Sequence[Block]:
+        return self.blocks
+
+
+def defined(defn: Defn) -> tuple[Value, ...]:
+    """The values a block lists for a definition of several results.
+
+    One without results (a callback for its effect) has a value that nothing reads.
+    """
+    return defn.results or (Value((), bool_, defn),)
 
 
 class Block:
@@ -441,9 +600,9 @@ class Block:
 
     __slots__ = ("values", "results")
 
-    def __init__(self) -> None:
-        self.values: list[Value] = []
-        self.results: list[Value] = []
+    def __init__(self, values: Sequence[Value], results: Sequence[Value]) -> None:
+        self.values = tuple(values)
+        self.results = tuple(results)
 
 
 class LoopProgram:
@@ -451,165 +610,49 @@ class LoopProgram:
 
     Attributes
     ----------
+    name : str
     block : Block
-    inputs, consts : list of Value
-    syms : list of Sym
-        In order of slot; their values are the parameters of this binding of the code.
-    extra_params : list of int
-        Parameters after the sizes that are not sizes (identities of callbacks).
+    inputs, consts : tuple of Value
+    syms : tuple of Sym
+        In order of slot; their values are the parameters of this binding of the code (sizes,
+        offsets, identities of callbacks).
     donated : tuple of bool
+        Which inputs may be overwritten; empty for none.
     """
 
-    __slots__ = ("block", "inputs", "consts", "syms", "donated", "name", "keepalive", "calls")
+    __slots__ = ("name", "block", "inputs", "consts", "syms", "donated")
 
-    def __init__(self, name: str) -> None:
-        self.block = Block()
-        self.inputs: list[Value] = []
-        self.consts: list[Value] = []
-        self.syms: list[Sym] = []
-        self.donated: tuple[bool, ...] = ()
+    def __init__(
+        self,
+        name: str,
+        block: Block,
+        inputs: Sequence[Value],
+        consts: Sequence[Value] = (),
+        syms: Sequence[Sym] = (),
+        donated: Sequence[bool] = (),
+    ) -> None:
         self.name = name
-        self.keepalive: list[Any] = []
-        # Kinds of library calls, and `loop` if there is any.
-        self.calls: set[str] = set()
-
-    def number(self) -> None:
-        """Give the values the numbers by which the program's text names them."""
-        count = itertools.count()
-
-        def block(b: Block) -> None:
-            for v in b.values:
-                v.id = next(count)
-                d = v.defn
-                if isinstance(d, LibraryCall):
-                    self.calls.add(d.kind)
-                if isinstance(d, Loop) and v.output_index == 0:
-                    self.calls.add("loop")
-                    for c in (*d.carries, *([d.counter] if d.counter else [])):
-                        c.id = next(count)
-                    for sub in (d.cond, d.body):
-                        if sub is not None:
-                            block(sub)
-                elif isinstance(d, Branch) and v.output_index == 0:
-                    for sub in d.blocks:
-                        block(sub)
-
-        for v in (*self.inputs, *self.consts):
-            v.id = next(count)
-        block(self.block)
-
-    def key(self) -> str:
-        """The program's text without the values of sizes: equal keys mean equal code."""
-        return "\n".join(_print_program(self, False))
-
-    def __str__(self) -> str:
-        return "\n".join(_print_program(self))
+        self.block = block
+        self.inputs = tuple(inputs)
+        self.consts = tuple(consts)
+        self.syms = tuple(syms)
+        self.donated = tuple(donated) if any(donated) else ()
 
 
-# --- walking -----------------------------------------------------------------------------
+NODES: tuple[type, ...] = (
+    Sym, IVar, IOp, IDyn, IPart, Lit, Arg, Load, Op, FromIndex, Where, Value, Input, Constant,
+    Bound, Pointwise, Combination, Reduce, Cumulative, Part, Update, LibraryCall, Loop, Branch,
+    Block, LoopProgram,
+)  # fmt: skip
 
 
-def index_loads(index: Index) -> Iterator[Load]:
-    """Loads within an index."""
-    if type(index) is IOp:
-        yield from index_loads(index.a)
-        yield from index_loads(index.b)
-    elif type(index) is IPart:
-        yield from index_loads(index.position)
-    elif type(index) is IDyn:
-        yield from loads(index.expr)
+def _set_once(self: object, name: str, value: object) -> None:
+    if hasattr(self, name):
+        raise AttributeError(f"{type(self).__name__}.{name} is set once, when the node is made")
+    object.__setattr__(self, name, value)
 
 
-def loads(expr: Expr) -> Iterator[Load]:
-    """Loads within an expression, those inside indices included."""
-    t = type(expr)
-    if t is Load:
-        yield expr  # type: ignore[misc]
-        for i in expr.index:  # type: ignore[attr-defined]
-            yield from index_loads(i)
-    elif t is Op:
-        for a in expr.args:  # type: ignore[attr-defined]
-            yield from loads(a)
-    elif t is Where:
-        for test in expr.tests:  # type: ignore[attr-defined]
-            for i in test:
-                yield from index_loads(i)
-        yield from loads(expr.then)  # type: ignore[attr-defined]
-        yield from loads(expr.other)  # type: ignore[attr-defined]
-    elif t is FromIndex:
-        yield from index_loads(expr.index)  # type: ignore[attr-defined]
-
-
-def parts_of(expr: Expr) -> Iterator[Expr]:
-    """The expression and all within it, what indices compute left out."""
-    yield expr
-    if type(expr) is Op:
-        for a in expr.args:
-            yield from parts_of(a)
-    elif type(expr) is Where:
-        yield from parts_of(expr.then)
-        yield from parts_of(expr.other)
-
-
-# --- printing ----------------------------------------------------------------------------
-
-
-def _print_defn(v: Value, pad: str) -> Iterator[str]:
-    d = v.defn
-    match d:
-        case Pointwise():
-            yield f"{pad}{v} = {d.expr}"
-        case Reduce():
-            over = ", ".join(f"i{v.ndim + k} < {n}" for k, n in enumerate(d.extents))
-            yield f"{pad}{v} = {d.kind}({over}) {d.expr}"
-        case Cumulative():
-            way = " reverse" if d.reverse else ""
-            yield f"{pad}{v} = cumulative {d.kind} axis={d.axis}{way} {d.expr}"
-        case Update():
-            yield f"{pad}{v} = update {d.base.name if d.base else 'nothing'}"
-            for p in d.parts:
-                over = ", ".join(f"i{k} < {n}" for k, n in enumerate(p.extents))
-                how = f" {p.combine}" if p.combine else ""
-                tests = "".join(f" if {lo} <= {i} < {hi}" for i, lo, hi in p.tests)
-                yield f"{pad}  ({over}){tests}: [{', '.join(map(str, p.dest))}]{how} = {p.expr}"
-        case LibraryCall():
-            if v.output_index == 0:
-                ops = ", ".join(o.name for o in d.operands)
-                outs = ", ".join(map(str, d.results))
-                yield f"{pad}{outs} = call {d.kind}({ops}) {d.attrs}"
-        case Loop():
-            if v.output_index == 0:
-                head = "while" if d.trips is None else f"repeat {d.trips}"
-                outs = ", ".join(map(str, d.results))
-                inits = ", ".join(i.name for i in d.inits)
-                yield f"{pad}{outs} = {head} ({', '.join(map(str, d.carries))}) = ({inits})"
-                if d.cond is not None:
-                    yield from _print_block(d.cond, pad + "  ", "while")
-                yield from _print_block(d.body, pad + "  ", "next")
-        case Branch():
-            if v.output_index == 0:
-                yield f"{pad}{', '.join(map(str, d.results))} = branch {d.index.name}"
-                for k, b in enumerate(d.blocks):
-                    yield f"{pad}  case {k}:"
-                    yield from _print_block(b, pad + "    ", "yield")
-        case _:
-            yield f"{pad}{v} = {type(d).__name__.lower()}"
-
-
-def _print_block(block: Block, pad: str, last: str) -> Iterator[str]:
-    for v in block.values:
-        yield from _print_defn(v, pad)
-    yield f"{pad}{last} {', '.join(v.name for v in block.results)}"
-
-
-def _print_program(p: LoopProgram, bound: bool = True) -> Iterator[str]:
-    yield f"program {p.name if bound else ''}({', '.join(map(str, p.inputs))})"
-    if any(p.donated):
-        pairs = zip(p.inputs, p.donated, strict=True)
-        yield f"  donated {', '.join(v.name for v, d in pairs if d)}"
-    if p.consts:
-        yield f"  constants {', '.join(map(str, p.consts))}"
-    if p.syms:
-        values = (f"{s} = {s.value}" if bound else str(s) for s in p.syms)
-        yield "  sizes " + ", ".join(values)
-    yield from _print_block(p.block, "  ", "return")
+def freeze() -> None:
+    """Make every attempt to change a node an error, at some cost; tests run so."""
+    for cls in NODES:
+        cls.__setattr__ = _set_once  # type: ignore[method-assign, assignment]

@@ -1,57 +1,69 @@
-"""What the values of the loop IR read directly."""
+"""What the nodes of the loop IR read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from covector.compiler.ir.nodes import (
     Block,
-    Branch,
-    Cumulative,
+    Defn,
+    Expr,
+    IVar,
     LibraryCall,
+    Load,
     Loop,
-    Pointwise,
-    Reduce,
-    Update,
+    Node,
+    Op,
     Value,
-    index_loads,
-    loads,
+    Where,
 )
+from covector.compiler.ir.visit import Visitor
+
+
+class _Loads(Visitor):
+    __slots__ = ("found",)
+
+    def __init__(self, found: list[Load]) -> None:
+        self.found = found
+
+    def load(self, node: Load) -> None:
+        self.found.append(node)
+        for i in node.index:
+            if type(i) is not IVar:
+                self.visit(i)
+
+
+def loads(node: Node) -> list[Load]:
+    """Loads within an expression or an index, those inside indices included."""
+    found: list[Load] = []
+    _Loads(found).visit(node)
+    return found
+
+
+def parts_of(expr: Expr) -> Iterator[Expr]:
+    """The expression and all within it, what indices compute left out."""
+    yield expr
+    if type(expr) is Op or type(expr) is Where:
+        for c in expr.children():
+            if isinstance(c, Expr):
+                yield from parts_of(c)
 
 
 def reads_of(v: Value) -> set[Value]:
     """Values that the definition of ``v`` mentions, nested blocks included."""
-    d = v.defn
-    t = type(d)
-    out: set[Value] = set()
-    if t in (Pointwise, Reduce, Cumulative):
-        out.update(ld.value for ld in loads(d.expr))
-    elif t is Update:
-        if d.base is not None:
-            out.add(d.base)
-        if d.pointwise is not None:
-            out.update(ld.value for ld in loads(d.pointwise))
-        for p in d.parts:
-            out.update(ld.value for ld in loads(p.expr))
-            for i in (*p.dest, *(i for test in p.tests for i in test)):
-                out.update(ld.value for ld in index_loads(i))
-    elif t is LibraryCall:
-        out.update(d.operands)
-    elif t is Loop:
-        out.update(d.inits)
-    elif t is Branch:
-        out.add(d.index)
-    for block in sub_blocks(d):
+    d: Defn = v.defn
+    out = set(d.uses())
+    for node in d.children():
+        out.update([ld.value for ld in loads(node)])
+    for block in d.nested():
         out |= block_reads(block)
     return out
 
 
-def sub_blocks(d: Any) -> Sequence[Block]:
+def sub_blocks(d: Defn) -> Sequence[Block]:
     """The blocks nested in a definition."""
-    if type(d) is Loop:
-        return [b for b in (d.cond, d.body) if b is not None]
-    return d.blocks if type(d) is Branch else ()
+    return d.nested()
 
 
 def block_reads(block: Block) -> set[Value]:
@@ -60,4 +72,25 @@ def block_reads(block: Block) -> set[Value]:
     for v in block.values:
         if v.output_index == 0:
             out |= reads_of(v)
+    return out
+
+
+def definitions(block: Block) -> Iterator[Defn]:
+    """The definitions of a block, those of nested blocks behind their own."""
+    for v in block.values:
+        if v.output_index == 0:
+            d: Any = v.defn
+            yield d
+            for b in d.nested():
+                yield from definitions(b)
+
+
+def long_running(block: Block) -> set[str]:
+    """Kinds of library calls, and ``loop`` if there is any."""
+    out = set()
+    for d in definitions(block):
+        if type(d) is LibraryCall:
+            out.add(d.kind)
+        elif type(d) is Loop:
+            out.add("loop")
     return out

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.compiler.ir.nodes import (
+    KNOWN,
     IVar,
     LibraryCall,
     Load,
@@ -23,17 +24,6 @@ from covector.lax.dot import dot_general_p
 from covector.lax.sorting import sort_p, top_k_p
 
 _BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
-
-
-def results(low: Lowering, call: LibraryCall, avals: Sequence[Any]) -> list[Value]:
-    """Values for the results of a library call."""
-    out = []
-    for k, a in enumerate(avals):
-        v = Value(low.shape(a.shape), a.dtype, call, k)
-        low.block.values.append(v)
-        out.append(v)
-    call.results = out
-    return out
 
 
 def _transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
@@ -118,8 +108,7 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
         "ta": ta,
         "tb": tc,
     }
-    call = LibraryCall("gemm", (a, c), attrs)
-    (out,) = results(low, call, [aval.update(dtype=wide)])
+    (out,) = low.append(LibraryCall("gemm", (a, c), attrs, [(shape, wide)]))
     return _converted(low, out, compute)
 
 
@@ -162,7 +151,7 @@ def _as_reduction(
         if fy and _innermost(y) == fy[-1] and type(shape[-1]) is not int:
             # Rows of the right operand are added to rows of the result.
             order = [*order[: n - 1], *order[n:], n - 1]
-        out = low.define(shape, wide, Reduce(kind, extents, expr, order))
+        out = low.define(shape, wide, Reduce(KNOWN[kind], extents, [expr], order))
     return _converted(low, out, dtype)
 
 
@@ -172,9 +161,10 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
     moved = [_transposed(low, x, perm) for x in xs]
-    call = LibraryCall("sort", moved, {"num_keys": eqn.params["num_keys"]})
     avals = [a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars]
-    return [_transposed(low, r, back) for r in results(low, call, avals)]
+    attrs = {"num_keys": eqn.params["num_keys"]}
+    call = LibraryCall("sort", moved, attrs, low.specs(avals))
+    return [_transposed(low, r, back) for r in low.append(call)]
 
 
 @rule(top_k_p)
@@ -183,6 +173,7 @@ def _top_k(low: Lowering, eqn: JaxprEqn, x: Value) -> list[Value]:
     n = x.ndim
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
-    call = LibraryCall("top_k", [_transposed(low, x, perm)], {"k": low.dim(eqn.params["k"])})
+    attrs = {"k": low.dim(eqn.params["k"])}
     avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
-    return [_transposed(low, r, back) for r in results(low, call, avals)]
+    call = LibraryCall("top_k", [_transposed(low, x, perm)], attrs, low.specs(avals))
+    return [_transposed(low, r, back) for r in low.append(call)]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.compiler.ir.nodes import LibraryCall, Op, Value, ivars
-from covector.compiler.lower.library import results
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
 from covector.lax.linalg.lu import lu_p, lu_pivots_to_permutation_p
@@ -28,7 +27,8 @@ def _call(
     """Sizes are dimensions, or tuples of them for their product."""
     dims = tuple(d if type(d) is tuple else (d,) for d in sizes)
     attrs = {"flags": tuple(flags), "sizes": dims, "absent": tuple(absent), "typed": typed}
-    return results(low, LibraryCall(kind, operands, attrs), [v.aval for v in eqn.outvars])
+    specs = low.specs([v.aval for v in eqn.outvars])
+    return low.append(LibraryCall(kind, operands, attrs, specs))
 
 
 @rule(cholesky_p)

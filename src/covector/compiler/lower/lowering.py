@@ -7,14 +7,14 @@ family, and return the values that the equation defines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from covector.compiler.ir.nodes import (
     Block,
-    Branch,
     Constant,
+    Defn,
     Dim,
     Expr,
     FromIndex,
@@ -22,14 +22,15 @@ from covector.compiler.ir.nodes import (
     Input,
     LibraryCall,
     Lit,
-    Loop,
     LoopProgram,
     Pointwise,
+    Spec,
     Sym,
     Value,
+    defined,
     iop,
 )
-from covector.compiler.ir.walk import reads_of, sub_blocks
+from covector.compiler.ir.walk import reads_of
 from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.dtypes import DType
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
@@ -62,14 +63,19 @@ class Lowering:
     """One run of the lowering: the program being built and the block being filled."""
 
     def __init__(self, closed: ClosedJaxpr, name: str) -> None:
-        self.program = LoopProgram(name)
-        self.block = self.program.block
-        self.syms: dict[int, Sym] = {}
+        self.name = name
+        # The values of the block being filled.
+        self.values: list[Value] = []
+        # Run-time sizes by value, and all run-time integers in order of slot.
+        self.sizes_known: dict[int, Sym] = {}
+        self.syms: list[Sym] = []
         small = _count(closed.jaxpr) <= 1 and all(v.aval.size < LARGE for v in closed.jaxpr.invars)
         self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
         self.sizes = _sizes(closed.jaxpr, self.limit)
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []
+        # What must live as long as the code: the callbacks it calls.
+        self.keepalive: list[Any] = []
 
     # --- sizes ---
 
@@ -79,16 +85,15 @@ class Lowering:
             n = int(n)
         if -self.limit <= n <= self.limit:
             return n
-        found = self.syms.get(n)
+        found = self.sizes_known.get(n)
         if found is None:
-            found = self.syms[n] = Sym(len(self.program.syms), n)
-            self.program.syms.append(found)
+            found = self.sizes_known[n] = self.parameter(n)
         return found
 
     def parameter(self, value: int) -> Sym:
         """A run-time integer of its own, shared with no size."""
-        sym = Sym(len(self.program.syms), value)
-        self.program.syms.append(sym)
+        sym = Sym(len(self.syms), value)
+        self.syms.append(sym)
         return sym
 
     def shape(self, shape: Sequence[int]) -> tuple[Dim, ...]:
@@ -103,8 +108,17 @@ class Lowering:
 
     def define(self, shape: Sequence[Dim], dtype: DType, defn: Any) -> Value:
         v = Value(shape, dtype, defn)
-        self.block.values.append(v)
+        self.values.append(v)
         return v
+
+    def append(self, defn: Defn) -> list[Value]:
+        """The results of a definition that has several."""
+        self.values += defined(defn)
+        return list(defn.results)
+
+    def specs(self, avals: Sequence[ShapedArray]) -> list[Spec]:
+        """Shapes and dtypes as the code sees them."""
+        return [(self.shape(a.shape), a.dtype) for a in avals]
 
     def pointwise(self, shape: Sequence[Dim], dtype: DType, expr: Expr) -> Value:
         return self.define(shape, dtype, Pointwise(expr))
@@ -126,8 +140,7 @@ class Lowering:
         if found is None:
             array = to_array(x)
             aval = aval_of(array)
-            found = Value(self.shape(aval.shape), aval.dtype, Constant(len(self.program.consts)))
-            self.program.consts.append(found)
+            found = Value(self.shape(aval.shape), aval.dtype, Constant(len(self.const_arrays)))
             self.const_arrays.append(array)
             self.consts[id(x)] = found
         return found
@@ -170,32 +183,36 @@ class Lowering:
 
     def inner(self, fill: Callable[[], Sequence[Value]]) -> Block:
         """A nested block holding what ``fill`` defines; its results are what it returns."""
-        outer, self.block = self.block, Block()
+        outer, self.values = self.values, []
         try:
-            results = list(fill())
-            block = self.block
+            results = fill()
+            return Block(self.values, results)
         finally:
-            self.block = outer
-        block.results = results
-        return block
+            self.values = outer
 
 
-def lower(
-    closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()
-) -> tuple[LoopProgram, list[Any]]:
-    """The loop program of a jaxpr, and the arrays of its constants."""
+class Lowered(NamedTuple):
+    """A loop program, the arrays of its constants, and what must outlive its code."""
+
+    program: LoopProgram
+    consts: list[Any]
+    keepalive: list[Any]
+
+
+def lower(closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()) -> Lowered:
+    """The loop program of a jaxpr."""
     import covector.compiler.lower  # noqa: F401 - fills the table
 
     low = Lowering(closed, name)
-    low.program.donated = tuple(donated)
-    for k, v in enumerate(closed.jaxpr.invars):
-        value = Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
-        low.program.inputs.append(value)
-    results = low.closed(closed, low.program.inputs)
-    low.program.block.results = results
-    _drop_dead(low.program.block)
-    low.program.number()
-    return low.program, low.const_arrays
+    inputs = [
+        Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
+        for k, v in enumerate(closed.jaxpr.invars)
+    ]
+    results = low.closed(closed, inputs)
+    block = Block(_live(low.values, results), results)
+    consts = list(low.consts.values())
+    program = LoopProgram(name, block, inputs, consts, low.syms, donated)
+    return Lowered(program, low.const_arrays, low.keepalive)
 
 
 def _count(jaxpr: Jaxpr) -> int:
@@ -220,25 +237,23 @@ def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
     return {n for n in out if n > limit}
 
 
-def _drop_dead(block: Block) -> None:
-    """Remove values that nothing reads, so that equal code has equal text."""
-    live = set(block.results)
+def _live(values: Sequence[Value], results: Sequence[Value]) -> list[Value]:
+    """The values that something reads, so that equal code has equal text."""
+    live = set(results)
     kept = []
-    for v in reversed(block.values):
+    for v in reversed(values):
         d = v.defn
-        group = d.results if isinstance(d, (LibraryCall, Loop, Branch)) else [v]
-        effect = _has_effect(d)
-        if effect or any(r in live for r in group):
+        if v in live or any(r in live for r in d.results) or _has_effect(d):
             kept.append(v)
             live.update(reads_of(v))
     kept.reverse()
-    block.values = kept
+    return kept
 
 
-def _has_effect(d: Any) -> bool:
-    if isinstance(d, LibraryCall):
+def _has_effect(d: Defn) -> bool:
+    if type(d) is LibraryCall:
         return d.effect
-    return any(_has_effect(v.defn) for block in sub_blocks(d) for v in block.values)
+    return any(_has_effect(v.defn) for block in d.nested() for v in block.values)
 
 
 def as_int(v: Value) -> int | None:

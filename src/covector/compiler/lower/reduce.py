@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.compiler.ir.nodes import Cumulative, Reduce, Value, ivars
+from covector.compiler.ir.nodes import KNOWN, Cumulative, Reduce, Value, ivars
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import reduce_sum_p
@@ -34,7 +34,9 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     extents = [x.shape[a] for a in axes]
     if not axes:
         return low.pointwise(x.shape, aval.dtype, x.at(*index))
-    return low.define(low.shape(aval.shape), aval.dtype, Reduce(kind, extents, x.at(*index), order))
+    return low.define(
+        low.shape(aval.shape), aval.dtype, Reduce(KNOWN[kind], extents, [x.at(*index)], order)
+    )
 
 
 _REDUCTIONS = {
@@ -63,7 +65,7 @@ _CUMULATIVE = {
 
 def _cumulative(low: Lowering, eqn: JaxprEqn, kind: str, x: Value) -> Value:
     p = eqn.params
-    defn = Cumulative(kind, p["axis"], p["reverse"], x.at(*ivars(x.ndim)))
+    defn = Cumulative(KNOWN[kind], p["axis"], p["reverse"], x.at(*ivars(x.ndim)))
     return low.define(x.shape, x.dtype, defn)
 
 

@@ -27,11 +27,8 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
     Where,
-    index_loads,
-    loads,
-    parts_of,
 )
-from covector.compiler.ir.walk import block_reads, sub_blocks
+from covector.compiler.ir.walk import block_reads, loads, parts_of, sub_blocks
 
 # Arrays of at most this many elements live in registers; each element is unrolled code.
 REGISTER_ELEMENTS = 64
@@ -174,7 +171,7 @@ class _Classifier:
             if t is Pointwise:
                 self._pointwise(v, d, kind, own)
             elif t is Reduce:
-                searches = d.kind.startswith("arg")
+                searches = d.kind.finds
                 self._read(d.expr, v, v.ndim + len(d.extents), searches)
             elif t is Cumulative:
                 self._read(d.expr, v, v.ndim, True)
@@ -218,7 +215,7 @@ class _Classifier:
             if d.base is not None:
                 self._store_apart(p.expr, d.base)
             for i in (*p.dest, *[i for test in p.tests for i in test]):
-                for load in index_loads(i):
+                for load in loads(i):
                     self._of(load.value).add(p)
 
     def _store_apart(self, expr: Expr, base: Value) -> None:
@@ -338,7 +335,7 @@ def few_results(v: Value) -> bool:
     n = v.constant_size()
     if n is None or n == 0:
         return False
-    return n == 1 and v.ndim == 0 or (n <= FEW_RESULTS and not v.defn.kind.startswith("arg"))
+    return n == 1 and v.ndim == 0 or (n <= FEW_RESULTS and not v.defn.kind.finds)
 
 
 def _total_cost(v: Value, depth: int, seen: dict[Value, int], enough: int = CHEAP) -> int:

@@ -47,7 +47,7 @@ def _merges(root: NestLoop) -> bool:
     if root.role != "r":
         return False
     if not all(
-        [s.kind == "reduce" and s.few and not s.value.defn.kind.startswith("arg")
+        [s.kind == "reduce" and s.few and not s.value.defn.kind.finds
          for s in root.stages()]
     ):  # fmt: skip
         return False
@@ -201,7 +201,7 @@ def short(node: NestLoop) -> bool:
 
 def _searches_columns(s: Stage) -> bool:
     """Whether a stage looks for a position along an axis which is not the one in memory order."""
-    if s.kind != "reduce" or not s.value.defn.kind.startswith("arg") or s.depth < 2:
+    if s.kind != "reduce" or not s.value.defn.kind.finds or s.depth < 2:
         return False
     column = s.order[-2]
     return (

@@ -53,12 +53,12 @@ def make(
     if kind == "part":
         part = v.defn.parts[number]
         for i in part.dest:
-            access._index(i, ivars(64), inline)
+            access.add(i, ivars(64), inline)
             if type(i) is not IVar:
                 access.other |= variables(i)
         for test in part.tests:
             for i in test:
-                access._index(i, ivars(64), inline)
+                access.add(i, ivars(64), inline)
                 access.other |= variables(i)
     return Stage(
         v, kind, tuple(order), tuple(dims), roles, expr, number, few,
@@ -115,7 +115,7 @@ def _rows_inside(d: Reduce, n: int, dims: Sequence[Extent]) -> bool:
     inner = all(a >= n for a in order[first:])
     row = dims[order[-1]]
     along = order[-1] >= n and (type(row) is not int or row >= LONG_ROW)
-    return inner or along or d.kind in ("argmax", "argmin")
+    return inner or along or d.kind.finds
 
 
 def _update(v: Value, d: Update, inline: Inline) -> list[Stage]:

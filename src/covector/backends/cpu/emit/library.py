@@ -144,7 +144,7 @@ def _top_k(em: Any, d: LibraryCall) -> None:
 def _callback(em: Any, d: LibraryCall) -> None:
     b = em.b
     ins = [em.pointer(v) for v in d.operands]
-    outs = [b.local(em.place(r).ptr) for r in d.results if r.dtype is not None]
+    outs = [b.local(em.place(r).ptr) for r in d.results]
     tables = []
     for ptrs in (ins, outs):
         table = b.alloca(f"[{max(1, len(ptrs))} x ptr]")

@@ -125,7 +125,7 @@ def _align(ty: str) -> int:
     return {"i8": 1, "i16": 2, "half": 2, "i32": 4, "float": 4}.get(ty, 8)
 
 
-def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: int, level: int) -> Any:
+def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: object, level: int) -> Any:
     """One element; written as far out as the index and ``level`` allow.
 
     ``tag`` names the value: the same memory may hold another one later.

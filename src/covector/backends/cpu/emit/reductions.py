@@ -13,7 +13,7 @@ from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.writer import Function, Val, float_const, int_const
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.complex_math import Cx
-from covector.compiler.ir.nodes import Cumulative, Reduce, Value
+from covector.compiler.ir.nodes import Combination, Cumulative, Reduce, Value
 from covector.compiler.schedule.nodes import Nest, Stage
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -22,9 +22,9 @@ _OPS = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "and": "and", "
         "xor": "xor"}  # fmt: skip
 
 
-def initial(kind: str, dtype: DType) -> Any:
+def initial(kind: Combination, dtype: DType) -> Any:
     """The identity of a reduction, as a constant."""
-    base = kind.removeprefix("arg")
+    base = kind.name.removeprefix("arg")
     if base in ("sum", "or", "xor"):
         return ops.literal(0, dtype)
     if base == "prod":
@@ -46,12 +46,12 @@ def initial(kind: str, dtype: DType) -> Any:
     return float_const(inf, ops.register_type(dtype))
 
 
-def merge(b: Function, kind: str, x: Any, y: Any, dtype: DType) -> Any:
+def merge(b: Function, kind: Combination, x: Any, y: Any, dtype: DType) -> Any:
     """``x`` and ``y`` reduced; 16-bit floats are not rounded here."""
     wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
-    if kind == "logaddexp":
+    if kind.name == "logaddexp":
         return _logaddexp(b, x, y)
-    return ops.apply(b, _OPS[kind], [x, y], [wide, wide], wide, None)
+    return ops.apply(b, _OPS[kind.name], [x, y], [wide, wide], wide, None)
 
 
 def _logaddexp(b: Function, x: Val, y: Val) -> Val:
@@ -124,7 +124,7 @@ def start(em: Any, r: Running, lanes: int) -> None:
         if s.roles[-1] == "s":
             r.slots = [Accumulator(b, initial(d.kind, v.dtype), 0)]
         return
-    if d.kind.startswith("arg"):
+    if d.kind.finds:
         # No element has been better yet: all that were seen equal the identity.
         r.slots = [Accumulator(b, initial(d.kind, s.expr.dtype), lanes)]
         r.where = Accumulator(b, _nowhere(v), lanes)
@@ -142,7 +142,7 @@ def step(em: Any, r: Running) -> None:
     """One element (or vector) of the reduced expression, for each result."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
-    if d.kind.startswith("arg"):
+    if d.kind.finds:
         _arg_step(em, r, em.expr(s.expr, r.env))
         return
     for position, acc in zip(results_of(s), r.slots, strict=True):
@@ -163,14 +163,14 @@ def _splat(b: Function, x: Any, lanes: int) -> Any:
     return whole([b.splat(p, lanes) for p in parts(x)])
 
 
-def _better(b: Function, kind: str, x: Val, best: Val, dtype: DType) -> Val:
+def _better(b: Function, kind: Combination, x: Val, best: Val, dtype: DType) -> Val:
     """Whether ``x`` comes before ``best`` (NaN comes first)."""
     if x.ty in ("float", "double"):
-        op = "fcmp ogt" if kind == "argmax" else "fcmp olt"
+        op = "fcmp ogt" if kind.name == "argmax" else "fcmp olt"
         nan = b.bin("and", b.cmp("fcmp uno", x, x), b.cmp("fcmp ord", best, best))
         return b.bin("or", b.cmp(op, x, best), nan)
     sign = "s" if dtype in dtypes.SIGNED else "u"
-    return b.cmp(f"icmp {sign}{'gt' if kind == 'argmax' else 'lt'}", x, best)
+    return b.cmp(f"icmp {sign}{'gt' if kind.name == 'argmax' else 'lt'}", x, best)
 
 
 def _nowhere(v: Value) -> Val:
@@ -221,7 +221,7 @@ def _first_best(em: Any, r: Running) -> Val:
     return b.select(none, Val("0", where.ty), where)
 
 
-def horizontal(b: Function, kind: str, x: Any, dtype: DType) -> Any:
+def horizontal(b: Function, kind: Combination, x: Any, dtype: DType) -> Any:
     """The lanes of ``x`` reduced to one, by halves."""
     lanes = parts(x)[0].lanes
     while lanes > 1:
@@ -251,7 +251,7 @@ def result(em: Any, r: Running) -> list[Any]:
     """The finished results as numbers of the value's dtype."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
-    if d.kind.startswith("arg"):
+    if d.kind.finds:
         where = _first_best(em, r)
         kind = dtypes.int32 if where.ty == "i32" else dtypes.int64
         return [ops.convert(b, where, kind, v.dtype)]
@@ -329,7 +329,7 @@ def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
     b = em.b
     out = []
     for pos in positions(v.shape):
-        if d.kind.startswith("arg"):
+        if d.kind.finds:
             out.append(_unrolled_arg(em, v, d, pos))
             continue
         acc = None

@@ -294,7 +294,7 @@ class ValueEmitter:
     def remember(self, v: Value, index: Sequence[Idx], x: Any) -> None:
         """Keep the element for other readers in this loop."""
         scope = self.b.scope
-        scope.memo[("elem", v.id, *[i.key() for i in index])] = x
+        scope.memo[("elem", v, *[i.key() for i in index])] = x
 
     def recall(self, key: Any) -> Any:
         for scope in reversed(self.b.scopes):
@@ -305,7 +305,7 @@ class ValueEmitter:
 
     def load(self, v: Value, index: Sequence[Idx]) -> Any:
         """An element of ``v`` (one per lane where the index varies with the lane)."""
-        key: Any = ("elem", v.id, *[i.key() for i in index])
+        key: Any = ("elem", v, *[i.key() for i in index])
         found = self.recall(key)
         if found is None and self.guard is not None and any([i.wild for i in index]):
             key = (key, self.guard.mask.ref, id(self.guard.mask.fn))
@@ -331,7 +331,7 @@ class ValueEmitter:
         at = self.address(v, index)
         level = st.level if st.fn is b else 0
         if at.uniform:
-            return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v.id, level)
+            return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v, level)
         guard = self.guard if at.wild else None
         if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
             load = memory.load_vector if at.stride == 1 else memory.load_reversed
