@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
     Constant,
+    Expr,
     Index,
     Input,
     IVar,
@@ -178,7 +180,7 @@ def _overwritten(nest: Nest, stage: Stage, free: Callable[[Value], bool]) -> Val
             continue
         if u in nest.contracted or u is v:
             continue
-        if _identity(index) and _only_here(nest, stage, u):
+        if identity(index) and _only_here(nest, stage, u):
             return u
     return None
 
@@ -188,13 +190,14 @@ def _only_here(nest: Nest, stage: Stage, u: Value) -> bool:
     later = False
     for other in nest.stages:
         for w, index in other.reads:
-            if w is u and (later or not _identity(index)):
+            if w is u and (later or not identity(index)):
                 return False
         later |= other is stage
     return True
 
 
-def _identity(index: Sequence[Index]) -> bool:
+def identity(index: Sequence[Index]) -> bool:
+    """Whether an index is that of the element being computed."""
     return all([type(i) is IVar and i.axis == k for k, i in enumerate(index)])
 
 
@@ -218,5 +221,11 @@ def step_reads(schedule: Schedule, step: Step) -> set[Value]:
     if type(d) in (Loop, Branch):
         return {u for v in reads_of(step) for u in chase(schedule, v)}
     access = Access()
-    access.add(d.pointwise if type(d) is Update else d.expr, ivars(64), schedule.inline)
+    access.add(written_out(d), ivars(64), schedule.inline)
     return {v for v, _ in access.reads}
+
+
+def written_out(d: Any) -> Expr:
+    """What an element of a small array is computed from."""
+    expr: Expr = d.pointwise if type(d) is Update else d.expr
+    return expr

@@ -17,11 +17,11 @@ from covector.compiler.ir.nodes import (
     IVar,
     LibraryCall,
     Loop,
-    Update,
     Value,
     ivars,
 )
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
+from covector.compiler.sharing import written_out
 
 _ALL = range(64)
 
@@ -32,8 +32,8 @@ def spilled(schedule: Schedule) -> frozenset[Value]:
     for steps in schedule.steps.values():
         for step in steps:
             if type(step) is Nest:
-                for s, running in _stages(step.root, ()):
-                    out.update(_moving(schedule, s.reads, running))
+                for s in step.stages:
+                    out.update(moving_reads(schedule, step, s))
             else:
                 assert type(step) is Value
                 out.update(_of_step(schedule, step))
@@ -49,7 +49,7 @@ def _of_step(schedule: Schedule, step: Value) -> Iterator[Value]:
     elif type(d) is Branch:
         yield from _copied(schedule, [v for b in d.blocks for v in b.results])
     else:
-        yield from _of_expr(schedule, d.pointwise if type(d) is Update else d.expr, ())
+        yield from _of_expr(schedule, written_out(d), ())
 
 
 def _copied(schedule: Schedule, values: Iterable[Value]) -> Iterator[Value]:
@@ -65,14 +65,22 @@ def _of_expr(schedule: Schedule, expr: Expr, running: Container[int]) -> list[Va
     return _moving(schedule, access.reads, running)
 
 
-def _stages(node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> Iterator[tuple[Stage, set[int]]]:
-    """The stages of a nest, and their index variables that are not written out."""
+def moving_reads(schedule: Schedule, nest: Nest, s: Stage) -> list[Value]:
+    """Arrays in registers that a stage reads where its loops have got to."""
+    found = [(u, index) for u, index in s.reads if index and schedule.kinds.get(u) == "reg"]
+    return _moving(schedule, found, _running(nest.root, s) or ()) if found else []
+
+
+def _running(node: NestLoop | Stage, s: Stage, depth: int = 0) -> set[int] | None:
+    """The index variables of ``s`` that are not written out; None if it is not in ``node``."""
     if type(node) is Stage:
-        yield node, {a for a, loop in zip(node.order, path, strict=True) if not loop.unrolled}
-        return
+        return set() if node is s else None
     assert type(node) is NestLoop
     for c in node.children:
-        yield from _stages(c, (*path, node))
+        found = _running(c, s, depth + 1)
+        if found is not None:
+            return found if node.unrolled else found | {s.order[depth]}
+    return None
 
 
 def _moving(
@@ -87,12 +95,11 @@ def _moving(
 
 def _fixed(index: Index, running: Container[int]) -> bool:
     """Whether an index is a number in the code, given the variables that are not."""
-    t = type(index)
-    if t is IVar:
+    if type(index) is IVar:
         return index.axis not in running
-    if t is IOp:
+    if type(index) is IOp:
         return _fixed(index.a, running) and _fixed(index.b, running)
-    if t is IPart:
+    if type(index) is IPart:
         constant = all([type(d) is int for d in index.dims])
         return constant and _fixed(index.position, running)
-    return t is int
+    return type(index) is int

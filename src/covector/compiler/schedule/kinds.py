@@ -225,9 +225,15 @@ class _Classifier:
                 self.memory.add(load.value)
 
     def _structured(self, v: Value, d: LibraryCall | Loop | Branch) -> None:
+        operands: Sequence[Value]
         if type(d) is LibraryCall:
-            self.memory.update(d.operands)
-        operands = (d.index,) if type(d) is Branch else d.inits if type(d) is Loop else d.operands
+            operands = d.operands
+            self.memory.update(operands)
+        elif type(d) is Loop:
+            operands = d.inits
+        else:
+            assert type(d) is Branch
+            operands = (d.index,)
         for o in operands:
             self._of(o).add(v)
         if type(d) is Loop:

@@ -75,6 +75,7 @@ def element(v: Value, kind: str, number: int) -> Expr:
     if kind == "init":
         return Lit(0, d.expr.dtype)
     if type(d) is Update:
+        assert d.base is not None
         return Load(d.base, ivars(v.ndim))
     expr: Expr = d.expr
     return expr
