@@ -227,5 +227,8 @@ def step_reads(schedule: Schedule, step: Step) -> set[Value]:
 
 def written_out(d: Any) -> Expr:
     """What an element of a small array is computed from."""
-    expr: Expr = d.pointwise if type(d) is Update else d.expr
+    if type(d) is Update:
+        assert d.pointwise is not None
+        return d.pointwise
+    expr: Expr = d.expr
     return expr

@@ -20,7 +20,7 @@ from covector.compiler.ir.nodes import (
     Value,
     ivars,
 )
-from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
+from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage, Step
 from covector.compiler.sharing import written_out
 
 _ALL = range(64)
@@ -28,19 +28,17 @@ _ALL = range(64)
 
 def spilled(schedule: Schedule) -> frozenset[Value]:
     """The arrays in registers with a copy on the stack."""
-    out: set[Value] = set()
-    for steps in schedule.steps.values():
-        for step in steps:
-            if type(step) is Nest:
-                for s in step.stages:
-                    out.update(moving_reads(schedule, step, s))
-            else:
-                assert type(step) is Value
-                out.update(_of_step(schedule, step))
-    return frozenset(out)
+    steps = [step for steps in schedule.steps.values() for step in steps]
+    return frozenset([v for step in steps for v in step_spills(schedule, step)])
 
 
-def _of_step(schedule: Schedule, step: Value) -> Iterator[Value]:
+def step_spills(schedule: Schedule, step: Step) -> Iterator[Value]:
+    """The arrays in registers of which a step needs a copy on the stack."""
+    if type(step) is Nest:
+        for s in step.stages:
+            yield from _moving_reads(schedule, step, s)
+        return
+    assert type(step) is Value
     d = step.defn
     if type(d) is LibraryCall:
         yield from [v for v in d.operands if schedule.kinds.get(v) == "reg"]
@@ -65,7 +63,7 @@ def _of_expr(schedule: Schedule, expr: Expr, running: Container[int]) -> list[Va
     return _moving(schedule, access.reads, running)
 
 
-def moving_reads(schedule: Schedule, nest: Nest, s: Stage) -> list[Value]:
+def _moving_reads(schedule: Schedule, nest: Nest, s: Stage) -> list[Value]:
     """Arrays in registers that a stage reads where its loops have got to."""
     found = [(u, index) for u, index in s.reads if index and schedule.kinds.get(u) == "reg"]
     return _moving(schedule, found, _running(nest.root, s) or ()) if found else []

@@ -14,10 +14,15 @@ from covector.compiler.ir.show import key, show
 from covector.compiler.ir.walk import long_running
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
+from covector.compiler.schedule.nodes import Schedule
+from covector.compiler.schedule.parse import check_text
 from covector.compiler.schedule.plan import plan
-from covector.compiler.storage import piece_sizes, plan_storage, workspace_layout
+from covector.compiler.schedule.show import show as show_schedule
+from covector.compiler.schedule.verify import verify
+from covector.compiler.storage import Storage, piece_sizes, plan_storage, workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
+from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.cache import on_clear
 
@@ -61,10 +66,19 @@ on_clear(_codes)
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 
-def llvm_text(program: LoopProgram) -> tuple[str, Any]:
-    """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
+def planned(program: LoopProgram) -> tuple[Schedule, Storage]:
+    """The schedule and the storage plan of a loop program."""
     schedule = plan(program.block)
     storage = plan_storage(program, schedule)
+    if config.enable_checks:
+        verify(program, schedule, storage)
+        check_text(program, schedule, storage)
+    return schedule, storage
+
+
+def llvm_text(program: LoopProgram) -> tuple[str, Any]:
+    """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
+    schedule, storage = planned(program)
     text = Emitter(program, schedule, storage).run()
     return text, (piece_sizes(storage.pieces), list(storage.donations))
 
@@ -106,7 +120,7 @@ class CpuModule:
     """A jaxpr lowered for the CPU."""
 
     platform = "cpu"
-    dialects = ("llvm", "jaxpr", "simplified", "loop", "optimised", "asm")
+    dialects = ("llvm", "jaxpr", "simplified", "loop", "schedule", "optimised", "asm")
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
         self.jaxpr = closed
@@ -117,8 +131,8 @@ class CpuModule:
         self.keepalive = lowered.keepalive
 
     def as_text(self, dialect: str) -> str:
-        """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``llvm`` IR,
-        ``optimised`` LLVM IR or ``asm``."""
+        """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``schedule``,
+        ``llvm`` IR, ``optimised`` LLVM IR or ``asm``."""
         match dialect:
             case "jaxpr":
                 return str(self.jaxpr)
@@ -126,6 +140,8 @@ class CpuModule:
                 return str(self.simplified)
             case "loop":
                 return show(self.program)
+            case "schedule":
+                return show_schedule(self.program, *planned(self.program))
             case "optimised":
                 return codegen.optimised(llvm_text(self.program)[0])
             case "asm":

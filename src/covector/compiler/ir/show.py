@@ -57,6 +57,13 @@ def key(program: LoopProgram) -> str:
     return _Writer().program(program, False)
 
 
+def names_of(program: LoopProgram) -> dict[Value, str]:
+    """The names of values in the program's text."""
+    writer = _Writer()
+    writer.program(program, True)
+    return writer.names
+
+
 def show_node(node: Node) -> str:
     """An index or expression alone; values are numbered as they come."""
     return _Names().visit(node)

@@ -15,7 +15,7 @@ from covector.compiler.schedule.nodes import (
     Step,
     Times,
 )
-from covector.compiler.schedule.show import KINDS, names_of
+from covector.compiler.schedule.show import KINDS, names_of, show
 from covector.compiler.schedule.stages import make
 from covector.compiler.storage import (
     Argument,
@@ -46,6 +46,13 @@ class ParseError(ValueError):
 def parse(text: str, program: LoopProgram) -> tuple[Schedule, Storage | None]:
     """The schedule and the storage plan (if there is one) that ``show`` wrote as ``text``."""
     return _Parser(text, program).parse()
+
+
+def check_text(program: LoopProgram, schedule: Schedule, storage: Storage) -> None:
+    """Raise `ValueError` where the text does not say all of a schedule and its storage plan."""
+    text = show(program, schedule, storage)
+    if parse(text, program) != (schedule, storage):
+        raise ValueError("this text is not all of the schedule it shows:\n" + text)
 
 
 class _Line:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from covector.compiler.ir import show as show_ir
 from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, LoopProgram, Value
+from covector.compiler.ir.walk import sub_blocks
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
 from covector.compiler.storage import Argument, Carry, Current, Next, Piece, Place, Storage
 
@@ -18,32 +20,20 @@ KINDS = {"inline": "inline", "reg": "registers", "mem": "memory"}
 
 
 def names_of(program: LoopProgram) -> dict[Value, str]:
-    """The names of a program's values."""
-    return {v: v.name for v in _values(program)}
+    """The names of a program's values, calls for their effect alone among them."""
+    names = show_ir.names_of(program)
+    for block in _blocks(program.block):
+        for v in block.values:
+            names.setdefault(v, f"e{len(names)}")
+    return names
 
 
-def _values(program: LoopProgram) -> Iterator[Value]:
-    yield from program.inputs
-    yield from program.consts
-    yield from _block_values(program.block)
-
-
-def _block_values(block: Block) -> Iterator[Value]:
+def _blocks(block: Block) -> Iterator[Block]:
+    yield block
     for v in block.values:
-        yield v
-        d = v.defn
-        if v.output_index:
-            continue
-        if type(d) is Loop:
-            yield from d.carries
-            if d.counter is not None:
-                yield d.counter
-            if d.cond is not None:
-                yield from _block_values(d.cond)
-            yield from _block_values(d.body)
-        elif type(d) is Branch:
-            for b in d.blocks:
-                yield from _block_values(b)
+        if v.output_index == 0:
+            for b in sub_blocks(v.defn):
+                yield from _blocks(b)
 
 
 def show(program: LoopProgram, schedule: Schedule, storage: Storage | None = None) -> str:

@@ -23,7 +23,7 @@ from covector.compiler.schedule.nest import reads_locally
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
 from covector.compiler.schedule.show import names_of
 from covector.compiler.sharing import chase, identity, step_reads
-from covector.compiler.spills import moving_reads
+from covector.compiler.spills import step_spills
 from covector.compiler.storage import Current, Next, Piece, Place, Storage, last_heir
 
 _KINDS = ("inline", "reg", "mem")
@@ -227,6 +227,9 @@ class _Lives(_Checker):
             self.step(step, owners)
 
     def step(self, step: Step, owners: _Owners) -> None:
+        for u in step_spills(self.schedule, step):
+            if u not in self.plan.spilled:
+                self.fail(u, "what is read at positions known at run time is in memory")
         if type(step) is Nest:
             for s in step.stages:
                 self.stage(step, s, owners)
@@ -276,9 +279,6 @@ class _Lives(_Checker):
             shared = place is not None and self.plan.places.get(u) == place
             if shared and not _in_place(s, index):
                 self.fail(v, "an array is overwritten by what reads it element by element")
-        for u in moving_reads(self.schedule, nest, s):
-            if u not in self.plan.spilled:
-                self.fail(u, "what is read at positions known at run time is in memory")
         if v in nest.contracted or self.schedule.kinds.get(v) == "reg":
             if place is not None:
                 self.fail(v, "what is not stored has no place")
