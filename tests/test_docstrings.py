@@ -11,7 +11,7 @@ import covector as cv
 from covector import _native
 
 PACKAGES = (
-    "core", "transforms", "runtime", "lax", "lax.control_flow", "lax.linalg", "numpy",
+    "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.linalg", "random", "nn",
 )  # fmt: skip
 MODULES = [

@@ -66,11 +66,13 @@ _MODULES = frozenset((
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
     **dict.fromkeys(
-        ("checkpoint", "remat", "checkpoint_policies"), "covector.transforms.checkpoint"
+        ("checkpoint", "remat", "checkpoint_policies"), "covector.control_flow.checkpoint"
     ),
-    **dict.fromkeys(("custom_gradient", "closure_convert"), "covector.transforms.custom_gradient"),
-    "custom_jvp": "covector.transforms.custom_jvp",
-    "custom_vjp": "covector.transforms.custom_vjp",
+    **dict.fromkeys(
+        ("custom_gradient", "closure_convert"), "covector.control_flow.custom_gradient"
+    ),
+    "custom_jvp": "covector.control_flow.custom_jvp",
+    "custom_vjp": "covector.control_flow.custom_vjp",
     "pure_callback": "covector.transforms.callbacks",
     "Device": "covector.core.backend",
     **dict.fromkeys(

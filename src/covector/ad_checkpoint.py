@@ -1,7 +1,6 @@
 """Recomputation in the backward pass (`covector.ad_checkpoint`)."""
 
-from covector.core.errors import export as _export
-from covector.transforms.checkpoint import (
+from covector.control_flow.checkpoint import (
     Recompute,
     Saveable,
     checkpoint,
@@ -10,6 +9,7 @@ from covector.transforms.checkpoint import (
     print_saved_residuals,
     remat,
 )
+from covector.core.errors import export as _export
 
 __all__ = [
     "Recompute",

@@ -2,15 +2,15 @@
 
 from typing import Any
 
+from covector.control_flow.checkpoint import checkpoint_p as remat_opt_p
+from covector.control_flow.checkpoint import zero_from_primal
+from covector.control_flow.custom_gradient import closure_convert, custom_gradient
+from covector.control_flow.custom_jvp import custom_jvp, custom_jvp_call_p
+from covector.control_flow.custom_rules import SymbolicZero
+from covector.control_flow.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
+from covector.control_flow.linear_call import linear_call
 from covector.core import tree
 from covector.core.errors import export as _export
-from covector.lax.control_flow.linear_call import linear_call
-from covector.transforms.checkpoint import checkpoint_p as remat_opt_p
-from covector.transforms.checkpoint import zero_from_primal
-from covector.transforms.custom_gradient import closure_convert, custom_gradient
-from covector.transforms.custom_jvp import custom_jvp, custom_jvp_call_p
-from covector.transforms.custom_rules import SymbolicZero
-from covector.transforms.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
 
 
 def custom_vjp_primal_tree_values(tree_of_primals: Any) -> Any:

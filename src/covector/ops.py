@@ -11,7 +11,7 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.lax._common import product
+from covector.core.operands import product
 from covector.numpy._util import concrete, fused
 from covector.random._checks import no_sharding
 

@@ -10,11 +10,11 @@ import mpmath as mp
 import numpy as np
 
 from covector import lax
-from covector.core.avals import ShapedArray
+from covector.core.avals import ShapedArray, to_array
 from covector.core.backend import get_backend
 from covector.core.config import enable_x64
 from covector.core.jaxpr import ClosedJaxpr
-from covector.core.trace import to_array, trace_to_jaxpr
+from covector.core.trace import trace_to_jaxpr
 
 
 @functools.cache

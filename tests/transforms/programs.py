@@ -9,15 +9,11 @@ import numpy as np
 
 import covector as cv
 from covector import lax
-from covector.lax.control_flow import (
-    associative_scan,
-    cond,
-    fori_loop,
-    scan,
-    switch,
-    while_loop,
-)
-from covector.lax.control_flow import map as lax_map
+from covector.control_flow.associative_scan import associative_scan
+from covector.control_flow.cond import cond, switch
+from covector.control_flow.map import map as lax_map
+from covector.control_flow.scan import scan
+from covector.control_flow.while_loop import fori_loop, while_loop
 
 YS = np.linspace(0.3, 1.2, 4)
 W = np.random.RandomState(0).randn(3, 3)

@@ -238,7 +238,7 @@ def test_unused_results_are_not_computed() -> None:
         k, m = cv.jit(lambda y: (lax.sqrt(y), lax.square(y)))(x)
         return {"a": a, "e": e, "h": h, "m": m, "all": (b, c, ys, i, d, g, k)}
 
-    from covector.core.trace import dce
+    from covector.core.dce import dce
 
     jaxpr = cv.make_jaxpr(f)(0.5).jaxpr
     used = [path[0].key in ("a", "h", "m") for path, _ in cv.tree.leaves_with_path(f(0.5))]

@@ -14,8 +14,8 @@ import pytest
 
 import covector as cv
 from covector import lax
+from covector.control_flow.while_loop import fori_loop
 from covector.core.config import override
-from covector.lax.control_flow import fori_loop
 
 Pair = collections.namedtuple("Pair", "a b")
 

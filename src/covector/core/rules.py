@@ -1,10 +1,102 @@
-"""What is said of a primitive for which a transformation or a backend has no rule."""
+"""The rule tables: how each transformation goes through each primitive.
+
+The tables are keyed by the primitive itself. Rules stand beside their primitive; `definers`
+has the common forms.
+"""
 
 from __future__ import annotations
 
-from covector.core.errors import SourceFrame, user_frame
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.errors import SourceFrame, at_user_line, user_frame
 from covector.core.jaxpr import JaxprEqn
 from covector.core.trace import Primitive
+
+# rule(primals, tangents, **params) -> (out, out_tangent), lists if the primitive has several
+# results. Tangents may be `Zero`.
+jvp_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+# rule(cts, *args, **params) -> a cotangent, Zero or None for each argument. Arguments in which
+# the operation is linear are `UndefinedPrimal`s. `cts` is one value for single-result
+# primitives (never Zero), a list otherwise (not all of them Zero).
+transpose_rules: dict[Primitive, Callable[..., Sequence[Any]]] = {}
+
+# rule(axis_size, args, dims, **params) -> (out, out_dim), lists if the primitive has several
+# results. An entry of `dims` is the position of the mapped axis, or None for unmapped values.
+batching_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+# Operations over a named axis: rule(axis_size, args, dims, **params), called by the trace that
+# maps the axis in their parameter `axis_name`, whether or not an operand is mapped.
+collective_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
+
+# Operations that carry jaxprs: rule(trace, args, dims, params) -> (outs, out_dims). They need
+# the name of the mapped axis, for the collectives inside.
+higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]]]] = {}
+
+# rule(trace, args, params) -> list of results, for operations of which some operands are
+# unknown (tracers of `trace`, a `PartialTrace`) and some may be known. Without a rule, the
+# whole operation is recorded.
+partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
+
+# rule(used, eqn) -> an equation that computes at least the used results, with less work: for
+# operations that carry jaxprs.
+dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}
+
+
+class Zero:
+    """A tangent or cotangent known to be zero.
+
+    Attributes
+    ----------
+    aval : ShapedArray
+        The type of the tangent.
+    """
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
+
+    @staticmethod
+    def of(primal: Any) -> Zero:
+        """The zero tangent of a value."""
+        return Zero(aval_of(primal).to_tangent_aval())
+
+    def __repr__(self) -> str:
+        return f"Zero({self.aval.str_short()})"
+
+
+class UndefinedPrimal:
+    """An argument of a linear function, of which only the type is known.
+
+    Attributes
+    ----------
+    aval : ShapedArray
+    """
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
+
+    def __repr__(self) -> str:
+        return f"UndefinedPrimal({self.aval.str_short()})"
+
+
+def is_undefined(x: Any) -> bool:
+    return type(x) is UndefinedPrimal
+
+
+def check_linear(name: str, *others: Any) -> None:
+    """Refuse to transpose a product (or quotient) of which other operands vary too."""
+    if any(type(x) is UndefinedPrimal for x in others):
+        raise TypeError(
+            "the function to transpose is not linear: it combines two values that both depend on "
+            f"its arguments by {name}{at_user_line()}"
+        )
+
 
 _REMEDIES = {
     "derivative": "wrap its operand in stop_gradient, or give a rule with custom_jvp",

@@ -22,17 +22,24 @@ from covector.core.jaxpr import (
     Atom,
     ClosedJaxpr,
     DebugInfo,
-    DropVar,
     Jaxpr,
     JaxprEqn,
     Literal,
     Var,
+    check_jaxpr,
 )
 
 current_trace: Callable[[], Trace] = _native.current_trace
+
+
 _swap_trace: Callable[[Any], Any] = _native.swap_trace
+
+
 _user_frame = _native.user_frame
+
+
 _PACKAGE = errors.PACKAGE_DIR
+
 
 NO_EFFECTS: frozenset[Any] = frozenset()
 
@@ -298,6 +305,8 @@ class EvalTrace(Trace):
 
 
 eval_trace = EvalTrace(None)
+
+
 _native.set_eval_trace(eval_trace)
 
 
@@ -454,8 +463,6 @@ def trace_to_jaxpr(
     finally:
         trace.alive = False
     if config.enable_checks:
-        from covector.core.jaxpr import check_jaxpr
-
         check_jaxpr(jaxpr)
     return jaxpr, consts
 
@@ -474,31 +481,3 @@ def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[A
     )
     kept = [c for c, t in zip(consts, traced, strict=True) if not t]
     return ClosedJaxpr(closed, kept), hoisted
-
-
-# rule(used, eqn) -> an equation that computes at least the used results, with less work: for
-# operations that carry jaxprs.
-dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}
-
-
-def dce(jaxpr: Jaxpr, used: Sequence[bool] | None = None) -> Jaxpr:
-    """``jaxpr`` without the results that are not ``used`` and the equations only they need."""
-    outvars = [
-        v for v, u in zip(jaxpr.outvars, used or [True] * len(jaxpr.outvars), strict=True) if u
-    ]
-    live: set[Atom] = {v for v in outvars if type(v) is Var}
-    eqns: list[JaxprEqn] = []
-    for eqn in reversed(jaxpr.eqns):
-        wanted = sum([v in live for v in eqn.outvars])
-        if not wanted and not eqn.effects:
-            continue
-        if wanted < len(eqn.outvars):
-            rule = dce_rules.get(eqn.primitive)
-            if rule is not None:
-                eqn = rule([v in live for v in eqn.outvars], eqn)
-            outs = [v if v in live else DropVar(v.aval) for v in eqn.outvars]
-            eqn = eqn.replace(outvars=outs)
-        eqns.append(eqn)
-        live.update([a for a in eqn.invars if type(a) is Var])
-    eqns.reverse()
-    return jaxpr.replace(outvars=outvars, eqns=eqns)

@@ -1,4 +1,4 @@
-"""Comparisons and bitwise operations: primitives with their rules, and the public functions."""
+"""Comparisons and bitwise operations."""
 
 from __future__ import annotations
 
@@ -6,31 +6,24 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.lax._common import ANY, BITS, INTEGER, ORDERED, match
-from covector.lax._elementwise import binary, comparison, unary
-from covector.transforms.jvp import def_jvp_zero
-
-eq_p = comparison("eq", ANY)
-ne_p = comparison("ne", ANY)
-lt_p = comparison("lt", ORDERED)
-le_p = comparison("le", ORDERED)
-gt_p = comparison("gt", ORDERED)
-ge_p = comparison("ge", ORDERED)
-and_p = binary("and", BITS)
-or_p = binary("or", BITS)
-xor_p = binary("xor", BITS)
-not_p = unary("not", BITS)
-shift_left_p = binary("shift_left", INTEGER)
-shift_right_logical_p = binary("shift_right_logical", INTEGER)
-shift_right_arithmetic_p = binary("shift_right_arithmetic", INTEGER)
-population_count_p = unary("population_count", INTEGER)
-clz_p = unary("clz", INTEGER)
-
-for _p in (
-    eq_p, ne_p, lt_p, le_p, gt_p, ge_p, and_p, or_p, xor_p, not_p, shift_left_p,
-    shift_right_logical_p, shift_right_arithmetic_p, population_count_p, clz_p,
-):  # fmt: skip
-    def_jvp_zero(_p)
+from covector.core.operands import match
+from covector.primitives.compare import (
+    and_p,
+    clz_p,
+    eq_p,
+    ge_p,
+    gt_p,
+    le_p,
+    lt_p,
+    ne_p,
+    not_p,
+    or_p,
+    population_count_p,
+    shift_left_p,
+    shift_right_arithmetic_p,
+    shift_right_logical_p,
+    xor_p,
+)
 
 
 def eq(x: Any, y: Any) -> Any:

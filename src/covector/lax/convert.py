@@ -1,56 +1,14 @@
-"""Changes of element type and of nothing: conversions, bit casts, barriers, copies."""
+"""Changes of element type and of nothing: conversions, bit casts, barriers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
-from covector.core.structural import convert_element_type_p, optimization_barrier_p
-from covector.core.trace import Primitive
-from covector.lax._common import FLOAT, as_array, as_operand
-from covector.lax._elementwise import unary
-from covector.lax.unary import real
-from covector.transforms.jvp import Zero, def_jvp_linear, def_jvp_zero, instantiate, jvp_rules
-from covector.transforms.transpose import transpose_rules
-from covector.transforms.vmap import batching_rules, def_vectorized
-
-def_vectorized(convert_element_type_p)
-
-
-def _convert_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, new_dtype: Any, weak_type: bool
-) -> tuple[Any, Any]:
-    (x,), (g,) = primals, tangents
-    out = convert_element_type_p.bind(x, new_dtype=new_dtype, weak_type=weak_type)
-    if type(g) is Zero or not dtypes.is_inexact(new_dtype):
-        return out, Zero.of(out)
-    return out, _convert(g, new_dtype, weak_type)
-
-
-jvp_rules[convert_element_type_p] = _convert_jvp
-
-
-def _convert_transpose(ct: Any, x: Any, *, new_dtype: Any, weak_type: bool) -> list[Any]:
-    dt = x.aval.dtype
-    if dtypes.is_complex(aval_of(ct).dtype) and not dtypes.is_complex(dt):
-        ct = real(ct)
-    return [_convert(ct, dt, x.aval.weak_type)]
-
-
-transpose_rules[convert_element_type_p] = _convert_transpose
-
-
-def _convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
-    aval = aval_of(x)
-    if dtypes.is_complex(aval.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
-        x = real(x)
-        aval = aval_of(x)
-    if aval.dtype == dtype and aval.weak_type == weak_type and hasattr(x, "aval"):
-        return x
-    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type)
+from covector.core.operands import as_array, as_operand
+from covector.core.structural import optimization_barrier_p
+from covector.primitives.convert import _convert, bitcast_convert_type_p, reduce_precision_p
 
 
 def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
@@ -82,13 +40,6 @@ def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
     if new_dtype is None:
         return as_array(operand)
     return _convert(operand, dtypes.canonicalize_dtype(new_dtype), weak)
-
-
-reduce_precision_p = unary("reduce_precision", FLOAT)
-def_jvp_linear(reduce_precision_p)
-transpose_rules[reduce_precision_p] = lambda ct, x, **params: [
-    reduce_precision_p.bind(ct, **params)
-]
 
 
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
@@ -132,46 +83,6 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
     )
 
 
-bitcast_convert_type_p = Primitive("bitcast_convert_type")
-
-
-@bitcast_convert_type_p.def_abstract_eval
-def _bitcast_aval(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
-    old, new = x.dtype.itemsize, new_dtype.itemsize
-    if (x.dtype == dtypes.bool_) != (new_dtype == dtypes.bool_):
-        raise TypeError(
-            f"bitcast_convert_type of {x.str_short()} to {new_dtype}: booleans have no bit "
-            f"pattern to share{at_user_line()}"
-        )
-    if old == new:
-        shape = x.shape
-    elif old > new:
-        shape = (*x.shape, old // new)
-    else:
-        if not x.shape or x.shape[-1] != new // old:
-            raise TypeError(
-                f"bitcast_convert_type of {x.str_short()} to the wider {new_dtype}: the last "
-                f"dimension must have size {new // old}{at_user_line()}"
-            )
-        shape = x.shape[:-1]
-    return ShapedArray(shape, new_dtype)
-
-
-def_jvp_zero(bitcast_convert_type_p)
-
-
-def _bitcast_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, new_dtype: Any
-) -> tuple[Any, int]:
-    from covector.transforms.vmap import move_dim
-
-    x = move_dim(args[0], dims[0], 0)  # type: ignore[arg-type]
-    return bitcast_convert_type_p.bind(x, new_dtype=new_dtype), 0
-
-
-batching_rules[bitcast_convert_type_p] = _bitcast_batch
-
-
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """The bits of ``operand`` read as ``new_dtype``.
 
@@ -207,33 +118,6 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     x = as_array(operand, "bitcast_convert_type")
     dt = dtypes.canonicalize_dtype(new_dtype, allow_extended_dtype=True)
     return x if dt == x.dtype else bitcast_convert_type_p.bind(x, new_dtype=dt)
-
-
-copy_p = Primitive("copy")
-copy_p.def_abstract_eval(lambda x: x)
-def_vectorized(copy_p)
-def_jvp_linear(copy_p)
-transpose_rules[copy_p] = lambda ct, x: [ct]
-
-
-def _barrier_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
-) -> tuple[Any, Any]:
-    return optimization_barrier_p.bind(*args), list(dims)
-
-
-def _barrier_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    out = optimization_barrier_p.bind(*primals)
-    live = [t for t in tangents if type(t) is not Zero]
-    moved = iter(optimization_barrier_p.bind(*live) if live else ())
-    return out, [t if type(t) is Zero else next(moved) for t in tangents]
-
-
-batching_rules[optimization_barrier_p] = _barrier_batch
-jvp_rules[optimization_barrier_p] = _barrier_jvp
-transpose_rules[optimization_barrier_p] = lambda cts, *xs: optimization_barrier_p.bind(
-    *[instantiate(ct) for ct in cts]
-)
 
 
 def optimization_barrier(operand: Any, /) -> Any:

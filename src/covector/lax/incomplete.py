@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.core.avals import ShapedArray, aval_of
-from covector.core.trace import Primitive
-from covector.lax._common import FLOAT, check_dtype, elementwise_aval, match, scalar
-from covector.lax._elementwise import binary
-from covector.lax.arithmetic import add, mul, sub
-from covector.lax.special import lgamma, no_derivative
-from covector.lax.unary import exp, log, log1p, neg
-from covector.transforms.jvp import def_jvp
-from covector.transforms.vmap import def_vectorized
-
-igamma_p = binary("igamma", FLOAT)
-igammac_p = binary("igammac", FLOAT)
-igamma_grad_a_p = binary("igamma_grad_a", FLOAT)
-random_gamma_grad_p = binary("random_gamma_grad", FLOAT)
-regularized_incomplete_beta_p = Primitive("regularized_incomplete_beta")
-
-
-@regularized_incomplete_beta_p.def_abstract_eval
-def _betainc_aval(a: ShapedArray, b: ShapedArray, x: ShapedArray) -> ShapedArray:
-    check_dtype("betainc", a, FLOAT)
-    return elementwise_aval("betainc", (a, b, x))
-
-
-def_vectorized(regularized_incomplete_beta_p)
+from covector.core.operands import match
+from covector.primitives.incomplete import (
+    igamma_grad_a_p,
+    igamma_p,
+    igammac_p,
+    random_gamma_grad_p,
+    regularized_incomplete_beta_p,
+)
 
 
 def igamma(a: Any, x: Any) -> Any:
@@ -173,41 +157,3 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
     a, x = match("betainc", a, x)
     b, x = match("betainc", b, x)
     return regularized_incomplete_beta_p.bind(a, b, x)
-
-
-# --- derivatives -------------------------------------------------------------------------
-
-
-def _one(x: Any) -> Any:
-    return scalar(1, aval_of(x).dtype)
-
-
-def _gamma_density(a: Any, x: Any) -> Any:
-    return exp(sub(sub(mul(sub(a, _one(a)), log(x)), x), lgamma(a)))
-
-
-def _beta_density(a: Any, b: Any, x: Any) -> Any:
-    powers = add(mul(sub(a, _one(a)), log(x)), mul(sub(b, _one(b)), log1p(neg(x))))
-    return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
-
-
-def_jvp(
-    igamma_p,
-    lambda g, a, x: mul(g, igamma_grad_a(a, x)),
-    lambda g, a, x: mul(g, _gamma_density(a, x)),
-)
-def_jvp(
-    igammac_p,
-    lambda g, a, x: neg(mul(g, igamma_grad_a(a, x))),
-    lambda g, a, x: neg(mul(g, _gamma_density(a, x))),
-)
-for _prim in (igamma_grad_a_p, random_gamma_grad_p):
-    _rule = no_derivative(_prim.name, "its arguments: it is a derivative itself")
-    def_jvp(_prim, _rule, _rule)
-_rule = no_derivative("betainc", "a and b")
-def_jvp(
-    regularized_incomplete_beta_p,
-    _rule,
-    _rule,
-    lambda g, a, b, x: mul(g, _beta_density(a, b, x)),
-)

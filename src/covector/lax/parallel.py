@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of, scalar_aval
+from covector.core.avals import aval_of, scalar_aval
 from covector.core.errors import at_user_line
-from covector.core.structural import (
-    convert_element_type,
-    moveaxis,
-    reduce_sum_p,
-    zeros,
-)
+from covector.core.operands import canonical_axis
+from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
-from covector.lax._common import canonical_axis
 from covector.lax.arithmetic import add, div, mul
-from covector.lax.reductions import reduce_max_p, reduce_min_p
-from covector.lax.shape_functions import concatenate, iota, reshape
+from covector.lax.shape_functions import reshape
 from covector.lax.slicing import dynamic_index_in_dim, dynamic_slice_in_dim, slice_in_dim
-from covector.transforms.jvp import def_jvp_linear
-from covector.transforms.transpose import transpose_rules
-from covector.transforms.vmap import axis_env, batching_rules, bring_dim, collective_rules
-
-psum_p = Primitive("psum")
-pmax_p = Primitive("pmax")
-pmin_p = Primitive("pmin")
-ppermute_p = Primitive("ppermute")
-all_gather_p = Primitive("all_gather")
-all_to_all_p = Primitive("all_to_all")
-axis_index_p = Primitive("axis_index")
-
-Dims = Sequence[int | None]
+from covector.primitives.parallel import (
+    all_gather_p,
+    all_to_all_p,
+    axis_index_p,
+    pmax_p,
+    pmin_p,
+    ppermute_p,
+    psum_p,
+)
+from covector.transforms.vmap import axis_env
 
 
 def axis_size(axis_name: Hashable) -> int:
@@ -84,40 +75,6 @@ def _names(axis_name: Any, groups: Any) -> tuple[Hashable, ...]:
     for n in names:
         axis_size(n)
     return names
-
-
-# --- sums, maxima, minima ----------------------------------------------------------------
-
-
-def _same_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
-    return x
-
-
-def _def_reduction(prim: Primitive, reduce_p: Primitive, of_constant: Callable[..., Any]) -> None:
-    prim.def_abstract_eval(_same_aval)
-
-    def collective(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable) -> Any:
-        (x,), (d,) = args, dims
-        if d is None:
-            return of_constant(x, size), None
-        return reduce_p.bind_params((x,), {"axes": (d,)}), None
-
-    def batch(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable) -> Any:
-        return prim.bind_params(args, {"axis_name": axis_name}), dims[0]
-
-    collective_rules[prim] = collective
-    batching_rules[prim] = batch
-
-
-def _times(x: Any, size: int) -> Any:
-    return mul(x, aval_of(x).dtype.type(size))
-
-
-_def_reduction(psum_p, reduce_sum_p, _times)
-_def_reduction(pmax_p, reduce_max_p, lambda x, size: x)
-_def_reduction(pmin_p, reduce_min_p, lambda x, size: x)
-def_jvp_linear(psum_p)
-transpose_rules[psum_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
 
 
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
@@ -261,20 +218,6 @@ def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     return _extremum(pmin_p, x, axis_name, axis_index_groups)
 
 
-# --- position ----------------------------------------------------------------------------
-
-
-@axis_index_p.def_abstract_eval
-def _axis_index_aval(*, axis_name: Hashable) -> ShapedArray:
-    return ShapedArray((), dtypes.int32)
-
-
-collective_rules[axis_index_p] = lambda size, args, dims, *, axis_name: (
-    iota(dtypes.int32, size),
-    0,
-)
-
-
 def axis_index(axis_name: Any) -> Any:
     """Position along the named axis, an int32 (the flat one, for several names).
 
@@ -326,34 +269,6 @@ def _cut_axis(x: Any, axis: int, axis_name: Hashable, tiled: bool, function: str
             f"{axis_name!r}{at_user_line()}"
         )
     return k
-
-
-@ppermute_p.def_abstract_eval
-def _ppermute_aval(
-    x: ShapedArray, *, axis_name: Hashable, perm: tuple[tuple[int, int], ...]
-) -> ShapedArray:
-    return x
-
-
-def _ppermute(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Any, perm: Any) -> Any:
-    (x,), (d,) = args, dims
-    x = bring_dim(x, size, d, 0)
-    source = {dst: src for src, dst in perm}
-    aval = aval_of(x)
-    zero = zeros(ShapedArray((1, *aval.shape[1:]), aval.dtype))
-    rows = [slice_in_dim(x, source[i], source[i] + 1) if i in source else zero for i in range(size)]
-    return concatenate(rows, 0), 0
-
-
-collective_rules[ppermute_p] = _ppermute
-batching_rules[ppermute_p] = lambda size, args, dims, **params: (
-    ppermute_p.bind_params(args, params),
-    dims[0],
-)
-def_jvp_linear(ppermute_p)
-transpose_rules[ppermute_p] = lambda ct, x, *, axis_name, perm: [
-    ppermute(ct, axis_name, [(dst, src) for src, dst in perm])
-]
 
 
 def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> Any:
@@ -431,30 +346,6 @@ def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
     return ppermute(x, axis_name, list(zip(perm, range(n), strict=True)))
 
 
-@all_gather_p.def_abstract_eval
-def _all_gather_aval(x: ShapedArray, *, axis_name: Hashable, size: int, axis: int) -> ShapedArray:
-    return x.update(shape=(*x.shape[:axis], size, *x.shape[axis:]))
-
-
-def _all_gather_batch(
-    size_: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, size: int, axis: int
-) -> Any:
-    x = bring_dim(args[0], size_, dims[0], 0)
-    params = {"axis_name": axis_name, "size": size, "axis": axis + 1}
-    return all_gather_p.bind_params((x,), params), 0
-
-
-collective_rules[all_gather_p] = lambda size_, args, dims, *, axis_name, size, axis: (
-    bring_dim(args[0], size_, dims[0], axis),
-    None,
-)
-batching_rules[all_gather_p] = _all_gather_batch
-def_jvp_linear(all_gather_p)
-transpose_rules[all_gather_p] = lambda ct, x, *, axis_name, size, axis: [
-    dynamic_index_in_dim(psum(ct, axis_name), axis_index(axis_name), axis, keepdims=False)
-]
-
-
 def all_gather(
     x: Any,
     axis_name: Any,
@@ -515,45 +406,6 @@ def all_gather(
         return leaf if len(names) == 1 else reshape(leaf, (*shape[:at], size, *rest))
 
     return tree.map(one, x)
-
-
-@all_to_all_p.def_abstract_eval
-def _all_to_all_aval(
-    x: ShapedArray, *, axis_name: Hashable, split_axis: int, concat_axis: int
-) -> ShapedArray:
-    shape = list(x.shape)
-    n = shape.pop(split_axis)
-    shape.insert(concat_axis, n)
-    return x.update(shape=tuple(shape))
-
-
-def _all_to_all(
-    size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, split_axis: int,
-    concat_axis: int,
-) -> Any:  # fmt: skip
-    x = bring_dim(args[0], size, dims[0], 0)
-    # (sender, …, receiver, …) to (receiver, …, sender, …)
-    x = moveaxis(x, split_axis + 1, 0)
-    return moveaxis(x, 1, concat_axis + 1), 0
-
-
-def _all_to_all_batch(
-    size: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, split_axis: int,
-    concat_axis: int,
-) -> Any:  # fmt: skip
-    x = bring_dim(args[0], size, dims[0], 0)
-    params = {
-        "axis_name": axis_name, "split_axis": split_axis + 1, "concat_axis": concat_axis + 1,
-    }  # fmt: skip
-    return all_to_all_p.bind_params((x,), params), 0
-
-
-collective_rules[all_to_all_p] = _all_to_all
-batching_rules[all_to_all_p] = _all_to_all_batch
-def_jvp_linear(all_to_all_p)
-transpose_rules[all_to_all_p] = lambda ct, x, *, axis_name, split_axis, concat_axis: [
-    all_to_all(ct, axis_name, concat_axis, split_axis)
-]
 
 
 def all_to_all(

@@ -11,9 +11,7 @@ import numpy as np
 from covector.core import dtypes, structural
 from covector.core.avals import Array, aval_of, to_array
 from covector.core.errors import at_user_line
-from covector.core.structural import broadcast_in_dim_p, transpose_p
-from covector.core.trace import Tracer
-from covector.lax._common import (
+from covector.core.operands import (
     PY_SCALARS,
     as_array,
     as_operand,
@@ -23,7 +21,9 @@ from covector.lax._common import (
     product,
     weak_operand,
 )
-from covector.lax.structure import concatenate_p, iota_p, pad_p, reshape_p, rev_p, squeeze_p
+from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
+from covector.core.trace import Tracer
+from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
 
 
 def broadcast_in_dim(
@@ -670,7 +670,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     weak = dtype is None and aval.weak_type
     dt = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
     if isinstance(x, (Tracer, Array)):
-        from covector.lax.convert import _convert
+        from covector.primitives.convert import _convert
 
         x = _convert(x, dt, weak)
     elif dtypes.is_extended(dt):
@@ -725,7 +725,7 @@ def full_like(
     )  # fmt: skip
     out = full(new_shape, fill_value, dt)
     if dtype is None and getattr(x, "weak_type", False):
-        from covector.lax.convert import _convert
+        from covector.primitives.convert import _convert
 
         out = _convert(out, out.dtype, True)
     return out

@@ -1,30 +1,21 @@
-"""Special functions: error functions, gamma functions and their relatives, Bessel functions."""
+"""Special functions."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
-from covector.core.avals import aval_of
-from covector.core.errors import at_user_line
-from covector.lax._common import FLOAT, as_operand, match, scalar
-from covector.lax._elementwise import binary, unary
-from covector.lax.arithmetic import add, div, mul, sub
-from covector.lax.compare import eq
-from covector.lax.select import select
-from covector.lax.unary import exp, neg, sign, square
-from covector.transforms.jvp import def_jvp, def_jvp_out
-
-erf_p = unary("erf", FLOAT)
-erfc_p = unary("erfc", FLOAT)
-erf_inv_p = unary("erf_inv", FLOAT)
-lgamma_p = unary("lgamma", FLOAT)
-digamma_p = unary("digamma", FLOAT)
-bessel_i0e_p = unary("bessel_i0e", FLOAT)
-bessel_i1e_p = unary("bessel_i1e", FLOAT)
-zeta_p = binary("zeta", FLOAT)
-polygamma_p = binary("polygamma", FLOAT)
+from covector.core.operands import as_operand, match
+from covector.primitives.special import (
+    bessel_i0e_p,
+    bessel_i1e_p,
+    digamma_p,
+    erf_inv_p,
+    erf_p,
+    erfc_p,
+    lgamma_p,
+    polygamma_p,
+    zeta_p,
+)
 
 
 def erf(x: Any) -> Any:
@@ -236,49 +227,3 @@ def polygamma(m: Any, x: Any) -> Any:
     Array(1.644934, dtype=float32, weak_type=True)
     """
     return polygamma_p.bind(*match("polygamma", m, x))
-
-
-def _c(value: float, x: Any) -> Any:
-    return scalar(value, aval_of(x).dtype)
-
-
-def no_derivative(function: str, arguments: str) -> Callable[..., Any]:
-    """A derivative rule that refuses."""
-
-    def rule(g: Any, *args: Any) -> Any:
-        raise ValueError(
-            f"lax.{function} has no derivative with respect to {arguments}; pass stop_gradient of "
-            f"what is not to be differentiated{at_user_line()}"
-        )
-
-    return rule
-
-
-_SLOPE = 2.0 / math.sqrt(math.pi)
-
-def_jvp(erf_p, lambda g, x: mul(_c(_SLOPE, x), mul(g, exp(neg(square(x))))))
-def_jvp(erfc_p, lambda g, x: mul(_c(-_SLOPE, x), mul(g, exp(neg(square(x))))))
-def_jvp_out(erf_inv_p, lambda g, out, x: mul(_c(1.0 / _SLOPE, x), mul(g, exp(square(out)))))
-def_jvp(lgamma_p, lambda g, x: mul(g, digamma(x)))
-def_jvp(digamma_p, lambda g, x: mul(g, polygamma(_c(1, x), x)))
-def_jvp(
-    polygamma_p,
-    no_derivative("polygamma", "m"),
-    lambda g, m, x: mul(g, polygamma(add(m, _c(1, m)), x)),
-)
-def_jvp(
-    zeta_p,
-    no_derivative("zeta", "x"),
-    lambda g, x, q: mul(g, mul(neg(x), zeta(add(x, _c(1, x)), q))),
-)
-def_jvp_out(bessel_i0e_p, lambda g, out, x: mul(g, sub(bessel_i1e(x), mul(sign(x), out))))
-
-
-def _bessel_i1e_slope(g: Any, out: Any, x: Any) -> Any:
-    at_zero = eq(x, _c(0, x))
-    safe = select(at_zero, _c(1, x), x)
-    slope = sub(bessel_i0e(x), mul(out, add(sign(x), div(_c(1, x), safe))))
-    return mul(g, select(at_zero, _c(0.5, x), slope))
-
-
-def_jvp_out(bessel_i1e_p, _bessel_i1e_slope)

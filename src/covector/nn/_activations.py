@@ -11,7 +11,7 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
-from covector.lax._common import canonical_axis
+from covector.core.operands import canonical_axis
 from covector.numpy._util import array, fused, inexact
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from covector import lax
 from covector import numpy as cnp
+from covector.control_flow.custom_jvp import custom_jvp, stop_gradient
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.lax._common import canonical_axes
+from covector.core.operands import canonical_axes
 from covector.numpy._util import array, broadcast_to, fused, inexact, promote_dtypes
-from covector.transforms.custom_jvp import custom_jvp, stop_gradient
 
 
 def _operand(x: Any, name: str) -> Any:

@@ -13,7 +13,7 @@ from covector import lax, random
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.lax._common import canonical_shape, product
+from covector.core.operands import canonical_shape, product
 from covector.random._checks import no_sharding
 
 Axes = int | Sequence[int]

@@ -14,9 +14,9 @@ from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe, warn
+from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import PY_SCALARS, scalar
 
 current_trace = _native.current_trace
 F = TypeVar("F", bound=Callable[..., Any])

@@ -12,8 +12,8 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, settled
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import PY_SCALARS
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import PY_SCALARS
 from covector.numpy import (
     creation,
     elementwise,

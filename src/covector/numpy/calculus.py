@@ -9,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import canonical_axes, canonical_axis
+from covector.core.operands import canonical_axes, canonical_axis
 from covector.numpy import reductions
 from covector.numpy._util import (
     array,

@@ -10,8 +10,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, settled, to_array
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import PY_SCALARS, canonical_shape
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import PY_SCALARS, canonical_shape
 from covector.numpy import _util
 from covector.numpy._util import (
     convert,

@@ -10,8 +10,8 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes, structural
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axis, canonical_shape
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import canonical_axis, canonical_shape
 from covector.numpy import _util
 from covector.numpy._util import (
     convert,

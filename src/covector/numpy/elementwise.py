@@ -11,7 +11,7 @@ from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import scalar
+from covector.core.operands import scalar
 from covector.numpy._util import (
     array,
     broadcast2,
@@ -662,7 +662,7 @@ def gcd(x1: Any, x2: Any) -> Any:
 
 
 def _gcd(x: Any, y: Any) -> Any:
-    from covector.lax.control_flow import while_loop
+    from covector.control_flow.while_loop import while_loop
 
     dt = x.dtype
     zero = scalar(0, dt)
@@ -1147,7 +1147,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
     >>> np.unwrap(np.array([170, 175, 181, -174]), period=360)
     Array([170, 175, 181, 186], dtype=int32)
     """
-    from covector.lax._common import canonical_axis
+    from covector.core.operands import canonical_axis
     from covector.numpy.powers import _remainder
 
     x = array(p, "unwrap")

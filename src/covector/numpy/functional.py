@@ -9,7 +9,7 @@ from typing import Any
 
 from covector import lax
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import canonical_axis
+from covector.core.operands import canonical_axis
 from covector.numpy._util import array, broadcast_shapes, broadcast_to, check_out
 from covector.numpy.creation import asarray
 from covector.numpy.ufunc_methods import (

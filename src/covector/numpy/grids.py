@@ -9,7 +9,7 @@ from typing import Any
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import canonical_shape
+from covector.core.operands import canonical_shape
 from covector.numpy import _util
 from covector.numpy._util import (
     convert,

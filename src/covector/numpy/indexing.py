@@ -11,12 +11,11 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
 from covector.core.errors import at_user_line
-from covector.core.structural import convert_element_type
+from covector.core.operands import bind_known, scalar
+from covector.core.structural import convert_element_type, reshape_p
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import bind_known, scalar
-from covector.lax.gather import GatherDimensionNumbers, GatherScatterMode, default_fill
-from covector.lax.slicing import dynamic_slice_p, slice_p, start_index
-from covector.lax.structure import reshape_p, rev_p, squeeze_p
+from covector.lax.gather import default_fill
+from covector.lax.slicing import start_index
 from covector.numpy._index import (
     NEW_AXIS,
     Advanced,
@@ -28,6 +27,9 @@ from covector.numpy._index import (
     parse,
 )
 from covector.numpy._util import broadcast_shapes, broadcast_to, compile_lazily, current_trace
+from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode
+from covector.primitives.slicing import dynamic_slice_p
+from covector.primitives.structure import rev_p, slice_p, squeeze_p
 
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 

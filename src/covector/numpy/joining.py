@@ -12,8 +12,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axis, canonical_shape, product
 from covector.core.trace import Tracer
-from covector.lax._common import canonical_axis, canonical_shape, product
 from covector.numpy._util import (
     array,
     broadcast_to,

@@ -11,9 +11,9 @@ from covector import lax
 from covector.core import structural
 from covector.core.avals import Array
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axes, canonical_axis, canonical_shape, product
+from covector.core.structural import reshape_p
 from covector.core.trace import Tracer
-from covector.lax._common import canonical_axes, canonical_axis, canonical_shape, product
-from covector.lax.structure import reshape_p
 from covector.numpy._util import (
     array,
     broadcast_all,

@@ -517,7 +517,7 @@ def _quantile(
 
 def _pick(x: Any, index: Any, extra: int) -> Any:
     """Elements of the rows of ``x`` at ``index``, whose ``extra`` leading dimensions are new."""
-    from covector.lax.sorting import take_along
+    from covector.primitives.sorting import take_along
 
     rows = x.shape[:-1]
     q = index.shape[:extra]

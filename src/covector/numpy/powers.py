@@ -8,8 +8,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import scalar
 from covector.core.trace import eval_trace
-from covector.lax._common import scalar
 from covector.numpy._util import (
     compile_lazily,
     current_trace,

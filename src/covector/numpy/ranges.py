@@ -12,8 +12,8 @@ from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axis
 from covector.core.trace import eval_trace
-from covector.lax._common import canonical_axis
 from covector.numpy import _util
 from covector.numpy._util import (
     concrete,

@@ -12,9 +12,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axis, canonical_shape, product, scalar
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import canonical_axis, canonical_shape, product, scalar
-from covector.lax.gather import GatherScatterMode
 from covector.numpy._index import as_index_array
 from covector.numpy._util import (
     array,
@@ -35,6 +34,7 @@ from covector.numpy._util import (
 from covector.numpy.creation import asarray, from_numpy
 from covector.numpy.indexing import normalized
 from covector.numpy.ufuncs import truth
+from covector.primitives.indexing import GatherScatterMode
 
 # --- where -------------------------------------------------------------------------------
 

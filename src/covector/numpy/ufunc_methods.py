@@ -12,8 +12,8 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import canonical_axes, canonical_axis
 from covector.core.structural import moveaxis
-from covector.lax._common import canonical_axes, canonical_axis
 from covector.numpy._util import array, broadcast_all, check_out, convert, is_concrete
 from covector.numpy.creation import asarray
 from covector.numpy.ufuncs import truth
@@ -68,7 +68,7 @@ def _flattened(x: Any, axes: tuple[int, ...]) -> Any:
 
 def _combine_rows(fun: Any, first: Any, rows: Any, masks: Any) -> Any:
     """The rows combined one after the other: the function need not be associative."""
-    from covector.lax.control_flow import scan
+    from covector.control_flow.scan import scan
 
     def step(acc: Any, each: tuple[Any, Any]) -> tuple[Any, None]:
         row, mask = each
@@ -80,7 +80,7 @@ def _combine_rows(fun: Any, first: Any, rows: Any, masks: Any) -> Any:
 
 def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:
     """Combine up to each position along ``axis`` with any associative function."""
-    from covector.lax.control_flow import associative_scan
+    from covector.control_flow.associative_scan import associative_scan
 
     x = asarray(a, dtype)
     return associative_scan(fun, x, axis=canonical_axis(axis, x))
@@ -115,7 +115,7 @@ def reduceat_with(fun: Any, a: Any, indices: Any, axis: int, dtype: Any) -> Any:
 
     Where the next is not greater, the one element at the index is taken, as NumPy does.
     """
-    from covector.lax.control_flow import scan
+    from covector.control_flow.scan import scan
 
     x, starts = asarray(a, dtype), asarray(indices)
     if starts.ndim != 1 or starts.dtype not in dtypes.INTEGERS:

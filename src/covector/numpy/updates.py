@@ -10,20 +10,10 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe, warn
-from covector.core.structural import broadcast_in_dim_p
+from covector.core.operands import PY_SCALARS, bind_known, scalar
+from covector.core.structural import broadcast_in_dim_p, reshape_p
 from covector.core.trace import Tracer, eval_trace
-from covector.lax._common import PY_SCALARS, bind_known, scalar
-from covector.lax.gather import GatherScatterMode
-from covector.lax.scatter import (
-    ScatterDimensionNumbers,
-    scatter_add_p,
-    scatter_max_p,
-    scatter_min_p,
-    scatter_mul_p,
-    scatter_p,
-)
-from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p, slice_p, start_index
-from covector.lax.structure import concatenate_p, pad_p, reshape_p, rev_p
+from covector.lax.slicing import start_index
 from covector.numpy import indexing
 from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
 from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
@@ -34,6 +24,17 @@ from covector.numpy.indexing import (
     split_advanced,
     stacked_indices,
 )
+from covector.primitives.indexing import (
+    GatherScatterMode,
+    ScatterDimensionNumbers,
+    scatter_add_p,
+    scatter_max_p,
+    scatter_min_p,
+    scatter_mul_p,
+    scatter_p,
+)
+from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
+from covector.primitives.structure import concatenate_p, pad_p, rev_p, slice_p
 
 _DROP = GatherScatterMode.FILL_OR_DROP
 _CLIP = GatherScatterMode.CLIP

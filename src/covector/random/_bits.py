@@ -15,10 +15,10 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import product
 from covector.core.structural import convert_element_type, scalar
-from covector.lax._common import product
-from covector.lax.structure import iota_p
-from covector.lax.threefry import threefry2x32_p
+from covector.primitives.random_bits import threefry2x32_p
+from covector.primitives.structure import iota_p
 from covector.random._checks import shape_argument
 from covector.random._program import program
 

@@ -7,8 +7,8 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import as_array, canonical_shape
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
-from covector.lax._common import as_array, canonical_shape
 from covector.lax.shape_functions import broadcast_shapes
 
 

@@ -10,11 +10,12 @@ import math
 from typing import Any
 
 from covector import lax
+from covector.control_flow.custom_jvp import stop_gradient
 from covector.core import dtypes
 from covector.core.avals import Shape
 from covector.core.errors import at_user_line
+from covector.core.operands import product, scalar
 from covector.core.structural import reduce_sum
-from covector.lax._common import product, scalar
 from covector.random._bits import Words, split_words, words_of
 from covector.random._checks import (
     float_dtype,
@@ -32,7 +33,6 @@ from covector.random._uniform import (
     signs,
     unit_floats,
 )
-from covector.transforms.custom_jvp import stop_gradient
 
 
 def _tiny(dtype: Any) -> float:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from covector import lax
+from covector.control_flow.cond import cond
+from covector.control_flow.scan import scan
+from covector.control_flow.while_loop import while_loop
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import as_array, product, scalar
 from covector.core.structural import convert_element_type, moveaxis
-from covector.lax._common import as_array, product, scalar
-from covector.lax.control_flow import cond, scan, while_loop
 from covector.random._bits import Words, cipher, split_words, words_of
 from covector.random._checks import (
     float_dtype,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from covector import lax
+from covector.control_flow.custom_jvp import custom_jvp, stop_gradient
+from covector.control_flow.map import map as lax_map
+from covector.control_flow.while_loop import while_loop
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import product, scalar
 from covector.core.structural import reduce_sum
-from covector.lax._common import product, scalar
-from covector.lax.control_flow import map as lax_map
-from covector.lax.control_flow import while_loop
 from covector.random._bits import Words, cipher, split_words, words_of
 from covector.random._checks import (
     float_dtype,
@@ -28,7 +29,6 @@ from covector.random._continuous import (
 )
 from covector.random._program import program
 from covector.random._uniform import signs, unit_floats
-from covector.transforms.custom_jvp import custom_jvp, stop_gradient
 
 # Elements sampled together: enough for vector code, and few enough that none waits long for
 # the last one of its block to be accepted.

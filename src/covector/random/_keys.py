@@ -22,9 +22,9 @@ from covector.core import dtypes
 from covector.core.avals import Array, aval_of, settled
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import as_array, canonical_shape, product
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer
-from covector.lax._common import as_array, canonical_shape, product
 from covector.random._bits import Words, cipher, stack_words, words_of
 from covector.random._program import program
 

@@ -8,8 +8,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import as_array
 from covector.core.structural import convert_element_type, moveaxis
-from covector.lax._common import as_array
 from covector.random._bits import words_of
 from covector.random._checks import float_dtype, full_parameter, shape_argument
 from covector.random._continuous import shaped_normal

@@ -10,8 +10,8 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
+from covector.core.operands import as_array, product, scalar
 from covector.core.structural import convert_element_type
-from covector.lax._common import as_array, product, scalar
 from covector.random._bits import Words, bits_of, shaped_bits, split_words, words_of
 from covector.random._checks import (
     float_dtype,

@@ -12,9 +12,10 @@ from covector.core import tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
+from covector.core.dce import dce
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
-from covector.core.trace import Tracer, dce, raise_leaked
+from covector.core.trace import Tracer, raise_leaked
 from covector.runtime.placement import (
     Placement,
     as_sharding,

@@ -8,9 +8,11 @@ from typing import Any
 
 from covector.core import dtypes, tree
 from covector.core.avals import Array, ShapedArray, aval_of, to_array
+from covector.core.dce import dce
 from covector.core.errors import at_user_line, describe
-from covector.core.structural import zeros
-from covector.core.trace import Tracer, dce, trace_to_jaxpr
+from covector.core.rules import UndefinedPrimal, Zero
+from covector.core.structural import instantiate, zeros
+from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_nodes import Partial
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import (
@@ -22,9 +24,9 @@ from covector.transforms.arguments import (
     debug_info,
     fun_name,
 )
-from covector.transforms.jvp import Zero, instantiate, jvp_flat
+from covector.transforms.jvp import jvp_flat
 from covector.transforms.linearize import LinearProgram, linearize_flat
-from covector.transforms.transpose import UndefinedPrimal, backward_pass
+from covector.transforms.transpose import backward_pass
 
 
 def as_result(x: Any) -> Any:

@@ -11,11 +11,11 @@ import numpy as np
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, is_array_like
 from covector.core.errors import at_user_line, describe
+from covector.core.rules import Zero, batching_rules, jvp_rules
+from covector.core.structural import bring_dim, mapped_first
 from covector.core.trace import Primitive
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.autodiff import aval_like
-from covector.transforms.jvp import Zero, jvp_rules
-from covector.transforms.vmap import batching_rules, bring_dim, mapped_first
 
 FlatCallback = Callable[..., Sequence[Any]]
 

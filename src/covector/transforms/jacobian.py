@@ -11,6 +11,8 @@ import numpy as np
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
+from covector.core.rules import Zero
+from covector.core.structural import bring_dim, instantiate
 from covector.transforms.arguments import (
     api_boundary,
     check_callable,
@@ -20,9 +22,9 @@ from covector.transforms.arguments import (
 )
 from covector.transforms.autodiff import as_result
 from covector.transforms.grad import differentiated, dyn_names, resolve_argnums
-from covector.transforms.jvp import Zero, instantiate, jvp_flat
+from covector.transforms.jvp import jvp_flat
 from covector.transforms.linearize import linearize_flat
-from covector.transforms.vmap import bring_dim, vmap_flat
+from covector.transforms.vmap import vmap_flat
 
 
 def _basis(avals: Sequence[ShapedArray]) -> list[np.ndarray]:

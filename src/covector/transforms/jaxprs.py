@@ -7,11 +7,13 @@ from typing import Any
 
 from covector.core.avals import ShapedArray
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.rules import UndefinedPrimal, Zero
+from covector.core.structural import bring_dim, instantiate
 from covector.core.trace import trace_to_jaxpr
 from covector.transforms.cache import cached_on_jaxpr
-from covector.transforms.jvp import Zero, instantiate, jvp_flat
-from covector.transforms.transpose import UndefinedPrimal, backward_pass
-from covector.transforms.vmap import bring_dim, vmap_flat
+from covector.transforms.jvp import jvp_flat
+from covector.transforms.transpose import backward_pass
+from covector.transforms.vmap import vmap_flat
 
 
 @cached_on_jaxpr

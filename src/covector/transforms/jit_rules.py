@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.rules import (
+    UndefinedPrimal,
+    Zero,
+    higher_order_rules,
+    jvp_rules,
+    transpose_rules,
+)
+from covector.core.structural import fill_zeros, mapped_first
 from covector.core.trace import Primitive
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
 from covector.transforms.jit import jit_p
-from covector.transforms.jvp import Zero, fill_zeros, jvp_rules
 from covector.transforms.partial_eval import (
     PartialTrace,
     def_partial_eval_call,
@@ -18,8 +25,7 @@ from covector.transforms.partial_eval import (
     pick_residuals,
     split,
 )
-from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import BatchTrace, higher_order_rules, mapped_first
+from covector.transforms.vmap import BatchTrace
 
 
 def def_jaxpr_call(prim: Primitive) -> None:

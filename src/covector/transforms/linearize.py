@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import aval_of
+from covector.core.dce import dce
 from covector.core.dtypes import float0
 from covector.core.jaxpr import Jaxpr, eval_jaxpr
+from covector.core.rules import UndefinedPrimal, Zero
 from covector.core.structural import zeros
-from covector.core.trace import current_trace, dce, set_current_trace
-from covector.transforms.jvp import JVPTrace, Zero
+from covector.core.trace import current_trace, set_current_trace
+from covector.transforms.jvp import JVPTrace
 from covector.transforms.partial_eval import PartialTrace
-from covector.transforms.transpose import UndefinedPrimal, backward_pass
+from covector.transforms.transpose import backward_pass
 
 
 class Linearized:

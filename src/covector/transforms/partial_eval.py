@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import Array
+from covector.core.dce import dce
 from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Var, eval_jaxpr
+from covector.core.rules import partial_eval_rules
 from covector.core.trace import (
     JaxprTrace,
     JaxprTracer,
@@ -14,16 +16,9 @@ from covector.core.trace import (
     Trace,
     Tracer,
     current_trace,
-    dce,
     set_current_trace,
 )
 from covector.transforms.cache import cached_on_jaxpr
-
-# rule(trace, args, params) -> list of results, for operations of which some operands are
-# unknown (tracers of `trace`, a `PartialTrace`) and some may be known. Without a rule, the
-# whole operation is recorded.
-partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
-
 
 # The rules of calls, as opposed to loops and branches.
 _SPLIT_CALLS: dict[Primitive, Callable[..., list[Any]]] = {}

@@ -1,61 +1,13 @@
-"""Transposition of linear programs: the table of rules and the backward pass."""
+"""Transposition of linear programs: the backward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from covector.core.avals import ShapedArray, aval_of
-from covector.core.errors import at_user_line
 from covector.core.jaxpr import Jaxpr, Literal, Var
-from covector.core.rules import missing_rule
-from covector.core.structural import reduce_sum
-from covector.core.trace import Primitive
-from covector.transforms.jvp import Zero, add_tangents
-
-# rule(cts, *args, **params) -> a cotangent, Zero or None for each argument. Arguments in which
-# the operation is linear are `UndefinedPrimal`s. `cts` is one value for single-result
-# primitives (never Zero), a list otherwise (not all of them Zero).
-transpose_rules: dict[Primitive, Callable[..., Sequence[Any]]] = {}
-
-
-class UndefinedPrimal:
-    """An argument of a linear function, of which only the type is known.
-
-    Attributes
-    ----------
-    aval : ShapedArray
-    """
-
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: ShapedArray) -> None:
-        self.aval = aval
-
-    def __repr__(self) -> str:
-        return f"UndefinedPrimal({self.aval.str_short()})"
-
-
-def is_undefined(x: Any) -> bool:
-    return type(x) is UndefinedPrimal
-
-
-def sum_to(ct: Any, aval: ShapedArray) -> Any:
-    """Sum ``ct`` to rank 0 if the operand, of type ``aval``, was a rank-0 one that broadcast."""
-    if not aval.shape:
-        shape = aval_of(ct).shape
-        if shape:
-            return reduce_sum(ct, tuple(range(len(shape))))
-    return ct
-
-
-def check_linear(name: str, *others: Any) -> None:
-    """Refuse to transpose a product (or quotient) of which other operands vary too."""
-    if any(type(x) is UndefinedPrimal for x in others):
-        raise TypeError(
-            "the function to transpose is not linear: it combines two values that both depend on "
-            f"its arguments by {name}{at_user_line()}"
-        )
+from covector.core.rules import UndefinedPrimal, Zero, missing_rule, transpose_rules
+from covector.core.structural import add_tangents
 
 
 def backward_pass(

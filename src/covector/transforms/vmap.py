@@ -1,4 +1,4 @@
-"""Vectorisation: the table of batching rules and the trace that applies them."""
+"""Vectorisation: the trace that applies the batching rules."""
 
 from __future__ import annotations
 
@@ -7,107 +7,8 @@ from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.jaxpr import Jaxpr, sub_jaxprs
-from covector.core.rules import missing_rule
-from covector.core.structural import broadcast_in_dim, moveaxis
+from covector.core.rules import batching_rules, collective_rules, higher_order_rules, missing_rule
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
-
-# rule(axis_size, args, dims, **params) -> (out, out_dim), lists if the primitive has several
-# results. An entry of `dims` is the position of the mapped axis, or None for unmapped values.
-batching_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
-
-# Operations over a named axis: rule(axis_size, args, dims, **params), called by the trace that
-# maps the axis in their parameter `axis_name`, whether or not an operand is mapped.
-collective_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
-
-# Operations that carry jaxprs: rule(trace, args, dims, params) -> (outs, out_dims). They need
-# the name of the mapped axis, for the collectives inside.
-higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]]]] = {}
-
-
-def move_dim(x: Any, src: int, dst: int) -> Any:
-    """Move dimension ``src`` of ``x`` to ``dst``."""
-    return moveaxis(x, src, dst)
-
-
-def broadcast_dim(x: Any, size: int, dst: int) -> Any:
-    """Repeat ``x`` along a new dimension of ``size`` at position ``dst``."""
-    shape = list(aval_of(x).shape)
-    shape.insert(dst, size)
-    return broadcast_in_dim(x, shape, [i for i in range(len(shape)) if i != dst])
-
-
-def bring_dim(x: Any, size: int, src: int | None, dst: int) -> Any:
-    """``x`` with its mapped axis at ``dst``, repeated along it if it is not mapped."""
-    return broadcast_dim(x, size, dst) if src is None else moveaxis(x, src, dst)
-
-
-def mapped_first(args: Sequence[Any], dims: Sequence[int | None]) -> list[Any]:
-    """``args`` with the mapped axes, of those that have one, in front."""
-    return [x if d is None else moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True)]
-
-
-def def_vectorized(prim: Primitive, scalars_broadcast: bool = True) -> None:
-    """Batching of an elementwise primitive, whose operands have equal shapes or rank 0.
-
-    If ``scalars_broadcast`` is False, the primitive takes operands of equal shapes only.
-    """
-
-    def batch(
-        axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-    ) -> tuple[Any, Any]:
-        if len(args) == 1:
-            out_dim = dims[0]
-        else:
-            args, out_dim = _align(axis_size, args, dims, scalars_broadcast)
-        out = prim.bind_params(args, params)
-        return (out, [out_dim] * len(out)) if prim.multiple_results else (out, out_dim)
-
-    batching_rules[prim] = batch
-
-
-def _align(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], scalars_broadcast: bool
-) -> tuple[list[Any], int]:
-    shapes = [aval_of(x).shape for x in args]
-    ranks = [len(s) - (d is not None) for s, d in zip(shapes, dims, strict=True)]
-    rank = max(ranks)
-    out_dim = next((d for d, r in zip(dims, ranks, strict=True) if d is not None and r == rank), 0)
-    full: tuple[int, ...] | None = None
-    out = []
-    for x, d, r in zip(args, dims, ranks, strict=True):
-        if d is None:
-            # An unmapped scalar goes on broadcasting.
-            out.append(x if r == 0 and scalars_broadcast else broadcast_dim(x, axis_size, out_dim))
-        elif r == rank:
-            out.append(moveaxis(x, d, out_dim))
-        else:
-            if full is None:
-                i = ranks.index(rank)
-                per_example = list(shapes[i])
-                if dims[i] is not None:
-                    per_example.pop(dims[i])  # type: ignore[arg-type]
-                per_example.insert(out_dim, axis_size)
-                full = tuple(per_example)
-            out.append(broadcast_in_dim(x, full, (out_dim,)))
-    return out, out_dim
-
-
-def def_broadcasting(prim: Primitive) -> None:
-    """Batching of a primitive that treats leading dimensions of all operands as batches.
-
-    Every operand gets the mapped axis in front, repeated along it where it is not mapped.
-    """
-
-    def batch(
-        axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-    ) -> tuple[Any, Any]:
-        out = prim.bind_params(
-            [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)], params
-        )
-        return (out, [0] * len(out)) if prim.multiple_results else (out, 0)
-
-    batching_rules[prim] = batch
-
 
 # --- the trace ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
+from covector.core.structural import bring_dim
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.transforms.arguments import (
     api_boundary,
@@ -19,7 +20,7 @@ from covector.transforms.arguments import (
     fun_name,
 )
 from covector.transforms.autodiff import as_result
-from covector.transforms.vmap import bring_dim, vmap_flat
+from covector.transforms.vmap import vmap_flat
 
 
 def _is_axis(x: Any) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from covector.core.jaxpr import Jaxpr, sub_jaxprs
 from covector.core.structural import broadcast_in_dim_p, convert_element_type_p
-from covector.lax.arithmetic import add_p, mul_p
+from covector.primitives.arithmetic import add_p, mul_p
 from covector_toy.interpreter import IMPOSSIBLE, RULES, rule
 
 

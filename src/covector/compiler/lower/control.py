@@ -17,11 +17,11 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.control_flow.cond import cond_p
+from covector.control_flow.scan import scan_p
+from covector.control_flow.while_loop import while_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
-from covector.lax.control_flow.cond import cond_p
-from covector.lax.control_flow.scan import scan_p
-from covector.lax.control_flow.while_loop import while_p
 from covector.runtime.callbacks import register
 from covector.transforms.callbacks import debug_callback_p, pure_callback_p
 

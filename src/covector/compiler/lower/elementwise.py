@@ -6,24 +6,35 @@ from typing import Any
 
 from covector.compiler.ir.nodes import Expr, FromIndex, Op, Value, iop, ivars
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.control_flow.checkpoint import name_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import add_any_p, convert_element_type_p, optimization_barrier_p
-from covector.lax.arithmetic import (
+from covector.primitives.arithmetic import (
+    abs_p,
     add_p,
-    atan2_p,
+    ceil_p,
     complex_p,
+    conj_p,
     div_p,
+    floor_p,
+    imag_p,
+    integer_pow_p,
+    is_finite_p,
     max_p,
     min_p,
     mul_p,
     mulhi_p,
+    neg_p,
     nextafter_p,
-    pow_p,
+    real_p,
     rem_p,
+    round_p,
+    sign_p,
+    square_p,
     sub_p,
 )
-from covector.lax.compare import (
+from covector.primitives.compare import (
     and_p,
     clz_p,
     eq_p,
@@ -40,16 +51,42 @@ from covector.lax.compare import (
     shift_right_logical_p,
     xor_p,
 )
-from covector.lax.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
-from covector.lax.incomplete import (
+from covector.primitives.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
+from covector.primitives.exponential import (
+    acos_p,
+    acosh_p,
+    asin_p,
+    asinh_p,
+    atan2_p,
+    atan_p,
+    atanh_p,
+    cbrt_p,
+    cos_p,
+    cosh_p,
+    exp2_p,
+    exp_p,
+    expm1_p,
+    log1p_p,
+    log_p,
+    logistic_p,
+    pow_p,
+    rsqrt_p,
+    sin_p,
+    sinh_p,
+    sqrt_p,
+    tan_p,
+    tanh_p,
+)
+from covector.primitives.incomplete import (
     igamma_grad_a_p,
     igamma_p,
     igammac_p,
     random_gamma_grad_p,
     regularized_incomplete_beta_p,
 )
-from covector.lax.select import clamp_p, select_n_p
-from covector.lax.special import (
+from covector.primitives.random_bits import threefry2x32_p
+from covector.primitives.select import clamp_p, select_n_p
+from covector.primitives.special import (
     bessel_i0e_p,
     bessel_i1e_p,
     digamma_p,
@@ -60,43 +97,6 @@ from covector.lax.special import (
     polygamma_p,
     zeta_p,
 )
-from covector.lax.threefry import threefry2x32_p
-from covector.lax.unary import (
-    abs_p,
-    acos_p,
-    acosh_p,
-    asin_p,
-    asinh_p,
-    atan_p,
-    atanh_p,
-    cbrt_p,
-    ceil_p,
-    conj_p,
-    cos_p,
-    cosh_p,
-    exp2_p,
-    exp_p,
-    expm1_p,
-    floor_p,
-    imag_p,
-    integer_pow_p,
-    is_finite_p,
-    log1p_p,
-    log_p,
-    logistic_p,
-    neg_p,
-    real_p,
-    round_p,
-    rsqrt_p,
-    sign_p,
-    sin_p,
-    sinh_p,
-    sqrt_p,
-    square_p,
-    tan_p,
-    tanh_p,
-)
-from covector.transforms.checkpoint import name_p
 
 _PLAIN = (
     neg_p, sign_p, floor_p, ceil_p, is_finite_p, exp_p, exp2_p, log_p, log1p_p, expm1_p, sin_p,

@@ -22,15 +22,15 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.lower.lowering import Lowering, as_int, rule
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
-from covector.lax.gather import gather_p
-from covector.lax.scatter import (
+from covector.primitives.indexing import (
+    gather_p,
     scatter_add_p,
     scatter_max_p,
     scatter_min_p,
     scatter_mul_p,
     scatter_p,
 )
-from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p
+from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
 
 
 def _starts(

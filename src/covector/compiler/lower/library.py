@@ -20,8 +20,8 @@ from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.schedule.kinds import REGISTER_ELEMENTS, UNROLL_VALUE, product
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
-from covector.lax.dot import dot_general_p
-from covector.lax.sorting import sort_p, top_k_p
+from covector.primitives.dot import dot_general_p
+from covector.primitives.sorting import sort_p, top_k_p
 
 _BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from covector.compiler.ir.nodes import LibraryCall, Op, Value, ivars
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.control_flow.householder import householder_product_p
 from covector.core.jaxpr import JaxprEqn
-from covector.lax.linalg.lu import lu_p, lu_pivots_to_permutation_p
-from covector.lax.linalg.qr import geqrf_p, householder_product_p, qr_p
-from covector.lax.linalg.spectral import eig_p, eigh_p, svd_p
-from covector.lax.linalg.triangular import cholesky_p, triangular_solve_p
+from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
+from covector.primitives.linalg.qr import geqrf_p, qr_p
+from covector.primitives.linalg.spectral import eig_p, eigh_p, svd_p
+from covector.primitives.linalg.triangular import cholesky_p, triangular_solve_p
 
 
 def _call(

@@ -8,8 +8,8 @@ from covector.compiler.ir.nodes import KNOWN, Cumulative, Reduce, Value, ivars
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import reduce_sum_p
-from covector.lax.cumulative import cumlogsumexp_p, cummax_p, cummin_p, cumprod_p, cumsum_p
-from covector.lax.reductions import (
+from covector.primitives.cumulative import cumlogsumexp_p, cummax_p, cummin_p, cumprod_p, cumsum_p
+from covector.primitives.reductions import (
     argmax_p,
     argmin_p,
     reduce_and_p,

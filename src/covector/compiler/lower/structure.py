@@ -23,9 +23,8 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core.jaxpr import JaxprEqn
-from covector.core.structural import broadcast_in_dim_p, transpose_p
-from covector.lax.slicing import slice_p
-from covector.lax.structure import concatenate_p, iota_p, pad_p, reshape_p, rev_p, squeeze_p
+from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
+from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, slice_p, squeeze_p
 
 
 def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:

@@ -9,9 +9,9 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.jaxpr import Atom, JaxprEqn
 from covector.core.structural import add_any_p
-from covector.lax.scatter import scatter_add_p
-from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p
-from covector.lax.structure import pad_p
+from covector.primitives.indexing import scatter_add_p
+from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
+from covector.primitives.structure import pad_p
 
 # A padded array is added in place if it is this many times smaller than the sum.
 SMALL_PART = 8

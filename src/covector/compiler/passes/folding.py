@@ -13,9 +13,20 @@ from covector.core.avals import ShapedArray
 from covector.core.jaxpr import Atom, JaxprEqn, Literal
 from covector.core.structural import convert_element_type_p
 from covector.core.trace import Primitive
-from covector.lax.arithmetic import add_p, max_p, min_p, mul_p, sub_p
-from covector.lax.compare import and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, not_p, or_p, xor_p
-from covector.lax.unary import neg_p, sqrt_p, square_p
+from covector.primitives.arithmetic import add_p, max_p, min_p, mul_p, neg_p, square_p, sub_p
+from covector.primitives.compare import (
+    and_p,
+    eq_p,
+    ge_p,
+    gt_p,
+    le_p,
+    lt_p,
+    ne_p,
+    not_p,
+    or_p,
+    xor_p,
+)
+from covector.primitives.exponential import sqrt_p
 
 FOLDING = Table("folding")
 

@@ -12,8 +12,8 @@ from covector.core.dtypes import DType
 from covector.core.jaxpr import Atom, JaxprEqn, Literal
 from covector.core.structural import convert_element_type_p
 from covector.core.trace import Primitive
-from covector.lax.arithmetic import add_p, mul_p, sub_p
-from covector.lax.select import select_n_p
+from covector.primitives.arithmetic import add_p, mul_p, sub_p
+from covector.primitives.select import select_n_p
 
 IDENTITIES = Table("identities")
 _REAL = dtypes.INTEGERS | dtypes.FLOATS

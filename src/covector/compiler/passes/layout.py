@@ -5,9 +5,9 @@ from __future__ import annotations
 from covector.compiler.passes.rewriter import Rewriter, Table
 from covector.core.avals import ShapedArray
 from covector.core.jaxpr import Atom, JaxprEqn
-from covector.core.structural import broadcast_in_dim_p, transpose_p
-from covector.lax.dot import dot_general_p
-from covector.lax.structure import reshape_p, squeeze_p
+from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
+from covector.primitives.dot import dot_general_p
+from covector.primitives.structure import squeeze_p
 
 LAYOUT = Table("layout")
 

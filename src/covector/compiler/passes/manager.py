@@ -18,8 +18,9 @@ from covector.compiler.passes.layout import LAYOUT
 from covector.compiler.passes.regions import REGIONS
 from covector.compiler.passes.rewriter import Apply, Rewriter, by_primitive
 from covector.core.config import config
+from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, Var, check_jaxpr
-from covector.core.trace import Primitive, dce
+from covector.core.trace import Primitive
 
 
 class Pass(NamedTuple):

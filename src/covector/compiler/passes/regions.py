@@ -14,8 +14,9 @@ from covector.compiler.passes.rewriter import Rewriter, Table
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.jaxpr import Atom, JaxprEqn, Literal, Var
-from covector.lax.slicing import dynamic_slice_p, dynamic_update_slice_p, slice_p
-from covector.lax.structure import reshape_p, squeeze_p
+from covector.core.structural import reshape_p
+from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
+from covector.primitives.structure import slice_p, squeeze_p
 
 # Arrays known at compile time are computed up to this many elements each, and this many
 # bytes of copying in all.

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
-from covector.core.errors import at_user_line
-from covector.core.structural import broadcast_in_dim, moveaxis
-from covector.core.trace import Primitive
-from covector.lax.arithmetic import add, mul
-from covector.lax.linalg._common import (
-    adjoint,
-    check_matrix,
-    conjugate,
-    is_complex,
-    matmul,
-    matrix,
-    matrix_transpose,
-    on_diagonal,
-    tril,
-    triu,
-)
-from covector.lax.select import select
-from covector.lax.shape_functions import expand_dims, reshape, squeeze
-from covector.lax.unary import neg
-from covector.transforms.jvp import def_jvp_out, jvp_rules
-from covector.transforms.transpose import UndefinedPrimal, transpose_rules
-from covector.transforms.vmap import batching_rules, bring_dim, def_broadcasting
-
-cholesky_p = Primitive("cholesky")
-triangular_solve_p = Primitive("triangular_solve")
-
-
-# --- Cholesky ----------------------------------------------------------------------------
-
-
-@cholesky_p.def_abstract_eval
-def _cholesky_aval(x: ShapedArray) -> ShapedArray:
-    check_matrix("cholesky", x, square=True)
-    return ShapedArray(x.shape, x.dtype)
-
-
-def symmetrize(x: Any) -> Any:
-    """The Hermitian part, (x + xᴴ)/2."""
-    return mul(add(x, adjoint(x)), 0.5)
+from covector.lax.linalg._common import matrix
+from covector.lax.shape_functions import expand_dims, squeeze
+from covector.primitives.linalg.common import check_matrix
+from covector.primitives.linalg.triangular import cholesky_p, symmetrize, triangular_solve_p
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
@@ -74,61 +37,6 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     x = matrix(x, "cholesky")
     check_matrix("cholesky", x.aval, square=True)
     return cholesky_p.bind(symmetrize(x) if symmetrize_input else x)
-
-
-def from_lower(t: Any) -> Any:
-    """The Hermitian matrix with the lower triangle of ``t``, and the real part of its diagonal."""
-    t = tril(t)
-    both = add(t, adjoint(t))
-    return select(on_diagonal(t.shape), mul(both, 0.5), both)
-
-
-def _cholesky_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    # I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, eq. 8:
-    # dL = L Φ(L⁻¹ dA L⁻ᴴ), where Φ takes the lower triangle and halves the diagonal.
-    l = cholesky_p.bind(primals[0])
-    t = from_lower(tangents[0])
-    t = triangular_solve_p.bind(l, t, left_side=False, lower=True, transpose_a=True,
-                                conjugate_a=is_complex(l), unit_diagonal=False)  # fmt: skip
-    t = triangular_solve_p.bind(l, t, left_side=True, lower=True, transpose_a=False,
-                                conjugate_a=False, unit_diagonal=False)  # fmt: skip
-    phi = tril(select(on_diagonal(t.shape), mul(t, 0.5), t))
-    return l, matmul(l, phi)
-
-
-jvp_rules[cholesky_p] = _cholesky_jvp
-def_broadcasting(cholesky_p)
-
-
-# --- triangular systems ------------------------------------------------------------------
-
-
-@triangular_solve_p.def_abstract_eval
-def _triangular_solve_aval(
-    a: ShapedArray,
-    b: ShapedArray,
-    *,
-    left_side: bool,
-    lower: bool,
-    transpose_a: bool,
-    conjugate_a: bool,
-    unit_diagonal: bool,
-) -> ShapedArray:
-    check_matrix("triangular_solve", a, square=True)
-    check_matrix("triangular_solve", b)
-    if a.dtype != b.dtype:
-        raise TypeError(
-            f"triangular_solve takes operands of one dtype, got {a.str_short()} and "
-            f"{b.str_short()}{at_user_line()}"
-        )
-    side = -2 if left_side else -1
-    if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[side]:
-        raise ValueError(
-            f"triangular_solve of a = {a.str_short()} and b = {b.str_short()}: with "
-            f"left_side={left_side}, dimension {side} of b must be {a.shape[-1]}, the size of a, "
-            f"and the leading dimensions must be equal{at_user_line()}"
-        )
-    return ShapedArray(b.shape, b.dtype)
 
 
 def triangular_solve(
@@ -190,61 +98,3 @@ def triangular_solve(
         unit_diagonal=bool(unit_diagonal),
     )
     return squeeze(out, (out.ndim - 1 if left_side else out.ndim - 2,)) if vector else out
-
-
-def _jvp_a(
-    g: Any, x: Any, a: Any, b: Any, *, left_side: bool, lower: bool, transpose_a: bool,
-    conjugate_a: bool, unit_diagonal: bool,
-) -> Any:  # fmt: skip
-    # op(a) x = b, hence op(a) dx = -op(da) x.
-    k = 1 if unit_diagonal else 0
-    g = neg(tril(g, -k) if lower else triu(g, k))
-    g = matrix_transpose(g) if transpose_a else g
-    g = conjugate(g) if conjugate_a else g
-    return triangular_solve_p.bind(
-        a, matmul(g, x) if left_side else matmul(x, g), left_side=left_side, lower=lower,
-        transpose_a=transpose_a, conjugate_a=conjugate_a, unit_diagonal=unit_diagonal,
-    )  # fmt: skip
-
-
-def _jvp_b(g: Any, x: Any, a: Any, b: Any, **params: Any) -> Any:
-    return triangular_solve_p.bind(a, g, **params)
-
-
-def_jvp_out(triangular_solve_p, _jvp_a, _jvp_b)
-
-
-def _transpose(ct: Any, a: Any, b: Any, *, transpose_a: bool, **params: Any) -> list[Any]:
-    assert type(a) is not UndefinedPrimal and type(b) is UndefinedPrimal
-    return [None, triangular_solve_p.bind(a, ct, transpose_a=not transpose_a, **params)]
-
-
-transpose_rules[triangular_solve_p] = _transpose
-
-
-def _batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-) -> tuple[Any, int]:
-    (a, b), (da, db) = args, dims
-    if da is None and db is not None and aval_of(a).ndim == 2:
-        # One matrix for all: more right-hand sides instead of more systems.
-        left = params["left_side"]
-        b = moveaxis(b, db, 1 if left else 0)
-        shape = aval_of(b).shape
-        n = shape[0] if left else shape[2]
-        b = reshape(b, (n, shape[1] * shape[2]) if left else (shape[0] * shape[1], n))
-        return reshape(triangular_solve_p.bind(a, b, **params), shape), 1 if left else 0
-    a, b = (bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True))
-    return triangular_solve_p.bind(a, b, **params), 0
-
-
-batching_rules[triangular_solve_p] = _batch
-
-
-def broadcast_batch(x: Any, batch: tuple[int, ...], tail: int = 2) -> Any:
-    """``x`` with its leading dimensions broadcast to ``batch``; ``tail`` dimensions stay."""
-    shape = aval_of(x).shape
-    lead = len(batch) - (len(shape) - tail)
-    return broadcast_in_dim(
-        x, (*batch, *shape[len(shape) - tail :]), tuple(range(lead, lead + len(shape)))
-    )

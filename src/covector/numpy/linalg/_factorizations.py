@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from covector import lax
 from covector.core.errors import at_user_line
 from covector.lax import linalg
-from covector.lax.linalg._common import adjoint, columns, matrix_transpose, rows
 from covector.numpy._util import array, fused, inexact
+from covector.primitives.linalg.common import adjoint, columns, matrix_transpose, rows
 
 
 class QRResult(NamedTuple):
@@ -318,7 +318,7 @@ def _hermitian_svd(x: Any, compute_uv: bool, subset: tuple[int, int] | None) -> 
     s = lax.neg(negated)
     if not compute_uv:
         return s
-    from covector.lax.sorting import take_along
+    from covector.primitives.sorting import take_along
 
     u = take_along(v, rows(order, v), v.ndim - 1)
     signs = lax.select(

@@ -9,14 +9,14 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.lax._common import canonical_axes
-from covector.lax.linalg._common import is_complex
+from covector.core.operands import canonical_axes
 from covector.numpy import powers, reductions
 from covector.numpy import ufuncs as u
 from covector.numpy._util import array, fused, inexact
 from covector.numpy.linalg._factorizations import matrices, svd, svdvals
 from covector.numpy.linalg._systems import cutoff, inv, rounding_unit
 from covector.numpy.manipulation import moveaxis
+from covector.primitives.linalg.common import is_complex
 
 
 def _squares(x: Any) -> Any:

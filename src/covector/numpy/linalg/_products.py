@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core.errors import at_user_line, describe
-from covector.lax._common import canonical_axis
-from covector.lax.linalg._common import eye_like
+from covector.core.operands import canonical_axis
 from covector.numpy import diagonals, products
 from covector.numpy._util import array, fused, promote_dtypes
 from covector.numpy.linalg._systems import inv
 from covector.numpy.manipulation import matrix_transpose
+from covector.primitives.linalg.common import eye_like
 
 matmul, tensordot, vecdot = products.matmul, products.tensordot, products.vecdot
 

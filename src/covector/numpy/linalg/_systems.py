@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from covector import lax
+from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import product
 from covector.lax import linalg
-from covector.lax._common import product
-from covector.lax.linalg._common import (
+from covector.numpy._util import array, broadcast_shapes, fused, inexact, promote_inexact
+from covector.numpy.linalg._factorizations import matrices
+from covector.primitives.linalg.common import (
     adjoint,
     columns,
     diagonal,
@@ -20,11 +23,8 @@ from covector.lax.linalg._common import (
     permute_rows,
     rows,
 )
-from covector.lax.linalg.lu import lu_solve
-from covector.lax.linalg.triangular import broadcast_batch, triangular_solve_p
-from covector.numpy._util import array, broadcast_shapes, fused, inexact, promote_inexact
-from covector.numpy.linalg._factorizations import matrices
-from covector.transforms.custom_jvp import custom_jvp
+from covector.primitives.linalg.lu import lu_solve
+from covector.primitives.linalg.triangular import broadcast_batch, triangular_solve_p
 
 
 class SlogdetResult(NamedTuple):

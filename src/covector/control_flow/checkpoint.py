@@ -1,0 +1,541 @@
+"""``checkpoint`` (``remat``): intermediate values computed again in the backward pass."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.control_flow.custom_rules import SymbolicZero
+from covector.core import tree
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.dce import dce
+from covector.core.definers import def_jvp_linear, def_vectorized
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
+from covector.core.rules import UndefinedPrimal, Zero, transpose_rules
+from covector.core.structural import instantiate, optimization_barrier_p, zeros
+from covector.core.trace import Primitive, close_over, trace_to_jaxpr
+from covector.transforms.arguments import (
+    api_boundary,
+    argument_names,
+    check_arrays,
+    check_callable,
+    debug_info,
+    fun_name,
+    index_tuple,
+    name_tuple,
+)
+from covector.transforms.autodiff import FlatFunction
+from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.jit import jit_p
+from covector.transforms.jit_rules import def_jaxpr_call
+from covector.transforms.linearize import linearize_flat
+from covector.transforms.partial_eval import (
+    PartialTrace,
+    dce_closed,
+    def_partial_eval_call,
+    merge,
+    partial_eval_jaxpr,
+    pick_residuals,
+    split,
+)
+from covector.transforms.transpose import backward_pass
+
+Policy = Callable[..., Any]
+
+
+checkpoint_p = Primitive("checkpoint", multiple_results=True, call_param="jaxpr")
+
+
+# Marks a value with a name that policies refer to.
+name_p = Primitive("name")
+
+
+@checkpoint_p.def_abstract_eval
+def _avals(
+    *avals: ShapedArray, jaxpr: ClosedJaxpr, policy: Policy | None, name: str
+) -> list[ShapedArray]:
+    return jaxpr.out_avals
+
+
+checkpoint_p.def_effects(lambda params: params["jaxpr"].effects)
+
+
+def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    return jit_p.bind_params(
+        args, {"jaxpr": params["jaxpr"], "name": params["name"], "inline": False}
+    )
+
+
+checkpoint_p.impl = _evaluate
+
+
+@name_p.def_abstract_eval
+def _name_aval(x: ShapedArray, *, name: str) -> ShapedArray:
+    return x
+
+
+name_p.impl = lambda args, params: [args[0]]
+
+
+def_vectorized(name_p)
+
+
+def_jvp_linear(name_p)
+
+
+transpose_rules[name_p] = lambda ct, x, *, name: [ct]
+
+
+# --- partial evaluation: keep what the policy says, recompute the rest ----------------------
+
+
+@cached_on_jaxpr
+def inline_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """``closed`` with calls of compiled functions replaced by their operations."""
+    if not any(eqn.primitive is jit_p for eqn in closed.eqns):
+        return closed
+
+    def run(jaxpr: Any, consts: Sequence[Any], *args: Any) -> list[Any]:
+        env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+        for eqn in jaxpr.eqns:
+            vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]
+            if eqn.primitive is jit_p:
+                inner = eqn.params["jaxpr"]
+                out = run(inner.jaxpr, inner.consts, *vals)
+            else:
+                out = eqn.primitive.bind_params(vals, eqn.params)
+                if not eqn.primitive.multiple_results:
+                    out = [out]
+            env.update(zip(eqn.outvars, out, strict=True))
+        return [a.val if type(a) is Literal else env[a] for a in jaxpr.outvars]
+
+    jaxpr, consts = trace_to_jaxpr(
+        lambda *xs: run(closed.jaxpr, closed.consts, *xs), closed.in_avals, closed.jaxpr.debug_info
+    )
+    return ClosedJaxpr(jaxpr, consts)
+
+
+@cached_on_jaxpr
+def _saved(
+    closed: ClosedJaxpr, unknown: tuple[bool, ...], policy: Policy | None
+) -> tuple[ClosedJaxpr, ClosedJaxpr, list[ShapedArray]]:
+    """Split off the values that a policy keeps.
+
+    Returns
+    -------
+    save : ClosedJaxpr
+        From the known arguments to the kept values.
+    rest : ClosedJaxpr
+        ``closed`` that takes the kept values before its arguments in place of computing them.
+    avals : list
+        Types of the kept values.
+    """
+    jaxpr = closed.jaxpr
+    known: set[Any] = set(jaxpr.constvars)
+    known.update(v for v, u in zip(jaxpr.invars, unknown, strict=True) if not u)
+    kept_vars: list[Any] = []
+    others: list[JaxprEqn] = []
+    known_eqns: list[JaxprEqn] = []
+    for eqn in jaxpr.eqns:
+        if all(type(a) is Literal or a in known for a in eqn.invars):
+            known.update(eqn.outvars)
+            known_eqns.append(eqn)
+            if policy is not None and _saveable(
+                policy(eqn.primitive, *[a.aval for a in eqn.invars], **eqn.params)
+            ):
+                kept_vars += eqn.outvars
+                continue
+        others.append(eqn)
+    invars = [v for v, u in zip(jaxpr.invars, unknown, strict=True) if not u]
+    save = dce(jaxpr.replace(invars=invars, eqns=known_eqns, outvars=kept_vars))
+    rest = jaxpr.replace(invars=[*kept_vars, *jaxpr.invars], eqns=others)
+    return (
+        ClosedJaxpr(save, closed.consts),
+        ClosedJaxpr(rest, closed.consts),
+        [v.aval for v in kept_vars],
+    )
+
+
+@cached_on_jaxpr
+def _dead_code_free(
+    closed: ClosedJaxpr, used_out: tuple[bool, ...]
+) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
+    small, used_in = dce_closed(closed, used_out)
+    return small, tuple(used_in)
+
+
+def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed, policy = params["jaxpr"], params["policy"]
+    if policy is not None:
+        closed = inline_calls(closed)
+    unknown = tuple(trace.is_unknown(x) for x in args)
+    parts = partial_eval_jaxpr(closed, unknown)
+    known_args, _ = split(unknown, args)
+    save, rest, _ = _saved(closed, unknown, policy)
+    n = len(parts.unknown_out) - sum(parts.unknown_out)
+    known_outs: list[Any] = []
+    saved: list[Any] = []
+    forward = _outs_and_saved(parts.known, n, save)
+    if forward.jaxpr.outvars:
+        outs = trace.evaluate(
+            jit_p, known_args, {"jaxpr": forward, "name": params["name"], "inline": False}
+        )
+        known_outs, saved = outs[:n], outs[n:]
+    unknown_outs: list[Any] = []
+    if any(parts.unknown_out):
+        small, used = _dead_code_free(rest, tuple(parts.unknown_out))
+        operands = [x for x, u in zip([*saved, *args], used, strict=True) if u]
+        unknown_outs = trace.record(checkpoint_p, operands, {**params, "jaxpr": small})
+    return merge(parts.unknown_out, known_outs, unknown_outs)
+
+
+@cached_on_jaxpr
+def _outs_and_saved(known: ClosedJaxpr, n: int, save: ClosedJaxpr) -> ClosedJaxpr:
+    """The forward pass: the first ``n`` results of ``known``, and the kept values."""
+
+    def fun(*args: Any) -> list[Any]:
+        outs = eval_jaxpr(known.jaxpr, known.consts, *args)
+        return outs[:n] + eval_jaxpr(save.jaxpr, save.consts, *args)
+
+    jaxpr, consts = trace_to_jaxpr(fun, known.in_avals, known.jaxpr.debug_info)
+    return ClosedJaxpr(dce(jaxpr), consts)
+
+
+def _saveable(decision: Any) -> bool:
+    return decision is Saveable or decision is True
+
+
+@cached_on_jaxpr
+def _backward(
+    closed: ClosedJaxpr, undefined: tuple[bool, ...], nonzero: tuple[bool, ...]
+) -> ClosedJaxpr:
+    """Recomputation of the known part followed by the transpose of the linear part."""
+    parts = partial_eval_jaxpr(closed, undefined)
+    in_avals = closed.in_avals
+    out_avals = [a.to_tangent_aval() for a in closed.out_avals]
+    known_avals, lin_avals = split(undefined, in_avals)
+    n_known = len(known_avals)
+
+    def fun(*args: Any) -> list[Any]:
+        known, given = args[:n_known], iter(args[n_known:])
+        # Keeps the compiler from merging this with the forward pass it repeats.
+        known = optimization_barrier_p.bind(*known) if known else []
+        cts = [next(given) if nz else Zero(a) for nz, a in zip(nonzero, out_avals, strict=True)]
+        n_outs = len(parts.known.out_avals) - parts.num_new
+        new = eval_jaxpr(parts.known.jaxpr, parts.known.consts, *known)[n_outs:]
+        residuals = pick_residuals(parts.residuals, known, new)
+        _, cts = split(parts.unknown_out, cts)
+        found = backward_pass(
+            parts.unknown.jaxpr,
+            parts.unknown.consts,
+            [*residuals, *(UndefinedPrimal(a) for a in lin_avals)],
+            cts,
+        )
+        return [instantiate(ct) for ct in found[len(residuals) :]]
+
+    avals = [*known_avals, *(a for a, nz in zip(out_avals, nonzero, strict=True) if nz)]
+    jaxpr, consts = trace_to_jaxpr(fun, avals, closed.jaxpr.debug_info)
+    return ClosedJaxpr(dce(jaxpr), consts)
+
+
+def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+    undefined = tuple(type(x) is UndefinedPrimal for x in args)
+    nonzero = tuple(type(ct) is not Zero for ct in cts)
+    closed = _backward(params["jaxpr"], undefined, nonzero)
+    known, _ = split(undefined, args)
+    outs = jit_p.bind_params(
+        [*known, *(ct for ct in cts if type(ct) is not Zero)],
+        {"jaxpr": closed, "name": params["name"], "inline": False},
+    )
+    found = iter(outs)
+    return [next(found) if u else None for u in undefined]
+
+
+def_jaxpr_call(checkpoint_p)
+
+
+def_partial_eval_call(checkpoint_p, _partial_eval)
+
+
+transpose_rules[checkpoint_p] = _transpose
+
+
+# --- policies ----------------------------------------------------------------------------
+
+
+class _Decision:
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Saveable = _Decision("Saveable")
+
+
+Recompute = _Decision("Recompute")
+
+
+def everything_saveable(*_: Any, **__: Any) -> bool:
+    """Keep every intermediate value, as without `checkpoint`."""
+    return True
+
+
+def nothing_saveable(*_: Any, **__: Any) -> bool:
+    """Keep the arguments only."""
+    return False
+
+
+def dots_saveable(prim: Primitive, *_: Any, **__: Any) -> bool:
+    """Keep results of matrix products and convolutions."""
+    return prim.name in ("dot_general", "conv_general_dilated")
+
+
+def dots_with_no_batch_dims_saveable(prim: Primitive, *_: Any, **params: Any) -> bool:
+    """Keep results of matrix products without batch dimensions."""
+    if prim.name != "dot_general":
+        return False
+    (_, _), (lhs_batch, rhs_batch) = params["dimension_numbers"]
+    return not lhs_batch and not rhs_batch
+
+
+def save_any_names_but_these(*names: str) -> Policy:
+    """Keep values named by `checkpoint_name`, but not these."""
+    unwanted = frozenset(names)
+    return lambda prim, *_, **params: prim is name_p and params["name"] not in unwanted
+
+
+def save_only_these_names(*names: str) -> Policy:
+    """Keep values that `checkpoint_name` gave one of these names."""
+    wanted = frozenset(names)
+    return lambda prim, *_, **params: prim is name_p and params["name"] in wanted
+
+
+def save_anything_except_these_names(*names: str) -> Policy:
+    """Keep every value but those that `checkpoint_name` gave one of these names."""
+    unwanted = frozenset(names)
+    return lambda prim, *_, **params: not (prim is name_p and params["name"] in unwanted)
+
+
+def save_from_both_policies(first: Policy, second: Policy) -> Policy:
+    """Keep what either policy keeps."""
+    return lambda prim, *avals, **params: (
+        _saveable(first(prim, *avals, **params)) or _saveable(second(prim, *avals, **params))
+    )
+
+
+class checkpoint_policies:
+    """What `checkpoint` may keep of the forward pass.
+
+    Each is a policy or, with names or policies as arguments, makes one.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> layer = lambda w, x: np.tanh(w @ x).sum()
+    >>> f = cv.checkpoint(layer, policy=cv.checkpoint_policies.dots_saveable)
+    >>> cv.grad(f)(np.zeros((1, 2)), np.array([1.0, 2.0]))
+    Array([[1., 2.]], dtype=float32)
+    """
+
+    everything_saveable = staticmethod(everything_saveable)
+    nothing_saveable = staticmethod(nothing_saveable)
+    dots_saveable = staticmethod(dots_saveable)
+    checkpoint_dots = staticmethod(dots_saveable)
+    dots_with_no_batch_dims_saveable = staticmethod(dots_with_no_batch_dims_saveable)
+    checkpoint_dots_with_no_batch_dims = staticmethod(dots_with_no_batch_dims_saveable)
+    save_any_names_but_these = staticmethod(save_any_names_but_these)
+    save_only_these_names = staticmethod(save_only_these_names)
+    save_anything_except_these_names = staticmethod(save_anything_except_these_names)
+    save_from_both_policies = staticmethod(save_from_both_policies)
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """``x``, named for the policies of `checkpoint`.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    name : str
+
+    Returns
+    -------
+    pytree of arrays
+        ``x``
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> from covector.ad_checkpoint import checkpoint_name
+    >>> policy = cv.checkpoint_policies.save_only_these_names("inner")
+    >>> f = cv.checkpoint(lambda x: np.sin(checkpoint_name(np.exp(x), "inner")), policy=policy)
+    >>> round(float(cv.grad(f)(0.0)), 4)
+    0.5403
+    """
+    return tree.map(lambda leaf: name_p.bind_params((leaf,), {"name": name}), x)
+
+
+@api_boundary
+def checkpoint(
+    fun: Callable[..., Any] | None = None,
+    *,
+    prevent_cse: bool | Sequence[bool] = True,
+    policy: Policy | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    concrete: Any = None,
+) -> Any:
+    """Have differentiation compute intermediate values of a function again, to save memory.
+
+    Parameters
+    ----------
+    fun : callable
+        Without it, a decorator is returned.
+    prevent_cse : bool
+        Has no effect: the recomputation is never merged with the forward pass.
+    policy : callable, optional
+        Which values to keep nonetheless; see `checkpoint_policies`.
+    static_argnums, static_argnames : optional
+        Arguments passed to ``fun`` as they are.
+    concrete : optional
+        Has no effect.
+
+    Returns
+    -------
+    callable
+        Of the same value and derivatives as ``fun``.
+
+    Examples
+    --------
+    The cosines that the derivative needs are kept, or computed again from the argument:
+
+    >>> import covector as cv
+    >>> from covector.ad_checkpoint import print_saved_residuals
+    >>> f = lambda x: cv.numpy.sin(cv.numpy.sin(x))
+    >>> print_saved_residuals(f, 0.0)
+    f32[] output of cos
+    f32[] output of cos
+    >>> print_saved_residuals(cv.checkpoint(f), 0.0)
+    f32[] from the argument x
+    >>> cv.grad(cv.checkpoint(f))(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+    if fun is None:
+        return functools.partial(
+            checkpoint,
+            prevent_cse=prevent_cse,
+            policy=policy,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+        )
+    check_callable(fun, "checkpoint")
+    nums = index_tuple(static_argnums, "static_argnums")
+    names = name_tuple(static_argnames, "static_argnames")
+
+    @api_boundary
+    @functools.wraps(fun)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        n = len(args)
+        static = {i % n for i in nums if -n <= i < n}
+        dyn = tuple([x for i, x in enumerate(args) if i not in static])
+        dyn_kwargs = {k: v for k, v in kwargs.items() if k not in names}
+        fixed = {k: v for k, v in kwargs.items() if k in names}
+        flat, in_tree = tree.flatten((dyn, dyn_kwargs))
+        avals = check_arrays(
+            flat, lambda: argument_names(fun, dyn, dyn_kwargs, sorted(static)), "checkpoint"
+        )
+        out_tree: Any = None
+
+        def flat_fun(*leaves: Any) -> list[Any]:
+            nonlocal out_tree
+            a, k = tree.unflatten(in_tree, leaves)
+            rest = iter(a)
+            full = [x if i in static else next(rest) for i, x in enumerate(args)]
+            outs, out_tree = tree.flatten(fun(*full, **k, **fixed))
+            return outs
+
+        info = debug_info(fun, "checkpoint", dyn, dyn_kwargs, sorted(static))
+        jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
+        closed, hoisted = close_over(jaxpr, consts)
+        outs = checkpoint_p.bind_params(
+            [*hoisted, *flat],
+            {"jaxpr": closed, "policy": policy, "name": fun_name(fun)},
+        )
+        return tree.unflatten(out_tree, outs)
+
+    return checkpointed
+
+
+remat = checkpoint
+
+
+def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Print the values that the backward pass of ``f`` at these arguments needs.
+
+    Parameters
+    ----------
+    f : callable
+    *args, **kwargs
+        Its arguments; it is differentiated by the positional ones.
+
+    Returns
+    -------
+    None
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.ad_checkpoint.print_saved_residuals(lambda x, y: cv.numpy.sin(x) * y, 1.0, 2.0)
+    f32[] output of cos
+    f32[] from the argument y
+    f32[] output of sin
+    """
+    flat, in_tree = tree.flatten(args)
+    avals = [aval_of(x) for x in flat]
+
+    def fun(*xs: Any) -> list[Any]:
+        ff = FlatFunction(lambda *a: f(*a, **kwargs), in_tree, False, "print_saved_residuals")
+        return linearize_flat(ff, xs).residuals
+
+    jaxpr, _ = trace_to_jaxpr(fun, avals)
+    names = argument_names(f, args, {})
+    for v in jaxpr.outvars:
+        if v in jaxpr.invars:
+            where = f"from the argument {names[jaxpr.invars.index(v)]}"
+        else:
+            eqn = next((e for e in jaxpr.eqns if v in e.outvars), None)
+            where = f"output of {eqn.primitive.name}" if eqn is not None else "a constant"
+        print(f"{v.aval.str_short(True)} {where}")
+
+
+def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
+    """A zero tangent for ``val``.
+
+    Parameters
+    ----------
+    val : array
+    symbolic_zeros : bool
+        Return a `SymbolicZero`.
+
+    Returns
+    -------
+    Array or SymbolicZero
+        Of the shape and dtype of ``val``; of dtype ``float0`` for integers and booleans.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.custom_derivatives.zero_from_primal(cv.numpy.ones(2))
+    Array([0., 0.], dtype=float32)
+    """
+    aval = aval_of(val).to_tangent_aval()
+    if symbolic_zeros:
+        return SymbolicZero(aval)
+    return zeros(aval)

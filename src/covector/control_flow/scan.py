@@ -1,0 +1,221 @@
+"""``scan``: a loop over leading axes with a carry; its primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from covector.control_flow.common import (
+    check_arrays_of,
+    check_carry,
+    promote_weak,
+    runs_in_python,
+    trace_body,
+)
+from covector.core import tree
+from covector.core.avals import ShapedArray
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import ClosedJaxpr
+from covector.core.trace import Primitive
+from covector.core.tree_paths import path_names
+from covector.primitives.structure import index_in_dim, stack
+from covector.transforms.arguments import api_boundary, check_callable, fun_name
+
+scan_p = Primitive("scan", multiple_results=True)
+
+
+@scan_p.def_abstract_eval
+def _scan_avals(
+    *avals: ShapedArray,
+    jaxpr: ClosedJaxpr,
+    length: int,
+    reverse: bool,
+    num_consts: int,
+    num_carry: int,
+    unroll: int,
+) -> list[ShapedArray]:
+    outs = jaxpr.out_avals
+    return outs[:num_carry] + [
+        ShapedArray((length, *a.shape), a.dtype, a.weak_type) for a in outs[num_carry:]
+    ]
+
+
+scan_p.def_effects(lambda params: params["jaxpr"].effects)
+
+
+def _length(xs_flat: list[Any], xs: Any, avals: list[ShapedArray], length: int | None) -> int:
+    names = None
+    for i, a in enumerate(avals):
+        if not a.shape:
+            names = path_names(xs)
+            raise ValueError(
+                f"scan: xs{names[i]} is a scalar, {a.str_short()}; the loop runs over the leading "
+                f"axis of each array in xs{at_user_line()}"
+            )
+    sizes = {a.shape[0] for a in avals}
+    if length is not None:
+        n = length.__index__()
+        if n < 0:
+            raise ValueError(f"scan: length must not be negative, got {n}{at_user_line()}")
+        if sizes - {n}:
+            names = path_names(xs)
+            wrong = [
+                f"xs{p} is {a.str_short()}"
+                for p, a in zip(names, avals, strict=True)
+                if a.shape[0] != n
+            ]
+            raise ValueError(
+                f"scan: length={n} does not match the leading axes of xs: {'; '.join(wrong)}"
+                f"{at_user_line()}"
+            )
+        return n
+    if len(sizes) > 1:
+        parts = [f"xs{p} is {a.str_short()}" for p, a in zip(path_names(xs), avals, strict=True)]
+        raise ValueError(
+            f"scan: the arrays in xs must have equal leading axes: {'; '.join(parts)}"
+            f"{at_user_line()}"
+        )
+    if not sizes:
+        raise ValueError(
+            f"scan: without arrays in xs, the number of steps must be given as length"
+            f"{at_user_line()}"
+        )
+    return sizes.pop()
+
+
+def check_unroll(unroll: int | bool, length: int) -> int:
+    """The number of steps per turn of the loop."""
+    if unroll is True:
+        return max(length, 1)
+    if unroll is False:
+        return 1
+    n = int(unroll)
+    if n < 0:
+        raise ValueError(f"scan: unroll must be positive, got {unroll}{at_user_line()}")
+    return max(n, 1)
+
+
+def split_result(t: Any, fun: Callable[..., Any]) -> tuple[Any, Any]:
+    """Structures of the two items of a scan body's result, which has the structure ``t``."""
+    if t.type not in (tuple, list) or t.num_children != 2:
+        raise TypeError(
+            f"scan: the body must return a pair (carry, y), but {fun_name(fun)} returned "
+            f"{t}{at_user_line()}"
+        )
+    carry, y = t.children()
+    return carry, y
+
+
+@api_boundary
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+    _split_transpose: bool = False,
+) -> tuple[Any, Any]:
+    """Loop over leading axes, carrying a state along and collecting a result of each step.
+
+    Parameters
+    ----------
+    f : callable
+        ``(carry, x) -> (carry, y)``; the carry keeps its structure, shapes and dtypes.
+    init : pytree
+        The first carry.
+    xs : pytree, optional
+        Arrays of equal leading axes; step ``i`` sees ``x[i]`` of each. Without it ``x`` is None.
+    length : int, optional
+        Number of steps; needed if ``xs`` holds no arrays.
+    reverse : bool
+        Go from the last element to the first; the results keep the order of ``xs``.
+    unroll : int or bool
+        Steps per turn of the compiled loop; True for all.
+    _split_transpose : bool
+        Has no effect.
+
+    Returns
+    -------
+    carry, ys : pytrees
+        The last carry, and the ``y`` of all steps stacked along a new leading axis.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` returns no pair, or a carry of other types than it takes.
+    ValueError
+        If leading axes differ from one another or from ``length``.
+
+    Notes
+    -----
+    ``f`` is traced once, so that Python side effects in it happen once. The loop can be
+    differentiated in both modes.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.lax.scan(lambda c, x: (c + x, c * x), 0, cv.numpy.array([1, 2, 3]))
+    (Array(6, dtype=int32), Array([0, 2, 9], dtype=int32))
+
+    Without ``xs``, a number of steps; None stands for no result:
+
+    >>> cv.lax.scan(lambda x, _: (2 * x, None), 1.0, length=10)
+    (Array(1024., dtype=float32, weak_type=True), None)
+    """
+    check_callable(f, "scan")
+    init_flat, init_tree = tree.flatten(init)
+    xs_flat, xs_tree = tree.flatten(xs)
+    carry_avals = check_arrays_of(init_flat, init, "scan", "init")
+    xs_avals = check_arrays_of(xs_flat, xs, "scan", "xs")
+    n = _length(xs_flat, xs, xs_avals, length)
+    steps = check_unroll(unroll, n)
+    if n > 0 and runs_in_python([*init_flat, *xs_flat]):
+        return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)
+    x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
+    in_tree = tree.structure((init, xs))
+    body = trace_body(f, in_tree, [*carry_avals, *x_avals], "scan")
+    carry_tree, y_tree = split_result(body.out_tree, f)
+    if carry_tree == init_tree:
+        k = len(init_flat)
+        for _ in range(3):
+            init_flat, carry_avals, changed = promote_weak(
+                init_flat, carry_avals, body.out_avals[:k]
+            )
+            if not changed:
+                break
+            body = trace_body(f, in_tree, [*carry_avals, *x_avals], "scan")
+    num_carry = carry_tree.num_leaves
+    check_carry("scan", f, init_tree, carry_avals, carry_tree, body.out_avals[:num_carry])
+    outs = scan_p.bind_params(
+        [*body.consts, *init_flat, *xs_flat],
+        {
+            "jaxpr": body.closed,
+            "length": n,
+            "reverse": bool(reverse),
+            "num_consts": len(body.consts),
+            "num_carry": num_carry,
+            "unroll": steps,
+        },
+    )
+    return (
+        tree.unflatten(carry_tree, outs[:num_carry]),
+        tree.unflatten(y_tree, outs[num_carry:]),
+    )
+
+
+def _scan_in_python(
+    f: Callable[..., Any], carry: Any, xs_flat: list[Any], xs_tree: Any, n: int, reverse: bool
+) -> tuple[Any, Any]:
+    ys: list[list[Any]] = []
+    y_tree: Any = None
+    for i in reversed(range(n)) if reverse else range(n):
+        x = tree.unflatten(xs_tree, [index_in_dim(x, i) for x in xs_flat])
+        out = f(carry, x)
+        split_result(tree.structure(out), f)
+        carry, y = out
+        flat, y_tree = tree.flatten(y)
+        ys.append(flat)
+    if reverse:
+        ys.reverse()
+    return carry, tree.unflatten(y_tree, [stack(column) for column in zip(*ys, strict=True)])

@@ -1,0 +1,1 @@
+"""First-order primitives, one file per family, each primitive in one place with all its rules."""

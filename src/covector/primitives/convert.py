@@ -1,0 +1,120 @@
+"""Changes of element type and of nothing: rounding to fewer bits, bit casts, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.core import dtypes
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.definers import def_jvp_linear, def_jvp_zero, def_vectorized
+from covector.core.errors import at_user_line
+from covector.core.rules import Zero, batching_rules, transpose_rules
+from covector.core.structural import convert_element_type_p, moveaxis, optimization_barrier_p
+from covector.core.trace import Primitive
+from covector.primitives.arithmetic import real
+from covector.primitives.common import FLOAT, unary
+
+
+def _convert_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, new_dtype: Any, weak_type: bool
+) -> tuple[Any, Any]:
+    (x,), (g,) = primals, tangents
+    out = convert_element_type_p.bind(x, new_dtype=new_dtype, weak_type=weak_type)
+    if type(g) is Zero or not dtypes.is_inexact(new_dtype):
+        return out, Zero.of(out)
+    return out, _convert(g, new_dtype, weak_type)
+
+
+def _convert_transpose(ct: Any, x: Any, *, new_dtype: Any, weak_type: bool) -> list[Any]:
+    dt = x.aval.dtype
+    if dtypes.is_complex(aval_of(ct).dtype) and not dtypes.is_complex(dt):
+        ct = real(ct)
+    return [_convert(ct, dt, x.aval.weak_type)]
+
+
+def _convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
+    aval = aval_of(x)
+    if dtypes.is_complex(aval.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
+        x = real(x)
+        aval = aval_of(x)
+    if aval.dtype == dtype and aval.weak_type == weak_type and hasattr(x, "aval"):
+        return x
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type)
+
+
+reduce_precision_p = unary("reduce_precision", FLOAT)
+
+
+def_jvp_linear(reduce_precision_p)
+
+
+transpose_rules[reduce_precision_p] = lambda ct, x, **params: [
+    reduce_precision_p.bind(ct, **params)
+]
+
+
+bitcast_convert_type_p = Primitive("bitcast_convert_type")
+
+
+@bitcast_convert_type_p.def_abstract_eval
+def _bitcast_aval(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
+    old, new = x.dtype.itemsize, new_dtype.itemsize
+    if (x.dtype == dtypes.bool_) != (new_dtype == dtypes.bool_):
+        raise TypeError(
+            f"bitcast_convert_type of {x.str_short()} to {new_dtype}: booleans have no bit "
+            f"pattern to share{at_user_line()}"
+        )
+    if old == new:
+        shape = x.shape
+    elif old > new:
+        shape = (*x.shape, old // new)
+    else:
+        if not x.shape or x.shape[-1] != new // old:
+            raise TypeError(
+                f"bitcast_convert_type of {x.str_short()} to the wider {new_dtype}: the last "
+                f"dimension must have size {new // old}{at_user_line()}"
+            )
+        shape = x.shape[:-1]
+    return ShapedArray(shape, new_dtype)
+
+
+def_jvp_zero(bitcast_convert_type_p)
+
+
+def _bitcast_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, new_dtype: Any
+) -> tuple[Any, int]:
+    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
+    return bitcast_convert_type_p.bind(x, new_dtype=new_dtype), 0
+
+
+batching_rules[bitcast_convert_type_p] = _bitcast_batch
+
+
+copy_p = Primitive("copy")
+
+
+copy_p.def_abstract_eval(lambda x: x)
+
+
+def_vectorized(copy_p)
+
+
+def_jvp_linear(copy_p)
+
+
+transpose_rules[copy_p] = lambda ct, x: [ct]
+
+
+def _barrier_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
+) -> tuple[Any, Any]:
+    return optimization_barrier_p.bind(*args), list(dims)
+
+
+def _barrier_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    out = optimization_barrier_p.bind(*primals)
+    live = [t for t in tangents if type(t) is not Zero]
+    moved = iter(optimization_barrier_p.bind(*live) if live else ())
+    return out, [t if type(t) is Zero else next(moved) for t in tangents]
