@@ -64,11 +64,14 @@ class Module(Protocol):
     ----------
     platform : str
     dialects : tuple of str
-        Names of the texts it has; the first is shown if none is named.
+        Names of the texts it has, in the order of the stages.
+    default_dialect : str
+        The text that is shown if none is named.
     """
 
     platform: str
     dialects: tuple[str, ...]
+    default_dialect: str
 
     def as_text(self, dialect: str) -> str:
         """The program at one stage of its way to the device."""

@@ -176,6 +176,10 @@ class Lowered(_Stage):
             return str(self._entry.closed)
         return _text(self._module(platform), dialect)
 
+    def dialects(self, platform: str | None = None) -> tuple[str, ...]:
+        """Names of the texts that `as_text` has, in the order of the stages."""
+        return self._module(platform).dialects
+
     def compiler_ir(self, dialect: str | None = None) -> Any:
         """The program as an object: a ClosedJaxpr."""
         return self._entry.closed
@@ -243,7 +247,7 @@ class Compiled(_Stage):
         module, _ = lower_entry(
             self._entry, self._donated, jitted.keep_unused, jitted.name, platform
         )
-        return _text(module, module.dialects[0] if dialect is None else dialect)
+        return _text(module, dialect or module.default_dialect)
 
     @property
     def input_shardings(self) -> Any:

@@ -66,6 +66,7 @@ class ToyModule:
 
     platform = "toy"
     dialects = ("jaxpr",)
+    default_dialect = "jaxpr"
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
         self.closed = closed

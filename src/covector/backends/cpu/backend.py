@@ -120,7 +120,8 @@ class CpuModule:
     """A jaxpr lowered for the CPU."""
 
     platform = "cpu"
-    dialects = ("llvm", "jaxpr", "simplified", "loop", "schedule", "optimised", "asm")
+    dialects = ("jaxpr", "simplified", "loop", "schedule", "llvm", "optimised", "asm")
+    default_dialect = "llvm"
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
         self.jaxpr = closed

@@ -1,0 +1,26 @@
+"""Looking into programs that run, and at what the compiler makes of them (`covector.debug`)."""
+
+from covector.core.errors import export as _export
+from covector.debug.stages import STAGES, show
+from covector.debug.stops import breakpoint  # noqa: A004 - the public name
+from covector.transforms.callbacks import (
+    DebugEffect,
+    OrderedDebugEffect,
+    debug_callback,
+    debug_print,
+)
+
+callback = debug_callback
+print = debug_print  # noqa: A001 - the public name
+
+__all__ = [
+    "DebugEffect",
+    "OrderedDebugEffect",
+    "STAGES",
+    "breakpoint",
+    "callback",
+    "print",
+    "show",
+]
+
+_export(globals(), __all__)

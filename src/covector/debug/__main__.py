@@ -1,0 +1,99 @@
+"""``python -m covector.debug FILE.py:FUNCTION TYPE...``: what the compiler makes of a function."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import dtypes
+from covector.debug.colour import coloured
+from covector.debug.stages import STAGES, known_stages, stages, title
+from covector.transforms.jit import jit
+from covector.transforms.shapes import ShapeDtypeStruct
+
+_TYPE = re.compile(r"([a-z]+\d*)\[([\d, ]*)\]")
+_LONG = {"f": "float", "i": "int", "u": "uint", "c": "complex", "bf": "bfloat"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the stages; returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        fun = load(options.function)
+        types = [parse_type(t) for t in options.types]
+        lowered = (fun if hasattr(fun, "lower") else jit(fun)).lower(*types)
+        wanted = options.stage or known_stages(lowered)
+        texts = [(name, text) for name, text in stages(lowered) if name in wanted]
+    except Exception as e:  # noqa: BLE001 - whatever the function does is shown
+        print(f"{type(e).__name__}: {e}", file=sys.stderr)
+        return 1
+    colours = sys.stdout.isatty() if options.colour == "auto" else options.colour == "always"
+    for k, (name, text) in enumerate(texts):
+        whole = text if len(wanted) == 1 else f"{title(name)}\n{text}"
+        print("\n" * bool(k) + (coloured(whole, name) if colours else whole))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m covector.debug",
+        description="Print what the compiler makes of a function, stage by stage.",
+    )
+    parser.add_argument("function", help="FILE.py:FUNCTION or MODULE:FUNCTION")
+    parser.add_argument(
+        "types", nargs="*", metavar="TYPE", help="types of the arguments, such as 'f32[128,10]'"
+    )
+    parser.add_argument(
+        "--stage", action="append", choices=STAGES, help="only this stage; may be repeated"
+    )
+    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
+    return parser
+
+
+def parse_type(text: str) -> ShapeDtypeStruct:
+    """A type written as jaxprs write it: ``f32[128,10]``, ``i32[]``, ``bool[3]``."""
+    found = _TYPE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a type: expected one such as 'f32[128,10]' or 'i32[]'")
+    name, dims = found.groups()
+    short = re.fullmatch(r"([a-z]+)(\d+)", name)
+    if short and short[1] in _LONG:
+        name = _LONG[short[1]] + short[2]
+    try:
+        dtype = dtypes.as_dtype(name)
+    except TypeError as e:
+        raise ValueError(f"{text!r}: there is no dtype {found[1]}") from e
+    return ShapeDtypeStruct(tuple(int(d) for d in dims.split(",") if d.strip()), dtype)
+
+
+def load(name: str) -> Callable[..., Any]:
+    """The function that ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` names."""
+    place, _, attribute = name.rpartition(":")
+    if not place:
+        raise ValueError(f"{name!r} names no function: expected FILE.py:FUNCTION")
+    if place.endswith(".py"):
+        if not os.path.exists(place):
+            raise ValueError(f"there is no file {place}")
+        sys.path.insert(0, os.path.dirname(os.path.abspath(place)))
+        spec = importlib.util.spec_from_file_location("covector_debugged", place)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(place)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{place} has no {attribute}")
+        found = getattr(found, part)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
