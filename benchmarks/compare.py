@@ -1,0 +1,160 @@
+"""Compare two checkouts of Covector in one run: ``python -m benchmarks.compare --before FOLDER``.
+
+Every sample is a process of its own on one of the two source trees, which must have been built in
+place (see CONTRIBUTING.md); the two take turns. A process imports the package, calls one program
+for the first time with no code cached on disk, traces it again, and times its calls. The table has
+medians, and the ratios of this tree to the one before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parents[1]
+COLUMNS = ("import", "first call", "trace", "call")
+_CALLS = """
+import sys, time
+t0 = time.perf_counter()
+import covector as cv
+import covector.numpy as np
+imported = time.perf_counter() - t0
+sys.path.append({here!r})
+from benchmarks.programs import PROGRAMS
+from benchmarks.compare import EXTRA, call_seconds, trace_seconds
+program = [*PROGRAMS, *EXTRA][{index}]
+cv.devices()
+case = program.build(cv, np)
+t0 = time.perf_counter()
+case.first()
+first = time.perf_counter() - t0
+print("result", imported, first, trace_seconds(cv, case), call_seconds(case.call))
+"""
+_MEMORY = """
+import resource, sys
+def peak():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+import covector as cv
+import covector.numpy as np
+first = peak()
+x = np.ones(3)
+for k in range(1000):
+    cv.jit(lambda a, k=k: (a * float(k) + k % 7).sum())(x)
+print("result", first, peak())
+"""
+
+
+def call_seconds(call, rounds: int = 7, seconds: float = 0.1) -> float:
+    """Seconds of a call: the smallest of some rounds."""
+    from benchmarks.run import _time
+
+    call()
+    return min(_time(call, seconds) for _ in range(rounds))
+
+
+def trace_seconds(cv, case) -> float:
+    """Seconds of a first call whose code is in memory: of tracing and lowering, nearly."""
+    import time
+
+    best = math.inf
+    for _ in range(5):
+        start = time.perf_counter()
+        case.first()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _leaves(fw, np):
+    from benchmarks.programs import _compiled
+
+    leaves = [np.array(float(k)) for k in range(200)]
+    return _compiled(fw, lambda xs: [x + 1 for x in xs], leaves)
+
+
+def _equations(fw, np):
+    from benchmarks.programs import _compiled
+
+    def chain(x):
+        for _ in range(500):
+            x = np.sin(x) * 2
+        return x
+
+    return _compiled(fw, chain, np.ones(5))
+
+
+def _extra() -> list:
+    from benchmarks.programs import Program
+
+    return [Program("200 leaves", _leaves), Program("1000 equations", _equations)]
+
+
+EXTRA = _extra()
+
+
+def sample(tree: Path, code: str) -> list[float]:
+    """The numbers that a process on a source tree prints."""
+    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", PYTHONPATH=str(tree / "src"))
+    # An installed package has its bytecode; so has a source tree, but where this forbids it.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    for line in run.stdout.splitlines():
+        if line.startswith("result"):
+            return [float(x) for x in line.split()[1:]]
+    raise RuntimeError(f"a benchmark process failed:\n{run.stdout}\n{run.stderr}")
+
+
+def paired(before: Path, code: str, rounds: int) -> tuple[list[float], list[float]]:
+    """Medians of the numbers of both trees, taken in turns."""
+    samples: dict[Path, list[list[float]]] = {before: [], _HERE: []}
+    for r in range(rounds):
+        for tree in (before, _HERE) if r % 2 == 0 else (_HERE, before):
+            samples[tree].append(sample(tree, code))
+    a, b = ([statistics.median(c) for c in zip(*s, strict=True)] for s in samples.values())
+    return a, b
+
+
+def _cell(before: float, after: float) -> str:
+    unit, scale = ("ms", 1e3) if before > 1e-3 else ("us", 1e6)
+    return f"{before * scale:,.2f} → {after * scale:,.2f} {unit} ({after / before:.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only programs whose name contains one of these")
+    parser.add_argument("--before", type=Path, required=True, help="the other source tree")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help="memory too")
+    args = parser.parse_args()
+    from benchmarks.programs import PROGRAMS
+
+    logs: dict[str, list[float]] = {c: [] for c in COLUMNS}
+    imports: list[tuple[float, float]] = []
+    print("| program | first call | trace | call |\n|---|---|---|---|")
+    for index, program in enumerate([*PROGRAMS, *EXTRA]):
+        if args.names and not any(n in program.name for n in args.names):
+            continue
+        code = _CALLS.format(here=str(_HERE), index=index)
+        a, b = paired(args.before.resolve(), code, args.rounds)
+        for column, x, y in zip(COLUMNS, a, b, strict=True):
+            logs[column].append(math.log(y / x))
+        imports.append((a[0], b[0]))
+        cells = " | ".join(_cell(x, y) for x, y in zip(a[1:], b[1:], strict=True))
+        print(f"| {program.name} | {cells} |", flush=True)
+    means = {c: math.exp(statistics.fmean(v)) for c, v in logs.items()}
+    print("| geometric mean | " + " | ".join(f"{means[c]:.3f}" for c in COLUMNS[1:]) + " |")
+    a, b = (statistics.median(c) for c in zip(*imports, strict=True))
+    print(f"\nimport: {_cell(a, b)}")
+    if args.memory:
+        a, b = paired(args.before.resolve(), _MEMORY, 3)
+        for what, x, y in zip(("import", "1,000 compilations"), a, b, strict=True):
+            print(f"memory after {what}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
+
+
+if __name__ == "__main__":
+    main()
