@@ -9,7 +9,7 @@ from typing import Any
 from covector.core import tree as _tree
 from covector.core import tree_paths as _paths
 from covector.core.errors import export as _export
-from covector.core.tree import PyTreeDef
+from covector.core.tree import NAMESPACE, PyTreeDef
 from covector.core.tree_nodes import Partial, register_dataclass, register_static
 from covector.core.tree_paths import (
     DictKey,
@@ -406,8 +406,6 @@ def is_tree_node(typ: type) -> bool:
     (True, False)
     """
     import optree
-
-    from covector.core.tree import NAMESPACE
 
     if typ in (tuple, list, dict, type(None)) or optree.is_namedtuple_class(typ):
         return True

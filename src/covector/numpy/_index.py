@@ -9,7 +9,9 @@ import numpy as onp
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
+from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, origin
+from covector.numpy.creation import asarray
 
 
 class Slice(NamedTuple):
@@ -110,8 +112,6 @@ def _no_list(entry: Any) -> Any:
     """An entry of a tuple; a list there can only mean an array."""
     if not isinstance(entry, (list, tuple)):
         return entry
-    from covector.numpy.creation import asarray
-
     return asarray(entry, None if entry else dtypes.int32)
 
 
@@ -215,8 +215,6 @@ def as_index_array(x: Any) -> Any:
             x = onp.clip(x, -(2**31), 2**31 - 1).astype(onp.int32)
         return x
     if x.dtype.itemsize < 4:
-        from covector.core.structural import convert_element_type
-
         return convert_element_type(x, dtypes.int32)
     return x
 

@@ -13,10 +13,12 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.config import config
-from covector.core.errors import at_user_line, describe, warn
+from covector.core.errors import ConcretizationTypeError, at_user_line, describe, warn
 from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
-from covector.core.trace import Tracer, eval_trace
+from covector.core.trace import Tracer, eval_trace, origin
+from covector.lax.unary import real
+from covector.transforms.jit import jit
 
 current_trace = _native.current_trace
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,8 +61,6 @@ def fused(*static: str) -> Callable[[F], F]:
 
 def compile_lazily(fun: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
     """The jitted function; `jit` is imported on first use to keep the import light."""
-    from covector.transforms.jit import jit
-
     return jit(fun, static_argnames=tuple(static) or None, inline=True)
 
 
@@ -125,8 +125,6 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
     if t is not Array and not isinstance(x, Tracer):
         x = to_array(x)
     if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
-        from covector.lax.unary import real
-
         x = real(x)
     return convert_element_type(x, dtype, weak)
 
@@ -296,9 +294,6 @@ def concrete(x: Any, what: str) -> onp.ndarray:
     if isinstance(x, Tracer):
         value = x.concrete()
         if value is None:
-            from covector.core.errors import ConcretizationTypeError
-            from covector.core.trace import origin
-
             raise ConcretizationTypeError(
                 f"{what} must be known while the function is traced, but it is the traced value "
                 f"{x.describe()}.{origin(x)}\nMark the argument static (static_argnums or "

@@ -19,7 +19,10 @@ from covector.numpy._util import (
     promote_dtypes,
     promote_inexact,
 )
-from covector.numpy.creation import asarray
+from covector.numpy.creation import asarray, from_numpy
+from covector.numpy.joining import concatenate
+from covector.numpy.powers import _remainder
+from covector.numpy.selection import _where
 from covector.numpy.sorting import search
 
 # --- differences -------------------------------------------------------------------------
@@ -56,8 +59,6 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     >>> np.diff(np.array([1, 4, 9, 16]), n=2), np.diff(np.array([1, 4]), prepend=0)
     (Array([2, 2], dtype=int32), Array([1, 3], dtype=int32))
     """
-    from covector.numpy.joining import concatenate
-
     x = array(a, "diff")
     if x.ndim == 0:
         raise ValueError(f"diff takes an array of one or more dimensions{at_user_line()}")
@@ -324,9 +325,6 @@ def _interp_values(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any)
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any) -> Any:
-    from covector.numpy.powers import _remainder
-    from covector.numpy.selection import _where
-
     x, xp = (array(v) for v in promote_inexact("interp", x, xp))
     (fp,) = promote_inexact("interp", fp)
     fp = array(fp)
@@ -553,8 +551,6 @@ def cov(
     Array([[1., 2.],
            [2., 4.]], dtype=float32)
     """
-    from covector.numpy.joining import concatenate
-
     x = array(promote_inexact("cov", m)[0])
     if y is not None:
         x, other = (array(t) for t in promote_inexact("cov", m, y))
@@ -654,8 +650,6 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> A
 
 
 def _window(values: onp.ndarray) -> Any:
-    from covector.numpy.creation import from_numpy
-
     return from_numpy(values.astype(dtypes.default_float()))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as onp
 
-from covector import lax
+from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, settled, to_array
 from covector.core.errors import at_user_line, describe
@@ -19,15 +19,15 @@ from covector.numpy._util import (
     promote_dtypes,
     shape_of,
 )
+from covector.runtime.placement import as_sharding, placement, put
 
 
 def on_device(x: Any, device: Any) -> Any:
     """``x`` on ``device``, a place to which arrays can be moved."""
     if device is None:
         return x
-    from covector.runtime.devices import device_put
-
-    return device_put(x, device)
+    where = placement(as_sharding(device, "the parameter device"), True)
+    return x if isinstance(x, Tracer) else put(x, where)
 
 
 def from_numpy(x: onp.ndarray, dtype: Any = None) -> Any:
@@ -382,8 +382,6 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     >>> np.from_dlpack(numpy.arange(3, dtype="float32"))
     Array([0., 1., 2.], dtype=float32)
     """
-    from covector import _native
-
     if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
         raise TypeError(
             "from_dlpack takes an object with the methods __dlpack__ and __dlpack_device__, got "

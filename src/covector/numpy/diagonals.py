@@ -21,6 +21,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import asarray, from_numpy, on_device
 from covector.numpy.ranges import arange
+from covector.numpy.reductions import sum
 
 
 def _offset(k: Any, name: str) -> Any:
@@ -544,8 +545,6 @@ def trace(
     >>> np.trace(np.array([[1, 2], [3, 4]]))
     Array(5, dtype=int32)
     """
-    from covector.numpy.reductions import sum
-
     _util.check_out(out, "trace")
     return sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 

@@ -10,6 +10,7 @@ import numpy as onp
 from covector.core import dtypes
 from covector.core.avals import aval_of, is_array_like
 from covector.core.errors import at_user_line, describe
+from covector.numpy.creation import array
 
 
 class _ScalarType(type):
@@ -18,8 +19,6 @@ class _ScalarType(type):
     dtype: Any
 
     def __call__(cls, x: Any = 0) -> Any:
-        from covector.numpy.creation import array
-
         return array(x, dtypes.canonicalize_dtype(cls.dtype))
 
     def __eq__(cls, other: object) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
+from covector.control_flow.while_loop import while_loop
 from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import scalar
+from covector.core.operands import canonical_axis, scalar
 from covector.numpy._util import (
     array,
     broadcast2,
@@ -25,6 +26,8 @@ from covector.numpy._util import (
     promote_dtypes,
     promote_inexact,
 )
+from covector.numpy.creation import asarray
+from covector.numpy.powers import _remainder
 from covector.numpy.ufuncs import (
     ANY,
     ANY2,
@@ -662,8 +665,6 @@ def gcd(x1: Any, x2: Any) -> Any:
 
 
 def _gcd(x: Any, y: Any) -> Any:
-    from covector.control_flow.while_loop import while_loop
-
     dt = x.dtype
     zero = scalar(0, dt)
     x, y = (x, y) if dt in dtypes.UNSIGNED else (lax.abs(x), lax.abs(y))
@@ -1075,8 +1076,6 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     >>> np.array_equal(np.array([1, 1]), np.array(1))
     Array(False, dtype=bool)
     """
-    from covector.numpy.creation import asarray
-
     try:
         x, y = asarray(a1), asarray(a2)
     except TypeError:
@@ -1147,9 +1146,6 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
     >>> np.unwrap(np.array([170, 175, 181, -174]), period=360)
     Array([170, 175, 181, 186], dtype=int32)
     """
-    from covector.core.operands import canonical_axis
-    from covector.numpy.powers import _remainder
-
     x = array(p, "unwrap")
     if x.dtype not in dtypes.INTEGERS:
         x = array(inexact(x, "unwrap"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector import lax
+from covector.core import tree
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis
 from covector.numpy._util import array, broadcast_shapes, broadcast_to, check_out
@@ -19,6 +20,7 @@ from covector.numpy.ufunc_methods import (
     reduce_with,
     reduceat_with,
 )
+from covector.transforms.vmap_api import vmap
 
 
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
@@ -44,8 +46,6 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     >>> np.apply_along_axis(lambda v: v.max() - v.min(), 1, x)
     Array([2, 2], dtype=int32)
     """
-    from covector.transforms.vmap_api import vmap
-
     x = asarray(arr)
     axis = canonical_axis(axis, x)
 
@@ -172,8 +172,6 @@ def _vectorized(
     args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> Any:
-    from covector.transforms.vmap_api import vmap
-
     names = [k for k in kwargs if k not in excluded]
     positions = [i for i in range(len(args)) if i not in excluded]
     values = [asarray(args[i]) for i in positions] + [asarray(kwargs[k]) for k in names]
@@ -227,8 +225,6 @@ def _vectorized(
 
 
 def _repeated(fun: Any, size: int) -> Any:
-    from covector.core import tree
-
     def wrapper(*xs: Any) -> Any:
         return tree.map(lambda y: broadcast_to(array(y)[None], (size, *array(y).shape)), fun(*xs))
 

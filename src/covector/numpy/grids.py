@@ -16,6 +16,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import zeros
 from covector.numpy.ranges import arange
+from covector.transforms.vmap_api import vmap
 
 
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
@@ -138,8 +139,6 @@ def fromfunction(
     Array([[ 0,  1,  2],
            [10, 11, 12]], dtype=int32)
     """
-    from covector.transforms.vmap_api import vmap
-
     shape = canonical_shape(shape)
 
     def mapped(*index: Any) -> Any:

@@ -27,6 +27,7 @@ from covector.numpy._index import (
     parse,
 )
 from covector.numpy._util import broadcast_shapes, broadcast_to, compile_lazily, current_trace
+from covector.numpy.powers import _remainder
 from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode
 from covector.primitives.slicing import dynamic_slice_p
 from covector.primitives.structure import rev_p, slice_p, squeeze_p
@@ -428,8 +429,6 @@ def saturated(v: Any, dt: Any) -> Any:
 
 
 def _wrapped(v: Any, n: int) -> Any:
-    from covector.numpy.powers import _remainder
-
     if isinstance(v, onp.ndarray):
         return onp.mod(v, max(n, 1))
     return _remainder(v, max(n, 1))

@@ -25,6 +25,7 @@ from covector.numpy._util import (
     promote_dtypes,
     shape_of,
 )
+from covector.numpy.creation import asarray
 from covector.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ndim
 
 # --- joining -----------------------------------------------------------------------------
@@ -39,8 +40,6 @@ def _parts(arrays: Any, name: str) -> list[Any]:
         )
     if not arrays:
         raise ValueError(f"{name} needs at least one array{at_user_line()}")
-    from covector.numpy.creation import asarray
-
     return [asarray(x) for x in arrays]
 
 

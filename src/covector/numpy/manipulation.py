@@ -20,6 +20,8 @@ from covector.numpy._util import (
     fused,
     shape_of,
 )
+from covector.numpy.creation import asarray
+from covector.numpy.powers import _remainder
 
 # --- shape -------------------------------------------------------------------------------
 
@@ -758,8 +760,6 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
         if all(isinstance(s, (int, onp.integer)) for s in shift):
             shift = tuple(int(s) for s in shift)
         else:
-            from covector.numpy.creation import asarray
-
             shift = asarray(shift)
     elif isinstance(shift, onp.integer):
         shift = int(shift)
@@ -803,8 +803,6 @@ def _roll_static(x: Any, *, shift: tuple[int, ...], axis: Any) -> Any:
 
 @fused("axis")
 def _roll_dynamic(x: Any, shift: Any, *, axis: Any) -> Any:
-    from covector.numpy.powers import _remainder
-
     shift = array(shift, "roll")
     if axis is None:
         flat = lax.reshape(x, (x.size,))

@@ -11,6 +11,7 @@ from covector.core.errors import at_user_line
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
+from covector.primitives.sorting import take_along
 
 
 def _nan(x: Any) -> Any:
@@ -517,8 +518,6 @@ def _quantile(
 
 def _pick(x: Any, index: Any, extra: int) -> Any:
     """Elements of the rows of ``x`` at ``index``, whose ``extra`` leading dimensions are new."""
-    from covector.primitives.sorting import take_along
-
     rows = x.shape[:-1]
     q = index.shape[:extra]
     flat = lax.reshape(index, (r.product(q), *rows))

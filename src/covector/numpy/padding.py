@@ -10,8 +10,10 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
+from covector.numpy import nan_reductions, reductions
 from covector.numpy._util import array, broadcast_to, concrete, convert, fused
 from covector.numpy.creation import asarray
+from covector.numpy.functional import apply_along_axis
 
 _KEYWORDS = {
     "constant": {"constant_values"},
@@ -197,8 +199,6 @@ def _pad(x: Any, *, width: Pairs, mode: str, lengths: Any, odd: bool) -> Any:
 
 
 def _statistic(x: Any, d: int, mode: str) -> Any:
-    from covector.numpy import nan_reductions, reductions
-
     function = {
         "maximum": reductions.max,
         "minimum": reductions.min,
@@ -255,8 +255,6 @@ def _odd(part: Any, edge: Any) -> Any:
 
 
 def _pad_function(x: Any, width: Pairs, mode: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
-    from covector.numpy.functional import apply_along_axis
-
     config = tuple((a, b, 0) for a, b in width)
     out = lax.pad(x, x.dtype.type(0), config)
     for d, pair in enumerate(width):

@@ -10,6 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
+from covector.numpy import linalg
 from covector.numpy._util import (
     array,
     broadcast_to,
@@ -20,6 +21,11 @@ from covector.numpy._util import (
     promote_inexact,
 )
 from covector.numpy.calculus import convolve
+from covector.numpy.diagonals import eye
+from covector.numpy.grids import vander
+from covector.numpy.insertion import trim_zeros
+from covector.numpy.products import outer
+from covector.numpy.ufuncs import _add, _multiply
 
 
 def _vector(p: Any, name: str) -> Any:
@@ -53,8 +59,6 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
     >>> np.polyval(np.array([1, 0, 2]), np.array([0, 1, 2]))
     Array([2, 3, 6], dtype=int32)
     """
-    from covector.numpy.ufuncs import _add, _multiply
-
     c, v = (array(t) for t in promote_dtypes("polyval", p, x))
     shape = v.shape
     out = lax.full(shape, 0, v.dtype)
@@ -143,8 +147,6 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     >>> np.polymul(np.array([1, 2]), np.array([1, 0, 3]))
     Array([1., 2., 3., 6.], dtype=float32)
     """
-    from covector.numpy.insertion import trim_zeros
-
     x, y = _vector(a1, "polymul"), _vector(a2, "polymul")
     if trim_leading_zeros:
         x, y = trim_zeros(x, "f"), trim_zeros(y, "f")
@@ -175,8 +177,6 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
     >>> np.polydiv(np.array([1.0, 5.0, 7.0]), np.array([1.0, 2.0]))
     (Array([1., 3.], dtype=float32), Array([0., 0., 1.], dtype=float32))
     """
-    from covector.numpy.insertion import trim_zeros
-
     x, y = (_vector(t, "polydiv") for t in promote_inexact("polydiv", u, v))
     m, n = x.shape[0] - 1, y.shape[0] - 1
     size = max(m - n + 1, 1)
@@ -296,8 +296,6 @@ def poly(seq_of_zeros: Any) -> Any:
     """
     x = array(promote_inexact("poly", seq_of_zeros)[0])
     if x.ndim == 2 and x.shape[0] == x.shape[1]:
-        from covector.numpy import linalg
-
         x = linalg.eigvals(x)
     if x.ndim != 1:
         raise ValueError(f"poly takes a vector or square matrix, got {describe(x)}{at_user_line()}")
@@ -343,10 +341,6 @@ def polyfit(
     >>> np.polyfit(x, 3 * x + 1, 1).round(3)
     Array([3., 1.], dtype=float32)
     """
-    from covector.numpy import linalg
-    from covector.numpy.grids import vander
-    from covector.numpy.products import outer
-
     order = operator.index(deg) + 1
     x, y = (array(v) for v in promote_inexact("polyfit", x, y))
     if order < 1:
@@ -412,9 +406,6 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     >>> np.sort(np.roots(np.array([1.0, 0.0, -4.0])).real).round(3)
     Array([-2.,  2.], dtype=float32)
     """
-    from covector.numpy import linalg
-    from covector.numpy.diagonals import eye
-
     x = _vector(promote_inexact("roots", p)[0], "roots")
     zeros = 0
     if strip_zeros:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as onp
 
-from covector.core.dtypes import is_extended
+from covector import lax
+from covector.core.dtypes import is_extended, uint32
 
 _LIMIT = 1000
 
@@ -65,9 +66,6 @@ def array_repr(
 
 
 def _key_words(arr: Any) -> str:
-    from covector import lax
-    from covector.core.dtypes import uint32
-
     return str(onp.asarray(lax.bitcast_convert_type(arr, uint32)))
 
 

@@ -21,6 +21,9 @@ from covector.numpy._util import (
     operand,
     promote_dtypes,
 )
+from covector.numpy.joining import stack
+from covector.numpy.manipulation import moveaxis
+from covector.numpy.ufuncs import _multiply, _subtract
 
 _DOT = ("precision", "preferred_element_type")
 
@@ -404,8 +407,6 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     Array([[  1,  10, 100],
            [  2,  20, 200]], dtype=int32)
     """
-    from covector.numpy.ufuncs import _multiply
-
     check_out(out, "outer")
     x, y = array(a, "outer"), array(b, "outer", 1)
     return _multiply(lax.reshape(x, (x.size, 1)), lax.reshape(y, (1, y.size)))
@@ -516,8 +517,6 @@ def kron(a: Any, b: Any) -> Any:
     >>> np.kron(np.array([1, 10]), np.array([1, 2, 3]))
     Array([ 1,  2,  3, 10, 20, 30], dtype=int32)
     """
-    from covector.numpy.ufuncs import _multiply
-
     x, y = array(a, "kron"), array(b, "kron", 1)
     n = max(x.ndim, y.ndim)
     x = lax.reshape(x, (1,) * (n - x.ndim) + x.shape)
@@ -559,10 +558,6 @@ def cross(
     >>> np.cross(np.array([1, 0, 0]), np.array([0, 1, 0]))
     Array([0, 0, 1], dtype=int32)
     """
-    from covector.numpy.joining import stack
-    from covector.numpy.manipulation import moveaxis
-    from covector.numpy.ufuncs import _multiply, _subtract
-
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = moveaxis(array(a, "cross"), axisa, -1), moveaxis(array(b, "cross", 1), axisb, -1)

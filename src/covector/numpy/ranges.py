@@ -23,6 +23,7 @@ from covector.numpy._util import (
     promote_inexact,
 )
 from covector.numpy.creation import on_device
+from covector.numpy.powers import _power
 
 
 def arange(
@@ -245,8 +246,6 @@ def logspace(
     >>> np.logspace(0, 4, 3, base=2).round(3)
     Array([ 1.,  4., 16.], dtype=float32)
     """
-    from covector.numpy.powers import _power
-
     num = _count(num, "logspace")
     lo, hi = promote_inexact("logspace", start, stop)
     dt = aval_of(lo).dtype if dtype is None else dtypes.canonicalize_dtype(dtype)

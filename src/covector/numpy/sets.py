@@ -13,6 +13,9 @@ from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
 from covector.numpy._util import array, broadcast_to, concrete, convert, fused, promote_dtypes
 from covector.numpy.creation import asarray
+from covector.numpy.joining import concatenate
+from covector.numpy.selection import nonzero
+from covector.numpy.sorting import search
 
 
 class UniqueAllResult(NamedTuple):
@@ -168,8 +171,6 @@ def unique(
 
 
 def _starts(first: Any, *, size: int) -> tuple[Any, ...]:
-    from covector.numpy.selection import nonzero
-
     return nonzero(first, size=size, fill_value=max(first.shape[0] - 1, 0))
 
 
@@ -325,8 +326,6 @@ def union1d(ar1: Any, ar2: Any, *, size: Any = None, fill_value: Any = None) -> 
     >>> np.union1d(np.array([3, 1]), np.array([2, 3]))
     Array([1, 2, 3], dtype=int32)
     """
-    from covector.numpy.joining import concatenate
-
     both = concatenate([_vector(ar1, "union1d"), _vector(ar2, "union1d")])
     return unique(both, size=size, fill_value=fill_value)
 
@@ -371,8 +370,6 @@ def intersect1d(
     out, at = _chosen(values, common, size, fill_value)
     if not return_indices:
         return out
-    from covector.numpy.sorting import search
-
     others, other_order, _ = _distinct(y)
     # Past the elements found, the index of no element.
     found = lax.lt(at, scalar(x.size, at.dtype))
@@ -470,8 +467,6 @@ def _distinct(x: Any) -> tuple[Any, Any, Any]:
 
 def _chosen(values: Any, keep: Any, size: Any, fill_value: Any) -> tuple[Any, Any]:
     """The elements to keep and their positions, filled up with ``fill_value`` or the first one."""
-    from covector.numpy.selection import nonzero
-
     n = values.shape[0]
     (at,) = nonzero(keep, size=size, fill_value=None if size is None else n)
     if size is None:
@@ -523,8 +518,6 @@ def isin(
 
 @fused("invert")
 def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
-    from covector.numpy.sorting import search
-
     x, t = (array(v) for v in promote_dtypes("isin", element, test_elements))
     t = lax.reshape(t, (t.size,))
     if t.size == 0:

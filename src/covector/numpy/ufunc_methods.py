@@ -10,6 +10,8 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
+from covector.control_flow.associative_scan import associative_scan
+from covector.control_flow.scan import scan
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis
@@ -68,7 +70,6 @@ def _flattened(x: Any, axes: tuple[int, ...]) -> Any:
 
 def _combine_rows(fun: Any, first: Any, rows: Any, masks: Any) -> Any:
     """The rows combined one after the other: the function need not be associative."""
-    from covector.control_flow.scan import scan
 
     def step(acc: Any, each: tuple[Any, Any]) -> tuple[Any, None]:
         row, mask = each
@@ -80,8 +81,6 @@ def _combine_rows(fun: Any, first: Any, rows: Any, masks: Any) -> Any:
 
 def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:
     """Combine up to each position along ``axis`` with any associative function."""
-    from covector.control_flow.associative_scan import associative_scan
-
     x = asarray(a, dtype)
     return associative_scan(fun, x, axis=canonical_axis(axis, x))
 
@@ -115,8 +114,6 @@ def reduceat_with(fun: Any, a: Any, indices: Any, axis: int, dtype: Any) -> Any:
 
     Where the next is not greater, the one element at the index is taken, as NumPy does.
     """
-    from covector.control_flow.scan import scan
-
     x, starts = asarray(a, dtype), asarray(indices)
     if starts.ndim != 1 or starts.dtype not in dtypes.INTEGERS:
         raise TypeError(

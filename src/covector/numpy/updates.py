@@ -17,6 +17,7 @@ from covector.lax.slicing import start_index
 from covector.numpy import indexing
 from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
 from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
+from covector.numpy.creation import asarray
 from covector.numpy.indexing import (
     gather_numbers,
     get_basic,
@@ -24,6 +25,8 @@ from covector.numpy.indexing import (
     split_advanced,
     stacked_indices,
 )
+from covector.numpy.powers import _power
+from covector.numpy.ufuncs import _divide
 from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,
@@ -47,8 +50,6 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
     t = type(values)
     if t not in PY_SCALARS and t is not Array and values is not None:
         if not isinstance(values, Tracer):
-            from covector.numpy.creation import asarray
-
             values = asarray(values)
     eager = current_trace() is eval_trace and type(x) is Array
     t = type(index)
@@ -263,9 +264,6 @@ def _combine(op: Any, old: Any, v: Any) -> Any:
         return lax.min(old, v)
     if op == "max":
         return lax.max(old, v)
-    from covector.numpy.powers import _power
-    from covector.numpy.ufuncs import _divide
-
     return convert((_divide if op == "divide" else _power)(old, v), old.dtype)
 
 

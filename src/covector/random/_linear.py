@@ -10,6 +10,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array
 from covector.core.structural import convert_element_type, moveaxis
+from covector.numpy import linalg
 from covector.random._bits import words_of
 from covector.random._checks import float_dtype, full_parameter, shape_argument
 from covector.random._continuous import shaped_normal
@@ -18,8 +19,6 @@ from covector.random._program import program
 
 def _factor(cov: Any, method: str) -> Any:
     """A matrix A with A Aᵀ = cov."""
-    from covector.numpy import linalg
-
     if method == "cholesky":
         return linalg.cholesky(cov)
     if method == "eigh":
@@ -163,8 +162,6 @@ def orthogonal(
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    from covector.numpy import linalg
-
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "orthogonal")
     if dt not in dtypes.INEXACT:
         raise ValueError(

@@ -9,6 +9,7 @@ from covector.core.errors import at_user_line
 from covector.lax import linalg
 from covector.numpy._util import array, fused, inexact
 from covector.primitives.linalg.common import adjoint, columns, matrix_transpose, rows
+from covector.primitives.sorting import take_along
 
 
 class QRResult(NamedTuple):
@@ -318,8 +319,6 @@ def _hermitian_svd(x: Any, compute_uv: bool, subset: tuple[int, int] | None) -> 
     s = lax.neg(negated)
     if not compute_uv:
         return s
-    from covector.primitives.sorting import take_along
-
     u = take_along(v, rows(order, v), v.ndim - 1)
     signs = lax.select(
         lax.lt(take_along(w, order, axis), 0.0), lax.full_like(s, -1), lax.full_like(s, 1)

@@ -10,7 +10,7 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import product
 from covector.lax import linalg
-from covector.numpy._util import array, broadcast_shapes, fused, inexact, promote_inexact
+from covector.numpy._util import array, broadcast_shapes, concrete, fused, inexact, promote_inexact
 from covector.numpy.linalg._factorizations import matrices
 from covector.primitives.linalg.common import (
     adjoint,
@@ -537,8 +537,6 @@ def lstsq(
     """
     x, residuals, rank, s = _lstsq(a, b, rcond)
     if numpy_resid:
-        from covector.numpy._util import concrete
-
         m, n = a.shape
         if m <= n or concrete(rank, "the rank, with numpy_resid=True,").item() < n:
             residuals = residuals[:0]
