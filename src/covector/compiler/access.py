@@ -180,7 +180,7 @@ class _Key(Walk):
         return (type(node), node.dtype, *map(self.visit, node.children()))
 
     def lit(self, node: Any) -> Any:
-        return (node.dtype, repr(node.value))
+        return (node.dtype, node.bits())
 
     def load(self, node: Load) -> Any:
         return (node.value, *map(self.visit, node.index))

@@ -19,7 +19,7 @@ from typing import Any
 import covector.backends.cpu.codegen as codegen
 from covector.core.config import config
 
-_MAGIC = b"COVECTOR1"
+_MAGIC = b"COVECTOR2"
 MAX_BYTES = 512 << 20
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covector.compiler.ir import constants
 from covector.core.dtypes import DType, bool_
 
 # --- sizes and indices -------------------------------------------------------------------
@@ -174,6 +175,10 @@ class Lit(Expr):
     def __init__(self, value: Any, dtype: DType) -> None:
         self.value = value
         self.dtype = dtype
+
+    def bits(self) -> bytes:
+        """The constant in memory."""
+        return constants.bits(self.value, self.dtype)
 
 
 class Arg(Expr):
@@ -593,6 +598,11 @@ def defined(defn: Defn) -> tuple[Value, ...]:
     One without results (a callback for its effect) has a value that nothing reads.
     """
     return defn.results or (Value((), bool_, defn),)
+
+
+def gives_value(defn: Defn) -> bool:
+    """Whether there is a value to read."""
+    return bool(defn.results) or not isinstance(defn, (LibraryCall, Loop, Branch))
 
 
 class Block:

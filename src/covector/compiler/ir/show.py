@@ -19,7 +19,6 @@ from covector.compiler.ir.nodes import (
     Branch,
     Combination,
     Cumulative,
-    Defn,
     Dim,
     FromIndex,
     IDyn,
@@ -41,6 +40,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
     Where,
+    gives_value,
 )
 from covector.compiler.ir.visit import Walk
 
@@ -125,8 +125,7 @@ class _Nodes(Walk):
     def load(self, node: Load) -> str:
         out = []
         for i in node.index:
-            t = type(i)
-            out.append(_IVARS[i.axis] if t is IVar else self._table[t](self, i))
+            out.append(_IVARS[i.axis] if type(i) is IVar else self._table[type(i)](self, i))
         return f"{self.names[node.value]}[{', '.join(out)}]"
 
     def op(self, node: Op) -> str:
@@ -143,6 +142,20 @@ class _Nodes(Walk):
     def tests(self, tests: Iterable[Test]) -> str:
         show = self.visit
         return " & ".join([f"{show(lo)} <= {show(i)} < {show(hi)}" for i, lo, hi in tests])
+
+
+class _Unknown(dict[Value, str]):
+    """Names, with a question mark for values of which there is no definition."""
+
+    def __missing__(self, v: Value) -> str:
+        return "?"
+
+
+def show_broken(program: LoopProgram) -> tuple[str, dict[Value, str]]:
+    """The text of a program that may not be whole, and the names of its values there."""
+    writer = _Writer()
+    writer.names = _Unknown()
+    return writer.program(program, True), writer.names
 
 
 class _Names(_Nodes):
@@ -200,7 +213,7 @@ class _Writer(_Nodes):
         for v in block.values:
             if v.output_index == 0:
                 d = v.defn
-                left = self.typed_all(d.results or (v,)) if _has_results(d) else ""
+                left = self.typed_all(d.results or (v,)) if gives_value(d) else ""
                 _DEFINITIONS[type(d)](self, d, v, pad + left + " = " if left else pad, pad + "  ")
         self.lines.append(f"{pad}{last} {self.named(block.results)}")
 
@@ -261,10 +274,6 @@ class _Writer(_Nodes):
         self.lines.append(f"{left}branch {self.names[d.index]} of {len(d.blocks)}")
         for b in d.blocks:
             self.block(b, pad, "yield")
-
-
-def _has_results(d: Defn) -> bool:
-    return bool(d.results) or type(d) not in (LibraryCall, Loop, Branch)
 
 
 def _stacked(c: Value) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from covector.compiler.ir.nodes import (
@@ -28,7 +29,7 @@ from covector.transforms.callbacks import debug_callback_p, pure_callback_p
 
 @rule(cond_p)
 def _cond(low: Lowering, eqn: JaxprEqn, index: Value, *args: Value) -> list[Value]:
-    blocks = [low.inner(lambda b=b: low.closed(b, args)) for b in eqn.params["branches"]]
+    blocks = [low.inner(partial(low.closed, b, args)) for b in eqn.params["branches"]]
     return low.append(Branch(index, blocks, low.specs([v.aval for v in eqn.outvars])))
 
 

@@ -30,8 +30,10 @@ from covector.compiler.ir.nodes import (
     defined,
     iop,
 )
+from covector.compiler.ir.verify import verify
 from covector.compiler.ir.walk import reads_of
 from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.config import config
 from covector.core.dtypes import DType
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
 from covector.core.rules import missing_rule
@@ -212,6 +214,8 @@ def lower(closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()) -> Lower
     block = Block(_live(low.values, results), results)
     consts = list(low.consts.values())
     program = LoopProgram(name, block, inputs, consts, low.syms, donated)
+    if config.enable_checks:
+        verify(program)
     return Lowered(program, low.const_arrays, low.keepalive)
 
 

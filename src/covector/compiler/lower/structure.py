@@ -180,7 +180,7 @@ def _concatenate(low: Lowering, eqn: JaxprEqn, *xs: Value) -> Value:
         return xs[0]
     expr: Expr | None = None
     for x, lo, hi in reversed(spans):
-        index = list(v)
+        index: list[Index] = list(v)
         index[axis] = clamped(iop("-", v[axis], low.dim(lo)), x.shape[axis])
         piece = x.at(*index)
         test = (v[axis], low.dim(lo), low.dim(hi))
