@@ -6,6 +6,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector.backends.cpu import cache
+from covector.backends.cpu.emit.library import _CALLS as emitted_calls
 from covector.compiler.access import Access, cost, key_of, substitute, variables
 from covector.compiler.ir import constants
 from covector.compiler.ir.equal import equal, equal_nodes
@@ -31,6 +32,8 @@ from covector.compiler.ir.show import key, show, show_node
 from covector.compiler.ir.verify import verify
 from covector.compiler.ir.visit import Transformer, Visitor
 from covector.compiler.ir.walk import loads
+from covector.compiler.lower.lowering import lower
+from covector.compiler.target import HOST, Library, Target
 from covector.core import dtypes
 from tests.compiler import round_trip
 from tests.compiler.random_loops import random_program
@@ -397,3 +400,25 @@ def test_known_combinations_are_constants():
     assert "sum over" in p.as_text("loop")
     assert parse(p.as_text("loop")).block.values[-1].defn.kind is KNOWN["sum"]
     assert isinstance(parse(p.as_text("loop")).block.values[-1].defn, Reduce)
+
+
+# --- what a backend offers ---
+
+
+def test_library_calls_are_those_of_the_emitter():
+    assert set(emitted_calls) == HOST.library.calls
+
+
+def test_a_product_is_a_library_call_or_loops():
+    closed = cv.make_jaxpr(lambda x, y: x @ y)(np.ones((40, 50)), np.ones((50, 60)))
+    assert "call gemm" in show(lower(closed, "f").program)
+    without = Target(library=Library(frozenset()))
+    assert "= sum over" in show(lower(closed, "f", (), without).program)
+    small = cv.make_jaxpr(lambda x, y: x @ y + 1)(np.ones((4, 5)), np.ones((5, 6)))
+    assert "= sum over" in show(lower(small, "f").program)
+
+
+def test_a_call_that_a_device_has_not():
+    closed = cv.make_jaxpr(np.sort)(np.ones(40))
+    with pytest.raises(NotImplementedError, match="has no sort"):
+        lower(closed, "f", (), Target(library=Library(frozenset())))

@@ -1,21 +1,96 @@
-"""What schedules are made for: the numbers of a processor that decide about loops."""
+"""What programs are lowered and scheduled for: what a processor and its libraries offer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from covector.core import dtypes
+from covector.core.dtypes import DType
+
+# Arrays of at most this many elements live in registers; each element is unrolled code.
+REGISTER_ELEMENTS = 64
+# Products that one value may unroll to.
+UNROLL_VALUE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixProduct:
+    """A product of matrices, about which a backend is asked: a library call, or loops?
+
+    Attributes
+    ----------
+    dtype : DType
+        Of the result.
+    work, matrix_work, size : int, optional
+        Numbers multiplied altogether, those of one matrix of the batch, elements of the result;
+        None where they depend on run-time sizes.
+    outer : bool
+        Whether nothing is summed.
+    """
+
+    dtype: DType
+    work: int | None
+    matrix_work: int | None
+    size: int | None
+    outer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The library calls there are, and when they are better than loops.
+
+    Attributes
+    ----------
+    calls : frozenset of str
+        Kinds of calls.
+    products : frozenset of DType
+        Whose matrices can be multiplied; smaller floats are converted.
+    small : int
+        Numbers multiplied in a product of matrices that loops do as fast.
+    """
+
+    calls: frozenset[str]
+    products: frozenset[DType] = frozenset(
+        (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
+    )
+    small: int = 512
+
+    def multiplies(self, p: MatrixProduct) -> bool:
+        """Whether a product of matrices is a library call."""
+        if "gemm" not in self.calls or p.outer:
+            return False
+        if p.dtype not in self.products and p.dtype not in dtypes.FLOATS:
+            return False
+        small = p.matrix_work is not None and p.matrix_work <= self.small
+        unrolled = (
+            p.work is not None and p.size is not None
+            and p.work <= UNROLL_VALUE and p.size <= REGISTER_ELEMENTS
+        )  # fmt: skip
+        return not (small or unrolled)
+
+
+# Calls of the runtime library of the native core.
+NATIVE = Library(
+    frozenset(
+        "gemm sort top_k callback cholesky triangular_solve lu pivots_to_permutation qr geqrf "
+        "householder_product eigh svd eig".split()
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A processor as the scheduler sees it.
+    """A processor as lowering and scheduling see it.
 
     Attributes
     ----------
     vector_bytes : int
         Bytes of one vector.
+    library : Library
     """
 
     vector_bytes: int = 64
+    library: Library = field(default=NATIVE)
 
     def lanes(self, itemsize: int) -> int:
         """Elements of a vector."""

@@ -40,6 +40,16 @@ class Sym:
 Dim = int | Sym
 
 
+def product(dims: Sequence[Dim]) -> int | None:
+    """Product of constant dimensions; None if one is a run-time size."""
+    n = 1
+    for d in dims:
+        if type(d) is not int:
+            return None
+        n *= d
+    return n
+
+
 class IVar:
     """The index along one axis of the value being defined."""
 
@@ -312,12 +322,7 @@ class Value:
 
     def constant_size(self) -> int | None:
         """Number of elements if every dimension is a constant."""
-        n = 1
-        for d in self.shape:
-            if type(d) is not int:
-                return None
-            n *= d
-        return n
+        return product(self.shape)
 
     def __repr__(self) -> str:
         kind = type(self.defn).__name__.lower()

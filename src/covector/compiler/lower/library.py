@@ -15,15 +15,14 @@ from covector.compiler.ir.nodes import (
     Reduce,
     Value,
     ivars,
+    product,
 )
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.compiler.schedule.kinds import REGISTER_ELEMENTS, UNROLL_VALUE, product
+from covector.compiler.target import MatrixProduct
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.dot import dot_general_p
 from covector.primitives.sorting import sort_p, top_k_p
-
-_BLAS = (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
 
 
 def _transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
@@ -85,18 +84,14 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     fx = [k for k in range(x.ndim) if k not in cx and k not in bx]
     fy = [k for k in range(y.ndim) if k not in cy and k not in by]
     shape = low.shape(aval.shape)
-    work = product([*(x.shape[k] for k in (*bx, *fx, *cx)), *(y.shape[k] for k in fy)])
-    inner = product([*(x.shape[k] for k in (*fx, *cx)), *(y.shape[k] for k in fy)])
-    size = product(shape)
-    unrolled = (
-        work is not None and size is not None and work <= UNROLL_VALUE and size <= REGISTER_ELEMENTS
-    )
     compute = aval.dtype
-    small = inner is not None and inner <= 512
+    matrices = [*(x.shape[k] for k in (*fx, *cx)), *(y.shape[k] for k in fy)]
+    work = product([*(x.shape[k] for k in bx), *matrices])
     outer = all(x.shape[k] == 1 for k in cx)
-    if unrolled or small or outer or (compute not in _BLAS and compute not in dtypes.FLOATS):
+    asked = MatrixProduct(compute, work, product(matrices), product(shape), outer)
+    if not low.target.library.multiplies(asked):
         return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
-    wide = compute if compute in _BLAS else dtypes.float32
+    wide = compute if compute in low.target.library.products else dtypes.float32
     x, y = _converted(low, x, wide), _converted(low, y, wide)
     a, ta = _operand(low, x, bx, fx, cx)
     c, tc = _operand(low, y, by, cy, fy)

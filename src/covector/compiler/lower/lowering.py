@@ -32,6 +32,7 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.ir.verify import verify
 from covector.compiler.ir.walk import reads_of
+from covector.compiler.target import HOST, Target
 from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.config import config
 from covector.core.dtypes import DType
@@ -64,8 +65,8 @@ def rule(*prims: Primitive) -> Callable[[Rule], Rule]:
 class Lowering:
     """One run of the lowering: the program being built and the block being filled."""
 
-    def __init__(self, closed: ClosedJaxpr, name: str) -> None:
-        self.name = name
+    def __init__(self, closed: ClosedJaxpr, target: Target) -> None:
+        self.target = target
         # The values of the block being filled.
         self.values: list[Value] = []
         # Run-time sizes by value, and all run-time integers in order of slot.
@@ -115,6 +116,8 @@ class Lowering:
 
     def append(self, defn: Defn) -> list[Value]:
         """The results of a definition that has several."""
+        if type(defn) is LibraryCall and defn.kind not in self.target.library.calls:
+            raise NotImplementedError(f"the library of this device has no {defn.kind}")
         self.values += defined(defn)
         return list(defn.results)
 
@@ -201,11 +204,13 @@ class Lowered(NamedTuple):
     keepalive: list[Any]
 
 
-def lower(closed: ClosedJaxpr, name: str, donated: Sequence[bool] = ()) -> Lowered:
+def lower(
+    closed: ClosedJaxpr, name: str, donated: Sequence[bool] = (), target: Target = HOST
+) -> Lowered:
     """The loop program of a jaxpr."""
     import covector.compiler.lower  # noqa: F401 - fills the table
 
-    low = Lowering(closed, name)
+    low = Lowering(closed, target)
     inputs = [
         Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
         for k, v in enumerate(closed.jaxpr.invars)

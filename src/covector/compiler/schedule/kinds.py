@@ -12,7 +12,6 @@ from covector.compiler.ir.nodes import (
     Branch,
     Constant,
     Cumulative,
-    Dim,
     Expr,
     FromIndex,
     Input,
@@ -27,13 +26,12 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
     Where,
+    product,
 )
 from covector.compiler.ir.walk import block_reads, loads, parts_of, sub_blocks
+from covector.compiler.target import REGISTER_ELEMENTS, UNROLL_VALUE
 
-# Arrays of at most this many elements live in registers; each element is unrolled code.
-REGISTER_ELEMENTS = 64
-# Products that one value may unroll to, simple operations, and those of a program altogether.
-UNROLL_VALUE = 2048
+# Simple operations that one value may unroll to, and those of a program altogether.
 UNROLL_OPERATIONS = 4096
 UNROLL_PROGRAM = 40_000
 FEW_RESULTS = 12
@@ -42,16 +40,6 @@ FEW_RESULTS = 12
 CHEAP = 6
 CHEAP_IN_ALL = 24
 INLINE_DEPTH = 60
-
-
-def product(dims: Sequence[Dim]) -> int | None:
-    """Product of constant dimensions; None if one is a run-time size."""
-    n = 1
-    for d in dims:
-        if type(d) is not int:
-            return None
-        n *= d
-    return n
 
 
 class Readers:

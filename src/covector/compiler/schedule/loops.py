@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from covector.compiler.access import cost, variables
 from covector.compiler.ir.nodes import IOp, IVar
-from covector.compiler.schedule.kinds import REGISTER_ELEMENTS, weight
+from covector.compiler.schedule.kinds import weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
-from covector.compiler.target import Target
+from covector.compiler.target import REGISTER_ELEMENTS, Target
 from covector.core import dtypes
 
 # Elements (weighted by cost) that one task of a parallel loop should cover.
