@@ -12,7 +12,9 @@ import covector as cv
 import covector.numpy as np
 from covector import _native, lax
 from covector.backends.cpu import backend as cpu
-from covector.compiler.lower.lowering import lowering_rules
+from covector.backends.cpu.emit.writer import BLOCK_LENGTH
+from covector.compiler.lower.lowering import lower, lowering_rules
+from covector.compiler.passes import simplify
 from covector.core.trace import Primitive
 
 # Primitives that never reach a backend, with the reason.
@@ -397,8 +399,6 @@ def test_outer_products_join_what_uses_them():
 
 
 def test_long_straight_line_code_compiles_in_linear_time():
-    from covector.backends.cpu import codegen
-
     # Functions of complex numbers: instructions that LLVM's fast selection does not know.
     x = onp.full((2, 3), 0.1 + 0.3j, onp.complex64)
 
@@ -407,10 +407,11 @@ def test_long_straight_line_code_compiles_in_linear_time():
             x = np.sqrt(x * x + np.abs(x)) / (1 + x)
         return x
 
-    text = llvm(f, x)
-    assert codegen.optimisation_level(text) == 0
-    blocks = codegen._cut(text).split(":\n")
-    assert max(b.count("\n") for b in blocks) < 2 * codegen.BLOCK_LENGTH + 50
+    program = lower(simplify(cv.make_jaxpr(f)(x)), "f").program
+    text, _ = cpu.llvm_text(program)
+    assert text.effort == 0
+    blocks = text.text.split(":\n")
+    assert max(b.count("\n") for b in blocks) < 2 * BLOCK_LENGTH + 50
     with cv.disable_jit():
         assert onp.allclose(cv.jit(f)(x), f(cv.numpy.asarray(x)), rtol=1e-4)
 

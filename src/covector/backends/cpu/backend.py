@@ -9,6 +9,7 @@ from typing import Any
 from covector import _native
 from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit.program import Emitter
+from covector.backends.cpu.emit.writer import Text
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.ir.show import key, show
 from covector.compiler.ir.walk import long_running
@@ -76,7 +77,7 @@ def planned(program: LoopProgram) -> tuple[Schedule, Storage]:
     return schedule, storage
 
 
-def llvm_text(program: LoopProgram) -> tuple[str, Any]:
+def llvm_text(program: LoopProgram) -> tuple[Text, Any]:
     """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
     schedule, storage = planned(program)
     text = Emitter(program, schedule, storage).run()
@@ -147,7 +148,7 @@ class CpuModule:
                 return codegen.optimised(llvm_text(self.program)[0])
             case "asm":
                 return codegen.assembly(llvm_text(self.program)[0])
-        return llvm_text(self.program)[0]
+        return llvm_text(self.program)[0].text
 
     def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
         """Code for the program, bound to its sizes."""

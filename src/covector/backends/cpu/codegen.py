@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 import threading
 from typing import Any
 
+from covector.backends.cpu.emit.writer import Text
 from covector.core.config import config
 
-# Instructions of a basic block in code that is compiled in a hurry.
-BLOCK_LENGTH = 200
-_SOURCE = re.compile(r"%([\w.]+) \]")
 _ids = itertools.count()
 _lock = threading.Lock()
 
@@ -72,81 +69,31 @@ def _optimise(module: Any, opt: int) -> None:
             pm.run(fn, builder)
 
 
-def optimisation_level(text: str) -> int:
-    """How hard LLVM is to try: it needs more than linear time for long straight-line code."""
-    longest = run = 0
-    for line in text.split("\n"):
-        if line.startswith("  "):
-            run += 1
-        else:
-            longest, run = max(longest, run), 0
-    return 0 if longest > 3000 else 1 if longest > 1200 else 2
-
-
-def _cut(text: str) -> str:
-    """The same code in basic blocks of bounded length.
-
-    Where LLVM's fast instruction selection meets something it does not know, it hands the rest
-    of the block to the general one, which takes quadratic time.
-    """
-    out: list[str] = []
-    last: dict[str, str] = {}  # block to the last piece of it
-    begin = length = pieces = 0
-    label = ""
-    for line in text.split("\n"):
-        if line.startswith("define"):
-            begin, label = len(out), ""
-        elif line.endswith(":") and not line.startswith(" "):
-            label, length = line[:-1], 0
-        elif line.startswith("  ") and label:
-            length += 1
-            if length > BLOCK_LENGTH and " phi " not in line:
-                pieces += 1
-                last[label] = name = f"piece{pieces}"
-                out += [f"  br label %{name}", f"{name}:"]
-                length = 0
-        out.append(line)
-        if line == "}" and last:
-            for k in range(begin, len(out)):
-                if " phi " in out[k]:
-                    out[k] = _SOURCE.sub(functools.partial(_moved, last), out[k])
-            last = {}
-    return "\n".join(out)
-
-
-def _moved(last: dict[str, str], source: re.Match[str]) -> str:
-    """The block from which a phi takes a value, after cutting."""
-    return f"%{last.get(source[1], source[1])} ]"
-
-
-def _optimised_module(text: str) -> tuple[Any, Any]:
+def _optimised_module(text: Text) -> tuple[Any, Any]:
     """The module after the passes, and the machine to generate its code."""
     llvm = _llvm()
-    level = optimisation_level(text)
-    if level == 0:
-        text = _cut(text)
-    module = llvm.parse_assembly(text, context=llvm.create_context())
+    module = llvm.parse_assembly(text.text, context=llvm.create_context())
     if config.enable_checks:
         module.verify()
-    _optimise(module, level)
-    return module, _machine(level)
+    _optimise(module, text.effort)
+    return module, _machine(text.effort)
 
 
-def compile_object(text: str) -> bytes:
+def compile_object(text: Text) -> bytes:
     """Object code of a module."""
     with _lock:
         module, machine = _optimised_module(text)
         return machine.emit_object(module)
 
 
-def assembly(text: str) -> str:
+def assembly(text: Text) -> str:
     """What `compile_object` produces, to read."""
     with _lock:
         module, machine = _optimised_module(text)
         return machine.emit_assembly(module)
 
 
-def optimised(text: str) -> str:
+def optimised(text: Text) -> str:
     """The LLVM IR after the passes."""
     with _lock:
         return str(_optimised_module(text)[0])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.reductions import Accumulator
 from covector.backends.cpu.emit.storage import Mem, Regs
-from covector.backends.cpu.emit.writer import Scope, Val, int_const
+from covector.backends.cpu.emit.writer import Val, int_const
 from covector.backends.cpu.numerics import ops
-from covector.compiler.ir.nodes import Branch, Loop, Value
+from covector.compiler.ir.nodes import Block, Branch, Loop, Value
 from covector.compiler.storage import Carry, Current, Next, last_heir
 from covector.core import dtypes
+
+_WHILE = ("while", "do", "again", "end")
+_Slot = Mem | list[Accumulator]
 
 
 def _byte_size(em: Any, v: Value) -> Val:
@@ -52,38 +56,18 @@ def loop(em: Any, step: Value, d: Loop) -> None:
     carries = [_Carried(c) for c in em.plan.carries[step]]
     for c, init in zip(carries, d.inits, strict=True):
         _prepare(em, c, init)
-    head, body, latch, done = (b.name_label(s) for s in ("while", "do", "again", "end"))
-    b.scopes.append(Scope(head))
-    level = b.level
-    iv, nxt = b.name_value(), b.name_value()
-    counter = Val(iv, "i64", 0, b, level)
-    if d.counter is not None:
-        em.storage[d.counter] = Regs([counter])
-    for c in carries:
-        _open(em, c)
-    if d.cond is not None:
+
+    def test(i: Val) -> Val:
+        if d.counter is not None:
+            em.storage[d.counter] = Regs([i])
+        for c in carries:
+            _open(em, c)
+        if d.cond is None:
+            return b.cmp("icmp slt", i, indexing.val(em.dim(d.trips)))
         em.block(d.cond)
-        go = b.local(em.scalar(d.cond.results[0]))
-    else:
-        go = b.cmp("icmp slt", counter, indexing.val(em.dim(d.trips)))
-    b.line(f"br i1 {go.ref}, label %{body}, label %{done}")
-    b.start_block(body)
-    _body(em, d, carries)
-    inner = b.scopes.pop()
-    outer = b.scope
-    before = outer.label
-    outer.lines += [
-        f"  br label %{head}",
-        f"{head}:",
-        f"  {iv} = phi i64 [ 0, %{before} ], [ {nxt}, %{latch} ]",
-        *inner.lines,
-        f"  br label %{latch}",
-        f"{latch}:",
-        f"  {nxt} = add nsw i64 {iv}, 1",
-        f"  br label %{head}",
-        f"{done}:",
-    ]
-    outer.label = done
+        return em.scalar(d.cond.results[0])
+
+    b.loop(int_const(0), 1, test, lambda _: _body(em, d, carries), _WHILE)
     _settle(em, [c for c in carries if c.plan.source is not None or c.plan.heir is not None])
     for c in carries:
         _close(em, c)
@@ -179,7 +163,7 @@ def _settle(em: Any, carries: Sequence[_Carried]) -> None:
                 elif c.plan.how == "swap" and step == 1:
                     _copy_bytes(em, home, ptr, size)
 
-    em.guarded(moved, copy)
+    b.when(moved, copy)
 
 
 def _close(em: Any, c: _Carried) -> None:
@@ -194,7 +178,7 @@ def _close(em: Any, c: _Carried) -> None:
         home = em.address_of(plan.home)
         away = b.cmp("icmp ne", ptr, home)
         size = _byte_size(em, plan.value)
-        em.guarded(away, lambda: _copy_bytes(em, home, ptr, size))
+        b.when(away, lambda: _copy_bytes(em, home, ptr, size))
 
 
 def branch(em: Any, step: Value, d: Branch) -> None:
@@ -202,34 +186,29 @@ def branch(em: Any, step: Value, d: Branch) -> None:
     b = em.b
     index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, dtypes.int32))
     slots = [_slots(em, r) for r in d.results]
-    labels = [b.name_label("case") for _ in d.blocks]
-    done = b.name_label("join")
     # An index out of range takes the first or the last block.
     low = b.select(b.cmp("icmp slt", index, int_const(0, "i32")), int_const(0, "i32"), index)
-    cases = " ".join(f"i32 {k}, label %{lb}" for k, lb in enumerate(labels[:-1]))
-    texts: list[str] = []
-    for blk, label, copied in zip(d.blocks, labels, em.plan.joins[step], strict=True):
-        b.scopes.append(Scope(label))
-        em.block(blk)
-        for r, slot, copy in zip(blk.results, slots, copied, strict=True):
-            if not isinstance(slot, Mem):
-                for s, x in zip(slot, em.elements(r), strict=True):
-                    s.set(b, x)
-            elif copy:
-                em.store_whole(r, slot.ptr)
-        inner = b.scopes.pop()
-        texts += [f"{label}:", *inner.lines, f"  br label %{done}"]
-    outer = b.scope
-    # What the blocks share was written before this point.
-    switch = f"  switch i32 {low.ref}, label %{labels[-1]} [ {cases} ]"
-    outer.lines += [switch, *texts, f"{done}:"]
-    outer.label = done
+    b.choose(low, [
+        functools.partial(_case, em, block, slots, copied)
+        for block, copied in zip(d.blocks, em.plan.joins[step], strict=True)
+    ])  # fmt: skip
     for r, slot in zip(d.results, slots, strict=True):
         if not isinstance(slot, Mem):
             em.storage[r] = Regs([s.get(b) for s in slot])
 
 
-def _slots(em: Any, r: Value) -> Mem | list[Accumulator]:
+def _case(em: Any, block: Block, slots: Sequence[_Slot], copied: Sequence[bool]) -> None:
+    """One block of a branch, its results left where they belong."""
+    em.block(block)
+    for r, slot, copy in zip(block.results, slots, copied, strict=True):
+        if not isinstance(slot, Mem):
+            for s, x in zip(slot, em.elements(r), strict=True):
+                s.set(em.b, x)
+        elif copy:
+            em.store_whole(r, slot.ptr)
+
+
+def _slots(em: Any, r: Value) -> _Slot:
     """Where the blocks of a branch leave a result."""
     if em.schedule.kinds[r] != "reg":
         return em.place(r)

@@ -47,12 +47,7 @@ def call(em: Any, d: LibraryCall) -> None:
 def _check(em: Any, status: Val) -> None:
     """Leave the program with the status of a failed call."""
     b = em.b
-    bad, good = b.name_label("failed"), b.name_label("ok")
-    ok = b.cmp("icmp eq", status, Val("0", "i32"))
-    b.line(f"br i1 {ok.ref}, label %{good}, label %{bad}, !prof !0")
-    b.start_block(bad)
-    b.line(f"ret i32 {status.ref}")
-    b.start_block(good)
+    b.unless(b.cmp("icmp eq", status, Val("0", "i32")), f"ret i32 {status.ref}")
 
 
 def _gemm(em: Any, d: LibraryCall) -> None:

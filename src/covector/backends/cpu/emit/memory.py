@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ _MEMORY: dict[Any, str] = {
     dtypes.bfloat16: "i16",
     dtypes.key_dtype: "i64",
 }
+_STORED = ("full", "tail", "stored")
 
 
 def memory_type(dtype: DType) -> str:
@@ -94,7 +96,7 @@ def mask_out(b: Function, x: Val, other: Val, tail: Tail) -> Val:
         text = f"select <{n} x i1> {mask.ref}, {x.type} {x.ref}, {x.type} {other.ref}"
         return b.impure(text, x.ty, n)
 
-    return b.usually(tail.full, x, masked)
+    return b.usually(tail.full, [x], lambda: [masked()])[0]
 
 
 def _from_memory(b: Function, v: Val, dtype: DType) -> Val:
@@ -206,17 +208,12 @@ def _masked(b: Function, p: Val, ty: str, used: Any, order: Sequence[int]) -> Va
 
 def _either(b: Function, likely: Val, fast: str, slow: str, ty: str, lanes: int) -> Val:
     """The result of one of two instructions."""
-    likely = b.local(likely)
-    yes, no, done = b.name_label("full"), b.name_label("tail"), b.name_label("loaded")
-    b.line(f"br i1 {likely.ref}, label %{yes}, label %{no}, !prof !0")
-    b.start_block(yes)
-    u = b.impure(fast, ty, lanes)
-    b.line(f"br label %{done}")
-    b.start_block(no)
-    w = b.impure(slow, ty, lanes)
-    b.line(f"br label %{done}")
-    b.start_block(done)
-    return b.impure(f"phi {u.type} [ {u.ref}, %{yes} ], [ {w.ref}, %{no} ]", ty, lanes)
+    found = b.either(
+        likely, lambda: b.impure(fast, ty, lanes), lambda: b.impure(slow, ty, lanes),
+        ("full", "tail", "loaded"),
+    )  # fmt: skip
+    assert found is not None
+    return found
 
 
 def _pick(b: Function, raw: Val, order: Sequence[int]) -> Val:
@@ -373,21 +370,15 @@ def scatter(
     helper = strided_store(b.module, ty, lanes)
     for k, v in enumerate(parts):
         p, v = b.local(gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
-        if tail is None:
-            _store_lanes(b, ty, v, p, step)
-            continue
-        fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
-        b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
-        b.start_block(fast)
-        _store_lanes(b, ty, v, p, step)
-        b.line(f"br label %{done}")
-        b.start_block(slow)
-        b.line(
+        all_ = functools.partial(_store_lanes, b, ty, v, p, step)
+        some = (
             f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {step.ref}, "
             f"i64 {left.ref})"
         )
-        b.line(f"br label %{done}")
-        b.start_block(done)
+        if tail is None:
+            all_()
+        else:
+            b.either(tail.full, all_, functools.partial(b.line, some), _STORED)
 
 
 def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
@@ -454,13 +445,7 @@ def store_vector(
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
-    fast, slow, done = b.name_label("full"), b.name_label("tail"), b.name_label("stored")
-    b.line(f"br i1 {b.local(tail.full).ref}, label %{fast}, label %{slow}, !prof !0")
-    b.start_block(fast)
-    b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
-    b.line(f"br label %{done}")
-    b.start_block(slow)
     helper = tail_store(b.module, ty, v.lanes)
-    b.line(f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})")
-    b.line(f"br label %{done}")
-    b.start_block(done)
+    whole = f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}"
+    partly = f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})"
+    b.either(tail.full, lambda: b.line(whole), lambda: b.line(partly), _STORED)

@@ -139,18 +139,15 @@ class NestEmitter(ValueEmitter):
         n, grain = b.local(n), b.local(grain)
         few = b.cmp("icmp sle", n, grain)
         fn = library.runtime_function(self, library.PARALLEL_FOR)
-        direct, threads, done = (b.name_label(s) for s in ("direct", "threads", "done"))
-        b.line(f"br i1 {few.ref}, label %{direct}, label %{threads}")
-        b.start_block(direct)
-        b.line(f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})")
-        b.line(f"br label %{done}")
-        b.start_block(threads)
-        b.line(
+        direct = f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})"
+        threads = (
             f"call void {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
             f"i64 {n.ref}, i64 {grain.ref})"
         )
-        b.line(f"br label %{done}")
-        b.start_block(done)
+        b.either(
+            few, lambda: b.line(direct), lambda: b.line(threads),
+            ("direct", "threads", "done"), likely=False,
+        )  # fmt: skip
 
     def _outline(self, nest: Nest, root: NestLoop) -> None:
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
@@ -207,7 +204,7 @@ class NestEmitter(ValueEmitter):
             x = reductions.whole(parts)
             acc.set(b, reductions.merge(b, kind, acc.get(b), x, v.dtype))
 
-        self.repeat(count, merge_one)
+        self.b.repeat(int_const(0), count, 1, merge_one)
         return acc.get(self.b)
 
     def _loop(self, nest: Nest, node: NestLoop, depth: int, span: tuple[Val, Val] | None) -> None:
@@ -294,11 +291,11 @@ class NestEmitter(ValueEmitter):
             return write
 
         if node.together == 1:
-            self.repeat(n, passes(1))
+            b.repeat(int_const(0), n, 1, passes(1))
             return
         most = b.bin("sub", n, b.bin("urem", n, int_const(node.together)))
-        self.repeat(most, passes(node.together), step=node.together)
-        self.repeat(n, passes(1), most)
+        b.repeat(int_const(0), most, node.together, passes(node.together))
+        b.repeat(most, n, 1, passes(1))
 
     def lanes_of(self, node: NestLoop, stage: Stage) -> int:
         """Lanes of the innermost loop in which ``stage`` runs."""
@@ -330,7 +327,7 @@ class NestEmitter(ValueEmitter):
                 self._children(nest, node, depth, tile)
             self.lanes, self.tail = outer
 
-        self.repeat(end, round_, begin, block or lanes or 1)
+        self.b.repeat(begin, end, block or lanes or 1, round_)
 
     def _tail(self, node: NestLoop, begin: Val, end: Val, i: Val, lanes: int) -> Tail | None:
         """How much of the vector from ``i`` is in range; None for all."""
@@ -418,4 +415,4 @@ class NestEmitter(ValueEmitter):
         if cond is None:
             write()
         else:
-            self.guarded(cond, write)
+            b.when(cond, write)

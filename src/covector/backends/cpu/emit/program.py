@@ -7,6 +7,7 @@ from typing import Any
 from covector.backends.cpu.emit import control, library, reductions
 from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
+from covector.backends.cpu.emit.writer import Text
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
@@ -25,7 +26,7 @@ from covector.compiler.storage import Argument
 class Emitter(NestEmitter):
     """Writes one program."""
 
-    def run(self) -> str:
+    def run(self) -> Text:
         """The module's text."""
         p, plan = self.program, self.plan
         for k, v in enumerate([*p.inputs, *p.consts]):
@@ -38,7 +39,7 @@ class Emitter(NestEmitter):
             self.store_whole(v, self.address_of(place))
         self.root.line("ret i32 0")
         self.root.finish()
-        return self.module.text() + '\n!0 = !{!"branch_weights", i32 2000, i32 1}\n'
+        return self.module.text()
 
     def block(self, block: Block) -> None:
         """Run the steps of ``block``."""

@@ -9,7 +9,7 @@ from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
-from covector.backends.cpu.emit.writer import Function, Module, Scope, Val, int_const
+from covector.backends.cpu.emit.writer import Function, Module, Val, int_const
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.complex_math import Cx
 from covector.compiler.ir.nodes import (
@@ -67,9 +67,10 @@ class ValueEmitter:
         """The ``k``-th pointer of the caller's buffer list."""
         b = self.root
         ref = b.name_value()
-        b.prologue.append(
-            f"  {ref}.a = getelementptr ptr, ptr %bufs, i64 {k}\n  {ref} = load ptr, ptr {ref}.a"
-        )
+        b.prologue += [
+            f"  {ref}.a = getelementptr ptr, ptr %bufs, i64 {k}",
+            f"  {ref} = load ptr, ptr {ref}.a",
+        ]
         return Val(ref, "ptr", 0, b, 0)
 
     def param(self, slot: int) -> Val:
@@ -78,10 +79,10 @@ class ValueEmitter:
         if found is None:
             b = self.root
             ref = b.name_value()
-            b.prologue.append(
-                f"  {ref}.a = getelementptr i64, ptr %params, i64 {slot}\n"
-                f"  {ref} = load i64, ptr {ref}.a, !range !{{i64 0, i64 4611686018427387904}}"
-            )
+            b.prologue += [
+                f"  {ref}.a = getelementptr i64, ptr %params, i64 {slot}",
+                f"  {ref} = load i64, ptr {ref}.a, !range !{{i64 0, i64 4611686018427387904}}",
+            ]
             found = self._params[slot] = Val(ref, "i64", 0, b, 0)
         return found
 
@@ -370,55 +371,3 @@ class ValueEmitter:
         return memory.load_scalar(
             self.b, st.ptr, v.dtype, indexing.val(at.base), self._stamp, self.b.level
         )
-
-    # --- loops and conditions ---
-
-    def repeat(
-        self,
-        end: Val,
-        write: Any,
-        begin: Val = ZERO,
-        step: int = 1,
-    ) -> None:
-        """``for i in range(begin, end, step)`` around what ``write(i)`` emits."""
-        b = self.b
-        begin, end = b.local(begin), b.local(end)
-        head, body, latch, done = (b.name_label(s) for s in ("head", "body", "latch", "done"))
-        iv, nxt = b.name_value(), b.name_value()
-        outer = b.scope
-        b.scopes.append(Scope(body))
-        write(Val(iv, "i64", 0, b, b.level))
-        inner = b.scopes.pop()
-        outer.lines += [
-            f"  br label %{head}",
-            f"{head}:",
-            f"  {iv} = phi i64 [ {begin.ref}, %{outer.label} ], [ {nxt}, %{latch} ]",
-            f"  {iv}.c = icmp slt i64 {iv}, {end.ref}",
-            f"  br i1 {iv}.c, label %{body}, label %{done}",
-            f"{body}:",
-            *inner.lines,
-            f"  br label %{latch}",
-            f"{latch}:",
-            f"  {nxt} = add nsw i64 {iv}, {step}",
-            f"  br label %{head}",
-            f"{done}:",
-        ]
-        outer.label = done
-
-    def guarded(self, cond: Val, write: Any) -> None:
-        """Run ``write`` only where ``cond`` holds."""
-        b = self.b
-        cond = b.local(cond)
-        then, done = b.name_label("then"), b.name_label("done")
-        b.scopes.append(Scope(then))
-        write()
-        inner = b.scopes.pop()
-        outer = b.scope
-        outer.lines += [
-            f"  br i1 {cond.ref}, label %{then}, label %{done}",
-            f"{then}:",
-            *inner.lines,
-            f"  br label %{done}",
-            f"{done}:",
-        ]
-        outer.label = done

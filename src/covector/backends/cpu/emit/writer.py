@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -88,22 +89,75 @@ def _wrapped(value: int, ty: str) -> Val:
     return int_const((value + half) % (2 * half) - half, ty)
 
 
-class Scope:
-    """Straight-line code of one loop level, with the memory of what it has computed."""
+class Phi:
+    """A value that depends on the block from which control comes."""
 
-    __slots__ = ("lines", "label", "memo")
+    __slots__ = ("ref", "type", "sources")
+
+    def __init__(self, ref: str, type_: str, sources: Sequence[tuple[str, str]]) -> None:
+        self.ref = ref
+        self.type = type_
+        self.sources = sources
+
+    def text(self, last: Mapping[str, str]) -> str:
+        """The instruction, where ``last`` has the last piece of blocks that were cut."""
+        pairs = ", ".join([f"[ {v}, %{last.get(label, label)} ]" for v, label in self.sources])
+        return f"  {self.ref} = phi {self.type} {pairs}"
+
+
+class BasicBlock:
+    """A label and the instructions up to the next one."""
+
+    __slots__ = ("label", "lines")
+
+    def __init__(self, label: str, lines: list[str | Phi] | None = None) -> None:
+        self.label = label
+        self.lines: list[str | Phi] = [] if lines is None else lines
+
+
+class Scope:
+    """The blocks of one loop level so far, with the memory of what they have computed.
+
+    ``lines`` are those of the last block.
+    """
+
+    __slots__ = ("blocks", "lines", "memo")
 
     def __init__(self, label: str) -> None:
-        self.lines: list[str] = []
-        self.label = label
+        self.blocks: list[BasicBlock] = []
+        self.lines: list[str | Phi]
         self.memo: dict[Any, Any] = {}
+        self.begin(label)
+
+    def begin(self, label: str) -> None:
+        """Start a block."""
+        block = BasicBlock(label)
+        self.blocks.append(block)
+        self.lines = block.lines
+
+    @property
+    def label(self) -> str:
+        """The block at hand."""
+        return self.blocks[-1].label
+
+
+# Instructions of a basic block in code that is compiled in a hurry.
+BLOCK_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """LLVM IR, and how hard LLVM is to try: 0, 1 or 2."""
+
+    text: str
+    effort: int
 
 
 class Module:
     """The functions, declarations and constants of one LLVM module."""
 
     def __init__(self) -> None:
-        self.functions: list[str] = []
+        self.functions: list[tuple[str, list[BasicBlock]]] = []
         self.declarations: dict[str, str] = {}
         self.counter = 0
         # Elementary functions: how often each was written in place, and those that are called.
@@ -118,8 +172,49 @@ class Module:
         self.declarations.setdefault(name, f"declare {result} @{name}({args}) {attrs}")
         return name
 
-    def text(self) -> str:
-        return "\n\n".join([*self.functions, "\n".join(self.declarations.values()), ""])
+    def text(self) -> Text:
+        """The module, in blocks of bounded length where it is to be compiled in a hurry.
+
+        LLVM needs more than linear time for long straight-line code. Where its fast instruction
+        selection meets something it does not know, it hands the rest of the block to the
+        general one, which takes quadratic time.
+        """
+        longest = max([len(b.lines) for _, blocks in self.functions for b in blocks], default=0)
+        effort = 0 if longest > 3000 else 1 if longest > 1200 else 2
+        bound = 0 if effort else BLOCK_LENGTH
+        functions = [_function_text(header, blocks, bound) for header, blocks in self.functions]
+        weights = '!0 = !{!"branch_weights", i32 2000, i32 1}\n'
+        declarations = "\n".join(self.declarations.values())
+        return Text("\n\n".join([*functions, declarations, ""]) + "\n" + weights, effort)
+
+
+def _function_text(header: str, blocks: Sequence[BasicBlock], bound: int) -> str:
+    """The text of a function, in blocks of at most ``bound`` instructions if that is not 0."""
+    last: dict[str, str] = {}
+    if bound:
+        blocks = _cut(blocks, bound, last)
+    out = [header + " {"]
+    for block in blocks:
+        out.append(block.label + ":")
+        out += [x if type(x) is str else x.text(last) for x in block.lines]  # type: ignore[union-attr]
+    out.append("}")
+    return "\n".join(out)
+
+
+def _cut(blocks: Sequence[BasicBlock], bound: int, last: dict[str, str]) -> list[BasicBlock]:
+    """The blocks in pieces; ``last`` gets the last piece of each that was cut."""
+    out = []
+    for block in blocks:
+        piece = BasicBlock(block.label)
+        out.append(piece)
+        for x in block.lines:
+            if len(piece.lines) >= bound and type(x) is str:
+                last[block.label] = name = f"piece{len(out)}"
+                piece.lines.append(f"  br label %{name}")
+                piece = BasicBlock(name)
+                out.append(piece)
+            piece.lines.append(x)
+    return out
 
 
 class Function:
@@ -163,9 +258,7 @@ class Function:
         self.scopes[-1].lines.append("  " + text)
 
     def start_block(self, label: str) -> None:
-        scope = self.scopes[-1]
-        scope.lines.append(f"{label}:")
-        scope.label = label
+        self.scopes[-1].begin(label)
 
     def local(self, v: Val) -> Val:
         """``v`` as this function sees it: captured if it belongs to an enclosing one."""
@@ -178,10 +271,10 @@ class Function:
             slot = len(self.captures)
             self.captures.append(outer)
             ref = self.name_value()
-            self.prologue.append(
-                f"  {ref}.p = getelementptr i8, ptr %frame, i64 {64 * slot}\n"
-                f"  {ref} = load {v.type}, ptr {ref}.p, align 64"
-            )
+            self.prologue += [
+                f"  {ref}.p = getelementptr i8, ptr %frame, i64 {64 * slot}",
+                f"  {ref} = load {v.type}, ptr {ref}.p, align 64",
+            ]
             found = self._captured[v.ref] = Val(ref, v.ty, v.lanes, self, 0)
         return found
 
@@ -218,18 +311,152 @@ class Function:
         self.line(f"{ref} = {text}")
         return Val(ref, ty, lanes, self, self.level)
 
-    def usually(self, usual: Val, x: Val, write: Callable[[], Val]) -> Val:
-        """``x`` where ``usual`` holds, which is likely, else what `impure` code gives."""
-        x, usual = self.local(x), self.local(usual)
+    def phi(self, ty: str, lanes: int, *sources: tuple[str, str]) -> Val:
+        """A value by the block control comes from: pairs of what it is, and the block."""
+        v = Val(self.name_value(), ty, lanes, self, self.level)
+        self.scopes[-1].lines.append(Phi(v.ref, v.type, sources))
+        return v
+
+    # --- control ---
+
+    def _enclosed(self, label: str, write: Callable[[], None]) -> list[BasicBlock]:
+        """The blocks of a scope of its own, from ``label`` on, around what ``write`` emits."""
+        self.scopes.append(Scope(label))
+        write()
+        return self.scopes.pop().blocks
+
+    def loop(
+        self, begin: Val, step: int, test: Callable[[Val], Val], write: Callable[[Val], None],
+        stems: tuple[str, str, str, str] = ("head", "body", "latch", "done"),
+    ) -> None:  # fmt: skip
+        """``i = begin; while test(i): write(i); i += step``: the one skeleton of loops."""
+        begin = self.local(begin)
+        head, body, latch, done = [self.name_label(s) for s in stems]
+        i, following = self.name_value(), self.name_value()
+        outer = self.scope
+        counts = Phi(i, "i64", [(begin.ref, outer.label), (following, latch)])
+
+        def inside() -> None:
+            self.scope.lines.append(counts)
+            at = Val(i, "i64", 0, self, self.level)
+            go = self.local(test(at))
+            self.line(f"br i1 {go.ref}, label %{body}, label %{done}")
+            self.start_block(body)
+            write(at)
+            self.line(f"br label %{latch}")
+
+        inner = self._enclosed(head, inside)
+        self.line(f"br label %{head}")
+        outer.blocks += inner
+        outer.begin(latch)
+        self.line(f"{following} = add nsw i64 {i}, {step}")
+        self.line(f"br label %{head}")
+        outer.begin(done)
+
+    def repeat(self, begin: Val, end: Val, step: int, write: Callable[[Val], None]) -> None:
+        """``for i in range(begin, end, step): write(i)``."""
+        end = self.local(end)
+
+        def test(i: Val) -> Val:
+            self.line(f"{i.ref}.c = icmp slt i64 {i.ref}, {end.ref}")
+            return Val(f"{i.ref}.c", "i1", 0, self, self.level)
+
+        self.loop(begin, step, test, write)
+
+    def rounds(self, most: int, write: Callable[[Val], Val]) -> None:
+        """Run ``write(k)`` for k = 1, 2, … to ``most`` as long as the condition it gives holds."""
+        head, body, done = [self.name_label(s) for s in ("converge", "round", "converged")]
+        k, following, counted = [self.name_value() for _ in range(3)]
+        outer = self.scope
+        before = outer.label
+
+        def inside() -> None:
+            some = write(Val(k, "i64", 0, self, self.level))
+            self.line(f"{following} = add nsw i64 {k}, 1")
+            self.line(f"{counted} = icmp sle i64 {following}, {most}")
+            self.line(f"{some.ref}.more = and i1 {some.ref}, {counted}")
+            self.line(f"br i1 {some.ref}.more, label %{head}, label %{done}")
+
+        inner = self._enclosed(body, inside)
+        self.line(f"br label %{head}")
+        outer.begin(head)
+        outer.lines.append(Phi(k, "i64", [("1", before), (following, inner[-1].label)]))
+        self.line(f"br label %{body}")
+        outer.blocks += inner
+        outer.begin(done)
+
+    def when(self, cond: Val, write: Callable[[], None]) -> None:
+        """Run ``write``, in a scope of its own, only where ``cond`` holds."""
+        cond = self.local(cond)
+        then, done = self.name_label("then"), self.name_label("done")
+        inner = self._enclosed(then, write)
+        self.line(f"br i1 {cond.ref}, label %{then}, label %{done}")
+        self._join([inner], done)
+
+    def choose(self, index: Val, cases: Sequence[Callable[[], None]]) -> None:
+        """Run one of several, each in a scope of its own; the last one for other indices."""
+        labels = [self.name_label("case") for _ in cases]
+        done = self.name_label("join")
+        inner = [
+            self._enclosed(label, write) for label, write in zip(labels, cases, strict=True)
+        ]  # fmt: skip
+        # What the cases share was written before this point.
+        pairs = " ".join([f"i32 {k}, label %{lb}" for k, lb in enumerate(labels[:-1])])
+        self.line(f"switch i32 {self.local(index).ref}, label %{labels[-1]} [ {pairs} ]")
+        self._join(inner, done)
+
+    def _join(self, branches: Sequence[Sequence[BasicBlock]], done: str) -> None:
+        """Append the blocks of branches that all go on at ``done``."""
+        scope = self.scope
+        for blocks in branches:
+            scope.blocks += blocks
+            blocks[-1].lines.append(f"  br label %{done}")
+        scope.begin(done)
+
+    def either(
+        self, cond: Val, yes: Callable[[], Val | None], no: Callable[[], Val | None],
+        stems: tuple[str, str, str] = ("full", "tail", "done"), likely: bool = True,
+    ) -> Val | None:  # fmt: skip
+        """One of two pieces of `impure` code, and the value it gives, if any."""
+        cond = self.local(cond)
+        fast, slow, done = [self.name_label(s) for s in stems]
+        weights = ", !prof !0" if likely else ""
+        self.line(f"br i1 {cond.ref}, label %{fast}, label %{slow}{weights}")
+        found = []
+        for label, write in ((fast, yes), (slow, no)):
+            self.start_block(label)
+            found.append(write())
+            self.line(f"br label %{done}")
+        self.start_block(done)
+        x, y = found
+        if x is None or y is None:
+            return None
+        return self.phi(x.ty, x.lanes, (x.ref, fast), (y.ref, slow))
+
+    def usually(
+        self, usual: Val, xs: Sequence[Val], write: Callable[[], Sequence[Val]]
+    ) -> list[Val]:
+        """``xs`` where ``usual`` holds, which is likely, else what `impure` code gives."""
+        xs, usual = [self.local(x) for x in xs], self.local(usual)
         before = self.scope.label
         rarely, done = self.name_label("rarely"), self.name_label("done")
         self.line(f"br i1 {usual.ref}, label %{done}, label %{rarely}, !prof !0")
         self.start_block(rarely)
-        y = write()
+        ys = write()
         self.line(f"br label %{done}")
         self.start_block(done)
-        text = f"phi {x.type} [ {x.ref}, %{before} ], [ {y.ref}, %{rarely} ]"
-        return self.impure(text, x.ty, x.lanes)
+        return [
+            self.phi(x.ty, x.lanes, (x.ref, before), (y.ref, rarely))
+            for x, y in zip(xs, ys, strict=True)
+        ]
+
+    def unless(self, good: Val, leave: str) -> None:
+        """The instruction ``leave`` ends the function unless ``good``, which is likely, holds."""
+        bad, on = self.name_label("failed"), self.name_label("ok")
+        self.line(f"br i1 {self.local(good).ref}, label %{on}, label %{bad}, !prof !0")
+        self.start_block(bad)
+        self.line(leave)
+        self.start_block(on)
 
     # --- arithmetic ---
 
@@ -317,5 +544,6 @@ class Function:
     def finish(self) -> None:
         """Close the function and add it to the module."""
         assert len(self.scopes) == 1, f"open scopes in {self.name}"
-        body = "\n".join(["entry:", *self.allocas, *self.prologue, *self.scopes[0].lines, "}"])
-        self.module.functions.append(f"{self.header} {{\n{body}")
+        blocks = self.scopes[0].blocks
+        entry = BasicBlock("entry", [*self.allocas, *self.prologue, *blocks[0].lines])
+        self.module.functions.append((self.header, [entry, *blocks[1:]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from covector.backends.cpu.emit.writer import Scope, Val, int_const
+from covector.backends.cpu.emit.writer import Val, int_const
 from covector.backends.cpu.numerics.num import Num, where
 
 
@@ -40,31 +40,16 @@ def iterate(
         ]
 
     put(state)
-    head, body, done = (b.name_label(s) for s in ("converge", "round", "converged"))
-    k, following, counted = b.name_value(), b.name_value(), b.name_value()
-    outer = b.scope
-    b.scopes.append(Scope(body))
-    *old, active = get()
-    number = Num(b, Val(k, "i64", 0, b, b.level)).cast("sitofp", start[0].v.ty)
-    new, more = step(number, *old)
-    more = more & active
-    put([*(where(active, x, y) for x, y in zip(new, old, strict=True)), more])
-    some = _any(more)
-    inner = b.scopes.pop()
-    outer.lines += [
-        f"  br label %{head}",
-        f"{head}:",
-        f"  {k} = phi i64 [ 1, %{outer.label} ], [ {following}, %{inner.label} ]",
-        f"  br label %{body}",
-        f"{body}:",
-        *inner.lines,
-        f"  {following} = add nsw i64 {k}, 1",
-        f"  {counted} = icmp sle i64 {following}, {most}",
-        f"  {some.ref}.more = and i1 {some.ref}, {counted}",
-        f"  br i1 {some.ref}.more, label %{head}, label %{done}",
-        f"{done}:",
-    ]
-    outer.label = done
+
+    def round_(k: Val) -> Val:
+        *old, active = get()
+        number = Num(b, k).cast("sitofp", start[0].v.ty)
+        new, more = step(number, *old)
+        more = more & active
+        put([*(where(active, x, y) for x, y in zip(new, old, strict=True)), more])
+        return _any(more)
+
+    b.rounds(most, round_)
     return get()[:-1]
 
 

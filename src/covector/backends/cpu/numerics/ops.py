@@ -361,7 +361,8 @@ def _divide(b: Function, x: Val, y: Val) -> Val:
     for _ in range(2):
         q = b.intrinsic("fma", b.intrinsic("fma", q, minus, x), reciprocal, q)
     y = b.splat(y, lanes)
-    return b.usually(usual, q, lambda: b.impure(f"fdiv {x.type} {x.ref}, {y.ref}", x.ty, lanes))
+    exact = f"fdiv {x.type} {x.ref}, {y.ref}"
+    return b.usually(usual, [q], lambda: [b.impure(exact, x.ty, lanes)])[0]
 
 
 def _power_of_two(y: Val) -> bool:

@@ -251,25 +251,18 @@ def _outlined(a: Num, limit: float, *fast: Num) -> tuple[Num, Num, Num]:
     helper = _reduce_lanes(b.module, a.v.ty, a.v.lanes, bound.ref)
     args = [b.local(v.v) for v in (a, *fast)]
     none = b.local(none)
-    large, done = b.name_label("large"), b.name_label("reduced")
-    before = b.scope.label
-    b.line(f"br i1 {none.ref}, label %{done}, label %{large}, !prof !0")
-    b.start_block(large)
     t, it = args[1].type, args[3].type
     result = f"{{{t}, {t}, {it}}}"
-    call = b.name_value()
     params = ", ".join(f"{x.type} {x.ref}" for x in args)
-    b.line(f"{call} = call fastcc {result} @{helper}({params})")
-    parts = []
-    for j in range(3):
-        parts.append(b.name_value())
-        b.line(f"{parts[-1]} = extractvalue {result} {call}, {j}")
-    b.line(f"br label %{done}")
-    b.start_block(done)
-    out = []
-    for x, y in zip(args[1:], parts, strict=True):
-        v = b.impure(f"phi {x.type} [ {x.ref}, %{before} ], [ {y}, %{large} ]", x.ty, x.lanes)
-        out.append(Num(b, v))
+
+    def slow() -> list[Val]:
+        call = b.impure(f"call fastcc {result} @{helper}({params})", result)
+        return [
+            b.impure(f"extractvalue {result} {call.ref}, {j}", x.ty, x.lanes)
+            for j, x in enumerate(args[1:])
+        ]
+
+    out = [Num(b, v) for v in b.usually(none, args[1:], slow)]
     return out[0], out[1], out[2]
 
 
