@@ -12,7 +12,7 @@ from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray
 from covector.core.jaxpr import ClosedJaxpr
 from covector_toy import rules  # noqa: F401 - fills the table
-from covector_toy.interpreter import run
+from covector_toy.interpreter import check, run, to_value, value_type
 
 
 class ToyDevice:
@@ -41,21 +41,6 @@ class ToyBuffer:
         return np.ascontiguousarray(self.value).view(np.uint8).reshape(-1)
 
 
-def value_type(aval: ShapedArray) -> np.dtype:
-    """How the toy holds elements: PRNG keys as 64-bit words."""
-    return np.dtype(np.uint64) if dtypes.is_extended(aval.dtype) else aval.dtype
-
-
-def to_value(x: Any) -> np.ndarray:
-    """A NumPy array of the elements of an array on the host, or of a NumPy value."""
-    if not isinstance(x, Array):
-        return np.asarray(x)
-    host = x._to_host()
-    if dtypes.is_extended(x.dtype):
-        host = host._bitcast(dtypes.code_of[np.dtype(np.uint64)], x.shape)
-    return np.asarray(host)
-
-
 class ToyProgram:
     def __init__(self, executable: Any) -> None:
         self.executable = executable
@@ -72,7 +57,7 @@ class ToyModule:
         self.closed = closed
         self.donated = donated
         self.name = name
-        rules.check(closed.jaxpr)
+        check(closed.jaxpr)
 
     def as_text(self, dialect: str) -> str:
         return str(self.closed)

@@ -1,0 +1,143 @@
+"""A second backend: every primitive has a rule there, and computes what it does on the CPU."""
+
+import gc
+import importlib
+import pkgutil
+
+import numpy as onp
+import pytest
+from covector_toy.interpreter import IMPOSSIBLE, RULES
+
+import covector as cv
+import covector.numpy
+from covector import lax
+from covector.core.trace import Primitive
+from tests import programs
+from tests.lax import test_dtypes, test_rules
+from tests.random import test_streams
+from tests.random.cases import CLOSE, EXACT
+from tests.transforms import programs as small_programs
+
+CASES = test_rules.CASES
+PROGRAMS = programs.programs(cv, covector.numpy)
+
+
+@pytest.fixture
+def toy():
+    return cv.devices("toy")[0]
+
+
+@pytest.fixture
+def on_toy(toy):
+    with cv.default_device(toy):
+        yield
+
+
+@pytest.fixture
+def x64():
+    with cv.enable_x64(), onp.errstate(all="ignore"):
+        yield
+
+
+def leaves(tree):
+    return [onp.asarray(x) for x in cv.tree_util.tree_leaves(tree)]
+
+
+def close(got, want, rtol=1e-9, atol=1e-10):
+    for g, w in zip(leaves(got), leaves(want), strict=True):
+        assert g.dtype == w.dtype and g.shape == w.shape
+        onp.testing.assert_allclose(g, w, rtol, atol)
+
+
+def test_every_primitive_has_a_rule_and_every_rule_a_primitive(toy):
+    for module in pkgutil.walk_packages(cv.__path__, "covector."):
+        if not module.name.endswith("_native"):
+            importlib.import_module(module.name)
+    ours = {
+        p for p in gc.get_objects() if isinstance(p, Primitive) and p._abstract_eval is not None
+    }
+    assert ours - RULES.keys() == IMPOSSIBLE.keys() and not RULES.keys() - ours
+    assert len(IMPOSSIBLE) <= 10 and all(IMPOSSIBLE.values())
+
+
+def test_what_is_impossible_says_why(toy):
+    f = cv.jit(lambda x: lax.psum_p.bind(x, axis_name="i"), device=toy)
+    with pytest.raises(NotImplementedError, match="toy backend cannot run psum: one device has no"):
+        f(1.0)
+
+
+# --- the property tables -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_are_those_of_the_cpu(name, toy, x64):
+    fun, args, *_ = CASES[name]
+    fun = test_rules.flat(fun)
+    outs = fun(*cv.device_put(args, toy))
+    assert all(x.device is toy and x.committed for x in outs)
+    close(outs, fun(*args))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives(name, x64, on_toy):
+    test_rules.test_jvp_against_differences_and_vjp_against_jvp(name)
+
+
+@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c[3]])
+def test_vmap(name, x64, on_toy):
+    test_rules.test_vmap_equals_loop(name)
+
+
+@pytest.mark.parametrize("shape", test_dtypes.SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", test_dtypes.ALL)
+def test_elements_of_every_dtype(dtype, shape, x64, on_toy):
+    test_dtypes.test_exact(dtype, shape)
+    test_dtypes.test_structure(dtype, shape)
+    if dtype in test_dtypes.FLOATS + test_dtypes.COMPLEX:
+        test_dtypes.test_elementary(dtype, shape)
+    if shape:
+        test_dtypes.test_reductions(dtype, shape)
+        if dtype not in test_dtypes.COMPLEX:
+            test_dtypes.test_ordering(dtype, shape)
+
+
+@pytest.mark.parametrize("dtype", test_dtypes.ALL)
+def test_conversions_indices_and_products_of_every_dtype(dtype, x64, on_toy):
+    test_dtypes.test_convert(dtype)
+    test_dtypes.test_indexed(dtype)
+    test_dtypes.test_products(dtype, ((3, 5), (5, 4)))
+
+
+# --- random numbers and programs -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_random_numbers_are_the_same_to_the_bit(name, on_toy):
+    test_streams.test_recorded_exact(name, 42)
+
+
+@pytest.mark.parametrize("name", CLOSE)
+def test_random_numbers_through_elementary_functions(name, on_toy):
+    test_streams.test_recorded_close(name, 42)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name, toy):
+    want = PROGRAMS[name]()
+    with cv.default_device(toy):
+        got = PROGRAMS[name]()
+    # Hundreds of float32 operations, in another order.
+    close(got, want, 2e-3, 2e-4)
+
+
+@pytest.mark.parametrize("name", small_programs.PROGRAMS)
+def test_small_programs(name, toy, x64):
+    f, point, modes = small_programs.PROGRAMS[name]
+    x = cv.device_put(point, toy)
+    close(cv.jit(f)(x), f(point))
+    close(f(x), f(point))
+    close(cv.vmap(f)(x[None])[0], f(point))
+    if "r" in modes:
+        close(cv.jit(cv.grad(f))(x), cv.grad(f)(point))
+    if "f" in modes:
+        close(cv.jit(lambda a: cv.jvp(f, (a,), (1.0,)))(x), cv.jvp(f, (point,), (1.0,)))

@@ -1,0 +1,12 @@
+"""The rules of all primitives, a module a family."""
+
+from covector_toy.rules import (  # noqa: F401 - each fills the table
+    collectives,
+    control,
+    elementwise,
+    indexing,
+    linalg,
+    reductions,
+    special,
+    structure,
+)

@@ -1,0 +1,53 @@
+"""Special functions: those of SciPy, and derivatives of incomplete gamma functions."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from covector.primitives import incomplete as ic
+from covector.primitives import special as sp
+from covector_toy.rules.elementwise import Elements, rules_of
+
+
+def _polygamma(m: Elements, x: Elements) -> Elements:
+    # DLMF 5.15.2.
+    tail = (-1.0) ** (m + 1) * special.gamma(m + 1) * special.zeta(m + 1, x)
+    whole = np.where(m == 0, special.psi(x), tail)
+    return np.where((m >= 0) & (m == np.floor(m)), whole, np.nan)
+
+
+def _igamma_grad_a(a: Elements, x: Elements) -> Elements:
+    """The series DLMF 8.7.1 differentiated term by term."""
+    a, x = (v.astype(np.float64) for v in np.broadcast_arrays(a, x))
+    inside = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
+    a1, x1 = np.where(inside, a, 1.0), np.where(inside, x, 1.0)
+    log_x = np.log(x1)
+    term = np.exp(a1 * log_x - x1 - special.gammaln(a1 + 1))
+    slope = log_x - special.psi(a1 + 1)
+    total = np.zeros_like(a1)
+    # Terms grow up to n = x, and fall like those of a Poisson distribution.
+    longest = np.max(x1, initial=0.0)
+    for n in range(int(longest + 12 * np.sqrt(longest) + 60)):
+        total += term * slope
+        slope = slope - 1 / (a1 + n + 1)
+        term = term * x1 / (a1 + n + 1)
+    return np.where(inside, total, np.where((x == 0) & (a > 0), 0.0, np.nan))
+
+
+def _random_gamma_grad(a: Elements, x: Elements) -> Elements:
+    """How a variate moves with its shape: M. Figurnov et al., NeurIPS 2018, equation 5."""
+    a, x = (v.astype(np.float64) for v in np.broadcast_arrays(a, x))
+    density = np.exp((a - 1) * np.log(x) - x - special.gammaln(a))
+    return -_igamma_grad_a(a, x) / density
+
+
+rules_of({
+    sp.erf_p: special.erf, sp.erfc_p: special.erfc, sp.erf_inv_p: special.erfinv,
+    sp.lgamma_p: special.gammaln, sp.digamma_p: special.psi,
+    sp.bessel_i0e_p: special.i0e, sp.bessel_i1e_p: special.i1e,
+    sp.zeta_p: special.zeta, sp.polygamma_p: _polygamma,
+    ic.igamma_p: special.gammainc, ic.igammac_p: special.gammaincc,
+    ic.igamma_grad_a_p: _igamma_grad_a, ic.random_gamma_grad_p: _random_gamma_grad,
+    ic.regularized_incomplete_beta_p: special.betainc,
+})  # fmt: skip
