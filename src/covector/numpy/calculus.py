@@ -569,34 +569,7 @@ def cov(
     if y is not None:
         x = concatenate([x, rows(convert(other, x.dtype))], 0)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    w = None
-    rdt = dtypes.real_dtype(x.dtype)
-    if fweights is not None:
-        w = convert(array(fweights, "cov"), rdt)
-    if aweights is not None:
-        a = convert(array(aweights, "cov"), rdt)
-        w = a if w is None else lax.mul(w, a)
-    n = x.shape[1]
-    if w is None:
-        center = reductions.mean(x, 1, keepdims=True)
-        free: Any = rdt.type(n - ddof)
-        centered = lax.sub(x, broadcast_to(center, x.shape))
-        weighted = centered
-    else:
-        total = reductions.sum(w)
-        wide = broadcast_to(convert(w, x.dtype), x.shape)
-        center = lax.div(
-            reductions.sum(lax.mul(x, wide), 1, keepdims=True), convert(total, x.dtype)
-        )
-        if ddof == 0:
-            free = total
-        elif aweights is None:
-            free = lax.sub(total, rdt.type(ddof))
-        else:
-            both = reductions.sum(lax.mul(w, convert(array(aweights), rdt)))
-            free = lax.sub(total, lax.div(lax.mul(both, rdt.type(ddof)), total))
-        centered = lax.sub(x, broadcast_to(center, x.shape))
-        weighted = lax.mul(centered, wide)
+    centered, weighted, free = _centered(x, fweights, aweights, ddof)
     conjugate = lax.conj(weighted) if x.dtype in dtypes.COMPLEX else weighted
     product = lax.dot_general(centered, conjugate, (((1,), (1,)), ((), ())))
     out = lax.div(product, convert(array(free), x.dtype))
@@ -605,6 +578,33 @@ def cov(
 
 
 @fused("rowvar", "dtype")
+def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any, Any]:
+    """Rows less their means, the same weighted, and the degrees of freedom."""
+    w = None
+    rdt = dtypes.real_dtype(x.dtype)
+    if fweights is not None:
+        w = convert(array(fweights, "cov"), rdt)
+    if aweights is not None:
+        a = convert(array(aweights, "cov"), rdt)
+        w = a if w is None else lax.mul(w, a)
+    if w is None:
+        center = reductions.mean(x, 1, keepdims=True)
+        centered = lax.sub(x, broadcast_to(center, x.shape))
+        return centered, centered, rdt.type(x.shape[1] - ddof)
+    total = reductions.sum(w)
+    wide = broadcast_to(convert(w, x.dtype), x.shape)
+    center = lax.div(reductions.sum(lax.mul(x, wide), 1, keepdims=True), convert(total, x.dtype))
+    if ddof == 0:
+        free = total
+    elif aweights is None:
+        free = lax.sub(total, rdt.type(ddof))
+    else:
+        both = reductions.sum(lax.mul(w, convert(array(aweights), rdt)))
+        free = lax.sub(total, lax.div(lax.mul(both, rdt.type(ddof)), total))
+    centered = lax.sub(x, broadcast_to(center, x.shape))
+    return centered, lax.mul(centered, wide), free
+
+
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
     """Correlation coefficients of variables; see `cov`.
 

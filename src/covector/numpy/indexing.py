@@ -264,70 +264,101 @@ def _get(x: Any, items: list[Item], mode: Any = None, fill_value: Any = None) ->
     return get_basic(x, items)
 
 
+class _Selection:
+    """What integers, slices and new axes select, as a strided slice and a window.
+
+    Attributes
+    ----------
+    lo, hi, steps : list of int
+        The slice: all of the dimensions whose position is known at run time only.
+    starts, sizes : list
+        The window, for these.
+    flipped, dropped, added : list of int
+        Dimensions that are reversed, that an integer selects, and positions of new axes.
+    dynamic : bool
+        Whether a position is known at run time only.
+    """
+
+    def __init__(self, shape: tuple[int, ...], items: list[Item]) -> None:
+        n = len(shape)
+        self.lo, self.hi, self.steps = [0] * n, list(shape), [1] * n
+        self.starts: list[Any] = [0] * n
+        self.sizes = list(shape)
+        self.flipped: list[int] = []
+        self.dropped: list[int] = []
+        self.added: list[int] = []
+        self.dynamic = False
+        dim = out = 0
+        for item in items:
+            if type(item) is NewAxis:
+                self.added.append(out)
+                out += 1
+            elif type(item) is Scalar:
+                self._scalar(dim, item.value, shape)
+                dim += 1
+            else:
+                self._slice(dim, *item)  # type: ignore[misc]
+                dim += 1
+                out += 1
+
+    def _scalar(self, dim: int, v: Any, shape: tuple[int, ...]) -> None:
+        n = shape[dim]
+        if n == 0:
+            _empty_axis(shape)
+        if type(v) is int:
+            v = min(max(v + n if v < 0 else v, 0), n - 1)
+            self.lo[dim], self.hi[dim] = v, v + 1
+        else:
+            self.dynamic = True
+            self.starts[dim] = start_index(v, n)
+        self.sizes[dim] = 1
+        self.dropped.append(dim)
+
+    def _slice(self, dim: int, start: Any, size: int, step: int) -> None:
+        self.sizes[dim] = size
+        if step < 0:
+            self.flipped.append(dim)
+            start, step = start + (size - 1) * step if size else 0, -step
+        self.lo[dim] = start if size else 0
+        self.hi[dim] = start + (size - 1) * step + 1 if size else 0
+        self.steps[dim] = step
+
+
 def get_basic(x: Any, items: list[Item]) -> Any:
     """The part that integers, slices and new axes select."""
     shape = x.shape
-    lo, hi, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    starts: list[Any] = [0] * len(shape)
-    sizes = list(shape)
-    flipped, dropped, added = [], [], []
-    dynamic = False
-    dim = out = 0
-    for item in items:
-        if type(item) is NewAxis:
-            added.append(out)
-            out += 1
-            continue
-        n = shape[dim]
-        if type(item) is Scalar:
-            if n == 0:
-                _empty_axis(shape)
-            v = item.value
-            if type(v) is int:
-                v = min(max(v + n if v < 0 else v, 0), n - 1)
-                lo[dim], hi[dim], sizes[dim] = v, v + 1, 1
-            else:
-                dynamic = True
-                starts[dim] = start_index(v, n)
-                sizes[dim] = 1
-            dropped.append(dim)
-        else:
-            start, size, step = item  # type: ignore[misc]
-            sizes[dim] = size
-            if step < 0:
-                flipped.append(dim)
-                start, step = start + (size - 1) * step if size else 0, -step
-            lo[dim] = start if size else 0
-            hi[dim] = start + (size - 1) * step + 1 if size else 0
-            steps[dim] = step
-            out += 1
-        dim += 1
-    strided = any([s != 1 for s in steps])
-    if dynamic and not strided:
+    s = _Selection(shape, items)
+    strided = any([k != 1 for k in s.steps])
+    starts = s.starts
+    if s.dynamic and not strided:
         # One window for all: static positions are starts like the others.
-        starts = [a if type(s) is int else s for a, s in zip(lo, starts, strict=True)]
-    elif strided or any(lo) or tuple(hi) != shape:
-        strides = tuple(steps) if strided else None
-        params = {"start_indices": tuple(lo), "limit_indices": tuple(hi), "strides": strides}
-        # Dimensions at run-time positions are still whole here.
-        part = tuple([(b - a + k - 1) // k for a, b, k in zip(lo, hi, steps, strict=True)])
-        aval = x.aval
-        x = bind_known(slice_p, (x,), params, ShapedArray(part, aval.dtype, aval.weak_type))
-    if dynamic:
-        plain = not (added or flipped)
-        x = _window(x, starts, tuple(sizes), tuple(dropped) if plain else ())
+        starts = [a if type(b) is int else b for a, b in zip(s.lo, starts, strict=True)]
+    elif strided or any(s.lo) or tuple(s.hi) != shape:
+        x = _sliced(x, s, strided)
+    if s.dynamic:
+        plain = not (s.added or s.flipped)
+        x = _window(x, starts, tuple(s.sizes), tuple(s.dropped) if plain else ())
         if plain:
             return x
-    if flipped:
-        x = rev_p.bind(x, dimensions=tuple(flipped))
-    if added:
-        kept = [s for d, s in enumerate(sizes) if d not in dropped]
-        for d in added:
+    if s.flipped:
+        x = rev_p.bind(x, dimensions=tuple(s.flipped))
+    if s.added:
+        kept = [n for d, n in enumerate(s.sizes) if d not in s.dropped]
+        for d in s.added:
             kept.insert(d, 1)
         return reshape_p.bind(x, new_sizes=tuple(kept))
-    if dropped:
-        return squeeze_p.bind_params((x,), {"dimensions": tuple(dropped)})
+    if s.dropped:
+        return squeeze_p.bind_params((x,), {"dimensions": tuple(s.dropped)})
     return x if isinstance(x, (Tracer, Array)) else to_array(x)
+
+
+def _sliced(x: Any, s: _Selection, strided: bool) -> Any:
+    """The strided slice of a selection; dimensions at run-time positions are still whole."""
+    strides = tuple(s.steps) if strided else None
+    params = {"start_indices": tuple(s.lo), "limit_indices": tuple(s.hi), "strides": strides}
+    part = tuple([(b - a + k - 1) // k for a, b, k in zip(s.lo, s.hi, s.steps, strict=True)])
+    aval = x.aval
+    return bind_known(slice_p, (x,), params, ShapedArray(part, aval.dtype, aval.weak_type))
 
 
 class GatherPlan:

@@ -453,6 +453,41 @@ def _quantile(
     ignore_nan: bool,
     weights: Any,
 ) -> Any:
+    x, q = _quantile_operands(name, a, q, method, weights)
+    axes = _axes(axis, x)
+    shape, dt, wide = x.shape, x.dtype, q.dtype
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    x = lax.transpose(x, (*kept, *axes))
+    rows = x.shape[: len(kept)]
+    n = r.product(x.shape[len(kept) :])
+    x = lax.reshape(x, (*rows, n))
+    if n == 0:
+        raise ValueError(f"{name} of an array without elements{at_user_line()}")
+    last = len(rows)
+    nans = _nan(x)
+    x = lax.sort(x, last)
+    nq = q.shape
+    # A position among the sorted elements for each q and row: (q..., rows...).
+    full = (*nq, *rows)
+    of_rows = tuple(range(len(nq), len(full)))
+    top: Any = wide.type(n - 1)
+    if ignore_nan:
+        present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
+        top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
+        top = lax.broadcast_in_dim(top, full, of_rows)
+    position = lax.mul(lax.broadcast_in_dim(q, full, tuple(range(len(nq)))), top)
+    out = _between(x, position, top, n, method, len(nq))
+    if not ignore_nan:
+        bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
+        out = lax.select(bad, dt.type(math.nan), out)
+    if keepdims:
+        sizes = tuple(1 if i in axes else s for i, s in enumerate(shape))
+        out = lax.reshape(out, (*nq, *sizes))
+    return out
+
+
+def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> tuple[Any, Any]:
+    """The array and the probabilities as floats, the latter of at least 32 bits."""
     if weights is not None:
         raise NotImplementedError(f"{name} with weights is not supported{at_user_line()}")
     if method not in _METHODS:
@@ -466,54 +501,26 @@ def _quantile(
         raise ValueError(f"{name}: q must be a scalar or vector, got shape {q.shape}")
     dt = dtypes.to_inexact_dtype(x.dtype)
     # Positions of more than 2048 elements do not fit in 16 bits.
-    wide = dtypes.float32 if dt.itemsize == 2 else dt
-    x, q = convert(x, dt), convert(q, wide)
-    axes = _axes(axis, x)
-    shape = x.shape
-    kept = tuple(i for i in range(x.ndim) if i not in axes)
-    x = lax.transpose(x, (*kept, *axes))
-    rows = x.shape[: len(kept)]
-    n = r.product(x.shape[len(kept) :])
-    x = lax.reshape(x, (*rows, n))
-    if n == 0:
-        raise ValueError(f"{name} of an array without elements{at_user_line()}")
-    last = len(rows)
-    one = dt.type(1)
-    nans = _nan(x)
-    x = lax.sort(x, last)
-    nq = q.shape
-    # A position among the sorted elements for each q and row: (q..., rows...).
-    full = (*nq, *rows)
-    qs = lax.broadcast_in_dim(q, full, tuple(range(len(nq))))
-    if ignore_nan:
-        present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
-        top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
-        top = lax.broadcast_in_dim(top, full, tuple(range(len(nq), len(full))))
-        position = lax.mul(qs, top)
-    else:
-        top = wide.type(n - 1)
-        position = lax.mul(qs, top)
+    return convert(x, dt), convert(q, dtypes.float32 if dt.itemsize == 2 else dt)
+
+
+def _between(x: Any, position: Any, top: Any, n: int, method: str, nq: int) -> Any:
+    """What lies at ``position`` among the sorted elements of each row."""
+    dt, wide = x.dtype, position.dtype
     low = lax.clamp(wide.type(0), lax.floor(position), wide.type(n - 1))
     high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), wide.type(n - 1)), top)
-    at_low, at_high = (_pick(x, convert(p, dtypes.int32), len(nq)) for p in (low, high))
-    if method == "linear":
-        w = convert(lax.sub(position, low), dt)
-        out = lax.add(lax.mul(at_low, lax.sub(one, w)), lax.mul(at_high, w))
-    elif method == "lower":
-        out = at_low
-    elif method == "higher":
-        out = at_high
-    elif method == "midpoint":
-        out = lax.mul(lax.add(at_low, at_high), dt.type(0.5))
-    else:
-        out = lax.select(lax.le(lax.sub(position, low), wide.type(0.5)), at_low, at_high)
-    if not ignore_nan:
-        bad = lax.broadcast_in_dim(r.any(nans, last), full, tuple(range(len(nq), len(full))))
-        out = lax.select(bad, dt.type(math.nan), out)
-    if keepdims:
-        sizes = tuple(1 if i in axes else s for i, s in enumerate(shape))
-        out = lax.reshape(out, (*nq, *sizes))
-    return out
+    at_low, at_high = (_pick(x, convert(p, dtypes.int32), nq) for p in (low, high))
+    match method:
+        case "linear":
+            w = convert(lax.sub(position, low), dt)
+            return lax.add(lax.mul(at_low, lax.sub(dt.type(1), w)), lax.mul(at_high, w))
+        case "lower":
+            return at_low
+        case "higher":
+            return at_high
+        case "midpoint":
+            return lax.mul(lax.add(at_low, at_high), dt.type(0.5))
+    return lax.select(lax.le(lax.sub(position, low), wide.type(0.5)), at_low, at_high)
 
 
 def _pick(x: Any, index: Any, extra: int) -> Any:

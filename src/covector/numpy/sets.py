@@ -140,16 +140,12 @@ def unique(
         (picked,) = _starts(first, size=count)
     values, index, inverse, counts = _collect(ordered, order, first, picked, n_rows=n)
     if size is not None:
-        total = first.sum()
-        valid = lax.lt(lax.iota(dtypes.int32, count), convert(total, dtypes.int32))
         if fill_value is None:
             fill = ordered[0] if n else scalar(0, x.dtype)
         else:
             fill = convert(array(fill_value), x.dtype)
-        spread = lax.broadcast_in_dim(valid, values.shape, (0,))
-        values = lax.select(spread, values, array(broadcast_to(fill, values.shape)))
-        counts = lax.select(valid, counts, lax.full_like(counts, 0))
-        index = lax.select(valid, index, broadcast_to(index[:1], index.shape)) if n else index
+        valid = lax.lt(lax.iota(dtypes.int32, count), convert(first.sum(), dtypes.int32))
+        values, index, counts = _filled(valid, values, index, counts, fill)
     out_shape = (count, *moved.shape[1:])
     values = lax.reshape(values, out_shape)
     if axis is not None:
@@ -159,15 +155,19 @@ def unique(
         values = lax.transpose(values, perm)
     else:
         inverse = lax.reshape(inverse, shape)
-    out = [values]
-    for wanted, part in (
-        (return_index, index),
-        (return_inverse, inverse),
-        (return_counts, counts),
-    ):
-        if wanted:
-            out.append(part)
-    return out[0] if len(out) == 1 else tuple(out)
+    wanted = (return_index, return_inverse, return_counts)
+    out = [part for part, w in zip((index, inverse, counts), wanted, strict=True) if w]
+    return (values, *out) if out else values
+
+
+def _filled(valid: Any, values: Any, index: Any, counts: Any, fill: Any) -> tuple[Any, Any, Any]:
+    """Values, their positions and counts, those that are not valid filled up."""
+    spread = lax.broadcast_in_dim(valid, values.shape, (0,))
+    values = lax.select(spread, values, array(broadcast_to(fill, values.shape)))
+    counts = lax.select(valid, counts, lax.full_like(counts, 0))
+    if index.size:
+        index = lax.select(valid, index, broadcast_to(index[:1], index.shape))
+    return values, index, counts
 
 
 def _starts(first: Any, *, size: int) -> tuple[Any, ...]:

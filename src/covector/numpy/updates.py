@@ -328,14 +328,11 @@ def _update_at(x: Any, at: tuple[int, ...], v: Any, op: Any) -> Any:
     return bind_known(dynamic_update_slice_p, (x, v, *starts), {}, out)
 
 
-def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
-    """``x`` updated in one window at traced integers: a scatter of a single index.
-
-    Unlike a `dynamic_update_slice` it drops what is out of bounds without reading the old
-    elements, so its transpose does not either.
-    """
-    aval = x.aval
-    shape = aval.shape
+def _scatter_window(
+    shape: tuple[int, ...], items: list[Item], mode: Any
+) -> tuple[list[int], list[Any], list[int], list[int], list[int], bool]:
+    """Dimensions that have a start, the starts, dimensions of one position, sizes of the others,
+    the shape selected, and whether a known index lies outside."""
     dims: list[int] = []
     starts: list[Any] = []
     inserted: list[int] = []
@@ -366,6 +363,17 @@ def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
             dims.append(dim)
             starts.append(value)
         dim += 1
+    return dims, starts, inserted, window, selected, outside
+
+
+def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
+    """``x`` updated in one window at traced integers: a scatter of a single index.
+
+    Unlike a `dynamic_update_slice` it drops what is out of bounds without reading the old
+    elements, so its transpose does not either.
+    """
+    aval = x.aval
+    dims, starts, inserted, window, selected, outside = _scatter_window(aval.shape, items, mode)
     v = _region_value(v, tuple(selected))
     if outside or 0 in selected:
         return x
@@ -428,81 +436,112 @@ def _region_value(v: Any, shape: tuple[int, ...]) -> Any:
     return broadcast_to(v, shape)
 
 
+class _Region:
+    """The part of an array that integers and slices select, as one window.
+
+    Attributes
+    ----------
+    starts, sizes, steps : list
+        Of the window, a dimension each.
+    selected : list of int
+        The shape of what is selected.
+    flipped : list of int
+        Dimensions that are walked backwards.
+    inside : Tracer, optional
+        Whether the positions known at run time only are in bounds, where that counts.
+    dynamic : bool
+        Whether a start is known at run time only.
+    nothing : bool
+        Whether an index lies outside, so that nothing is selected.
+    """
+
+    def __init__(self, shape: tuple[int, ...], items: list[Item], mode: Any) -> None:
+        n = len(shape)
+        self.starts: list[Any] = [0] * n
+        self.sizes = list(shape)
+        self.steps = [1] * n
+        self.selected: list[int] = []
+        self.flipped: list[int] = []
+        self.inside: Any = None
+        self.dynamic = False
+        self.nothing = False
+        dim = 0
+        for item in items:
+            if type(item) is NewAxis:
+                self.selected.append(1)
+                continue
+            if type(item) is Scalar:
+                self._scalar(dim, item.value, shape[dim], mode)
+            else:
+                self._slice(dim, *item)  # type: ignore[misc]
+            dim += 1
+
+    def _scalar(self, dim: int, value: Any, size: int, mode: Any) -> None:
+        self.sizes[dim] = 1
+        if size == 0:
+            self.nothing = True
+        elif type(value) is int:
+            value = value + size if value < 0 else value
+            self.nothing = self.nothing or (mode is _DROP and not 0 <= value < size)
+            self.starts[dim] = min(max(value, 0), size - 1)
+        else:
+            self.dynamic = True
+            self.starts[dim] = value = start_index(value, size)
+            if mode is _DROP:
+                ok = _within(value, size)
+                self.inside = ok if self.inside is None else lax.bitwise_and(self.inside, ok)
+
+    def _slice(self, dim: int, start: Any, count: int, step: int) -> None:
+        self.selected.append(count)
+        if step < 0:
+            self.flipped.append(dim)
+            start, step = start + (count - 1) * step if count else 0, -step
+        self.starts[dim] = start if count else 0
+        self.dynamic = self.dynamic or type(start) is not int
+        self.steps[dim] = step if count > 1 else 1
+        self.sizes[dim] = (count - 1) * self.steps[dim] + 1 if count else 0
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many positions of each dimension of the window are selected."""
+        return tuple([(s - 1) // k + 1 for s, k in zip(self.sizes, self.steps, strict=True)])
+
+
 def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
     """``x`` updated where integers and slices select: one `dynamic_update_slice`."""
-    shape = x.shape
-    n = len(shape)
-    starts: list[Any] = [0] * n
-    sizes = list(shape)
-    steps = [1] * n
-    selected: list[int] = []
-    flipped: list[int] = []
-    inside: Any = None
-    dynamic = False
-    dim = 0
-    for item in items:
-        if type(item) is NewAxis:
-            selected.append(1)
-            continue
-        size = shape[dim]
-        if type(item) is Scalar:
-            sizes[dim] = 1
-            value = item.value
-            if type(value) is int:
-                value = value + size if value < 0 else value
-                if not 0 <= value < size:
-                    if mode is _DROP or size == 0:
-                        return x
-                    value = min(max(value, 0), size - 1)
-            else:
-                if size == 0:
-                    return x
-                dynamic = True
-                value = start_index(value, size)
-                if mode is _DROP:
-                    ok = _within(value, size)
-                    inside = ok if inside is None else lax.bitwise_and(inside, ok)
-            starts[dim] = value
-        else:
-            start, count, step = item  # type: ignore[misc]
-            selected.append(count)
-            if step < 0:
-                flipped.append(dim)
-                start, step = start + (count - 1) * step if count else 0, -step
-            starts[dim] = start if count else 0
-            dynamic = dynamic or type(start) is not int
-            steps[dim] = step if count > 1 else 1
-            sizes[dim] = (count - 1) * steps[dim] + 1 if count else 0
-        dim += 1
-    if 0 in selected:
-        if v is not None:
-            _region_value(v, tuple(selected))
+    r = _Region(x.shape, items, mode)
+    if r.nothing:
         return x
-    counts = tuple([(s - 1) // k + 1 for s, k in zip(sizes, steps, strict=True)])
+    if 0 in r.selected:
+        if v is not None:
+            _region_value(v, tuple(r.selected))
+        return x
+    counts = r.counts
     if v is not None:
-        v = _region_value(v, tuple(selected))
-        if shape_of(v):
-            v = reshape_p.bind(v, new_sizes=counts) if shape_of(v) != counts else v
-            v = rev_p.bind(v, dimensions=tuple(flipped)) if flipped else v
-        elif op == "set":
-            v = lax.broadcast_in_dim(v, counts, ())
-    region = tuple(sizes)
-    whole = region == shape and not dynamic
-    strided = any(k != 1 for k in steps)
+        v = _window_value(v, r, counts, op)
+    region = tuple(r.sizes)
+    whole = region == x.shape and not r.dynamic
+    strided = any(k != 1 for k in r.steps)
     old = None
-    if op != "set" or inside is not None or strided:
-        old = x if whole else _read(x, starts, region, dynamic)
-    if strided:
-        new = _strided(old, v, op, steps, counts)
-    else:
-        new = _combine(op, old, v)
-    if inside is not None:
-        new = lax.select_n_p.bind_params((inside, old, new), {})
+    if op != "set" or r.inside is not None or strided:
+        old = x if whole else _read(x, r.starts, region, r.dynamic)
+    new = _strided(old, v, op, r.steps, counts) if strided else _combine(op, old, v)
+    if r.inside is not None:
+        new = lax.select_n_p.bind_params((r.inside, old, new), {})
     if whole:
         return new if isinstance(new, (Array, Tracer)) else convert(new, x.dtype)
     aval = x.aval
     out = aval if not aval.weak_type or aval_of(new).weak_type else aval.strip_weak_type()
-    return bind_known(dynamic_update_slice_p, (x, new, *starts), {}, out)
+    return bind_known(dynamic_update_slice_p, (x, new, *r.starts), {}, out)
+
+
+def _window_value(v: Any, r: _Region, counts: tuple[int, ...], op: Any) -> Any:
+    """What is written, in the order and shape of the window."""
+    v = _region_value(v, tuple(r.selected))
+    if shape_of(v):
+        v = reshape_p.bind(v, new_sizes=counts) if shape_of(v) != counts else v
+        return rev_p.bind(v, dimensions=tuple(r.flipped)) if r.flipped else v
+    return lax.broadcast_in_dim(v, counts, ()) if op == "set" else v
 
 
 def _within(i: Any, size: int) -> Any:
