@@ -9,6 +9,7 @@ from typing import Any
 from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
+from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.core.operands import product
@@ -125,6 +126,28 @@ Examples
 """
 
 
+def _check_segments(name: str, data: ShapedArray, ids: ShapedArray) -> None:
+    if ids.dtype not in dtypes.INTEGERS:
+        raise TypeError(
+            f"{name}: segment_ids must be integers, got {ids.str_short()}{at_user_line()}"
+        )
+    if not data.shape or data.shape[0] != (ids.shape[0] if ids.shape else None):
+        raise ValueError(
+            f"{name}: data {data.str_short()} and segment_ids {ids.str_short()} must "
+            f"have first axes of one size{at_user_line()}"
+        )
+    if data.dtype == dtypes.bool_ and name in ("segment_sum", "segment_prod"):
+        raise TypeError(
+            f"{name} does not take booleans, got {data.str_short()}; convert the data "
+            f"with astype(int){at_user_line()}"
+        )
+    if data.dtype in dtypes.COMPLEX and name in ("segment_max", "segment_min"):
+        raise TypeError(
+            f"{name} does not take complex numbers, which have no order, got "
+            f"{data.str_short()}{at_user_line()}"
+        )
+
+
 def _segment_function(
     name: str, summary: str, empty: str, example: str, bucket_size: str = ""
 ) -> Callable[..., Any]:
@@ -140,25 +163,7 @@ def _segment_function(
     ) -> Any:
         no_sharding(out_sharding, name)
         data, ids = cnp.asarray(data), cnp.asarray(segment_ids)
-        if ids.dtype not in dtypes.INTEGERS:
-            raise TypeError(
-                f"{name}: segment_ids must be integers, got {ids.aval.str_short()}{at_user_line()}"
-            )
-        if not data.ndim or data.shape[0] != (ids.shape[0] if ids.ndim else None):
-            raise ValueError(
-                f"{name}: data {data.aval.str_short()} and segment_ids {ids.aval.str_short()} must "
-                f"have first axes of one size{at_user_line()}"
-            )
-        if data.dtype == dtypes.bool_ and name in ("segment_sum", "segment_prod"):
-            raise TypeError(
-                f"{name} does not take booleans, got {data.aval.str_short()}; convert the data "
-                f"with astype(int){at_user_line()}"
-            )
-        if data.dtype in dtypes.COMPLEX and name in ("segment_max", "segment_min"):
-            raise TypeError(
-                f"{name} does not take complex numbers, which have no order, got "
-                f"{data.aval.str_short()}{at_user_line()}"
-            )
+        _check_segments(name, data.aval, ids.aval)
         n = _number_of_segments(name, num_segments, ids)
         buckets = 1
         if bucket_size is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -78,6 +79,38 @@ register_node(
 )
 
 
+def _fields(
+    nodetype: type,
+    data_fields: Sequence[str] | None,
+    meta_fields: Sequence[str] | None,
+    drop_fields: Sequence[str],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of a dataclass that are children, and those that are not, checked."""
+    if data_fields is None or meta_fields is None:
+        if not dataclasses.is_dataclass(nodetype):
+            raise TypeError(
+                f"register_dataclass: {nodetype.__name__} is not a dataclass, so that data_fields "
+                "and meta_fields must be given"
+            )
+        fields = [f for f in dataclasses.fields(nodetype) if f.init and f.name not in drop_fields]
+        static = {f.name for f in fields if f.metadata.get("static", False)}
+        names = [f.name for f in fields]
+        return (
+            tuple([n for n in names if n not in static]),
+            tuple([n for n in names if n in static]),
+        )
+    if dataclasses.is_dataclass(nodetype):
+        known = {f.name for f in dataclasses.fields(nodetype)}
+        expected = {f.name for f in dataclasses.fields(nodetype) if f.init}
+        given = {*data_fields, *meta_fields, *drop_fields}
+        if expected - given or given - known:
+            raise ValueError(
+                f"register_dataclass: the fields given for {nodetype.__name__} do not match its "
+                f"own. Missing: {sorted(expected - given)}; unknown: {sorted(given - known)}"
+            )
+    return tuple(data_fields), tuple(meta_fields)
+
+
 def register_dataclass(
     nodetype: type | None = None,
     data_fields: Sequence[str] | None = None,
@@ -133,29 +166,9 @@ def register_dataclass(
             meta_fields=meta_fields,
             drop_fields=drop_fields,
         )
-    import dataclasses
-
     if (data_fields is None) != (meta_fields is None):
         raise TypeError("register_dataclass: give both data_fields and meta_fields, or neither")
-    if data_fields is None or meta_fields is None:
-        if not dataclasses.is_dataclass(nodetype):
-            raise TypeError(
-                f"register_dataclass: {nodetype.__name__} is not a dataclass, so that data_fields "
-                "and meta_fields must be given"
-            )
-        fields = [f for f in dataclasses.fields(nodetype) if f.init and f.name not in drop_fields]
-        data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
-        meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
-    elif dataclasses.is_dataclass(nodetype):
-        expected = {f.name for f in dataclasses.fields(nodetype) if f.init}
-        given = {*data_fields, *meta_fields, *drop_fields}
-        if expected - given or given - {f.name for f in dataclasses.fields(nodetype)}:
-            raise ValueError(
-                f"register_dataclass: the fields given for {nodetype.__name__} do not match its "
-                f"own. Missing: {sorted(expected - given)}; unknown: "
-                f"{sorted(given - {f.name for f in dataclasses.fields(nodetype)})}"
-            )
-    data, meta = tuple(data_fields), tuple(meta_fields)
+    data, meta = _fields(nodetype, data_fields, meta_fields, drop_fields)
     keys = tuple(GetAttrKey(name) for name in data)
 
     def flatten(obj: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

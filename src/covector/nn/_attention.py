@@ -120,6 +120,20 @@ def _attention(
     return out, cnp.asarray(residual, query.dtype)
 
 
+def _beside_scores(name: str, x: Any, full: tuple[int, ...]) -> Any:
+    """The bias or mask, of the four dimensions of the scores."""
+    if x is None:
+        return None
+    x = cnp.asarray(x)
+    if x.ndim == 3:
+        x = x[None]
+    if name == "mask" and x.dtype != dtypes.bool_:
+        raise _bad(f"mask must be boolean, got {x.aval.str_short()}")
+    if x.ndim != 4 or any(m not in (1, f) for m, f in zip(x.shape, full, strict=True)):
+        raise _bad(f"{name} of shape {x.shape} does not broadcast to {full}")
+    return x
+
+
 def dot_product_attention(
     query: Any,
     key: Any,
@@ -195,17 +209,7 @@ def dot_product_attention(
     q, k, v = arrays
     _check(q, k, v)
     full = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
-    extra = []
-    for name, x in (("bias", bias), ("mask", mask)):
-        if x is not None:
-            x = cnp.asarray(x)
-            if x.ndim == 3:
-                x = x[None]
-            if name == "mask" and x.dtype != dtypes.bool_:
-                raise _bad(f"mask must be boolean, got {x.aval.str_short()}")
-            if x.ndim != 4 or any(m not in (1, f) for m, f in zip(x.shape, full, strict=True)):
-                raise _bad(f"{name} of shape {x.shape} does not broadcast to {full}")
-        extra.append(x)
+    extra = [_beside_scores("bias", bias, full), _beside_scores("mask", mask, full)]
     for name, x in (
         ("query_seq_lengths", query_seq_lengths),
         ("key_value_seq_lengths", key_value_seq_lengths),

@@ -54,6 +54,30 @@ def parse(index: Any, x: Any) -> list[Item]:
         If an entry is not an index.
     """
     shape = x.shape
+    items: list[Item] = []
+    dim = 0
+    for entry in _complete(index, x):
+        if entry is None:
+            items.append(NEW_AXIS)
+            continue
+        t = type(entry)
+        if t is slice:
+            items.append(_slice(entry, shape[dim]))
+            dim += 1
+        elif t is int:
+            items.append(Scalar(entry))
+            dim += 1
+        elif entry.dtype == dtypes.bool_:
+            items.extend(_mask(entry, x, dim))
+            dim += entry.ndim
+        else:
+            items.append(Scalar(entry) if entry.ndim == 0 else Advanced(entry))
+            dim += 1
+    return items
+
+
+def _complete(index: Any, x: Any) -> list[Any]:
+    """The entries of an index, with a full slice for each dimension that none refers to."""
     entries = [_no_list(i) for i in index] if type(index) is tuple else [index]
     used = 0
     dots = None
@@ -75,7 +99,7 @@ def parse(index: Any, x: Any) -> list[Item]:
             used += entry.ndim
         else:
             used += 1
-    n = len(shape)
+    n = len(x.shape)
     if used > n:
         raise IndexError(
             f"too many indices: the array {describe(x)} has {n} dimension{'s' * (n != 1)}, but "
@@ -86,26 +110,7 @@ def parse(index: Any, x: Any) -> list[Item]:
         prepared.extend(full)
     else:
         prepared[dots : dots + 1] = full
-    items: list[Item] = []
-    dim = 0
-    for entry in prepared:
-        if entry is None:
-            items.append(NEW_AXIS)
-            continue
-        t = type(entry)
-        if t is slice:
-            items.append(_slice(entry, shape[dim]))
-            dim += 1
-        elif t is int:
-            items.append(Scalar(entry))
-            dim += 1
-        elif entry.dtype == dtypes.bool_:
-            items.extend(_mask(entry, x, dim))
-            dim += entry.ndim
-        else:
-            items.append(Scalar(entry) if entry.ndim == 0 else Advanced(entry))
-            dim += 1
-    return items
+    return prepared
 
 
 def _no_list(entry: Any) -> Any:

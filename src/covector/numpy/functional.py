@@ -185,6 +185,13 @@ def _vectorized(
         return _checked(pyfunc(*full, **named, **fixed_kw), sizes, signature)
 
     core_dims = [[]] * len(values) if signature is None else signature[0]
+    sizes = _core_sizes(values, core_dims)
+    outer = [x.shape[: x.ndim - len(d)] for x, d in zip(values, core_dims, strict=True)]
+    return _mapped(core, values, outer)
+
+
+def _core_sizes(values: Sequence[Any], core_dims: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The sizes of the dimensions that a signature names."""
     if len(core_dims) != len(values):
         raise TypeError(
             f"vectorize: the signature has {len(core_dims)} arguments, {len(values)} were given"
@@ -202,10 +209,16 @@ def _vectorized(
                 raise ValueError(
                     f"vectorize: the dimension {d} has sizes {sizes[d]} and {n}{at_user_line()}"
                 )
-    outer = [x.shape[: x.ndim - len(d)] for x, d in zip(values, core_dims, strict=True)]
+    return sizes
+
+
+def _mapped(core: Any, values: Sequence[Any], outer: Sequence[tuple[int, ...]]) -> Any:
+    """``core`` of the values, their outer dimensions broadcast.
+
+    Each outer dimension is mapped for the operands that have it, from the innermost.
+    """
     shape = broadcast_shapes("vectorize", *outer, of=values)
     rank = len(shape)
-    # Each outer dimension is mapped for the operands that have it, from the innermost.
     mapped: Any = core
     ready = []
     axes_of: list[list[int | None]] = [[] for _ in range(rank)]

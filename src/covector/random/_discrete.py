@@ -338,16 +338,23 @@ def categorical(
             f"categorical: logits {x.aval.str_short()} have no categories along axis {axis}"
             f"{at_user_line()}"
         )
-    if replace:
-        full = list(shape)
-        full.insert(len(full) + 1 + from_end, classes)
-        noise = shaped_gumbel(words, tuple(full), x.dtype, high)
-        return lax.argmax(
-            lax.add(noise, parameter(x, x.dtype, tuple(full), "categorical")),
-            len(full) + from_end,
-            dtypes.default_int(),
-        )
-    draws = product(lead)
+    if not replace:
+        return _without_replacement(words, x, axis, lead, shape, high)
+    full = list(shape)
+    full.insert(len(full) + 1 + from_end, classes)
+    noise = shaped_gumbel(words, tuple(full), x.dtype, high)
+    return lax.argmax(
+        lax.add(noise, parameter(x, x.dtype, tuple(full), "categorical")),
+        len(full) + from_end,
+        dtypes.default_int(),
+    )
+
+
+def _without_replacement(
+    words: Any, x: Any, axis: int, lead: tuple[int, ...], shape: tuple[int, ...], high: Any
+) -> Any:
+    """Different categories along the dimensions ``lead`` of the result."""
+    classes, draws = x.shape[axis], product(lead)
     if draws > classes:
         raise ValueError(
             f"categorical: {draws} draws without replacement exceed the {classes} categories"
