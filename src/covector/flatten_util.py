@@ -11,9 +11,9 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.core.structural import convert_element_type
+from covector.lax.elementwise import real
 from covector.lax.shape_functions import concatenate, full, reshape
 from covector.lax.slicing import slice_in_dim
-from covector.lax.unary import real
 from covector.tree_util import Partial
 
 __all__ = ["ravel_pytree"]

@@ -30,7 +30,7 @@ def fails():
 
 def two_rules():
     from covector.core.backend import LoweringRules
-    from covector.lax.arithmetic import add_p
+    from covector.primitives.arithmetic import add_p
     rules = LoweringRules()
     rules.rule(add_p)(None)
     rules.rule(add_p)(None)

@@ -21,22 +21,10 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.ir.visit import Transformer, Visitor, Walk
 from covector.core import dtypes
+from covector.core.rules import ELEMENTWISE
 
-_EXPENSIVE = {
-    "exp": 16, "exp2": 16, "log": 16, "log1p": 20, "expm1": 20, "sin": 24, "cos": 24, "tan": 30,
-    "tanh": 20, "sinh": 20, "cosh": 20, "asin": 20, "acos": 20, "atan": 20, "atan2": 24,
-    "asinh": 30, "acosh": 30, "atanh": 30, "logistic": 20, "erf": 24, "erfc": 30, "erf_inv": 40,
-    "lgamma": 120, "digamma": 100, "pow": 40, "div": 4, "sqrt": 4, "rsqrt": 6, "cbrt": 20,
-    "rem": 30, "threefry": 100, "bessel_i0e": 100, "bessel_i1e": 100, "zeta": 1000,
-    "polygamma": 1000, "igamma": 1000, "igammac": 1000, "igamma_grad_a": 2000,
-    "random_gamma_grad": 2000, "regularized_incomplete_beta": 1000,
-}  # fmt: skip
-# The same for complex numbers, where other functions cost as much as the last entry.
-_COMPLEX = {
-    "real": 0, "imag": 0, "conj": 1, "neg": 2, "add": 2, "sub": 2, "select_n": 2, "eq": 3, "ne": 3,
-    "convert_element_type": 1, "copy": 0, "mul": 6, "square": 6, "integer_pow": 15, "abs": 20,
-    "sign": 20, "sqrt": 40, "div": 70, "": 250,
-}  # fmt: skip
+# Cost of an operation of the loop IR that is no row of the table of elementwise primitives.
+_OTHER = {"threefry": 100}
 
 
 class _Bound(Expr):
@@ -217,10 +205,13 @@ class _Cost(Walk):
 
     def op(self, node: Op) -> int:
         args = node.args
-        if args and args[-1].dtype in dtypes.COMPLEX:
-            own = _COMPLEX.get(node.name, _COMPLEX[""])
+        prim = ELEMENTWISE.get(node.name)
+        if prim is None or prim.spec is None:
+            own = _OTHER.get(node.name, 1)
+        elif args and args[-1].dtype in dtypes.COMPLEX:
+            own = prim.spec.complex_cost
         else:
-            own = _EXPENSIVE.get(node.name, 1)
+            own = prim.spec.cost
         for a in args:
             own += self.visit(a)
         return own

@@ -12,6 +12,7 @@ from typing import Any
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import SourceFrame, at_user_line, user_frame
 from covector.core.jaxpr import JaxprEqn
+from covector.core.opspec import OpSpec
 from covector.core.trace import Primitive
 
 # rule(primals, tangents, **params) -> (out, out_tangent), lists if the primitive has several
@@ -43,6 +44,16 @@ partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
 # rule(used, eqn) -> an equation that computes at least the used results, with less work: for
 # operations that carry jaxprs.
 dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}
+
+# Every elementwise primitive, by name: those with a row, `Primitive.spec`.
+ELEMENTWISE: dict[str, Primitive] = {}
+
+
+def add_row(prim: Primitive, spec: OpSpec) -> Primitive:
+    """Give an elementwise primitive its row."""
+    prim.spec = spec
+    ELEMENTWISE[prim.name] = prim
+    return prim
 
 
 class Zero:

@@ -28,6 +28,7 @@ from covector.core.jaxpr import (
     Var,
     check_jaxpr,
 )
+from covector.core.opspec import OpSpec
 
 current_trace: Callable[[], Trace] = _native.current_trace
 
@@ -42,6 +43,8 @@ _PACKAGE = errors.PACKAGE_DIR
 
 
 NO_EFFECTS: frozenset[Any] = frozenset()
+# `Primitive.bind` of one primitive, by which rules apply it.
+Bind = Callable[..., Any]
 
 
 class Primitive:
@@ -58,9 +61,13 @@ class Primitive:
     call_param : str, optional
         The parameter that holds the `ClosedJaxpr` which computes the results from the operands,
         for operations that are calls: they need no lowering rule and may be inlined.
+    spec : OpSpec, optional
+        The row of an elementwise operation.
     """
 
-    __slots__ = ("name", "multiple_results", "call_param", "impl", "_abstract_eval", "_effects")
+    __slots__ = (
+        "name", "multiple_results", "call_param", "spec", "impl", "_abstract_eval", "_effects",
+    )  # fmt: skip
 
     def __init__(
         self, name: str, multiple_results: bool = False, call_param: str | None = None
@@ -68,6 +75,7 @@ class Primitive:
         self.name = name
         self.multiple_results = multiple_results
         self.call_param = call_param
+        self.spec: OpSpec | None = None
         self.impl: Callable[[Sequence[Any], dict[str, Any]], list[Any]] | None = None
         self._abstract_eval: Callable[..., Any] | None = None
         self._effects: Callable[[dict[str, Any]], frozenset[Any]] | None = None

@@ -1,81 +1,32 @@
-"""Binary arithmetic."""
+"""Elementwise functions that take more than operands, or more kinds of them; see `elementwise`."""
 
 from __future__ import annotations
 
+import enum
+import operator
 from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.operands import as_operand, match
+from covector.core.errors import at_user_line, describe
+from covector.core.operands import PY_SCALARS, as_operand, match
 from covector.core.structural import convert_element_type
 from covector.primitives.arithmetic import (
-    add_p,
-    complex_p,
-    div_p,
-    max_p,
-    min_p,
+    conj_p,
+    div,
+    integer_pow_p,
     mul_p,
     mulhi_p,
-    nextafter_p,
-    rem_p,
-    sub_p,
+    round_p,
 )
-from covector.primitives.exponential import atan2_p, pow_p
-
-
-def add(x: Any, y: Any) -> Any:
-    """Elementwise sum :math:`x + y`; operands of one dtype and shape, or scalars.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Numbers of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands; integers wrap around.
-
-    Raises
-    ------
-    TypeError
-        If dtypes or shapes differ; `covector.numpy.add` promotes and broadcasts.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.add(np.array([1, 2]), np.array([10, 20]))
-    Array([11, 22], dtype=int32)
-    >>> lax.add(np.array([1.5, 2.5]), 1)
-    Array([2.5, 3.5], dtype=float32)
-    """
-    return add_p.bind(*match("add", x, y))
-
-
-def sub(x: Any, y: Any) -> Any:
-    """Elementwise difference :math:`x - y`.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Numbers of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands; integers wrap around.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.sub(np.array([1, 2]), np.array([10, 20]))
-    Array([ -9, -18], dtype=int32)
-    """
-    return sub_p.bind(*match("sub", x, y))
+from covector.primitives.common import INEXACT, check_dtype
+from covector.primitives.compare import (
+    ne_p,
+)
+from covector.primitives.exponential import pow_p
+from covector.primitives.incomplete import (
+    regularized_incomplete_beta_p,
+)
 
 
 def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
@@ -110,105 +61,6 @@ def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
     return mul_p.bind(*match("mul", x, y))
 
 
-def div(x: Any, y: Any) -> Any:
-    """Elementwise quotient; of integers, rounded towards zero.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Numbers of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands. Division by zero gives infinities and NaN, of
-        integers -1 (all bits set).
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.div(np.array([7, -7]), 2)
-    Array([ 3, -3], dtype=int32)
-    >>> lax.div(np.array([1.0, 0.0]), 0.0)
-    Array([inf, nan], dtype=float32)
-    """
-    return div_p.bind(*match("div", x, y))
-
-
-def rem(x: Any, y: Any) -> Any:
-    """Remainder of the division rounded towards zero: it has the sign of ``x``.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Real numbers of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands. Where ``y`` is 0: NaN, of integers ``x``.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.rem(np.array([7, -7]), 3)
-    Array([ 1, -1], dtype=int32)
-    """
-    return rem_p.bind(*match("rem", x, y))
-
-
-def max(x: Any, y: Any) -> Any:  # noqa: A001
-    """Elementwise maximum; NaN where an operand is NaN; complex in lexicographic order.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Numbers or booleans of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.max(np.array([1.0, 5.0, np.nan]), 3.0)
-    Array([ 3.,  5., nan], dtype=float32)
-    """
-    return max_p.bind(*match("max", x, y))
-
-
-def min(x: Any, y: Any) -> Any:  # noqa: A001
-    """Elementwise minimum; NaN where an operand is NaN; complex in lexicographic order.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Numbers or booleans of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.min(np.array([1.0, 5.0, np.nan]), 3.0)
-    Array([ 1.,  3., nan], dtype=float32)
-    """
-    return min_p.bind(*match("min", x, y))
-
-
 def pow(x: Any, y: Any) -> Any:  # noqa: A001
     """Elementwise power :math:`x^y` of floats or complex numbers; integer ``y`` is allowed.
 
@@ -240,53 +92,6 @@ def pow(x: Any, y: Any) -> Any:  # noqa: A001
     return pow_p.bind(*match("pow", x, y))
 
 
-def atan2(x: Any, y: Any) -> Any:
-    r"""Angle of the point ``(y, x)``: arc tangent of ``x / y`` in the right quadrant.
-
-    Parameters
-    ----------
-    x, y : array_like
-        Floats (or complex numbers) of one dtype and shape. Axes of size one and operands of rank 0
-        are repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Radians, from :math:`-\pi` to :math:`\pi`.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> np.round(lax.atan2(np.array([1.0, 1.0, -1.0]), np.array([1.0, -1.0, 0.0])), 4)
-    Array([ 0.7854,  2.3562, -1.5708], dtype=float32)
-    """
-    return atan2_p.bind(*match("atan2", x, y))
-
-
-def nextafter(x1: Any, x2: Any) -> Any:
-    """The next float after ``x1`` in the direction of ``x2``.
-
-    Parameters
-    ----------
-    x1, x2 : array_like
-        Real floats of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
-
-    Returns
-    -------
-    Array
-        Of the dtype of the operands; ``x1`` where they are equal.
-
-    Examples
-    --------
-    >>> from covector import lax
-    >>> lax.nextafter(1.0, 2.0)
-    Array(1.0000001, dtype=float32, weak_type=True)
-    """
-    return nextafter_p.bind(*match("nextafter", x1, x2))
-
-
 def mulhi(x: Any, y: Any, /) -> Any:
     """Upper half of the double-width product of two integers.
 
@@ -311,25 +116,197 @@ def mulhi(x: Any, y: Any, /) -> Any:
     return mulhi_p.bind(*match("mulhi", x, y))
 
 
-def complex(x: Any, y: Any) -> Any:  # noqa: A001
-    """The complex number :math:`x + iy`.
+class RoundingMethod(enum.IntEnum):
+    """Where `round` sends halves: away from zero, or to the even neighbour."""
+
+    AWAY_FROM_ZERO = 0
+    TO_NEAREST_EVEN = 1
+
+
+def round(x: Any, rounding_method: Any = RoundingMethod.AWAY_FROM_ZERO) -> Any:  # noqa: A001
+    """Elementwise nearest integer, as a float; ``rounding_method`` decides halves.
 
     Parameters
     ----------
-    x, y : array_like
-        Floats of 32 or 64 bits of one dtype and shape. Axes of size one and operands of rank 0 are
-        repeated; Python scalars take the dtype of the other operand.
+    x : array_like
+        Real floats, of any shape.
+    rounding_method : RoundingMethod
+        By default halves go away from zero.
 
     Returns
     -------
     Array
-        Of dtype complex64 or complex128.
+        Of the shape and dtype of ``x``.
 
     Examples
     --------
     >>> import covector.numpy as np
     >>> from covector import lax
-    >>> lax.complex(np.array([1.0, 2.0]), np.array([0.0, -1.0]))
-    Array([1.+0.j, 2.-1.j], dtype=complex64)
+    >>> x = np.array([0.5, 1.5, -2.5])
+    >>> lax.round(x)
+    Array([ 1.,  2., -3.], dtype=float32)
+    >>> lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
+    Array([ 0.,  2., -2.], dtype=float32)
     """
-    return complex_p.bind(*match("complex", x, y))
+    return round_p.bind(
+        as_operand(x, "round"), rounding_method=int(RoundingMethod(rounding_method))
+    )
+
+
+def reciprocal(x: Any) -> Any:
+    """Elementwise :math:`1/x`.
+
+    Parameters
+    ----------
+    x : array_like
+        Floats or complex numbers, of any shape.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``; infinite at 0.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is an array of integers.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.reciprocal(np.array([2.0, 0.0]))
+    Array([0.5, inf], dtype=float32)
+    """
+    x = as_operand(x, "reciprocal")
+    return integer_pow(x, -1) if type(x) not in PY_SCALARS else div(*match("div", 1.0, x))
+
+
+def integer_pow(x: Any, y: int) -> Any:
+    """Elementwise :math:`x^y` for a fixed integer ``y``.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, of any shape.
+    y : int
+        Not traced: the power is a part of the program.
+
+    Returns
+    -------
+    Array
+        Of the shape and dtype of ``x``; 1 where ``y`` is 0.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` holds integers and ``y`` is negative.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.integer_pow(np.array([2, -3]), 3)
+    Array([  8, -27], dtype=int32)
+    >>> lax.integer_pow(np.array([2.0, 4.0]), -1)
+    Array([0.5 , 0.25], dtype=float32)
+    """
+    x = as_operand(x, "integer_pow")
+    try:
+        y = operator.index(y)
+    except TypeError:
+        raise TypeError(
+            f"integer_pow takes an integer known while tracing as y, got {describe(y)}; see pow"
+            f"{at_user_line()}"
+        ) from None
+    if y < 0 and dtypes.is_integer(aval_of(x).dtype):
+        raise TypeError(
+            f"integer_pow: integers cannot be raised to the negative power {y}{at_user_line()}"
+        )
+    if y == 1:
+        return x
+    return integer_pow_p.bind(x, y=y)
+
+
+def conj(x: Any) -> Any:
+    """Elementwise complex conjugate; the result is complex for real operands too.
+
+
+    Parameters
+    ----------
+    x : array_like
+        Floats or complex numbers, of any shape.
+
+    Returns
+    -------
+    Array
+        Complex numbers of the shape of ``x``, of the complex dtype where ``x`` is real.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.conj(np.array([1 + 2j, 3 - 1j]))
+    Array([1.-2.j, 3.+1.j], dtype=complex64)
+    """
+    x = as_operand(x, "conj")
+    dt = aval_of(x).dtype
+    if dt not in dtypes.INEXACT:
+        check_dtype("conj", aval_of(x), INEXACT)
+    return conj_p.bind(x, input_dtype=dt)
+
+
+def is_nan(x: Any) -> Any:
+    """Elementwise: is it not a number (for complex numbers, is a part of it).
+
+    Parameters
+    ----------
+    x : array_like
+        Floats or complex numbers, of any shape.
+
+    Returns
+    -------
+    Array
+        Booleans, of the shape of ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.is_nan(np.array([1.0, np.nan]))
+    Array([False,  True], dtype=bool)
+    """
+    if not dtypes.is_inexact(aval_of(x).dtype):
+        raise TypeError(f"is_nan takes floats or complex numbers, got {aval_of(x).str_short()}")
+    return ne_p.bind(x, x)
+
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """Elementwise regularised incomplete beta function :math:`I_x(a, b)`.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Shapes, real floats that are not negative.
+    x : array_like
+        Real floats in [0, 1], of the same dtype and shape (or any of rank 0).
+
+    Returns
+    -------
+    Array
+        NaN where an argument is out of range.
+
+    References
+    ----------
+    DLMF 8.17.22.
+
+    Examples
+    --------
+    >>> from covector import lax
+    >>> lax.betainc(2.0, 3.0, 0.5)
+    Array(0.6875, dtype=float32, weak_type=True)
+    """
+    a, b = match("betainc", a, b)
+    a, x = match("betainc", a, x)
+    b, x = match("betainc", b, x)
+    return regularized_incomplete_beta_p.bind(a, b, x)

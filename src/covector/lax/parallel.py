@@ -14,9 +14,10 @@ from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
 from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive
-from covector.lax.arithmetic import add, div, mul
+from covector.lax.arithmetic import mul
 from covector.lax.shape_functions import reshape
 from covector.lax.slicing import dynamic_index_in_dim, dynamic_slice_in_dim, slice_in_dim
+from covector.primitives.arithmetic import add, div
 from covector.primitives.parallel import (
     all_gather_p,
     all_to_all_p,

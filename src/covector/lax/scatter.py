@@ -8,7 +8,7 @@ from typing import Any
 from covector.core.avals import Shape
 from covector.core.operands import PY_SCALARS, as_operand, weak_operand
 from covector.core.trace import Primitive
-from covector.lax.unary import neg
+from covector.primitives.arithmetic import neg
 from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,

@@ -17,7 +17,7 @@ from covector.core.errors import ConcretizationTypeError, at_user_line, describe
 from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace, origin
-from covector.lax.unary import real
+from covector.lax.elementwise import real
 from covector.transforms.jit import jit
 
 current_trace = _native.current_trace

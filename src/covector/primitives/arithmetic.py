@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
+
+import numpy as np
 
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.definers import (
-    def_jvp,
-    def_jvp_linear,
-    def_jvp_out,
-    def_jvp_zero,
-    def_vectorized,
-)
 from covector.core.operands import like, scalar
-from covector.core.rules import UndefinedPrimal, Zero, check_linear, transpose_rules
+from covector.core.rules import UndefinedPrimal, Zero, check_linear
 from covector.core.structural import convert_element_type, sum_to
-from covector.core.trace import Primitive
+from covector.core.trace import Bind
 from covector.primitives.common import (
     ANY,
     COMPLEX,
@@ -25,88 +21,21 @@ from covector.primitives.common import (
     INTEGER,
     NUMERIC,
     REAL,
-    binary,
     check_dtype,
     elementwise_aval,
-    unary,
 )
 from covector.primitives.compare import eq, gt, lt
-from covector.primitives.select import select
-
-
-def _conj_dtype(dtype: Any) -> Any:
-    return dtypes.complex_dtype(dtype)
-
-
-add_p = binary("add", NUMERIC)
-sub_p = binary("sub", NUMERIC)
-mul_p = binary("mul", NUMERIC)
-div_p = binary("div", NUMERIC)
-rem_p = binary("rem", REAL)
-max_p = binary("max", ANY)
-min_p = binary("min", ANY)
-nextafter_p = binary("nextafter", FLOAT)
-mulhi_p = binary("mulhi", INTEGER)
-neg_p = unary("neg", NUMERIC)
-sign_p = unary("sign", NUMERIC)
-floor_p = unary("floor", FLOAT)
-ceil_p = unary("ceil", FLOAT)
-round_p = unary("round", FLOAT)
-is_finite_p = unary("is_finite", FLOAT, dtypes.bool_)
-square_p = unary("square", NUMERIC)
-integer_pow_p = unary("integer_pow", NUMERIC)
-abs_p = unary("abs", NUMERIC, dtypes.real_dtype)
-real_p = unary("real", COMPLEX, dtypes.real_dtype)
-imag_p = unary("imag", COMPLEX, dtypes.real_dtype)
-conj_p = unary("conj", INEXACT, _conj_dtype)
-
-complex_p = Primitive("complex")
-
-
-@complex_p.def_abstract_eval
-def _complex_aval(x: ShapedArray, y: ShapedArray) -> ShapedArray:
-    if x.dtype not in (dtypes.float32, dtypes.float64):
-        check_dtype("complex", x, FLOAT)
-        raise TypeError(f"complex takes float32 or float64 operands, got {x.str_short()}")
-    return elementwise_aval("complex", (x, y), dtypes.complex_dtype(x.dtype))
-
-
-def_vectorized(complex_p)
-
-
-# --- constructors: what rules bind ---------------------------------------------------------
-
-add, sub, mul, div = add_p.bind, sub_p.bind, mul_p.bind, div_p.bind
-max, min, complex = max_p.bind, min_p.bind, complex_p.bind
-neg, sign, floor, abs = neg_p.bind, sign_p.bind, floor_p.bind, abs_p.bind
-real, imag, square = real_p.bind, imag_p.bind, square_p.bind
-
-
-def conj(x: Any) -> Any:
-    """Complex conjugate; the result is complex for real operands too."""
-    return conj_p.bind(x, input_dtype=aval_of(x).dtype)
-
-
-def neg_of(x: Any) -> Any:
-    return neg(x)
-
-
-# --- derivatives -------------------------------------------------------------------------
-
-def_jvp(add_p, lambda g, x, y: g, lambda g, x, y: g)
-
-
-def_jvp(sub_p, lambda g, x, y: g, lambda g, x, y: neg_of(g))
-
-
-def_jvp(mul_p, lambda g, x, y: mul(g, y), lambda g, x, y: mul(x, g))
-
-
-def_jvp(
-    div_p,
-    lambda g, x, y: div(g, y),
-    lambda g, x, y: mul(neg_of(g), div(div(x, y), y)),
+from covector.primitives.elementwise import (
+    LINEAR,
+    ZERO,
+    binary,
+    doc,
+    operation,
+    slopes,
+    slopes_of_result,
+    unary,
 )
+from covector.primitives.select import select
 
 
 def _add_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
@@ -116,11 +45,55 @@ def _add_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     ]
 
 
+add_p = binary(
+    "add",
+    NUMERIC,
+    derivative=slopes(lambda g, x, y: g, lambda g, x, y: g),
+    transpose=_add_transpose,
+    complex_cost=2,
+    values=[((1.0, 2.0), 3.0), ((inf, -inf), nan)],
+    fold=np.add,
+    doc=doc(
+        "Elementwise sum :math:`x + y`; operands of one dtype and shape, or scalars.",
+        """
+        >>> lax.add(np.array([1, 2]), np.array([10, 20]))
+        Array([11, 22], dtype=int32)
+        >>> lax.add(np.array([1.5, 2.5]), 1)
+        Array([2.5, 3.5], dtype=float32)
+        """,
+        returns="Of the dtype of the operands; integers wrap around.",
+        raises="""
+        TypeError
+            If dtypes or shapes differ; `covector.numpy.add` promotes and broadcasts.
+        """,
+    ),
+)
+
+
 def _sub_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     return [
         sum_to(ct, x.aval) if type(x) is UndefinedPrimal else None,
-        sum_to(neg_of(ct), y.aval) if type(y) is UndefinedPrimal else None,
+        sum_to(neg(ct), y.aval) if type(y) is UndefinedPrimal else None,
     ]
+
+
+sub_p = binary(
+    "sub",
+    NUMERIC,
+    derivative=slopes(lambda g, x, y: g, lambda g, x, y: neg(g)),
+    transpose=_sub_transpose,
+    complex_cost=2,
+    values=[((1.0, 2.0), -1.0), ((inf, inf), nan)],
+    fold=np.subtract,
+    doc=doc(
+        "Elementwise difference :math:`x - y`.",
+        """
+        >>> lax.sub(np.array([1, 2]), np.array([10, 20]))
+        Array([ -9, -18], dtype=int32)
+        """,
+        returns="Of the dtype of the operands; integers wrap around.",
+    ),
+)
 
 
 def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
@@ -130,111 +103,86 @@ def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     return [None, sum_to(mul(x, ct), y.aval)]
 
 
+mul_p = binary(
+    "mul",
+    NUMERIC,
+    derivative=slopes(lambda g, x, y: mul(g, y), lambda g, x, y: mul(x, g)),
+    transpose=_mul_transpose,
+    complex_cost=6,
+    values=[((3.0, -2.0), -6.0), ((0.0, inf), nan)],
+    fold=np.multiply,
+)
+
+
 def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     check_linear("div", y)
     return [sum_to(div(ct, y), x.aval), None]
 
 
-def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    return [
-        sum_to(real(ct), x.aval) if type(x) is UndefinedPrimal else None,
-        sum_to(imag(neg(ct)), y.aval) if type(y) is UndefinedPrimal else None,
-    ]
-
-
-transpose_rules[add_p] = _add_transpose
-
-
-transpose_rules[sub_p] = _sub_transpose
-
-
-transpose_rules[mul_p] = _mul_transpose
-
-
-transpose_rules[div_p] = _div_transpose
-
-
-transpose_rules[complex_p] = _complex_transpose
-
-
-def _complex_jvp_x(g: Any, x: Any, y: Any) -> Any:
-    return complex(g, scalar(0.0, aval_of(g).dtype))
-
-
-def _complex_jvp_y(g: Any, x: Any, y: Any) -> Any:
-    return complex(scalar(0.0, aval_of(g).dtype), g)
-
-
-def_jvp(complex_p, _complex_jvp_x, _complex_jvp_y)
+div_p = binary(
+    "div",
+    NUMERIC,
+    derivative=slopes(lambda g, x, y: div(g, y), lambda g, x, y: mul(neg(g), div(div(x, y), y))),
+    transpose=_div_transpose,
+    cost=4,
+    complex_cost=70,
+    values=[((1.0, 4.0), 0.25), ((-1.0, 0.0), -inf), ((0.0, 0.0), nan)],
+    doc=doc(
+        "Elementwise quotient; of integers, rounded towards zero.",
+        """
+        >>> lax.div(np.array([7, -7]), 2)
+        Array([ 3, -3], dtype=int32)
+        >>> lax.div(np.array([1.0, 0.0]), 0.0)
+        Array([inf, nan], dtype=float32)
+        """,
+        returns="""
+        Of the dtype of the operands. Division by zero gives infinities and NaN, of
+        integers -1 (all bits set).
+        """,
+    ),
+)
 
 
 def _rem_jvp_y(g: Any, x: Any, y: Any) -> Any:
     # rem truncates: x - y * trunc(x / y).
     q = div(x, y)
-    trunc = mul(sign(q), floor(_abs(q)))
-    return mul(neg_of(g), trunc)
+    trunc = mul(sign(q), floor(abs(q)))
+    return mul(neg(g), trunc)
 
 
-def _abs(x: Any) -> Any:
-    return abs(x)
-
-
-def_jvp(rem_p, lambda g, x, y: g, _rem_jvp_y)
-
-
-def _share(x: Any, y: Any, larger: bool) -> Any:
-    """The part of ``x`` in the derivative of a maximum: 1, 0, or a half where equal."""
-    dt = aval_of(x).dtype
-    wins = gt(x, y) if larger else lt(x, y)
-    half = select(eq(x, y), scalar(0.5, dt), scalar(0.0, dt))
-    return select(wins, scalar(1.0, dt), half)
-
-
-def_jvp(
-    max_p,
-    lambda g, x, y: mul(g, _share(x, y, True)),
-    lambda g, x, y: mul(g, _share(y, x, True)),
+rem_p = binary(
+    "rem",
+    REAL,
+    derivative=slopes(lambda g, x, y: g, _rem_jvp_y),
+    cost=30,
+    values=[((5.0, 3.0), 2.0), ((-5.0, 3.0), -2.0), ((1.0, inf), 1.0), ((1.0, 0.0), nan)],
+    doc=doc(
+        "Remainder of the division rounded towards zero: it has the sign of ``x``.",
+        """
+        >>> lax.rem(np.array([7, -7]), 3)
+        Array([ 1, -1], dtype=int32)
+        """,
+        returns="Of the dtype of the operands. Where ``y`` is 0: NaN, of integers ``x``.",
+    ),
 )
 
-
-def_jvp(
-    min_p,
-    lambda g, x, y: mul(g, _share(x, y, False)),
-    lambda g, x, y: mul(g, _share(y, x, False)),
+neg_p = unary(
+    "neg",
+    NUMERIC,
+    derivative=LINEAR,
+    transpose=lambda ct, x: [neg(ct)],
+    complex_cost=2,
+    values=[((2.0,), -2.0), ((0.0,), -0.0), ((inf,), -inf)],
+    fold=np.negative,
+    doc=doc(
+        "Elementwise negation :math:`-x`.",
+        """
+        >>> lax.neg(np.array([1, -2, 3]))
+        Array([-1,  2, -3], dtype=int32)
+        """,
+        returns="Of the shape and dtype of ``x``; integers wrap around.",
+    ),
 )
-
-
-for _p in (nextafter_p, mulhi_p):
-    def_jvp_zero(_p)
-
-
-def _linear(prim: Primitive, transpose: Any) -> None:
-    def_jvp_linear(prim)
-    transpose_rules[prim] = lambda ct, x, **params: [transpose(ct)]
-
-
-_linear(neg_p, neg)
-
-
-_linear(real_p, lambda ct: complex(ct, like(0.0, ct)))
-
-
-_linear(imag_p, lambda ct: complex(like(0.0, ct), neg(ct)))
-
-
-def_jvp_linear(conj_p)
-
-
-def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> list[Any]:
-    out = conj(ct)
-    return [out if dtypes.is_complex(input_dtype) else real(out)]
-
-
-transpose_rules[conj_p] = _conj_transpose
-
-
-for _p in (floor_p, ceil_p, round_p, is_finite_p):
-    def_jvp_zero(_p)
 
 
 def _sign_jvp(g: Any, out: Any, x: Any) -> Any:
@@ -247,20 +195,23 @@ def _sign_jvp(g: Any, out: Any, x: Any) -> Any:
     return div(num, convert_element_type(mul(size, like(2.0, size)), aval_of(x).dtype))
 
 
-def_jvp_out(sign_p, _sign_jvp)
-
-
-def_jvp(square_p, lambda g, x: mul(g, mul(like(2.0, x), x)))
-
-
-def _integer_pow_jvp(g: Any, x: Any, *, y: int) -> Any:
-    if y == 0:
-        return mul(g, like(0.0, x))
-    power = x if y == 2 else integer_pow_p.bind(x, y=y - 1)
-    return mul(g, mul(like(float(y), x), power))
-
-
-def_jvp(integer_pow_p, _integer_pow_jvp)
+sign_p = unary(
+    "sign",
+    NUMERIC,
+    derivative=slopes_of_result(_sign_jvp),
+    complex_cost=20,
+    values=[((-2.5,), -1.0), ((0.0,), 0.0), ((nan,), nan)],
+    doc=doc(
+        "Elementwise sign: -1, 0 or 1; :math:`x/|x|` for complex numbers.",
+        """
+        >>> lax.sign(np.array([-2.5, 0.0, 7.0]))
+        Array([-1.,  0.,  1.], dtype=float32)
+        >>> lax.sign(np.array([3 + 4j]))
+        Array([0.6+0.8j], dtype=complex64)
+        """,
+        returns="Of the shape and dtype of ``x``; NaN where ``x`` is.",
+    ),
+)
 
 
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
@@ -271,4 +222,304 @@ def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     return div(real(mul(g, conj(x))), safe)
 
 
-def_jvp_out(abs_p, _abs_jvp)
+abs_p = unary(
+    "abs",
+    NUMERIC,
+    dtypes.real_dtype,
+    derivative=slopes_of_result(_abs_jvp),
+    complex_cost=20,
+    values=[((-3.0,), 3.0), ((-0.0,), 0.0), ((-inf,), inf)],
+    doc=doc(
+        "Elementwise absolute value; the modulus of complex numbers.",
+        """
+        >>> lax.abs(np.array([-2, 3]))
+        Array([2, 3], dtype=int32)
+        >>> lax.abs(np.array([3 + 4j]))
+        Array([5.], dtype=float32)
+        """,
+        returns="""
+        Of the shape of ``x``, and of its dtype, or of the real one if complex. The magnitude of the
+        most negative integer of a dtype wraps around to itself.
+        """,
+    ),
+)
+
+
+def _share(x: Any, y: Any, larger: bool) -> Any:
+    """The part of ``x`` in the derivative of a maximum: 1, 0, or a half where equal."""
+    dt = aval_of(x).dtype
+    wins = gt(x, y) if larger else lt(x, y)
+    half = select(eq(x, y), scalar(0.5, dt), scalar(0.0, dt))
+    return select(wins, scalar(1.0, dt), half)
+
+
+max_p = binary(
+    "max",
+    ANY,
+    derivative=slopes(
+        lambda g, x, y: mul(g, _share(x, y, True)), lambda g, x, y: mul(g, _share(y, x, True))
+    ),
+    values=[((1.0, 2.0), 2.0), ((1.0, nan), nan)],
+    fold=np.maximum,
+    doc=doc(
+        """
+        Elementwise maximum; NaN where an operand is NaN; complex in lexicographic order.
+        """,
+        """
+        >>> lax.max(np.array([1.0, 5.0, np.nan]), 3.0)
+        Array([ 3.,  5., nan], dtype=float32)
+        """,
+    ),
+)
+
+min_p = binary(
+    "min",
+    ANY,
+    derivative=slopes(
+        lambda g, x, y: mul(g, _share(x, y, False)), lambda g, x, y: mul(g, _share(y, x, False))
+    ),
+    values=[((1.0, 2.0), 1.0), ((1.0, nan), nan)],
+    fold=np.minimum,
+    doc=doc(
+        """
+        Elementwise minimum; NaN where an operand is NaN; complex in lexicographic order.
+        """,
+        """
+        >>> lax.min(np.array([1.0, 5.0, np.nan]), 3.0)
+        Array([ 1.,  3., nan], dtype=float32)
+        """,
+    ),
+)
+
+square_p = unary(
+    "square",
+    NUMERIC,
+    derivative=slopes(lambda g, x: mul(g, mul(like(2.0, x), x))),
+    complex_cost=6,
+    values=[((-3.0,), 9.0), ((-inf,), inf)],
+    fold=np.square,
+    doc=doc(
+        "Elementwise :math:`x^2`.",
+        """
+        >>> lax.square(np.array([3, -2]))
+        Array([9, 4], dtype=int32)
+        """,
+        returns="Of the shape and dtype of ``x``; integers wrap around.",
+    ),
+)
+
+
+def _integer_pow_jvp(g: Any, x: Any, *, y: int) -> Any:
+    if y == 0:
+        return mul(g, like(0.0, x))
+    power = x if y == 2 else integer_pow_p.bind(x, y=y - 1)
+    return mul(g, mul(like(float(y), x), power))
+
+
+integer_pow_p = unary(
+    "integer_pow",
+    NUMERIC,
+    derivative=slopes(_integer_pow_jvp),
+    plain=False,
+    complex_cost=15,
+)
+
+floor_p = unary(
+    "floor",
+    FLOAT,
+    derivative=ZERO,
+    values=[((1.5,), 1.0), ((-1.5,), -2.0), ((-inf,), -inf)],
+    doc=doc(
+        "Elementwise largest integer not above ``x``, as a float.",
+        """
+        >>> lax.floor(np.array([1.7, -1.2]))
+        Array([ 1., -2.], dtype=float32)
+        """,
+    ),
+)
+
+ceil_p = unary(
+    "ceil",
+    FLOAT,
+    derivative=ZERO,
+    values=[((1.5,), 2.0), ((-1.5,), -1.0), ((inf,), inf)],
+    doc=doc(
+        "Elementwise smallest integer not below ``x``, as a float.",
+        """
+        >>> lax.ceil(np.array([1.2, -1.7]))
+        Array([ 2., -1.], dtype=float32)
+        """,
+    ),
+)
+
+round_p = unary(
+    "round",
+    FLOAT,
+    derivative=ZERO,
+    plain=False,
+)
+
+is_finite_p = unary(
+    "is_finite",
+    FLOAT,
+    dtypes.bool_,
+    derivative=ZERO,
+    values=[((1.0,), True), ((inf,), False), ((nan,), False)],
+    doc=doc(
+        "Elementwise: neither infinite nor NaN.",
+        """
+        >>> lax.is_finite(np.array([1.0, np.inf, np.nan]))
+        Array([ True, False, False], dtype=bool)
+        """,
+        returns="Booleans, of the shape of ``x``.",
+    ),
+)
+
+nextafter_p = binary(
+    "nextafter",
+    FLOAT,
+    ("x1", "x2"),
+    derivative=ZERO,
+    values=[((0.5, 0.5), 0.5), ((nan, 1.0), nan)],
+    doc=doc(
+        "The next float after ``x1`` in the direction of ``x2``.",
+        """
+        >>> lax.nextafter(1.0, 2.0)
+        Array(1.0000001, dtype=float32, weak_type=True)
+        """,
+        returns="Of the dtype of the operands; ``x1`` where they are equal.",
+    ),
+)
+
+mulhi_p = binary(
+    "mulhi",
+    INTEGER,
+    derivative=ZERO,
+    domain=((0, 9), (0, 9)),
+    values=[((2**30, 8), 2)],
+)
+
+
+def _complex_jvp_x(g: Any, x: Any, y: Any) -> Any:
+    return complex(g, scalar(0.0, aval_of(g).dtype))
+
+
+def _complex_jvp_y(g: Any, x: Any, y: Any) -> Any:
+    return complex(scalar(0.0, aval_of(g).dtype), g)
+
+
+def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    return [
+        sum_to(real(ct), x.aval) if type(x) is UndefinedPrimal else None,
+        sum_to(imag(neg(ct)), y.aval) if type(y) is UndefinedPrimal else None,
+    ]
+
+
+def _complex_aval(x: ShapedArray, y: ShapedArray) -> ShapedArray:
+    if x.dtype not in (dtypes.float32, dtypes.float64):
+        check_dtype("complex", x, FLOAT)
+        raise TypeError(f"complex takes float32 or float64 operands, got {x.str_short()}")
+    return elementwise_aval("complex", (x, y), dtypes.complex_dtype(x.dtype))
+
+
+complex_p = operation(
+    "complex",
+    ("x", "y"),
+    FLOAT,
+    _complex_aval,
+    derivative=slopes(_complex_jvp_x, _complex_jvp_y),
+    transpose=_complex_transpose,
+    values=[((3.0, -4.0), 3 - 4j)],
+    doc=doc(
+        "The complex number :math:`x + iy`.",
+        """
+        >>> lax.complex(np.array([1.0, 2.0]), np.array([0.0, -1.0]))
+        Array([1.+0.j, 2.-1.j], dtype=complex64)
+        """,
+        parameters="""
+        x, y : array_like
+            Floats of 32 or 64 bits of one dtype and shape. Axes of size one and operands of
+            rank 0 are repeated; Python scalars take the dtype of the other operand.
+        """,
+        returns="Of dtype complex64 or complex128.",
+    ),
+)
+
+real_p = unary(
+    "real",
+    COMPLEX,
+    dtypes.real_dtype,
+    derivative=LINEAR,
+    transpose=lambda ct, x: [complex(ct, like(0.0, ct))],
+    complex_cost=0,
+    values=[((3 - 4j,), 3.0)],
+    doc=doc(
+        "Elementwise real part of complex numbers.",
+        """
+        >>> lax.real(np.array([1 + 2j, 3j]))
+        Array([1., 0.], dtype=float32)
+        """,
+        returns="Floats of the shape of ``x``.",
+    ),
+)
+
+imag_p = unary(
+    "imag",
+    COMPLEX,
+    dtypes.real_dtype,
+    derivative=LINEAR,
+    transpose=lambda ct, x: [complex(like(0.0, ct), neg(ct))],
+    complex_cost=0,
+    values=[((3 - 4j,), -4.0)],
+    doc=doc(
+        "Elementwise imaginary part of complex numbers.",
+        """
+        >>> lax.imag(np.array([1 + 2j, 3j]))
+        Array([2., 3.], dtype=float32)
+        """,
+        returns="Floats of the shape of ``x``.",
+    ),
+)
+
+
+def _conj_transpose(ct: Any, x: Any, *, input_dtype: Any) -> list[Any]:
+    out = conj(ct)
+    return [out if dtypes.is_complex(input_dtype) else real(out)]
+
+
+def _conj_dtype(dtype: Any) -> Any:
+    return dtypes.complex_dtype(dtype)
+
+
+conj_p = unary(
+    "conj",
+    INEXACT,
+    _conj_dtype,
+    derivative=LINEAR,
+    transpose=_conj_transpose,
+    complex_cost=1,
+    values=[((3 - 4j,), 3 + 4j)],
+)
+
+
+# --- constructors: what rules bind ---------------------------------------------------------
+
+add: Bind = add_p.bind
+sub: Bind = sub_p.bind
+mul: Bind = mul_p.bind
+div: Bind = div_p.bind
+max: Bind = max_p.bind
+min: Bind = min_p.bind
+complex: Bind = complex_p.bind
+neg: Bind = neg_p.bind
+sign: Bind = sign_p.bind
+floor: Bind = floor_p.bind
+abs: Bind = abs_p.bind
+real: Bind = real_p.bind
+imag: Bind = imag_p.bind
+square: Bind = square_p.bind
+
+
+def conj(x: Any) -> Any:
+    """Complex conjugate; the result is complex for real operands too."""
+    return conj_p.bind(x, input_dtype=aval_of(x).dtype)

@@ -13,7 +13,8 @@ from covector.core.rules import Zero, batching_rules, transpose_rules
 from covector.core.structural import convert_element_type_p, moveaxis, optimization_barrier_p
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import real
-from covector.primitives.common import FLOAT, unary
+from covector.primitives.common import FLOAT
+from covector.primitives.elementwise import LINEAR, unary
 
 
 def _convert_jvp(
@@ -43,15 +44,13 @@ def _convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
     return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type)
 
 
-reduce_precision_p = unary("reduce_precision", FLOAT)
-
-
-def_jvp_linear(reduce_precision_p)
-
-
-transpose_rules[reduce_precision_p] = lambda ct, x, **params: [
-    reduce_precision_p.bind(ct, **params)
-]
+reduce_precision_p: Primitive = unary(
+    "reduce_precision",
+    FLOAT,
+    derivative=LINEAR,
+    transpose=lambda ct, x, **params: [reduce_precision_p.bind(ct, **params)],
+    plain=False,
+)
 
 
 bitcast_convert_type_p = Primitive("bitcast_convert_type")

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import math
+from math import inf, nan, pi
 from typing import Any
+
+import numpy as np
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.definers import def_jvp, def_jvp_out
 from covector.core.operands import like, scalar
-from covector.primitives.arithmetic import add, div, mul, neg, neg_of, real, square, sub
-from covector.primitives.common import FLOAT, INEXACT, binary, unary
+from covector.core.trace import Bind
+from covector.primitives.arithmetic import add, div, mul, neg, real, square, sub
+from covector.primitives.common import FLOAT, INEXACT
 from covector.primitives.compare import eq, gt
+from covector.primitives.elementwise import (
+    binary,
+    doc,
+    slopes,
+    slopes_of_result,
+    unary,
+)
 from covector.primitives.select import select
-
-atan2_p = binary("atan2", INEXACT)
-pow_p = binary("pow", INEXACT)
-exp_p = unary("exp", INEXACT)
-exp2_p = unary("exp2", INEXACT)
-log_p = unary("log", INEXACT)
-log1p_p = unary("log1p", INEXACT)
-expm1_p = unary("expm1", INEXACT)
-sin_p = unary("sin", INEXACT)
-cos_p = unary("cos", INEXACT)
-tan_p = unary("tan", INEXACT)
-asin_p = unary("asin", INEXACT)
-acos_p = unary("acos", INEXACT)
-atan_p = unary("atan", INEXACT)
-sinh_p = unary("sinh", INEXACT)
-cosh_p = unary("cosh", INEXACT)
-tanh_p = unary("tanh", INEXACT)
-asinh_p = unary("asinh", INEXACT)
-acosh_p = unary("acosh", INEXACT)
-atanh_p = unary("atanh", INEXACT)
-sqrt_p = unary("sqrt", INEXACT)
-rsqrt_p = unary("rsqrt", INEXACT)
-cbrt_p = unary("cbrt", FLOAT)
-logistic_p = unary("logistic", INEXACT)
-
-# --- constructors: what rules bind ---------------------------------------------------------
-
-exp, log, log1p, rsqrt, pow = exp_p.bind, log_p.bind, log1p_p.bind, rsqrt_p.bind, pow_p.bind
-cos, sin, cosh, sinh = cos_p.bind, sin_p.bind, cosh_p.bind, sinh_p.bind
 
 
 def _atan2_jvp_x(g: Any, x: Any, y: Any) -> Any:
@@ -49,10 +30,31 @@ def _atan2_jvp_x(g: Any, x: Any, y: Any) -> Any:
 
 
 def _atan2_jvp_y(g: Any, x: Any, y: Any) -> Any:
-    return mul(g, div(neg_of(x), add(mul(x, x), mul(y, y))))
+    return mul(g, div(neg(x), add(mul(x, x), mul(y, y))))
 
 
-def_jvp(atan2_p, _atan2_jvp_x, _atan2_jvp_y)
+atan2_p = binary(
+    "atan2",
+    INEXACT,
+    derivative=slopes(_atan2_jvp_x, _atan2_jvp_y),
+    cost=24,
+    values=[((0.0, 1.0), 0.0), ((0.0, -1.0), pi), ((1.0, 0.0), pi / 2), ((-inf, inf), -pi / 4)],
+    doc=doc(
+        """
+        Angle of the point ``(y, x)``: arc tangent of ``x / y`` in the right quadrant.
+        """,
+        """
+        >>> np.round(lax.atan2(np.array([1.0, 1.0, -1.0]), np.array([1.0, -1.0, 0.0])), 4)
+        Array([ 0.7854,  2.3562, -1.5708], dtype=float32)
+        """,
+        parameters="""
+        x, y : array_like
+            Floats (or complex numbers) of one dtype and shape. Axes of size one and operands of
+            rank 0 are repeated; Python scalars take the dtype of the other operand.
+        """,
+        returns=r"Radians, from :math:`-\pi` to :math:`\pi`.",
+    ),
+)
 
 
 def _pow_jvp_x(g: Any, x: Any, y: Any) -> Any:
@@ -76,76 +78,422 @@ def _pow_jvp_y(g: Any, x: Any, y: Any) -> Any:
     return mul(g, jac)
 
 
-def_jvp(pow_p, _pow_jvp_x, _pow_jvp_y)
+pow_p = binary(
+    "pow",
+    INEXACT,
+    derivative=slopes(_pow_jvp_x, _pow_jvp_y),
+    cost=40,
+    values=[
+        ((2.0, 3.0), 8.0),
+        ((0.0, 0.0), 1.0),
+        ((nan, 0.0), 1.0),
+        ((-8.0, 0.5), nan),
+        ((2.0, -inf), 0.0),
+    ],
+)
 
+exp_p = unary(
+    "exp",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, out)),
+    cost=16,
+    values=[((0.0,), 1.0), ((-inf,), 0.0), ((inf,), inf)],
+    doc=doc(
+        "Elementwise exponential :math:`e^x`.",
+        """
+        >>> lax.exp(np.array([0.0, 1.0, 100.0, -np.inf]))
+        Array([1.       , 2.7182817,       inf, 0.       ], dtype=float32)
+        """,
+        returns="""
+        Of the shape and dtype of ``x``; infinite where the power is too large for the dtype.
+        """,
+        accuracy=True,
+    ),
+)
 
-def_jvp_out(exp_p, lambda g, out, x: mul(g, out))
+exp2_p = unary(
+    "exp2",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, mul(out, like(math.log(2.0), x)))),
+    cost=16,
+    values=[((3.0,), 8.0), ((-inf,), 0.0), ((inf,), inf)],
+    doc=doc(
+        "Elementwise :math:`2^x`.",
+        """
+        >>> lax.exp2(np.array([0.0, 3.0, -1.0]))
+        Array([1. , 8. , 0.5], dtype=float32)
+        """,
+        accuracy=True,
+    ),
+)
 
+log_p = unary(
+    "log",
+    INEXACT,
+    derivative=slopes(lambda g, x: div(g, x)),
+    cost=16,
+    values=[((1.0,), 0.0), ((0.0,), -inf), ((-1.0,), nan), ((inf,), inf)],
+    doc=doc(
+        "Elementwise natural logarithm.",
+        """
+        >>> lax.log(np.array([1.0, 0.0, -1.0]))
+        Array([  0., -inf,  nan], dtype=float32)
+        """,
+        returns=r"""
+        Of the shape and dtype of ``x``; -inf at 0. NaN where a float is negative; of complex
+        numbers the principal value, with an imaginary part in :math:`[-\pi, \pi]`.
+        """,
+        accuracy=True,
+    ),
+)
 
-def_jvp_out(exp2_p, lambda g, out, x: mul(g, mul(out, like(math.log(2.0), x))))
+log1p_p = unary(
+    "log1p",
+    INEXACT,
+    derivative=slopes(lambda g, x: div(g, add(x, like(1.0, x)))),
+    cost=20,
+    values=[((0.0,), 0.0), ((-1.0,), -inf), ((-2.0,), nan)],
+    doc=doc(
+        r"Elementwise :math:`\log(1 + x)`, exact for small ``x``.",
+        """
+        >>> lax.log1p(np.array([1e-10, -1.0, -2.0]))
+        Array([1.e-10,   -inf,    nan], dtype=float32)
+        """,
+        returns="Of the shape and dtype of ``x``; -inf at -1, NaN where a float is less.",
+        accuracy=True,
+    ),
+)
 
+expm1_p = unary(
+    "expm1",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, add(out, like(1.0, x)))),
+    cost=20,
+    values=[((0.0,), 0.0), ((-inf,), -1.0), ((inf,), inf)],
+    doc=doc(
+        "Elementwise :math:`e^x - 1`, exact for small ``x``.",
+        """
+        >>> lax.expm1(np.array([1e-10, 0.0, -np.inf]))
+        Array([ 1.e-10,  0.e+00, -1.e+00], dtype=float32)
+        """,
+        accuracy=True,
+    ),
+)
 
-def_jvp(log_p, lambda g, x: div(g, x))
+sin_p = unary(
+    "sin",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, cos(x))),
+    cost=24,
+    values=[((0.0,), 0.0), ((inf,), nan)],
+    doc=doc(
+        "Elementwise sine.",
+        """
+        >>> np.round(lax.sin(np.array([0.0, np.pi / 6, np.pi / 2])), 3)
+        Array([0. , 0.5, 1. ], dtype=float32)
+        """,
+        parameters="""
+        x : array_like
+            Floats or complex numbers, in radians, of any shape.
+        accuracy : object, optional
+            Ignored: there is one implementation, of full precision.
+        """,
+        returns="Of the shape and dtype of ``x``; NaN at infinities.",
+        accuracy=True,
+    ),
+)
 
+cos_p = unary(
+    "cos",
+    INEXACT,
+    derivative=slopes(lambda g, x: neg(mul(g, sin(x)))),
+    cost=24,
+    values=[((0.0,), 1.0), ((inf,), nan)],
+    doc=doc(
+        "Elementwise cosine.",
+        """
+        >>> np.round(lax.cos(np.array([0.0, np.pi / 3, np.pi])), 3)
+        Array([ 1. ,  0.5, -1. ], dtype=float32)
+        """,
+        parameters="""
+        x : array_like
+            Floats or complex numbers, in radians, of any shape.
+        accuracy : object, optional
+            Ignored: there is one implementation, of full precision.
+        """,
+        returns="Of the shape and dtype of ``x``; NaN at infinities.",
+        accuracy=True,
+    ),
+)
 
-def_jvp(log1p_p, lambda g, x: div(g, add(x, like(1.0, x))))
+tan_p = unary(
+    "tan",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, add(like(1.0, x), square(out)))),
+    cost=30,
+    values=[((0.0,), 0.0), ((inf,), nan)],
+    doc=doc(
+        "Elementwise tangent.",
+        """
+        >>> np.round(lax.tan(np.array([0.0, np.pi / 4])), 3)
+        Array([0., 1.], dtype=float32)
+        """,
+        parameters="""
+        x : array_like
+            Floats or complex numbers, in radians, of any shape.
+        accuracy : object, optional
+            Ignored: there is one implementation, of full precision.
+        """,
+        returns="Of the shape and dtype of ``x``; NaN at infinities.",
+        accuracy=True,
+    ),
+)
 
+asin_p = unary(
+    "asin",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, rsqrt(sub(like(1.0, x), square(x))))),
+    cost=20,
+    values=[((0.0,), 0.0), ((1.0,), pi / 2), ((2.0,), nan)],
+    doc=doc(
+        "Elementwise inverse sine.",
+        """
+        >>> np.round(lax.asin(np.array([0.0, 1.0, 2.0])), 4)
+        Array([0.    , 1.5708,    nan], dtype=float32)
+        """,
+        returns=r"""
+        Angles in radians, in :math:`[-\pi/2, \pi/2]`, of the shape and dtype of ``x``; NaN where a
+        float is outside [-1, 1].
+        """,
+    ),
+)
 
-def_jvp_out(expm1_p, lambda g, out, x: mul(g, add(out, like(1.0, x))))
+acos_p = unary(
+    "acos",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, neg(rsqrt(sub(like(1.0, x), square(x)))))),
+    cost=20,
+    values=[((1.0,), 0.0), ((-1.0,), pi), ((2.0,), nan)],
+    doc=doc(
+        "Elementwise inverse cosine.",
+        """
+        >>> np.round(lax.acos(np.array([1.0, -1.0, 2.0])), 4)
+        Array([0.    , 3.1416,    nan], dtype=float32)
+        """,
+        returns=r"""
+        Angles in radians, in :math:`[0, \pi]`, of the shape and dtype of ``x``; NaN where a float
+        is outside [-1, 1].
+        """,
+    ),
+)
 
+atan_p = unary(
+    "atan",
+    INEXACT,
+    derivative=slopes(lambda g, x: div(g, add(like(1.0, x), square(x)))),
+    cost=20,
+    values=[((0.0,), 0.0), ((-inf,), -pi / 2)],
+    doc=doc(
+        "Elementwise inverse tangent.",
+        """
+        >>> np.round(lax.atan(np.array([0.0, 1.0, np.inf])), 4)
+        Array([0.    , 0.7854, 1.5708], dtype=float32)
+        """,
+        returns=r"""
+        Angles in radians, in :math:`[-\pi/2, \pi/2]`, of the shape and dtype of ``x``.
+        """,
+    ),
+)
 
-def_jvp(sin_p, lambda g, x: mul(g, cos(x)))
+sinh_p = unary(
+    "sinh",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, cosh(x))),
+    cost=20,
+    values=[((0.0,), 0.0), ((-inf,), -inf)],
+    doc=doc(
+        "Elementwise hyperbolic sine.",
+        """
+        >>> np.round(lax.sinh(np.array([0.0, 1.0, -1.0])), 4)
+        Array([ 0.    ,  1.1752, -1.1752], dtype=float32)
+        """,
+    ),
+)
 
+cosh_p = unary(
+    "cosh",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, sinh(x))),
+    cost=20,
+    values=[((0.0,), 1.0), ((-inf,), inf)],
+    doc=doc(
+        "Elementwise hyperbolic cosine.",
+        """
+        >>> np.round(lax.cosh(np.array([0.0, 1.0, -1.0])), 4)
+        Array([1.    , 1.5431, 1.5431], dtype=float32)
+        """,
+    ),
+)
 
-def_jvp(cos_p, lambda g, x: neg(mul(g, sin(x))))
+tanh_p = unary(
+    "tanh",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, sub(like(1.0, x), square(out)))),
+    cost=20,
+    values=[((0.0,), 0.0), ((inf,), 1.0)],
+    doc=doc(
+        "Elementwise hyperbolic tangent.",
+        """
+        >>> np.round(lax.tanh(np.array([0.0, 0.5, np.inf])), 4)
+        Array([0.    , 0.4621, 1.    ], dtype=float32)
+        """,
+        accuracy=True,
+    ),
+)
 
+asinh_p = unary(
+    "asinh",
+    INEXACT,
+    derivative=slopes(lambda g, x: mul(g, rsqrt(add(square(x), like(1.0, x))))),
+    cost=30,
+    values=[((0.0,), 0.0), ((-inf,), -inf)],
+    doc=doc(
+        "Elementwise inverse hyperbolic sine.",
+        """
+        >>> np.round(lax.asinh(np.array([0.0, 1.0, -1.0])), 4)
+        Array([ 0.    ,  0.8814, -0.8814], dtype=float32)
+        """,
+    ),
+)
 
-def_jvp_out(tan_p, lambda g, out, x: mul(g, add(like(1.0, x), square(out))))
+acosh_p = unary(
+    "acosh",
+    INEXACT,
+    derivative=slopes(
+        lambda g, x: (
+            mul(g, rsqrt(mul(sub(x, like(1.0, x)), add(x, like(1.0, x)))))
+            if not dtypes.is_complex(aval_of(x).dtype)
+            else mul(g, mul(rsqrt(sub(x, like(1.0, x))), rsqrt(add(x, like(1.0, x)))))
+        )
+    ),
+    cost=30,
+    domain=((1.2, 1.8),),
+    values=[((1.0,), 0.0), ((0.5,), nan), ((inf,), inf)],
+    doc=doc(
+        "Elementwise inverse hyperbolic cosine.",
+        """
+        >>> np.round(lax.acosh(np.array([1.0, 2.0, 0.0])), 4)
+        Array([0.   , 1.317,   nan], dtype=float32)
+        """,
+        returns="Of the shape and dtype of ``x``; NaN where a float is below 1.",
+    ),
+)
 
+atanh_p = unary(
+    "atanh",
+    INEXACT,
+    derivative=slopes(
+        lambda g, x: mul(g, div(like(1.0, x), mul(sub(like(1.0, x), x), add(like(1.0, x), x))))
+    ),
+    cost=30,
+    values=[((0.0,), 0.0), ((1.0,), inf), ((2.0,), nan)],
+    doc=doc(
+        "Elementwise inverse hyperbolic tangent.",
+        """
+        >>> np.round(lax.atanh(np.array([0.5, 1.0, 2.0])), 4)
+        Array([0.5493,    inf,    nan], dtype=float32)
+        """,
+        returns="""
+        Of the shape and dtype of ``x``; infinite at -1 and 1, NaN where a float is beyond.
+        """,
+    ),
+)
 
-def_jvp(asin_p, lambda g, x: mul(g, rsqrt(sub(like(1.0, x), square(x)))))
+sqrt_p = unary(
+    "sqrt",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, div(like(0.5, x), out))),
+    cost=4,
+    complex_cost=40,
+    values=[((4.0,), 2.0), ((-1.0,), nan), ((inf,), inf)],
+    fold=np.sqrt,
+    doc=doc(
+        "Elementwise square root.",
+        """
+        >>> lax.sqrt(np.array([4.0, -1.0]))
+        Array([ 2., nan], dtype=float32)
+        >>> lax.sqrt(np.array([-4 + 0j]))
+        Array([0.+2.j], dtype=complex64)
+        """,
+        returns="""
+        Of the shape and dtype of ``x``; NaN where a float is negative, and the root with a real
+        part that is not negative of complex numbers.
+        """,
+        accuracy=True,
+    ),
+)
 
+rsqrt_p = unary(
+    "rsqrt",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, mul(like(-0.5, x), div(out, x)))),
+    cost=6,
+    values=[((4.0,), 0.5), ((0.0,), inf), ((-1.0,), nan)],
+    doc=doc(
+        r"Elementwise :math:`1/\sqrt x`.",
+        """
+        >>> lax.rsqrt(np.array([4.0, 0.0]))
+        Array([0.5, inf], dtype=float32)
+        """,
+        returns="""
+        Of the shape and dtype of ``x``; infinite at 0, NaN where a float is negative.
+        """,
+        accuracy=True,
+    ),
+)
 
-def_jvp(acos_p, lambda g, x: mul(g, neg(rsqrt(sub(like(1.0, x), square(x))))))
+cbrt_p = unary(
+    "cbrt",
+    FLOAT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, div(mul(like(1.0 / 3.0, x), out), x))),
+    cost=20,
+    values=[((-8.0,), -2.0), ((inf,), inf)],
+    doc=doc(
+        "Elementwise cube root.",
+        """
+        >>> lax.cbrt(np.array([27.0, -8.0]))
+        Array([ 3., -2.], dtype=float32)
+        """,
+        returns="Of the shape and dtype of ``x``; negative where ``x`` is.",
+        accuracy=True,
+    ),
+)
 
-
-def_jvp(atan_p, lambda g, x: div(g, add(like(1.0, x), square(x))))
-
-
-def_jvp(sinh_p, lambda g, x: mul(g, cosh(x)))
-
-
-def_jvp(cosh_p, lambda g, x: mul(g, sinh(x)))
-
-
-def_jvp_out(tanh_p, lambda g, out, x: mul(g, sub(like(1.0, x), square(out))))
-
-
-def_jvp(asinh_p, lambda g, x: mul(g, rsqrt(add(square(x), like(1.0, x)))))
-
-
-def_jvp(
-    acosh_p,
-    lambda g, x: (
-        mul(g, rsqrt(mul(sub(x, like(1.0, x)), add(x, like(1.0, x)))))
-        if not dtypes.is_complex(aval_of(x).dtype)
-        else mul(g, mul(rsqrt(sub(x, like(1.0, x))), rsqrt(add(x, like(1.0, x)))))
+logistic_p = unary(
+    "logistic",
+    INEXACT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, mul(out, sub(like(1.0, x), out)))),
+    cost=20,
+    values=[((0.0,), 0.5), ((-inf,), 0.0), ((inf,), 1.0)],
+    doc=doc(
+        "Elementwise logistic function :math:`1/(1 + e^{-x})`.",
+        """
+        >>> lax.logistic(np.array([0.0, np.inf, -np.inf]))
+        Array([0.5, 1. , 0. ], dtype=float32)
+        """,
+        accuracy=True,
     ),
 )
 
 
-def_jvp(
-    atanh_p, lambda g, x: mul(g, div(like(1.0, x), mul(sub(like(1.0, x), x), add(like(1.0, x), x))))
-)
+# --- constructors: what rules bind ---------------------------------------------------------
 
-
-def_jvp_out(sqrt_p, lambda g, out, x: mul(g, div(like(0.5, x), out)))
-
-
-def_jvp_out(rsqrt_p, lambda g, out, x: mul(g, mul(like(-0.5, x), div(out, x))))
-
-
-def_jvp_out(cbrt_p, lambda g, out, x: mul(g, div(mul(like(1.0 / 3.0, x), out), x)))
-
-
-def_jvp_out(logistic_p, lambda g, out, x: mul(g, mul(out, sub(like(1.0, x), out))))
+exp: Bind = exp_p.bind
+log: Bind = log_p.bind
+log1p: Bind = log1p_p.bind
+rsqrt: Bind = rsqrt_p.bind
+pow: Bind = pow_p.bind
+cos: Bind = cos_p.bind
+sin: Bind = sin_p.bind
+cosh: Bind = cosh_p.bind
+sinh: Bind = sinh_p.bind

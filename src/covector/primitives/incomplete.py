@@ -2,51 +2,140 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 from covector.core.avals import ShapedArray
-from covector.core.definers import def_jvp, def_vectorized
 from covector.core.operands import like
-from covector.core.trace import Primitive
+from covector.core.trace import Bind
 from covector.primitives.arithmetic import add, mul, neg, sub
-from covector.primitives.common import FLOAT, binary, check_dtype, elementwise_aval
+from covector.primitives.common import FLOAT, check_dtype, elementwise_aval
+from covector.primitives.elementwise import (
+    binary,
+    doc,
+    operation,
+    slopes,
+)
 from covector.primitives.exponential import exp, log, log1p
 from covector.primitives.special import lgamma, no_derivative
-
-igamma_p = binary("igamma", FLOAT)
-
-
-igammac_p = binary("igammac", FLOAT)
-
-
-igamma_grad_a_p = binary("igamma_grad_a", FLOAT)
-
-
-random_gamma_grad_p = binary("random_gamma_grad", FLOAT)
-
-
-regularized_incomplete_beta_p = Primitive("regularized_incomplete_beta")
-
-
-# --- constructors: what rules bind ---------------------------------------------------------
-
-igamma_grad_a = igamma_grad_a_p.bind
-
-
-@regularized_incomplete_beta_p.def_abstract_eval
-def _betainc_aval(a: ShapedArray, b: ShapedArray, x: ShapedArray) -> ShapedArray:
-    check_dtype("betainc", a, FLOAT)
-    return elementwise_aval("betainc", (a, b, x))
-
-
-def_vectorized(regularized_incomplete_beta_p)
-
-
-# --- derivatives -------------------------------------------------------------------------
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
     return exp(sub(sub(mul(sub(a, like(1, a)), log(x)), x), lgamma(a)))
+
+
+igamma_p = binary(
+    "igamma",
+    FLOAT,
+    ("a", "x"),
+    derivative=slopes(
+        lambda g, a, x: mul(g, igamma_grad_a(a, x)), lambda g, a, x: mul(g, _gamma_density(a, x))
+    ),
+    cost=1000,
+    values=[((2.0, 0.0), 0.0), ((1.0, inf), 1.0), ((-1.0, 1.0), nan)],
+    doc=doc(
+        "Elementwise regularised lower incomplete gamma function :math:`P(a, x)`.",
+        """
+        >>> lax.igamma(2.0, 3.0)
+        Array(0.8008517, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        a : array_like
+            Shapes, real floats that are not negative.
+        x : array_like
+            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
+        """,
+        returns="NaN where an argument is out of range.",
+        references="DLMF, sections 8.7, 8.9 and 8.12.",
+    ),
+)
+
+igammac_p = binary(
+    "igammac",
+    FLOAT,
+    ("a", "x"),
+    derivative=slopes(
+        lambda g, a, x: neg(mul(g, igamma_grad_a(a, x))),
+        lambda g, a, x: neg(mul(g, _gamma_density(a, x))),
+    ),
+    cost=1000,
+    values=[((2.0, 0.0), 1.0), ((1.0, inf), 0.0), ((-1.0, 1.0), nan)],
+    doc=doc(
+        """
+        Elementwise regularised upper incomplete gamma function :math:`Q(a, x) = 1 - P(a, x)`.
+        """,
+        """
+        >>> lax.igammac(2.0, 3.0)
+        Array(0.19914827, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        a : array_like
+            Shapes, real floats that are not negative.
+        x : array_like
+            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
+        """,
+        returns="NaN where an argument is out of range.",
+        references="DLMF, sections 8.7, 8.9 and 8.12.",
+    ),
+)
+
+igamma_grad_a_p = binary(
+    "igamma_grad_a",
+    FLOAT,
+    ("a", "x"),
+    derivative=slopes(
+        *[no_derivative("igamma_grad_a", "its arguments: it is a derivative itself")] * 2
+    ),
+    cost=2000,
+    values=[((2.0, 0.0), 0.0)],
+    doc=doc(
+        "Elementwise derivative of `igamma` with respect to ``a``.",
+        """
+        >>> lax.igamma_grad_a(2.0, 3.0)
+        Array(-0.19742543, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        a : array_like
+            Shapes, real floats that are not negative.
+        x : array_like
+            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
+        """,
+        returns="NaN where an argument is out of range.",
+        references="DLMF, sections 8.7, 8.9 and 8.12, differentiated term by term.",
+    ),
+)
+
+random_gamma_grad_p = binary(
+    "random_gamma_grad",
+    FLOAT,
+    ("a", "sample"),
+    derivative=slopes(
+        *[no_derivative("random_gamma_grad", "its arguments: it is a derivative itself")] * 2
+    ),
+    cost=2000,
+    domain=((0.5, 2.0), (0.2, 0.8)),
+    doc=doc(
+        """
+        Elementwise derivative of a gamma variate with respect to its shape ``a``.
+
+        The variate moves so that its distribution function keeps its value.
+        """,
+        """
+        >>> lax.random_gamma_grad(2.0, 3.0)
+        Array(1.3217986, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        a : array_like
+            Shapes, positive real floats.
+        sample : array_like
+            Variates, of the same dtype and shape (or either of rank 0).
+        """,
+        returns="How fast each variate grows with ``a``.",
+        references="""
+        M. Figurnov, S. Mohamed, A. Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
+        """,
+    ),
+)
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
@@ -54,31 +143,26 @@ def _beta_density(a: Any, b: Any, x: Any) -> Any:
     return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
 
 
-def_jvp(
-    igamma_p,
-    lambda g, a, x: mul(g, igamma_grad_a(a, x)),
-    lambda g, a, x: mul(g, _gamma_density(a, x)),
+_NO_SHAPES = no_derivative("betainc", "a and b")
+
+
+def _betainc_aval(a: ShapedArray, b: ShapedArray, x: ShapedArray) -> ShapedArray:
+    check_dtype("betainc", a, FLOAT)
+    return elementwise_aval("betainc", (a, b, x))
+
+
+regularized_incomplete_beta_p = operation(
+    "regularized_incomplete_beta",
+    ("a", "b", "x"),
+    FLOAT,
+    _betainc_aval,
+    derivative=slopes(_NO_SHAPES, _NO_SHAPES, lambda g, a, b, x: mul(g, _beta_density(a, b, x))),
+    cost=1000,
+    domain=((0.7, 0.7), (1.5, 1.5), (0.2, 0.8)),
+    values=[((1.0, 1.0, 0.25), 0.25), ((2.0, 3.0, 1.0), 1.0), ((2.0, 3.0, 2.0), nan)],
 )
 
 
-def_jvp(
-    igammac_p,
-    lambda g, a, x: neg(mul(g, igamma_grad_a(a, x))),
-    lambda g, a, x: neg(mul(g, _gamma_density(a, x))),
-)
+# --- constructors: what rules bind ---------------------------------------------------------
 
-
-for _prim in (igamma_grad_a_p, random_gamma_grad_p):
-    _rule = no_derivative(_prim.name, "its arguments: it is a derivative itself")
-    def_jvp(_prim, _rule, _rule)
-
-
-_rule = no_derivative("betainc", "a and b")
-
-
-def_jvp(
-    regularized_incomplete_beta_p,
-    _rule,
-    _rule,
-    lambda g, a, b, x: mul(g, _beta_density(a, b, x)),
-)
+igamma_grad_a: Bind = igamma_grad_a_p.bind

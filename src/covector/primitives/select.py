@@ -10,10 +10,18 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp, def_vectorized
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
-from covector.core.rules import UndefinedPrimal, Zero, batching_rules, jvp_rules, transpose_rules
+from covector.core.opspec import OpSpec
+from covector.core.rules import (
+    UndefinedPrimal,
+    Zero,
+    add_row,
+    batching_rules,
+    jvp_rules,
+    transpose_rules,
+)
 from covector.core.structural import bring_dim, broadcast_in_dim, full, sum_to
-from covector.core.trace import Primitive
-from covector.primitives.common import ORDERED, check_dtype, elementwise_aval
+from covector.core.trace import Bind, Primitive
+from covector.primitives.common import ANY, ORDERED, check_dtype, elementwise_aval
 from covector.primitives.compare import bitwise_and, bitwise_or, gt, lt
 
 select_n_p = Primitive("select_n")
@@ -24,7 +32,7 @@ clamp_p = Primitive("clamp")
 
 # --- constructors: what rules bind ---------------------------------------------------------
 
-clamp = clamp_p.bind
+clamp: Bind = clamp_p.bind
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
@@ -56,6 +64,7 @@ def _select_n_aval(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
 
 
 def_vectorized(select_n_p)
+add_row(select_n_p, OpSpec("select_n", 3, ANY, complex_cost=2))
 
 
 @clamp_p.def_abstract_eval
@@ -89,6 +98,7 @@ def _clamp_batch(
 
 
 batching_rules[clamp_p] = _clamp_batch
+add_row(clamp_p, OpSpec("clamp", 3, ORDERED))
 
 
 # --- derivatives -------------------------------------------------------------------------

@@ -4,49 +4,155 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from math import inf, nan, pi
 from typing import Any
 
-from covector.core.definers import def_jvp, def_jvp_out
 from covector.core.errors import at_user_line
 from covector.core.operands import like
+from covector.core.trace import Bind
 from covector.primitives.arithmetic import add, div, mul, neg, sign, square, sub
-from covector.primitives.common import FLOAT, binary, unary
+from covector.primitives.common import FLOAT
 from covector.primitives.compare import eq
+from covector.primitives.elementwise import (
+    binary,
+    doc,
+    slopes,
+    slopes_of_result,
+    unary,
+)
 from covector.primitives.exponential import exp
 from covector.primitives.select import select
 
-erf_p = unary("erf", FLOAT)
+_SLOPE = 2.0 / math.sqrt(math.pi)
 
 
-erfc_p = unary("erfc", FLOAT)
+erf_p = unary(
+    "erf",
+    FLOAT,
+    derivative=slopes(lambda g, x: mul(like(_SLOPE, x), mul(g, exp(neg(square(x)))))),
+    cost=24,
+    values=[((0.0,), 0.0), ((inf,), 1.0)],
+    doc=doc(
+        r"Elementwise error function :math:`\frac{2}{\sqrt\pi}\int_0^x e^{-t^2} dt`.",
+        """
+        >>> lax.erf(0.5)
+        Array(0.5204999, dtype=float32, weak_type=True)
+        """,
+    ),
+)
+
+erfc_p = unary(
+    "erfc",
+    FLOAT,
+    derivative=slopes(lambda g, x: mul(like(-_SLOPE, x), mul(g, exp(neg(square(x)))))),
+    cost=30,
+    values=[((0.0,), 1.0), ((-inf,), 2.0)],
+    doc=doc(
+        r"""
+        Elementwise complementary error function :math:`1 - \mathrm{erf}(x)`, exact for great
+        ``x``.
+        """,
+        """
+        >>> lax.erfc(4.0)
+        Array(1.5417259e-08, dtype=float32, weak_type=True)
+        """,
+    ),
+)
+
+erf_inv_p = unary(
+    "erf_inv",
+    FLOAT,
+    derivative=slopes_of_result(
+        lambda g, out, x: mul(like(1.0 / _SLOPE, x), mul(g, exp(square(out))))
+    ),
+    cost=40,
+    values=[((0.0,), 0.0), ((1.0,), inf), ((2.0,), nan)],
+    doc=doc(
+        "Elementwise inverse of the error function.",
+        """
+        >>> lax.erf_inv(0.5204999)
+        Array(0.5, dtype=float32, weak_type=True)
+        """,
+        returns="Of the shape and dtype of ``x``; infinite at -1 and 1, NaN beyond.",
+        references="""
+        M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2011.
+        """,
+    ),
+)
+
+lgamma_p = unary(
+    "lgamma",
+    FLOAT,
+    derivative=slopes(lambda g, x: mul(g, digamma(x))),
+    cost=120,
+    values=[((1.0,), 0.0), ((0.0,), inf), ((-1.0,), inf)],
+    doc=doc(
+        "Elementwise logarithm of the absolute value of the gamma function.",
+        """
+        >>> lax.lgamma(5.0)
+        Array(3.1780539, dtype=float32, weak_type=True)
+        """,
+        returns="Of the shape and dtype of ``x``; infinite at 0 and at negative integers.",
+    ),
+)
+
+digamma_p = unary(
+    "digamma",
+    FLOAT,
+    derivative=slopes(lambda g, x: mul(g, polygamma(like(1, x), x))),
+    cost=100,
+    values=[((-1.0,), nan)],
+    doc=doc(
+        "Elementwise logarithmic derivative of the gamma function.",
+        """
+        >>> lax.digamma(1.0)
+        Array(-0.5772157, dtype=float32, weak_type=True)
+        """,
+        returns="Of the shape and dtype of ``x``; NaN at negative integers.",
+    ),
+)
+
+bessel_i0e_p = unary(
+    "bessel_i0e",
+    FLOAT,
+    derivative=slopes_of_result(lambda g, out, x: mul(g, sub(bessel_i1e(x), mul(sign(x), out)))),
+    cost=100,
+    values=[((0.0,), 1.0)],
+    doc=doc(
+        """
+        Elementwise :math:`e^{-|x|} I_0(x)`, with the modified Bessel function of order 0.
+        """,
+        """
+        >>> lax.bessel_i0e(2.0)
+        Array(0.30850834, dtype=float32, weak_type=True)
+        """,
+    ),
+)
 
 
-erf_inv_p = unary("erf_inv", FLOAT)
+def _bessel_i1e_slope(g: Any, out: Any, x: Any) -> Any:
+    at_zero = eq(x, like(0, x))
+    safe = select(at_zero, like(1, x), x)
+    slope = sub(bessel_i0e(x), mul(out, add(sign(x), div(like(1, x), safe))))
+    return mul(g, select(at_zero, like(0.5, x), slope))
 
 
-lgamma_p = unary("lgamma", FLOAT)
-
-
-digamma_p = unary("digamma", FLOAT)
-
-
-bessel_i0e_p = unary("bessel_i0e", FLOAT)
-
-
-bessel_i1e_p = unary("bessel_i1e", FLOAT)
-
-
-zeta_p = binary("zeta", FLOAT)
-
-
-polygamma_p = binary("polygamma", FLOAT)
-
-
-# --- constructors: what rules bind ---------------------------------------------------------
-
-lgamma, digamma = lgamma_p.bind, digamma_p.bind
-polygamma, zeta = polygamma_p.bind, zeta_p.bind
-bessel_i0e, bessel_i1e = bessel_i0e_p.bind, bessel_i1e_p.bind
+bessel_i1e_p = unary(
+    "bessel_i1e",
+    FLOAT,
+    derivative=slopes_of_result(_bessel_i1e_slope),
+    cost=100,
+    values=[((0.0,), 0.0)],
+    doc=doc(
+        """
+        Elementwise :math:`e^{-|x|} I_1(x)`, with the modified Bessel function of order 1.
+        """,
+        """
+        >>> lax.bessel_i1e(2.0)
+        Array(0.21526928, dtype=float32, weak_type=True)
+        """,
+    ),
+)
 
 
 def no_derivative(function: str, arguments: str) -> Callable[..., Any]:
@@ -61,46 +167,66 @@ def no_derivative(function: str, arguments: str) -> Callable[..., Any]:
     return rule
 
 
-_SLOPE = 2.0 / math.sqrt(math.pi)
+zeta_p = binary(
+    "zeta",
+    FLOAT,
+    ("x", "q"),
+    derivative=slopes(
+        no_derivative("zeta", "x"), lambda g, x, q: mul(g, mul(neg(x), zeta(add(x, like(1, x)), q)))
+    ),
+    cost=1000,
+    domain=((2.5, 2.5), (0.2, 0.8)),
+    values=[((2.0, 1.0), pi**2 / 6), ((1.0, 2.0), inf)],
+    doc=doc(
+        r"Elementwise Hurwitz zeta function :math:`\sum_{k \ge 0} (q + k)^{-x}`.",
+        """
+        >>> lax.zeta(2.0, 1.0)
+        Array(1.644934, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        x : array_like
+            Exponents above 1, real floats.
+        q : array_like
+            Real floats of the same dtype and shape (or either of rank 0). Where negative, ``x``
+            must be an integer for the sum to be real.
+        """,
+        returns="Infinite for ``x = 1``, NaN where there is no real sum.",
+        references="DLMF, sections 25.11(iii) and 25.11.28 (Euler-Maclaurin).",
+    ),
+)
 
-
-def_jvp(erf_p, lambda g, x: mul(like(_SLOPE, x), mul(g, exp(neg(square(x))))))
-
-
-def_jvp(erfc_p, lambda g, x: mul(like(-_SLOPE, x), mul(g, exp(neg(square(x))))))
-
-
-def_jvp_out(erf_inv_p, lambda g, out, x: mul(like(1.0 / _SLOPE, x), mul(g, exp(square(out)))))
-
-
-def_jvp(lgamma_p, lambda g, x: mul(g, digamma(x)))
-
-
-def_jvp(digamma_p, lambda g, x: mul(g, polygamma(like(1, x), x)))
-
-
-def_jvp(
-    polygamma_p,
-    no_derivative("polygamma", "m"),
-    lambda g, m, x: mul(g, polygamma(add(m, like(1, m)), x)),
+polygamma_p = binary(
+    "polygamma",
+    FLOAT,
+    ("m", "x"),
+    derivative=slopes(
+        no_derivative("polygamma", "m"), lambda g, m, x: mul(g, polygamma(add(m, like(1, m)), x))
+    ),
+    cost=1000,
+    domain=((2.0, 2.0), (0.2, 0.8)),
+    values=[((1.0, 1.0), pi**2 / 6), ((0.5, 1.0), nan)],
+    doc=doc(
+        "Elementwise ``m``-th derivative of `digamma`.",
+        """
+        >>> lax.polygamma(1.0, 1.0)
+        Array(1.644934, dtype=float32, weak_type=True)
+        """,
+        parameters="""
+        m : array_like
+            Orders: whole numbers from 0 on, held as floats.
+        x : array_like
+            Real floats of the same dtype and shape (or either of rank 0).
+        """,
+        returns="NaN where ``m`` is not a whole number.",
+    ),
 )
 
 
-def_jvp(
-    zeta_p,
-    no_derivative("zeta", "x"),
-    lambda g, x, q: mul(g, mul(neg(x), zeta(add(x, like(1, x)), q))),
-)
+# --- constructors: what rules bind ---------------------------------------------------------
 
-
-def_jvp_out(bessel_i0e_p, lambda g, out, x: mul(g, sub(bessel_i1e(x), mul(sign(x), out))))
-
-
-def _bessel_i1e_slope(g: Any, out: Any, x: Any) -> Any:
-    at_zero = eq(x, like(0, x))
-    safe = select(at_zero, like(1, x), x)
-    slope = sub(bessel_i0e(x), mul(out, add(sign(x), div(like(1, x), safe))))
-    return mul(g, select(at_zero, like(0.5, x), slope))
-
-
-def_jvp_out(bessel_i1e_p, _bessel_i1e_slope)
+lgamma: Bind = lgamma_p.bind
+digamma: Bind = digamma_p.bind
+polygamma: Bind = polygamma_p.bind
+zeta: Bind = zeta_p.bind
+bessel_i0e: Bind = bessel_i0e_p.bind
+bessel_i1e: Bind = bessel_i1e_p.bind

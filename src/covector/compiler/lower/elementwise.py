@@ -9,106 +9,14 @@ from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.checkpoint import name_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
-from covector.core.structural import add_any_p, convert_element_type_p, optimization_barrier_p
+from covector.core.rules import ELEMENTWISE
+from covector.core.structural import optimization_barrier_p
 from covector.primitives.arithmetic import (
-    abs_p,
-    add_p,
-    ceil_p,
-    complex_p,
-    conj_p,
-    div_p,
-    floor_p,
-    imag_p,
     integer_pow_p,
-    is_finite_p,
-    max_p,
-    min_p,
-    mul_p,
-    mulhi_p,
-    neg_p,
-    nextafter_p,
-    real_p,
-    rem_p,
     round_p,
-    sign_p,
-    square_p,
-    sub_p,
-)
-from covector.primitives.compare import (
-    and_p,
-    clz_p,
-    eq_p,
-    ge_p,
-    gt_p,
-    le_p,
-    lt_p,
-    ne_p,
-    not_p,
-    or_p,
-    population_count_p,
-    shift_left_p,
-    shift_right_arithmetic_p,
-    shift_right_logical_p,
-    xor_p,
 )
 from covector.primitives.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
-from covector.primitives.exponential import (
-    acos_p,
-    acosh_p,
-    asin_p,
-    asinh_p,
-    atan2_p,
-    atan_p,
-    atanh_p,
-    cbrt_p,
-    cos_p,
-    cosh_p,
-    exp2_p,
-    exp_p,
-    expm1_p,
-    log1p_p,
-    log_p,
-    logistic_p,
-    pow_p,
-    rsqrt_p,
-    sin_p,
-    sinh_p,
-    sqrt_p,
-    tan_p,
-    tanh_p,
-)
-from covector.primitives.incomplete import (
-    igamma_grad_a_p,
-    igamma_p,
-    igammac_p,
-    random_gamma_grad_p,
-    regularized_incomplete_beta_p,
-)
 from covector.primitives.random_bits import threefry2x32_p
-from covector.primitives.select import clamp_p, select_n_p
-from covector.primitives.special import (
-    bessel_i0e_p,
-    bessel_i1e_p,
-    digamma_p,
-    erf_inv_p,
-    erf_p,
-    erfc_p,
-    lgamma_p,
-    polygamma_p,
-    zeta_p,
-)
-
-_PLAIN = (
-    neg_p, sign_p, floor_p, ceil_p, is_finite_p, exp_p, exp2_p, log_p, log1p_p, expm1_p, sin_p,
-    cos_p, tan_p, asin_p, acos_p, atan_p, sinh_p, cosh_p, tanh_p, asinh_p, acosh_p, atanh_p,
-    sqrt_p, rsqrt_p, cbrt_p, square_p, logistic_p, erf_p, erfc_p, erf_inv_p, lgamma_p, digamma_p,
-    abs_p, real_p, imag_p, conj_p, not_p, population_count_p, clz_p, convert_element_type_p,
-    bessel_i0e_p, bessel_i1e_p, zeta_p, polygamma_p, igamma_p, igammac_p, igamma_grad_a_p,
-    random_gamma_grad_p, regularized_incomplete_beta_p, add_p, sub_p, mul_p, div_p, rem_p, pow_p,
-    max_p, min_p, atan2_p, nextafter_p, and_p, or_p, xor_p, shift_left_p, shift_right_logical_p,
-    shift_right_arithmetic_p, eq_p, ne_p, lt_p, le_p, gt_p, ge_p, complex_p, mulhi_p, add_any_p,
-    select_n_p, clamp_p,
-)  # fmt: skip
 
 
 def _apply(low: Lowering, eqn: JaxprEqn, name: str, args: tuple[Value, ...], attr: Any) -> Value:
@@ -123,8 +31,9 @@ def _plain(name: str) -> Any:
     return lambda low, eqn, *args: _apply(low, eqn, name, args, None)
 
 
-for _p in _PLAIN:
-    rule(_p)(_plain(_p.name))
+for _p in ELEMENTWISE.values():
+    if _p.spec is not None and _p.spec.plain:
+        rule(_p)(_plain(_p.name))
 
 
 @rule(integer_pow_p)
