@@ -14,27 +14,14 @@ void parallel_for_slot(const void*, LoopBody body, void* frame, int64_t n, int64
   parallel_for(body, frame, n, grain);
 }
 
+constexpr CallbackFn no_function = nullptr;
+
 }  // namespace
 
 void* runtime_table[kSlots] = {
-    reinterpret_cast<void*>(parallel_for_slot),
-    reinterpret_cast<void*>(gemm),
-    reinterpret_cast<void*>(sort_rows),
-    reinterpret_cast<void*>(sort_multi),
-    reinterpret_cast<void*>(top_k),
-    nullptr,
-    reinterpret_cast<void*>(allocate_unsized),
-    reinterpret_cast<void*>(deallocate_unsized),
-    reinterpret_cast<void*>(cholesky),
-    reinterpret_cast<void*>(triangular_solve),
-    reinterpret_cast<void*>(lu),
-    reinterpret_cast<void*>(pivots_to_permutation),
-    reinterpret_cast<void*>(qr),
-    reinterpret_cast<void*>(geqrf),
-    reinterpret_cast<void*>(householder_product),
-    reinterpret_cast<void*>(eigh),
-    reinterpret_cast<void*>(svd),
-    reinterpret_cast<void*>(eig),
+#define X(name, python, function) reinterpret_cast<void*>(function),
+    COVECTOR_RUNTIME_SLOTS(X)
+#undef X
 };
 
 }  // namespace covector

@@ -5,33 +5,46 @@
 
 namespace covector {
 
+// The functions, in the order of their slots: X(name, name in Python, function). The callback's is
+// filled by the Python bindings.
+#define COVECTOR_RUNTIME_SLOTS(X)                                        \
+  X(ParallelFor, "parallel_for", parallel_for_slot)                      \
+  X(Gemm, "gemm", gemm)                                                  \
+  X(SortRows, "sort_rows", sort_rows)                                    \
+  X(SortMulti, "sort_multi", sort_multi)                                 \
+  X(TopK, "top_k", top_k)                                                \
+  X(Callback, "callback", no_function)                                   \
+  X(Alloc, "alloc", allocate_unsized)                                    \
+  X(Free, "free", deallocate_unsized)                                    \
+  X(Cholesky, "cholesky", cholesky)                                      \
+  X(TriangularSolve, "triangular_solve", triangular_solve)               \
+  X(Lu, "lu", lu)                                                        \
+  X(PivotsToPermutation, "pivots_to_permutation", pivots_to_permutation) \
+  X(Qr, "qr", qr)                                                        \
+  X(Geqrf, "geqrf", geqrf)                                               \
+  X(HouseholderProduct, "householder_product", householder_product)      \
+  X(Eigh, "eigh", eigh)                                                  \
+  X(Svd, "svd", svd)                                                     \
+  X(Eig, "eig", eig)
+
 enum RuntimeSlot {
-  kSlotParallelFor = 0,
-  kSlotGemm = 1,
-  kSlotSortRows = 2,
-  kSlotSortMulti = 3,
-  kSlotTopK = 4,
-  kSlotCallback = 5,
-  kSlotAlloc = 6,
-  kSlotFree = 7,
-  kSlotCholesky = 8,
-  kSlotTriangularSolve = 9,
-  kSlotLu = 10,
-  kSlotPivotsToPermutation = 11,
-  kSlotQr = 12,
-  kSlotGeqrf = 13,
-  kSlotHouseholderProduct = 14,
-  kSlotEigh = 15,
-  kSlotSvd = 16,
-  kSlotEig = 17,
-  kSlots = 64,
+#define X(name, python, function) kSlot##name,
+  COVECTOR_RUNTIME_SLOTS(X)
+#undef X
+      kSlots = 64,
 };
 
-// What an entry point of generated code returns.
+// What an entry point of generated code returns: X(name, name in Python). With kPythonError the
+// calling thread's Python exception is set.
+#define COVECTOR_STATUSES(X)      \
+  X(Ok, "ok")                     \
+  X(OutOfMemory, "out_of_memory") \
+  X(PythonError, "python_error")
+
 enum Status : int32_t {
-  kOk = 0,
-  kOutOfMemory = 1,
-  kPythonError = 2,  // the calling thread's Python exception is set
+#define X(name, python) k##name,
+  COVECTOR_STATUSES(X)
+#undef X
 };
 
 using Entry = int32_t (*)(void** bufs, const int64_t* params, const void* rt);

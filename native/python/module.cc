@@ -67,6 +67,23 @@ nb::dict allocator_stats_dict() {
   return d;
 }
 
+// The numbers that generated code and Python share with the native core, by name.
+void add_numbers(nb::module_& m) {
+  nb::dict slots, statuses;
+#define X(name, python, function) slots[python] = int(kSlot##name);
+  COVECTOR_RUNTIME_SLOTS(X)
+#undef X
+#define X(name, python) statuses[python] = int(k##name);
+  COVECTOR_STATUSES(X)
+#undef X
+  nb::list dtypes;
+  for (const char* name : kCodeName) dtypes.append(name);
+  m.attr("runtime_slots") = slots;
+  m.attr("statuses") = statuses;
+  m.attr("dtype_names") = nb::tuple(dtypes);
+  m.attr("constant_output") = kConstOutput;
+}
+
 void set_routines(nb::dict routines) {
   for (auto [key, address] : routines)
     if (!set_routine(nb::cast<const char*>(key),
@@ -90,6 +107,7 @@ NB_MODULE(_native, m) {
     throw nb::python_error();
   init_callbacks();
 
+  add_numbers(m);
   m.def("allocator_stats", allocator_stats_dict, "Counters of the caching allocator.");
   m.def("trim_allocator", trim_allocator, "Give cached memory back to the system.");
   m.def("num_threads", num_threads, "The threads of a parallel loop, the caller included.");

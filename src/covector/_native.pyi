@@ -282,8 +282,21 @@ def trim_allocator() -> None:
 
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
+
+runtime_slots: dict[str, int]
+"""Names of the functions that generated code may call: their places in `runtime_table`."""
+
+statuses: dict[str, int]
+"""What generated code returns."""
+
+dtype_names: tuple[str, ...]
+"""The dtypes in the order of their codes."""
+
+constant_output: int
+"""An output of this kind and above is a constant; one below, and not negative, an input."""
+
 def runtime_table() -> int:
-    """The address of 64 function pointers: native/cpu/runtime.h names the slots."""
+    """The address of 64 function pointers; `runtime_slots` names them."""
 
 def register_callback(callable: Callable[[list[int], list[int]], Any]) -> int:
     """Make f(input_addresses, output_addresses) callable by generated code; returns its id."""

@@ -256,6 +256,17 @@ def test_stub_names_everything(native):
     import pathlib
 
     stub = pathlib.Path(__file__).parents[2] / "src" / "covector" / "_native.pyi"
-    declared = set(re.findall(r"^(?:def|class) (\w+)", stub.read_text(), re.M))
+    declared = set(re.findall(r"^(?:(?:def|class) )?(\w+)(?=[:(]| = )", stub.read_text(), re.M))
     public = {n for n in dir(native) if not n.startswith("_")}
     assert declared == public
+
+
+def test_shared_numbers_have_names(native):
+    slots = native.runtime_slots
+    assert sorted(slots.values()) == list(range(len(slots))) and len(slots) < 64
+    table = (ctypes.c_void_p * 64).from_address(native.runtime_table())
+    assert all(table[k] for name, k in slots.items() if name != "callback")
+    assert native.statuses["ok"] == 0 and len(set(native.statuses.values())) == 3
+    assert native.dtype_names[CODE["bool"]] == "bool" and native.dtype_names[CODE["bf16"]] == (
+        "bfloat16"
+    )

@@ -65,11 +65,15 @@ DType = Any  # np.dtype or KeyDType
 # Zero-size dtype of tangents of integer-valued inputs, as in JAX.
 float0 = np.dtype([("float0", np.void, 0)])
 
+_NAMED: dict[str, DType] = {
+    "key": key_dtype,
+    **{dt.name: dt for dt in (
+        bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+        float16, bfloat16, float32, float64, complex64, complex128,
+    )},
+}  # fmt: skip
 # Position = the element-type code of the native core.
-_CODES: tuple[DType, ...] = (
-    bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
-    float16, bfloat16, float32, float64, complex64, complex128, key_dtype,
-)  # fmt: skip
+_CODES: tuple[DType, ...] = tuple([_NAMED[name] for name in _native.dtype_names])
 code_of: dict[DType, int] = {dt: i for i, dt in enumerate(_CODES)}
 dtype_of_code = _CODES
 _native.set_dtypes(list(_CODES))

@@ -179,7 +179,7 @@ class CpuModule:
             if isinstance(r.defn, Input):
                 kinds.append(r.defn.position)
             elif isinstance(r.defn, Constant):
-                kinds.append((1 << 20) + r.defn.position)
+                kinds.append(_native.constant_output + r.defn.position)
             else:
                 kinds.append(-1)
         return outs, kinds

@@ -5,27 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from covector.backends.cpu.emit import indexing
-from covector.backends.cpu.emit.writer import Val
+from covector.backends.cpu.emit.values import OK
+from covector.backends.cpu.emit.writer import Val, int_const
 from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.core import dtypes
 
-# Slots of the runtime's function table (native/cpu).
-PARALLEL_FOR, GEMM, SORT_ROWS, SORT_MULTI, TOP_K, CALLBACK = range(6)
-# Calls of one form: (code, flags..., operands, results, sizes), by the kind of library call.
-_MATRIX_SLOTS = {
-    kind: 8 + k
-    for k, kind in enumerate(
-        "cholesky triangular_solve lu pivots_to_permutation qr geqrf householder_product eigh svd "
-        "eig".split()
-    )
-}
-
-
-def runtime_function(em: Any, slot: int) -> Val:
-    """The address of a function of the runtime."""
-    b = em.b
-    p = b.ins(("rt", slot), f"getelementptr ptr, ptr %s, i64 {slot}", (em.rt,), "ptr", 0)
-    return b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
+# Calls of one form: (code, flags..., operands, results, sizes).
+_MATRIX_CALLS = (
+    "cholesky", "triangular_solve", "lu", "pivots_to_permutation", "qr", "geqrf",
+    "householder_product", "eigh", "svd", "eig",
+)  # fmt: skip
 
 
 def _int(em: Any, d: Any) -> str:
@@ -47,7 +36,7 @@ def call(em: Any, d: LibraryCall) -> None:
 def _check(em: Any, status: Val) -> None:
     """Leave the program with the status of a failed call."""
     b = em.b
-    b.unless(b.cmp("icmp eq", status, Val("0", "i32")), f"ret i32 {status.ref}")
+    b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
 
 
 def _gemm(em: Any, d: LibraryCall) -> None:
@@ -58,7 +47,7 @@ def _gemm(em: Any, d: LibraryCall) -> None:
     pa, pc = em.pointer(a), em.pointer(c)
     po = em.b.local(em.place(out).ptr)
     code = dtypes.code_of[out.dtype]
-    fn = runtime_function(em, GEMM)
+    fn = em.runtime("gemm")
     lda = _product(em, m if at["ta"] else k)
     ldb = _product(em, k if at["tb"] else n)
     ms, ns, ks = (_product(em, x) for x in (m, n, k))
@@ -85,7 +74,7 @@ def _matrix_call(em: Any, d: LibraryCall) -> None:
     if at["typed"]:
         flags.insert(0, f"i32 {dtypes.code_of[d.operands[0].dtype]}")
     sizes = [f"i64 {_product(em, dims)}" for dims in at["sizes"]]
-    fn = runtime_function(em, _MATRIX_SLOTS[d.kind])
+    fn = em.runtime(d.kind)
     _check(em, em.b.impure(f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})", "i32"))
 
 
@@ -101,12 +90,12 @@ def _sort(em: Any, d: LibraryCall) -> None:
     ptrs = [_copy_in(em, s, r) for s, r in zip(d.operands, d.results, strict=True)]
     rows, n = _product(em, d.operands[0].shape[:-1]), _int(em, d.operands[0].shape[-1])
     if len(ptrs) == 1:
-        fn = runtime_function(em, SORT_ROWS)
+        fn = em.runtime("sort_rows")
         code = dtypes.code_of[d.operands[0].dtype]
         call_ = f"call i32 {fn.ref}(i32 {code}, ptr {ptrs[0].ref}, i64 {rows}, i64 {n})"
         _check(em, b.impure(call_, "i32"))
         return
-    fn = runtime_function(em, SORT_MULTI)
+    fn = em.runtime("sort_multi")
     codes, table = b.alloca(f"[{len(ptrs)} x i32]"), b.alloca(f"[{len(ptrs)} x ptr]")
     for k, (p, v) in enumerate(zip(ptrs, d.operands, strict=True)):
         c = b.impure(f"getelementptr i32, ptr {codes.ref}, i64 {k}", "ptr")
@@ -126,7 +115,7 @@ def _top_k(em: Any, d: LibraryCall) -> None:
     src = d.operands[0]
     p = em.pointer(src)
     values, indices = (b.local(em.place(r).ptr) for r in d.results)
-    fn = runtime_function(em, TOP_K)
+    fn = em.runtime("top_k")
     status = b.impure(
         f"call i32 {fn.ref}(i32 {dtypes.code_of[src.dtype]}, ptr {p.ref}, ptr {values.ref}, "
         f"ptr {indices.ref}, i64 {_product(em, src.shape[:-1])}, i64 {_int(em, src.shape[-1])}, "
@@ -147,7 +136,7 @@ def _callback(em: Any, d: LibraryCall) -> None:
             t = b.impure(f"getelementptr ptr, ptr {table.ref}, i64 {k}", "ptr")
             b.line(f"store ptr {p.ref}, ptr {t.ref}")
         tables.append(table)
-    fn = runtime_function(em, CALLBACK)
+    fn = em.runtime("callback")
     status = b.impure(
         f"call i32 {fn.ref}(i64 {_int(em, d.attrs['id'])}, i64 {len(ins)}, ptr {tables[0].ref}, "
         f"i64 {len(outs)}, ptr {tables[1].ref})",
@@ -161,5 +150,5 @@ _CALLS = {
     "sort": _sort,
     "top_k": _top_k,
     "callback": _callback,
-    **dict.fromkeys(_MATRIX_SLOTS, _matrix_call),
+    **dict.fromkeys(_MATRIX_CALLS, _matrix_call),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.backends.cpu.emit import indexing, library, memory, reductions
+from covector.backends.cpu.emit import indexing, memory, reductions
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running
@@ -138,7 +138,7 @@ class NestEmitter(ValueEmitter):
         frame = self.frame(child)
         n, grain = b.local(n), b.local(grain)
         few = b.cmp("icmp sle", n, grain)
-        fn = library.runtime_function(self, library.PARALLEL_FOR)
+        fn = self.runtime("parallel_for")
         direct = f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})"
         threads = (
             f"call void {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "

@@ -7,6 +7,7 @@ from typing import Any
 from covector.backends.cpu.emit import control, library, reductions
 from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
+from covector.backends.cpu.emit.values import OK
 from covector.backends.cpu.emit.writer import Text
 from covector.compiler.ir.nodes import (
     Block,
@@ -37,7 +38,7 @@ class Emitter(NestEmitter):
         self.block(p.block)
         for v, place in plan.copies:
             self.store_whole(v, self.address_of(place))
-        self.root.line("ret i32 0")
+        self.root.line(f"ret i32 {OK}")
         self.root.finish()
         return self.module.text()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covector import _native
 from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
@@ -33,6 +34,8 @@ from covector.compiler.storage import Argument, Piece, Place, Storage
 from covector.core import dtypes
 
 ZERO = int_const(0)
+# What compiled code, and what it calls, returns if all went well.
+OK = _native.statuses["ok"]
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 
 
@@ -94,6 +97,13 @@ class ValueEmitter:
             return self.b.local(self.param(d.slot))
         assert type(d) is Times
         return indexing.mul(self.b, self.dim(d.a), self.dim(d.b))
+
+    def runtime(self, name: str) -> Val:
+        """The address of a function of the native runtime library."""
+        slot = _native.runtime_slots[name]
+        at = f"getelementptr ptr, ptr %s, i64 {slot}"
+        p = self.b.ins(("rt", slot), at, (self.rt,), "ptr", 0)
+        return self.b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
 
     # --- places ---
 
