@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+# What a call goes through must not depend on what was compiled before.
+os.environ["COVECTOR_ENABLE_COMPILATION_CACHE"] = "0"
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PACKAGE = "covector"
