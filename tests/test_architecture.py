@@ -1,4 +1,5 @@
-"""What it takes to add a pass and a backend: done in a copy of the package, the files counted."""
+"""What it takes to add a primitive, a pass, a backend: done in a copy of the package, the files
+counted."""
 
 import filecmp
 import os
@@ -238,3 +239,126 @@ def test_a_backend_is_a_folder(copy):
         """,
     )
     assert touched(copy) == []
+
+
+def test_an_elementwise_operation_is_a_row_and_an_emission_line(copy):
+    """The Gudermannian: the row gives its function with docstring, derivative and batching."""
+    insert(
+        copy / "covector/primitives/exponential.py",
+        "logistic_p = unary(\n",
+        '''\
+        gd_p = unary(
+            "gd",
+            FLOAT,
+            derivative=slopes(lambda g, x: div(g, cosh(x))),
+            cost=40,
+            values=[((0.0,), 0.0), ((inf,), pi / 2)],
+            doc=doc(
+                "Elementwise Gudermannian function.",
+                """
+                >>> np.round(lax.gd(np.array([0.0, 1.0])), 4)
+                Array([0.    , 0.8658], dtype=float32)
+                """,
+            ),
+        )
+
+        ''',
+    )
+    insert(
+        copy / "covector/backends/cpu/numerics/__init__.py",
+        '    "cbrt": power.cbrt,\n',
+        '    "gd": lambda x: 2.0 * inverse_trig.atan(exponential.tanh(0.5 * x)),\n',
+    )
+    run(
+        copy,
+        """
+        import doctest
+        import covector as cv, covector.numpy as np
+        from covector import lax
+        from covector.core.rules import ELEMENTWISE
+        x = np.linspace(-2.0, 2.0, 40)
+        want = 2 * np.arctan(np.tanh(x / 2))
+        for got in (lax.gd(x), cv.jit(lax.gd)(x), cv.vmap(lax.gd)(x)):
+            assert np.allclose(got, want, atol=1e-6)
+        slope = cv.vmap(cv.grad(lax.gd))(x)
+        assert np.allclose(slope, 1 / np.cosh(x), atol=1e-6)
+        second = cv.vmap(cv.jacfwd(cv.grad(lax.gd)))(x)
+        assert np.allclose(second, -np.sinh(x) / np.cosh(x) ** 2, atol=1e-5)
+        for (point,), value in ELEMENTWISE["gd"].spec.values:
+            assert abs(float(lax.gd(point)) - value) < 1e-6
+        assert "Gudermannian" in lax.gd.__doc__ and "Parameters" in lax.gd.__doc__
+        parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+        runner.run(parser.get_doctest(lax.gd.__doc__, {}, "gd", None, 0))
+        assert runner.tries > 2 and not runner.failures
+        """,
+    )
+    assert touched(copy) == ["backends/cpu/numerics/__init__.py", "primitives/exponential.py"]
+
+
+def test_a_structural_primitive_is_a_file_and_a_rule_a_backend(copy):
+    """A cyclic shift along one dimension by a static distance."""
+    (copy / "covector/primitives/cyclic.py").write_text(
+        textwrap.dedent(
+            '''\
+            """Cyclic shifts: `roll`."""
+
+            from covector.core.definers import def_jvp_linear
+            from covector.core.rules import batching_rules, transpose_rules
+            from covector.core.trace import Primitive
+
+            roll_p = Primitive("roll")
+            roll_p.def_abstract_eval(lambda x, *, distance, dimension: x)
+            def_jvp_linear(roll_p)
+            transpose_rules[roll_p] = lambda ct, x, *, distance, dimension: [
+                roll_p.bind(ct, distance=-distance, dimension=dimension)
+            ]
+
+
+            def _batch(axis_size, args, dims, *, distance, dimension):
+                (d,) = dims
+                inner = dimension + (dimension >= d)
+                return roll_p.bind(args[0], distance=distance, dimension=inner), d
+
+
+            batching_rules[roll_p] = _batch
+            '''
+        )
+    )
+    insert(
+        copy / "covector/compiler/lower/structure.py",
+        "@rule(slice_p)\n",
+        """\
+        from covector.primitives.cyclic import roll_p
+
+
+        @rule(roll_p)
+        def _roll(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+            d = eqn.params["dimension"]
+            index: list[Index] = list(ivars(x.ndim))
+            n = eqn.invars[0].aval.shape[d]
+            back = low.dim(-eqn.params["distance"] % n)
+            index[d] = iop("%", iop("+", index[d], back), x.shape[d])
+            return view(low, eqn, x, index)
+
+
+        """,
+    )
+    run(
+        copy,
+        """
+        import numpy as onp
+        import covector as cv, covector.numpy as np
+        from covector.primitives.cyclic import roll_p
+        roll = lambda x: roll_p.bind(x, distance=3, dimension=0)
+        x = np.arange(40.0).reshape(20, 2)
+        want = onp.roll(onp.asarray(x), 3, 0)
+        assert (roll(x) == want).all() and (cv.jit(roll)(x) == want).all()
+        batched = cv.vmap(roll, in_axes=1, out_axes=1)(x)
+        assert (batched == want).all()
+        w = np.arange(40.0).reshape(20, 2)
+        g = cv.grad(lambda x: (roll(x) * w).sum())(x)
+        assert (g == onp.roll(onp.asarray(w), -3, 0)).all()
+        assert (cv.jvp(roll, (x,), (w,))[1] == onp.roll(onp.asarray(w), 3, 0)).all()
+        """,
+    )
+    assert touched(copy) == ["compiler/lower/structure.py", "primitives/cyclic.py"]
