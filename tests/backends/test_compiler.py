@@ -12,7 +12,7 @@ import covector as cv
 import covector.numpy as np
 from covector import _native, lax
 from covector.backends.cpu import backend as cpu
-from covector.backends.cpu.emit.writer import BLOCK_LENGTH
+from covector.backends.cpu.writer import BLOCK_LENGTH
 from covector.compiler.lower.lowering import lower, lowering_rules
 from covector.compiler.passes import simplify
 from covector.core.trace import Primitive

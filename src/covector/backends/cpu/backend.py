@@ -9,7 +9,7 @@ from typing import Any
 from covector import _native
 from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.emit.program import Emitter
-from covector.backends.cpu.emit.writer import Text
+from covector.backends.cpu.writer import Text
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.ir.show import key, show
 from covector.compiler.ir.walk import long_running

@@ -7,7 +7,7 @@ import itertools
 import threading
 from typing import Any
 
-from covector.backends.cpu.emit.writer import Text
+from covector.backends.cpu.writer import Text
 from covector.core.config import config
 
 _ids = itertools.count()

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.reductions import Accumulator
 from covector.backends.cpu.emit.storage import Mem, Regs
-from covector.backends.cpu.emit.writer import Val, int_const
 from covector.backends.cpu.numerics import ops
+from covector.backends.cpu.numerics.num import real
+from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.ir.nodes import Block, Branch, Loop, Value
-from covector.compiler.storage import Carry, Current, Next, last_heir
+from covector.compiler.storage import Carry, Current, Next, Place, last_heir
 from covector.core import dtypes
+
+
+class BlockEmitter(NestEmitter):
+    """An emitter that runs blocks."""
+
+    @abstractmethod
+    def block(self, block: Block) -> None:
+        """Run the steps of ``block``."""
+
 
 _WHILE = ("while", "do", "again", "end")
 _Slot = Mem | list[Accumulator]
 
 
-def _byte_size(em: Any, v: Value) -> Val:
-    n: Any = v.dtype.itemsize
+def _byte_size(em: BlockEmitter, v: Value) -> Val:
+    n: int | Val = v.dtype.itemsize
     for d in v.shape:
         n = indexing.mul(em.b, n, em.dim(d))
     return indexing.val(n)
 
 
-def _copy_bytes(em: Any, dst: Val, src: Val, size: Val) -> None:
+def _copy_bytes(em: BlockEmitter, dst: Val, src: Val, size: Val) -> None:
     b = em.b
     em.module.declare("llvm.memmove.p0.p0.i64", "void", "ptr, ptr, i64, i1")
     b.line(
@@ -49,8 +60,18 @@ class _Carried:
     def moves(self) -> bool:
         return self.plan.how in ("swap", "move")
 
+    @property
+    def home(self) -> Place:
+        assert self.plan.home is not None
+        return self.plan.home
 
-def loop(em: Any, step: Value, d: Loop) -> None:
+    @property
+    def other(self) -> Place:
+        assert self.plan.other is not None
+        return self.plan.other
+
+
+def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
     """Emit a `Loop`; its results are stored when it ends."""
     b = em.b
     carries = [_Carried(c) for c in em.plan.carries[step]]
@@ -63,6 +84,7 @@ def loop(em: Any, step: Value, d: Loop) -> None:
         for c in carries:
             _open(em, c)
         if d.cond is None:
+            assert d.trips is not None
             return b.cmp("icmp slt", i, indexing.val(em.dim(d.trips)))
         em.block(d.cond)
         return em.scalar(d.cond.results[0])
@@ -73,7 +95,7 @@ def loop(em: Any, step: Value, d: Loop) -> None:
         _close(em, c)
 
 
-def _prepare(em: Any, c: _Carried, init: Value) -> None:
+def _prepare(em: BlockEmitter, c: _Carried, init: Value) -> None:
     """Before the loop: initial values into slots or buffers."""
     b, plan = em.b, c.plan
     if plan.home is None:
@@ -88,14 +110,13 @@ def _prepare(em: Any, c: _Carried, init: Value) -> None:
     if plan.how == "fixed":
         em.storage[plan.value] = home
     elif c.moves:
-        assert plan.other is not None
-        other = em.address_of(plan.other)
+        other = em.address_of(c.other)
         c.current, c.next = b.alloca("ptr", 1, 8), b.alloca("ptr", 1, 8)
         b.line(f"store ptr {b.local(home.ptr).ref}, ptr {c.current.ref}")
         b.line(f"store ptr {b.local(other).ref}, ptr {c.next.ref}")
 
 
-def _open(em: Any, c: _Carried) -> None:
+def _open(em: BlockEmitter, c: _Carried) -> None:
     """At the head of each round: the carry as the body sees it."""
     b, plan = em.b, c.plan
     if plan.how == "reg":
@@ -108,7 +129,7 @@ def _open(em: Any, c: _Carried) -> None:
         em.place(plan.value)
 
 
-def _body(em: Any, d: Loop, carries: Sequence[_Carried]) -> None:
+def _body(em: BlockEmitter, d: Loop, carries: Sequence[_Carried]) -> None:
     b = em.b
     for c in carries:
         if c.plan.written:
@@ -127,11 +148,11 @@ def _body(em: Any, d: Loop, carries: Sequence[_Carried]) -> None:
             _turn(em, c, [c.plan for c in carries], k)
 
 
-def _turn(em: Any, c: _Carried, plans: Sequence[Carry], k: int) -> None:
+def _turn(em: BlockEmitter, c: _Carried, plans: Sequence[Carry], k: int) -> None:
     """At the end of a round: the carry's buffer of the next one."""
     b, plan = em.b, c.plan
     source = plans[last_heir(plans, k) if plan.source is None else plan.source]
-    left = b.local(em.storage[source.value].ptr)
+    left = b.local(em.memory(source.value).ptr)
     # What is left over is written next, unless the new value is there already.
     new = em.address_of(Next(plan.value)) if plan.written else left
     b.line(f"store ptr {b.local(new).ref}, ptr {c.current.ref}")
@@ -139,13 +160,13 @@ def _turn(em: Any, c: _Carried, plans: Sequence[Carry], k: int) -> None:
         b.line(f"store ptr {left.ref}, ptr {c.next.ref}")
 
 
-def _settle(em: Any, carries: Sequence[_Carried]) -> None:
+def _settle(em: BlockEmitter, carries: Sequence[_Carried]) -> None:
     """After the loop: carries whose buffers went round are copied to where they belong."""
     b = em.b
     now = [b.impure(f"load ptr, ptr {c.current.ref}", "ptr") for c in carries]
     moved = None
     for c, ptr in zip(carries, now, strict=True):
-        away = b.cmp("icmp ne", ptr, em.address_of(c.plan.home))
+        away = b.cmp("icmp ne", ptr, em.address_of(c.home))
         moved = away if moved is None else b.bin("or", moved, away)
     if moved is None:
         return
@@ -154,7 +175,7 @@ def _settle(em: Any, carries: Sequence[_Carried]) -> None:
         # Those that moved are set aside; then no home is of use to another carry.
         for step in range(3):
             for c, ptr in zip(carries, now, strict=True):
-                home, other = em.address_of(c.plan.home), em.address_of(c.plan.other)
+                home, other = em.address_of(c.home), em.address_of(c.other)
                 size = _byte_size(em, c.plan.value)
                 if c.plan.how == "move" and step == 0:
                     _copy_bytes(em, other, ptr, size)
@@ -166,7 +187,7 @@ def _settle(em: Any, carries: Sequence[_Carried]) -> None:
     b.when(moved, copy)
 
 
-def _close(em: Any, c: _Carried) -> None:
+def _close(em: BlockEmitter, c: _Carried) -> None:
     """After the loop: the result."""
     b, plan = em.b, c.plan
     if plan.how == "reg":
@@ -175,16 +196,16 @@ def _close(em: Any, c: _Carried) -> None:
         em.storage[plan.result] = em.storage[plan.value]
     elif plan.how == "swap" and plan.heir is None:
         ptr = b.impure(f"load ptr, ptr {c.current.ref}", "ptr")
-        home = em.address_of(plan.home)
+        home = em.address_of(c.home)
         away = b.cmp("icmp ne", ptr, home)
         size = _byte_size(em, plan.value)
         b.when(away, lambda: _copy_bytes(em, home, ptr, size))
 
 
-def branch(em: Any, step: Value, d: Branch) -> None:
+def branch(em: BlockEmitter, step: Value, d: Branch) -> None:
     """Emit a `Branch`."""
     b = em.b
-    index = b.local(ops.convert(b, em.scalar(d.index), d.index.dtype, dtypes.int32))
+    index = b.local(real(ops.convert(b, em.scalar(d.index), d.index.dtype, dtypes.int32)))
     slots = [_slots(em, r) for r in d.results]
     # An index out of range takes the first or the last block.
     low = b.select(b.cmp("icmp slt", index, int_const(0, "i32")), int_const(0, "i32"), index)
@@ -197,7 +218,7 @@ def branch(em: Any, step: Value, d: Branch) -> None:
             em.storage[r] = Regs([s.get(b) for s in slot])
 
 
-def _case(em: Any, block: Block, slots: Sequence[_Slot], copied: Sequence[bool]) -> None:
+def _case(em: BlockEmitter, block: Block, slots: Sequence[_Slot], copied: Sequence[bool]) -> None:
     """One block of a branch, its results left where they belong."""
     em.block(block)
     for r, slot, copy in zip(block.results, slots, copied, strict=True):
@@ -208,7 +229,7 @@ def _case(em: Any, block: Block, slots: Sequence[_Slot], copied: Sequence[bool])
             em.store_whole(r, slot.ptr)
 
 
-def _slots(em: Any, r: Value) -> _Slot:
+def _slots(em: BlockEmitter, r: Value) -> _Slot:
     """Where the blocks of a branch leave a result."""
     if em.schedule.kinds[r] != "reg":
         return em.place(r)

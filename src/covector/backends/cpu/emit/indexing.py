@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
-from covector.backends.cpu.emit.writer import Function, Val, int_const
+from covector.backends.cpu.writer import Function, Val, int_const
+from covector.compiler.ir.nodes import Dim
+from covector.compiler.schedule.nodes import Extent
 
 Scalar = int | Val
 
@@ -30,20 +32,32 @@ class Idx:
     def uniform(self) -> bool:
         return self.vec is None and type(self.stride) is int and self.stride == 0
 
-    def key(self) -> Any:
+    def key(self) -> object:
+        """Equal for equal indices."""
         if self.vec is not None:
             return ("v", self.vec.ref, id(self.vec.fn))
-        base = self.base if type(self.base) is int else (self.base.ref, id(self.base.fn))  # type: ignore
-        stride = self.stride if type(self.stride) is int else self.stride.ref  # type: ignore
-        return (base, stride)
+        base, stride = self.base, self.stride
+        return (
+            base if isinstance(base, int) else (base.ref, id(base.fn)),
+            stride if isinstance(stride, int) else stride.ref,
+        )
 
 
-class PartIdx(Idx):
+class Emitting(Protocol):
+    """What indices ask of the emitter."""
+
+    b: Function
+    lanes: int
+
+    def dim(self, d: Extent) -> Scalar: ...
+
+
+class PartIdx:
     """A coordinate of a position in a box (`ir.IPart`), computed only where it is asked for."""
 
     __slots__ = ("em", "position", "dims", "axis")
 
-    def __init__(self, em: Any, position: Idx, dims: tuple[Any, ...], axis: int) -> None:
+    def __init__(self, em: Emitting, position: AnyIdx, dims: tuple[Dim, ...], axis: int) -> None:
         self.em = em
         self.position = position
         self.dims = dims
@@ -60,15 +74,15 @@ class PartIdx(Idx):
         return found
 
     @property
-    def base(self) -> Scalar:  # type: ignore[override]
+    def base(self) -> Scalar:
         return self._resolved().base
 
     @property
-    def stride(self) -> Scalar:  # type: ignore[override]
+    def stride(self) -> Scalar:
         return self._resolved().stride
 
     @property
-    def vec(self) -> Val | None:  # type: ignore[override]
+    def vec(self) -> Val | None:
         return self._resolved().vec
 
     @property
@@ -76,14 +90,17 @@ class PartIdx(Idx):
         return self.position.uniform
 
     @property
-    def wild(self) -> bool:  # type: ignore[override]
+    def wild(self) -> bool:
         return self.position.wild
 
-    def key(self) -> Any:
+    def key(self) -> object:
         return ("part", self.position.key(), self.dims, self.axis)
 
 
-def whole_box(index: Sequence[Idx], shape: Sequence[Any], k: int) -> tuple[Idx, int] | None:
+AnyIdx = Idx | PartIdx
+
+
+def whole_box(index: Sequence[AnyIdx], shape: Sequence[Dim], k: int) -> tuple[AnyIdx, int] | None:
     """The position, and how many dimensions of ``shape`` from ``k`` on it takes up.
 
     None unless these indices are all coordinates of one position in a box of those sizes.
@@ -109,21 +126,22 @@ def whole_box(index: Sequence[Idx], shape: Sequence[Any], k: int) -> tuple[Idx, 
 
 
 def val(x: Scalar) -> Val:
-    return int_const(x) if type(x) is int else x  # type: ignore[arg-type]
+    return int_const(x) if isinstance(x, int) else x
 
 
 def add(b: Function, x: Scalar, y: Scalar) -> Scalar:
-    if type(x) is int and type(y) is int:
-        return x + y
-    if type(x) is int and x == 0:
-        return y
-    if type(y) is int and y == 0:
+    if isinstance(x, int):
+        if isinstance(y, int):
+            return x + y
+        if x == 0:
+            return y
+    elif isinstance(y, int) and y == 0:
         return x
     return b.bin("add", val(x), val(y))
 
 
 def sub(b: Function, x: Scalar, y: Scalar) -> Scalar:
-    if type(y) is int:
+    if isinstance(y, int):
         return add(b, x, -y)
     return b.bin("sub", val(x), y)
 
@@ -139,7 +157,7 @@ def mul(b: Function, x: Scalar, y: Scalar) -> Scalar:
     return b.bin("mul", val(x), val(y))
 
 
-def to_vector(b: Function, i: Idx, lanes: int) -> Val:
+def to_vector(b: Function, i: AnyIdx, lanes: int) -> Val:
     """One index per lane."""
     if i.vec is not None:
         return i.vec
@@ -158,7 +176,7 @@ def lanes_from(b: Function, op: str, lane: Scalar, lanes: int) -> Val:
     return b.cmp(f"icmp {op}", ids, b.splat(b.cast("trunc", near, "i32"), lanes))
 
 
-def combine(b: Function, op: str, x: Idx, y: Idx, lanes: int) -> Idx:
+def combine(b: Function, op: str, x: AnyIdx, y: AnyIdx, lanes: int) -> Idx:
     """``x op y`` for the operations of `ir.IOp`."""
     wild = x.wild or y.wild
     if x.vec is None and y.vec is None:

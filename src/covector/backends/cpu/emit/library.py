@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.values import OK
-from covector.backends.cpu.emit.writer import Val, int_const
-from covector.compiler.ir.nodes import LibraryCall, Value
+from covector.backends.cpu.writer import Val, int_const
+from covector.compiler.ir.nodes import Dim, LibraryCall, Value
 from covector.core import dtypes
 
 # Calls of one form: (code, flags..., operands, results, sizes).
@@ -17,29 +18,29 @@ _MATRIX_CALLS = (
 )  # fmt: skip
 
 
-def _int(em: Any, d: Any) -> str:
+def _int(em: NestEmitter, d: Dim) -> str:
     return em.b.local(indexing.val(em.dim(d))).ref
 
 
-def _product(em: Any, dims: Any) -> str:
-    n: Any = 1
+def _product(em: NestEmitter, dims: Sequence[Dim]) -> str:
+    n: int | Val = 1
     for d in dims:
         n = indexing.mul(em.b, n, em.dim(d))
     return em.b.local(indexing.val(n)).ref
 
 
-def call(em: Any, d: LibraryCall) -> None:
+def call(em: NestEmitter, d: LibraryCall) -> None:
     """Emit a library call."""
     _CALLS[d.kind](em, d)
 
 
-def _check(em: Any, status: Val) -> None:
+def _check(em: NestEmitter, status: Val) -> None:
     """Leave the program with the status of a failed call."""
     b = em.b
     b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
 
 
-def _gemm(em: Any, d: LibraryCall) -> None:
+def _gemm(em: NestEmitter, d: LibraryCall) -> None:
     a, c = d.operands
     out = d.results[0]
     at = d.attrs
@@ -60,7 +61,7 @@ def _gemm(em: Any, d: LibraryCall) -> None:
     )
 
 
-def _matrix_call(em: Any, d: LibraryCall) -> None:
+def _matrix_call(em: NestEmitter, d: LibraryCall) -> None:
     """A factorisation or the like: ``attrs`` hold ``flags``, and ``sizes`` as products.
 
     ``absent`` lists positions among operands and results of a null pointer.
@@ -78,14 +79,14 @@ def _matrix_call(em: Any, d: LibraryCall) -> None:
     _check(em, em.b.impure(f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})", "i32"))
 
 
-def _copy_in(em: Any, src: Value, dst: Value) -> Val:
+def _copy_in(em: NestEmitter, src: Value, dst: Value) -> Val:
     mem = em.place(dst)
     if em.plan.places.get(src) != em.plan.places[dst]:
         em.store_whole(src, mem.ptr)
     return em.b.local(mem.ptr)
 
 
-def _sort(em: Any, d: LibraryCall) -> None:
+def _sort(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     ptrs = [_copy_in(em, s, r) for s, r in zip(d.operands, d.results, strict=True)]
     rows, n = _product(em, d.operands[0].shape[:-1]), _int(em, d.operands[0].shape[-1])
@@ -110,7 +111,7 @@ def _sort(em: Any, d: LibraryCall) -> None:
     _check(em, status)
 
 
-def _top_k(em: Any, d: LibraryCall) -> None:
+def _top_k(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     src = d.operands[0]
     p = em.pointer(src)
@@ -125,7 +126,7 @@ def _top_k(em: Any, d: LibraryCall) -> None:
     _check(em, status)
 
 
-def _callback(em: Any, d: LibraryCall) -> None:
+def _callback(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     ins = [em.pointer(v) for v in d.operands]
     outs = [b.local(em.place(r).ptr) for r in d.results]

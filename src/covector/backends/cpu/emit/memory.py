@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.indexing import Idx
-from covector.backends.cpu.emit.writer import Function, Module, Val, int_const
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.complex_math import Cx
+from covector.backends.cpu.numerics.num import Cx, Number
+from covector.backends.cpu.writer import Function, Module, Val, int_const
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
-_MEMORY: dict[Any, str] = {
+_MEMORY: dict[DType, str] = {
     dtypes.bool_: "i8",
     dtypes.float16: "half",
     dtypes.bfloat16: "i16",
@@ -127,7 +126,7 @@ def _align(ty: str) -> int:
     return {"i8": 1, "i16": 2, "half": 2, "i32": 4, "float": 4}.get(ty, 8)
 
 
-def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: object, level: int) -> Any:
+def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: object, level: int) -> Number:
     """One element; written as far out as the index and ``level`` allow.
 
     ``tag`` names the value: the same memory may hold another one later.
@@ -148,7 +147,7 @@ def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: object, le
 def load_vector(
     b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
     guard: Guard | None = None,
-) -> Any:  # fmt: skip
+) -> Number:  # fmt: skip
     """``lanes`` consecutive elements; those out of range or not in ``guard`` read as zero."""
     ty = memory_type(dtype)
     parts = 2 if dtype in dtypes.COMPLEX else 1
@@ -156,7 +155,8 @@ def load_vector(
         index = b.bin("mul", index, int_const(2))
     p = gep(b, ptr, ty, index)
     if guard is not None:
-        raw = _masked(b, p, ty, _used(b, guard, tail), [k // parts for k in range(parts * lanes)])
+        used = _in_range(b, guard, tail)
+        raw = _masked(b, p, ty, used, [k // parts for k in range(parts * lanes)])
     else:
         raw = _vector(b, p, ty, lanes * parts, parts, tail)
     if parts == 1:
@@ -167,7 +167,7 @@ def load_vector(
 def load_reversed(
     b: Function, ptr: Val, dtype: DType, index: Val, lanes: int, tail: Tail | None,
     guard: Guard | None = None,
-) -> Any:  # fmt: skip
+) -> Number:  # fmt: skip
     """The elements from ``index`` backwards."""
     ty = memory_type(dtype)
     parts = 2 if dtype in dtypes.COMPLEX else 1
@@ -186,10 +186,17 @@ def load_reversed(
 
 def _used(b: Function, guard: Guard | None, tail: Tail | None) -> Guard | None:
     """The lanes that are read; None for all."""
+    if guard is None:
+        return None if tail is None else Guard(tail.mask(b), tail.full)
+    return _in_range(b, guard, tail)
+
+
+def _in_range(b: Function, guard: Guard, tail: Tail | None) -> Guard:
+    """The lanes of a guard that are in range."""
     return guard if tail is None else Guard(tail.mask(b), tail.full).both(b, guard)
 
 
-def _masked(b: Function, p: Val, ty: str, used: Any, order: Sequence[int]) -> Val:
+def _masked(b: Function, p: Val, ty: str, used: Guard, order: Sequence[int]) -> Val:
     """A vector of which element ``k`` is read if lane ``order[k]`` is used, else zero."""
     mask = used.mask
     if list(order) != list(range(mask.lanes)):
@@ -320,12 +327,12 @@ def tail_store(module: Module, ty: str, lanes: int) -> str:
 def gather(
     b: Function, ptr: Val, dtype: DType, index: Idx, lanes: int, tail: Tail | None,
     guard: Guard | None = None,
-) -> Any:  # fmt: skip
+) -> Number:  # fmt: skip
     """An element per lane from anywhere; lanes out of range repeat the first."""
     vec = indexing.to_vector(b, index, lanes)
     mask = None
     if guard is not None:
-        mask = _used(b, guard, tail).mask  # type: ignore[union-attr]
+        mask = _in_range(b, guard, tail).mask
     elif tail is not None:
         first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
         vec = mask_out(b, vec, first, tail)
@@ -355,14 +362,13 @@ def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
 
 
 def scatter(
-    b: Function, ptr: Val, dtype: DType, index: Val, stride: Val, x: Any, lanes: int,
+    b: Function, ptr: Val, dtype: DType, index: Val, stride: Val, x: Number, lanes: int,
     tail: Tail | None,
 ) -> None:  # fmt: skip
     """Store a lane every ``stride`` elements from ``index``, in range only."""
     ty = memory_type(dtype)
-    parts = [b.splat(p, lanes) for p in x] if dtype in dtypes.COMPLEX else [
-        b.splat(_to_memory(b, x, dtype), lanes)
-    ]  # fmt: skip
+    stored = x if isinstance(x, Cx) else (_to_memory(b, x, dtype),)
+    parts = [b.splat(p, lanes) for p in stored]
     n = len(parts)
     left = b.local(tail.left) if tail is not None else int_const(lanes)
     step = b.local(b.bin("mul", stride, int_const(n)))
@@ -407,14 +413,14 @@ def strided_store(module: Module, ty: str, lanes: int) -> str:
     return name
 
 
-def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> None:
+def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Number) -> None:
     ty = memory_type(dtype)
 
     def one(i: Val, v: Val) -> None:
         p, v = gep(b, ptr, ty, i), b.local(v)
         b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {_align(ty)}")
 
-    if dtype in dtypes.COMPLEX:
+    if isinstance(x, Cx):
         twice = b.bin("mul", index, int_const(2))
         one(twice, x.re)
         one(b.bin("add", twice, int_const(1)), x.im)
@@ -423,12 +429,12 @@ def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Any) -> Non
 
 
 def store_vector(
-    b: Function, ptr: Val, dtype: DType, index: Val, x: Any, lanes: int, tail: Tail | None
+    b: Function, ptr: Val, dtype: DType, index: Val, x: Number, lanes: int, tail: Tail | None
 ) -> None:
     """Consecutive elements, in range only."""
     ty = memory_type(dtype)
     parts = 1
-    if dtype in dtypes.COMPLEX:
+    if isinstance(x, Cx):
         parts = 2
         re, im = b.splat(x.re, lanes), b.splat(x.im, lanes)
         ids = ", ".join(f"i32 {k // 2 + (k % 2) * lanes}" for k in range(2 * lanes))

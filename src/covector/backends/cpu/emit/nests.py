@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from covector.backends.cpu.emit import indexing, memory, reductions
 from covector.backends.cpu.emit.indexing import Idx
@@ -11,8 +10,9 @@ from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import ValueEmitter
-from covector.backends.cpu.emit.writer import Function, Val, int_const
 from covector.backends.cpu.numerics import ops
+from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (
     BLOCK,
@@ -78,6 +78,8 @@ class NestEmitter(ValueEmitter):
         if s.kind != "pointwise" or not (type(d) is Update or d.flat):
             return False
         source = d.base if type(d) is Update else d.expr.value
+        if source is None:
+            return False
         place = self.plan.places.get(s.value)
         return place is not None and self.plan.places.get(source) == place
 
@@ -190,7 +192,7 @@ class NestEmitter(ValueEmitter):
             [self.b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in reductions.results_of(s)
         ]
 
-    def _combine(self, s: Stage, slots: list[Val], count: Val) -> Any:
+    def _combine(self, s: Stage, slots: list[Val], count: Val) -> Number:
         """The tasks' results merged in order."""
         v, kind = s.value, s.value.defn.kind
         acc = Accumulator(self.b, reductions.initial(kind, v.dtype), 0)
@@ -357,35 +359,30 @@ class NestEmitter(ValueEmitter):
             elif s.kind == "cumulative":
                 reductions.cumulative_step(self, r, self.expr(s.expr, r.env))
             elif s.kind == "init":
-                self.store(s.value, self._memory(s), r.index,
+                self.store(s.value, self.memory(s.value), r.index,
                            reductions.initial(s.value.defn.kind, s.value.dtype))  # fmt: skip
             elif s.kind == "accumulate":
                 self._accumulated(r)
             else:
                 self._pointwise(nest, r)
 
-    def _memory(self, s: Stage) -> Mem:
-        st = self.storage[s.value]
-        assert isinstance(st, Mem)
-        return st
-
     def _accumulated(self, r: Running) -> None:
         """Further elements added to a result in memory."""
         s, v = r.stage, r.stage.value
         kind = v.defn.kind
         axis = s.order[s.roles.rindex("r")]
-        total = self.fresh_load(v, self._memory(s), r.index)
-        for row in r.rows or [r.env[axis]]:
+        total = self.fresh_load(v, self.memory(s.value), r.index)
+        for row in r.rows or (r.env[axis],):
             r.env[axis] = row
             x = self.expr(s.expr, r.env)
             total = reductions.merge(self.b, kind, total, x, v.dtype)
-        self.store(v, self._memory(s), r.index, total)
+        self.store(v, self.memory(s.value), r.index, total)
 
     def _pointwise(self, nest: Nest, r: Running) -> None:
         s, v = r.stage, r.stage.value
         x = self.expr(s.expr, r.env)
         if v not in nest.contracted:
-            self.store(v, self._memory(s), r.index, x)
+            self.store(v, self.memory(s.value), r.index, x)
         # What an update starts from is overwritten later.
         if type(v.defn) is not Update:
             self.remember(v, r.index, x)
@@ -397,14 +394,14 @@ class NestEmitter(ValueEmitter):
         for test in part.tests:
             i, lo, hi = (self.index(x, r.env) for x in test)
             for op, x, y in (("sge", i, lo), ("slt", i, hi)):
-                ok = self._compare(op, x, y)
+                ok = self.compare(op, x, y)
                 if ok is False:
                     return
                 if ok is not True:
                     cond = ok if cond is None else b.bin("and", cond, ok)
 
         def write() -> None:
-            v, st = s.value, self._memory(s)
+            v, st = s.value, self.memory(s.value)
             dest = [self.index(i, r.env) for i in part.dest]
             x = self.expr(s.expr, r.env)
             if part.combine is not None:

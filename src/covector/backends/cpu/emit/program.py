@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from covector.backends.cpu.emit import control, library, reductions
-from covector.backends.cpu.emit.nests import NestEmitter
+from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK
-from covector.backends.cpu.emit.writer import Text
+from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.writer import Text
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
@@ -24,7 +23,7 @@ from covector.compiler.schedule.nodes import Nest
 from covector.compiler.storage import Argument
 
 
-class Emitter(NestEmitter):
+class Emitter(BlockEmitter):
     """Writes one program."""
 
     def run(self) -> Text:
@@ -59,12 +58,13 @@ class Emitter(NestEmitter):
             else:
                 self.storage[step] = Regs(self._unroll(step))
 
-    def _unroll(self, v: Value) -> list[Any]:
+    def _unroll(self, v: Value) -> list[Number]:
         """Elements of a small array, each as straight-line code."""
         d = v.defn
         if type(d) is Pointwise:
             return [self.expr(d.expr, pos) for pos in positions(v.shape)]
         if type(d) is Update:
+            assert d.pointwise is not None
             return [self.expr(d.pointwise, pos) for pos in positions(v.shape)]
         if type(d) is Reduce:
             return reductions.unrolled(self, v, d)

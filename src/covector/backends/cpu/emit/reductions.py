@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from covector.backends.cpu.emit import indexing, memory
-from covector.backends.cpu.emit.indexing import Idx
+from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
-from covector.backends.cpu.emit.writer import Function, Val, float_const, int_const
-from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.complex_math import Cx
+from covector.backends.cpu.emit.values import ValueEmitter
+from covector.backends.cpu.numerics import elementary, ops
+from covector.backends.cpu.numerics.num import Cx, Number, real
+from covector.backends.cpu.writer import Function, Val, float_const, int_const
 from covector.compiler.ir.nodes import Combination, Cumulative, Reduce, Value
 from covector.compiler.schedule.nodes import Nest, Stage
 from covector.core import dtypes
@@ -22,7 +23,7 @@ _OPS = {"sum": "add", "prod": "mul", "max": "max", "min": "min", "and": "and", "
         "xor": "xor"}  # fmt: skip
 
 
-def initial(kind: Combination, dtype: DType) -> Any:
+def initial(kind: Combination, dtype: DType) -> Number:
     """The identity of a reduction, as a constant."""
     base = kind.name.removeprefix("arg")
     if base in ("sum", "or", "xor"):
@@ -46,48 +47,46 @@ def initial(kind: Combination, dtype: DType) -> Any:
     return float_const(inf, ops.register_type(dtype))
 
 
-def merge(b: Function, kind: Combination, x: Any, y: Any, dtype: DType) -> Any:
+def merge(b: Function, kind: Combination, x: Number, y: Number, dtype: DType) -> Number:
     """``x`` and ``y`` reduced; 16-bit floats are not rounded here."""
     wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
     if kind.name == "logaddexp":
-        return _logaddexp(b, x, y)
+        return _logaddexp(b, real(x), real(y))
     return ops.apply(b, _OPS[kind.name], [x, y], [wide, wide], wide, None)
 
 
 def _logaddexp(b: Function, x: Val, y: Val) -> Val:
-    from covector.backends.cpu import numerics as vmath
-
     top = ops.float_max(b, x, y)
     low = b.bin("fsub", b.intrinsic("fabs", b.bin("fsub", x, y)), float_const(0.0, x.ty))
-    tail = vmath.emit(b, "log1p", vmath.emit(b, "exp", b.un("fneg", low)))
+    tail = elementary.emit(b, "log1p", elementary.emit(b, "exp", b.un("fneg", low)))
     total = b.bin("fadd", top, tail)
     infinite = b.cmp("fcmp oeq", b.intrinsic("fabs", top), float_const(np.inf, x.ty))
     return b.select(infinite, top, total)
 
 
-def parts(x: Any) -> tuple[Val, ...]:
+def parts(x: Number) -> tuple[Val, ...]:
     return (x.re, x.im) if isinstance(x, Cx) else (x,)
 
 
-def whole(parts: Sequence[Val]) -> Any:
+def whole(parts: Sequence[Val]) -> Number:
     return Cx(*parts) if len(parts) == 2 else parts[0]
 
 
 class Accumulator:
     """Stack slots for a running result; LLVM turns them into registers."""
 
-    def __init__(self, b: Function, start: Any, lanes: int) -> None:
+    def __init__(self, b: Function, start: Number, lanes: int) -> None:
         self.lanes = lanes
         self.types = [(v.ty, lanes or v.lanes) for v in parts(start)]
         self.slots = [b.alloca(Val("", ty, n).type, 1) for ty, n in self.types]
         self.set(b, start)
 
-    def set(self, b: Function, x: Any) -> None:
+    def set(self, b: Function, x: Number) -> None:
         for slot, v, (_, n) in zip(self.slots, parts(x), self.types, strict=True):
             v = b.local(b.splat(v, n) if n else v)
             b.line(f"store {v.type} {v.ref}, ptr {b.local(slot).ref}, align 64")
 
-    def get(self, b: Function) -> Any:
+    def get(self, b: Function) -> Number:
         out = []
         for slot, (ty, n) in zip(self.slots, self.types, strict=True):
             t = Val("", ty, n).type
@@ -103,7 +102,7 @@ class Running:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         # Axes folded into a later one stay at zero.
-        self.env: list[Idx] = [Idx(0)] * 64
+        self.env: list[AnyIdx] = [Idx(0)] * 64
         # Indices along the reduced axis that one pass over a row of results accumulates.
         self.rows: list[Idx] = []
         # An accumulator a result; for a search, of the best element, and where that is.
@@ -111,12 +110,12 @@ class Running:
         self.where: Accumulator
 
     @property
-    def index(self) -> list[Idx]:
+    def index(self) -> list[AnyIdx]:
         """The index of the element at hand."""
         return self.env[: self.stage.value.ndim]
 
 
-def start(em: Any, r: Running, lanes: int) -> None:
+def start(em: ValueEmitter, r: Running, lanes: int) -> None:
     """Before the first reducing loop of a stage: an accumulator per result at hand."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
@@ -133,17 +132,17 @@ def start(em: Any, r: Running, lanes: int) -> None:
     r.slots = [Accumulator(b, identity, lanes) for _ in results_of(s)]
 
 
-def results_of(s: Stage) -> list[Any]:
+def results_of(s: Stage) -> Sequence[tuple[Idx, ...] | None]:
     """The indices of the results that a round of the loops contributes to."""
     return positions(s.value.shape) if s.few else [None]
 
 
-def step(em: Any, r: Running) -> None:
+def step(em: ValueEmitter, r: Running) -> None:
     """One element (or vector) of the reduced expression, for each result."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
     if d.kind.finds:
-        _arg_step(em, r, em.expr(s.expr, r.env))
+        _arg_step(em, r, real(em.expr(s.expr, r.env)))
         return
     for position, acc in zip(results_of(s), r.slots, strict=True):
         if position is not None:
@@ -159,7 +158,7 @@ def step(em: Any, r: Running) -> None:
         acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
 
 
-def _splat(b: Function, x: Any, lanes: int) -> Any:
+def _splat(b: Function, x: Number, lanes: int) -> Number:
     return whole([b.splat(p, lanes) for p in parts(x)])
 
 
@@ -179,7 +178,7 @@ def _nowhere(v: Value) -> Val:
     return Val(str(2 ** (bits - 1) - 1), f"i{bits}")
 
 
-def _arg_step(em: Any, r: Running, x: Any) -> None:
+def _arg_step(em: ValueEmitter, r: Running, x: Val) -> None:
     s = r.stage
     b, d, v, lanes = em.b, s.value.defn, s.value, em.lanes
     (best,), where = r.slots, r.where
@@ -194,18 +193,18 @@ def _arg_step(em: Any, r: Running, x: Any) -> None:
             ids = b.lane_ids(lanes)
             at = b.bin("add", at, b.cast("trunc", ids, "i32") if narrow else ids)
             if em.tail is not None:
-                x = memory.mask_out(b, x, initial(d.kind, s.expr.dtype), em.tail)
-    old = best.get(b)
+                x = memory.mask_out(b, x, real(initial(d.kind, s.expr.dtype)), em.tail)
+    old = real(best.get(b))
     take = _better(b, d.kind, x, old, s.expr.dtype)
     best.set(b, b.select(take, x, old))
-    where.set(b, b.select(take, at, where.get(b)))
+    where.set(b, b.select(take, at, real(where.get(b))))
 
 
-def _first_best(em: Any, r: Running) -> Val:
+def _first_best(em: ValueEmitter, r: Running) -> Val:
     """The position found by an arg-reduction: of equal elements the first."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
-    best, where = r.slots[0].get(b), r.where.get(b)
+    best, where = real(r.slots[0].get(b)), real(r.where.get(b))
     lanes = best.lanes if not em.lanes else 0
     while lanes > 1:
         half = lanes // 2
@@ -221,7 +220,7 @@ def _first_best(em: Any, r: Running) -> Val:
     return b.select(none, Val("0", where.ty), where)
 
 
-def horizontal(b: Function, kind: Combination, x: Any, dtype: DType) -> Any:
+def horizontal(b: Function, kind: Combination, x: Number, dtype: DType) -> Number:
     """The lanes of ``x`` reduced to one, by halves."""
     lanes = parts(x)[0].lanes
     while lanes > 1:
@@ -247,7 +246,7 @@ def _half(b: Function, p: Val, offset: int, count: int) -> Val:
     )  # fmt: skip
 
 
-def result(em: Any, r: Running) -> list[Any]:
+def result(em: ValueEmitter, r: Running) -> list[Number]:
     """The finished results as numbers of the value's dtype."""
     s = r.stage
     b, d, v = em.b, s.value.defn, s.value
@@ -264,12 +263,12 @@ def result(em: Any, r: Running) -> list[Any]:
     return out
 
 
-def rounded(b: Function, x: Any, dtype: DType) -> Any:
+def rounded(b: Function, x: Number, dtype: DType) -> Number:
     small = dtype in (dtypes.float16, dtypes.bfloat16)
-    return ops.round_small(b, x, dtype) if small else x
+    return ops.round_small(b, real(x), dtype) if small else x
 
 
-def finish(em: Any, nest: Nest, r: Running) -> None:
+def finish(em: ValueEmitter, nest: Nest, r: Running) -> None:
     """After the loops of a reduction: keep or store the result."""
     s = r.stage
     if s.kind == "cumulative":
@@ -286,11 +285,11 @@ def finish(em: Any, nest: Nest, r: Running) -> None:
     em.remember(v, index, xs[0])
 
 
-def cumulative_step(em: Any, r: Running, x: Any) -> None:
+def cumulative_step(em: ValueEmitter, r: Running, x: Number) -> None:
     """One element of a running result."""
     s = r.stage
     b, v, d = em.b, s.value, s.value.defn
-    st = em.storage[v]
+    st = em.memory(v)
     index = r.index
     if s.roles[-1] == "s":
         (acc,) = r.slots
@@ -317,14 +316,14 @@ def cumulative_step(em: Any, r: Running, x: Any) -> None:
     em.remember(v, index, y)
 
 
-def _as(b: Function, x: Any, like: Any) -> Any:
+def _as(b: Function, x: Number, like: Number) -> Number:
     return whole([b.splat(p, q.lanes) for p, q in zip(parts(x), parts(like), strict=True)])
 
 
 # --- unrolled ----------------------------------------------------------------------------
 
 
-def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
+def unrolled(em: ValueEmitter, v: Value, d: Reduce) -> list[Number]:
     """Elements of a small reduction as straight-line code."""
     b = em.b
     out = []
@@ -342,32 +341,32 @@ def unrolled(em: Any, v: Value, d: Reduce) -> list[Any]:
     return out
 
 
-def _unrolled_arg(em: Any, v: Value, d: Reduce, pos: tuple[Idx, ...]) -> Any:
+def _unrolled_arg(em: ValueEmitter, v: Value, d: Reduce, pos: tuple[Idx, ...]) -> Number:
     b = em.b
-    best: Any = None
-    where: Any = int_const(0)
+    best: Val | None = None
+    where = int_const(0)
     for inner in positions(d.extents):
-        x = em.expr(d.expr, (*pos, *inner))
-        here = int_const(inner[-1].base)  # type: ignore[arg-type]
+        x = real(em.expr(d.expr, (*pos, *inner)))
+        here = indexing.val(inner[-1].base)
         if best is None:
             best, where = x, here
             continue
         take = _better(b, d.kind, x, best, d.expr.dtype)
-        best, where = ops.select(b, take, x, best), b.select(take, here, where)
+        best, where = b.select(take, x, best), b.select(take, here, where)
     return ops.convert(b, where, dtypes.int64, v.dtype)
 
 
-def unrolled_cumulative(em: Any, v: Value, d: Cumulative) -> list[Any]:
+def unrolled_cumulative(em: ValueEmitter, v: Value, d: Cumulative) -> list[Number]:
     b = em.b
     places = positions(v.shape)
-    results: dict[tuple[int, ...], Any] = {}
-    order = sorted(places, key=lambda p: p[d.axis].base, reverse=d.reverse)  # type: ignore
-    running: dict[tuple[int, ...], Any] = {}
-    for p in order:
-        key = tuple(i.base for k, i in enumerate(p) if k != d.axis)
-        x = em.expr(d.expr, p)
-        acc = running.get(key)  # type: ignore[arg-type]
-        y = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
-        running[key] = y  # type: ignore[index]
-        results[tuple(i.base for i in p)] = rounded(b, y, v.dtype)  # type: ignore[misc]
-    return [results[tuple(i.base for i in p)] for p in places]  # type: ignore[misc]
+    numbers = list(itertools.product(*[range(n) for n in v.shape if type(n) is int]))
+    results: list[Number | None] = [None] * len(places)
+    running: dict[tuple[int, ...], Number] = {}
+    order = sorted(range(len(places)), key=lambda k: numbers[k][d.axis], reverse=d.reverse)
+    for k in order:
+        row = (*numbers[k][: d.axis], *numbers[k][d.axis + 1 :])
+        x = em.expr(d.expr, places[k])
+        acc = running.get(row)
+        running[row] = y = x if acc is None else merge(b, d.kind, acc, x, v.dtype)
+        results[k] = rounded(b, y, v.dtype)
+    return [x for x in results if x is not None]

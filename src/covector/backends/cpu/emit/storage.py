@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from covector.backends.cpu.emit.indexing import Idx
-from covector.backends.cpu.emit.writer import Function, Val
-from covector.compiler.ir.nodes import Value
+from covector.backends.cpu.emit.indexing import AnyIdx, Idx
+from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.writer import Function, Val
+from covector.compiler.ir.nodes import Dim, Value
 
 
 class Mem:
@@ -26,21 +26,25 @@ class Regs:
 
     __slots__ = ("elements",)
 
-    def __init__(self, elements: list[Any]) -> None:
+    def __init__(self, elements: list[Number]) -> None:
         self.elements = elements
 
 
-def flat_positions(v: Value, index: Sequence[Idx]) -> int | None:
+def flat_positions(v: Value, index: Sequence[AnyIdx]) -> int | None:
     """Row-major position of a constant index; None if it varies at run time."""
     pos = 0
     for i, d in zip(index, v.shape, strict=True):
-        if not i.uniform or type(i.base) is not int:
+        if not i.uniform:
             return None
-        pos = pos * d + i.base  # type: ignore[operator]
+        base = i.base
+        if type(base) is not int:
+            return None
+        assert type(d) is int
+        pos = pos * d + base
     return pos
 
 
-def positions(shape: Sequence[Any]) -> list[tuple[Idx, ...]]:
+def positions(shape: Sequence[Dim]) -> list[tuple[Idx, ...]]:
     """All indices of a constant shape, in row-major order."""
     out: list[tuple[Idx, ...]] = [()]
     for d in shape:

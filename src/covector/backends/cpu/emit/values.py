@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from covector import _native
 from covector.backends.cpu.emit import indexing, memory
-from covector.backends.cpu.emit.indexing import Idx
+from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
-from covector.backends.cpu.emit.writer import Function, Module, Val, int_const
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.complex_math import Cx
+from covector.backends.cpu.numerics.num import Cx, Number, real
+from covector.backends.cpu.writer import Function, Module, Val, int_const
 from covector.compiler.ir.nodes import (
     Expr,
     FromIndex,
@@ -28,6 +27,7 @@ from covector.compiler.ir.nodes import (
     Pointwise,
     Sym,
     Value,
+    Where,
 )
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.storage import Argument, Piece, Place, Storage
@@ -135,6 +135,12 @@ class ValueEmitter:
         self.storage[v] = mem
         return mem
 
+    def memory(self, v: Value) -> Mem:
+        """Where a value is that has been placed."""
+        st = self.storage[v]
+        assert isinstance(st, Mem), f"{v} is not in memory"
+        return st
+
     def pointer(self, v: Value) -> Val:
         """The address of a value for a call."""
         st = self.storage[v]
@@ -166,32 +172,27 @@ class ValueEmitter:
 
     # --- indices ---
 
-    def index(self, i: Index, env: Sequence[Idx]) -> Idx:
-        t = type(i)
-        if t is int:
-            return Idx(i)  # type: ignore[arg-type]
-        if t is IVar:
-            return env[i.axis]  # type: ignore[union-attr]
-        if t is Sym:
+    def index(self, i: Index, env: Sequence[AnyIdx]) -> AnyIdx:
+        if type(i) is IVar:
+            return env[i.axis]
+        if type(i) is int:
+            return Idx(i)
+        if type(i) is Sym:
             return Idx(self.dim(i))
-        if t is IOp:
-            x, y = self.index(i.a, env), self.index(i.b, env)  # type: ignore[union-attr]
-            if i.op == "inside":  # type: ignore[union-attr]
+        if type(i) is IOp:
+            x, y = self.index(i.a, env), self.index(i.b, env)
+            if i.op == "inside":
                 return self._inside(x, y)
-            return indexing.combine(self.b, i.op, x, y, self.lanes)  # type: ignore[union-attr]
-        if t is IPart:
-            at = self.index(i.position, env)  # type: ignore[union-attr]
-            return indexing.PartIdx(self, at, i.dims, i.axis)  # type: ignore[union-attr]
-        assert t is IDyn
-        v = self.expr(i.expr, env)  # type: ignore[union-attr]
-        wide = ops.convert(self.b, v, i.expr.dtype, dtypes.int64)  # type: ignore[union-attr]
-        if wide.lanes:
-            return Idx(0, 0, wide)
-        if wide.fn is None:
-            return Idx(int(wide.ref))
-        return Idx(wide)
+            return indexing.combine(self.b, i.op, x, y, self.lanes)
+        if type(i) is IPart:
+            return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
+        assert type(i) is IDyn
+        v = real(ops.convert(self.b, self.expr(i.expr, env), i.expr.dtype, dtypes.int64))
+        if v.lanes:
+            return Idx(0, 0, v)
+        return Idx(int(v.ref)) if v.fn is None else Idx(v)
 
-    def _inside(self, i: Idx, size: Idx) -> Idx:
+    def _inside(self, i: AnyIdx, size: AnyIdx) -> Idx:
         """An index that a condition guards: lanes it rules out are masked when it is used."""
         if self.guard is not None and not i.uniform and i.vec is None:
             return Idx(i.base, i.stride, None, True)
@@ -199,7 +200,7 @@ class ValueEmitter:
         i = indexing.combine(self.b, "min", i, last, self.lanes)
         return indexing.combine(self.b, "max", i, Idx(0), self.lanes)
 
-    def address(self, v: Value, index: Sequence[Idx]) -> Idx:
+    def address(self, v: Value, index: Sequence[AnyIdx]) -> Idx:
         """Position in row-major order of an element of ``v``."""
         strides: list[int | Val] = [1] * v.ndim
         for k in range(v.ndim - 2, -1, -1):
@@ -215,32 +216,25 @@ class ValueEmitter:
 
     # --- expressions ---
 
-    def expr(self, e: Expr, env: Sequence[Idx]) -> Any:
-        t = type(e)
-        if t is Load:
-            return self.load(e.value, [self.index(i, env) for i in e.index])  # type: ignore
-        if t is Op:
-            args = [self.expr(a, env) for a in e.args]  # type: ignore[attr-defined]
-            return ops.apply(
-                self.b,
-                e.name,
-                args,
-                [a.dtype for a in e.args],
-                e.dtype,
-                e.attr,  # type: ignore
-            )
-        if t is Lit:
-            return ops.literal(e.value, e.dtype)  # type: ignore[attr-defined]
-        if t is FromIndex:
-            return self._from_index(e, env)  # type: ignore[arg-type]
+    def expr(self, e: Expr, env: Sequence[AnyIdx]) -> Number:
+        if type(e) is Load:
+            return self.load(e.value, [self.index(i, env) for i in e.index])
+        if type(e) is Op:
+            args = [self.expr(a, env) for a in e.args]
+            return ops.apply(self.b, e.name, args, [a.dtype for a in e.args], e.dtype, e.attr)
+        if type(e) is Lit:
+            return ops.literal(e.value, e.dtype)
+        if type(e) is FromIndex:
+            return self._from_index(e, env)
+        assert type(e) is Where
         return self._where(e, env)
 
-    def _from_index(self, e: FromIndex, env: Sequence[Idx]) -> Any:
+    def _from_index(self, e: FromIndex, env: Sequence[AnyIdx]) -> Number:
         i = self.index(e.index, env)
         v = indexing.val(i.base) if i.uniform else indexing.to_vector(self.b, i, self.lanes)
         return ops.convert(self.b, v, dtypes.int64, e.dtype)
 
-    def _where(self, e: Any, env: Sequence[Idx]) -> Any:
+    def _where(self, e: Where, env: Sequence[AnyIdx]) -> Number:
         b = self.b
         cond: Val | None = None
         # Whether the condition holds for all lanes, or for none, where that can be told.
@@ -249,7 +243,7 @@ class ValueEmitter:
         for test in e.tests:
             i, lo, hi = (self.index(x, env) for x in test)
             for op, x, y in (("sge", i, lo), ("slt", i, hi)):
-                ok = self._compare(op, x, y)
+                ok = self.compare(op, x, y)
                 if ok is False:
                     return self.expr(e.other, env)
                 if ok is True:
@@ -266,7 +260,7 @@ class ValueEmitter:
         other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
         return ops.select(b, cond, then, other)
 
-    def _under(self, guard: Guard, e: Expr, env: Sequence[Idx]) -> Any:
+    def _under(self, guard: Guard, e: Expr, env: Sequence[AnyIdx]) -> Number:
         """An expression of which only these lanes are used."""
         outer = self.guard
         self.guard = guard.both(self.b, outer)
@@ -274,7 +268,9 @@ class ValueEmitter:
         self.guard = outer
         return out
 
-    def _of_all_lanes(self, op: str, x: Idx, y: Idx, ok: Val) -> tuple[Val | None, Val | None]:
+    def _of_all_lanes(
+        self, op: str, x: AnyIdx, y: AnyIdx, ok: Val
+    ) -> tuple[Val | None, Val | None]:
         """Whether all lanes of a comparison hold, and whether none does."""
         b = self.b
         if not ok.lanes:
@@ -287,7 +283,8 @@ class ValueEmitter:
             return b.cmp("icmp sge", first, bound), b.cmp("icmp slt", last, bound)
         return b.cmp("icmp slt", last, bound), b.cmp("icmp sge", first, bound)
 
-    def _compare(self, op: str, x: Idx, y: Idx) -> Any:
+    def compare(self, op: str, x: AnyIdx, y: AnyIdx) -> Val | bool:
+        """A comparison (``sge`` or ``slt``) of indices, decided at once where that is possible."""
         if x.uniform and y.uniform:
             if type(x.base) is int and type(y.base) is int:
                 return x.base >= y.base if op == "sge" else x.base < y.base
@@ -302,21 +299,21 @@ class ValueEmitter:
 
     # --- elements of values ---
 
-    def remember(self, v: Value, index: Sequence[Idx], x: Any) -> None:
+    def remember(self, v: Value, index: Sequence[AnyIdx], x: Number) -> None:
         """Keep the element for other readers in this loop."""
         scope = self.b.scope
         scope.memo[("elem", v, *[i.key() for i in index])] = x
 
-    def recall(self, key: Any) -> Any:
+    def recall(self, key: object) -> Number | None:
         for scope in reversed(self.b.scopes):
             found = scope.memo.get(key)
             if found is not None:
                 return found
         return None
 
-    def load(self, v: Value, index: Sequence[Idx]) -> Any:
+    def load(self, v: Value, index: Sequence[AnyIdx]) -> Number:
         """An element of ``v`` (one per lane where the index varies with the lane)."""
-        key: Any = ("elem", v, *[i.key() for i in index])
+        key: tuple[object, ...] = ("elem", v, *[i.key() for i in index])
         found = self.recall(key)
         if found is None and self.guard is not None and any([i.wild for i in index]):
             key = (key, self.guard.mask.ref, id(self.guard.mask.fn))
@@ -337,7 +334,7 @@ class ValueEmitter:
         self.b.scope.memo[key] = out
         return out
 
-    def _from_memory(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+    def _from_memory(self, v: Value, st: Mem, index: Sequence[AnyIdx]) -> Number:
         b = self.b
         at = self.address(v, index)
         level = st.level if st.fn is b else 0
@@ -349,7 +346,7 @@ class ValueEmitter:
             return load(b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail, guard)
         return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
 
-    def store(self, v: Value, st: Mem, index: Sequence[Idx], x: Any) -> None:
+    def store(self, v: Value, st: Mem, index: Sequence[AnyIdx], x: Number) -> None:
         at = self.address(v, index)
         if self.lanes and not at.uniform:
             assert at.vec is None, f"scattered vector store to {v}"
@@ -362,15 +359,15 @@ class ValueEmitter:
         else:
             memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
 
-    def scalar(self, v: Value) -> Any:
-        """The value of a rank-0 array."""
-        return self.load(v, ())
+    def scalar(self, v: Value) -> Val:
+        """The value of a rank-0 array that is not complex."""
+        return real(self.load(v, ()))
 
-    def elements(self, v: Value) -> list[Any]:
+    def elements(self, v: Value) -> list[Number]:
         """All elements of an array of constant size."""
         return [self.load(v, pos) for pos in positions(v.shape)]
 
-    def fresh_load(self, v: Value, st: Mem, index: Sequence[Idx]) -> Any:
+    def fresh_load(self, v: Value, st: Mem, index: Sequence[AnyIdx]) -> Number:
         """The element in memory now, never one remembered."""
         at = self.address(v, index)
         if self.lanes and not at.uniform:

@@ -7,29 +7,31 @@ is delicate, numbers of two f32 are computed in double, which has room for their
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from covector.backends.cpu import numerics as vmath
-from covector.backends.cpu.emit.writer import Function, Val, float_const
 from covector.backends.cpu.numerics import (
+    elementary,
     exponential,
     inverse_trig,
     logarithm,
     power,
     trigonometric,
 )
-from covector.backends.cpu.numerics.num import Num, fma, maximum, minimum, where
+from covector.backends.cpu.numerics.num import (
+    Cx,
+    Num,
+    Number,
+    fma,
+    maximum,
+    minimum,
+    power_chain,
+    where,
+)
+from covector.backends.cpu.writer import Function, float_const
 
 INF = math.inf
 LN2 = math.log(2.0)
-
-
-class Cx(NamedTuple):
-    """A complex number: real and imaginary part."""
-
-    re: Val
-    im: Val
 
 
 class Z(NamedTuple):
@@ -39,8 +41,8 @@ class Z(NamedTuple):
     im: Num
 
 
-def emit(b: Function, name: str, args: list[Any], attr: Any) -> Any:
-    """The operation ``name`` on complex numbers (or, for ``complex``, on their parts)."""
+def emit(b: Function, name: str, args: Sequence[Cx], attr: Any) -> Number:
+    """The operation ``name`` on complex numbers."""
     x = args[0]
     add = lambda p, q: b.bin("fadd contract", p, q)  # noqa: E731
     sub = lambda p, q: b.bin("fsub contract", p, q)  # noqa: E731
@@ -74,10 +76,8 @@ def emit(b: Function, name: str, args: list[Any], attr: Any) -> Any:
             return b.bin("and", b.cmp("fcmp olt", b.intrinsic("fabs", x.re), inf),
                          b.cmp("fcmp olt", b.intrinsic("fabs", x.im), inf))  # fmt: skip
         case "abs":
-            return vmath.emit(b, "hypot", x.re, x.im)
+            return elementary.emit(b, "hypot", x.re, x.im)
         case "integer_pow":
-            from covector.backends.cpu.numerics.ops import power_chain
-
             one = Cx(float_const(1.0, x.re.ty), float_const(0.0, x.re.ty))
             out = power_chain(lambda p, q: product(b, p, q), x, abs(attr), one)
             return quotient(b, one, out) if attr < 0 else out
@@ -98,7 +98,7 @@ def _extreme(b: Function, x: Cx, y: Cx, greatest: bool) -> Cx:
     return Cx(b.select(take, x.re, y.re), b.select(take, x.im, y.im))
 
 
-def _apply(b: Function, fn: Callable[..., Z], args: list[Cx], double: bool) -> Cx:
+def _apply(b: Function, fn: Callable[..., Z], args: Sequence[Cx], double: bool) -> Cx:
     """``fn`` of numbers with equal lanes, in double if so wished."""
     parts, _ = b.unify(*[p for a in args for p in a])
     nums = [Num(b, p) for p in parts]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from covector.backends.cpu.emit.writer import Val, int_const
 from covector.backends.cpu.numerics.num import Num, where
+from covector.backends.cpu.writer import Val, int_const
 
 
 def iterate(

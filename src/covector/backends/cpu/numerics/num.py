@@ -8,9 +8,9 @@ give the same bits; where a product and a sum are to be rounded once, `fma` says
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from covector.backends.cpu.emit.writer import (
+from covector.backends.cpu.writer import (
     Function,
     Val,
     bool_const,
@@ -19,6 +19,22 @@ from covector.backends.cpu.emit.writer import (
 )
 
 Operand = Any  # Num, float or int
+
+
+class Cx(NamedTuple):
+    """A complex number: real and imaginary part."""
+
+    re: Val
+    im: Val
+
+
+Number = Val | Cx
+
+
+def real(x: Number) -> Val:
+    """A number that is known not to be complex."""
+    assert type(x) is Val
+    return x
 
 
 class Num:
@@ -220,3 +236,21 @@ def in_double(fn: Callable[..., Num], *args: Num) -> Num:
     if args[0].double:
         return fn(*args)
     return fn(*(a.cast("fpext", "double") for a in args)).cast("fptrunc", "float")
+
+
+_T = TypeVar("_T")
+
+
+def power_chain(mul: Callable[[_T, _T], _T], x: _T, n: int, one: _T) -> _T:
+    """``x**n`` for ``n >= 0`` by binary powering with the given product."""
+    if n == 0:
+        return one
+    acc = None
+    while True:
+        if n & 1:
+            acc = x if acc is None else mul(acc, x)
+        n >>= 1
+        if n == 0:
+            assert acc is not None
+            return acc
+        x = mul(x, x)

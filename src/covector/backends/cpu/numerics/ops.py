@@ -6,19 +6,20 @@ f32 and rounded after every operation; booleans are i1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from covector.backends.cpu.emit.writer import (
+from covector.backends.cpu.numerics import complex_math, elementary
+from covector.backends.cpu.numerics.num import Cx, Number, power_chain, real
+from covector.backends.cpu.writer import (
     Function,
     Val,
     bool_const,
     float_const,
     int_const,
 )
-from covector.backends.cpu.numerics import complex_math, elementary
-from covector.backends.cpu.numerics.complex_math import Cx
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
@@ -34,8 +35,6 @@ _TYPES: dict[Any, str] = {
     **{dt: f"i{dt.itemsize * 8}" for dt in dtypes.INTEGERS},
 }
 _SMALL = (dtypes.float16, dtypes.bfloat16)
-
-Number = Any  # Val or Cx
 
 
 def register_type(dtype: DType) -> str:
@@ -95,18 +94,25 @@ def convert(b: Function, x: Number, src: DType, dst: DType) -> Number:
     """Conversion between element types: towards zero and saturating for float to integer."""
     if src == dst:
         return x
-    if src in dtypes.COMPLEX:
+    if isinstance(x, Cx):
         if dst == dtypes.bool_:
-            return b.bin("or", convert(b, x.re, dtypes.float64, dst),
-                         convert(b, x.im, dtypes.float64, dst))  # fmt: skip
+            return b.bin("or", _convert(b, x.re, dtypes.float64, dst),
+                         _convert(b, x.im, dtypes.float64, dst))  # fmt: skip
         part = dtypes.real_dtype(src)
         if dst in dtypes.COMPLEX:
             to = dtypes.real_dtype(dst)
-            return Cx(convert(b, x.re, part, to), convert(b, x.im, part, to))
-        return convert(b, x.re, part, dst)
+            return Cx(_convert(b, x.re, part, to), _convert(b, x.im, part, to))
+        return _convert(b, x.re, part, dst)
     if dst in dtypes.COMPLEX:
-        re = convert(b, x, src, dtypes.real_dtype(dst))
+        re = _convert(b, x, src, dtypes.real_dtype(dst))
         return Cx(re, fconst(re, 0.0))
+    return _convert(b, x, src, dst)
+
+
+def _convert(b: Function, x: Val, src: DType, dst: DType) -> Val:
+    """Conversion between element types of which none is complex."""
+    if src == dst:
+        return x
     ty = _TYPES[dst]
     if dst == dtypes.bool_:
         if x.ty in ("float", "double"):
@@ -299,20 +305,6 @@ def _threefry(b: Function, k0: Val, k1: Val, x0: Val, x1: Val) -> tuple[Val, Val
     return x0, x1
 
 
-def power_chain(mul: Any, x: Any, n: int, one: Any) -> Any:
-    """``x**n`` for ``n >= 0`` by binary powering with the given product."""
-    if n == 0:
-        return one
-    acc = None
-    while True:
-        if n & 1:
-            acc = x if acc is None else mul(acc, x)
-        n >>= 1
-        if n == 0:
-            return acc
-        x = mul(x, x)
-
-
 # --- floats ------------------------------------------------------------------------------
 
 _FLOAT_BIN = {
@@ -472,51 +464,63 @@ def _compare(b: Function, name: str, x: Val, y: Val, dtype: DType) -> Val:
 def select(b: Function, c: Val, x: Number, y: Number) -> Number:
     """``x if c else y``."""
     if isinstance(x, Cx):
+        assert isinstance(y, Cx)
         return Cx(b.select(c, x.re, y.re), b.select(c, x.im, y.im))
-    return b.select(c, x, y)
+    return b.select(c, x, real(y))
 
 
 def apply(
-    b: Function, name: str, args: list[Number], in_dtypes: list[DType], dtype: DType, attr: Any
-) -> Number:
+    b: Function, name: str, args: Sequence[Number], in_dtypes: Sequence[DType], dtype: DType,
+    attr: Any,
+) -> Number:  # fmt: skip
     """The operation ``name`` on numbers of ``in_dtypes``, giving one of ``dtype``."""
-    if name == "convert_element_type":
-        return convert(b, args[0], in_dtypes[0], dtype)
-    if name == "select_n":
-        which, cases = args[0], args[1:]
-        if in_dtypes[0] == dtypes.bool_:
-            return select(b, which, cases[1], cases[0])
-        out = cases[-1]
-        for k in range(len(cases) - 2, -1, -1):
-            out = select(b, b.cmp("icmp sle", which, iconst(which, k)), cases[k], out)
-        return out
-    if name == "copy":
-        return args[0]
-    if name == "clamp":
-        lo, x, hi = args
-        low = apply(b, "max", [x, lo], in_dtypes[:2], dtype, None)
-        return apply(b, "min", [low, hi], in_dtypes[:2], dtype, None)
     src = in_dtypes[0]
-    if name == "bitcast_convert_type":
-        return bitcast_scalar(b, args[0], src, dtype)
-    if name == "complex":
-        return Cx(args[0], args[1])
+    match name:
+        case "convert_element_type":
+            return convert(b, args[0], src, dtype)
+        case "select_n":
+            return _select_n(b, real(args[0]), args[1:], src)
+        case "copy":
+            return args[0]
+        case "clamp":
+            lo, x, hi = args
+            low = apply(b, "max", [x, lo], in_dtypes[:2], dtype, None)
+            return apply(b, "min", [low, hi], in_dtypes[:2], dtype, None)
     if src in dtypes.COMPLEX:
-        return complex_math.emit(b, name, args, attr)
+        return complex_math.emit(b, name, [x for x in args if isinstance(x, Cx)], attr)
+    reals = [x for x in args if isinstance(x, Val)]
+    if name == "complex":
+        return Cx(*reals)
+    return _real(b, name, reals, src, dtype, attr)
+
+
+def _select_n(b: Function, which: Val, cases: Sequence[Number], dtype: DType) -> Number:
+    if dtype == dtypes.bool_:
+        return select(b, which, cases[1], cases[0])
+    out = cases[-1]
+    for k in range(len(cases) - 2, -1, -1):
+        out = select(b, b.cmp("icmp sle", which, iconst(which, k)), cases[k], out)
+    return out
+
+
+def _real(b: Function, name: str, args: list[Val], src: DType, dtype: DType, attr: Any) -> Number:
+    """An operation on numbers of which none is complex."""
+    x = args[0]
+    if name == "bitcast_convert_type":
+        return bitcast_scalar(b, x, src, dtype)
     if name in _FLOAT_CMP:
-        return _compare(b, name, args[0], args[1], src)
+        return _compare(b, name, x, args[1], src)
     if name == "is_finite":
-        x = args[0]
         if x.ty not in ("float", "double"):
             return bool_const(True)
         return b.cmp("fcmp olt", b.intrinsic("fabs", x), fconst(x, float("inf")))
     if src in dtypes.FLOATS:
         if name == "imag":
-            return fconst(args[0], 0.0)
+            return fconst(x, 0.0)
         if name == "conj" and dtype in dtypes.COMPLEX:
-            return Cx(args[0], fconst(args[0], 0.0))
+            return Cx(x, fconst(x, 0.0))
         if name == "nextafter" and src in _SMALL:
-            return _nextafter_small(b, args[0], args[1], src)
+            return _nextafter_small(b, x, args[1], src)
         out = _float(b, name, args, dtype, attr)
         return round_small(b, out, dtype) if dtype in _SMALL else out
     return _integer(b, name, args, dtype, attr, src)

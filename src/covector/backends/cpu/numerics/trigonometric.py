@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covector.backends.cpu.emit.writer import Function, Module, Val, bool_const, vtype
 from covector.backends.cpu.numerics.num import Num, fma, poly, where
+from covector.backends.cpu.writer import Function, Module, Val, bool_const, vtype
 
 # (sin r - r) / r^3 and (cos r - 1 + r^2/2) / r^4 in r^2; relative errors 2^-27.9 and 2^-32.7,
 # 2^-57.8 and 2^-63.7.

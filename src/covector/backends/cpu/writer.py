@@ -33,7 +33,9 @@ class Val:
 
     __slots__ = ("ref", "ty", "lanes", "fn", "level")
 
-    def __init__(self, ref: str, ty: str, lanes: int = 0, fn: Any = None, level: int = 0) -> None:
+    def __init__(
+        self, ref: str, ty: str, lanes: int = 0, fn: Function | None = None, level: int = 0
+    ) -> None:
         self.ref = ref
         self.ty = ty
         self.lanes = lanes
@@ -161,7 +163,7 @@ class Module:
         self.declarations: dict[str, str] = {}
         self.counter = 0
         # Elementary functions: how often each was written in place, and those that are called.
-        self.uses: dict[Any, int] = {}
+        self.uses: dict[tuple[str, str, int], int] = {}
         self.internal: set[str] = set()
 
     def fresh(self, stem: str) -> str:
@@ -196,7 +198,7 @@ def _function_text(header: str, blocks: Sequence[BasicBlock], bound: int) -> str
     out = [header + " {"]
     for block in blocks:
         out.append(block.label + ":")
-        out += [x if type(x) is str else x.text(last) for x in block.lines]  # type: ignore[union-attr]
+        out += [x if isinstance(x, str) else x.text(last) for x in block.lines]
     out.append("}")
     return "\n".join(out)
 
@@ -285,7 +287,7 @@ class Function:
         return Val(ref, "ptr", 0, self, 0)
 
     def ins(
-        self, key: Any, text: str, ops: tuple[Val, ...], ty: str, lanes: int, level: int = 0
+        self, key: object, text: str, ops: tuple[Val, ...], ty: str, lanes: int, level: int = 0
     ) -> Val:
         """A pure instruction ``text % refs``, at ``level`` or deeper; written once if equal."""
         ops = tuple([self.local(o) for o in ops])
