@@ -11,12 +11,14 @@ from covector_toy.interpreter import IMPOSSIBLE, RULES
 import covector as cv
 import covector.numpy
 from covector import lax
+from covector.ad_checkpoint import checkpoint_name
 from covector.core.trace import Primitive
 from tests import programs
-from tests.lax import test_dtypes, test_rules
+from tests.lax import test_dtypes, test_functions, test_linalg, test_rules
 from tests.random import test_streams
 from tests.random.cases import CLOSE, EXACT
 from tests.transforms import programs as small_programs
+from tests.transforms import test_control_flow, test_solves
 
 CASES = test_rules.CASES
 PROGRAMS = programs.programs(cv, covector.numpy)
@@ -106,6 +108,68 @@ def test_conversions_indices_and_products_of_every_dtype(dtype, x64, on_toy):
     test_dtypes.test_convert(dtype)
     test_dtypes.test_indexed(dtype)
     test_dtypes.test_products(dtype, ((3, 5), (5, 4)))
+
+
+@pytest.mark.parametrize("name", test_functions.FUNCTIONS)
+def test_functions_of_lax(name, on_toy):
+    test_functions.test_function(name)
+
+
+@pytest.mark.parametrize("name", test_linalg.RULES)
+def test_linear_algebra(name, x64, on_toy):
+    test_linalg.test_jvp_against_differences_and_vjp_against_jvp(name)
+    if "(2, 3, 3)" not in name:
+        test_linalg.test_vmap_equals_loop_and_jit_equals_eager(name)
+
+
+def test_permutations_of_row_exchanges(toy):
+    a = onp.random.RandomState(0).randn(2, 4, 3).astype("float32")
+    packed, pivots, permutation = lax.linalg.lu(cv.device_put(a, toy))
+    close(lax.linalg.lu_pivots_to_permutation(pivots, 4), permutation)
+    close([packed, pivots, permutation], lax.linalg.lu(a), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("value", [onp.nan, -onp.inf])
+@pytest.mark.parametrize("name", test_linalg.CALLS)
+def test_linear_algebra_of_what_is_not_finite(name, value, x64, on_toy):
+    test_linalg.test_nan_and_infinity_give_nan_and_leave_the_rest_of_a_batch(
+        name, "complex128", value
+    )
+
+
+def test_singular_systems(x64, on_toy):
+    test_linalg.test_singular_systems()
+
+
+@pytest.mark.parametrize("name", test_solves.CASES)
+def test_linear_solves(name, x64, on_toy):
+    test_solves.test_linear_solve(name)
+
+
+def test_calls_that_are_linear(x64, on_toy):
+    test_solves.test_linear_call()
+    test_solves.test_linear_call_in_a_derivative_rule()
+
+
+@pytest.mark.parametrize("name", test_control_flow.TYPES)
+def test_types_and_values_of_control_flow(name, on_toy):
+    test_control_flow.test_results(name)
+
+
+@pytest.mark.parametrize("dtype", test_dtypes.INTS)
+def test_upper_halves_of_products(dtype, toy, x64):
+    x, y = (test_dtypes.values(dtype, (37,), seed) for seed in (0, 1))
+    exact = [int(a) * int(b) >> 8 * x.dtype.itemsize for a, b in zip(x, y, strict=True)]
+    close(cv.jit(lax.mulhi, device=toy)(x, y), onp.array(exact, dtype))
+    close(lax.mulhi(x, y), onp.array(exact, dtype))
+
+
+def test_names_of_values(toy, x64):
+    f = cv.checkpoint(
+        lambda x: lax.sin(checkpoint_name(lax.exp(x), "e")),
+        policy=cv.checkpoint_policies.save_only_these_names("e"),
+    )
+    close(cv.grad(f)(cv.device_put(0.5, toy)), cv.grad(f)(0.5))
 
 
 # --- random numbers and programs -----------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -158,15 +159,21 @@ def is_array_like(x: Any) -> bool:
     )
 
 
-def arrive(x: Array) -> Array:
-    """Move a new array, which is on the host, to the default device (the runtime replaces this)."""
+def arrive(x: Array, beside: Sequence[Any]) -> Array:
+    """Move a new array, which is on the host, to where committed arrays in ``beside`` are, or to
+    the default device (the runtime replaces this)."""
     return x
 
 
-def settled(x: Array) -> Array:
-    """A new array, which is on the host, where new arrays are to be."""
-    if config.default_device is not None or config.platforms is not None:
-        return arrive(x)
+def settled(x: Array, *beside: Any) -> Array:
+    """A new array, which is on the host, where the arrays that it was computed from, or new
+    arrays, are to be."""
+    if (
+        config.default_device is not None
+        or config.platforms is not None
+        or (beside and any([type(b) is Array and b._placement for b in beside]))
+    ):
+        return arrive(x, beside)
     return x
 
 

@@ -30,9 +30,10 @@ def on_device(x: Any, device: Any) -> Any:
     return x if isinstance(x, Tracer) else put(x, where)
 
 
-def from_numpy(x: onp.ndarray, dtype: Any = None) -> Any:
-    """A fresh NumPy array as an Array, without a copy where that is possible."""
-    return settled(array_from_numpy(x, dtype, False, True))
+def from_numpy(x: onp.ndarray, dtype: Any = None, *beside: Any) -> Any:
+    """A fresh NumPy array as an Array, without a copy where that is possible; it is where the
+    arrays ``beside`` are that it was computed from."""
+    return settled(array_from_numpy(x, dtype, False, True), *beside)
 
 
 # --- from data ---------------------------------------------------------------------------

@@ -295,7 +295,8 @@ def nonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> tuple[Any, .
         raise ValueError(f"nonzero takes an array of one or more dimensions{at_user_line()}")
     if size is None:
         v = concrete(x, "the argument of nonzero (or its argument size)")
-        return tuple(from_numpy(i.astype(dtypes.default_int())) for i in onp.nonzero(v))
+        dt = dtypes.default_int()
+        return tuple(from_numpy(i.astype(dt), dt, x) for i in onp.nonzero(v))
     n = operator.index(size)
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
     if len(fills) != x.ndim:

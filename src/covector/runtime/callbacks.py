@@ -11,7 +11,7 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, array_from_numpy
+from covector.core.avals import Array, ShapedArray, array_from_numpy
 from covector.transforms.callbacks import call_checked
 
 
@@ -21,6 +21,17 @@ def _view(address: int, aval: ShapedArray) -> np.ndarray:
     raw = (ctypes.c_char * nbytes).from_address(address) if nbytes else b""
     dtype = np.uint64 if dtypes.is_extended(aval.dtype) else aval.dtype
     return np.frombuffer(raw, dtype).reshape(aval.shape)
+
+
+def host_array(words: np.ndarray, aval: ShapedArray) -> Array:
+    """What a callback receives: an array on the host with the elements of ``words``, which holds
+    PRNG keys as 64-bit words."""
+    if dtypes.is_extended(aval.dtype):
+        code = dtypes.code_of[aval.dtype]
+        return _native.array_from_buffer(
+            np.ascontiguousarray(words), code, aval.shape, False, False
+        )
+    return array_from_numpy(words, aval.dtype)
 
 
 class Registration:
@@ -39,10 +50,7 @@ def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) 
     callback = eqn.params["callback"]
 
     def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
-        args = [
-            array_from_numpy(_view(p, a).copy(), a.dtype)
-            for p, a in zip(in_addresses, ins, strict=True)
-        ]
+        args = [host_array(_view(p, a), a) for p, a in zip(in_addresses, ins, strict=True)]
         if not outs:
             callback(*args)
             return

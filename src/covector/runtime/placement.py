@@ -237,9 +237,9 @@ def _where(x: Array) -> str:
     return ", ".join(sorted(map(repr, x.sharding.device_set)))
 
 
-def _made_on_host(x: Array) -> Array:
-    """A new array, which is on the host, at the default placement."""
-    return put(x, default_placement())
+def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:
+    """A new array, which is on the host, where a program on ``beside`` would put it."""
+    return put(x, target_of(beside, "a function that runs on the host"))
 
 
 avals.arrive = _made_on_host

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, is_array_like
+from covector.core.avals import ShapedArray, array_from_numpy, is_array_like, settled
 from covector.core.errors import at_user_line, describe
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, mapped_first
@@ -85,11 +85,9 @@ def call_checked(
 
 
 def _run_pure(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    from covector.core.avals import to_array
-
     avals = params["result_avals"]
     outs = call_checked(params["callback"], args, avals)
-    return [to_array(x, a) for x, a in zip(outs, avals, strict=True)]
+    return [settled(array_from_numpy(x, a.dtype), *args) for x, a in zip(outs, avals, strict=True)]
 
 
 pure_callback_p.impl = _run_pure
@@ -363,7 +361,9 @@ def _check_format(fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None
 
 
 def _readable(x: Any) -> Any:
-    return np.asarray(x)[()] if is_array_like(x) else x
+    if not is_array_like(x) or dtypes.is_extended(getattr(x, "dtype", None)):
+        return x
+    return np.asarray(x)[()]
 
 
 @api_boundary

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from covector.control_flow.checkpoint import checkpoint_p
@@ -12,8 +15,8 @@ from covector.control_flow.linear_call import linear_call_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.solves import linear_solve_p
 from covector.control_flow.while_loop import while_p
-from covector.core.avals import array_from_numpy
 from covector.core.jaxpr import JaxprEqn
+from covector.runtime.callbacks import host_array
 from covector.transforms.callbacks import call_checked, debug_callback_p, pure_callback_p
 from covector.transforms.jit import jit_p
 from covector_toy.interpreter import IMPOSSIBLE, rule, run_closed, value_type
@@ -65,13 +68,16 @@ def _scan(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return [*carry, *map(np.stack, zip(*rows, strict=True))]
 
 
+def _given(eqn: JaxprEqn, args: Sequence[Elements]) -> list[Any]:
+    return [host_array(x, a.aval) for x, a in zip(args, eqn.invars, strict=True)]
+
+
 @rule(pure_callback_p)
 def _pure_callback(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
-    given = [array_from_numpy(x, x.dtype) for x in args]
-    return call_checked(eqn.params["callback"], given, eqn.params["result_avals"])
+    return call_checked(eqn.params["callback"], _given(eqn, args), eqn.params["result_avals"])
 
 
 @rule(debug_callback_p)
 def _debug_callback(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
-    eqn.params["callback"](*[array_from_numpy(x, x.dtype) for x in args])
+    eqn.params["callback"](*_given(eqn, args))
     return []

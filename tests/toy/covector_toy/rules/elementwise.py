@@ -17,8 +17,7 @@ from covector.core.trace import Primitive
 from covector.primitives import arithmetic as ar
 from covector.primitives import compare as cp
 from covector.primitives import exponential as ex
-from covector.primitives.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
-from covector.primitives.random_bits import threefry2x32_p
+from covector.primitives.convert import copy_p
 from covector.primitives.select import clamp_p, select_n_p
 from covector_toy.interpreter import rule
 
@@ -51,22 +50,6 @@ def _rem(x: Elements, y: Elements) -> Elements:
     return np.where(y == 0, x, np.fmod(x, np.where(y == 0, y.dtype.type(1), y)))
 
 
-def _mulhi(x: Elements, y: Elements) -> Elements:
-    bits = 8 * x.dtype.itemsize
-    if bits < 64:
-        return np.right_shift(x.astype(np.int64) * y.astype(np.int64), bits).astype(x.dtype) \
-            if x.dtype.kind == "i" else np.right_shift(x.astype(np.uint64) * y, bits)  # fmt: skip
-    # Of two halves each; a negative number is 2**64 more when it is read without sign.
-    a, b = x.astype(np.uint64), y.astype(np.uint64)
-    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
-    a1, a0, b1, b0 = a >> half, a & low, b >> half, b & low
-    middle = a1 * b0 + ((a0 * b0) >> half)
-    high = a1 * b1 + (middle >> half) + ((a0 * b1 + (middle & low)) >> half)
-    if x.dtype.kind == "i":
-        high = high - np.where(x < 0, b, 0) - np.where(y < 0, a, 0)
-    return high.astype(x.dtype)
-
-
 def _complex(x: Elements, y: Elements) -> Elements:
     out = np.empty(np.broadcast_shapes(x.shape, y.shape), dtypes.complex_dtype(x.dtype))
     out.real, out.imag = x, y
@@ -75,42 +58,6 @@ def _complex(x: Elements, y: Elements) -> Elements:
 
 def _logistic(x: Elements) -> Elements:
     return 1 / (1 + np.exp(-x)) if x.dtype.kind == "c" else special.expit(x)
-
-
-def _in_width(x: Elements, y: Elements) -> Elements:
-    return (y >= 0) & (y < 8 * x.dtype.itemsize)
-
-
-def _shift_left(x: Elements, y: Elements) -> Elements:
-    inside = _in_width(x, y)
-    zero = x.dtype.type(0)
-    return np.where(inside, np.left_shift(x, np.where(inside, y, zero)), zero)
-
-
-def _unsigned(x: Elements) -> Elements:
-    return x.astype(f"uint{8 * x.dtype.itemsize}")
-
-
-def _shift_right_logical(x: Elements, y: Elements) -> Elements:
-    inside = _in_width(x, y)
-    amount = _unsigned(np.where(inside, y, y.dtype.type(0)))
-    shifted = np.right_shift(_unsigned(x), amount).astype(x.dtype)
-    return np.where(inside, shifted, x.dtype.type(0))
-
-
-def _shift_right_arithmetic(x: Elements, y: Elements) -> Elements:
-    bits = 8 * x.dtype.itemsize
-    amount = np.where(_in_width(x, y), y, y.dtype.type(bits - 1)).astype(f"int{bits}")
-    return np.right_shift(x.astype(f"int{bits}"), amount).astype(x.dtype)
-
-
-def _clz(x: Elements) -> Elements:
-    bits = 8 * x.dtype.itemsize
-    x = _unsigned(x)
-    for k in (1, 2, 4, 8, 16, 32):
-        if k < bits:
-            x = x | (x >> x.dtype.type(k))
-    return bits - np.bitwise_count(x).astype(np.int64)
 
 
 def _sign(x: Elements) -> Elements:
@@ -135,7 +82,7 @@ def _clamp(low: Elements, x: Elements, high: Elements) -> Elements:
 
 rules_of({
     ar.add_p: np.add, add_any_p: np.add, ar.sub_p: np.subtract, ar.mul_p: np.multiply,
-    ar.div_p: _div, ar.rem_p: _rem, ar.mulhi_p: _mulhi, ar.max_p: _max, ar.min_p: _min,
+    ar.div_p: _div, ar.rem_p: _rem, ar.max_p: _max, ar.min_p: _min,
     ar.neg_p: np.negative, ar.sign_p: _sign, ar.abs_p: np.abs, ar.square_p: np.square,
     ar.floor_p: np.floor, ar.ceil_p: np.ceil, ar.is_finite_p: np.isfinite,
     ar.real_p: np.real, ar.imag_p: np.imag, ar.conj_p: np.conj, ar.complex_p: _complex,
@@ -148,11 +95,6 @@ rules_of({
     ex.asinh_p: np.arcsinh, ex.acosh_p: np.arccosh, ex.atanh_p: np.arctanh,
     cp.eq_p: np.equal, cp.ne_p: np.not_equal, cp.lt_p: np.less, cp.le_p: np.less_equal,
     cp.gt_p: np.greater, cp.ge_p: np.greater_equal,
-    cp.and_p: np.bitwise_and, cp.or_p: np.bitwise_or, cp.xor_p: np.bitwise_xor,
-    cp.not_p: np.invert, cp.population_count_p: lambda x: np.bitwise_count(_unsigned(x)),
-    cp.clz_p: _clz, cp.shift_left_p: _shift_left,
-    cp.shift_right_logical_p: _shift_right_logical,
-    cp.shift_right_arithmetic_p: _shift_right_arithmetic,
     clamp_p: _clamp,
 })  # fmt: skip
 
@@ -204,53 +146,3 @@ def _convert(eqn: JaxprEqn, x: Elements) -> Elements:
     if x.dtype.kind == "c" and new.kind not in "cb":
         x = x.real
     return dtypes.cast(x, new)
-
-
-@rule(bitcast_convert_type_p)
-def _bitcast(eqn: JaxprEqn, x: Elements) -> Elements:
-    new = eqn.params["new_dtype"]
-    word = np.dtype(np.uint64) if dtypes.is_extended(new) else new
-    if word.itemsize <= x.dtype.itemsize:
-        x = x.reshape(*x.shape, 1)
-    return np.ascontiguousarray(x).view(word).reshape(eqn.outvars[0].aval.shape)
-
-
-@rule(reduce_precision_p)
-def _reduce_precision(eqn: JaxprEqn, x: Elements) -> Elements:
-    exponent, mantissa = eqn.params["exponent_bits"], eqn.params["mantissa_bits"]
-    x = widened(x)
-    word, fraction = (np.uint32, 23) if x.dtype == np.float32 else (np.uint64, 52)
-    bits = np.ascontiguousarray(x).reshape(x.shape).view(word)
-    if mantissa < fraction:
-        drop = word(fraction - mantissa)
-        # To nearest, halves to even.
-        odd = (bits >> drop) & word(1)
-        bits = (bits + (word(1) << (drop - word(1))) - word(1) + odd) >> drop << drop
-    out = bits.view(x.dtype)
-    if exponent < 8 * x.dtype.itemsize - 1 - fraction:
-        largest = 2.0 ** (2 ** (exponent - 1) - 1) * (2 - 2.0**-mantissa)
-        smallest = 2.0 ** (2 - 2 ** (exponent - 1))
-        out = np.where(np.abs(out) > largest, np.copysign(np.inf, x), out)
-        out = np.where(np.abs(out) < smallest, np.copysign(0.0, x), out)
-    return np.where(np.isfinite(x), out, x)
-
-
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-
-
-@rule(threefry2x32_p)
-def _threefry(
-    eqn: JaxprEqn, k1: Elements, k2: Elements, x: Elements, y: Elements
-) -> list[Elements]:
-    """Twenty rounds of Threefry-2x32 (J. Salmon et al., "Parallel random numbers: as easy as 1,
-    2, 3", SC 2011)."""
-    keys = (k1, k2, k1 ^ k2 ^ np.uint32(0x1BD11BDA))
-    x, y = x + k1, y + k2
-    for group in range(5):
-        for r in _ROTATIONS[group % 2]:
-            x = x + y
-            y = (y << np.uint32(r) | y >> np.uint32(32 - r)) ^ x
-        x = x + keys[(group + 1) % 3]
-        y = y + keys[(group + 2) % 3] + np.uint32(group + 1)
-    shape = eqn.outvars[0].aval.shape
-    return [np.broadcast_to(v, shape) for v in (x, y)]
