@@ -2,8 +2,11 @@
 
 import gc
 import importlib
+import pathlib
 import pkgutil
+import re
 
+import covector_toy
 import numpy as onp
 import pytest
 from covector_toy.interpreter import IMPOSSIBLE, RULES
@@ -12,8 +15,9 @@ import covector as cv
 import covector.numpy
 from covector import lax
 from covector.ad_checkpoint import checkpoint_name
+from covector.core.backend import get_backend
 from covector.core.trace import Primitive
-from tests import programs
+from tests import programs, test_random_programs
 from tests.lax import test_dtypes, test_functions, test_linalg, test_rules
 from tests.random import test_streams
 from tests.random.cases import CLOSE, EXACT
@@ -30,7 +34,13 @@ def toy():
 
 
 @pytest.fixture
-def on_toy(toy):
+def on_toy(toy, monkeypatch):
+    """All is computed on the toy: the CPU's backend is asked for nothing."""
+
+    def lower(self, jaxpr, donated, name):
+        raise AssertionError(f"the CPU was asked to run {name}")
+
+    monkeypatch.setattr(type(get_backend("cpu")), "lower", lower)
     with cv.default_device(toy):
         yield
 
@@ -66,6 +76,13 @@ def test_what_is_impossible_says_why(toy):
     f = cv.jit(lambda x: lax.psum_p.bind(x, axis_name="i"), device=toy)
     with pytest.raises(NotImplementedError, match="toy backend cannot run psum: one device has no"):
         f(1.0)
+
+
+def test_it_uses_neither_the_compiler_nor_the_backend_of_the_cpu(toy):
+    for file in pathlib.Path(covector_toy.__file__).parent.rglob("*.py"):
+        assert not re.search(
+            r"covector\.(compiler|backends)|import (compiler|backends)", file.read_text()
+        )
 
 
 # --- the property tables -------------------------------------------------------------------
@@ -205,3 +222,8 @@ def test_small_programs(name, toy, x64):
         close(cv.jit(cv.grad(f))(x), cv.grad(f)(point))
     if "f" in modes:
         close(cv.jit(lambda a: cv.jvp(f, (a,), (1.0,)))(x), cv.jvp(f, (point,), (1.0,)))
+
+
+def test_random_programs_agree_with_numpy(on_toy):
+    test_random_programs.test_compiled_eager_and_numpy_agree()
+    test_random_programs.test_vmap_equals_a_loop()
