@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
     Constant,
-    Expr,
     Index,
     Input,
     IVar,
@@ -21,7 +19,7 @@ from covector.compiler.ir.nodes import (
     Value,
     ivars,
 )
-from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks
+from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written_out
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 
 
@@ -221,14 +219,6 @@ def step_reads(schedule: Schedule, step: Step) -> set[Value]:
     if type(d) in (Loop, Branch):
         return {u for v in reads_of(step) for u in chase(schedule, v)}
     access = Access()
-    access.add(written_out(d), ivars(64), schedule.inline)
+    for expr in written_out(d):
+        access.add(expr, ivars(64), schedule.inline)
     return {v for v, _ in access.reads}
-
-
-def written_out(d: Any) -> Expr:
-    """What an element of a small array is computed from."""
-    if type(d) is Update:
-        assert d.pointwise is not None
-        return d.pointwise
-    expr: Expr = d.expr
-    return expr

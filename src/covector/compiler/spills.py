@@ -10,18 +10,18 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
     Branch,
-    Expr,
     Index,
     IOp,
     IPart,
     IVar,
     LibraryCall,
     Loop,
+    Node,
     Value,
     ivars,
 )
+from covector.compiler.ir.walk import written_out
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage, Step
-from covector.compiler.sharing import written_out
 
 _ALL = range(64)
 
@@ -47,7 +47,9 @@ def step_spills(schedule: Schedule, step: Step) -> Iterator[Value]:
     elif type(d) is Branch:
         yield from _copied(schedule, [v for b in d.blocks for v in b.results])
     else:
-        yield from _of_expr(schedule, written_out(d), ())
+        running = _ALL if d.results else ()
+        for expr in written_out(d):
+            yield from _of_expr(schedule, expr, running)
 
 
 def _copied(schedule: Schedule, values: Iterable[Value]) -> Iterator[Value]:
@@ -57,7 +59,7 @@ def _copied(schedule: Schedule, values: Iterable[Value]) -> Iterator[Value]:
             yield from _of_expr(schedule, v.defn.expr, _ALL)
 
 
-def _of_expr(schedule: Schedule, expr: Expr, running: Container[int]) -> list[Value]:
+def _of_expr(schedule: Schedule, expr: Node, running: Container[int]) -> list[Value]:
     access = Access()
     access.add(expr, ivars(64), schedule.inline)
     return _moving(schedule, access.reads, running)

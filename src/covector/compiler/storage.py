@@ -20,7 +20,6 @@ from covector.compiler.ir.nodes import (
     Constant,
     Dim,
     Input,
-    LibraryCall,
     Loop,
     LoopProgram,
     Sym,
@@ -237,10 +236,10 @@ class _Planner:
             self._loop(step, d, scope)
         elif type(d) is Branch:
             self._branch(step, d, scope)
-        elif type(d) is LibraryCall:
+        else:
+            # A library call, or a reduction of several values.
             for r in d.results:
-                if r.dtype is not None:
-                    self._place(r, scope)
+                self._place(r, scope)
 
     def _touch(self, values: Iterable[Value]) -> None:
         """The step at hand uses these values."""

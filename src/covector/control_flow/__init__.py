@@ -4,6 +4,7 @@ from covector.control_flow import cond_rules, dce_rules, scan_rules, while_rules
 from covector.control_flow.associative_scan import associative_scan
 from covector.control_flow.cond import cond, cond_p, switch
 from covector.control_flow.map import map
+from covector.control_flow.reduce import reduce_p
 from covector.control_flow.scan import scan, scan_p
 from covector.control_flow.solves import (
     custom_linear_solve,
@@ -25,6 +26,7 @@ __all__ = [
     "linear_solve_p",
     "map",
     "platform_dependent",
+    "reduce_p",
     "scan",
     "scan_p",
     "scan_rules",

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.core import dtypes, structural, tree
+from covector.control_flow.common import trace_body
+from covector.control_flow.reduce import reduce_by_halves, reduce_p
+from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
+from covector.core.jaxpr import Jaxpr
 from covector.core.operands import (
     PY_SCALARS,
     as_array,
     as_operand,
     canonical_axes,
     canonical_axis,
-    product,
     weak_operand,
 )
-from covector.core.structural import broadcast_in_dim, reduce_sum_p, reshape_p
-from covector.core.trace import Primitive, trace_to_jaxpr
-from covector.lax.shape_functions import concatenate
-from covector.lax.slicing import slice_in_dim
+from covector.core.structural import reduce_sum_p
+from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add_p, max_p, min_p, mul_p
 from covector.primitives.compare import and_p, or_p, xor_p
 from covector.primitives.reductions import (
@@ -361,52 +361,31 @@ def reduce(
     ]
     dims = canonical_axes(tuple(dimensions), xs[0], "dimensions")
 
+    scalars = [ShapedArray((), aval_of(x).dtype) for x in xs]
+    both = tree.structure((operands, operands))
+    body = trace_body(computation, both, [*scalars, *scalars], "reduce")
+    known = _known(body.jaxpr) if len(xs) == 1 else None
+    if known is not None:
+        out = _MONOIDS[known].bind(xs[0], axes=dims)
+        return tree.unflatten(treedef, [known.bind(out, inits[0])])
+    types = [(a.shape, a.dtype) for a in body.out_avals]
+    if not body.consts and types == [((), a.dtype) for a in scalars]:
+        outs = reduce_p.bind(*xs, *inits, jaxpr=body.closed, axes=dims)
+        return tree.unflatten(treedef, outs)
+
+    # What is closed over, or made of other types, is known for whole arrays only.
     def combine(*args: Any) -> list[Any]:
         n = len(args) // 2
         out = computation(tree.unflatten(treedef, args[:n]), tree.unflatten(treedef, args[n:]))
         return tree.leaves(out)
 
-    if len(xs) == 1:
-        aval = ShapedArray((), xs[0].dtype)
-        jaxpr, _ = trace_to_jaxpr(combine, [aval, aval])
-        if len(jaxpr.eqns) == 1 and jaxpr.eqns[0].primitive in _MONOIDS:
-            eqn = jaxpr.eqns[0]
-            if set(eqn.invars) == set(jaxpr.invars) and jaxpr.outvars == eqn.outvars:
-                out = _MONOIDS[eqn.primitive].bind(xs[0], axes=dims)
-                return tree.unflatten(treedef, [eqn.primitive.bind(out, inits[0])])
-    return tree.unflatten(treedef, _tree_reduce(combine, xs, inits, dims))
+    return tree.unflatten(treedef, reduce_by_halves(combine, xs, inits, dims))
 
 
-def _tree_reduce(
-    combine: Callable[..., list[Any]],
-    xs: Sequence[Any],
-    inits: Sequence[Any],
-    dims: tuple[int, ...],
-) -> list[Any]:
-    """Combine halves until one element is left."""
-    rank = len(aval_of(xs[0]).shape)
-    kept = tuple(i for i in range(rank) if i not in dims)
-    rows = []
-    for x in xs:
-        x = structural.transpose(x, (*dims, *kept))
-        shape = aval_of(x).shape
-        n = product(shape[: len(dims)])
-        rows.append(reshape_p.bind(x, new_sizes=(n, *shape[len(dims) :])))
-    n = aval_of(rows[0]).shape[0]
-    while n > 1:
-        half = n // 2
-        merged = combine(
-            *[slice_in_dim(x, 0, half) for x in rows],
-            *[slice_in_dim(x, half, 2 * half) for x in rows],
-        )
-        if n % 2:
-            merged = [
-                concatenate([m, slice_in_dim(x, n - 1, n)], 0)
-                for m, x in zip(merged, rows, strict=True)
-            ]
-        rows, n = merged, half + n % 2
-    shape = aval_of(rows[0]).shape[1:]
-    start = [broadcast_in_dim(as_array(v), shape, ()) for v in inits]
-    if n == 0:
-        return start
-    return combine(*start, *[reshape_p.bind(x, new_sizes=shape) for x in rows])
+def _known(jaxpr: Jaxpr) -> Primitive | None:
+    """The one primitive that a combination of two values is, if there are reductions with it."""
+    if len(jaxpr.eqns) != 1 or jaxpr.eqns[0].primitive not in _MONOIDS:
+        return None
+    eqn = jaxpr.eqns[0]
+    same = set(eqn.invars) == set(jaxpr.invars) and jaxpr.outvars == eqn.outvars
+    return eqn.primitive if same else None

@@ -383,10 +383,12 @@ class Pointwise(Defn):
 
 
 class Combination:
-    """How a reduction merges elements into its running results: any associative operation.
+    """How a reduction merges elements into its running results: any associative operation,
+    whose order is of no account either.
 
     ``results`` are the new running results, expressions of `Arg`s: the old ones first, then
-    the values of the element (or another part's running results). They start at ``identity``.
+    the values of the element (or another part's running results). They start at ``identity``,
+    constants or scalars of the program.
     A known combination is its ``name`` alone and takes one value of any dtype that fits;
     `combine.spelled` writes it out.
     """
@@ -394,7 +396,7 @@ class Combination:
     __slots__ = ("name", "identity", "results")
 
     def __init__(
-        self, name: str, identity: Sequence[Lit] = (), results: Sequence[Expr] = ()
+        self, name: str, identity: Sequence[Expr] = (), results: Sequence[Expr] = ()
     ) -> None:
         self.name = name
         self.identity = tuple(identity)
@@ -447,7 +449,7 @@ class Reduce(Defn):
         return self.exprs[0]
 
     def children(self) -> Sequence[Node]:
-        return self.exprs
+        return (*self.exprs, *self.kind.identity)
 
 
 class Cumulative(Defn):
@@ -605,9 +607,14 @@ def defined(defn: Defn) -> tuple[Value, ...]:
     return defn.results or (Value((), bool_, defn),)
 
 
+def stands_alone(defn: Defn) -> bool:
+    """Whether a definition shares its loops, if it has any, with no other."""
+    return isinstance(defn, (LibraryCall, Loop, Branch)) or bool(defn.results)
+
+
 def gives_value(defn: Defn) -> bool:
     """Whether there is a value to read."""
-    return bool(defn.results) or not isinstance(defn, (LibraryCall, Loop, Branch))
+    return bool(defn.results) or not stands_alone(defn)
 
 
 class Block:

@@ -512,7 +512,7 @@ class _Parser(_Scalars):
             self.fail(f"{token.text!r} is no combination", token)
         self.expect("from")
         self.expect("(")
-        identity = self.listed(self.literal, ")")
+        identity = self.listed(self.expr, ")")
         self.expect("by")
         self.expect("(")
         return Combination("", identity, self.listed(self.expr, ")"))

@@ -245,6 +245,8 @@ class _Verifier(Visitor):
         for what in (d.exprs, c.identity, c.results):
             good = [e.dtype for e in what] == types
             self.check(good, "a combination is of as many values and dtypes as there are results")
+        for e in c.identity:
+            self.element(e, 0)
         check = _CombinationCheck(self, types)
         for e in c.results:
             check.visit(e)
@@ -335,7 +337,7 @@ class _CombinationCheck(Visitor):
         self.outer.fail("a combination reads its operands alone")
 
     def from_index(self, node: FromIndex) -> None:
-        self.outer.fail("a combination knows no index")
+        self.outer.element(node.index, 0)
 
     def where(self, node: Where) -> None:
         self.outer.fail("a combination knows no index")

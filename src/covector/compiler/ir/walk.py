@@ -15,6 +15,7 @@ from covector.compiler.ir.nodes import (
     Loop,
     Node,
     Op,
+    Update,
     Value,
     Where,
 )
@@ -59,6 +60,14 @@ def reads_of(v: Value) -> set[Value]:
     for block in d.nested():
         out |= block_reads(block)
     return out
+
+
+def written_out(d: Defn) -> Sequence[Node]:
+    """The expressions of an element, where all that a value is made of is written out."""
+    if type(d) is Update:
+        assert d.pointwise is not None
+        return (d.pointwise,)
+    return d.children()
 
 
 def sub_blocks(d: Defn) -> Sequence[Block]:

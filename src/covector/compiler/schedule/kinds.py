@@ -158,9 +158,9 @@ class _Classifier:
             t = type(d)
             if t is Pointwise:
                 self._pointwise(v, d, kind, own)
-            elif t is Reduce:
-                searches = d.kind.finds
-                self._read(d.expr, v, v.ndim + len(d.extents), searches)
+            elif t is Reduce and v.output_index == 0:
+                for e in d.children():
+                    self._read(e, v, v.ndim + len(d.extents), d.kind.finds or not d.kind.known)
             elif t is Cumulative:
                 self._read(d.expr, v, v.ndim, True)
             elif t is Update:
@@ -234,7 +234,7 @@ class _Classifier:
 
     def _kind(self, v: Value, readers: Readers) -> str:
         t = type(v.defn)
-        if t in (Input, Constant, LibraryCall):
+        if t in (Input, Constant, LibraryCall) or (t is Reduce and v.defn.results):
             return "mem"
         if t in (Bound, Loop, Branch):
             return self._place_of(v)
@@ -363,7 +363,7 @@ def _unrolled(block: Block, limit: int) -> int:
         d = v.defn
         n = v.constant_size()
         if n is not None and n <= limit:
-            if type(d) is Reduce:
+            if type(d) is Reduce and d.kind.known:
                 inner = product(d.extents)
                 if inner is not None and inner * n <= UNROLL_VALUE:
                     total += inner * n * (1 + cost(d.expr))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, LoopProgram, Value
+from covector.compiler.ir.nodes import (
+    Block,
+    Branch,
+    LibraryCall,
+    Loop,
+    LoopProgram,
+    Reduce,
+    Value,
+    stands_alone,
+)
 from covector.compiler.schedule.nodes import (
     Extent,
     Nest,
@@ -189,15 +198,15 @@ class _Parser:
         self.steps[block] = tuple(out)
 
     def step(self, line: _Line, indent: int) -> Step:
-        what = line.one_of(("nest", "call", "loop", "branch", "unroll"))
+        what = line.one_of(("nest", "call", "loop", "branch", "reduce", "unroll"))
         if what == "nest":
             return self.nest(line, indent)
         column = line.at
         v = self.value(line)
         line.end()
         d = v.defn
-        fits = {"call": LibraryCall, "loop": Loop, "branch": Branch}.get(what)
-        if (type(d) is not fits) if fits else type(d) in (LibraryCall, Loop, Branch):
+        fits = {"call": LibraryCall, "loop": Loop, "branch": Branch, "reduce": Reduce}.get(what)
+        if (type(d) is not fits) if fits else stands_alone(d):
             line.at = column
             line.fail(f"'{what}' does not fit the value's definition")
         if type(d) is Loop:

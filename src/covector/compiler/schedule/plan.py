@@ -10,8 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from covector.compiler.access import Access
-from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, Update, Value, ivars
-from covector.compiler.ir.walk import sub_blocks
+from covector.compiler.ir.nodes import (
+    Block,
+    Branch,
+    LibraryCall,
+    Loop,
+    Update,
+    Value,
+    ivars,
+    stands_alone,
+)
+from covector.compiler.ir.walk import sub_blocks, written_out
 from covector.compiler.schedule.kinds import find_kinds, inner_reads, small
 from covector.compiler.schedule.loops import place_loops
 from covector.compiler.schedule.nest import (
@@ -118,9 +127,8 @@ class _Planner:
             if self.inline(u):
                 outside.update(self.expr_reads(u.defn.expr))
         for step in steps:
-            if type(step) is Value:
-                expr = getattr(step.defn, "expr", None) or getattr(step.defn, "pointwise", None)
-                if expr is not None:
+            if type(step) is Value and not sub_blocks(step.defn):
+                for expr in written_out(step.defn):
                     outside.update(self.expr_reads(expr))
         return outside
 
@@ -154,7 +162,7 @@ class _Order:
             kind = self.planner.kinds[v]
             if kind == "inline":
                 continue
-            if type(v.defn) in (LibraryCall, Loop, Branch):
+            if stands_alone(v.defn):
                 self._call(v)
             elif kind == "reg" and small(v, self.planner.limit):
                 self._unrolled(v)

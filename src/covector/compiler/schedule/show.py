@@ -90,7 +90,7 @@ class _Writer:
                 yield f"{pad}  case {k}"
                 yield from self.block(b, pad + "    ")
         else:
-            yield f"{pad}unroll {self.names[v]}"
+            yield f"{pad}{'reduce' if d.results else 'unroll'} {self.names[v]}"
 
     def nest(self, nest: Nest, pad: str) -> Iterator[str]:
         tasks = f" tasks {nest.tasks}" if nest.tasks else ""

@@ -12,7 +12,6 @@ from covector.compiler.ir.nodes import (
     Constant,
     Index,
     Input,
-    LibraryCall,
     Loop,
     LoopProgram,
     Reduce,
@@ -104,7 +103,7 @@ class _Order(_Checker):
             ready.update(d.results)
         else:
             self.read(step_reads(self.schedule, v), ready)
-            ready.update(d.results if type(d) is LibraryCall else ())
+            ready.update(d.results)
         ready.add(v)
 
     def read(self, values: Iterable[Value], ready: set[Value]) -> None:
@@ -243,7 +242,7 @@ class _Lives(_Checker):
         else:
             for v in step_reads(self.schedule, step):
                 self.read(v, owners)
-            for r in d.results if type(d) is LibraryCall else ():
+            for r in d.results:
                 if r in self.plan.places:
                     self.write(r, owners)
 
@@ -283,6 +282,11 @@ class _Lives(_Checker):
             if place is not None:
                 self.fail(v, "what is not stored has no place")
             return
+        if s.kind == "pointwise" and type(v.defn) is Update and v.defn.parts:
+            base = v.defn.base
+            if base is not None and place == self.plan.places.get(base):
+                # Nothing is copied: the base is there until the first part is written.
+                return
         self.write(v, owners)
 
     def loop(self, step: Value, d: Loop, owners: _Owners) -> None:

@@ -12,6 +12,7 @@ from covector.control_flow.cond import cond_p
 from covector.control_flow.custom_jvp import custom_jvp_call_p
 from covector.control_flow.custom_vjp import custom_lin_p, custom_vjp_call_p
 from covector.control_flow.linear_call import linear_call_p
+from covector.control_flow.reduce import by_halves, reduce_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.solves import linear_solve_p
 from covector.control_flow.while_loop import while_p
@@ -70,6 +71,12 @@ def _scan(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
 
 def _given(eqn: JaxprEqn, args: Sequence[Elements]) -> list[Any]:
     return [host_array(x, a.aval) for x, a in zip(args, eqn.invars, strict=True)]
+
+
+@rule(reduce_p)
+def _reduce(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
+    p = eqn.params
+    return run_closed(by_halves(p["jaxpr"], tuple(v.aval for v in eqn.invars), p["axes"]), args)
 
 
 @rule(pure_callback_p)

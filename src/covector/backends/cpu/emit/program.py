@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covector.backends.cpu.emit import control, library, reductions
+from covector.backends.cpu.emit import control, folds, library, reductions
 from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK
@@ -55,6 +55,8 @@ class Emitter(BlockEmitter):
                 control.branch(self, step, d)
             elif type(d) is LibraryCall:
                 library.call(self, d)
+            elif type(d) is Reduce and d.results:
+                folds.fold(self, d)
             else:
                 self.storage[step] = Regs(self._unroll(step))
 

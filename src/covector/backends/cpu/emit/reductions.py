@@ -208,8 +208,8 @@ def _first_best(em: ValueEmitter, r: Running) -> Val:
     lanes = best.lanes if not em.lanes else 0
     while lanes > 1:
         half = lanes // 2
-        x, y = (_half(b, best, k, half) for k in (0, half))
-        p, q = (_half(b, where, k, half) for k in (0, half))
+        x, y = (some_lanes(b, best, k, half) for k in (0, half))
+        p, q = (some_lanes(b, where, k, half) for k in (0, half))
         tie = b.bin("xor", _better(b, d.kind, x, y, s.expr.dtype), Val("true", "i1"))
         later = b.bin("and", tie, b.cmp("icmp slt", q, p))
         take = b.bin("or", _better(b, d.kind, y, x, s.expr.dtype), later)
@@ -225,8 +225,8 @@ def horizontal(b: Function, kind: Combination, x: Number, dtype: DType) -> Numbe
     lanes = parts(x)[0].lanes
     while lanes > 1:
         half = lanes // 2
-        lo = [_half(b, p, 0, half) for p in parts(x)]
-        hi = [_half(b, p, half, half) for p in parts(x)]
+        lo = [some_lanes(b, p, 0, half) for p in parts(x)]
+        hi = [some_lanes(b, p, half, half) for p in parts(x)]
         x = merge(b, kind, whole(lo), whole(hi), dtype)
         lanes = half
     out = []
@@ -237,7 +237,7 @@ def horizontal(b: Function, kind: Combination, x: Number, dtype: DType) -> Numbe
     return whole(out)
 
 
-def _half(b: Function, p: Val, offset: int, count: int) -> Val:
+def some_lanes(b: Function, p: Val, offset: int, count: int) -> Val:
     ids = ", ".join(f"i32 {offset + k}" for k in range(count))
     return b.ins(
         ("half", offset, count),
