@@ -23,6 +23,8 @@ from covector.core.operands import (
 )
 from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
 from covector.core.trace import Tracer
+from covector.lax.slicing import slice_in_dim
+from covector.primitives.convert import _convert
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
 
 
@@ -502,8 +504,6 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     >>> lax.unstack(np.array([[1, 2], [3, 4]]), axis=1)
     (Array([1, 3], dtype=int32), Array([2, 4], dtype=int32))
     """
-    from covector.lax.slicing import slice_in_dim
-
     x = as_array(x, "unstack")
     axis = canonical_axis(axis, x)
     return tuple(
@@ -537,8 +537,6 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     >>> lax.split(np.array([1, 2, 3, 4, 5]), (2, 3))
     [Array([1, 2], dtype=int32), Array([3, 4, 5], dtype=int32)]
     """
-    from covector.lax.slicing import slice_in_dim
-
     x = as_array(operand, "split")
     axis = canonical_axis(axis, x)
     sizes = canonical_shape(tuple(sizes), "sizes")
@@ -670,8 +668,6 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     weak = dtype is None and aval.weak_type
     dt = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
     if isinstance(x, (Tracer, Array)):
-        from covector.primitives.convert import _convert
-
         x = _convert(x, dt, weak)
     elif dtypes.is_extended(dt):
         raise TypeError(f"full cannot make PRNG keys{at_user_line()}")
@@ -725,8 +721,6 @@ def full_like(
     )  # fmt: skip
     out = full(new_shape, fill_value, dt)
     if dtype is None and getattr(x, "weak_type", False):
-        from covector.primitives.convert import _convert
-
         out = _convert(out, out.dtype, True)
     return out
 

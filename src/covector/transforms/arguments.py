@@ -12,6 +12,7 @@ from covector.core import tree
 from covector.core.avals import aval_of
 from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
+from covector.core.tree_paths import path_names
 
 
 def api_boundary(fun: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,8 +186,6 @@ def argument_names(
 
     ``args`` are the positional arguments without those numbered in ``skip``.
     """
-    from covector.core.tree_paths import path_names
-
     found = positional_names(fun)
     params, varargs = found if found is not None else ([], False)
     out: list[str] = []
@@ -282,8 +281,6 @@ def check_results(leaves: Sequence[Any], treedef: Any, fun: Any, what: str) -> N
         try:
             aval_of(x)
         except TypeError:
-            from covector.core.tree_paths import path_names
-
             path = path_names(tree.unflatten(treedef, list(range(len(leaves)))))[i]
             where = f" at result{path}" if path else ""
             raise TypeError(

@@ -23,9 +23,13 @@ from covector.transforms.arguments import (
     check_results,
     debug_info,
     fun_name,
+    index_tuple,
+    is_index,
 )
+from covector.transforms.jit import jit
 from covector.transforms.jvp import jvp_flat
 from covector.transforms.linearize import LinearProgram, linearize_flat
+from covector.transforms.shapes import aval_like
 from covector.transforms.transpose import backward_pass
 
 
@@ -341,15 +345,6 @@ def vjp(
     return _value_and_map(_Pull, fun, primals, has_aux, "vjp")
 
 
-def aval_like(x: Any) -> ShapedArray:
-    """Aval of an array, scalar, or object with ``shape`` and ``dtype``."""
-    if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
-        return ShapedArray(
-            tuple(x.shape), dtypes.canonicalize_dtype(x.dtype), getattr(x, "weak_type", False)
-        )
-    return aval_of(x)
-
-
 @api_boundary
 def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Any:
     """Transpose of a linear function.
@@ -443,9 +438,6 @@ def fwd_and_bwd(
     >>> bwd(pullback, 1.0)
     (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
-    from covector.transforms.arguments import index_tuple, is_index
-    from covector.transforms.jit import jit
-
     nums = index_tuple(argnums)
 
     def fwd(*args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, mapped_first
 from covector.core.trace import Primitive
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
-from covector.transforms.autodiff import aval_like
+from covector.transforms.shapes import aval_like
 
 FlatCallback = Callable[..., Sequence[Any]]
 

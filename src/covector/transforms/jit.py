@@ -35,8 +35,8 @@ from covector.transforms.arguments import (
     names_of,
     resolve_nums_and_names,
 )
-from covector.transforms.autodiff import aval_like
 from covector.transforms.cache import FunctionCache, context_key, on_clear
+from covector.transforms.shapes import aval_like, struct_of
 
 jit_p = Primitive("jit", multiple_results=True, call_param="jaxpr")
 
@@ -459,8 +459,6 @@ class _Methods:
 
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the result, without computing it."""
-        from covector.transforms.shapes import struct_of
-
         entry, _ = self.jitted.trace(args, kwargs, abstract=True)
         return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.closed.out_avals])
 

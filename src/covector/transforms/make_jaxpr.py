@@ -9,6 +9,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.trace import current_trace, set_current_trace
 from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple
 from covector.transforms.jit import Jitted
 from covector.transforms.shapes import struct_of
@@ -56,8 +57,6 @@ def make_jaxpr(
     @api_boundary
     @functools.wraps(fun)
     def make_jaxpr_f(*args: Any, **kwargs: Any) -> Any:
-        from covector.core.trace import current_trace, set_current_trace
-
         n = len(args)
         for i in static:
             if not -n <= i < n:

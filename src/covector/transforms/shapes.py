@@ -113,3 +113,12 @@ def typeof(x: Any) -> ShapedArray:
     """
     aval = aval_of(x)
     return aval.with_sharding(x.sharding) if type(x) is Array else aval
+
+
+def aval_like(x: Any) -> ShapedArray:
+    """Aval of an array, scalar, or object with ``shape`` and ``dtype``."""
+    if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
+        return ShapedArray(
+            tuple(x.shape), dtypes.canonicalize_dtype(x.dtype), getattr(x, "weak_type", False)
+        )
+    return aval_of(x)
