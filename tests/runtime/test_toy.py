@@ -19,12 +19,12 @@ from covector.core.backend import get_backend
 from covector.core.trace import Primitive
 from tests import programs, test_random_programs
 from tests.lax import test_dtypes, test_functions, test_linalg, test_rules
+from tests.property_tables import CASES, DISCRETE
 from tests.random import test_streams
 from tests.random.cases import CLOSE, EXACT
 from tests.transforms import programs as small_programs
 from tests.transforms import test_control_flow, test_solves
 
-CASES = test_rules.CASES
 PROGRAMS = programs.programs(cv, covector.numpy)
 
 
@@ -88,9 +88,9 @@ def test_it_uses_neither_the_compiler_nor_the_backend_of_the_cpu(toy):
 # --- the property tables -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *DISCRETE])
 def test_values_are_those_of_the_cpu(name, toy, x64):
-    fun, args, *_ = CASES[name]
+    fun, args, *_ = CASES[name] if name in CASES else DISCRETE[name]
     fun = test_rules.flat(fun)
     outs = fun(*cv.device_put(args, toy))
     assert all(x.device is toy and x.committed for x in outs)
@@ -102,9 +102,14 @@ def test_derivatives(name, x64, on_toy):
     test_rules.test_jvp_against_differences_and_vjp_against_jvp(name)
 
 
-@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c[3]])
+@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c.batch])
 def test_vmap(name, x64, on_toy):
     test_rules.test_vmap_equals_loop(name)
+
+
+@pytest.mark.parametrize("name", [n for n, c in DISCRETE.items() if c.batch])
+def test_vmap_of_discrete_functions(name, x64, on_toy):
+    test_rules.test_vmap_of_discrete_functions_equals_loop(name)
 
 
 @pytest.mark.parametrize("shape", test_dtypes.SHAPES, ids=str)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Interval = tuple[float, float]
+UNIT: Interval = (0.2, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class OpSpec:
         Operands and the value there, at special points.
     fold : callable, optional
         The same of NumPy scalars, bit for bit: literals are computed with it.
+    smooth : bool
+        Whether its derivative is that of calculus, neither refused nor declared zero.
     doc : FunctionDoc, optional
         Without one, the function for people is written by hand, or there is none.
     """
@@ -78,4 +81,5 @@ class OpSpec:
     domain: Sequence[Interval] = ()
     values: Sequence[tuple[tuple[Any, ...], Any]] = ()
     fold: Callable[..., Any] | None = None
+    smooth: bool = True
     doc: FunctionDoc | None = None

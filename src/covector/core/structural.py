@@ -16,7 +16,7 @@ from covector.core import dtypes
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line
-from covector.core.opspec import OpSpec
+from covector.core.opspec import UNIT, OpSpec
 from covector.core.rules import Zero, add_row, batching_rules, jvp_rules, transpose_rules
 from covector.core.trace import Primitive
 
@@ -186,7 +186,7 @@ def _add_any_batch(axis_size: int, args: Sequence[Any], dims: Dims) -> Batched:
 jvp_rules[add_any_p] = _add_any_jvp
 transpose_rules[add_any_p] = lambda ct, x, y: [ct, ct]
 batching_rules[add_any_p] = _add_any_batch
-add_row(add_any_p, OpSpec("add_any", 2, "numeric"))
+add_row(add_any_p, OpSpec("add_any", 2, "numeric", domain=(UNIT, UNIT)))
 
 
 def _def_linear(prim: Primitive) -> None:
@@ -382,7 +382,7 @@ transpose_rules[convert_element_type_p] = _convert_transpose
 batching_rules[convert_element_type_p] = _convert_batch
 add_row(
     convert_element_type_p,
-    OpSpec("convert_element_type", 1, "a number or boolean", complex_cost=1),
+    OpSpec("convert_element_type", 1, "a number or boolean", complex_cost=1, domain=(UNIT,)),
 )
 
 

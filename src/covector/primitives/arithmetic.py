@@ -380,6 +380,7 @@ nextafter_p = binary(
     FLOAT,
     ("x1", "x2"),
     derivative=ZERO,
+    smooth=False,
     values=[((0.5, 0.5), 0.5), ((nan, 1.0), nan)],
     doc=doc(
         "The next float after ``x1`` in the direction of ``x2``.",

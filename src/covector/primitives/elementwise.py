@@ -16,14 +16,13 @@ from covector.core.definers import (
     def_vectorized,
 )
 from covector.core.dtypes import DType
-from covector.core.opspec import FunctionDoc, Interval, OpSpec
+from covector.core.opspec import UNIT, FunctionDoc, Interval, OpSpec
 from covector.core.rules import add_row, transpose_rules
 from covector.core.trace import Primitive
 from covector.primitives.common import check_dtype, dtype_set, elementwise_aval
 
 Derivative = Callable[[Primitive], None]
 Values = Sequence[tuple[tuple[Any, ...], Any]]
-_INTERVAL = (0.2, 0.8)
 
 ZERO: Derivative = def_jvp_zero
 LINEAR: Derivative = def_jvp_linear
@@ -60,7 +59,7 @@ def operation(
     """A primitive whose abstract evaluation is given; ``row`` are fields of its `OpSpec`."""
     if doc is not None and not doc.operands:
         doc = replace(doc, name=doc.name or name, operands=operands)
-    domain = (_INTERVAL,) * len(operands) if domain is None else domain
+    domain = (UNIT,) * len(operands) if domain is None else domain
     prim = Primitive(name)
     prim.def_abstract_eval(abstract_eval)
     def_vectorized(prim)

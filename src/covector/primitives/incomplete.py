@@ -87,6 +87,7 @@ igamma_grad_a_p = binary(
         *[no_derivative("igamma_grad_a", "its arguments: it is a derivative itself")] * 2
     ),
     cost=2000,
+    smooth=False,
     values=[((2.0, 0.0), 0.0)],
     doc=doc(
         "Elementwise derivative of `igamma` with respect to ``a``.",
@@ -113,6 +114,7 @@ random_gamma_grad_p = binary(
         *[no_derivative("random_gamma_grad", "its arguments: it is a derivative itself")] * 2
     ),
     cost=2000,
+    smooth=False,
     domain=((0.5, 2.0), (0.2, 0.8)),
     doc=doc(
         """

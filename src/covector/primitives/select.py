@@ -10,7 +10,7 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp, def_vectorized
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
-from covector.core.opspec import OpSpec
+from covector.core.opspec import UNIT, OpSpec
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -64,7 +64,7 @@ def _select_n_aval(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
 
 
 def_vectorized(select_n_p)
-add_row(select_n_p, OpSpec("select_n", 3, ANY, complex_cost=2))
+add_row(select_n_p, OpSpec("select_n", 3, ANY, complex_cost=2, domain=((0, 1), UNIT, UNIT)))
 
 
 @clamp_p.def_abstract_eval
@@ -98,7 +98,7 @@ def _clamp_batch(
 
 
 batching_rules[clamp_p] = _clamp_batch
-add_row(clamp_p, OpSpec("clamp", 3, ORDERED))
+add_row(clamp_p, OpSpec("clamp", 3, ORDERED, domain=(UNIT, UNIT, UNIT)))
 
 
 # --- derivatives -------------------------------------------------------------------------

@@ -44,6 +44,12 @@ def _div(x: Elements, y: Elements) -> Elements:
     return np.where(y == 0, ~y.dtype.type(0), quotient + inexact.astype(x.dtype))
 
 
+def _atan2(y: Elements, x: Elements) -> Elements:
+    if x.dtype.kind != "c":
+        return np.arctan2(y, x)
+    return -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y))
+
+
 def _rem(x: Elements, y: Elements) -> Elements:
     if x.dtype.kind not in "iu":
         return np.fmod(x, y)
@@ -86,7 +92,7 @@ rules_of({
     ar.neg_p: np.negative, ar.sign_p: _sign, ar.abs_p: np.abs, ar.square_p: np.square,
     ar.floor_p: np.floor, ar.ceil_p: np.ceil, ar.is_finite_p: np.isfinite,
     ar.real_p: np.real, ar.imag_p: np.imag, ar.conj_p: np.conj, ar.complex_p: _complex,
-    ex.pow_p: np.power, ex.atan2_p: np.arctan2, ex.exp_p: np.exp, ex.exp2_p: np.exp2,
+    ex.pow_p: np.power, ex.atan2_p: _atan2, ex.exp_p: np.exp, ex.exp2_p: np.exp2,
     ex.expm1_p: np.expm1, ex.log_p: np.log, ex.log1p_p: np.log1p, ex.logistic_p: _logistic,
     ex.sqrt_p: np.sqrt, ex.rsqrt_p: lambda x: 1 / np.sqrt(x), ex.cbrt_p: np.cbrt,
     ex.sin_p: np.sin, ex.cos_p: np.cos, ex.tan_p: np.tan,
