@@ -15,6 +15,7 @@ from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero, transpose_rules
 from covector.core.structural import instantiate, optimization_barrier_p, zeros
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
+from covector.primitives.dot import dot_general_p
 from covector.transforms.arguments import (
     api_boundary,
     argument_names,
@@ -292,13 +293,13 @@ def nothing_saveable(*_: Any, **__: Any) -> bool:
 
 
 def dots_saveable(prim: Primitive, *_: Any, **__: Any) -> bool:
-    """Keep results of matrix products and convolutions."""
-    return prim.name in ("dot_general", "conv_general_dilated")
+    """Keep results of matrix products."""
+    return prim is dot_general_p
 
 
 def dots_with_no_batch_dims_saveable(prim: Primitive, *_: Any, **params: Any) -> bool:
     """Keep results of matrix products without batch dimensions."""
-    if prim.name != "dot_general":
+    if prim is not dot_general_p:
         return False
     (_, _), (lhs_batch, rhs_batch) = params["dimension_numbers"]
     return not lhs_batch and not rhs_batch
@@ -442,8 +443,7 @@ def checkpoint(
     @api_boundary
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        n = len(args)
-        static = {i % n for i in nums if -n <= i < n}
+        static = _in_range(nums, len(args))
         dyn = tuple([x for i, x in enumerate(args) if i not in static])
         dyn_kwargs = {k: v for k, v in kwargs.items() if k not in names}
         fixed = {k: v for k, v in kwargs.items() if k in names}
@@ -464,13 +464,16 @@ def checkpoint(
         info = debug_info(fun, "checkpoint", dyn, dyn_kwargs, sorted(static))
         jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
         closed, hoisted = close_over(jaxpr, consts)
-        outs = checkpoint_p.bind_params(
-            [*hoisted, *flat],
-            {"jaxpr": closed, "policy": policy, "name": fun_name(fun)},
-        )
+        params = {"jaxpr": closed, "policy": policy, "name": fun_name(fun)}
+        outs = checkpoint_p.bind_params([*hoisted, *flat], params)
         return tree.unflatten(out_tree, outs)
 
     return checkpointed
+
+
+def _in_range(nums: Sequence[int], n: int) -> set[int]:
+    """Those of the argument numbers that ``n`` positional arguments have, from the start."""
+    return {i % n for i in nums if -n <= i < n}
 
 
 remat = checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from covector.control_flow.scan import scan_p
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
@@ -21,6 +21,7 @@ from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute, transpose_jaxpr
 from covector.transforms.jit import jit_p
 from covector.transforms.partial_eval import (
+    PartialJaxpr,
     PartialTrace,
     merge,
     partial_eval_jaxpr,
@@ -134,41 +135,14 @@ def _batch(
 
 
 def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    jaxpr, nc, ncarry = params["jaxpr"], params["num_consts"], params["num_carry"]
+    jaxpr, ncarry = params["jaxpr"], params["num_carry"]
     num_ys = len(jaxpr.out_avals) - ncarry
-    consts, carry, xs = _parts(args, nc, ncarry)
+    consts, carry, xs = _parts(args, params["num_consts"], ncarry)
     u_consts = [trace.is_unknown(x) for x in consts]
-    u_carry = [trace.is_unknown(x) for x in carry]
     u_xs = [trace.is_unknown(x) for x in xs]
-
-    # What depends on known constants alone is computed once, outside of the loop.
     if not all(u_consts):
-        invariant = partial_eval_jaxpr(
-            jaxpr,
-            (*u_consts, *[True] * (ncarry + len(xs))),
-            (True,) * len(jaxpr.out_avals),
-            True,
-        )
-        if invariant.num_new:
-            known_consts, unknown_consts = split(u_consts, consts)
-            new = trace.evaluate(
-                jit_p,
-                known_consts,
-                {"jaxpr": invariant.known, "name": "loop_invariant", "inline": False},
-            )
-            known_consts = pick_residuals(invariant.residuals, known_consts, new)
-            consts = [*known_consts, *unknown_consts]
-            u_consts = [False] * len(known_consts) + [True] * len(unknown_consts)
-            jaxpr, nc = invariant.unknown, len(consts)
-
-    while True:
-        parts = partial_eval_jaxpr(
-            jaxpr, (*u_consts, *u_carry, *u_xs), (*u_carry, *[False] * num_ys)
-        )
-        joined = _join(u_carry, parts.unknown_out[:ncarry])
-        if joined == u_carry:
-            break
-        u_carry = joined
+        jaxpr, consts, u_consts = _hoist(trace, jaxpr, consts, u_consts)
+    parts, u_carry = _split_body(jaxpr, u_consts, [trace.is_unknown(x) for x in carry], u_xs)
 
     k_consts, l_consts = split(u_consts, consts)
     k_carry, l_carry = split(u_carry, carry)
@@ -192,43 +166,105 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
         )
         n = len(k_carry) + num_known_ys
         known_outs, stacked = outs[:n], outs[n:]
-    new_stacked, carry_stacked = iter(stacked[: parts.num_new]), iter(stacked[parts.num_new :])
-    res_consts: list[Any] = []
-    res_xs: list[Any] = []
-    const_pos: list[int] = []
-    xs_pos: list[int] = []
-    for i, r in enumerate(parts.residuals):
-        if r is not None and r < first_carry:
-            res_consts.append(k_consts[r])
-            const_pos.append(i)
-            continue
-        xs_pos.append(i)
-        if r is None:
-            res_xs.append(next(new_stacked))
-        elif r < first_xs:
-            res_xs.append(next(carry_stacked))
-        else:
-            res_xs.append(k_xs[r - first_xs])
     unknown_outs: list[Any] = []
     if any(parts.unknown_out):
-        n_res, n_lc, n_lk = len(parts.residuals), len(l_consts), len(l_carry)
-        order = [
-            *const_pos,
-            *range(n_res, n_res + n_lc + n_lk),
-            *xs_pos,
-            *range(n_res + n_lc + n_lk, n_res + n_lc + n_lk + len(l_xs)),
-        ]
-        unknown_outs = trace.record(
-            scan_p,
-            [*res_consts, *l_consts, *l_carry, *res_xs, *l_xs],
-            {
-                **params,
-                "jaxpr": _permuted(parts.unknown, tuple(order), None),
-                "num_consts": len(res_consts) + n_lc,
-                "num_carry": n_lk,
-            },
-        )
+        residuals = _residuals(parts, k_consts, k_xs, stacked, first_xs)
+        unknown_outs = _record(trace, parts, residuals, (l_consts, l_carry, l_xs), params)
     return merge(parts.unknown_out, known_outs, unknown_outs)
+
+
+def _hoist(
+    trace: PartialTrace, jaxpr: ClosedJaxpr, consts: list[Any], unknown: list[bool]
+) -> tuple[ClosedJaxpr, list[Any], list[bool]]:
+    """Compute once, outside of the loop, what depends on known constants alone.
+
+    Returns the rest of the body, its constants, and which of them are unknown.
+    """
+    rest = len(jaxpr.in_avals) - len(consts)
+    invariant = partial_eval_jaxpr(
+        jaxpr, (*unknown, *[True] * rest), (True,) * len(jaxpr.out_avals), True
+    )
+    if not invariant.num_new:
+        return jaxpr, consts, unknown
+    known_consts, unknown_consts = split(unknown, consts)
+    params = {"jaxpr": invariant.known, "name": "loop_invariant", "inline": False}
+    new = trace.evaluate(jit_p, known_consts, params)
+    known_consts = pick_residuals(invariant.residuals, known_consts, new)
+    unknown = [False] * len(known_consts) + [True] * len(unknown_consts)
+    return invariant.unknown, [*known_consts, *unknown_consts], unknown
+
+
+def _split_body(
+    jaxpr: ClosedJaxpr, u_consts: list[bool], u_carry: list[bool], u_xs: list[bool]
+) -> tuple[PartialJaxpr, list[bool]]:
+    """The body split in two, and which carries are unknown after any number of rounds."""
+    ncarry = len(u_carry)
+    num_ys = len(jaxpr.out_avals) - ncarry
+    while True:
+        parts = partial_eval_jaxpr(
+            jaxpr, (*u_consts, *u_carry, *u_xs), (*u_carry, *[False] * num_ys)
+        )
+        joined = _join(u_carry, parts.unknown_out[:ncarry])
+        if joined == u_carry:
+            return parts, u_carry
+        u_carry = joined
+
+
+class _Residuals(NamedTuple):
+    """What the unknown loop takes from the known one: constants, and elements of each round."""
+
+    consts: list[Any]
+    xs: list[Any]
+    const_positions: list[int]
+    xs_positions: list[int]
+
+
+def _residuals(
+    parts: PartialJaxpr, k_consts: list[Any], k_xs: list[Any], stacked: list[Any], first_xs: int
+) -> _Residuals:
+    new_stacked, carry_stacked = iter(stacked[: parts.num_new]), iter(stacked[parts.num_new :])
+    out = _Residuals([], [], [], [])
+    for i, r in enumerate(parts.residuals):
+        if r is not None and r < len(k_consts):
+            out.consts.append(k_consts[r])
+            out.const_positions.append(i)
+            continue
+        out.xs_positions.append(i)
+        if r is None:
+            out.xs.append(next(new_stacked))
+        elif r < first_xs:
+            out.xs.append(next(carry_stacked))
+        else:
+            out.xs.append(k_xs[r - first_xs])
+    return out
+
+
+def _record(
+    trace: PartialTrace,
+    parts: PartialJaxpr,
+    residuals: _Residuals,
+    unknown: tuple[list[Any], list[Any], list[Any]],
+    params: dict[str, Any],
+) -> list[Any]:
+    """The loop over what is unknown, as an operation of the linear program."""
+    consts, carry, xs = unknown
+    n, n_consts, n_carry = len(parts.residuals), len(consts), len(carry)
+    order = (
+        *residuals.const_positions,
+        *range(n, n + n_consts + n_carry),
+        *residuals.xs_positions,
+        *range(n + n_consts + n_carry, n + n_consts + n_carry + len(xs)),
+    )
+    return trace.record(
+        scan_p,
+        [*residuals.consts, *consts, *carry, *residuals.xs, *xs],
+        {
+            **params,
+            "jaxpr": _permuted(parts.unknown, order, None),
+            "num_consts": len(residuals.consts) + n_consts,
+            "num_carry": n_carry,
+        },
+    )
 
 
 @cached_on_jaxpr

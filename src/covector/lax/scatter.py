@@ -20,37 +20,7 @@ from covector.primitives.indexing import (
     scatter_p,
 )
 
-
-def _scatter_function(prim: Primitive, summary: str, result: str) -> Callable[..., Any]:
-    name = prim.name
-
-    def scatter_function(
-        operand: Any,
-        scatter_indices: Any,
-        updates: Any,
-        dimension_numbers: ScatterDimensionNumbers,
-        *,
-        indices_are_sorted: bool = False,
-        unique_indices: bool = False,
-        mode: Any = None,
-    ) -> Any:
-        x, u = as_operand(operand, name), as_operand(updates, name)
-        if type(u) in PY_SCALARS:
-            u = weak_operand(name, u, x)
-        return prim.bind(
-            x,
-            as_operand(scatter_indices, name),
-            u,
-            dimension_numbers=ScatterDimensionNumbers(
-                *[tuple(map(int, d)) for d in dimension_numbers]
-            ),
-            indices_are_sorted=bool(indices_are_sorted),
-            unique_indices=bool(unique_indices),
-            mode=GatherScatterMode.from_any(mode),
-        )
-
-    scatter_function.__name__ = scatter_function.__qualname__ = name
-    scatter_function.__doc__ = f"""{summary}
+_DOCSTRING = """{summary}
 
     Parameters
     ----------
@@ -88,6 +58,38 @@ def _scatter_function(prim: Primitive, summary: str, result: str) -> Callable[..
     >>> lax.{name}(x, indices, np.array([5, 7, 6]), elements)
     {result}
     """
+
+
+def _scatter_function(prim: Primitive, summary: str, result: str) -> Callable[..., Any]:
+    name = prim.name
+
+    def scatter_function(
+        operand: Any,
+        scatter_indices: Any,
+        updates: Any,
+        dimension_numbers: ScatterDimensionNumbers,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: Any = None,
+    ) -> Any:
+        x, u = as_operand(operand, name), as_operand(updates, name)
+        if type(u) in PY_SCALARS:
+            u = weak_operand(name, u, x)
+        return prim.bind(
+            x,
+            as_operand(scatter_indices, name),
+            u,
+            dimension_numbers=ScatterDimensionNumbers(
+                *[tuple(map(int, d)) for d in dimension_numbers]
+            ),
+            indices_are_sorted=bool(indices_are_sorted),
+            unique_indices=bool(unique_indices),
+            mode=GatherScatterMode.from_any(mode),
+        )
+
+    scatter_function.__name__ = scatter_function.__qualname__ = name
+    scatter_function.__doc__ = _DOCSTRING.format(summary=summary, name=name, result=result)
     return scatter_function
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector import _native
+from covector.control_flow.custom_vjp import custom_lin_p
 from covector.core import tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import Module, Program, get_backend
@@ -70,7 +71,7 @@ def _lower(
 def _check_computable(jaxpr: Jaxpr) -> None:
     """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "custom_lin":
+        if eqn.primitive is custom_lin_p:
             assert eqn.primitive.impl is not None
             eqn.primitive.impl([], eqn.params)
         for sub in sub_jaxprs(eqn.params):

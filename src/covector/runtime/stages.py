@@ -10,6 +10,7 @@ from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import compile_entry, lower_entry, where_to_run
 from covector.runtime.placement import Placement, Sharding, as_sharding, placement
 from covector.transforms.jit import Entry, Jitted
@@ -328,7 +329,7 @@ def _cost(closed: ClosedJaxpr) -> dict[str, float]:
     flops = 0.0
     for eqn in closed.eqns:
         size = sum(v.aval.size for v in eqn.outvars)
-        if eqn.primitive.name == "dot_general":
+        if eqn.primitive is dot_general_p:
             (contract, _), _ = eqn.params["dimension_numbers"]
             for d in contract:
                 size *= 2 * eqn.invars[0].aval.shape[d]

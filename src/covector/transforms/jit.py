@@ -416,7 +416,11 @@ def jit(
         inline,
         device=backend if device is None else device,
     )
-    fn = make_jit_function(jitted)
+    return _like_function(make_jit_function(jitted), fun, jitted)
+
+
+def _like_function(fn: Any, fun: Any, jitted: Jitted) -> Any:
+    """The callable ``fn`` with the name and documentation of ``fun`` and the methods of `jit`."""
     attributes = fn.__dict__
     for attr in ("__module__", "__qualname__", "__doc__", "__annotations__"):
         value = getattr(fun, attr, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.core.avals import Array
 from covector.core.dce import dce
-from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Var, eval_jaxpr
+from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Jaxpr, Var, eval_jaxpr
 from covector.core.rules import partial_eval_rules
 from covector.core.trace import (
     JaxprTrace,
@@ -155,37 +155,34 @@ def partial_eval_jaxpr(
                 [x for x, u in zip(outs, unknown_out, strict=True) if u]
             )
         jaxpr = dce(jaxpr)
-        used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
-        used.update(jaxpr.outvars)
-        res_vars: list[Var] = []
-        res_vals: list[Tracer] = []
-        const_vars: list[Var] = []
-        const_vals: list[Any] = []
-        for v, c in zip(jaxpr.constvars, consts, strict=True):
-            if v not in used:
-                continue
-            if isinstance(c, Tracer):
-                res_vars.append(v)
-                res_vals.append(c)
-            else:
-                const_vars.append(v)
-                const_vals.append(c)
+        captured = _used_consts(jaxpr, consts)
+        traced = [(v, c) for v, c in captured if isinstance(c, Tracer)]
+        arrays = [(v, c) for v, c in captured if not isinstance(c, Tracer)]
         residuals = [
-            known_args.get(id(c._var)) if isinstance(c, JaxprTracer) else None for c in res_vals
+            known_args.get(id(c._var)) if isinstance(c, JaxprTracer) else None for _, c in traced
         ]
         known_outs = [x for x, u in zip(outs, unknown_out, strict=True) if not u]
-        new = [c for c, r in zip(res_vals, residuals, strict=True) if r is None]
+        new = [c for (_, c), r in zip(traced, residuals, strict=True) if r is None]
         with set_current_trace(known_trace):
             known_jaxpr, known_consts = known_trace.finish([*known_outs, *new])
     finally:
         known_trace.alive = unknown_trace.alive = False
-    unknown = jaxpr.replace(constvars=const_vars, invars=[*res_vars, *jaxpr.invars])
+    unknown = jaxpr.replace(
+        constvars=[v for v, _ in arrays], invars=[*(v for v, _ in traced), *jaxpr.invars]
+    )
     return PartialJaxpr(
         ClosedJaxpr(dce(known_jaxpr), known_consts),
-        ClosedJaxpr(unknown, const_vals),
+        ClosedJaxpr(unknown, [c for _, c in arrays]),
         unknown_out,
         residuals,
     )
+
+
+def _used_consts(jaxpr: Jaxpr, consts: Sequence[Any]) -> list[tuple[Var, Any]]:
+    """The constant variables that are read, with their values."""
+    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+    used.update(jaxpr.outvars)
+    return [(v, c) for v, c in zip(jaxpr.constvars, consts, strict=True) if v in used]
 
 
 def pick_residuals(

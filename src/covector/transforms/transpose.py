@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.core.jaxpr import Jaxpr, Literal, Var
+from covector.core.jaxpr import Jaxpr, JaxprEqn, Literal, Var
 from covector.core.rules import UndefinedPrimal, Zero, missing_rule, transpose_rules
 from covector.core.structural import add_tangents
 
@@ -34,17 +34,7 @@ def backward_pass(
     for v, x in zip(jaxpr.invars, args, strict=True):
         if type(x) is not UndefinedPrimal:
             known[v] = x
-    linear_eqns = []
-    for eqn in jaxpr.eqns:
-        if all(type(a) is Literal or a in known for a in eqn.invars):
-            vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
-            out = eqn.primitive.bind_params(vals, eqn.params)
-            known.update(
-                zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
-            )
-        else:
-            linear_eqns.append(eqn)
-
+    linear_eqns = _evaluate_known(jaxpr, known)
     cts: dict[Var, Any] = {}
 
     def add(v: Any, ct: Any) -> None:
@@ -56,17 +46,9 @@ def backward_pass(
     for out, ct in zip(jaxpr.outvars, cts_out, strict=True):
         add(out, ct)
     for eqn in reversed(linear_eqns):
-        if eqn.primitive.multiple_results:
-            found = [cts.pop(v, None) for v in eqn.outvars]
-            if all(ct is None for ct in found):
-                continue
-            ct_out: Any = [
-                Zero(v.aval) if ct is None else ct for v, ct in zip(eqn.outvars, found, strict=True)
-            ]
-        else:
-            ct_out = cts.pop(eqn.outvars[0], None)
-            if ct_out is None:
-                continue
+        ct_out = _taken(cts, eqn)
+        if ct_out is None:
+            continue
         rule = transpose_rules.get(eqn.primitive)
         if rule is None:
             raise missing_rule(eqn.primitive, "transpose", eqn)
@@ -80,3 +62,28 @@ def backward_pass(
         cts.get(v, Zero(v.aval)) if type(x) is UndefinedPrimal else None
         for v, x in zip(jaxpr.invars, args, strict=True)
     ]
+
+
+def _evaluate_known(jaxpr: Jaxpr, known: dict[Any, Any]) -> list[JaxprEqn]:
+    """Evaluate the equations whose operands are ``known``, into it; returns the others."""
+    others = []
+    for eqn in jaxpr.eqns:
+        if all(type(a) is Literal or a in known for a in eqn.invars):
+            vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
+            out = eqn.primitive.bind_params(vals, eqn.params)
+            known.update(
+                zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
+            )
+        else:
+            others.append(eqn)
+    return others
+
+
+def _taken(cts: dict[Var, Any], eqn: JaxprEqn) -> Any:
+    """The cotangents of an equation's results as its rule takes them, None if all are zero."""
+    if not eqn.primitive.multiple_results:
+        return cts.pop(eqn.outvars[0], None)
+    found = [cts.pop(v, None) for v in eqn.outvars]
+    if all(ct is None for ct in found):
+        return None
+    return [Zero(v.aval) if ct is None else ct for v, ct in zip(eqn.outvars, found, strict=True)]

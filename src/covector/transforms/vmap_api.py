@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import aval_of
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.structural import bring_dim
 from covector.core.tree_paths import flatten_with_path, keystr
@@ -156,26 +156,7 @@ def vmap(
         dims = flatten_axes(in_axes, args, "in_axes", "the positional arguments")
         dims += [0] * (len(flat) - len(dims))
         avals = check_arrays(flat, lambda: argument_names(fun, args, kwargs), "vmap")
-        size = axis_size
-        consistent = True
-        for i, (aval, d) in enumerate(zip(avals, dims, strict=True)):
-            if d is None:
-                continue
-            n = len(aval.shape)
-            if not -n <= d < n:
-                name = argument_names(fun, args, kwargs)[i]
-                raise ValueError(
-                    f"vmap was requested to map argument {name} along axis {d}, which implies "
-                    f"that its rank should be at least {d + 1 if d >= 0 else -d}, but it is "
-                    f"{aval.str_short()} of rank {n}{at_user_line()}"
-                )
-            d = dims[i] = d % n
-            if size is None:
-                size = aval.shape[d]
-            elif size != aval.shape[d]:
-                consistent = False
-        if not consistent:
-            raise ValueError(_size_error(fun, args, kwargs, flat, dims, axis_size))
+        size = _mapped_size(fun, args, kwargs, flat, avals, dims, axis_size)
         if size is None:
             raise ValueError(
                 f"vmap: no argument of {fun_name(fun)} is mapped: at least one entry of in_axes "
@@ -198,23 +179,63 @@ def vmap(
             "out_axes",
             f"the result of {fun_name(fun)}",
         )
-        results = []
-        for i, (x, d, w) in enumerate(zip(outs, out_dims, wanted, strict=True)):
-            if w is None:
-                if d is not None:
-                    raise ValueError(_unmapped_error(fun, out_tree, i, len(outs)))
-                results.append(as_result(x))
-                continue
-            n = len(aval_of(x).shape) + (d is None)
-            if not -n <= w < n:
-                raise ValueError(
-                    f"vmap: out_axes asks for the mapped axis at position {w} of a result of rank "
-                    f"{n} (mapped axis included) of {fun_name(fun)}{at_user_line()}"
-                )
-            results.append(as_result(bring_dim(x, size, d, w % n)))
+        results = [
+            _result(fun, out_tree, i, x, d, w, size)
+            for i, (x, d, w) in enumerate(zip(outs, out_dims, wanted, strict=True))
+        ]
         return tree.unflatten(out_tree, results)
 
     return vmap_f
+
+
+def _mapped_size(
+    fun: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    flat: list[Any],
+    avals: Sequence[ShapedArray],
+    dims: list[int | None],
+    axis_size: int | None,
+) -> int | None:
+    """The size of the mapped axis, None if there is none; ``dims`` are made non-negative."""
+    size = axis_size
+    consistent = True
+    for i, (aval, d) in enumerate(zip(avals, dims, strict=True)):
+        if d is None:
+            continue
+        n = len(aval.shape)
+        if not -n <= d < n:
+            name = argument_names(fun, args, kwargs)[i]
+            raise ValueError(
+                f"vmap was requested to map argument {name} along axis {d}, which implies "
+                f"that its rank should be at least {d + 1 if d >= 0 else -d}, but it is "
+                f"{aval.str_short()} of rank {n}{at_user_line()}"
+            )
+        d = dims[i] = d % n
+        if size is None:
+            size = aval.shape[d]
+        elif size != aval.shape[d]:
+            consistent = False
+    if not consistent:
+        raise ValueError(_size_error(fun, args, kwargs, flat, dims, axis_size))
+    return size
+
+
+def _result(
+    fun: Callable[..., Any], out_tree: Any, i: int, x: Any, d: int | None, w: int | None, size: int
+) -> Any:
+    """Result number ``i``, mapped along ``d``, with its mapped axis at ``w``."""
+    if w is None:
+        if d is not None:
+            raise ValueError(_unmapped_error(fun, out_tree, i, out_tree.num_leaves))
+        return as_result(x)
+    n = len(aval_of(x).shape) + (d is None)
+    if not -n <= w < n:
+        raise ValueError(
+            f"vmap: out_axes asks for the mapped axis at position {w} of a result of rank "
+            f"{n} (mapped axis included) of {fun_name(fun)}{at_user_line()}"
+        )
+    return as_result(bring_dim(x, size, d, w % n))
 
 
 def _unmapped_error(fun: Callable[..., Any], out_tree: Any, i: int, n: int) -> str:
