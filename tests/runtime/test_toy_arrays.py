@@ -71,6 +71,18 @@ def test_keys_there_and_back(shape, toys, cpu):
         assert (onp.asarray(random.key_data(random.wrap_key_data(data))) == want).all()
 
 
+def test_nothing_moves_that_is_there(toys):
+    x, w = on(toys[0], onp.arange(3.0, dtype="float32"), onp.ones(3, "float32"))
+    f = cv.jit(lambda a: lax.scan(lambda c, b: (c + b * w[0], b), 0.0, a)[0])
+    f(x)  # compiled, its constants are there
+    before = toys[0].transfers
+    for _ in range(3):
+        f(x), x + w, x[1], x.reshape(3, 1), x.sum(), np.sin(x), x.at[:].set(w)
+    assert toys[0].transfers == before
+    f(cv.device_put(x, toys[1]))
+    assert toys[0].transfers == before
+
+
 def test_weak_types_stay(toys, cpu):
     x = cv.device_put(2.0, toys[0])
     assert x.weak_type and (x + np.asarray(1, "bfloat16")).dtype == ml_dtypes.bfloat16
