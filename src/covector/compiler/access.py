@@ -39,17 +39,22 @@ class _Bound(Expr):
 
 
 class Substitution(Transformer):
-    """Replaces index variables; in what indices compute, only where one asks for it."""
+    """Replaces index variables; in what indices compute, only where one asks for it.
 
-    __slots__ = ("env",)
+    ``computes`` says whether there was such an index since it was last set to False.
+    """
+
+    __slots__ = ("env", "computes")
 
     def __init__(self, env: Sequence[Index]) -> None:
         self.env = env
+        self.computes = False
 
     def ivar(self, node: IVar) -> Index:
         return self.env[node.axis]
 
     def dyn(self, node: IDyn) -> Index:
+        self.computes = True
         return IDyn(_Bound(node.expr, self.env))
 
 
@@ -117,8 +122,7 @@ class Access(Visitor):
             elif type(i) is int:
                 index.append(i)
             else:
-                index.append(bind.visit(i))
-                self.visit(i)
+                index.append(self._bound(i))
         key = (v, *key_of(index))
         if key in self._seen:
             return
@@ -138,10 +142,18 @@ class Access(Visitor):
         self.visit(node.then)
         self.visit(node.other)
 
+    def _bound(self, index: Index) -> Index:
+        """The index where its variables are what they stand for; what it computes is read."""
+        bind = self._bind
+        bind.computes = False
+        out: Index = bind.visit(index)
+        if bind.computes:
+            self.visit(index)
+        return out
+
     def _used(self, index: Index) -> None:
         if type(index) is not int:
-            self.other |= variables(self._bind.visit(index))
-            self.visit(index)
+            self.other |= variables(self._bound(index))
 
 
 class _Key(Walk):

@@ -208,8 +208,6 @@ def lower(
     closed: ClosedJaxpr, name: str, donated: Sequence[bool] = (), target: Target = HOST
 ) -> Lowered:
     """The loop program of a jaxpr."""
-    import covector.compiler.lower  # noqa: F401 - fills the table
-
     low = Lowering(closed, target)
     inputs = [
         Value(low.shape(v.aval.shape), v.aval.dtype, Input(k))
