@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
     Branch,
+    IDyn,
     Index,
     IOp,
     IPart,
@@ -17,9 +18,12 @@ from covector.compiler.ir.nodes import (
     LibraryCall,
     Loop,
     Node,
+    Sym,
     Value,
     ivars,
+    product,
 )
+from covector.compiler.ir.visit import Walk
 from covector.compiler.ir.walk import written_out
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage, Step
 
@@ -87,19 +91,33 @@ def _moving(
     schedule: Schedule, reads: Sequence[tuple[Value, Sequence[Index]]], running: Container[int]
 ) -> list[Value]:
     """Values in registers that are read at an index which is not written out."""
+    fixed = _Fixed(running).visit
     return [
         v for v, index in reads
-        if schedule.kinds.get(v) == "reg" and not all([_fixed(i, running) for i in index])
+        if schedule.kinds.get(v) == "reg" and not all(map(fixed, index))
     ]  # fmt: skip
 
 
-def _fixed(index: Index, running: Container[int]) -> bool:
+class _Fixed(Walk):
     """Whether an index is a number in the code, given the variables that are not."""
-    if type(index) is IVar:
-        return index.axis not in running
-    if type(index) is IOp:
-        return _fixed(index.a, running) and _fixed(index.b, running)
-    if type(index) is IPart:
-        constant = all([type(d) is int for d in index.dims])
-        return constant and _fixed(index.position, running)
-    return type(index) is int
+
+    def __init__(self, running: Container[int]) -> None:
+        self.running = running
+
+    def constant(self, node: int) -> bool:
+        return True
+
+    def sym(self, node: Sym) -> bool:
+        return False
+
+    def ivar(self, node: IVar) -> bool:
+        return node.axis not in self.running
+
+    def iop(self, node: IOp) -> bool:
+        return self.visit(node.a) and self.visit(node.b)
+
+    def part(self, node: IPart) -> bool:
+        return product(node.dims) is not None and self.visit(node.position)
+
+    def dyn(self, node: IDyn) -> bool:
+        return False

@@ -12,13 +12,12 @@ The grammar, a statement a line (indentation is of no account)::
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple
 
 from covector.compiler.ir.constants import DTYPES, from_bits
-from covector.compiler.ir.errors import LoopTextError, Place
+from covector.compiler.ir.errors import Place
 from covector.compiler.ir.nodes import (
     KNOWN,
     Arg,
@@ -56,137 +55,24 @@ from covector.compiler.ir.nodes import (
     gives_value,
     ivars,
 )
+from covector.compiler.ir.tokens import Reader, Token
 from covector.compiler.ir.verify import verify
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
-T = TypeVar("T")
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    place: Place
-
-
-_TOKEN = re.compile(
-    r'(?P<string>"(?:[^"\\]|\\.)*")'
-    r"|(?P<number>-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?|inf\b))"
-    r"|(?P<name>key<fry>|[A-Za-z_]\w*)"
-    r"|(?P<mark>//|<=|[-+*%()\[\]{}<>:,.=@&])"
-    r"|(?P<space>[ \t]+)"
-    r"|(?P<wrong>.)"
-)
 _INDEX_OPS = ("+", "-", "*", "//", "%", "min", "max", "inside")
 _VALUE, _SIZE, _AXIS = (re.compile(rf"{letter}(\d+)") for letter in "vni")
-
-
-def _tokens(text: str) -> list[_Token]:
-    out = []
-    lines = text.split("\n")
-    for row, line in enumerate(lines, 1):
-        for m in _TOKEN.finditer(line):
-            kind = m.lastgroup or "wrong"
-            place = Place(row, m.start() + 1)
-            if kind == "wrong":
-                raise LoopTextError(f"{m[0]!r} is no part of the language", *place)
-            if kind != "space":
-                out.append(_Token(kind, m[0], place))
-        if out and out[-1].kind != "end":
-            out.append(_Token("end", "end of line", Place(row, len(line) + 1)))
-    out.append(_Token("end", "end of text", Place(len(lines), len(lines[-1]) + 1)))
-    return out
-
-
-class _Reader:
-    """Tokens one after another."""
-
-    def __init__(self, text: str) -> None:
-        self.tokens = _tokens(text)
-        self.at = 0
-
-    @property
-    def next(self) -> _Token:
-        return self.tokens[self.at]
-
-    def take(self) -> _Token:
-        token = self.tokens[self.at]
-        self.at = min(self.at + 1, len(self.tokens) - 1)
-        return token
-
-    def fail(self, rule: str, token: _Token | None = None) -> NoReturn:
-        raise LoopTextError(rule, *(token or self.next).place)
-
-    def sees(self, *texts: str) -> bool:
-        """Whether the next token is one of these."""
-        return self.next.kind in ("mark", "name") and self.next.text in texts
-
-    def skip(self, text: str) -> bool:
-        """Takes the next token if it is this one."""
-        if self.sees(text):
-            self.take()
-            return True
-        return False
-
-    def expect(self, text: str) -> _Token:
-        if not self.sees(text):
-            self.fail(f"expected {text!r}, found {self.next.text!r}")
-        return self.take()
-
-    def end(self) -> None:
-        if self.next.kind != "end":
-            self.fail(f"expected the end of the line, found {self.next.text!r}")
-        self.take()
-
-    def name(self, what: str = "a name") -> _Token:
-        if self.next.kind != "name":
-            self.fail(f"expected {what}, found {self.next.text!r}")
-        return self.take()
-
-    def integer(self) -> int:
-        if self.next.kind != "number":
-            self.fail(f"expected a number, found {self.next.text!r}")
-        token = self.take()
-        try:
-            return int(token.text, 0)
-        except ValueError:
-            self.fail(f"{token.text} is no whole number", token)
-
-    def listed(self, item: Callable[[], T], close: str) -> list[T]:
-        """Items with commas between them, up to and with ``close``."""
-        out: list[T] = []
-        while not self.skip(close):
-            if out:
-                self.expect(",")
-            out.append(item())
-        return out
-
-    def rest(self, item: Callable[[], T]) -> list[T]:
-        """Items with commas between them, to the end of the line."""
-        out: list[T] = []
-        while self.next.kind != "end":
-            if out:
-                self.expect(",")
-            out.append(item())
-        self.take()
-        return out
-
-    def string(self) -> str:
-        if self.next.kind != "string":
-            self.fail(f"expected a string, found {self.next.text!r}")
-        found: str = json.loads(self.take().text)
-        return found
 
 
 class _Named(NamedTuple):
     """A value about to be defined."""
 
-    token: _Token
+    token: Token
     shape: tuple[Dim, ...]
     dtype: DType
 
 
-class _Scalars(_Reader):
+class _Scalars(Reader):
     """Sizes, indices and expressions."""
 
     def __init__(self, text: str) -> None:
@@ -215,7 +101,7 @@ class _Scalars(_Reader):
             self.fail(f"expected a size, found {token.text!r}", token)
         return self.sym(token)
 
-    def sym(self, token: _Token) -> Sym:
+    def sym(self, token: Token) -> Sym:
         found = self.syms.get(token.text)
         if found is None:
             self.fail(f"{token.text} is no size of the program", token)
@@ -312,7 +198,7 @@ class _Scalars(_Reader):
         self.expect("(")
         return Op(token.text, self.listed(self.expr, ")"), dtype, attr)
 
-    def argument(self, token: _Token) -> Arg:
+    def argument(self, token: Token) -> Arg:
         if not re.fullmatch(r"a\d+", token.text):
             self.fail(f"{token.text!r} is no operand of a combination", token)
         return Arg(int(token.text[1:]), self.dtype())
@@ -351,7 +237,7 @@ class _Scalars(_Reader):
 
     def number(self, value: Any, dtype: DType) -> Any:
         """A constant of the dtype from its tokens."""
-        if isinstance(value, tuple) and not isinstance(value, _Token):
+        if isinstance(value, tuple) and not isinstance(value, Token):
             if dtype not in dtypes.COMPLEX:
                 self.fail("only a complex number has two parts", value[0])
             return complex(*[self.number(part, dtypes.float64) for part in value])
