@@ -43,8 +43,6 @@ from covector.transforms.partial_eval import (
 from covector.transforms.transpose import backward_pass
 
 Policy = Callable[..., Any]
-
-
 checkpoint_p = Primitive("checkpoint", multiple_results=True, call_param="jaxpr")
 
 
@@ -77,14 +75,8 @@ def _name_aval(x: ShapedArray, *, name: str) -> ShapedArray:
 
 
 name_p.impl = lambda args, params: [args[0]]
-
-
 def_vectorized(name_p)
-
-
 def_jvp_linear(name_p)
-
-
 transpose_rules[name_p] = lambda ct, x, *, name: [ct]
 
 
@@ -255,11 +247,7 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
 
 
 def_jaxpr_call(checkpoint_p)
-
-
 def_partial_eval_call(checkpoint_p, _partial_eval)
-
-
 transpose_rules[checkpoint_p] = _transpose
 
 
@@ -277,8 +265,6 @@ class _Decision:
 
 
 Saveable = _Decision("Saveable")
-
-
 Recompute = _Decision("Recompute")
 
 

@@ -36,8 +36,6 @@ def _cond_avals(
 
 
 cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params["branches"])))
-
-
 _MISSING = object()
 
 

@@ -210,12 +210,6 @@ def _transpose(cts: Sequence[Any], index: Any, *ops: Any, branches: Branches) ->
 
 
 jvp_rules[cond_p] = _jvp
-
-
 higher_order_rules[cond_p] = _batch
-
-
 partial_eval_rules[cond_p] = _partial_eval
-
-
 transpose_rules[cond_p] = _transpose

@@ -58,8 +58,6 @@ class _MappedJvp(MappedRule):
 
 
 _call_custom_jvp = CustomCall("custom_jvp", "jvp", _differentiate, _MappedJvp)
-
-
 custom_jvp_call_p = _call_custom_jvp.primitive
 
 

@@ -190,17 +190,9 @@ def _batch_lin(
 
 
 _call_custom_vjp = CustomCall("custom_vjp", "fwd", _differentiate, _MappedFwd)
-
-
 custom_vjp_call_p = _call_custom_vjp.primitive
-
-
 jvp_rules[custom_lin_p] = _lin_jvp
-
-
 higher_order_rules[custom_lin_p] = _batch_lin
-
-
 transpose_rules[custom_lin_p] = _transpose_lin
 
 

@@ -134,12 +134,6 @@ def _jit(used: list[bool], eqn: JaxprEqn) -> JaxprEqn:
 
 
 dce_rules[scan_p] = _scan
-
-
 dce_rules[while_p] = _while
-
-
 dce_rules[cond_p] = _cond
-
-
 dce_rules[jit_p] = _jit

@@ -68,6 +68,4 @@ def _product_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, 
 
 
 jvp_rules[householder_product_p] = _product_jvp
-
-
 def_broadcasting(householder_product_p)

@@ -68,14 +68,8 @@ def _batch(
 
 
 linear_call_p.impl = evaluate_jaxpr(linear_call_p)
-
-
 jvp_rules[linear_call_p] = _jvp
-
-
 transpose_rules[linear_call_p] = _transpose
-
-
 higher_order_rules[linear_call_p] = _batch
 
 

@@ -352,12 +352,6 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
 
 
 jvp_rules[scan_p] = _jvp
-
-
 higher_order_rules[scan_p] = _batch
-
-
 partial_eval_rules[scan_p] = _partial_eval
-
-
 transpose_rules[scan_p] = _transpose

@@ -99,11 +99,7 @@ def _batch(
 
 
 jvp_rules[linear_solve_p] = _jvp
-
-
 transpose_rules[linear_solve_p] = _transpose
-
-
 higher_order_rules[linear_solve_p] = _batch
 
 

@@ -216,12 +216,6 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> NoReturn:
 
 
 jvp_rules[while_p] = _jvp
-
-
 higher_order_rules[while_p] = _batch
-
-
 partial_eval_rules[while_p] = _partial_eval
-
-
 transpose_rules[while_p] = _transpose

@@ -15,8 +15,6 @@ from covector.core.errors import at_user_line, describe
 from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace, origin
 
 PY_SCALARS = frozenset((bool, int, float, complex))
-
-
 _KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
 
 

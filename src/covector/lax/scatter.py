@@ -99,13 +99,11 @@ scatter = _scatter_function(
     "Array([6, 2, 7], dtype=int32)",
 )
 
-
 scatter_add = _scatter_function(
     scatter_add_p,
     "``operand`` with ``updates`` added to windows.",
     "Array([ 7,  2, 15], dtype=int32)",
 )
-
 
 scatter_mul = _scatter_function(
     scatter_mul_p,
@@ -113,13 +111,11 @@ scatter_mul = _scatter_function(
     "Array([  6,   2, 105], dtype=int32)",
 )
 
-
 scatter_min = _scatter_function(
     scatter_min_p,
     "``operand`` with minima taken with windows.",
     "Array([1, 2, 3], dtype=int32)",
 )
-
 
 scatter_max = _scatter_function(
     scatter_max_p,

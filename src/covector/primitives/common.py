@@ -21,7 +21,6 @@ _DTYPE_SETS = {
     "a real number or boolean": dtypes.INTEGERS | dtypes.FLOATS | {dtypes.bool_},
 }
 
-
 FLOAT, INEXACT, COMPLEX, INTEGER, BITS, NUMERIC, ANY, REAL, ORDERED = _DTYPE_SETS
 
 

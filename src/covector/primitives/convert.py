@@ -52,7 +52,6 @@ reduce_precision_p: Primitive = unary(
     plain=False,
 )
 
-
 bitcast_convert_type_p = Primitive("bitcast_convert_type")
 
 
@@ -89,20 +88,10 @@ def _bitcast_batch(
 
 
 batching_rules[bitcast_convert_type_p] = _bitcast_batch
-
-
 copy_p = Primitive("copy")
-
-
 copy_p.def_abstract_eval(lambda x: x)
-
-
 def_vectorized(copy_p)
-
-
 def_jvp_linear(copy_p)
-
-
 transpose_rules[copy_p] = lambda ct, x: [ct]
 
 

@@ -47,24 +47,15 @@ def _cumulative(name: str, kind: str) -> Primitive:
 
 
 cumsum_p = _cumulative("cumsum", NUMERIC)
-
-
 cumprod_p = _cumulative("cumprod", NUMERIC)
-
-
 cummax_p = _cumulative("cummax", ORDERED)
-
-
 cummin_p = _cumulative("cummin", ORDERED)
-
-
 cumlogsumexp_p = _cumulative("cumlogsumexp", FLOAT)
 
 
 # --- derivatives -------------------------------------------------------------------------
 
 def_jvp_linear(cumsum_p)
-
 
 transpose_rules[cumsum_p] = lambda ct, x, *, axis, reverse: [
     cumsum_p.bind(ct, axis=axis, reverse=not reverse)
@@ -132,12 +123,6 @@ def _scan_jvp(prim: Primitive, combine: Callable[[Dual, Dual], Dual]) -> None:
 
 
 _scan_jvp(cumprod_p, _product)
-
-
 _scan_jvp(cummax_p, _extremum(True))
-
-
 _scan_jvp(cummin_p, _extremum(False))
-
-
 _scan_jvp(cumlogsumexp_p, _log_sum)

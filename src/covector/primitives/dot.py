@@ -15,6 +15,8 @@ from covector.core.structural import convert_element_type, moveaxis
 from covector.core.trace import Primitive
 from covector.primitives.common import ANY, check_dtype
 
+Dims = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
+
 dot_general_p = Primitive("dot_general")
 
 
@@ -26,9 +28,6 @@ def dot_general(x: Any, y: Any, dimension_numbers: Dims) -> Any:
     return dot_general_p.bind(
         x, y, dimension_numbers=dimension_numbers, precision=None, preferred_element_type=None
     )
-
-
-Dims = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
 
 
 @dot_general_p.def_abstract_eval

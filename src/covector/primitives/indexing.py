@@ -25,6 +25,8 @@ from covector.primitives.compare import eq
 from covector.primitives.select import select
 from covector.primitives.structure import iota
 
+# --- gather ----------------------------------------------------------------------------------
+
 gather_p = Primitive("gather")
 
 
@@ -208,26 +210,15 @@ def _gather_batch(
 
 
 jvp_rules[gather_p] = _gather_jvp
-
-
 transpose_rules[gather_p] = _gather_transpose
-
-
 batching_rules[gather_p] = _gather_batch
 
+# --- scatter ---------------------------------------------------------------------------------
 
 scatter_p = Primitive("scatter")
-
-
 scatter_add_p = Primitive("scatter_add")
-
-
 scatter_mul_p = Primitive("scatter_mul")
-
-
 scatter_min_p = Primitive("scatter_min")
-
-
 scatter_max_p = Primitive("scatter_max")
 
 
@@ -306,9 +297,6 @@ def _define(prim: Primitive) -> None:
 
 for _p in (scatter_p, scatter_add_p, scatter_mul_p, scatter_min_p, scatter_max_p):
     _define(_p)
-
-
-# --- rules -------------------------------------------------------------------------------
 
 
 def _gather_like(
@@ -461,20 +449,10 @@ def _batch(prim: Primitive) -> Callable[..., tuple[Any, int]]:
 
 
 jvp_rules[scatter_p] = _scatter_jvp
-
-
 transpose_rules[scatter_p] = _scatter_transpose
-
-
 jvp_rules[scatter_add_p] = _scatter_add_jvp
-
-
 transpose_rules[scatter_add_p] = _scatter_add_transpose
-
-
 jvp_rules[scatter_mul_p] = _scatter_mul_jvp
-
-
 transpose_rules[scatter_mul_p] = _scatter_mul_transpose
 
 

@@ -16,24 +16,14 @@ from covector.primitives.reductions import reduce_max_p, reduce_min_p
 from covector.primitives.slicing import dynamic_index_in_dim
 from covector.primitives.structure import concatenate, iota, slice_in_dim
 
+Dims = Sequence[int | None]
+
 psum_p = Primitive("psum")
-
-
 pmax_p = Primitive("pmax")
-
-
 pmin_p = Primitive("pmin")
-
-
 ppermute_p = Primitive("ppermute")
-
-
 all_gather_p = Primitive("all_gather")
-
-
 all_to_all_p = Primitive("all_to_all")
-
-
 axis_index_p = Primitive("axis_index")
 
 
@@ -54,9 +44,6 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
 
 def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int) -> Any:
     return all_to_all_p.bind(x, axis_name=axis_name, split_axis=split_axis, concat_axis=concat_axis)
-
-
-Dims = Sequence[int | None]
 
 
 # --- sums, maxima, minima ----------------------------------------------------------------
@@ -87,17 +74,9 @@ def _times(x: Any, size: int) -> Any:
 
 
 _def_reduction(psum_p, reduce_sum_p, _times)
-
-
 _def_reduction(pmax_p, reduce_max_p, lambda x, size: x)
-
-
 _def_reduction(pmin_p, reduce_min_p, lambda x, size: x)
-
-
 def_jvp_linear(psum_p)
-
-
 transpose_rules[psum_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
 
 
@@ -134,15 +113,12 @@ def _ppermute(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Any, per
 
 collective_rules[ppermute_p] = _ppermute
 
-
 batching_rules[ppermute_p] = lambda size, args, dims, **params: (
     ppermute_p.bind_params(args, params),
     dims[0],
 )
 
-
 def_jvp_linear(ppermute_p)
-
 
 transpose_rules[ppermute_p] = lambda ct, x, *, axis_name, perm: [
     ppermute(ct, axis_name, [(dst, src) for src, dst in perm])
@@ -167,12 +143,8 @@ collective_rules[all_gather_p] = lambda size_, args, dims, *, axis_name, size, a
     None,
 )
 
-
 batching_rules[all_gather_p] = _all_gather_batch
-
-
 def_jvp_linear(all_gather_p)
-
 
 transpose_rules[all_gather_p] = lambda ct, x, *, axis_name, size, axis: [
     dynamic_index_in_dim(psum(ct, axis_name), axis_index(axis_name), axis, keepdims=False)
@@ -211,13 +183,8 @@ def _all_to_all_batch(
 
 
 collective_rules[all_to_all_p] = _all_to_all
-
-
 batching_rules[all_to_all_p] = _all_to_all_batch
-
-
 def_jvp_linear(all_to_all_p)
-
 
 transpose_rules[all_to_all_p] = lambda ct, x, *, axis_name, split_axis, concat_axis: [
     all_to_all(ct, axis_name, concat_axis, split_axis)

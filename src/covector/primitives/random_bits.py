@@ -22,6 +22,4 @@ def _threefry_aval(
 
 
 def_vectorized(threefry2x32_p)
-
-
 def_jvp_zero(threefry2x32_p)

@@ -62,20 +62,10 @@ def _reduction(name: str, kind: str) -> Primitive:
 
 
 reduce_prod_p = _reduction("reduce_prod", NUMERIC)
-
-
 reduce_max_p = _reduction("reduce_max", ANY)
-
-
 reduce_min_p = _reduction("reduce_min", ANY)
-
-
 reduce_and_p = _reduction("reduce_and", BITS)
-
-
 reduce_or_p = _reduction("reduce_or", BITS)
-
-
 reduce_xor_p = _reduction("reduce_xor", BITS)
 
 
@@ -104,8 +94,6 @@ def _arg_reduction(name: str) -> Primitive:
 
 
 argmax_p = _arg_reduction("argmax")
-
-
 argmin_p = _arg_reduction("argmin")
 
 
@@ -135,8 +123,6 @@ def _extremum_jvp(prim: Primitive) -> Callable[..., tuple[Any, Any]]:
 
 
 jvp_rules[reduce_max_p] = _extremum_jvp(reduce_max_p)
-
-
 jvp_rules[reduce_min_p] = _extremum_jvp(reduce_min_p)
 
 

@@ -25,8 +25,6 @@ from covector.primitives.common import ANY, ORDERED, check_dtype, elementwise_av
 from covector.primitives.compare import bitwise_and, bitwise_or, gt, lt
 
 select_n_p = Primitive("select_n")
-
-
 clamp_p = Primitive("clamp")
 
 

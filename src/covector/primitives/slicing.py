@@ -25,8 +25,6 @@ from covector.primitives.select import clamp
 from covector.primitives.structure import concatenate_p, squeeze_p
 
 dynamic_slice_p = Primitive("dynamic_slice")
-
-
 dynamic_update_slice_p = Primitive("dynamic_update_slice")
 
 
@@ -98,8 +96,6 @@ def _dynamic_slice_transpose(ct: Any, x: Any, *starts: Any, slice_sizes: Shape) 
 
 
 jvp_rules[dynamic_slice_p] = _dynamic_slice_jvp
-
-
 transpose_rules[dynamic_slice_p] = _dynamic_slice_transpose
 
 
@@ -124,8 +120,6 @@ def _dynamic_update_slice_transpose(ct: Any, x: Any, update: Any, *starts: Any) 
 
 
 jvp_rules[dynamic_update_slice_p] = _dynamic_update_slice_jvp
-
-
 transpose_rules[dynamic_update_slice_p] = _dynamic_update_slice_transpose
 
 

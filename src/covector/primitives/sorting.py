@@ -16,8 +16,6 @@ from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMo
 from covector.primitives.structure import broadcasted_iota, expand_dims
 
 sort_p = Primitive("sort", multiple_results=True)
-
-
 top_k_p = Primitive("top_k", multiple_results=True)
 
 
@@ -108,8 +106,6 @@ def _top_k_jvp(
 
 
 jvp_rules[sort_p] = _sort_jvp
-
-
 jvp_rules[top_k_p] = _top_k_jvp
 
 
@@ -135,6 +131,4 @@ def _top_k_batch(
 
 
 batching_rules[sort_p] = _sort_batch
-
-
 batching_rules[top_k_p] = _top_k_batch

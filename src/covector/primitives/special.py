@@ -25,7 +25,6 @@ from covector.primitives.select import select
 
 _SLOPE = 2.0 / math.sqrt(math.pi)
 
-
 erf_p = unary(
     "erf",
     FLOAT,

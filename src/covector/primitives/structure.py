@@ -26,75 +26,6 @@ from covector.primitives.select import select
 slice_p = Primitive("slice")
 
 
-# --- constructors: what rules bind ---------------------------------------------------------
-
-
-def slice(x: Any, start: Shape, limit: Shape, strides: Shape | None = None) -> Any:
-    """The part of ``x`` from ``start`` up to ``limit``, in ``strides``."""
-    if strides is not None and all(s == 1 for s in strides):
-        strides = None
-    if strides is None and tuple(limit) == aval_of(x).shape and not any(start):
-        return x
-    return slice_p.bind(x, start_indices=start, limit_indices=limit, strides=strides)
-
-
-def slice_in_dim(x: Any, start: int, limit: int, stride: int = 1, axis: int = 0) -> Any:
-    """`slice` along one axis."""
-    shape = aval_of(x).shape
-    lo = (*[0] * axis, start, *[0] * (len(shape) - axis - 1))
-    hi = (*shape[:axis], limit, *shape[axis + 1 :])
-    return slice(x, lo, hi, (*[1] * axis, stride, *[1] * (len(shape) - axis - 1)))
-
-
-def index_in_dim(x: Any, index: int, axis: int = 0) -> Any:
-    """The elements of ``x`` at ``index`` along ``axis``, which is dropped."""
-    return squeeze(slice_in_dim(x, index, index + 1, axis=axis), (axis,))
-
-
-def squeeze(x: Any, dimensions: tuple[int, ...]) -> Any:
-    return squeeze_p.bind(x, dimensions=dimensions)
-
-
-def expand_dims(x: Any, axis: int) -> Any:
-    """``x`` with a new dimension of size 1 at position ``axis``."""
-    return broadcast_dim(x, 1, axis)
-
-
-def concatenate(xs: Sequence[Any], dimension: int) -> Any:
-    """Arrays of one dtype joined along ``dimension``."""
-    return xs[0] if len(xs) == 1 else concatenate_p.bind(*xs, dimension=dimension)
-
-
-def stack(xs: Sequence[Any]) -> Any:
-    """Arrays of one shape and dtype joined along a new leading dimension."""
-    return concatenate([expand_dims(x, 0) for x in xs], 0)
-
-
-def pad(x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
-    """``x`` with ``value`` around and between its elements: (low, high, interior) a dimension."""
-    return pad_p.bind(x, value, padding_config=tuple(config))
-
-
-def rev(x: Any, dimensions: tuple[int, ...]) -> Any:
-    return rev_p.bind(x, dimensions=dimensions)
-
-
-def broadcasted_iota(dtype: DType, shape: Sequence[int], dimension: int) -> Any:
-    """Array of ``shape`` whose elements are their index along ``dimension``."""
-    return iota_p.bind(dtype=dtype, shape=tuple(shape), dimension=dimension)
-
-
-def iota(dtype: DType, size: int) -> Any:
-    """``[0, 1, …, size - 1]``."""
-    return broadcasted_iota(dtype, (size,), 0)
-
-
-def full_like(x: Any, value: Any, dtype: DType | None = None) -> Any:
-    """Array of the shape and dtype of ``x``, or another dtype, filled with ``value``."""
-    aval = aval_of(x)
-    return structural.full(aval.shape, value, aval.dtype if dtype is None else dtype)
-
-
 @slice_p.def_abstract_eval
 def _slice_aval(
     x: ShapedArray, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None
@@ -235,8 +166,6 @@ def _squeeze_aval(x: ShapedArray, *, dimensions: tuple[int, ...]) -> ShapedArray
 
 
 def_jvp_linear(squeeze_p)
-
-
 transpose_rules[squeeze_p] = lambda ct, x, *, dimensions: [reshape(ct, x.aval.shape)]
 
 
@@ -268,8 +197,6 @@ def _rev_aval(x: ShapedArray, *, dimensions: tuple[int, ...]) -> ShapedArray:
 
 
 def_jvp_linear(rev_p)
-
-
 transpose_rules[rev_p] = lambda ct, x, *, dimensions: [rev_p.bind(ct, dimensions=dimensions)]
 
 
@@ -349,8 +276,6 @@ batching_rules[concatenate_p] = _concatenate_batch
 # --- pad ---------------------------------------------------------------------------------
 
 pad_p = Primitive("pad")
-
-
 PadConfig = tuple[tuple[int, int, int], ...]
 
 
@@ -439,3 +364,72 @@ def _iota_aval(*, dtype: Any, shape: Shape, dimension: int) -> ShapedArray:
     if dtype not in dtypes.NUMERIC:
         raise TypeError(f"iota gives numbers; dtype {dtype} is none{at_user_line()}")
     return ShapedArray(shape, dtype)
+
+
+# --- constructors: what rules bind ---------------------------------------------------------
+
+
+def slice(x: Any, start: Shape, limit: Shape, strides: Shape | None = None) -> Any:
+    """The part of ``x`` from ``start`` up to ``limit``, in ``strides``."""
+    if strides is not None and all(s == 1 for s in strides):
+        strides = None
+    if strides is None and tuple(limit) == aval_of(x).shape and not any(start):
+        return x
+    return slice_p.bind(x, start_indices=start, limit_indices=limit, strides=strides)
+
+
+def slice_in_dim(x: Any, start: int, limit: int, stride: int = 1, axis: int = 0) -> Any:
+    """`slice` along one axis."""
+    shape = aval_of(x).shape
+    lo = (*[0] * axis, start, *[0] * (len(shape) - axis - 1))
+    hi = (*shape[:axis], limit, *shape[axis + 1 :])
+    return slice(x, lo, hi, (*[1] * axis, stride, *[1] * (len(shape) - axis - 1)))
+
+
+def index_in_dim(x: Any, index: int, axis: int = 0) -> Any:
+    """The elements of ``x`` at ``index`` along ``axis``, which is dropped."""
+    return squeeze(slice_in_dim(x, index, index + 1, axis=axis), (axis,))
+
+
+def squeeze(x: Any, dimensions: tuple[int, ...]) -> Any:
+    return squeeze_p.bind(x, dimensions=dimensions)
+
+
+def expand_dims(x: Any, axis: int) -> Any:
+    """``x`` with a new dimension of size 1 at position ``axis``."""
+    return broadcast_dim(x, 1, axis)
+
+
+def concatenate(xs: Sequence[Any], dimension: int) -> Any:
+    """Arrays of one dtype joined along ``dimension``."""
+    return xs[0] if len(xs) == 1 else concatenate_p.bind(*xs, dimension=dimension)
+
+
+def stack(xs: Sequence[Any]) -> Any:
+    """Arrays of one shape and dtype joined along a new leading dimension."""
+    return concatenate([expand_dims(x, 0) for x in xs], 0)
+
+
+def pad(x: Any, value: Any, config: Sequence[tuple[int, int, int]]) -> Any:
+    """``x`` with ``value`` around and between its elements: (low, high, interior) a dimension."""
+    return pad_p.bind(x, value, padding_config=tuple(config))
+
+
+def rev(x: Any, dimensions: tuple[int, ...]) -> Any:
+    return rev_p.bind(x, dimensions=dimensions)
+
+
+def broadcasted_iota(dtype: DType, shape: Sequence[int], dimension: int) -> Any:
+    """Array of ``shape`` whose elements are their index along ``dimension``."""
+    return iota_p.bind(dtype=dtype, shape=tuple(shape), dimension=dimension)
+
+
+def iota(dtype: DType, size: int) -> Any:
+    """``[0, 1, …, size - 1]``."""
+    return broadcasted_iota(dtype, (size,), 0)
+
+
+def full_like(x: Any, value: Any, dtype: DType | None = None) -> Any:
+    """Array of the shape and dtype of ``x``, or another dtype, filled with ``value``."""
+    aval = aval_of(x)
+    return structural.full(aval.shape, value, aval.dtype if dtype is None else dtype)

@@ -62,15 +62,7 @@ def _bitcast(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 
 
 reshape_p.impl = _view(reshape_p)
-
-
 squeeze_p.impl = _view(squeeze_p)
-
-
 broadcast_in_dim_p.impl = _broadcast
-
-
 convert_element_type_p.impl = _convert
-
-
 bitcast_convert_type_p.impl = _bitcast

@@ -29,8 +29,6 @@ from covector.primitives.sorting import sort
 from covector.primitives.structure import broadcasted_iota, full_like, pad, slice_in_dim
 
 lu_p = Primitive("lu", multiple_results=True)
-
-
 lu_pivots_to_permutation_p = Primitive("lu_pivots_to_permutation")
 
 
@@ -83,8 +81,6 @@ def _lu_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any],
 
 
 jvp_rules[lu_p] = _lu_jvp
-
-
 def_broadcasting(lu_p)
 
 
@@ -107,8 +103,6 @@ def _permutation_aval(pivots: ShapedArray, *, permutation_size: int) -> ShapedAr
 
 
 def_jvp_zero(lu_pivots_to_permutation_p)
-
-
 def_broadcasting(lu_pivots_to_permutation_p)
 
 

@@ -26,8 +26,6 @@ from covector.primitives.select import select
 from covector.primitives.structure import full_like, slice_in_dim
 
 qr_p = Primitive("qr", multiple_results=True)
-
-
 geqrf_p = Primitive("geqrf", multiple_results=True)
 
 
@@ -79,8 +77,6 @@ def _qr_jvp(
 
 
 jvp_rules[qr_p] = _qr_jvp
-
-
 def_broadcasting(qr_p)
 
 

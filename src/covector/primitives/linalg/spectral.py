@@ -30,11 +30,7 @@ from covector.primitives.select import select
 from covector.primitives.structure import full_like
 
 eigh_p = Primitive("eigh", multiple_results=True)
-
-
 svd_p = Primitive("svd", multiple_results=True)
-
-
 eig_p = Primitive("eig", multiple_results=True)
 
 
@@ -75,8 +71,6 @@ def _eigh_jvp(
 
 
 jvp_rules[eigh_p] = _eigh_jvp
-
-
 def_broadcasting(eigh_p)
 
 
@@ -143,8 +137,6 @@ def _as(s: Any, like: Any) -> Any:
 
 
 jvp_rules[svd_p] = _svd_jvp
-
-
 def_broadcasting(svd_p)
 
 
@@ -184,6 +176,4 @@ def _eig_jvp(
 
 
 jvp_rules[eig_p] = _eig_jvp
-
-
 def_broadcasting(eig_p)

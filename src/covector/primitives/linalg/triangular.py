@@ -27,8 +27,6 @@ from covector.primitives.linalg.common import (
 from covector.primitives.select import select
 
 cholesky_p = Primitive("cholesky")
-
-
 triangular_solve_p = Primitive("triangular_solve")
 
 
@@ -67,8 +65,6 @@ def _cholesky_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
 
 jvp_rules[cholesky_p] = _cholesky_jvp
-
-
 def_broadcasting(cholesky_p)
 
 
