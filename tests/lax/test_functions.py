@@ -202,7 +202,7 @@ ELSEWHERE = {
         "sqrt square sub tan tanh top_k transpose GatherDimensionNumbers RoundingMethod "
         "ScatterDimensionNumbers"
     ),
-    "lax/test_rules.py": (
+    "property_tables.py": (
         "broadcast_in_dim clamp cumlogsumexp dot_general expand_dims integer_pow "
         "optimization_barrier reduce reduce_precision reduce_prod split squeeze stack tile"
     ),
