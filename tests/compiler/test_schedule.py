@@ -1,6 +1,5 @@
 """Schedules as text: of named programs, read back, with mistakes in them; the verifier."""
 
-import dataclasses
 import difflib
 import os
 from pathlib import Path
@@ -17,8 +16,8 @@ from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Times, ti
 from covector.compiler.schedule.parse import ParseError, parse
 from covector.compiler.schedule.plan import plan
 from covector.compiler.schedule.show import show
+from covector.compiler.schedule.storage import Piece, plan_storage, workspace_layout
 from covector.compiler.schedule.verify import ScheduleError, verify
-from covector.compiler.storage import Piece, plan_storage, workspace_layout
 from covector.compiler.target import Target
 
 from .golden_programs import PROGRAMS, f32
@@ -121,7 +120,7 @@ def test_text_that_ends_too_early():
 
 
 def _changed(schedule: Schedule, block: Block, steps) -> Schedule:
-    return dataclasses.replace(schedule, steps={**schedule.steps, block: tuple(steps)})
+    return schedule._replace(steps={**schedule.steps, block: tuple(steps)})
 
 
 def _two_nests():
@@ -148,7 +147,7 @@ def test_extents_that_do_not_match():
     program, schedule, _ = _two_nests()
     first, *rest = schedule.steps[program.block]
     assert isinstance(first, Nest) and isinstance(first.root, NestLoop)
-    root = dataclasses.replace(first.root, dim=7)
+    root = first.root._replace(dim=7)
     wrong = _changed(schedule, program.block, [Nest(root, first.contracted, first.tasks), *rest])
     with pytest.raises(ScheduleError, match="extents of a stage"):
         verify(program, wrong)
@@ -157,7 +156,7 @@ def test_extents_that_do_not_match():
 def test_a_value_used_up_that_others_read():
     program, schedule, _ = _two_nests()
     first, *rest = schedule.steps[program.block]
-    wrong = dataclasses.replace(first, contracted=frozenset([first.stages[0].value]))
+    wrong = Nest(first.root, frozenset([first.stages[0].value]), first.tasks)
     with pytest.raises(ScheduleError, match="used up"):
         verify(program, _changed(schedule, program.block, [wrong, *rest]))
 
@@ -182,15 +181,15 @@ def test_buffers_that_overlap_in_life():
     for other in [v for v in storage.places if v not in pieces and v not in program.inputs]:
         wrong = {**storage.places, other: storage.places[first]}
         with pytest.raises(ScheduleError):
-            verify(program, schedule, dataclasses.replace(storage, places=wrong))
+            verify(program, schedule, storage._replace(places=wrong))
 
 
 def test_a_life_that_is_too_short():
     program, schedule, storage = _kept()
-    short = tuple([dataclasses.replace(p, end=p.start) for p in storage.pieces])
+    short = tuple([p._replace(end=p.start) for p in storage.pieces])
     assert short != storage.pieces
     with pytest.raises(ScheduleError, match="outside its life"):
-        verify(program, schedule, dataclasses.replace(storage, pieces=short))
+        verify(program, schedule, storage._replace(pieces=short))
 
 
 def test_arrays_on_the_stack_are_planned():
@@ -201,7 +200,7 @@ def test_arrays_on_the_stack_are_planned():
     schedule, storage = planned(program)
     assert len(storage.spilled) == 1
     with pytest.raises(ScheduleError, match="positions known at run time"):
-        verify(program, schedule, dataclasses.replace(storage, spilled=frozenset()))
+        verify(program, schedule, storage._replace(spilled=frozenset()))
 
 
 # --- pieces ------------------------------------------------------------------------------
@@ -224,7 +223,7 @@ def test_plans_do_not_change():
     (nest, *_) = [s for s in schedule.steps[program.block] if isinstance(s, Nest)]
     for what, name in ((nest, "tasks"), (nest.root, "lanes"), (nest.stages[0], "order"),
                        (schedule, "kinds"), (storage, "pieces")):  # fmt: skip
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(what, name, None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -13,8 +13,7 @@ REGISTER_ELEMENTS = 64
 UNROLL_VALUE = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixProduct:
+class MatrixProduct(NamedTuple):
     """A product of matrices, about which a backend is asked: a library call, or loops?
 
     Attributes
@@ -35,8 +34,7 @@ class MatrixProduct:
     outer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """The library calls there are, and when they are better than loops.
 
     Attributes
@@ -78,8 +76,7 @@ NATIVE = Library(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A processor as lowering and scheduling see it.
 
     Attributes
@@ -90,7 +87,7 @@ class Target:
     """
 
     vector_bytes: int = 64
-    library: Library = field(default=NATIVE)
+    library: Library = NATIVE
 
     def lanes(self, itemsize: int) -> int:
         """Elements of a vector."""

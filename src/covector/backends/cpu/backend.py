@@ -19,8 +19,8 @@ from covector.compiler.schedule.nodes import Schedule
 from covector.compiler.schedule.parse import check_text
 from covector.compiler.schedule.plan import plan
 from covector.compiler.schedule.show import show as show_schedule
+from covector.compiler.schedule.storage import Storage, piece_sizes, plan_storage, workspace_layout
 from covector.compiler.schedule.verify import verify
-from covector.compiler.storage import Storage, piece_sizes, plan_storage, workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.config import config

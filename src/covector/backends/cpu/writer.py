@@ -10,8 +10,7 @@ from __future__ import annotations
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Val:
@@ -147,8 +146,7 @@ class Scope:
 BLOCK_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """LLVM IR, and how hard LLVM is to try: 0, 1 or 2."""
 
     text: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from covector.compiler.access import cost, variables
 from covector.compiler.ir.nodes import IOp, IVar
 from covector.compiler.schedule.kinds import weight
@@ -39,7 +37,7 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
         return nest
     tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
     placed = _Placer(target, limit, bool(tasks)).loop(root, 0, bool(tasks), 0)
-    return replace(nest, root=placed, tasks=tasks)
+    return Nest(placed, nest.contracted, tasks)
 
 
 def _merges(root: NestLoop) -> bool:
@@ -92,32 +90,32 @@ class _Placer:
         """A loop inside ``lanes`` of an outer one; ``spanned`` if tasks are pieces of it."""
         if node.role in ("t", "b"):
             axis = next(iter(node.stages())).order[depth]
-            return replace(node, children=self._in_tile(node, depth + 1, axis))
+            return node._replace(children=self._in_tile(node, depth + 1, axis))
         if not lanes and self._rows(node):
             rows = self._row_lanes(node)
-            return self._inner(replace(node, lanes=rows), depth, rows)
+            return self._inner(node._replace(lanes=rows), depth, rows)
         if (lanes and short(node)) or (not spanned and self._unrolls(node)):
-            return self._inner(replace(node, unrolled=True), depth, lanes)
+            return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
-            return self._inner(replace(node, together=_together(node)), depth, lanes)
+            return self._inner(node._replace(together=_together(node)), depth, lanes)
         own = self.vector_lanes(node) if node.leaves and not lanes else 0
-        return self._inner(replace(node, lanes=own), depth, lanes or own)
+        return self._inner(node._replace(lanes=own), depth, lanes or own)
 
     def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
         if node.leaves:
             return node
         inner = tuple([self.loop(c, depth + 1, False, lanes) for c in node.loops])
-        return replace(node, children=inner)
+        return node._replace(children=inner)
 
     def _in_tile(self, node: NestLoop, depth: int, axis: int) -> tuple[NestLoop, ...]:
         """The loops inside a tile: over its span if they walk the tiled axis."""
         out = []
         for c in node.loops:
             if next(iter(c.stages())).order[depth] == axis:
-                out.append(replace(c, lanes=self.vector_lanes(c)))
+                out.append(c._replace(lanes=self.vector_lanes(c)))
                 continue
-            inner = replace(c, children=self._in_tile(c, depth + 1, axis))
-            out.append(replace(inner, together=_together(c)) if last_reduced(c) else inner)
+            inner = c._replace(children=self._in_tile(c, depth + 1, axis))
+            out.append(inner._replace(together=_together(c)) if last_reduced(c) else inner)
         return tuple(out)
 
     def _unrolls(self, node: NestLoop) -> bool:

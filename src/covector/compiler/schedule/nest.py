@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
@@ -144,8 +143,8 @@ def _straight(root: NestLoop | Stage) -> list[NestLoop]:
 def _folded(s: Stage, k: int) -> Stage:
     """``s`` with the index of loop ``k`` folded into that of the next one."""
     merged = times(s.dims[k], s.dims[k + 1])
-    return replace(
-        s, order=(*s.order[:k], *s.order[k + 1 :]),
+    return s._replace(
+        order=(*s.order[:k], *s.order[k + 1 :]),
         dims=(*s.dims[:k], merged, *s.dims[k + 2 :]), roles=s.roles[:k] + s.roles[k + 1 :],
     )  # fmt: skip
 
@@ -192,7 +191,7 @@ def block_transposed(s: Stage) -> Stage:
             rest = [a for k, a in enumerate(s.order[:-1]) if k != q]
             order = (*rest, last, inner.axis, last)
             roles = "p" * len(rest) + "bpp"
-            return replace(s, order=order, dims=tuple([dims[a] for a in order]), roles=roles)
+            return s._replace(order=order, dims=tuple([dims[a] for a in order]), roles=roles)
     return s
 
 

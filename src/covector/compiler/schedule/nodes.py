@@ -8,14 +8,13 @@ in registers, library calls, loops and branches, in the order in which they run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from covector.compiler.ir.nodes import Block, Dim, Expr, Index, Part, Value
 from covector.compiler.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """The extent of two loops merged into one."""
 
     a: Extent
@@ -37,8 +36,7 @@ def times(a: Extent, b: Extent) -> Extent:
     return a * b if type(a) is int and type(b) is int else Times(a, b)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One pass over a domain: it computes a value, or one part of an update.
 
     Index variables that no loop walks (folded into a later one) stay at zero.
@@ -73,11 +71,22 @@ class Stage:
     order: tuple[int, ...]
     dims: tuple[Extent, ...]
     roles: str
-    expr: Expr = field(compare=False)
-    number: int = 0
-    few: bool = False
-    reads: tuple[tuple[Value, tuple[Index, ...]], ...] = field(default=(), compare=False)
-    other: frozenset[int] = field(default=frozenset(), compare=False)
+    number: int
+    few: bool
+    # The rest follows from the value's definition.
+    expr: Expr
+    reads: tuple[tuple[Value, tuple[Index, ...]], ...]
+    other: frozenset[int]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Stage and self[:7] == other[:7]
+
+    def __hash__(self) -> int:
+        return hash(self[:7])
+
+    def stages(self) -> Iterator[Stage]:
+        """Itself, as of a loop those inside it."""
+        yield self
 
     @property
     def depth(self) -> int:
@@ -90,8 +99,7 @@ class Stage:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class NestLoop:
+class NestLoop(NamedTuple):
     """A loop of a nest, and in order what runs inside it.
 
     Attributes
@@ -118,11 +126,7 @@ class NestLoop:
 
     def stages(self) -> Iterator[Stage]:
         for c in self.children:
-            if type(c) is Stage:
-                yield c
-            else:
-                assert type(c) is NestLoop
-                yield from c.stages()
+            yield from c.stages()
 
     @property
     def leaves(self) -> tuple[Stage, ...]:
@@ -135,7 +139,6 @@ class NestLoop:
         return tuple([c for c in self.children if type(c) is NestLoop])
 
 
-@dataclass(frozen=True, slots=True)
 class Nest:
     """Stages that share loops.
 
@@ -152,22 +155,40 @@ class Nest:
         Those of ``root``, in order.
     """
 
+    __slots__ = ("root", "contracted", "tasks", "stages")
     root: NestLoop | Stage
-    contracted: frozenset[Value] = frozenset()
-    tasks: str = ""
-    stages: tuple[Stage, ...] = field(init=False, compare=False)
+    contracted: frozenset[Value]
+    tasks: str
+    stages: tuple[Stage, ...]
 
-    def __post_init__(self) -> None:
-        root = self.root
-        found = (root,) if type(root) is Stage else tuple(root.stages())  # type: ignore[union-attr]
-        object.__setattr__(self, "stages", found)
+    def __init__(
+        self,
+        root: NestLoop | Stage,
+        contracted: frozenset[Value] = frozenset(),
+        tasks: str = "",
+    ) -> None:
+        put = object.__setattr__
+        put(self, "root", root)
+        put(self, "contracted", contracted)
+        put(self, "tasks", tasks)
+        put(self, "stages", tuple(root.stages()))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a nest does not change: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is Nest
+            and self.root == other.root
+            and self.contracted == other.contracted
+            and self.tasks == other.tasks
+        )
 
 
 Step = Nest | Value
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """The schedule of a program.
 
     Attributes

@@ -26,7 +26,7 @@ from covector.compiler.schedule.nodes import (
 )
 from covector.compiler.schedule.show import KINDS, names_of, show
 from covector.compiler.schedule.stages import make
-from covector.compiler.storage import (
+from covector.compiler.schedule.storage import (
     Argument,
     Carry,
     Current,

@@ -13,7 +13,7 @@ from covector.compiler.ir import show as show_ir
 from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, LoopProgram, Value
 from covector.compiler.ir.walk import sub_blocks
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
-from covector.compiler.storage import Argument, Carry, Current, Next, Piece, Place, Storage
+from covector.compiler.schedule.storage import Argument, Carry, Current, Next, Piece, Place, Storage
 
 # The words for kinds of values, in the order in which they are listed.
 KINDS = {"inline": "inline", "reg": "registers", "mem": "memory"}

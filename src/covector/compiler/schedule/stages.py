@@ -61,8 +61,8 @@ def make(
                 access.add(i, ivars(64), inline)
                 access.other |= variables(i)
     return Stage(
-        v, kind, tuple(order), tuple(dims), roles, expr, number, few,
-        tuple(access.reads), frozenset(access.other),
+        v, kind, tuple(order), tuple(dims), roles, number, few,
+        expr, tuple(access.reads), frozenset(access.other),
     )  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.schedule.nest import reads_locally
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
+from covector.compiler.schedule.sharing import chase, identity, step_reads
 from covector.compiler.schedule.show import names_of
-from covector.compiler.sharing import chase, identity, step_reads
-from covector.compiler.spills import step_spills
-from covector.compiler.storage import Current, Next, Piece, Place, Storage, last_heir
+from covector.compiler.schedule.spills import step_spills
+from covector.compiler.schedule.storage import Current, Next, Piece, Place, Storage, last_heir
 
 _KINDS = ("inline", "reg", "mem")
 

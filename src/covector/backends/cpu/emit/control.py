@@ -14,7 +14,7 @@ from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.num import real
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.ir.nodes import Block, Branch, Loop, Value
-from covector.compiler.storage import Carry, Current, Next, Place, last_heir
+from covector.compiler.schedule.storage import Carry, Current, Next, Place, last_heir
 from covector.core import dtypes
 
 

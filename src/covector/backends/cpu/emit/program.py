@@ -20,7 +20,7 @@ from covector.compiler.ir.nodes import (
     Value,
 )
 from covector.compiler.schedule.nodes import Nest
-from covector.compiler.storage import Argument
+from covector.compiler.schedule.storage import Argument
 
 
 class Emitter(BlockEmitter):

@@ -30,7 +30,7 @@ from covector.compiler.ir.nodes import (
     Where,
 )
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
-from covector.compiler.storage import Argument, Piece, Place, Storage
+from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
 from covector.core import dtypes
 
 ZERO = int_const(0)

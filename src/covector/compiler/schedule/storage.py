@@ -10,8 +10,7 @@ registers need a copy on the stack because they are read at positions known at r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from covector.compiler.ir.nodes import (
     Block,
@@ -28,43 +27,42 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.ir.walk import block_reads
 from covector.compiler.schedule.nodes import Nest, Schedule, Step
-from covector.compiler.sharing import Sharing, chase, share
-from covector.compiler.spills import spilled
+from covector.compiler.schedule.sharing import Sharing, chase, share
+from covector.compiler.schedule.spills import spilled
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """A buffer of the caller: inputs, constants, then results that are computed."""
 
     position: int
+    kind: str = "argument"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of the workspace."""
 
     number: int
+    kind: str = "piece"
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(NamedTuple):
     """The buffer in which a carried value is in this round."""
 
     carry: Value
+    kind: str = "current"
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(NamedTuple):
     """The buffer in which a carried value is to be in the next round."""
 
     carry: Value
+    kind: str = "next"
 
 
 Place = Argument | Piece | Current | Next
 
 
-@dataclass(frozen=True, slots=True)
-class PieceUse:
+class PieceUse(NamedTuple):
     """What a piece of the workspace holds, and the first and last outermost step that use it."""
 
     dims: tuple[Dim, ...]
@@ -73,8 +71,7 @@ class PieceUse:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Carry:
+class Carry(NamedTuple):
     """How one carried value is kept between rounds.
 
     Attributes
@@ -114,8 +111,7 @@ def last_heir(carries: Sequence[Carry], k: int) -> int:
     return k
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """The storage plan of a program.
 
     Attributes
@@ -296,7 +292,7 @@ class _Planner:
                 )  # fmt: skip
                 if there:
                     dest[c.out] = Next(c.value)
-                carries[k] = _written(c, "computed" if there else "copied")
+                carries[k] = c._replace(written="computed" if there else "copied")
         self._block(d.body, dest, sharing)
         self.carries[step] = tuple(carries)
 
@@ -359,12 +355,6 @@ class _Scope:
     def __init__(self, dest: Mapping[Value, Place], sharing: Sharing) -> None:
         self.dest = dest
         self.sharing = sharing
-
-
-def _written(c: Carry, how: str) -> Carry:
-    return Carry(
-        c.value, c.result, c.out, c.how, c.home, c.other, c.filled, how, c.source, c.heir
-    )  # fmt: skip
 
 
 def _find_moves(d: Loop, kept: Sequence[Value]) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
@@ -23,8 +23,7 @@ from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(NamedTuple):
     """For one block, which values take over the buffer of another.
 
     Attributes
