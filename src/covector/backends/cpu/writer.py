@@ -107,13 +107,17 @@ class Phi:
 
 
 class BasicBlock:
-    """A label and the instructions up to the next one."""
+    """A label, and the instructions up to the next one: phis, then others."""
 
-    __slots__ = ("label", "lines")
+    __slots__ = ("label", "phis", "lines")
 
-    def __init__(self, label: str, lines: list[str | Phi] | None = None) -> None:
+    def __init__(self, label: str, phis: Sequence[Phi] = (), lines: Sequence[str] = ()) -> None:
         self.label = label
-        self.lines: list[str | Phi] = [] if lines is None else lines
+        self.phis = list(phis)
+        self.lines = list(lines)
+
+    def __len__(self) -> int:
+        return len(self.phis) + len(self.lines)
 
 
 class Scope:
@@ -126,13 +130,13 @@ class Scope:
 
     def __init__(self, label: str) -> None:
         self.blocks: list[BasicBlock] = []
-        self.lines: list[str | Phi]
+        self.lines: list[str]
         self.memo: dict[Any, Any] = {}
         self.begin(label)
 
-    def begin(self, label: str) -> None:
+    def begin(self, label: str, *phis: Phi) -> None:
         """Start a block."""
-        block = BasicBlock(label)
+        block = BasicBlock(label, phis)
         self.blocks.append(block)
         self.lines = block.lines
 
@@ -179,7 +183,7 @@ class Module:
         selection meets something it does not know, it hands the rest of the block to the
         general one, which takes quadratic time.
         """
-        longest = max([len(b.lines) for _, blocks in self.functions for b in blocks], default=0)
+        longest = max([len(b) for _, blocks in self.functions for b in blocks], default=0)
         effort = 0 if longest > 3000 else 1 if longest > 1200 else 2
         bound = 0 if effort else BLOCK_LENGTH
         functions = [_function_text(header, blocks, bound) for header, blocks in self.functions]
@@ -196,24 +200,23 @@ def _function_text(header: str, blocks: Sequence[BasicBlock], bound: int) -> str
     out = [header + " {"]
     for block in blocks:
         out.append(block.label + ":")
-        out += [x if isinstance(x, str) else x.text(last) for x in block.lines]
+        out += [p.text(last) for p in block.phis]
+        out += block.lines
     out.append("}")
     return "\n".join(out)
 
 
 def _cut(blocks: Sequence[BasicBlock], bound: int, last: dict[str, str]) -> list[BasicBlock]:
     """The blocks in pieces; ``last`` gets the last piece of each that was cut."""
-    out = []
+    out: list[BasicBlock] = []
     for block in blocks:
-        piece = BasicBlock(block.label)
-        out.append(piece)
-        for x in block.lines:
-            if len(piece.lines) >= bound and type(x) is str:
-                last[block.label] = name = f"piece{len(out)}"
-                piece.lines.append(f"  br label %{name}")
-                piece = BasicBlock(name)
-                out.append(piece)
-            piece.lines.append(x)
+        label, phis, lines = block.label, block.phis, block.lines
+        while len(lines) > bound:
+            following = f"piece{len(out)}"
+            out.append(BasicBlock(label, phis, [*lines[:bound], f"  br label %{following}"]))
+            label, phis, lines = following, [], lines[bound:]
+            last[block.label] = label
+        out.append(BasicBlock(label, phis, lines))
     return out
 
 
@@ -314,7 +317,7 @@ class Function:
     def phi(self, ty: str, lanes: int, *sources: tuple[str, str]) -> Val:
         """A value by the block control comes from: pairs of what it is, and the block."""
         v = Val(self.name_value(), ty, lanes, self, self.level)
-        self.scopes[-1].lines.append(Phi(v.ref, v.type, sources))
+        self.scopes[-1].blocks[-1].phis.append(Phi(v.ref, v.type, sources))
         return v
 
     # --- control ---
@@ -337,7 +340,7 @@ class Function:
         counts = Phi(i, "i64", [(begin.ref, outer.label), (following, latch)])
 
         def inside() -> None:
-            self.scope.lines.append(counts)
+            self.scope.blocks[-1].phis.append(counts)
             at = Val(i, "i64", 0, self, self.level)
             go = self.local(test(at))
             self.line(f"br i1 {go.ref}, label %{body}, label %{done}")
@@ -379,8 +382,7 @@ class Function:
 
         inner = self._enclosed(body, inside)
         self.line(f"br label %{head}")
-        outer.begin(head)
-        outer.lines.append(Phi(k, "i64", [("1", before), (following, inner[-1].label)]))
+        outer.begin(head, Phi(k, "i64", [("1", before), (following, inner[-1].label)]))
         self.line(f"br label %{body}")
         outer.blocks += inner
         outer.begin(done)
@@ -545,5 +547,5 @@ class Function:
         """Close the function and add it to the module."""
         assert len(self.scopes) == 1, f"open scopes in {self.name}"
         blocks = self.scopes[0].blocks
-        entry = BasicBlock("entry", [*self.allocas, *self.prologue, *blocks[0].lines])
+        entry = BasicBlock("entry", (), [*self.allocas, *self.prologue, *blocks[0].lines])
         self.module.functions.append((self.header, [entry, *blocks[1:]]))
