@@ -16,11 +16,8 @@ from covector.compiler.ir.walk import long_running
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.schedule.nodes import Schedule
-from covector.compiler.schedule.parse import check_text
 from covector.compiler.schedule.plan import plan
-from covector.compiler.schedule.show import show as show_schedule
 from covector.compiler.schedule.storage import Storage, piece_sizes, plan_storage, workspace_layout
-from covector.compiler.schedule.verify import verify
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.config import config
@@ -72,9 +69,23 @@ def planned(program: LoopProgram) -> tuple[Schedule, Storage]:
     schedule = plan(program.block)
     storage = plan_storage(program, schedule)
     if config.enable_checks:
-        verify(program, schedule, storage)
-        check_text(program, schedule, storage)
+        _check(program, schedule, storage)
     return schedule, storage
+
+
+def _check(program: LoopProgram, schedule: Schedule, storage: Storage) -> None:
+    """Raise where plans break a rule, or their text does not say all of them."""
+    # Imported where it is asked for: a first call without checks is faster by a few milliseconds.
+    from covector.compiler.schedule import parse, verify
+
+    verify.verify(program, schedule, storage)
+    parse.check_text(program, schedule, storage)
+
+
+def _schedule_text(program: LoopProgram) -> str:
+    from covector.compiler.schedule.show import show
+
+    return show(program, *planned(program))
 
 
 def llvm_text(program: LoopProgram) -> tuple[Text, Any]:
@@ -143,7 +154,7 @@ class CpuModule:
             case "loop":
                 return show(self.program)
             case "schedule":
-                return show_schedule(self.program, *planned(self.program))
+                return _schedule_text(self.program)
             case "optimised":
                 return codegen.optimised(llvm_text(self.program)[0])
             case "asm":
