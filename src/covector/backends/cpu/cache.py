@@ -16,7 +16,8 @@ import os
 import tempfile
 from typing import Any
 
-import covector.backends.cpu.codegen as codegen
+import covector
+from covector.backends.cpu import codegen
 from covector.core.config import config
 
 _MAGIC = b"COVECTOR2"
@@ -26,8 +27,6 @@ MAX_BYTES = 512 << 20
 @functools.cache
 def _version() -> bytes:
     """Changes whenever the compiler does: a hash of its own source files."""
-    import covector
-
     h = hashlib.sha256()
     here = os.path.dirname(os.path.abspath(__file__))
     compiler = os.path.join(os.path.dirname(os.path.dirname(here)), "compiler")

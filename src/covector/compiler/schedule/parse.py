@@ -129,6 +129,13 @@ class _Parser:
         self.at = 0
         self.kinds: dict[Value, str] = {}
         self.steps: dict[Block, tuple[Step, ...]] = {}
+        self.places: dict[Value, Place] = {}
+        self.carries: dict[Value, tuple[Carry, ...]] = {}
+        self.joins: dict[Value, tuple[tuple[bool, ...], ...]] = {}
+        self.pieces: list[PieceUse] = []
+        self.donations: list[tuple[int, int]] = []
+        self.copies: list[tuple[Value, Argument]] = []
+        self.stack: set[Value] = set()
 
     def parse(self) -> tuple[Schedule, Storage | None]:
         line = self.take(0)
@@ -286,36 +293,13 @@ class _Parser:
         line.expect("workspace", "argument")
         workspace = line.number_()
         line.end()
-        places: dict[Value, Place] = {}
-        carries: dict[Value, tuple[Carry, ...]] = {}
-        joins: dict[Value, tuple[tuple[bool, ...], ...]] = {}
-        pieces: list[PieceUse] = []
-        donations: list[tuple[int, int]] = []
-        copies: list[tuple[Value, Argument]] = []
-        stack: set[Value] = set()
-
-        def copy(line: _Line) -> None:
-            v = self.value(line)
-            line.expect("to", "argument")
-            copies.append((v, Argument(line.number_())))
-
-        def donate(line: _Line) -> None:
-            line.expect("input")
-            k = line.number_()
-            line.expect("to", "result")
-            donations.append((k, line.number_()))
-
-        def spilled(line: _Line) -> None:
-            while line.peek():
-                stack.add(self.value(line))
-
         entries: dict[str, Callable[[_Line], None]] = {
-            "piece": lambda line: pieces.append(self.piece(line, len(pieces))),
-            "donate": donate,
-            "loop": lambda line: self.carried(line, carries),
-            "branch": lambda line: self.joined(line, joins),
-            "copy": copy,
-            "stack": spilled,
+            "piece": lambda line: self.pieces.append(self.piece(line, len(self.pieces))),
+            "donate": self.donated,
+            "loop": self.carried,
+            "branch": self.joined,
+            "copy": self.copied,
+            "stack": self.spilled,
         }
         while self.inside(2) is not None:
             line = self.take(2)
@@ -326,12 +310,27 @@ class _Parser:
             else:
                 v = self.value(line)
                 line.expect("in")
-                places[v] = self.place(line)
+                self.places[v] = self.place(line)
             line.end()
         return Storage(
-            places, carries, joins, tuple(pieces), tuple(donations), tuple(copies),
-            frozenset(stack), workspace,
+            self.places, self.carries, self.joins, tuple(self.pieces), tuple(self.donations),
+            tuple(self.copies), frozenset(self.stack), workspace,
         )  # fmt: skip
+
+    def copied(self, line: _Line) -> None:
+        v = self.value(line)
+        line.expect("to", "argument")
+        self.copies.append((v, Argument(line.number_())))
+
+    def donated(self, line: _Line) -> None:
+        line.expect("input")
+        k = line.number_()
+        line.expect("to", "result")
+        self.donations.append((k, line.number_()))
+
+    def spilled(self, line: _Line) -> None:
+        while line.peek():
+            self.stack.add(self.value(line))
 
     def piece(self, line: _Line, number: int) -> PieceUse:
         line.expect(str(number), "of")
@@ -362,7 +361,7 @@ class _Parser:
                 return Current(self.value(line))
         return Next(self.value(line))
 
-    def carried(self, line: _Line, carries: dict[Value, tuple[Carry, ...]]) -> None:
+    def carried(self, line: _Line) -> None:
         v = self.value(line)
         d = v.defn
         if type(d) is not Loop:
@@ -370,7 +369,7 @@ class _Parser:
         out = []
         for value, result, new in zip(d.carries, d.results, d.body.results, strict=True):
             out.append(self.carry(self.take(4), value, result, new))
-        carries[v] = tuple(out)
+        self.carries[v] = tuple(out)
 
     def carry(self, line: _Line, value: Value, result: Value, out: Value) -> Carry:
         how = line.one_of(_CARRIES)
@@ -389,7 +388,7 @@ class _Parser:
         line.end()
         return Carry(value, result, out, how, home, other, filled, written, source, heir)
 
-    def joined(self, line: _Line, joins: dict[Value, tuple[tuple[bool, ...], ...]]) -> None:
+    def joined(self, line: _Line) -> None:
         v = self.value(line)
         d = v.defn
         if type(d) is not Branch:
@@ -403,4 +402,4 @@ class _Parser:
                 which.add(case.number_())
             case.end()
             out.append(tuple([n in which for n in range(len(d.results))]))
-        joins[v] = tuple(out)
+        self.joins[v] = tuple(out)

@@ -265,16 +265,6 @@ def _integer(b: Function, name: str, a: list[Val], dtype: DType, attr: Any, in_d
             if x.ty == "i1":
                 return b.bin("or" if name == "max" else "and", x, a[1])
             return b.intrinsic(f"{s}{name}", x, a[1])
-        case "shift_left":
-            return _shift(b, "shl", x, a[1])
-        case "shift_right_logical":
-            return _shift(b, "lshr", x, a[1])
-        case "shift_right_arithmetic":
-            return _shift(b, "ashr", x, a[1])
-        case "population_count":
-            return b.intrinsic("ctpop", x)
-        case "clz":
-            return b.intrinsic("ctlz", x, extra="i1 false")
         case "square":
             return b.bin("mul", x, x)
         case "integer_pow":
@@ -285,10 +275,27 @@ def _integer(b: Function, name: str, a: list[Val], dtype: DType, attr: Any, in_d
             return _mulhi(b, x, a[1], signed)
         case "floor" | "ceil" | "round" | "real" | "conj":
             return x
-        case "rotate_left":
-            return b.intrinsic("fshl", x, x, iconst(x, attr))
         case "threefry":
             return _threefry(b, *a)[attr]
+    return _bits(b, name, a, dtype, attr)
+
+
+def _bits(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val:
+    """Operations on the bits of integers."""
+    x = a[0]
+    match name:
+        case "shift_left":
+            return _shift(b, "shl", x, a[1])
+        case "shift_right_logical":
+            return _shift(b, "lshr", x, a[1])
+        case "shift_right_arithmetic":
+            return _shift(b, "ashr", x, a[1])
+        case "population_count":
+            return b.intrinsic("ctpop", x)
+        case "clz":
+            return b.intrinsic("ctlz", x, extra="i1 false")
+        case "rotate_left":
+            return b.intrinsic("fshl", x, x, iconst(x, attr))
     raise NotImplementedError(f"{name} of {dtype.name} has no CPU lowering")
 
 

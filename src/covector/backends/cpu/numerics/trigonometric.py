@@ -173,26 +173,7 @@ def _reduce_lanes(module: Module, ty: str, lanes: int, limit: str) -> str:
         "  br i1 %big, label %reduce, label %more",
         "reduce:",
     ]
-    wide = "%e" if ty == "double" else "%w"
-    if ty == "float":
-        lines.append("  %w = fpext float %e to double")
-    lines += [
-        f"  %r = call {{double, double, i64}} @{one}(double {wide})",
-        *(f"  %r{k} = extractvalue {{double, double, i64}} %r, {k}" for k in range(3)),
-    ]
-    h, l, k = "%r0", "%r1", "%r2"
-    if ty == "float":
-        lines += [
-            "  %hf = fptrunc double %r0 to float",
-            "  %back = fpext float %hf to double",
-            "  %left = fsub double %r0, %back",
-            "  %lf = fptrunc double %left to float",
-            "  %kf = trunc i64 %r2 to i32",
-        ]
-        h, l, k = "%hf", "%lf", "%kf"
-    for v, vt, ref in (("h", ty, h), ("l", ty, l), ("k", ity, k)):
-        lines.append(f"  %a{v} = getelementptr {vt}, ptr %p{v}, i64 %i")
-        lines.append(f"  store {vt} {ref}, ptr %a{v}")
+    lines += _reduce_lane(ty, one)
     lines += [
         "  br label %more",
         "more:",
@@ -211,6 +192,34 @@ def _reduce_lanes(module: Module, ty: str, lanes: int, limit: str) -> str:
     lines += [f"  ret {result} {agg}", "}"]
     module.declarations[name] = "\n".join(lines)
     return name
+
+
+def _reduce_lane(ty: str, one: str) -> list[str]:
+    """Code that reduces ``%e`` by the function ``one``, and stores the results for lane ``%i``."""
+    if ty == "double":
+        wide, widened, narrowed = "%e", [], []
+        h, l, k = "%r0", "%r1", "%r2"
+    else:
+        wide, widened = "%w", ["  %w = fpext float %e to double"]
+        narrowed = [
+            "  %hf = fptrunc double %r0 to float",
+            "  %back = fpext float %hf to double",
+            "  %left = fsub double %r0, %back",
+            "  %lf = fptrunc double %left to float",
+            "  %kf = trunc i64 %r2 to i32",
+        ]
+        h, l, k = "%hf", "%lf", "%kf"
+    lines = [
+        *widened,
+        f"  %r = call {{double, double, i64}} @{one}(double {wide})",
+        *(f"  %r{k} = extractvalue {{double, double, i64}} %r, {k}" for k in range(3)),
+        *narrowed,
+    ]
+    ity = "i64" if ty == "double" else "i32"
+    for v, vt, ref in (("h", ty, h), ("l", ty, l), ("k", ity, k)):
+        lines.append(f"  %a{v} = getelementptr {vt}, ptr %p{v}, i64 %i")
+        lines.append(f"  store {vt} {ref}, ptr %a{v}")
+    return lines
 
 
 def no_lane(b: Function, c: Val) -> Val:
