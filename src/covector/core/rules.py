@@ -96,10 +96,6 @@ class UndefinedPrimal:
         return f"UndefinedPrimal({self.aval.str_short()})"
 
 
-def is_undefined(x: Any) -> bool:
-    return type(x) is UndefinedPrimal
-
-
 def check_linear(name: str, *others: Any) -> None:
     """Refuse to transpose a product (or quotient) of which other operands vary too."""
     if any(type(x) is UndefinedPrimal for x in others):

@@ -8,7 +8,7 @@ from covector.core import dtypes, tree
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, as_operand
 from covector.core.structural import optimization_barrier_p
-from covector.primitives.convert import _convert, bitcast_convert_type_p, reduce_precision_p
+from covector.primitives.convert import bitcast_convert_type_p, convert, reduce_precision_p
 
 
 def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
@@ -39,7 +39,7 @@ def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
     weak = new_dtype in (int, float, complex)
     if new_dtype is None:
         return as_array(operand)
-    return _convert(operand, dtypes.canonicalize_dtype(new_dtype), weak)
+    return convert(operand, dtypes.canonicalize_dtype(new_dtype), weak)
 
 
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:

@@ -24,7 +24,7 @@ from covector.core.operands import (
 from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
 from covector.core.trace import Tracer
 from covector.lax.slicing import slice_in_dim
-from covector.primitives.convert import _convert
+from covector.primitives.convert import convert
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
 
 
@@ -668,7 +668,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     weak = dtype is None and aval.weak_type
     dt = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
     if isinstance(x, (Tracer, Array)):
-        x = _convert(x, dt, weak)
+        x = convert(x, dt, weak)
     elif dtypes.is_extended(dt):
         raise TypeError(f"full cannot make PRNG keys{at_user_line()}")
     else:
@@ -721,7 +721,7 @@ def full_like(
     )  # fmt: skip
     out = full(new_shape, fill_value, dt)
     if dtype is None and getattr(x, "weak_type", False):
-        out = _convert(out, out.dtype, True)
+        out = convert(out, out.dtype, True)
     return out
 
 

@@ -9,40 +9,15 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp_linear, def_jvp_zero, def_vectorized
 from covector.core.errors import at_user_line
-from covector.core.rules import Zero, batching_rules, transpose_rules
-from covector.core.structural import convert_element_type_p, moveaxis, optimization_barrier_p
+from covector.core.rules import batching_rules, transpose_rules
+from covector.core.structural import (
+    bring_dim,
+    convert_element_type_p,
+)
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import real
 from covector.primitives.common import FLOAT
 from covector.primitives.elementwise import LINEAR, unary
-
-
-def _convert_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, new_dtype: Any, weak_type: bool
-) -> tuple[Any, Any]:
-    (x,), (g,) = primals, tangents
-    out = convert_element_type_p.bind(x, new_dtype=new_dtype, weak_type=weak_type)
-    if type(g) is Zero or not dtypes.is_inexact(new_dtype):
-        return out, Zero.of(out)
-    return out, _convert(g, new_dtype, weak_type)
-
-
-def _convert_transpose(ct: Any, x: Any, *, new_dtype: Any, weak_type: bool) -> list[Any]:
-    dt = x.aval.dtype
-    if dtypes.is_complex(aval_of(ct).dtype) and not dtypes.is_complex(dt):
-        ct = real(ct)
-    return [_convert(ct, dt, x.aval.weak_type)]
-
-
-def _convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
-    aval = aval_of(x)
-    if dtypes.is_complex(aval.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
-        x = real(x)
-        aval = aval_of(x)
-    if aval.dtype == dtype and aval.weak_type == weak_type and hasattr(x, "aval"):
-        return x
-    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type)
-
 
 reduce_precision_p: Primitive = unary(
     "reduce_precision",
@@ -83,7 +58,7 @@ def_jvp_zero(bitcast_convert_type_p)
 def _bitcast_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, new_dtype: Any
 ) -> tuple[Any, int]:
-    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
+    x = bring_dim(args[0], axis_size, dims[0], 0)
     return bitcast_convert_type_p.bind(x, new_dtype=new_dtype), 0
 
 
@@ -95,14 +70,15 @@ def_jvp_linear(copy_p)
 transpose_rules[copy_p] = lambda ct, x: [ct]
 
 
-def _barrier_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
-) -> tuple[Any, Any]:
-    return optimization_barrier_p.bind(*args), list(dims)
+# --- constructors: what rules bind ---------------------------------------------------------
 
 
-def _barrier_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    out = optimization_barrier_p.bind(*primals)
-    live = [t for t in tangents if type(t) is not Zero]
-    moved = iter(optimization_barrier_p.bind(*live) if live else ())
-    return out, [t if type(t) is Zero else next(moved) for t in tangents]
+def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
+    """``x`` in ``dtype``, itself if it is; complex numbers lose their imaginary part."""
+    aval = aval_of(x)
+    if dtypes.is_complex(aval.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
+        x = real(x)
+        aval = aval_of(x)
+    if aval.dtype == dtype and aval.weak_type == weak_type and hasattr(x, "aval"):
+        return x
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak_type)

@@ -35,11 +35,11 @@ def _cumulative(name: str, kind: str) -> Primitive:
         return x
 
     def batch(
-        axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int, reverse: bool
+        axis_size: int, args: Sequence[Any], dims: Sequence[int], *, axis: int, reverse: bool
     ) -> tuple[Any, int]:
         d = dims[0]
-        out = prim.bind(args[0], axis=axis + (axis >= d), reverse=reverse)  # type: ignore[operator]
-        return out, d  # type: ignore[return-value]
+        out = prim.bind(args[0], axis=axis + (axis >= d), reverse=reverse)
+        return out, d
 
     prim.def_abstract_eval(rule)
     batching_rules[prim] = batch

@@ -23,15 +23,15 @@ def _axes_batch(prim: Primitive) -> Callable[..., tuple[Any, int]]:
     def batch(
         axis_size: int,
         args: Sequence[Any],
-        dims: Sequence[int | None],
+        dims: Sequence[int],
         *,
         axes: tuple[int, ...],
         **params: Any,
     ) -> tuple[Any, int]:
         d = dims[0]
-        new = tuple([a + (a >= d) for a in axes])  # type: ignore[operator]
+        new = tuple([a + (a >= d) for a in axes])
         out = prim.bind(args[0], axes=new, **params)
-        return out, d - sum(a < d for a in new)  # type: ignore[operator]
+        return out, d - sum(a < d for a in new)
 
     return batch
 
@@ -95,12 +95,6 @@ def _arg_reduction(name: str) -> Primitive:
 
 argmax_p = _arg_reduction("argmax")
 argmin_p = _arg_reduction("argmin")
-
-
-def _sum_transpose(ct: Any, x: Any, *, axes: tuple[int, ...]) -> list[Any]:
-    shape = x.aval.shape
-    kept = tuple(i for i in range(len(shape)) if i not in axes)
-    return [broadcast_in_dim(ct, shape, kept)]
 
 
 def _extremum_jvp(prim: Primitive) -> Callable[..., tuple[Any, Any]]:

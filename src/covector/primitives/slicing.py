@@ -12,7 +12,7 @@ from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, scalar
 from covector.core.rules import UndefinedPrimal, Zero, batching_rules, jvp_rules, transpose_rules
-from covector.core.structural import bring_dim, instantiate, moveaxis
+from covector.core.structural import bring_dim, instantiate
 from covector.core.trace import Primitive
 from covector.primitives.indexing import (
     GatherDimensionNumbers,
@@ -146,13 +146,13 @@ def _dynamic_slice_batch(
 ) -> tuple[Any, int]:
     x, *starts = args
     if all(d is None for d in dims[1:]):
-        x = moveaxis(x, dims[0], 0)  # type: ignore[arg-type]
+        x = bring_dim(x, axis_size, dims[0], 0)
         out = dynamic_slice_p.bind(x, 0, *starts, slice_sizes=(axis_size, *slice_sizes))
         return out, 0
     n = len(slice_sizes)
     batched = dims[0] is not None
     if batched:
-        x = moveaxis(x, dims[0], 0)  # type: ignore[arg-type]
+        x = bring_dim(x, axis_size, dims[0], 0)
     shape = aval_of(x).shape[batched:]
     indices = _stacked_starts(axis_size, starts, dims[1:], shape, slice_sizes)
     out = gather_p.bind(

@@ -123,10 +123,10 @@ def _sort_batch(
 
 
 def _top_k_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, k: int, axis: int
+    axis_size: int, args: Sequence[Any], dims: Sequence[int], *, k: int, axis: int
 ) -> tuple[list[Any], list[int | None]]:
     d = dims[0]
-    out = top_k_p.bind(args[0], k=k, axis=axis + (axis >= d))  # type: ignore[operator]
+    out = top_k_p.bind(args[0], k=k, axis=axis + (axis >= d))
     return out, [d, d]
 
 

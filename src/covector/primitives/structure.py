@@ -15,9 +15,8 @@ from covector.core.structural import (
     bring_dim,
     broadcast_dim,
     broadcast_in_dim_p,
-    moveaxis,
     reduce_sum,
-    reshape_p,
+    reshape,
 )
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import sub
@@ -80,7 +79,7 @@ def _slice_batch(
     limit_indices: Shape,
     strides: Shape | None,
 ) -> tuple[Any, int]:
-    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
+    x = bring_dim(args[0], axis_size, dims[0], 0)
     out = slice_p.bind(
         x,
         start_indices=(0, *start_indices),
@@ -91,59 +90,6 @@ def _slice_batch(
 
 
 batching_rules[slice_p] = _slice_batch
-
-
-def _broadcast_transpose(
-    ct: Any, x: Any, *, shape: Shape, broadcast_dimensions: tuple[int, ...]
-) -> list[Any]:
-    old = x.aval.shape
-    grown = [d for size, d in zip(old, broadcast_dimensions, strict=True) if size == 1 != shape[d]]
-    axes = [d for d in range(len(shape)) if d not in broadcast_dimensions] + grown
-    ct = reduce_sum(ct, sorted(axes))
-    return [reshape(ct, old)]
-
-
-def reshape(x: Any, shape: Shape) -> Any:
-    return x if aval_of(x).shape == shape else reshape_p.bind(x, new_sizes=shape)
-
-
-def _broadcast_batch(
-    axis_size: int,
-    args: Sequence[Any],
-    dims: Sequence[int | None],
-    *,
-    shape: Shape,
-    broadcast_dimensions: tuple[int, ...],
-) -> tuple[Any, int]:
-    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
-    out = broadcast_in_dim_p.bind(
-        x,
-        shape=(axis_size, *shape),
-        broadcast_dimensions=(0, *[d + 1 for d in broadcast_dimensions]),
-    )
-    return out, 0
-
-
-def _transpose_transpose(ct: Any, x: Any, *, permutation: tuple[int, ...]) -> list[Any]:
-    inverse = [0] * len(permutation)
-    for i, p in enumerate(permutation):
-        inverse[p] = i
-    return [structural.transpose(ct, inverse)]
-
-
-def _transpose_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, permutation: tuple[int, ...]
-) -> tuple[Any, int]:
-    d = dims[0]
-    perm = (d, *[p + (p >= d) for p in permutation])  # type: ignore[operator]
-    return structural.transpose(args[0], perm), 0  # type: ignore[arg-type]
-
-
-def _reshape_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, new_sizes: Shape
-) -> tuple[Any, int]:
-    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
-    return reshape_p.bind(x, new_sizes=(axis_size, *new_sizes)), 0
 
 
 # --- squeeze -----------------------------------------------------------------------------
@@ -172,7 +118,7 @@ transpose_rules[squeeze_p] = lambda ct, x, *, dimensions: [reshape(ct, x.aval.sh
 def _squeeze_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, dimensions: tuple[int, ...]
 ) -> tuple[Any, int]:
-    x = moveaxis(args[0], dims[0], 0)  # type: ignore[arg-type]
+    x = bring_dim(args[0], axis_size, dims[0], 0)
     return squeeze_p.bind(x, dimensions=tuple(d + 1 for d in dimensions)), 0
 
 
@@ -201,10 +147,10 @@ transpose_rules[rev_p] = lambda ct, x, *, dimensions: [rev_p.bind(ct, dimensions
 
 
 def _rev_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, dimensions: tuple[int, ...]
+    axis_size: int, args: Sequence[Any], dims: Sequence[int], *, dimensions: tuple[int, ...]
 ) -> tuple[Any, int | None]:
     d = dims[0]
-    out = rev_p.bind(args[0], dimensions=tuple(k + (k >= d) for k in dimensions))  # type: ignore[operator]
+    out = rev_p.bind(args[0], dimensions=tuple(k + (k >= d) for k in dimensions))
     return out, d
 
 
@@ -335,7 +281,7 @@ def _pad_batch(
 ) -> tuple[Any, int]:
     x, value = args
     if dims[1] is None:
-        x = moveaxis(x, dims[0], 0)  # type: ignore[arg-type]
+        x = bring_dim(x, axis_size, dims[0], 0)
         return pad_p.bind(x, value, padding_config=((0, 0, 0), *padding_config)), 0
     # A padding value per example: pad with zeros and select.
     x = bring_dim(x, axis_size, dims[0], 0)

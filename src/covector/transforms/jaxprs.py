@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from covector.core.avals import ShapedArray
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.core.structural import bring_dim, instantiate
@@ -153,8 +152,3 @@ def permute(
         ),
         closed.consts,
     )
-
-
-def all_ok(xs: Sequence[ShapedArray], ys: Sequence[ShapedArray]) -> bool:
-    """Whether two lists of avals agree up to weak types."""
-    return len(xs) == len(ys) and all(x.matches(y) for x, y in zip(xs, ys, strict=True))

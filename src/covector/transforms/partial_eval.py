@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.core.avals import Array
 from covector.core.dce import dce
-from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Jaxpr, Var, eval_jaxpr
+from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Var, eval_jaxpr
 from covector.core.rules import partial_eval_rules
 from covector.core.trace import (
     JaxprTrace,
@@ -220,7 +220,3 @@ def dce_closed(closed: ClosedJaxpr, used_outputs: Sequence[bool]) -> tuple[Close
         ),
         used_in,
     )
-
-
-def is_drop(v: Any) -> bool:
-    return type(v) is DropVar
