@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 # These register themselves with the traces: evaluation, and the rules of calls.
 import covector.runtime.dispatch
-import covector.runtime.stages
+import covector.runtime.execution
 import covector.transforms.jit_rules
 
 # The operators and methods of arrays come with the NumPy interface.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from covector import _native
 from covector.core import avals
@@ -139,12 +139,15 @@ class SingleDeviceSharding(Sharding):
         return f"SingleDeviceSharding(device={self._device!r})"
 
 
-class Placement(NamedTuple):
+class Placement:
     """A sharding, whether arrays are committed to it, and the native index of the two."""
 
-    sharding: Sharding
-    committed: bool
-    index: int
+    __slots__ = ("sharding", "committed", "index")
+
+    def __init__(self, sharding: Sharding, committed: bool, index: int) -> None:
+        self.sharding = sharding
+        self.committed = committed
+        self.index = index
 
     @property
     def device(self) -> Device:

@@ -338,7 +338,7 @@ def _cost(closed: ClosedJaxpr) -> dict[str, float]:
     return {"flops": flops, "bytes accessed": float(touched)}
 
 
-def _traced(
+def traced(
     jitted: Jitted, entry: Entry, donated: tuple[bool, ...], leaves: Sequence[Any]
 ) -> Traced:
     """A function traced for ``leaves``, which may be types that say where arrays will be."""
@@ -354,6 +354,3 @@ def _traced(
         )
     where = placement(wanted.pop(), True) if wanted else where_to_run(jitted, leaves)
     return Traced(jitted, entry, donated, where)
-
-
-Jitted.traced = staticmethod(_traced)  # type: ignore[assignment]
