@@ -7,15 +7,13 @@ lowering, the cost that the scheduler reckons with, folding of constants, and te
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Interval = tuple[float, float]
 UNIT: Interval = (0.2, 0.8)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionDoc:
+class FunctionDoc(NamedTuple):
     """What the docstring of the function for people says beside what the row knows.
 
     Attributes
@@ -45,8 +43,7 @@ class FunctionDoc:
     accuracy: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpSpec:
+class OpSpec(NamedTuple):
     """A row of the table of elementwise operations.
 
     Attributes

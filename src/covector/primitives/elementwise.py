@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from covector.core import dtypes
@@ -58,7 +57,7 @@ def operation(
 ) -> Primitive:
     """A primitive whose abstract evaluation is given; ``row`` are fields of its `OpSpec`."""
     if doc is not None and not doc.operands:
-        doc = replace(doc, name=doc.name or name, operands=operands)
+        doc = doc._replace(name=doc.name or name, operands=operands)
     domain = (UNIT,) * len(operands) if domain is None else domain
     prim = Primitive(name)
     prim.def_abstract_eval(abstract_eval)
