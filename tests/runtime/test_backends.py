@@ -13,6 +13,8 @@ _PROBLEMS = {
     "raises": ("covector_broken:fails", "does not load: OSError: no driver"),
     "lacks": ("covector_broken:Half", "lacks put, lower, which a backend must have"),
     "twice": ("covector_broken:two_rules", "the primitive add has two rules"),
+    "exits": ("covector_broken:exits", "does not load: SystemExit: 3"),
+    "empty": ("covector_broken:Empty", "has no devices"),
     "name": ("covector_broken:Whole", "says that its platform is 'whole'"),
 }
 _MODULE = """
@@ -22,8 +24,16 @@ class Half:
 
 class Whole(Half):
     platform = "whole"
+    def devices(self): return [object()]
     def put(self): pass
     def lower(self): pass
+
+class Empty(Whole):
+    platform = "empty"
+    def devices(self): return []
+
+def exits():
+    raise SystemExit(3)
 
 def fails():
     raise OSError("no driver")
@@ -58,6 +68,17 @@ def test_one_sentence_names_the_distribution(broken, name):
     assert text.startswith(f"the backend {name!r} of the distribution covector-broken 2.0 ")
     assert _PROBLEMS[name][1] in text and "\n" not in text
     assert float(cv.jit(lambda x: x + 1)(1.0)) == 2
+
+
+def test_two_distributions_of_one_platform(broken, tmp_path):
+    info = tmp_path / "covector_other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: covector-other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[covector.backends]\nlacks = covector_broken:Half\n")
+    with pytest.raises(
+        RuntimeError, match="several distributions: covector-broken, covector-other"
+    ):
+        cv.devices("lacks")
 
 
 def test_unknown(broken):

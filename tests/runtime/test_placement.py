@@ -1,5 +1,8 @@
 """Where arrays and programs are: devices, shardings, commitment, moving, the default device."""
 
+import copy
+import pickle
+
 import numpy as onp
 import pytest
 
@@ -73,7 +76,7 @@ def test_programs_run_where_committed_arrays_are(toys, cpu):
 def test_mixing_is_an_error(toys, cpu):
     x, y = cv.device_put(np.arange(3.0), toys[0]), cv.device_put(np.ones(2), cpu)
     message = (
-        r"argument 0, float32\[3\], is on ToyDevice\(id=0\), argument 1, float32\[2\], on "
+        r"argument a, float32\[3\], is on ToyDevice\(id=0\), argument b, float32\[2\], on "
         r"CpuDevice\(id=0\). Move one of them with device_put"
     )
     with pytest.raises(ValueError, match=message):
@@ -154,3 +157,54 @@ def test_views_outside_are_of_a_copy(toys):
     assert view.tolist() == [0, 1, 2, 3, 4, 5]
     with pytest.raises(RuntimeError, match="deleted"):
         onp.asarray(x)
+
+
+def test_devices_are_copied_as_themselves(toys, cpu):
+    for device in (*toys, cpu):
+        for same in (copy.copy(device), copy.deepcopy(device), pickle.loads(pickle.dumps(device))):
+            assert same is device
+        sharding = SingleDeviceSharding(device)
+        assert pickle.loads(pickle.dumps(sharding)) == copy.deepcopy(sharding) == sharding
+
+
+def test_mixing_names_the_arguments(toys, cpu):
+    x, y = cv.device_put(np.ones(2), toys[0]), cv.device_put(np.ones(2), cpu)
+
+    def f(d, b):
+        return d["w"][1] + b
+
+    with pytest.raises(ValueError, match=r"^f got .* argument d\['w'\]\[0\], .* argument b, "):
+        cv.jit(f)({"w": [x, x]}, b=y)
+    with pytest.raises(ValueError, match="^the operation got arguments"):
+        x.at[y.astype(int)].set(0)
+
+
+def test_compiled_programs_stay_where_they_are(toys, cpu):
+    x = cv.device_put(np.ones(4), toys[0])
+    compiled = cv.jit(lambda a: a + 1).lower(x).compile()
+    for elsewhere in (cv.device_put(x, toys[1]), cv.device_put(x, cpu)):
+        with pytest.raises(ValueError, match="argument 0 is committed to .* Move it"):
+            compiled(elsewhere)
+    assert compiled(np.ones(4)).device is toys[0]
+    struct = cv.ShapeDtypeStruct((4,), "float32", sharding=SingleDeviceSharding(toys[1]))
+    with pytest.raises(ValueError, match="arguments on different devices"):
+        cv.jit(lambda a, b: a + b).lower(struct, x)
+    on_device = cv.ShapeDtypeStruct((4,), "float32", sharding=toys[1])
+    assert cv.jit(lambda a: a + 1).lower(on_device).compile()(np.ones(4)).device is toys[1]
+    with pytest.raises(TypeError, match="takes a device"):
+        cv.jit(lambda a: a).lower(cv.ShapeDtypeStruct((4,), "float32", sharding="toy"))
+    with pytest.raises(ValueError, match="lowered for toy, not for nope"):
+        cv.jit(lambda a: a).lower(x).as_text(platform="nope")
+
+
+def test_jit_takes_a_device_or_a_backend(toys):
+    with pytest.raises(ValueError, match="device or backend, not both"):
+        cv.jit(lambda x: x, device=toys[0], backend="cpu")
+    with pytest.raises(TypeError, match="got 'toy'; a platform is named by backend"):
+        cv.jit(lambda x: x, device="toy")
+
+
+@pytest.mark.parametrize("value", [3, ",,", ""])
+def test_platforms_are_names(value):
+    with pytest.raises(ValueError, match="names of platforms"):
+        cv.config.update("platforms", value)

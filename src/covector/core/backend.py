@@ -7,6 +7,7 @@ that makes one. They are read only when a platform that is not built in is asked
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -113,6 +114,19 @@ class LoweringRules(dict[Primitive, Callable[..., Any]]):
         return register
 
 
+def device_like(platform: str, ident: int) -> Device:
+    """The device of this process that a pickled one stands for."""
+    for device in get_backend(platform).devices():
+        if device.id == ident:
+            return device
+    raise RuntimeError(f"this process has no device {ident} of the platform {platform!r}")
+
+
+def reduce_device(device: Device) -> tuple[Any, ...]:
+    """For `copyreg`: devices are copied and pickled as themselves."""
+    return device_like, (device.platform, device.id)
+
+
 _REQUIRED = ("platform", "devices", "put", "lower")
 _BUILT_IN = {"cpu": "covector.backends.cpu.backend"}
 _backends: dict[str, Backend] = {}
@@ -140,6 +154,8 @@ def get_backend(platform: str | None = None) -> Backend:
         else:
             found = _load(platform)
         found = _backends.setdefault(platform, found)
+        for kind in {type(d) for d in found.devices()}:
+            copyreg.pickle(kind, reduce_device)
     return found
 
 
@@ -158,6 +174,12 @@ def _load(platform: str) -> Backend:
     if not named:
         known = sorted({*_BUILT_IN, *(p.name for p in points)})
         raise RuntimeError(f"unknown backend {platform!r}; available: {', '.join(known)}")
+    owners = sorted({p.dist.name if p.dist else p.value for p in named})
+    if len(owners) > 1:
+        raise RuntimeError(
+            f"the backend {platform!r} is offered by several distributions: {', '.join(owners)}; "
+            "uninstall all but one"
+        )
     point = named[0]
     owner = (
         f"the distribution {point.dist.name} {point.dist.version}" if point.dist else point.value
@@ -165,7 +187,7 @@ def _load(platform: str) -> Backend:
     try:
         made = point.load()
         backend = made() if callable(made) else made
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise RuntimeError(
             f"the backend {platform!r} of {owner} does not load: {type(e).__name__}: {e}"
         ) from e
@@ -175,6 +197,8 @@ def _load(platform: str) -> Backend:
             f"the backend {platform!r} of {owner} lacks {', '.join(lacking)}, which a backend must "
             "have"
         )
+    if not backend.devices():
+        raise RuntimeError(f"the backend {platform!r} of {owner} has no devices")
     if backend.platform != platform:
         raise RuntimeError(
             f"the backend {platform!r} of {owner} says that its platform is {backend.platform!r}"

@@ -215,6 +215,12 @@ def _check(name: str, value: Any) -> None:
             f"option 'default_device' takes a device, such as those of covector.devices(), the "
             f"name of a platform or None, got {value!r}"
         )
+    if name == "platforms" and not (
+        value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))
+    ):
+        raise ValueError(
+            f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
+        )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
 

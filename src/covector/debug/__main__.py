@@ -8,16 +8,18 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes
+from covector.core.errors import PACKAGE_DIR
 from covector.debug.colour import coloured
 from covector.debug.stages import STAGES, known_stages, stages, title
 from covector.transforms.jit import jit
 from covector.transforms.shapes import ShapeDtypeStruct
 
-_TYPE = re.compile(r"([a-z]+\d*)\[([\d, ]*)\]")
+_TYPE = re.compile(r"([a-z]+\d*)\[((?:\d+(?:, ?\d+)*)?)\]", re.ASCII)
 _LONG = {"f": "float", "i": "int", "u": "uint", "c": "complex", "bf": "bfloat"}
 
 
@@ -30,14 +32,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         lowered = (fun if hasattr(fun, "lower") else jit(fun)).lower(*types)
         wanted = options.stage or known_stages(lowered)
         texts = [(name, text) for name, text in stages(lowered) if name in wanted]
+    except _Mistake as e:
+        print(e, file=sys.stderr)
+        return 2
     except Exception as e:  # noqa: BLE001 - whatever the function does is shown
-        print(f"{type(e).__name__}: {e}", file=sys.stderr)
+        print(_report(e), file=sys.stderr, end="")
         return 1
     colours = sys.stdout.isatty() if options.colour == "auto" else options.colour == "always"
     for k, (name, text) in enumerate(texts):
         whole = text if len(wanted) == 1 else f"{title(name)}\n{text}"
         print("\n" * bool(k) + (coloured(whole, name) if colours else whole))
     return 0
+
+
+class _Mistake(ValueError):
+    """The command was given something wrong."""
+
+
+def _report(e: Exception) -> str:
+    """The exception with the frames of the user's code alone."""
+    shown = traceback.TracebackException.from_exception(e)
+    ours = (PACKAGE_DIR, "<frozen ")
+    shown.stack = traceback.StackSummary.from_list(
+        [frame for frame in shown.stack if not frame.filename.startswith(ours)]
+    )
+    lines = "".join(shown.format()).splitlines(keepends=True)
+    return "".join(line for line in lines if "The error arose at <frozen" not in line)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,40 +77,46 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def parse_type(text: str) -> ShapeDtypeStruct:
-    """A type written as jaxprs write it: ``f32[128,10]``, ``i32[]``, ``bool[3]``."""
+    """A type written as jaxprs write it: ``f32[128,10]``, ``i32[]``, ``bool[3]``, ``key[]``."""
     found = _TYPE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is not a type: expected one such as 'f32[128,10]' or 'i32[]'")
+        raise _Mistake(f"{text!r} is not a type: expected one such as 'f32[128,10]' or 'i32[]'")
     name, dims = found.groups()
     short = re.fullmatch(r"([a-z]+)(\d+)", name)
     if short and short[1] in _LONG:
         name = _LONG[short[1]] + short[2]
     try:
-        dtype = dtypes.as_dtype(name)
+        dtype = dtypes.key_dtype if name == "key" else dtypes.as_dtype(name)
     except TypeError as e:
-        raise ValueError(f"{text!r}: there is no dtype {found[1]}") from e
-    return ShapeDtypeStruct(tuple(int(d) for d in dims.split(",") if d.strip()), dtype)
+        raise _Mistake(f"{text!r}: there is no dtype {found[1]}") from e
+    if dtype not in dtypes.code_of:
+        raise _Mistake(f"{text!r}: arrays of dtype {found[1]} are not supported")
+    if dtypes.canonicalize_dtype(dtype) != dtype:
+        raise _Mistake(f"{text!r}: 64-bit types need COVECTOR_ENABLE_X64=1")
+    return ShapeDtypeStruct(tuple(int(d) for d in dims.split(",") if d), dtype)
 
 
 def load(name: str) -> Callable[..., Any]:
     """The function that ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` names."""
     place, _, attribute = name.rpartition(":")
-    if not place:
-        raise ValueError(f"{name!r} names no function: expected FILE.py:FUNCTION")
+    if not place or not attribute:
+        raise _Mistake(f"{name!r} names no function: expected FILE.py:FUNCTION")
     if place.endswith(".py"):
         if not os.path.exists(place):
-            raise ValueError(f"there is no file {place}")
+            raise _Mistake(f"there is no file {place}")
         sys.path.insert(0, os.path.dirname(os.path.abspath(place)))
         spec = importlib.util.spec_from_file_location("covector_debugged", place)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        # As an import would: classes look themselves up there.
+        sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     else:
         module = importlib.import_module(place)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"{place} has no {attribute}")
+            raise _Mistake(f"{place} has no {attribute}")
         found = getattr(found, part)
     return found
 

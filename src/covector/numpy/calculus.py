@@ -577,7 +577,6 @@ def cov(
     return lax.reshape(out, ()) if k == 1 else out
 
 
-@fused("rowvar", "dtype")
 def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any, Any]:
     """Rows less their means, the same weighted, and the degrees of freedom."""
     w = None
@@ -605,6 +604,7 @@ def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any
     return centered, lax.mul(centered, wide), free
 
 
+@fused("rowvar", "dtype")
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
     """Correlation coefficients of variables; see `cov`.
 

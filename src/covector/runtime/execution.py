@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from covector.runtime.placement import (
     placement,
     target_of,
 )
+from covector.transforms.arguments import argument_names
 from covector.transforms.jit import Entry, Jitted
 
 
@@ -78,7 +79,9 @@ def _check_computable(jaxpr: Jaxpr) -> None:
             _check_computable(sub)
 
 
-def where_to_run(jitted: Jitted, leaves: Sequence[Any]) -> Placement:
+def where_to_run(
+    jitted: Jitted, leaves: Sequence[Any], names: Callable[[], Sequence[str]] | None = None
+) -> Placement:
     """The device that a function was given, or that of its arguments, or the default one."""
     given = jitted.device
     if given is None:
@@ -86,10 +89,21 @@ def where_to_run(jitted: Jitted, leaves: Sequence[Any]) -> Placement:
         if config.default_device is None and config.platforms is None:
             if not any(type(x) is Array and x._placement for x in leaves):
                 return default_placement()
-        return target_of(leaves, jitted.name)
+        # Those of the library itself say nothing to the user.
+        what = "the operation" if jitted.name.startswith("_") else jitted.name
+        return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
     return placement(as_sharding(given, f"jit of {jitted.name}"), True)
+
+
+def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[str]:
+    """Names of the arrays among the arguments of a call, for messages."""
+    if jitted.primitive is not None or jitted.name.startswith("_"):
+        return ()
+    dyn_args, dyn_kwargs, statics = jitted.split_static(args, kwargs)
+    skip = [w for w, _, _ in statics if isinstance(w, int)]
+    return argument_names(jitted.fun, dyn_args, dyn_kwargs, skip)
 
 
 def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -98,7 +112,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     for x in (*entry.hoisted, *flat):
         if isinstance(x, Tracer):
             raise_leaked(x)
-    where = where_to_run(jitted, flat)
+    where = where_to_run(jitted, flat, lambda: names_in(jitted, args, kwargs))
     program, kept = compile_entry(
         entry, jitted.donated(entry, args), jitted.keep_unused, jitted.name, where
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from covector import _native
@@ -210,11 +210,22 @@ def put(x: Array, where: Placement) -> Array:
         return x
     if x.sharding == where.sharding:
         return x._placed(where.index)
-    return get_backend(where.device.platform).put(x, where.device, where.index)
+    device = where.device
+    moved = get_backend(device.platform).put(x, device, where.index)
+    if type(moved) is not Array or moved._placement != where.index:
+        raise RuntimeError(
+            f"the backend {device.platform!r} did not put {x.aval.str_short()} on {device!r}: its "
+            f"method put returned {moved!r:.80}"
+        )
+    return moved
 
 
-def target_of(args: Iterable[Any], what: str) -> Placement:
+def target_of(
+    args: Iterable[Any], what: str, names: Callable[[], Sequence[str]] | None = None
+) -> Placement:
     """Where a program with these arguments runs: where the committed ones are.
+
+    ``names`` gives the names of the arguments, for the message.
 
     Raises
     ------
@@ -227,9 +238,11 @@ def target_of(args: Iterable[Any], what: str) -> Placement:
             if found is None:
                 found, first = x, k
             elif x.sharding != found.sharding:
+                known = names() if names is not None else ()
+                one, two = (known[i] if i < len(known) else str(i) for i in (first, k))
                 raise ValueError(
                     f"{what} got arguments that are committed to different devices: argument "
-                    f"{first}, {found.aval.str_short()}, is on {_where(found)}, argument {k}, "
+                    f"{one}, {found.aval.str_short()}, is on {_where(found)}, argument {two}, "
                     f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
                     f"{at_user_line()}"
                 )

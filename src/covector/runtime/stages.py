@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.avals import Array, ShapedArray, aval_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import compile_entry, lower_entry, where_to_run
-from covector.runtime.placement import Placement, Sharding, as_sharding, placement
+from covector.runtime.placement import Placement, as_sharding, placement
 from covector.transforms.jit import Entry, Jitted
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
@@ -173,9 +173,10 @@ class Lowered(_Stage):
         CPU has ``loop``, ``schedule``, ``llvm``, ``optimised`` and ``asm``. ``platform`` is one of
         `platforms`, by default the first.
         """
+        module = self._module(platform)
         if dialect in (None, "jaxpr"):
             return str(self._entry.closed)
-        return _text(self._module(platform), dialect)
+        return _text(module, dialect)
 
     def dialects(self, platform: str | None = None) -> tuple[str, ...]:
         """Names of the texts that `as_text` has, in the order of the stages."""
@@ -195,6 +196,8 @@ class Lowered(_Stage):
         """Compile for the device of the arguments, or for the one in ``device_assignment``."""
         where = self._where
         if device_assignment is not None:
+            if not isinstance(device_assignment, Sequence):
+                device_assignment = (device_assignment,)
             if len(device_assignment) != 1:
                 raise ValueError(
                     f"the function {self._jitted.name} runs on one device, but device_assignment "
@@ -301,9 +304,21 @@ class Compiled(_Stage):
                 f"the compiled function {self._jitted.name} was made for other types of "
                 f"arguments:\n{lines}{at_user_line()}"
             )
+        self._check_placements(flat)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
         return tree.unflatten(self._entry.out_tree, outs)
+
+    def _check_placements(self, flat: Sequence[Any]) -> None:
+        """An array that is committed elsewhere is an error, as it is for `jit`."""
+        sharding = self._where.sharding
+        for i, x in enumerate(flat):
+            if type(x) is Array and x._placement and x.committed and x.sharding != sharding:
+                raise ValueError(
+                    f"the compiled function {self._jitted.name} was made for {sharding!r}, but "
+                    f"argument {i} is committed to {x.sharding!r}. Move it with device_put, or "
+                    f"compile for where it is{at_user_line()}"
+                )
 
 
 class MemoryStats:
@@ -343,14 +358,19 @@ def traced(
 ) -> Traced:
     """A function traced for ``leaves``, which may be types that say where arrays will be."""
     wanted = {
-        x.sharding
+        as_sharding(x.sharding, "the sharding of a ShapeDtypeStruct")
         for x in leaves
-        if isinstance(x, ShapeDtypeStruct) and isinstance(x.sharding, Sharding)
+        if isinstance(x, ShapeDtypeStruct) and x.sharding is not None
     }
-    if len(wanted) > 1:
-        raise ValueError(
-            f"{jitted.name} was given types with different shardings: "
-            f"{', '.join(map(repr, wanted))}{at_user_line()}"
-        )
-    where = placement(wanted.pop(), True) if wanted else where_to_run(jitted, leaves)
+    if jitted.device is None and wanted:
+        arrays = (x for x in leaves if type(x) is Array and x._placement and x.committed)
+        wanted.update(x.sharding for x in arrays)
+        if len(wanted) > 1:
+            raise ValueError(
+                f"{jitted.name} was given arguments on different devices: "
+                f"{', '.join(sorted(map(repr, wanted)))}{at_user_line()}"
+            )
+        where = placement(wanted.pop(), True)
+    else:
+        where = where_to_run(jitted, leaves)
     return Traced(jitted, entry, donated, where)

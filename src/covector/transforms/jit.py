@@ -406,6 +406,15 @@ def jit(
         )
     check_callable(fun, "jit")
     fun = unwrapped(fun)
+    if device is not None and backend is not None:
+        raise ValueError(
+            f"jit of {fun_name(fun)}: give device or backend, not both{at_user_line()}"
+        )
+    if isinstance(device, str):
+        raise TypeError(
+            f"jit of {fun_name(fun)}: device takes a device or a sharding, got {device!r}; a "
+            f"platform is named by backend{at_user_line()}"
+        )
     jitted = Jitted(
         fun,
         static_argnums,
