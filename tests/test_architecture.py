@@ -185,8 +185,7 @@ def test_a_backend_is_a_folder(copy):
 
                 def compile(self, device, placement):
                     closed = self.closed
-                    ins = closed.in_avals
-                    specs = [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in ins]
+                    spec = lambda a: (dtypes.code_of[a.dtype], a.shape, a.weak_type)
 
                     def run(arrays):
                         env = dict(zip(closed.jaxpr.invars, map(np.asarray, arrays)))
@@ -195,9 +194,8 @@ def test_a_backend_is_a_folder(copy):
                             env[e.outvars[0]] = RULES[e.primitive](e, *map(read, e.invars))
                         return [self.array(env[v], v.aval, placement) for v in closed.jaxpr.outvars]
 
-                    executable = _native.HostedExecutable(
-                        run, specs, len(closed.out_avals), self.name
-                    )
+                    ins, outs = map(spec, closed.in_avals), map(spec, closed.out_avals)
+                    executable = _native.HostedExecutable(run, [*ins], [*outs], self.name)
                     return type("Program", (), {"executable": executable})
 
                 @staticmethod

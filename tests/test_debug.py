@@ -100,7 +100,7 @@ def test_command_from_a_shell(model):
         (["MODEL:loss", "f32[,]"], "'f32[,]' is not a type"),
         (["MODEL:loss", "f64[2]"], "64-bit types need COVECTOR_ENABLE_X64=1"),
         (["MODEL:loss", "object[2]"], "dtype object are not supported"),
-        (["MODEL:fails", "f32[2]"], 'model.py", line 8, in fails'),
+        (["MODEL:fails", "f32[2]"], "in fails"),
     ],
 )
 def test_command_errors(model, capsys, args, message):

@@ -1,4 +1,5 @@
 // HostedExecutable: a program that its backend runs from Python.
+#include <algorithm>
 #include <cstring>
 
 #include "call/executable.h"
@@ -16,12 +17,18 @@ class HostedExecutable final : public Executable {
       : Executable(name), function_(Py_NewRef(function)) {}
   ~HostedExecutable() override { Py_DECREF(function_); }
 
-  bool describe(PyObject* in_specs, Py_ssize_t outputs) {
-    num_outputs_ = size_t(outputs);
-    return for_each_item(in_specs, "in_specs must be a sequence", [&](PyObject* item) {
-      inputs_.emplace_back();
-      return parse_spec(item, true, &inputs_.back());
-    });
+  bool describe(PyObject* in_specs, PyObject* out_specs) {
+    auto add = [](std::vector<ArraySpec>& specs) {
+      return [&specs](PyObject* item) {
+        specs.emplace_back();
+        return parse_spec(item, true, &specs.back());
+      };
+    };
+    if (!for_each_item(in_specs, "in_specs must be a sequence", add(inputs_)) ||
+        !for_each_item(out_specs, "out_specs must be a sequence", add(outputs_)))
+      return false;
+    num_outputs_ = outputs_.size();
+    return true;
   }
 
   bool run(const Argument* arguments, PyObject** results) const override {
@@ -41,7 +48,7 @@ class HostedExecutable final : public Executable {
       return false;
     }
     for (size_t i = 0; i < num_outputs_; ++i)
-      if (!require_array(PySequence_Fast_GET_ITEM(fast.get(), Py_ssize_t(i)))) return false;
+      if (!check_result(i, PySequence_Fast_GET_ITEM(fast.get(), Py_ssize_t(i)))) return false;
     for (size_t i = 0; i < num_outputs_; ++i)
       results[i] = Py_NewRef(PySequence_Fast_GET_ITEM(fast.get(), Py_ssize_t(i)));
     return true;
@@ -60,26 +67,39 @@ class HostedExecutable final : public Executable {
     return as_object(a);
   }
 
+  bool check_result(size_t i, PyObject* obj) const {
+    ArrayObject* a = require_array(obj);
+    if (!a || !check_alive(a)) return false;
+    const ArraySpec& spec = outputs_[i];
+    if (a->code == spec.code && a->weak == spec.weak && a->ndim == spec.ndim() &&
+        std::equal(spec.shape.begin(), spec.shape.end(), a->shape))
+      return true;
+    Ref expected(shape_tuple(spec.ndim(), spec.shape.data()));
+    Ref given(shape_tuple(a->ndim, a->shape));
+    if (expected && given)
+      PyErr_Format(PyExc_RuntimeError,
+                   "%U: its backend returned %R of dtype %s as result %zu in place of %R of %s%s",
+                   name(), given.get(), dtype_name(a->code), i, expected.get(),
+                   dtype_name(spec.code), a->weak == spec.weak ? "" : " (the weak types differ)");
+    return false;
+  }
+
+  std::vector<ArraySpec> outputs_;
   PyObject* function_;
 };
 
 PyObject* hosted_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"function", "in_specs", "outputs", "name", nullptr};
-  PyObject *function, *in_specs, *name;
-  Py_ssize_t outputs;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOnU:HostedExecutable", const_cast<char**>(names),
-                                   &function, &in_specs, &outputs, &name))
+  static const char* names[] = {"function", "in_specs", "out_specs", "name", nullptr};
+  PyObject *function, *in_specs, *out_specs, *name;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOU:HostedExecutable", const_cast<char**>(names),
+                                   &function, &in_specs, &out_specs, &name))
     return nullptr;
   if (!PyCallable_Check(function)) {
     PyErr_SetString(PyExc_TypeError, "function must be callable");
     return nullptr;
   }
-  if (outputs < 0) {
-    bad_executable("outputs is negative");
-    return nullptr;
-  }
   auto* body = new HostedExecutable(name, function);
-  if (!body->describe(in_specs, outputs)) {
+  if (!body->describe(in_specs, out_specs)) {
     delete body;
     return nullptr;
   }
@@ -87,7 +107,7 @@ PyObject* hosted_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 }
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("HostedExecutable(function, in_specs, outputs, name)\n--\n\n"
+    {Py_tp_doc, const_cast<char*>("HostedExecutable(function, in_specs, out_specs, name)\n--\n\n"
                                   "A program that function(arrays) -> arrays runs.")},
     {Py_tp_new, reinterpret_cast<void*>(hosted_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(executable_dealloc)},

@@ -113,6 +113,14 @@ void copy_strided(const Tensor& t, int axis, const char* from, int64_t itemsize,
     copy_strided(t, axis + 1, from + i * t.strides[axis] * itemsize, itemsize, to);
 }
 
+bool require_dlpack(const ArrayObject* a) {
+  if (!a->storage->memory) return true;
+  PyErr_SetString(PyExc_BufferError,
+                  "DLPack of an array on this device is not supported; move it to the CPU with "
+                  "device_put first");
+  return false;
+}
+
 enum class Copy { kNever, kAlways, kIfNeeded };
 
 // Takes over the tensor and marks the capsule as used, unless it fails.
@@ -186,12 +194,7 @@ PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
     return nullptr;
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return nullptr;
-  if (a->storage->memory) {
-    PyErr_SetString(PyExc_BufferError,
-                    "DLPack of an array on this device is not supported; move it to the CPU with "
-                    "device_put first");
-    return nullptr;
-  }
+  if (!require_dlpack(a)) return nullptr;
   if (stream != Py_None) {
     PyErr_SetString(PyExc_BufferError, "an array on the CPU has no stream; pass stream=None");
     return nullptr;
@@ -231,7 +234,11 @@ PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
                    : export_array<Managed>(a, type, copied);
 }
 
-PyObject* array_dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", int(kCpu), 0); }
+PyObject* array_dlpack_device(PyObject* self, PyObject*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a) || !require_dlpack(a)) return nullptr;
+  return Py_BuildValue("(ii)", int(kCpu), 0);
+}
 
 PyObject* from_dlpack_capsule(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs < 1 || nargs > 2) {

@@ -135,7 +135,7 @@ class HostedExecutable(Executable):
         self,
         function: Callable[[list[Array]], Sequence[Array]],
         in_specs: Sequence[tuple[int, Sequence[int], bool]],
-        outputs: int,
+        out_specs: Sequence[tuple[int, Sequence[int], bool]],
         name: str,
     ) -> None: ...
 

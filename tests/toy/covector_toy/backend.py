@@ -78,8 +78,8 @@ class ToyModule:
                 for v, a in zip(outs, self.closed.out_avals, strict=True)
             ]
 
-        count = len(self.closed.out_avals)
-        return ToyProgram(_native.HostedExecutable(call, specs, count, self.name))
+        outs = [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in self.closed.out_avals]
+        return ToyProgram(_native.HostedExecutable(call, specs, outs, self.name))
 
 
 class ToyBackend:
