@@ -1,11 +1,14 @@
 """The loop IR: nodes that do not change, text that is the program, a verifier, one visitor."""
 
+from pathlib import Path
+
 import numpy as onp
 import pytest
 
 import covector as cv
 import covector.numpy as np
 from covector.backends.cpu import cache
+from covector.backends.cpu.backend import llvm_text
 from covector.backends.cpu.emit.library import _CALLS as emitted_calls
 from covector.compiler.access import Access, cost, key_of, substitute, variables
 from covector.compiler.ir import constants
@@ -33,9 +36,11 @@ from covector.compiler.ir.verify import verify
 from covector.compiler.ir.visit import Transformer, Visitor
 from covector.compiler.ir.walk import loads
 from covector.compiler.lower.lowering import lower
+from covector.compiler.passes import simplify
 from covector.compiler.target import HOST, Library, Target
 from covector.core import dtypes
 from tests.compiler import round_trip
+from tests.compiler.golden_programs import PROGRAMS
 from tests.compiler.random_loops import random_program
 
 PROGRAM = """\
@@ -422,3 +427,20 @@ def test_a_call_that_a_device_has_not():
     closed = cv.make_jaxpr(np.sort)(np.ones(40))
     with pytest.raises(NotImplementedError, match="has no sort"):
         lower(closed, "f", (), Target(library=Library(frozenset())))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_code_is_that_of_the_key(name):
+    f, args = PROGRAMS[name]
+    program = lower(simplify(cv.make_jaxpr(f)(*args)), name).program
+    again = parse(key(program))
+    assert again.name != program.name
+    assert llvm_text(again) == llvm_text(program)
+
+
+def test_programs_of_the_document():
+    text = (Path(__file__).parents[2] / "docs" / "loop-ir.md").read_text()
+    programs = text.split("```\n")[1::2]
+    assert len(programs) == 2
+    for p in programs:
+        assert show(parse(p.strip())) == p.strip()
