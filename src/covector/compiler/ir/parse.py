@@ -55,7 +55,7 @@ from covector.compiler.ir.nodes import (
     gives_value,
     ivars,
 )
-from covector.compiler.ir.tokens import Reader, Token
+from covector.compiler.ir.tokens import END, Reader, Token
 from covector.compiler.ir.verify import verify
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -314,7 +314,7 @@ class _Parser(_Scalars):
             ]
         syms = self.rest(self.size) if self.skip("sizes") else []
         block = self.block("return")
-        if self.next.text != "end of text":
+        if self.next.text != END:
             self.fail(f"expected the end of the text, found {self.next.text!r}")
         return LoopProgram(name, block, inputs, consts, syms, [v in given for v in inputs])
 

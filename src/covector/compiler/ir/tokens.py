@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 from covector.compiler.ir.errors import LoopTextError, Place
 
 T = TypeVar("T")
+END = "end of text"
 
 
 class Token(NamedTuple):
@@ -23,8 +24,7 @@ _PATTERN = re.compile(
     r"|(?P<number>-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?|inf\b))"
     r"|(?P<name>key<fry>|[A-Za-z_]\w*)"
     r"|(?P<mark>//|<=|[-+*%()\[\]{}<>:,.=@&])"
-    r"|(?P<space>[ \t]+)"
-    r"|(?P<wrong>.)"
+    r"|(?P<wrong>\S)"
 )
 
 
@@ -33,15 +33,14 @@ def _tokens(text: str) -> list[Token]:
     lines = text.split("\n")
     for row, line in enumerate(lines, 1):
         for m in _PATTERN.finditer(line):
-            kind = m.lastgroup or "wrong"
+            kind = m.lastgroup
             place = Place(row, m.start() + 1)
-            if kind == "wrong":
+            if kind is None or kind == "wrong":
                 raise LoopTextError(f"{m[0]!r} is no part of the language", *place)
-            if kind != "space":
-                out.append(Token(kind, m[0], place))
+            out.append(Token(kind, m[0], place))
         if out and out[-1].kind != "end":
             out.append(Token("end", "end of line", Place(row, len(line) + 1)))
-    out.append(Token("end", "end of text", Place(len(lines), len(lines[-1]) + 1)))
+    out.append(Token("end", END, Place(len(lines), len(lines[-1]) + 1)))
     return out
 
 
@@ -58,7 +57,8 @@ class Reader:
 
     def take(self) -> Token:
         token = self.tokens[self.at]
-        self.at = min(self.at + 1, len(self.tokens) - 1)
+        if token.text != END:
+            self.at += 1
         return token
 
     def fail(self, rule: str, token: Token | None = None) -> NoReturn:
@@ -66,12 +66,14 @@ class Reader:
 
     def sees(self, *texts: str) -> bool:
         """Whether the next token is one of these."""
-        return self.next.kind in ("mark", "name") and self.next.text in texts
+        token = self.tokens[self.at]
+        return token.text in texts and token.kind in ("mark", "name")
 
     def skip(self, text: str) -> bool:
         """Takes the next token if it is this one."""
-        if self.sees(text):
-            self.take()
+        token = self.tokens[self.at]
+        if token.text == text and token.kind in ("mark", "name"):
+            self.at += 1
             return True
         return False
 
