@@ -398,6 +398,21 @@ def test_outer_products_join_what_uses_them():
     assert onp.array_equal(f(onp.ones((300, 400), onp.float32), a, b), 1 - 0.5 * onp.outer(a, b))
 
 
+def test_a_branch_keeps_what_it_reads_through_a_view_from_outside():
+    # The transpose is not stored, so that its reader in the branch reads the sorted array.
+    def f(x, p):
+        u = np.sort(x, axis=1)
+        v = u.T
+        return lax.cond(
+            p, lambda: np.cumsum(np.cumsum(np.exp(np.sin(u)), axis=0) + v, axis=1), lambda: v * 2.0
+        )
+
+    x = onp.random.default_rng(0).normal(size=(100, 100)).astype(onp.float32)
+    u = onp.sort(x, axis=1)
+    expected = onp.cumsum(onp.cumsum(onp.exp(onp.sin(u)), axis=0) + u.T, axis=1)
+    assert onp.allclose(cv.jit(f)(x, True), expected, rtol=1e-5)
+
+
 def test_long_straight_line_code_compiles_in_linear_time():
     # Functions of complex numbers: instructions that LLVM's fast selection does not know.
     x = onp.full((2, 3), 0.1 + 0.3j, onp.complex64)
