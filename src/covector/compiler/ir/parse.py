@@ -91,7 +91,7 @@ class _Scalars(Reader):
                 return
             if _SIZE.fullmatch(t.text):
                 given = line[k + 1].text == "=" and line[k + 2].kind == "number"
-                yield t.text, int(line[k + 2].text) if given else 0
+                yield t.text, self.whole(line[k + 2]) if given else 0
 
     def dim(self) -> Dim:
         if self.next.kind == "number":
@@ -221,9 +221,12 @@ class _Scalars(Reader):
         token = self.take()
         value: Any = token
         if token.text == "bits":
-            number = self.integer()
+            token = self.take()
             self.expect(":")
             dtype = self.dtype()
+            number = self.whole(token, 8 * dtype.itemsize)
+            if number < 0:
+                self.fail("bits are not negative", token)
             return Lit(from_bits(number, dtype), dtype)
         if token.text == "(":
             re_ = self.take()
@@ -246,7 +249,7 @@ class _Scalars(Reader):
                 return {"true": True, "false": False}[value.text]
             if dtype in dtypes.FLOATS:
                 return float(value.text)
-            return int(value.text, 0)
+            return self.whole(value)
         except (KeyError, ValueError):
             self.fail(f"{value.text!r} is no constant of type {dtype.name}", value)
 
@@ -518,6 +521,9 @@ def parse(text: str) -> LoopProgram:
         With line, column and the rule that is broken.
     """
     parser = _Parser(text)
-    program = parser.program()
+    try:
+        program = parser.program()
+    except RecursionError:
+        parser.fail("expressions are nested less deeply")
     verify(program, parser.places)
     return program

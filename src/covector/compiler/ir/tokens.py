@@ -24,7 +24,8 @@ _PATTERN = re.compile(
     r"|(?P<number>-?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?|inf\b))"
     r"|(?P<name>key<fry>|[A-Za-z_]\w*)"
     r"|(?P<mark>//|<=|[-+*%()\[\]{}<>:,.=@&])"
-    r"|(?P<wrong>\S)"
+    r"|(?P<wrong>\S)",
+    re.ASCII,
 )
 
 
@@ -95,11 +96,17 @@ class Reader:
     def integer(self) -> int:
         if self.next.kind != "number":
             self.fail(f"expected a number, found {self.next.text!r}")
-        token = self.take()
+        return self.whole(self.take())
+
+    def whole(self, token: Token, bits: int = 64) -> int:
+        """The value of a token that is a whole number of at most so many bits."""
         try:
-            return int(token.text, 0)
+            found = int(token.text, 0)
         except ValueError:
             self.fail(f"{token.text} is no whole number", token)
+        if not -(1 << (bits - 1)) <= found < 1 << bits:
+            self.fail(f"{token.text} does not fit into {bits} bits", token)
+        return found
 
     def listed(self, item: Callable[[], T], close: str) -> list[T]:
         """Items with commas between them, up to and with ``close``."""
@@ -123,5 +130,9 @@ class Reader:
     def string(self) -> str:
         if self.next.kind != "string":
             self.fail(f"expected a string, found {self.next.text!r}")
-        found: str = json.loads(self.take().text)
+        token = self.take()
+        try:
+            found: str = json.loads(token.text)
+        except ValueError:
+            self.fail(f"{token.text} is no string", token)
         return found

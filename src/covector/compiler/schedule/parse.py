@@ -8,10 +8,13 @@ from typing import NoReturn
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
+    Cumulative,
     LibraryCall,
     Loop,
     LoopProgram,
+    Pointwise,
     Reduce,
+    Update,
     Value,
     stands_alone,
 )
@@ -64,6 +67,10 @@ def check_text(program: LoopProgram, schedule: Schedule, storage: Storage) -> No
         raise ValueError("this text is not all of the schedule it shows:\n" + text)
 
 
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()
+
+
 class _Line:
     """A line, and how far it has been read."""
 
@@ -109,7 +116,7 @@ class _Line:
 
     def number_(self) -> int:
         found = self.peek()
-        if not found.isdigit():
+        if not _is_number(found):
             self.fail("a number is expected here")
         self.word()
         return int(found)
@@ -117,6 +124,27 @@ class _Line:
     def end(self) -> None:
         if self.at < len(self.text):
             self.fail("the line should end here")
+
+
+def _fits(v: Value, kind: str, number: int) -> bool:
+    """Whether a stage of this kind is one of the definition of ``v``."""
+    d = v.defn
+    match kind:
+        case "pointwise":
+            return type(d) is Pointwise or (type(d) is Update and d.base is not None)
+        case "cumulative":
+            return type(d) is Cumulative
+        case "part":
+            return type(d) is Update and number < len(d.parts)
+    return type(d) is Reduce
+
+
+def _axes(v: Value, kind: str, number: int) -> int:
+    """How many index variables a stage of this kind has."""
+    d = v.defn
+    if kind == "part" and type(d) is Update:
+        return len(d.parts[number].extents)
+    return v.ndim + (len(d.extents) if type(d) is Reduce else 0)
 
 
 class _Parser:
@@ -148,7 +176,11 @@ class _Parser:
             line = self.take(2)
             kind = words[line.word()]
             while line.peek():
-                self.kinds[self.value(line)] = kind
+                column, v = line.at, self.value(line)
+                if kind == "inline" and type(v.defn) is not Pointwise:
+                    line.at = column
+                    line.fail("only a pointwise value is computed where it is read")
+                self.kinds[v] = kind
         self.block(self.program.block, 2)
         storage = None
         if self.at < len(self.lines):
@@ -187,7 +219,7 @@ class _Parser:
         column = line.at
         out: Extent | None = None
         for name in reversed(line.word("an extent").split("*")):
-            factor: Extent | None = int(name) if name.isdigit() else self.syms.get(name)
+            factor: Extent | None = int(name) if _is_number(name) else self.syms.get(name)
             if factor is None:
                 line.at = column
                 line.fail(f"'{name}' is no size of the program")
@@ -265,13 +297,19 @@ class _Parser:
 
     def stage(self, line: _Line, dims: tuple[Extent, ...]) -> Stage:
         v = self.value(line)
+        column = line.at
         kind = line.one_of(_STAGES)
         number = line.number_() if kind == "part" else 0
+        if not _fits(v, kind, number):
+            line.at = column
+            line.fail("the definition of the value has no such stage")
         order, roles = [], ""
         while line.peek() and line.peek() != "few":
             axis, _, role = line.peek().partition(":")
-            if not (axis[:1] == "i" and axis[1:].isdigit() and role in ("", *"rstb")):
+            if not (axis[:1] == "i" and _is_number(axis[1:]) and role in ("", *"rstb")):
                 line.fail("an index variable is expected here")
+            if int(axis[1:]) >= _axes(v, kind, number):
+                line.fail(f"the value has no index variable '{axis}'")
             line.word()
             order.append(int(axis[1:]))
             roles += role or "p"
@@ -338,7 +376,7 @@ class _Parser:
         *names, itemsize = line.word("a size").split("*")
         dims = []
         for name in names:
-            d = int(name) if name.isdigit() else self.syms.get(name)
+            d = int(name) if _is_number(name) else self.syms.get(name)
             if d is None:
                 line.at = column
                 line.fail(f"'{name}' is no size of the program")

@@ -143,7 +143,10 @@ class _Order(_Checker):
 
     def used_up(self, block: Block, nest: Nest, v: Value) -> None:
         """``v`` is read only in the loops that compute it."""
-        (producer,) = [s for s in nest.stages if s.value is v]
+        producers = [s for s in nest.stages if s.value is v]
+        if len(producers) != 1:
+            self.fail(v, "what is used up is computed by one stage of its nest")
+        (producer,) = producers
         for step in self.schedule.steps[block]:
             if type(step) is Nest:
                 found = [(s, index) for s in step.stages for u, index in s.reads if u is v]
@@ -264,6 +267,8 @@ class _Lives(_Checker):
 
     def inside(self, v: Value, place: Place) -> None:
         if type(place) is Piece:
+            if place.number >= len(self.plan.pieces):
+                self.fail(v, f"the workspace has no piece {place.number}")
             use = self.plan.pieces[place.number]
             if not use.start <= self.clock <= use.end:
                 self.fail(v, f"piece {place.number} of the workspace is used outside its life")
@@ -290,7 +295,9 @@ class _Lives(_Checker):
         self.write(v, owners)
 
     def loop(self, step: Value, d: Loop, owners: _Owners) -> None:
-        carries = self.plan.carries[step]
+        carries = self.plan.carries.get(step)
+        if carries is None or len(carries) != len(d.inits):
+            self.fail(step, "the plan says how each value of a loop is carried")
         for c, init in zip(carries, d.inits, strict=True):
             if c.filled or c.home is None:
                 self.read(init, owners)
@@ -330,7 +337,10 @@ class _Lives(_Checker):
     def branch(self, step: Value, d: Branch, owners: _Owners) -> None:
         self.read(d.index, owners)
         ends = []
-        for b, copied in zip(d.blocks, self.plan.joins[step], strict=True):
+        joins = self.plan.joins.get(step)
+        if joins is None or len(joins) != len(d.blocks):
+            self.fail(step, "the plan says how the results of each case are joined")
+        for b, copied in zip(d.blocks, joins, strict=True):
             mine = dict(owners)
             self.block(b, mine)
             for r, result, copy in zip(b.results, d.results, copied, strict=True):
