@@ -283,7 +283,7 @@ def test_sizes_of_another_program():
 def test_lowered_programs_are_verified(monkeypatch):
     monkeypatch.setattr(cv.config, "enable_checks", True)
     seen = []
-    monkeypatch.setattr("covector.compiler.lower.lowering.verify", seen.append)
+    monkeypatch.setattr("covector.compiler.ir.verify.verify", seen.append)
     cv.jit(lambda x: x * 2 + 0.75)(np.ones(3))
     assert seen
 
@@ -444,3 +444,9 @@ def test_programs_of_the_document():
     assert len(programs) == 2
     for p in programs:
         assert show(parse(p.strip())) == p.strip()
+
+
+@pytest.mark.parametrize("name", ["", "f", "<lambda>", 'a "b" \\ c', "two\nlines", "ü\t"])
+def test_any_name(name):
+    program = LoopProgram(name, Block([], []), [])
+    assert parse(show(program)).name == name

@@ -6,7 +6,6 @@ compiled code (`key`): what is not in it, no later stage may look at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -69,6 +68,13 @@ def show_node(node: Node) -> str:
     return _Names().visit(node)
 
 
+def quoted(text: str) -> str:
+    """A string as JSON has it."""
+    for old, new in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(old, new)
+    return f'"{text}"'
+
+
 def attribute(x: Any) -> str:
     """A parameter of an operation or library call."""
     if x is None:
@@ -76,7 +82,7 @@ def attribute(x: Any) -> str:
     if isinstance(x, bool):
         return "true" if x else "false"
     if isinstance(x, str):
-        return json.dumps(x)
+        return quoted(x)
     if isinstance(x, tuple):
         return f"({', '.join(map(attribute, x))})"
     if isinstance(x, dict):
@@ -184,7 +190,7 @@ class _Writer(_Nodes):
         self.lines: list[str] = []
 
     def program(self, p: LoopProgram, bound: bool) -> str:
-        name = json.dumps(p.name if bound else "")
+        name = quoted(p.name if bound else "")
         self.lines.append(f"program {name}({self.typed_all(p.inputs)})")
         if p.donated:
             pairs = zip(p.inputs, p.donated, strict=True)

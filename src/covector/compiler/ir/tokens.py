@@ -132,7 +132,7 @@ class Reader:
             self.fail(f"expected a string, found {self.next.text!r}")
         token = self.take()
         try:
-            found: str = json.loads(token.text)
+            found: str = json.loads(token.text, strict=False)
         except ValueError:
             self.fail(f"{token.text} is no string", token)
         return found

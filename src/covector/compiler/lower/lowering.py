@@ -30,7 +30,6 @@ from covector.compiler.ir.nodes import (
     defined,
     iop,
 )
-from covector.compiler.ir.verify import verify
 from covector.compiler.ir.walk import reads_of
 from covector.compiler.target import HOST, Target
 from covector.core.avals import ShapedArray, aval_of, to_array
@@ -218,6 +217,9 @@ def lower(
     consts = list(low.consts.values())
     program = LoopProgram(name, block, inputs, consts, low.syms, donated)
     if config.enable_checks:
+        # Not imported at the top: a first call does not pay for what only checks need.
+        from covector.compiler.ir.verify import verify
+
         verify(program)
     return Lowered(program, low.const_arrays, low.keepalive)
 
