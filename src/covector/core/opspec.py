@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from covector.core.dtypes import DType
+
 Interval = tuple[float, float]
 UNIT: Interval = (0.2, 0.8)
 
@@ -53,6 +55,8 @@ class OpSpec(NamedTuple):
     arity : int
     accepts : str
         A kind of dtypes (`primitives.common`).
+    result : callable or DType, optional
+        The dtype of the result, given or of the operands'; by default it is that of the operands.
     plain : bool
         Whether it has no parameters, so that it is lowered to the operation of its name.
     cost, complex_cost : int
@@ -72,6 +76,7 @@ class OpSpec(NamedTuple):
     name: str
     arity: int
     accepts: str
+    result: Callable[[DType], DType] | DType | None = None
     plain: bool = True
     cost: int = 1
     complex_cost: int = 250

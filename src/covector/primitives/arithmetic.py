@@ -428,6 +428,7 @@ complex_p = operation(
     ("x", "y"),
     FLOAT,
     _complex_aval,
+    result=dtypes.complex_dtype,
     derivative=slopes(_complex_jvp_x, _complex_jvp_y),
     transpose=_complex_transpose,
     values=[((3.0, -4.0), 3 - 4j)],

@@ -101,7 +101,7 @@ def unary(
                 check_dtype(name, x, accepts)
             return ShapedArray(x.shape, dtype, False)
 
-    return operation(name, ("x",), accepts, rule, **row)
+    return operation(name, ("x",), accepts, rule, result=result, **row)
 
 
 def binary(
@@ -130,4 +130,4 @@ def comparison(name: str, accepts: str, **row: Any) -> Primitive:
             check_dtype(name, x, accepts)
         return ShapedArray(elementwise_aval(name, (x, y)).shape, dtypes.bool_)
 
-    return operation(name, ("x", "y"), accepts, rule, derivative=ZERO, **row)
+    return operation(name, ("x", "y"), accepts, rule, result=dtypes.bool_, derivative=ZERO, **row)

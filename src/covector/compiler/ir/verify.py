@@ -44,16 +44,9 @@ from covector.compiler.ir.show import show_broken
 from covector.compiler.ir.visit import Visitor
 from covector.core import dtypes
 from covector.core.dtypes import DType
+from covector.core.opspec import OpSpec
+from covector.core.rules import ELEMENTWISE
 
-_SAME = frozenset(
-    "neg sign floor ceil exp exp2 log log1p expm1 sin cos tan asin acos atan sinh cosh tanh asinh "
-    "acosh atanh sqrt rsqrt cbrt square logistic erf erfc erf_inv lgamma digamma not "
-    "population_count clz bessel_i0e bessel_i1e zeta polygamma igamma igammac igamma_grad_a "
-    "random_gamma_grad regularized_incomplete_beta add sub mul div rem max min atan2 nextafter "
-    "and or xor shift_left shift_right_logical shift_right_arithmetic mulhi add_any clamp "
-    "integer_pow round reduce_precision copy".split()
-)
-_COMPARED = frozenset("eq ne lt le gt ge".split())
 _INDEX_OPS = frozenset("+ - * // % min max inside".split())
 _COMBINE = frozenset("add mul min max".split())
 
@@ -193,18 +186,27 @@ class _Verifier(Visitor):
     def op(self, node: Op) -> None:
         types = [a.dtype for a in node.args]
         self.check(bool(types), f"{node.name} has operands")
-        if node.name in _SAME:
-            same = all(t == node.dtype for t in types)
-            self.check(same, f"operands and result of {node.name} have one dtype")
-        elif node.name in _COMPARED:
-            good = len(types) == 2 and types[0] == types[1] and node.dtype == dtypes.bool_
-            self.check(good, f"{node.name} compares two of one dtype")
-        elif node.name == "select_n":
+        if node.name == "select_n":
             good = all(t == node.dtype for t in types[1:])
             self.check(good, "the cases of select_n have the dtype of its result")
         elif node.name == "convert_element_type":
             self.check(len(types) == 1, "a conversion is of one operand")
+        elif (prim := ELEMENTWISE.get(node.name)) is not None and prim.spec is not None:
+            self.row(node, types, prim.spec)
         self.inner(node)
+
+    def row(self, node: Op, types: Sequence[DType], spec: OpSpec) -> None:
+        """An elementwise operation is as its row says."""
+        self.check(len(types) == spec.arity, f"{node.name} is of {spec.arity} operands")
+        good = all(t == types[0] for t in types)
+        self.check(good, f"the operands of {node.name} have one dtype")
+        result = spec.result
+        if result is None:
+            good = node.dtype == types[0]
+            self.check(good, f"operands and result of {node.name} have one dtype")
+        else:
+            want = result(types[0]) if callable(result) else result
+            self.check(node.dtype == want, f"the result of {node.name} is {want.name}")
 
     def from_index(self, node: FromIndex) -> None:
         self.visit(node.index)
