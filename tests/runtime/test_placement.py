@@ -208,3 +208,13 @@ def test_jit_takes_a_device_or_a_backend(toys):
 def test_platforms_are_names(value):
     with pytest.raises(ValueError, match="names of platforms"):
         cv.config.update("platforms", value)
+
+
+def test_arrays_made_like_others_are_beside_them(toys, cpu):
+    x, y = cv.device_put(np.arange(3.0), toys[1]), cv.device_put(np.arange(3.0), cpu)
+    for f in (np.zeros_like, np.ones_like, np.empty_like, lambda a: np.full_like(a, 2)):
+        assert f(x).device is toys[1] and f(y).committed and not f(np.ones(2)).committed
+    assert np.zeros_like(x, device=cpu).device is cpu
+    assert np.array([x[0], x[1]]).device is toys[1]
+    with pytest.raises(ValueError, match="committed to different devices"):
+        np.array([x[0], y[0]])

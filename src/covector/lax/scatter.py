@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from covector.core.avals import Shape
-from covector.core.operands import PY_SCALARS, as_operand, weak_operand
+from covector.core.operands import PY_SCALARS, as_array, as_operand, weak_operand
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import neg
 from covector.primitives.indexing import (
@@ -167,7 +167,7 @@ def scatter_sub(
     return scatter_add(
         operand,
         scatter_indices,
-        neg(updates),
+        neg(as_array(updates, "scatter_sub")),
         dimension_numbers,
         indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices,

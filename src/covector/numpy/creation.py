@@ -250,8 +250,9 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
     for leaf in leaves:
         if leaf is None or isinstance(leaf, (str, bytes)):
             raise TypeError(f"array: the value {leaf!r} is not a number or array{at_user_line()}")
+    # Scalars that are committed to a device are joined there.
     if any(isinstance(leaf, Tracer) for leaf in leaves) or any(
-        type(leaf) is Array and leaf.size > 1 for leaf in leaves
+        type(leaf) is Array and (leaf.size > 1 or leaf._placement) for leaf in leaves
     ):
         return _stack(x, dtype)
     if dtype is None:
@@ -673,6 +674,13 @@ def full(
     return on_device(out, device)
 
 
+def _beside(a: Any, device: Any) -> Any:
+    """Where an array like ``a`` is to be: there, if that is committed."""
+    if device is None and type(a) is Array and a._placement and a.committed:
+        return a.sharding
+    return device
+
+
 def _like(a: Any, shape: Any) -> tuple[tuple[int, ...], Any]:
     if not hasattr(a, "shape") or not hasattr(a, "dtype"):
         a = aval_of(_util.operand(a, "the prototype"))
@@ -682,7 +690,7 @@ def _like(a: Any, shape: Any) -> tuple[tuple[int, ...], Any]:
 def _filled_like(a: Any, value: int, dtype: Any, shape: Any, device: Any, name: str) -> Any:
     sizes, a = _like(a, shape)
     dt = dtypes.canonicalize_dtype(a.dtype) if dtype is None else dtype
-    out = _filled(sizes, value, dt, device, name)
+    out = _filled(sizes, value, dt, _beside(a, device), name)
     if dtype is None and getattr(a, "weak_type", False):
         out = convert(out, out.dtype, True)
     return out
@@ -806,7 +814,8 @@ def full_like(
     Array([7, 7], dtype=int32)
     """
     sizes, a = _like(a, shape)
-    out = full(sizes, fill_value, a.dtype if dtype is None else dtype, device=device)
+    dt = a.dtype if dtype is None else dtype
+    out = full(sizes, fill_value, dt, device=_beside(a, device))
     if dtype is None and getattr(a, "weak_type", False):
         out = convert(out, out.dtype, True)
     return out

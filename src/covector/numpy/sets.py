@@ -11,6 +11,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
+from covector.core.structural import moveaxis
 from covector.numpy._util import array, broadcast_to, concrete, convert, fused, promote_dtypes
 from covector.numpy.creation import asarray
 from covector.numpy.joining import concatenate
@@ -149,10 +150,7 @@ def unique(
     out_shape = (count, *moved.shape[1:])
     values = lax.reshape(values, out_shape)
     if axis is not None:
-        k = canonical_axis(axis, len(shape))
-        perm = list(range(1, values.ndim))
-        perm.insert(k, 0)
-        values = lax.transpose(values, perm)
+        values = moveaxis(values, 0, canonical_axis(axis, len(shape)))
     else:
         inverse = lax.reshape(inverse, shape)
     wanted = (return_index, return_inverse, return_counts)

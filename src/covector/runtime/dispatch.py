@@ -1,4 +1,7 @@
-"""Eager operations: each is a compiled program of one equation, kept per parameters."""
+"""Eager operations: each is a compiled program of one equation, kept per parameters.
+
+The runtime hands its functions to tracing here and in `execution`.
+"""
 
 from __future__ import annotations
 
@@ -55,4 +58,12 @@ def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> li
     return found(*args)
 
 
+def traced(*args: Any) -> Any:
+    """A `stages.Traced`; few processes need that module."""
+    from covector.runtime import stages
+
+    return stages.traced(*args)
+
+
+Jitted.traced = staticmethod(traced)
 EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]

@@ -125,15 +125,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 
 
-def traced(*args: Any) -> Any:
-    """A `stages.Traced`; few processes need that module."""
-    from covector.runtime import stages
-
-    return stages.traced(*args)
-
-
 Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment]
-Jitted.traced = staticmethod(traced)
 
 
 def fast_tree(treedef: Any) -> Any:

@@ -406,6 +406,21 @@ def jit(
         )
     check_callable(fun, "jit")
     fun = unwrapped(fun)
+    jitted = Jitted(
+        fun,
+        static_argnums,
+        static_argnames,
+        donate_argnums,
+        donate_argnames,
+        keep_unused,
+        inline,
+        device=_device_of(fun, device, backend),
+    )
+    return _like_function(make_jit_function(jitted), fun, jitted)
+
+
+def _device_of(fun: Any, device: Any, backend: str | None) -> Any:
+    """What ``device`` or ``backend`` says, one of which may be given."""
     if device is not None and backend is not None:
         raise ValueError(
             f"jit of {fun_name(fun)}: give device or backend, not both{at_user_line()}"
@@ -415,17 +430,7 @@ def jit(
             f"jit of {fun_name(fun)}: device takes a device or a sharding, got {device!r}; a "
             f"platform is named by backend{at_user_line()}"
         )
-    jitted = Jitted(
-        fun,
-        static_argnums,
-        static_argnames,
-        donate_argnums,
-        donate_argnames,
-        keep_unused,
-        inline,
-        device=backend if device is None else device,
-    )
-    return _like_function(make_jit_function(jitted), fun, jitted)
+    return backend if device is None else device
 
 
 def _like_function(fn: Any, fun: Any, jitted: Jitted) -> Any:

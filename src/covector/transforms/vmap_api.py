@@ -133,25 +133,12 @@ def vmap(
     check_callable(fun, "vmap")
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not (_is_axis(in_axes) or isinstance(in_axes, tuple)):
-        raise TypeError(
-            "vmap: in_axes must be an int, None, or a tuple with an entry for each positional "
-            f"argument, got {describe(in_axes)}{at_user_line()}"
-        )
-    if not all(_is_axis(x) for x in tree.leaves(in_axes)):
-        raise TypeError(
-            f"vmap: the leaves of in_axes must be integers or None, got {in_axes!r}{at_user_line()}"
-        )
+    _check_in_axes(in_axes)
 
     @api_boundary
     @functools.wraps(fun)
     def vmap_f(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-            raise ValueError(
-                "vmap: in_axes must be an int, None, or a tuple of entries for the positional "
-                f"arguments passed to the function, but len(in_axes)={len(in_axes)} and "
-                f"{fun_name(fun)} was called with {len(args)} positional arguments{at_user_line()}"
-            )
+        _check_call(fun, in_axes, args)
         flat, in_tree = tree.flatten((args, kwargs))
         dims = flatten_axes(in_axes, args, "in_axes", "the positional arguments")
         dims += [0] * (len(flat) - len(dims))
@@ -173,12 +160,8 @@ def vmap(
             return outs
 
         outs, out_dims = vmap_flat(flat_f, size, flat, dims, axis_name)
-        wanted = flatten_axes(
-            out_axes,
-            out_tree.unflatten([0] * len(outs)),
-            "out_axes",
-            f"the result of {fun_name(fun)}",
-        )
+        result = f"the result of {fun_name(fun)}"
+        wanted = flatten_axes(out_axes, out_tree.unflatten([0] * len(outs)), "out_axes", result)
         results = [
             _result(fun, out_tree, i, x, d, w, size)
             for i, (x, d, w) in enumerate(zip(outs, out_dims, wanted, strict=True))
@@ -186,6 +169,27 @@ def vmap(
         return tree.unflatten(out_tree, results)
 
     return vmap_f
+
+
+def _check_in_axes(in_axes: Any) -> None:
+    if not (_is_axis(in_axes) or isinstance(in_axes, tuple)):
+        raise TypeError(
+            "vmap: in_axes must be an int, None, or a tuple with an entry for each positional "
+            f"argument, got {describe(in_axes)}{at_user_line()}"
+        )
+    if not all(_is_axis(x) for x in tree.leaves(in_axes)):
+        raise TypeError(
+            f"vmap: the leaves of in_axes must be integers or None, got {in_axes!r}{at_user_line()}"
+        )
+
+
+def _check_call(fun: Any, in_axes: Any, args: tuple[Any, ...]) -> None:
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise ValueError(
+            "vmap: in_axes must be an int, None, or a tuple of entries for the positional "
+            f"arguments passed to the function, but len(in_axes)={len(in_axes)} and "
+            f"{fun_name(fun)} was called with {len(args)} positional arguments{at_user_line()}"
+        )
 
 
 def _mapped_size(
