@@ -7,9 +7,6 @@ Functions are transformed by `jit` (compile), `grad`, `vjp`, `jvp` (differentiat
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 __version__ = "0.1.0"
 
 # These register themselves with the traces: evaluation, and the rules of calls.
@@ -23,6 +20,7 @@ from covector.core.array_type import Array
 from covector.core.config import config, default_device, disable_jit, enable_x64
 from covector.core.dtypes import float0
 from covector.core.errors import export as _export
+from covector.core.lazy import lazy_names as _lazy_names
 from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
 from covector.transforms.cache import clear_all as _clear_all
 from covector.transforms.grad import grad, value_and_grad
@@ -87,20 +85,7 @@ _NAMES = {
     ),
 }  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        globals()[name] = getattr(importlib.import_module(_NAMES[name]), name)
-        _export(globals(), (name,))
-        return globals()[name]
-    if name in _MODULES:
-        return importlib.import_module(f"covector.{name}")
-    raise AttributeError(f"module 'covector' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*(n for n in globals() if not n.startswith("_")), *_MODULES, *_NAMES})
-
+__getattr__, __dir__ = _lazy_names(globals(), _NAMES, _MODULES)
 
 __all__ = [
     "Array",

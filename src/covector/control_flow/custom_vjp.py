@@ -21,6 +21,7 @@ from covector.core.rules import (
     Zero,
     higher_order_rules,
     jvp_rules,
+    transpose_only,
     transpose_rules,
 )
 from covector.core.structural import bring_dim, instantiate, mapped_first, reduce_sum
@@ -62,6 +63,7 @@ def _no_forward_mode(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 
 
 custom_lin_p.impl = _no_forward_mode
+transpose_only.add(custom_lin_p)
 
 
 def _differentiate(

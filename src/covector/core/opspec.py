@@ -4,8 +4,6 @@ Made from the row: the primitive with its rules, the function for people with it
 lowering, the cost that the scheduler reckons with, folding of constants, and tests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

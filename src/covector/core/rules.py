@@ -41,6 +41,9 @@ higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | No
 # whole operation is recorded.
 partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
 
+# Linear operations of which only the transpose is known; their evaluation raises.
+transpose_only: set[Primitive] = set()
+
 # rule(used, eqn) -> an equation that computes at least the used results, with less work: for
 # operations that carry jaxprs.
 dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}

@@ -1,21 +1,7 @@
 """Primitive operations and the functions that bind them (`covector.lax`)."""
 
-import importlib as _importlib
-from typing import Any as _Any
-
-from covector.control_flow.associative_scan import associative_scan
-from covector.control_flow.cond import cond, cond_p, switch
-from covector.control_flow.custom_jvp import stop_gradient
-from covector.control_flow.map import map
-from covector.control_flow.scan import scan, scan_p
-from covector.control_flow.solves import (
-    custom_linear_solve,
-    custom_root,
-    linear_solve_p,
-    platform_dependent,
-)
-from covector.control_flow.while_loop import fori_loop, while_loop, while_p
 from covector.core.errors import export as _export
+from covector.core.lazy import lazy_names as _lazy_names
 from covector.core.rules import ELEMENTWISE as _ELEMENTWISE
 from covector.core.structural import (
     broadcast_in_dim_p,
@@ -24,7 +10,6 @@ from covector.core.structural import (
     reshape_p,
     transpose_p,
 )
-from covector.lax import elementwise as _elementwise
 from covector.lax.arithmetic import (
     RoundingMethod,
     betainc,
@@ -52,27 +37,11 @@ from covector.lax.dot import (
     dot,
     dot_general,
 )
+from covector.lax.elementwise import ROWS as _ROWS
 from covector.lax.gather import gather
-from covector.lax.parallel import (
-    all_gather,
-    all_to_all,
-    axis_index,
-    axis_size,
-    pbroadcast,
-    pcast,
-    pmax,
-    pmean,
-    pmin,
-    ppermute,
-    pshuffle,
-    psum,
-    psum_scatter,
-    pswapaxes,
-)
 from covector.lax.reductions import (
     argmax,
     argmin,
-    reduce,
     reduce_and,
     reduce_max,
     reduce_min,
@@ -127,7 +96,6 @@ from covector.lax.slicing import (
     slice,
     slice_in_dim,
 )
-from covector.lax.sorting import sort, sort_key_val, top_k
 from covector.primitives import views as _views  # noqa: F401
 from covector.primitives.convert import bitcast_convert_type_p, copy_p
 from covector.primitives.cumulative import cumlogsumexp_p, cummax_p, cummin_p, cumprod_p, cumsum_p
@@ -143,16 +111,6 @@ from covector.primitives.indexing import (
     scatter_mul_p,
     scatter_p,
 )
-from covector.primitives.parallel import (
-    all_gather_p,
-    all_to_all_p,
-    axis_index_p,
-    pmax_p,
-    pmin_p,
-    ppermute_p,
-    psum_p,
-)
-from covector.primitives.random_bits import threefry2x32_p
 from covector.primitives.reductions import (
     argmax_p,
     argmin_p,
@@ -164,11 +122,9 @@ from covector.primitives.reductions import (
     reduce_xor_p,
 )
 from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
-from covector.primitives.sorting import sort_p, top_k_p
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, slice_p, squeeze_p
 
-# The elementwise functions and primitives have one name a row of the table.
-globals().update(_elementwise.FUNCTIONS)
+# The elementwise primitives have one name a row of the table.
 globals().update({f"{_name}_p": _prim for _name, _prim in _ELEMENTWISE.items()})
 
 __all__ = [
@@ -198,17 +154,37 @@ __all__ = [
     "sort", "sort_key_val", "sort_p", "split", "squeeze", "squeeze_p", "stack", "stop_gradient",
     "switch", "threefry2x32_p", "tile", "top_k", "top_k_p", "transpose", "transpose_p", "unstack",
     "while_loop", "while_p",
-    *_elementwise.FUNCTIONS, *(f"{_name}_p" for _name in _ELEMENTWISE),
+    *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
 _export(globals(), __all__)
 
+# Where the names that are imported when they are first used live.
+_LAZY = {
+    name: module
+    for module, names in {
+        "covector.control_flow.associative_scan": "associative_scan",
+        "covector.control_flow.cond": "cond cond_p switch",
+        "covector.control_flow.custom_jvp": "stop_gradient",
+        "covector.control_flow.map": "map",
+        "covector.control_flow.scan": "scan scan_p",
+        "covector.control_flow.solves": (
+            "custom_linear_solve custom_root linear_solve_p platform_dependent"
+        ),
+        "covector.control_flow.while_loop": "fori_loop while_loop while_p",
+        "covector.lax.parallel": (
+            "all_gather all_to_all axis_index axis_size pbroadcast pcast pmax pmean pmin ppermute "
+            "pshuffle psum psum_scatter pswapaxes"
+        ),
+        "covector.lax.general_reduction": "reduce",
+        "covector.lax.sorting": "sort sort_key_val top_k",
+        "covector.primitives.parallel": (
+            "all_gather_p all_to_all_p axis_index_p pmax_p pmin_p ppermute_p psum_p"
+        ),
+        "covector.primitives.random_bits": "threefry2x32_p",
+        "covector.primitives.sorting": "sort_p top_k_p",
+    }.items()
+    for name in names.split()
+} | dict.fromkeys(_ROWS, "covector.lax.elementwise")
 
-def __getattr__(name: str) -> _Any:
-    if name == "linalg":  # imported when it is first used
-        return _importlib.import_module("covector.lax.linalg")
-    raise AttributeError(f"module 'covector.lax' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*(n for n in globals() if not n.startswith("_")), "linalg"})
+__getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("linalg",))

@@ -1,6 +1,7 @@
 """The functions for people over the elementwise primitives, made from the rows of their table.
 
-`add`, `sin`, `eq`, … are attributes of this module: one for each row with a `FunctionDoc`.
+`add`, `sin`, `eq`, … are attributes of this module: one for each row with a `FunctionDoc`, made
+when it is first used.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ from covector.core.operands import as_operand, match
 from covector.core.opspec import FunctionDoc, OpSpec
 from covector.core.rules import ELEMENTWISE
 from covector.core.trace import Primitive
+from covector.primitives import (  # noqa: F401 (their rows)
+    arithmetic,
+    compare,
+    exponential,
+    incomplete,
+    select,
+    special,
+)
 
 _NOUNS = {
     "a float": "Real floats",
@@ -114,13 +123,19 @@ def function_of(prim: Primitive, spec: OpSpec, doc: FunctionDoc) -> Callable[...
     return made
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    p.spec.doc.name: function_of(p, p.spec, p.spec.doc)
+# The primitives with a function for people, by its name.
+ROWS = {
+    p.spec.doc.name: p
     for p in ELEMENTWISE.values()
     if p.spec is not None and p.spec.doc is not None
 }
-globals().update(FUNCTIONS)
 
 
-def __getattr__(name: str) -> FunctionType:
-    raise AttributeError(f"no elementwise function is called {name!r}")
+def __getattr__(name: str) -> Any:
+    """Make a function when it is first used."""
+    prim = ROWS.get(name)
+    if prim is None:
+        raise AttributeError(f"no elementwise function is called {name!r}")
+    assert prim.spec is not None and prim.spec.doc is not None
+    made = globals()[name] = function_of(prim, prim.spec, prim.spec.doc)
+    return made

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from covector.control_flow.common import trace_body
-from covector.control_flow.reduce import reduce_by_halves, reduce_p
-from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of
-from covector.core.errors import at_user_line
-from covector.core.jaxpr import Jaxpr
+from covector.core import dtypes
+from covector.core.avals import aval_of
 from covector.core.operands import (
-    PY_SCALARS,
-    as_array,
     as_operand,
     canonical_axes,
     canonical_axis,
-    weak_operand,
 )
 from covector.core.structural import reduce_sum_p
 from covector.core.trace import Primitive
-from covector.primitives.arithmetic import add_p, max_p, min_p, mul_p
-from covector.primitives.compare import and_p, or_p, xor_p
 from covector.primitives.reductions import (
     argmax_p,
     argmin_p,
@@ -292,100 +283,3 @@ def argmin(operand: Any, axis: int, index_dtype: Any) -> Any:
     x = as_operand(operand, "argmin")
     axis = canonical_axis(axis, aval_of(x))
     return argmin_p.bind(x, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
-
-
-_MONOIDS = {
-    add_p: reduce_sum_p,
-    mul_p: reduce_prod_p,
-    max_p: reduce_max_p,
-    min_p: reduce_min_p,
-    and_p: reduce_and_p,
-    or_p: reduce_or_p,
-    xor_p: reduce_xor_p,
-}
-
-
-def reduce(
-    operands: Any,
-    init_values: Any,
-    computation: Callable[[Any, Any], Any],
-    dimensions: Sequence[int],
-    out_sharding: Any = None,
-) -> Any:
-    """Combine the elements along ``dimensions`` with an associative function.
-
-    Parameters
-    ----------
-    operands : array_like or tree of array_like
-        All of one shape.
-    init_values : scalar or tree of scalars
-        Of the structure and dtypes of ``operands``. Must be neutral for ``computation``, or count
-        once.
-    computation : callable
-        Two values (trees) to one. The order in which elements are combined is not specified.
-    dimensions : sequence of int
-        Distinct; negative ones count from the end.
-    out_sharding : None
-        Has no effect.
-
-    Returns
-    -------
-    Array or tree of Array
-        Without the dimensions ``dimensions``; ``init_values`` where these are empty.
-
-    Raises
-    ------
-    TypeError
-        If ``init_values`` does not have the structure of ``operands``.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> lax.reduce(np.array([[1, 5], [7, 2]]), 0, lax.max, [1])
-    Array([5, 7], dtype=int32)
-    >>> lax.reduce(np.array([True, True, True]), False, lambda a, b: a ^ b, [0])
-    Array(True, dtype=bool)
-    """
-    flat, treedef = tree.flatten(operands)
-    inits, init_tree = tree.flatten(init_values)
-    if init_tree != treedef or not flat:
-        raise TypeError(
-            f"reduce: init_values must have the structure of operands, got {init_tree} and "
-            f"{treedef}{at_user_line()}"
-        )
-    xs = [as_array(x, "reduce") for x in flat]
-    inits = [
-        weak_operand("reduce", v, x) if type(v) in PY_SCALARS else as_operand(v, "reduce")
-        for v, x in zip(inits, xs, strict=True)
-    ]
-    dims = canonical_axes(tuple(dimensions), xs[0], "dimensions")
-
-    scalars = [ShapedArray((), aval_of(x).dtype) for x in xs]
-    both = tree.structure((operands, operands))
-    body = trace_body(computation, both, [*scalars, *scalars], "reduce")
-    known = _known(body.jaxpr) if len(xs) == 1 else None
-    if known is not None:
-        out = _MONOIDS[known].bind(xs[0], axes=dims)
-        return tree.unflatten(treedef, [known.bind(out, inits[0])])
-    types = [(a.shape, a.dtype) for a in body.out_avals]
-    if not body.consts and types == [((), a.dtype) for a in scalars]:
-        outs = reduce_p.bind(*xs, *inits, jaxpr=body.closed, axes=dims)
-        return tree.unflatten(treedef, outs)
-
-    # What is closed over, or made of other types, is known for whole arrays only.
-    def combine(*args: Any) -> list[Any]:
-        n = len(args) // 2
-        out = computation(tree.unflatten(treedef, args[:n]), tree.unflatten(treedef, args[n:]))
-        return tree.leaves(out)
-
-    return tree.unflatten(treedef, reduce_by_halves(combine, xs, inits, dims))
-
-
-def _known(jaxpr: Jaxpr) -> Primitive | None:
-    """The one primitive that a combination of two values is, if there are reductions with it."""
-    if len(jaxpr.eqns) != 1 or jaxpr.eqns[0].primitive not in _MONOIDS:
-        return None
-    eqn = jaxpr.eqns[0]
-    same = set(eqn.invars) == set(jaxpr.invars) and jaxpr.outvars == eqn.outvars
-    return eqn.primitive if same else None

@@ -4,13 +4,11 @@ What most programs use is imported with the package; the modules of the names in
 one of them is first used.
 """
 
-import importlib
-from typing import Any
-
 from numpy import iterable
 
 from covector.core.array_type import Array as ndarray
 from covector.core.errors import export as _export
+from covector.core.lazy import lazy_names as _lazy_names
 from covector.numpy import array_methods as _array_methods
 from covector.numpy import elementwise as _elementwise
 from covector.numpy import powers as _powers
@@ -337,7 +335,7 @@ _attach_ufunc_methods(
 )  # fmt: skip
 
 _LAZY = {
-    name: module
+    name: f"covector.numpy.{module}"
     for module, names in {
         "calculus": (
             "bartlett blackman convolve corrcoef correlate cov diff ediff1d gradient hamming "
@@ -375,21 +373,7 @@ _LAZY = {
     for name in names.split()
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        module = importlib.import_module(f"covector.numpy.{_LAZY[name]}")
-        globals()[name] = getattr(module, name)
-        _export(globals(), (name,))
-        return globals()[name]
-    if name == "linalg":
-        return importlib.import_module(f"covector.numpy.{name}")
-    raise AttributeError(f"module 'covector.numpy' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*(n for n in globals() if not n.startswith("_")), *__all__, "linalg"})
-
+__getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("linalg",))
 
 __all__ = [
     "ComplexWarning", "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax",

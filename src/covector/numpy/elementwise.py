@@ -8,7 +8,6 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.control_flow.while_loop import while_loop
 from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
@@ -680,7 +679,7 @@ def _gcd(x: Any, y: Any) -> Any:
         r = lax.rem(a, lax.select(done, lax.full_like(b, 1), b))
         return lax.select(done, a, b), lax.select(done, b, r)
 
-    out = while_loop(more, step, (big, small))[0]
+    out = lax.while_loop(more, step, (big, small))[0]
     # The least integer is its own absolute value, and its remainders are negative.
     return out if dt in dtypes.UNSIGNED else lax.abs(out)
 

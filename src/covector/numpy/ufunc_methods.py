@@ -10,8 +10,6 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.control_flow.associative_scan import associative_scan
-from covector.control_flow.scan import scan
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis
@@ -76,13 +74,13 @@ def _combine_rows(fun: Any, first: Any, rows: Any, masks: Any) -> Any:
         new = fun(acc, row)
         return (new if mask is None else lax.select(mask, new, acc)), None
 
-    return scan(step, first, (rows, masks))[0]
+    return lax.scan(step, first, (rows, masks))[0]
 
 
 def accumulate_with(fun: Any, a: Any, axis: int, dtype: Any) -> Any:
     """Combine up to each position along ``axis`` with any associative function."""
     x = asarray(a, dtype)
-    return associative_scan(fun, x, axis=canonical_axis(axis, x))
+    return lax.associative_scan(fun, x, axis=canonical_axis(axis, x))
 
 
 def outer_with(fun: Any, a: Any, b: Any) -> Any:
@@ -143,7 +141,7 @@ def reduceat_with(fun: Any, a: Any, indices: Any, axis: int, dtype: Any) -> Any:
         return lax.select(began, row, lax.select(started, fun(acc, row), acc)), None
 
     positions = lax.iota(starts.dtype, n)
-    out, _ = scan(step, lax.full(shape, 0, x.dtype), (positions, rows))
+    out, _ = lax.scan(step, lax.full(shape, 0, x.dtype), (positions, rows))
     return moveaxis(out, 0, axis)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from covector import _native
-from covector.control_flow.custom_vjp import custom_lin_p
 from covector.core import tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import Module, Program, get_backend
@@ -16,6 +15,7 @@ from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
+from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.runtime.placement import (
     Placement,
@@ -72,9 +72,9 @@ def _lower(
 def _check_computable(jaxpr: Jaxpr) -> None:
     """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive is custom_lin_p:
+        if eqn.primitive in transpose_only:
             assert eqn.primitive.impl is not None
-            eqn.primitive.impl([], eqn.params)
+            eqn.primitive.impl([], eqn.params)  # raises the error that says so
         for sub in sub_jaxprs(eqn.params):
             _check_computable(sub)
 

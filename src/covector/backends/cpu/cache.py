@@ -26,11 +26,12 @@ MAX_BYTES = 512 << 20
 
 @functools.cache
 def _version() -> bytes:
-    """Changes whenever the compiler does: a hash of its own source files."""
+    """Changes whenever the compiler does: a hash of the source files it is made of."""
     h = hashlib.sha256()
     here = os.path.dirname(os.path.abspath(__file__))
-    compiler = os.path.join(os.path.dirname(os.path.dirname(here)), "compiler")
-    for root in (here, compiler):
+    package = os.path.dirname(os.path.dirname(here))
+    # The rows of the primitives say what operations cost, by which programs are scheduled.
+    for root in (here, os.path.join(package, "compiler"), os.path.join(package, "primitives")):
         for folder, _, names in sorted(os.walk(root)):
             for name in sorted(names):
                 if name.endswith(".py"):

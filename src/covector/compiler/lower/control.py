@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.control_flow.checkpoint import name_p
 from covector.control_flow.cond import cond_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.while_loop import while_p
@@ -93,3 +94,8 @@ def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 @rule(pure_callback_p)
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, False, *args)
+
+
+@rule(name_p)
+def _name(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
+    return x

@@ -6,7 +6,6 @@ from typing import Any
 
 from covector.compiler.ir.nodes import Expr, FromIndex, Op, Value, iop, ivars
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.control_flow.checkpoint import name_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import ELEMENTWISE
@@ -52,7 +51,7 @@ def _reduce_precision(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return _apply(low, eqn, "reduce_precision", (x,), bits)
 
 
-@rule(copy_p, name_p)
+@rule(copy_p)
 def _copy(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return x
 

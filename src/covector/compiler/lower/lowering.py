@@ -6,6 +6,7 @@ family, and return the values that the equation defines.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,10 @@ from covector.core.trace import Primitive
 
 Rule = Callable[..., Any]
 lowering_rules: dict[Primitive, Rule] = {}
+
+# Families that most programs have no primitive of. What they import takes milliseconds, so that
+# a first call waits for them only if it needs them.
+_LATE = ("control", "combinations", "linalg")
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program
 # of one operation is compiled once for all sizes, unless its operands are so large that
@@ -166,6 +171,8 @@ class Lowering:
             prim = eqn.primitive
             args = [read(a) for a in eqn.invars]
             fn = lowering_rules.get(prim)
+            if fn is None and prim.call_param is None:
+                fn = find_rule(prim)
             if fn is not None:
                 out = fn(self, eqn, *args)
             elif prim.call_param is not None:
@@ -193,6 +200,22 @@ class Lowering:
             return Block(self.values, results)
         finally:
             self.values = outer
+
+
+def find_rule(prim: Primitive) -> Rule | None:
+    """The lowering rule of a primitive, of whatever family."""
+    for family in _LATE:
+        if prim in lowering_rules:
+            break
+        importlib.import_module(f"covector.compiler.lower.{family}")
+    return lowering_rules.get(prim)
+
+
+def all_rules() -> dict[Primitive, Rule]:
+    """The rules of all families."""
+    for family in _LATE:
+        importlib.import_module(f"covector.compiler.lower.{family}")
+    return lowering_rules
 
 
 class Lowered(NamedTuple):
