@@ -159,11 +159,6 @@ def get_backend(platform: str | None = None) -> Backend:
     return found
 
 
-def loaded_backends() -> list[Backend]:
-    """The backends that are in use."""
-    return list(_backends.values())
-
-
 def _load(platform: str) -> Backend:
     """The backend that an entry point names."""
     # Not at the top: few processes need it.

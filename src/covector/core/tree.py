@@ -214,9 +214,3 @@ def broadcast_prefix(
     for leaf, sub in zip(flat, subtrees, strict=True):
         add(leaf, sub)
     return out
-
-
-def path_strings(tree: Any) -> list[str]:
-    """For each leaf, how to reach it: ``['w'][0].bias``; empty for a bare leaf."""
-    paths, _, _ = optree.tree_flatten_with_accessor(tree, none_is_leaf=False, namespace=NAMESPACE)
-    return [p.codify("") for p in paths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import optree
@@ -274,12 +274,3 @@ def one_level(tree: Any) -> tuple[list[tuple[Any, Any]], PyTreeDef] | None:
 def path_names(tree: Any) -> list[str]:
     """For each leaf, its path as text."""
     return [keystr(path) for path, _ in flatten_with_path(tree)[0]]
-
-
-def differing_leaves(
-    a: Any, b: Any, equal: Callable[[Any, Any], bool]
-) -> Sequence[tuple[str, Any, Any]]:
-    """Path and values of the leaves of two trees of one structure that are not ``equal``."""
-    pa, _ = flatten_with_path(a)
-    pb, _ = flatten_with_path(b)
-    return [(keystr(p), x, y) for (p, x), (_, y) in zip(pa, pb, strict=True) if not equal(x, y)]

@@ -6,6 +6,8 @@ when it is first used.
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -53,8 +55,8 @@ def _parameters(spec: OpSpec, doc: FunctionDoc) -> str:
 
 
 def _text(lines: str, indent: str) -> str:
-    """Lines of a row, where they are indented by eight, as lines of a docstring."""
-    return lines.strip().replace("\n        ", "\n" + indent)
+    """Lines of a row, however they are indented there, as lines of a docstring."""
+    return textwrap.indent(inspect.cleandoc(lines), indent).lstrip()
 
 
 def docstring(spec: OpSpec, doc: FunctionDoc) -> str:

@@ -180,6 +180,13 @@ expm1_p = unary(
     ),
 )
 
+_RADIANS = """
+    x : array_like
+        Floats or complex numbers, in radians, of any shape.
+    accuracy : object, optional
+        Ignored: there is one implementation, of full precision.
+    """
+
 sin_p = unary(
     "sin",
     INEXACT,
@@ -192,12 +199,7 @@ sin_p = unary(
         >>> np.round(lax.sin(np.array([0.0, np.pi / 6, np.pi / 2])), 3)
         Array([0. , 0.5, 1. ], dtype=float32)
         """,
-        parameters="""
-        x : array_like
-            Floats or complex numbers, in radians, of any shape.
-        accuracy : object, optional
-            Ignored: there is one implementation, of full precision.
-        """,
+        parameters=_RADIANS,
         returns="Of the shape and dtype of ``x``; NaN at infinities.",
         accuracy=True,
     ),
@@ -215,12 +217,7 @@ cos_p = unary(
         >>> np.round(lax.cos(np.array([0.0, np.pi / 3, np.pi])), 3)
         Array([ 1. ,  0.5, -1. ], dtype=float32)
         """,
-        parameters="""
-        x : array_like
-            Floats or complex numbers, in radians, of any shape.
-        accuracy : object, optional
-            Ignored: there is one implementation, of full precision.
-        """,
+        parameters=_RADIANS,
         returns="Of the shape and dtype of ``x``; NaN at infinities.",
         accuracy=True,
     ),
@@ -238,12 +235,7 @@ tan_p = unary(
         >>> np.round(lax.tan(np.array([0.0, np.pi / 4])), 3)
         Array([0., 1.], dtype=float32)
         """,
-        parameters="""
-        x : array_like
-            Floats or complex numbers, in radians, of any shape.
-        accuracy : object, optional
-            Ignored: there is one implementation, of full precision.
-        """,
+        parameters=_RADIANS,
         returns="Of the shape and dtype of ``x``; NaN at infinities.",
         accuracy=True,
     ),

@@ -24,6 +24,13 @@ def _gamma_density(a: Any, x: Any) -> Any:
     return exp(sub(sub(mul(sub(a, like(1, a)), log(x)), x), lgamma(a)))
 
 
+_SHAPE_AND_BOUND = """
+    a : array_like
+        Shapes, real floats that are not negative.
+    x : array_like
+        Real floats that are not negative, of the same dtype and shape (or either of rank 0).
+    """
+
 igamma_p = binary(
     "igamma",
     FLOAT,
@@ -39,12 +46,7 @@ igamma_p = binary(
         >>> lax.igamma(2.0, 3.0)
         Array(0.8008517, dtype=float32, weak_type=True)
         """,
-        parameters="""
-        a : array_like
-            Shapes, real floats that are not negative.
-        x : array_like
-            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
-        """,
+        parameters=_SHAPE_AND_BOUND,
         returns="NaN where an argument is out of range.",
         references="DLMF, sections 8.7, 8.9 and 8.12.",
     ),
@@ -68,12 +70,7 @@ igammac_p = binary(
         >>> lax.igammac(2.0, 3.0)
         Array(0.19914827, dtype=float32, weak_type=True)
         """,
-        parameters="""
-        a : array_like
-            Shapes, real floats that are not negative.
-        x : array_like
-            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
-        """,
+        parameters=_SHAPE_AND_BOUND,
         returns="NaN where an argument is out of range.",
         references="DLMF, sections 8.7, 8.9 and 8.12.",
     ),
@@ -95,12 +92,7 @@ igamma_grad_a_p = binary(
         >>> lax.igamma_grad_a(2.0, 3.0)
         Array(-0.19742543, dtype=float32, weak_type=True)
         """,
-        parameters="""
-        a : array_like
-            Shapes, real floats that are not negative.
-        x : array_like
-            Real floats that are not negative, of the same dtype and shape (or either of rank 0).
-        """,
+        parameters=_SHAPE_AND_BOUND,
         returns="NaN where an argument is out of range.",
         references="DLMF, sections 8.7, 8.9 and 8.12, differentiated term by term.",
     ),
