@@ -264,8 +264,8 @@ def test_an_elementwise_operation_is_a_row_and_an_emission_line(copy):
     )
     insert(
         copy / "covector/backends/cpu/numerics/elementary.py",
-        '    "cbrt": power.cbrt,\n',
-        '    "gd": lambda x: 2.0 * inverse_trig.atan(exponential.tanh(0.5 * x)),\n',
+        '    "cbrt": lambda x: numerics.power.cbrt(x),\n',
+        '    "gd": lambda x: 2.0 * numerics.inverse_trig.atan(numerics.exponential.tanh(x / 2)),\n',
     )
     run(
         copy,

@@ -12,6 +12,7 @@ import covector as cv
 import covector.numpy as np
 from covector import _native, lax
 from covector.backends.cpu import backend as cpu
+from covector.backends.cpu import generate
 from covector.backends.cpu.writer import BLOCK_LENGTH
 from covector.compiler.lower.lowering import all_rules, lower
 from covector.compiler.passes import simplify
@@ -423,7 +424,7 @@ def test_long_straight_line_code_compiles_in_linear_time():
         return x
 
     program = lower(simplify(cv.make_jaxpr(f)(x)), "f").program
-    text, _ = cpu.llvm_text(program)
+    text, _ = generate.llvm_text(program)
     assert text.effort == 0
     blocks = text.text.split(":\n")
     assert max(b.count("\n") for b in blocks) < 2 * BLOCK_LENGTH + 50

@@ -8,6 +8,7 @@ import covector as cv
 import covector.numpy as np
 from covector import lax
 from covector.backends.cpu import backend as cpu
+from covector.backends.cpu import generate
 from covector.compiler.ir.errors import LoopTextError
 from covector.compiler.ir.parse import parse
 from covector.compiler.ir.show import show
@@ -55,7 +56,7 @@ def mutated(text, rng):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_changed_texts_are_read_or_refused_in_words(name):
     p = program(name)
-    schedule, storage = cpu.planned(p)
+    schedule, storage = generate.planned(p)
     loops, plans = show(p), show_schedule(p, schedule, storage)
     rng = random.Random(name)
     refused = 0

@@ -8,8 +8,8 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector.backends.cpu import cache
-from covector.backends.cpu.backend import llvm_text
 from covector.backends.cpu.emit.library import _CALLS as emitted_calls
+from covector.backends.cpu.generate import llvm_text
 from covector.compiler.access import Access, cost, key_of, substitute, variables
 from covector.compiler.ir import constants
 from covector.compiler.ir.equal import equal, equal_nodes

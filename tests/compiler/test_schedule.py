@@ -16,8 +16,9 @@ from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Times, ti
 from covector.compiler.schedule.parse import ParseError, parse
 from covector.compiler.schedule.plan import plan
 from covector.compiler.schedule.show import show
-from covector.compiler.schedule.storage import Piece, plan_storage, workspace_layout
+from covector.compiler.schedule.storage import Piece, plan_storage
 from covector.compiler.schedule.verify import ScheduleError, verify
+from covector.compiler.schedule.workspace import workspace_layout
 from covector.compiler.target import Target
 
 from .golden_programs import PROGRAMS, f32

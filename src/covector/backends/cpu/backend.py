@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
+from covector.backends import cpu
 from covector.backends.cpu import cache, codegen, fortran
-from covector.backends.cpu.emit.program import Emitter
-from covector.backends.cpu.writer import Text
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.ir.show import key, show
 from covector.compiler.ir.walk import long_running
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
-from covector.compiler.schedule.nodes import Schedule
-from covector.compiler.schedule.plan import plan
-from covector.compiler.schedule.storage import Storage, piece_sizes, plan_storage, workspace_layout
+from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
-from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.cache import on_clear
 
@@ -64,37 +60,6 @@ on_clear(_codes)
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 
-def planned(program: LoopProgram) -> tuple[Schedule, Storage]:
-    """The schedule and the storage plan of a loop program."""
-    schedule = plan(program.block)
-    storage = plan_storage(program, schedule)
-    if config.enable_checks:
-        _check(program, schedule, storage)
-    return schedule, storage
-
-
-def _check(program: LoopProgram, schedule: Schedule, storage: Storage) -> None:
-    """Raise where plans break a rule, or their text does not say all of them."""
-    # Imported where it is asked for: a first call without checks is faster by a few milliseconds.
-    from covector.compiler.schedule import parse, verify
-
-    verify.verify(program, schedule, storage)
-    parse.check_text(program, schedule, storage)
-
-
-def _schedule_text(program: LoopProgram) -> str:
-    from covector.compiler.schedule.show import show
-
-    return show(program, *planned(program))
-
-
-def llvm_text(program: LoopProgram) -> tuple[Text, Any]:
-    """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
-    schedule, storage = planned(program)
-    text = Emitter(program, schedule, storage).run()
-    return text, (piece_sizes(storage.pieces), list(storage.donations))
-
-
 def _code(program: LoopProgram) -> Code:
     """Code for a program: from memory, from disk, or compiled now."""
     text = key(program)
@@ -107,7 +72,7 @@ def _code(program: LoopProgram) -> Code:
         obj, meta = stored
         statistics["loaded"] += 1
     else:
-        module, meta = llvm_text(program)
+        module, meta = cpu.generate.llvm_text(program)
         obj = codegen.compile_object(module)
         cache.store(text, obj, meta)
         statistics["compiled"] += 1
@@ -154,12 +119,14 @@ class CpuModule:
             case "loop":
                 return show(self.program)
             case "schedule":
-                return _schedule_text(self.program)
+                text: str = cpu.generate.schedule_text(self.program)
+                return text
             case "optimised":
-                return codegen.optimised(llvm_text(self.program)[0])
+                return codegen.optimised(cpu.generate.llvm_text(self.program)[0])
             case "asm":
-                return codegen.assembly(llvm_text(self.program)[0])
-        return llvm_text(self.program)[0].text
+                return codegen.assembly(cpu.generate.llvm_text(self.program)[0])
+        text = cpu.generate.llvm_text(self.program)[0].text
+        return text
 
     def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
         """Code for the program, bound to its sizes."""

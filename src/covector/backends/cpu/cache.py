@@ -10,24 +10,32 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import marshal
 import os
-import tempfile
 from typing import Any
 
 import covector
 from covector.backends.cpu import codegen
 from covector.core.config import config
 
-_MAGIC = b"COVECTOR2"
+try:  # The function that hashlib hands out; hashlib itself loads OpenSSL first (4 ms).
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+_MAGIC = b"COVECTOR3"
+_DIGEST = 32
 MAX_BYTES = 512 << 20
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_DIGEST).digest()
 
 
 @functools.cache
 def _version() -> bytes:
     """Changes whenever the compiler does: a hash of the source files it is made of."""
-    h = hashlib.sha256()
+    files = []
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(here))
     # The rows of the primitives say what operations cost, by which programs are scheduled.
@@ -36,9 +44,9 @@ def _version() -> bytes:
             for name in sorted(names):
                 if name.endswith(".py"):
                     info = os.stat(os.path.join(folder, name))
-                    h.update(f"{name} {info.st_size} {info.st_mtime_ns}".encode())
-    h.update(getattr(covector, "__version__", "").encode())
-    return h.digest()
+                    files.append(f"{name} {info.st_size} {info.st_mtime_ns}")
+    files.append(getattr(covector, "__version__", ""))
+    return _digest("\n".join(files).encode())
 
 
 def cache_dir() -> str:
@@ -50,11 +58,8 @@ def cache_dir() -> str:
 
 
 def _path(key: str) -> str:
-    h = hashlib.sha256()
-    h.update(_version())
-    h.update(codegen.cpu_description().encode())
-    h.update(key.encode())
-    return os.path.join(cache_dir(), h.hexdigest() + ".bin")
+    entry = _digest(_version() + codegen.cpu_description().encode() + b"\n" + key.encode())
+    return os.path.join(cache_dir(), entry.hex() + ".bin")
 
 
 def _private(path: str) -> bool:
@@ -78,17 +83,17 @@ def load(key: str) -> tuple[bytes, Any] | None:
             data = f.read()
     except OSError:
         return None
-    head = len(_MAGIC) + 32
+    head = len(_MAGIC) + _DIGEST
     if len(data) < head or data[: len(_MAGIC)] != _MAGIC:
         return None
     body = data[head:]
-    if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
+    if _digest(body) != data[len(_MAGIC) : head]:
         return None
     try:
         stored_key, code, meta = marshal.loads(body)
     except (ValueError, EOFError, TypeError):
         return None
-    if stored_key != hashlib.sha256(key.encode()).digest():
+    if stored_key != _digest(key.encode()):
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
@@ -99,24 +104,22 @@ def store(key: str, code: bytes, meta: Any) -> None:
     """Keep object code for later processes; failures to write are silent by design."""
     if not config.enable_compilation_cache:
         return
-    body = marshal.dumps((hashlib.sha256(key.encode()).digest(), code, meta))
-    data = _MAGIC + hashlib.sha256(body).digest() + body
-    folder = cache_dir()
-    tmp = None
-    try:
+    body = marshal.dumps((_digest(key.encode()), code, meta))
+    data = _MAGIC + _digest(body) + body
+    folder, path = cache_dir(), _path(key)
+    tmp = f"{path}.{os.urandom(8).hex()}.tmp"
+    with contextlib.suppress(OSError):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        fd, tmp = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        with os.fdopen(fd, "wb") as f:
-            f.write(data)
-        os.replace(tmp, _path(key))
-        tmp = None
-        _trim(folder)
-    except OSError:
-        pass
-    finally:
-        if tmp is not None:
+        fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(fd, "wb") as f:
+                f.write(data)
+            os.replace(tmp, path)
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(tmp)
+            raise
+        _trim(folder)
 
 
 _stores = 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from covector.backends.cpu.writer import Text
 from covector.core.config import config
+
+if TYPE_CHECKING:
+    from covector.backends.cpu.writer import Text
 
 _ids = itertools.count()
 _lock = threading.Lock()

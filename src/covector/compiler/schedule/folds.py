@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from covector.compiler.access import cost
 from covector.compiler.ir.nodes import Dim, Reduce
@@ -11,8 +11,7 @@ from covector.compiler.target import Target
 from covector.core import dtypes
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """The loops of a reduction: those over the results, and inside them those reduced.
 
     Attributes

@@ -10,7 +10,7 @@ registers need a copy on the stack because they are read at positions known at r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from covector.compiler.ir.nodes import (
     Block,
@@ -368,31 +368,9 @@ def _find_moves(d: Loop, kept: Sequence[Value]) -> dict[int, int]:
 
 
 def piece_sizes(pieces: Sequence[PieceUse]) -> list[tuple[object, ...]]:
-    """Sizes and lifetimes of the workspace's pieces, as plain data for `workspace_layout`."""
+    """Sizes and lifetimes of the workspace's pieces, as data for `workspace.workspace_layout`."""
     out: list[tuple[object, ...]] = []
     for t in pieces:
         dims = tuple([("s", d.slot) if type(d) is Sym else d for d in t.dims])
         out.append((dims, t.itemsize, t.start, t.end))
     return out
-
-
-def workspace_layout(
-    sizes: Sequence[tuple[Any, ...]], params: Sequence[int]
-) -> tuple[list[int], int]:
-    """Offset of each piece, reusing space of pieces no longer in use, and the total."""
-    placed: list[tuple[int, int, int, int]] = []
-    offsets, total = [], 0
-    for dims, itemsize, start, end in sizes:
-        n = itemsize
-        for d in dims:
-            n *= params[d[1]] if type(d) is tuple else d
-        n = (max(n, 1) + 127) // 64 * 64
-        at = 0
-        for p0, p1, _, _ in sorted(p for p in placed if p[2] <= end and p[3] >= start):
-            if at + n <= p0:
-                break
-            at = max(at, p1)
-        placed.append((at, at + n, start, end))
-        offsets.append(at)
-        total = max(total, at + n)
-    return offsets, total

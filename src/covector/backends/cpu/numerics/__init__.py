@@ -1,1 +1,25 @@
-"""Numbers in emitted code: elementary and special functions, complex numbers, operations."""
+"""Arithmetic and mathematical functions of scalars and vectors, as LLVM instructions.
+
+The modules of functions that few programs have are imported when a program first has one.
+"""
+
+from covector.core.lazy import lazy_names
+
+__getattr__, __dir__ = lazy_names(
+    globals(),
+    {},
+    modules=(
+        "bessel",
+        "complex_math",
+        "error",
+        "exponential",
+        "gamma",
+        "incomplete_beta",
+        "incomplete_gamma",
+        "inverse_trig",
+        "logarithm",
+        "power",
+        "trigonometric",
+        "zeta",
+    ),
+)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from covector.backends.cpu.numerics import complex_math, elementary
+from covector.backends.cpu import numerics
+from covector.backends.cpu.numerics import elementary
 from covector.backends.cpu.numerics.num import Cx, Number, power_chain, real
 from covector.backends.cpu.writer import (
     Function,
@@ -494,7 +495,10 @@ def apply(
             low = apply(b, "max", [x, lo], in_dtypes[:2], dtype, None)
             return apply(b, "min", [low, hi], in_dtypes[:2], dtype, None)
     if src in dtypes.COMPLEX:
-        return complex_math.emit(b, name, [x for x in args if isinstance(x, Cx)], attr)
+        number: Number = numerics.complex_math.emit(
+            b, name, [x for x in args if isinstance(x, Cx)], attr
+        )
+        return number
     reals = [x for x in args if isinstance(x, Val)]
     if name == "complex":
         return Cx(*reals)
