@@ -9,25 +9,29 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-# These register themselves with the traces: evaluation, and the rules of calls.
-import covector.runtime.dispatch
-import covector.runtime.execution
-import covector.transforms.jit_rules
+from covector.core.collector import paused as _paused
 
-# The operators and methods of arrays come with the NumPy interface.
-import covector.numpy  # noqa: F401  # isort: skip
-from covector.core.array_type import Array
-from covector.core.config import config, default_device, disable_jit, enable_x64
-from covector.core.dtypes import float0
-from covector.core.errors import export as _export
-from covector.core.lazy import lazy_names as _lazy_names
-from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
-from covector.transforms.cache import clear_all as _clear_all
-from covector.transforms.grad import grad, value_and_grad
-from covector.transforms.jit import jit
-from covector.transforms.make_jaxpr import eval_shape, make_jaxpr
-from covector.transforms.shapes import ShapeDtypeStruct, typeof
-from covector.transforms.vmap_api import vmap
+with _paused():
+    # These register themselves with the traces: evaluation, and the rules of calls.
+    import covector.runtime.dispatch
+    import covector.runtime.execution
+    import covector.transforms.dce_rules
+    import covector.transforms.jit_rules
+
+    # The operators and methods of arrays come with the NumPy interface.
+    import covector.numpy  # noqa: F401  # isort: skip
+    from covector.core.array_type import Array
+    from covector.core.config import config, default_device, disable_jit, enable_x64
+    from covector.core.dtypes import float0
+    from covector.core.errors import export as _export
+    from covector.core.lazy import lazy_names as _lazy_names
+    from covector.transforms.autodiff import fwd_and_bwd, jvp, linear_transpose, linearize, vjp
+    from covector.transforms.cache import clear_all as _clear_all
+    from covector.transforms.grad import grad, value_and_grad
+    from covector.transforms.jit import jit
+    from covector.transforms.make_jaxpr import eval_shape, make_jaxpr
+    from covector.transforms.shapes import ShapeDtypeStruct, typeof
+    from covector.transforms.vmap_api import vmap
 
 
 def clear_caches() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from covector.core import dtypes
 from covector.core.dtypes import DType
+from covector.core.record import Record
 
 # Arrays of at most this many elements live in registers; each element is unrolled code.
 REGISTER_ELEMENTS = 64
@@ -13,7 +12,7 @@ REGISTER_ELEMENTS = 64
 UNROLL_VALUE = 2048
 
 
-class MatrixProduct(NamedTuple):
+class MatrixProduct(Record):
     """A product of matrices, about which a backend is asked: a library call, or loops?
 
     Attributes
@@ -34,7 +33,7 @@ class MatrixProduct(NamedTuple):
     outer: bool
 
 
-class Library(NamedTuple):
+class Library(Record):
     """The library calls there are, and when they are better than loops.
 
     Attributes
@@ -76,7 +75,7 @@ NATIVE = Library(
 )
 
 
-class Target(NamedTuple):
+class Target(Record):
     """A processor as lowering and scheduling see it.
 
     Attributes

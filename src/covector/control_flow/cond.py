@@ -12,30 +12,20 @@ from covector.control_flow.common import (
     share_consts,
     trace_body,
 )
+from covector.control_flow.cond_rules import cond_p
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.operands import like
 from covector.core.structural import convert_element_type
-from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
+from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.primitives.compare import ne
 from covector.primitives.select import clamp
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.cache import cached_on_jaxpr
 
-cond_p = Primitive("cond", multiple_results=True)
-
-
-@cond_p.def_abstract_eval
-def _cond_avals(
-    index: ShapedArray, *avals: ShapedArray, branches: tuple[ClosedJaxpr, ...]
-) -> list[ShapedArray]:
-    return branches[0].out_avals
-
-
-cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params["branches"])))
 _MISSING = object()
 
 

@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from covector.control_flow.cond import cond_p
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
+    dce_rules,
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
     transpose_rules,
 )
 from covector.core.structural import bring_dim, broadcast_in_dim, fill_zeros, mapped_first, zeros
-from covector.core.trace import trace_to_jaxpr
+from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.select import clamp_p, select_n_p
 from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.dce_rules import pick, small_call
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
 from covector.transforms.partial_eval import (
     PartialJaxpr,
@@ -32,6 +33,19 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.vmap import BatchTrace
+
+cond_p = Primitive("cond", multiple_results=True)
+
+
+@cond_p.def_abstract_eval
+def _cond_avals(
+    index: ShapedArray, *avals: ShapedArray, branches: tuple[ClosedJaxpr, ...]
+) -> list[ShapedArray]:
+    return branches[0].out_avals
+
+
+cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params["branches"])))
+
 
 Branches = tuple[ClosedJaxpr, ...]
 
@@ -209,7 +223,20 @@ def _transpose(cts: Sequence[Any], index: Any, *ops: Any, branches: Branches) ->
     return [None, *[next(outs) if u else None for u in undefined]]
 
 
+def _dce(used: list[bool], eqn: JaxprEqn) -> JaxprEqn:
+    branches = eqn.params["branches"]
+    mask = tuple(used)
+    inputs = tuple(map(any, zip(*(small_call(b, mask, None)[1] for b in branches), strict=True)))
+    small = tuple(small_call(b, mask, inputs)[0] for b in branches)
+    return eqn.replace(
+        invars=[eqn.invars[0], *pick(eqn.invars[1:], inputs)],
+        outvars=pick(eqn.outvars, used),
+        params={"branches": small},
+    )
+
+
 jvp_rules[cond_p] = _jvp
 higher_order_rules[cond_p] = _batch
 partial_eval_rules[cond_p] = _partial_eval
 transpose_rules[cond_p] = _transpose
+dce_rules[cond_p] = _dce

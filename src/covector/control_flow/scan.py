@@ -12,35 +12,13 @@ from covector.control_flow.common import (
     runs_in_python,
     trace_body,
 )
+from covector.control_flow.scan_rules import scan_p
 from covector.core import tree
 from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr
-from covector.core.trace import Primitive
 from covector.core.tree_paths import path_names
 from covector.primitives.structure import index_in_dim, stack
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
-
-scan_p = Primitive("scan", multiple_results=True)
-
-
-@scan_p.def_abstract_eval
-def _scan_avals(
-    *avals: ShapedArray,
-    jaxpr: ClosedJaxpr,
-    length: int,
-    reverse: bool,
-    num_consts: int,
-    num_carry: int,
-    unroll: int,
-) -> list[ShapedArray]:
-    outs = jaxpr.out_avals
-    return outs[:num_carry] + [
-        ShapedArray((length, *a.shape), a.dtype, a.weak_type) for a in outs[num_carry:]
-    ]
-
-
-scan_p.def_effects(lambda params: params["jaxpr"].effects)
 
 
 def _length(xs_flat: list[Any], xs: Any, avals: list[ShapedArray], length: int | None) -> int:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from covector.control_flow.scan import scan_p
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, eval_jaxpr
+from covector.core.avals import ShapedArray
+from covector.core.dce import dce
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
+    dce_rules,
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
     transpose_rules,
 )
 from covector.core.structural import add_any, bring_dim, fill_zeros, instantiate, zeros
-from covector.core.trace import trace_to_jaxpr
+from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.dce_rules import either, pick, what_is_read, with_inputs
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute, transpose_jaxpr
 from covector.transforms.jit import jit_p
 from covector.transforms.partial_eval import (
@@ -29,6 +32,27 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.vmap import BatchTrace
+
+scan_p = Primitive("scan", multiple_results=True)
+
+
+@scan_p.def_abstract_eval
+def _scan_avals(
+    *avals: ShapedArray,
+    jaxpr: ClosedJaxpr,
+    length: int,
+    reverse: bool,
+    num_consts: int,
+    num_carry: int,
+    unroll: int,
+) -> list[ShapedArray]:
+    outs = jaxpr.out_avals
+    return outs[:num_carry] + [
+        ShapedArray((length, *a.shape), a.dtype, a.weak_type) for a in outs[num_carry:]
+    ]
+
+
+scan_p.def_effects(lambda params: params["jaxpr"].effects)
 
 
 def _parts(xs: Sequence[Any], num_consts: int, num_carry: int) -> tuple[list[Any], ...]:
@@ -351,7 +375,41 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
     ]
 
 
+@cached_on_jaxpr
+def _small_scan(
+    closed: ClosedJaxpr, num_consts: int, num_carry: int, used: tuple[bool, ...]
+) -> tuple[ClosedJaxpr, tuple[bool, ...], tuple[bool, ...]]:
+    """The body, the operands it keeps, and the results it keeps."""
+    end = num_consts + num_carry
+    carry, ys = used[:num_carry], used[num_carry:]
+    while True:
+        jaxpr = dce(closed.jaxpr, [*carry, *ys])
+        reads = what_is_read(jaxpr)
+        joined = either(carry, reads[num_consts:end])
+        if joined == carry:
+            break
+        carry = joined
+    inputs = (*reads[:num_consts], *carry, *reads[end:])
+    return with_inputs(closed, jaxpr, inputs), inputs, (*carry, *ys)
+
+
+def _dce(used: list[bool], eqn: JaxprEqn) -> JaxprEqn:
+    p = eqn.params
+    nc, ncarry = p["num_consts"], p["num_carry"]
+    closed, inputs, outputs = _small_scan(p["jaxpr"], nc, ncarry, tuple(used))
+    params = {
+        **p,
+        "jaxpr": closed,
+        "num_consts": sum(inputs[:nc]),
+        "num_carry": sum(outputs[:ncarry]),
+    }
+    return eqn.replace(
+        invars=pick(eqn.invars, inputs), outvars=pick(eqn.outvars, outputs), params=params
+    )
+
+
 jvp_rules[scan_p] = _jvp
 higher_order_rules[scan_p] = _batch
 partial_eval_rules[scan_p] = _partial_eval
 transpose_rules[scan_p] = _transpose
+dce_rules[scan_p] = _dce

@@ -13,33 +13,17 @@ from covector.control_flow.common import (
     trace_body,
 )
 from covector.control_flow.scan import scan
+from covector.control_flow.while_rules import while_p
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.jaxpr import ClosedJaxpr
 from covector.core.operands import like
 from covector.core.structural import convert_element_type
-from covector.core.trace import Primitive, Tracer
+from covector.core.trace import Tracer
 from covector.primitives.arithmetic import add
 from covector.primitives.compare import lt
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.cache import FunctionCache
-
-while_p = Primitive("while", multiple_results=True)
-
-
-@while_p.def_abstract_eval
-def _while_avals(
-    *avals: ShapedArray,
-    cond_jaxpr: ClosedJaxpr,
-    cond_nconsts: int,
-    body_jaxpr: ClosedJaxpr,
-    body_nconsts: int,
-) -> list[ShapedArray]:
-    return body_jaxpr.out_avals
-
-
-while_p.def_effects(lambda params: params["cond_jaxpr"].effects | params["body_jaxpr"].effects)
 
 
 @api_boundary

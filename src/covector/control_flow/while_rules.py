@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from covector.control_flow.common import with_unused_args
-from covector.control_flow.while_loop import while_p
+from covector.core.avals import ShapedArray
+from covector.core.dce import dce
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
     Zero,
+    dce_rules,
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
     transpose_rules,
 )
 from covector.core.structural import bring_dim, broadcast_in_dim, fill_zeros, instantiate
-from covector.core.trace import trace_to_jaxpr
+from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.reductions import reduce_or_p
 from covector.primitives.select import select_n_p
 from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.dce_rules import either, pick, what_is_read, with_inputs
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute
 from covector.transforms.partial_eval import (
     PartialTrace,
@@ -30,6 +33,22 @@ from covector.transforms.partial_eval import (
     split,
 )
 from covector.transforms.vmap import BatchTrace
+
+while_p = Primitive("while", multiple_results=True)
+
+
+@while_p.def_abstract_eval
+def _while_avals(
+    *avals: ShapedArray,
+    cond_jaxpr: ClosedJaxpr,
+    cond_nconsts: int,
+    body_jaxpr: ClosedJaxpr,
+    body_nconsts: int,
+) -> list[ShapedArray]:
+    return body_jaxpr.out_avals
+
+
+while_p.def_effects(lambda params: params["cond_jaxpr"].effects | params["body_jaxpr"].effects)
 
 
 def _parts(xs: Sequence[Any], params: dict[str, Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -215,7 +234,44 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> NoReturn:
     )
 
 
+@cached_on_jaxpr
+def _small_while(
+    body: ClosedJaxpr, cond: ClosedJaxpr, body_nconsts: int, cond_nconsts: int,
+    used: tuple[bool, ...],
+) -> tuple[ClosedJaxpr, ClosedJaxpr, tuple[bool, ...], tuple[bool, ...]]:  # fmt: skip
+    """Body and condition, the constants of the body and the carry that they keep."""
+    cond_reads = what_is_read(cond.jaxpr)
+    carry = either(used, cond_reads[cond_nconsts:])
+    while True:
+        jaxpr = dce(body.jaxpr, carry)
+        reads = what_is_read(jaxpr)
+        joined = either(carry, reads[body_nconsts:])
+        if joined == carry:
+            break
+        carry = joined
+    consts = tuple(reads[:body_nconsts])
+    return (
+        with_inputs(body, jaxpr, (*consts, *carry)),
+        with_inputs(cond, cond.jaxpr, (*[True] * cond_nconsts, *carry)),
+        consts,
+        carry,
+    )
+
+
+def _dce(used: list[bool], eqn: JaxprEqn) -> JaxprEqn:
+    p = eqn.params
+    nc, nb = p["cond_nconsts"], p["body_nconsts"]
+    body, cond, consts, carry = _small_while(p["body_jaxpr"], p["cond_jaxpr"], nb, nc, tuple(used))
+    params = {**p, "body_jaxpr": body, "cond_jaxpr": cond, "body_nconsts": sum(consts)}
+    return eqn.replace(
+        invars=pick(eqn.invars, (*[True] * nc, *consts, *carry)),
+        outvars=pick(eqn.outvars, carry),
+        params=params,
+    )
+
+
 jvp_rules[while_p] = _jvp
 higher_order_rules[while_p] = _batch
 partial_eval_rules[while_p] = _partial_eval
 transpose_rules[while_p] = _transpose
+dce_rules[while_p] = _dce

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from covector.core import collector
 from covector.core.avals import Array
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
@@ -150,7 +151,8 @@ def get_backend(platform: str | None = None) -> Backend:
     found = _backends.get(platform)
     if found is None:
         if platform in _BUILT_IN:
-            found = importlib.import_module(_BUILT_IN[platform]).backend
+            with collector.paused():
+                found = importlib.import_module(_BUILT_IN[platform]).backend
         else:
             found = _load(platform)
         found = _backends.setdefault(platform, found)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as onp
 
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
+from covector.core.record import Record
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, origin
 from covector.numpy.creation import asarray
 
 
-class Slice(NamedTuple):
+class Slice(Record):
     """A static range of ``size`` elements from ``start`` in steps of ``step`` (maybe negative)."""
 
     start: int
@@ -22,17 +23,17 @@ class Slice(NamedTuple):
     step: int
 
 
-class NewAxis(NamedTuple):
+class NewAxis(Record):
     """A new dimension of size 1."""
 
 
-class Scalar(NamedTuple):
+class Scalar(Record):
     """One position: a Python integer, or a traced or concrete rank-0 integer array."""
 
     value: Any
 
 
-class Advanced(NamedTuple):
+class Advanced(Record):
     """Positions given by an integer array; ``new_axis`` if it takes up no dimension."""
 
     value: Any

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector import _native
-from covector.core import tree
+from covector.core import collector, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
@@ -47,8 +47,9 @@ def compile_entry(
     found = entry.programs.get(key)
     if found is None:
         device = where.device
-        module, kept = lower_entry(entry, donated, keep_unused, name, device.platform)
-        found = entry.programs[key] = (module.compile(device, where.index), kept)
+        with collector.paused():
+            module, kept = lower_entry(entry, donated, keep_unused, name, device.platform)
+            found = entry.programs[key] = (module.compile(device, where.index), kept)
     return found
 
 

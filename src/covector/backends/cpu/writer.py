@@ -10,7 +10,9 @@ from __future__ import annotations
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from covector.core.record import Record
 
 
 class Val:
@@ -150,7 +152,7 @@ class Scope:
 BLOCK_LENGTH = 200
 
 
-class Text(NamedTuple):
+class Text(Record):
     """LLVM IR, and how hard LLVM is to try: 0, 1 or 2."""
 
     text: str

@@ -1,4 +1,4 @@
-"""Calls, branches and loops of jaxprs."""
+"""Branches and loops of jaxprs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from covector.compiler.ir.nodes import (
     Bound,
     Branch,
     IDyn,
-    LibraryCall,
     Loop,
     Part,
     Update,
@@ -18,14 +17,11 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.control_flow.checkpoint import name_p
 from covector.control_flow.cond import cond_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.while_loop import while_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
-from covector.runtime.callbacks import register
-from covector.transforms.callbacks import debug_callback_p, pure_callback_p
 
 
 @rule(cond_p)
@@ -74,28 +70,3 @@ def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
         return new
 
     return low.append(Loop(inits, carries, low.inner(body), trips=trips, counter=counter))
-
-
-def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[Value]:
-    ins = [a.aval for a in eqn.invars]
-    outs = [v.aval for v in eqn.outvars]
-    registration = register(eqn, ins, outs)
-    low.keepalive.append(registration)
-    # The identity of the callback is a run-time parameter: the code does not depend on it.
-    sym = low.parameter(registration.ident)
-    return low.append(LibraryCall("callback", args, {"id": sym}, low.specs(outs), effect))
-
-
-@rule(debug_callback_p)
-def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return _callback(low, eqn, True, *args)
-
-
-@rule(pure_callback_p)
-def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return _callback(low, eqn, False, *args)
-
-
-@rule(name_p)
-def _name(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
-    return x

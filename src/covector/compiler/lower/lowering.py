@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.config import config
 from covector.core.dtypes import DType
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
+from covector.core.record import Record
 from covector.core.rules import missing_rule
 from covector.core.trace import Primitive
 
@@ -45,7 +46,7 @@ lowering_rules: dict[Primitive, Rule] = {}
 
 # Families that most programs have no primitive of. What they import takes milliseconds, so that
 # a first call waits for them only if it needs them.
-_LATE = ("control", "combinations", "linalg")
+_LATE = ("control", "combinations", "linalg", "callbacks")
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program
 # of one operation is compiled once for all sizes, unless its operands are so large that
@@ -218,7 +219,7 @@ def all_rules() -> dict[Primitive, Rule]:
     return lowering_rules
 
 
-class Lowered(NamedTuple):
+class Lowered(Record):
     """A loop program, the arrays of its constants, and what must outlive its code."""
 
     program: LoopProgram

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from covector.compiler.passes.cotangents import COTANGENTS
 from covector.compiler.passes.folding import FOLDING
@@ -20,10 +20,11 @@ from covector.compiler.passes.rewriter import Apply, Rewriter, by_primitive
 from covector.core.config import config
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, Var, check_jaxpr
+from covector.core.record import Record
 from covector.core.trace import Primitive
 
 
-class Pass(NamedTuple):
+class Pass(Record):
     """A pass. Results stay the same, bit for bit, if an ``optional`` one is left out."""
 
     name: str
@@ -112,7 +113,7 @@ def _checked(closed: ClosedJaxpr) -> ClosedJaxpr:
     return closed
 
 
-class Step(NamedTuple):
+class Step(Record):
     """What a pass made of a program, and the seconds that it took."""
 
     name: str

@@ -8,18 +8,19 @@ equations become one, arrays that are computed here become constants where they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from covector.core.avals import ShapedArray, array_from_numpy
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, sub_jaxprs
+from covector.core.record import Record
 from covector.core.trace import Primitive
 
 Apply = Callable[["Rewriter", JaxprEqn, list[Atom], ShapedArray], Atom | None]
 
 
-class Rule(NamedTuple):
+class Rule(Record):
     """A rewrite rule of a table; ``name`` says what becomes of what."""
 
     name: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from covector.compiler.access import cost
 from covector.compiler.ir.nodes import Dim, Reduce
 from covector.compiler.schedule.loops import CHAINS, CHEAP_ROUND
 from covector.compiler.target import Target
 from covector.core import dtypes
+from covector.core.record import Record
 
 
-class Fold(NamedTuple):
+class Fold(Record):
     """The loops of a reduction: those over the results, and inside them those reduced.
 
     Attributes

@@ -8,13 +8,14 @@ in registers, library calls, loops and branches, in the order in which they run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from covector.compiler.ir.nodes import Block, Dim, Expr, Index, Part, Value
 from covector.compiler.target import Target
+from covector.core.record import Record
 
 
-class Times(NamedTuple):
+class Times(Record):
     """The extent of two loops merged into one."""
 
     a: Extent
@@ -36,7 +37,7 @@ def times(a: Extent, b: Extent) -> Extent:
     return a * b if type(a) is int and type(b) is int else Times(a, b)
 
 
-class Stage(NamedTuple):
+class Stage(Record):
     """One pass over a domain: it computes a value, or one part of an update.
 
     Index variables that no loop walks (folded into a later one) stay at zero.
@@ -99,7 +100,7 @@ class Stage(NamedTuple):
         return found
 
 
-class NestLoop(NamedTuple):
+class NestLoop(Record):
     """A loop of a nest, and in order what runs inside it.
 
     Attributes
@@ -188,7 +189,7 @@ class Nest:
 Step = Nest | Value
 
 
-class Schedule(NamedTuple):
+class Schedule(Record):
     """The schedule of a program.
 
     Attributes

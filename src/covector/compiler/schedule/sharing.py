@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from covector.compiler.access import Access
 from covector.compiler.ir.nodes import (
@@ -21,9 +20,10 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written_out
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
+from covector.core.record import Record
 
 
-class Sharing(NamedTuple):
+class Sharing(Record):
     """For one block, which values take over the buffer of another.
 
     Attributes

@@ -10,7 +10,6 @@ registers need a copy on the stack because they are read at positions known at r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from covector.compiler.ir.nodes import (
     Block,
@@ -29,30 +28,31 @@ from covector.compiler.ir.walk import block_reads
 from covector.compiler.schedule.nodes import Nest, Schedule, Step
 from covector.compiler.schedule.sharing import Sharing, chase, share
 from covector.compiler.schedule.spills import spilled
+from covector.core.record import Record
 
 
-class Argument(NamedTuple):
+class Argument(Record):
     """A buffer of the caller: inputs, constants, then results that are computed."""
 
     position: int
     kind: str = "argument"
 
 
-class Piece(NamedTuple):
+class Piece(Record):
     """A piece of the workspace."""
 
     number: int
     kind: str = "piece"
 
 
-class Current(NamedTuple):
+class Current(Record):
     """The buffer in which a carried value is in this round."""
 
     carry: Value
     kind: str = "current"
 
 
-class Next(NamedTuple):
+class Next(Record):
     """The buffer in which a carried value is to be in the next round."""
 
     carry: Value
@@ -62,7 +62,7 @@ class Next(NamedTuple):
 Place = Argument | Piece | Current | Next
 
 
-class PieceUse(NamedTuple):
+class PieceUse(Record):
     """What a piece of the workspace holds, and the first and last outermost step that use it."""
 
     dims: tuple[Dim, ...]
@@ -71,7 +71,7 @@ class PieceUse(NamedTuple):
     end: int
 
 
-class Carry(NamedTuple):
+class Carry(Record):
     """How one carried value is kept between rounds.
 
     Attributes
@@ -111,7 +111,7 @@ def last_heir(carries: Sequence[Carry], k: int) -> int:
     return k
 
 
-class Storage(NamedTuple):
+class Storage(Record):
     """The storage plan of a program.
 
     Attributes

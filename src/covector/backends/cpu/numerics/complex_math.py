@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from covector.backends.cpu.numerics import (
     elementary,
@@ -29,12 +29,13 @@ from covector.backends.cpu.numerics.num import (
     where,
 )
 from covector.backends.cpu.writer import Function, float_const
+from covector.core.record import Record
 
 INF = math.inf
 LN2 = math.log(2.0)
 
 
-class Z(NamedTuple):
+class Z(Record):
     """A complex number under construction."""
 
     re: Num

@@ -9,7 +9,6 @@ Coefficients: minimax (Remez exchange in 50 digits), leading ones rounded first.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from covector.backends.cpu.numerics.num import (
     Num,
@@ -20,9 +19,10 @@ from covector.backends.cpu.numerics.num import (
     poly,
     where,
 )
+from covector.core.record import Record
 
 
-class Format(NamedTuple):
+class Format(Record):
     """Constants of the exponential functions for one floating-point format."""
 
     mantissa: int

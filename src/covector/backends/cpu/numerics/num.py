@@ -8,7 +8,7 @@ give the same bits; where a product and a sum are to be rounded once, `fma` says
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from covector.backends.cpu.writer import (
     Function,
@@ -17,11 +17,12 @@ from covector.backends.cpu.writer import (
     float_const,
     int_const,
 )
+from covector.core.record import Record
 
 Operand = Any  # Num, float or int
 
 
-class Cx(NamedTuple):
+class Cx(Record):
     """A complex number: real and imaginary part."""
 
     re: Val
