@@ -3,8 +3,8 @@
 Every sample is a process of its own on one of the two source trees, which must have been built in
 place (see CONTRIBUTING.md); the two take turns. A process imports the package, loads the backend
 and calls one program for the first time with no code cached on disk (the two together are the
-first call), traces it again, and times its calls. The table has
-medians, and the ratios of this tree to the one before.
+first call), traces it again, and times its calls. The table has the smallest of the samples (what the
+code costs where nothing else disturbs it), and the ratios of this tree to the one before.
 """
 
 from __future__ import annotations
@@ -113,12 +113,12 @@ def sample(tree: Path, code: str) -> list[float]:
 
 
 def paired(before: Path, code: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Medians of the numbers of both trees, taken in turns."""
+    """The smallest of the numbers of both trees, taken in turns."""
     samples: dict[Path, list[list[float]]] = {before: [], _HERE: []}
     for r in range(rounds):
         for tree in (before, _HERE) if r % 2 == 0 else (_HERE, before):
             samples[tree].append(sample(tree, code))
-    a, b = ([statistics.median(c) for c in zip(*s, strict=True)] for s in samples.values())
+    a, b = ([min(c) for c in zip(*s, strict=True)] for s in samples.values())
     return a, b
 
 
@@ -151,7 +151,7 @@ def main() -> None:
         print(f"| {program.name} | {cells} |", flush=True)
     means = {c: math.exp(statistics.fmean(v)) for c, v in logs.items()}
     print("| geometric mean | " + " | ".join(f"{means[c]:.3f}" for c in COLUMNS[1:]) + " |")
-    a, b = (statistics.median(c) for c in zip(*imports, strict=True))
+    a, b = (min(c) for c in zip(*imports, strict=True))
     print(f"\nimport: {_cell(a, b)}")
     if args.memory:
         a, b = paired(args.before.resolve(), _MEMORY, 3)
