@@ -3,8 +3,8 @@
 Every sample is a process of its own on one of the two source trees, which must have been built in
 place (see CONTRIBUTING.md); the two take turns. A process imports the package, loads the backend
 and calls one program for the first time with no code cached on disk (the two together are the
-first call), traces it again, and times its calls. The table has the smallest of the samples (what the
-code costs where nothing else disturbs it), and the ratios of this tree to the one before.
+first call), traces it again, and times its calls. The table has the smallest of the samples (what
+the code costs where nothing else disturbs it), and the ratios of this tree to the one before.
 """
 
 from __future__ import annotations
