@@ -86,11 +86,8 @@ from covector.numpy.dtypes import (
     unsignedinteger,
 )
 from covector.numpy.elementwise import (
-    allclose,
     angle,
     around,
-    array_equal,
-    array_equiv,
     clip,
     copysign,
     fmax,
@@ -100,7 +97,6 @@ from covector.numpy.elementwise import (
     heaviside,
     hypot,
     imag,
-    isclose,
     iscomplex,
     iscomplexobj,
     isfinite,
@@ -122,7 +118,6 @@ from covector.numpy.elementwise import (
     signbit,
     sinc,
     spacing,
-    unwrap,
 )
 from covector.numpy.joining import (
     append,
@@ -339,8 +334,9 @@ _LAZY = {
     for module, names in {
         "calculus": (
             "bartlett blackman convolve corrcoef correlate cov diff ediff1d gradient hamming "
-            "hanning i0 interp kaiser trapezoid"
+            "hanning i0 interp kaiser trapezoid unwrap"
         ),
+        "comparison": "allclose array_equal array_equiv isclose",
         "diagonals": (
             "diag diag_indices diag_indices_from diagflat diagonal eye fill_diagonal identity "
             "trace tri tril tril_indices tril_indices_from triu triu_indices triu_indices_from"
@@ -376,10 +372,10 @@ _LAZY = {
 __getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("linalg",))
 
 __all__ = [
-    "ComplexWarning", "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax",
+    "ComplexWarning", "abs", "absolute", "acos", "acosh", "add", "all", "amax",
     "amin", "angle", "any", "append", "arange", "arccos", "arccosh", "arcsin", "arcsinh",
-    "arctan", "arctan2", "arctanh", "argmax", "argmin", "around", "array", "array_equal",
-    "array_equiv", "array_repr", "array_split", "array_str", "asarray", "asin", "asinh",
+    "arctan", "arctan2", "arctanh", "argmax", "argmin", "around", "array",
+    "array_repr", "array_split", "array_str", "asarray", "asin", "asinh",
     "astype", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d", "atleast_3d", "average",
     "bfloat16", "bitwise_and", "bitwise_count", "bitwise_invert", "bitwise_left_shift",
     "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "block", "bool", "bool_",
@@ -395,7 +391,7 @@ __all__ = [
     "fromfile", "fromiter", "fromstring", "full", "full_like", "gcd", "generic",
     "get_printoptions", "greater", "greater_equal", "heaviside", "hsplit", "hstack", "hypot",
     "iinfo", "imag", "inexact", "inf", "inner", "int16", "int32", "int64", "int8", "int_",
-    "integer", "invert", "isclose", "iscomplex", "iscomplexobj", "isdtype", "isfinite", "isinf",
+    "integer", "invert", "iscomplex", "iscomplexobj", "isdtype", "isfinite", "isinf",
     "isnan", "isneginf", "isposinf", "isreal", "isrealobj", "isscalar", "issubdtype",
     "iterable", "kron", "lcm", "ldexp", "left_shift", "less", "less_equal", "log", "log10",
     "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
@@ -409,7 +405,7 @@ __all__ = [
     "signbit", "signedinteger", "sin", "sinc", "single", "sinh", "size", "spacing", "split",
     "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tan", "tanh",
     "tensordot", "tile", "transpose", "true_divide", "trunc", "uint", "uint16", "uint32",
-    "uint64", "uint8", "unsignedinteger", "unstack", "unwrap", "var", "vdot", "vecdot",
+    "uint64", "uint8", "unsignedinteger", "unstack", "var", "vdot", "vecdot",
     "vecmat", "vsplit", "vstack", "where", "zeros", "zeros_like",
     *_LAZY,
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as onp
@@ -9,13 +10,14 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axes, canonical_axis
+from covector.core.operands import canonical_axes, canonical_axis, scalar
 from covector.numpy import reductions
 from covector.numpy._util import (
     array,
     broadcast_to,
     convert,
     fused,
+    inexact,
     promote_dtypes,
     promote_inexact,
 )
@@ -264,6 +266,61 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 def _to_last(rank: int, axis: int) -> tuple[int, ...]:
     return (*[i for i in range(rank) if i != axis], axis)
+
+
+@fused("axis")
+def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:
+    """Phases with jumps of more than half a ``period`` along ``axis`` taken out.
+
+    Parameters
+    ----------
+    p : array_like
+        Real numbers, by default angles in radians.
+    discont : array_like, optional
+        Jumps smaller than this stay; by default, and at least, half a ``period``.
+    axis : int
+    period : array_like
+        What makes no difference to a phase.
+
+    Returns
+    -------
+    Array
+        Of the shape of ``p``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.unwrap(np.array([170, 175, 181, -174]), period=360)
+    Array([170, 175, 181, 186], dtype=int32)
+    """
+    x = array(p, "unwrap")
+    if x.dtype not in dtypes.INTEGERS:
+        x = array(inexact(x, "unwrap"))
+    axis = canonical_axis(axis, x)
+    n = x.shape[axis]
+    if n < 2:
+        return x
+    x, per = promote_dtypes("unwrap", x, period)
+    per = array(per)
+    dd = lax.sub(lax.slice_in_dim(x, 1, n, axis=axis), lax.slice_in_dim(x, 0, n - 1, axis=axis))
+    dt = x.dtype
+    if dt in dtypes.INTEGERS:
+        high = lax.div(per, scalar(2, dt))
+        low = lax.neg(high)
+        boundary = lax.eq(lax.rem(per, scalar(2, dt)), scalar(0, dt))
+    else:
+        high = lax.div(per, scalar(2, dt))
+        low = lax.neg(high)
+        boundary = onp.bool_(True)
+    ddmod = lax.add(_remainder(lax.sub(dd, low), per), low)
+    up = lax.bitwise_and(lax.eq(ddmod, low), lax.gt(dd, scalar(0, dt)))
+    ddmod = lax.select(lax.bitwise_and(up, boundary), high, ddmod)
+    correction = lax.sub(ddmod, dd)
+    limit = high if discont is None else convert(array(discont), dt)
+    correction = lax.select(lax.lt(lax.abs(dd), limit), scalar(0, dt), correction)
+    config = tuple((1, 0, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
+    total = lax.cumsum(correction, axis)
+    return lax.add(x, lax.pad(total, scalar(0, dt), config))
 
 
 # --- interpolation -----------------------------------------------------------------------

@@ -11,7 +11,19 @@ from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, scalar
+from covector.core.operands import scalar
+from covector.numpy._ufunc import (
+    ANY,
+    ANY2,
+    BOOL1,
+    FLOAT1,
+    FLOAT2,
+    PARTS,
+    REAL,
+    REAL2,
+    ufunc1,
+    ufunc2,
+)
 from covector.numpy._util import (
     array,
     broadcast2,
@@ -22,25 +34,8 @@ from covector.numpy._util import (
     inexact,
     operand,
     promote2,
-    promote_dtypes,
-    promote_inexact,
 )
-from covector.numpy.creation import asarray
-from covector.numpy.powers import _remainder
-from covector.numpy.ufuncs import (
-    ANY,
-    ANY2,
-    BOOL1,
-    FLOAT1,
-    FLOAT2,
-    PARTS,
-    REAL,
-    REAL2,
-    promote2_inexact,
-    scaled,
-    ufunc1,
-    ufunc2,
-)
+from covector.numpy.ufuncs import promote2_inexact, scaled
 
 # --- classification ----------------------------------------------------------------------
 
@@ -967,209 +962,3 @@ def nan_to_num(
     out = replace(lax.ne(x, x), nan, x)
     out = replace(lax.eq(x, scalar(math.inf, dt)), high, out)
     return replace(lax.eq(x, scalar(-math.inf, dt)), low, out)
-
-
-# --- comparison up to tolerance ----------------------------------------------------------
-
-
-@fused("equal_nan")
-def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Elementwise ``|a - b| <= atol + rtol * |b|``; infinities are close to themselves only.
-
-    Parameters
-    ----------
-    a, b : array_like
-        Numbers or booleans. They broadcast together.
-    rtol, atol : array_like
-        Relative and absolute tolerance.
-    equal_nan : bool
-        Whether NaN is close to NaN.
-
-    Returns
-    -------
-    Array
-        Booleans, of the common shape.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.isclose(np.array([1.0, 1.0, np.nan]), np.array([1.000001, 1.1, np.nan]))
-    Array([ True, False, False], dtype=bool)
-    """
-    x, y = promote_dtypes("isclose", a, b)
-    dt = aval_of(x).dtype
-    if dt not in dtypes.INEXACT:
-        if dt == dtypes.bool_:
-            return lax.eq(*broadcast2("isclose", x, y))
-        x, y = promote_inexact("isclose", x, y)
-        dt = aval_of(x).dtype
-    x, y = broadcast2("isclose", x, y)
-    rdt = dtypes.real_dtype(dt)
-    tol = lax.add(
-        *broadcast2(
-            "isclose",
-            convert(array(atol), rdt),
-            lax.mul(*broadcast2("isclose", convert(array(rtol), rdt), lax.abs(y))),
-        )
-    )
-    out = lax.le(*broadcast2("isclose", lax.abs(lax.sub(x, y)), tol))
-    finite = lax.bitwise_and(_isfinite(x), _isfinite(y))
-    same = lax.eq(x, y)
-    out = lax.select(*_same_shape(finite, out, same))
-    if equal_nan:
-        out = lax.bitwise_or(*broadcast2("isclose", out, lax.bitwise_and(_isnan(x), _isnan(y))))
-    return out
-
-
-def _all(x: Any) -> Any:
-    return lax.reduce_and(x, tuple(range(len(aval_of(x).shape))))
-
-
-@fused("equal_nan")
-def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether all elements are close (see `isclose`).
-
-    Parameters
-    ----------
-    a, b : array_like
-        Numbers or booleans. They broadcast together.
-    rtol, atol : array_like
-        Relative and absolute tolerance.
-    equal_nan : bool
-        Whether NaN is close to NaN.
-
-    Returns
-    -------
-    Array
-        A boolean of rank 0.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.allclose(np.array([1.0, 2.0]), np.array([1.000001, 2.0]))
-    Array(True, dtype=bool)
-    """
-    return _all(isclose(a, b, rtol, atol, equal_nan))
-
-
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
-    """Whether two arrays have one shape and equal elements.
-
-    Parameters
-    ----------
-    a1, a2 : array_like
-        Lists are taken too.
-    equal_nan : bool
-        Whether NaN equals NaN.
-
-    Returns
-    -------
-    Array
-        A boolean of rank 0.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.array_equal(np.array([1, 2]), np.array([1.0, 2.0]))
-    Array(True, dtype=bool)
-    >>> np.array_equal(np.array([1, 1]), np.array(1))
-    Array(False, dtype=bool)
-    """
-    try:
-        x, y = asarray(a1), asarray(a2)
-    except TypeError:
-        return lax.full((), False, dtypes.bool_)
-    if x.shape != y.shape:
-        return lax.full((), False, dtypes.bool_)
-    return _all_equal(x, y, bool(equal_nan))
-
-
-@fused("equal_nan")
-def _all_equal(x: Any, y: Any, equal_nan: bool) -> Any:
-    x, y = promote_dtypes("array_equal", x, y)
-    same = lax.eq(x, y)
-    if equal_nan:
-        same = lax.bitwise_or(same, lax.bitwise_and(_isnan(x), _isnan(y)))
-    return _all(same)
-
-
-@fused()
-def array_equiv(a1: Any, a2: Any) -> Any:
-    """Whether two arrays broadcast together to equal elements.
-
-    Parameters
-    ----------
-    a1, a2 : array_like
-
-    Returns
-    -------
-    Array
-        A boolean of rank 0; false if the shapes do not broadcast together.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.array_equiv(np.array([1, 1]), np.array(1))
-    Array(True, dtype=bool)
-    """
-    x, y = promote_dtypes("array_equiv", a1, a2)
-    try:
-        x, y = broadcast2("array_equiv", x, y)
-    except TypeError:
-        return lax.full((), False, dtypes.bool_)
-    return _all(lax.eq(x, y))
-
-
-@fused("axis")
-def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:
-    """Phases with jumps of more than half a ``period`` along ``axis`` taken out.
-
-    Parameters
-    ----------
-    p : array_like
-        Real numbers, by default angles in radians.
-    discont : array_like, optional
-        Jumps smaller than this stay; by default, and at least, half a ``period``.
-    axis : int
-    period : array_like
-        What makes no difference to a phase.
-
-    Returns
-    -------
-    Array
-        Of the shape of ``p``.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.unwrap(np.array([170, 175, 181, -174]), period=360)
-    Array([170, 175, 181, 186], dtype=int32)
-    """
-    x = array(p, "unwrap")
-    if x.dtype not in dtypes.INTEGERS:
-        x = array(inexact(x, "unwrap"))
-    axis = canonical_axis(axis, x)
-    n = x.shape[axis]
-    if n < 2:
-        return x
-    x, per = promote_dtypes("unwrap", x, period)
-    per = array(per)
-    dd = lax.sub(lax.slice_in_dim(x, 1, n, axis=axis), lax.slice_in_dim(x, 0, n - 1, axis=axis))
-    dt = x.dtype
-    if dt in dtypes.INTEGERS:
-        high = lax.div(per, scalar(2, dt))
-        low = lax.neg(high)
-        boundary = lax.eq(lax.rem(per, scalar(2, dt)), scalar(0, dt))
-    else:
-        high = lax.div(per, scalar(2, dt))
-        low = lax.neg(high)
-        boundary = onp.bool_(True)
-    ddmod = lax.add(_remainder(lax.sub(dd, low), per), low)
-    up = lax.bitwise_and(lax.eq(ddmod, low), lax.gt(dd, scalar(0, dt)))
-    ddmod = lax.select(lax.bitwise_and(up, boundary), high, ddmod)
-    correction = lax.sub(ddmod, dd)
-    limit = high if discont is None else convert(array(discont), dt)
-    correction = lax.select(lax.lt(lax.abs(dd), limit), scalar(0, dt), correction)
-    config = tuple((1, 0, 0) if i == axis else (0, 0, 0) for i in range(x.ndim))
-    total = lax.cumsum(correction, axis)
-    return lax.add(x, lax.pad(total, scalar(0, dt), config))

@@ -10,6 +10,12 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
 from covector.core.trace import eval_trace
+from covector.numpy._ufunc import (
+    ANY2,
+    REAL2,
+    SAME2_INT,
+    ufunc2,
+)
 from covector.numpy._util import (
     compile_lazily,
     current_trace,
@@ -18,7 +24,7 @@ from covector.numpy._util import (
     promote2,
     promote_inexact,
 )
-from covector.numpy.ufuncs import ANY2, REAL2, SAME2_INT, _positive, as_integers, ufunc2
+from covector.numpy.ufuncs import _positive, as_integers
 
 # --- division with remainder -------------------------------------------------------------
 
