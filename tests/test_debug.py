@@ -29,7 +29,10 @@ def model(tmp_path):
         "class Model:\n"
         "    @staticmethod\n"
         "    def step(x): return x + 1\n"
-        "def fails(x): raise KeyError('user')\n"
+        "def exits(x):
+    raise SystemExit(3)
+
+def fails(x): raise KeyError('user')\n"
     )
     return path
 
@@ -101,6 +104,11 @@ def test_command_from_a_shell(model):
         (["MODEL:loss", "f64[2]"], "64-bit types need COVECTOR_ENABLE_X64=1"),
         (["MODEL:loss", "object[2]"], "dtype object are not supported"),
         (["MODEL:fails", "f32[2]"], "in fails"),
+        (["MODEL:__doc__"], "is no function: "),
+        (["nosuchmodule:f"], "there is no module nosuchmodule"),
+        (["os.nosuch:f"], "there is no module os.nosuch"),
+        (["/tmp:f"], "'/tmp' is neither a file FILE.py nor a module"),
+        (["MODEL:exits", "f32[2]"], "SystemExit: 3"),
     ],
 )
 def test_command_errors(model, capsys, args, message):

@@ -262,3 +262,76 @@ def test_sizes_are_erased():
     f = cv.jit(lambda x: lax.reduce(x, -np.inf, log_add_exp, (0,)))
     keys = {text(f, onp.zeros(n, onp.float32)).replace(f"n0 = {n}", "n0") for n in (100, 101, 5000)}
     assert len(keys) == 1
+
+
+# --- the order of elements ---
+
+
+def affine(a, b):
+    """The composition of x * a[0] + a[1] and, after it, x * b[0] + b[1]: it does not commute."""
+    return a[0] * b[0], a[1] * b[0] + b[1]
+
+
+def wide(a, b):
+    """The same, of so many operations that each lane takes a stretch of elements."""
+    zero = np.sin(a[0]) * 0 + np.cos(b[0]) * 0
+    first, second = affine(a, b)
+    return first + zero, second
+
+
+def composed(a, b):
+    """What `affine` gives, along the last axis, one element after the other."""
+    p, q = onp.ones(a.shape[:-1]), onp.zeros(a.shape[:-1])
+    for k in range(a.shape[-1]):
+        p, q = p * a[..., k], q * a[..., k] + b[..., k]
+    return p, q
+
+
+def pair(shape):
+    scale = RNG.uniform(0.9, 1.1, shape).astype(onp.float32)
+    return scale, RNG.normal(size=shape).astype(onp.float32)
+
+
+def close(got, want):
+    for g, w in zip(got, want, strict=True):
+        onp.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("op", [affine, wide])
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 16, 33, 64, 65, 100, 257])
+def test_elements_are_combined_in_their_order(op, n):
+    def f(a, b, axis):
+        return lax.reduce((a, b), (1.0, 0.0), op, (axis,))
+
+    a, b = pair((3, n))
+    want = composed(a, b)
+    close(f(a, b, 1), want)
+    close(f(a.T.copy(), b.T.copy(), 0), want)
+    close(cv.jit(f, static_argnums=2)(np.array(a), b, 1), want)
+    close(cv.vmap(lambda a, b: f(a, b, 0))(a, b), want)
+    close(cv.jvp(lambda a: f(a, b, 1), (a,), (a * 0,))[0], want)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (1, 0), (2, 0), (1, 2), (2, 0, 1)])
+def test_several_axes_are_combined_row_by_row(axes):
+    a, b = pair((4, 5, 6))
+    kept = [k for k in range(3) if k not in axes]
+    order = (*kept, *sorted(axes))
+    shape = (*[a.shape[k] for k in kept], -1)
+    want = composed(a.transpose(order).reshape(shape), b.transpose(order).reshape(shape))
+    close(lax.reduce((a, b), (1.0, 0.0), affine, axes), want)
+
+
+@pytest.mark.parametrize(
+    "init, op, message",
+    [
+        (onp.ones(2, onp.float32), lambda a, b: a + b, r"got float32\[2\] for float32\[3\]"),
+        (0.0, lambda a, b: (a, b), "<lambda> returns PyTreeSpec"),
+        (0.0, lambda a, b: None, "<lambda> returns PyTreeSpec"),
+        (0.0, lambda a, b: a > b, r"float32\[\], but <lambda> returns bool\[\]"),
+        (0.0, lambda a, b: np.stack([a, b]), r"returns float32\[2\]"),
+    ],
+)
+def test_what_is_no_combination(init, op, message):
+    with pytest.raises(TypeError, match=message):
+        lax.reduce(np.ones(3), init, op, (0,))

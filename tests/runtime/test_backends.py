@@ -16,6 +16,10 @@ _PROBLEMS = {
     "exits": ("covector_broken:exits", "does not load: SystemExit: 3"),
     "empty": ("covector_broken:Empty", "has no devices"),
     "name": ("covector_broken:Whole", "says that its platform is 'whole'"),
+    "gone": ("covector_broken:Gone", "does not say its devices: OSError: driver gone"),
+    "list": ("covector_broken:List", "does not say its devices: TypeError"),
+    "texts": ("covector_broken:Texts", "has a device 'a' that is none of this platform"),
+    "form": ("a form : of its : own", "which is not of the form MODULE:OBJECT"),
 }
 _MODULE = """
 class Half:
@@ -31,6 +35,27 @@ class Whole(Half):
 class Empty(Whole):
     platform = "empty"
     def devices(self): return []
+
+class Gone(Whole):
+    platform = "gone"
+    def devices(self): raise OSError("driver gone")
+
+class List(Whole):
+    platform = "list"
+    devices = []
+
+class Texts(Whole):
+    platform = "texts"
+    def devices(self): return ["a"]
+
+class Device:
+    platform = device_kind = "nothing"
+    id = process_index = 0
+
+class Nothing(Whole):
+    platform = "nothing"
+    def devices(self): return [Device()]
+    def lower(self, jaxpr, donated, name): pass
 
 def exits():
     raise SystemExit(3)
@@ -68,6 +93,18 @@ def test_one_sentence_names_the_distribution(broken, name):
     assert text.startswith(f"the backend {name!r} of the distribution covector-broken 2.0 ")
     assert _PROBLEMS[name][1] in text and "\n" not in text
     assert float(cv.jit(lambda x: x + 1)(1.0)) == 2
+
+
+def test_a_program_that_is_none(broken, tmp_path):
+    info = tmp_path / "nameless-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text(
+        "[covector.backends]\nnothing = covector_broken:Nothing\nnameless = covector_broken:Gone\n"
+    )
+    with pytest.raises(RuntimeError, match=r"'nothing' lowered .* NoneType, lacks platform, .*"):
+        cv.jit(lambda x: x + 1, backend="nothing")(1.0)
+    with pytest.raises(RuntimeError, match="of the entry point nameless = covector_broken:Gone"):
+        cv.devices("nameless")
 
 
 def test_two_distributions_of_one_platform(broken, tmp_path):

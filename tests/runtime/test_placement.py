@@ -218,3 +218,15 @@ def test_arrays_made_like_others_are_beside_them(toys, cpu):
     assert np.array([x[0], x[1]]).device is toys[1]
     with pytest.raises(ValueError, match="committed to different devices"):
         np.array([x[0], y[0]])
+
+
+def test_a_compiled_program_is_not_transformed():
+    compiled = cv.jit(lambda x: x * 2).lower(1.0).compile()
+    for transformed in (cv.jit(compiled), cv.grad(compiled), cv.jit(lambda x: compiled(x) + 1)):
+        with pytest.raises(TypeError, match="cannot be transformed: it is machine code"):
+            transformed(1.0)
+
+
+def test_one_platform_may_be_named_alone():
+    lowered = cv.jit(lambda x: x * 2).trace(1.0).lower(lowering_platforms="cpu")
+    assert lowered.platforms == ("cpu",)

@@ -29,10 +29,13 @@ def _avals(*avals: ShapedArray, jaxpr: ClosedJaxpr, axes: tuple[int, ...]) -> li
     return [a.update(shape=shape) for a in operands]
 
 
-def reduce_by_halves(
+def reduce_by_neighbours(
     combine: Combine, xs: Sequence[Any], inits: Sequence[Any], axes: Sequence[int]
 ) -> list[Any]:
-    """The reduction in terms of ``combine`` on arrays: halves are combined until one is left."""
+    """The reduction in terms of ``combine`` on arrays.
+
+    Neighbours are combined until one is left: the order of the elements is kept.
+    """
     rank = len(aval_of(xs[0]).shape)
     kept = tuple(i for i in range(rank) if i not in axes)
     rows = []
@@ -45,8 +48,8 @@ def reduce_by_halves(
     while n > 1:
         half = n // 2
         merged = combine(
-            *[slice_in_dim(x, 0, half) for x in rows],
-            *[slice_in_dim(x, half, 2 * half) for x in rows],
+            *[slice_in_dim(x, 0, 2 * half, 2) for x in rows],
+            *[slice_in_dim(x, 1, 2 * half, 2) for x in rows],
         )
         if n % 2:
             merged = [
@@ -78,23 +81,23 @@ def _on_arrays(closed: ClosedJaxpr) -> Combine:
 
 
 @cached_on_jaxpr
-def by_halves(
+def by_neighbours(
     closed: ClosedJaxpr, avals: tuple[ShapedArray, ...], axes: tuple[int, ...]
 ) -> ClosedJaxpr:
     """The jaxpr of a whole reduction without the primitive, for operands of types ``avals``."""
-    jaxpr, consts = trace_to_jaxpr(lambda *args: _halves(args, closed, axes), avals)
+    jaxpr, consts = trace_to_jaxpr(lambda *args: _neighbours(args, closed, axes), avals)
     return ClosedJaxpr(jaxpr, consts)
 
 
-def _halves(args: Sequence[Any], closed: ClosedJaxpr, axes: tuple[int, ...]) -> list[Any]:
+def _neighbours(args: Sequence[Any], closed: ClosedJaxpr, axes: tuple[int, ...]) -> list[Any]:
     k = len(args) // 2
-    return reduce_by_halves(_on_arrays(closed), args[:k], args[k:], axes)
+    return reduce_by_neighbours(_on_arrays(closed), args[:k], args[k:], axes)
 
 
 def _jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: ClosedJaxpr, axes: tuple[int, ...]
 ) -> tuple[list[Any], list[Any]]:
-    return jvp_flat(lambda *args: _halves(args, jaxpr, axes), primals, tangents)
+    return jvp_flat(lambda *args: _neighbours(args, jaxpr, axes), primals, tangents)
 
 
 jvp_rules[reduce_p] = _jvp
@@ -107,7 +110,7 @@ def _batch(
     k = len(args) // 2
     if any(d is not None for d in dims[k:]):
         # Every example starts with values of its own.
-        return vmap_flat(lambda *xs: _halves(xs, jaxpr, axes), axis_size, args, dims)
+        return vmap_flat(lambda *xs: _neighbours(xs, jaxpr, axes), axis_size, args, dims)
     xs = [bring_dim(x, axis_size, d, 0) for x, d in zip(args[:k], dims[:k], strict=True)]
     moved = tuple([a + 1 for a in axes])
     outs = reduce_p.bind(*xs, *args[k:], jaxpr=jaxpr, axes=moved)

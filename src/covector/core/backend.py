@@ -178,9 +178,18 @@ def _load(platform: str) -> Backend:
             "uninstall all but one"
         )
     point = named[0]
+    # A folder without metadata has no name.
+    known_owner = point.dist is not None and point.dist.name
     owner = (
-        f"the distribution {point.dist.name} {point.dist.version}" if point.dist else point.value
+        f"the distribution {point.dist.name} {point.dist.version}"
+        if point.dist is not None and known_owner
+        else f"the entry point {point.name} = {point.value}"
     )
+    if point.pattern.match(point.value) is None:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} is given as {point.value!r}, which is not of the "
+            "form MODULE:OBJECT"
+        )
     try:
         made = point.load()
         backend = made() if callable(made) else made
@@ -194,10 +203,22 @@ def _load(platform: str) -> Backend:
             f"the backend {platform!r} of {owner} lacks {', '.join(lacking)}, which a backend must "
             "have"
         )
-    if not backend.devices():
-        raise RuntimeError(f"the backend {platform!r} of {owner} has no devices")
     if backend.platform != platform:
         raise RuntimeError(
             f"the backend {platform!r} of {owner} says that its platform is {backend.platform!r}"
+        )
+    try:
+        devices = list(backend.devices())
+    except Exception as e:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} does not say its devices: {type(e).__name__}: {e}"
+        ) from e
+    if not devices:
+        raise RuntimeError(f"the backend {platform!r} of {owner} has no devices")
+    strange = [d for d in devices if getattr(d, "platform", None) != platform]
+    if strange:
+        raise RuntimeError(
+            f"the backend {platform!r} of {owner} has a device {strange[0]!r} that is none of this "
+            "platform: its attribute platform must say so"
         )
     return backend

@@ -41,14 +41,16 @@ def lazy_names(
 
     def getattr_(name: str) -> Any:
         if name in where:
-            namespace[name] = getattr(importlib.import_module(where[name]), name)
-            export(namespace, (name,))
-            return namespace[name]
+            found = {"__name__": own, name: getattr(importlib.import_module(where[name]), name)}
+            export(found, (name,))
+            # The first of several threads gives all of them its object.
+            return namespace.setdefault(name, found[name])
         if name in modules:
             return importlib.import_module(f"{own}.{name}")
         raise AttributeError(f"module {own!r} has no attribute {name!r}")
 
     def dir_() -> list[str]:
-        return sorted({*(n for n in namespace if not n.startswith("_")), *where, *modules})
+        public = namespace.get("__all__") or (n for n in namespace if not n.startswith("_"))
+        return sorted({*public, *where, *modules})
 
     return getattr_, dir_

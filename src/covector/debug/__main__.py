@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.errors import PACKAGE_DIR
+from covector.core.errors import PACKAGE_DIR, describe
 from covector.debug.colour import coloured
 from covector.debug.stages import STAGES, known_stages, stages, title
 from covector.transforms.jit import jit
@@ -29,13 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         fun = load(options.function)
         types = [parse_type(t) for t in options.types]
+        if not callable(fun):
+            raise _Mistake(f"{options.function} is no function: {describe(fun)}")
         lowered = (fun if hasattr(fun, "lower") else jit(fun)).lower(*types)
         wanted = options.stage or known_stages(lowered)
         texts = [(name, text) for name, text in stages(lowered) if name in wanted]
     except _Mistake as e:
         print(e, file=sys.stderr)
         return 2
-    except Exception as e:  # noqa: BLE001 - whatever the function does is shown
+    except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever the function does is shown
         print(_report(e), file=sys.stderr, end="")
         return 1
     colours = sys.stdout.isatty() if options.colour == "auto" else options.colour == "always"
@@ -49,7 +51,7 @@ class _Mistake(ValueError):
     """The command was given something wrong."""
 
 
-def _report(e: Exception) -> str:
+def _report(e: BaseException) -> str:
     """The exception with the frames of the user's code alone."""
     shown = traceback.TracebackException.from_exception(e)
     ours = (PACKAGE_DIR, "<frozen ")
@@ -112,7 +114,14 @@ def load(name: str) -> Callable[..., Any]:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     else:
-        module = importlib.import_module(place)
+        if not all(part.isidentifier() for part in place.split(".")):
+            raise _Mistake(f"{place!r} is neither a file FILE.py nor a module")
+        try:
+            module = importlib.import_module(place)
+        except ModuleNotFoundError as e:
+            if e.name is None or not (place + ".").startswith(e.name + "."):
+                raise  # one that the module itself asks for
+            raise _Mistake(f"there is no module {e.name}") from e
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):

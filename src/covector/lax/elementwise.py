@@ -139,5 +139,5 @@ def __getattr__(name: str) -> Any:
     if prim is None:
         raise AttributeError(f"no elementwise function is called {name!r}")
     assert prim.spec is not None and prim.spec.doc is not None
-    made = globals()[name] = function_of(prim, prim.spec, prim.spec.doc)
-    return made
+    # The first of several threads gives all of them its function.
+    return globals().setdefault(name, function_of(prim, prim.spec, prim.spec.doc))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.control_flow.common import trace_body
-from covector.control_flow.reduce import reduce_by_halves, reduce_p
+from covector.control_flow.common import Body, trace_body
+from covector.control_flow.reduce import reduce_by_neighbours, reduce_p
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
@@ -24,6 +24,7 @@ from covector.primitives.reductions import (
     reduce_prod_p,
     reduce_xor_p,
 )
+from covector.transforms.arguments import fun_name
 
 # The reduction of each function that has one.
 _MONOIDS = {
@@ -54,7 +55,9 @@ def reduce(
         Of the structure and dtypes of ``operands``. Must be neutral for ``computation``, or count
         once.
     computation : callable
-        Two values (trees) to one. The order in which elements are combined is not specified.
+        Two values (trees) to one, of the same structure and dtypes. It must be associative; it
+        need not be commutative: elements are combined in their order (row-major), in groups that
+        are not specified.
     dimensions : sequence of int
         Distinct; negative ones count from the end.
     out_sharding : None
@@ -68,7 +71,8 @@ def reduce(
     Raises
     ------
     TypeError
-        If ``init_values`` does not have the structure of ``operands``.
+        If ``init_values`` or what ``computation`` returns is not scalars of the structure and
+        dtypes of ``operands``.
 
     Examples
     --------
@@ -91,7 +95,14 @@ def reduce(
         weak_operand("reduce", v, x) if type(v) in PY_SCALARS else as_operand(v, "reduce")
         for v, x in zip(inits, xs, strict=True)
     ]
-    dims = canonical_axes(tuple(dimensions), xs[0], "dimensions")
+    for v, x in zip(inits, xs, strict=True):
+        start = aval_of(v)
+        if start.shape or start.dtype != aval_of(x).dtype:
+            raise TypeError(
+                f"reduce: init_values must be scalars of the dtypes of operands, got "
+                f"{start.str_short()} for {aval_of(x).str_short()}{at_user_line()}"
+            )
+    dims = tuple(sorted(canonical_axes(dimensions, xs[0], "dimensions")))
 
     scalars = [ShapedArray((), aval_of(x).dtype) for x in xs]
     both = tree.structure((operands, operands))
@@ -100,18 +111,33 @@ def reduce(
     if known is not None:
         out = _MONOIDS[known].bind(xs[0], axes=dims)
         return tree.unflatten(treedef, [known.bind(out, inits[0])])
-    types = [(a.shape, a.dtype) for a in body.out_avals]
-    if not body.consts and types == [((), a.dtype) for a in scalars]:
+    _check_results(body, treedef, scalars, computation)
+    if not body.consts:
         outs = reduce_p.bind(*xs, *inits, jaxpr=body.closed, axes=dims)
         return tree.unflatten(treedef, outs)
 
-    # What is closed over, or made of other types, is known for whole arrays only.
+    # What is closed over is known for whole arrays only.
     def combine(*args: Any) -> list[Any]:
         n = len(args) // 2
         out = computation(tree.unflatten(treedef, args[:n]), tree.unflatten(treedef, args[n:]))
         return tree.leaves(out)
 
-    return tree.unflatten(treedef, reduce_by_halves(combine, xs, inits, dims))
+    return tree.unflatten(treedef, reduce_by_neighbours(combine, xs, inits, dims))
+
+
+def _check_results(
+    body: Body, treedef: Any, wanted: Sequence[ShapedArray], computation: Callable[..., Any]
+) -> None:
+    """Raise where a combination does not return what it can take again."""
+    same = body.out_tree == treedef
+    if same and [(a.shape, a.dtype) for a in body.out_avals] == [((), a.dtype) for a in wanted]:
+        return
+    got = ", ".join(a.str_short() for a in body.out_avals) if same else str(body.out_tree)
+    expected = ", ".join(a.str_short() for a in wanted) if same else str(treedef)
+    raise TypeError(
+        f"reduce: computation must return what operands are made of, {expected}, but "
+        f"{fun_name(computation)} returns {got}{at_user_line()}"
+    )
 
 
 def _known(jaxpr: Jaxpr) -> Primitive | None:

@@ -27,6 +27,9 @@ from covector.runtime.placement import (
 from covector.transforms.arguments import argument_names
 from covector.transforms.jit import Entry, Jitted
 
+# What a backend's lowered program must have.
+_MODULE = ("platform", "dialects", "default_dialect", "as_text", "compile")
+
 
 def lower_entry(
     entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, platform: str
@@ -67,6 +70,12 @@ def _lower(
     module = get_backend(platform).lower(
         ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
     )
+    lacking = [a for a in _MODULE if not hasattr(module, a)]
+    if lacking:
+        raise RuntimeError(
+            f"what the backend {platform!r} lowered {name} to, a {type(module).__name__}, lacks "
+            f"{', '.join(lacking)}, which a lowered program must have"
+        )
     return module, kept
 
 

@@ -10,6 +10,7 @@ from covector.core.avals import Array, ShapedArray, aval_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.trace import Tracer
 from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import compile_entry, lower_entry, where_to_run
 from covector.runtime.placement import Placement, as_sharding, placement
@@ -120,8 +121,10 @@ class Traced(_Stage):
     def fun_name(self) -> str:
         return self._jitted.name
 
-    def lower(self, *, lowering_platforms: Sequence[str] | None = None) -> Lowered:
+    def lower(self, *, lowering_platforms: str | Sequence[str] | None = None) -> Lowered:
         """Prepare the program for compilation, by default for where its arguments are."""
+        if isinstance(lowering_platforms, str):
+            lowering_platforms = (lowering_platforms,)
         platforms = tuple(lowering_platforms or (self._where.device.platform,))
         return Lowered(self._jitted, self._entry, self._donated, self._where, platforms)
 
@@ -303,6 +306,12 @@ class Compiled(_Stage):
             raise TypeError(
                 f"the compiled function {self._jitted.name} was made for other types of "
                 f"arguments:\n{lines}{at_user_line()}"
+            )
+        if any(isinstance(x, Tracer) for x in flat):
+            raise TypeError(
+                f"the compiled function {self._jitted.name} cannot be transformed: it is machine "
+                "code. Call the function that jit gave inside jit, grad, vmap and the like"
+                f"{at_user_line()}"
             )
         self._check_placements(flat)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]

@@ -129,8 +129,9 @@ class Pointwise(Defn):
 
 
 class Combination:
-    """How a reduction merges elements into its running results: any associative operation,
-    whose order is of no account either.
+    """How a reduction merges elements into its running results: any associative operation.
+
+    Those that are known may be merged in any order, others in the order of the elements.
 
     ``results`` are the new running results, expressions of `Arg`s: the old ones first, then
     the values of the element (or another part's running results). They start at ``identity``,

@@ -21,7 +21,7 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.ir.visit import Transformer
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.lower.reduce import places
-from covector.control_flow.reduce import by_halves, reduce_p
+from covector.control_flow.reduce import by_neighbours, reduce_p
 from covector.core.jaxpr import JaxprEqn
 
 # Operations that a combination may be, each written out.
@@ -81,7 +81,7 @@ def _general(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
         results = [written.visit(r.at()) for r in block.results]
     except _NotScalar:
         avals = tuple([a.aval for a in eqn.invars])
-        return low.closed(by_halves(closed, avals, eqn.params["axes"]), args)
+        return low.closed(by_neighbours(closed, avals, eqn.params["axes"]), args)
     order = places(xs[0].ndim, axes)
     exprs = [x.at(*[ivars(x.ndim)[p] for p in order]) for x in xs]
     extents = [xs[0].shape[a] for a in axes]

@@ -22,8 +22,11 @@ class Fold(Record):
     lanes : int
         Rounds of the last loop of one of the two that are the lanes of a vector; 0 for none.
     rows : bool
-        Whether lanes are of the last result axis; otherwise of the last one reduced, each with
-        a running result, and these are combined in the end.
+        Whether lanes are of the last result axis; otherwise they are of the last one reduced.
+    stretches : bool
+        Whether such a lane takes a stretch of the axis, one element a round; otherwise the lanes
+        are neighbours, combined with one another in each round, which loads them faster and
+        combines them more often.
     """
 
     results: tuple[int, ...]
@@ -31,6 +34,7 @@ class Fold(Record):
     dims: tuple[Dim, ...]
     lanes: int
     rows: bool
+    stretches: bool
 
 
 def fold_of(d: Reduce, target: Target) -> Fold:
@@ -46,10 +50,13 @@ def fold_of(d: Reduce, target: Target) -> Fold:
         part = e.dtype.itemsize // 2 if e.dtype in dtypes.COMPLEX else e.dtype.itemsize
         size = max(size, part)
     lanes = target.lanes(size)
-    if not rows and sum([cost(e) for e in (*d.exprs, *d.kind.results)]) <= CHEAP_ROUND:
+    cheap = sum([cost(e) for e in (*d.exprs, *d.kind.results)]) <= CHEAP_ROUND
+    if not rows and cheap:
         lanes *= CHAINS
     dim = 1 if inner is None else dims[inner]
     while type(dim) is int and lanes > dim:
         lanes //= 2
     whole = not d.order or d.order[-1] in (n - 1, *reduced[-1:])
-    return Fold(tuple(range(n)), reduced, dims, lanes if lanes > 1 and whole else 0, rows)
+    return Fold(
+        tuple(range(n)), reduced, dims, lanes if lanes > 1 and whole else 0, rows, not cheap
+    )

@@ -12,7 +12,7 @@ from covector.control_flow.cond import cond_p
 from covector.control_flow.custom_jvp import custom_jvp_call_p
 from covector.control_flow.custom_vjp import custom_lin_p, custom_vjp_call_p
 from covector.control_flow.linear_call import linear_call_p
-from covector.control_flow.reduce import by_halves, reduce_p
+from covector.control_flow.reduce import by_neighbours, reduce_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.solves import linear_solve_p
 from covector.control_flow.while_loop import while_p
@@ -76,7 +76,7 @@ def _given(eqn: JaxprEqn, args: Sequence[Elements]) -> list[Any]:
 @rule(reduce_p)
 def _reduce(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     p = eqn.params
-    return run_closed(by_halves(p["jaxpr"], tuple(v.aval for v in eqn.invars), p["axes"]), args)
+    return run_closed(by_neighbours(p["jaxpr"], tuple(v.aval for v in eqn.invars), p["axes"]), args)
 
 
 @rule(pure_callback_p)

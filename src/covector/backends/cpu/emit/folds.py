@@ -134,43 +134,61 @@ class _Folder:
     # --- lanes of a reduced axis ---
 
     def in_vectors(self, axis: int, slots: list[Accumulator]) -> None:
-        """Reduce along the innermost axis: whole vectors, the lanes of these, what is left."""
+        """Reduce along the innermost axis in vectors, then what is left; their order is kept."""
         b, n, lanes = self.em.b, self.extent(axis), self.plan.lanes
-        most = b.bin("sub", n, b.bin("urem", n, int_const(lanes)))
-        b.when(b.cmp("icmp sgt", most, ZERO), lambda: self.vectors(axis, most, slots))
+        vectors = b.bin("udiv", n, int_const(lanes))
+        write = self.stretches if self.plan.stretches else self.neighbours
+        b.when(b.cmp("icmp sgt", vectors, ZERO), lambda: write(axis, vectors, slots))
 
         def one(i: Val) -> None:
             self.env[axis] = Idx(i)
             self.combine(slots, self.elements())
 
-        b.repeat(most, n, 1, one)
+        b.repeat(b.bin("mul", vectors, int_const(lanes)), n, 1, one)
 
-    def vectors(self, axis: int, most: Val, slots: list[Accumulator]) -> None:
+    def neighbours(self, axis: int, vectors: Val, slots: list[Accumulator]) -> None:
+        """Combine the lanes of each vector, and these with the running results."""
         em, b, lanes = self.em, self.em.b, self.plan.lanes
-        em.lanes = lanes
-        self.env[axis] = Idx(ZERO, 1)
-        running = [Accumulator(b, _splat(b, x, lanes), lanes) for x in self.elements()]
 
         def one(i: Val) -> None:
+            em.lanes = lanes
             self.env[axis] = Idx(i, 1)
-            self.combine(running, [_splat(b, x, lanes) for x in self.elements()])
+            xs = [_splat(b, x, lanes) for x in self.elements()]
+            em.lanes = 0
+            self.combine(slots, self.of_lanes(xs))
 
-        b.repeat(int_const(lanes), most, lanes, one)
+        b.repeat(ZERO, b.bin("mul", vectors, int_const(lanes)), lanes, one)
+
+    def stretches(self, axis: int, stretch: Val, slots: list[Accumulator]) -> None:
+        """Combine the elements of a stretch in each lane, and then the lanes."""
+        em, b, lanes = self.em, self.em.b, self.plan.lanes
+
+        def elements(i: Val) -> list[Number]:
+            self.env[axis] = Idx(i, stretch)
+            return [_splat(b, x, lanes) for x in self.elements()]
+
+        em.lanes = lanes
+        running = [Accumulator(b, x, lanes) for x in elements(ZERO)]
+        b.repeat(int_const(1), stretch, 1, lambda i: self.combine(running, elements(i)))
         em.lanes = 0
-        xs = [s.get(b) for s in running]
+        self.combine(slots, self.of_lanes([s.get(b) for s in running]))
+
+    def of_lanes(self, xs: list[Number]) -> list[Number]:
+        """The lanes of vectors combined, neighbours first."""
+        b, lanes = self.em.b, self.plan.lanes
         while lanes > 1:
             lanes //= 2
-            low, high = ([_lanes(b, x, at, lanes) for x in xs] for at in (0, lanes))
-            xs = self.merged(low, high)
-        self.combine(slots, [_first(b, x) for x in xs])
+            even, odd = ([_every_other(b, x, at, lanes) for x in xs] for at in (0, 1))
+            xs = self.merged(even, odd)
+        return [_first(b, x) for x in xs]
 
 
 def _splat(b: Function, x: Number, lanes: int) -> Number:
     return whole([b.splat(p, lanes) for p in parts(x)])
 
 
-def _lanes(b: Function, x: Number, at: int, count: int) -> Number:
-    return whole([some_lanes(b, p, at, count) for p in parts(x)])
+def _every_other(b: Function, x: Number, at: int, count: int) -> Number:
+    return whole([some_lanes(b, p, at, count, 2) for p in parts(x)])
 
 
 def _first(b: Function, x: Number) -> Number:

@@ -237,10 +237,11 @@ def horizontal(b: Function, kind: Combination, x: Number, dtype: DType) -> Numbe
     return whole(out)
 
 
-def some_lanes(b: Function, p: Val, offset: int, count: int) -> Val:
-    ids = ", ".join(f"i32 {offset + k}" for k in range(count))
+def some_lanes(b: Function, p: Val, offset: int, count: int, stride: int = 1) -> Val:
+    """A vector of some lanes of another."""
+    ids = ", ".join(f"i32 {offset + k * stride}" for k in range(count))
     return b.ins(
-        ("half", offset, count),
+        ("half", offset, count, stride),
         f"shufflevector {p.type} %s, {p.type} poison, <{count} x i32> <{ids}>",
         (p,), p.ty, count,
     )  # fmt: skip
