@@ -29,10 +29,8 @@ def model(tmp_path):
         "class Model:\n"
         "    @staticmethod\n"
         "    def step(x): return x + 1\n"
-        "def exits(x):
-    raise SystemExit(3)
-
-def fails(x): raise KeyError('user')\n"
+        "def exits(x): raise SystemExit(3)\n"
+        "def fails(x): raise KeyError('user')\n"
     )
     return path
 
