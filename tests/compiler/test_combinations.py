@@ -326,6 +326,7 @@ def test_several_axes_are_combined_row_by_row(axes):
     "init, op, message",
     [
         (onp.ones(2, onp.float32), lambda a, b: a + b, r"got float32\[2\] for float32\[3\]"),
+        (onp.int32(0), lambda a, b: a + b, r"got int32\[\] for float32\[3\]"),
         (0.0, lambda a, b: (a, b), "<lambda> returns PyTreeSpec"),
         (0.0, lambda a, b: None, "<lambda> returns PyTreeSpec"),
         (0.0, lambda a, b: a > b, r"float32\[\], but <lambda> returns bool\[\]"),
@@ -333,5 +334,5 @@ def test_several_axes_are_combined_row_by_row(axes):
     ],
 )
 def test_what_is_no_combination(init, op, message):
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(ValueError if onp.ndim(init) else TypeError, match=message):
         lax.reduce(np.ones(3), init, op, (0,))

@@ -71,8 +71,10 @@ def reduce(
     Raises
     ------
     TypeError
-        If ``init_values`` or what ``computation`` returns is not scalars of the structure and
-        dtypes of ``operands``.
+        If ``init_values`` or what ``computation`` returns is not of the structure and dtypes of
+        ``operands``.
+    ValueError
+        If one of ``init_values`` is not a scalar.
 
     Examples
     --------
@@ -97,8 +99,11 @@ def reduce(
     ]
     for v, x in zip(inits, xs, strict=True):
         start = aval_of(v)
-        if start.shape or start.dtype != aval_of(x).dtype:
-            raise TypeError(
+        fault = (
+            ValueError if start.shape else TypeError if start.dtype != aval_of(x).dtype else None
+        )
+        if fault is not None:
+            raise fault(
                 f"reduce: init_values must be scalars of the dtypes of operands, got "
                 f"{start.str_short()} for {aval_of(x).str_short()}{at_user_line()}"
             )
