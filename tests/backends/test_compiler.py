@@ -511,3 +511,10 @@ def test_reductions_over_several_axes(axes, last):
     for name in ("sum", "max"):
         f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=axes))
         assert onp.array_equal(onp.asarray(f(x)), getattr(onp, name)(x, axis=axes)), name
+
+
+@pytest.mark.parametrize("shape", [(2**32, 2**32), (2**40, 2**24)])
+@pytest.mark.parametrize("f", [np.max, np.sum, np.any, np.mean])
+def test_more_elements_than_can_be_counted(f, shape):
+    with pytest.raises(MemoryError, match=r"is too large\nThe error arose at .*test_compiler.py"):
+        cv.jit(lambda x: f(np.broadcast_to(x, shape)))(1.0)

@@ -36,6 +36,7 @@ from covector.compiler.target import HOST, Target
 from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.config import config
 from covector.core.dtypes import DType
+from covector.core.errors import SourceFrame
 from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
 from covector.core.record import Record
 from covector.core.rules import missing_rule
@@ -54,6 +55,8 @@ _LATE = ("control", "combinations", "linalg", "callbacks")
 CONSTANT_DIM = 16
 CONSTANT_DIM_EAGER = 1
 LARGE = 1 << 16
+# Elements are counted in 64-bit integers, in arrays that exist in part or not at all too.
+COUNTABLE = 1 << 63
 
 
 def rule(*prims: Primitive) -> Callable[[Rule], Rule]:
@@ -80,6 +83,8 @@ class Lowering:
         small = _count(closed.jaxpr) <= 1 and all(v.aval.size < LARGE for v in closed.jaxpr.invars)
         self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
         self.sizes = _sizes(closed.jaxpr, self.limit)
+        if self.sizes and max(self.sizes) >= COUNTABLE:
+            raise _uncountable(closed.jaxpr)
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []
         # What must live as long as the code: the callbacks it calls.
@@ -268,6 +273,21 @@ def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
         for sub in sub_jaxprs(e.params):
             out |= _sizes(sub, limit)
     return {n for n in out if n > limit}
+
+
+def _uncountable(jaxpr: Jaxpr) -> MemoryError:
+    """The error for the first array of a jaxpr that has too many elements."""
+    for e in jaxpr.eqns:
+        large = [v.aval for v in e.outvars if v.aval.size >= COUNTABLE]
+        if large:
+            frame = SourceFrame(*e.source_info) if e.source_info else None
+            where = f"\nThe error arose at {frame}" if frame else ""
+            return MemoryError(f"an array of type {large[0].str_short()} is too large{where}")
+        for sub in sub_jaxprs(e.params):
+            if any(n >= COUNTABLE for n in _sizes(sub, 0)):
+                return _uncountable(sub)
+    large = [v.aval for v in jaxpr.invars if v.aval.size >= COUNTABLE]
+    return MemoryError(f"an array of type {large[0].str_short()} is too large")
 
 
 def _live(values: Sequence[Value], results: Sequence[Value]) -> list[Value]:
