@@ -101,8 +101,9 @@ def test_a_pass_is_one_file_and_its_place_in_the_list(copy):
         "from covector.compiler.passes.regions",
         "from covector.compiler.passes.powers import POWERS\n",
     )
-    entry = block("adding-a-pass.md", 'Pass("powers", "squares are products", POWERS),')
-    insert(passes / "manager.py", '    Pass("folding"', textwrap.indent(entry, "    "))
+    entry = '    Pass("powers", "squares are products", POWERS),'
+    assert block("adding-a-pass.md", entry)
+    insert(passes / "manager.py", '    Pass("folding"', entry + "\n")
     out = run(
         copy,
         """
