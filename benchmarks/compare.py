@@ -1,7 +1,8 @@
 """Compare two checkouts of Covector in one run: ``python -m benchmarks.compare --before FOLDER``.
 
-Every sample is a process of its own on one of the two source trees, which must have been built in
-place (see CONTRIBUTING.md); the two take turns. A process imports the package, loads the backend
+Every sample is a process of its own on one of the two source trees, both of which must have been
+built in place (see CONTRIBUTING.md); the two take turns. All programs take about a minute and a
+half a round; names restrict them. A process imports the package, loads the backend
 and calls one program for the first time with no code cached on disk (the two together are the
 first call), traces it again, and times its calls. The table has the smallest of the samples (what
 the code costs where nothing else disturbs it), and the ratios of this tree to the one before.
@@ -19,8 +20,20 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[1]
 COLUMNS = ("import", "first call", "trace", "call")
+# Only what lies in the tree is imported: an editable install has a finder that would go first.
+_FROM_TREE = """
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if f.__module__.startswith("_frozen_importlib")]
+sys.path.insert(0, {src!r})
+"""
+_CHECK = """
+from pathlib import Path
+for module in (cv, cv._native):
+    if not Path(module.__file__).resolve().is_relative_to({src!r}):
+        sys.exit(f"timed {{module.__file__}}, which is not in {src}")
+"""
 _CALLS = """
-import sys, time
+import time
 t0 = time.perf_counter()
 import covector as cv
 import covector.numpy as np
@@ -39,7 +52,6 @@ first += time.perf_counter() - t0
 print("result", imported, first, trace_seconds(cv, case), call_seconds(case.call))
 """
 _MEMORY = """
-import resource, sys
 def peak():
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
@@ -102,14 +114,30 @@ EXTRA = _extra()
 
 def sample(tree: Path, code: str) -> list[float]:
     """The numbers that a process on a source tree prints."""
-    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", PYTHONPATH=str(tree / "src"))
+    src = str(tree / "src")
+    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", PYTHONPATH=src)
     # An installed package has its bytecode; so has a source tree, but where this forbids it.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
+    code = _FROM_TREE.format(src=src) + code + _CHECK.format(src=src)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
-    for line in run.stdout.splitlines():
-        if line.startswith("result"):
-            return [float(x) for x in line.split()[1:]]
+    if run.returncode == 0:
+        for line in run.stdout.splitlines():
+            if line.startswith("result"):
+                return [float(x) for x in line.split()[1:]]
     raise RuntimeError(f"a benchmark process failed:\n{run.stdout}\n{run.stderr}")
+
+
+def check_built(tree: Path) -> None:
+    """Stop unless a folder is a source tree of the library that was built in place."""
+    package = tree / "src" / "covector"
+    if not (package / "__init__.py").exists():
+        sys.exit(f"{tree} is no source tree of Covector: it has no src/covector/__init__.py")
+    if not any(package.glob("_native*.so")):
+        sys.exit(
+            f"{tree} has not been built in place; build it there, an editable install is not "
+            f"enough:\n    cmake -S {tree} -B {tree}/build -G Ninja -DCOVECTOR_INPLACE=ON && "
+            f"cmake --build {tree}/build"
+        )
 
 
 def paired(before: Path, code: str, rounds: int) -> tuple[list[float], list[float]]:
@@ -134,6 +162,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="memory too")
     args = parser.parse_args()
+    before = args.before.resolve()
+    for tree in (before, _HERE):
+        check_built(tree)
     from benchmarks.programs import PROGRAMS
 
     logs: dict[str, list[float]] = {c: [] for c in COLUMNS}
@@ -143,7 +174,7 @@ def main() -> None:
         if args.names and not any(n in program.name for n in args.names):
             continue
         code = _CALLS.format(here=str(_HERE), index=index)
-        a, b = paired(args.before.resolve(), code, args.rounds)
+        a, b = paired(before, code, args.rounds)
         for column, x, y in zip(COLUMNS, a, b, strict=True):
             logs[column].append(math.log(y / x))
         imports.append((a[0], b[0]))
@@ -154,7 +185,7 @@ def main() -> None:
     a, b = (min(c) for c in zip(*imports, strict=True))
     print(f"\nimport: {_cell(a, b)}")
     if args.memory:
-        a, b = paired(args.before.resolve(), _MEMORY, 3)
+        a, b = paired(before, _MEMORY, 3)
         for what, x, y in zip(("import", "1,000 compilations"), a, b, strict=True):
             print(f"memory after {what}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
 

@@ -1,8 +1,9 @@
 """What it takes to add a primitive, a pass, a backend: done in a copy of the package, the files
-counted."""
+counted. Primitives and passes are taken from the pages of `docs` that say how to add one."""
 
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,28 +15,50 @@ import pytest
 import covector
 
 PACKAGE = Path(covector.__file__).parent
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the package, to be changed."""
-    ignored = shutil.ignore_patterns("__pycache__")
+    native = Path(covector._native.__file__)
+    ignored = shutil.ignore_patterns("__pycache__", "_native*.so")
     shutil.copytree(PACKAGE, tmp_path / "covector", ignore=ignored)
+    # An editable install has it in another place than the sources.
+    shutil.copy(native, tmp_path / "covector" / native.name)
     return tmp_path
+
+
+def block(page, line):
+    """The one block of code of a page of the documentation that has this line."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S)
+    (found,) = [b for b in blocks if line in b.splitlines()]
+    return found
 
 
 def insert(path, before, text):
     """Put text before a line of a file."""
     whole = path.read_text()
     assert whole.count(before) == 1
-    path.write_text(whole.replace(before, textwrap.dedent(text) + before))
+    path.write_text(whole.replace(before, text + before))
+
+
+# The finder of an editable install would go first, whatever the path is.
+FROM_COPY = """
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if f.__module__.startswith("_frozen_importlib")]
+sys.path.insert(0, {folder!r})
+import covector
+from pathlib import Path
+for module in (covector, covector._native):
+    assert Path(module.__file__).is_relative_to({folder!r}), module.__file__
+"""
 
 
 def run(folder, code):
     env = dict(os.environ, PYTHONPATH=str(folder), COVECTOR_ENABLE_COMPILATION_CACHE="0")
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env=env, capture_output=True, text=True
-    )
+    code = FROM_COPY.format(folder=str(folder)) + textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -45,7 +68,7 @@ def touched(folder):
     out = []
     for path in (folder / "covector").rglob("*"):
         ours = PACKAGE / path.relative_to(folder / "covector")
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so":
             if not ours.exists() or not filecmp.cmp(path, ours, shallow=False):
                 out.append(str(path.relative_to(folder / "covector")))
     return sorted(out)
@@ -55,17 +78,7 @@ def test_a_rewrite_rule_is_one_function(copy):
     insert(
         copy / "covector/compiler/passes/identities.py",
         '@IDENTITIES.rule("select_n of a literal = the case", select_n_p)\n',
-        """\
-        from covector.primitives.arithmetic import neg_p
-
-
-        @IDENTITIES.rule("neg of neg = x", neg_p)
-        def _twice(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
-            earlier = s.define(ins[0], neg_p)
-            return earlier.invars[0] if earlier is not None else None
-
-
-        """,
+        block("adding-a-pass.md", '@IDENTITIES.rule("neg of neg = x", neg_p)') + "\n\n",
     )
     text = run(
         copy,
@@ -82,36 +95,15 @@ def test_a_rewrite_rule_is_one_function(copy):
 
 def test_a_pass_is_one_file_and_its_place_in_the_list(copy):
     passes = copy / "covector/compiler/passes"
-    (passes / "powers.py").write_text(
-        textwrap.dedent(
-            '''\
-            """Powers that are products."""
-
-            from covector.compiler.passes.rewriter import Table
-            from covector.primitives.arithmetic import mul_p
-            from covector.primitives.arithmetic import integer_pow_p
-
-            POWERS = Table("powers")
-
-
-            @POWERS.rule("integer_pow x 2 = mul x x", integer_pow_p)
-            def _square(s, eqn, ins, aval):
-                if eqn.params["y"] == 2:
-                    return s.emit(eqn, mul_p, [ins[0], ins[0]], {}, aval)
-            '''
-        )
-    )
-    manager = passes / "manager.py"
-    text = manager.read_text()
-    text = text.replace("TABLES = (", "TABLES = (POWERS, ")
-    text = text.replace(
-        '    Pass("folding"', '    Pass("powers", "squares are products"),\n    Pass("folding"'
-    )
-    text = text.replace(
+    (passes / "powers.py").write_text(block("adding-a-pass.md", 'POWERS = Table("powers")'))
+    insert(
+        passes / "manager.py",
         "from covector.compiler.passes.regions",
-        "from covector.compiler.passes.powers import POWERS\nfrom covector.compiler.passes.regions",
+        "from covector.compiler.passes.powers import POWERS\n",
     )
-    manager.write_text(text)
+    entry = '    Pass("powers", "squares are products", POWERS),'
+    assert block("adding-a-pass.md", entry)
+    insert(passes / "manager.py", '    Pass("folding"', entry + "\n")
     out = run(
         copy,
         """
@@ -127,6 +119,31 @@ def test_a_pass_is_one_file_and_its_place_in_the_list(copy):
     )
     assert "'powers'" in out and out.count("mul a a") == 1 and out.count("integer_pow") == 1
     assert touched(copy) == ["compiler/passes/manager.py", "compiler/passes/powers.py"]
+
+
+@pytest.mark.parametrize("after", ["inlining", "folding", "dead code"])
+def test_a_function_of_jaxprs_is_a_pass_by_its_place_in_the_list(copy, after):
+    manager = copy / "covector/compiler/passes/manager.py"
+    text = manager.read_text()
+    entry = 'Pass("nothing", "nothing changes", lambda closed: closed),'
+    text, count = re.subn(rf'    Pass\("{after}".*\n', rf"\g<0>    {entry}\n", text)
+    assert count == 1
+    manager.write_text(text)
+    run(
+        copy,
+        """
+        import covector as cv
+        from covector.compiler import passes
+        f = lambda x: (x * 1 + cv.numpy.sin(x)) * cv.numpy.sin(x)
+        x = cv.numpy.ones(3)
+        assert cv.debug.show(f, x, stage="passes").count("nothing changes") == 1
+        text = cv.debug.show(f, x, stage="simplified")
+        assert text.count("sin") == 1 and text.count("mul") == 1
+        with passes.without("nothing"):
+            assert cv.debug.show(f, x, stage="simplified") == text
+        """,
+    )
+    assert touched(copy) == ["compiler/passes/manager.py"]
 
 
 def test_a_backend_is_a_folder(copy):
@@ -241,31 +258,14 @@ def test_a_backend_is_a_folder(copy):
 
 def test_an_elementwise_operation_is_a_row_and_an_emission_line(copy):
     """The Gudermannian: the row gives its function with docstring, derivative and batching."""
-    insert(
-        copy / "covector/primitives/exponential.py",
-        "logistic_p = unary(\n",
-        '''\
-        gd_p = unary(
-            "gd",
-            FLOAT,
-            derivative=slopes(lambda g, x: div(g, cosh(x))),
-            cost=40,
-            values=[((0.0,), 0.0), ((inf,), pi / 2)],
-            doc=doc(
-                "Elementwise Gudermannian function.",
-                """
-                >>> np.round(lax.gd(np.array([0.0, 1.0])), 4)
-                Array([0.    , 0.8658], dtype=float32)
-                """,
-            ),
-        )
-
-        ''',
-    )
+    page = "adding-a-primitive.md"
+    row = block(page, "gd_p = unary(")
+    insert(copy / "covector/primitives/exponential.py", "logistic_p = unary(\n", row + "\n")
+    line = '"gd": lambda x: 2.0 * numerics.inverse_trig.atan(numerics.exponential.tanh(x / 2)),'
     insert(
         copy / "covector/backends/cpu/numerics/elementary.py",
         '    "cbrt": lambda x: numerics.power.cbrt(x),\n',
-        '    "gd": lambda x: 2.0 * numerics.inverse_trig.atan(numerics.exponential.tanh(x / 2)),\n',
+        textwrap.indent(block(page, line), "    "),
     )
     run(
         copy,
@@ -295,51 +295,12 @@ def test_an_elementwise_operation_is_a_row_and_an_emission_line(copy):
 
 def test_a_structural_primitive_is_a_file_and_a_rule_a_backend(copy):
     """A cyclic shift along one dimension by a static distance."""
-    (copy / "covector/primitives/cyclic.py").write_text(
-        textwrap.dedent(
-            '''\
-            """Cyclic shifts: `roll`."""
-
-            from covector.core.definers import def_jvp_linear
-            from covector.core.rules import batching_rules, transpose_rules
-            from covector.core.trace import Primitive
-
-            roll_p = Primitive("roll")
-            roll_p.def_abstract_eval(lambda x, *, distance, dimension: x)
-            def_jvp_linear(roll_p)
-            transpose_rules[roll_p] = lambda ct, x, *, distance, dimension: [
-                roll_p.bind(ct, distance=-distance, dimension=dimension)
-            ]
-
-
-            def _batch(axis_size, args, dims, *, distance, dimension):
-                (d,) = dims
-                inner = dimension + (dimension >= d)
-                return roll_p.bind(args[0], distance=distance, dimension=inner), d
-
-
-            batching_rules[roll_p] = _batch
-            '''
-        )
-    )
+    page = "adding-a-primitive.md"
+    (copy / "covector/primitives/cyclic.py").write_text(block(page, '"""Cyclic shifts: `roll`."""'))
     insert(
         copy / "covector/compiler/lower/structure.py",
         "@rule(slice_p)\n",
-        """\
-        from covector.primitives.cyclic import roll_p
-
-
-        @rule(roll_p)
-        def _roll(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
-            d = eqn.params["dimension"]
-            index: list[Index] = list(ivars(x.ndim))
-            n = eqn.invars[0].aval.shape[d]
-            back = low.dim(-eqn.params["distance"] % n)
-            index[d] = iop("%", iop("+", index[d], back), x.shape[d])
-            return view(low, eqn, x, index)
-
-
-        """,
+        block(page, "@rule(roll_p)") + "\n\n",
     )
     run(
         copy,

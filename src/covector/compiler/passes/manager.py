@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +17,7 @@ from covector.compiler.passes.identities import IDENTITIES
 from covector.compiler.passes.inlining import inline
 from covector.compiler.passes.layout import LAYOUT
 from covector.compiler.passes.regions import REGIONS
-from covector.compiler.passes.rewriter import Apply, Rewriter, by_primitive
+from covector.compiler.passes.rewriter import Apply, Rewriter, Table, by_primitive
 from covector.core.config import config
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, Var, check_jaxpr
@@ -25,29 +26,51 @@ from covector.core.trace import Primitive
 
 
 class Pass(Record):
-    """A pass. Results stay the same, bit for bit, if an ``optional`` one is left out."""
+    """A pass: a table of rewrite rules, or a function of jaxprs.
+
+    Results stay the same, bit for bit, if an ``optional`` one is left out.
+    """
 
     name: str
     summary: str
+    does: Table | Callable[[ClosedJaxpr], ClosedJaxpr]
     optional: bool = True
 
 
-TABLES = (FOLDING, IDENTITIES, LAYOUT, REGIONS, COTANGENTS)
-# In the order in which they run. Those from `sharing` to `cotangents` share one sweep, in which
-# each sees what the others have made of the operands.
+def _drop_dead(closed: ClosedJaxpr) -> ClosedJaxpr:
+    jaxpr = dce(closed.jaxpr)
+    used: set[Any] = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
+    used.update(a for a in jaxpr.outvars if isinstance(a, Var))
+    kept = [p for p in zip(jaxpr.constvars, closed.consts, strict=True) if p[0] in used]
+    return ClosedJaxpr(jaxpr.replace(constvars=[v for v, _ in kept]), [c for _, c in kept])
+
+
+# Without rules: it stands for what every sweep does unless it is left out.
+SHARING = Table("sharing")
+# In the order in which they run. Neighbouring tables share one sweep, in which each sees what the
+# others have made of the operands.
 PASSES = (
-    Pass("inlining", "calls are replaced by what they call", optional=False),
-    Pass("sharing", "equal operations are computed once"),
-    Pass("folding", "operations on literals are computed"),
-    Pass("identities", "operations that give back an operand go"),
-    Pass("layout", "reshapes, broadcasts and transpositions of one another become one"),
-    Pass("regions", "slices at known indices are looked for through the updates before them"),
-    Pass("cotangents", "what is zero outside a part is added to that part"),
-    Pass("dead code", "operations that nothing reads go"),
+    Pass("inlining", "calls are replaced by what they call", inline, optional=False),
+    Pass("sharing", "equal operations are computed once", SHARING),
+    Pass("folding", "operations on literals are computed", FOLDING),
+    Pass("identities", "operations that give back an operand go", IDENTITIES),
+    Pass("layout", "reshapes, broadcasts and transpositions of one another become one", LAYOUT),
+    Pass(
+        "regions",
+        "slices at known indices are looked for through the updates before them",
+        REGIONS,
+    ),
+    Pass("cotangents", "what is zero outside a part is added to that part", COTANGENTS),
+    Pass("dead code", "operations that nothing reads go", _drop_dead),
 )
+TABLES = [p.does for p in PASSES if isinstance(p.does, Table)]
 OPTIONAL = frozenset(p.name for p in PASSES if p.optional)
-_SWEEP = [p.name for p in PASSES[1:-1]]
-assert _SWEEP[1:] == [t.name for t in TABLES]
+# Passes that run together: neighbouring tables, or one function.
+_GROUPS = [
+    group
+    for is_table, found in itertools.groupby(PASSES, lambda p: isinstance(p.does, Table))
+    for group in ([list(found)] if is_table else [[p] for p in found])
+]
 
 _left_out: ContextVar[frozenset[str]] = ContextVar("left_out", default=frozenset())
 _cache: weakref.WeakKeyDictionary[Jaxpr, tuple[list[Any], ClosedJaxpr]] = (
@@ -85,26 +108,24 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 
 def _run(closed: ClosedJaxpr, active: frozenset[str]) -> ClosedJaxpr:
-    out = _checked(_sweep(inline(closed), active))
-    return _checked(_drop_dead(out)) if "dead code" in active else out
+    for group in _GROUPS:
+        closed = _together(group, closed, active)
+    return closed
 
 
-def _sweep(closed: ClosedJaxpr, active: frozenset[str]) -> ClosedJaxpr:
-    rules = _rules(active)
-    return Rewriter(rules, "sharing" in active, simplify).run(closed)
+def _together(group: Sequence[Pass], closed: ClosedJaxpr, active: frozenset[str]) -> ClosedJaxpr:
+    """What the active passes of a group make of a jaxpr."""
+    (*_, last) = group
+    if isinstance(last.does, Table):
+        # A sweep without rules still simplifies the jaxprs of loops and branches.
+        rules = _rules(active.intersection(p.name for p in group))
+        return _checked(Rewriter(rules, SHARING.name in active, simplify).run(closed))
+    return _checked(last.does(closed)) if last.name in active or not last.optional else closed
 
 
 @functools.cache
 def _rules(active: frozenset[str]) -> dict[Primitive, tuple[Apply, ...]]:
     return by_primitive([t for t in TABLES if t.name in active])
-
-
-def _drop_dead(closed: ClosedJaxpr) -> ClosedJaxpr:
-    jaxpr = dce(closed.jaxpr)
-    used: set[Any] = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
-    used.update(a for a in jaxpr.outvars if isinstance(a, Var))
-    kept = [p for p in zip(jaxpr.constvars, closed.consts, strict=True) if p[0] in used]
-    return ClosedJaxpr(jaxpr.replace(constvars=[v for v, _ in kept]), [c for _, c in kept])
 
 
 def _checked(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -129,17 +150,11 @@ def steps(closed: ClosedJaxpr) -> Iterator[Step]:
     one that programs get.
     """
 
-    def timed(name: str, run: Any, before: ClosedJaxpr) -> Step:
-        start = time.perf_counter()
-        after = run()
-        return Step(name, before, after, time.perf_counter() - start)
-
-    step = timed("inlining", lambda: inline(closed), closed)
-    yield step
-    inlined = step.after
-    for k, name in enumerate(_SWEEP):
-        active = frozenset(_SWEEP[: k + 1])
-        step = timed(name, lambda active=active: _sweep(inlined, active), step.after)
-        yield step
-    swept = step.after
-    yield timed("dead code", lambda: _drop_dead(swept), swept)
+    for group in _GROUPS:
+        before = shown = closed
+        for k, one in enumerate(group):
+            active = OPTIONAL - {p.name for p in group[k + 1 :]}
+            start = time.perf_counter()
+            closed = _together(group, before, active)
+            yield Step(one.name, shown, closed, time.perf_counter() - start)
+            shown = closed
