@@ -1,6 +1,9 @@
 """Every kind of bad input gives the documented error, which says what, where and what to do."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import numpy as onp
 import pytest
@@ -318,3 +321,64 @@ def test_empty_products():
     out, ys = lax.scan(lambda c, x: (c + x, c), 1.0, np.zeros(0))
     assert float(out) == 1.0 and ys.shape == (0,)
     assert cv.vmap(lambda x: x.sum())(np.zeros((0, 3))).shape == (0,)
+
+
+# --- options ---
+
+
+def _import_with(**variables):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("COVECTOR_")}
+    env.update({f"COVECTOR_{k}": v for k, v in variables.items()})
+    return subprocess.run(
+        [sys.executable, "-W", "always", "-c", "import covector"],
+        env=env, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("NUMPY_RANK_PROMOTION", "foo", "takes one of ('allow', 'warn', 'raise'), got 'foo'"),
+        ("TRACEBACK_FILTERING", "no", "takes one of ('auto', 'off', 'on')"),
+        ("DEFAULT_MATMUL_PRECISION", "foo", "got 'foo'"),
+        ("ENABLE_X64", "maybe", "is not a boolean (use 0 or 1)"),
+        ("PLATFORMS", ",", "takes names of platforms separated by commas, got ','"),
+    ],
+)
+def test_wrong_values_of_environment_variables(name, value, message):
+    run = _import_with(**{name: value})
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert f"COVECTOR_{name}={value!r}" in last and message in last
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("ENABLE_X46", "1", "COVECTOR_ENABLE_X46 has no effect: there is no such option; did you "),
+        ("NUM_THREADS", "abc", "COVECTOR_NUM_THREADS='abc' is not a positive number"),
+    ],
+)
+def test_variables_without_effect(name, value, message):
+    run = _import_with(**{name: value})
+    assert run.returncode == 0 and message in run.stderr
+    assert _import_with(NUM_THREADS="2", ENABLE_CHECKS="1", PLATFORMS="").stderr == ""
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "/tmp/\ud800", 5, b"/tmp"])
+def test_what_is_no_folder(value):
+    with pytest.raises(TypeError, match="'compilation_cache_dir' takes the path of a folder"):
+        cv.config.update("compilation_cache_dir", value)
+
+
+def test_an_option_is_set_by_its_name_alone():
+    with pytest.raises(AttributeError, match="unknown configuration option 'enable_x46'"):
+        cv.config.enable_x46 = True
+    with pytest.raises(TypeError, match="takes True or False"):
+        cv.config.enable_x64 = "yes"
+    before = cv.config.numpy_rank_promotion
+    cv.config.numpy_rank_promotion = "warn"
+    try:
+        assert cv.config.read("numpy_rank_promotion") == "warn"
+    finally:
+        cv.config.update("numpy_rank_promotion", before)

@@ -71,6 +71,41 @@ def test_entry_others_may_write_is_not_used(folder):
     assert cache.load(KEY) is None
 
 
+def test_what_is_no_file_is_not_waited_for(folder):
+    cache.store(KEY, CODE, META)
+    (entry,) = folder.iterdir()
+    data = entry.read_bytes()
+    entry.unlink()
+    os.mkfifo(entry, 0o600)
+    assert cache.load(KEY) is None
+    entry.unlink()
+    entry.mkdir()
+    assert cache.load(KEY) is None
+    entry.rmdir()
+    (folder / "elsewhere").write_bytes(data)
+    entry.symlink_to(folder / "elsewhere")
+    assert cache.load(KEY) is None
+    cache.store(KEY, CODE, META)
+    assert cache.load(KEY) is not None and not entry.is_symlink()
+
+
+def test_a_look_at_a_large_folder_asks_for_a_sample(folder, monkeypatch):
+    cache.store(KEY, CODE, META)
+    for k in range(2000):
+        (folder / f"{k:064x}.bin").touch()
+    looked = []
+    monkeypatch.setattr(cache, "_STORES_A_LOOK", 1)
+    monkeypatch.setattr(os, "lstat", lambda path: looked.append(path) or os.stat(path))
+    cache._trim(str(folder))
+    assert 0 < len(looked) <= cache._SAMPLE and cache.load(KEY) is not None
+
+
+def test_the_users_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(config, "compilation_cache_dir", "~/code")
+    assert cache.cache_dir() == str(tmp_path / "code")
+
+
 def test_folder_that_is_a_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("not a folder")
@@ -95,8 +130,8 @@ def test_trim_drops_the_oldest(folder, monkeypatch):
         cache.store(f"program {k}", CODE * 100, META)
         os.utime(cache._path(f"program {k}"), (k + 1, k + 1))
     size = os.path.getsize(cache._path("program 0"))
-    monkeypatch.setattr(cache, "MAX_BYTES", 2 * size)
-    monkeypatch.setattr(cache, "_stores", 0)
+    monkeypatch.setattr(cache, "MAX_BYTES", 5 * size // 2)
+    monkeypatch.setattr(cache, "_STORES_A_LOOK", 1)
     cache._trim(str(folder))
     assert [cache.load(f"program {k}") is not None for k in range(4)] == [False, False, True, True]
 
@@ -186,3 +221,31 @@ def test_statistics_count_sharing():
     assert cpu.statistics["compiled"] == before["compiled"]
     assert cpu.statistics["shared"] == before["shared"] + 1
     assert onp.allclose(onp.asarray(y), onp.cos(1) * 2.5 - 1, rtol=1e-6)
+
+
+FORKS = """
+import os, signal, threading, time, random
+import covector as cv, covector.numpy as np
+def compile_for_ever():
+    while True:
+        k = random.random()
+        cv.jit(lambda x: np.sum(x * k) + np.cos(x) * k)(1.0)
+for _ in range(2):
+    threading.Thread(target=compile_for_ever, daemon=True).start()
+time.sleep(0.3)
+bad = 0
+for i in range(6):
+    time.sleep(0.05 * random.random())
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        cv.jit(lambda x: x * (3.5 + i))(1.0)
+        os._exit(0)
+    bad += os.waitpid(pid, 0)[1] != 0
+os._exit(bad)
+"""
+
+
+def test_forked_while_other_threads_compile():
+    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=True, env=env, timeout=180)

@@ -1,5 +1,6 @@
 """The loop IR: nodes that do not change, text that is the program, a verifier, one visitor."""
 
+import re
 from pathlib import Path
 
 import numpy as onp
@@ -440,7 +441,7 @@ def test_the_code_is_that_of_the_key(name):
 
 def test_programs_of_the_document():
     text = (Path(__file__).parents[2] / "docs" / "loop-ir.md").read_text()
-    programs = text.split("```\n")[1::2]
+    programs = re.findall(r"^```\n(.*?)^```$", text, re.M | re.S)
     assert len(programs) == 2
     for p in programs:
         assert show(parse(p.strip())) == p.strip()

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,16 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "numpy_dtype_promotion": ("standard", "strict"),
     "traceback_filtering": ("auto", "off", "on"),
     "default_prng_impl": ("threefry2x32",),
-}
+    "default_matmul_precision": (
+        None, "default", "fastest", "high", "highest", "bfloat16", "bfloat16_3x", "tensorfloat32",
+        "float32",
+    ),
+}  # fmt: skip
+# Variables that are read elsewhere: by the native core, or where it is built and tested.
+_OTHER_VARIABLES = frozenset((
+    "NUM_THREADS", "RUNTIME_SLOTS", "POISON_MEMORY", "INPLACE", "SANITIZE", "TEST_NATIVE",
+    "UPDATE_GOLDEN",
+))  # fmt: skip
 # Options that alter tracing or compiled code; each contributes to the context key.
 _TRACED = (
     "enable_x64",
@@ -63,26 +73,92 @@ def _canonical(name: str) -> str:
     return name
 
 
+def _check(name: str, value: Any) -> None:
+    default = _DEFAULTS[name]
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise TypeError(f"option {name!r} takes True or False, got {value!r}")
+    if name == "default_device" and not (
+        value is None or isinstance(value, str) or hasattr(value, "platform")
+    ):
+        raise TypeError(
+            f"option 'default_device' takes a device, such as those of covector.devices(), the "
+            f"name of a platform or None, got {value!r}"
+        )
+    if name == "platforms" and not (
+        value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))
+    ):
+        raise ValueError(
+            f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
+        )
+    if name == "compilation_cache_dir" and not (
+        value is None or (isinstance(value, str | os.PathLike) and _is_path(value))
+    ):
+        raise TypeError(
+            f"option 'compilation_cache_dir' takes the path of a folder or None, got {value!r}"
+        )
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
+
+
+def _is_path(value: str | os.PathLike[str]) -> bool:
+    try:
+        path = os.fsencode(value)
+    except (TypeError, UnicodeError):
+        return False
+    return isinstance(os.fspath(value), str) and bool(path) and b"\0" not in path
+
+
 def _parse_env(name: str, default: Any) -> Any:
-    raw = os.environ.get("COVECTOR_" + name.upper())
+    variable = "COVECTOR_" + name.upper()
+    raw = os.environ.get(variable)
     if raw is None:
         return default
+    value: Any = raw
     if isinstance(default, bool):
         lowered = raw.strip().lower()
         if lowered in ("1", "true", "yes", "on"):
             return True
         if lowered in ("0", "false", "no", "off", ""):
             return False
-        raise ValueError(f"COVECTOR_{name.upper()}={raw!r} is not a boolean (use 0 or 1)")
-    return raw
+        raise ValueError(f"{variable}={raw!r} is not a boolean (use 0 or 1)")
+    if default is None and not raw.strip():
+        return None
+    try:
+        _check(name, value)
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"the environment variable {variable}={raw!r}: {e}") from None
+    return value
+
+
+def _check_environment() -> None:
+    """Warn of variables that no option has, and of a number of threads that is none."""
+    for variable, value in os.environ.items():
+        if not variable.startswith("COVECTOR_"):
+            continue
+        name = variable[len("COVECTOR_") :]
+        if name.lower() not in _DEFAULTS and name not in _OTHER_VARIABLES:
+            import difflib  # few processes need it
+
+            close = difflib.get_close_matches(name.lower(), _DEFAULTS, 1)
+            hint = f"; did you mean COVECTOR_{close[0].upper()}?" if close else ""
+            warnings.warn(
+                f"the environment variable {variable} has no effect: there is no such option{hint}",
+                stacklevel=2,
+            )
+        if name == "NUM_THREADS" and not (value.strip().isdecimal() and int(value) > 0):
+            warnings.warn(
+                f"COVECTOR_NUM_THREADS={value!r} is not a positive number: as many threads are "
+                "used as this process has processors",
+                stacklevel=2,
+            )
 
 
 class Config(threading.local):
     """Options of the current thread; a new thread starts from the global values.
 
-    Attributes are the option names (``config.enable_x64``); change one for the process with
-    :meth:`update`, or for a block of code with :func:`override`. An environment variable, such as
-    ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
+    Attributes are the option names (``config.enable_x64``); change one for the process by setting
+    it or with :meth:`update`, or for a block of code with :func:`override`. An environment variable,
+    such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
 
     Attributes
     ----------
@@ -98,8 +174,9 @@ class Config(threading.local):
         What becomes of operands of different rank.
     numpy_dtype_promotion : {"standard", "strict"}
         Whether arrays of different dtypes mix.
-    default_matmul_precision : optional
-        Of matrix products that none is given for.
+    default_matmul_precision : str, optional
+        Of matrix products that none is given for: ``default``, ``high``, ``highest`` or the name
+        of a format (`covector.lax.Precision`).
     traceback_filtering : {"auto", "on", "off"}
         Whether tracebacks leave out the frames of the library.
     default_prng_impl : {"threefry2x32"}
@@ -194,6 +271,9 @@ class Config(threading.local):
         """
         return self.__dict__[_canonical(name)]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update(name, value)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -204,28 +284,8 @@ class Config(threading.local):
         return {name: self.__dict__[name] for name in _DEFAULTS}
 
 
-def _check(name: str, value: Any) -> None:
-    default = _DEFAULTS[name]
-    if isinstance(default, bool) and not isinstance(value, bool):
-        raise TypeError(f"option {name!r} takes True or False, got {value!r}")
-    if name == "default_device" and not (
-        value is None or isinstance(value, str) or hasattr(value, "platform")
-    ):
-        raise TypeError(
-            f"option 'default_device' takes a device, such as those of covector.devices(), the "
-            f"name of a platform or None, got {value!r}"
-        )
-    if name == "platforms" and not (
-        value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))
-    ):
-        raise ValueError(
-            f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
-        )
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
-
-
 config = Config()
+_check_environment()
 # For threads that call compiled functions before they look at an option.
 _native.set_default_options(*config._native_options(config._global))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +54,6 @@ class Code:
 
 
 _codes: dict[str, Code] = {}
-_codes_lock = threading.Lock()
 on_clear(_codes)
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
@@ -78,8 +76,7 @@ def _code(program: LoopProgram) -> Code:
         statistics["compiled"] += 1
     address, tracker = codegen.load_object(obj)
     code = Code(address, meta, tracker)
-    with _codes_lock:
-        return _codes.setdefault(text, code)
+    return _codes.setdefault(text, code)
 
 
 class CpuProgram:

@@ -12,6 +12,8 @@ import contextlib
 import functools
 import marshal
 import os
+import stat
+from collections.abc import Sequence
 from typing import Any
 
 import covector
@@ -52,7 +54,7 @@ def _version() -> bytes:
 def cache_dir() -> str:
     """The folder of the cache (option ``compilation_cache_dir`` or the user's cache folder)."""
     if config.compilation_cache_dir:
-        return str(config.compilation_cache_dir)
+        return os.path.expanduser(config.compilation_cache_dir)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "covector")
 
@@ -62,13 +64,18 @@ def _path(key: str) -> str:
     return os.path.join(cache_dir(), entry.hex() + ".bin")
 
 
-def _private(path: str) -> bool:
-    """Whether the file belongs to this user and no one else can write it."""
-    try:
-        info = os.stat(path)
-    except OSError:
-        return False
-    return info.st_uid == os.getuid() and not info.st_mode & 0o022
+def _read(path: str) -> bytes:
+    """The content of a regular file that belongs to this user and no one else can write.
+
+    Raises OSError for anything else, and never waits: what lies there may be a pipe.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as f:
+        info = os.fstat(fd)
+        ours = info.st_uid == os.getuid() and not info.st_mode & 0o022
+        if not stat.S_ISREG(info.st_mode) or not ours:
+            raise PermissionError(path)
+        return f.read()
 
 
 def load(key: str) -> tuple[bytes, Any] | None:
@@ -77,10 +84,7 @@ def load(key: str) -> tuple[bytes, Any] | None:
         return None
     path = _path(key)
     try:
-        if not _private(path):
-            return None
-        with open(path, "rb") as f:
-            data = f.read()
+        data = _read(path)
     except OSError:
         return None
     head = len(_MAGIC) + _DIGEST
@@ -122,24 +126,37 @@ def store(key: str, code: bytes, meta: Any) -> None:
         _trim(folder)
 
 
-_stores = 0
+# One store in so many looks at the size of the folder, which costs more the more it holds.
+_STORES_A_LOOK = 64
+_SAMPLE = 256
 
 
 def _trim(folder: str) -> None:
-    """Now and then, drop the entries used longest ago until the folder is within bounds."""
-    global _stores
-    _stores += 1
-    if _stores % 256 != 1:
-        return
-    entries = []
-    for name in os.listdir(folder):
-        if name.endswith((".bin", ".tmp")):
-            with contextlib.suppress(OSError):
-                info = os.stat(os.path.join(folder, name))
-                entries.append((info.st_mtime, info.st_size, name))
+    """Now and then, drop the entries used longest ago where the folder exceeds its bound."""
+    if os.urandom(1)[0] % _STORES_A_LOOK == 0:
+        names = [n for n in os.listdir(folder) if n.endswith((".bin", ".tmp"))]
+        # Names are hashes: the first are as good a sample as any.
+        seen = _entries(folder, names[:_SAMPLE])
+        if seen and sum(size for _, size, _ in seen) / len(seen) * len(names) > MAX_BYTES:
+            _drop_oldest(folder, names)
+
+
+def _entries(folder: str, names: Sequence[str]) -> list[tuple[float, int, str]]:
+    """When each was used last, its size, its name."""
+    out = []
+    for name in names:
+        with contextlib.suppress(OSError):
+            info = os.lstat(os.path.join(folder, name))
+            out.append((info.st_mtime, info.st_size, name))
+    return out
+
+
+def _drop_oldest(folder: str, names: Sequence[str]) -> None:
+    entries = _entries(folder, names)
     total = sum(size for _, size, _ in entries)
+    # Some room is made, so that the next entries have it.
     for _, size, name in sorted(entries):
-        if total <= MAX_BYTES:
+        if total <= MAX_BYTES - MAX_BYTES // 8:
             break
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(folder, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,26 @@ if TYPE_CHECKING:
     from covector.backends.cpu.writer import Text
 
 _ids = itertools.count()
-_lock = threading.Lock()
+# Whoever is inside LLVM holds it; a signal handler may come back to it.
+_lock = threading.RLock()
 
 
 @functools.cache
 def _llvm() -> Any:
     import llvmlite.binding as llvm
+    from llvmlite.binding.ffi import lib
 
+    # A process is not forked while a thread is inside LLVM, or the child could never enter it.
+    # Objects of llvmlite that go take its own lock alone.
+    def enter() -> None:
+        _lock.acquire()
+        lib._lock.__enter__()
+
+    def leave() -> None:
+        lib._lock.__exit__(None, None, None)
+        _lock.release()
+
+    os.register_at_fork(before=enter, after_in_parent=leave, after_in_child=leave)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
