@@ -157,8 +157,8 @@ class Config(threading.local):
     """Options of the current thread; a new thread starts from the global values.
 
     Attributes are the option names (``config.enable_x64``); change one for the process by setting
-    it or with :meth:`update`, or for a block of code with :func:`override`. An environment variable,
-    such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
+    it or with :meth:`update`, or for a block of code with :func:`override`. An environment
+    variable, such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
 
     Attributes
     ----------
