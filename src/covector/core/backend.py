@@ -163,6 +163,30 @@ def get_backend(platform: str | None = None) -> Backend:
 
 def _load(platform: str) -> Backend:
     """The backend that an entry point names."""
+    point = _entry_point(platform)
+    # A folder without metadata has no name.
+    dist = point.dist
+    owner = (
+        f"the distribution {dist.name} {dist.version}"
+        if dist is not None and dist.name
+        else f"the entry point {point.name} = {point.value}"
+    )
+    what = f"the backend {platform!r} of {owner}"
+    if point.pattern.match(point.value) is None:
+        raise RuntimeError(
+            f"{what} is given as {point.value!r}, which is not of the form MODULE:OBJECT"
+        )
+    try:
+        made = point.load()
+        backend: Backend = made() if callable(made) else made
+    except (Exception, SystemExit) as e:
+        raise RuntimeError(f"{what} does not load: {type(e).__name__}: {e}") from e
+    _check(backend, platform, what)
+    return backend
+
+
+def _entry_point(platform: str) -> Any:
+    """The one entry point of a platform."""
     # Not at the top: few processes need it.
     from importlib.metadata import entry_points
 
@@ -177,48 +201,25 @@ def _load(platform: str) -> Backend:
             f"the backend {platform!r} is offered by several distributions: {', '.join(owners)}; "
             "uninstall all but one"
         )
-    point = named[0]
-    # A folder without metadata has no name.
-    known_owner = point.dist is not None and point.dist.name
-    owner = (
-        f"the distribution {point.dist.name} {point.dist.version}"
-        if point.dist is not None and known_owner
-        else f"the entry point {point.name} = {point.value}"
-    )
-    if point.pattern.match(point.value) is None:
-        raise RuntimeError(
-            f"the backend {platform!r} of {owner} is given as {point.value!r}, which is not of the "
-            "form MODULE:OBJECT"
-        )
-    try:
-        made = point.load()
-        backend = made() if callable(made) else made
-    except (Exception, SystemExit) as e:
-        raise RuntimeError(
-            f"the backend {platform!r} of {owner} does not load: {type(e).__name__}: {e}"
-        ) from e
+    return named[0]
+
+
+def _check(backend: Backend, platform: str, what: str) -> None:
+    """Raise where something is no backend of ``platform``."""
     lacking = [name for name in _REQUIRED if not hasattr(backend, name)]
     if lacking:
-        raise RuntimeError(
-            f"the backend {platform!r} of {owner} lacks {', '.join(lacking)}, which a backend must "
-            "have"
-        )
+        raise RuntimeError(f"{what} lacks {', '.join(lacking)}, which a backend must have")
     if backend.platform != platform:
-        raise RuntimeError(
-            f"the backend {platform!r} of {owner} says that its platform is {backend.platform!r}"
-        )
+        raise RuntimeError(f"{what} says that its platform is {backend.platform!r}")
     try:
         devices = list(backend.devices())
     except Exception as e:
-        raise RuntimeError(
-            f"the backend {platform!r} of {owner} does not say its devices: {type(e).__name__}: {e}"
-        ) from e
+        raise RuntimeError(f"{what} does not say its devices: {type(e).__name__}: {e}") from e
     if not devices:
-        raise RuntimeError(f"the backend {platform!r} of {owner} has no devices")
+        raise RuntimeError(f"{what} has no devices")
     strange = [d for d in devices if getattr(d, "platform", None) != platform]
     if strange:
         raise RuntimeError(
-            f"the backend {platform!r} of {owner} has a device {strange[0]!r} that is none of this "
-            "platform: its attribute platform must say so"
+            f"{what} has a device {strange[0]!r} that is none of this platform: its attribute "
+            "platform must say so"
         )
-    return backend
