@@ -382,3 +382,10 @@ def test_an_option_is_set_by_its_name_alone():
         assert cv.config.read("numpy_rank_promotion") == "warn"
     finally:
         cv.config.update("numpy_rank_promotion", before)
+
+
+def test_the_option_takes_the_precisions_that_products_take():
+    from covector.core.config import _CHOICES
+    from covector.lax.dot import _PRECISIONS
+
+    assert set(_CHOICES["default_matmul_precision"]) == {None, *_PRECISIONS}

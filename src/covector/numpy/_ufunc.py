@@ -68,6 +68,16 @@ Examples
 """
 
 
+def _described(fun: Any, impl: Impl, name: str, text: str, operands: int) -> Impl:
+    """``fun`` with what NumPy's functions say of themselves."""
+    fun.__name__ = fun.__qualname__ = name
+    fun.__doc__ = text
+    fun.nin, fun.nout = operands, 1
+    fun.impl = impl
+    described: Impl = fun
+    return described
+
+
 def ufunc1(
     impl: Impl, name: str, summary: str, example: str, printed: str, takes: str, result: str
 ) -> Impl:
@@ -86,14 +96,11 @@ def ufunc1(
             compiled = compile_lazily(impl)
         return compiled(x)
 
-    fun.__name__ = fun.__qualname__ = name
-    fun.__doc__ = _DOC.format(
+    text = _DOC.format(
         summary=summary, operands="x", takes=takes, result=result, example=example,
         printed=printed,
     )  # fmt: skip
-    fun.nin, fun.nout = 1, 1  # type: ignore[attr-defined]
-    fun.impl = impl  # type: ignore[attr-defined]
-    return fun
+    return _described(fun, impl, name, text, 1)
 
 
 def ufunc2(
@@ -114,11 +121,8 @@ def ufunc2(
             compiled = compile_lazily(impl)
         return compiled(x, y)
 
-    fun.__name__ = fun.__qualname__ = name
-    fun.__doc__ = _DOC.format(
+    text = _DOC.format(
         summary=summary, operands="x, y", takes=takes, result=result, example=example,
         printed=printed,
     )  # fmt: skip
-    fun.nin, fun.nout = 2, 1  # type: ignore[attr-defined]
-    fun.impl = impl  # type: ignore[attr-defined]
-    return fun
+    return _described(fun, impl, name, text, 2)
