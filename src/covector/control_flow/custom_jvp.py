@@ -8,18 +8,19 @@ from typing import Any
 
 from covector.control_flow.custom_rules import (
     Arguments,
+    ClosedRule,
     CustomCall,
     CustomFunction,
     MappedRule,
     SymbolicZero,
 )
 from covector.core import tree
-from covector.core.avals import aval_of
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import float0, is_inexact
 from covector.core.errors import at_user_line, describe
 from covector.core.rules import Zero
-from covector.core.structural import add_any, bring_dim, fill_zeros, instantiate
-from covector.core.trace import current_trace, eval_trace
+from covector.core.structural import add_any, fill_zeros, instantiate
+from covector.core.trace import Tracer, current_trace, eval_trace, trace_to_jaxpr
 from covector.transforms.arguments import debug_info, fun_name
 from covector.transforms.vmap import vmap_flat
 
@@ -33,31 +34,80 @@ def _differentiate(
     return jvp(primals, tangents)
 
 
+class _Flat:
+    """A rule at given operands, as a function from flat arrays to flat arrays."""
+
+    __slots__ = ("rule", "num_primals", "nonzero", "args", "nonzero_out")
+
+    def __init__(self, rule: FlatJvp, primals: Sequence[Any], tangents: Sequence[Any]) -> None:
+        self.rule = rule
+        self.num_primals = len(primals)
+        self.nonzero = [type(t) is not Zero for t in tangents]
+        self.args = [*primals, *(t for t in tangents if type(t) is not Zero)]
+        self.nonzero_out: list[bool] = []
+
+    def __call__(self, *args: Any) -> list[Any]:
+        primals = args[: self.num_primals]
+        tangents = fill_zeros(primals, self.nonzero, args[self.num_primals :])
+        outs, out_tangents = self.rule(primals, tangents)
+        self.nonzero_out = [type(t) is not Zero for t in out_tangents]
+        return [*outs, *(t for t in out_tangents if type(t) is not Zero)]
+
+    def split(self, outs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Results and tangents, from what the call returned."""
+        n = len(self.nonzero_out)
+        return list(outs[:n]), fill_zeros(outs[:n], self.nonzero_out, outs[n:])
+
+
 class _MappedJvp(MappedRule):
     __slots__ = ()
 
     def __call__(
         self, primals: Sequence[Any], tangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        nonzero = [type(t) is not Zero for t in tangents]
-        n = len(primals)
-        nonzero_out: list[bool] = []
+        flat, outs, dims = self._mapped(primals, tangents)
+        nonzero = [b for b, nz in zip(self.out_batched, flat.nonzero_out, strict=True) if nz]
+        return flat.split(self.placed(outs, dims, [*self.out_batched, *nonzero]))
+
+    def _mapped(
+        self, primals: Sequence[Any], tangents: Sequence[Any]
+    ) -> tuple[_Flat, list[Any], list[int | None]]:
+        flat = _Flat(self.rule, primals, tangents)
+        in_dims = [0 if b else None for b in self.batched]
+        dims = in_dims + [d for d, nz in zip(in_dims, flat.nonzero, strict=True) if nz]
+        return flat, *vmap_flat(flat, self.size, flat.args, dims, self.axis_name)
+
+    def results_mapped(self, avals: Sequence[ShapedArray]) -> list[bool]:
+        found: list[bool] = []
 
         def fun(*args: Any) -> list[Any]:
-            outs, out_ts = self.rule(args[:n], fill_zeros(args[:n], nonzero, args[n:]))
-            nonzero_out[:] = [type(t) is not Zero for t in out_ts]
-            return [*outs, *(t for t in out_ts if type(t) is not Zero)]
+            # Of each result, whether it or its tangent is mapped; arguments have tangents.
+            real = [x.aval.to_tangent_aval().dtype != float0 for x in args]
+            tangents = [x if r else Zero.of(x) for x, r in zip(args, real, strict=True)]
+            flat, outs, dims = self._mapped(args, tangents)
+            n = len(flat.nonzero_out)
+            rest = iter(dims[n:])
+            of_tangents = [next(rest) if nz else None for nz in flat.nonzero_out]
+            pairs = zip(dims[:n], of_tangents, strict=True)
+            found[:] = [d is not None or t is not None for d, t in pairs]
+            return outs
 
-        given = [*primals, *(t for t in tangents if type(t) is not Zero)]
-        in_dims = [0 if b else None for b in self.batched]
-        dims = in_dims + [d for d, nz in zip(in_dims, nonzero, strict=True) if nz]
-        outs, out_dims = vmap_flat(fun, self.size, given, dims, self.axis_name)
-        moved = [bring_dim(x, self.size, d, 0) for x, d in zip(outs, out_dims, strict=True)]
-        k = len(nonzero_out)
-        return moved[:k], fill_zeros(moved[:k], nonzero_out, moved[k:])
+        trace_to_jaxpr(fun, self.mapped_avals(avals))
+        return found
 
 
-_call_custom_jvp = CustomCall("custom_jvp", "jvp", _differentiate, _MappedJvp)
+class _ClosedJvp(ClosedRule):
+    __slots__ = ()
+
+    def __call__(
+        self, primals: Sequence[Any], tangents: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        n = len(self.values)
+        flat = _Flat(self.rule, primals[n:], tangents[n:])
+        return flat.split(self.run(flat, flat.args, primals[:n]))
+
+
+_call_custom_jvp = CustomCall("custom_jvp", "jvp", _differentiate, _MappedJvp, _ClosedJvp)
 custom_jvp_call_p = _call_custom_jvp.primitive
 
 
@@ -161,6 +211,9 @@ class custom_jvp(CustomFunction):
 
         self.jvp = jvp
         self._has_rule = True
+
+    def _constant(self, x: Tracer, argnum: int) -> Any:
+        return stop_gradient(x)
 
     def _flat_rule(self, arguments: Arguments) -> FlatJvp:
         def flat_jvp(

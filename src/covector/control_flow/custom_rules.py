@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import UnexpectedTracerError, at_user_line
-from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
-from covector.core.rules import Zero, higher_order_rules, jvp_rules
-from covector.core.structural import mapped_first
+from covector.core.jaxpr import ClosedJaxpr, Var, eval_jaxpr
+from covector.core.rules import (
+    UndefinedPrimal,
+    Zero,
+    higher_order_rules,
+    jvp_rules,
+    partial_eval_rules,
+    transpose_rules,
+)
+from covector.core.structural import bring_dim, mapped_first
 from covector.core.trace import (
     EvalTrace,
+    JaxprTrace,
     Primitive,
     Trace,
+    Tracer,
     current_trace,
     eval_trace,
     set_current_trace,
@@ -33,9 +43,11 @@ from covector.transforms.arguments import (
 from covector.transforms.jaxprs import batch_jaxpr
 from covector.transforms.jvp import JVPTrace, JVPTracer
 from covector.transforms.partial_eval import PartialTrace
+from covector.transforms.transpose import backward_pass
 from covector.transforms.vmap import BatchTrace
 
 FlatFun = Callable[..., list[Any]]
+Dims = Sequence[int | None]
 
 
 # (rule, primals, tangents, name) -> (results, tangents of results); tangents may be Zero in both.
@@ -81,17 +93,85 @@ class SymbolicZero:
 
 
 class MappedRule:
-    """A flat rule mapped over axis 0 of the arguments marked in ``batched``."""
+    """A flat rule mapped over axis 0 of the arguments marked in ``batched``.
 
-    __slots__ = ("rule", "size", "axis_name", "batched")
+    Its results are mapped where ``out_batched`` says so.
+    """
+
+    __slots__ = ("rule", "size", "axis_name", "batched", "out_batched")
 
     def __init__(
-        self, rule: Any, size: int, axis_name: Hashable, batched: tuple[bool, ...]
+        self,
+        rule: Any,
+        size: int,
+        axis_name: Hashable,
+        batched: tuple[bool, ...],
+        out_batched: tuple[bool, ...],
     ) -> None:
         self.rule = rule
         self.size = size
         self.axis_name = axis_name
         self.batched = batched
+        self.out_batched = out_batched
+
+    def placed(self, outs: Sequence[Any], dims: Dims, wanted: Sequence[bool]) -> list[Any]:
+        """Results with their mapped axes in front, where they are ``wanted``."""
+        if any(d is not None and not w for d, w in zip(dims, wanted, strict=True)):
+            raise TypeError(
+                "a custom derivative rule under vmap gives a value or a tangent that depends on "
+                "mapped arguments for a result that the function computes from unmapped ones"
+                f"{at_user_line()}"
+            )
+        return [
+            bring_dim(x, self.size, d, 0) if w else x
+            for x, d, w in zip(outs, dims, wanted, strict=True)
+        ]
+
+    def mapped_avals(self, avals: Sequence[ShapedArray]) -> list[ShapedArray]:
+        """Types of the arguments, from those of one element."""
+        return [
+            a.update(shape=(self.size, *a.shape)) if b else a
+            for a, b in zip(avals, self.batched, strict=True)
+        ]
+
+    def results_mapped(self, avals: Sequence[ShapedArray]) -> list[bool]:
+        """Which results the rule makes mapped, for elements of arguments of types ``avals``."""
+        raise NotImplementedError
+
+
+class ClosedRule:
+    """A rule that takes the values which it or its function closes over before its arguments.
+
+    Those values may be tracers of transformations that have ended when the rule runs: it sees the
+    values it is given in their place.
+    """
+
+    __slots__ = ("rule", "values")
+
+    def __init__(self, rule: Any, values: Sequence[Any]) -> None:
+        self.rule = rule
+        self.values = values
+
+    def run(self, fun: FlatFun, args: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """``fun(*args)``, which closes over `values`, with those ``given`` in their place."""
+        pairs = [(v, x) for v, x in zip(self.values, given, strict=True) if isinstance(v, Tracer)]
+        if not pairs:
+            return fun(*args)
+        trace = JaxprTrace(current_trace())
+        trace.consts.update({id(v): (Var(v.aval), x) for v, x in pairs})
+        # Traces inside may meet them as well, and hand them on to this one.
+        ended = {v._trace for v, _ in pairs if not v._trace.alive}
+        leaves = [trace.new_arg(aval_of(x)) for x in args]
+        try:
+            for t in ended:
+                t.alive = True
+            with set_current_trace(trace):
+                jaxpr, consts = trace.finish(fun(*leaves))
+        finally:
+            trace.alive = False
+            for t in ended:
+                t.alive = False
+        return eval_jaxpr(jaxpr, consts, *args)
 
 
 def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -110,21 +190,27 @@ class CustomCall:
         Parameter of the primitive that holds the rule, a function of flat arguments.
     differentiate : callable
         Applies a rule.
-    mapped : callable
-        A `MappedRule` for the rules.
+    mapped, closed : callable
+        The `MappedRule` and the `ClosedRule` for the rules.
     primitive : Primitive
         Takes ``num_consts`` values that the function closes over before its arguments.
     """
 
-    __slots__ = ("kind", "param", "differentiate", "mapped", "primitive")
+    __slots__ = ("kind", "param", "differentiate", "mapped", "closed", "primitive")
 
     def __init__(
-        self, kind: str, param: str, differentiate: Differentiate, mapped: type[MappedRule]
+        self,
+        kind: str,
+        param: str,
+        differentiate: Differentiate,
+        mapped: type[MappedRule],
+        closed: type[ClosedRule],
     ) -> None:
         self.kind = kind
         self.param = param
         self.differentiate = differentiate
         self.mapped = mapped
+        self.closed = closed
         self.primitive = prim = Primitive(
             f"{kind}_call", multiple_results=True, call_param="call_jaxpr"
         )
@@ -133,14 +219,23 @@ class CustomCall:
         prim.impl = _evaluate
         jvp_rules[prim] = self._jvp
         higher_order_rules[prim] = self._batch
+        partial_eval_rules[prim] = _partial_eval
+        transpose_rules[prim] = _transpose
 
     def __call__(
-        self, trace: Trace, fun: FlatFun, rule: Any, args: Sequence[Any], info: Any
+        self,
+        trace: Trace,
+        fun: FlatFun,
+        rule: Any,
+        args: Sequence[Any],
+        info: Any,
+        hidden: Sequence[Tracer] = (),
     ) -> list[Any]:
         """Apply ``fun``, whose derivative is ``rule``, under ``trace``.
 
         Where differentiation meets the call directly, the rule runs on the values themselves, so
-        that Python conditions on concrete values work in it.
+        that Python conditions on concrete values work in it. ``hidden`` are tracers that the
+        rule may use whether or not ``fun`` does.
         """
         if isinstance(trace, EvalTrace):
             with set_current_trace(trace):
@@ -148,22 +243,24 @@ class CustomCall:
         if type(trace) is JVPTrace:
             with set_current_trace(trace.parent):
                 if not any(type(x) is JVPTracer and x._trace is trace for x in args):
-                    return self(trace.parent, fun, rule, args, info)
+                    return self(trace.parent, fun, rule, args, info, hidden)
                 outs, tangents = self.differentiate(rule, *trace.unpack(args), info.func_name)
                 return [trace.pack(x, t) for x, t in zip(outs, tangents, strict=True)]
         if type(trace) is PartialTrace:
             if any(trace.is_unknown(x) for x in args):
                 return fun(*args)
             with set_current_trace(trace.parent):
-                return self(trace.parent, fun, rule, args, info)
+                return self(trace.parent, fun, rule, args, info, hidden)
         jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args], info)
-        closed = ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars]))
+        unread = [x for x in hidden if not any(x is c for c in consts)]
+        invars = [*jaxpr.constvars, *(Var(x.aval) for x in unread), *jaxpr.invars]
+        values = [*consts, *unread]
         return self.primitive.bind_params(
-            [*consts, *args],
+            [*values, *args],
             {
-                "call_jaxpr": closed,
-                self.param: rule,
-                "num_consts": len(consts),
+                "call_jaxpr": ClosedJaxpr(jaxpr.replace(constvars=[], invars=invars)),
+                self.param: self.closed(rule, values) if values else rule,
+                "num_consts": len(values),
                 "name": info.func_name,
             },
         )
@@ -178,7 +275,7 @@ class CustomCall:
                 "closed-over value. Its rule says only how to differentiate by explicit "
                 f"arguments: pass the value as an argument{at_user_line()}"
             )
-        return self.differentiate(params[self.param], primals[n:], tangents[n:], name)
+        return self.differentiate(params[self.param], primals, tangents, name)
 
     def _batch(
         self,
@@ -187,15 +284,62 @@ class CustomCall:
         dims: Sequence[int | None],
         params: dict[str, Any],
     ) -> tuple[list[Any], list[int | None]]:
-        size, name, n = trace.axis_size, trace.axis_name, params["num_consts"]
+        size, name = trace.axis_size, trace.axis_name
         batched = tuple(d is not None for d in dims)
         closed = params["call_jaxpr"]
-        closed, _ = batch_jaxpr(closed, size, name, batched, (True,) * len(closed.out_avals))
-        rule = self.mapped(params[self.param], size, name, batched[n:])
+        _, out_batched = batch_jaxpr(closed, size, name, batched)
+        rule = params[self.param]
+        if not all(out_batched):
+            # A result and its tangent are mapped together: the rule has a say, too.
+            probe = self.mapped(rule, size, name, batched, tuple(out_batched))
+            found = _probe(probe, closed.in_avals, out_batched)
+            out_batched = [a or b for a, b in zip(out_batched, found, strict=True)]
+        mapped = tuple(out_batched)
+        closed, _ = batch_jaxpr(closed, size, name, batched, mapped)
         outs = self.primitive.bind_params(
-            mapped_first(args, dims), {**params, "call_jaxpr": closed, self.param: rule}
+            mapped_first(args, dims),
+            {
+                **params,
+                "call_jaxpr": closed,
+                self.param: self.mapped(rule, size, name, batched, mapped),
+            },
         )
-        return outs, [0] * len(outs)
+        return outs, [0 if b else None for b in mapped]
+
+
+class _Probes(threading.local):
+    """How many rules are being looked at: they may apply their own functions."""
+
+    depth = 0
+
+
+_probes = _Probes()
+_MAX_PROBES = 2
+
+
+def _probe(
+    rule: MappedRule, avals: Sequence[ShapedArray], of_function: Sequence[bool]
+) -> Sequence[bool]:
+    """Which results ``rule`` makes mapped; deep inside of rules, which its function does."""
+    if _probes.depth == _MAX_PROBES:
+        return of_function
+    _probes.depth += 1
+    try:
+        return rule.results_mapped(avals)
+    finally:
+        _probes.depth -= 1
+
+
+def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    # What depends on tangents has been differentiated: it is applied like any function.
+    closed = params["call_jaxpr"]
+    return eval_jaxpr(closed.jaxpr, closed.consts, *args)
+
+
+def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+    closed = params["call_jaxpr"]
+    found = backward_pass(closed.jaxpr, closed.consts, args, cts)
+    return [ct if type(x) is UndefinedPrimal else None for x, ct in zip(args, found, strict=True)]
 
 
 # --- functions and their arguments -------------------------------------------------------
@@ -312,6 +456,9 @@ class CustomFunction:
         trace = current_trace()
         if trace is eval_trace:
             return self.fun(*args)
+        hidden: list[Tracer] = []
+        if self.nondiff_argnums:
+            args, hidden = self._without_derivative(args)
         arguments = Arguments(self.fun, args, self.nondiff_argnums)
         outs = self._call(
             trace,
@@ -319,8 +466,28 @@ class CustomFunction:
             self._flat_rule(arguments),
             arguments.leaves,
             debug_info(self.fun, self._call.kind),
+            hidden,
         )
         return tree.unflatten(arguments.out_tree, outs)
+
+    def _without_derivative(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Tracer]]:
+        """The arguments, those not differentiated constant, and the tracers among the latter."""
+        args = list(args)
+        found: list[Tracer] = []
+        for i in self.nondiff_argnums:
+            if -len(args) <= i < len(args):
+                leaves, treedef = tree.flatten(args[i])
+                if any(isinstance(x, Tracer) for x in leaves):
+                    leaves = [
+                        self._constant(x, i) if isinstance(x, Tracer) else x for x in leaves
+                    ]
+                    args[i] = tree.unflatten(treedef, leaves)
+                    found += [x for x in leaves if isinstance(x, Tracer)]
+        return tuple(args), found
+
+    def _constant(self, x: Tracer, argnum: int) -> Any:
+        """A traced argument number ``argnum``, which is not differentiated, as a constant."""
+        raise NotImplementedError
 
     def _flat_rule(self, arguments: Arguments) -> Any:
         """The rule as a function of flat arguments, for one call."""

@@ -7,15 +7,17 @@ from typing import Any
 
 from covector.control_flow.custom_rules import (
     Arguments,
+    ClosedRule,
     CustomCall,
     CustomFunction,
     MappedRule,
     SymbolicZero,
 )
+from covector.control_flow.forward_pass import run_forward_pass
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.dtypes import float0
-from covector.core.errors import at_user_line, describe
+from covector.core.dtypes import float0, is_float
+from covector.core.errors import UnexpectedTracerError, at_user_line, describe
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -25,7 +27,7 @@ from covector.core.rules import (
     transpose_rules,
 )
 from covector.core.structural import bring_dim, instantiate, mapped_first, reduce_sum
-from covector.core.trace import Primitive
+from covector.core.trace import Primitive, Tracer, current_trace, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import fun_name
 from covector.transforms.vmap import BatchTrace, vmap_flat
@@ -98,7 +100,7 @@ def _transpose_lin(
     active: tuple[bool, ...],
     name: str,
 ) -> list[Any]:
-    found = bwd(args[:num_res], [instantiate(ct) for ct in cts])
+    found = bwd(args[:num_res], cts)
     wanted = [ct for ct, a in zip(found, active, strict=True) if a]
     return [None] * num_res + [
         ct if type(x) is UndefinedPrimal else None
@@ -113,6 +115,31 @@ def _lin_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> 
 # --- batching ----------------------------------------------------------------------------
 
 
+class _FlatBackward:
+    """A backward pass at given operands, as a function from flat arrays to flat arrays."""
+
+    __slots__ = ("rule", "num_res", "cts", "args", "found")
+
+    def __init__(self, rule: FlatBwd, res: Sequence[Any], cts: Sequence[Any]) -> None:
+        self.rule = rule
+        self.num_res = len(res)
+        self.cts = cts
+        self.args = [*res, *(ct for ct in cts if type(ct) is not Zero)]
+        self.found: list[Any] = []
+
+    def __call__(self, *args: Any) -> list[Any]:
+        n = self.num_res
+        given = iter(args[n:])
+        cts = [ct if type(ct) is Zero else next(given) for ct in self.cts]
+        self.found = self.rule(args[:n], cts)
+        return [ct for ct in self.found if type(ct) is not Zero]
+
+    def split(self, outs: Sequence[Any]) -> list[Any]:
+        """Cotangents, from what the call returned."""
+        rest = iter(outs)
+        return [ct if type(ct) is Zero else next(rest) for ct in self.found]
+
+
 class _MappedBwd(MappedRule):
     __slots__ = ("res_batched",)
 
@@ -122,32 +149,33 @@ class _MappedBwd(MappedRule):
         size: int,
         axis_name: Hashable,
         batched: tuple[bool, ...],
+        out_batched: tuple[bool, ...],
         res_batched: tuple[bool, ...],
     ) -> None:
-        super().__init__(rule, size, axis_name, batched)
+        super().__init__(rule, size, axis_name, batched, out_batched)
         self.res_batched = res_batched
 
     def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        n = len(res)
-        found: list[Any] = []
-
-        def fun(*args: Any) -> list[Any]:
-            found[:] = self.rule(args[:n], args[n:])
-            return [ct for ct in found if type(ct) is not Zero]
-
-        dims = [0 if b else None for b in self.res_batched] + [0] * len(cts)
-        outs, out_dims = vmap_flat(fun, self.size, [*res, *cts], dims, self.axis_name)
-        rest = iter(zip(outs, out_dims, strict=True))
+        given = [
+            Zero(ct.aval.update(shape=ct.aval.shape[1:])) if type(ct) is Zero and b else ct
+            for ct, b in zip(cts, self.out_batched, strict=True)
+        ]
+        flat = _FlatBackward(self.rule, res, given)
+        pairs = zip(given, self.out_batched, strict=True)
+        batched = [*self.res_batched, *(b for ct, b in pairs if type(ct) is not Zero)]
+        dims = [0 if b else None for b in batched]
+        outs, out_dims = vmap_flat(flat, self.size, flat.args, dims, self.axis_name)
+        moved = flat.split(
+            [bring_dim(x, self.size, d, 0) for x, d in zip(outs, out_dims, strict=True)]
+        )
         result: list[Any] = []
-        for ct, batched in zip(found, self.batched, strict=True):
+        for ct, b in zip(moved, self.batched, strict=True):
             if type(ct) is Zero:
-                shape = (self.size, *ct.aval.shape) if batched else ct.aval.shape
+                shape = (self.size, *ct.aval.shape) if b else ct.aval.shape
                 result.append(Zero(ct.aval.update(shape=shape)))
-                continue
-            x, d = next(rest)
-            x = bring_dim(x, self.size, d, 0)
-            # An argument that all elements share gets the sum of their cotangents.
-            result.append(x if batched else reduce_sum(x, (0,)))
+            else:
+                # An argument that all elements share gets the sum of their cotangents.
+                result.append(ct if b else reduce_sum(ct, (0,)))
         return result
 
 
@@ -157,6 +185,20 @@ class _MappedFwd(MappedRule):
     def __call__(
         self, args: Sequence[Any], active: Sequence[bool]
     ) -> tuple[list[Any], list[Any], FlatBwd]:
+        n_out, bwd, outs, out_dims = self._mapped(args, active)
+        results = self.placed(outs[:n_out], out_dims[:n_out], self.out_batched)
+        res = mapped_first(outs[n_out:], out_dims[n_out:])
+        res_batched = tuple(d is not None for d in out_dims[n_out:])
+        # Only results that have tangents have cotangents.
+        pairs = zip(results, self.out_batched, strict=True)
+        of_cts = tuple(b for x, b in pairs if aval_of(x).to_tangent_aval().dtype != float0)
+        mapped = _MappedBwd(bwd, self.size, self.axis_name, self.batched, of_cts, res_batched)
+        return results, res, mapped
+
+    def _mapped(
+        self, args: Sequence[Any], active: Sequence[bool]
+    ) -> tuple[int, FlatBwd, list[Any], list[int | None]]:
+        """The number of results, the backward pass, results and residuals, and their axes."""
         n_out = 0
         bwd: Any = None
 
@@ -168,14 +210,18 @@ class _MappedFwd(MappedRule):
 
         dims = [0 if b else None for b in self.batched]
         outs, out_dims = vmap_flat(fun, self.size, args, dims, self.axis_name)
-        results = [
-            bring_dim(x, self.size, d, 0)
-            for x, d in zip(outs[:n_out], out_dims[:n_out], strict=True)
-        ]
-        res = mapped_first(outs[n_out:], out_dims[n_out:])
-        res_batched = tuple(d is not None for d in out_dims[n_out:])
-        mapped = _MappedBwd(bwd, self.size, self.axis_name, self.batched, res_batched)
-        return results, res, mapped
+        return n_out, bwd, outs, out_dims
+
+    def results_mapped(self, avals: Sequence[ShapedArray]) -> list[bool]:
+        found: list[bool] = []
+
+        def fun(*args: Any) -> list[Any]:
+            n, _, outs, dims = self._mapped(args, [True] * len(args))
+            found[:] = [d is not None for d in dims[:n]]
+            return outs
+
+        trace_to_jaxpr(fun, self.mapped_avals(avals))
+        return found
 
 
 def _batch_lin(
@@ -185,13 +231,49 @@ def _batch_lin(
     res_batched = tuple(d is not None for d in dims[:n])
     moved = mapped_first(args[:n], dims[:n])
     moved += [bring_dim(x, size, d, 0) for x, d in zip(args[n:], dims[n:], strict=True)]
-    bwd = _MappedBwd(params["bwd"], size, trace.axis_name, tuple(params["active"]), res_batched)
+    mapped = (True,) * len(params["out_avals"])
+    bwd = _MappedBwd(
+        params["bwd"], size, trace.axis_name, tuple(params["active"]), mapped, res_batched
+    )
     avals = tuple(a.update(shape=(size, *a.shape)) for a in params["out_avals"])
     outs = custom_lin_p.bind_params(moved, {**params, "bwd": bwd, "out_avals": avals})
     return outs, [0] * len(outs)
 
 
-_call_custom_vjp = CustomCall("custom_vjp", "fwd", _differentiate, _MappedFwd)
+# --- closures ----------------------------------------------------------------------------
+
+
+class _ClosedBwd(ClosedRule):
+    __slots__ = ()
+
+    def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        n = len(self.values)
+        flat = _FlatBackward(self.rule, res[n:], cts)
+        found = flat.split(self.run(flat, flat.args, res[:n]))
+        return [*map(Zero.of, res[:n]), *found]
+
+
+class _ClosedFwd(ClosedRule):
+    __slots__ = ()
+
+    def __call__(
+        self, args: Sequence[Any], active: Sequence[bool]
+    ) -> tuple[list[Any], list[Any], FlatBwd]:
+        n, n_out = len(self.values), 0
+        bwd: Any = None
+
+        def fun(*xs: Any) -> list[Any]:
+            nonlocal n_out, bwd
+            outs, res, bwd = self.rule(xs, active[n:])
+            n_out = len(outs)
+            return [*outs, *res]
+
+        outs = self.run(fun, args[n:], args[:n])
+        # The backward pass closes over the same values.
+        return outs[:n_out], [*args[:n], *outs[n_out:]], _ClosedBwd(bwd, self.values)
+
+
+_call_custom_vjp = CustomCall("custom_vjp", "fwd", _differentiate, _MappedFwd, _ClosedFwd)
 custom_vjp_call_p = _call_custom_vjp.primitive
 jvp_rules[custom_lin_p] = _lin_jvp
 higher_order_rules[custom_lin_p] = _batch_lin
@@ -268,6 +350,7 @@ class custom_vjp(CustomFunction):
     _rules = ("fwd", "bwd")
     fwd: Callable[..., Any] | None
     bwd: Callable[..., Any] | None
+    optimize_remat = False
 
     def defvjp(
         self,
@@ -286,9 +369,11 @@ class custom_vjp(CustomFunction):
             ``bwd(*nondiff_args, residuals, ct) -> cotangents``, a tuple with one for each
             differentiated argument; None stands for zeros.
         symbolic_zeros : bool
-            Give ``fwd`` a `CustomVJPPrimal` in place of each array.
+            Give ``fwd`` a `CustomVJPPrimal` in place of each array, and ``bwd`` a `SymbolicZero`
+            in place of cotangents that are known to be zero.
         optimize_remat : bool
-            Has no effect.
+            Where no residual is needed, as in the forward pass of `checkpoint`, compute the
+            function rather than ``fwd``.
 
         Examples
         --------
@@ -301,10 +386,25 @@ class custom_vjp(CustomFunction):
         >>> cv.grad(lambda x: scale_gradient(3.0, x))(1.0)
         Array(3., dtype=float32, weak_type=True)
         """
+        if symbolic_zeros and optimize_remat:
+            raise NotImplementedError(
+                "defvjp: symbolic_zeros and optimize_remat cannot be used together, as the function "
+                f"does not take CustomVJPPrimal{at_user_line()}"
+            )
         self.fwd = fwd
         self.bwd = bwd
+        self.optimize_remat = optimize_remat
         self._has_rule = fwd is not None and bwd is not None
         self.symbolic_zeros = symbolic_zeros
+
+    def _constant(self, x: Tracer, argnum: int) -> Any:
+        raise UnexpectedTracerError(
+            f"argument {argnum} of the custom_vjp function {fun_name(self.fun)} is named by "
+            f"nondiff_argnums (or nondiff_argnames), but holds a traced array, {x.describe()}. "
+            "These are for arguments that hold no arrays, such as functions: leave it out of "
+            "nondiff_argnums, and have the backward pass return None for it"
+            f"{at_user_line()}"
+        )
 
     def _flat_rule(self, arguments: Arguments) -> FlatFwd:
         in_tree = arguments.in_tree
@@ -313,29 +413,15 @@ class custom_vjp(CustomFunction):
         def flat_fwd(
             leaves: Sequence[Any], active: Sequence[bool]
         ) -> tuple[list[Any], list[Any], FlatBwd]:
-            if self.symbolic_zeros:
-                leaves = [CustomVJPPrimal(x, a) for x, a in zip(leaves, active, strict=True)]
-            pair = self.fwd(*arguments.with_leaves(leaves))  # type: ignore[misc]
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(
-                    f"the forward pass {fun_name(self.fwd)} of {fun_name(self.fun)} must return a "
-                    f"pair (output, residuals), it returned {describe(pair)}{at_user_line()}"
-                )
-            outs, out_tree = tree.flatten(pair[0])
-            if arguments.out_tree is not None and out_tree != arguments.out_tree:
-                raise TypeError(
-                    f"the forward pass {fun_name(self.fwd)} must return an output of the same tree "
-                    f"structure as {fun_name(self.fun)}, {arguments.out_tree}, it returned "
-                    f"{out_tree}{at_user_line()}"
-                )
-            arguments.out_tree = out_tree
-            res, res_tree = tree.flatten(pair[1])
+            outs, out_tree, res, res_tree = self._run_fwd(arguments, leaves, active)
 
             def flat_bwd(res_leaves: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
                 full = iter(cts)
-                ct_leaves = [
-                    next(full) if a.dtype != float0 else instantiate(Zero(a)) for a in ct_avals
-                ]
+                given = [next(full) if a.dtype != float0 else Zero(a) for a in ct_avals]
+                if self.symbolic_zeros:
+                    ct_leaves = [SymbolicZero(x.aval) if type(x) is Zero else x for x in given]
+                else:
+                    ct_leaves = [instantiate(x) for x in given]
                 result = self.bwd(  # type: ignore[misc]
                     *arguments.nondiff,
                     tree.unflatten(res_tree, res_leaves),
@@ -347,6 +433,45 @@ class custom_vjp(CustomFunction):
             return outs, res, flat_bwd
 
         return flat_fwd
+
+    def _run_fwd(
+        self, arguments: Arguments, leaves: Sequence[Any], active: Sequence[bool]
+    ) -> tuple[list[Any], Any, list[Any], Any]:
+        """Results and residuals of the forward pass, flat, and their structures."""
+        res_tree: Any = None
+
+        def fwd(*xs: Any) -> list[Any]:
+            nonlocal res_tree
+            given: Sequence[Any] = xs
+            if self.symbolic_zeros:
+                given = [CustomVJPPrimal(x, a) for x, a in zip(xs, active, strict=True)]
+            out, residuals = self._check_pair(self.fwd(*arguments.with_leaves(given)))  # type: ignore[misc]
+            outs, out_tree = tree.flatten(out)
+            if arguments.out_tree is not None and out_tree != arguments.out_tree:
+                raise TypeError(
+                    f"the forward pass {fun_name(self.fwd)} must return an output of the same tree "
+                    f"structure as {fun_name(self.fun)}, {arguments.out_tree}, it returned "
+                    f"{out_tree}{at_user_line()}"
+                )
+            arguments.out_tree = out_tree
+            res, res_tree = tree.flatten(residuals)
+            return [*outs, *res]
+
+        if self.optimize_remat and current_trace() is not eval_trace:
+            flat = run_forward_pass(arguments.call, fwd, leaves, fun_name(self.fun))
+        else:
+            flat = fwd(*leaves)
+        out_tree = arguments.out_tree
+        n = out_tree.num_leaves
+        return flat[:n], out_tree, flat[n:], res_tree
+
+    def _check_pair(self, pair: Any) -> tuple[Any, Any]:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(
+                f"the forward pass {fun_name(self.fwd)} of {fun_name(self.fun)} must return a "
+                f"pair (output, residuals), it returned {describe(pair)}{at_user_line()}"
+            )
+        return pair[0], pair[1]
 
     def _check_cotangents(
         self, result: Any, in_tree: Any, in_avals: list[ShapedArray]
@@ -397,7 +522,8 @@ class custom_vjp(CustomFunction):
         if getattr(ct, "dtype", None) == float0 or expected.dtype == float0:
             return Zero(expected)
         got = aval_of(ct)
-        if got.shape != expected.shape or got.dtype != expected.dtype:
+        floats = is_float(got.dtype) and is_float(expected.dtype)
+        if got.shape != expected.shape or (got.dtype != expected.dtype and not floats):
             raise ValueError(
                 f"{name} must return cotangents of the types of the arguments: for {what} expected "
                 f"{expected.str_short()}, got {got.str_short()}{at_user_line()}"

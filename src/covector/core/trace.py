@@ -285,6 +285,13 @@ def origin(x: Tracer) -> str:
 
 
 def raise_leaked(x: Tracer) -> NoReturn:
+    if x._trace.alive:
+        raise errors.UnexpectedTracerError(
+            f"A traced value {x.describe()} of {x._trace.describe()} was used where that "
+            "transformation does not apply. A function with custom_jvp or custom_vjp, or its "
+            "rule, probably closes over it: the rule says only how to differentiate by explicit "
+            f"arguments, so pass it as one.{errors.at_user_line()}"
+        )
     raise errors.UnexpectedTracerError(
         f"A traced value {x.describe()} was used after the transformation that made it had "
         f"ended (it was made by {x._trace.describe()}). It was probably stored in a global, an "

@@ -82,7 +82,7 @@ class LinearProgram:
         """Cotangents of all arguments (`Zero` where there is none) from those of the results."""
         args = [UndefinedPrimal(v.aval) for v in self.jaxpr.invars]
         used = [ct for ct, nz in zip(cts, self.nonzero, strict=True) if nz]
-        found = iter(backward_pass(self.jaxpr, residuals, args, used))
+        found = iter(backward_pass(self.jaxpr, residuals, args, used, as_given=True))
         return [next(found) if a else None for a in self.active]
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from covector.core.avals import aval_of
 from covector.core.jaxpr import Jaxpr, JaxprEqn, Literal, Var
-from covector.core.rules import UndefinedPrimal, Zero, missing_rule, transpose_rules
-from covector.core.structural import add_tangents
+from covector.core.rules import (
+    UndefinedPrimal,
+    Zero,
+    missing_rule,
+    transpose_only,
+    transpose_rules,
+)
+from covector.core.structural import add_tangents, convert_element_type
 
 
 def backward_pass(
-    jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], cts_out: Sequence[Any]
+    jaxpr: Jaxpr,
+    consts: Sequence[Any],
+    args: Sequence[Any],
+    cts_out: Sequence[Any],
+    as_given: bool = False,
 ) -> list[Any]:
     """Cotangents of the arguments of a linear jaxpr.
 
@@ -24,6 +36,8 @@ def backward_pass(
         Values; `UndefinedPrimal` for the arguments to differentiate by.
     cts_out : sequence
         A cotangent, or `Zero`, per result.
+    as_given : bool
+        Leave a cotangent of an argument in the dtype that a backward rule of the user gave it.
 
     Returns
     -------
@@ -45,6 +59,7 @@ def backward_pass(
 
     for out, ct in zip(jaxpr.outvars, cts_out, strict=True):
         add(out, ct)
+    once: Collection[Any] | None = None
     for eqn in reversed(linear_eqns):
         ct_out = _taken(cts, eqn)
         if ct_out is None:
@@ -56,12 +71,31 @@ def backward_pass(
             a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
             for a in eqn.invars
         ]
-        for a, ct in zip(eqn.invars, rule(ct_out, *vals, **eqn.params), strict=True):
+        found = rule(ct_out, *vals, **eqn.params)
+        if eqn.primitive in transpose_only:
+            if once is None:
+                once = _read_once(jaxpr) if as_given else ()
+            found = [_typed(a, ct, once) for a, ct in zip(eqn.invars, found, strict=True)]
+        for a, ct in zip(eqn.invars, found, strict=True):
             add(a, ct)
     return [
         cts.get(v, Zero(v.aval)) if type(x) is UndefinedPrimal else None
         for v, x in zip(jaxpr.invars, args, strict=True)
     ]
+
+
+def _read_once(jaxpr: Jaxpr) -> set[Any]:
+    """Arguments that have one cotangent, whose dtype may be any."""
+    reads = Counter(a for eqn in jaxpr.eqns for a in eqn.invars if type(a) is Var)
+    reads.update(a for a in jaxpr.outvars if type(a) is Var)
+    return {v for v in jaxpr.invars if reads[v] == 1}
+
+
+def _typed(a: Any, ct: Any, kept: Collection[Any]) -> Any:
+    """The cotangent of an operand in its dtype: users' rules may return another float."""
+    if ct is None or type(ct) is Zero or a in kept or aval_of(ct).dtype == a.aval.dtype:
+        return ct
+    return convert_element_type(ct, a.aval.dtype)
 
 
 def _evaluate_known(jaxpr: Jaxpr, known: dict[Any, Any]) -> list[JaxprEqn]:
