@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -80,19 +80,32 @@ def _batch(
         outs = cond_p.bind_params([index, *moved], {"branches": closed})
         return outs, [0 if b else None for b in joined]
     # Elements take different branches: all are computed, and the results selected.
-    n = len(branches)
-    force = (True,) * len(branches[0].out_avals)
+    same = _same_in_all(branches, batched)
+    force = (True,) * len(same)
     results = []
     for b in branches:
         closed_b, _ = batch_jaxpr(b, size, name, batched, force)
         results.append(eval_jaxpr(closed_b.jaxpr, closed_b.consts, *moved))
     index = bring_dim(index, size, dims[0], 0)
-    index = clamp_p.bind_params((np.int32(0), index, np.int32(n - 1)), {})
+    index = clamp_p.bind_params((np.int32(0), index, np.int32(len(branches) - 1)), {})
     selected = [
-        select_n_p.bind_params((broadcast_in_dim(index, aval_of(cases[0]).shape, (0,)), *cases), {})
-        for cases in zip(*results, strict=True)
-    ]
-    return selected, [0] * len(selected)
+        ops[k] if k is not None
+        else select_n_p.bind_params(
+            (broadcast_in_dim(index, aval_of(cases[0]).shape, (0,)), *cases), {}
+        )
+        for k, cases in zip(same, zip(*results, strict=True), strict=True)
+    ]  # fmt: skip
+    return selected, [0 if k is None else None for k in same]
+
+
+def _same_in_all(branches: Branches, batched: Sequence[bool]) -> list[int | None]:
+    """For each result, the unmapped operand that every branch returns as it is, if there is one."""
+    found: list[set[int | None]] = [set() for _ in branches[0].out_avals]
+    for b in branches:
+        position = {v: k for k, v in enumerate(b.jaxpr.invars) if not batched[k]}
+        for places, v in zip(found, b.jaxpr.outvars, strict=True):
+            places.add(None if type(v) is Literal else position.get(v))
+    return [next(iter(places)) if len(places) == 1 else None for places in found]
 
 
 # --- partial evaluation ------------------------------------------------------------------

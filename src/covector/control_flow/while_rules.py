@@ -102,14 +102,22 @@ def _jvp(
 # --- batching ----------------------------------------------------------------------------
 
 
+def _read_only(body: ClosedJaxpr, nconsts: int) -> list[bool]:
+    """Which parts of the carry the body hands on as they are."""
+    jaxpr = body.jaxpr
+    return [v is w for v, w in zip(jaxpr.invars[nconsts:], jaxpr.outvars, strict=True)]
+
+
 @cached_on_jaxpr
 def _masked_body(
-    body: ClosedJaxpr, cond: ClosedJaxpr, cond_nconsts: int, body_nconsts: int, axis_size: int
+    body: ClosedJaxpr, cond: ClosedJaxpr, cond_nconsts: int, body_nconsts: int
 ) -> ClosedJaxpr:
     """The body that leaves elements alone whose condition is false.
 
-    It takes the constants of the condition, then its own, then the carry, all of it mapped.
+    It takes the constants of the condition, then its own, then the carry, all of it mapped but for
+    what is only read.
     """
+    read_only = _read_only(body, body_nconsts)
 
     def fun(*args: Any) -> list[Any]:
         cond_consts = args[:cond_nconsts]
@@ -118,9 +126,10 @@ def _masked_body(
         (pred,) = eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *carry)
         new = eval_jaxpr(body.jaxpr, body.consts, *body_consts, *carry)
         return [
-            select_n_p.bind_params((broadcast_in_dim(pred, v.aval.shape, (0,)), old, x), {})
-            for old, x, v in zip(carry, new, body.jaxpr.outvars, strict=True)
-        ]
+            old if same
+            else select_n_p.bind_params((broadcast_in_dim(pred, v.aval.shape, (0,)), old, x), {})
+            for old, x, v, same in zip(carry, new, body.jaxpr.outvars, read_only, strict=True)
+        ]  # fmt: skip
 
     avals = [*cond.in_avals[:cond_nconsts], *body.in_avals]
     jaxpr, consts = trace_to_jaxpr(fun, avals, body.jaxpr.debug_info)
@@ -154,7 +163,8 @@ def _batch(
         b_carry = joined
     closed_cond, (b_pred,) = batch_jaxpr(cond, size, name, (*b_cond, *b_carry))
     if b_pred:
-        b_carry = [True] * len(b_carry)
+        read_only = _read_only(body, nb)
+        b_carry = [b or not same for b, same in zip(b_carry, read_only, strict=True)]
         closed, _ = batch_jaxpr(body, size, name, (*b_body, *b_carry), tuple(b_carry))
         closed_cond, _ = batch_jaxpr(cond, size, name, (*b_cond, *b_carry), (True,))
     operands = [
@@ -168,7 +178,7 @@ def _batch(
             {
                 "cond_jaxpr": _any(closed_cond),
                 "cond_nconsts": nc,
-                "body_jaxpr": _masked_body(closed, closed_cond, nc, nb, size),
+                "body_jaxpr": _masked_body(closed, closed_cond, nc, nb),
                 "body_nconsts": nc + nb,
             },
         )

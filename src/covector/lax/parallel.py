@@ -12,12 +12,16 @@ from covector.core import dtypes, tree
 from covector.core.avals import aval_of, scalar_aval
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, moveaxis, reduce_sum_p
 from covector.core.trace import Primitive
 from covector.lax.arithmetic import mul
-from covector.lax.shape_functions import reshape
+from covector.lax.gather import gather
+from covector.lax.select import select
+from covector.lax.shape_functions import broadcast, full_like, reshape, stack
 from covector.lax.slicing import dynamic_index_in_dim, dynamic_slice_in_dim, slice_in_dim
 from covector.primitives.arithmetic import add, div
+from covector.primitives.compare import ge
+from covector.primitives.indexing import GatherDimensionNumbers
 from covector.primitives.parallel import (
     all_gather_p,
     all_to_all_p,
@@ -27,6 +31,7 @@ from covector.primitives.parallel import (
     ppermute_p,
     psum_p,
 )
+from covector.primitives.reductions import reduce_max_p, reduce_min_p
 from covector.transforms.vmap import axis_env
 
 
@@ -67,15 +72,85 @@ def axis_size(axis_name: Hashable) -> int:
     )
 
 
-def _names(axis_name: Any, groups: Any) -> tuple[Hashable, ...]:
-    if groups is not None:
-        raise NotImplementedError(
-            "axis_index_groups is not supported: name two axes instead of groups of one"
-        )
+Groups = tuple[tuple[int, ...], ...] | None
+
+
+def _names(axis_name: Any) -> tuple[Hashable, ...]:
     names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
     for n in names:
         axis_size(n)
     return names
+
+
+def _groups(groups: Any, names: tuple[Hashable, ...], function: str, equal: bool = False) -> Groups:
+    """``axis_index_groups`` as tuples, each element of the axis in one of them."""
+    if groups is None:
+        return None
+    if len(names) != 1:
+        raise ValueError(
+            f"{function}: axis_index_groups are groups of the elements of one axis, but "
+            f"{len(names)} axes are named: {names}{at_user_line()}"
+        )
+    out = tuple(tuple(operator.index(i) for i in g) for g in groups)
+    n = axis_size(names)
+    if sorted(i for g in out for i in g) != list(range(n)):
+        raise ValueError(
+            f"{function}: axis_index_groups must cover all indices exactly once, that is 0 to "
+            f"{n - 1}, got {groups}{at_user_line()}"
+        )
+    if equal and len({len(g) for g in out}) > 1:
+        raise ValueError(
+            f"{function}: the axis_index_groups must be of one size, got {groups}{at_user_line()}"
+        )
+    return out
+
+
+def _mine(rows: Any, axis_name: Any) -> Any:
+    """The row of ``rows``, one for each element of the named axis, that is this element's."""
+    return dynamic_index_in_dim(rows, axis_index(axis_name), 0, keepdims=False)
+
+
+def _of_group(table: Sequence[Sequence[int]], groups: Sequence[Sequence[int]]) -> Any:
+    """For each element of the axis, the row of ``table`` for its group."""
+    n = sum(map(len, groups))
+    out: list[Any] = [None] * n
+    for row, group in zip(table, groups, strict=True):
+        for i in group:
+            out[i] = row
+    return np.array(out, np.int32)
+
+
+def _rows(x: Any, indices: Any) -> Any:
+    """The rows of ``x`` numbered by the vector ``indices``."""
+    shape = aval_of(x).shape
+    return gather(
+        x,
+        reshape(indices, (*aval_of(indices).shape, 1)),
+        GatherDimensionNumbers(tuple(range(1, len(shape))), (0,), (0,)),
+        (1, *shape[1:]),
+        mode="promise_in_bounds",
+    )
+
+
+def _members(leaf: Any, name: Hashable, groups: Sequence[Sequence[int]]) -> Any:
+    """The values of all elements of this element's group, of which all have one size, stacked."""
+    return _rows(all_gather(leaf, name), _mine(_of_group(groups, groups), name))
+
+
+def _position(name: Hashable, groups: Sequence[Sequence[int]]) -> Any:
+    """The position of this element in its group."""
+    place = {i: k for g in groups for k, i in enumerate(g)}
+    return _mine(np.array([place[i] for i in range(len(place))], np.int32), name)
+
+
+def _reduced(leaf: Any, name: Hashable, groups: Sequence[Sequence[int]], prim: Primitive) -> Any:
+    """A reduction over each group, which may be of different sizes."""
+    rows = all_gather(leaf, name)
+    each = [
+        prim.bind_params((_rows(rows, np.array(g, np.int32)),), {"axes": (0,)}) for g in groups
+    ]
+    number = _of_group([[k] for k in range(len(groups))], groups)[:, 0]
+    return dynamic_index_in_dim(stack(each), _mine(number, name), 0, keepdims=False)
 
 
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
@@ -87,8 +162,8 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
         A Python number in it is multiplied with the size of the axis: ``psum(1, "i")`` is the size.
     axis_name : hashable, or tuple of those
         The ``axis_name`` of a surrounding `vmap`; several for the sum over all of them.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
 
     Returns
     -------
@@ -107,13 +182,19 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     >>> f(cv.numpy.array([1.0, 3.0]))
     Array([0.25, 0.75], dtype=float32)
     """
-    names = _names(axis_name, axis_index_groups)
+    names = _names(axis_name)
+    groups = _groups(axis_index_groups, names, "psum")
 
     def one(leaf: Any) -> Any:
         if isinstance(leaf, (int, float, complex)) and not isinstance(leaf, bool):
-            return leaf * axis_size(names)
+            if groups is None:
+                return leaf * axis_size(names)
+            if len({len(g) for g in groups}) == 1:
+                return leaf * len(groups[0])
         if aval_of(leaf).dtype == dtypes.bool_:
             leaf = convert_element_type(leaf, scalar_aval(int).dtype)
+        if groups is not None:
+            return _reduced(leaf, names[0], groups, reduce_sum_p)
         for n in names:
             leaf = psum_p.bind_params((leaf,), {"axis_name": n})
         return leaf
@@ -129,8 +210,8 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     x : pytree of arrays
     axis_name : hashable, or tuple of those
         The ``axis_name`` of a surrounding `vmap`; several for the mean over all of them.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
 
     Returns
     -------
@@ -144,22 +225,30 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     >>> f(cv.numpy.array([1.0, 2.0, 6.0]))
     Array([-2., -1.,  3.], dtype=float32)
     """
-    names = _names(axis_name, axis_index_groups)
-    n = axis_size(names)
+    names = _names(axis_name)
+    n = psum(1, names, axis_index_groups=axis_index_groups)
 
     def one(leaf: Any) -> Any:
         if not dtypes.is_inexact(aval_of(leaf).dtype):
             leaf = convert_element_type(leaf, dtypes.default_float())
-        total = psum(leaf, names)
-        return div(total, aval_of(total).dtype.type(n))
+        total = psum(leaf, names, axis_index_groups=axis_index_groups)
+        dtype = aval_of(total).dtype
+        if isinstance(n, int):
+            return div(total, dtype.type(n))
+        return div(total, broadcast(convert_element_type(n, dtype), aval_of(total).shape))
 
     return tree.map(one, x)
 
 
-def _extremum(prim: Primitive, x: Any, axis_name: Any, groups: Any) -> Any:
-    names = _names(axis_name, groups)
+def _extremum(
+    prim: Primitive, reduce_p: Primitive, x: Any, axis_name: Any, groups: Any
+) -> Any:
+    names = _names(axis_name)
+    grouped = _groups(groups, names, prim.name)
 
     def one(leaf: Any) -> Any:
+        if grouped is not None:
+            return _reduced(leaf, names[0], grouped, reduce_p)
         for n in names:
             leaf = prim.bind_params((leaf,), {"axis_name": n})
         return leaf
@@ -175,8 +264,8 @@ def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     x : pytree of arrays
     axis_name : hashable, or tuple of those
         The ``axis_name`` of a surrounding `vmap`; several for the maximum over all of them.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
 
     Returns
     -------
@@ -190,7 +279,7 @@ def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     >>> f(cv.numpy.array([1, 6, 2]))
     Array([False,  True, False], dtype=bool)
     """
-    return _extremum(pmax_p, x, axis_name, axis_index_groups)
+    return _extremum(pmax_p, reduce_max_p, x, axis_name, axis_index_groups)
 
 
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
@@ -201,8 +290,8 @@ def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     x : pytree of arrays
     axis_name : hashable, or tuple of those
         The ``axis_name`` of a surrounding `vmap`; several for the minimum over all of them.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
 
     Returns
     -------
@@ -216,7 +305,7 @@ def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     >>> f(cv.numpy.array([3, 6, 2]))
     Array([1, 4, 0], dtype=int32)
     """
-    return _extremum(pmin_p, x, axis_name, axis_index_groups)
+    return _extremum(pmin_p, reduce_min_p, x, axis_name, axis_index_groups)
 
 
 def axis_index(axis_name: Any) -> Any:
@@ -239,7 +328,7 @@ def axis_index(axis_name: Any) -> Any:
     Array([ 0,  5, 10], dtype=int32)
     """
     index: Any = None
-    for n in _names(axis_name, None):
+    for n in _names(axis_name):
         i = axis_index_p.bind_params((), {"axis_name": n})
         index = i if index is None else add(mul(index, np.int32(axis_size(n))), i)
     return index
@@ -259,15 +348,17 @@ def _element(index: Any, axis_name: Hashable, function: str, what: str) -> int:
     return k
 
 
-def _cut_axis(x: Any, axis: int, axis_name: Hashable, tiled: bool, function: str) -> int:
-    """An axis of ``x`` of which each element of the named axis gets a slice (or a block)."""
-    k, n = canonical_axis(axis, x, f"{function}: axis"), axis_size(axis_name)
+def _cut_axis(
+    x: Any, axis: int, n: int, axis_name: Hashable, tiled: bool, function: str
+) -> int:
+    """An axis of ``x`` of which each of ``n`` elements of the named axis gets a slice (or block)."""
+    k = canonical_axis(axis, x, f"{function}: axis")
     size = aval_of(x).shape[k]
     if (size % n if tiled else size != n) != 0:
         raise ValueError(
             f"{function}: axis {k} of {aval_of(x).str_short()} must "
-            f"{'be divisible by' if tiled else 'have'} the size {n} of the named axis "
-            f"{axis_name!r}{at_user_line()}"
+            f"{'be divisible by' if tiled else 'have'} the size {n} of the named axis (or of the "
+            f"groups of it) {axis_name!r}{at_user_line()}"
         )
     return k
 
@@ -280,7 +371,7 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     perm : sequence of (src, dst)
 
     Returns
@@ -311,8 +402,21 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
         raise ValueError(
             f"ppermute: sources and destinations must be unique, got perm={perm}{at_user_line()}"
         )
-    params = {"axis_name": axis_name, "perm": pairs}
-    return tree.map(lambda leaf: ppermute_p.bind_params((leaf,), params), x)
+    names = _names(axis_name)
+    if len(names) == 1:
+        params = {"axis_name": names[0], "perm": pairs}
+        return tree.map(lambda leaf: ppermute_p.bind_params((leaf,), params), x)
+    source = np.full(axis_size(names), -1, np.int32)
+    for a, b in pairs:
+        source[b] = a
+    here = _mine(source, names)
+
+    def one(leaf: Any) -> Any:
+        # Without a source, the last element's value is taken and not used.
+        value = dynamic_index_in_dim(all_gather(leaf, names), here, 0, keepdims=False)
+        return select(ge(here, np.int32(0)), value, full_like(value, 0))
+
+    return tree.map(one, x)
 
 
 def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
@@ -321,7 +425,7 @@ def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     perm : sequence of int
 
     Returns
@@ -362,8 +466,8 @@ def all_gather(
     ----------
     x : pytree of arrays
     axis_name : hashable, or tuple of those
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
     axis : int
         Position in the result of the new axis, or of the axis to join along.
     tiled : bool
@@ -390,11 +494,18 @@ def all_gather(
     Array([[1, 2],
            [3, 4]], dtype=int32)
     """
-    names = _names(axis_name, axis_index_groups)
+    names = _names(axis_name)
+    groups = _groups(axis_index_groups, names, "all_gather", equal=True)
 
     def one(leaf: Any) -> Any:
         n = len(aval_of(leaf).shape)
         at = canonical_axis(axis, n if tiled else n + 1, "all_gather: axis")
+        if groups is not None:
+            members = moveaxis(_members(leaf, names[0], groups), 0, at)
+            shape = aval_of(members).shape
+            if not tiled:
+                return members
+            return reshape(members, (*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :]))
         size = 1
         for name in reversed(names):
             k = axis_size(name)
@@ -423,14 +534,14 @@ def all_to_all(
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     split_axis : int
         Of the size of the named axis; with ``tiled`` of a multiple of it.
     concat_axis : int
         Position in the result of the axis that counts the senders; with ``tiled``, the axis that
         is joined along.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
     tiled : bool
         Cut ``split_axis`` into blocks and join blocks, in place of removing and adding an axis.
 
@@ -453,19 +564,29 @@ def all_to_all(
     Array([[1, 3],
            [2, 4]], dtype=int32)
     """
-    (name,) = _names(axis_name, axis_index_groups)
-    n = axis_size(name)
+    names = _names(axis_name)
+    groups = _groups(axis_index_groups, names, "all_to_all", equal=True)
+    n = axis_size(names) if groups is None else len(groups[0])
+
+    def exchange(leaf: Any, split: int, concat: int) -> Any:
+        if groups is None and len(names) == 1:
+            params = {"axis_name": names[0], "split_axis": split, "concat_axis": concat}
+            return all_to_all_p.bind_params((leaf,), params)
+        if groups is None:
+            rows, here = all_gather(leaf, names), axis_index(names)
+        else:
+            rows, here = _members(leaf, names[0], groups), _position(names[0], groups)
+        return moveaxis(dynamic_index_in_dim(rows, here, split + 1, keepdims=False), 0, concat)
 
     def one(leaf: Any) -> Any:
         shape = aval_of(leaf).shape
-        split = _cut_axis(leaf, split_axis, name, tiled, "all_to_all")
+        split = _cut_axis(leaf, split_axis, n, axis_name, tiled, "all_to_all")
         concat = canonical_axis(concat_axis, leaf, "all_to_all: concat_axis")
-        params = {"axis_name": name, "split_axis": split, "concat_axis": concat}
         if not tiled:
-            return all_to_all_p.bind_params((leaf,), params)
+            return exchange(leaf, split, concat)
         leaf = reshape(leaf, (*shape[:split], n, shape[split] // n, *shape[split + 1 :]))
         # Without the new axis, the others keep their numbers.
-        leaf = all_to_all_p.bind_params((leaf,), params)
+        leaf = exchange(leaf, split, concat)
         out = aval_of(leaf).shape
         joined = (*out[:concat], n * out[concat + 1], *out[concat + 2 :])
         return reshape(leaf, joined)
@@ -486,11 +607,11 @@ def psum_scatter(
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     scatter_dimension : int
         Axis of ``x`` that is sliced, of the size of the named axis; with ``tiled`` of a multiple.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
     tiled : bool
         Give blocks along the axis, which stays, rather than slices without it.
 
@@ -510,13 +631,14 @@ def psum_scatter(
     >>> cv.vmap(lambda x: cv.lax.psum_scatter(x, "i"), axis_name="i")(x)
     Array([4, 6], dtype=int32)
     """
-    (name,) = _names(axis_name, axis_index_groups)
-    n = axis_size(name)
+    names = _names(axis_name)
+    groups = _groups(axis_index_groups, names, "psum_scatter", equal=True)
+    n = axis_size(names) if groups is None else len(groups[0])
 
     def one(leaf: Any) -> Any:
-        axis = _cut_axis(leaf, scatter_dimension, name, tiled, "psum_scatter")
-        total = psum(leaf, name)
-        i = axis_index(name)
+        axis = _cut_axis(leaf, scatter_dimension, n, axis_name, tiled, "psum_scatter")
+        total = psum(leaf, names, axis_index_groups=groups)
+        i = axis_index(names) if groups is None else _position(names[0], groups)
         if not tiled:
             return dynamic_index_in_dim(total, i, axis, keepdims=False)
         step = aval_of(leaf).shape[axis] // n
@@ -531,11 +653,11 @@ def pswapaxes(x: Any, axis_name: Hashable, axis: int, *, axis_index_groups: Any 
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     axis : int
         Of the size of the named axis.
-    axis_index_groups : None
-        Not supported: name two axes instead.
+    axis_index_groups : sequence of sequences of int, optional
+        Groups of the elements of the axis, each in one of them: each group on its own.
 
     Returns
     -------
@@ -559,7 +681,7 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
+    axis_name : hashable, or tuple of those
     source : int
         From 0 to the size of the axis minus one.
 

@@ -108,7 +108,7 @@ def _ppermute(size: int, args: Sequence[Any], dims: Dims, *, axis_name: Any, per
     aval = aval_of(x)
     zero = zeros(ShapedArray((1, *aval.shape[1:]), aval.dtype))
     rows = [slice_in_dim(x, source[i], source[i] + 1) if i in source else zero for i in range(size)]
-    return concatenate(rows, 0), 0
+    return (concatenate(rows, 0) if rows else x), 0
 
 
 collective_rules[ppermute_p] = _ppermute

@@ -165,7 +165,7 @@ def _dynamic_slice_batch(
             operand_batching_dims=(0,) if batched else (),
             start_indices_batching_dims=(0,) if batched else (),
         ),
-        slice_sizes=((1,) if batched else ()) + slice_sizes,
+        slice_sizes=((min(axis_size, 1),) if batched else ()) + slice_sizes,
         indices_are_sorted=batched,
         unique_indices=batched,
         mode=GatherScatterMode.PROMISE_IN_BOUNDS,

@@ -7,14 +7,13 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.structural import bring_dim
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.transforms.arguments import (
     api_boundary,
     argument_names,
-    check_arrays,
     check_callable,
     check_results,
     fun_name,
@@ -24,7 +23,7 @@ from covector.transforms.vmap import vmap_flat
 
 
 def _is_axis(x: Any) -> bool:
-    return x is None or isinstance(x, int)
+    return x is None or (isinstance(x, int) and not isinstance(x, bool))
 
 
 def flatten_axes(axes: Any, full: Any, what: str, of: str) -> list[int | None]:
@@ -134,6 +133,7 @@ def vmap(
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     _check_in_axes(in_axes)
+    _check_out_axes(out_axes)
 
     @api_boundary
     @functools.wraps(fun)
@@ -142,8 +142,7 @@ def vmap(
         flat, in_tree = tree.flatten((args, kwargs))
         dims = flatten_axes(in_axes, args, "in_axes", "the positional arguments")
         dims += [0] * (len(flat) - len(dims))
-        avals = check_arrays(flat, lambda: argument_names(fun, args, kwargs), "vmap")
-        size = _mapped_size(fun, args, kwargs, flat, avals, dims, axis_size)
+        size = _mapped_size(fun, args, kwargs, flat, dims, axis_size)
         if size is None:
             raise ValueError(
                 f"vmap: no argument of {fun_name(fun)} is mapped: at least one entry of in_axes "
@@ -183,6 +182,14 @@ def _check_in_axes(in_axes: Any) -> None:
         )
 
 
+def _check_out_axes(out_axes: Any) -> None:
+    if not all(_is_axis(x) for x in tree.leaves(out_axes)):
+        raise TypeError(
+            f"vmap: out_axes must be an int, None, or a tree of those, got {out_axes!r}"
+            f"{at_user_line()}"
+        )
+
+
 def _check_call(fun: Any, in_axes: Any, args: tuple[Any, ...]) -> None:
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
         raise ValueError(
@@ -197,16 +204,26 @@ def _mapped_size(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     flat: list[Any],
-    avals: Sequence[ShapedArray],
     dims: list[int | None],
     axis_size: int | None,
 ) -> int | None:
-    """The size of the mapped axis, None if there is none; ``dims`` are made non-negative."""
+    """The size of the mapped axis, None if there is none; ``dims`` are made non-negative.
+
+    What is not mapped need not be an array.
+    """
     size = axis_size
     consistent = True
-    for i, (aval, d) in enumerate(zip(avals, dims, strict=True)):
+    for i, d in enumerate(dims):
         if d is None:
             continue
+        try:
+            aval = aval_of(flat[i])
+        except TypeError as e:
+            name = argument_names(fun, args, kwargs)[i]
+            raise TypeError(
+                f"vmap: argument {name} is not a valid array argument: {e}. With None in in_axes, "
+                f"it is passed as it is{at_user_line()}"
+            ) from None
         n = len(aval.shape)
         if not -n <= d < n:
             name = argument_names(fun, args, kwargs)[i]
