@@ -292,8 +292,18 @@ def doubled(x):
 
 doubled.defvjp(lambda x: (2.0 * x, None), lambda _, ct: (2.0 * ct,))
 case("jit", cv.jit(lambda a: lax.sin(a) * 2.0), X)
+
+
+@cv.custom_vjp
+def squared(x):
+    return x * x
+
+
+squared.defvjp(lambda x: (x * x, x), lambda x, ct: (2.0 * x * ct,), optimize_remat=True)
+
 case("custom_jvp_call", tripled, X)
 discrete("custom_vjp_call", doubled, X)
+case("custom_vjp_fwd", lambda x: cv.vjp(squared, x)[0], X)
 case("checkpoint", cv.checkpoint(lambda a: lax.sin(a) * a), X)
 case("name", lambda a: checkpoint_name(lax.sin(a), "sine"), X)
 case("linear_call", lambda r, x: linear_call(lambda r, x: r * x, lambda r, ct: r * ct, 3.0, x) + r,

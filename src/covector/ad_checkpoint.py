@@ -1,14 +1,13 @@
 """Recomputation in the backward pass (`covector.ad_checkpoint`)."""
 
 from covector.control_flow.checkpoint import (
-    Recompute,
-    Saveable,
     checkpoint,
     checkpoint_name,
     checkpoint_policies,
     print_saved_residuals,
     remat,
 )
+from covector.control_flow.saving import Recompute, Saveable
 from covector.core.errors import export as _export
 
 __all__ = [

@@ -216,3 +216,159 @@ def test_debug_callback() -> None:
     f = cv.jit(lambda x: cv.debug.callback(lambda x, label: seen.append((float(x), label)), x, "a"))
     f(2.0)
     assert seen == [(2.0, "a")]
+
+
+# --- what is mapped ----------------------------------------------------------------------
+
+
+def test_a_carry_that_is_only_read_is_not_mapped() -> None:
+    w, x = np.ones((2, 2), np.float32), np.ones((4, 2), np.float32)
+
+    def loop(w: Any, x: Any, n: Any) -> Any:
+        return lax.while_loop(
+            lambda v: v[0] < n, lambda v: (v[0] + 1, v[1] @ v[2], v[2]), (0, x, w)
+        )
+
+    f = cv.vmap(loop, in_axes=(None, 0, 0), out_axes=(0, 0, None))
+    steps, out, same = f(w, x, np.arange(4))
+    assert same.shape == (2, 2)
+    assert values(steps) == [0, 1, 2, 3]
+    assert values(out) == [[1, 1], [2, 2], [4, 4], [8, 8]]
+    fori = lambda w, x, n: lax.fori_loop(0, n, lambda i, v: (v[0] @ v[1], v[1]), (x, w))  # noqa: E731
+    assert cv.vmap(fori, (None, 0, 0), (0, None))(w, x, np.arange(4))[1].shape == (2, 2)
+    ws = np.stack([w, w, w, w])
+    assert values(cv.vmap(loop)(ws, x, np.arange(4))[1]) == values(out)
+    swapped = lambda a, n: lax.fori_loop(0, n, lambda i, v: (v[1], v[0]), (a, -a))[0]  # noqa: E731
+    assert values(cv.vmap(swapped, (None, 0))(1, np.arange(3))) == [1, -1, 1]
+
+
+def test_operands_that_all_branches_return() -> None:
+    def f(p: Any, x: Any, y: Any, z: Any) -> Any:
+        return lax.cond(p, lambda x, y, z: (x, y, y), lambda x, y, z: (x + 1, y, z), x, y, z)
+
+    p, x, y, z = np.array([True, False]), np.ones(2, np.float32), np.float32(3), np.float32(5)
+    out = cv.vmap(f, (0, 0, None, None), (0, None, 0))(p, x, y, z)
+    assert values(out) == ([1, 2], 3, [3, 5])
+    total = lambda y, z: sum(map(cv.numpy.sum, cv.vmap(f, (0, 0, None, None))(p, x, y, z)))  # noqa: E731
+    assert values(cv.grad(total, (0, 1))(y, z)) == (3, 1)
+
+
+def test_what_is_not_mapped_need_not_be_an_array() -> None:
+    x = np.arange(3)
+    assert values(cv.vmap(lambda f, x: f(x), (None, 0))(lambda x: x * 2, x)) == [0, 2, 4]
+    assert values(cv.vmap(lambda x, s: x + len(s), (0, None))(x, "ab")) == [2, 3, 4]
+    config = {"scale": np.array([1, 2, 3]), "name": object()}
+    f = cv.vmap(lambda x, c: x * c["scale"], (0, {"scale": 0, "name": None}))
+    assert values(f(x, config)) == [0, 2, 6]
+    with pytest.raises(TypeError, match="argument s is not a valid array .*None in in_axes"):
+        cv.vmap(lambda x, s: x)(x, "ab")
+
+
+@pytest.mark.parametrize("axes", [True, False, (False,), np.int64(0), 1.0, "i"])
+def test_axes_are_integers(axes: Any) -> None:
+    with pytest.raises(TypeError, match="in_axes must be"):
+        cv.vmap(lambda x: x, in_axes=axes)(X)
+    with pytest.raises(TypeError, match="out_axes must be an int, None, or a tree of those"):
+        cv.vmap(lambda x: (x,), out_axes=axes)(X)
+
+
+EMPTY = np.zeros((0, 3, 2), np.float32)
+NONE = np.zeros(0, np.int32)
+
+
+@pytest.mark.parametrize(
+    "fun, args, shape",
+    [
+        (lambda m, i: m[i], (EMPTY[:, :1], NONE), (0, 2)),
+        (lambda m, i: m.at[i].set(1.0), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: lax.dynamic_slice(m, (i, 0), (1, 2)), (EMPTY, NONE), (0, 1, 2)),
+        (lambda m, i: lax.dynamic_update_slice(m, m[:1], (i, 0)), (EMPTY, NONE), (0, 3, 2)),
+        (cv.grad(lambda m, i: m[i].sum()), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: cv.numpy.take_along_axis(m, m.astype(int), 0), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: lax.psum(m, "i") + m, (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: lax.ppermute(m, "i", []), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: lax.fori_loop(0, i, lambda _, c: c + 1, m), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: lax.switch(i, [lambda m: m, lambda m: -m], m), (EMPTY, NONE), (0, 3, 2)),
+        (lambda m, i: cv.numpy.linalg.inv(m[:2]), (EMPTY, NONE), (0, 2, 2)),
+    ],
+)
+def test_empty_batches(fun: Any, args: Any, shape: Any) -> None:
+    mapped = cv.vmap(fun, axis_name="i")
+    assert mapped(*args).shape == shape == cv.jit(mapped)(*args).shape
+
+
+# --- collectives over several axes, and over groups ----------------------------------------
+
+
+Y = np.arange(36, dtype=np.float32).reshape(2, 3, 6)
+
+
+def both(fun: Any) -> Any:
+    return cv.vmap(cv.vmap(fun, axis_name="j"), axis_name="i")
+
+
+@pytest.mark.parametrize("names", [("i", "j"), ("j", "i")])
+def test_collectives_over_two_axes(names: Any) -> None:
+    # The same over one axis of six elements, in the order of the names.
+    order = (0, 1) if names == ("i", "j") else (1, 0)
+
+    def alone(fun: Any, y: Any = Y) -> Any:
+        flat = y.transpose(*order, 2).reshape(6, *y.shape[2:])
+        out = np.asarray(cv.vmap(fun, axis_name="k")(flat))
+        shape = tuple(y.shape[k] for k in order)
+        out = out.reshape(*shape, *out.shape[1:])
+        return out.swapaxes(0, 1) if names == ("j", "i") else out
+
+    perm = [(0, 1), (5, 2), (3, 0)]
+    for fun in (
+        lambda x, n: lax.psum(x, n),
+        lambda x, n: lax.ppermute(x, n, perm),
+        lambda x, n: lax.pshuffle(x, n, [1, 2, 0, 4, 5, 3]),
+        lambda x, n: lax.all_gather(x, n),
+        lambda x, n: lax.all_to_all(x, n, 0, 0),
+        lambda x, n: lax.all_to_all(x, n, 0, 0, tiled=True),
+        lambda x, n: lax.psum_scatter(x, n),
+        lambda x, n: lax.psum_scatter(x, n, tiled=True),
+        lambda x, n: lax.pswapaxes(x, n, 0),
+        lambda x, n: lax.pbroadcast(x, n, 4),
+        lambda x, n: x[0] + lax.axis_index(n),
+    ):
+        found = both(lambda x: fun(x, names))(Y)  # noqa: B023
+        np.testing.assert_array_equal(np.asarray(found), alone(lambda x: fun(x, "k")))  # noqa: B023
+    sent = lambda y: (both(lambda x: lax.ppermute(x, names, perm))(y) * Y).sum()  # noqa: E731
+    there = both(lambda x: lax.ppermute(x, names, [(b, a) for a, b in perm]))(Y)
+    np.testing.assert_array_equal(np.asarray(cv.grad(sent)(Y)), np.asarray(there))
+
+
+def test_collectives_over_groups() -> None:
+    x = np.arange(4, dtype=np.float32) ** 2
+    m = np.arange(8, dtype=np.float32).reshape(4, 2)
+    groups, unequal = [[0, 2], [1, 3]], [[0], [1, 2, 3]]
+
+    def run(fun: Any, x: Any, groups: Any = groups) -> Any:
+        return values(cv.vmap(lambda x: fun(x, "i", axis_index_groups=groups), axis_name="i")(x))
+
+    assert run(lax.psum, x) == [4, 10, 4, 10]
+    assert run(lax.psum, x, unequal) == [0, 14, 14, 14]
+    assert run(lax.pmean, x) == [2, 5, 2, 5]
+    assert run(lax.pmean, x, unequal) == [0, *[np.float32(14 / 3)] * 3]
+    assert run(lax.pmax, x, unequal) == [0, 9, 9, 9]
+    assert run(lax.pmin, x) == [0, 1, 0, 1]
+    assert run(lax.all_gather, x) == [[0, 4], [1, 9], [0, 4], [1, 9]]
+    assert run(lax.psum_scatter, m) == [4, 8, 6, 10]
+    assert run(lambda x, n, **k: lax.all_to_all(x, n, 0, 0, **k), m) == [
+        [0, 4], [2, 6], [1, 5], [3, 7],
+    ]  # fmt: skip
+    assert run(lambda x, n, **k: x * 0 + lax.psum(1, n, **k), x) == [2, 2, 2, 2]
+    assert run(lambda x, n, **k: x * 0 + lax.psum(1, n, **k), x, unequal) == [1, 3, 3, 3]
+    loss = lambda x: (  # noqa: E731
+        cv.vmap(lambda x: lax.psum(x, "i", axis_index_groups=groups), axis_name="i")(x)
+        * np.arange(4.0)
+    ).sum()
+    assert values(cv.grad(loss)(x)) == [2, 4, 2, 4]
+    with pytest.raises(ValueError, match="must cover all indices exactly once"):
+        run(lax.psum, x, [[0, 1], [1, 2]])
+    with pytest.raises(ValueError, match="must be of one size"):
+        run(lax.all_gather, x, unequal)
+    with pytest.raises(ValueError, match="of one axis, but 2 axes"):
+        both(lambda x: lax.psum(x, ("i", "j"), axis_index_groups=groups))(Y)

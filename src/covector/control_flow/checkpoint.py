@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.control_flow.custom_rules import SymbolicZero
+from covector.control_flow.saving import (
+    Policy,
+    inline_calls,
+    saveable,
+    split_saved,
+)
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.definers import def_jvp_linear, def_vectorized
-from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero, transpose_rules
 from covector.core.structural import instantiate, optimization_barrier_p, zeros
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
@@ -27,7 +34,8 @@ from covector.transforms.arguments import (
     name_tuple,
 )
 from covector.transforms.autodiff import FlatFunction
-from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
+from covector.transforms.dce_rules import pick
 from covector.transforms.jit import jit_p
 from covector.transforms.jit_rules import def_jaxpr_call
 from covector.transforms.linearize import linearize_flat
@@ -42,7 +50,6 @@ from covector.transforms.partial_eval import (
 )
 from covector.transforms.transpose import backward_pass
 
-Policy = Callable[..., Any]
 checkpoint_p = Primitive("checkpoint", multiple_results=True, call_param="jaxpr")
 
 
@@ -84,74 +91,6 @@ transpose_rules[name_p] = lambda ct, x, *, name: [ct]
 
 
 @cached_on_jaxpr
-def inline_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """``closed`` with calls of compiled functions replaced by their operations."""
-    if not any(eqn.primitive is jit_p for eqn in closed.eqns):
-        return closed
-
-    def run(jaxpr: Any, consts: Sequence[Any], *args: Any) -> list[Any]:
-        env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-        env.update(zip(jaxpr.invars, args, strict=True))
-        for eqn in jaxpr.eqns:
-            vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]
-            if eqn.primitive is jit_p:
-                inner = eqn.params["jaxpr"]
-                out = run(inner.jaxpr, inner.consts, *vals)
-            else:
-                out = eqn.primitive.bind_params(vals, eqn.params)
-                if not eqn.primitive.multiple_results:
-                    out = [out]
-            env.update(zip(eqn.outvars, out, strict=True))
-        return [a.val if type(a) is Literal else env[a] for a in jaxpr.outvars]
-
-    jaxpr, consts = trace_to_jaxpr(
-        lambda *xs: run(closed.jaxpr, closed.consts, *xs), closed.in_avals, closed.jaxpr.debug_info
-    )
-    return ClosedJaxpr(jaxpr, consts)
-
-
-@cached_on_jaxpr
-def _saved(
-    closed: ClosedJaxpr, unknown: tuple[bool, ...], policy: Policy | None
-) -> tuple[ClosedJaxpr, ClosedJaxpr, list[ShapedArray]]:
-    """Split off the values that a policy keeps.
-
-    Returns
-    -------
-    save : ClosedJaxpr
-        From the known arguments to the kept values.
-    rest : ClosedJaxpr
-        ``closed`` that takes the kept values before its arguments in place of computing them.
-    avals : list
-        Types of the kept values.
-    """
-    jaxpr = closed.jaxpr
-    known: set[Any] = set(jaxpr.constvars)
-    known.update(v for v, u in zip(jaxpr.invars, unknown, strict=True) if not u)
-    kept_vars: list[Any] = []
-    others: list[JaxprEqn] = []
-    known_eqns: list[JaxprEqn] = []
-    for eqn in jaxpr.eqns:
-        if all(type(a) is Literal or a in known for a in eqn.invars):
-            known.update(eqn.outvars)
-            known_eqns.append(eqn)
-            if policy is not None and _saveable(
-                policy(eqn.primitive, *[a.aval for a in eqn.invars], **eqn.params)
-            ):
-                kept_vars += eqn.outvars
-                continue
-        others.append(eqn)
-    invars = [v for v, u in zip(jaxpr.invars, unknown, strict=True) if not u]
-    save = dce(jaxpr.replace(invars=invars, eqns=known_eqns, outvars=kept_vars))
-    rest = jaxpr.replace(invars=[*kept_vars, *jaxpr.invars], eqns=others)
-    return (
-        ClosedJaxpr(save, closed.consts),
-        ClosedJaxpr(rest, closed.consts),
-        [v.aval for v in kept_vars],
-    )
-
-
-@cached_on_jaxpr
 def _dead_code_free(
     closed: ClosedJaxpr, used_out: tuple[bool, ...]
 ) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
@@ -161,43 +100,47 @@ def _dead_code_free(
 
 def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     closed, policy = params["jaxpr"], params["policy"]
-    if policy is not None:
-        closed = inline_calls(closed)
     unknown = tuple(trace.is_unknown(x) for x in args)
     parts = partial_eval_jaxpr(closed, unknown)
     known_args, _ = split(unknown, args)
-    save, rest, _ = _saved(closed, unknown, policy)
+    rest, save, num_kept = closed, None, 0
+    if policy is not None:
+        found = split_saved(inline_calls(closed), unknown, policy)
+        rest, save, num_kept = found.rest, found.known, len(found.kept)
+    small, used = _dead_code_free(rest, tuple(parts.unknown_out))
+    keep = used[:num_kept]
     n = len(parts.unknown_out) - sum(parts.unknown_out)
     known_outs: list[Any] = []
-    saved: list[Any] = []
-    forward = _outs_and_saved(parts.known, n, save)
+    kept: list[Any] = []
+    forward = _outs_and_kept(parts.known, n, save, keep)
     if forward.jaxpr.outvars:
         outs = trace.evaluate(
             jit_p, known_args, {"jaxpr": forward, "name": params["name"], "inline": False}
         )
-        known_outs, saved = outs[:n], outs[n:]
+        known_outs, kept = outs[:n], outs[n:]
     unknown_outs: list[Any] = []
     if any(parts.unknown_out):
-        small, used = _dead_code_free(rest, tuple(parts.unknown_out))
-        operands = [x for x, u in zip([*saved, *args], used, strict=True) if u]
+        operands = [*kept, *pick(args, used[num_kept:])]
         unknown_outs = trace.record(checkpoint_p, operands, {**params, "jaxpr": small})
     return merge(parts.unknown_out, known_outs, unknown_outs)
 
 
 @cached_on_jaxpr
-def _outs_and_saved(known: ClosedJaxpr, n: int, save: ClosedJaxpr) -> ClosedJaxpr:
-    """The forward pass: the first ``n`` results of ``known``, and the kept values."""
+def _outs_and_kept(
+    known: ClosedJaxpr, n: int, save: ClosedJaxpr | None, keep: tuple[bool, ...]
+) -> ClosedJaxpr:
+    """The forward pass: the first ``n`` results of ``known``, and the values to ``keep``, of the
+    last results of ``save``."""
 
     def fun(*args: Any) -> list[Any]:
-        outs = eval_jaxpr(known.jaxpr, known.consts, *args)
-        return outs[:n] + eval_jaxpr(save.jaxpr, save.consts, *args)
+        outs = eval_jaxpr(known.jaxpr, known.consts, *args)[:n]
+        if save is None or not any(keep):
+            return outs
+        values = eval_jaxpr(save.jaxpr, save.consts, *args)
+        return outs + pick(values[len(values) - len(keep) :], keep)
 
     jaxpr, consts = trace_to_jaxpr(fun, known.in_avals, known.jaxpr.debug_info)
     return ClosedJaxpr(dce(jaxpr), consts)
-
-
-def _saveable(decision: Any) -> bool:
-    return decision is Saveable or decision is True
 
 
 @cached_on_jaxpr
@@ -254,20 +197,6 @@ transpose_rules[checkpoint_p] = _transpose
 # --- policies ----------------------------------------------------------------------------
 
 
-class _Decision:
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-Saveable = _Decision("Saveable")
-Recompute = _Decision("Recompute")
-
-
 def everything_saveable(*_: Any, **__: Any) -> bool:
     """Keep every intermediate value, as without `checkpoint`."""
     return True
@@ -312,7 +241,7 @@ def save_anything_except_these_names(*names: str) -> Policy:
 def save_from_both_policies(first: Policy, second: Policy) -> Policy:
     """Keep what either policy keeps."""
     return lambda prim, *avals, **params: (
-        _saveable(first(prim, *avals, **params)) or _saveable(second(prim, *avals, **params))
+        saveable(first(prim, *avals, **params)) or saveable(second(prim, *avals, **params))
     )
 
 
@@ -426,17 +355,74 @@ def checkpoint(
     nums = index_tuple(static_argnums, "static_argnums")
     names = name_tuple(static_argnames, "static_argnames")
 
+    call = _Checkpointed(fun, policy, nums, names)
+
     @api_boundary
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        static = _in_range(nums, len(args))
+        return call(args, kwargs)
+
+    return checkpointed
+
+
+_traces = FunctionCache()
+
+
+class _Checkpointed:
+    """A function of which `checkpoint` keeps a trace for each signature of its arguments."""
+
+    __slots__ = ("fun", "policy", "nums", "names", "own_entries")
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        policy: Policy | None,
+        nums: tuple[int, ...],
+        names: tuple[str, ...],
+    ) -> None:
+        self.fun = fun
+        self.policy = policy
+        self.nums = nums
+        self.names = names
+        self.own_entries: dict[Any, tuple[ClosedJaxpr, Any]] = {}
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        static = _in_range(self.nums, len(args))
         dyn = tuple([x for i, x in enumerate(args) if i not in static])
-        dyn_kwargs = {k: v for k, v in kwargs.items() if k not in names}
-        fixed = {k: v for k, v in kwargs.items() if k in names}
+        dyn_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}
         flat, in_tree = tree.flatten((dyn, dyn_kwargs))
         avals = check_arrays(
-            flat, lambda: argument_names(fun, dyn, dyn_kwargs, sorted(static)), "checkpoint"
+            flat, lambda: argument_names(self.fun, dyn, dyn_kwargs, sorted(static)), "checkpoint"
         )
+        fixed: list[tuple[Any, ...]] = [(i, type(args[i]), args[i]) for i in sorted(static)]
+        fixed += [(k, type(v), v) for k, v in sorted(kwargs.items()) if k in self.names]
+        key: Any = (in_tree, tuple(avals), tuple(fixed), context_key())
+        entries = self._entries()
+        hoisted: list[Any] = []
+        try:
+            found = entries.get(key)
+        except TypeError:  # static arguments need not be hashable
+            found, entries, key = None, {}, None
+        if found is None:
+            info = debug_info(self.fun, "checkpoint", dyn, dyn_kwargs, sorted(static))
+            closed, hoisted, out_tree = self._trace(args, kwargs, static, in_tree, avals, info)
+            if not hoisted:
+                entries[key] = (closed, out_tree)
+        else:
+            closed, out_tree = found
+        params = {"jaxpr": closed, "policy": self.policy, "name": fun_name(self.fun)}
+        outs = checkpoint_p.bind_params([*hoisted, *flat], params)
+        return tree.unflatten(out_tree, outs)
+
+    def _trace(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        static: set[int],
+        in_tree: Any,
+        avals: list[ShapedArray],
+        info: Any,
+    ) -> tuple[ClosedJaxpr, list[Any], Any]:
         out_tree: Any = None
 
         def flat_fun(*leaves: Any) -> list[Any]:
@@ -444,17 +430,18 @@ def checkpoint(
             a, k = tree.unflatten(in_tree, leaves)
             rest = iter(a)
             full = [x if i in static else next(rest) for i, x in enumerate(args)]
-            outs, out_tree = tree.flatten(fun(*full, **k, **fixed))
+            fixed = {name: v for name, v in kwargs.items() if name in self.names}
+            outs, out_tree = tree.flatten(self.fun(*full, **k, **fixed))
             return outs
 
-        info = debug_info(fun, "checkpoint", dyn, dyn_kwargs, sorted(static))
         jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
         closed, hoisted = close_over(jaxpr, consts)
-        params = {"jaxpr": closed, "policy": policy, "name": fun_name(fun)}
-        outs = checkpoint_p.bind_params([*hoisted, *flat], params)
-        return tree.unflatten(out_tree, outs)
+        return closed, hoisted, out_tree
 
-    return checkpointed
+    def _entries(self) -> dict[Any, Any]:
+        if type(self.fun) is types.FunctionType:
+            return _traces.entries(self.fun)
+        return self.own_entries
 
 
 def _in_range(nums: Sequence[int], n: int) -> set[int]:

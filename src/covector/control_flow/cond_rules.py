@@ -102,7 +102,7 @@ def _same_in_all(branches: Branches, batched: Sequence[bool]) -> list[int | None
     """For each result, the unmapped operand that every branch returns as it is, if there is one."""
     found: list[set[int | None]] = [set() for _ in branches[0].out_avals]
     for b in branches:
-        position = {v: k for k, v in enumerate(b.jaxpr.invars) if not batched[k]}
+        position: dict[Any, int] = {v: k for k, v in enumerate(b.jaxpr.invars) if not batched[k]}
         for places, v in zip(found, b.jaxpr.outvars, strict=True):
             places.add(None if type(v) is Literal else position.get(v))
     return [next(iter(places)) if len(places) == 1 else None for places in found]
@@ -111,7 +111,7 @@ def _same_in_all(branches: Branches, batched: Sequence[bool]) -> list[int | None
 # --- partial evaluation ------------------------------------------------------------------
 
 
-class _Slots:
+class Slots:
     """Where each branch puts its residuals among those of all: one slot serves many branches."""
 
     __slots__ = ("avals", "of_branch")
@@ -195,7 +195,7 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
         ]
         for p in parts
     ]
-    slots = _Slots(new_avals)
+    slots = Slots(new_avals)
     known_ops, unknown_ops = split(unknown, ops)
     known_branches = tuple(
         _known_branch(b, p, s, slots.avals)

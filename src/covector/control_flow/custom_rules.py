@@ -472,18 +472,16 @@ class CustomFunction:
 
     def _without_derivative(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Tracer]]:
         """The arguments, those not differentiated constant, and the tracers among the latter."""
-        args = list(args)
+        new = list(args)
         found: list[Tracer] = []
         for i in self.nondiff_argnums:
             if -len(args) <= i < len(args):
                 leaves, treedef = tree.flatten(args[i])
                 if any(isinstance(x, Tracer) for x in leaves):
-                    leaves = [
-                        self._constant(x, i) if isinstance(x, Tracer) else x for x in leaves
-                    ]
-                    args[i] = tree.unflatten(treedef, leaves)
+                    leaves = [self._constant(x, i) if isinstance(x, Tracer) else x for x in leaves]
+                    new[i] = tree.unflatten(treedef, leaves)
                     found += [x for x in leaves if isinstance(x, Tracer)]
-        return tuple(args), found
+        return tuple(new), found
 
     def _constant(self, x: Tracer, argnum: int) -> Any:
         """A traced argument number ``argnum``, which is not differentiated, as a constant."""

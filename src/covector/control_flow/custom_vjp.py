@@ -388,7 +388,7 @@ class custom_vjp(CustomFunction):
         """
         if symbolic_zeros and optimize_remat:
             raise NotImplementedError(
-                "defvjp: symbolic_zeros and optimize_remat cannot be used together, as the function "
+                "defvjp: symbolic_zeros and optimize_remat cannot be used together: the function "
                 f"does not take CustomVJPPrimal{at_user_line()}"
             )
         self.fwd = fwd

@@ -105,7 +105,7 @@ def run_forward_pass(
     (jaxpr, alone), consts = share_consts([forward, primal])
     operands = [*consts, *args]
     outs = forward_pass_p.bind_params(operands, {"jaxpr": jaxpr, "fun": alone, "name": name})
-    given = dict(zip(jaxpr.jaxpr.invars, operands, strict=True))
+    given: dict[Any, Any] = dict(zip(jaxpr.jaxpr.invars, operands, strict=True))
     n = len(primal.out_avals)
     residuals = zip(jaxpr.jaxpr.outvars[n:], outs[n:], strict=True)
     return [*outs[:n], *(given.get(v, x) for v, x in residuals)]

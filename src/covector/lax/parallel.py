@@ -146,9 +146,7 @@ def _position(name: Hashable, groups: Sequence[Sequence[int]]) -> Any:
 def _reduced(leaf: Any, name: Hashable, groups: Sequence[Sequence[int]], prim: Primitive) -> Any:
     """A reduction over each group, which may be of different sizes."""
     rows = all_gather(leaf, name)
-    each = [
-        prim.bind_params((_rows(rows, np.array(g, np.int32)),), {"axes": (0,)}) for g in groups
-    ]
+    each = [prim.bind_params((_rows(rows, np.array(g, np.int32)),), {"axes": (0,)}) for g in groups]
     number = _of_group([[k] for k in range(len(groups))], groups)[:, 0]
     return dynamic_index_in_dim(stack(each), _mine(number, name), 0, keepdims=False)
 
@@ -240,9 +238,7 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     return tree.map(one, x)
 
 
-def _extremum(
-    prim: Primitive, reduce_p: Primitive, x: Any, axis_name: Any, groups: Any
-) -> Any:
+def _extremum(prim: Primitive, reduce_p: Primitive, x: Any, axis_name: Any, groups: Any) -> Any:
     names = _names(axis_name)
     grouped = _groups(groups, names, prim.name)
 
@@ -348,10 +344,8 @@ def _element(index: Any, axis_name: Hashable, function: str, what: str) -> int:
     return k
 
 
-def _cut_axis(
-    x: Any, axis: int, n: int, axis_name: Hashable, tiled: bool, function: str
-) -> int:
-    """An axis of ``x`` of which each of ``n`` elements of the named axis gets a slice (or block)."""
+def _cut_axis(x: Any, axis: int, n: int, axis_name: Hashable, tiled: bool, function: str) -> int:
+    """An axis of ``x`` of which each of ``n`` elements gets a slice (or a block)."""
     k = canonical_axis(axis, x, f"{function}: axis")
     size = aval_of(x).shape[k]
     if (size % n if tiled else size != n) != 0:
