@@ -11,6 +11,7 @@ from covector.control_flow.checkpoint import checkpoint_p
 from covector.control_flow.cond import cond_p
 from covector.control_flow.custom_jvp import custom_jvp_call_p
 from covector.control_flow.custom_vjp import custom_lin_p, custom_vjp_call_p
+from covector.control_flow.forward_pass import forward_pass_p
 from covector.control_flow.linear_call import linear_call_p
 from covector.control_flow.reduce import by_neighbours, reduce_p
 from covector.control_flow.scan import scan_p
@@ -26,7 +27,10 @@ from covector_toy.rules.elementwise import Elements
 IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 
 
-@rule(jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, linear_call_p, linear_solve_p)
+@rule(
+    jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
+    linear_solve_p,
+)  # fmt: skip
 def _call(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(eqn.params[eqn.primitive.call_param], args)
 
