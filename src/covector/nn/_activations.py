@@ -139,7 +139,10 @@ def hard_sigmoid(x: Any) -> Any:
     Array([0. , 0.5, 1. ], dtype=float32)
     """
     x = _float(x, "hard_sigmoid")
-    return lax.div(relu6(lax.add(x, 3.0)), 6.0)
+    # By x itself: x + 3 is rounded.
+    rising = lax.div(lax.add(x, 3.0), 6.0)
+    low = lax.select(lax.le(x, -3.0), lax.full_like(x, 0), rising)
+    return lax.select(lax.ge(x, 3.0), lax.full_like(x, 1), low)
 
 
 @fused()
@@ -192,7 +195,12 @@ def hard_silu(x: Any) -> Any:
     Array([-0.333,  0.   ,  4.   ], dtype=float32)
     """
     x = _float(x, "hard_silu")
-    return lax.mul(x, hard_sigmoid(x))
+    zero = lax.full_like(x, 0)
+    inside = lax.bitwise_and(lax.gt(x, -3.0), lax.lt(x, 3.0))
+    # The branch not taken must stay finite: its derivative would be NaN.
+    z = lax.select(inside, x, zero)
+    bent = lax.mul(z, lax.div(lax.add(z, 3.0), 6.0))
+    return lax.select(inside, bent, lax.select(lax.le(x, -3.0), zero, x))
 
 
 hard_swish = hard_silu
@@ -293,9 +301,9 @@ def sparse_plus(x: Any) -> Any:
     Array([0.  , 0.25, 2.  ], dtype=float32)
     """
     x = _float(x, "sparse_plus")
-    middle = lax.mul(lax.square(lax.add(x, 1.0)), 0.25)
-    low = lax.select(lax.le(x, -1.0), lax.full_like(x, 0), middle)
-    return lax.select(lax.ge(x, 1.0), x, low)
+    # The branch not taken must not overflow: its derivative would be NaN.
+    middle = lax.mul(lax.square(lax.add(_within(x, 1.0), 1.0)), 0.25)
+    return lax.select(lax.ge(x, 1.0), x, middle)
 
 
 @fused()
@@ -320,7 +328,7 @@ def sparse_sigmoid(x: Any) -> Any:
     Array([0. , 0.5, 1. ], dtype=float32)
     """
     x = _float(x, "sparse_sigmoid")
-    return lax.mul(lax.min(lax.max(lax.add(x, 1.0), 0.0), 2.0), 0.5)
+    return lax.mul(lax.add(lax.min(lax.max(x, -1.0), 1.0), 1.0), 0.5)
 
 
 @fused()
@@ -345,7 +353,11 @@ def hard_tanh(x: Any) -> Any:
     Array([-1. ,  0.5,  1. ], dtype=float32)
     """
     x = array(x, "hard_tanh")
-    return cnp.clip(x, -1 if aval_of(x).dtype not in dtypes.UNSIGNED else 0, 1)
+    low, high = (
+        lax.full_like(x, v) for v in (-1 if aval_of(x).dtype not in dtypes.UNSIGNED else 0, 1)
+    )
+    # Selected, so that the slope at the ends is 1, as in JAX.
+    return lax.select(lax.gt(x, high), high, lax.select(lax.lt(x, low), low, x))
 
 
 @fused()
@@ -493,10 +505,28 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     """
     x = _float(x, "gelu")
     if approximate:
-        cubic = lax.add(x, lax.mul(lax.integer_pow(x, 3), 0.044715))
-        inner = lax.mul(cubic, math.sqrt(2 / math.pi))
-        return lax.mul(x, lax.mul(lax.add(lax.tanh(inner), 1.0), 0.5))
-    return lax.mul(lax.mul(x, 0.5), lax.erfc(lax.mul(x, -math.sqrt(0.5))))
+        return _gated(x, _tanh_gate, 12.0)
+    return _gated(x, lambda z: lax.mul(lax.erfc(lax.mul(z, -math.sqrt(0.5))), 0.5), 40.0)
+
+
+def _tanh_gate(x: Any) -> Any:
+    cubic = lax.add(x, lax.mul(lax.integer_pow(x, 3), 0.044715))
+    return lax.mul(lax.add(lax.tanh(lax.mul(cubic, math.sqrt(2 / math.pi))), 1.0), 0.5)
+
+
+def _gated(x: Any, gate: Any, reach: float) -> Any:
+    """``x * gate(x)``, where the gate is 0 below ``-reach`` and 1 above ``reach`` in every dtype.
+
+    Beyond, products of infinity and 0 do not arise, nor does what overflows in the gate.
+    """
+    z = _within(x, reach)
+    return lax.select(lax.gt(x, reach), x, lax.mul(z, gate(z)))
+
+
+def _within(x: Any, reach: float) -> Any:
+    """``x`` between ``-reach`` and ``reach``; NaN comes through."""
+    low = lax.select(lax.lt(x, -reach), lax.full_like(x, -reach), x)
+    return lax.select(lax.gt(x, reach), lax.full_like(x, reach), low)
 
 
 @fused("axis")
@@ -561,7 +591,7 @@ def mish(x: Any) -> Any:
     Array([-0.303,  0.   ,  1.944], dtype=float32)
     """
     x = _float(x, "mish")
-    return lax.mul(x, lax.tanh(softplus(x)))
+    return _gated(x, lambda z: lax.tanh(softplus(z)), 800.0)
 
 
 @fused()
@@ -588,8 +618,12 @@ def squareplus(x: Any, b: Any = 4) -> Any:
     Array([0.618, 1.   , 2.414], dtype=float32)
     """
     x = _float(x, "squareplus")
-    root = cnp.sqrt(cnp.add(lax.square(x), b))
-    return cnp.divide(cnp.add(x, root), 2.0)
+    # Where the square would overflow, b does not count.
+    far = lax.gt(lax.abs(x), 2.0 ** (dtypes.finfo(x.dtype).maxexp // 2 - 1))
+    zero = lax.full_like(x, 0)
+    z = lax.select(far, zero, x)
+    half = cnp.divide(cnp.add(z, cnp.sqrt(cnp.add(lax.square(z), b))), 2.0)
+    return cnp.where(far, lax.select(lax.gt(x, zero), x, zero), half)
 
 
 @fused()

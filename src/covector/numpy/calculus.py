@@ -8,6 +8,7 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
+from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis, scalar
@@ -26,6 +27,7 @@ from covector.numpy.joining import concatenate
 from covector.numpy.powers import _remainder
 from covector.numpy.selection import _where
 from covector.numpy.sorting import search
+from covector.primitives.special import i1e_over_x
 
 # --- differences -------------------------------------------------------------------------
 
@@ -854,4 +856,35 @@ def i0(x: Any) -> Any:
     (v,) = promote_inexact("i0", x)
     if dtypes.is_complex(array(v).dtype):
         raise ValueError(f"i0 takes real numbers, got {describe(v)}{at_user_line()}")
-    return lax.mul(lax.exp(lax.abs(v)), lax.bessel_i0e(v))
+    return _i0(array(v))
+
+
+@custom_jvp
+def _i0(x: Any) -> Any:
+    return _unscaled(x, lax.bessel_i0e(x), 1.0)
+
+
+@custom_jvp
+def _i1(x: Any) -> Any:
+    return _unscaled(x, lax.bessel_i1e(x), lax.sign(x))
+
+
+def _unscaled(x: Any, y: Any, sign: Any) -> Any:
+    # In two steps, as the exponential overflows before the product does.
+    root = lax.exp(lax.mul(lax.abs(x), 0.5))
+    out = lax.mul(root, lax.mul(root, y))
+    return lax.select(lax.eq(root, lax.full_like(root, onp.inf)), lax.mul(root, sign), out)
+
+
+# Rules of their own: those of the factors cancel near 0, and are inf - inf where they overflow.
+@_i0.defjvp
+def _i0_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (g,) = primals, tangents
+    return _i0(x), lax.mul(g, _i1(x))
+
+
+@_i1.defjvp
+def _i1_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (g,) = primals, tangents
+    share = lax.div(i1e_over_x(lax.bessel_i1e(x), x), lax.bessel_i0e(x))
+    return _i1(x), lax.mul(g, lax.mul(_i0(x), lax.sub(lax.full_like(share, 1), share)))

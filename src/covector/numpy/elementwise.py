@@ -36,6 +36,7 @@ from covector.numpy._util import (
     promote2,
 )
 from covector.numpy.ufuncs import promote2_inexact, scaled
+from covector.primitives.exponential import power_of_two
 
 # --- classification ----------------------------------------------------------------------
 
@@ -369,7 +370,7 @@ def fmax(x1: Any, x2: Any) -> Any:
     >>> np.fmax(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
     Array([ 2.,  3., nan], dtype=float32)
     """
-    return _unless_nan("fmax", lax.max, x1, x2)
+    return _unless_nan("fmax", lax.gt, x1, x2)
 
 
 @fused()
@@ -392,26 +393,28 @@ def fmin(x1: Any, x2: Any) -> Any:
     >>> np.fmin(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
     Array([ 1.,  3., nan], dtype=float32)
     """
-    return _unless_nan("fmin", lax.min, x1, x2)
+    return _unless_nan("fmin", lax.lt, x1, x2)
 
 
-def _unless_nan(name: str, extremum: Any, x: Any, y: Any) -> Any:
+def _unless_nan(name: str, wins: Any, x: Any, y: Any) -> Any:
     x, y = promote2(name, x, y)
-    out = extremum(x, y)
-    return lax.select(*_same_shape(_isnan(x), y, lax.select(*_same_shape(_isnan(y), x, out))))
+    return lax.select(*_same_shape(lax.bitwise_or(wins(x, y), _isnan(y)), x, y))
 
 
 def _hypot(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("hypot", _real_only(x, "hypot"), _real_only(y, "hypot"))
-    x, y = lax.abs(x), lax.abs(y)
     dt = aval_of(x).dtype
-    # Scaled by the larger, so that squares neither overflow nor vanish.
-    big, small = lax.max(x, y), lax.min(x, y)
-    at_zero = lax.eq(big, scalar(0, dt))
-    ratio = lax.div(small, lax.select(at_zero, scalar(1, dt), big))
-    out = lax.mul(big, lax.sqrt(lax.add(lax.square(ratio), scalar(1, dt))))
+    zero, one = scalar(0, dt), scalar(1, dt)
     inf = lax.bitwise_or(_isinf(x), _isinf(y))
-    return lax.select(inf, scalar(math.inf, dt), lax.select(at_zero, big, out))
+    x, y = (lax.select(*_same_shape(inf, zero, v)) for v in (x, y))
+    size = lax.max(lax.abs(x), lax.abs(y))
+    # Smooth but for the origin: neither the larger of the two nor their magnitudes take part.
+    scale = power_of_two(array(size))
+    a, b = lax.div(x, scale), lax.div(y, scale)
+    squares = lax.add(lax.square(a), lax.square(b))
+    at_zero = lax.eq(squares, zero)
+    root = lax.mul(lax.sqrt(lax.select(at_zero, one, squares)), scale)
+    return lax.select(inf, scalar(math.inf, dt), lax.select(at_zero, size, root))
 
 
 hypot = ufunc2(
@@ -437,13 +440,16 @@ def _logaddexp(x: Any, y: Any) -> Any:
 
 def _log_add(x: Any, y: Any, unit: float) -> Any:
     """``log_b(b**x + b**y)`` where ``unit`` is the natural logarithm of the base ``b``."""
-    dt = aval_of(x).dtype
+    # Branches, in place of a maximum and a magnitude, are smooth where the operands are equal.
     delta = lax.sub(x, y)
-    # Equal infinities have no difference; NaN has to come through.
-    undefined = lax.ne(delta, delta)
-    gap = lax.neg(lax.abs(lax.select(undefined, scalar(0, dt), delta)))
-    tail = lax.div(lax.log1p(lax.exp(lax.mul(gap, unit))), unit)
-    return lax.select(undefined, lax.add(x, y), lax.add(lax.max(x, y), tail))
+    first = lax.gt(x, y)
+    larger = lax.select(*_same_shape(first, x, y))
+    # Equal infinities have no difference, and share the slope.
+    tie = lax.bitwise_and(lax.ne(delta, delta), lax.eq(x, y))
+    delta = lax.select(tie, scalar(0, aval_of(x).dtype), delta)
+    larger = lax.select(tie, lax.mul(lax.add(x, y), 0.5), larger)
+    gap = lax.select(first, lax.neg(delta), delta)
+    return lax.add(larger, lax.div(lax.log1p(lax.exp(lax.mul(gap, unit))), unit))
 
 
 def _logaddexp2(x: Any, y: Any) -> Any:
@@ -497,11 +503,21 @@ heaviside = ufunc2(
 def _sinc(x: Any) -> Any:
     x = inexact(x, "sinc")
     dt = aval_of(x).dtype
-    at_zero = lax.eq(x, scalar(0, dt))
-    pi_x = lax.mul(lax.select(at_zero, scalar(1, dt), x), math.pi)
-    # Near 0 the series, so that derivatives there are right too.
-    series = lax.sub(scalar(1, dt), lax.div(lax.square(lax.mul(x, math.pi)), scalar(6, dt)))
-    return lax.select(at_zero, series, lax.div(lax.sin(pi_x), pi_x))
+    zero, one = scalar(0, dt), scalar(1, dt)
+    size = lax.abs(x)
+    near = lax.lt(size, scalar(0.4, aval_of(size).dtype))
+    # Near 0 the power series: derivatives of the quotient cancel there.
+    t = lax.square(lax.mul(lax.select(near, x, zero), math.pi))
+    series = zero
+    for k in reversed(range(13)):
+        series = lax.add(lax.mul(lax.neg(t), series), scalar(1 / math.factorial(2 * k + 1), dt))
+    far = lax.select(near, one, x)
+    turned = far
+    if dt not in dtypes.COMPLEX:
+        # Whole turns are taken off before the product is rounded.
+        turned = lax.sub(far, lax.mul(lax.round(lax.mul(far, 0.5)), 2.0))
+    quotient = lax.div(lax.sin(lax.mul(turned, math.pi)), lax.mul(far, math.pi))
+    return lax.select(near, series, quotient)
 
 
 sinc = ufunc1(

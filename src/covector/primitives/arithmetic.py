@@ -143,17 +143,16 @@ div_p = binary(
 )
 
 
-def _rem_jvp_y(g: Any, x: Any, y: Any) -> Any:
-    # rem truncates: x - y * trunc(x / y).
-    q = div(x, y)
-    trunc = mul(sign(q), floor(abs(q)))
-    return mul(neg(g), trunc)
+def _rem_jvp_y(g: Any, out: Any, x: Any, y: Any) -> Any:
+    # rem truncates: x - y * n. The quotient of what is left is n before it is rounded.
+    n = round_p.bind(div(sub(x, out), y), rounding_method=0)
+    return mul(neg(g), n)
 
 
 rem_p = binary(
     "rem",
     REAL,
-    derivative=slopes(lambda g, x, y: g, _rem_jvp_y),
+    derivative=slopes_of_result(lambda g, out, x, y: g, _rem_jvp_y),
     cost=30,
     values=[((5.0, 3.0), 2.0), ((-5.0, 3.0), -2.0), ((1.0, inf), 1.0), ((1.0, 0.0), nan)],
     doc=doc(
@@ -216,7 +215,8 @@ sign_p = unary(
 
 def _abs_jvp(g: Any, out: Any, x: Any) -> Any:
     if not dtypes.is_complex(aval_of(x).dtype):
-        return mul(g, sign(x))
+        # At 0 the slope to the right, as in JAX.
+        return mul(g, select(eq(x, like(0.0, x)), like(1.0, x), sign(x)))
     # Re(conj(x) g) / |x|, and 0 at the origin.
     safe = select(eq(out, like(0.0, out)), like(1.0, out), out)
     return div(real(mul(g, conj(x))), safe)
@@ -520,6 +520,7 @@ abs: Bind = abs_p.bind
 real: Bind = real_p.bind
 imag: Bind = imag_p.bind
 square: Bind = square_p.bind
+integer_pow: Bind = integer_pow_p.bind
 
 
 def conj(x: Any) -> Any:

@@ -12,9 +12,21 @@ from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.operands import like, scalar
 from covector.core.trace import Bind
-from covector.primitives.arithmetic import add, div, mul, neg, real, square, sub
+from covector.primitives.arithmetic import (
+    abs,
+    add,
+    div,
+    integer_pow,
+    max,
+    mul,
+    neg,
+    real,
+    square,
+    sub,
+)
 from covector.primitives.common import FLOAT, INEXACT
-from covector.primitives.compare import eq, gt
+from covector.primitives.compare import bitwise_and, eq, ge, gt
+from covector.primitives.convert import bitcast_convert_type_p
 from covector.primitives.elementwise import (
     binary,
     doc,
@@ -22,15 +34,39 @@ from covector.primitives.elementwise import (
     slopes_of_result,
     unary,
 )
-from covector.primitives.select import select
+from covector.primitives.select import clamp, select
+
+
+def _by_square_of_radius(part: Any, x: Any, y: Any) -> Any:
+    """``part`` / (x² + y²), scaled by constants so that squares neither overflow nor vanish."""
+    dt = aval_of(x).dtype
+    if dtypes.is_complex(dt):
+        return div(part, add(mul(x, x), mul(y, y)))
+    k = div(scalar(1.0, dt), power_of_two(max(abs(x), abs(y))))
+    a, b = mul(x, k), mul(y, k)
+    return mul(k, div(mul(part, k), add(mul(a, a), mul(b, b))))
+
+
+def power_of_two(size: Any) -> Any:
+    """The power of two below a number that is not negative, a constant for derivatives.
+
+    It is a normal number and finite, and so is its reciprocal.
+    """
+    dt = aval_of(size).dtype
+    info = dtypes.finfo(dt)
+    integer = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
+    exponent = integer.type((1 << (8 * dt.itemsize - 1)) - (1 << info.nmant))
+    bits = bitcast_convert_type_p.bind(size, new_dtype=integer)
+    power = bitcast_convert_type_p.bind(bitwise_and(bits, exponent), new_dtype=dt)
+    return clamp(scalar(float(info.tiny), dt), power, scalar(2.0 ** (info.maxexp - 2), dt))
 
 
 def _atan2_jvp_x(g: Any, x: Any, y: Any) -> Any:
-    return mul(g, div(y, add(mul(x, x), mul(y, y))))
+    return mul(g, _by_square_of_radius(y, x, y))
 
 
 def _atan2_jvp_y(g: Any, x: Any, y: Any) -> Any:
-    return mul(g, div(neg(x), add(mul(x, x), mul(y, y))))
+    return mul(g, _by_square_of_radius(neg(x), x, y))
 
 
 atan2_p = binary(
@@ -57,23 +93,39 @@ atan2_p = binary(
 )
 
 
+def _by_one_and_square(x: Any, twice_power: int) -> Any:
+    """(1 + x²) to the power -1/2 or -1."""
+    one = like(1.0, x)
+    if dtypes.is_complex(aval_of(x).dtype):
+        s = add(one, square(x))
+        return div(one, s) if twice_power == 2 else rsqrt(s)
+    # By the reciprocal of large numbers, whose squares overflow.
+    large = gt(abs(x), one)
+    t = select(large, div(one, select(large, x, one)), x)
+    s = add(one, square(t))
+    if twice_power == 2:
+        return div(select(large, square(t), one), s)
+    return mul(select(large, abs(t), one), rsqrt(s))
+
+
 def _pow_jvp_x(g: Any, x: Any, y: Any) -> Any:
     ydt = aval_of(y).dtype
     one, zero = scalar(1, ydt), scalar(0, ydt)
-    # y * x**(y-1), with the exponent 1 where y is 0, so that 0 * inf does not arise.
-    at_zero = eq(y, zero)
-    jac = mul(y, pow(x, select(at_zero, one, sub(y, one))))
+    # y * x**(y-1); where both are 0, of another base, so that 0 * inf does not arise.
+    origin = bitwise_and(eq(x, scalar(0, aval_of(x).dtype)), eq(y, zero))
+    jac = mul(y, pow(select(origin, scalar(1, aval_of(x).dtype), x), sub(y, one)))
     return mul(g, jac)
 
 
 def _pow_jvp_y(g: Any, x: Any, y: Any) -> Any:
     dt = aval_of(x).dtype
-    # At x = 0 the derivative log(0) * 0**y is 0 for y > 0, where the product would be NaN.
+    # At x = 0 the derivative log(0) * 0**y is 0 for y > 0, where the product would be NaN, and
+    # at the origin by convention.
     zero, one = scalar(0.0, dt), scalar(1.0, dt)
     at_zero = eq(x, zero)
     y_real = real(y) if dtypes.is_complex(dt) else y
     log_x = log(select(at_zero, one, x))
-    limit = select(gt(y_real, scalar(0.0, aval_of(y_real).dtype)), zero, log(zero))
+    limit = select(ge(y_real, scalar(0.0, aval_of(y_real).dtype)), zero, log(zero))
     jac = mul(select(at_zero, limit, log_x), pow(x, y))
     return mul(g, jac)
 
@@ -282,7 +334,7 @@ acos_p = unary(
 atan_p = unary(
     "atan",
     INEXACT,
-    derivative=slopes(lambda g, x: div(g, add(like(1.0, x), square(x)))),
+    derivative=slopes(lambda g, x: mul(g, _by_one_and_square(x, 2))),
     cost=20,
     values=[((0.0,), 0.0), ((-inf,), -pi / 2)],
     doc=doc(
@@ -346,7 +398,7 @@ tanh_p = unary(
 asinh_p = unary(
     "asinh",
     INEXACT,
-    derivative=slopes(lambda g, x: mul(g, rsqrt(add(square(x), like(1.0, x))))),
+    derivative=slopes(lambda g, x: mul(g, _by_one_and_square(x, 1))),
     cost=30,
     values=[((0.0,), 0.0), ((-inf,), -inf)],
     doc=doc(
@@ -362,11 +414,7 @@ acosh_p = unary(
     "acosh",
     INEXACT,
     derivative=slopes(
-        lambda g, x: (
-            mul(g, rsqrt(mul(sub(x, like(1.0, x)), add(x, like(1.0, x)))))
-            if not dtypes.is_complex(aval_of(x).dtype)
-            else mul(g, mul(rsqrt(sub(x, like(1.0, x))), rsqrt(add(x, like(1.0, x)))))
-        )
+        lambda g, x: mul(g, mul(rsqrt(sub(x, like(1.0, x))), rsqrt(add(x, like(1.0, x)))))
     ),
     cost=30,
     domain=((1.2, 1.8),),
@@ -447,7 +495,9 @@ rsqrt_p = unary(
 cbrt_p = unary(
     "cbrt",
     FLOAT,
-    derivative=slopes_of_result(lambda g, out, x: mul(g, div(mul(like(1.0 / 3.0, x), out), x))),
+    derivative=slopes_of_result(
+        lambda g, out, x: mul(g, mul(like(1.0 / 3.0, x), integer_pow(out, y=-2)))
+    ),
     cost=20,
     values=[((-8.0,), -2.0), ((inf,), inf)],
     doc=doc(

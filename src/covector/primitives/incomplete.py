@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from math import inf, nan
 from typing import Any
 
-from covector.core.avals import ShapedArray
+from covector.core import dtypes
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.operands import like
 from covector.core.trace import Bind
-from covector.primitives.arithmetic import add, mul, neg, sub
+from covector.primitives.arithmetic import add, min, mul, neg, sub
 from covector.primitives.common import FLOAT, check_dtype, elementwise_aval
+from covector.primitives.compare import bitwise_or, eq
 from covector.primitives.elementwise import (
     binary,
     doc,
     operation,
     slopes,
 )
-from covector.primitives.exponential import exp, log, log1p
+from covector.primitives.exponential import exp, log, log1p, pow
+from covector.primitives.select import select
 from covector.primitives.special import lgamma, no_derivative
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
-    return exp(sub(sub(mul(sub(a, like(1, a)), log(x)), x), lgamma(a)))
+    # At 0 by powers, whose derivatives are finite there; elsewhere they might overflow.
+    power = sub(a, like(1, a))
+    at_zero = eq(x, like(0, x))
+    inside = select(at_zero, like(1, x), x)
+    density = exp(sub(sub(mul(power, log(inside)), inside), lgamma(a)))
+    z = select(at_zero, x, like(0.5, x))
+    return select(at_zero, mul(pow(z, power), exp(neg(add(z, lgamma(a))))), density)
 
 
 _SHAPE_AND_BOUND = """
@@ -133,8 +143,16 @@ random_gamma_grad_p = binary(
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
-    powers = add(mul(sub(a, like(1, a)), log(x)), mul(sub(b, like(1, b)), log1p(neg(x))))
-    return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
+    # At the ends by powers, whose derivatives are finite there; elsewhere they might overflow.
+    one = like(1, x)
+    at_end = bitwise_or(eq(x, like(0, x)), eq(x, one))
+    inside = select(at_end, like(0.5, x), x)
+    powers = add(mul(sub(a, one), log(inside)), mul(sub(b, one), log1p(neg(inside))))
+    scale = sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))
+    z = select(at_end, x, like(0.5, x))
+    ends = mul(pow(z, sub(a, one)), pow(sub(one, z), sub(b, one)))
+    finite = min(scale, like(math.log(dtypes.finfo(aval_of(x).dtype).max) - 1, x))
+    return select(at_end, mul(ends, exp(finite)), exp(add(powers, scale)))
 
 
 _NO_SHAPES = no_derivative("betainc", "a and b")

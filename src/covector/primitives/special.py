@@ -10,9 +10,9 @@ from typing import Any
 from covector.core.errors import at_user_line
 from covector.core.operands import like
 from covector.core.trace import Bind
-from covector.primitives.arithmetic import add, div, mul, neg, sign, square, sub
+from covector.primitives.arithmetic import abs, add, div, mul, neg, sign, square, sub
 from covector.primitives.common import FLOAT
-from covector.primitives.compare import eq
+from covector.primitives.compare import gt, lt
 from covector.primitives.elementwise import (
     binary,
     doc,
@@ -25,10 +25,17 @@ from covector.primitives.select import select
 
 _SLOPE = 2.0 / math.sqrt(math.pi)
 
+
+def _gauss(x: Any) -> Any:
+    # Beyond 30 it is 0 in every dtype, and squares may overflow. Selected: NaN comes through.
+    near = select(gt(abs(x), like(30.0, x)), like(30.0, x), x)
+    return mul(like(_SLOPE, x), exp(neg(square(near))))
+
+
 erf_p = unary(
     "erf",
     FLOAT,
-    derivative=slopes(lambda g, x: mul(like(_SLOPE, x), mul(g, exp(neg(square(x)))))),
+    derivative=slopes(lambda g, x: mul(g, _gauss(x))),
     cost=24,
     values=[((0.0,), 0.0), ((inf,), 1.0)],
     doc=doc(
@@ -43,7 +50,7 @@ erf_p = unary(
 erfc_p = unary(
     "erfc",
     FLOAT,
-    derivative=slopes(lambda g, x: mul(like(-_SLOPE, x), mul(g, exp(neg(square(x)))))),
+    derivative=slopes(lambda g, x: neg(mul(g, _gauss(x)))),
     cost=30,
     values=[((0.0,), 1.0), ((-inf,), 2.0)],
     doc=doc(
@@ -129,11 +136,22 @@ bessel_i0e_p = unary(
 )
 
 
+def i1e_over_x(out: Any, x: Any) -> Any:
+    """``bessel_i1e(x) / x``, near 0 by its power series: quotients of small numbers cancel."""
+    near = lt(abs(x), like(2.0, x))
+    small = select(near, x, like(0.0, x))
+    t = mul(square(small), like(0.25, x))
+    series = like(0.0, x)
+    for k in reversed(range(14)):
+        # I1(x) / x is the sum of (x²/4)**k / (2 k! (k + 1)!).
+        c = 0.5 / (math.factorial(k) * math.factorial(k + 1))
+        series = add(mul(t, series), like(c, x))
+    quotient = div(out, select(near, like(1.0, x), x))
+    return select(near, mul(exp(neg(mul(small, sign(small)))), series), quotient)
+
+
 def _bessel_i1e_slope(g: Any, out: Any, x: Any) -> Any:
-    at_zero = eq(x, like(0, x))
-    safe = select(at_zero, like(1, x), x)
-    slope = sub(bessel_i0e(x), mul(out, add(sign(x), div(like(1, x), safe))))
-    return mul(g, select(at_zero, like(0.5, x), slope))
+    return mul(g, sub(bessel_i0e(x), add(mul(out, sign(x)), i1e_over_x(out, x))))
 
 
 bessel_i1e_p = unary(

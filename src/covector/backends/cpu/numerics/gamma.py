@@ -52,7 +52,9 @@ def _lgamma(x: Num) -> Num:
     a = abs(x)
     # Move to [1.5, 2.5]: up by two or one step, or down by at most four.
     ratio = where(a < 0.5, a * (a + 1.0), where(a < 1.5, a, 1.0))
-    y = where(a < 0.5, a + 2.0, where(a < 1.5, a + 1.0, minimum(START, a)))
+    # Upwards t is taken from a itself: what is added to it may round up to 2.5.
+    low = a < 1.5
+    y = where(low, 2.0, minimum(START, a))
     t = where(a < 0.5, a, where(a < 1.5, a - 1.0, y - 2.0))
     product = x.like(1.0)
     for _ in range(4):
@@ -73,7 +75,6 @@ def _lgamma(x: Num) -> Num:
     reflect = negative & (a >= 2.0**-60)
     product = where(big, 1.0, product)
     mirror = math.pi * ratio / (a * sin * product)
-    low = a < 1.5
     rest = log(where(reflect, mirror, where(low, ratio, product)))
     out = where(reflect, rest - body, body + where(low, -rest, rest))
     out = where(a.eq(math.inf) | (negative & sin.eq(0.0)), math.inf, out)

@@ -50,7 +50,8 @@ def _zeta(s: Num, q: Num) -> Num:
     f = q - whole
     up = _positive(s, where(below, f, q))
     odd = (s * 0.5).floor().ne(s * 0.5)
-    missing = _positive(s, 1.0 - f) - _positive(s, where(below, 1.0 - q, 1.0))
+    # The distance to the next integer is exact, where 1 - f need not be.
+    missing = _positive(s, (whole + 1.0) - q) - _positive(s, where(below, 1.0 - q, 1.0))
     down = up + where(odd, -missing, missing)
     # Powers of negative bases are real for integer exponents only. A base of zero is a pole, with
     # two signs on its sides if the exponent is odd.
