@@ -44,14 +44,14 @@ PyObject* call(PyObject* self, PyObject* arrays) {
     ArrayObject* a = require_array(item);
     if (!a || !check_argument(e, i, a)) return nullptr;
     held.push_back(Ref::borrow(item));
-    a = e.bring(a);
+    a = e.brought(i, a);
     if (!a) return nullptr;
-    held.push_back(Ref::borrow(as_object(a)));
+    held.emplace_back(as_object(a));
     arguments.push_back({a->data, a});
   }
   SmallVector<PyObject*, 16> results;
   results.resize(e.num_outputs());
-  if (!e.run(arguments.data(), results.data())) return nullptr;
+  if (!e.call(arguments.data(), results.data())) return nullptr;
   PyObject* list = PyList_New(Py_ssize_t(results.size()));
   for (size_t i = 0; i < results.size(); ++i)
     if (list)
@@ -59,6 +59,16 @@ PyObject* call(PyObject* self, PyObject* arrays) {
     else
       Py_DECREF(results[i]);
   return list;
+}
+
+PyObject* donate(PyObject* self, PyObject* inputs) {
+  auto add = [&](PyObject* item) {
+    long long i = PyLong_AsLongLong(item);
+    if (i == -1 && PyErr_Occurred()) return false;
+    return executable_of(self)->donate(i);
+  };
+  if (!for_each_item(inputs, "donate() expects a sequence of ints", add)) return nullptr;
+  Py_RETURN_NONE;
 }
 
 PyObject* get_name(PyObject* self, void*) { return Py_NewRef(executable_of(self)->name()); }
@@ -76,6 +86,7 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {
     {"call", call, METH_O, "call(arrays): run on a sequence of Arrays; returns a list."},
+    {"donate", donate, METH_O, "donate(inputs): have calls delete the arrays given for them."},
     {nullptr},
 };
 
@@ -95,6 +106,51 @@ PyType_Spec spec = {"covector._native.Executable", sizeof(ExecutableObject), 0,
                     slots};
 
 }  // namespace
+
+bool Executable::donate(int64_t i) {
+  if (i < 0 || size_t(i) >= inputs_.size()) return bad_executable("a donated input does not exist");
+  is_donated_.resize(inputs_.size());
+  if (!is_donated_[size_t(i)]) donated_.push_back(size_t(i));
+  is_donated_[size_t(i)] = true;
+  return true;
+}
+
+ArrayObject* Executable::brought(size_t i, ArrayObject* array) const {
+  ArrayObject* there = bring(array);
+  // What the array keeps of itself elsewhere is not given away with it.
+  if (there && there != array && !donated_.empty() && is_donated_[i])
+    return array_alias(there, there->weak);
+  return as_array(Py_XNewRef(as_object(there)));
+}
+
+bool Executable::call_donating(const Argument* arguments, PyObject** results) const {
+  // Marks, because a program may have thousands of arguments. Nothing else runs meanwhile.
+  size_t twice = inputs_.size();
+  for (size_t i : donated_)
+    if (ArrayObject* a = arguments[i].array) {
+      if (a->marked) twice = i;
+      a->marked = true;
+    }
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (arguments[i].array && arguments[i].array->marked && !is_donated_[i]) twice = i;
+  for (size_t i : donated_)
+    if (arguments[i].array) arguments[i].array->marked = false;
+  if (twice < inputs_.size()) {
+    size_t first = twice;
+    for (size_t i : donated_)
+      if (i != twice && arguments[i].array == arguments[twice].array) first = i;
+    PyErr_Format(PyExc_RuntimeError,
+                 "%U was given one array as two arguments, the arrays number %zu and %zu that it "
+                 "uses, and it is donated: its memory cannot be used twice. Pass a copy, x.copy(), "
+                 "or leave it out of donate_argnums",
+                 name(), std::min(first, twice), std::max(first, twice));
+    return false;
+  }
+  if (!run(arguments, results)) return false;
+  for (size_t i : donated_)
+    if (arguments[i].array) array_delete(arguments[i].array);
+  return true;
+}
 
 void executable_dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);

@@ -37,21 +37,37 @@ class Executable {
   size_t num_outputs() const { return num_outputs_; }
 
   // Fills `results` with new references, or returns false with an exception set. The arguments
-  // must be alive, have the types of the inputs and be where `bring` puts them.
-  virtual bool run(const Argument* arguments, PyObject** results) const = 0;
+  // must be alive, have the types of the inputs and be where `bring` puts them. Donated arrays are
+  // deleted.
+  bool call(const Argument* arguments, PyObject** results) const {
+    if (donated_.empty()) [[likely]]
+      return run(arguments, results);
+    return call_donating(arguments, results);
+  }
 
-  // The array as the program takes it, if it is somewhere else: borrowed from the array or kept
-  // by it; null with an exception.
-  virtual ArrayObject* bring(ArrayObject* array) const { return array; }
+  // The array as the program takes input `i`, if it is somewhere else: a new reference; null with
+  // an exception.
+  ArrayObject* brought(size_t i, ArrayObject* array) const;
+
+  // Has calls delete the array given as input `i`.
+  bool donate(int64_t i);
 
   // For the garbage collector: the Python objects that the program owns.
   virtual int traverse(visitproc, void*) const { return 0; }
 
  protected:
+  virtual bool run(const Argument* arguments, PyObject** results) const = 0;
+  // The array where the program takes it: borrowed from it or kept by it; null with an exception.
+  virtual ArrayObject* bring(ArrayObject* array) const { return array; }
+
+  std::vector<size_t> donated_;   // inputs, and for each input whether it is one of them
+  std::vector<bool> is_donated_;  // (empty if there are none)
   std::vector<ArraySpec> inputs_;
   size_t num_outputs_ = 0;
 
  private:
+  bool call_donating(const Argument* arguments, PyObject** results) const;
+
   PyObject* name_;
 };
 

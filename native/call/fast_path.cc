@@ -259,8 +259,8 @@ PyObject* run_fast_path(FastPathObject* path, const Signature& signature) {
       ArrayObject* a = as_array(leaf);
       if (!check_alive(a)) return nullptr;  // deleted by code that ran since the flattening
       if (body.brings) [[unlikely]] {
-        if (!(a = executable.bring(a))) return nullptr;
-        brought.push_back(Ref::borrow(as_object(a)));
+        if (!(a = executable.brought(j, a))) return nullptr;
+        brought.emplace_back(as_object(a));
       }
       arguments[j] = {a->data, a};
     } else {
@@ -270,7 +270,7 @@ PyObject* run_fast_path(FastPathObject* path, const Signature& signature) {
   }
   SmallVector<PyObject*, 16> outputs;
   outputs.resize(n_out);
-  if (!executable.run(arguments.data(), outputs.data())) return nullptr;
+  if (!executable.call(arguments.data(), outputs.data())) return nullptr;
   if (body.single) [[likely]]
     return outputs[0];
   if (body.flat_tuple) {

@@ -31,6 +31,12 @@ class HostedExecutable final : public Executable {
     return true;
   }
 
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(function_);
+    return 0;
+  }
+
+ private:
   bool run(const Argument* arguments, PyObject** results) const override {
     Ref list(PyList_New(Py_ssize_t(inputs_.size())));
     if (!list) return false;
@@ -54,12 +60,6 @@ class HostedExecutable final : public Executable {
     return true;
   }
 
-  int traverse(visitproc visit, void* arg) const override {
-    Py_VISIT(function_);
-    return 0;
-  }
-
- private:
   static PyObject* as_argument(const Argument& argument, const ArraySpec& spec) {
     if (argument.array) return Py_NewRef(as_object(argument.array));
     ArrayObject* a = array_empty(spec.code, spec.weak, spec.ndim(), spec.shape.data());

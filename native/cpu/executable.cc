@@ -35,8 +35,6 @@ class CpuExecutable final : public Executable {
 
   bool describe(const Description& d);
 
-  bool run(const Argument* arguments, PyObject** results) const override;
-  ArrayObject* bring(ArrayObject* array) const override { return on_host(array); }
   // keepalive owns the machine code, so it stays until the object itself dies.
   int traverse(visitproc visit, void* arg) const override {
     Py_VISIT(keepalive_);
@@ -48,6 +46,8 @@ class CpuExecutable final : public Executable {
   PyObject* keepalive() const { return keepalive_; }
 
  private:
+  bool run(const Argument* arguments, PyObject** results) const override;
+  ArrayObject* bring(ArrayObject* array) const override { return on_host(array); }
   bool add_kind(size_t at, int64_t kind);
   bool add_donation(PyObject* item);
   ArrayObject* make_output(const OutputSpec& spec, const Argument* arguments) const;
@@ -64,7 +64,6 @@ class CpuExecutable final : public Executable {
   std::vector<OutputSpec> outputs_;
   size_t fresh_outputs_ = 0;
   size_t workspace_bytes_;
-  bool donates_ = false;
   bool release_gil_;
   Placement placement_ = kDefaultPlacement;
   PyObject* keepalive_;
@@ -104,8 +103,7 @@ bool CpuExecutable::add_donation(PyObject* item) {
       spec.size * itemsizes[spec.code])
     return bad_executable("a donated input and its output must have the same size in bytes");
   spec.donor = in;
-  donates_ = true;
-  return true;
+  return donate(in);
 }
 
 bool CpuExecutable::add_kind(size_t at, int64_t kind) {
@@ -199,17 +197,12 @@ ArrayObject* CpuExecutable::fresh(const OutputSpec& spec) const {
   return a;
 }
 
-// A donated input is about to be deleted, and may be the same object as another.
+// A result is another array than the argument, so that deleting one leaves the other.
 ArrayObject* CpuExecutable::forward(const Argument& argument, const OutputSpec& spec) const {
-  ArrayObject* from = argument.array;
-  if (!from) {
-    ArrayObject* a = fresh(spec);
-    if (a) std::memcpy(a->data, argument.data, array_nbytes(a));
-    return a;
-  }
-  if (!donates_ && from->weak == spec.weak && from->placement == placement_)
-    return as_array(Py_NewRef(as_object(from)));
-  return array_alias(from, spec.weak, placement_);
+  if (argument.array) return array_alias(argument.array, spec.weak, placement_);
+  ArrayObject* a = fresh(spec);
+  if (a) std::memcpy(a->data, argument.data, array_nbytes(a));
+  return a;
 }
 
 // Output `spec` takes over the memory of its donor if nobody else can see it; otherwise it gets
@@ -217,11 +210,7 @@ ArrayObject* CpuExecutable::forward(const Argument& argument, const OutputSpec& 
 ArrayObject* CpuExecutable::take_over(const OutputSpec& spec, const Argument* arguments) const {
   const Argument& donor = arguments[spec.donor];
   ArrayObject* a = donor.array;
-  bool exclusive = a && a->storage->is_exclusive();
-  for (size_t i = 0; exclusive && i < inputs_.size(); ++i)
-    if (int64_t(i) != spec.donor && arguments[i].array && arguments[i].array->storage == a->storage)
-      exclusive = false;
-  if (exclusive) {
+  if (a && a->storage->is_exclusive()) {
     ArrayObject* taken = array_wrap(spec.code, spec.weak, spec.ndim(), spec.shape.data(),
                                     a->storage->share(), a->data);
     if (taken) taken->placement = placement_;
@@ -270,12 +259,12 @@ int32_t CpuExecutable::enter(void** bufs, const Argument* arguments) const {
 }
 
 // Donated arrays are deleted before the call, so that no other thread can use or donate them
-// during it; a second argument on the same memory keeps it alive through its own reference.
+// during it; another array on the same memory keeps it alive through its own reference.
 int32_t CpuExecutable::enter_donating(void** bufs, const Argument* arguments) const {
   RunningProgram pins{arguments, inputs_.size()};
   pins.pin();
-  for (const OutputSpec& spec : outputs_)
-    if (spec.donor >= 0 && arguments[spec.donor].array) array_delete(arguments[spec.donor].array);
+  for (size_t i : donated_)
+    if (arguments[i].array) array_delete(arguments[i].array);
   int32_t status = enter(bufs, arguments);
   pins.unpin();
   return status;
@@ -320,7 +309,7 @@ bool CpuExecutable::run(const Argument* arguments, PyObject** results) const {
     }
   }
   int32_t status =
-      donates_ ? enter_donating(bufs.data(), arguments) : enter(bufs.data(), arguments);
+      donated_.empty() ? enter(bufs.data(), arguments) : enter_donating(bufs.data(), arguments);
   if (workspace_capacity) deallocate(bufs[at], workspace_capacity);
   if (status == kOk) [[likely]]
     return true;

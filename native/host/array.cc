@@ -120,6 +120,17 @@ PyObject* placed(PyObject* self, PyObject* index) {
   if (a->placement == placement) return Py_NewRef(self);
   return as_object(array_alias(a, a->weak, placement));
 }
+PyObject* copied(PyObject* self, PyObject*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  // Memory of others is theirs to copy: without, nothing overwrites what two arrays share.
+  if (a->storage->memory) return as_object(array_alias(a, a->weak));
+  ArrayObject* copy = array_empty(a->code, a->weak, a->ndim, a->shape);
+  if (!copy) return nullptr;
+  copy->placement = a->placement;
+  if (size_t n = array_nbytes(a)) std::memcpy(copy->data, a->data, n);
+  return as_object(copy);
+}
 PyObject* is_deleted(PyObject* self, PyObject*) {
   return PyBool_FromLong(as_array(self)->storage == nullptr);
 }
@@ -243,6 +254,7 @@ PyMethodDef methods[] = {
     {"block_until_ready", block_until_ready, METH_NOARGS, "Wait for the value; returns self."},
     {"_to_host", to_host, METH_NOARGS, "The array itself, or its copy on the host."},
     {"_placed", placed, METH_O, "The same memory with another placement of the same device."},
+    {"_copied", copied, METH_NOARGS, "Another array with the same elements."},
     {"_with_weak", with_weak, METH_O, "The same elements with another weak_type."},
     {"_reshaped", reshaped, METH_O, "The same elements with another shape."},
     {"_bitcast", as_method(bitcast), METH_FASTCALL, "The same bytes as another dtype and shape."},
@@ -318,6 +330,7 @@ ArrayObject* array_wrap(int code, bool weak, int ndim, const int64_t* shape, Sto
   a->shape = dims;
   a->code = uint8_t(code);
   a->weak = weak;
+  a->marked = false;
   a->ndim = ndim;
   a->placement = kDefaultPlacement;
   a->aval = nullptr;

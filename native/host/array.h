@@ -23,6 +23,7 @@ struct ArrayObject {
   int64_t* shape;  // inline_shape, or a block of its own for many dimensions
   uint8_t code;
   bool weak;
+  bool marked;  // while a call looks for arrays that it was given twice
   int32_t ndim;
   Placement placement;
   PyObject* aval;  // null until asked for

@@ -55,6 +55,7 @@ class Array:
         """The array itself, or its copy on the host, which it keeps."""
     def _placed(self, placement: int, /) -> Array:
         """The same memory with another placement of the same device."""
+    def _copied(self) -> Array: ...
     def _with_weak(self, weak: bool, /) -> Array:
         """The same memory with another weak_type; self if it is the same."""
     def _reshaped(self, shape: Sequence[int], /) -> Array:
@@ -87,6 +88,7 @@ class Array:
 class Executable:
     """What a compiled program is to those who call it, whatever runs it."""
 
+    def donate(self, inputs: Sequence[int], /) -> None: ...
     def call(self, arrays: Sequence[Array], /) -> list[Array]:
         """Run on one array per input; arrays that are elsewhere are brought."""
     @property

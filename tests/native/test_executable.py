@@ -58,7 +58,9 @@ def test_forwarded_and_constant_outputs(program, array):
         out_kinds=[0, 0, 1 << 20, 1 << 20],
     )
     same, weak, const, weak_const = run.call([x])
-    assert same is x and weak is not x and weak.weak_type
+    # Of one memory, but not one array.
+    assert same is not x and weak is not x and weak.weak_type
+    assert same.unsafe_buffer_pointer() == x.unsafe_buffer_pointer()
     assert weak.unsafe_buffer_pointer() == x.unsafe_buffer_pointer()
     assert const.item() == 10 and weak_const.weak_type
     const.delete()
@@ -163,8 +165,31 @@ def test_donation_of_an_argument_given_twice(program, array):
     spec = (F32, (3,))
     run = program("add", (3,), n_in=2, in_specs=[spec, spec], donations=[(0, 0)])
     x = array(np.arange(3, dtype=np.float32))
-    (y,) = run.call([x, x])
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="one array as two arguments.* 0 and 1 .*x.copy()"):
+            run.call([x, x])
+        assert not x.is_deleted() and x.tolist() == [0, 1, 2]
+    both = program("add", (3,), n_in=2, in_specs=[spec, spec], donations=[(0, 0)])
+    both.donate([0, 1])
+    with pytest.raises(RuntimeError, match="one array as two arguments.* 0 and 1 "):
+        both.call([x, x])
+    # Another array on the same memory is another array.
+    (y,) = run.call([x, x._reshaped((3,))])
     assert x.is_deleted() and y.tolist() == [0, 2, 4]
+
+
+def test_donated_inputs_are_deleted(program, array):
+    spec = (F32, (3,))
+    run = program("add", (3,), n_in=2, in_specs=[spec, spec])
+    run.donate([1])
+    x, y = (array(np.ones(3, np.float32)) for _ in range(2))
+    assert run.call([x, y])[0].tolist() == [2, 2, 2]
+    assert y.is_deleted() and not x.is_deleted()
+    with pytest.raises(RuntimeError, match="deleted"):
+        run.call([x, y])
+    for bad in ([2], [-1]):
+        with pytest.raises(ValueError, match="donated input"):
+            run.donate(bad)
 
 
 def test_no_leaks(native, program, array):

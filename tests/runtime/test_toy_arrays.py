@@ -243,6 +243,10 @@ def test_options_of_jit(toys):
         (given,) = on(toys[0], onp.zeros(2, "float32"))
         out = g(given, x)
         assert given.is_deleted() and not x.is_deleted() and there(out, toys[0])
+    (one,) = on(toys[0], onp.zeros(1, "float32"))
+    with pytest.raises(RuntimeError, match="one array as two arguments"):
+        cv.jit(lambda a, b: a + b, donate_argnums=0)(one, one)
+    assert not one.is_deleted() and (one.copy() is not one)
     with pytest.raises(RuntimeError, match="deleted"):
         given + 1
     with pytest.raises(RuntimeError, match="deleted"):

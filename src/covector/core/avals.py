@@ -112,6 +112,11 @@ class ShapedArray:
         return f"ShapedArray({self.str_short()}{weak})"
 
 
+def nbytes_of(aval: ShapedArray) -> int:
+    """The size of an array of this type in bytes."""
+    return aval.size * int(aval.dtype.itemsize)
+
+
 _native.set_aval_factory(ShapedArray)
 Array = _native.Array
 

@@ -190,8 +190,8 @@ def _reduce(self: Any) -> Any:
     return _rebuild, (onp.array(self), self.weak_type)
 
 
-def _same(self: Any, memo: Any = None) -> Any:
-    return self
+def _copied(self: Any, memo: Any = None) -> Any:
+    return self._copied() if type(self) is Array else self
 
 
 def _tracer_format(self: Any, spec: str) -> str:
@@ -375,8 +375,8 @@ def attach() -> None:
         cls.__contains__ = Boundary(_contains)
         cls.__reversed__ = Boundary(_reversed)
         cls.__round__ = Boundary(_round)
-        cls.__copy__ = _same
-        cls.__deepcopy__ = _same
+        cls.__copy__ = _copied
+        cls.__deepcopy__ = _copied
         cls.__array_priority__ = 1000
     Array.__repr__ = array_repr
     Array.__str__ = array_string

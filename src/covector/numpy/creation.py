@@ -59,7 +59,7 @@ def array(
     dtype : dtype, optional
         By default that of the data, with 64-bit types narrowed unless ``enable_x64`` is set.
     copy : bool
-        Arrays are immutable, so that an Array is never copied.
+        Copy an Array, too: donating or deleting one then leaves the other. `asarray` does not.
     order : {'K', 'C', 'A'}
         Arrays are stored in row-major order only.
     ndmin : int
@@ -102,7 +102,8 @@ def array(
     n = ndmin - out.ndim
     if n > 0:
         out = lax.reshape(out, (1,) * n + out.shape)
-    return on_device(out, device)
+    out = on_device(out, device)
+    return out._copied() if copy and out is object and type(out) is Array else out
 
 
 def asarray(
@@ -125,7 +126,7 @@ def asarray(
     order : {'K', 'C', 'A'}, optional
         Arrays are stored in row-major order only.
     copy : bool, optional
-        Accepted; an Array is never copied.
+        Copy an Array, too.
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
@@ -144,7 +145,12 @@ def asarray(
     >>> np.asarray(x) is x
     True
     """
-    if dtype is None and device is None and (type(a) is Array or isinstance(a, Tracer)):
+    if (
+        dtype is None
+        and device is None
+        and not copy
+        and (type(a) is Array or isinstance(a, Tracer))
+    ):
         return a
     return array(a, dtype, bool(copy), order or "K", device=device)
 
@@ -328,7 +334,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     dtype : dtype
         None is the default float type. Floats become integers towards zero.
     copy : bool
-        Accepted and ignored.
+        Return another array even if ``x`` has this dtype.
     device : Device, optional
         Where the array is to be; by default the default device.
 
@@ -346,7 +352,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     x = asarray(x)
     if dtype is None:
         dtype = float
-    return on_device(convert(x, dtypes.check_user_dtype(dtype, "astype")), device)
+    out = on_device(convert(x, dtypes.check_user_dtype(dtype, "astype")), device)
+    return out._copied() if copy and out is x and type(out) is Array else out
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.definers import def_jvp_linear, def_jvp_zero, def_vectorized
 from covector.core.errors import at_user_line
 from covector.core.rules import batching_rules, transpose_rules
@@ -65,6 +65,7 @@ def _bitcast_batch(
 batching_rules[bitcast_convert_type_p] = _bitcast_batch
 copy_p = Primitive("copy")
 copy_p.def_abstract_eval(lambda x: x)
+copy_p.impl = lambda args, params: [to_array(args[0])._copied()]
 def_vectorized(copy_p)
 def_jvp_linear(copy_p)
 transpose_rules[copy_p] = lambda ct, x: [ct]

@@ -212,12 +212,6 @@ def _spread(prefix: Any, x: Any, n: int) -> list[Any]:
     return tree.broadcast_prefix(prefix, x)
 
 
-def _copy(x: Array) -> Array:
-    """The same elements in other memory of the host."""
-    nbytes = np.asarray(x._bitcast(dtypes.code_of[dtypes.as_dtype("uint8")], (x.nbytes,)))
-    return _native.array_from_buffer(nbytes, x._code, x.shape, x.weak_type, False)
-
-
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
     if isinstance(x, Tracer) or getattr(x, "dtype", None) == dtypes.float0:
         if where is not None:
@@ -232,7 +226,7 @@ def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
     )
     out = put(array, target)
     if may_alias is False and given is not None and out._on_host and given._on_host:
-        out = _copy(given)._placed(target.index)
+        out = given._copied()._placed(target.index)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from covector import _native
 from covector.core import collector, tree
-from covector.core.avals import Array, to_array
+from covector.core.avals import Array, nbytes_of, to_array
 from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
 from covector.core.dce import dce
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
@@ -33,8 +34,9 @@ _MODULE = ("platform", "dialects", "default_dialect", "as_text", "compile")
 
 def lower_entry(
     entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, platform: str
-) -> tuple[Module, list[int]]:
-    """The lowered program, and the positions of the flat arguments that it takes."""
+) -> tuple[Module, list[int], list[int]]:
+    """The lowered program, the positions of the flat arguments that it takes, and which of those
+    it is given for good."""
     key = (platform, donated, keep_unused)
     found = entry.programs.get(key)
     if found is None:
@@ -51,14 +53,16 @@ def compile_entry(
     if found is None:
         device = where.device
         with collector.paused():
-            module, kept = lower_entry(entry, donated, keep_unused, name, device.platform)
-            found = entry.programs[key] = (module.compile(device, where.index), kept)
+            module, kept, given = lower_entry(entry, donated, keep_unused, name, device.platform)
+            program = module.compile(device, where.index)
+            program.executable.donate(given)
+            found = entry.programs[key] = (program, kept)
     return found
 
 
 def _lower(
     closed: ClosedJaxpr, donated: Sequence[bool], keep_unused: bool, name: str, platform: str
-) -> tuple[Module, list[int]]:
+) -> tuple[Module, list[int], list[int]]:
     """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
     _check_computable(jaxpr)
@@ -67,16 +71,37 @@ def _lower(
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
     jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
-    module = get_backend(platform).lower(
-        ClosedJaxpr(jaxpr, [c for _, c in consts]), [donated[i] for i in kept], name
-    )
+    usable = _usable(jaxpr, [donated[i] for i in kept], name)
+    module = get_backend(platform).lower(ClosedJaxpr(jaxpr, [c for _, c in consts]), usable, name)
     lacking = [a for a in _MODULE if not hasattr(module, a)]
     if lacking:
         raise RuntimeError(
             f"what the backend {platform!r} lowered {name} to, a {type(module).__name__}, lacks "
             f"{', '.join(lacking)}, which a lowered program must have"
         )
-    return module, kept
+    return module, kept, [i for i, u in enumerate(usable) if u]
+
+
+def _usable(jaxpr: Jaxpr, donated: list[bool], name: str) -> list[bool]:
+    """Which donated arguments a result can take over: one of the same size in bytes each."""
+    if not any(donated):
+        return donated
+    free = Counter(nbytes_of(v.aval) for v in jaxpr.outvars)
+    usable, others = [], []
+    for v, d in zip(jaxpr.invars, donated, strict=True):
+        size = nbytes_of(v.aval)
+        usable.append(d and free[size] > 0)
+        if usable[-1]:
+            free[size] -= 1
+        elif d:
+            others.append(v.aval.str_short())
+    if others:
+        warn(
+            f"Some donated buffers were not usable: {', '.join(others)}. Each result of {name} "
+            "takes over the memory of one donated argument of its size in bytes, and none is left "
+            "for these: they stay as they are. Donate them no longer"
+        )
+    return usable
 
 
 def _check_computable(jaxpr: Jaxpr) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray, aval_of, to_array
+from covector.core.avals import Array, ShapedArray, aval_of, nbytes_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
@@ -251,7 +251,7 @@ class Compiled(_Stage):
         ``optimised`` or ``asm``.
         """
         jitted, platform = self._jitted, self._where.device.platform
-        module, _ = lower_entry(
+        module, *_ = lower_entry(
             self._entry, self._donated, jitted.keep_unused, jitted.name, platform
         )
         return _text(module, dialect or module.default_dialect)
@@ -276,8 +276,8 @@ class Compiled(_Stage):
         """Bytes of arguments, results and temporary memory."""
         closed = self._entry.closed
         return MemoryStats(
-            sum(_nbytes(closed.in_avals[i]) for i in self._kept),
-            sum(map(_nbytes, closed.out_avals)),
+            sum(nbytes_of(closed.in_avals[i]) for i in self._kept),
+            sum(map(nbytes_of, closed.out_avals)),
             getattr(self._program.executable, "workspace_bytes", 0),
         )
 
@@ -345,10 +345,6 @@ class MemoryStats:
         return f"MemoryStats({items})"
 
 
-def _nbytes(aval: ShapedArray) -> int:
-    return aval.size * int(aval.dtype.itemsize)
-
-
 def _cost(closed: ClosedJaxpr) -> dict[str, float]:
     flops = 0.0
     for eqn in closed.eqns:
@@ -358,7 +354,7 @@ def _cost(closed: ClosedJaxpr) -> dict[str, float]:
             for d in contract:
                 size *= 2 * eqn.invars[0].aval.shape[d]
         flops += size
-    touched = sum(map(_nbytes, closed.in_avals)) + sum(map(_nbytes, closed.out_avals))
+    touched = sum(map(nbytes_of, closed.in_avals)) + sum(map(nbytes_of, closed.out_avals))
     return {"flops": flops, "bytes accessed": float(touched)}
 
 

@@ -341,7 +341,8 @@ def jit(
         Arguments that the trace sees as they are, for example sizes; hashable. The function
         is traced again for each new value. Names are found from numbers and vice versa.
     donate_argnums, donate_argnames : optional
-        Arguments whose memory the result may take over; they cannot be used afterwards.
+        Arguments whose memory results may take over; they cannot be used afterwards. Those that no
+        result of their size is left for stay, with a warning.
     keep_unused : bool
         Pass arguments to the compiled program even if it does not use them.
     inline : bool
