@@ -76,6 +76,12 @@ CASES = {
   in (c,) }""",
         """{ lambda  ; a:i32[3] b:i32[3]. let  in (b,) }""",
     ),
+    "select_n of one case several times = it": (
+        """{ lambda  ; a:bool[3] b:f32[3]. let
+    c:f32[3] = select_n a b b
+  in (c,) }""",
+        """{ lambda  ; a:bool[3] b:f32[3]. let  in (b,) }""",
+    ),
     "convert to the same type = x": (
         """{ lambda  ; a:f32[3]*. let
     b:f32[3] = convert_element_type[new_dtype=float32 weak_type=False] a

@@ -286,3 +286,61 @@ def test_prng_keys_pass_through_everything() -> None:
     z = np.asarray(random.normal(random.split(k)[0]))
     np.testing.assert_allclose(np.asarray(cv.grad(branch)(1.0, k)), z * np.cos(z), rtol=1e-5)
     assert cv.grad(branch, argnums=(0, 1), allow_int=True)(1.0, k)[1].dtype == cv.float0
+
+
+def _powers() -> dict[str, Any]:
+    with_jvp = cv.custom_jvp(lambda x: x**0.5)
+    with_jvp.defjvp(lambda p, t: (with_jvp(p[0]), t[0] * 0.5 / with_jvp(p[0])))
+    with_vjp = cv.custom_vjp(lambda x: x**0.5)
+    with_vjp.defvjp(lambda x: (with_vjp(x), x), lambda x, ct: (ct * 0.5 / x**0.5,))
+
+    def in_scan(x: Any) -> Any:
+        return lax.scan(lambda c, _: (c * lax.sqrt(x), None), x / x, None, length=3)[0]
+
+    def in_while(x: Any) -> Any:
+        return lax.while_loop(lambda c: c[0] < 1, lambda c: (c[0] + 1, lax.sqrt(x)), (0, x))[1]
+
+    def in_branch(x: Any) -> Any:
+        return lax.cond(x > -1.0, lax.sqrt, lax.log, x)
+
+    return {
+        "sqrt": lax.sqrt,
+        "log": lax.log,
+        "jit": cv.jit(lax.sqrt),
+        "remat": cv.checkpoint(lax.sqrt),
+        "custom_jvp": with_jvp,
+        "custom_vjp": with_vjp,
+        "scan": in_scan,
+        "while": in_while,
+        "cond": in_branch,
+    }
+
+
+@pytest.mark.parametrize("name", _powers())
+def test_branches_not_taken_do_not_reach_derivatives(name: str) -> None:
+    f = _powers()[name]
+
+    def one(x: Any, w: Any) -> Any:
+        index = (x > 1e-3).astype(int) + (x > 9.0)
+        return lax.switch(index, [lambda: 2.0 * x, lambda: f(x * w), lambda: x])
+
+    def total(x: Any, w: Any) -> Any:
+        return cv.vmap(one, (0, None))(x, w).sum()
+
+    def many(x: Any, w: Any) -> Any:
+        return sum(one(x[i], w) for i in range(3))
+
+    x, w = cv.numpy.array([0.0, 4.0, 10.0]), 3.0
+    ways = []
+    if name != "while":
+        ways.append(lambda f: cv.grad(f, argnums=(0, 1)))
+        ways.append(lambda f: cv.jit(cv.grad(f, argnums=(0, 1))))
+        ways.append(lambda f: cv.grad(lambda x, w: cv.grad(f)(x, w).sum(), argnums=(0, 1)))
+    if name != "custom_vjp":
+        ways.append(lambda f: cv.jacfwd(f, argnums=(0, 1)))
+        ways.append(lambda f: cv.jacfwd(cv.jacfwd(f)))
+    for way in ways:
+        got, want = (cv.tree.leaves(way(g)(x, w)) for g in (total, many))
+        for a, b in zip(got, want, strict=True):
+            assert np.isfinite(b).all()
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5)

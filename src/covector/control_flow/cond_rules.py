@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from covector.control_flow.custom_jvp import stop_gradient
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.dtypes import is_inexact
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
 from covector.core.rules import (
     UndefinedPrimal,
@@ -19,9 +21,17 @@ from covector.core.rules import (
     partial_eval_rules,
     transpose_rules,
 )
-from covector.core.structural import bring_dim, broadcast_in_dim, fill_zeros, mapped_first, zeros
-from covector.core.trace import Primitive, trace_to_jaxpr
-from covector.primitives.select import clamp_p, select_n_p
+from covector.core.structural import (
+    bring_dim,
+    broadcast_dim,
+    broadcast_in_dim,
+    fill_zeros,
+    mapped_first,
+    zeros,
+)
+from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
+from covector.primitives.compare import eq_p
+from covector.primitives.select import clamp_p, select, select_n_p
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.dce_rules import pick, small_call
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, transpose_jaxpr
@@ -82,12 +92,14 @@ def _batch(
     # Elements take different branches: all are computed, and the results selected.
     same = _same_in_all(branches, batched)
     force = (True,) * len(same)
-    results = []
-    for b in branches:
-        closed_b, _ = batch_jaxpr(b, size, name, batched, force)
-        results.append(eval_jaxpr(closed_b.jaxpr, closed_b.consts, *moved))
     index = bring_dim(index, size, dims[0], 0)
     index = clamp_p.bind_params((np.int32(0), index, np.int32(len(branches) - 1)), {})
+    results = []
+    for k, b in enumerate(branches):
+        chosen = eq_p.bind(index, np.int32(k))
+        args, mapped = _constant_elsewhere(chosen, b, moved, batched)
+        closed_b, _ = batch_jaxpr(b, size, name, mapped, force)
+        results.append(eval_jaxpr(closed_b.jaxpr, closed_b.consts, *args))
     selected = [
         ops[k] if k is not None
         else select_n_p.bind_params(
@@ -96,6 +108,27 @@ def _batch(
         for k, cases in zip(same, zip(*results, strict=True), strict=True)
     ]  # fmt: skip
     return selected, [0 if k is None else None for k in same]
+
+
+def _constant_elsewhere(
+    chosen: Any, branch: ClosedJaxpr, ops: Sequence[Any], batched: Sequence[bool]
+) -> tuple[list[Any], tuple[bool, ...]]:
+    """The operands of a branch, constants for derivatives of the elements that do not take it.
+
+    The derivative of what is not taken may be infinite, and its product with 0 NaN.
+    """
+    (size,) = aval_of(chosen).shape
+    used = {v for eqn in branch.jaxpr.eqns for v in eqn.invars if type(v) is not Literal}
+    out, mapped = [], []
+    for v, x, b in zip(branch.jaxpr.invars, ops, batched, strict=True):
+        guarded = v in used and isinstance(x, Tracer) and is_inexact(aval_of(x).dtype)
+        if guarded:
+            x = x if b else broadcast_dim(x, size, 0)
+            where = broadcast_in_dim(chosen, aval_of(x).shape, (0,))
+            x = select(where, x, stop_gradient(x))
+        out.append(x)
+        mapped.append(b or guarded)
+    return out, tuple(mapped)
 
 
 def _same_in_all(branches: Branches, batched: Sequence[bool]) -> list[int | None]:

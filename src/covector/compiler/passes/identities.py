@@ -57,6 +57,14 @@ def _select(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> A
     return case if same_type(case, aval) else None
 
 
+@IDENTITIES.rule("select_n of one case several times = it", select_n_p)
+def _select_same(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
+    case = ins[1]
+    if type(case) is Literal or any(other is not case for other in ins[2:]):
+        return None
+    return case if same_type(case, aval) else None
+
+
 @IDENTITIES.rule("convert to the same type = x", convert_element_type_p)
 def _convert(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
     (x,) = ins
