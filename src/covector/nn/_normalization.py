@@ -45,7 +45,8 @@ def _shifted(x: Any, axes: tuple[int, ...], mask: Any) -> Any:
     if mask is not None:
         # Nothing is selected: any shift will do.
         top = lax.select(lax.is_finite(top), top, lax.full_like(top, 0))
-    return lax.sub(x, _keep(top, axes, x.shape))
+    # What is left out takes no part: its exponential might overflow, and its derivative be NaN.
+    return lax.sub(seen, _keep(top, axes, x.shape))
 
 
 def _sum(x: Any, axes: tuple[int, ...], mask: Any) -> Any:
@@ -107,8 +108,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
     if mask is None:
         return _plain_softmax(axes, x)
     zero = lax.full_like(x, 0)
-    # Elements left out may be anything, infinite too.
-    e = lax.exp(_shifted(lax.select(mask, x, zero), axes, mask))
+    e = lax.exp(_shifted(x, axes, mask))
     total = _sum(e, axes, mask)
     total = lax.select(lax.eq(total, 0.0), lax.full_like(total, 1), total)
     return lax.select(mask, lax.div(e, _keep(total, axes, x.shape)), zero)
@@ -201,10 +201,11 @@ def logsumexp(
         a = lax.select(lax.eq(b, lax.full_like(b, 0)), lax.full_like(a, -float("inf")), a)
     axes = canonical_axes(axis, a)
     mask = _mask(where, a, "logsumexp")
+    if mask is not None:
+        # What is left out takes no part: its exponential might overflow, and its derivative be NaN.
+        a = lax.select(mask, a, lax.full_like(a, -float("inf")))
     part = lax.real(a) if dtypes.is_complex(a.dtype) else a
-    floor = lax.full_like(part, -float("inf"))
-    seen = part if mask is None else lax.select(mask, part, floor)
-    top = stop_gradient(lax.reduce_max(seen, axes))
+    top = stop_gradient(lax.reduce_max(part, axes))
     top = lax.select(lax.is_finite(top), top, lax.full_like(top, 0))
     shift = _keep(top, axes, a.shape)
     if dtypes.is_complex(a.dtype):
@@ -321,13 +322,24 @@ def standardize(
         )
     x = _operand(x, "standardize")
     axes = canonical_axes(axis, x)
+    seen = x
+    if where is not None:
+        mask = _mask(where, x, "standardize")
+        seen = lax.select(mask, x, lax.full_like(x, 0))
     if mean is None:
-        mean = cnp.mean(x, axis=axes, keepdims=True, where=where)
+        mean = cnp.mean(seen, axis=axes, keepdims=True, where=where)
     if variance is None:
         if algorithm == "stable":
-            deviation = cnp.subtract(x, mean)
+            deviation = cnp.subtract(seen, mean)
             variance = cnp.mean(cnp.square(deviation), axis=axes, keepdims=True, where=where)
         else:
-            squares = cnp.mean(cnp.square(x), axis=axes, keepdims=True, where=where)
+            squares = cnp.mean(cnp.square(seen), axis=axes, keepdims=True, where=where)
             variance = cnp.subtract(squares, cnp.square(mean))
-    return cnp.multiply(cnp.subtract(x, mean), lax.rsqrt(cnp.add(variance, epsilon)))
+    scale = lax.rsqrt(cnp.add(variance, epsilon))
+    out = cnp.multiply(cnp.subtract(seen, mean), scale)
+    if where is None:
+        return out
+    # What is left out is standardised too, and may be infinite or NaN.
+    safe = lax.select(lax.is_finite(x), x, lax.full_like(x, 0))
+    other = cnp.where(lax.is_finite(x), cnp.multiply(cnp.subtract(safe, mean), scale), x)
+    return cnp.where(mask, out, other)

@@ -310,7 +310,6 @@ def nanvar(
     x = array(a, "nanvar")
     if x.dtype in dtypes.INEXACT:
         where = _present(x, where)
-        x = _replaced(x, 0)  # so that derivatives are not 0 times NaN
     return r._variance("nanvar", x, axis, dtype, keepdims, where, mean, ddof)
 
 

@@ -621,6 +621,8 @@ def _variance(
     x = convert(x, wide)
     if where is not None:
         x, where = broadcast_all(name, x, where)
+        # Before anything is computed: the derivative of what is left out must not be 0 times NaN.
+        x = _masked(x, where, 0, name)
     axes = _axes(axis, x)
     if given_mean is None:
         center = mean(x, axes, None, None, True, where=where)
