@@ -296,3 +296,21 @@ def test_no_function_is_forgotten():
     others = {"glu", "identity", "one_hot", "sigmoid", "swish", "hard_swish", "tanh"}
     activations = {n for n in dir(_activations) if hasattr(nn, n) and callable(getattr(nn, n))}
     assert not activations - tested - others
+
+
+def test_complex_logaddexp():
+    """The principal value, and its limits."""
+    cases = [
+        (1 - 7.85j, -50 + 0j), (-50 + 0j, 1 - 7.85j), (2 + 3j, 2 - 3j), (300 + 1j, 300 + 2j),
+        (complex(-INF, 0), 1 + 2j),
+    ]  # fmt: skip
+    for x, y in cases:
+        top = max(x.real, y.real)
+        want = mp.log(mp.exp(mp.mpc(x - top)) + mp.exp(mp.mpc(y - top))) + top
+        assert abs(complex(np.logaddexp(x, y)) - complex(want)) < 1e-13 * abs(want)
+    assert complex(np.logaddexp(complex(-INF, 0), complex(-INF, 0))).real == -INF
+    x, y = 2 + 0.5j, 2 - 0.25j
+    slope = complex(cv.grad(np.logaddexp, holomorphic=True)(x, y))
+    assert abs(slope - complex(1 / (1 + mp.exp(y - x)))) < 1e-14
+    second = complex(cv.grad(cv.grad(np.logaddexp, holomorphic=True), holomorphic=True)(x, y))
+    assert abs(second - slope * (1 - slope)) < 1e-14

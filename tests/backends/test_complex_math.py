@@ -169,6 +169,49 @@ def test_special_values(name: str, dtype: type) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "name",
+    ["exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+     "asin", "acos", "atan", "asinh", "acosh", "atanh"],
+)  # fmt: skip
+def test_infinities_and_nan(name: str, dtype: type) -> None:
+    """At every pair of special parts as annex G, which NumPy follows here, has it."""
+    parts = [0.0, -0.0, 1.0, -1.0, 2.0, INF, -INF, NAN]
+    z = np.array([complex(a, c) for a in parts for c in parts], dtype)
+    with np.errstate(all="ignore"):
+        want = getattr(np, NUMPY_NAMES.get(name, name))(z.astype(np.complex128))
+    for u, g, w in zip(z, run(name, z), want, strict=True):
+        for a, c in ((g.real, w.real), (g.imag, w.imag)):
+            if cmath.isfinite(u):
+                assert _same(complex(a, 0), complex(c, 0)), (u, g, w)
+            else:
+                # The annex leaves the signs of some zeros and infinities open.
+                np.testing.assert_allclose(abs(a), abs(c), rtol=1e-6, err_msg=str(u))
+
+
+@BOTH
+def test_exponentials_less_one_at_infinities(dtype: type) -> None:
+    """As exp, of which NumPy has the special values, less one."""
+    z = np.array([complex(INF, 0), complex(-INF, 2), complex(-INF, INF), complex(-INF, NAN),
+                  complex(INF, NAN), complex(NAN, 0), complex(NAN, 1), complex(1, INF)],
+                 dtype)  # fmt: skip
+    want = [complex(INF, 0), complex(-1, 0), complex(-1, 0), complex(-1, 0),
+            complex(INF, NAN), complex(NAN, 0), complex(NAN, NAN), complex(NAN, NAN)]  # fmt: skip
+    for u, g, w in zip(z, run("expm1", z), want, strict=True):
+        np.testing.assert_array_equal([g.real, g.imag], [w.real, w.imag], err_msg=str(u))
+
+
+@BOTH
+def test_square(dtype: type) -> None:
+    """Squares of the parts may overflow, and cancel, where their difference does not."""
+    big = math.sqrt(float(np.finfo(dtype).max)) * 4
+    z = np.array([complex(big, big), complex(big, -big), complex(1 + 2**-20, 1)], dtype)
+    got = run("square", z)
+    np.testing.assert_array_equal(got[:2], [complex(0, INF), complex(0, -INF)])
+    assert got[2].real == pytest.approx(2**-19 + 2**-40, rel=1e-6)
+
+
+@BOTH
 def test_absolute_value_sign_and_division_at_the_ends(dtype: type) -> None:
     z = np.array([complex(INF, NAN), complex(NAN, -INF), complex(NAN, 1), 0, 3 + 4j], dtype)
     np.testing.assert_array_equal(run("abs", z), [INF, INF, NAN, 0, 5])

@@ -432,10 +432,24 @@ def _logaddexp(x: Any, y: Any) -> Any:
     x, y = promote2_inexact("logaddexp", x, y)
     dt = aval_of(x).dtype
     if dt in dtypes.COMPLEX:
-        swap = lax.gt(*broadcast2("logaddexp", lax.real(y), lax.real(x)))
-        big, small = lax.select(swap, y, x), lax.select(swap, x, y)
-        return lax.add(big, lax.log1p(lax.exp(lax.sub(small, big))))
+        return _complex_log_add(*broadcast2("logaddexp", x, y))
     return _log_add(x, y, 1.0)
+
+
+def _complex_log_add(x: Any, y: Any) -> Any:
+    swap = lax.gt(lax.real(y), lax.real(x))
+    big, small = lax.select(swap, y, x), lax.select(swap, x, y)
+    delta = lax.sub(small, big)
+    # Equal infinities have no difference.
+    tie = lax.bitwise_and(
+        lax.eq(lax.real(x), lax.real(y)), lax.bitwise_not(lax.is_finite(lax.real(x)))
+    )
+    tail = lax.log1p(lax.exp(lax.select(tie, lax.full_like(delta, 0), delta)))
+    out = lax.add(big, tail)
+    # The principal value, as of a logarithm.
+    im = lax.imag(out)
+    turns = lax.round(lax.mul(im, 0.5 / math.pi), lax.RoundingMethod.TO_NEAREST_EVEN)
+    return lax.complex(lax.real(out), lax.sub(im, lax.mul(turns, 2 * math.pi)))
 
 
 def _log_add(x: Any, y: Any, unit: float) -> Any:

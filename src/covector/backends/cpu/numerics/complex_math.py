@@ -55,7 +55,9 @@ def emit(b: Function, name: str, args: Sequence[Cx], attr: Any) -> Number:
         case "mul":
             return product(b, x, args[1])
         case "square":
-            return product(b, x, x)
+            # As a product of sums: squares may overflow where their difference does not.
+            fmul = lambda p, q: b.bin("fmul", p, q)  # noqa: E731
+            return Cx(fmul(sub(x.re, x.im), add(x.re, x.im)), fmul(add(x.re, x.re), x.im))
         case "neg":
             return Cx(b.un("fneg", x.re), b.un("fneg", x.im))
         case "real":
@@ -210,7 +212,7 @@ def exp2(z: Z) -> Z:
     w = _turned(n, p, angle, z.re)
     # The rounding error of the angle turns the result a little further.
     rest = fma(z.im, 2.3190468138462996e-17, fma(z.im, LN2, -angle))
-    near = abs(w.re) + abs(w.im) < INF
+    near = (abs(w.re) + abs(w.im) < INF) & _finite(angle) & angle.ne(0.0)
     return choose(near, Z(fma(-w.im, rest, w.re), fma(w.re, rest, w.im)), w)
 
 
@@ -246,8 +248,9 @@ def _cosh_sinh(y: Num, c: Num, s: Num) -> tuple[Num, Num]:
 
 
 def sin(z: Z) -> Z:
-    """sin x cosh y + i cos x sinh y."""
-    return Z(*_cosh_sinh(z.im, trigonometric.sin(z.re), trigonometric.cos(z.re)))
+    """-i sinh(iz)."""
+    w = sinh(Z(z.im, z.re))
+    return Z(w.im, w.re)
 
 
 def cos(z: Z) -> Z:
@@ -256,14 +259,22 @@ def cos(z: Z) -> Z:
 
 
 def sinh(z: Z) -> Z:
-    """-i sin(iz)."""
-    w = sin(Z(z.im, z.re))
-    return Z(w.im, w.re)
+    """sinh x cos y + i cosh x sin y."""
+    x, y = z
+    im, re = _cosh_sinh(x, trigonometric.sin(y), trigonometric.cos(y))
+    # Zeros and infinities stay, whatever the angle; an angle of zero too.
+    re = where(~_finite(y) & (x.eq(0.0) | abs(x).eq(INF)), x, re)
+    return Z(re, where(y.eq(0.0), y, im))
 
 
 def cosh(z: Z) -> Z:
     """cosh x cos y + i sinh x sin y."""
-    return Z(*_cosh_sinh(z.re, trigonometric.cos(z.im), trigonometric.sin(z.im)))
+    x, y = z
+    re, im = _cosh_sinh(x, trigonometric.cos(y), trigonometric.sin(y))
+    lost = ~_finite(y)
+    re = where(lost & abs(x).eq(INF), INF, re)
+    im = where(y.eq(0.0) & x.isnan(), y, where(lost & x.eq(0.0), x, im))
+    return Z(re, im)
 
 
 def tanh(z: Z) -> Z:
@@ -411,12 +422,15 @@ def _arc(x: Num, y: Num) -> tuple[Num, Num]:
 
 def asin(z: Z) -> Z:
     root, l = _arc(abs(z.re), abs(z.im))
-    return Z(inverse_trig.atan2(z.re, root), l.copysign(z.im))
+    # A real part of zero stays, also beside NaN.
+    re = where(z.re.eq(0.0), z.re, inverse_trig.atan2(z.re, root))
+    return Z(re, l.copysign(z.im))
 
 
 def acos(z: Z) -> Z:
     root, l = _arc(abs(z.re), abs(z.im))
-    return Z(inverse_trig.atan2(root, z.re), -l.copysign(z.im))
+    re = where(z.re.eq(0.0), math.pi / 2, inverse_trig.atan2(root, z.re))
+    return Z(re, -l.copysign(z.im))
 
 
 def asinh(z: Z) -> Z:
@@ -448,8 +462,8 @@ def atanh(z: Z) -> Z:
     )
     re = where(huge, where(h.eq(INF), 0.0, (x / h) / h), re)
     im = 0.5 * inverse_trig.atan2(y + y, fma(1.0 - x, 1.0 + x, -(y * y)))
-    im = where(huge, math.pi / 2, im)
-    return Z(re.copysign(z.re), im.copysign(z.im))
+    im = where(huge & ~y.isnan(), math.pi / 2, im)
+    return Z(where(x.eq(0.0), x, re).copysign(z.re), im.copysign(z.im))
 
 
 def atan(z: Z) -> Z:
