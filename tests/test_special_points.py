@@ -314,3 +314,30 @@ def test_complex_logaddexp():
     assert abs(slope - complex(1 / (1 + mp.exp(y - x)))) < 1e-14
     second = complex(cv.grad(cv.grad(np.logaddexp, holomorphic=True), holomorphic=True)(x, y))
     assert abs(second - slope * (1 - slope)) < 1e-14
+
+
+def test_complex_extrema_and_signs():
+    x = np.array([1 + 1j, 2 - 1j, 2 + 3j])
+    for fun in (np.max, lambda x: lax.reduce(x, onp.complex128(-onp.inf), lax.max, (0,))):
+        onp.testing.assert_array_equal(cv.grad(lambda x, f=fun: f(x).real)(x), [0, 0, 1])
+    for fun, want in ((np.maximum, [1, 0.5, 0]), (np.minimum, [0, 0.5, 1])):
+        out = cv.grad(lambda x, f=fun: f(x, 2 - 1j).real.sum())(x[::-1])
+        onp.testing.assert_array_equal(out, want)
+    for z in (0j, complex(-0.0, 0.0)):
+        assert complex(cv.grad(lambda z: np.sign(z).real)(z)) == 0
+        assert complex(cv.jvp(np.sign, (z,), (1 + 0j,))[1]) == 0
+        assert complex(cv.grad(np.abs)(z)) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parts_of_numbers_have_derivatives(dtype):
+    x = np.array([3.0, -5.0, 0.1, 0.0, 1e-30, 2.0**100, INF], dtype)
+    slope = cv.jvp(lambda x: np.frexp(x)[0], (x,), (np.ones_like(x),))[1]
+    onp.testing.assert_array_equal(slope, 2.0 ** -onp.frexp(onp.asarray(x))[1].astype(float))
+    smallest = onp.finfo(dtype).smallest_subnormal
+    for v in (*x.tolist(), float(onp.finfo(dtype).max), float(3 * smallest), -0.0):
+        got, want = np.frexp(np.asarray(v, dtype)), onp.frexp(onp.asarray(v, dtype))
+        onp.testing.assert_array_equal(got, want)
+        assert onp.signbit(got[0]) == onp.signbit(want[0])
+    slope = cv.jvp(lambda x: np.modf(x)[0], (x[:3],), (np.ones(3, dtype),))[1]
+    onp.testing.assert_array_equal(slope, [1, 1, 1])

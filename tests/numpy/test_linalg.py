@@ -367,3 +367,18 @@ def test_singular_matrices_have_an_infinite_condition_number(p):
     x = np.array([onp.eye(2), onp.zeros((2, 2)), onp.full((2, 2), onp.nan)])
     got = onp.asarray(la.cond(x, p))
     assert got[0] > 0 and got[1] == onp.inf and onp.isnan(got[2])
+
+
+def test_pinv_of_the_hermitian_part():
+    """`hermitian=True` reads the Hermitian part alone; so do the derivatives."""
+    a, t = definite(3, "complex128"), sample(3, 3, dtype="complex128", seed=1)
+
+    def f(a):
+        return la.pinv(a, hermitian=True)
+
+    def part(a):
+        return (a + a.conj().T) / 2
+
+    got = cv.jvp(f, (a,), (t,))[1]
+    onp.testing.assert_allclose(got, onp.asarray(got).conj().T, atol=1e-14)
+    onp.testing.assert_allclose(got, cv.jvp(la.inv, (part(a),), (part(t),))[1], rtol=1e-10)

@@ -613,11 +613,10 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     )
     exponent = lax.sub(convert(exponent, dtypes.int32), onp.int32(bias - 1))
     exponent = lax.select(tiny, lax.sub(exponent, onp.int32(nmant)), exponent)
-    cleared = lax.bitwise_and(bits, bits_dt.type(~(mask << nmant)))
-    half = lax.bitwise_or(cleared, bits_dt.type((bias - 1) << nmant))
-    mantissa = lax.bitcast_convert_type_p.bind(half, new_dtype=dt)
     special = lax.bitwise_or(lax.eq(x, scalar(0, dt)), lax.bitwise_not(lax.is_finite(x)))
-    return lax.select(special, x, mantissa), lax.select(special, onp.int32(0), exponent)
+    exponent = lax.select(special, onp.int32(0), exponent)
+    # A product, of which the derivative is known; it is exact.
+    return _ldexp(x, lax.neg(exponent)), exponent
 
 
 @fused()

@@ -24,7 +24,7 @@ from covector.primitives.common import (
     check_dtype,
     elementwise_aval,
 )
-from covector.primitives.compare import eq, gt, lt
+from covector.primitives.compare import eq
 from covector.primitives.elementwise import (
     LINEAR,
     ZERO,
@@ -185,12 +185,13 @@ neg_p = unary(
 
 
 def _sign_jvp(g: Any, out: Any, x: Any) -> Any:
-    # d(x/|x|) = (g - s² conj(g)) / (2|x|); zero for real numbers.
+    # d(x/|x|) = (g - s² conj(g)) / (2|x|), and 0 at the origin; zero for real numbers.
     if not dtypes.is_complex(aval_of(x).dtype):
         return Zero(aval_of(x))
     s = out
-    num = sub(g, mul(mul(s, s), conj(g)))
-    size = abs(x)
+    zero = eq(s, like(0.0, s))
+    num = select(zero, like(0.0, s), sub(g, mul(mul(s, s), conj(g))))
+    size = select(zero, scalar(1.0, dtypes.real_dtype(aval_of(x).dtype)), abs(x))
     return div(num, convert_element_type(mul(size, like(2.0, size)), aval_of(x).dtype))
 
 
@@ -245,20 +246,22 @@ abs_p = unary(
 )
 
 
-def _share(x: Any, y: Any, larger: bool) -> Any:
-    """The part of ``x`` in the derivative of a maximum: 1, 0, or a half where equal."""
+def _share(out: Any, x: Any, y: Any) -> Any:
+    """The part of ``x`` in the derivative of an extremum: 1, 0, or a half where equal."""
     dt = aval_of(x).dtype
-    wins = gt(x, y) if larger else lt(x, y)
-    half = select(eq(x, y), scalar(0.5, dt), scalar(0.0, dt))
-    return select(wins, scalar(1.0, dt), half)
+    part = select(eq(y, out), scalar(0.5, dt), scalar(1.0, dt))
+    return select(eq(x, out), part, scalar(0.0, dt))
+
+
+_EXTREMUM = slopes_of_result(
+    lambda g, out, x, y: mul(g, _share(out, x, y)), lambda g, out, x, y: mul(g, _share(out, y, x))
+)
 
 
 max_p = binary(
     "max",
     ANY,
-    derivative=slopes(
-        lambda g, x, y: mul(g, _share(x, y, True)), lambda g, x, y: mul(g, _share(y, x, True))
-    ),
+    derivative=_EXTREMUM,
     values=[((1.0, 2.0), 2.0), ((1.0, nan), nan)],
     fold=np.maximum,
     doc=doc(
@@ -275,9 +278,7 @@ max_p = binary(
 min_p = binary(
     "min",
     ANY,
-    derivative=slopes(
-        lambda g, x, y: mul(g, _share(x, y, False)), lambda g, x, y: mul(g, _share(y, x, False))
-    ),
+    derivative=_EXTREMUM,
     values=[((1.0, 2.0), 1.0), ((1.0, nan), nan)],
     fold=np.minimum,
     doc=doc(

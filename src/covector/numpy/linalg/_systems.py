@@ -434,6 +434,9 @@ def _pinv_jvp(hermitian: bool, size: int, primals: Any, tangents: Any) -> Any:
     # problems whose variables separate", SIAM J. Numer. Anal. 10 (1973), for constant rank.
     (x, rtol), (t, _) = primals, tangents
     p = _pinv_with_jvp(hermitian, size, x, rtol)
+    if hermitian:
+        # Of the Hermitian part: the rest is not read.
+        x, t = (lax.mul(lax.add(m, adjoint(m)), 0.5) for m in (x, t))
     ph, th = adjoint(p), adjoint(t)
     out = lax.neg(matmul(p, matmul(t, p)))
     first = matmul(matmul(p, ph), th)
