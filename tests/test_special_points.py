@@ -341,3 +341,16 @@ def test_parts_of_numbers_have_derivatives(dtype):
         assert onp.signbit(got[0]) == onp.signbit(want[0])
     slope = cv.jvp(lambda x: np.modf(x)[0], (x[:3],), (np.ones(3, dtype),))[1]
     onp.testing.assert_array_equal(slope, [1, 1, 1])
+
+
+def test_cumulative_logsumexp_of_equal_numbers():
+    for fun in (lax.cumlogsumexp, np.logaddexp.accumulate):
+        f = lambda t, fun=fun: fun(np.stack([t, 2 * t, t]))[1]  # noqa: E731
+        got = [float(f(np.asarray(0.0)))]
+        for _ in range(4):
+            f = forward(f)
+            got.append(float(f(np.asarray(0.0))))
+        # of log(e^t + e^2t) = t + log(1 + e^t)
+        onp.testing.assert_allclose(got, [math.log(2), 1.5, 0.25, 0, -0.125], atol=1e-14)
+        slopes = cv.grad(lambda x, fun=fun: fun(x)[-1])(np.array([-INF, -INF, 1.0]))
+        onp.testing.assert_array_equal(slopes, [0, 0, 1])

@@ -12,9 +12,9 @@ from covector.core.errors import at_user_line
 from covector.core.operands import scalar
 from covector.core.rules import Zero, batching_rules, jvp_rules, transpose_rules
 from covector.core.trace import Primitive
-from covector.primitives.arithmetic import _share, abs, add, max, min, mul, neg, sub
+from covector.primitives.arithmetic import _share, add, max, min, mul, neg, sub
 from covector.primitives.common import FLOAT, NUMERIC, ORDERED, check_dtype, dtype_set
-from covector.primitives.compare import eq
+from covector.primitives.compare import bitwise_and, eq, gt, ne
 from covector.primitives.exponential import exp, log1p
 from covector.primitives.prefixes import prefixes
 from covector.primitives.select import select
@@ -90,18 +90,21 @@ def _product(a: Dual, b: Dual) -> Dual:
 def _extremum(larger: bool) -> Callable[[Dual, Dual], Dual]:
     def combine(a: Dual, b: Dual) -> Dual:
         x, y = a[0], b[0]
-        tangent = add(mul(a[1], _share(x, y, larger)), mul(b[1], _share(y, x, larger)))
-        return (max(x, y) if larger else min(x, y)), tangent
+        out = max(x, y) if larger else min(x, y)
+        return out, add(mul(a[1], _share(out, x, y)), mul(b[1], _share(out, y, x)))
 
     return combine
 
 
 def _log_sum(a: Dual, b: Dual) -> Dual:
     x, y = a[0], b[0]
-    top = max(x, y)
-    # Both minus infinity: the difference below would be NaN.
-    gap = select(eq(x, y), scalar(0.0, aval_of(x).dtype), neg(abs(sub(x, y))))
-    out = add(top, log1p(exp(gap)))
+    # Branches, in place of a maximum and a magnitude, are smooth where the operands are equal.
+    first = gt(x, y)
+    delta = sub(x, y)
+    # Both minus infinity: they have no difference.
+    tie = bitwise_and(eq(x, y), ne(delta, delta))
+    delta = select(tie, scalar(0.0, aval_of(x).dtype), delta)
+    out = add(select(first, x, y), log1p(exp(select(first, neg(delta), delta))))
     dt = aval_of(x).dtype
     safe = select(eq(out, scalar(float("-inf"), dt)), scalar(0.0, dt), out)
     weight_x, weight_y = exp(sub(x, safe)), exp(sub(y, safe))
