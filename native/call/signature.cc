@@ -51,12 +51,19 @@ bool is_static_position(const StaticArguments& statics, Py_ssize_t i, Py_ssize_t
   return false;
 }
 
+// As deep as the pytree library goes, whatever the interpreter's limit is: the stack has room for
+// so much, and a list may contain itself.
+constexpr int kMaxDepth = 1000;
+thread_local int depth = 0;
+
 class RecursionGuard {
  public:
-  RecursionGuard() : ok_(Py_EnterRecursiveCall(" while flattening arguments") == 0) {}
-  ~RecursionGuard() {
-    if (ok_) Py_LeaveRecursiveCall();
+  RecursionGuard() : ok_(++depth <= kMaxDepth) {
+    if (!ok_)
+      PyErr_Format(PyExc_RecursionError,
+                   "arguments are nested more than %d deep, or contain themselves", kMaxDepth);
   }
+  ~RecursionGuard() { --depth; }
   explicit operator bool() const { return ok_; }
 
  private:

@@ -158,6 +158,7 @@ class FastPath:
     def executable(self) -> Executable: ...
 
 class JitFunction:
+    __signature__: Any
     """A callable with a cache from the signatures of calls to FastPaths.
 
     Calls fallback(args, kwargs) -> (result, FastPath | None) for a signature it does not know,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,10 +10,11 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.core.structural import convert_element_type
+from covector.core.tree_nodes import register_static
 from covector.lax.elementwise import real
 from covector.lax.shape_functions import concatenate, full, reshape
 from covector.lax.slicing import slice_in_dim
-from covector.tree_util import Partial
+from covector.transforms.arguments import api_boundary
 
 __all__ = ["ravel_pytree"]
 
@@ -47,14 +47,39 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     avals = tuple(aval_of(x) for x in leaves)
     if not leaves:
         flat = full((0,), 0, dtypes.default_float())
-        return flat, Partial(functools.partial(_unravel, treedef, (), flat.dtype))
+        return flat, _Unravel(treedef, (), flat.dtype)
     dtype, _ = dtypes.promote(tuple((a.dtype, a.weak_type) for a in avals))
     parts = [
         convert_element_type(reshape(x, (a.size,)), dtype)
         for x, a in zip(leaves, avals, strict=True)
     ]
     flat = parts[0] if len(parts) == 1 else concatenate(parts, 0)
-    return flat, Partial(functools.partial(_unravel, treedef, avals, dtype))
+    return flat, _Unravel(treedef, avals, dtype)
+
+
+@register_static
+class _Unravel:
+    """Makes a tree of a vector; equal for trees of one structure and type."""
+
+    __slots__ = ("treedef", "avals", "dtype", "__weakref__")
+
+    def __init__(self, treedef: Any, avals: tuple[ShapedArray, ...], dtype: Any) -> None:
+        self.treedef = treedef
+        self.avals = avals
+        self.dtype = dtype
+
+    def _key(self) -> Any:
+        return self.treedef, self.avals, self.dtype
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unravel) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    @api_boundary
+    def __call__(self, flat: Any) -> Any:
+        return _unravel(self.treedef, self.avals, self.dtype, flat)
 
 
 def _unravel(treedef: Any, avals: Sequence[ShapedArray], dtype: Any, flat: Any) -> Any:

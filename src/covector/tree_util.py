@@ -8,6 +8,7 @@ from typing import Any
 
 from covector.core import tree as _tree
 from covector.core import tree_paths as _paths
+from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.core.tree import NAMESPACE, PyTreeDef
 from covector.core.tree_nodes import Partial, register_dataclass, register_static
@@ -277,7 +278,9 @@ def tree_transpose(
     Raises
     ------
     ValueError
-        If a structure has no leaves, or the tree does not have them.
+        If a structure has no leaves.
+    TypeError
+        If the tree does not have these structures.
 
     Examples
     --------
@@ -288,14 +291,50 @@ def tree_transpose(
     >>> cv.tree_util.tree_transpose(outer, inner, [{"x": 1, "y": 2}, {"x": 3, "y": 4}])
     {'x': [1, 3], 'y': [2, 4]}
     """
-    parts = outer_treedef.flatten_up_to(pytree_to_transpose)
+    leaves, given = _tree.flatten(pytree_to_transpose)
+    n = outer_treedef.num_leaves
     if inner_treedef is None:
-        inner_treedef = _tree.structure(parts[0])
-    rows = [inner_treedef.flatten_up_to(p) for p in parts]
-    if outer_treedef.num_leaves == 0 or inner_treedef.num_leaves == 0:
+        inner_treedef = _tree.structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
+    m = inner_treedef.num_leaves
+    if n == 0 or m == 0:
         raise ValueError("tree_transpose: both structures must have leaves")
+    # The leaves alone tell: what nodes say beside them may depend on their number.
+    if len(leaves) != n * m:
+        raise TypeError(
+            f"tree_transpose: the tree, {given}, does not have the structure {outer_treedef} with "
+            f"{inner_treedef} at each leaf{at_user_line()}"
+        )
+    rows = _rows(outer_treedef, inner_treedef, pytree_to_transpose, leaves)
     columns = zip(*rows, strict=True)
     return _tree.unflatten(inner_treedef, [_tree.unflatten(outer_treedef, c) for c in columns])
+
+
+def _rows(
+    outer: PyTreeDef, inner: PyTreeDef, tree: Any, leaves: Sequence[Any]
+) -> list[Sequence[Any]]:
+    """The leaves of the inner trees, one row for each leaf of the outer."""
+    m = inner.num_leaves
+    try:
+        return [inner.flatten_up_to(part) for part in outer.flatten_up_to(tree)]
+    except (ValueError, TypeError) as e:
+        # Nodes whose metadata tell of what is below them differ from those of the outer tree.
+        expected = _tree.unflatten(outer, [_tree.unflatten(inner, range(m))] * outer.num_leaves)
+        if _tree.structure(expected).num_nodes != _tree.structure(tree).num_nodes or not _custom(
+            outer
+        ):
+            raise TypeError(
+                f"tree_transpose: the tree, {_tree.structure(tree)}, does not have the structure "
+                f"{outer} with {inner} at each leaf: {str(e).splitlines()[0]}{at_user_line()}"
+            ) from None
+    return [leaves[k : k + m] for k in range(0, len(leaves), m)]
+
+
+def _custom(treedef: PyTreeDef) -> bool:
+    """Whether a node of a registered type is in a structure."""
+    if treedef.is_leaf():
+        return False
+    plain = treedef.type in (None, type(None), tuple, list, dict)
+    return not plain or any(map(_custom, treedef.children()))
 
 
 def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
@@ -650,7 +689,31 @@ def register_pytree_with_keys_class(cls: type) -> type:
     return cls
 
 
-default_registry = _tree
+class _Registry:
+    """The registry of node types, `default_registry`: trees are flattened by it."""
+
+    __slots__ = ()
+    flatten = staticmethod(_tree.flatten)
+    register_node = staticmethod(_tree.register_node)
+
+    def flatten_one_level(self, tree: Any) -> tuple[Any, Any] | None:
+        """The children of a node and what it says beside them, None for a leaf."""
+        found = self.flatten_one_level_with_keys(tree)
+        return None if found is None else (tuple(c for _, c in found[0]), found[1])
+
+    def flatten_one_level_with_keys(self, tree: Any) -> tuple[Any, Any] | None:
+        """The same, with a key for each child."""
+        if tree is None:
+            return (), None
+        found = _paths.one_level(tree)
+        if found is None:
+            return None
+        pairs, treedef = found
+        aux = tuple(treedef.entries()) if isinstance(tree, dict) else None
+        return tuple(pairs), aux
+
+
+default_registry = _Registry()
 
 __all__ = [
     "DictKey",

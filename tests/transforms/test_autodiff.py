@@ -69,7 +69,7 @@ X3 = np.ones(3, np.float32)
         (lambda: cv.grad(lambda x: {"a": x})(1.0), TypeError, "scalar"),
         (lambda: cv.grad(lambda x: (x, x), has_aux=False)(1.0), TypeError, "has_aux"),
         (lambda: cv.grad(lambda x: x, has_aux=True)(1.0), TypeError, "pair"),
-        (lambda: cv.grad(lax.sin, argnums=2)(1.0), ValueError, "argument 2"),
+        (lambda: cv.grad(lax.sin, argnums=2)(1.0), TypeError, "argument 2"),
         (lambda: cv.grad(lambda x, y: x, argnums=(0, 0))(1.0, 1.0), ValueError, "twice"),
         (lambda: cv.grad(lambda x: lax.lt(x, 1.0))(1.0), TypeError, r"returned bool\[\]"),
         (lambda: cv.grad(lambda z: z)(np.complex64(1)), TypeError, "holomorphic"),
@@ -82,7 +82,7 @@ X3 = np.ones(3, np.float32)
         (lambda: cv.vjp(lambda x: x, 1.0)[1]((1.0, 2.0)), ValueError, "structure"),
         (lambda: cv.vjp(lambda x: x, 1.0)[1](X3), ValueError, r"got float32\[3\]"),
         (lambda: cv.jacfwd(lambda x: x)(1), TypeError, "argument x"),
-        (lambda: cv.linearize(lambda x: x, 1.0)[1](X3), TypeError, r"got float32\[3\]"),
+        (lambda: cv.linearize(lambda x: x, 1.0)[1](X3), ValueError, r"got float32\[3\]"),
         (lambda: cv.linear_transpose(lambda x: x, 1.0)(X3), TypeError, r"float32\[\]"),
     ],
 )

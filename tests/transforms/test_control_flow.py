@@ -166,7 +166,7 @@ def body(c: Any, x: Any) -> Any:
             ValueError,
             "Reverse-mode differentiation does not work for lax.while_loop",
         ),
-        (lambda: lax.map(lambda x: x, XS, batch_size=0), ValueError, "batch_size"),
+        (lambda: lax.map(lambda x: x, XS, batch_size=-1), ValueError, "batch_size"),
         (lambda: lax.associative_scan(lax.add, (XS, XS[1:])), ValueError, "equal sizes"),
     ],
 )

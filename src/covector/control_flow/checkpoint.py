@@ -32,6 +32,7 @@ from covector.transforms.arguments import (
     fun_name,
     index_tuple,
     name_tuple,
+    wraps,
 )
 from covector.transforms.autodiff import FlatFunction
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
@@ -358,7 +359,7 @@ def checkpoint(
     call = _Checkpointed(fun, policy, nums, names)
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
 
@@ -496,14 +497,14 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
 
     Parameters
     ----------
-    val : array
+    val : pytree of arrays
     symbolic_zeros : bool
         Return a `SymbolicZero`.
 
     Returns
     -------
-    Array or SymbolicZero
-        Of the shape and dtype of ``val``; of dtype ``float0`` for integers and booleans.
+    pytree of Array or SymbolicZero
+        Of the shapes and dtypes in ``val``; of dtype ``float0`` for integers and booleans.
 
     Examples
     --------
@@ -511,7 +512,5 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
     >>> cv.custom_derivatives.zero_from_primal(cv.numpy.ones(2))
     Array([0., 0.], dtype=float32)
     """
-    aval = aval_of(val).to_tangent_aval()
-    if symbolic_zeros:
-        return SymbolicZero(aval)
-    return zeros(aval)
+    kind = SymbolicZero if symbolic_zeros else zeros
+    return tree.map(lambda x: kind(aval_of(x).to_tangent_aval()), val)

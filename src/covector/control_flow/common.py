@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import ShapedArray, aval_of, no_array, to_array
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
@@ -167,6 +167,11 @@ def runs_in_python(leaves: Sequence[Any]) -> bool:
     )
 
 
+def arrays_of(x: Any) -> Any:
+    """A carry as arrays: NumPy's could be changed in place by the function that gets them."""
+    return tree.map(lambda leaf: leaf if isinstance(leaf, Tracer) else to_array(leaf), x)
+
+
 def promote_weak(
     values: Sequence[Any], in_avals: Sequence[ShapedArray], out_avals: Sequence[ShapedArray]
 ) -> tuple[list[Any], list[ShapedArray], bool]:
@@ -251,7 +256,10 @@ def check_arrays_of(leaves: Sequence[Any], tree_: Any, what: str, label: str) ->
     for i, x in enumerate(leaves):
         try:
             avals.append(aval_of(x))
-        except TypeError as e:
+        except TypeError:
             path = path_names(tree_)[i]
-            raise TypeError(f"{what}: {label}{path} is not an array: {e}{at_user_line()}") from None
+            raise TypeError(
+                f"{what}: {label}{path} is not an array: {type(x).__name__} {no_array(x)}"
+                f"{at_user_line()}"
+            ) from None
     return avals

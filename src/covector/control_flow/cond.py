@@ -148,6 +148,8 @@ def cond(
     Only the function chosen runs, but both are traced. Under `vmap` with a mapped ``pred`` both
     run, and the results are selected element by element.
 
+    ``cond(pred, x, true_fun, y, false_fun)``, with an operand for each function, works too.
+
     Examples
     --------
     >>> import covector as cv
@@ -158,6 +160,12 @@ def cond(
     (Array(4, dtype=int32, weak_type=True), Array(3, dtype=int32, weak_type=True))
     """
     operands = _all_operands("cond", operands, operand)
+    if callable(false_fun) and not callable(true_fun) and len(operands) == 2:
+        if callable(operands[1]):  # (pred, operand, true_fun, operand, false_fun)
+            taken, not_taken = false_fun, operands[1]
+            operands = (true_fun, operands[0])
+            true_fun = lambda x, y: taken(x)  # noqa: E731
+            false_fun = lambda x, y: not_taken(y)  # noqa: E731
     if not (callable(true_fun) and callable(false_fun)):
         raise TypeError(
             "cond takes (pred, true_fun, false_fun, *operands), where true_fun and false_fun are "

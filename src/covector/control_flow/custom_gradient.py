@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import Jaxpr, eval_jaxpr
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_nodes import Partial
-from covector.transforms.arguments import api_boundary, check_callable, fun_name
+from covector.transforms.arguments import api_boundary, check_callable, fun_name, wraps
 
 
 class _FlatRule:
@@ -56,7 +55,7 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
     """
     check_callable(fun, "custom_gradient")
 
-    @functools.wraps(fun)
+    @wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         def call(*xs: Any) -> Any:
             pair = fun(*xs, **kwargs)

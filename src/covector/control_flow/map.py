@@ -45,7 +45,8 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     f : callable
     xs : pytree of arrays of equal leading axes
     batch_size : int, optional
-        Work on so many elements at a time, by `vmap`; it need not divide their number.
+        Work on so many elements at a time, by `vmap`; it need not divide their number. 0 stands for
+        one after the other, as None does.
 
     Returns
     -------
@@ -61,10 +62,10 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     Array([1., 2., 3.], dtype=float32)
     """
     check_callable(f, "map")
-    if batch_size is None:
+    if batch_size is None or batch_size == 0:
         return scan(_body(f), (), xs)[1]
-    if batch_size < 1:
-        raise ValueError(f"map: batch_size must be positive, got {batch_size}{at_user_line()}")
+    if batch_size < 0:
+        raise ValueError(f"map: batch_size must not be negative, got {batch_size}{at_user_line()}")
     flat, treedef = tree.flatten(xs)
     sizes = {aval_of(x).shape[:1] for x in flat}
     if len(sizes) != 1 or () in sizes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from covector.control_flow.common import (
+    arrays_of,
     check_arrays_of,
     check_carry,
     promote_weak,
@@ -185,6 +186,7 @@ def scan(
 def _scan_in_python(
     f: Callable[..., Any], carry: Any, xs_flat: list[Any], xs_tree: Any, n: int, reverse: bool
 ) -> tuple[Any, Any]:
+    carry = arrays_of(carry)
     ys: list[list[Any]] = []
     y_tree: Any = None
     for i in reversed(range(n)) if reverse else range(n):

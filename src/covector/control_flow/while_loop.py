@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from covector.control_flow.common import (
+    arrays_of,
     check_arrays_of,
     check_carry,
     promote_weak,
@@ -75,7 +77,7 @@ def while_loop(
     init_flat, init_tree = tree.flatten(init_val)
     avals = check_arrays_of(init_flat, init_val, "while_loop", "init_val")
     if runs_in_python(init_flat):
-        val = init_val
+        val = arrays_of(init_val)
         while cond_fun(val):
             val = body_fun(val)
         return val
@@ -113,13 +115,13 @@ def check_predicate(out_tree: Any, avals: list[ShapedArray], cond_fun: Any) -> N
     )
 
 
-def concrete_int(x: Any) -> int | None:
-    """The value of an integer that is known while tracing."""
+def concrete_number(x: Any) -> int | float | None:
+    """The value of an integer or a float that is known while tracing."""
     if isinstance(x, Tracer):
         x = x.concrete()
         if x is None:
             return None
-    return int(x)
+    return int(x) if dtypes.is_integer(aval_of(x).dtype) else float(x)
 
 
 # The bodies that fori_loop makes of the user's, so that equal calls find their traces.
@@ -184,8 +186,9 @@ def fori_loop(
 
     Parameters
     ----------
-    lower, upper : int
-        Bounds. If both are constants, the loop can be differentiated in reverse mode.
+    lower, upper : int or float
+        Bounds, of one kind. If both are constant integers, the loop can be differentiated in
+        reverse mode.
     body_fun : callable
         ``(i, val) -> val``, keeping the structure, shapes and dtypes of ``val``.
     init_val : pytree
@@ -201,7 +204,8 @@ def fori_loop(
     Raises
     ------
     TypeError
-        If a bound is not an integer, or ``body_fun`` returns other types than it takes.
+        If a bound is no number, or one is an integer and one a float, or ``body_fun`` returns
+        other types than it takes.
 
     Examples
     --------
@@ -214,19 +218,20 @@ def fori_loop(
     check_callable(body_fun, "fori_loop")
     for x, name in ((lower, "lower"), (upper, "upper")):
         aval = check_arrays_of([x], x, "fori_loop", name)[0]
-        if aval.shape or not dtypes.is_integer(aval.dtype):
+        if aval.shape or not (dtypes.is_integer(aval.dtype) or dtypes.is_float(aval.dtype)):
             raise TypeError(
-                f"fori_loop: {name} must be an integer scalar, got {describe(x)}{at_user_line()}"
+                f"fori_loop: {name} must be a scalar, an integer or a float, got {describe(x)}"
+                f"{at_user_line()}"
             )
-    low, high = concrete_int(lower), concrete_int(upper)
-    if runs_in_python(tree.leaves(init_val)) and low is not None and high is not None:
-        val = init_val
-        for i in range(low, high):
-            val = body_fun(i, val)
-        return val
     lower, upper = _common_type(lower, upper)
+    low, high = concrete_number(lower), concrete_number(upper)
+    if runs_in_python(tree.leaves(init_val)) and low is not None and high is not None:
+        val = arrays_of(init_val)
+        for i in range(math.ceil(high - low)):
+            val = body_fun(low + i, val)
+        return val
     if low is not None and high is not None:
-        n = max(high - low, 0)
+        n = max(math.ceil(high - low), 0)
         (_, val), _ = scan(
             _as_scan_body(body_fun),
             (lower, init_val),
@@ -246,6 +251,11 @@ def fori_loop(
 
 def _common_type(lower: Any, upper: Any) -> tuple[Any, Any]:
     a, b = aval_of(lower), aval_of(upper)
+    if dtypes.is_integer(a.dtype) != dtypes.is_integer(b.dtype):
+        raise TypeError(
+            f"fori_loop: lower and upper must be of one kind, got {describe(lower)} and "
+            f"{describe(upper)}{at_user_line()}"
+        )
     dtype, weak = dtypes.promote(((a.dtype, a.weak_type), (b.dtype, b.weak_type)))
     if type(lower) is not int or a.dtype != dtype or a.weak_type != weak:
         lower = convert_element_type(lower, dtype, weak)

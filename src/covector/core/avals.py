@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.config import config
 from covector.core.dtypes import DType
+from covector.core.errors import at_user_line
 
 Shape = tuple[int, ...]
 
@@ -147,14 +149,34 @@ def aval_of(x: Any) -> ShapedArray:
     if t is float or t is int or t is bool or t is complex:
         return scalar_aval(t)
     if isinstance(x, (np.ndarray, np.generic)):
+        if t is not np.ndarray:
+            refuse_mask(x)
         return ShapedArray(x.shape, dtypes.canonicalize_dtype(x.dtype))
     for pytype in (bool, int, float, complex):
         if isinstance(x, pytype):
             return scalar_aval(pytype)
-    raise TypeError(
-        f"a value of type {t.__name__} is not a valid array argument: {x!r:.100}. Expected an "
-        "array, a NumPy array or scalar, or a Python number"
-    )
+    raise TypeError(f"a value of type {t.__name__} is not a valid array argument: {no_array(x)}")
+
+
+def no_array(x: Any) -> str:
+    """``x``, which is no array, as text, and what to do about it."""
+    text = f"{x!r:.100}. Expected an array, a NumPy array or scalar, or a Python number"
+    if hasattr(x, "to_numpy"):
+        return f"{text}: convert it with its method to_numpy()"
+    if hasattr(x, "__array__") or hasattr(x, "__jax_array__"):
+        return f"{text}: convert it with covector.numpy.asarray"
+    if dataclasses.is_dataclass(x):
+        return f"{text}: make the dataclass a pytree with covector.tree_util.register_dataclass"
+    return text
+
+
+def refuse_mask(x: Any) -> None:
+    """Raise the error for NumPy's masked arrays, which would lose their masks."""
+    if hasattr(x, "mask") and hasattr(x, "filled"):
+        raise ValueError(
+            "masked arrays of NumPy cannot be operands: the mask would be lost. Use "
+            f"x.filled(value), or x.data and numpy.where with x.mask{at_user_line()}"
+        )
 
 
 def is_array_like(x: Any) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from covector.core import collector
+from covector.core import config as options
 from covector.core.avals import Array
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr
@@ -223,3 +224,6 @@ def _check(backend: Backend, platform: str, what: str) -> None:
             f"{what} has a device {strange[0]!r} that is none of this platform: its attribute "
             "platform must say so"
         )
+
+
+options.check_platform = get_backend

@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from covector import _native
@@ -73,6 +73,10 @@ def _canonical(name: str) -> str:
     return name
 
 
+# Raises the error for a platform that there is not; set by `backend`.
+check_platform: Callable[[str], object] = lambda name: None  # noqa: E731
+
+
 def _check(name: str, value: Any) -> None:
     default = _DEFAULTS[name]
     if isinstance(default, bool) and not isinstance(value, bool):
@@ -84,6 +88,8 @@ def _check(name: str, value: Any) -> None:
             f"option 'default_device' takes a device, such as those of covector.devices(), the "
             f"name of a platform or None, got {value!r}"
         )
+    if name == "default_device" and isinstance(value, str):
+        check_platform(value)
     if name == "platforms" and not (
         value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))
     ):

@@ -115,8 +115,8 @@ def cast(x: np.ndarray, dtype: DType) -> np.ndarray:
 
 
 def kind_rank(dtype: DType) -> int:
-    """0 bool, 1 integer, 2 float, 3 complex."""
-    return _KIND[dtype]
+    """0 bool, 1 integer, 2 float, 3 complex; -1 for what is no number."""
+    return _KIND.get(dtype, -1)
 
 
 def is_float(dtype: DType) -> bool:
@@ -293,8 +293,9 @@ def _promote(pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str) -> tup
         if dt not in code_of or dt is key_dtype:
             if all(d == dt for d, _ in pairs):
                 return dt, False
-            raise TypePromotionError(
-                f"dtypes {', '.join(str(d) for d, _ in pairs)} do not promote to one type"
+            raise TypeError(
+                f"dtypes {', '.join(str(d) for d, _ in pairs)} do not promote to one type: PRNG "
+                f"keys are no numbers, see random.key_data{at_user_line()}"
             )
     if mode == "strict":
         strong = {dt for dt, weak in pairs if not weak}

@@ -149,11 +149,13 @@ class TypePromotionError(ValueError):
     Examples
     --------
     >>> import covector as cv
+    >>> cv.config.update("numpy_dtype_promotion", "strict")
     >>> try:
-    ...     cv.random.key(0) + 1
+    ...     cv.numpy.ones(2) + cv.numpy.arange(2)
     ... except cv.errors.TypePromotionError:
-    ...     print("keys are not numbers")
-    keys are not numbers
+    ...     print("floats and integers are mixed")
+    floats and integers are mixed
+    >>> cv.config.update("numpy_dtype_promotion", "standard")
     """
 
 

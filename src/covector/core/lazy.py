@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from covector.core.errors import export
+from covector.core.errors import export, unwrapped
 
 
 def lazy_names(
@@ -41,7 +41,12 @@ def lazy_names(
 
     def getattr_(name: str) -> Any:
         if name in where:
-            found = {"__name__": own, name: getattr(importlib.import_module(where[name]), name)}
+            value = getattr(importlib.import_module(where[name]), name)
+            # A function with two names stays one object.
+            for other, module in where.items():
+                if module == where[name] and unwrapped(namespace.get(other)) is value:
+                    return namespace.setdefault(name, namespace[other])
+            found = {"__name__": own, name: value}
             export(found, (name,))
             # The first of several threads gives all of them its object.
             return namespace.setdefault(name, found[name])

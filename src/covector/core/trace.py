@@ -43,6 +43,11 @@ _PACKAGE = errors.PACKAGE_DIR
 
 
 NO_EFFECTS: frozenset[Any] = frozenset()
+# What arrays say of where they are.
+_PLACES = frozenset({
+    "sharding", "committed", "devices", "device", "is_fully_addressable", "is_fully_replicated",
+    "addressable_shards", "global_shards", "addressable_data",
+})  # fmt: skip
 # `Primitive.bind` of one primitive, by which rules apply it.
 Bind = Callable[..., Any]
 
@@ -274,6 +279,20 @@ class Tracer:
     def describe(self) -> str:
         return self.aval.str_short()
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _PLACES:
+            # Not where the functions are transformed, but where they run.
+            raise AttributeError(
+                f"the attribute {name!r} is not available on a traced array, {self.describe()}: it "
+                "has no place until the program runs. Look at the arrays outside of the "
+                f"transformed function{errors.at_user_line()}",
+                name=name,
+                obj=self,
+            )
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+        )
+
     def __repr__(self) -> str:
         return f"Traced<{self.describe()}>with<{self._trace.describe()}>"
 
@@ -323,6 +342,22 @@ eval_trace = EvalTrace(None)
 
 
 _native.set_eval_trace(eval_trace)
+
+
+class EagerTrace(Trace):
+    """Computes what is known, and leaves to the parent what is not."""
+
+    __slots__ = ()
+    parent: Trace
+
+    def describe(self) -> str:
+        return "ensure_compile_time_eval"
+
+    def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        unknown = any([isinstance(x, Tracer) for x in args])
+        trace = self.parent if unknown else eval_trace
+        with set_current_trace(trace):
+            return prim.bind_with_trace(trace, args, params)
 
 
 # --- tracing to jaxprs -------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""Kinds of pytree node that Covector adds: partial applications, dataclasses, static objects."""
+"""Kinds of pytree node that Covector adds: partial applications, dataclasses, static objects,
+gradients of integers."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.core.tree import register_node
+import numpy as np
+
+from covector.core.dtypes import float0
+from covector.core.tree import PyTreeDef, flatten, register_node, unflatten
 from covector.core.tree_paths import GetAttrKey
 
 
@@ -217,3 +221,24 @@ def register_static(cls: type) -> type:
     """
     register_node(cls, lambda obj: ((), obj), lambda obj, children: obj)
     return cls
+
+
+class _Float0:
+    """Stands in a tree for a NumPy array of dtype ``float0``: it has a shape and no values."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+register_node(_Float0, lambda x: ((), x.shape), lambda shape, _: np.zeros(shape, float0))
+
+
+def without_float0(leaves: list[Any], treedef: PyTreeDef) -> tuple[list[Any], PyTreeDef]:
+    """Leaves and structure of a tree in which arrays of dtype ``float0``, the gradients of
+    integers, belong to the structure: programs neither take nor return them."""
+    if not any([getattr(x, "dtype", None) == float0 for x in leaves]):
+        return leaves, treedef
+    hidden = [_Float0(x.shape) if getattr(x, "dtype", None) == float0 else x for x in leaves]
+    return flatten(unflatten(treedef, hidden))

@@ -30,8 +30,7 @@ class SequenceKey(_Key):
 
     Parameters
     ----------
-    value : int
-        Also the attribute ``idx``.
+    idx : int
 
     Examples
     --------
@@ -42,6 +41,9 @@ class SequenceKey(_Key):
 
     __slots__ = ()
     __match_args__ = ("idx",)
+
+    def __init__(self, idx: int) -> None:
+        super().__init__(idx)
 
     @property
     def idx(self) -> int:
@@ -59,8 +61,7 @@ class DictKey(_Key):
 
     Parameters
     ----------
-    value : hashable
-        Also the attribute ``key``.
+    key : hashable
 
     Examples
     --------
@@ -71,6 +72,9 @@ class DictKey(_Key):
 
     __slots__ = ()
     __match_args__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        super().__init__(key)
 
     @property
     def key(self) -> Any:
@@ -88,8 +92,7 @@ class GetAttrKey(_Key):
 
     Parameters
     ----------
-    value : str
-        Also the attribute ``name``.
+    name : str
 
     Examples
     --------
@@ -102,6 +105,9 @@ class GetAttrKey(_Key):
 
     __slots__ = ()
     __match_args__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
 
     @property
     def name(self) -> str:
@@ -119,8 +125,7 @@ class FlattenedIndexKey(_Key):
 
     Parameters
     ----------
-    value : int
-        Also the attribute ``key``.
+    key : int
 
     Examples
     --------
@@ -131,6 +136,9 @@ class FlattenedIndexKey(_Key):
 
     __slots__ = ()
     __match_args__ = ("key",)
+
+    def __init__(self, key: int) -> None:
+        super().__init__(key)
 
     @property
     def key(self) -> int:

@@ -8,7 +8,7 @@ import numpy as onp
 
 from covector import _native, lax
 from covector.core import dtypes
-from covector.core.avals import Array, array_from_numpy, aval_of, settled, to_array
+from covector.core.avals import Array, array_from_numpy, aval_of, refuse_mask, settled, to_array
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import PY_SCALARS, canonical_shape
 from covector.core.trace import Tracer, eval_trace
@@ -172,6 +172,8 @@ def _array(x: Any, dtype: Any) -> Any:
     if hasattr(x, "__jax_array__"):
         return _array(x.__jax_array__(), dtype)
     if isinstance(x, (onp.ndarray, onp.generic)):
+        if t is not onp.ndarray:
+            refuse_mask(x)
         return _from_numpy_checked(onp.asarray(x), dtype)
     if isinstance(x, (list, tuple)):
         return _from_sequence(x, dtype)
@@ -547,6 +549,8 @@ def fromiter(*args: Any, **kwargs: Any) -> Any:
 def _filled(shape: Any, value: int, dtype: Any, device: Any, name: str) -> Any:
     shape = canonical_shape(shape)
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, name)
+    if dt == dtypes.float0:
+        return onp.zeros(shape, dt)
     if current_trace() is eval_trace:
         make = onp.zeros if value == 0 else onp.ones
         return on_device(settled(array_from_numpy(make(shape, dt), dt, False, True)), device)

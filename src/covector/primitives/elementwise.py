@@ -18,7 +18,7 @@ from covector.core.dtypes import DType
 from covector.core.opspec import UNIT, FunctionDoc, Interval, OpSpec
 from covector.core.rules import add_row, transpose_rules
 from covector.core.trace import Primitive
-from covector.primitives.common import check_dtype, dtype_set, elementwise_aval
+from covector.primitives.common import ANY, check_dtype, dtype_set, elementwise_aval
 
 Derivative = Callable[[Primitive], None]
 Values = Sequence[tuple[tuple[Any, ...], Any]]
@@ -124,9 +124,10 @@ def binary(
 def comparison(name: str, accepts: str, **row: Any) -> Primitive:
     """A primitive of two operands of one dtype with a boolean result."""
     kinds = dtype_set(accepts)
+    keys = accepts == ANY  # equal or not, but in no order
 
     def rule(x: ShapedArray, y: ShapedArray) -> ShapedArray:
-        if x.dtype not in kinds and not dtypes.is_extended(x.dtype):
+        if x.dtype not in kinds and not (keys and dtypes.is_extended(x.dtype)):
             check_dtype(name, x, accepts)
         return ShapedArray(elementwise_aval(name, (x, y)).shape, dtypes.bool_)
 

@@ -14,7 +14,13 @@ from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
 from covector.core.errors import at_user_line, describe
-from covector.core.trace import Tracer, eval_trace, set_current_trace
+from covector.core.trace import (
+    EagerTrace,
+    Tracer,
+    current_trace,
+    eval_trace,
+    set_current_trace,
+)
 from covector.runtime.placement import Sharding, as_sharding, placement, placement_of, put
 from covector.transforms.arguments import api_boundary
 
@@ -205,11 +211,17 @@ host_count = process_count
 host_ids = process_indices
 
 
-def _spread(prefix: Any, x: Any, n: int) -> list[Any]:
+def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
     """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
     if prefix is None or isinstance(prefix, (bool, Sharding)) or hasattr(prefix, "platform"):
         return [prefix] * n
-    return tree.broadcast_prefix(prefix, x)
+    try:
+        return tree.broadcast_prefix(prefix, x)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"device_put: {what} must be one value, or a tree that is a prefix of the value's, "
+            f"{tree.structure(x)}; got {prefix!r:.200}. {str(e).splitlines()[0]}{at_user_line()}"
+        ) from None
 
 
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
@@ -274,7 +286,8 @@ def device_put(
     """
     leaves, treedef = tree.flatten(x)
     wheres, donates, aliases = (
-        _spread(option, x, len(leaves)) for option in (device, donate, may_alias)
+        _spread(option, x, len(leaves), what)
+        for option, what in ((device, "device"), (donate, "donate"), (may_alias, "may_alias"))
     )
     sources = leaves if donate is not False else [None] * len(leaves)
     outs = [_put(*each) for each in zip(leaves, wheres, aliases, strict=True)]
@@ -425,6 +438,8 @@ def effects_barrier() -> None:
 def ensure_compile_time_eval() -> Iterator[None]:
     """Context manager: operations on known values are computed at once while tracing.
 
+    Those on traced values are traced as ever.
+
     Returns
     -------
     context manager
@@ -440,7 +455,8 @@ def ensure_compile_time_eval() -> Iterator[None]:
     >>> f(2)
     Array(6, dtype=int32, weak_type=True)
     """
-    with set_current_trace(eval_trace):
+    trace = current_trace()
+    with set_current_trace(trace if trace is eval_trace else EagerTrace(trace)):
         yield
 
 

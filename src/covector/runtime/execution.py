@@ -166,28 +166,37 @@ Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment
 def fast_tree(treedef: Any) -> Any:
     """An output structure in the form that `FastPath` takes."""
     count = 0
-
-    def walk(node: Any) -> Any:
-        nonlocal count
+    made: list[Any] = []  # of nodes that are through, the last ones first to be taken
+    todo = [(treedef, False)]
+    while todo:
+        node, children_made = todo.pop()
         if node.is_leaf():
+            made.append(count)
             count += 1
-            return count - 1
-        kind = node.type
-        if kind is None or kind is type(None):
-            return ("n",)
-        children = [walk(c) for c in node.children()]
-        if kind is tuple:
-            return ("t", children)
-        if kind is list:
-            return ("l", children)
-        if kind is dict:
-            # In the order in which the function put the keys, not that of the leaves.
-            by_key = dict(zip(node.entries(), children, strict=True))
-            keys = list(node.one_level().unflatten([0] * len(children)))
-            return ("d", keys, [by_key[k] for k in keys])
-        return ("c", node.one_level().unflatten, children)
+        elif node.type is None or node.type is type(None):
+            made.append(("n",))
+        elif children_made:
+            first = len(made) - node.num_children
+            children = made[first:]
+            del made[first:]
+            made.append(_fast_node(node, children))
+        else:
+            todo.append((node, True))
+            todo += [(child, False) for child in reversed(node.children())]
+    return made[0]
 
-    return walk(treedef)
+
+def _fast_node(node: Any, children: list[Any]) -> Any:
+    if node.type is tuple:
+        return ("t", children)
+    if node.type is list:
+        return ("l", children)
+    if node.type is dict:
+        # In the order in which the function put the keys, not that of the leaves.
+        by_key = dict(zip(node.entries(), children, strict=True))
+        keys = list(node.one_level().unflatten([0] * len(children)))
+        return ("d", keys, [by_key[k] for k in keys])
+    return ("c", node.one_level().unflatten, children)
 
 
 def _check_finite(

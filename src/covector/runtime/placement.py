@@ -193,6 +193,11 @@ def default_placement() -> Placement:
 
 def as_sharding(where: Any, what: str) -> Sharding:
     """A device or sharding as a sharding."""
+    if type(where) is Sharding:
+        raise TypeError(
+            f"{what} takes a device, or a sharding that says where, such as SingleDeviceSharding; "
+            f"Sharding is their base class{at_user_line()}"
+        )
     if isinstance(where, Sharding):
         return where
     if hasattr(where, "platform"):

@@ -11,10 +11,11 @@ from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Tracer
+from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import compile_entry, lower_entry, where_to_run
 from covector.runtime.placement import Placement, as_sharding, placement
-from covector.transforms.jit import Entry, Jitted
+from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
 
@@ -197,6 +198,7 @@ class Lowered(_Stage):
         device_assignment: Sequence[Device] | None = None,
     ) -> Compiled:  # fmt: skip
         """Compile for the device of the arguments, or for the one in ``device_assignment``."""
+        check_compiler_options(compiler_options)
         where = self._where
         if device_assignment is not None:
             if not isinstance(device_assignment, Sequence):
@@ -285,7 +287,7 @@ class Compiled(_Stage):
         return self._program.executable
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        flat, in_tree = tree.flatten((args, kwargs))
+        flat, in_tree = without_float0(*tree.flatten((args, kwargs)))
         expected = self._entry.in_tree
         if in_tree != expected:
             raise TypeError(

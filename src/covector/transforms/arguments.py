@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from covector import _native
 from covector.core import tree
-from covector.core.avals import aval_of
+from covector.core.avals import aval_of, no_array
 from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
 from covector.core.tree_paths import path_names
@@ -136,10 +137,24 @@ def resolve_nums_and_names(
 def fun_name(fun: Any) -> str:
     """The name of a function as users know it."""
     name = getattr(fun, "__name__", None)
-    if name is None:
+    if not isinstance(name, str):
         inner = getattr(fun, "func", None)
         name = fun_name(inner) if inner is not None else type(fun).__name__
     return name
+
+
+def wraps(fun: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`functools.wraps` for any callable: one whose ``__name__`` is no string has its type's."""
+    if isinstance(getattr(fun, "__name__", ""), str):
+        return functools.wraps(fun)
+
+    def named(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+        kept = [a for a in functools.WRAPPER_ASSIGNMENTS if a not in ("__name__", "__qualname__")]
+        functools.update_wrapper(wrapper, fun, kept)
+        wrapper.__name__ = wrapper.__qualname__ = fun_name(fun)
+        return wrapper
+
+    return named
 
 
 def fun_source(fun: Any) -> str:
@@ -265,10 +280,11 @@ def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what
     for i, x in enumerate(leaves):
         try:
             avals.append(aval_of(x))
-        except TypeError as e:
+        except TypeError:
             name = list(names())[i]
             raise TypeError(
-                f"{what}: argument {name} is not a valid array argument: {e}{at_user_line()}"
+                f"{what}: argument {name} is not a valid array argument: {type(x).__name__} "
+                f"{no_array(x)}{at_user_line()}"
             ) from None
     return avals
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from covector.core import dtypes, tree
 from covector.core.avals import Array, ShapedArray, aval_of, to_array
@@ -216,6 +217,7 @@ class _Push(_LinearMap):
 
     __slots__ = ()
 
+    @api_boundary
     def __call__(self, residuals: Sequence[Any], *tangents: Any) -> Any:
         flat, in_tree = tree.flatten(tangents)
         if in_tree != self.in_tree:
@@ -237,7 +239,7 @@ def _check_like(x: Any, expected: ShapedArray, what: str) -> None:
         aval = aval_of(x)
         ok, got = aval.matches(expected), aval.str_short()
     if not ok:
-        raise TypeError(
+        raise ValueError(
             f"{what} must have the type {expected.str_short()}, got {got}{at_user_line()}"
         )
 
@@ -278,6 +280,7 @@ class _Pull(_LinearMap):
 
     __slots__ = ()
 
+    @api_boundary
     def __call__(self, residuals: Sequence[Any], cts: Any) -> Any:
         flat, ct_tree = tree.flatten(cts)
         if ct_tree != self.out_tree:
@@ -294,9 +297,15 @@ class _Pull(_LinearMap):
 
 def _check_cotangent(ct: Any, aval: ShapedArray, name: str) -> None:
     expected = aval.to_tangent_aval()
-    if getattr(ct, "dtype", None) == dtypes.float0:
-        if expected.dtype == dtypes.float0:
+    if expected.dtype == dtypes.float0:
+        # It counts for nothing: an array of the result's own dtype will do.
+        if np.shape(ct) == aval.shape:
             return
+        raise ValueError(
+            f"the cotangent given to the pullback of {name} must have the shape of the function's "
+            f"result {aval.str_short()}, which is {aval.shape}, got {np.shape(ct)}{at_user_line()}"
+        )
+    if getattr(ct, "dtype", None) == dtypes.float0:
         got = f"float0{list(ct.shape)}"
     else:
         got_aval = aval_of(ct)
@@ -361,7 +370,13 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     Returns
     -------
     callable
-        From a cotangent of the result to a tuple of cotangents of the arguments.
+        From a cotangent of the result to a tuple of cotangents of the arguments. It is a pytree, so
+        that it can be passed to and returned from transformed functions.
+
+    Raises
+    ------
+    TypeError
+        If ``fun`` goes from or to booleans, or from integers to floats or back.
 
     Examples
     --------
@@ -379,12 +394,51 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     jaxpr, consts = trace_to_jaxpr(f, avals, debug_info(fun, "linear_transpose", primals))
     jaxpr = dce(jaxpr)
     out_avals = [v.aval for v in jaxpr.outvars]
-    out_tree = f.out_tree
-    name = fun_name(fun)
+    _check_linear_types(fun, avals, out_avals)
+    transposed = _Transposed(jaxpr, avals, in_tree, out_avals, f.out_tree, fun_name(fun))
+    return Partial(transposed, consts)
+
+
+def _check_linear_types(
+    fun: Callable[..., Any], ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]
+) -> None:
+    """Raise the TypeError for functions between other types than floats, or integers alone."""
+    for kind in (dtypes.is_inexact, dtypes.is_integer):
+        if all(kind(a.dtype) for a in (*ins, *outs)):
+            return
+    raise TypeError(
+        "linear_transpose takes functions from floating-point or complex numbers to such, or from "
+        f"integers to integers, but {fun_name(fun)} goes from "
+        f"{', '.join(a.str_short() for a in ins)} to {', '.join(a.str_short() for a in outs)}"
+        f"{at_user_line()}"
+    )
+
+
+class _Transposed:
+    """The transpose of a linear function, given the constants of its program."""
+
+    __slots__ = ("jaxpr", "avals", "in_tree", "out_avals", "out_tree", "name")
+
+    def __init__(
+        self,
+        jaxpr: Any,
+        avals: list[ShapedArray],
+        in_tree: Any,
+        out_avals: list[ShapedArray],
+        out_tree: Any,
+        name: str,
+    ) -> None:
+        self.jaxpr = jaxpr
+        self.avals = avals
+        self.in_tree = in_tree
+        self.out_avals = out_avals
+        self.out_tree = out_tree
+        self.name = name
 
     @api_boundary
-    @functools.wraps(fun)
-    def transposed(cts: Any) -> Any:
+    def __call__(self, consts: Sequence[Any], cts: Any) -> Any:
+        jaxpr, avals, in_tree, name = self.jaxpr, self.avals, self.in_tree, self.name
+        out_avals, out_tree = self.out_avals, self.out_tree
         flat_cts, ct_tree = tree.flatten(cts)
         if ct_tree != out_tree:
             raise TypeError(
@@ -400,8 +454,6 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         args = [UndefinedPrimal(a) for a in avals]
         found = backward_pass(jaxpr, consts, args, flat_cts)
         return tree.unflatten(in_tree, [as_result(instantiate(ct)) for ct in found])
-
-    return transposed
 
 
 def fwd_and_bwd(

@@ -256,12 +256,17 @@ def pure_callback(
 
     def flat_callback(*leaves: Any) -> list[Any]:
         a, k = tree.unflatten(in_tree, leaves)
-        outs, got_tree = tree.flatten(callback(*a, **k))
-        if got_tree != out_tree:
+        result = callback(*a, **k)
+        outs, got_tree = tree.flatten(result)
+        if got_tree == out_tree or len(outs) == out_tree.num_leaves:
+            return outs
+        try:
+            # Where a leaf was announced, a sequence of numbers is an array.
+            return out_tree.flatten_up_to(result)
+        except (ValueError, TypeError):
             raise ValueError(
                 f"pure_callback: {name} was announced to return {out_tree}, it returned {got_tree}"
-            )
-        return outs
+            ) from None
 
     flat_callback.__name__ = name
     outs = pure_callback_p.bind_params(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from covector.transforms.arguments import (
     fun_name,
     index_tuple,
     is_index,
+    wraps,
 )
 from covector.transforms.autodiff import FlatFunction, as_cotangents, as_result
 from covector.transforms.linearize import linearize_flat
@@ -30,7 +30,7 @@ def resolve_argnums(
     n = len(args)
     for i in argnums:
         if not -n <= i < n:
-            raise ValueError(
+            raise TypeError(
                 f"{what}: argnums={argnums if len(argnums) > 1 else argnums[0]} asks for the "
                 f"derivative by positional argument {i}, but {fun_name(fun)} was called with only "
                 f"{n} positional argument{'s' * (n != 1)}{at_user_line()}"
@@ -46,7 +46,7 @@ def _partial_call(
 ) -> Callable[..., Any]:
     """``fun`` as a function of the arguments numbered ``nums`` alone."""
 
-    @functools.wraps(fun)
+    @wraps(fun)
     def call(*dyn: Any) -> Any:
         full = list(args)
         for i, x in zip(nums, dyn, strict=True):
@@ -217,7 +217,7 @@ def value_and_grad(
     inner = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, "value_and_grad")
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def value_and_grad_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         value, g, aux = inner(*args, **kwargs)
         return ((value, aux), g) if has_aux else (value, g)
@@ -286,7 +286,7 @@ def grad(
     inner = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, "grad")
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def grad_f(*args: Any, **kwargs: Any) -> Any:
         _, g, aux = inner(*args, **kwargs)
         return (g, aux) if has_aux else g

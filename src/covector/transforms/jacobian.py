@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from covector.transforms.arguments import (
     fun_name,
     index_tuple,
     is_index,
+    wraps,
 )
 from covector.transforms.autodiff import as_result
 from covector.transforms.grad import differentiated, dyn_names, resolve_argnums
@@ -98,7 +98,7 @@ def jacfwd(
     wanted = index_tuple(argnums)
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def jacfwd_f(*args: Any, **kwargs: Any) -> Any:
         f, flat, avals = differentiated(
             fun, wanted, args, kwargs, has_aux, holomorphic, False, "jacfwd"
@@ -180,7 +180,7 @@ def jacrev(
     wanted = index_tuple(argnums)
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def jacrev_f(*args: Any, **kwargs: Any) -> Any:
         f, flat, avals = differentiated(
             fun, wanted, args, kwargs, has_aux, holomorphic, allow_int, "jacrev"

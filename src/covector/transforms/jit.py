@@ -16,8 +16,9 @@ from covector import _native
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.config import config
-from covector.core.errors import at_user_line, describe, unwrapped
-from covector.core.jaxpr import ClosedJaxpr, DebugInfo
+from covector.core.errors import JaxRuntimeError, at_user_line, describe, unwrapped
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
+from covector.core.structural import zeros
 from covector.core.trace import (
     Primitive,
     close_over,
@@ -25,6 +26,7 @@ from covector.core.trace import (
     eval_trace,
     trace_to_jaxpr,
 )
+from covector.core.tree_nodes import without_float0
 from covector.transforms.arguments import (
     argument_names,
     check_arrays,
@@ -36,7 +38,7 @@ from covector.transforms.arguments import (
     resolve_nums_and_names,
 )
 from covector.transforms.cache import FunctionCache, context_key, on_clear
-from covector.transforms.shapes import aval_like, struct_of
+from covector.transforms.shapes import ShapeDtypeStruct, aval_like, struct_of
 
 jit_p = Primitive("jit", multiple_results=True, call_param="jaxpr")
 
@@ -196,10 +198,11 @@ class Jitted:
         dyn_args, dyn_kwargs = args, kwargs
         if self.static_nums or self.static_names:
             dyn_args, dyn_kwargs, statics = self.split_static(args, kwargs)
-        flat, in_tree = tree.flatten((dyn_args, dyn_kwargs))
+        flat, in_tree = without_float0(*tree.flatten((dyn_args, dyn_kwargs)))
         try:
             avals = [aval_like(x) for x in flat] if abstract else [aval_of(x) for x in flat]
         except TypeError:
+            flat = [x.__jax_array__() if hasattr(x, "__jax_array__") else x for x in flat]
             skip = [w for w, _, _ in statics if isinstance(w, int)]
             avals = check_arrays(
                 flat, lambda: argument_names(self.fun, dyn_args, dyn_kwargs, skip),
@@ -209,8 +212,8 @@ class Jitted:
         key = (in_tree, tuple(avals), statics, context_key())
         entry = entries.get(key)
         if entry is None:
-            entry = self._trace_new(avals, in_tree, statics)
-            if not entry.hoisted:
+            entry, storable = self._trace_new(avals, in_tree, statics, abstract)
+            if storable:
                 entries[key] = entry
         return entry, flat
 
@@ -219,16 +222,26 @@ class Jitted:
             return _traced_cache.entries(self.fun)
         return self._own_entries
 
-    def _trace_new(self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...]) -> Entry:
+    def _trace_new(
+        self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...], abstract: bool
+    ) -> tuple[Entry, bool]:
+        """A new trace, and whether it may be kept for other calls.
+
+        If only types are asked for (``abstract``), the function may return types, too.
+        """
         out_tree: Any = None
         fun = self.fun
+        storable = True
 
         def flat_fun(*leaves: Any) -> list[Any]:
-            nonlocal out_tree
+            nonlocal out_tree, storable
             args, kwargs = tree.unflatten(in_tree, leaves)
             if statics:
                 args, kwargs = self.merge_static(statics, args, kwargs)
-            outs, out_tree = tree.flatten(fun(*args, **kwargs))
+            outs, out_tree = without_float0(*tree.flatten(fun(*args, **kwargs)))
+            if abstract and any([type(x) is ShapeDtypeStruct for x in outs]):
+                outs = [zeros(aval_like(x)) if type(x) is ShapeDtypeStruct else x for x in outs]
+                storable = False
             check_results(outs, out_tree, fun, "jit")
             return outs
 
@@ -236,22 +249,22 @@ class Jitted:
         info = DebugInfo(self.name, fun_source(fun), names_of(fun, in_tree, skip), None, "jit")
         jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
         closed, hoisted = close_over(jaxpr, consts)
-        return Entry(closed, hoisted, in_tree, out_tree)
+        return Entry(closed, hoisted, in_tree, out_tree), storable and not hoisted
 
     def donated(self, entry: Entry, args: tuple[Any, ...]) -> tuple[bool, ...]:
         """For each argument of the entry's jaxpr, whether its memory may be reused."""
         out = [False] * len(entry.hoisted)
         if not self.donate_nums and not self.donate_names:
             return tuple(out + [False] * entry.in_tree.num_leaves)
-        dyn_args, dyn_kwargs = tree.unflatten(entry.in_tree, [0] * entry.in_tree.num_leaves)
+        of_args, of_kwargs = entry.in_tree.children()
         n = len(args)
         static = {i % n if i < 0 else i for i in self.static_nums if -n <= i < n}
         numbers = [i for i in range(n) if i not in static]
         donate = {i % n if i < 0 else i for i in self.donate_nums if -n <= i < n}
-        for i, x in zip(numbers, dyn_args, strict=True):
-            out += [i in donate] * len(tree.leaves(x))
-        for name in sorted(dyn_kwargs):
-            out += [name in self.donate_names] * len(tree.leaves(dyn_kwargs[name]))
+        for i, sub in zip(numbers, of_args.children(), strict=True):
+            out += [i in donate] * sub.num_leaves
+        for name, sub in zip(of_kwargs.entries(), of_kwargs.children(), strict=True):
+            out += [name in self.donate_names] * sub.num_leaves
         return tuple(out)
 
     # --- calls ---
@@ -259,7 +272,7 @@ class Jitted:
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """What the native call path calls for a signature it has no program for."""
         if current_trace() is not eval_trace:
-            if self.inline or config.disable_jit:
+            if config.disable_jit:
                 return self.fun(*args, **kwargs), None
             return self.bind(args, kwargs), None
         if config.disable_jit and self.primitive is None:
@@ -269,10 +282,12 @@ class Jitted:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply the function under the current trace as one operation."""
         entry, flat = self.trace(args, kwargs)
-        outs = jit_p.bind_params(
-            [*entry.hoisted, *flat],
-            {"jaxpr": entry.closed, "name": self.name, "inline": self.inline},
-        )
+        operands = [*entry.hoisted, *flat]
+        if self.inline:
+            outs = eval_jaxpr(entry.closed.jaxpr, entry.closed.consts, *operands)
+        else:
+            params = {"jaxpr": entry.closed, "name": self.name, "inline": False}
+            outs = jit_p.bind_params(operands, params)
         return tree.unflatten(entry.out_tree, outs)
 
 
@@ -309,6 +324,15 @@ def make_jit_function(jitted: Jitted) -> Any:
     _clearer.functions.add(fn)
     return fn
 
+
+def _signature(fn: Any) -> Any:
+    """The signature of the function that ``fn`` compiles."""
+    import inspect
+
+    return inspect.signature(fn.__wrapped__)
+
+
+_native.JitFunction.__signature__ = property(_signature)
 
 # Compiled functions are pickled by name and copied as themselves, like Python's functions.
 copyreg.pickle(_native.JitFunction, lambda fn: str(fn.__qualname__))
@@ -351,7 +375,9 @@ def jit(
         Where to run, whatever the arguments are committed to; they are moved.
     backend : str, optional
         The platform on whose first device to run.
-    in_shardings, out_shardings, compiler_options : optional
+    compiler_options : dict, optional
+        There are none: a name in it is an error.
+    in_shardings, out_shardings : optional
         Have no effect.
 
     Returns
@@ -406,6 +432,7 @@ def jit(
             compiler_options=compiler_options,
         )
     check_callable(fun, "jit")
+    check_compiler_options(compiler_options)
     fun = unwrapped(fun)
     jitted = Jitted(
         fun,
@@ -418,6 +445,15 @@ def jit(
         device=_device_of(fun, device, backend),
     )
     return _like_function(make_jit_function(jitted), fun, jitted)
+
+
+def check_compiler_options(options: dict[str, Any] | None) -> None:
+    """Raise the error for options of a compiler: there are none."""
+    if options:
+        raise JaxRuntimeError(
+            f"compiler_options: there is no such compile option: {', '.join(map(repr, options))}; "
+            f"programs have no options of their own, see covector.config{at_user_line()}"
+        )
 
 
 def _device_of(fun: Any, device: Any, backend: str | None) -> Any:

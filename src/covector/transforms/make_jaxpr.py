@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from covector.core import tree
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import current_trace, set_current_trace
-from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple
+from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple, wraps
 from covector.transforms.jit import Jitted
 from covector.transforms.shapes import struct_of
 from covector.transforms.vmap import BatchTrace
@@ -55,7 +54,7 @@ def make_jaxpr(
     static = index_tuple(static_argnums)
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def make_jaxpr_f(*args: Any, **kwargs: Any) -> Any:
         n = len(args)
         for i in static:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import aval_of
+from covector.core.avals import ShapedArray, aval_of, no_array
+from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
-from covector.core.structural import bring_dim
+from covector.core.structural import bring_dim, zeros
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.transforms.arguments import (
     api_boundary,
@@ -17,6 +17,7 @@ from covector.transforms.arguments import (
     check_callable,
     check_results,
     fun_name,
+    wraps,
 )
 from covector.transforms.autodiff import as_result
 from covector.transforms.vmap import vmap_flat
@@ -136,7 +137,7 @@ def vmap(
     _check_out_axes(out_axes)
 
     @api_boundary
-    @functools.wraps(fun)
+    @wraps(fun)
     def vmap_f(*args: Any, **kwargs: Any) -> Any:
         _check_call(fun, in_axes, args)
         flat, in_tree = tree.flatten((args, kwargs))
@@ -218,11 +219,11 @@ def _mapped_size(
             continue
         try:
             aval = aval_of(flat[i])
-        except TypeError as e:
+        except TypeError:
             name = argument_names(fun, args, kwargs)[i]
             raise TypeError(
-                f"vmap: argument {name} is not a valid array argument: {e}. With None in in_axes, "
-                f"it is passed as it is{at_user_line()}"
+                f"vmap: argument {name} is not a valid array argument: {type(flat[i]).__name__} "
+                f"{no_array(flat[i])}. With None in in_axes, it is passed as it is{at_user_line()}"
             ) from None
         n = len(aval.shape)
         if not -n <= d < n:
@@ -246,6 +247,10 @@ def _result(
     fun: Callable[..., Any], out_tree: Any, i: int, x: Any, d: int | None, w: int | None, size: int
 ) -> Any:
     """Result number ``i``, mapped along ``d``, with its mapped axis at ``w``."""
+    if getattr(x, "dtype", None) == float0 and w is not None:
+        shape = list(x.shape)
+        shape.insert(w % (len(shape) + 1), size)
+        return zeros(ShapedArray(tuple(shape), float0))
     if w is None:
         if d is not None:
             raise ValueError(_unmapped_error(fun, out_tree, i, out_tree.num_leaves))
