@@ -1,22 +1,30 @@
 // The caching allocator. Blocks below 2 MiB live in free lists by size class; larger ones are
 // mapped directly, aligned to huge pages, and reused best-fit. The cache is bounded: the large
-// block that has been free for longest goes first.
+// block that has been free for longest goes first. What nobody has asked for in a while goes back
+// to the system, by a thread that lives as long as there is much of it.
 #include "core/allocator.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "core/spin_lock.h"
+#include "core/system_memory.h"
 
 namespace covector {
 namespace {
@@ -27,6 +35,10 @@ constexpr size_t kLinearLimit = 1024;  // classes are multiples of 64 up to here
 constexpr int kLinearClasses = 16;     // then four to a doubling
 constexpr int kClasses = kLinearClasses + 4 * 11 + 1;
 constexpr size_t kTooLarge = size_t(1) << 48;
+// Blocks that lie unused from one beat to the one after next are given back.
+constexpr auto kBeat = std::chrono::seconds(1);
+// So much may lie for ever.
+constexpr size_t kLittle = size_t(16) << 20;
 
 int class_of(size_t nbytes) {
   if (nbytes <= kLinearLimit) return nbytes == 0 ? 0 : int((nbytes - 1) / kAlignment);
@@ -48,7 +60,10 @@ struct FreeBlock {
 struct LargeBlock {
   void* block;
   uint64_t freed_at;
+  uint64_t beat;
 };
+
+using Blocks = std::vector<std::pair<void*, size_t>>;
 
 void* map_large(size_t size) {
   size_t reserved = size + kHuge;
@@ -80,9 +95,8 @@ void* acquire_from_system(size_t size) {
 class Allocator {
  public:
   Allocator() {
-    size_t pages = size_t(std::max(1L, sysconf(_SC_PHYS_PAGES)));
-    size_t ram = pages * size_t(sysconf(_SC_PAGESIZE));
-    limit_ = std::min(ram / 4, size_t(4) << 30);
+    available_ = memory_limit();
+    limit_ = std::min(available_ / 4, size_t(4) << 30);
 #if defined(__SANITIZE_ADDRESS__)
     limit_ = 0;  // let the sanitizer see every use after free
 #endif
@@ -96,12 +110,7 @@ class Allocator {
       int c = class_of(nbytes);
       size = class_size(c);
       std::lock_guard guard(lock_);
-      if (FreeBlock* head = free_[c]) {
-        free_[c] = head->next;
-        cached_ -= size;
-        block = head;
-        count(size);
-      }
+      if ((block = pop_small(c, size))) count(size);
     } else {
       size = (nbytes + kHuge - 1) & ~(kHuge - 1);
       std::lock_guard guard(lock_);
@@ -115,6 +124,7 @@ class Allocator {
       }
     }
     if (!block) {
+      make_room(size);
       block = acquire_from_system(size);
       if (!block) {
         trim();
@@ -130,7 +140,8 @@ class Allocator {
   }
 
   void deallocate(void* block, size_t size) {
-    std::vector<std::pair<void*, size_t>> evicted;
+    Blocks evicted;
+    bool start = false;
     {
       std::lock_guard guard(lock_);
       in_use_ -= size;
@@ -142,13 +153,17 @@ class Allocator {
         auto* head = static_cast<FreeBlock*>(block);
         head->next = free_[c];
         free_[c] = head;
+        ++count_[c];
         cached_ += size;
       } else {
-        large_.emplace(size, LargeBlock{block, ++clock_});
+        large_.emplace(size, LargeBlock{block, ++clock_, beat_});
         cached_ += size;
       }
+      start = cached_ > kLittle && !keeper_;
+      keeper_ |= start;
     }
     for (auto [p, n] : evicted) release_to_system(p, n);
+    if (start) start_keeper();
   }
 
   void trim() {
@@ -158,6 +173,8 @@ class Allocator {
       std::lock_guard guard(lock_);
       std::copy(free_, free_ + kClasses, small);
       std::fill(free_, free_ + kClasses, nullptr);
+      std::fill(count_, count_ + kClasses, 0);
+      std::fill(least_, least_ + kClasses, 0);
       large.swap(large_);
       cached_ = 0;
     }
@@ -168,6 +185,9 @@ class Allocator {
         head = next;
       }
     for (auto& [size, entry] : large) munmap(entry.block, size);
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
   }
 
   AllocatorStats stats() {
@@ -176,9 +196,75 @@ class Allocator {
   }
 
   void before_fork() { lock_.lock(); }
-  void after_fork() { lock_.unlock(); }
+  void after_fork(bool child) {
+    if (child) keeper_ = false;  // threads do not exist in the child
+    lock_.unlock();
+  }
 
  private:
+  void* pop_small(int c, size_t size) {
+    FreeBlock* head = free_[c];
+    if (!head) return nullptr;
+    free_[c] = head->next;
+    if (--count_[c] < least_[c]) least_[c] = count_[c];
+    cached_ -= size;
+    return head;
+  }
+
+  // Where memory is short, what is cached goes before the system is asked for more.
+  void make_room(size_t size) {
+    Blocks evicted;
+    {
+      std::lock_guard guard(lock_);
+      while (!large_.empty() && in_use_ + cached_ + size > available_ / 2)
+        evicted.push_back(pop_oldest());
+    }
+    for (auto [p, n] : evicted) release_to_system(p, n);
+  }
+
+  // What lay unused since the last beat, taken out of the cache; whether much is left in it.
+  bool beat(Blocks* unused) {
+    std::lock_guard guard(lock_);
+    for (int c = 0; c < kClasses; ++c) {
+      for (uint32_t k = least_[c]; k > 0; --k)
+        unused->emplace_back(pop_small(c, class_size(c)), class_size(c));
+      least_[c] = count_[c];
+    }
+    for (auto it = large_.begin(); it != large_.end();) {
+      if (it->second.beat == beat_) {
+        ++it;
+        continue;
+      }
+      unused->emplace_back(it->second.block, it->first);
+      cached_ -= it->first;
+      it = large_.erase(it);
+    }
+    ++beat_;
+    keeper_ = cached_ > kLittle;
+    return keeper_;
+  }
+
+  void start_keeper() {
+    // Signals belong to the threads of the interpreter.
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    try {
+      std::thread([this] {
+        for (bool more = true; more;) {
+          std::this_thread::sleep_for(kBeat);
+          Blocks unused;
+          more = beat(&unused);
+          for (auto [p, n] : unused) release_to_system(p, n);
+        }
+      }).detach();
+    } catch (const std::system_error&) {
+      std::lock_guard guard(lock_);
+      keeper_ = false;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  }
+
   void count(size_t size) {
     ++allocations_;
     in_use_ += size;
@@ -197,17 +283,20 @@ class Allocator {
 
   SpinLock lock_;
   FreeBlock* free_[kClasses] = {};
+  uint32_t count_[kClasses] = {};  // free blocks,
+  uint32_t least_[kClasses] = {};  // and the fewest there were since the last beat
   std::multimap<size_t, LargeBlock> large_;
-  size_t limit_ = 0, cached_ = 0, in_use_ = 0, peak_ = 0;
-  uint64_t clock_ = 0, allocations_ = 0, system_allocations_ = 0;
+  size_t available_ = 0, limit_ = 0, cached_ = 0, in_use_ = 0, peak_ = 0;
+  uint64_t clock_ = 0, beat_ = 0, allocations_ = 0, system_allocations_ = 0;
+  bool keeper_ = false;  // a thread gives back what is not used
 };
 
 // Never destroyed: blocks may be freed while the interpreter and the process shut down.
 Allocator& allocator() {
   static Allocator* instance = [] {
     auto* a = new Allocator;
-    pthread_atfork([] { allocator().before_fork(); }, [] { allocator().after_fork(); },
-                   [] { allocator().after_fork(); });
+    pthread_atfork([] { allocator().before_fork(); }, [] { allocator().after_fork(false); },
+                   [] { allocator().after_fork(true); });
     return a;
   }();
   return *instance;

@@ -64,8 +64,14 @@ int default_num_threads() {
   return available_cpus();
 }
 
-void run_chunks_here(LoopBody body, void* frame, int64_t n, int64_t grain) {
-  for (int64_t b = 0; b < n; b += grain) body(frame, b, n - b < grain ? n : b + grain);
+bool never() { return false; }
+
+bool run_chunks_here(LoopBody body, void* frame, int64_t n, int64_t grain, bool (*stop)()) {
+  for (int64_t b = 0; b < n; b += grain) {
+    if (b > 0 && stop()) return false;
+    body(frame, b, n - b < grain ? n : b + grain);
+  }
+  return true;
 }
 
 class Pool {
@@ -90,7 +96,8 @@ class Pool {
     for (auto& t : threads_) t.join();
   }
 
-  void run(LoopBody body, void* frame, int64_t n, int64_t grain, int64_t chunks) {
+  bool run(LoopBody body, void* frame, int64_t n, int64_t grain, int64_t chunks,
+           bool (*stop)()) {
     body_ = body;
     frame_ = frame;
     n_ = n;
@@ -110,14 +117,20 @@ class Pool {
       if (rest < kWorthWaking) {
         while (take_chunk()) continue;
         finish(cost, start, n);
-        return;
+        return true;
       }
     }
     open_.store(true);
     epoch_.fetch_add(1);
     // Spinning workers see the epoch; a system call is needed only for sleeping ones.
     if (sleeping_.load() > 0) epoch_.notify_all();
-    while (take_chunk()) ++done;
+    bool stopped = false;
+    while (!stopped && take_chunk()) {
+      ++done;
+      stopped = stop();
+    }
+    // Nobody takes a chunk from here on.
+    if (stopped) next_.store(chunks, std::memory_order_relaxed);
     finish(cost, start, std::min(n, done * grain));
     open_.store(false);
     for (int spins = 0; inside_.load() != 0; ++spins)
@@ -125,6 +138,7 @@ class Pool {
         cpu_relax();
       else
         sched_yield();
+    return !stopped;
   }
 
  private:
@@ -240,20 +254,22 @@ void set_num_threads(int n) {
 }
 
 void parallel_for(LoopBody body, void* frame, int64_t n, int64_t grain) {
-  if (n <= 0) return;
+  parallel_for_until(body, frame, n, grain, never);
+}
+
+bool parallel_for_until(LoopBody body, void* frame, int64_t n, int64_t grain, bool (*stop)()) {
+  if (n <= 0) return true;
   if (grain < 1) grain = 1;
   if (n <= grain) {
     body(frame, 0, n);
-    return;
+    return true;
   }
   int threads = num_threads();
-  if (threads == 1 || inside_loop || !owner_mutex.try_lock()) {
-    run_chunks_here(body, frame, n, grain);
-    return;
-  }
+  if (threads == 1 || inside_loop || !owner_mutex.try_lock())
+    return run_chunks_here(body, frame, n, grain, stop);
   std::lock_guard guard(owner_mutex, std::adopt_lock);
   if (!pool) pool = new Pool(thread_count - 1);
-  pool->run(body, frame, n, grain, (n - 1) / grain + 1);
+  return pool->run(body, frame, n, grain, (n - 1) / grain + 1, stop);
 }
 
 }  // namespace covector

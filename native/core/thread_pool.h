@@ -14,6 +14,10 @@ using LoopBody = void (*)(void* frame, int64_t begin, int64_t end);
 // loop has the pool.
 void parallel_for(LoopBody body, void* frame, int64_t n, int64_t grain);
 
+// The same, looking out between chunks: what has not begun once `stop()` says so is left undone.
+// Whether all was done.
+bool parallel_for_until(LoopBody body, void* frame, int64_t n, int64_t grain, bool (*stop)());
+
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
   using Body = std::remove_reference_t<F>;

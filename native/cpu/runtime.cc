@@ -10,13 +10,17 @@
 namespace covector {
 namespace {
 
-void parallel_for_slot(const void*, LoopBody body, void* frame, int64_t n, int64_t grain) {
-  parallel_for(body, frame, n, grain);
+int32_t parallel_for_slot(const void*, LoopBody body, void* frame, int64_t n, int64_t grain) {
+  return parallel_for_until(body, frame, n, grain, interrupted) ? kOk : kPythonError;
 }
+
+int32_t poll_slot() { return interrupted() ? kPythonError : kOk; }
 
 constexpr CallbackFn no_function = nullptr;
 
 }  // namespace
+
+bool (*interrupted)() = [] { return false; };
 
 void* runtime_table[kSlots] = {
 #define X(name, python, function) reinterpret_cast<void*>(function),

@@ -25,7 +25,8 @@ namespace covector {
   X(HouseholderProduct, "householder_product", householder_product)      \
   X(Eigh, "eigh", eigh)                                                  \
   X(Svd, "svd", svd)                                                     \
-  X(Eig, "eig", eig)
+  X(Eig, "eig", eig)                                                     \
+  X(Poll, "poll", poll_slot)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,
@@ -51,5 +52,9 @@ using Entry = int32_t (*)(void** bufs, const int64_t* params, const void* rt);
 using CallbackFn = int32_t (*)(int64_t id, int64_t nin, void** ins, int64_t nout, void** outs);
 
 extern void* runtime_table[kSlots];
+
+// Whether the running program is to end, with the thread's Python exception set; the Python
+// bindings put theirs here.
+extern bool (*interrupted)();
 
 }  // namespace covector

@@ -1,4 +1,5 @@
 // Exchange of arrays with other libraries through DLPack.
+#include <cstdint>
 #include <cstring>
 #include <memory>
 
@@ -123,65 +124,122 @@ bool require_dlpack(const ArrayObject* a) {
 
 enum class Copy { kNever, kAlways, kIfNeeded };
 
+// How a tensor of another library is laid out.
+struct Layout {
+  int code = -1;
+  int64_t size = 0;
+  bool contiguous = true;
+  char* data = nullptr;
+};
+
+bool refuse(const char* what) {
+  PyErr_Format(PyExc_BufferError, "the DLPack tensor is damaged: %s", what);
+  return false;
+}
+
+// Bytes from the lowest to the highest element must fit into the address space.
+bool check_strides(const Tensor& t, int64_t itemsize) {
+  int64_t extent = 0;
+  for (int i = 0; i < t.ndim; ++i) {
+    int64_t reach;
+    bool overflow = __builtin_mul_overflow(t.strides[i], t.shape[i] - 1, &reach);
+    if (reach == INT64_MIN) overflow = true;
+    if (overflow || __builtin_add_overflow(extent, reach < 0 ? -reach : reach, &extent))
+      return refuse("its strides reach beyond all memory");
+  }
+  int64_t nbytes;
+  return !__builtin_mul_overflow(extent, itemsize, &nbytes) ||
+         refuse("its strides reach beyond all memory");
+}
+
+// Everything a tensor says is checked but its memory, which nobody can.
+bool inspect(const Tensor& t, Layout* layout) {
+  if (t.device.type != kCpu) {
+    PyErr_Format(PyExc_BufferError, "the DLPack tensor is on device type %d, not on the CPU",
+                 t.device.type);
+    return false;
+  }
+  layout->code = from_dlpack_type(t.dtype);
+  if (layout->code < 0) {
+    PyErr_Format(PyExc_BufferError, "DLPack type (code %d, %d bits, %d lanes) is not supported",
+                 t.dtype.code, t.dtype.bits, t.dtype.lanes);
+    return false;
+  }
+  if (t.ndim < 0 || t.ndim > kMaxDims) {
+    PyErr_Format(PyExc_BufferError, "the DLPack tensor has %d dimensions; an Array has 0 to %d",
+                 t.ndim, kMaxDims);
+    return false;
+  }
+  if (t.ndim > 0 && !t.shape) return refuse("it has no shape");
+  for (int i = 0; i < t.ndim; ++i)
+    if (t.shape[i] < 0) {
+      PyErr_Format(PyExc_BufferError,
+                   "the DLPack tensor is damaged: its axis %d has the negative size %lld", i,
+                   static_cast<long long>(t.shape[i]));
+      return false;
+    }
+  layout->size = count_elements(layout->code, t.ndim, t.shape);
+  if (layout->size < 0) return false;
+  if (layout->size == 0) return true;
+  if (!t.data) return refuse("its data pointer is null, but it has elements");
+  if (t.strides) {
+    if (!check_strides(t, itemsizes[layout->code])) return false;
+    int64_t expected = 1;
+    for (int i = t.ndim - 1; i >= 0; --i) {
+      if (t.shape[i] != 1 && t.strides[i] != expected) layout->contiguous = false;
+      expected *= t.shape[i];
+    }
+  }
+  layout->data = static_cast<char*>(t.data) + t.byte_offset;
+  return true;
+}
+
+bool is_aligned(const Layout& layout) {
+  int itemsize = itemsizes[layout.code];
+  auto alignment = uintptr_t(is_complex(layout.code) ? itemsize / 2 : itemsize);
+  return reinterpret_cast<uintptr_t>(layout.data) % alignment == 0;
+}
+
+// An array of its own with the elements of a tensor.
+ArrayObject* copied(const Tensor& t, const Layout& layout) {
+  ArrayObject* a = array_empty(layout.code, false, t.ndim, t.shape);
+  if (!a || layout.size == 0) return a;
+  if (layout.contiguous) {
+    std::memcpy(a->data, layout.data, array_nbytes(a));
+  } else {
+    char* to = a->data;
+    copy_strided(t, 0, layout.data, itemsizes[layout.code], &to);
+  }
+  return a;
+}
+
 // Takes over the tensor and marks the capsule as used, unless it fails.
 template <class M>
 PyObject* import_tensor(PyObject* capsule, M* managed, Copy copy) {
   const Tensor& t = managed->tensor;
-  if (t.device.type != kCpu) {
-    PyErr_Format(PyExc_BufferError, "the DLPack tensor is on device type %d, not on the CPU",
-                 t.device.type);
-    return nullptr;
-  }
-  int code = from_dlpack_type(t.dtype);
-  if (code < 0) {
-    PyErr_Format(PyExc_BufferError, "DLPack type (code %d, %d bits, %d lanes) is not supported",
-                 t.dtype.code, t.dtype.bits, t.dtype.lanes);
-    return nullptr;
-  }
-  if (t.ndim < 0 || t.ndim > kMaxDims) {
-    PyErr_Format(PyExc_BufferError, "the DLPack tensor has %d dimensions", t.ndim);
-    return nullptr;
-  }
-  int64_t size = count_elements(code, t.ndim, t.shape);
-  if (size < 0) return nullptr;
-  bool contiguous = true;
-  if (t.strides && size > 0) {
-    int64_t expected = 1;
-    for (int i = t.ndim - 1; i >= 0; --i) {
-      if (t.shape[i] != 1 && t.strides[i] != expected) contiguous = false;
-      expected *= t.shape[i];
-    }
-  }
-  char* data = static_cast<char*>(t.data) + t.byte_offset;
-  int64_t itemsize = itemsizes[code];
-  int alignment = is_complex(code) ? int(itemsize / 2) : int(itemsize);
-  PyObject* result;
-  bool shareable = contiguous && reinterpret_cast<uintptr_t>(data) % uintptr_t(alignment) == 0;
+  Layout layout;
+  if (!inspect(t, &layout)) return nullptr;
+  bool shareable = layout.contiguous && is_aligned(layout);
   if (copy == Copy::kNever && !shareable) {
     PyErr_Format(PyExc_BufferError, "the DLPack tensor is %s, so that it must be copied",
-                 contiguous ? "not aligned" : "strided");
+                 layout.contiguous ? "not aligned" : "strided");
     return nullptr;
   }
-  if (shareable && copy != Copy::kAlways) {
-    Storage* storage = Storage::wrap(data, size_t(size * itemsize), release_import<M>, managed);
-    if (!storage) return PyErr_NoMemory();
-    static constexpr bool kVersioned = std::is_same_v<M, ManagedVersioned>;
-    PyCapsule_SetName(capsule, kVersioned ? "used_dltensor_versioned" : "used_dltensor");
-    return as_object(array_wrap(code, false, t.ndim, t.shape, storage, data));
-  }
-  ArrayObject* a = array_empty(code, false, t.ndim, t.shape);
-  if (!a) return nullptr;
-  result = as_object(a);
-  if (contiguous) {
-    std::memcpy(a->data, data, size_t(size * itemsize));
-  } else {
-    char* to = a->data;
-    copy_strided(t, 0, data, itemsize, &to);
-  }
   static constexpr bool kVersioned = std::is_same_v<M, ManagedVersioned>;
-  PyCapsule_SetName(capsule, kVersioned ? "used_dltensor_versioned" : "used_dltensor");
+  const char* used = kVersioned ? "used_dltensor_versioned" : "used_dltensor";
+  // An array of no elements shares nothing.
+  if (shareable && copy != Copy::kAlways && layout.size > 0) {
+    size_t nbytes = size_t(layout.size) * itemsizes[layout.code];
+    Storage* storage = Storage::wrap(layout.data, nbytes, release_import<M>, managed);
+    if (!storage) return PyErr_NoMemory();
+    PyCapsule_SetName(capsule, used);
+    return as_object(array_wrap(layout.code, false, t.ndim, t.shape, storage, layout.data));
+  }
+  ArrayObject* a = copied(t, layout);
+  if (!a) return nullptr;
+  PyCapsule_SetName(capsule, used);
   if (managed->deleter) managed->deleter(managed);
-  return result;
+  return as_object(a);
 }
 
 }  // namespace

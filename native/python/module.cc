@@ -9,6 +9,7 @@
 #include "cpu/callbacks.h"
 #include "cpu/executable.h"
 #include "cpu/fortran.h"
+#include "cpu/interrupts.h"
 #include "cpu/runtime.h"
 #include "host/array.h"
 #include "host/numpy_sort.h"
@@ -103,7 +104,7 @@ NB_MODULE(_native, m) {
   if (PyModule_AddFunctions(m.ptr(), hot_functions) < 0 || !init_array(m.ptr()) ||
       !init_executable(m.ptr()) || !init_cpu_executable(m.ptr()) ||
       !init_hosted_executable(m.ptr()) || !init_fast_path(m.ptr()) || !init_jit_function(m.ptr()) ||
-      !init_boundary(m.ptr()))
+      !init_boundary(m.ptr()) || !init_interrupts())
     throw nb::python_error();
   init_callbacks();
 

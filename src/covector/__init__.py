@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
+from covector import _native
 from covector.core.collector import paused as _paused
 
 with _paused():
@@ -37,7 +38,7 @@ with _paused():
 def clear_caches() -> None:
     """Forget all traces and compiled programs kept in memory.
 
-    Programs that the compilation cache keeps on disk stay there.
+    Memory that is not in use goes back to the system. Programs that the compilation cache keeps on disk stay there.
 
     Returns
     -------
@@ -58,6 +59,7 @@ def clear_caches() -> None:
     tracing
     """
     _clear_all()
+    _native.trim_allocator()
 
 
 # Where other public names live. A name that is not a module is found in the module given.

@@ -1,6 +1,7 @@
 """Arrays from and to other libraries: NumPy, buffers, DLPack, and what cannot be converted."""
 
 import array
+import ctypes
 import datetime
 import decimal
 import fractions
@@ -152,6 +153,76 @@ def test_dlpack_refuses(x, kind, word):
 def test_strided_tensors_are_not_shared():
     with pytest.raises(BufferError, match="strided"):
         np.from_dlpack(onp.arange(8, dtype=onp.float32)[::2], copy=False)
+
+
+class Tensor(ctypes.Structure):
+    """A tensor as DLPack lays it out (before version 1), with whatever content."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("device", ctypes.c_int32 * 2), ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.c_void_p), ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64), ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    ]  # fmt: skip
+
+
+class Handmade:
+    """An object with the protocol that hands out a tensor made by hand."""
+
+    def __init__(self, shape=(4,), strides=None, data=True, **fields):
+        self.memory = (ctypes.c_float * 4)(1, 2, 3, 4)
+        self.shape = (ctypes.c_int64 * len(shape))(*shape)
+        self.strides = (ctypes.c_int64 * len(shape))(*strides) if strides else None
+        values = {
+            "data": ctypes.addressof(self.memory) if data else None, "device": (1, 0),
+            "ndim": len(shape), "code": 2, "bits": 32, "lanes": 1,
+            "shape": ctypes.addressof(self.shape),
+            "strides": ctypes.addressof(self.strides) if strides else None,
+        }  # fmt: skip
+        self.tensor = Tensor(**{**values, **fields})
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, **_):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = (
+            ctypes.py_object,
+            [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+        )
+        return new(ctypes.addressof(self.tensor), b"dltensor", None)
+
+
+DAMAGED = {
+    "negative size": Handmade((-4,)),
+    "a negative size beside a zero": Handmade((0, -4)),
+    "two negative sizes": Handmade((-2, -2)),
+    "null data": Handmade(data=False),
+    "null shape": Handmade(shape=(4,), **{"ndim": 1}),
+    "negative rank": Handmade(ndim=-1),
+    "huge rank": Handmade(ndim=1 << 30),
+    "two lanes": Handmade(lanes=2),
+    "strides beyond memory": Handmade((2, 2), (1 << 62, 1)),
+    "strides that overflow": Handmade((4, 4), (1 << 62, 1 << 62)),
+}
+DAMAGED["null shape"].tensor.shape = None
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+@pytest.mark.parametrize("copy", [None, True, False])
+def test_damaged_tensors_are_errors(what, copy):
+    with pytest.raises(BufferError, match="DLPack"):
+        np.from_dlpack(DAMAGED[what], copy=copy)
+
+
+def test_a_tensor_made_by_hand():
+    assert np.from_dlpack(Handmade()).tolist() == [1, 2, 3, 4]
+    assert np.from_dlpack(Handmade((2, 2), (1, 2))).tolist() == [[1, 3], [2, 4]]
+    assert np.from_dlpack(Handmade((4,), byte_offset=0, data=True)).sum() == 10
+    # No elements need no memory.
+    assert np.from_dlpack(Handmade((0, 3), data=False)).shape == (0, 3)
+    assert np.from_dlpack(Handmade((3, 0), (1 << 62, 1 << 62), data=False)).shape == (3, 0)
 
 
 def test_supported_dtypes():

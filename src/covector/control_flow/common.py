@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of, no_array, to_array
+from covector.core.avals import ShapedArray, aval_of, not_an_array, to_array
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
@@ -193,6 +193,9 @@ def promote_weak(
     return values, avals, changed
 
 
+_NONE = tree.structure(None)
+
+
 def check_carry(
     what: str,
     fun: Callable[..., Any],
@@ -210,6 +213,11 @@ def check_carry(
     """
     name = fun_name(fun)
     if in_tree != out_tree:
+        if out_tree == _NONE:
+            raise TypeError(
+                f"{what}: {name} returned None; it must return the new carry (is a return "
+                f"statement missing?){at_user_line()}"
+            )
         raise TypeError(
             f"{what}: the carry that {name} returns must have the same tree structure as the one "
             f"it takes, but it takes {in_tree} and returns {out_tree}{at_user_line()}"
@@ -259,7 +267,6 @@ def check_arrays_of(leaves: Sequence[Any], tree_: Any, what: str, label: str) ->
         except TypeError:
             path = path_names(tree_)[i]
             raise TypeError(
-                f"{what}: {label}{path} is not an array: {type(x).__name__} {no_array(x)}"
-                f"{at_user_line()}"
+                f"{what}: {label}{path} is not an array: {not_an_array(x)}{at_user_line()}"
             ) from None
     return avals

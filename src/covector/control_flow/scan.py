@@ -142,18 +142,26 @@ def scan(
     >>> cv.lax.scan(lambda x, _: (2 * x, None), 1.0, length=10)
     (Array(1024., dtype=float32, weak_type=True), None)
     """
-    check_callable(f, "scan")
+    return run_scan("scan", f, init, xs, length, reverse, unroll)
+
+
+def run_scan(
+    what: str, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: int | None,
+    reverse: bool, unroll: int | bool,
+) -> tuple[Any, Any]:  # fmt: skip
+    """`scan`, for the function that users called (``what``)."""
+    check_callable(f, what)
     init_flat, init_tree = tree.flatten(init)
     xs_flat, xs_tree = tree.flatten(xs)
-    carry_avals = check_arrays_of(init_flat, init, "scan", "init")
-    xs_avals = check_arrays_of(xs_flat, xs, "scan", "xs")
+    carry_avals = check_arrays_of(init_flat, init, what, "init")
+    xs_avals = check_arrays_of(xs_flat, xs, what, "xs")
     n = _length(xs_flat, xs, xs_avals, length)
     steps = check_unroll(unroll, n)
     if n > 0 and runs_in_python([*init_flat, *xs_flat]):
         return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)
     x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
     in_tree = tree.structure((init, xs))
-    body = trace_body(f, in_tree, [*carry_avals, *x_avals], "scan")
+    body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
     carry_tree, y_tree = split_result(body.out_tree, f)
     if carry_tree == init_tree:
         k = len(init_flat)
@@ -163,9 +171,9 @@ def scan(
             )
             if not changed:
                 break
-            body = trace_body(f, in_tree, [*carry_avals, *x_avals], "scan")
+            body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
     num_carry = carry_tree.num_leaves
-    check_carry("scan", f, init_tree, carry_avals, carry_tree, body.out_avals[:num_carry])
+    check_carry(what, f, init_tree, carry_avals, carry_tree, body.out_avals[:num_carry])
     outs = scan_p.bind_params(
         [*body.consts, *init_flat, *xs_flat],
         {

@@ -14,7 +14,7 @@ from covector.control_flow.common import (
     runs_in_python,
     trace_body,
 )
-from covector.control_flow.scan import scan
+from covector.control_flow.scan import run_scan
 from covector.control_flow.while_rules import while_p
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
@@ -72,25 +72,32 @@ def while_loop(
     >>> cv.lax.while_loop(lambda s: s[1] != 0, lambda s: (s[1], s[0] % s[1]), (12, 18))[0]
     Array(6, dtype=int32, weak_type=True)
     """
-    check_callable(cond_fun, "while_loop")
-    check_callable(body_fun, "while_loop")
+    return run_while("while_loop", cond_fun, body_fun, init_val)
+
+
+def run_while(
+    what: str, cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
+    """`while_loop`, for the function that users called (``what``)."""
+    check_callable(cond_fun, what)
+    check_callable(body_fun, what)
     init_flat, init_tree = tree.flatten(init_val)
-    avals = check_arrays_of(init_flat, init_val, "while_loop", "init_val")
+    avals = check_arrays_of(init_flat, init_val, what, "init_val")
     if runs_in_python(init_flat):
         val = arrays_of(init_val)
         while cond_fun(val):
             val = body_fun(val)
         return val
     in_tree = tree.structure((init_val,))
-    body = trace_body(body_fun, in_tree, avals, "while_loop")
+    body = trace_body(body_fun, in_tree, avals, what)
     if body.out_tree == init_tree:
         for _ in range(3):
             init_flat, avals, changed = promote_weak(init_flat, avals, body.out_avals)
             if not changed:
                 break
-            body = trace_body(body_fun, in_tree, avals, "while_loop")
-    check_carry("while_loop", body_fun, init_tree, avals, body.out_tree, body.out_avals)
-    cond = trace_body(cond_fun, in_tree, avals, "while_loop")
+            body = trace_body(body_fun, in_tree, avals, what)
+    check_carry(what, body_fun, init_tree, avals, body.out_tree, body.out_avals)
+    cond = trace_body(cond_fun, in_tree, avals, what)
     check_predicate(cond.out_tree, cond.out_avals, cond_fun)
     outs = while_p.bind_params(
         [*cond.consts, *body.consts, *init_flat],
@@ -128,6 +135,13 @@ def concrete_number(x: Any) -> int | float | None:
 _step_functions = FunctionCache()
 
 
+def _step(body_fun: Callable[..., Any], i: Any, val: Any) -> Any:
+    """A turn of a `fori_loop`, whose result has the structure of what it took."""
+    new = body_fun(i, val)
+    check_carry("fori_loop", body_fun, tree.structure(val), (), tree.structure(new), ())
+    return new
+
+
 def _as_scan_body(body_fun: Callable[..., Any]) -> Callable[..., Any]:
     entries = _step_functions.entries(body_fun)
     found = entries.get("scan")
@@ -136,7 +150,7 @@ def _as_scan_body(body_fun: Callable[..., Any]) -> Callable[..., Any]:
 
         def body(carry: Any, _: Any) -> tuple[Any, None]:
             i, val = carry
-            return (add(i, like(1, i)), fun()(i, val)), None
+            return (add(i, like(1, i)), _step(fun(), i, val)), None
 
         body.__name__ = fun_name(body_fun)
         found = entries["scan"] = body
@@ -151,7 +165,7 @@ def _as_while_functions(body_fun: Callable[..., Any]) -> tuple[Any, Any]:
 
         def body(state: Any) -> Any:
             i, upper, val = state
-            return add(i, like(1, i)), upper, fun()(i, val)
+            return add(i, like(1, i)), upper, _step(fun(), i, val)
 
         body.__name__ = fun_name(body_fun)
         found = entries["while"] = (_below, body)
@@ -232,13 +246,9 @@ def fori_loop(
         return val
     if low is not None and high is not None:
         n = max(math.ceil(high - low), 0)
-        (_, val), _ = scan(
-            _as_scan_body(body_fun),
-            (lower, init_val),
-            None,
-            length=n,
-            unroll=1 if unroll is None else unroll,
-        )
+        turns = 1 if unroll is None else unroll
+        init = (lower, init_val)
+        (_, val), _ = run_scan("fori_loop", _as_scan_body(body_fun), init, None, n, False, turns)
         return val
     if unroll is not None and unroll is not False and unroll != 1:
         raise ValueError(
@@ -246,7 +256,7 @@ def fori_loop(
             f"{at_user_line()}"
         )
     cond, body = _as_while_functions(body_fun)
-    return while_loop(cond, body, (lower, upper, init_val))[2]
+    return run_while("fori_loop", cond, body, (lower, upper, init_val))[2]
 
 
 def _common_type(lower: Any, upper: Any) -> tuple[Any, Any]:

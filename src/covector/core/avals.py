@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -155,19 +154,26 @@ def aval_of(x: Any) -> ShapedArray:
     for pytype in (bool, int, float, complex):
         if isinstance(x, pytype):
             return scalar_aval(pytype)
-    raise TypeError(f"a value of type {t.__name__} is not a valid array argument: {no_array(x)}")
+    raise TypeError(not_an_array(x))
 
 
-def no_array(x: Any) -> str:
-    """``x``, which is no array, as text, and what to do about it."""
-    text = f"{x!r:.100}. Expected an array, a NumPy array or scalar, or a Python number"
-    if hasattr(x, "to_numpy"):
-        return f"{text}: convert it with its method to_numpy()"
-    if hasattr(x, "__array__") or hasattr(x, "__jax_array__"):
-        return f"{text}: convert it with covector.numpy.asarray"
-    if dataclasses.is_dataclass(x):
-        return f"{text}: make the dataclass a pytree with covector.tree_util.register_dataclass"
-    return text
+def not_an_array(x: Any) -> str:
+    """What is wrong with a value that is no array, and what to do about it."""
+    t = type(x)
+    if hasattr(t, "to_numpy"):
+        remedy = "convert it with its method to_numpy()"
+    elif hasattr(t, "__dataclass_fields__"):
+        remedy = "register its class with tree_util.register_dataclass"
+    elif hasattr(t, "__array__") or hasattr(t, "__jax_array__"):
+        remedy = "convert it with covector.numpy.asarray"
+    elif isinstance(x, (str, bytes)) or callable(x):
+        remedy = "make the argument static (static_argnums or static_argnames of jit)"
+    else:
+        remedy = (
+            "expected an array, a NumPy array or scalar, a Python number, or a container of these "
+            "(its class registered with tree_util.register_pytree_node if it is one of your own)"
+        )
+    return f"a value of type {t.__name__} is neither an array nor a number: {x!r:.100}; {remedy}"
 
 
 def refuse_mask(x: Any) -> None:

@@ -159,6 +159,23 @@ class TypePromotionError(ValueError):
     """
 
 
+class ShapeMismatchError(TypeError, ValueError):
+    """Shapes that do not fit together.
+
+    NumPy raises ValueError for them, JAX TypeError: whoever expects either catches this.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> try:
+    ...     np.ones(3) + np.ones(4)
+    ... except ValueError:
+    ...     print("no common shape")
+    no common shape
+    """
+
+
 class KeyReuseError(RuntimeError):
     """A PRNG key was used twice."""
 

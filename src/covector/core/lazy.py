@@ -9,6 +9,18 @@ from typing import Any
 from covector.core.errors import export, unwrapped
 
 
+def _missing(module: str, name: str, known: list[str]) -> str:
+    text = f"module {module!r} has no attribute {name!r}"
+    if name.startswith("_"):
+        return text  # Python itself asks for these
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 1, 0.8)
+    if close:
+        return f"{text}; it has {close[0]!r}"
+    return f"{text}; docs/differences.md lists what other libraries have and Covector does not"
+
+
 def lazy_names(
     namespace: dict[str, Any], where: Mapping[str, str], modules: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -35,7 +47,8 @@ def lazy_names(
     ['dtype_of']
     >>> find("shape_of")
     Traceback (most recent call last):
-    AttributeError: module 'small' has no attribute 'shape_of'
+    AttributeError: module 'small' has no attribute 'shape_of'; docs/differences.md lists what \
+other libraries have and Covector does not
     """
     own = namespace["__name__"]
 
@@ -52,7 +65,7 @@ def lazy_names(
             return namespace.setdefault(name, found[name])
         if name in modules:
             return importlib.import_module(f"{own}.{name}")
-        raise AttributeError(f"module {own!r} has no attribute {name!r}")
+        raise AttributeError(_missing(own, name, dir_()), name=name)
 
     def dir_() -> list[str]:
         public = namespace.get("__all__") or (n for n in namespace if not n.startswith("_"))

@@ -11,7 +11,7 @@ import numpy as np
 from covector.core import dtypes, structural
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.dtypes import DType
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace, origin
 
 PY_SCALARS = frozenset((bool, int, float, complex))
@@ -119,7 +119,7 @@ def broadcast_equal_rank(name: str, a: Sequence[int], b: Sequence[int]) -> tuple
         out = tuple(m if n == 1 else n if m in (1, n) else -1 for m, n in zip(a, b, strict=True))
         if -1 not in out:
             return out
-    raise TypeError(
+    raise ShapeMismatchError(
         f"lax.{name} got operands of shapes {tuple(a)} and {tuple(b)}, which differ in more than "
         f"size-one axes{at_user_line()}"
     )

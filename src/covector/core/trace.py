@@ -165,7 +165,14 @@ class Tracer:
     __slots__ = ("_trace", "__weakref__")
     _trace: Trace
     __array_priority__: ClassVar[int] = 1000
-    __hash__ = None  # type: ignore[assignment]
+
+    def __hash__(self) -> int:
+        raise TypeError(
+            f"the traced value {self.describe()} cannot be a key of a dictionary or an element of "
+            "a set: while the function is traced it has no value to be looked up by. Index an "
+            "array with it, choose with numpy.where or lax.switch, or mark the argument static "
+            f"(static_argnums or static_argnames of jit).{origin(self)}{errors.at_user_line()}"
+        )
 
     @property
     def aval(self) -> ShapedArray:

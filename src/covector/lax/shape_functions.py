@@ -10,7 +10,7 @@ import numpy as np
 
 from covector.core import dtypes, structural
 from covector.core.avals import Array, aval_of, to_array
-from covector.core.errors import at_user_line
+from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.operands import (
     PY_SCALARS,
     as_array,
@@ -132,7 +132,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
         for i, n in enumerate(s, rank - len(s)):
             if n != 1:
                 if out[i] not in (1, n):
-                    raise ValueError(
+                    raise ShapeMismatchError(
                         "incompatible shapes for broadcasting: "
                         f"{', '.join(map(str, shapes))}{at_user_line()}"
                     )

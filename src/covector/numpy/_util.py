@@ -13,7 +13,13 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.config import config
-from covector.core.errors import ConcretizationTypeError, at_user_line, describe, warn
+from covector.core.errors import (
+    ConcretizationTypeError,
+    ShapeMismatchError,
+    at_user_line,
+    describe,
+    warn,
+)
 from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace, origin
@@ -181,7 +187,7 @@ def broadcast_shapes(
 
     Raises
     ------
-    TypeError
+    ShapeMismatchError
         Names the function and the shapes that do not fit, or the operands ``of`` these shapes.
     """
     rank = max(map(len, shapes), default=0)
@@ -192,7 +198,7 @@ def broadcast_shapes(
         for i, n in enumerate(s, rank - len(s)):
             if n != 1:
                 if out[i] != 1 and out[i] != n:
-                    raise TypeError(
+                    raise ShapeMismatchError(
                         f"{name} got incompatible shapes for broadcasting: "
                         f"{', '.join(map(describe, of) if of else map(str, shapes))}. Trailing "
                         f"dimensions must be equal or 1.{at_user_line()}"

@@ -10,7 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import structural
 from covector.core.avals import Array
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis, canonical_shape, product
 from covector.core.structural import reshape_p
 from covector.core.trace import Tracer
@@ -112,7 +112,7 @@ def new_shape(x: Any, sizes: Any) -> tuple[int, ...]:
         n = operator.index(n)
         if n < 0:
             if n != -1 or unknown is not None:
-                raise TypeError(
+                raise ShapeMismatchError(
                     f"reshape of {describe(x)} to {tuple(sizes)}: at most one size may be unknown "
                     f"(-1){at_user_line()}"
                 )
@@ -122,7 +122,7 @@ def new_shape(x: Any, sizes: Any) -> tuple[int, ...]:
         known = product(n for n in out if n != -1)
         total = product(x.shape)
         if known == 0 or total % known:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"cannot reshape {describe(x)}, of {total} elements, into shape {tuple(sizes)}"
                 f"{at_user_line()}"
             )

@@ -8,6 +8,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core.dtypes import is_extended, uint32
+from covector.core.errors import at_user_line, describe
 
 _LIMIT = 1000
 
@@ -109,7 +110,13 @@ def array_format(x: Any, spec: str) -> str:
     """``format(x, spec)``: that of the element, for an array of rank 0."""
     if x.ndim == 0 and not is_extended(x.dtype):
         return format(_values(x)[()], spec)
-    return format(array_string(x), spec)
+    try:
+        return format(array_string(x), spec)
+    except ValueError as e:
+        raise TypeError(
+            f"the format {spec!r} is one of numbers, and works on arrays of rank 0, not on "
+            f"{describe(x)}: format its elements, or use numpy.array2string{at_user_line()}"
+        ) from e
 
 
 def set_printoptions(*args: Any, **kwargs: Any) -> None:

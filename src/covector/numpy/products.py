@@ -9,7 +9,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes, structural
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis
 from covector.numpy._util import (
     array,
@@ -95,7 +95,7 @@ def matmul(
         )
     inner = 0 if y.ndim == 1 else y.ndim - 2
     if x.shape[-1] != y.shape[inner]:
-        raise TypeError(
+        raise ShapeMismatchError(
             f"matmul: the last dimension of {describe(x)} (size {x.shape[-1]}) does not match "
             f"dimension {inner} of {describe(y)} (size {y.shape[inner]}){at_user_line()}"
         )
@@ -213,7 +213,9 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     x, y, weak = _operands("vdot", a, b, preferred_element_type)
     x = lax.conj(x) if x.dtype in dtypes.COMPLEX else x
     if x.size != y.size:
-        raise TypeError(f"vdot: {describe(x)} and {describe(y)} differ in size{at_user_line()}")
+        raise ShapeMismatchError(
+            f"vdot: {describe(x)} and {describe(y)} differ in size{at_user_line()}"
+        )
     x, y = lax.reshape(x, (x.size,)), lax.reshape(y, (y.size,))
     dims = (((0,), (0,)), ((), ()))
     return _dot_general(x, y, dims, precision, preferred_element_type, weak)
@@ -456,7 +458,7 @@ def tensordot(
     """
     if isinstance(axes, (list, tuple, onp.ndarray)):
         if len(axes) != 2:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"tensordot: axes must be a number or a pair of sequences, got {axes!r}"
                 f"{at_user_line()}"
             )
@@ -475,7 +477,7 @@ def _tensordot(a: Any, b: Any, *, axes: Any, precision: Any, preferred_element_t
     x, y, weak = _operands("tensordot", a, b, preferred_element_type)
     if isinstance(axes, int):
         if axes > min(x.ndim, y.ndim):
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"tensordot: axes={axes} exceeds the dimensions of {describe(x)} or {describe(y)}"
                 f"{at_user_line()}"
             )
@@ -483,13 +485,13 @@ def _tensordot(a: Any, b: Any, *, axes: Any, precision: Any, preferred_element_t
     else:
         xc, yc = canonical_axes(axes[0], x), canonical_axes(axes[1], y)
         if len(xc) != len(yc):
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"tensordot: {len(xc)} axes of one operand for {len(yc)} of the other"
                 f"{at_user_line()}"
             )
     for i, j in zip(xc, yc, strict=True):
         if x.shape[i] != y.shape[j]:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"tensordot: axis {i} of {describe(x)} does not match axis {j} of {describe(y)}"
                 f"{at_user_line()}"
             )

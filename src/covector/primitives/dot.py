@@ -9,7 +9,7 @@ from covector.core import structural
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp
 from covector.core.dtypes import DType
-from covector.core.errors import at_user_line
+from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.rules import UndefinedPrimal, batching_rules, check_linear, transpose_rules
 from covector.core.structural import convert_element_type, moveaxis
 from covector.core.trace import Primitive
@@ -57,7 +57,7 @@ def _dot_general_aval(
         )
     for a, b in (*zip(xc, yc, strict=True), *zip(xb, yb, strict=True)):
         if xs[a] != ys[b]:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"dot_general of {x.str_short()} and {y.str_short()}: dimension {a} of the first "
                 f"(size {xs[a]}) does not match dimension {b} of the second (size {ys[b]})"
                 f"{at_user_line()}"

@@ -8,7 +8,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp, def_vectorized
-from covector.core.errors import at_user_line
+from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.operands import scalar
 from covector.core.opspec import UNIT, OpSpec
 from covector.core.rules import (
@@ -53,7 +53,7 @@ def _select_n_aval(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
     out = elementwise_aval("select_n", cases)
     if which.shape and which.shape != out.shape:
         if out.shape:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"select_n by {which.str_short()} among cases of shape {out.shape}: the selector "
                 f"must have that shape or rank 0{at_user_line()}"
             )

@@ -9,7 +9,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.definers import def_jvp_linear
 from covector.core.dtypes import DType
-from covector.core.errors import at_user_line
+from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.rules import UndefinedPrimal, batching_rules, transpose_rules
 from covector.core.structural import (
     bring_dim,
@@ -178,7 +178,7 @@ def _concatenate_aval(*xs: ShapedArray, dimension: int) -> ShapedArray:
     for x in xs:
         s = x.shape
         if len(s) != n or s[:dimension] != before or s[dimension + 1 :] != after:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"concatenate along dimension {dimension} of "
                 f"{', '.join(a.str_short() for a in xs)}: all other dimensions must agree"
                 f"{at_user_line()}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from covector import lax
 from covector.core import dtypes
-from covector.core.avals import Shape, aval_of
+from covector.core.avals import Shape, aval_of, is_array_like
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import product
 from covector.core.structural import convert_element_type, scalar
@@ -37,18 +37,18 @@ def words_of(key: Any, name: str) -> Words:
     ValueError
         If it is an array of keys.
     """
-    aval = getattr(key, "aval", None) or aval_of(key)
+    aval = getattr(key, "aval", None)
+    if aval is None:
+        if not is_array_like(key):
+            raise _no_key(name, key)
+        aval = aval_of(key)
     shape = aval.shape
     if aval.dtype is dtypes.key_dtype:
         if shape:
             raise _several(name, aval)
         key = lax.bitcast_convert_type_p.bind(key, new_dtype=dtypes.uint32)
     elif aval.dtype != dtypes.uint32 or shape[-1:] != (2,):
-        raise TypeError(
-            f"{name} takes a PRNG key as its first argument, got {describe(key)}. Make one with "
-            "random.key(seed), and derive others from it with random.split; a raw key has dtype "
-            f"uint32 and shape (2,){at_user_line()}"
-        )
+        raise _no_key(name, key)
     elif len(shape) > 1:
         raise _several(name, aval)
     return tuple(
@@ -60,6 +60,14 @@ def words_of(key: Any, name: str) -> Words:
             for i in (0, 1)
         ]
     )  # type: ignore[return-value]
+
+
+def _no_key(name: str, key: Any) -> TypeError:
+    return TypeError(
+        f"{name} takes a PRNG key as its first argument, got {describe(key)}. Make one with "
+        "random.key(seed), and derive others from it with random.split; a raw key has dtype "
+        f"uint32 and shape (2,){at_user_line()}"
+    )
 
 
 def _several(name: str, aval: Any) -> ValueError:

@@ -5,21 +5,17 @@ The runtime hands its functions to tracing here and in `execution`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.trace import EvalTrace, Primitive
-from covector.transforms.cache import on_clear
+from covector.transforms.cache import Latest
 from covector.transforms.jit import Jitted, jit_p, make_jit_function
 
-_operations: dict[Any, Any] = {}
-_with_jaxprs: OrderedDict[Any, Any] = OrderedDict()
-_MAX_WITH_JAXPRS = 1024
-on_clear(_operations)
-on_clear(_with_jaxprs)
+_operations = Latest(8192)
+_with_jaxprs = Latest(1024)
 
 
 def _has_jaxpr(params: dict[str, Any]) -> bool:
@@ -49,12 +45,7 @@ def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> li
             if prim is jit_p and (config.debug_nans or config.disable_jit):
                 return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
             found = _operation(prim, params)
-            if _has_jaxpr(params):
-                _with_jaxprs[key] = found
-                if len(_with_jaxprs) > _MAX_WITH_JAXPRS:
-                    _with_jaxprs.popitem(last=False)
-            else:
-                _operations[key] = found
+            (_with_jaxprs if _has_jaxpr(params) else _operations).add(key, found)
     return found(*args)
 
 

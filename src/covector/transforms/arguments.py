@@ -10,7 +10,7 @@ from typing import Any
 
 from covector import _native
 from covector.core import tree
-from covector.core.avals import aval_of, no_array
+from covector.core.avals import aval_of
 from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
 from covector.core.tree_paths import path_names
@@ -280,11 +280,10 @@ def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what
     for i, x in enumerate(leaves):
         try:
             avals.append(aval_of(x))
-        except TypeError:
+        except TypeError as e:
             name = list(names())[i]
             raise TypeError(
-                f"{what}: argument {name} is not a valid array argument: {type(x).__name__} "
-                f"{no_array(x)}{at_user_line()}"
+                f"{what}: the argument {name} is not an array: {e}{at_user_line()}"
             ) from None
     return avals
 

@@ -70,6 +70,20 @@ class FunctionCache:
         return found
 
 
+class Latest(dict[Any, Any]):
+    """The latest entries of a cache; the oldest goes when there are more than ``most``."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        on_clear(self)
+
+    def add(self, key: Any, value: Any) -> None:
+        self.pop(key, None)
+        self[key] = value
+        if len(self) > self.most:
+            self.pop(next(iter(self)), None)
+
+
 def on_clear(cache: Any) -> None:
     """Have ``cache.clear()`` called by `clear_all`."""
     _CACHES.append(cache)

@@ -206,7 +206,7 @@ class Jitted:
             skip = [w for w, _, _ in statics if isinstance(w, int)]
             avals = check_arrays(
                 flat, lambda: argument_names(self.fun, dyn_args, dyn_kwargs, skip),
-                f"jit of {self.name}",
+                self._what(),
             )  # fmt: skip
         entries = self._entries()
         key = (in_tree, tuple(avals), statics, context_key())
@@ -216,6 +216,11 @@ class Jitted:
             if storable:
                 entries[key] = entry
         return entry, flat
+
+    def _what(self) -> str:
+        """What users call it: they need not know that a function of the library is compiled."""
+        ours = str(getattr(self.fun, "__module__", "")).startswith("covector.")
+        return self.name if ours else f"jit of {self.name}"
 
     def _entries(self) -> dict[Any, Any]:
         if type(self.fun) is _FunctionType:

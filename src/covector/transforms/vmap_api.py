@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, no_array
+from covector.core.avals import ShapedArray, aval_of, not_an_array
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
 from covector.core.structural import bring_dim, zeros
@@ -222,8 +222,8 @@ def _mapped_size(
         except TypeError:
             name = argument_names(fun, args, kwargs)[i]
             raise TypeError(
-                f"vmap: argument {name} is not a valid array argument: {type(flat[i]).__name__} "
-                f"{no_array(flat[i])}. With None in in_axes, it is passed as it is{at_user_line()}"
+                f"vmap: the argument {name} is not an array: {not_an_array(flat[i])}. With None "
+                f"in in_axes, it is passed as it is{at_user_line()}"
             ) from None
         n = len(aval.shape)
         if not -n <= d < n:

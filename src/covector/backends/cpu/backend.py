@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.jaxpr import ClosedJaxpr
-from covector.transforms.cache import on_clear
+from covector.transforms.cache import Latest, on_clear
 
 # Programs that touch more elements than this release the interpreter lock while they run.
 _LONG = 1 << 15
@@ -45,7 +46,7 @@ class CpuDevice:
 class Code:
     """Machine code of a size-erased program."""
 
-    __slots__ = ("address", "temps", "donations", "keepalive")
+    __slots__ = ("address", "temps", "donations", "keepalive", "__weakref__")
 
     def __init__(self, address: int, meta: Any, keepalive: Any) -> None:
         self.address = address
@@ -53,17 +54,20 @@ class Code:
         self.keepalive = keepalive
 
 
-_codes: dict[str, Code] = {}
-on_clear(_codes)
+# Code that programs use, and the latest that was asked for.
+_used: weakref.WeakValueDictionary[str, Code] = weakref.WeakValueDictionary()
+_latest = Latest(256)
+on_clear(_used)
 statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 
 def _code(program: LoopProgram) -> Code:
     """Code for a program: from memory, from disk, or compiled now."""
     text = key(program)
-    found = _codes.get(text)
+    found = _used.get(text)
     if found is not None:
         statistics["shared"] += 1
+        _latest.add(text, found)
         return found
     stored = cache.load(text)
     if stored is not None:
@@ -75,8 +79,9 @@ def _code(program: LoopProgram) -> Code:
         cache.store(text, obj, meta)
         statistics["compiled"] += 1
     address, tracker = codegen.load_object(obj)
-    code = Code(address, meta, tracker)
-    return _codes.setdefault(text, code)
+    code = _used.setdefault(text, Code(address, meta, tracker))
+    _latest.add(text, code)
+    return code
 
 
 class CpuProgram:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from covector.core.config import config
@@ -56,6 +58,10 @@ def _features() -> str:
 
 @functools.cache
 def _machine(opt: int) -> Any:
+    return _new_machine(opt)
+
+
+def _new_machine(opt: int) -> Any:
     llvm = _llvm()
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(
@@ -64,62 +70,101 @@ def _machine(opt: int) -> Any:
     )  # fmt: skip
 
 
-@functools.cache
-def _jit() -> Any:
-    llvm = _llvm()
-    return llvm.create_lljit_compiler(_machine(2))
+class _Engine:
+    """What loads the code of some programs; all its memory goes when all of them are gone.
+
+    LLVM gives back the code of one program, but not what it notes of it (40 KB); only with the
+    engine that goes. A new engine takes about a millisecond.
+    """
+
+    PROGRAMS = 64
+
+    __slots__ = ("_jit", "_room")
+
+    def __init__(self) -> None:
+        # The engine takes the machine it is given.
+        self._jit = _llvm().create_lljit_compiler(_new_machine(2))
+        self._room = self.PROGRAMS
+
+    @property
+    def is_full(self) -> bool:
+        return self._room == 0
+
+    def load(self, code: bytes) -> Any:
+        """What keeps object code loaded, and knows the address of ``entry`` in it."""
+        self._room -= 1
+        builder = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
+        tracker = builder.export_symbol("entry").link(self._jit, f"covector{next(_ids)}")
+        # Its finalizer, which needs the engine, runs before it lets go of its attributes.
+        tracker.engine = self
+        return tracker
+
+
+_engine: _Engine | None = None
 
 
 def _optimise(module: Any, opt: int) -> None:
     """The few passes that the emitted code profits from."""
     llvm = _llvm()
-    options = llvm.create_pipeline_tuning_options(speed_level=opt)
-    builder = llvm.create_pass_builder(_machine(2), options)
-    pm = llvm.create_new_function_pass_manager()
-    pm.add_sroa_pass()
-    if opt:
-        pm.add_instruction_combine_pass()
-        pm.add_simplify_cfg_pass()
-    for fn in module.functions:
-        if not fn.is_declaration:
-            pm.run(fn, builder)
+    with contextlib.ExitStack() as stack:
+        options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
+        builder = _closing(stack, llvm.create_pass_builder(_machine(2), options))
+        pm = _closing(stack, llvm.create_new_function_pass_manager())
+        pm.add_sroa_pass()
+        if opt:
+            pm.add_instruction_combine_pass()
+            pm.add_simplify_cfg_pass()
+        for fn in module.functions:
+            if not fn.is_declaration:
+                pm.run(fn, builder)
 
 
-def _optimised_module(text: Text) -> tuple[Any, Any]:
+def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
+    """An object of llvmlite, closed with the stack.
+
+    What its destructor would do instead could swallow an interrupt: Python ignores what is
+    raised there.
+    """
+    stack.callback(thing.close)
+    return thing
+
+
+@contextlib.contextmanager
+def _optimised_module(text: Text) -> Iterator[tuple[Any, Any]]:
     """The module after the passes, and the machine to generate its code."""
     llvm = _llvm()
-    module = llvm.parse_assembly(text.text, context=llvm.create_context())
-    if config.enable_checks:
-        module.verify()
-    _optimise(module, text.effort)
-    return module, _machine(text.effort)
+    with contextlib.ExitStack() as stack:
+        context = _closing(stack, llvm.create_context())
+        module = _closing(stack, llvm.parse_assembly(text.text, context=context))
+        if config.enable_checks:
+            module.verify()
+        _optimise(module, text.effort)
+        yield module, _machine(text.effort)
 
 
 def compile_object(text: Text) -> bytes:
     """Object code of a module."""
-    with _lock:
-        module, machine = _optimised_module(text)
+    with _lock, _optimised_module(text) as (module, machine):
         return machine.emit_object(module)
 
 
 def assembly(text: Text) -> str:
     """What `compile_object` produces, to read."""
-    with _lock:
-        module, machine = _optimised_module(text)
+    with _lock, _optimised_module(text) as (module, machine):
         return machine.emit_assembly(module)
 
 
 def optimised(text: Text) -> str:
     """The LLVM IR after the passes."""
-    with _lock:
-        return str(_optimised_module(text)[0])
+    with _lock, _optimised_module(text) as (module, _):
+        return str(module)
 
 
 def load_object(code: bytes) -> tuple[int, Any]:
     """Address of ``entry`` in object code, and what keeps it loaded."""
-    llvm = _llvm()
+    global _engine
     with _lock:
-        name = f"covector{next(_ids)}"
-        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-        tracker = builder.export_symbol("entry").link(_jit(), name)
+        if _engine is None or _engine.is_full:
+            _engine = _Engine()
+        tracker = _engine.load(code)
         return tracker["entry"], tracker

@@ -7,6 +7,7 @@ import functools
 import importlib.machinery
 import importlib.util
 import os
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,13 +24,18 @@ _BLAS_CALLS = {"gemm", "triangular_solve"}
 _LAPACK_CALLS = {"cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig"}
 
 
+# An extension module that two threads execute at once is whole for neither.
+_loading = threading.RLock()
+
+
 def load_for(calls: Iterable[str]) -> None:
     """Load what library calls of these kinds need."""
     for kind in calls:
         if kind in _BLAS_CALLS or kind in _LAPACK_CALLS:
-            _load_blas()
-            if kind in _LAPACK_CALLS:
-                _load_lapack()
+            with _loading:
+                _load_blas()
+                if kind in _LAPACK_CALLS:
+                    _load_lapack()
 
 
 def _scipy_module(name: str) -> Any:

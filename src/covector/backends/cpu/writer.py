@@ -189,7 +189,10 @@ class Module:
         effort = 0 if longest > 3000 else 1 if longest > 1200 else 2
         bound = 0 if effort else BLOCK_LENGTH
         functions = [_function_text(header, blocks, bound) for header, blocks in self.functions]
-        weights = '!0 = !{!"branch_weights", i32 2000, i32 1}\n'
+        weights = "".join(
+            f'!{k} = !{{!"branch_weights", i32 {yes}, i32 {no}}}\n'
+            for k, (yes, no) in enumerate(((2000, 1), (1, 2000)))
+        )
         declarations = "\n".join(self.declarations.values())
         return Text("\n\n".join([*functions, declarations, ""]) + "\n" + weights, effort)
 
@@ -389,12 +392,13 @@ class Function:
         outer.blocks += inner
         outer.begin(done)
 
-    def when(self, cond: Val, write: Callable[[], None]) -> None:
+    def when(self, cond: Val, write: Callable[[], None], rare: bool = False) -> None:
         """Run ``write``, in a scope of its own, only where ``cond`` holds."""
         cond = self.local(cond)
         then, done = self.name_label("then"), self.name_label("done")
         inner = self._enclosed(then, write)
-        self.line(f"br i1 {cond.ref}, label %{then}, label %{done}")
+        weights = ", !prof !1" if rare else ""
+        self.line(f"br i1 {cond.ref}, label %{then}, label %{done}{weights}")
         self._join([inner], done)
 
     def choose(self, index: Val, cases: Sequence[Callable[[], None]]) -> None:

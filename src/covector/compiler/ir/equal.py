@@ -10,7 +10,8 @@ _KINDS = frozenset(NODES)
 
 
 def _fields(kind: type) -> tuple[str, ...]:
-    return tuple([name for cls in kind.__mro__ for name in getattr(cls, "__slots__", ())])
+    names = [name for cls in kind.__mro__ for name in getattr(cls, "__slots__", ())]
+    return tuple([name for name in names if name != "__weakref__"])
 
 
 _FIELDS = {kind: _fields(kind) for kind in NODES}

@@ -367,7 +367,7 @@ def gives_value(defn: Defn) -> bool:
 class Block:
     """Values in order of dependence, and the results among them."""
 
-    __slots__ = ("values", "results")
+    __slots__ = ("values", "results", "__weakref__")
 
     def __init__(self, values: Sequence[Value], results: Sequence[Value]) -> None:
         self.values = tuple(values)

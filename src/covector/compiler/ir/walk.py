@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ def parts_of(expr: Expr) -> Iterator[Expr]:
 
 
 def reads_of(v: Value) -> set[Value]:
-    """Values that the definition of ``v`` mentions, nested blocks included."""
+    """Values that the definition of ``v`` mentions, and those that its blocks do from outside."""
     d: Defn = v.defn
     out = set(d.uses())
     for node in d.children():
@@ -75,13 +76,20 @@ def sub_blocks(d: Defn) -> Sequence[Block]:
     return d.nested()
 
 
-def block_reads(block: Block) -> set[Value]:
-    """Values that a block mentions, its own among them."""
-    out = set(block.results)
-    for v in block.values:
-        if v.output_index == 0:
-            out |= reads_of(v)
-    return out
+# Every block around one asks for what it reads.
+_block_reads: weakref.WeakKeyDictionary[Block, frozenset[Value]] = weakref.WeakKeyDictionary()
+
+
+def block_reads(block: Block) -> frozenset[Value]:
+    """Values from outside a block that it mentions, nested blocks included."""
+    found = _block_reads.get(block)
+    if found is None:
+        out = set(block.results)
+        for v in block.values:
+            if v.output_index == 0:
+                out |= reads_of(v)
+        found = _block_reads[block] = frozenset(out.difference(block.values))
+    return found
 
 
 def definitions(block: Block) -> Iterator[Defn]:

@@ -178,11 +178,16 @@ def _concatenate(low: Lowering, eqn: JaxprEqn, *xs: Value) -> Value:
         return spans[0][0]
     if not spans:
         return xs[0]
-    expr: Expr | None = None
-    for x, lo, hi in reversed(spans):
-        index: list[Index] = list(v)
-        index[axis] = clamped(iop("-", v[axis], low.dim(lo)), x.shape[axis])
-        piece = x.at(*index)
-        test = (v[axis], low.dim(lo), low.dim(hi))
-        expr = piece if expr is None else Where([test], piece, expr)
-    return low.define(low.shape(aval.shape), aval.dtype, Update(None, parts, expr))
+
+    def piece(spans: Sequence[tuple[Value, int, int]]) -> Expr:
+        """The element at ``v``: the half it is in is sought, and the half of that."""
+        x, lo, _ = spans[0]
+        if len(spans) == 1:
+            index: list[Index] = list(v)
+            index[axis] = clamped(iop("-", v[axis], low.dim(lo)), x.shape[axis])
+            return x.at(*index)
+        half = len(spans) // 2
+        test = (v[axis], low.dim(lo), low.dim(spans[half][1]))
+        return Where([test], piece(spans[:half]), piece(spans[half:]))
+
+    return low.define(low.shape(aval.shape), aval.dtype, Update(None, parts, piece(spans)))

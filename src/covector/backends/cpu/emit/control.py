@@ -7,19 +7,25 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.interrupts import Lookout
 from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.reductions import Accumulator
 from covector.backends.cpu.emit.storage import Mem, Regs
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.num import real
 from covector.backends.cpu.writer import Val, int_const
-from covector.compiler.ir.nodes import Block, Branch, Loop, Value
-from covector.compiler.schedule.storage import Carry, Current, Next, Place, last_heir
+from covector.compiler.ir.nodes import Block, Branch, Loop, LoopProgram, Value
+from covector.compiler.schedule.nodes import Schedule
+from covector.compiler.schedule.storage import Carry, Current, Next, Place, Storage, last_heir
 from covector.core import dtypes
 
 
 class BlockEmitter(NestEmitter):
     """An emitter that runs blocks."""
+
+    def __init__(self, program: LoopProgram, schedule: Schedule, plan: Storage) -> None:
+        super().__init__(program, schedule, plan)
+        self.lookout = Lookout(self)
 
     @abstractmethod
     def block(self, block: Block) -> None:
@@ -89,7 +95,11 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
         em.block(d.cond)
         return em.scalar(d.cond.results[0])
 
-    b.loop(int_const(0), 1, test, lambda _: _body(em, d, carries), _WHILE)
+    def round_() -> None:
+        _body(em, d, carries)
+        em.lookout.round(d)
+
+    b.loop(int_const(0), 1, test, lambda _: round_(), _WHILE)
     _settle(em, [c for c in carries if c.plan.source is not None or c.plan.heir is not None])
     for c in carries:
         _close(em, c)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.nests import NestEmitter
-from covector.backends.cpu.emit.values import OK
-from covector.backends.cpu.writer import Val, int_const
+from covector.backends.cpu.writer import Val
 from covector.compiler.ir.nodes import Dim, LibraryCall, Value
 from covector.core import dtypes
 
@@ -32,12 +31,6 @@ def _product(em: NestEmitter, dims: Sequence[Dim]) -> str:
 def call(em: NestEmitter, d: LibraryCall) -> None:
     """Emit a library call."""
     _CALLS[d.kind](em, d)
-
-
-def _check(em: NestEmitter, status: Val) -> None:
-    """Leave the program with the status of a failed call."""
-    b = em.b
-    b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
 
 
 def _gemm(em: NestEmitter, d: LibraryCall) -> None:
@@ -76,7 +69,8 @@ def _matrix_call(em: NestEmitter, d: LibraryCall) -> None:
         flags.insert(0, f"i32 {dtypes.code_of[d.operands[0].dtype]}")
     sizes = [f"i64 {_product(em, dims)}" for dims in at["sizes"]]
     fn = em.runtime(d.kind)
-    _check(em, em.b.impure(f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})", "i32"))
+    call_ = f"call i32 {fn.ref}({', '.join([*flags, *ptrs, *sizes])})"
+    em.leave_unless_ok(em.b.impure(call_, "i32"))
 
 
 def _copy_in(em: NestEmitter, src: Value, dst: Value) -> Val:
@@ -94,7 +88,7 @@ def _sort(em: NestEmitter, d: LibraryCall) -> None:
         fn = em.runtime("sort_rows")
         code = dtypes.code_of[d.operands[0].dtype]
         call_ = f"call i32 {fn.ref}(i32 {code}, ptr {ptrs[0].ref}, i64 {rows}, i64 {n})"
-        _check(em, b.impure(call_, "i32"))
+        em.leave_unless_ok(b.impure(call_, "i32"))
         return
     fn = em.runtime("sort_multi")
     codes, table = b.alloca(f"[{len(ptrs)} x i32]"), b.alloca(f"[{len(ptrs)} x ptr]")
@@ -108,7 +102,7 @@ def _sort(em: NestEmitter, d: LibraryCall) -> None:
         f"i32 {d.attrs['num_keys']}, i64 {rows}, i64 {n})",
         "i32",
     )
-    _check(em, status)
+    em.leave_unless_ok(status)
 
 
 def _top_k(em: NestEmitter, d: LibraryCall) -> None:
@@ -123,7 +117,7 @@ def _top_k(em: NestEmitter, d: LibraryCall) -> None:
         f"i64 {_int(em, d.attrs['k'])})",
         "i32",
     )
-    _check(em, status)
+    em.leave_unless_ok(status)
 
 
 def _callback(em: NestEmitter, d: LibraryCall) -> None:
@@ -143,7 +137,7 @@ def _callback(em: NestEmitter, d: LibraryCall) -> None:
         f"i64 {len(outs)}, ptr {tables[1].ref})",
         "i32",
     )
-    _check(em, status)
+    em.leave_unless_ok(status)
 
 
 _CALLS = {

@@ -135,7 +135,10 @@ class NestEmitter(ValueEmitter):
         return frame
 
     def parallel_for(self, child: Function, n: Val, grain: Val) -> None:
-        """Run the outlined body over [0, n), on threads when there is more than one task."""
+        """Run the outlined body over [0, n), on threads when there is more than one task.
+
+        What is interrupted ends the program.
+        """
         b = self.b
         frame = self.frame(child)
         n, grain = b.local(n), b.local(grain)
@@ -143,11 +146,11 @@ class NestEmitter(ValueEmitter):
         fn = self.runtime("parallel_for")
         direct = f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})"
         threads = (
-            f"call void {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
+            f"call i32 {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
             f"i64 {n.ref}, i64 {grain.ref})"
         )
         b.either(
-            few, lambda: b.line(direct), lambda: b.line(threads),
+            few, lambda: b.line(direct), lambda: self.leave_unless_ok(b.impure(threads, "i32")),
             ("direct", "threads", "done"), likely=False,
         )  # fmt: skip
 

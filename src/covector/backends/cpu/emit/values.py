@@ -105,6 +105,12 @@ class ValueEmitter:
         p = self.b.ins(("rt", slot), at, (self.rt,), "ptr", 0)
         return self.b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
 
+    def leave_unless_ok(self, status: Val) -> None:
+        """End the program with the status of a call that failed."""
+        b = self.b
+        assert b is self.root, "only the program itself can be left"
+        b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
+
     # --- places ---
 
     def address_of(self, place: Place) -> Val:

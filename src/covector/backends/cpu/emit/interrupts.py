@@ -1,0 +1,112 @@
+"""Loops look out for signals: now and then, by how much their rounds have done."""
+
+from __future__ import annotations
+
+from covector.backends.cpu.emit import indexing
+from covector.backends.cpu.emit.nests import NestEmitter
+from covector.backends.cpu.writer import Val, int_const
+from covector.compiler.ir.nodes import Block, Branch, Dim, LibraryCall, Loop, Reduce, Value
+from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
+
+# Elements, roughly, between two looks: some tens of microseconds.
+PATIENCE = 1 << 16
+# An element of a library call, in those of other loops.
+_LIBRARY = 16
+
+Work = int | Val
+
+
+class Lookout:
+    """What is left until the program's loops look out again."""
+
+    def __init__(self, em: NestEmitter) -> None:
+        self.em = em
+        self._left: Val | None = None
+        # Elements of a round of each loop; sizes are known at the program's begin.
+        self._rounds: dict[Loop, Work] = {}
+
+    def round(self, loop: Loop) -> None:
+        """At the end of a round: count it, and look out when the count is up."""
+        if self._short_work(loop) is not None:
+            return
+        b = self.em.b
+        left = self._counter()
+        done = b.local(indexing.val(self._round_work(loop)))
+        before = b.impure(f"load i64, ptr {left.ref}", "i64")
+        now = b.impure(f"sub i64 {before.ref}, {done.ref}", "i64")
+        b.line(f"store i64 {now.ref}, ptr {left.ref}")
+        b.when(b.cmp("icmp slt", now, int_const(0)), lambda: self._look(left), rare=True)
+
+    def _look(self, left: Val) -> None:
+        b = self.em.b
+        b.line(f"store i64 {PATIENCE}, ptr {left.ref}")
+        poll = self.em.runtime("poll")
+        self.em.leave_unless_ok(b.impure(f"call i32 {poll.ref}()", "i32"))
+
+    def _counter(self) -> Val:
+        if self._left is None:
+            root = self.em.root
+            self._left = root.alloca("i64", 1, 8)
+            root.prologue.append(f"  store i64 {PATIENCE}, ptr {self._left.ref}")
+        return self._left
+
+    def _short_work(self, loop: Loop) -> int | None:
+        """What the whole loop does if it is over before the next look is due."""
+        if loop.cond is not None or type(loop.trips) is not int:
+            return None
+        work = self._round_work(loop)
+        return loop.trips * work if type(work) is int and loop.trips * work < PATIENCE else None
+
+    def _round_work(self, loop: Loop) -> Work:
+        found = self._rounds.get(loop)
+        if found is None:
+            found = self._block_work(loop.body)
+            if loop.cond is not None:
+                found = self._sum(found, self._block_work(loop.cond))
+            self._rounds[loop] = found
+        return found
+
+    def _sum(self, x: Work, y: Work) -> Work:
+        return indexing.add(self.em.b, x, y)
+
+    def _block_work(self, block: Block) -> Work:
+        work: Work = 1
+        for step in self.em.schedule.steps[block]:
+            work = self._sum(work, self._step_work(step))
+        return work
+
+    def _step_work(self, step: Nest | Value) -> Work:
+        """Elements that a step touches, without the loops that look out themselves."""
+        em = self.em
+        if type(step) is Nest:
+            root = step.root
+            if type(root) is Stage:
+                return 1
+            assert type(root) is NestLoop
+            return indexing.mul(em.b, em.inner_work(root), em.dim(root.dim))
+        assert type(step) is Value
+        d = step.defn
+        if type(d) is Loop:
+            return self._short_work(d) or 1
+        if type(d) is Branch:
+            total: Work = 1
+            for case in d.blocks:
+                total = self._sum(total, self._block_work(case))
+            return total
+        if type(d) is LibraryCall:
+            return indexing.mul(em.b, self._sizes((*d.operands, *d.results)), _LIBRARY)
+        if type(d) is Reduce and d.results:
+            return self._product((*d.results[0].shape, *d.extents))
+        return step.constant_size() or 1
+
+    def _sizes(self, values: tuple[Value, ...]) -> Work:
+        total: Work = 1
+        for v in values:
+            total = self._sum(total, self._product(v.shape))
+        return total
+
+    def _product(self, dims: tuple[Dim, ...]) -> Work:
+        size: Work = 1
+        for d in dims:
+            size = indexing.mul(self.em.b, size, self.em.dim(d))
+        return size
