@@ -98,7 +98,7 @@ void require_type(nb::handle obj) {
 
 }  // namespace
 
-NB_MODULE(_native, m) {
+NB_MODULE(covector_native, m) {
   nb::set_leak_warnings(false);
   m.doc() = "The native core of covector: arrays, memory, threads and calls of compiled code.";
   if (PyModule_AddFunctions(m.ptr(), hot_functions) < 0 || !init_array(m.ptr()) ||
@@ -152,4 +152,16 @@ NB_MODULE(_native, m) {
       nb::arg("callable"), "Make f(in_addresses, out_addresses) callable; returns its id.");
   m.def("unregister_callback", unregister_callback, nb::arg("id"),
         "Forget a callback; false if there was none.");
+}
+
+// What the module is imported by. Its types and registers are those of the process, so that a
+// second interpreter would take them away from the first.
+PyMODINIT_FUNC PyInit__native() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "covector works in the main interpreter only, not in a sub-interpreter; use "
+                    "threads, or processes (multiprocessing)");
+    return nullptr;
+  }
+  return PyInit_covector_native();
 }

@@ -226,6 +226,25 @@ def _leaves(x: Any, out: list[Any]) -> None:
             out.append(item)
 
 
+# NumPy's limit, and the native core's.
+_MAX_DIMENSIONS = 64
+
+
+def _malformed(x: Any, differing: str) -> ValueError:
+    depth = 0
+    inner = x
+    while isinstance(inner, (list, tuple)) and inner:
+        depth, inner = depth + 1, inner[0]
+    if depth > _MAX_DIMENSIONS:
+        return ValueError(
+            f"array: the sequence is nested {depth} deep; an array has at most "
+            f"{_MAX_DIMENSIONS} dimensions{at_user_line()}"
+        )
+    return ValueError(
+        f"array: the nested sequence is ragged, its parts differ in {differing}{at_user_line()}"
+    )
+
+
 def _from_sequence(x: Any, dtype: Any) -> Any:
     leaves: list[Any] = []
     _leaves(x, leaves)
@@ -241,9 +260,7 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
         try:
             values = onp.array(x)
         except ValueError as e:
-            raise ValueError(
-                f"array: the nested sequence is ragged, its parts differ in length{at_user_line()}"
-            ) from e
+            raise _malformed(x, "length") from e
         if values.dtype.kind == "O" or (
             values.dtype.kind in "iu"
             and dtype in dtypes.INTEGERS
@@ -269,9 +286,7 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
     try:
         values = onp.array(_concrete_tree(x))
     except ValueError as e:
-        raise ValueError(
-            f"array: the nested sequence is ragged, its parts differ in shape{at_user_line()}"
-        ) from e
+        raise _malformed(x, "shape") from e
     return _from_numpy_checked(values, dtype)
 
 

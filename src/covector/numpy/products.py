@@ -173,7 +173,7 @@ def dot(
     else:
         inner = max(y.ndim - 2, 0)
         if x.shape[-1] != y.shape[inner]:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"dot: the last dimension of {describe(x)} does not match dimension {inner} of "
                 f"{describe(y)}{at_user_line()}"
             )
@@ -379,7 +379,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     dims: Any = (((), ()), ((), ()))
     if x.ndim and y.ndim:
         if x.shape[-1] != y.shape[-1]:
-            raise TypeError(
+            raise ShapeMismatchError(
                 f"inner: the last dimensions of {describe(x)} and {describe(y)} do not match"
                 f"{at_user_line()}"
             )

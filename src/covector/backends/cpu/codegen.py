@@ -103,12 +103,17 @@ class _Engine:
 _engine: _Engine | None = None
 
 
+@functools.cache
+def _pass_builder(opt: int) -> Any:
+    llvm = _llvm()
+    options = llvm.create_pipeline_tuning_options(speed_level=opt)
+    return llvm.create_pass_builder(_machine(2), options)
+
+
 def _optimise(module: Any, opt: int) -> None:
     """The few passes that the emitted code profits from."""
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
-        options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
-        builder = _closing(stack, llvm.create_pass_builder(_machine(2), options))
         pm = _closing(stack, llvm.create_new_function_pass_manager())
         pm.add_sroa_pass()
         if opt:
@@ -116,7 +121,7 @@ def _optimise(module: Any, opt: int) -> None:
             pm.add_simplify_cfg_pass()
         for fn in module.functions:
             if not fn.is_declaration:
-                pm.run(fn, builder)
+                pm.run(fn, _pass_builder(opt))
 
 
 def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:

@@ -1,0 +1,128 @@
+"""What people are told: the name of what they called, what was wrong, what to do, their line."""
+
+import dataclasses
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import lax, random
+
+
+@dataclasses.dataclass
+class Point:
+    x: float = 1.0
+
+
+class Series:
+    """What a column of a table looks like to us."""
+
+    def to_numpy(self):
+        return onp.ones(3)
+
+
+MESSAGES = {
+    "shape for a key": (
+        lambda: random.uniform((3,)), TypeError, ["uniform", "PRNG key", "random.key(seed)"]
+    ),
+    "seed for a key": (lambda: random.normal(3), TypeError, ["normal", "random.key(seed)"]),
+    "fori_loop without result": (
+        lambda: lax.fori_loop(0, 3, lambda i, c: None, 1.0), TypeError,
+        ["fori_loop: ", "returned None", "return the new carry"],
+    ),
+    "fori_loop of traced bounds without result": (
+        lambda: cv.jit(lambda n: lax.fori_loop(0, n, lambda i, c: None, 1.0))(3), TypeError,
+        ["fori_loop: ", "returned None", "return the new carry"],
+    ),
+    "fori_loop of another shape": (
+        lambda: lax.fori_loop(0, 3, lambda i, c: c[:1], np.ones(3)), TypeError,
+        ["fori_loop: ", "float32[3]", "float32[1]"],
+    ),
+    "while_loop without result": (
+        lambda: lax.while_loop(lambda c: True, lambda c: None, 1.0), TypeError,
+        ["while_loop: ", "returned None"],
+    ),
+    "format of an array": (
+        lambda: f"{np.ones(3):.2f}", TypeError, ["'.2f'", "float32[3]", "rank 0"]
+    ),
+    "traced key of a dictionary": (
+        lambda: cv.jit(lambda x: {x: 1})(1.0), TypeError,
+        ["cannot be a key of a dictionary", "float32[]", "static_argnums", "argument x"],
+    ),
+    "dataclass": (
+        lambda: cv.jit(lambda p: p.x)(Point()), TypeError,
+        ["argument p", "Point", "register_dataclass"],
+    ),
+    "dataclass for grad": (
+        lambda: cv.grad(lambda p: p.x)(Point()), TypeError, ["grad", "register_dataclass"]
+    ),
+    "series": (lambda: np.sin(Series()), TypeError, ["sin: ", "Series", "to_numpy()"]),
+    "string": (lambda: cv.jit(lambda s: 1)("a"), TypeError, ["argument s", "static_argnums"]),
+    "shapes in +": (
+        lambda: np.ones(3) + np.ones(4), ValueError, ["add", "float32[3]", "float32[4]"]
+    ),
+    "too deep": (lambda: np.array(_nested(70)), ValueError, ["70 deep", "at most 64"]),
+    "ragged": (lambda: np.array([[1, 2], [3]]), ValueError, ["ragged", "length"]),
+}  # fmt: skip
+
+
+def _nested(depth):
+    x = 1.0
+    for _ in range(depth):
+        x = [x]
+    return x
+
+
+@pytest.mark.parametrize("what", MESSAGES)
+def test_message(what):
+    run, kind, words = MESSAGES[what]
+    with pytest.raises(kind) as caught:
+        run()
+    text = str(caught.value)
+    for word in words:
+        assert word in text, text
+    assert text.count("array argument") <= 1 and text.count("neither an array") <= 1, text
+    assert "PyTreeSpec" not in text
+    assert "test_messages.py" in text, text
+
+
+SHAPES = {
+    "add": lambda: np.ones(3) + np.ones(4),
+    "lax.add": lambda: lax.add(np.ones(3), np.ones(4)),
+    "where": lambda: np.where(np.ones(3) > 0, np.ones(4), 0.0),
+    "matmul": lambda: np.ones((2, 3)) @ np.ones((4, 2)),
+    "dot": lambda: np.dot(np.ones(3), np.ones(4)),
+    "dot_general": lambda: lax.dot_general(np.ones(3), np.ones(4), (((0,), (0,)), ((), ()))),
+    "vdot": lambda: np.vdot(np.ones(3), np.ones(4)),
+    "tensordot": lambda: np.tensordot(np.ones((2, 3)), np.ones((4, 2)), 1),
+    "concatenate": lambda: np.concatenate([np.ones((2, 3)), np.ones((2, 4))]),
+    "reshape": lambda: np.ones(6).reshape(4, -1),
+    "broadcast_shapes": lambda: np.broadcast_shapes((3,), (4,)),
+    "lax.broadcast_shapes": lambda: lax.broadcast_shapes((3,), (4,)),
+}
+
+
+@pytest.mark.parametrize("what", SHAPES)
+@pytest.mark.parametrize("kind", [TypeError, ValueError])
+def test_shapes_that_do_not_fit_are_both_kinds_of_error(what, kind):
+    with pytest.raises(kind):
+        SHAPES[what]()
+    with pytest.raises(cv.errors.ShapeMismatchError):
+        SHAPES[what]()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("arry", "it has 'array'"), ("fft", "docs/differences.md"), ("linspce", "it has 'linspace'")],
+)
+def test_names_that_are_not_there(name, word):
+    with pytest.raises(AttributeError, match="module 'covector.numpy' has no attribute") as caught:
+        getattr(np, name)
+    assert word in str(caught.value)
+
+
+def test_formats_of_text_and_of_scalars():
+    assert f"{np.ones(2)!s:>10}" == "   [1. 1.]"
+    assert f"{np.array(1.5):.2f}" == "1.50"
+    assert f"{np.ones(2)}" == "[1. 1.]"
