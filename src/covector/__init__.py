@@ -38,7 +38,8 @@ with _paused():
 def clear_caches() -> None:
     """Forget all traces and compiled programs kept in memory.
 
-    Memory that is not in use goes back to the system. Programs that the compilation cache keeps on disk stay there.
+    Memory that is not in use goes back to the system. Programs that the compilation cache keeps
+    on disk stay there.
 
     Returns
     -------

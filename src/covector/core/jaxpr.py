@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -297,6 +298,10 @@ def _print_jaxpr(jaxpr: Jaxpr, name: _Namer, indent: int) -> str:
 # --- checking ----------------------------------------------------------------------------
 
 
+# Jaxprs are not changed: each is checked once, however many enclose it.
+_well_formed: weakref.WeakSet[Jaxpr] = weakref.WeakSet()
+
+
 def check_jaxpr(jaxpr: Jaxpr) -> None:
     """Verify that every variable is bound before use and every equation is well typed.
 
@@ -305,34 +310,40 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
     JaxprTypeError
         Names the equation that is wrong and what is wrong with it.
     """
+    if jaxpr in _well_formed:
+        return
     bound: set[Var] = set()
 
-    def bind(v: Var, where: str) -> None:
+    def bind(v: Var, where: object) -> None:
         if v in bound:
-            raise JaxprTypeError(f"variable bound twice, in {where}\n{jaxpr}")
+            raise JaxprTypeError(f"variable bound twice, in {_place(where)}\n{jaxpr}")
         bound.add(v)
 
-    def read(a: Atom, where: str) -> None:
+    def read(a: Atom, where: object) -> None:
         if isinstance(a, Var) and a not in bound:
-            raise JaxprTypeError(f"variable used before it is bound, in {where}\n{jaxpr}")
+            raise JaxprTypeError(f"variable used before it is bound, in {_place(where)}\n{jaxpr}")
 
     for v in (*jaxpr.constvars, *jaxpr.invars):
         bind(v, "the arguments")
     for eqn in jaxpr.eqns:
-        where = f"equation `{eqn}`"
         for a in eqn.invars:
-            read(a, where)
+            read(a, eqn)
         for sub in sub_jaxprs(eqn.params):
             check_jaxpr(sub)
         expected, _ = eqn.primitive.infer([a.aval for a in eqn.invars], eqn.params)
         if len(expected) != len(eqn.outvars):
             raise JaxprTypeError(
-                f"{where} has {len(eqn.outvars)} results, its rule says {len(expected)}"
+                f"{_place(eqn)} has {len(eqn.outvars)} results, its rule says {len(expected)}"
             )
         for v, aval in zip(eqn.outvars, expected, strict=True):
             if not v.aval.matches(aval):
-                raise JaxprTypeError(f"{where}: result typed {v.aval}, its rule says {aval}")
+                raise JaxprTypeError(f"{_place(eqn)}: result typed {v.aval}, its rule says {aval}")
             if not isinstance(v, DropVar):
-                bind(v, where)
+                bind(v, eqn)
     for a in jaxpr.outvars:
         read(a, "the results")
+    _well_formed.add(jaxpr)
+
+
+def _place(where: object) -> str:
+    return f"equation `{where}`" if isinstance(where, JaxprEqn) else str(where)

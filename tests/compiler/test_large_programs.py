@@ -1,0 +1,95 @@
+"""Programs that are long or deep: they compile, in time that grows as they do."""
+
+import os
+import subprocess
+import sys
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+
+
+@pytest.mark.parametrize("join", ["concatenate", "stack", "array"])
+def test_many_arrays_joined(join):
+    parts = [onp.arange(2.0, dtype=onp.float32) + k for k in range(1200)]
+    arrays = [np.asarray(p) for p in parts]
+    want = getattr(onp, join)(parts)
+    if join == "array":
+        assert onp.array_equal(np.array(arrays), want)
+    else:
+        assert onp.array_equal(cv.jit(lambda *xs: getattr(np, join)(xs))(*arrays), want)
+
+
+def test_parts_of_different_lengths():
+    rng = onp.random.default_rng(0)
+    parts = [rng.normal(size=(int(n), 3)).astype("f") for n in rng.integers(0, 5, 40)]
+    want = onp.concatenate(parts)
+    assert onp.array_equal(cv.jit(lambda *xs: np.concatenate(xs))(*parts), want)
+    # Fused into what reads it, forwards and backwards.
+    got = cv.jit(lambda *xs: np.concatenate(xs)[::-1] * 2)(*parts)
+    assert onp.array_equal(got, want[::-1] * 2)
+    gradient = cv.grad(lambda xs: (np.concatenate(xs) ** 2).sum())(parts)
+    for g, p in zip(gradient, parts, strict=True):
+        assert onp.allclose(g, 2 * p)
+
+
+# Who writes functions within functions so deeply has to allow for it. In a process of its own,
+# without the checks that tests make after each pass.
+NESTED = """
+import sys, threading, time
+import covector as cv, covector.numpy as np
+from covector import lax
+
+def nested(depth):
+    def f(x, d=depth):
+        if d == 0:
+            return x + 1
+        return lax.cond(x > d, lambda y: y * 2.0, lambda y: f(y, d - 1), x)
+    return f
+
+def seconds_to_compile(depth):
+    x = np.asarray(0.5)
+    traced = cv.jit(nested(depth)).trace(x)
+    start = time.thread_time()
+    f = traced.lower().compile()
+    end = time.thread_time()
+    assert f(x) == 1.5 and f(np.asarray(depth + 2.5)) == 2 * (depth + 2.5)
+    return end - start
+
+def run():
+    seconds_to_compile(10)
+    print(seconds_to_compile(100), seconds_to_compile(400))
+
+sys.setrecursionlimit(100_000)
+threading.stack_size(1 << 29)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+
+
+def test_nested_branches_take_linear_time():
+    env = {**os.environ, "COVECTOR_ENABLE_COMPILATION_CACHE": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", NESTED], capture_output=True, text=True, env=env, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    few, many = map(float, run.stdout.split())
+    # Linear: 4; quadratic: 16.
+    assert many < 9 * few
+
+
+def test_the_gradient_of_a_long_chain():
+    def chain(x):
+        for _ in range(600):
+            x = np.sin(x) * 1.001
+        return x
+
+    value, slope = cv.jit(cv.value_and_grad(chain))(0.5)
+    x, d = 0.5, 1.0
+    for _ in range(600):
+        d *= onp.cos(x) * 1.001
+        x = onp.sin(x) * 1.001
+    assert onp.allclose([value, slope], [x, d], rtol=1e-3)
