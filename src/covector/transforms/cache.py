@@ -80,7 +80,7 @@ class Latest(dict[Any, Any]):
     def add(self, key: Any, value: Any) -> None:
         self.pop(key, None)
         self[key] = value
-        if len(self) > self.most:
+        while len(self) > self.most:
             self.pop(next(iter(self)), None)
 
 
