@@ -230,3 +230,11 @@ def test_a_compiled_program_is_not_transformed():
 def test_one_platform_may_be_named_alone():
     lowered = cv.jit(lambda x: x * 2).trace(1.0).lower(lowering_platforms="cpu")
     assert lowered.platforms == ("cpu",)
+
+
+def test_kinds_of_memory():
+    sharding = np.ones(2).sharding
+    for kind in (None, "device"):
+        assert sharding.with_memory_kind(kind) == sharding
+    with pytest.raises(ValueError, match="no memory of the kind 'pinned_host'"):
+        sharding.with_memory_kind("pinned_host")

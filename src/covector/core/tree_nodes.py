@@ -238,7 +238,9 @@ register_node(_Float0, lambda x: ((), x.shape), lambda shape, _: np.zeros(shape,
 def without_float0(leaves: list[Any], treedef: PyTreeDef) -> tuple[list[Any], PyTreeDef]:
     """Leaves and structure of a tree in which arrays of dtype ``float0``, the gradients of
     integers, belong to the structure: programs neither take nor return them."""
-    if not any([getattr(x, "dtype", None) == float0 for x in leaves]):
+    if not any([type(x) is np.ndarray and x.dtype == float0 for x in leaves]):
         return leaves, treedef
-    hidden = [_Float0(x.shape) if getattr(x, "dtype", None) == float0 else x for x in leaves]
+    hidden = [
+        _Float0(x.shape) if type(x) is np.ndarray and x.dtype == float0 else x for x in leaves
+    ]
     return flatten(unflatten(treedef, hidden))

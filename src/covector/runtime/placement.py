@@ -78,6 +78,15 @@ class Sharding:
         """The kind of memory on the devices; None stands for their default."""
         return None
 
+    def with_memory_kind(self, kind: str | None) -> Sharding:
+        """The same in another kind of memory; devices have one, their default."""
+        if kind not in (None, "device", self.memory_kind):
+            raise ValueError(
+                f"{self!r} has no memory of the kind {kind!r}: its devices have one kind, 'device'"
+                f"{at_user_line()}"
+            )
+        return self
+
     def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
         """Whether an array of ``ndim`` dimensions is spread in the same way."""
         return self == other
