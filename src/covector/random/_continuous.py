@@ -10,12 +10,13 @@ import math
 from typing import Any
 
 from covector import lax
+from covector.control_flow.cond import cond
 from covector.control_flow.custom_jvp import stop_gradient
 from covector.core import dtypes
-from covector.core.avals import Shape
+from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import product, scalar
-from covector.core.structural import reduce_sum
+from covector.core.structural import convert_element_type, reduce_sum
 from covector.random._bits import Words, split_words, words_of
 from covector.random._checks import (
     float_dtype,
@@ -25,6 +26,7 @@ from covector.random._checks import (
     shape_argument,
 )
 from covector.random._program import program
+from covector.random._tails import tail_quantile
 from covector.random._uniform import (
     between,
     flat_between,
@@ -100,7 +102,52 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     return shaped_normal(words_of(key, "normal"), shape_argument(shape), dt)
 
 
-@program("shape", "dtype", "out_sharding")
+# Beyond this the error function has lost its digits.
+_TAIL = {2: 3.0, 4: 4.0, 8: 7.0}
+
+
+def _in_tail(u: Any, low: Any, high: Any, x: Any) -> Any:
+    """``x``, but in the tails the number of rank ``u`` between ``low`` and ``high``."""
+    dt = aval_of(x).dtype
+    start = _TAIL[dt.itemsize]
+    u, low, high = (lax.add(v, lax.full_like(x, 0)) for v in (u, low, high))
+    upper, lower = lax.ge(low, scalar(start, dt)), lax.le(high, scalar(-start, dt))
+
+    def tail(u: Any, low: Any, high: Any, x: Any) -> Any:
+        # By symmetry all are upper ones. Elsewhere any interval will do.
+        near = lax.select(upper, low, lax.select(lower, lax.neg(high), lax.full_like(x, start)))
+        far = lax.select(upper, high, lax.select(lower, lax.neg(low), lax.full_like(x, start + 1)))
+        wide = dtypes.float32 if dt.itemsize == 2 else dt
+        out = tail_quantile(*(convert_element_type(v, wide) for v in (u, near, far)))
+        out = convert_element_type(out, dt)
+        return lax.select(upper, out, lax.select(lower, lax.neg(out), x))
+
+    some = lax.reduce_or(lax.bitwise_or(upper, lower), tuple(range(len(aval_of(x).shape))))
+    return cond(some, tail, lambda u, low, high, x: x, u, low, high, x)
+
+
+@program("shape", "dtype", "tails", "out_sharding")
+def _truncated_normal(
+    key: Any, lower: Any, upper: Any, shape: Any, dtype: Any, tails: bool, out_sharding: Any
+) -> Any:
+    dt = float_dtype(dtype, "truncated_normal")
+    shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
+    low, high = (parameter(x, dt, shape, "truncated_normal") for x in (lower, upper))
+    root = scalar(float(dt.type(math.sqrt(2))), dt)
+    u = shaped_floats(words_of(key, "truncated_normal"), shape, dt)
+    a, b = lax.erf(lax.div(low, root)), lax.erf(lax.div(high, root))
+    # The ends of the error function are infinite numbers.
+    middle = lax.max(between(u, a, b), scalar(_above_minus_one(dt), dt))
+    middle = lax.min(middle, scalar(-_above_minus_one(dt), dt))
+    x = normal_from(middle, dt)
+    if tails:
+        x = _in_tail(u, low, high, x)
+    # The end points do not belong to the interval; rounding may have reached them.
+    inside = lax.nextafter(stop_gradient(low), scalar(math.inf, dt))
+    below = lax.nextafter(stop_gradient(high), scalar(-math.inf, dt))
+    return lax.min(lax.max(x, inside), below)
+
+
 def truncated_normal(
     key: Any,
     lower: Any,
@@ -141,17 +188,10 @@ def truncated_normal(
     >>> np.round(cv.random.truncated_normal(cv.random.key(0), -1.0, 1.0, (3,)), 3)
     Array([ 0.862,  0.941, -0.291], dtype=float32)
     """
-    dt = float_dtype(dtype, "truncated_normal")
-    shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
-    low, high = (parameter(x, dt, shape, "truncated_normal") for x in (lower, upper))
-    root = scalar(float(dt.type(math.sqrt(2))), dt)
-    a, b = lax.erf(lax.div(low, root)), lax.erf(lax.div(high, root))
-    u = shaped_floats(words_of(key, "truncated_normal"), shape, dt)
-    x = normal_from(between(u, a, b), dt)
-    # The end points do not belong to the interval; rounding may have reached them.
-    inside = lax.nextafter(stop_gradient(low), scalar(math.inf, dt))
-    below = lax.nextafter(stop_gradient(high), scalar(-math.inf, dt))
-    return lax.min(lax.max(x, inside), below)
+    # Most bounds are numbers that show that no tail is reached, which saves much code.
+    numbers = type(lower) in (int, float) and type(upper) in (int, float)
+    tails = not numbers or lower >= _TAIL[2] or upper <= -_TAIL[2]
+    return _truncated_normal(key, lower, upper, shape, dtype, tails, out_sharding)
 
 
 @program("shape", "dtype", "out_sharding")
@@ -316,16 +356,27 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: A
     return shaped_exponential(words_of(key, "exponential"), shape_argument(shape), dt)
 
 
+def _flat_open(words: Words, n: int, dtype: Any) -> Any:
+    """Floats in (0, 1): in place of 0 the middle of the numbers that round to it."""
+    u = flat_between(words, n, dtype, _tiny(dtype))
+    middle = float(dtypes.finfo(dtype).eps) / 2
+    return lax.select(lax.eq(u, scalar(_tiny(dtype), dtype)), lax.full_like(u, middle), u)
+
+
 def shaped_gumbel(words: Words, shape: Shape, dtype: Any, high: bool = False) -> Any:
     """Numbers with density exp(-x - exp(-x)); ``high`` resolves the upper tail too."""
     n = product(shape)
     if not high:
-        u = flat_between(words, n, dtype, _tiny(dtype))
+        u = _flat_open(words, n, dtype)
         return lax.reshape(lax.neg(lax.log(lax.neg(lax.log(u)))), shape)
     coarse, fine = float_pairs(words, (n,), dtype)
     # Near 0, where the tail lies, the second number supplies the bits below the first's.
     eps = scalar(float(dtypes.finfo(dtype).eps), dtype)
     small = lax.add(lax.add(coarse, lax.mul(fine, eps)), scalar(_tiny(dtype), dtype))
+    # As if drawn from the middle of the cell at 0, not from its end.
+    least = float(dtypes.finfo(dtype).eps) ** 2 / 2
+    zero = lax.eq(small, scalar(_tiny(dtype), dtype))
+    small = lax.select(zero, lax.full_like(small, least), small)
     u = lax.select(lax.ge(coarse, scalar(0.5, dtype)), coarse, small)
     return lax.reshape(lax.neg(lax.log(lax.neg(lax.log1p(lax.neg(u))))), shape)
 
@@ -437,7 +488,7 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
     """
     dt = float_dtype(dtype, "logistic")
     shape = shape_argument(shape)
-    u = flat_between(words_of(key, "logistic"), product(shape), dt, _tiny(dt))
+    u = _flat_open(words_of(key, "logistic"), product(shape), dt)
     return lax.reshape(lax.sub(lax.log(u), lax.log1p(lax.neg(u))), shape)
 
 
@@ -594,6 +645,9 @@ def rayleigh(
     dt = float_dtype(dtype, "rayleigh")
     shape = result_shape("rayleigh", shape, scale=scale)
     u = unit_floats(words_of(key, "rayleigh"), product(shape), dt)
+    # The logarithm of 0 is infinite; in its place the middle of the numbers that round to it.
+    middle = lax.full_like(u, float(dtypes.finfo(dt).eps) / 2)
+    u = lax.select(lax.eq(u, scalar(0.0, dt)), middle, u)
     x = lax.sqrt(lax.mul(lax.log(u), scalar(-2.0, dt)))
     return lax.mul(lax.reshape(x, shape), parameter(scale, dt, shape, "rayleigh"))
 
@@ -645,10 +699,16 @@ def wald(
     v = shaped_normal(first, shape, dt)
     z = shaped_floats(second, shape, dt)
     y, m2 = lax.square(v), lax.square(m)
-    two = scalar(2.0, dt)
+    one, two = scalar(1.0, dt), scalar(2.0, dt)
     root = lax.sqrt(lax.add(lax.mul(lax.mul(m, scalar(4.0, dt)), y), lax.mul(m2, lax.square(y))))
     x = lax.sub(lax.add(m, lax.div(lax.mul(m2, y), two)), lax.mul(lax.div(m, two), root))
-    return lax.select(lax.le(z, lax.div(m, lax.add(m, x))), x, lax.div(m2, x))
+    # The difference cancels where half of m y is large; then by the product of the two roots.
+    s = lax.mul(m, lax.div(y, two))
+    sum_ = lax.add(lax.add(s, one), lax.mul(lax.sqrt(s), lax.sqrt(lax.add(s, two))))
+    far = lax.eq(m2, scalar(math.inf, dt))
+    x = lax.select(lax.bitwise_or(far, lax.gt(s, scalar(16.0, dt))), lax.div(m, sum_), x)
+    other = lax.select(far, lax.mul(m, lax.div(m, x)), lax.div(m2, x))
+    return lax.select(lax.le(z, lax.div(m, lax.add(m, x))), x, other)
 
 
 @program("shape", "dtype", "out_sharding")

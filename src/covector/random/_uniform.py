@@ -60,7 +60,12 @@ def float_pairs(words: Words, shape: Shape, dtype: Any) -> tuple[Any, Any]:
 
 def between(u: Any, low: Any, high: Any) -> Any:
     """Numbers in [low, high) from numbers in [0, 1)."""
-    x = lax.add(lax.mul(u, lax.sub(high, low)), low)
+    span = lax.sub(high, low)
+    x = lax.add(lax.mul(u, span), low)
+    # The difference of finite bounds may be infinite.
+    rest = lax.sub(scalar(1.0, aval_of(u).dtype), u)
+    wide = lax.eq(span, scalar(float("inf"), aval_of(u).dtype))
+    x = lax.select(wide, lax.add(lax.mul(u, high), lax.mul(rest, low)), x)
     # Rounding must not give a number below the lower bound.
     return lax.max(low, x)
 
