@@ -55,7 +55,6 @@ class ToyModule:
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
         self.closed = closed
-        self.donated = donated
         self.name = name
         check(closed.jaxpr)
 
@@ -70,9 +69,6 @@ class ToyModule:
         def call(arrays: list[Any]) -> list[Any]:
             args = [backend.value_on(x, device) for x in arrays]
             outs = run(self.closed.jaxpr, consts, args)
-            for x, gone in zip(arrays, self.donated, strict=True):
-                if gone and x._on_host is False:
-                    x.delete()
             return [
                 backend.array(device, v, a, placement)
                 for v, a in zip(outs, self.closed.out_avals, strict=True)
