@@ -287,20 +287,20 @@ class CustomCall:
         size, name = trace.axis_size, trace.axis_name
         batched = tuple(d is not None for d in dims)
         closed = params["call_jaxpr"]
-        _, out_batched = batch_jaxpr(closed, size, name, batched)
+        in_avals = closed.in_avals
+        small, found = batch_jaxpr(closed, size, name, batched)
+        mapped = tuple(found)
         rule = params[self.param]
-        if not all(out_batched):
+        if not all(mapped):
             # A result and its tangent are mapped together: the rule has a say, too.
-            probe = self.mapped(rule, size, name, batched, tuple(out_batched))
-            found = _probe(probe, closed.in_avals, out_batched)
-            out_batched = [a or b for a, b in zip(out_batched, found, strict=True)]
-        mapped = tuple(out_batched)
-        closed, _ = batch_jaxpr(closed, size, name, batched, mapped)
+            probe = _probe(self.mapped(rule, size, name, batched, mapped), in_avals, mapped)
+            mapped = tuple(a or b for a, b in zip(mapped, probe, strict=True))
+            small, _ = batch_jaxpr(closed, size, name, batched, mapped)
         outs = self.primitive.bind_params(
             mapped_first(args, dims),
             {
                 **params,
-                "call_jaxpr": closed,
+                "call_jaxpr": small,
                 self.param: self.mapped(rule, size, name, batched, mapped),
             },
         )
