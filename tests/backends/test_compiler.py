@@ -518,3 +518,14 @@ def test_reductions_over_several_axes(axes, last):
 def test_more_elements_than_can_be_counted(f, shape):
     with pytest.raises(MemoryError, match=r"is too large\nThe error arose at .*test_compiler.py"):
         cv.jit(lambda x: f(np.broadcast_to(x, shape)))(1.0)
+
+
+def test_compiling_writes_nothing(tmp_path):
+    """To the error stream, also where passes skip a function."""
+    code = """
+import covector as cv, covector.numpy as np
+cv.jit(np.sin)(np.arange(100, dtype="float32") * 1e5)
+"""
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

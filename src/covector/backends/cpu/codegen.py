@@ -103,13 +103,6 @@ class _Engine:
 _engine: _Engine | None = None
 
 
-@functools.cache
-def _pass_builder(opt: int) -> Any:
-    llvm = _llvm()
-    options = llvm.create_pipeline_tuning_options(speed_level=opt)
-    return llvm.create_pass_builder(_machine(2), options)
-
-
 def _optimise(module: Any, opt: int) -> None:
     """The few passes that the emitted code profits from."""
     llvm = _llvm()
@@ -119,9 +112,12 @@ def _optimise(module: Any, opt: int) -> None:
         if opt:
             pm.add_instruction_combine_pass()
             pm.add_simplify_cfg_pass()
+        options = llvm.create_pipeline_tuning_options(speed_level=opt)
         for fn in module.functions:
             if not fn.is_declaration:
-                pm.run(fn, _pass_builder(opt))
+                # A builder for each run: it keeps what watched the run, which llvmlite frees then,
+                # and a second run would call it, or write of passes it skips to the error stream.
+                pm.run(fn, _closing(stack, llvm.create_pass_builder(_machine(2), options)))
 
 
 def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
