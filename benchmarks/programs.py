@@ -59,53 +59,51 @@ def _compiled(fw: Any, fun: Callable[..., Any], *args: Any, **options: Any) -> C
 
 
 def _recurrence(np: Any) -> Callable[[], Any]:
-    def bernoulli() -> Any:
-        n = 1000
-        a = np.zeros(n)
-        a = a.at[0].set(1)
-        a = a.at[1].set(2)
-        for i in range(2, n):
-            a = a.at[i].set(a[i - 1] + a[i - 2])
-        return a
+    def orbit() -> Any:
+        x = np.zeros(1000).at[0].set(0.2).at[1].set(0.3)
+        for i in range(998):
+            x = x.at[i + 2].set(x[i + 1] - 0.5 * x[i])
+        return x
 
-    return bernoulli
+    return orbit
 
 
-def bernoulli_eager(fw: Any, np: Any) -> Case:
+def recurrence_eager(fw: Any, np: Any) -> Case:
     fun = _recurrence(np)
     return Case(lambda: fw.block_until_ready(fun()), lambda: fw.block_until_ready(fun()))
 
 
-def bernoulli_jit(fw: Any, np: Any) -> Case:
+def recurrence_jit(fw: Any, np: Any) -> Case:
     return _compiled(fw, _recurrence(np))
 
 
-def _estimate(fw: Any) -> Callable[..., Any]:
-    def estimate(key: Any, n: int) -> Any:
-        x, y = fw.random.uniform(key, shape=(2, n))
-        accept = x * x + y * y < 1
-        return accept.mean() * 4
+_DARTS = 1_000_000
+
+
+def _pi_by_darts(fw: Any, np: Any) -> Callable[..., Any]:
+    def estimate(key: Any) -> Any:
+        right, up = fw.random.uniform(key, (2, _DARTS))
+        return 4 * np.mean(right**2 + up**2 <= 1)
 
     return estimate
 
 
 def pi_eager(fw: Any, np: Any) -> Case:
-    estimate, key = _estimate(fw), fw.random.key(12)
-    run = lambda: fw.block_until_ready(estimate(key, 1_000_000))  # noqa: E731
+    estimate, key = _pi_by_darts(fw, np), fw.random.key(2024)
+    run = lambda: fw.block_until_ready(estimate(key))  # noqa: E731
     return Case(run, run)
 
 
 def pi_jit(fw: Any, np: Any) -> Case:
-    estimate = _estimate(fw)
-    return _compiled(fw, lambda key: estimate(key, 1_000_000), fw.random.key(12))
+    return _compiled(fw, _pi_by_darts(fw, np), fw.random.key(2024))
 
 
 def pi_numpy() -> Callable[[], Any]:
-    rng = onp.random.default_rng(12)
+    rng = onp.random.default_rng(2024)
 
     def run() -> Any:
-        x, y = rng.uniform(size=(2, 1_000_000))
-        return (x * x + y * y < 1).mean() * 4
+        right, up = rng.uniform(size=(2, _DARTS))
+        return 4 * onp.mean(right**2 + up**2 <= 1)
 
     return run
 
@@ -363,13 +361,13 @@ def _gelu(fw: Any, np: Any, x: Any) -> Any:
 
 
 PROGRAMS: list[Program] = [
-    Program("bernoulli eager", bernoulli_eager, 0.10),
-    Program("bernoulli jit", bernoulli_jit, 0.40, 0.30),
+    Program("recurrence eager", recurrence_eager, 0.10),
+    Program("recurrence jit", recurrence_jit, 0.40, 0.30),
     Program("x + 1 scalar, jit", add_scalar_jit, 0.40),
     Program("x + 1 scalar, eager", add_scalar_eager, 0.25, numpy=add_scalar_numpy),
     Program("x.at[5].set(2), eager", at_set),
-    Program("estimate_pi eager", pi_eager, 0.8, numpy=pi_numpy),
-    Program("estimate_pi jit", pi_jit, 0.6, numpy=pi_numpy),
+    Program("pi by darts, eager", pi_eager, 0.8, numpy=pi_numpy),
+    Program("pi by darts, jit", pi_jit, 0.6, numpy=pi_numpy),
     Program("kinematics, 35 joints", kinematics, 0.10, 0.5, numba=kinematics_numba),
     Program("Lorenz, scan of 1e5", lorenz, 1.0, numba=lorenz_numba),
     Program("50 lengths", fifty_lengths, None, 0.10),

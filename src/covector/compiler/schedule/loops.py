@@ -170,6 +170,8 @@ class _Placer:
         last = s.order[-1]
         return (
             s.kind == "reduce" and not s.few and weight(s.expr, self.limit) <= CHEAP_ROUND
+            # LLVM takes vectors of bits that are longer than a register apart.
+            and s.value.dtype != dtypes.bool_
             and all(
                 type(i) is IVar and k == len(index) - 1
                 for _, index in s.reads for k, i in enumerate(index)
