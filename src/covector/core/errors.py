@@ -252,6 +252,9 @@ def export(namespace: dict[str, Any], names: Iterable[str]) -> None:
     Code of the library imports the functions from where they are defined, as they are.
     """
     module = namespace["__name__"]
+    names = tuple(names)
+    # Completion shows these alone; a module whose names come late has its own.
+    namespace.setdefault("__dir__", lambda: sorted(names))
     wrapped: dict[Any, Any] = {}  # a function with two names stays one object
     for name in names:
         value = namespace.get(name)

@@ -13,6 +13,7 @@ from covector import lax, random
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
+from covector.core.errors import export as _export
 from covector.core.operands import canonical_shape, product
 from covector.random._checks import no_sharding
 
@@ -573,3 +574,5 @@ __all__ = [
     "xavier_uniform",
     "zeros",
 ]
+
+_export(globals(), __all__)

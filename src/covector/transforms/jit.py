@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copyreg
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -339,8 +340,45 @@ def _signature(fn: Any) -> Any:
 
 _native.JitFunction.__signature__ = property(_signature)
 
-# Compiled functions are pickled by name and copied as themselves, like Python's functions.
-copyreg.pickle(_native.JitFunction, lambda fn: str(fn.__qualname__))
+
+def _reduce(fn: Any) -> Any:
+    """How a compiled function is pickled: by its name where it is found there, as Python's
+    functions are; else by what it was made of."""
+    found: Any = sys.modules.get(fn.__module__)
+    for part in fn.__qualname__.split("."):
+        found = getattr(found, part, None)
+    # Other processes do not have what cloudpickle finds in __main__, and get it whole.
+    whole = fn.__module__ == "__main__" and _cloudpickle_asks()
+    if found is fn and not whole:
+        return str(fn.__qualname__)
+    jitted = fn._jitted
+    return _made_anew, (jitted.fun, {name: getattr(jitted, at) for name, at in _OPTIONS.items()})
+
+
+_OPTIONS = {
+    "static_argnums": "static_nums", "static_argnames": "static_names",
+    "donate_argnums": "donate_nums", "donate_argnames": "donate_names",
+    "keep_unused": "keep_unused", "inline": "inline", "device": "device",
+}  # fmt: skip
+
+
+def _made_anew(fun: Callable[..., Any], options: dict[str, Any]) -> Any:
+    if isinstance(options["device"], str):
+        options["backend"] = options.pop("device")  # a platform
+    return jit(fun, **options)
+
+
+def _cloudpickle_asks() -> bool:
+    frame = sys._getframe(1)
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
+    return "cloudpickle" in str(frame.f_globals.get("__name__"))
+
+
+# Copies are the function itself, like those of Python's functions.
+copyreg.pickle(_native.JitFunction, _reduce)
+_native.JitFunction.__copy__ = lambda fn: fn
+_native.JitFunction.__deepcopy__ = lambda fn, memo: fn
 
 
 def jit(
