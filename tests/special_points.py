@@ -6,6 +6,7 @@ from which come the value and the derivatives.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -135,6 +136,7 @@ def zeta(s: Jet, q: Jet) -> Jet:
     return chain(*(lambda q, k=k: value(q, k) for k in range(5)))(q)
 
 
+@functools.cache
 def _scaled_bessel(n: int, x: Any) -> Any:
     if abs(x) < 1e4:
         return mp.besseli(n, x) * mp.exp(-abs(x))

@@ -505,22 +505,13 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     """
     x = _float(x, "gelu")
     if approximate:
-        return _gated(x, _tanh_gate, 12.0)
-    return _gated(x, lambda z: lax.mul(lax.erfc(lax.mul(z, -math.sqrt(0.5))), 0.5), 40.0)
-
-
-def _tanh_gate(x: Any) -> Any:
-    cubic = lax.add(x, lax.mul(lax.integer_pow(x, 3), 0.044715))
-    return lax.mul(lax.add(lax.tanh(lax.mul(cubic, math.sqrt(2 / math.pi))), 1.0), 0.5)
-
-
-def _gated(x: Any, gate: Any, reach: float) -> Any:
-    """``x * gate(x)``, where the gate is 0 below ``-reach`` and 1 above ``reach`` in every dtype.
-
-    Beyond, products of infinity and 0 do not arise, nor does what overflows in the gate.
-    """
-    z = _within(x, reach)
-    return lax.select(lax.gt(x, reach), x, lax.mul(z, gate(z)))
+        # Beyond 12 the hyperbolic tangent is 1 in every dtype, and cubes might overflow.
+        square = lax.square(x)
+        square = lax.select(lax.lt(square, 144.0), square, lax.full_like(x, 144))
+        scale = math.sqrt(2 / math.pi)
+        inner = lax.mul(x, lax.add(lax.mul(square, 0.044715 * scale), scale))
+        return lax.mul(x, lax.mul(lax.add(lax.tanh(inner), 1.0), 0.5))
+    return lax.mul(lax.mul(x, 0.5), lax.erfc(lax.mul(x, -math.sqrt(0.5))))
 
 
 def _within(x: Any, reach: float) -> Any:
@@ -591,7 +582,7 @@ def mish(x: Any) -> Any:
     Array([-0.303,  0.   ,  1.944], dtype=float32)
     """
     x = _float(x, "mish")
-    return _gated(x, lambda z: lax.tanh(softplus(z)), 800.0)
+    return lax.mul(x, lax.tanh(softplus(x)))
 
 
 @fused()

@@ -458,10 +458,9 @@ def _log_add(x: Any, y: Any, unit: float) -> Any:
     delta = lax.sub(x, y)
     first = lax.gt(x, y)
     larger = lax.select(*_same_shape(first, x, y))
-    # Equal infinities have no difference, and share the slope.
+    # Equal infinities have no difference.
     tie = lax.bitwise_and(lax.ne(delta, delta), lax.eq(x, y))
     delta = lax.select(tie, scalar(0, aval_of(x).dtype), delta)
-    larger = lax.select(tie, lax.mul(lax.add(x, y), 0.5), larger)
     gap = lax.select(first, lax.neg(delta), delta)
     return lax.add(larger, lax.div(lax.log1p(lax.exp(lax.mul(gap, unit))), unit))
 
