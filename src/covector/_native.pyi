@@ -172,6 +172,8 @@ class JitFunction:
     __name__: str
     __qualname__: str
     __wrapped__: Any
+    __copy__: Callable[..., Any]
+    __deepcopy__: Callable[..., Any]
     def __init__(
         self,
         fallback: Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, FastPath | None]],
