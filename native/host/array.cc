@@ -285,6 +285,7 @@ PyType_Slot slots[] = {
     {Py_tp_members, members},
     {Py_tp_hash, reinterpret_cast<void*>(PyObject_HashNotImplemented)},
     {Py_mp_length, reinterpret_cast<void*>(length)},
+    {Py_sq_length, reinterpret_cast<void*>(length)},
     {Py_nb_bool, reinterpret_cast<void*>(array_bool)},
     {Py_nb_int, reinterpret_cast<void*>(array_int)},
     {Py_nb_float, reinterpret_cast<void*>(array_float)},

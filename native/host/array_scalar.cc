@@ -30,8 +30,16 @@ bool unsupported(int code, PyObject* value) {
 
 bool out_of_bounds(int code, PyObject* value) {
   PyErr_Clear();
-  PyErr_Format(PyExc_OverflowError, "Python integer %R out of bounds for %s", value,
-               dtype_name(code));
+  PyObject* text = PyObject_Repr(value);
+  if (!text) {  // of more digits than Python writes
+    PyErr_Clear();
+    text = PyUnicode_FromString("of thousands of digits");
+  }
+  if (!text) return false;
+  PyErr_Format(PyExc_OverflowError, "Python integer %U out of bounds for %s%s", text,
+               dtype_name(code),
+               code == kI32 ? "; 64-bit integers need the option enable_x64" : "");
+  Py_DECREF(text);
   return false;
 }
 

@@ -15,6 +15,7 @@ std::atomic<Filtering> default_filtering{Filtering::kUnset};
 namespace {
 
 PyObject* eval_trace = nullptr;
+PyObject* rekey = nullptr;  // calls set_thread_options
 
 bool parse_key(PyObject* obj, uint64_t* key) {
   *key = PyLong_AsUnsignedLongLong(obj);
@@ -27,11 +28,19 @@ bool parse_options(PyObject* const* args, Py_ssize_t nargs, uint64_t* key, Filte
     return false;
   }
   int filter = PyObject_IsTrue(args[1]);
-  *filtering = filter ? Filtering::kOn : Filtering::kOff;
+  *filtering = args[1] == Py_None ? Filtering::kUnset : filter ? Filtering::kOn : Filtering::kOff;
   return filter >= 0 && parse_key(args[0], key);
 }
 
 }  // namespace
+
+uint64_t fresh_context_key() {
+  thread_state.outer_key = default_context_key;
+  PyObject* done = rekey ? PyObject_CallNoArgs(rekey) : Py_NewRef(Py_None);
+  if (!done) PyErr_WriteUnraisable(rekey);
+  Py_XDECREF(done);
+  return thread_state.context_key ? thread_state.context_key : default_context_key.load();
+}
 
 PyObject* current_trace(PyObject*, PyObject*) {
   if (thread_state.trace) return Py_NewRef(thread_state.trace);
@@ -59,6 +68,7 @@ PyObject* set_context_key(PyObject*, PyObject* key) {
   uint64_t value;
   if (!parse_key(key, &value)) return nullptr;
   thread_state.context_key = value;
+  thread_state.outer_key = default_context_key;
   Py_RETURN_NONE;
 }
 
@@ -67,6 +77,7 @@ PyObject* set_thread_options(PyObject*, PyObject* const* args, Py_ssize_t nargs)
   Filtering filtering;
   if (!parse_options(args, nargs, &key, &filtering)) return nullptr;
   thread_state.context_key = key;
+  thread_state.outer_key = default_context_key;
   thread_state.filtering = filtering;
   Py_RETURN_NONE;
 }
@@ -77,6 +88,12 @@ PyObject* set_default_options(PyObject*, PyObject* const* args, Py_ssize_t nargs
   if (!parse_options(args, nargs, &key, &filtering)) return nullptr;
   default_context_key = key;
   default_filtering = filtering;
+  Py_RETURN_NONE;
+}
+
+PyObject* set_rekey(PyObject*, PyObject* callable) {
+  Py_INCREF(callable);
+  Py_XSETREF(rekey, callable);
   Py_RETURN_NONE;
 }
 

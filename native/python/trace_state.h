@@ -14,8 +14,9 @@ enum class Filtering : uint8_t { kUnset, kOn, kOff };
 
 struct ThreadState {
   PyObject* trace;       // owned; null stands for the eval trace
-  uint64_t context_key;  // 0: the thread has not set its options, those of the process hold
-  Filtering filtering;   // of tracebacks
+  uint64_t context_key;  // 0: the thread has no options of its own, those of the process hold
+  uint64_t outer_key;    // the key of the process when this one was computed
+  Filtering filtering;   // of tracebacks; kUnset: as the process
   RunningProgram* running;
 };
 
@@ -26,13 +27,17 @@ extern thread_local constinit ThreadState thread_state __attribute__((tls_model(
 extern thread_local constinit ThreadState thread_state;
 #endif
 
-// The options of threads that have not set theirs.
+// The options of the process, which hold for threads that have none of their own.
 extern std::atomic<uint64_t> default_context_key;
 extern std::atomic<Filtering> default_filtering;
 
+// The key of a thread whose options no longer go with those of the process, computed anew.
+uint64_t fresh_context_key();
+
 inline uint64_t context_key() {
-  uint64_t key = thread_state.context_key;
-  return key ? key : default_context_key.load(std::memory_order_relaxed);
+  uint64_t outer = default_context_key.load(std::memory_order_relaxed);
+  if (!thread_state.context_key) return outer;
+  return thread_state.outer_key == outer ? thread_state.context_key : fresh_context_key();
 }
 
 inline bool filters_tracebacks() {
@@ -48,5 +53,6 @@ PyObject* get_context_key(PyObject*, PyObject*);
 PyObject* set_context_key(PyObject*, PyObject* key);
 PyObject* set_thread_options(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* set_default_options(PyObject*, PyObject* const* args, Py_ssize_t nargs);
+PyObject* set_rekey(PyObject*, PyObject* rekey);
 
 }  // namespace covector

@@ -275,9 +275,14 @@ def context_key() -> int: ...
 def set_context_key(key: int, /) -> None:
     """A number below 2**64 that is part of every signature; 0: that of the process."""
 
-def set_thread_options(context_key: int, filter_tracebacks: bool, /) -> None: ...
+def set_thread_options(context_key: int, filter_tracebacks: bool | None, /) -> None:
+    """What the thread has in place of the options of the process; 0 and None: nothing."""
+
 def set_default_options(context_key: int, filter_tracebacks: bool, /) -> None:
-    """The options of threads that have not set theirs."""
+    """The options of the process."""
+
+def set_rekey(rekey: Callable[[], None], /) -> None:
+    """Set the function that calls `set_thread_options` when those of the process change."""
 
 # Memory, threads and the runtime of generated code
 

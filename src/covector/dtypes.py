@@ -63,7 +63,7 @@ def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:
 
 
 def _dtype_and_weak(x: Any) -> tuple[Any, bool]:
-    if x in (bool, int, float, complex) if isinstance(x, type) else False:
+    if _dtypes.is_python_type(x):
         return _dtypes.as_dtype(x), x is not bool
     try:
         aval = aval_of(x)

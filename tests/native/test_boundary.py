@@ -118,8 +118,8 @@ def test_cycles_are_collected(native):
     assert ref() is None
 
 
-def test_new_threads_have_the_default_options(native):
-    own, seen = native.context_key(), []
+def test_threads_have_the_options_of_the_process(native):
+    seen = []
 
     def in_thread():
         thread = threading.Thread(target=lambda: seen.append(native.context_key()))
@@ -127,13 +127,21 @@ def test_new_threads_have_the_default_options(native):
         thread.join()
         return seen.pop()
 
-    default = in_thread()
-    native.set_context_key(own)
+    default, renewed = in_thread(), []
+    native.set_rekey(lambda: renewed.append(native.set_thread_options(456, None)))
+    native.set_thread_options(400, None)
+    assert native.context_key() == 400 and not renewed
     native.set_default_options(123, True)
     try:
-        assert in_thread() == 123 and native.context_key() == own
+        # What a thread has of its own is put together anew with what it has from the process.
+        assert in_thread() == 123 and native.context_key() == 456 and len(renewed) == 1
+        assert native.context_key() == 456 and len(renewed) == 1
+        native.set_thread_options(0, None)
+        assert native.context_key() == 123
     finally:
         native.set_default_options(default, True)
+        options = sys.modules.get("covector.core.config")  # if the package is there
+        native.set_rekey(options.config._rekey if options else lambda: None)
     with pytest.raises(TypeError):
         native.set_default_options(1)
     with pytest.raises(TypeError):

@@ -154,7 +154,8 @@ ELEMENTWISE: dict[str, list[Case]] = {
     "lcm": step("lcm", "iu", special=False),
     "nextafter": step("nextafter", "f", narrow=True),
     "spacing": step("spacing", "f", narrow=True,
-                    ref=lambda x: onp.copysign(onp.spacing(onp.abs(x)), x)),
+                    ref=lambda x: onp.spacing(x) if x.dtype.kind == "f" else
+                    onp.where(x < 0, -onp.spacing(onp.abs(x)), onp.spacing(onp.abs(x)))),
     "ldexp": [
         dataclasses.replace(UNARY, f=lambda np, x: np.ldexp(x, onp.arange(40) % 9 - 4), kinds="f"),
         dataclasses.replace(UNARY, f=lambda np, x: np.ldexp(x, onp.arange(40) % 2 == 0), kinds="f"),

@@ -254,8 +254,7 @@ def test_arguments_that_mean_the_same():
     check(np.trunc(x=V), onp.trunc(V), 0)
     with pytest.raises(ValueError, match="two names of one argument"):
         np.var(F, ddof=1, correction=1)
-    with pytest.raises(ValueError, match="float or complex dtype, got dtype=int32"):
-        np.std(F, dtype="int32")
+    assert np.std(F, dtype="int32").dtype == "float32"
     assert np.unique(np.zeros(0), size=2, fill_value=3).tolist() == [3, 3]
 
 

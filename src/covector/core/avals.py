@@ -9,7 +9,7 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.config import config
+from covector.core.config import places_set
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line
 
@@ -201,11 +201,7 @@ def arrive(x: Array, beside: Sequence[Any]) -> Array:
 def settled(x: Array, *beside: Any) -> Array:
     """A new array, which is on the host, where the arrays that it was computed from, or new
     arrays, are to be."""
-    if (
-        config.default_device is not None
-        or config.platforms is not None
-        or (beside and any([type(b) is Array and b._placement for b in beside]))
-    ):
+    if places_set() or (beside and any([type(b) is Array and b._placement for b in beside])):
         return arrive(x, beside)
     return x
 

@@ -7,6 +7,7 @@ Every option that changes what a traced function means is folded into one intege
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import threading
@@ -159,12 +160,40 @@ def _check_environment() -> None:
             )
 
 
-class Config(threading.local):
-    """Options of the current thread; a new thread starts from the global values.
+# What is asked for every operation, by the context key, which is had in no time.
+_x64_of_key: dict[int, bool] = {}
+_plain_keys: set[int] = set()
 
-    Attributes are the option names (``config.enable_x64``); change one for the process by setting
-    it or with :meth:`update`, or for a block of code with :func:`override`. An environment
-    variable, such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
+
+class _Option:
+    """An option as an attribute: its value, and what threads have in place of it.
+
+    ``blocks`` holds something for each block of code, in any thread, in which it is overridden.
+    """
+
+    __slots__ = ("name", "value", "blocks")
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name = name
+        self.value = value
+        self.blocks: dict[object, None] = {}
+
+    def __get__(self, config: Config | None, cls: type[Config]) -> Any:
+        if self.blocks and config is not None:
+            return config.__dict__.get(self.name, self.value)
+        return self.value
+
+    def __set__(self, config: Config, value: Any) -> None:
+        config.update(self.name, value)
+
+
+class Config(threading.local):
+    """Options of the process, and what the current thread has in their place.
+
+    Attributes are the option names (``config.enable_x64``). Setting one, or :meth:`update`, changes
+    it for the process: every thread sees it from then on, but for blocks of code in which
+    :func:`override`, and context managers such as ``enable_x64``, have set it for their thread. An
+    environment variable, such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
 
     Attributes
     ----------
@@ -208,24 +237,35 @@ class Config(threading.local):
     >>> cv.config.update("enable_x64", False)
     """
 
-    _global: dict[str, Any] = {k: _parse_env(k, v) for k, v in _DEFAULTS.items()}
+    # What a thread has in place of the values of the process, which the attributes of the class
+    # hold, is in the dictionary of the instance: each thread has one of its own.
     _keys: dict[tuple[Any, ...], int] = {}
     _next_key = itertools.count(1)
 
-    def __init__(self) -> None:
-        self.__dict__.update(self._global)
-        self._rekey()
-
-    def _native_options(self, values: dict[str, Any]) -> tuple[int, bool]:
-        """What the native core must know of the options: the key, and whether to filter."""
-        state = tuple([values[name] for name in _TRACED])
-        key = self._keys.get(state)
+    @classmethod
+    def _key_of(cls, get: Callable[[str], Any]) -> int:
+        """The context key: a number for the options that change what is traced or compiled."""
+        state = tuple([get(name) for name in _TRACED])
+        key = cls._keys.get(state)
         if key is None:
-            key = self._keys.setdefault(state, next(self._next_key))
-        return key, values["traceback_filtering"] != "off"
+            key = cls._keys.setdefault(state, next(cls._next_key))
+            _x64_of_key[key] = get("enable_x64")
+            if get("default_device") is None and get("platforms") is None:
+                _plain_keys.add(key)
+        return key
+
+    @classmethod
+    def _set_global(cls, name: str, value: Any) -> None:
+        cls.__dict__[name].value = value
+        get = functools.partial(getattr, cls)
+        _native.set_default_options(cls._key_of(get), get("traceback_filtering") != "off")
 
     def _rekey(self) -> None:
-        _native.set_thread_options(*self._native_options(self.__dict__))
+        """Tell the native core what this thread has in place of the options of the process."""
+        own = self.__dict__
+        key = self._key_of(functools.partial(getattr, self)) if own else 0
+        filtering = own.get("traceback_filtering")
+        _native.set_thread_options(key, None if filtering is None else filtering != "off")
 
     @_native.Boundary
     def update(self, name: str, value: Any) -> None:
@@ -251,10 +291,7 @@ class Config(threading.local):
         """
         name = _canonical(name)
         _check(name, value)
-        self._global[name] = value
-        self.__dict__[name] = value
-        self._rekey()
-        _native.set_default_options(*self._native_options(self._global))
+        self._set_global(name, value)
 
     @_native.Boundary
     def read(self, name: str) -> Any:
@@ -275,7 +312,7 @@ class Config(threading.local):
         >>> cv.config.read("numpy_rank_promotion")
         'allow'
         """
-        return self.__dict__[_canonical(name)]
+        return getattr(self, _canonical(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.update(name, value)
@@ -283,31 +320,53 @@ class Config(threading.local):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self.__dict__[_canonical(name)]
+        return getattr(self, _canonical(name))
 
     @property
     def values(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in _DEFAULTS}
+        return {name: getattr(self, name) for name in _DEFAULTS}
 
 
+for _name, _value in _DEFAULTS.items():
+    setattr(Config, _name, _Option(_name, _parse_env(_name, _value)))
 config = Config()
 _check_environment()
-# For threads that call compiled functions before they look at an option.
-_native.set_default_options(*config._native_options(config._global))
+_native.set_rekey(config._rekey)
+Config._set_global("enable_x64", config.enable_x64)
+
+
+def x64_enabled() -> bool:
+    """``config.enable_x64``, several times as fast: it is asked for every operation."""
+    found = _x64_of_key.get(_native.context_key())
+    return config.enable_x64 if found is None else found
+
+
+def places_set() -> bool:
+    """Whether an option may say that new arrays are elsewhere than on the first CPU device."""
+    return _native.context_key() not in _plain_keys
 
 
 @contextlib.contextmanager
 def override(**options: Any) -> Iterator[None]:
     """Set options for the current thread until the block ends."""
-    old = {name: config.__dict__[name] for name in options}
     for name, value in options.items():
         _check(name, value)
-    config.__dict__.update(options)
+    own = config.__dict__
+    old = dict(own)
+    block = object()
+    for name in options:
+        vars(Config)[name].blocks[block] = None
+    own.update(options)
     config._rekey()
     try:
         yield
     finally:
-        config.__dict__.update(old)
+        for name in options:
+            if name in old:
+                own[name] = old[name]
+            else:
+                own.pop(name, None)
+            vars(Config)[name].blocks.pop(block, None)
         config._rekey()
 
 

@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from covector import _native
-from covector.core.config import config
+from covector.core.config import config, x64_enabled
 from covector.core.errors import TypePromotionError, at_user_line, warn
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
@@ -94,6 +94,7 @@ _KIND = {
     **dict.fromkeys(COMPLEX, 3),
 }
 _NARROW = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
+WIDE, NARROWED = frozenset(_NARROW), frozenset(_NARROW.values())
 _SCALAR_DTYPES: dict[type, DType] = {bool: bool_, int: int64, float: float64, complex: complex128}
 
 
@@ -172,7 +173,7 @@ def as_dtype(dtype: Any) -> DType:
         return _as_dtype(dtype)
     except TypeError as e:
         if "unhashable" in str(e):
-            return _as_dtype(dtype.dtype)
+            return _as_dtype.__wrapped__(dtype)
         raise
 
 
@@ -213,7 +214,7 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
             "numbers; convert the data (for example with np.asarray(x, dtype=float)) first"
             f"{at_user_line()}"
         )
-    if not config.enable_x64:
+    if not x64_enabled():
         return _NARROW.get(dt, dt)
     return dt
 
@@ -222,7 +223,7 @@ def check_user_dtype(dtype: Any, what: str) -> DType:
     """Canonical form of a dtype a user asked for, with a warning where it is narrowed."""
     dt = as_dtype(dtype)
     out = canonicalize_dtype(dt)
-    if out is not dt and out != dt and dtype not in (int, float, complex):
+    if out is not dt and out != dt and not is_python_type(dtype):
         warn(
             f"{what}: dtype {dt} is not available and will be narrowed to {out}; enable 64-bit "
             'types with covector.config.update("enable_x64", True)'
@@ -233,19 +234,45 @@ def check_user_dtype(dtype: Any, what: str) -> DType:
 def scalar_dtype(pytype: type) -> DType:
     """Canonical dtype of a Python scalar type: int32 or int64 for ``int``, and so on."""
     dt = _SCALAR_DTYPES[pytype]
-    return dt if config.enable_x64 else _NARROW.get(dt, dt)
+    return dt if x64_enabled() else _NARROW.get(dt, dt)
 
 
 def default_float() -> DType:
-    return float64 if config.enable_x64 else float32
+    return float64 if x64_enabled() else float32
 
 
 def default_int() -> DType:
-    return int64 if config.enable_x64 else int32
+    return int64 if x64_enabled() else int32
+
+
+def too_large(value: int, dtype: DType) -> OverflowError:
+    """The error for a Python integer that does not fit in a dtype."""
+    hint = ""
+    if dtype == int32 and -(2**63) <= value < 2**63:
+        hint = "; 64-bit integers need the option enable_x64"
+    text = str(value) if value.bit_length() < 200 else f"of {value.bit_length()} bits"
+    return OverflowError(f"the Python integer {text} does not fit in {dtype}{hint}{at_user_line()}")
+
+
+def check_fits(value: int, dtype: DType) -> None:
+    """Raise the OverflowError for a Python integer that an integer dtype cannot hold."""
+    info = np.iinfo(dtype)
+    if not info.min <= value <= info.max:
+        raise too_large(value, dtype)
+
+
+def check_default_int(value: int) -> None:
+    """Raise the OverflowError for a Python integer that the default integer type cannot hold."""
+    check_fits(value, default_int())
+
+
+def index_dtype(size: int) -> DType:
+    """The integer type of positions along a dimension of this size, and of the size itself."""
+    return int32 if size < 2**31 else int64
 
 
 def default_complex() -> DType:
-    return complex128 if config.enable_x64 else complex64
+    return complex128 if x64_enabled() else complex64
 
 
 # The strong part of the lattice, as direct edges upwards; weak types are i*, f*, c*.
@@ -298,12 +325,7 @@ def _promote(pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str) -> tup
                 f"keys are no numbers, see random.key_data{at_user_line()}"
             )
     if mode == "strict":
-        strong = {dt for dt, weak in pairs if not weak}
-        if len(strong) > 1:
-            raise TypePromotionError(
-                f"dtypes {', '.join(sorted(map(str, strong)))} are mixed while "
-                "numpy_dtype_promotion is 'strict'; convert one with .astype()"
-            )
+        _check_strict(pairs)
     node = functools.reduce(_join, (_node(dt, w) for dt, w in pairs))
     if node == "b1":
         return bool_, all(w for dt, w in pairs)
@@ -318,17 +340,42 @@ def _promote(pairs: tuple[tuple[DType, bool], ...], x64: bool, mode: str) -> tup
     return (node if x64 else _NARROW.get(node, node)), False
 
 
+def _check_strict(pairs: tuple[tuple[DType, bool], ...]) -> None:
+    """Strict promotion: arrays of one dtype, and Python numbers that do not change its kind."""
+    strong = {dt for dt, weak in pairs if not weak}
+    if len(strong) > 1:
+        raise TypePromotionError(
+            f"dtypes {', '.join(sorted(map(str, strong)))} are mixed while "
+            "numpy_dtype_promotion is 'strict'; convert one with .astype()"
+        )
+    for dt, weak in pairs:
+        if weak and any(_KIND[dt] > _KIND[s] for s in strong):
+            raise TypePromotionError(
+                f"a Python number, or another weakly typed value, of type {dt} would change the "
+                f"dtype {', '.join(map(str, strong))} of the array beside it while "
+                "numpy_dtype_promotion is 'strict'; convert the array with .astype()"
+            )
+
+
 def promote(pairs: tuple[tuple[DType, bool], ...]) -> tuple[DType, bool]:
     """Join of ``(dtype, weak_type)`` pairs: the result's dtype and weak type."""
-    return _promote(pairs, config.enable_x64, config.numpy_dtype_promotion)
+    return _promote(pairs, x64_enabled(), config.numpy_dtype_promotion)
 
 
 def promote_types(a: Any, b: Any) -> DType:
-    """Smallest dtype to which ``a`` and ``b`` both convert; Python types count as weak."""
-    return promote(((as_dtype(a), _is_pytype(a)), (as_dtype(b), _is_pytype(b))))[0]
+    """Smallest dtype to which ``a`` and ``b`` both convert; Python types count as weak.
+
+    It is a question about the lattice: 64-bit types are not narrowed.
+    """
+    pairs = tuple([(as_dtype(x), is_python_type(x) and x is not bool) for x in (a, b)])
+    return _promote(pairs, True, config.numpy_dtype_promotion)[0]
 
 
-def _is_pytype(x: Any) -> bool:
+def is_python_type(x: Any) -> bool:
+    """Whether ``x`` is ``bool``, ``int``, ``float`` or ``complex`` itself.
+
+    By identity: dtypes and scalar types compare equal to Python's.
+    """
     return x is int or x is float or x is complex or x is bool
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from covector.core import dtypes, structural
-from covector.core.avals import Array, aval_of, is_array_like, to_array
+from covector.core.avals import Array, array_from_numpy, aval_of, is_array_like, to_array
 from covector.core.dtypes import DType
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace, origin
@@ -34,12 +34,35 @@ def scalar(value: Any, dtype: DType) -> Any:
     if dtypes.is_complex(dtype) or t is not complex:
         if t is float and dtype.kind in "iu":
             return dtypes.cast(np.asarray(value), dtype)[()]
+        if dtype in dtypes.WIDE and not dtypes.x64_enabled():
+            return array_from_numpy(np.asarray(dtype.type(value)), dtype)
         try:
             return dtype.type(value)
         except OverflowError:
-            # Integers out of range wrap around, as they do where they are run-time values.
-            return np.asarray(value).astype(dtype)[()]
+            return _wrapped(value, dtype)
     raise TypeError(f"the complex number {value} does not convert to {dtype}{at_user_line()}")
+
+
+def _wrapped(value: int, dtype: DType) -> Any:
+    """An integer outside ``dtype``, modulo its range, as it is where it is a run-time value.
+
+    Raises
+    ------
+    OverflowError
+        If there could be no such run-time value: it does not fit in the default integer type.
+    """
+    if dtype.kind not in "iu":
+        raise OverflowError(
+            f"the Python integer {value:.3e} is beyond the range of {dtype}{at_user_line()}"
+            if abs(value) < 10**300
+            else f"a Python integer of {value.bit_length()} bits is beyond the range of {dtype}"
+            f"{at_user_line()}"
+        )
+    default = dtypes.default_int()
+    info = np.iinfo(default)
+    if info.min <= value <= info.max:
+        return np.asarray(value).astype(dtype)[()]
+    raise dtypes.too_large(value, dtype if dtype.itemsize >= default.itemsize else default)
 
 
 def like(value: Any, x: Any) -> Any:
@@ -164,7 +187,7 @@ def canonical_axes(axes: Any, of: Any, what: str = "axis") -> tuple[int, ...]:
     """Axes (``None``: all) of an array, or a number of dimensions, as distinct integers."""
     if axes is None:
         return tuple(range(of if type(of) is int else len(of.shape)))
-    if isinstance(axes, (tuple, list)) or (isinstance(axes, np.ndarray) and axes.ndim):
+    if isinstance(axes, (tuple, list, range)) or getattr(axes, "ndim", 0) != 0:
         out = tuple(canonical_axis(a, of, what) for a in axes)
         if len(set(out)) != len(out):
             raise ValueError(

@@ -17,7 +17,7 @@ from covector import _native
 from covector.core import errors
 from covector.core.avals import Array, ShapedArray, aval_of, scalar_aval, to_array
 from covector.core.config import config
-from covector.core.dtypes import is_extended
+from covector.core.dtypes import check_default_int, is_extended
 from covector.core.jaxpr import (
     Atom,
     ClosedJaxpr,
@@ -417,6 +417,8 @@ class JaxprTrace(Trace):
         if t is JaxprTracer and x._trace is self:
             return x._var
         if t is float or t is int or t is bool or t is complex:
+            if t is int and not -(2**31) <= x < 2**31:
+                check_default_int(x)
             return Literal(x, scalar_aval(t))
         if isinstance(x, Tracer):
             if not x._trace.alive:
@@ -425,6 +427,9 @@ class JaxprTrace(Trace):
         aval = aval_of(x)
         if not aval.shape and not is_extended(aval.dtype):
             if t is Array:
+                value = x.item() if aval.weak_type else None
+                if value is not None and aval == scalar_aval(type(value)):
+                    return Literal(value, aval)  # weakly typed as a NumPy scalar is not
                 return Literal(np.asarray(x)[()], aval)
             return Literal(np.asarray(x).astype(aval.dtype)[()], aval)
         return self.const(x, aval)

@@ -53,7 +53,6 @@ from covector.lax.reductions import (
 from covector.lax.scatter import (
     scatter,
     scatter_add,
-    scatter_apply,
     scatter_max,
     scatter_min,
     scatter_mul,
@@ -176,6 +175,7 @@ _LAZY = {
             "all_gather all_to_all axis_index axis_size pbroadcast pcast pmax pmean pmin ppermute "
             "pshuffle psum psum_scatter pswapaxes"
         ),
+        "covector.lax.applied": "scatter_apply",
         "covector.lax.general_reduction": "reduce",
         "covector.lax.sorting": "sort sort_key_val top_k",
         "covector.primitives.parallel": (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.core import dtypes, tree
+from covector.core import dtypes, structural, tree
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array, as_operand
+from covector.core.operands import as_array, as_operand, product
 from covector.core.structural import optimization_barrier_p
+from covector.lax.slicing import slice_in_dim
+from covector.primitives.arithmetic import complex_p, imag_p, real_p
 from covector.primitives.convert import bitcast_convert_type_p, convert, reduce_precision_p
+from covector.primitives.structure import concatenate_p
 
 
 def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
@@ -36,7 +39,7 @@ def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
     Array([1., 2.], dtype=float32, weak_type=True)
     """
     operand = as_operand(operand, "convert_element_type")
-    weak = new_dtype in (int, float, complex)
+    weak = dtypes.is_python_type(new_dtype) and new_dtype is not bool
     if new_dtype is None:
         return as_array(operand)
     return convert(operand, dtypes.canonicalize_dtype(new_dtype), weak)
@@ -117,7 +120,31 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """
     x = as_array(operand, "bitcast_convert_type")
     dt = dtypes.canonicalize_dtype(new_dtype, allow_extended_dtype=True)
-    return x if dt == x.dtype else bitcast_convert_type_p.bind(x, new_dtype=dt)
+    if dt == x.dtype:
+        return x
+    if dtypes.is_complex(dt) or dtypes.is_complex(x.dtype):
+        return _bitcast_complex(x, dt)
+    return bitcast_convert_type_p.bind(x, new_dtype=dt)
+
+
+def _bitcast_complex(x: Any, dtype: Any) -> Any:
+    """Complex numbers read as something else, or the other way round: by their parts."""
+    (out,), _ = bitcast_convert_type_p.infer([x.aval], {"new_dtype": dtype})
+    part = dtypes.real_dtype(dtype)
+    if dtypes.is_complex(x.dtype):
+        at = len(x.shape)
+        halves = [structural.reshape(f(x), (*x.shape, 1)) for f in (real_p.bind, imag_p.bind)]
+        x = concatenate_p.bind(*halves, dimension=at)
+    if part.itemsize != x.dtype.itemsize:
+        x = bitcast_convert_type_p.bind(x, new_dtype=dtypes.uint8)
+        x = structural.reshape(x, (product(x.shape) // part.itemsize, part.itemsize))
+    x = bitcast_convert_type_p.bind(x, new_dtype=part)
+    if not dtypes.is_complex(dtype):
+        return structural.reshape(x, out.shape)
+    pairs = structural.reshape(x, (*out.shape, 2))
+    at = len(out.shape)
+    parts = [structural.reshape(slice_in_dim(pairs, i, i + 1, axis=at), out.shape) for i in (0, 1)]
+    return complex_p.bind(*parts)
 
 
 def optimization_barrier(operand: Any, /) -> Any:

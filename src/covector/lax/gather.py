@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.operands import as_operand, canonical_shape
-from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode, gather_p
-
-
-def default_fill(dtype: Any) -> Any:
-    """What reading out of bounds gives: NaN, the lowest signed or largest unsigned integer."""
-    if dtype in dtypes.INEXACT:
-        return float("nan")
-    if dtype in dtypes.UNSIGNED:
-        return int(np.iinfo(dtype).max)
-    if dtype in dtypes.SIGNED:
-        return int(np.iinfo(dtype).min)
-    return dtype == dtypes.bool_
+from covector.primitives.indexing import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    default_fill,
+    gather_p,
+)
 
 
 def gather(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from covector.core.avals import Shape
 from covector.core.operands import PY_SCALARS, as_array, as_operand, weak_operand
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import neg
 from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,
-    _gather_like,
     scatter_add_p,
     scatter_max_p,
     scatter_min_p,
@@ -173,57 +171,3 @@ def scatter_sub(
         unique_indices=unique_indices,
         mode=mode,
     )
-
-
-def scatter_apply(
-    operand: Any,
-    scatter_indices: Any,
-    func: Callable[[Any], Any],
-    dimension_numbers: ScatterDimensionNumbers,
-    *,
-    update_shape: Shape = (),
-    indices_are_sorted: bool = False,
-    unique_indices: bool = False,
-    mode: Any = None,
-) -> Any:
-    """``operand`` with ``func`` applied to the elements of windows.
-
-    Parameters
-    ----------
-    operand : array_like
-    scatter_indices : array_like
-        Integers. The last dimension holds the components of an index vector.
-    func : callable
-        Of an array of all windows, to one of the same shape.
-    dimension_numbers : ScatterDimensionNumbers
-    update_shape : tuple of int
-        That of updates: of the index vectors, and of the windows.
-    indices_are_sorted, unique_indices : bool
-        Promises about the indices.
-    mode : GatherScatterMode or str, optional
-        What indices out of bounds mean (``drop`` by default).
-
-    Returns
-    -------
-    Array
-        Of the shape and dtype of ``operand``.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector import lax
-    >>> elements = lax.ScatterDimensionNumbers(
-    ...     update_window_dims=(), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,)
-    ... )
-    >>> x = np.array([1.0, 2.0, 3.0])
-    >>> lax.scatter_apply(x, np.array([[0], [2]]), lambda v: 10 * v, elements, update_shape=(2,))
-    Array([10.,  2., 30.], dtype=float32)
-    """
-    params: dict[str, Any] = {
-        "dimension_numbers": ScatterDimensionNumbers(*dimension_numbers),
-        "indices_are_sorted": indices_are_sorted,
-        "unique_indices": unique_indices,
-        "mode": GatherScatterMode.from_any(mode),
-    }
-    old = _gather_like(operand, scatter_indices, update_shape, **params)
-    return scatter_p.bind(operand, scatter_indices, func(old), **params)

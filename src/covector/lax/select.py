@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import PY_SCALARS, as_operand, weak_operand
+from covector.core.operands import PY_SCALARS, as_operand, scalar, weak_operand
+from covector.primitives.convert import convert
 from covector.primitives.select import clamp_p, select_n_p
 
 
@@ -19,7 +22,7 @@ def select_n(which: Any, *cases: Any) -> Any:
     Parameters
     ----------
     which : array_like
-        Booleans, or int32 from 0 to ``len(cases) - 1``.
+        Booleans, or integers from 0 to ``len(cases) - 1``; those beyond select the nearest.
     *cases : array_like
         All are computed, whichever is selected.
 
@@ -48,6 +51,7 @@ def select_n(which: Any, *cases: Any) -> Any:
             f"select_n by {aval_of(which).str_short()} takes two cases, got {len(cases)}"
             f"{at_user_line()}"
         )
+    which = _as_selector(which, len(cases))
     strong = next((c for c in cases if type(c) not in PY_SCALARS), None)
     if strong is not None:
         cases = tuple(
@@ -55,6 +59,15 @@ def select_n(which: Any, *cases: Any) -> Any:
             as_operand(c, "select_n") for c in cases
         )  # fmt: skip
     return select_n_p.bind(which, *cases)
+
+
+def _as_selector(which: Any, cases: int) -> Any:
+    """Integers of any dtype as the int32 that the primitive takes; others as they are."""
+    dt = aval_of(which).dtype
+    if dt not in dtypes.INTEGERS or dt == dtypes.int32:
+        return which
+    last = min(cases - 1, int(np.iinfo(dt).max))
+    return convert(clamp_p.bind(scalar(0, dt), which, scalar(last, dt)), dtypes.int32)
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:

@@ -24,7 +24,7 @@ from covector.core.operands import (
 from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
 from covector.core.trace import Tracer
 from covector.lax.slicing import slice_in_dim
-from covector.primitives.convert import convert
+from covector.primitives.convert import bitcast_convert_type_p, convert
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
 
 
@@ -66,7 +66,10 @@ def broadcast_in_dim(
     shape = canonical_shape(shape)
     x = as_operand(operand, "broadcast_in_dim")
     dims = tuple(map(int, broadcast_dimensions))
-    if aval_of(x).shape == shape and len(dims) == len(shape):
+    if len(set(dims)) == len(dims) == len(aval_of(x).shape) and list(dims) != sorted(dims):
+        order = sorted(range(len(dims)), key=lambda i: dims[i])
+        x, dims = structural.transpose(x, order), tuple(sorted(dims))
+    if aval_of(x).shape == shape and dims == tuple(range(len(shape))):
         return as_array(x)
     return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=dims)
 
@@ -649,6 +652,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     ------
     TypeError
         If ``fill_value`` is not a scalar.
+    OverflowError
+        If it is a Python integer that the dtype does not hold.
 
     Examples
     --------
@@ -670,13 +675,20 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     if isinstance(x, (Tracer, Array)):
         x = convert(x, dt, weak)
     elif dtypes.is_extended(dt):
-        raise TypeError(f"full cannot make PRNG keys{at_user_line()}")
+        # Each of the words that a key consists of.
+        words = structural.full((2,), _value_in(x, dtypes.uint32), dtypes.uint32)
+        x = bitcast_convert_type_p.bind(words, new_dtype=dt)
     else:
         x = structural.scalar(_value_in(x, dt), dt, weak)
     return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=()) if shape else x
 
 
 def _value_in(x: Any, dtype: Any) -> Any:
+    if type(x) is int and dtype in dtypes.INTEGERS:
+        dtypes.check_fits(x, dtype)
+        return x
+    if type(x) is int and dtype in dtypes.INEXACT:
+        return float(x)
     v = np.asarray(x)
     if v.dtype.kind == "c" and not dtypes.is_complex(dtype):
         v = v.real

@@ -194,7 +194,11 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
     """An index, negative ones counted from the end of a dimension of ``size``."""
     if type(s) is int:
         s = s + size if s < 0 and allow_negative else s
-        return min(max(s, -(2**31)), 2**31 - 1)
+        if -(2**31) <= s < 2**31:
+            return s
+        if dtypes.index_dtype(size) == dtypes.int32:
+            return min(max(s, -(2**31)), 2**31 - 1)
+        return structural.scalar(min(max(s, -(2**63)), 2**63 - 1), dtypes.int64)
     if isinstance(s, (np.integer, np.ndarray)) and not np.ndim(s):
         return start_index(int(s), size, allow_negative, name)
     aval = s.aval if isinstance(s, Tracer) else aval_of(as_operand(s, name))
@@ -207,8 +211,9 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         return min_p.bind(s, scalar(2**63 - 1, aval.dtype))
     if not allow_negative or aval.dtype in dtypes.UNSIGNED:
         return s
-    if aval.dtype.itemsize < 4:
-        s = structural.convert_element_type(s, dtypes.int32)
+    wanted = dtypes.index_dtype(size)
+    if aval.dtype.itemsize < wanted.itemsize:
+        s = structural.convert_element_type(s, wanted)
         aval = aval_of(s)
     trace = current_trace()
     key = None

@@ -125,8 +125,8 @@ def _beside_scores(name: str, x: Any, full: tuple[int, ...]) -> Any:
     if x is None:
         return None
     x = cnp.asarray(x)
-    if x.ndim == 3:
-        x = x[None]
+    if x.ndim < 4:
+        x = cnp.reshape(x, (1,) * (4 - x.ndim) + x.shape)
     if name == "mask" and x.dtype != dtypes.bool_:
         raise _bad(f"mask must be boolean, got {x.aval.str_short()}")
     if x.ndim != 4 or any(m not in (1, f) for m, f in zip(x.shape, full, strict=True)):

@@ -202,7 +202,7 @@ def _mask(mask: Any, x: Any, dim: int) -> list[Item]:
                 f"size of covector.numpy.nonzero.{at_user_line()}"
             )
         mask = value
-    if tuple(mask.shape) != x.shape[dim : dim + k]:
+    if tuple(mask.shape) != x.shape[dim : dim + k] and 0 not in mask.shape:
         which = f"dimension {dim}" if k == 1 else f"dimensions {dim} to {dim + k - 1}"
         raise IndexError(
             f"the mask {describe(mask)} does not fit {which} of the array {describe(x)}"
@@ -211,13 +211,18 @@ def _mask(mask: Any, x: Any, dim: int) -> list[Item]:
     values = onp.asarray(mask)
     if k == 0:
         return [Advanced(onp.zeros((int(values),), onp.int32), True)]
-    return [Advanced(i.astype(onp.int32)) for i in onp.nonzero(values)]
+    dt = dtypes.index_dtype(max(values.shape))
+    return [Advanced(i.astype(dt)) for i in onp.nonzero(values)]
 
 
-def as_index_array(x: Any) -> Any:
-    """An integer array fit to compute positions with: at least 32 bits wide."""
+def as_index_array(x: Any, widest: Any) -> Any:
+    """An integer array fit to compute positions with: at least 32 bits wide.
+
+    NumPy arrays of 64 bits are narrowed if positions are, ``widest`` being their type.
+    """
     if isinstance(x, onp.ndarray):
-        if x.dtype.itemsize < 4 or (x.dtype.itemsize == 8 and not dtypes.config.enable_x64):
+        narrow = widest == dtypes.int32 and not dtypes.x64_enabled()
+        if x.dtype.itemsize < 4 or (x.dtype.itemsize == 8 and narrow):
             x = onp.clip(x, -(2**31), 2**31 - 1).astype(onp.int32)
         return x
     if x.dtype.itemsize < 4:

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core.errors import at_user_line
 from covector.core.trace import eval_trace
 from covector.numpy._util import (
+    beside_all,
     check_out,
     compile_lazily,
     current_trace,
@@ -72,7 +73,7 @@ def _described(fun: Any, impl: Impl, name: str, text: str, operands: int) -> Imp
     """``fun`` with what NumPy's functions say of themselves."""
     fun.__name__ = fun.__qualname__ = name
     fun.__doc__ = text
-    fun.nin, fun.nout = operands, 1
+    fun.nin, fun.nout, fun.nargs = operands, 1, operands + 1
     fun.impl = impl
     described: Impl = fun
     return described
@@ -104,11 +105,22 @@ def ufunc1(
 
 
 def ufunc2(
-    impl: Impl, name: str, summary: str, example: str, printed: str, takes: str, result: str
+    impl: Impl,
+    name: str,
+    summary: str,
+    example: str,
+    printed: str,
+    takes: str,
+    result: str,
+    exact: bool = False,
 ) -> Impl:
-    """The public function of two operands, fused when it is called on concrete arrays."""
+    """The public function of two operands, fused when it is called on concrete arrays.
+
+    ``exact`` says that ``impl`` asks what Python integers are that no element can equal.
+    """
     compiled: Any = None
     impl.__name__ = impl.__qualname__ = name
+    impl.exact = exact
 
     def fun(x: Any, y: Any, /, *, out: Any = None, where: Any = None) -> Any:
         nonlocal compiled
@@ -119,7 +131,15 @@ def ufunc2(
             return impl(x, y)
         if compiled is None:
             compiled = compile_lazily(impl)
-        return compiled(x, y)
+        if exact and (
+            (type(y) is int and not 0 <= y < 128 and beside_all(x, y))
+            or (type(x) is int and not 0 <= x < 128 and beside_all(y, x))
+        ):
+            return impl(x, y)
+        try:
+            return compiled(x, y)
+        except OverflowError:
+            return impl(x, y)  # where a Python integer fits the other operand, it is right
 
     text = _DOC.format(
         summary=summary, operands="x, y", takes=takes, result=result, example=example,

@@ -12,7 +12,7 @@ import numpy as onp
 from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
-from covector.core.config import config
+from covector.core.config import config, x64_enabled
 from covector.core.errors import (
     ConcretizationTypeError,
     ShapeMismatchError,
@@ -50,19 +50,32 @@ def fused(*static: str) -> Callable[[F], F]:
                 compiled = compile_lazily(fun, static)
             try:
                 return compiled(*args, **kwargs)
+            except OverflowError:
+                # Operation by operation a Python integer takes the type of what is beside it.
+                return fun(*args, **kwargs)
             except ValueError:
                 bound = inspect.signature(fun).bind(*args, **kwargs)
                 given = bound.arguments
-                lists = [name for name in static if type(given.get(name)) is list]
+                lists = [
+                    name for name in static
+                    if type(given.get(name)) is list or hasattr(given.get(name), "tolist")
+                ]  # fmt: skip
                 if not lists:
                     raise
-            # Programs are kept by their static arguments, which a list (of axes, say) cannot be.
-            given.update({name: tuple(given[name]) for name in lists})
+            # Programs are kept by their static arguments, which a list (of axes, say) or an array
+            # cannot be.
+            given.update({name: _as_static(given[name]) for name in lists})
             return compiled(*bound.args, **bound.kwargs)
 
         return wrapper  # type: ignore[return-value]
 
     return decorate
+
+
+def _as_static(x: Any) -> Any:
+    """A list or an array of integers as a tuple or a Python number."""
+    x = x.tolist() if hasattr(x, "tolist") else x
+    return tuple(x) if isinstance(x, list) else x
 
 
 def compile_lazily(fun: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
@@ -150,16 +163,28 @@ def scalar_of(x: Any, dtype: Any) -> Any:
     return scalar(dtypes.cast(onp.asarray(x), dtype).item(), dtype)
 
 
+def _taken(pytype: type, x: Any) -> Any:
+    """The dtype of an array that a Python number beside it takes; None if both change."""
+    aval = x.aval
+    dt = aval.dtype
+    if dt not in dtypes.code_of or _KIND_OF_PY[pytype] > dtypes.kind_rank(dt) or pytype is bool:
+        return None
+    # Where enable_x64 was changed since, types give way to the wider or narrower ones of now.
+    if dt in dtypes.WIDE:
+        return dt if x64_enabled() else None
+    return None if aval.weak_type and dt in dtypes.NARROWED and x64_enabled() else dt
+
+
 def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in one dtype and shape (a rank-0 operand stays as it is)."""
     tx, ty = type(x), type(y)
     if ty in PY_SCALARS and (tx is Array or isinstance(x, Tracer)):
-        dt = x.dtype
-        if dt in dtypes.code_of and _KIND_OF_PY[ty] <= dtypes.kind_rank(dt) and ty is not bool:
+        dt = _taken(ty, x)
+        if dt is not None:
             return x, scalar(y, dt)
     elif tx in PY_SCALARS and (ty is Array or isinstance(y, Tracer)):
-        dt = y.dtype
-        if dt in dtypes.code_of and _KIND_OF_PY[tx] <= dtypes.kind_rank(dt) and tx is not bool:
+        dt = _taken(tx, y)
+        if dt is not None:
             return scalar(x, dt), y
     else:
         xa, ya = getattr(x, "aval", None), getattr(y, "aval", None)
@@ -169,6 +194,27 @@ def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
                     return x, y
     x, y = promote_dtypes(name, x, y)
     return broadcast2(name, x, y)
+
+
+_LIMITS = {dt: (int(onp.iinfo(dt).min), int(onp.iinfo(dt).max)) for dt in dtypes.INTEGERS}
+
+
+def beside_all(x: Any, y: Any) -> int:
+    """How a Python integer ``y`` compares with all that the integer dtype of ``x`` can hold.
+
+    Returns
+    -------
+    int
+        1 if it is greater than any of these numbers, -1 if it is less, 0 if it is among them or
+        there is no such operand.
+    """
+    if type(y) is not int or 0 <= y < 128:
+        return 0
+    dt = getattr(x, "dtype", None)
+    if (dt is dtypes.int32 or dt is dtypes.float32) and -(2**31) <= y < 2**31:
+        return 0
+    low, high = _LIMITS.get(dtypes.default_int() if dt == dtypes.bool_ else dt, (y, y))
+    return int(y > high) - int(y < low)
 
 
 def broadcast2(name: str, x: Any, y: Any) -> tuple[Any, Any]:

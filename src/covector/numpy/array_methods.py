@@ -23,13 +23,22 @@ from covector.numpy import (
     reductions,
     ufuncs,
 )
-from covector.numpy._util import compile_lazily, convert, current_trace, is_concrete
+from covector.numpy._util import (
+    beside_all,
+    compile_lazily,
+    convert,
+    current_trace,
+    is_concrete,
+    operand,
+)
 from covector.numpy.at import IndexHelper, IndexRef, setitem_error
 from covector.numpy.indexing import getitem
 from covector.numpy.printing import array_format, array_repr, array_string
 
 Boundary = _native.Boundary
 _FAST = frozenset((Array, *PY_SCALARS))
+# Codes of the dtypes beside which no Python integer of 32 bits is special.
+_HOLD_32 = frozenset([dtypes.code_of[dt] for dt in (dtypes.int32, dtypes.int64, *dtypes.FLOATS)])
 
 # --- operators ---------------------------------------------------------------------------
 
@@ -44,25 +53,57 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
     """``x op y`` and ``y op x``; operands of foreign types get ``NotImplemented``."""
     compiled: Any = None
 
-    def array_op(self: Any, other: Any) -> Any:
+    def foreign(self: Any, other: Any) -> Any:
         nonlocal compiled
-        if type(other) in _FAST:
-            if compiled is None:
-                compiled = compile_lazily(impl)
-            return compiled(self, other)
         if not _accepts(other):
             return NotImplemented
+        other = operand(other, impl.__name__, 1)
+        if current_trace() is not eval_trace:
+            return impl(self, other)
         if compiled is None:
             compiled = compile_lazily(impl)
-        return compiled(self, other) if current_trace() is eval_trace else impl(self, other)
+        return compiled(self, other)
+
+    def array_op(self: Any, other: Any) -> Any:
+        nonlocal compiled
+        if type(other) not in _FAST:
+            return foreign(self, other)
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        try:
+            return compiled(self, other)
+        except OverflowError:
+            return impl(self, other)  # see `ufunc2`
+
+    def array_comparison(self: Any, other: Any) -> Any:
+        nonlocal compiled
+        if type(other) is int:
+            if not (0 <= other < 128 or (self._code in _HOLD_32 and -(2**31) <= other < 2**31)):
+                if beside_all(self, other):
+                    return impl(self, other)
+        elif type(other) not in _FAST:
+            return foreign(self, other)
+        if compiled is None:
+            compiled = compile_lazily(impl)
+        try:
+            return compiled(self, other)
+        except OverflowError:
+            return impl(self, other)
 
     def array_rop(self: Any, other: Any) -> Any:
         nonlocal compiled
-        if type(other) not in _FAST and not _accepts(other):
-            return NotImplemented
+        if type(other) not in _FAST:
+            if not _accepts(other):
+                return NotImplemented
+            other = operand(other, impl.__name__)
+        if current_trace() is not eval_trace:
+            return impl(other, self)
         if compiled is None:
             compiled = compile_lazily(impl)
-        return compiled(other, self) if current_trace() is eval_trace else impl(other, self)
+        try:
+            return compiled(other, self)
+        except OverflowError:
+            return impl(other, self)
 
     def tracer_op(self: Any, other: Any) -> Any:
         if type(other) not in _FAST and not _accepts(other):
@@ -75,7 +116,7 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
         return impl(other, self)
 
     forward, backward = f"__{name}__", f"__r{name}__"
-    _attach(Array, forward, array_op)
+    _attach(Array, forward, array_comparison if getattr(impl, "exact", False) else array_op)
     _attach(Tracer, forward, tracer_op)
     if reflected:
         _attach(Array, backward, array_rop)

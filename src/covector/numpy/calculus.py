@@ -69,6 +69,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n < 0:
         raise ValueError(f"diff: n must not be negative, got {n}{at_user_line()}")
     axis = canonical_axis(axis, x)
+    if n == 0:
+        return x
     parts = [x]
     for extra, at in ((prepend, 0), (append, len(parts) + 1)):
         if extra is not None:
@@ -246,6 +248,10 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         (v,) = promote_inexact("trapezoid", y)
         v = array(v)
         d: Any = convert(array(dx), v.dtype)
+        if d.ndim:
+            k = canonical_axis(axis, v)
+            gaps = (*v.shape[:k], max(v.shape[k] - 1, 0), *v.shape[k + 1 :])
+            d = lax.transpose(broadcast_to(d, gaps), _to_last(v.ndim, k))
     else:
         v, points = (array(t) for t in promote_inexact("trapezoid", y, x))
         if points.ndim == 1:
@@ -621,16 +627,20 @@ def cov(
         raise ValueError(f"cov: m has more than two dimensions: {describe(x)}{at_user_line()}")
 
     def rows(v: Any) -> Any:
+        flat = v.ndim < 2
         v = lax.reshape(v, (1, v.size)) if v.ndim < 2 else v
-        return v if rowvar or v.shape[0] == 1 else lax.transpose(v, (1, 0))
+        return v if rowvar or flat else lax.transpose(v, (1, 0))
 
     x = rows(x)
     if y is not None:
         x = concatenate([x, rows(convert(other, x.dtype))], 0)
     ddof = (0 if bias else 1) if ddof is None else ddof
+    rdt = dtypes.real_dtype(x.dtype)
     centered, weighted, free = _centered(x, fweights, aweights, ddof)
     conjugate = lax.conj(weighted) if x.dtype in dtypes.COMPLEX else weighted
     product = lax.dot_general(centered, conjugate, (((1,), (1,)), ((), ())))
+    # Without degrees of freedom it is NaN.
+    free = lax.max(free, rdt.type(0))
     out = lax.div(product, convert(array(free), x.dtype))
     k = out.shape[0]
     return lax.reshape(out, ()) if k == 1 else out

@@ -12,6 +12,7 @@ from covector.numpy._util import (
     broadcast2,
     convert,
     fused,
+    operand,
     promote_dtypes,
     promote_inexact,
 )
@@ -43,14 +44,13 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     >>> np.isclose(np.array([1.0, 1.0, np.nan]), np.array([1.000001, 1.1, np.nan]))
     Array([ True, False, False], dtype=bool)
     """
-    x, y = promote_dtypes("isclose", a, b)
+    dt = aval_of(operand(a, "isclose")).dtype
+    if dt == aval_of(operand(b, "isclose", 1)).dtype and (
+        dt == dtypes.bool_ or dtypes.is_extended(dt)
+    ):
+        return lax.eq(*broadcast2("isclose", a, b))
+    x, y = broadcast2("isclose", *promote_inexact("isclose", a, b))
     dt = aval_of(x).dtype
-    if dt not in dtypes.INEXACT:
-        if dt == dtypes.bool_:
-            return lax.eq(*broadcast2("isclose", x, y))
-        x, y = promote_inexact("isclose", x, y)
-        dt = aval_of(x).dtype
-    x, y = broadcast2("isclose", x, y)
     rdt = dtypes.real_dtype(dt)
     tol = lax.add(
         *broadcast2(
@@ -147,6 +147,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     Parameters
     ----------
     a1, a2 : array_like
+        Lists are taken too.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     >>> np.array_equiv(np.array([1, 1]), np.array(1))
     Array(True, dtype=bool)
     """
-    x, y = promote_dtypes("array_equiv", a1, a2)
+    x, y = promote_dtypes("array_equiv", asarray(a1), asarray(a2))
     try:
         x, y = broadcast2("array_equiv", x, y)
     except TypeError:

@@ -163,18 +163,18 @@ def _array(x: Any, dtype: Any) -> Any:
         if dtype is None:
             return to_array(x)
         if t is int and dtype in dtypes.INTEGERS:
-            info = onp.iinfo(dtype)
-            if not info.min <= x <= info.max:
-                raise OverflowError(
-                    f"the Python integer {x} does not fit in {dtype}{at_user_line()}"
-                )
-        return _from_numpy_checked(onp.asarray(x), dtype)
+            dtypes.check_fits(x, dtype)
+            return _from_numpy_checked(onp.asarray(x, dtype), dtype)
+        return _from_numpy_checked(onp.asarray(float(x) if t is int else x), dtype)
     if hasattr(x, "__jax_array__"):
         return _array(x.__jax_array__(), dtype)
     if isinstance(x, (onp.ndarray, onp.generic)):
         if t is not onp.ndarray:
             refuse_mask(x)
         return _from_numpy_checked(onp.asarray(x), dtype)
+    for number in (int, float, complex):
+        if isinstance(x, number):  # of a subclass, such as an IntEnum
+            return _array(number(x), dtype)
     if isinstance(x, (list, tuple)):
         return _from_sequence(x, dtype)
     if x is None:
@@ -206,9 +206,10 @@ def _array(x: Any, dtype: Any) -> Any:
 def _from_numpy_checked(x: onp.ndarray, dtype: Any) -> Any:
     if x.dtype not in dtypes.code_of:
         if x.dtype.kind in "OUSMmV" and x.dtype != dtypes.float0:
+            how = '.view("bfloat16")' if x.dtype == onp.dtype("V2") else ".astype(float)"
             raise TypeError(
                 f"a NumPy array of dtype {x.dtype} is not an array of numbers: convert it first, "
-                f"for example with .astype(float){at_user_line()}"
+                f"for example with {how}{at_user_line()}"
             )
         if x.dtype == dtypes.float0:
             return x
@@ -261,23 +262,17 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
             values = onp.array(x)
         except ValueError as e:
             raise _malformed(x, "length") from e
-        if values.dtype.kind == "O" or (
-            values.dtype.kind in "iu"
-            and dtype in dtypes.INTEGERS
-            and values.size
-            and not (
-                onp.iinfo(dtype).min <= int(values.min())
-                and int(values.max()) <= onp.iinfo(dtype).max
-            )
-        ):
-            raise OverflowError(f"array: a Python integer does not fit in {dtype}{at_user_line()}")
+        if values.dtype.kind == "O" and dtype in dtypes.INEXACT:
+            values = onp.array(x, onp.complex128 if dtype in dtypes.COMPLEX else onp.float64)
+        _check_integers(values, dtype)
         return from_numpy(values, dtype)
     for leaf in leaves:
         if leaf is None or isinstance(leaf, (str, bytes)):
             raise TypeError(f"array: the value {leaf!r} is not a number or array{at_user_line()}")
     # Scalars that are committed to a device are joined there.
     if any(isinstance(leaf, Tracer) for leaf in leaves) or any(
-        type(leaf) is Array and (leaf.size > 1 or leaf._placement) for leaf in leaves
+        type(leaf) is Array and (leaf.size > 1 or leaf._placement or dtypes.is_extended(leaf.dtype))
+        for leaf in leaves
     ):
         return _stack(x, dtype)
     if dtype is None:
@@ -287,7 +282,16 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
         values = onp.array(_concrete_tree(x))
     except ValueError as e:
         raise _malformed(x, "shape") from e
+    if all(isinstance(leaf, (int, onp.integer)) for leaf in leaves):
+        _check_integers(values, dtype)
     return _from_numpy_checked(values, dtype)
+
+
+def _check_integers(values: onp.ndarray, dtype: Any) -> None:
+    """Raise the OverflowError if integers of a list do not fit in the dtype."""
+    if values.dtype.kind in "Oiu" and dtype in dtypes.INTEGERS and values.size:
+        dtypes.check_fits(int(values.min()), dtype)
+        dtypes.check_fits(int(values.max()), dtype)
 
 
 def _plain(x: Any) -> Any:
@@ -566,7 +570,7 @@ def _filled(shape: Any, value: int, dtype: Any, device: Any, name: str) -> Any:
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, name)
     if dt == dtypes.float0:
         return onp.zeros(shape, dt)
-    if current_trace() is eval_trace:
+    if current_trace() is eval_trace and not dtypes.is_extended(dt):
         make = onp.zeros if value == 0 else onp.ones
         return on_device(settled(array_from_numpy(make(shape, dt), dt, False, True)), device)
     return lax.full(shape, value, dt)
@@ -677,6 +681,8 @@ def full(
     ------
     ValueError
         If ``fill_value`` does not broadcast to ``shape``.
+    OverflowError
+        If it is a Python integer that the dtype does not hold.
 
     Examples
     --------
@@ -688,7 +694,8 @@ def full(
     shape = canonical_shape(shape)
     value = fill_value if type(fill_value) in PY_SCALARS else asarray(fill_value)
     dt = None if dtype is None else dtypes.check_user_dtype(dtype, "full")
-    if type(value) in PY_SCALARS and current_trace() is eval_trace:
+    known = type(value) in PY_SCALARS and not dtypes.is_extended(dt)
+    if known and current_trace() is eval_trace:
         weak = dt is None and type(value) is not bool
         dt = aval_of(value).dtype if dt is None else dt
         filled = onp.full(shape, _array(value, dt).item(), dt)

@@ -145,13 +145,15 @@ def result_type(*args: Any) -> Any:
         raise ValueError(f"result_type needs at least one argument{at_user_line()}")
     pairs = []
     for a in args:
-        if isinstance(a, type) and a in (bool, int, float, complex):
+        if dtypes.is_python_type(a):
             pairs.append((dtypes.scalar_dtype(a), a is not bool))
         elif hasattr(a, "aval") or is_array_like(a):
             aval = aval_of(a)
             pairs.append((aval.dtype, aval.weak_type))
-        else:
+        elif isinstance(a, _ScalarType):
             pairs.append((dtypes.canonicalize_dtype(a), False))
+        else:
+            pairs.append((dtypes.check_user_dtype(a, "result_type"), False))
     return dtypes.promote(tuple(pairs))[0]
 
 
@@ -161,6 +163,7 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     Parameters
     ----------
     from_, to : dtype
+        Not numbers: whether a value fits is not asked.
     casting : {'no', 'equiv', 'safe', 'same_kind', 'unsafe'}
         What is allowed.
 
@@ -174,6 +177,12 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     >>> np.can_cast("int16", "int32"), np.can_cast("float32", "int32")
     (True, False)
     """
+    for x in (from_, to):
+        if isinstance(x, (bool, int, float, complex)) and not isinstance(x, onp.generic):
+            raise TypeError(
+                f"can_cast takes dtypes, got {describe(x)}: whether a number fits is not asked"
+                f"{at_user_line()}"
+            )
     return bool(onp.can_cast(dtypes.as_dtype(from_), dtypes.as_dtype(to), casting=casting))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -267,9 +268,7 @@ def isrealobj(x: Any) -> bool:
 
 def _dtype(x: Any) -> Any:
     dt = getattr(x, "dtype", None)
-    if dt is None:
-        dt = aval_of(x).dtype if not isinstance(x, (list, tuple)) else onp.asarray(x).dtype
-    return dt
+    return dt if dt is not None else onp.asarray(x).dtype
 
 
 def isscalar(element: Any) -> bool:
@@ -550,12 +549,27 @@ def _ldexp(x: Any, n: Any) -> Any:
     if dtypes.is_inexact(aval_of(n).dtype):
         raise ValueError(f"ldexp takes an integer exponent, got {describe(n)}{at_user_line()}")
     dt = aval_of(x).dtype
-    x, n = broadcast2("ldexp", x, convert(n, dtypes.int32))
-    # In two steps, so that a power of two that overflows alone does not spoil the product.
-    half = lax.shift_right_arithmetic(n, 1)
-    a = lax.exp2(convert(half, dt))
-    b = lax.exp2(convert(lax.sub(n, half), dt))
-    return lax.mul(lax.mul(x, a), b)
+    # Up to this a power of two is a normal number; three of them reach from the smallest number
+    # to beyond the largest.
+    top = -int(dtypes.finfo(dt).minexp)
+    x, n = broadcast2("ldexp", x, convert(_limited(n, 3 * top), dtypes.int32))
+    last = _limited(n, top)
+    n = lax.sub(n, last)
+    middle = _limited(n, top)
+    # The largest step comes last: it alone can round, because a result is subnormal.
+    for step in (lax.sub(n, middle), middle, last):
+        x = lax.mul(x, lax.exp2(convert(step, dt)))
+    return x
+
+
+def _limited(n: Any, limit: int) -> Any:
+    """Integers limited to ``[-limit, limit]``, as far as their dtype holds these."""
+    dt = aval_of(n).dtype
+    if dt == dtypes.bool_:
+        return n
+    info = onp.iinfo(dt)
+    low, high = builtins.max(-limit, info.min), builtins.min(limit, info.max)
+    return lax.max(lax.min(n, scalar(int(high), dt)), scalar(int(low), dt))
 
 
 ldexp = ufunc2(
@@ -737,8 +751,10 @@ def lcm(x1: Any, x2: Any) -> Any:
     d = _gcd(x, y)
     zero = lax.eq(d, scalar(0, dt))
     safe = lax.select(zero, lax.full_like(d, 1), d)
+    if dt in dtypes.SIGNED:
+        x, y = lax.abs(x), lax.abs(y)
+    # What does not fit wraps around, and may then be negative.
     out = lax.mul(x, lax.div(y, safe))
-    out = out if dt in dtypes.UNSIGNED else lax.abs(out)
     return lax.select(zero, lax.full_like(out, 0), out)
 
 
@@ -747,8 +763,13 @@ def _spacing(x: Any) -> Any:
     dt = aval_of(x).dtype
     magnitude = lax.abs(x)
     step = lax.sub(lax.nextafter(magnitude, scalar(math.inf, dt)), magnitude)
-    step = lax.select(lax.is_finite(x), step, scalar(math.nan, dt))
-    return _copysign(step, x)
+    if dt == dtypes.float16:
+        # Of halves NumPy gives the distance to the next greater number, whatever the sign.
+        below = lax.sub(lax.nextafter(x, scalar(math.inf, dt)), x)
+    else:
+        below = lax.neg(step)
+    step = lax.select(lax.lt(x, scalar(0, dt)), below, step)
+    return lax.select(lax.is_finite(x), step, scalar(math.nan, dt))
 
 
 spacing = ufunc1(
@@ -830,6 +851,23 @@ def angle(z: Any, deg: bool = False) -> Any:
 # --- limits and rounding -----------------------------------------------------------------
 
 
+def _bound(x: Any, v: Any) -> Any:
+    """A bound of integers that is a Python number, in their dtype: beyond it is at its end."""
+    dt = aval_of(x).dtype
+    if dt not in dtypes.INTEGERS or v is None:
+        return v
+    info = onp.iinfo(dt)
+    if type(v) is int:
+        return scalar(builtins.min(builtins.max(v, int(info.min)), int(info.max)), dt)
+    aval = aval_of(operand(v, "clip", 1))
+    if aval.weak_type and aval.dtype in dtypes.INTEGERS and aval.dtype != dt:
+        own = onp.iinfo(aval.dtype)
+        low, high = builtins.max(info.min, own.min), builtins.min(info.max, own.max)
+        v = lax.clamp(scalar(int(low), aval.dtype), v, scalar(int(high), aval.dtype))
+        return convert(v, dt)
+    return v
+
+
 @fused()
 def clip(
     arr: Any = None,
@@ -873,8 +911,8 @@ def clip(
     Array([-1,  1,  2], dtype=int32)
     """
     x = operand(a if arr is None else arr, "clip")
-    low = a_min if min is None else min
-    high = a_max if max is None else max
+    low = _bound(x, a_min if min is None else min)
+    high = _bound(x, a_max if max is None else max)
     if any(aval_of(v).dtype in dtypes.COMPLEX for v in (x, low, high) if v is not None):
         raise ValueError(f"clip does not take complex numbers, which have no order{at_user_line()}")
     out = array(x)

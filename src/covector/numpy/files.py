@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as onp
 
+from covector.core import dtypes
 from covector.numpy.creation import asarray
 
 
@@ -95,4 +96,7 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
     [1 2]
     """
     out = onp.load(file, *args, **kwargs)
+    # A file says of a bfloat16 array only that its elements have two bytes.
+    if isinstance(out, onp.ndarray) and out.dtype == onp.dtype("V2"):
+        out = out.view(dtypes.bfloat16)
     return asarray(out) if isinstance(out, onp.ndarray) else out

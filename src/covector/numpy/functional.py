@@ -88,6 +88,7 @@ def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
             [8.]]], dtype=float32)
     """
     x = asarray(a)
+    axes = axes.tolist() if hasattr(axes, "tolist") else axes
     for axis in axes if isinstance(axes, (list, tuple)) else (axes,):
         out = func(x, axis)
         if out.ndim == x.ndim - 1:
@@ -172,6 +173,9 @@ def _vectorized(
     args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> Any:
+    # None is no array: it is passed on as it is.
+    excluded = excluded | {i for i, x in enumerate(args) if x is None}
+    excluded |= {k for k, x in kwargs.items() if x is None}
     names = [k for k in kwargs if k not in excluded]
     positions = [i for i in range(len(args)) if i not in excluded]
     values = [asarray(args[i]) for i in positions] + [asarray(kwargs[k]) for k in names]
@@ -266,7 +270,16 @@ def _checked(out: Any, sizes: dict[str, int], signature: Any) -> Any:
     return out
 
 
-class ufunc:
+class _UfuncType(type):
+    """Elementwise functions of the library are ufuncs too, though they are plain functions."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or (
+            callable(instance) and hasattr(instance, "nin") and hasattr(instance, "impl")
+        )
+
+
+class ufunc(metaclass=_UfuncType):
     """An elementwise function with NumPy's methods, made from a scalar function.
 
     Parameters

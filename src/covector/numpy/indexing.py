@@ -14,7 +14,6 @@ from covector.core.errors import at_user_line
 from covector.core.operands import bind_known, scalar
 from covector.core.structural import convert_element_type, reshape_p
 from covector.core.trace import Tracer, eval_trace
-from covector.lax.gather import default_fill
 from covector.lax.slicing import start_index
 from covector.numpy._index import (
     NEW_AXIS,
@@ -28,7 +27,11 @@ from covector.numpy._index import (
 )
 from covector.numpy._util import broadcast_shapes, broadcast_to, compile_lazily, current_trace
 from covector.numpy.powers import _remainder
-from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode
+from covector.primitives.indexing import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    default_fill,
+)
 from covector.primitives.slicing import dynamic_slice_p
 from covector.primitives.structure import rev_p, slice_p, squeeze_p
 
@@ -205,6 +208,12 @@ def _to_basic(items: list[Item]) -> tuple[Any, ...]:
 Spec = tuple[Any, ...]
 
 
+def within_default_int(v: int) -> int:
+    """A position as it can be passed to a program: one beyond is out of bounds all the same."""
+    info = onp.iinfo(dtypes.default_int())
+    return min(max(v, int(info.min)), int(info.max))
+
+
 def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
     """Run-time values of index items, and the rest as a hashable key."""
     values: list[Any] = []
@@ -212,10 +221,10 @@ def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
     for item in items:
         if type(item) is Scalar:
             v = item.value
-            values.append(min(max(v, -(2**31)), 2**31 - 1) if type(v) is int else v)
+            values.append(within_default_int(v) if type(v) is int else v)
             spec.append("s")
         elif type(item) is Advanced:
-            values.append(to_array(as_index_array(item.value)))
+            values.append(to_array(as_index_array(item.value, dtypes.default_int())))
             spec.append("n" if item.new_axis else "a")
         else:
             spec.append(item)
@@ -414,7 +423,7 @@ def split_advanced(
 
 def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: bool = False) -> Any:
     """The index arrays, counted from the start of each dimension, as one array of vectors."""
-    dt = dtypes.int32
+    dt = dtypes.index_dtype(max([shape[d] for d in plan.dims]))
     for v in plan.arrays:
         if getattr(v, "dtype", None) in (dtypes.int64, dtypes.uint64, dtypes.uint32):
             dt = dtypes.int64 if dtypes.config.enable_x64 else dt
@@ -425,8 +434,8 @@ def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: b
     for d, v in zip(plan.dims, plan.arrays, strict=True):
         n = shape[d]
         if type(v) is int:
-            v = onp.asarray(min(max(v, -(2**31)), 2**31 - 1))
-        v = as_index_array(v)
+            v = onp.asarray(min(max(v, -(2**63)), 2**63 - 1))
+        v = as_index_array(v, dt)
         if wrap:
             v = _wrapped(v, n)
         elif isinstance(v, onp.ndarray):
@@ -467,9 +476,11 @@ def _wrapped(v: Any, n: int) -> Any:
 
 def normalized(v: Any, n: int) -> Any:
     """An index array with negative entries counted from the end of an axis of size ``n``."""
-    dt = v.dtype
-    if dt in dtypes.UNSIGNED:
+    if v.dtype in dtypes.UNSIGNED:
         return v
+    if v.dtype.itemsize < dtypes.index_dtype(n).itemsize:
+        v = convert_element_type(v, dtypes.index_dtype(n))
+    dt = v.dtype
     return lax.select(lax.lt(v, scalar(0, dt)), lax.add(v, scalar(n, dt)), v)
 
 

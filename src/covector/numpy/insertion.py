@@ -9,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.core.operands import canonical_axes, canonical_axis
+from covector.core.operands import canonical_axes, canonical_axis, scalar
 from covector.numpy._util import (
     array,
     broadcast_to,
@@ -19,6 +19,8 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.numpy.manipulation import moveaxis
+from covector.numpy.selection import nonzero
+from covector.numpy.sorting import argsort
 
 
 def _positions(obj: Any, n: int, name: str) -> onp.ndarray:
@@ -44,11 +46,12 @@ def delete(
     ----------
     arr : array_like
     obj : int, slice, sequence of int or array_like
-        Positions, or a mask of booleans; concrete, but for a single position.
+        Positions, or a mask of booleans; concrete, but for a single position, or with
+        ``assume_unique_indices``.
     axis : int, optional
         By default the array is flattened first.
     assume_unique_indices : bool
-        Accepted and ignored.
+        Whether all positions differ, so that the size of the result is known where they are traced.
 
     Returns
     -------
@@ -81,6 +84,11 @@ def delete(
             at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, onp.int32(n)), at)
             index = lax.add(index, convert(lax.ge(index, at), dtypes.int32))
             return x[(slice(None),) * axis + (index,)]
+        if assume_unique_indices and array(obj).dtype in dtypes.INTEGERS:
+            at = array(obj)
+            kept = lax.full((n,), True, dtypes.bool_).at[at].set(False)
+            (index,) = nonzero(kept, size=max(n - at.size, 0))
+            return x[(slice(None),) * axis + (index,)]
     positions = onp.atleast_1d(_positions(obj, n, "delete"))
     if ((positions < -n) | (positions >= n)).any():
         raise IndexError(
@@ -99,7 +107,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     ----------
     arr : array_like
     obj : int, slice, sequence of int or array_like
-        Concrete positions in ``arr`` as it is.
+        Positions in ``arr`` as it is; a mask must be concrete.
     values : array_like
         Converted to the dtype of ``arr``.
     axis : int, optional
@@ -128,6 +136,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
     v = convert(v, x.dtype)
+    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+        return _insert_traced(x, array(obj), v, axis)
     positions = _positions(obj, n, "insert")
     if ((positions < -n) | (positions > n)).any():
         raise IndexError(
@@ -137,15 +147,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     if positions.ndim == 0 or positions.size == 1:
         at = int(positions.reshape(()))
         at += n if at < 0 else 0
-        if positions.ndim == 0 and v.ndim:
-            # Along the axis come the values' own first dimension, as NumPy has it.
-            v = lax.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape)
-            v = moveaxis(v, 0, axis)
-        elif v.ndim:
-            v = lax.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape)
-        count = v.shape[axis] if v.ndim else 1
-        sizes = (*x.shape[:axis], count, *x.shape[axis + 1 :])
-        v = broadcast_to(v, sizes)
+        v = _single(x, v, axis, positions.ndim == 0)
         parts = [lax.slice_in_dim(x, 0, at, axis=axis), v, lax.slice_in_dim(x, at, n, axis=axis)]
         return lax.concatenate(parts, axis)
     positions = onp.where(positions < 0, positions + n, positions)
@@ -161,6 +163,41 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     out = out.at[(*before, onp.nonzero(old)[0])].set(x)
     v = broadcast_to(v, (*x.shape[:axis], positions.size, *x.shape[axis + 1 :]))
     return out.at[(*before, target)].set(v)
+
+
+def _single(x: Any, v: Any, axis: int, scalar_position: bool) -> Any:
+    """Values that are inserted at one position, in the shape that they take in the result."""
+    if v.ndim:
+        v = lax.reshape(v, (1,) * (x.ndim - v.ndim) + v.shape)
+        if scalar_position:
+            # Along the axis come the values' own first dimension, as NumPy has it.
+            v = moveaxis(v, 0, axis)
+    count = v.shape[axis] if v.ndim else 1
+    return broadcast_to(v, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+
+
+def _insert_traced(x: Any, at: Any, v: Any, axis: int) -> Any:
+    """`insert` at positions that are known at run time only."""
+    if at.dtype not in dtypes.INTEGERS or at.ndim > 1:
+        concrete(at, "the argument obj of insert, if it is no vector of integers,")
+    n = x.shape[axis]
+    at = convert(at, dtypes.default_int())
+    at = lax.select(lax.lt(at, scalar(0, at.dtype)), lax.add(at, scalar(n, at.dtype)), at)
+    if at.size == 1:
+        v = _single(x, v, axis, at.ndim == 0)
+        k = v.shape[axis]
+        target = lax.add(lax.reshape(at, ()), lax.iota(at.dtype, k))
+    else:
+        k = at.size
+        v = broadcast_to(v, (*x.shape[:axis], k, *x.shape[axis + 1 :]))
+        # Each moves up by the number of those that come before it.
+        order = argsort(at, stable=True)
+        target = at.at[order].add(lax.iota(at.dtype, k), unique_indices=True)
+    total = n + k
+    (kept,) = nonzero(lax.full((total,), True, dtypes.bool_).at[target].set(False), size=n)
+    before = (slice(None),) * axis
+    out = lax.full((*x.shape[:axis], total, *x.shape[axis + 1 :]), 0, x.dtype)
+    return out.at[(*before, kept)].set(x).at[(*before, target)].set(v)
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:

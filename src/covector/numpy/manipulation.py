@@ -457,7 +457,8 @@ def expand_dims(a: Any, axis: Any) -> Any:
     (1, 2, 1)
     """
     x = array(a, "expand_dims")
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    several = isinstance(axis, (tuple, list, range)) or getattr(axis, "ndim", 0)
+    axes = tuple(axis) if several else (axis,)
     rank = x.ndim + len(axes)
     dims = canonical_axes(axes, rank)
     sizes = list(x.shape)

@@ -461,7 +461,10 @@ def _quantile(
     n = r.product(x.shape[len(kept) :])
     x = lax.reshape(x, (*rows, n))
     if n == 0:
-        raise ValueError(f"{name} of an array without elements{at_user_line()}")
+        if name != "median" and not ignore_nan:
+            raise ValueError(f"{name} of an array without elements{at_user_line()}")
+        # As of NaN alone, as NumPy has it.
+        n, x = 1, lax.full((*rows, 1), math.nan, x.dtype)
     last = len(rows)
     nans = _nan(x)
     x = lax.sort(x, last)

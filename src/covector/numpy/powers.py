@@ -18,6 +18,7 @@ from covector.numpy._ufunc import (
 )
 from covector.numpy._util import (
     compile_lazily,
+    convert,
     current_trace,
     fused,
     operand,
@@ -50,16 +51,47 @@ def _floor_divide(x: Any, y: Any) -> Any:
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
+    dt = aval_of(x).dtype
+    if dt.itemsize == 2:
+        # The quotient of halves need not be near a whole number when it is rounded to one.
+        wide = _float_divmod(convert(x, dtypes.float32), convert(y, dtypes.float32))
+        return convert(wide[0], dt), convert(wide[1], dt)
     mod = lax.rem(x, y)
-    zero = scalar(0, aval_of(x).dtype)
-    one = scalar(1, aval_of(x).dtype)
+    return _float_quotient(*map(lax.stop_gradient, (x, y, mod))), _with_sign_of(mod, y)
+
+
+def _float_quotient(x: Any, y: Any, mod: Any) -> Any:
+    """The quotient rounded down, ``mod`` being the remainder of that rounded towards zero."""
+    dt = aval_of(x).dtype
+    zero, one = scalar(0, dt), scalar(1, dt)
+    quotient = lax.div(x, y)
+    div = lax.div(lax.sub(x, mod), y)
+    div = lax.select(_differs(mod, y), lax.sub(div, one), div)
+    div = lax.round(div)
+    # A zero has the sign of the exact quotient.
+    div = lax.select(lax.eq(div, zero), lax.mul(quotient, zero), div)
     # Of a division by zero the remainder is NaN, but the quotient infinite.
-    exact = lax.select(lax.eq(y, zero), x, lax.sub(x, mod))
-    div = lax.div(exact, y)
-    fix = lax.bitwise_and(lax.ne(mod, zero), lax.ne(lax.sign(y), lax.sign(mod)))
-    mod = lax.select(fix, lax.add(mod, y), mod)
-    div = lax.select(fix, lax.sub(div, one), div)
-    return lax.round(div), mod
+    return lax.select(lax.eq(y, zero), quotient, div)
+
+
+def _differs(mod: Any, y: Any) -> Any:
+    """Whether a remainder is not zero and has not the sign of the divisor."""
+    zero = scalar(0, aval_of(mod).dtype)
+    return lax.bitwise_and(lax.ne(mod, zero), lax.ne(lax.lt(y, zero), lax.lt(mod, zero)))
+
+
+def _with_sign_of(mod: Any, y: Any) -> Any:
+    """The remainder of the quotient rounded down from that of the quotient rounded towards zero.
+
+    A zero takes the sign of ``y`` by an addition and a subtraction, through which the derivative
+    passes.
+    """
+    zero = scalar(0, aval_of(mod).dtype)
+    side = lax.sign(y)
+    moved = lax.add(mod, side)
+    signed = lax.select(lax.lt(y, zero), lax.neg(lax.sub(side, moved)), lax.sub(moved, side))
+    out = lax.select(_differs(mod, y), lax.add(mod, y), mod)
+    return lax.select(lax.eq(mod, zero), signed, out)
 
 
 def _remainder(x: Any, y: Any) -> Any:
@@ -69,6 +101,8 @@ def _remainder(x: Any, y: Any) -> Any:
         return _remainder(*as_integers(x, y))
     if dtypes.is_complex(dt):
         raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
+    if dtypes.is_float(dt):
+        return _with_sign_of(lax.rem(x, y), y)
     zero = scalar(0, dt)
     if dt in dtypes.INTEGERS:
         y = lax.select(lax.eq(y, zero), scalar(1, dt), y)
@@ -238,7 +272,8 @@ def power(x1: Any, x2: Any, /) -> Any:
     return _power_ufunc(x1, x2)
 
 
-power.nin, power.nout, power.impl = 2, 1, _power  # type: ignore[attr-defined]
+power.nin, power.nout, power.nargs = 2, 1, 3  # type: ignore[attr-defined]
+power.impl = _power  # type: ignore[attr-defined]
 
 
 def _static_power(x: Any, n: int) -> Any:

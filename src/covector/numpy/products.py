@@ -456,7 +456,9 @@ def tensordot(
     >>> np.tensordot(x, np.zeros((3, 4)), axes=1).shape
     (2, 4)
     """
-    if isinstance(axes, (list, tuple, onp.ndarray)):
+    axes = axes.tolist() if hasattr(axes, "tolist") else axes
+    if isinstance(axes, (list, tuple)):
+        axes = [s.tolist() if hasattr(s, "tolist") else s for s in axes]
         if len(axes) != 2:
             raise ShapeMismatchError(
                 f"tensordot: axes must be a number or a pair of sequences, got {axes!r}"
@@ -661,8 +663,10 @@ def einsum(
 
 
 def _optimize_key(optimize: Any) -> Any:
-    if isinstance(optimize, list):
-        return tuple(tuple(p) if isinstance(p, (list, tuple)) else p for p in optimize)
+    if isinstance(optimize, (list, tuple)):
+        # The path that `einsum_path` returns begins with its name.
+        steps = optimize[1:] if len(optimize) and optimize[0] == "einsum_path" else optimize
+        return tuple(tuple(p) if isinstance(p, (list, tuple)) else p for p in steps)
     return {True: "optimal", False: "naive"}.get(optimize, optimize) if isinstance(
         optimize, bool
     ) else optimize  # fmt: skip
@@ -690,7 +694,7 @@ def _plan(text: str, shapes: tuple[tuple[int, ...], ...], optimize: Any) -> tupl
                 found_path, _ = opt_einsum.contract_path(
                     explicit, *shapes, shapes=True, optimize=path
                 )
-                steps = tuple(tuple(p) for p in found_path if p != "einsum_path")
+                steps = tuple(tuple(p) for p in found_path)
         if len(_plans) > 4096:
             _plans.clear()
         found = _plans[key] = explicit, steps
@@ -753,6 +757,11 @@ def _einsum(
 ) -> Any:
     left, _, result = text.partition("->")
     xs = [array(x) for x in promote_dtypes("einsum", *operands)]
+    if preferred_element_type is not None:
+        # Sums are computed in the dtype asked for, or in that of the operands if it is wider.
+        preferred = dtypes.canonicalize_dtype(preferred_element_type)
+        wide = dtypes.promote(((xs[0].dtype, False), (preferred, False)))[0] if xs else preferred
+        xs = [convert(x, wide) for x in xs]
     weak = all(x.weak_type for x in xs) and preferred_element_type is None
     terms = left.split(",")
     items = list(zip(xs, terms, strict=True))
@@ -765,7 +774,7 @@ def _einsum(
         needed = set(result).union(*[t for _, t in items])
         while len(chosen) > 1:
             rest = needed.union(*[t for _, t in chosen[2:]])
-            pair = _contract(*chosen[0], *chosen[1], rest, precision, preferred_element_type)
+            pair = _contract(*chosen[0], *chosen[1], rest, precision)
             chosen[:2] = [pair]
         items.append(chosen[0])
     x, t = items[0]
@@ -774,9 +783,7 @@ def _einsum(
     out = structural.transpose(x, [t.index(c) for c in result])
     sizes = _result_sizes(operands, left.split(","), result)
     out = broadcast_to(out, sizes)
-    if preferred_element_type is not None:
-        out = convert(out, dtypes.canonicalize_dtype(preferred_element_type))
-    return convert(out, out.dtype, weak)
+    return convert(out, out.dtype if preferred_element_type is None else preferred, weak)
 
 
 def _result_sizes(operands: Any, terms: list[str], result: str) -> tuple[int, ...]:
@@ -813,9 +820,7 @@ def _summed(x: Any, t: str, needed: set[str]) -> tuple[Any, str]:
     return x, "".join(c for c in t if c in needed)
 
 
-def _contract(
-    x: Any, t: str, y: Any, u: str, needed: set[str], precision: Any, preferred: Any
-) -> tuple[Any, str]:
+def _contract(x: Any, t: str, y: Any, u: str, needed: set[str], precision: Any) -> tuple[Any, str]:
     """Product of two terms, summed over the labels that are not needed any more."""
     x, t = _diagonalised(x, t)
     y, u = _diagonalised(y, u)
@@ -838,9 +843,7 @@ def _contract(
         (tuple(t.index(c) for c in contracted), tuple(u.index(c) for c in contracted)),
         (tuple(t.index(c) for c in batch), tuple(u.index(c) for c in batch)),
     )
-    out = _dot_general(x, y, dims, precision, preferred, False)
-    if preferred is not None:
-        out = convert(out, x.dtype)
+    out = _dot_general(x, y, dims, precision, None, False)
     free = [c for c in t if c not in shared] + [c for c in u if c not in shared]
     return out, "".join([*batch, *free])
 

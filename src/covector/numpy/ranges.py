@@ -61,6 +61,8 @@ def arange(
         If ``step`` is 0.
     ConcretizationTypeError
         If an argument is traced.
+    OverflowError
+        If an integer dtype does not hold the numbers.
 
     Examples
     --------
@@ -82,12 +84,18 @@ def arange(
     if by == 0:
         raise ValueError(f"arange: step must not be 0{at_user_line()}")
     integers = all(isinstance(v, int) for v in values)
+    n = len(range(lo, hi, by)) if integers else max(0, math.ceil((hi - lo) / by))
+    if dt in dtypes.INTEGERS and not integers:
+        # As NumPy has it: the step is that between the first two numbers, as integers.
+        lo, by, integers = int(lo), int(lo + by) - int(lo), True
+    if dt in dtypes.INTEGERS and n:
+        dtypes.check_fits(lo, dt)
+        dtypes.check_fits(lo + (n - 1) * by, dt)
     if current_trace() is eval_trace:
+        out = _host_range(lo, hi, by, n, dt) if integers else onp.arange(lo, hi, by)
         with onp.errstate(all="ignore"):
-            out = onp.arange(lo, hi, by) if not integers else onp.arange(lo, hi, by, onp.int64)
             out = out.astype(dt)
         return on_device(settled(array_from_numpy(out, dt, False, True)), device)
-    n = len(range(lo, hi, by)) if integers else max(0, math.ceil((hi - lo) / by))
     if integers and dt in dtypes.NUMERIC:
         out = lax.iota(dt, n)
         out = out if by == 1 else lax.mul(out, _util.scalar_of(by, dt))
@@ -95,6 +103,14 @@ def arange(
     if lo == 0 and by == 1 and dt in dtypes.FLOATS:
         return lax.iota(dt, n)
     return settled(array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True))
+
+
+def _host_range(lo: int, hi: int, by: int, n: int, dtype: Any) -> onp.ndarray:
+    """``n`` integers in steps, which a dtype holds although int64 may not."""
+    if dtype == dtypes.uint64:
+        wrapped = onp.arange(n, dtype=onp.uint64) * onp.uint64(by % 2**64)
+        return wrapped + onp.uint64(lo % 2**64)
+    return onp.arange(n, dtype=onp.int64) * by + lo if by != 1 else onp.arange(lo, lo + n)
 
 
 _RANGE_NAMES = ("start", "stop", "step")
@@ -203,7 +219,7 @@ def _linspace(
         if endpoint:
             out = lax.concatenate([out, lax.expand_dims(hi, (0,))], 0)
     else:
-        step = lax.full(shape, math.nan, dtypes.real_dtype(computed))
+        step = lax.full((), math.nan, dtypes.real_dtype(computed))
         out = lax.broadcast_in_dim(lo, (num, *shape), tuple(range(1, len(shape) + 1)))
     if dt in dtypes.INTEGERS:
         out = lax.floor(out)
@@ -253,7 +269,6 @@ def logspace(
     return convert(_power(base, exponents), dt)
 
 
-@fused("num", "endpoint", "dtype", "axis")
 def geomspace(
     start: Any,
     stop: Any,
@@ -286,7 +301,21 @@ def geomspace(
     >>> np.geomspace(1, 1000, 4).round(3)
     Array([   1.,   10.,  100., 1000.], dtype=float32)
     """
-    num = _count(num, "geomspace")
+    logs = tuple([_log10(v) for v in (start, stop)])
+    return _geomspace(start, stop, logs, num=_count(num, "geomspace"), endpoint=bool(endpoint),
+                      dtype=None if dtype is None else dtypes.as_dtype(dtype),
+                      axis=operator.index(axis))  # fmt: skip
+
+
+def _log10(x: Any) -> float | None:
+    """The decimal logarithm of a Python number, which is not rounded twice."""
+    return math.log10(abs(x)) if type(x) in (int, float) and x and math.isfinite(x) else None
+
+
+@fused("num", "endpoint", "dtype", "axis")
+def _geomspace(
+    start: Any, stop: Any, logs: tuple[Any, Any], *, num: int, endpoint: bool, dtype: Any, axis: int
+) -> Any:
     lo, hi = promote_inexact("geomspace", start, stop)
     computed = aval_of(lo).dtype
     dt = computed if dtype is None else dtypes.canonicalize_dtype(dtype)
@@ -298,10 +327,19 @@ def geomspace(
         both = lax.bitwise_and(lax.lt(lo, computed.type(0)), lax.lt(hi, computed.type(0)))
         sign = lax.select(both, lax.full(lo.shape, -1, computed), lax.full(lo.shape, 1, computed))
         lo, hi = lax.mul(lo, sign), lax.mul(hi, sign)
-    exponents, _ = _linspace(
-        lax.log(lo), lax.log(hi), num=num, endpoint=endpoint, dtype=None, axis=0
+    first, last = (
+        lax.div(lax.log(v), computed.type(math.log(10)))
+        if log is None
+        else lax.broadcast_in_dim(convert(log, computed), v.shape, ())
+        for v, log in zip((lo, hi), logs, strict=True)
     )
-    out = lax.exp(exponents)
+    # In powers of ten and by these formulas, so that integers are those of NumPy.
+    step = lax.div(lax.sub(last, first), computed.type(max(num - 1 if endpoint else num, 1)))
+    shape = (num, *step.shape)
+    over = tuple(range(1, len(shape)))
+    first, step = (lax.broadcast_in_dim(v, shape, over) for v in (first, step))
+    index = convert(lax.broadcasted_iota(dtypes.real_dtype(computed), shape, 0), computed)
+    out = _power(computed.type(10), lax.add(lax.mul(index, step), first))
     # The ends exactly, not as the exponential of their logarithm.
     if num:
         out = lax.dynamic_update_slice(out, lax.expand_dims(lo, (0,)), (0,) * out.ndim)

@@ -21,14 +21,12 @@ from covector.numpy._util import (
     fused,
     promote_inexact,
 )
-from covector.numpy.ufuncs import truth
+from covector.numpy.ufuncs import _add, _multiply, truth
 
 _REDUCTION = ("axis", "dtype", "keepdims", "promote_integers")
 
 
 def _axes(axis: Any, x: Any) -> tuple[int, ...]:
-    if isinstance(axis, onp.ndarray):
-        axis = tuple(axis.tolist()) if axis.ndim else int(axis)
     return canonical_axes(axis, x)
 
 
@@ -40,10 +38,21 @@ def _kept(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Any:
     return lax.reshape(out, shape)
 
 
+def mask_of(where: Any, name: str) -> Any:
+    """The argument ``where`` of a reduction, which is boolean."""
+    mask = array(where, name)
+    if mask.dtype != dtypes.bool_:
+        raise ValueError(
+            f"{name}: where must be a boolean array, got {describe(where)}; compare it, for "
+            f"example with != 0{at_user_line()}"
+        )
+    return mask
+
+
 def _masked(x: Any, where: Any, neutral: Any, name: str) -> Any:
     if where is None:
         return x
-    mask = truth(array(where, name), name)
+    mask = mask_of(where, name)
     mask, x = broadcast_all(name, mask, x)
     return lax.select(mask, x, x.dtype.type(neutral))
 
@@ -82,12 +91,15 @@ def _accumulate(
     narrow = dt.itemsize == 2 and dt in dtypes.FLOATS
     if narrow:
         x = convert(x, dtypes.float32)
+    if dt == dtypes.bool_:
+        # dtype=bool: the sum of booleans is logical or, their product logical and.
+        prim = lax.reduce_or_p if neutral == 0 else lax.reduce_and_p
     out = prim.bind(x, axes=axes)
     if initial is not None:
         start = convert(array(initial, name), x.dtype)
         if start.ndim:
             raise ValueError(f"{name}: initial must be a scalar, got {describe(start)}")
-        out = (lax.add if neutral == 0 else lax.mul)(out, start)
+        out = (_add if neutral == 0 else _multiply)(out, start)
     if narrow:
         out = convert(out, dt)
     return _kept(x, axes, out, keepdims)
@@ -467,7 +479,7 @@ def _count(x: Any, axes: tuple[int, ...], where: Any, name: str) -> Any:
     """Number of elements that a reduction combines, a Python number unless masked."""
     if where is None:
         return product(x.shape[i] for i in axes)
-    mask = broadcast_to(truth(array(where, name), name), x.shape)
+    mask = broadcast_to(mask_of(where, name), x.shape)
     return lax.reduce_sum_p.bind(convert(mask, dtypes.default_int()), axes=axes)
 
 
@@ -596,6 +608,24 @@ def average(
     return (avg, total) if returned else avg
 
 
+def _variance_dtypes(x: Any, dtype: Any, name: str) -> tuple[Any, Any]:
+    """Of the result, which is that asked for, and in which a variance is computed."""
+    if dtype is None:
+        dt = dtypes.to_inexact_dtype(x.dtype)
+        return dtypes.real_dtype(dt), dt
+    asked = dtypes.check_user_dtype(dtype, name)
+    if x.dtype in dtypes.COMPLEX and asked not in dtypes.COMPLEX:
+        raise ValueError(
+            f"{name}: a complex array has no {name} of dtype {asked} in the computation; take "
+            f"that of its parts, or leave dtype away{at_user_line()}"
+        )
+    if asked in dtypes.INEXACT:
+        return asked, asked
+    return dtypes.to_inexact_dtype(asked), dtypes.to_inexact_dtype(
+        dtypes.promote(((x.dtype, x.weak_type), (asked, False)))[0]
+    )
+
+
 def _variance(
     name: str,
     a: Any,
@@ -607,16 +637,7 @@ def _variance(
     correction: Any,
 ) -> Any:
     x = array(a, name)
-    dt = _float_dtype(x, dtype, name)
-    if dt not in dtypes.INEXACT:
-        raise ValueError(
-            f"{name} is computed in a float or complex dtype, got dtype={dt}{at_user_line()}"
-        )
-    if dtype is not None and x.dtype in dtypes.COMPLEX and dt not in dtypes.COMPLEX:
-        raise ValueError(
-            f"{name}: a complex array has no {name} of dtype {dt} in the computation"
-            f"{at_user_line()}"
-        )
+    result, dt = _variance_dtypes(x, dtype, name)
     wide = dtypes.float32 if dt.itemsize == 2 else dt
     x = convert(x, wide)
     if where is not None:
@@ -645,7 +666,7 @@ def _variance(
         value = lax.select(*broadcast_all(
             name, lax.gt(free, rdt.type(0)), lax.div(*broadcast2(name, total, free)), nan
         ))  # fmt: skip
-    return _kept(x, axes, convert(value, dtypes.real_dtype(dt)), keepdims)
+    return _kept(x, axes, convert(value, result), keepdims)
 
 
 def _correction(name: str, ddof: Any, correction: Any) -> Any:

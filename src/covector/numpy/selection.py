@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from covector.numpy._util import (
     convert,
     current_trace,
     fused,
+    is_concrete,
     operand,
     promote2,
     promote_dtypes,
@@ -101,7 +103,10 @@ def where(
         return _where(condition, x, y)
     if _where_compiled is None:
         _where_compiled = compile_lazily(_where)
-    return _where_compiled(condition, x, y)
+    try:
+        return _where_compiled(condition, x, y)
+    except OverflowError:
+        return _where(condition, x, y)  # a Python integer takes the dtype of what is beside it
 
 
 @fused()
@@ -313,11 +318,13 @@ def _nonzero(x: Any, fills: tuple[Any, ...], *, size: int) -> tuple[Any, ...]:
     if x.size == 0 or size == 0:
         return tuple(broadcast_to(convert(array(f), dt), (size,)) for f in fills)
     # The rank of each true element is where its position goes; the others are dropped.
-    rank = lax.cumsum(convert(flat, dtypes.int32), 0)
+    dtypes.check_fits(x.size - 1, dt)
+    counted = dtypes.index_dtype(x.size)
+    rank = lax.cumsum(convert(flat, counted), 0)
     count = lax.index_in_dim(rank, x.size - 1, 0, False)
-    target = lax.select(flat, lax.sub(rank, onp.int32(1)), onp.int32(size))
+    target = lax.select(flat, lax.sub(rank, scalar(1, counted)), scalar(size, counted))
     found = lax.full((size,), 0, dt).at[target].set(lax.iota(dt, x.size), mode="drop")
-    valid = lax.lt(lax.iota(dtypes.int32, size), count)
+    valid = lax.lt(lax.iota(counted, size), count)
     out = []
     for i, f in zip(_unravel(found, x.shape), fills, strict=True):
         fill = broadcast_to(convert(array(f), dt), (size,))
@@ -573,7 +580,7 @@ def _along(x: Any, index: Any, axis: int, wrap: bool, normalize: bool = True) ->
     if wrap:
         index = index % max(n, 1)
     elif normalize:
-        index = normalized(as_index_array(index), n)
+        index = normalized(as_index_array(index, dtypes.index_dtype(n)), n)
     return index, full
 
 
@@ -718,7 +725,7 @@ def put_along_axis(
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x)
     index, full = _along(x, index, axis, mode == "wrap")
-    grid = [lax.broadcasted_iota(dtypes.int32, full, d) for d in range(x.ndim)]
+    grid = [lax.broadcasted_iota(dtypes.index_dtype(n), full, d) for d, n in enumerate(full)]
     grid[axis] = index
     v = broadcast_to(asarray(values), full)
     return lax.reshape(x.at[tuple(grid)].set(v, mode=mode), shape)
@@ -821,6 +828,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     indices : array_like of int
         Negative ones count from the end; those out of bounds are moved to the nearest end.
     shape : int or tuple of int
+        The sizes may be traced.
 
     Returns
     -------
@@ -833,12 +841,31 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     >>> np.unravel_index(np.array([1, 5]), (2, 3))
     (Array([0, 1], dtype=int32), Array([1, 2], dtype=int32))
     """
-    index, sizes = asarray(indices), canonical_shape(shape)
-    total = product(sizes)
+    index = asarray(indices)
     dt = index.dtype
+    parts = shape if isinstance(shape, (list, tuple)) else (shape,)
+    if not all(is_concrete(n) for n in parts):
+        return tuple(_unravel_traced(index, [convert(array(n), dt) for n in parts]))
+    sizes = canonical_shape(shape)
+    total = product(sizes)
     index = normalized(index, total)
     index = lax.clamp(scalar(0, dt), index, scalar(max(total - 1, 0), dt))
     return tuple(_unravel(index, sizes))
+
+
+def _unravel_traced(index: Any, sizes: list[Any]) -> list[Any]:
+    """`unravel_index` for sizes that are known at run time only."""
+    total = functools.reduce(lax.mul, sizes)
+    one = scalar(1, index.dtype)
+    zero = scalar(0, index.dtype)
+    index = lax.select(lax.lt(index, zero), lax.add(index, total), index)
+    index = lax.clamp(zero, index, lax.max(lax.sub(total, one), zero))
+    out = []
+    for n in reversed(sizes):
+        n = lax.max(n, one)
+        out.append(lax.rem(index, n))
+        index = lax.div(index, n)
+    return out[::-1]
 
 
 def ravel_multi_index(

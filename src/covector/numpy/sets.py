@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -121,6 +122,9 @@ def unique(
            [1, 2]], dtype=int32), Array([1, 2], dtype=int32))
     """
     x = array(ar, "unique")
+    if equal_nan and x.dtype in dtypes.COMPLEX:
+        # One NaN stands for all of them, whichever part of the numbers is NaN.
+        x = lax.select(lax.ne(x, x), lax.full_like(x, math.nan), x)
     shape = x.shape
     if axis is None:
         moved = lax.reshape(x, (x.size,))
@@ -511,7 +515,9 @@ def isin(
     Array([[False,  True],
            [False,  True]], dtype=bool)
     """
-    return _isin(element, test_elements, invert=bool(invert))
+    # A Python integer need not fit the dtype of the elements.
+    x, t = (onp.asarray(v) if type(v) is int else v for v in (element, test_elements))
+    return _isin(x, t, invert=bool(invert))
 
 
 @fused("invert")

@@ -308,7 +308,6 @@ def _only(v: Any, probe: Any) -> Any:
     return lax.bitwise_and(lax.ne(v, v), lax.eq(probe, probe))
 
 
-@fused("side", "method")
 def searchsorted(
     a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
 ) -> Any:
@@ -347,6 +346,13 @@ def searchsorted(
         raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     if method not in ("scan", "scan_unrolled", "sort", "compare_all", "default"):
         raise ValueError(f"searchsorted: unknown method {method!r}{at_user_line()}")
+    # A Python integer need not fit the dtype of the array.
+    a, v = (onp.asarray(t) if type(t) is int else t for t in (a, v))
+    return _searchsorted(a, v, sorter, side=side)
+
+
+@fused("side")
+def _searchsorted(a: Any, v: Any, sorter: Any, *, side: str) -> Any:
     x, y = (array(t) for t in promote_dtypes("searchsorted", a, v))
     if x.ndim != 1:
         raise ValueError(
@@ -354,7 +360,7 @@ def searchsorted(
         )
     if sorter is not None:
         x = x[array(sorter, "searchsorted")]
-    return convert(search(x, y, side), dtypes.int32)
+    return convert(search(x, y, side), dtypes.index_dtype(x.shape[0]))
 
 
 @fused("right", "method")
@@ -397,12 +403,10 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
         return lax.full(v.shape, 0, dtypes.int32)
     side = "left" if right else "right"
     up = search(edges, v, side)
-    down = lax.sub(
-        scalar(n, up.dtype), search(lax.rev(edges, (0,)), v, "right" if right else "left")
-    )
+    down = lax.sub(scalar(n, up.dtype), search(lax.rev(edges, (0,)), v, side))
     last = lax.index_in_dim(edges, n - 1, 0, False)
     first = lax.index_in_dim(edges, 0, 0, False)
-    return convert(lax.select(lax.le(first, last), up, down), dtypes.int32)
+    return convert(lax.select(lax.le(first, last), up, down), dtypes.index_dtype(n))
 
 
 # --- counting ----------------------------------------------------------------------------

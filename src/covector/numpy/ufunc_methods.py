@@ -14,8 +14,16 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axes, canonical_axis
 from covector.core.structural import moveaxis
-from covector.numpy._util import array, broadcast_all, check_out, convert, is_concrete
+from covector.numpy._util import (
+    broadcast_all,
+    broadcast_to,
+    check_out,
+    convert,
+    is_concrete,
+    scalar_of,
+)
 from covector.numpy.creation import asarray
+from covector.numpy.reductions import mask_of
 from covector.numpy.ufuncs import truth
 
 IDENTITIES = {
@@ -36,7 +44,7 @@ def reduce_with(
         x = truth(x, name)
     masks = None
     if where is not None:
-        mask, x = broadcast_all(name, truth(array(where, name), name), x)
+        mask, x = broadcast_all(name, mask_of(where, name), x)
     axes = canonical_axes(axis, x)
     rows = _flattened(x, axes)
     if where is not None:
@@ -45,7 +53,7 @@ def reduce_with(
     if initial is None and where is None and rows.shape[0]:
         first, rows = lax.index_in_dim(rows, 0, 0, False), rows[1:]
     elif start is not None:
-        first = lax.full(rows.shape[1:], start, x.dtype)
+        first = broadcast_to(scalar_of(start, x.dtype), rows.shape[1:])
     else:
         raise ValueError(
             f"{name} of {describe(x)} over axes {axes}: it may combine no elements, and "
@@ -103,8 +111,21 @@ def at_with(fun: Any, a: Any, indices: Any, b: Any, inplace: bool) -> Any:
                "maximum": "max", "minimum": "min", "power": "power"}  # fmt: skip
     method = methods.get(fun.__name__)
     if method is None:
-        return x.at[indices].set(fun(x[indices], b))
+        return _one_by_one(fun, x, indices, asarray(b))
     return getattr(x.at[indices], method)(b)
+
+
+def _one_by_one(fun: Any, x: Any, indices: Any, b: Any) -> Any:
+    """``fun`` applied in turn to each element at ``indices``, to one named twice twice."""
+    at = lax.reshape(lax.iota(dtypes.default_int(), x.size), x.shape)[indices]
+    b = lax.reshape(broadcast_to(b, at.shape), (at.size,))
+    at = lax.reshape(at, (at.size,))
+
+    def step(flat: Any, each: tuple[Any, Any]) -> tuple[Any, None]:
+        i, v = each
+        return flat.at[i].set(convert(fun(flat[i], v), flat.dtype)), None
+
+    return lax.reshape(lax.scan(step, lax.reshape(x, (x.size,)), (at, b))[0], x.shape)
 
 
 def reduceat_with(fun: Any, a: Any, indices: Any, axis: int, dtype: Any) -> Any:

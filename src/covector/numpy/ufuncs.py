@@ -30,12 +30,15 @@ from covector.numpy._ufunc import (
 )
 from covector.numpy._util import (
     array,
+    beside_all,
+    broadcast2,
     convert,
     fused,
     inexact,
     operand,
     promote2,
     promote_inexact,
+    shape_of,
 )
 
 # --- of one operand ----------------------------------------------------------------------
@@ -507,10 +510,14 @@ def _multiply(x: Any, y: Any) -> Any:
 
 def promote2_inexact(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Like `promote2`, in floats."""
-    x, y = promote2(name, x, y)
-    if aval_of(x).dtype not in dtypes.INEXACT:
-        x, y = promote_inexact(name, x, y)
-    return x, y
+    xa, ya = getattr(x, "aval", None), getattr(y, "aval", None)
+    if (xa is not None and xa.dtype in dtypes.INEXACT) or (
+        ya is not None and ya.dtype in dtypes.INEXACT
+    ):
+        return promote2(name, x, y)
+    # Not by way of the common integer dtype, which need not hold a Python number.
+    x, y = promote_inexact(name, x, y)
+    return broadcast2(name, x, y)
 
 
 def _divide(x: Any, y: Any) -> Any:
@@ -557,14 +564,12 @@ divide = ufunc2(
 true_divide = divide
 
 
-def _simple(
-    name: str, prim: Any, summary: str, example: str, printed: str, result: str = BOOL2
-) -> Impl:
+def _simple(name: str, prim: Any, summary: str, example: str, printed: str) -> Impl:
     def impl(x: Any, y: Any) -> Any:
         x, y = promote2(name, x, y)
         return prim.bind(x, y)
 
-    return ufunc2(impl, name, summary, example, printed, ANY2, result)
+    return ufunc2(impl, name, summary, example, printed, ANY2, SAME2)
 
 
 maximum = _simple(
@@ -581,26 +586,20 @@ minimum = _simple(
     "np.minimum(np.array([1.0, 5.0, np.nan]), 2.0)",
     "Array([ 1.,  2., nan], dtype=float32)",
 )
-equal = _simple(
-    "equal",
-    lax.eq_p,
-    "Elementwise ``x == y``; NaN equals nothing.",
-    "np.equal(np.array([1, 2, 3]), 2)",
-    "Array([False,  True, False], dtype=bool)",
-)
-not_equal = _simple(
-    "not_equal",
-    lax.ne_p,
-    "Elementwise ``x != y``; NaN differs from everything, itself too.",
-    "np.not_equal(np.array([1.0, np.nan]), np.array([1.0, np.nan]))",
-    "Array([False,  True], dtype=bool)",
-)
 
 
-def _ordering(name: str, prim: Any, summary: str, example: str, printed: str) -> Impl:
+def _comparison(
+    name: str, prim: Any, answers: tuple[bool, bool], summary: str, example: str, printed: str
+) -> Impl:
+    """A comparison; ``answers``: to ``x op y`` where ``y`` is less, or greater, than any ``x``."""
+
     def impl(x: Any, y: Any) -> Any:
+        side = beside_all(x, y) or -beside_all(y, x)
+        if side:
+            shape = shape_of(y if type(x) is int else x)
+            return lax.full(shape, answers[side > 0], dtypes.bool_)
         x, y = promote2(name, x, y)
-        if dtypes.is_complex(aval_of(x).dtype):
+        if prim not in _EQUALITIES and dtypes.is_complex(aval_of(x).dtype):
             # Lexicographic: by the real parts, and where those agree by the imaginary ones.
             xr, yr = lax.real(x), lax.real(y)
             return lax.select(
@@ -608,33 +607,56 @@ def _ordering(name: str, prim: Any, summary: str, example: str, printed: str) ->
             )
         return prim.bind(x, y)
 
-    return ufunc2(impl, name, summary, example, printed, ANY2, BOOL2)
+    return ufunc2(impl, name, summary, example, printed, ANY2, BOOL2, exact=True)
 
 
-less = _ordering(
+_EQUALITIES = frozenset((lax.eq_p, lax.ne_p))
+equal = _comparison(
+    "equal",
+    lax.eq_p,
+    (False, False),
+    "Elementwise ``x == y``; NaN equals nothing.",
+    "np.equal(np.array([1, 2, 3]), 2)",
+    "Array([False,  True, False], dtype=bool)",
+)
+not_equal = _comparison(
+    "not_equal",
+    lax.ne_p,
+    (True, True),
+    "Elementwise ``x != y``; NaN differs from everything, itself too.",
+    "np.not_equal(np.array([1.0, np.nan]), np.array([1.0, np.nan]))",
+    "Array([False,  True], dtype=bool)",
+)
+
+
+less = _comparison(
     "less",
     lax.lt_p,
+    (False, True),
     "Elementwise ``x < y``; complex numbers by their real, then their imaginary parts.",
     "np.less(np.array([1, 2, 3]), 2)",
     "Array([ True, False, False], dtype=bool)",
 )
-less_equal = _ordering(
+less_equal = _comparison(
     "less_equal",
     lax.le_p,
+    (False, True),
     "Elementwise ``x <= y``; complex numbers by their real, then their imaginary parts.",
     "np.less_equal(np.array([1, 2, 3]), 2)",
     "Array([ True,  True, False], dtype=bool)",
 )
-greater = _ordering(
+greater = _comparison(
     "greater",
     lax.gt_p,
+    (True, False),
     "Elementwise ``x > y``; complex numbers by their real, then their imaginary parts.",
     "np.greater(np.array([1, 2, 3]), 2)",
     "Array([False, False,  True], dtype=bool)",
 )
-greater_equal = _ordering(
+greater_equal = _comparison(
     "greater_equal",
     lax.ge_p,
+    (True, False),
     "Elementwise ``x >= y``; complex numbers by their real, then their imaginary parts.",
     "np.greater_equal(np.array([1, 2, 3]), 2)",
     "Array([False,  True,  True], dtype=bool)",

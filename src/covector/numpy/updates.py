@@ -12,7 +12,7 @@ from covector.core.avals import Array, ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import PY_SCALARS, bind_known, scalar
 from covector.core.structural import broadcast_in_dim_p, reshape_p
-from covector.core.trace import Tracer, eval_trace
+from covector.core.trace import Tracer, eval_trace, set_current_trace
 from covector.lax.slicing import start_index
 from covector.numpy import indexing
 from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
@@ -24,6 +24,7 @@ from covector.numpy.indexing import (
     saturated,
     split_advanced,
     stacked_indices,
+    within_default_int,
 )
 from covector.numpy.powers import _power
 from covector.numpy.ufuncs import _divide
@@ -48,7 +49,10 @@ _KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
 def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) -> Any:
     """``x`` updated at ``index``; ``op`` is the name of an operation or a function to apply."""
     t = type(values)
-    if t not in PY_SCALARS and t is not Array and values is not None:
+    if t is int and not -(2**31) <= values < 2**31 and x.dtype in dtypes.NUMERIC:
+        # It need not fit the default integer type, as a Python number that is passed on would.
+        values = scalar(values, x.dtype)
+    elif t not in PY_SCALARS and t is not Array and values is not None:
         if not isinstance(values, Tracer):
             values = asarray(values)
     eager = current_trace() is eval_trace and type(x) is Array
@@ -104,7 +108,7 @@ def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str) -> Any:
         program.__name__ = f"at_{op}"
         compiled = _compiled[op] = compile_lazily(program)
     for i in at:
-        if not -(2**31) <= i < 2**31:
+        if within_default_int(i) != i:
             return x
     return compiled(x, v, *at)
 
@@ -166,7 +170,7 @@ def _single_mask(index: Any, x: Any) -> Any:
         index = masks[0]
     elif getattr(index, "dtype", None) != dtypes.bool_:
         return None
-    if not getattr(index, "ndim", 0):
+    if not getattr(index, "ndim", 0) or 0 in index.shape:
         return None
     if tuple(index.shape) != tuple(x.shape[: index.ndim]):
         raise IndexError(
@@ -191,6 +195,12 @@ def _wider(x: Any, v: Any, op: Any) -> Any:
     dt = x.dtype
     if dt not in dtypes.code_of or dt is dtypes.key_dtype:
         return None
+    if op == "divide" and dt not in dtypes.INEXACT:
+        # A quotient, rounded towards zero when it is stored; the divisor need not fit in dt.
+        va = aval_of(v)
+        return dtypes.to_inexact_dtype(
+            dtypes.promote(((dt, x.weak_type), (va.dtype, va.weak_type)))[0]
+        )
     kind = _KIND_OF_PY.get(type(v))
     if kind is not None and kind <= dtypes.kind_rank(dt):
         return None
@@ -405,7 +415,7 @@ def _index_vector(starts: list[Any]) -> Any:
         return _vector(starts[0])
     dt = dtypes.int32
     for s in starts:
-        if type(s) is not int and s.dtype.itemsize == 8:
+        if (s >= 2**31) if type(s) is int else s.dtype.itemsize == 8:
             dt = dtypes.int64
     parts = [
         _vector(scalar(s, dt) if type(s) is int else convert(saturated(s, dt), dt)) for s in starts
@@ -585,7 +595,12 @@ _SCATTERS = {
 
 
 def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
-    indices = stacked_indices(x.shape, plan, mode, wrap)
+    if isinstance(op, str) or any(isinstance(v, Tracer) for v in plan.arrays):
+        indices = stacked_indices(x.shape, plan, mode, wrap)
+    else:
+        # Known indices stay known: `scatter_apply` counts how often they repeat.
+        with set_current_trace(eval_trace):
+            indices = stacked_indices(x.shape, plan, mode, wrap)
     rank = len(indices.shape) - 1
     numbers, window = gather_numbers(x.shape, plan, rank)
     at = iter(indices.shape[:-1])
@@ -611,6 +626,7 @@ def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, unique: 
         ones = lax.full_like(x, 1)
         return _combine(op, x, scatter_mul_p.bind(ones, indices, v, **params))
     if not isinstance(op, str):
-        old = lax.gather(x, indices, numbers, window, mode=_CLIP if mode is _DROP else mode)
-        return scatter_p.bind(x, indices, convert(op(old), x.dtype), **params)
+        return lax.scatter_apply(
+            x, indices, lambda old: convert(op(old), x.dtype), update_shape=selected, **params
+        )
     return _SCATTERS[op].bind(x, indices, v, **params)

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
@@ -55,6 +57,19 @@ class GatherScatterMode(enum.Enum):
                 f"'promise_in_bounds' or 'wrap'{at_user_line()}"
             )
         return found
+
+
+def default_fill(dtype: dtypes.DType) -> Any:
+    """What reading out of bounds gives: NaN, the lowest signed or the largest unsigned integer,
+    True, or a key of such words."""
+    if dtype in dtypes.INEXACT:
+        return float("nan")
+    if dtype == dtypes.bool_:
+        return True
+    if dtypes.is_extended(dtype):
+        return 2**64 - 1
+    info = np.iinfo(dtype)
+    return int(info.min if dtype in dtypes.SIGNED else info.max)
 
 
 _MODES = {
@@ -120,6 +135,11 @@ def _gather_aval(
             f"entry of start_index_map per component of an index{at_user_line()}"
         )
     dropped = (*d.collapsed_slice_dims, *d.operand_batching_dims)
+    if not (_dims_of(dropped, len(x.shape)) and _dims_of(d.start_index_map, len(x.shape))):
+        raise TypeError(
+            f"gather from {x.str_short()}: collapsed_slice_dims, operand_batching_dims and "
+            f"start_index_map of {d} are not dimensions of the operand, each once{at_user_line()}"
+        )
     for i, (size, n) in enumerate(zip(slice_sizes, x.shape, strict=True)):
         if not 0 <= size <= n or (i in dropped and size > 1):
             raise TypeError(
@@ -251,6 +271,11 @@ def window_sizes(rank: int, updates_shape: Shape, d: ScatterDimensionNumbers) ->
     return tuple([1 if i in dropped else updates_shape[next(window)] for i in range(rank)])
 
 
+def _dims_of(dims: Sequence[int], rank: int) -> bool:
+    """Whether these are dimensions, each once, of an array of this rank."""
+    return len(set(dims)) == len(dims) and all(0 <= d < rank for d in dims)
+
+
 def _define(prim: Primitive) -> None:
     name = prim.name
 
@@ -274,7 +299,9 @@ def _define(prim: Primitive) -> None:
         dropped = (*d.inserted_window_dims, *d.operand_batching_dims)
         rank = len(x.shape)
         ok = (
-            bool(indices.shape)
+            _dims_of(dropped, rank)
+            and _dims_of(d.scatter_dims_to_operand_dims, rank)
+            and bool(indices.shape)
             and indices.shape[-1] == len(d.scatter_dims_to_operand_dims)
             and len(d.update_window_dims) == rank - len(dropped)
             and all(0 <= k < len(updates.shape) for k in d.update_window_dims)

@@ -127,7 +127,7 @@ def _stacked_starts(
     axis_size: int, starts: Sequence[Any], dims: Sequence[int | None], shape: Shape, sizes: Shape
 ) -> Any:
     """Clamped start indices of all examples as one matrix (example, dimension)."""
-    dt = dtypes.int32
+    dt = dtypes.index_dtype(max(shape, default=0))
     columns = []
     for s, d, n, size in zip(starts, dims, shape, sizes, strict=True):
         # Clamp in the index's own type: a 64-bit or unsigned index may not fit in 32 bits.

@@ -383,9 +383,9 @@ def shaped_gumbel(words: Words, shape: Shape, dtype: Any, high: bool = False) ->
 
 def gumbel_mode(mode: str | None, name: str) -> bool:
     """Whether ``mode`` asks for the high resolution."""
-    if mode not in (None, "low", "high"):
+    if mode not in (None, "low", "high", "highest"):
         raise ValueError(f"{name}: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
-    return mode == "high"
+    return mode in ("high", "highest")
 
 
 @program("shape", "dtype", "mode", "out_sharding")

@@ -126,6 +126,7 @@ def permutation(
     no_sharding(out_sharding, "permutation")
     n = _population(x, "permutation", "x")
     if n is not None:
+        canonical_axis(axis, 1)
         return _permutation_of(key, max(n, 0))
     return _permuted(key, x, operator.index(axis), bool(independent))
 

@@ -308,7 +308,8 @@ def device_get(x: Any) -> Any:
     Returns
     -------
     pytree of numpy.ndarray
-        They share the memory of the arrays and cannot be written to.
+        They share the memory of the arrays and cannot be written to. NumPy knows no PRNG keys:
+        these stay arrays, on the CPU.
 
     Raises
     ------
@@ -327,6 +328,8 @@ def device_get(x: Any) -> Any:
             return np.asarray(leaf)  # raises the error for tracers
         if isinstance(leaf, (bool, int, float, complex, str, bytes)) or leaf is None:
             return leaf
+        if dtypes.is_extended(getattr(leaf, "dtype", None)):
+            return device_put(leaf, devices("cpu")[0])
         return np.asarray(leaf)
 
     return tree.map(get, x)

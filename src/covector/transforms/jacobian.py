@@ -11,7 +11,7 @@ from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.rules import Zero
-from covector.core.structural import bring_dim, instantiate
+from covector.core.structural import bring_dim, convert_element_type, instantiate
 from covector.transforms.arguments import (
     api_boundary,
     check_callable,
@@ -38,6 +38,12 @@ def _basis(avals: Sequence[ShapedArray]) -> list[np.ndarray]:
         out.append(part.reshape((total, *a.shape)))
         at += n
     return out
+
+
+def _typed(x: Any, weak: bool) -> Any:
+    """A result, weakly typed if what it is the derivative of is."""
+    x = as_result(x)
+    return convert_element_type(x, x.dtype, True) if weak and not x.weak_type else x
 
 
 def _split(x: Any, axis_last: bool, avals: Sequence[ShapedArray]) -> list[Any]:
@@ -114,15 +120,18 @@ def jacfwd(
         basis = _basis(avals)
         total = sum(a.size for a in avals)
 
+        weak: list[bool] = []
+
         def push(*tangents: Any) -> list[Any]:
             outs, out_tangents = jvp_flat(f, flat, tangents, f.aux)
+            weak[:] = [aval_of(x).weak_type for x in outs]
             return [instantiate(t) for t in out_tangents]
 
         cols, dims = vmap_flat(push, total, basis, [0] * len(basis))
         jac = []
-        for x, d in zip(cols, dims, strict=True):
+        for x, d, is_weak in zip(cols, dims, weak, strict=True):
             rank = len(aval_of(x).shape) - (d is not None)
-            x = as_result(bring_dim(x, total, d, rank))
+            x = _typed(bring_dim(x, total, d, rank), is_weak)
             jac.append(tree.unflatten(f.in_tree, _split(x, True, avals)))
         if is_index(argnums):
             jac = [j[0] for j in jac]
@@ -174,7 +183,7 @@ def jacrev(
     Array([[3., 0.],
            [0., 3.]], dtype=float32)
     >>> jac["b"]
-    Array([1., 2.], dtype=float32)
+    Array([1., 2.], dtype=float32, weak_type=True)
     """
     check_callable(fun, "jacrev")
     wanted = index_tuple(argnums)
@@ -206,7 +215,7 @@ def jacrev(
 
         rows, dims = vmap_flat(pull, total, _basis(out_avals), [0] * len(out_avals))
         per_input = [
-            _split(as_result(bring_dim(x, total, d, 0)), False, out_avals)
+            _split(_typed(bring_dim(x, total, d, 0), a.weak_type), False, out_avals)
             if dtypes.is_inexact(a.dtype)
             else [np.zeros((*o.shape, *a.shape), dtypes.float0) for o in out_avals]
             for x, d, a in zip(rows, dims, avals, strict=True)

@@ -6,8 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.operands import PY_SCALARS
 from covector.core.rules import Zero, jvp_rules, missing_rule
-from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
+from covector.core.trace import (
+    Primitive,
+    Trace,
+    Tracer,
+    current_trace,
+    eval_trace,
+    set_current_trace,
+)
 
 # --- the trace ---------------------------------------------------------------------------
 
@@ -73,6 +81,14 @@ class JVPTrace(Trace):
         return primal if type(tangent) is Zero else JVPTracer(self, primal, tangent)
 
 
+def typed(x: Any) -> Any:
+    """A Python number as an array of the dtype that it has now, where it is not recorded.
+
+    Its tangent has that dtype too, and the function may change the option ``enable_x64``.
+    """
+    return to_array(x) if type(x) in PY_SCALARS and current_trace() is eval_trace else x
+
+
 def jvp_flat(
     fun: Callable[..., Sequence[Any]],
     primals: Sequence[Any],
@@ -85,7 +101,7 @@ def jvp_flat(
     the list ``aux``; they are replaced by their primals.
     """
     trace = JVPTrace(current_trace())
-    args = [trace.pack(p, t) for p, t in zip(primals, tangents, strict=True)]
+    args = [trace.pack(typed(p), t) for p, t in zip(primals, tangents, strict=True)]
     try:
         with set_current_trace(trace):
             outs = fun(*args)

@@ -12,7 +12,7 @@ from covector.core.jaxpr import Jaxpr, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.core.structural import zeros
 from covector.core.trace import current_trace, set_current_trace
-from covector.transforms.jvp import JVPTrace
+from covector.transforms.jvp import JVPTrace, typed
 from covector.transforms.partial_eval import PartialTrace
 from covector.transforms.transpose import backward_pass
 
@@ -100,7 +100,7 @@ def linearize_flat(
         tangent_aval = aval_of(x).to_tangent_aval()
         inexact = tangent_aval.dtype != float0
         active.append(inexact)
-        args.append(jvp_trace.pack(x, partial_trace.new_arg(tangent_aval)) if inexact else x)
+        args.append(jvp_trace.pack(typed(x), partial_trace.new_arg(tangent_aval)) if inexact else x)
     try:
         with set_current_trace(jvp_trace):
             outs = fun(*args)

@@ -6,6 +6,7 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
+from covector.core.operands import canonical_shape
 
 
 class ShapeDtypeStruct:
@@ -42,7 +43,7 @@ class ShapeDtypeStruct:
     ) -> None:
         if dtype is None:
             raise ValueError("ShapeDtypeStruct: dtype must be given")
-        self.shape = tuple(shape)
+        self.shape = canonical_shape(shape, "the shape of a ShapeDtypeStruct")
         self.dtype = dtypes.as_dtype(dtype)
         self.sharding = sharding
         self.weak_type = weak_type

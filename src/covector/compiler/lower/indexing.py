@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.compiler.ir.nodes import (
     Dim,
     IDyn,
@@ -20,9 +18,9 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
-from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.indexing import (
+    default_fill,
     gather_p,
     scatter_add_p,
     scatter_max_p,
@@ -82,17 +80,6 @@ def _dynamic_update_slice(
 def _mode(mode: Any) -> str:
     """``clip`` or ``fill``: what happens to indices out of bounds."""
     return "fill" if "FILL" in str(mode) or "DROP" in str(mode) else "clip"
-
-
-def default_fill(dtype: Any) -> Any:
-    """What a read out of bounds gives in ``fill`` mode."""
-    if dtype in dtypes.INEXACT:
-        return np.nan
-    if dtype == dtypes.bool_:
-        return True
-    if dtype in dtypes.SIGNED:
-        return np.iinfo(dtype).min
-    return np.iinfo(dtype).max if dtype in dtypes.UNSIGNED else 0
 
 
 @rule(gather_p)

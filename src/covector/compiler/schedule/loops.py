@@ -27,6 +27,9 @@ CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
+# Rounds of the innermost loop of a sum of floats, and of a loop around it, after which a running
+# sum is added to a more precise one: what it then is does not swallow the next elements.
+SUM_ROUNDS, SUM_LOOPS = 128, 32
 _VECTOR_KINDS = ("pointwise", "reduce", "init", "accumulate", "part")
 
 

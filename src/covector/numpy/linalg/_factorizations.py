@@ -124,7 +124,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         raise ValueError(
             f"qr: mode must be 'reduced', 'complete', 'r' or 'raw', got {mode!r}{at_user_line()}"
         )
-    q, r = linalg.qr(x, full_matrices=mode in ("complete", "full"))
+    q, r = linalg.qr(x, full_matrices=mode == "complete")
     return r if mode == "r" else QRResult(q, r)
 
 

@@ -31,7 +31,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord is None or (not isinstance(ord, str) and ord == 2):
         return u.sqrt(reductions.sum(_squares(x), **how))
     if ord == onp.inf:
-        return reductions.max(u.abs(x), **how)
+        return _largest(u.abs(x), **how)
     if ord == -onp.inf:
         return reductions.min(u.abs(x), **how)
     if isinstance(ord, str):
@@ -44,6 +44,12 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return powers.power(reductions.sum(powers.power(u.abs(x), ord), **how), 1.0 / ord)
 
 
+def _largest(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """The largest of numbers that are not negative; 0 if there are none."""
+    initial = None if x.size else 0
+    return reductions.max(x, axis=axis, keepdims=keepdims, initial=initial)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     row, column = axes
     if ord is None or ord == "fro":
@@ -51,7 +57,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
     if ord in (1, -1, onp.inf, -onp.inf):
         summed, other = (row, column) if ord in (1, -1) else (column, row)
         sums = reductions.sum(u.abs(x), axis=summed, keepdims=True)
-        extreme = reductions.max if ord > 0 else reductions.min
+        extreme = _largest if ord > 0 else reductions.min
         out = extreme(sums, axis=other, keepdims=True)
         return out if keepdims else lax.squeeze(out, axes)
     if ord in (2, -2, "nuc"):
@@ -59,7 +65,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
         if ord == "nuc":
             out = reductions.sum(s, axis=-1)
         else:
-            out = (reductions.max if ord == 2 else reductions.min)(s, axis=-1)
+            out = (_largest if ord == 2 else reductions.min)(s, axis=-1)
         return lax.expand_dims(out, tuple(sorted(axes))) if keepdims else out
     raise ValueError(f"norm: invalid order {ord!r} for the norm of a matrix{at_user_line()}")
 

@@ -438,11 +438,18 @@ def _pinv_jvp(hermitian: bool, size: int, primals: Any, tangents: Any) -> Any:
         # Of the Hermitian part: the rest is not read.
         x, t = (lax.mul(lax.add(m, adjoint(m)), 0.5) for m in (x, t))
     ph, th = adjoint(p), adjoint(t)
-    out = lax.neg(matmul(p, matmul(t, p)))
-    first = matmul(matmul(p, ph), th)
-    out = lax.add(out, lax.sub(first, matmul(matmul(first, x), p)))
-    second = matmul(th, matmul(ph, p))
-    return p, lax.add(out, lax.sub(second, matmul(p, matmul(x, second))))
+    out = lax.neg(_product(p, t, p))
+    first = _product(p, ph, th)
+    out = lax.add(out, lax.sub(first, _product(first, x, p)))
+    second = _product(th, ph, p)
+    return p, lax.add(out, lax.sub(second, _product(p, x, second)))
+
+
+def _product(a: Any, b: Any, c: Any) -> Any:
+    """``a @ b @ c``, in the order of the smaller product in between."""
+    if a.shape[-2] * b.shape[-1] < b.shape[-2] * c.shape[-1]:
+        return matmul(matmul(a, b), c)
+    return matmul(a, matmul(b, c))
 
 
 _pinv_with_jvp = custom_jvp(_pinv, nondiff_argnums=(0, 1))

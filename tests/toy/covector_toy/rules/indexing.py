@@ -10,6 +10,7 @@ import numpy as np
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.indexing import (
     GatherScatterMode,
+    default_fill,
     gather_p,
     scatter_add_p,
     scatter_max_p,
@@ -85,20 +86,13 @@ def _positions(
     return [np.broadcast_to(w, shape) for w in where], np.broadcast_to(inside, shape)
 
 
-def _default_fill(dtype: np.dtype) -> Any:
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        return info.min if dtype.kind == "i" else info.max
-    return dtype.kind == "b" or np.nan
-
-
 @rule(gather_p)
 def _gather(eqn: JaxprEqn, x: Elements, indices: Elements) -> Elements:
     p, shape = eqn.params, eqn.outvars[0].aval.shape
     where, inside = _positions(
         x, indices, shape, p["dimension_numbers"], p["slice_sizes"], p["mode"]
     )
-    fill = _default_fill(x.dtype) if p["fill_value"] is None else p["fill_value"]
+    fill = default_fill(eqn.invars[0].aval.dtype) if p["fill_value"] is None else p["fill_value"]
     out = np.full(shape, fill, x.dtype)
     if x.size:
         out[inside] = x[tuple(w[inside] for w in where)]

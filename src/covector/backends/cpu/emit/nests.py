@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from covector.backends.cpu.emit import indexing, memory, reductions
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
-from covector.backends.cpu.emit.reductions import Accumulator, Running
+from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import ValueEmitter
 from covector.backends.cpu.numerics import ops
@@ -19,6 +19,8 @@ from covector.compiler.schedule.loops import (
     CHUNK_ELEMENTS,
     CHUNKS,
     GRAIN,
+    SUM_LOOPS,
+    SUM_ROUNDS,
     TILE,
     first_reduced,
     last_reduced,
@@ -199,6 +201,7 @@ class NestEmitter(ValueEmitter):
         """The tasks' results merged in order."""
         v, kind = s.value, s.value.defn.kind
         acc = Accumulator(self.b, reductions.initial(kind, v.dtype), 0)
+        total = Total(self.b, acc) if self.running[id(s)].totals else None
 
         def merge_one(i: Val) -> None:
             b = self.b
@@ -208,8 +211,12 @@ class NestEmitter(ValueEmitter):
                 parts.append(b.impure(f"load {ty}, ptr {p.ref}", ty))
             x = reductions.whole(parts)
             acc.set(b, reductions.merge(b, kind, acc.get(b), x, v.dtype))
+            if total is not None:
+                total.take(b)
 
         self.b.repeat(int_const(0), count, 1, merge_one)
+        if total is not None:
+            total.give(self.b)
         return acc.get(self.b)
 
     def _loop(self, nest: Nest, node: NestLoop, depth: int, span: tuple[Val, Val] | None) -> None:
@@ -332,7 +339,41 @@ class NestEmitter(ValueEmitter):
                 self._children(nest, node, depth, tile)
             self.lanes, self.tail = outer
 
-        self.b.repeat(begin, end, block or lanes or 1, round_)
+        step = block or lanes or 1
+        totals = self._totals(node, depth)
+        if totals:
+            self._in_stretches(begin, end, step, bool(node.leaves), totals, round_)
+        else:
+            self.b.repeat(begin, end, step, round_)
+
+    def _totals(self, node: NestLoop, depth: int) -> list[Total]:
+        """Of the long sums that a loop reduces: where their running sums go now and then."""
+        if node.role != "r" or self.lanes:
+            return []
+        rounds = SUM_ROUNDS if node.leaves else SUM_LOOPS
+        if type(node.dim) is int and node.dim <= rounds * max(node.lanes, 1):
+            return []
+        return [t for s in node.stages() for t in self.running[id(s)].totals]
+
+    def _in_stretches(
+        self, begin: Val, end: Val, step: int, innermost: bool, totals: list[Total],
+        write: Callable[[Val], None],
+    ) -> None:  # fmt: skip
+        """A loop that hands its running sums over after each stretch of rounds but the last."""
+        stretch = step * (SUM_ROUNDS if innermost else SUM_LOOPS)
+
+        def one(i: Val) -> None:
+            b = self.b
+            following = b.bin("add", i, int_const(stretch))
+            b.repeat(i, b.intrinsic("smin", following, b.local(end)), step, write)
+
+            def hand_over() -> None:
+                for t in totals:
+                    t.take(self.b)
+
+            b.when(b.cmp("icmp slt", following, b.local(end)), hand_over)
+
+        self.b.repeat(begin, end, stretch, one)
 
     def _tail(self, node: NestLoop, begin: Val, end: Val, i: Val, lanes: int) -> Tail | None:
         """How much of the vector from ``i`` is in range; None for all."""

@@ -15,6 +15,7 @@ from covector.backends.cpu.numerics import elementary, ops
 from covector.backends.cpu.numerics.num import Cx, Number, real
 from covector.backends.cpu.writer import Function, Val, float_const, int_const
 from covector.compiler.ir.nodes import Combination, Cumulative, Reduce, Value
+from covector.compiler.schedule.loops import SUM_ROUNDS
 from covector.compiler.schedule.nodes import Nest, Stage
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -94,10 +95,66 @@ class Accumulator:
         return whole(out)
 
 
+class Total:
+    """The sum of what an accumulator has held until it was emptied.
+
+    Floats of 32 bits and less are summed in double precision. The sum of doubles is kept in two
+    parts, the second what the rounding of the first has lost [1]_.
+
+    References
+    ----------
+    .. [1] D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2, theorem B.
+    """
+
+    def __init__(self, b: Function, acc: Accumulator) -> None:
+        self.acc = acc
+        self.high = [self._zeros(b, n) for _, n in acc.types]
+        self.low = [self._zeros(b, n) if ty == "double" else None for ty, n in acc.types]
+        self.used = Accumulator(b, Val("false", "i1"), 0)
+
+    @staticmethod
+    def _zeros(b: Function, lanes: int) -> Accumulator:
+        return Accumulator(b, float_const(0.0, "double"), lanes)
+
+    def take(self, b: Function) -> None:
+        """Add the accumulator, and empty it."""
+        for x, high, low in zip(parts(self.acc.get(b)), self.high, self.low, strict=True):
+            x = b.cast("fpext", x, "double")
+            old = real(high.get(b))
+            new = b.bin("fadd", old, x)
+            high.set(b, new)
+            if low is not None:
+                virtual = b.bin("fsub", new, old)
+                lost = b.bin(
+                    "fadd", b.bin("fsub", old, b.bin("fsub", new, virtual)),
+                    b.bin("fsub", x, virtual),
+                )  # fmt: skip
+                low.set(b, b.bin("fadd", real(low.get(b)), lost))
+        self.acc.set(b, whole([float_const(0.0, ty) for ty, _ in self.acc.types]))
+        self.used.set(b, Val("true", "i1"))
+
+    def give(self, b: Function) -> None:
+        """Add the total to the accumulator, if anything was taken from it."""
+
+        def add() -> None:
+            found = []
+            for x, high, low in zip(parts(self.acc.get(b)), self.high, self.low, strict=True):
+                y = b.cast("fpext", x, "double")
+                if low is not None:
+                    # What infinities have lost is no number.
+                    lost = real(low.get(b))
+                    known = b.cmp("fcmp ord", lost, lost)
+                    y = b.bin("fadd", y, b.select(known, lost, float_const(0.0, "double")))
+                found.append(b.cast("fptrunc", b.bin("fadd", real(high.get(b)), y), x.ty))
+            self.acc.set(b, whole(found))
+
+        b.when(real(self.used.get(b)), add)
+
+
 class Running:
     """A stage while its loops are written: its indices, and what it has found so far."""
 
-    __slots__ = ("stage", "env", "rows", "slots", "where")
+    __slots__ = ("stage", "env", "rows", "slots", "where", "totals")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -108,6 +165,8 @@ class Running:
         # An accumulator a result; for a search, of the best element, and where that is.
         self.slots: list[Accumulator] = []
         self.where: Accumulator
+        # Where a long sum of floats is kept.
+        self.totals: list[Total] = []
 
     @property
     def index(self) -> list[AnyIdx]:
@@ -121,7 +180,7 @@ def start(em: ValueEmitter, r: Running, lanes: int) -> None:
     b, d, v = em.b, s.value.defn, s.value
     if s.kind == "cumulative":
         if s.roles[-1] == "s":
-            r.slots = [Accumulator(b, initial(d.kind, v.dtype), 0)]
+            r.slots = [Accumulator(b, _wide(initial(d.kind, v.dtype), d.kind), 0)]
         return
     if d.kind.finds:
         # No element has been better yet: all that were seen equal the identity.
@@ -130,6 +189,19 @@ def start(em: ValueEmitter, r: Running, lanes: int) -> None:
         return
     identity = initial(d.kind, v.dtype)
     r.slots = [Accumulator(b, identity, lanes) for _ in results_of(s)]
+    r.totals = []
+    if d.kind.name == "sum" and v.dtype in dtypes.INEXACT and not em.lanes and is_long(s):
+        r.totals = [Total(b, acc) for acc in r.slots]
+
+
+def is_long(s: Stage) -> bool:
+    """Whether a stage may reduce so many elements that a running sum loses digits."""
+    known = 1
+    for e in s.value.defn.extents:
+        if type(e) is not int:
+            return True
+        known *= e
+    return known > SUM_ROUNDS
 
 
 def results_of(s: Stage) -> Sequence[tuple[Idx, ...] | None]:
@@ -255,6 +327,8 @@ def result(em: ValueEmitter, r: Running) -> list[Number]:
         where = _first_best(em, r)
         kind = dtypes.int32 if where.ty == "i32" else dtypes.int64
         return [ops.convert(b, where, kind, v.dtype)]
+    for total in r.totals:
+        total.give(b)
     out = []
     for acc in r.slots:
         x = acc.get(b)
@@ -294,8 +368,13 @@ def cumulative_step(em: ValueEmitter, r: Running, x: Number) -> None:
     index = r.index
     if s.roles[-1] == "s":
         (acc,) = r.slots
-        y = merge(b, d.kind, acc.get(b), x, v.dtype)
+        # Running sums of floats are kept in double precision.
+        precise = dtypes.float64 if acc.types[0][0] == "double" else v.dtype
+        if v.dtype in dtypes.COMPLEX:
+            precise = dtypes.complex128 if precise == dtypes.float64 else v.dtype
+        y = merge(b, d.kind, acc.get(b), _wide(x, d.kind, b), precise)
         acc.set(b, y)
+        y = whole([_narrowed(b, p, q.ty) for p, q in zip(parts(y), parts(x), strict=True)])
     else:
         # The running row is the previous row of the result.
         i = r.env[d.axis]
@@ -315,6 +394,21 @@ def cumulative_step(em: ValueEmitter, r: Running, x: Number) -> None:
     y = rounded(b, y, v.dtype)
     em.store(v, st, index, y)
     em.remember(v, index, y)
+
+
+def _wide(x: Number, kind: Combination, b: Function | None = None) -> Number:
+    """The parts of a number that is added up, floats in double precision."""
+    if kind.name != "sum":
+        return x
+    return whole([
+        p if p.ty != "float" else
+        float_const(0.0, "double") if b is None else b.cast("fpext", p, "double")
+        for p in parts(x)
+    ])  # fmt: skip
+
+
+def _narrowed(b: Function, x: Val, ty: str) -> Val:
+    return b.cast("fptrunc", x, ty) if ty in ("float", "double") else x
 
 
 def _as(b: Function, x: Number, like: Number) -> Number:

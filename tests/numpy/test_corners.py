@@ -1,0 +1,392 @@
+"""Corners that the tables do not reach: NumPy's values, repeated indices, no elements."""
+
+import enum
+import io
+import itertools
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import lax, random
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 6.0, -6.0, 1e-30, 1e30, onp.inf, -onp.inf, onp.nan, 7.3]
+
+
+def same(got, want):
+    """Whether floats are equal, with the signs of zeros."""
+    got = onp.asarray(got)
+    nan = onp.isnan(got) & onp.isnan(want)
+    return bool(onp.all(nan | ((got == want) & (onp.signbit(got) == onp.signbit(want)))))
+
+
+# --- quotients, powers of two -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_quotients_and_remainders_are_those_of_numpy(dtype):
+    noise = onp.random.RandomState(0)
+    with cv.enable_x64(), onp.errstate(all="ignore"):
+        x, y = onp.array(list(itertools.product(SPECIAL, SPECIAL))).astype(dtype).T
+        x = onp.concatenate([x, (noise.randn(2000) * 100).astype(dtype)])
+        y = onp.concatenate([y, noise.randn(2000).astype(dtype)])
+        for name in ("floor_divide", "remainder", "fmod"):
+            assert same(getattr(np, name)(np.asarray(x), np.asarray(y)), getattr(onp, name)(x, y))
+        q, r = np.divmod(np.asarray(x), np.asarray(y))
+        assert same(q, onp.divmod(x, y)[0]) and same(r, onp.divmod(x, y)[1])
+
+
+@pytest.mark.parametrize("x", [7.3, -7.3, 6.0, -6.0, 0.0])
+@pytest.mark.parametrize("y", [3.0, -3.0])
+def test_derivatives_of_remainders(x, y):
+    want = (1.0, -float(onp.floor(x / y)))
+    assert cv.grad(np.remainder, (0, 1))(x, y) == want
+    assert cv.jvp(np.remainder, (x, y), (1.0, 1.0))[1] == sum(want)
+    assert cv.grad(np.floor_divide, (0, 1))(x, y) == (0.0, 0.0)
+
+
+def test_gradient_of_a_quotient_at_zero():
+    assert cv.grad(lambda y: np.floor_divide(1.0, y))(0.0) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_powers_of_two_at_the_limits(dtype):
+    with cv.enable_x64(), onp.errstate(all="ignore"):
+        x = onp.array([0.0, -0.0, 1.5, -1.75, 3.3, 1e300, 1e-310, onp.inf, -onp.inf, onp.nan, 1e-40,
+                       6e4, 1e-7]).astype(dtype)  # fmt: skip
+        n = onp.array([0, 1, -1, 100, -100, 1000, -1000, 1074, -1074, 2098, -2098, -150, -149, -40,
+                       -24, 16, 2**20, -(2**20), 2**31 - 1, -(2**31)], "int32")  # fmt: skip
+        x, n = onp.meshgrid(x, n)
+        assert same(np.ldexp(np.asarray(x), np.asarray(n)), onp.ldexp(x, n))
+        wide = np.array([2**40, -(2**40)])
+        assert np.ldexp(np.ones(2), wide).tolist() == [onp.inf, 0.0]
+
+
+# --- functions of integers and ranges -----------------------------------------------------
+
+
+def test_integers_that_wrap_around():
+    assert np.lcm(np.int8([17]), np.int8([10])).tolist() == [-86]
+    assert np.lcm(np.uint8([17]), np.uint8([100])).tolist() == [164]
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("edges", [[5, 4, 2], [2, 4, 5], [3, 3], [9, 1]])
+def test_digitize(edges, right):
+    x = onp.arange(11) / 2 + 0.5
+    want = onp.digitize(x, edges, right)
+    onp.testing.assert_array_equal(np.digitize(np.asarray(x), np.array(edges), right), want)
+
+
+def test_ranges():
+    for f in (np.arange, lambda *a, **k: cv.jit(lambda: np.arange(*a, **k))()):
+        assert f(0, 5, 0.5, dtype=int).tolist() == [0] * 10
+        assert f(-3, 0, 0.5, dtype=int).tolist() == onp.arange(-3, 0, 0.5, dtype=int).tolist()
+    with cv.enable_x64():
+        got = np.geomspace(1, 256, num=9, dtype=int)
+        assert got.tolist() == onp.geomspace(1, 256, num=9, dtype=int).tolist()
+    assert np.geomspace(1, 1000, 4).tolist() == [1.0, 10.0, 100.0, 1000.0]
+    assert onp.isnan(np.linspace(0.0, np.ones((2, 2)), 0, retstep=True)[1])
+
+
+def test_differences_of_order_zero():
+    assert np.diff(np.arange(4), n=0, prepend=1, append=2).tolist() == [0, 1, 2, 3]
+
+
+# --- statistics ---------------------------------------------------------------------------
+
+
+def test_covariances():
+    assert onp.isnan(np.cov(np.zeros(0))) and onp.isnan(np.cov(np.zeros((2, 0)))).all()
+    assert np.cov(np.ones((1, 3)), rowvar=False).shape == (3, 3)
+    assert np.cov(np.zeros((0, 2))).shape == (0, 0)
+
+
+def test_trapezoids_of_varying_width():
+    y, dx = onp.random.RandomState(0).rand(3, 4, 5), onp.random.RandomState(1).rand(2, 4, 5)
+    onp.testing.assert_allclose(
+        np.trapezoid(np.asarray(y), dx=np.asarray(dx), axis=0), onp.trapezoid(y, dx=dx, axis=0),
+        rtol=1e-6,
+    )  # fmt: skip
+
+
+def test_dtypes_of_variances():
+    assert np.var(np.ones(3), dtype=np.complex64).dtype == "complex64"
+    assert np.std(np.ones(3), dtype="complex64").dtype == "complex64"
+    assert np.var(np.ones(3), dtype=int).dtype == "float32"
+    with pytest.raises(ValueError, match="complex"):
+        np.var(np.ones(3, "complex64"), dtype="float32")
+
+
+def test_booleans_as_the_dtype_of_sums():
+    x = np.array([1, 0, 2], dtype="int8")
+    assert np.prod(x, dtype=bool).tolist() is False and np.sum(x, dtype=bool).tolist() is True
+    with pytest.raises(ValueError, match="where must be a boolean array"):
+        np.sum(np.ones(3), where=np.array([1, 0, 2]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_long_sums_keep_their_digits(dtype):
+    n = 40_000_000
+    ones = cv.jit(lambda v: np.broadcast_to(v, (n,)))(np.ones((), dtype))
+    assert complex(np.sum(ones)) == n
+    assert complex(np.cumsum(ones)[-1]) == n
+
+
+@pytest.mark.parametrize("shape", [(200_001,), (300, 777), (3, 70_000), (129, 129, 9)])
+def test_sums_of_floats(shape):
+    x = onp.random.RandomState(0).rand(*shape).astype("float32")
+    for axis in (None, -1):
+        want = x.astype("f8").sum(axis)
+        onp.testing.assert_allclose(np.sum(np.asarray(x), axis), want, rtol=3e-7)
+    with cv.enable_x64():
+        y = onp.random.RandomState(0).rand(*shape)
+        want = y.astype(onp.longdouble).sum().astype("f8")
+        onp.testing.assert_allclose(np.sum(np.asarray(y)), want, rtol=5e-16)
+
+
+def test_sums_with_infinities():
+    with cv.enable_x64():
+        x = onp.ones(300_000)
+        x[5] = onp.inf
+        for dtype in ("float32", "float64", "complex128"):
+            assert np.sum(np.asarray(x.astype(dtype))).real == onp.inf
+        x[9] = -onp.inf
+        assert onp.isnan(np.sum(np.asarray(x)))
+
+
+# --- axes given as arrays -----------------------------------------------------------------
+
+M = onp.arange(6.0).reshape(2, 3)
+BOTH = onp.array([0, 1])
+WITH_AXES = {
+    "sum": lambda np, a: np.sum(np.asarray(M), axis=a), "var": lambda np, a: np.var(M, axis=a),
+    "expand_dims": lambda np, a: np.expand_dims(M, a), "flip": lambda np, a: np.flip(M, a),
+    "median": lambda np, a: np.median(M, a), "roll": lambda np, a: np.roll(M, a, a),
+    "count_nonzero": lambda np, a: np.count_nonzero(M, a),
+    "norm": lambda np, a: np.linalg.norm(M, axis=a),
+    "tensordot": lambda np, a: np.tensordot(M, M, axes=[a, a]),
+    "apply_over_axes": lambda np, a: np.apply_over_axes(np.sum, np.asarray(M), a),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_AXES)
+def test_axes_as_arrays(name):
+    want = WITH_AXES[name](np, (0, 1))
+    for axes in (BOTH, np.asarray(BOTH), [0, 1]):
+        onp.testing.assert_array_equal(WITH_AXES[name](np, axes), want)
+    assert np.sum(np.asarray(M), axis=np.array(0)).shape == (3,)
+
+
+# --- no elements --------------------------------------------------------------------------
+
+
+def test_nothing():
+    for order, shape in [(onp.inf, 0), (2, (0, 3)), (1, (0, 3)), ("nuc", (0, 3)), (3, 0)]:
+        assert np.linalg.norm(np.zeros(shape), ord=order) == 0.0
+    with pytest.raises(ValueError):
+        np.linalg.norm(np.zeros(0), ord=-onp.inf)
+    assert np.ones(3)[np.zeros(0, bool)].shape == (0,)
+    assert np.ones((3, 2))[np.zeros(0, bool)].shape == (0, 2)
+    assert np.ones(3).at[np.zeros(0, bool)].set(5.0).tolist() == [1.0] * 3
+    assert np.bitwise_and.reduce(np.zeros(0, "uint8")) == 255
+    assert onp.isnan(np.median(np.zeros((0, 3)), axis=0)).tolist() == [True] * 3
+    assert onp.isnan(np.nanmedian(np.zeros(0))) and onp.isnan(np.nanpercentile(np.zeros(0), 50))
+
+
+# --- indices that repeat, or are traced ---------------------------------------------------
+
+
+def test_functions_applied_to_repeated_elements():
+    x, i = np.arange(1.0, 4.0), np.array([0, 0, 1])
+    want = [float(onp.sin(onp.sin(1.0))), float(onp.sin(2.0)), 3.0]
+    for f in (lambda x: x.at[i].apply(np.sin), cv.jit(lambda x: x.at[i].apply(np.sin))):
+        onp.testing.assert_allclose(f(x), want, rtol=1e-6)
+    traced = cv.jit(lambda x, i: x.at[i].apply(np.sin))
+    onp.testing.assert_allclose(traced(x, i), want, rtol=1e-6)
+    onp.testing.assert_allclose(cv.vmap(traced)(x[None], i[None])[0], want, rtol=1e-6)
+    slopes = [float(onp.cos(onp.sin(1.0)) * onp.cos(1.0)), float(onp.cos(2.0)), 1.0]
+    onp.testing.assert_allclose(
+        cv.grad(lambda x: x.at[i].apply(np.sin).sum())(x), slopes, rtol=1e-6
+    )
+    onp.testing.assert_allclose(np.diag(cv.jacfwd(traced)(x, i)), slopes, rtol=1e-6)
+    assert x.at[np.array([9, 1])].apply(lambda v: 1 / v).tolist() == [1.0, 0.5, 3.0]
+    m = np.asarray(M).at[np.array([1, 1])].apply(lambda v: v * 2)
+    assert m.tolist() == [[0.0, 1.0, 2.0], [12.0, 16.0, 20.0]]
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2", "power", "add", "maximum", "negative"])
+def test_ufuncs_at_repeated_elements(name):
+    x, i, b = onp.array([1.0, 2.0, 3.0]), onp.array([0, 0, 2]), onp.array([5.0, 7.0, 2.0])
+    operands = () if name == "negative" else (b,)
+    want = x.copy()
+    getattr(onp, name).at(want, i, *operands)
+    f = getattr(np, name)
+    got = f.at(np.asarray(x), np.asarray(i), *map(np.asarray, operands), inplace=False)
+    onp.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("obj", "values"), [(1, 9), ([1, 3], [8, 9]), ([3, 1], [8, 9]), (-1, 9)])
+def test_insertion_at_traced_positions(obj, values):
+    want = onp.insert(onp.arange(4), obj, values)
+    got = cv.jit(np.insert)(np.arange(4), np.array(obj), np.array(values))
+    assert got.tolist() == want.tolist()
+    rows = onp.arange(8).reshape(4, 2)
+    got = cv.jit(lambda x, i: np.insert(x, i, 7, axis=0))(rows, np.array(obj))
+    assert got.tolist() == onp.insert(rows, obj, 7, axis=0).tolist()
+
+
+def test_removal_at_traced_positions():
+    f = cv.jit(lambda x, i: np.delete(x, i, assume_unique_indices=True))
+    assert f(np.arange(4), np.array([1, -1])).tolist() == [0, 2]
+
+
+def test_positions_in_a_traced_shape():
+    i = np.array([5, -1, 99])
+    got, want = cv.jit(np.unravel_index)(i, (3, 4)), np.unravel_index(i, (3, 4))
+    assert [g.tolist() for g in got] == [w.tolist() for w in want] == [[1, 2, 2], [1, 3, 3]]
+
+
+# --- what NumPy and JAX take too ----------------------------------------------------------
+
+
+def test_einsum():
+    a, b = np.full((2, 3), 100, "int8"), np.full((3, 2), 100, "int8")
+    wide = {"preferred_element_type": np.int32}
+    assert np.einsum("ij,jk->ik", a, b, **wide)[0, 0] == 30000
+    assert np.einsum("ij,ij->i", a, a, **wide)[0] == 30000
+    assert np.einsum("ij->i", a, **wide)[0] == 300
+    assert np.einsum("i,j->ij", a[0], a[0], **wide)[0, 0] == 10000
+    h = np.full((1, 4), 300.0, "float16")
+    assert np.einsum("ij,kj->ik", h, h, preferred_element_type="float32")[0, 0] == 360000.0
+    assert (
+        np.einsum(
+            "ij,kj->ik", np.ones((1, 4)), np.ones((1, 4)), preferred_element_type="float16"
+        ).dtype
+        == "float16"
+    )
+    path = np.einsum_path("ij,jk,kl", a, b, a)[0]
+    x, y = np.ones((2, 3)), np.ones((3, 2))
+    assert np.einsum("ij,jk,kl", x, y, x, optimize=path)[0, 0] == 6.0
+    assert np.einsum("ij,jk", x, y, optimize=["einsum_path", (0, 1)]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint32", "int32"])
+def test_selectors_of_any_integer_type(dtype):
+    which = np.array([0, 2, 1], dtype)
+    cases = [np.full(3, v) for v in (1.0, 2.0, 3.0)]
+    assert lax.select_n(which, *cases).tolist() == [1.0, 3.0, 2.0]
+    assert lax.select(which, *cases[:2]).tolist() == [2.0, 1.0, 1.0]
+    beyond = np.array([onp.iinfo(dtype).min, onp.iinfo(dtype).max, 1], dtype)
+    assert lax.select_n(beyond, *cases).tolist() == [1.0, 3.0, 2.0]
+
+
+def test_lists_and_other_objects():
+    assert bool(np.array_equiv([1, 2], [[1, 2], [1, 2]]))
+    assert np.isrealobj("a string") and np.iscomplexobj([1j])
+
+    class E(enum.IntEnum):
+        A = 42
+
+    assert np.array(E.A) == 42 and np.array(E.A).weak_type and np.array(E.A, "float16") == 42
+    assert np.vectorize(lambda x, y: x)(np.arange(2.0), None).tolist() == [0.0, 1.0]
+    assert isinstance(np.add, np.ufunc) and isinstance(np.power, np.ufunc) and np.add.nargs == 3
+    assert not isinstance(np.sum, np.ufunc)
+
+
+def test_python_integers_that_are_looked_for():
+    x = np.array([4, 44], "uint8")
+    assert np.isin(x, 300).tolist() == [False, False] and np.isin(x, 44).tolist() == [False, True]
+    assert np.searchsorted(x, 300) == 2 and np.searchsorted(x, -1) == 0
+    assert cv.jit(lambda x: np.searchsorted(x, 300))(x) == 2
+
+
+def test_objects_that_convert_themselves():
+    class Three:
+        def __jax_array__(self):
+            return np.array(3.0)
+
+    x = np.arange(2.0)
+    assert (Three() * x).tolist() == (x * Three()).tolist() == [0.0, 3.0]
+    assert cv.jit(lambda x: Three() - x)(x).tolist() == [3.0, 2.0]
+
+
+def test_arrays_are_sequences_to_numpy():
+    keys = onp.array([[3, 1, 2]])
+    assert onp.lexsort(np.asarray(keys)).tolist() == onp.lexsort(keys).tolist()
+
+
+@pytest.mark.parametrize("shape", [(2, 60_000), (60_000, 2)])
+def test_pseudoinverses_of_long_matrices(shape):
+    x = onp.random.RandomState(0).randn(*shape).astype("float32")
+    p, t = cv.jvp(np.linalg.pinv, (x,), (x,))
+    onp.testing.assert_allclose(t, -onp.asarray(p), atol=1e-7)
+
+
+def test_unique_complex_nan():
+    nan = onp.nan
+    x = np.array([2.0, complex(1, nan), nan, 1.0, complex(nan, 1), 1.0], "complex64")
+    got = onp.asarray(np.unique(x))
+    assert got[:2].tolist() == [1.0, 2.0] and len(got) == 3 and onp.isnan(got[2])
+
+
+def test_spacing_of_halves():
+    x = onp.array([1.0, -1.0, 0.0, -0.0, 2.0, -2.0, onp.inf, -onp.inf], "float16")
+    with onp.errstate(all="ignore"):
+        assert same(np.spacing(np.asarray(x)), onp.spacing(x))
+
+
+@pytest.mark.parametrize(
+    "pair", [("complex64", "float32"), ("complex64", "int8"), ("uint16", "complex64")]
+)
+def test_complex_numbers_seen_as_others(pair):
+    x = onp.arange(64, dtype="uint8").view(pair[0])
+    for f in (lambda x: x.view(pair[1]), cv.jit(lambda x: x.view(pair[1]))):
+        assert onp.asarray(f(np.asarray(x))).tobytes() == x.tobytes()
+
+
+def test_broadcasts():
+    assert lax.broadcast_in_dim(np.ones((3, 1)), (2, 3, 4), [1, 0]).shape == (2, 3, 4)
+    assert lax.broadcast_in_dim(np.array([[1, 2]]), (2, 3), [1, 0]).tolist() == [[1] * 3, [2] * 3]
+    assert lax.broadcast_in_dim(np.asarray(M), (3, 2), [1, 0]).tolist() == M.T.tolist()
+    with pytest.raises(TypeError):
+        lax.broadcast_in_dim(np.ones((2, 2)), (2, 2), [0, 0])
+
+
+def test_dimensions_that_are_none():
+    with pytest.raises(TypeError):
+        numbers = lax.ScatterDimensionNumbers((), (3,), (0,))
+        lax.scatter(np.zeros(2), np.array([[5]]), np.ones(1), numbers)
+    with pytest.raises(TypeError):
+        numbers = lax.GatherDimensionNumbers((), (3,), (0,))
+        lax.gather(np.zeros(2), np.array([[1]]), numbers, (1,))
+    with pytest.raises(ValueError):
+        random.permutation(random.key(0), 4, axis=3)
+
+
+def test_qr_of_the_old_name():
+    assert np.linalg.qr(np.zeros((3, 2)), mode="full")[0].shape == (3, 2)
+
+
+def test_files_of_bfloat16():
+    file = io.BytesIO()
+    np.save(file, np.ones(3, np.bfloat16))
+    file.seek(0)
+    got = np.load(file)
+    assert got.dtype == "bfloat16" and got.tolist() == [1.0] * 3
+    with pytest.raises(TypeError, match="bfloat16"):
+        np.array(onp.zeros(2, "V2"))
+
+
+def test_attention_with_a_mask_of_few_dimensions():
+    q, k = np.ones((5, 6, 2)), np.ones((7, 6, 2))
+    mask = np.array([True] * 3 + [False] * 4)
+    got = cv.nn.dot_product_attention(q, k, k, mask=mask)
+    want = cv.nn.dot_product_attention(q, k, k, mask=mask[None, None, None])
+    assert got.tolist() == want.tolist()
+
+
+def test_modes_of_categorical():
+    key = random.key(0)
+    assert random.categorical(key, np.ones(3), mode="highest").shape == ()
