@@ -377,8 +377,8 @@ def _cloudpickle_asks() -> bool:
 
 # Copies are the function itself, like those of Python's functions.
 copyreg.pickle(_native.JitFunction, _reduce)
-_native.JitFunction.__copy__ = lambda fn: fn
-_native.JitFunction.__deepcopy__ = lambda fn, memo: fn
+for _name in ("__copy__", "__deepcopy__"):
+    setattr(_native.JitFunction, _name, lambda fn, memo=None: fn)
 
 
 def jit(

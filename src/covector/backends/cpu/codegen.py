@@ -107,17 +107,16 @@ def _optimise(module: Any, opt: int) -> None:
     """The few passes that the emitted code profits from."""
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
-        pm = _closing(stack, llvm.create_new_function_pass_manager())
+        # A builder for each run: it keeps what watched the run, which llvmlite frees then, and a
+        # second run would call it, or write of passes it skips to the error stream.
+        options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
+        builder = _closing(stack, llvm.create_pass_builder(_machine(2), options))
+        pm = _closing(stack, llvm.create_new_module_pass_manager())
         pm.add_sroa_pass()
         if opt:
             pm.add_instruction_combine_pass()
             pm.add_simplify_cfg_pass()
-        options = llvm.create_pipeline_tuning_options(speed_level=opt)
-        for fn in module.functions:
-            if not fn.is_declaration:
-                # A builder for each run: it keeps what watched the run, which llvmlite frees then,
-                # and a second run would call it, or write of passes it skips to the error stream.
-                pm.run(fn, _closing(stack, llvm.create_pass_builder(_machine(2), options)))
+        pm.run(module, builder)
 
 
 def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
