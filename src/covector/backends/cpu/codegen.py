@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +22,53 @@ _ids = itertools.count()
 _lock = threading.RLock()
 
 
+# llvmlite's own lock, which alone its objects take that go; None until it is loaded.
+_llvm_lock: Any = None
+
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """A process is not forked while a thread is inside LLVM, or the child could never enter it;
+    nor while one imports a module, which then could never be imported there."""
+    deadline = time.monotonic() + 5
+    _lock.acquire()
+    while _others_import() and time.monotonic() < deadline:
+        _lock.release()
+        time.sleep(0.001)
+        _lock.acquire()
+    if _llvm_lock is not None:
+        _llvm_lock.__enter__()
+        _held.append(_llvm_lock)
+
+
+def _after_fork() -> None:
+    if _held:
+        _held.pop().__exit__(None, None, None)
+    _lock.release()
+
+
+def _others_import() -> bool:
+    me = threading.get_ident()
+    # Python makes its lock of the import system new in a child, but not those of modules.
+    locks = getattr(importlib._bootstrap, "_module_locks", {})  # type: ignore[attr-defined]
+    owners = [getattr(ref(), "owner", None) for ref in list(locks.values())]
+    return any(owner not in (None, me) for owner in owners)
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
 @functools.cache
 def _llvm() -> Any:
+    global _llvm_lock
     import llvmlite.binding as llvm
     from llvmlite.binding.ffi import lib
 
-    # A process is not forked while a thread is inside LLVM, or the child could never enter it.
-    # Objects of llvmlite that go take its own lock alone.
-    def enter() -> None:
-        _lock.acquire()
-        lib._lock.__enter__()
-
-    def leave() -> None:
-        lib._lock.__exit__(None, None, None)
-        _lock.release()
-
-    os.register_at_fork(before=enter, after_in_parent=leave, after_in_child=leave)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    _llvm_lock = lib._lock
     return llvm
 
 
