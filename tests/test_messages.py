@@ -1,6 +1,7 @@
 """What people are told: the name of what they called, what was wrong, what to do, their line."""
 
 import dataclasses
+import pathlib
 
 import numpy as onp
 import pytest
@@ -126,3 +127,18 @@ def test_formats_of_text_and_of_scalars():
     assert f"{np.ones(2)!s:>10}" == "   [1. 1.]"
     assert f"{np.array(1.5):.2f}" == "1.50"
     assert f"{np.ones(2)}" == "[1. 1.]"
+
+
+def _missing():
+    text = (pathlib.Path(__file__).parents[1] / "docs" / "differences.md").read_text()
+    rows = text.split("## What is missing")[1].splitlines()
+    names = [n for row in rows if row.startswith("| `") for n in row.split("|")[1].split(",")]
+    return [n.strip().strip("`") for n in names]
+
+
+@pytest.mark.parametrize("name", _missing())
+def test_what_the_documents_call_missing_is(name):
+    module, _, attribute = name.removeprefix("covector.").rpartition(".")
+    owner = getattr(cv, module) if module else cv
+    with pytest.raises(AttributeError, match=f"has no attribute {attribute!r}"):
+        getattr(owner, attribute)
