@@ -110,6 +110,8 @@ def way() -> list[tuple[str, str]]:
         if event != "call" or not code.co_filename.startswith(folder + os.sep):
             return
         parts = os.path.relpath(code.co_filename, folder).removesuffix(".py").split(os.sep)
+        if "/".join(parts).startswith(_DETAILS):
+            return
         where = parts[: 1 if parts[0] in _WHOLE else 3 if parts[0] == "backends" else 2]
         seen.setdefault("/".join(where), f"{parts[-1]}.{code.co_qualname}")
 
@@ -119,13 +121,13 @@ def way() -> list[tuple[str, str]]:
         compiled(x)
     finally:
         sys.setprofile(None)
-    return [(k, v) for k, v in seen.items() if not k.startswith(_DETAILS)]
+    return list(seen.items())
 
 
 # Packages that are one step, and places that serve every step.
 _WHOLE = frozenset(("core", "primitives", "lax", "numpy"))
 _DETAILS = (
-    "transforms/cache", "transforms/arguments", "compiler/access", "compiler/target",
+    "core/config", "transforms/cache", "transforms/arguments", "compiler/access", "compiler/target",
     "backends/cpu/fortran",
 )  # fmt: skip
 
