@@ -46,7 +46,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 # Variables that are read elsewhere: by the native core, or where it is built and tested.
 _OTHER_VARIABLES = frozenset((
     "NUM_THREADS", "RUNTIME_SLOTS", "POISON_MEMORY", "INPLACE", "SANITIZE", "TEST_NATIVE",
-    "UPDATE_GOLDEN",
+    "UPDATE_GOLDEN", "FUZZ_SEED",
 ))  # fmt: skip
 # Options that alter tracing or compiled code; each contributes to the context key.
 _TRACED = (
