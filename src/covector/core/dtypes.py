@@ -81,6 +81,8 @@ _native.set_dtypes(list(_CODES))
 SIGNED = frozenset((int8, int16, int32, int64))
 UNSIGNED = frozenset((uint8, uint16, uint32, uint64))
 INTEGERS = SIGNED | UNSIGNED
+# The least and the greatest number of each integer dtype.
+LIMITS = {dt: (int(np.iinfo(dt).min), int(np.iinfo(dt).max)) for dt in INTEGERS}
 FLOATS = frozenset((float16, bfloat16, float32, float64))
 COMPLEX = frozenset((complex64, complex128))
 INEXACT = FLOATS | COMPLEX
@@ -256,8 +258,8 @@ def too_large(value: int, dtype: DType) -> OverflowError:
 
 def check_fits(value: int, dtype: DType) -> None:
     """Raise the OverflowError for a Python integer that an integer dtype cannot hold."""
-    info = np.iinfo(dtype)
-    if not info.min <= value <= info.max:
+    low, high = LIMITS[dtype]
+    if not low <= value <= high:
         raise too_large(value, dtype)
 
 

@@ -59,8 +59,8 @@ def _wrapped(value: int, dtype: DType) -> Any:
             f"{at_user_line()}"
         )
     default = dtypes.default_int()
-    info = np.iinfo(default)
-    if info.min <= value <= info.max:
+    low, high = dtypes.LIMITS[default]
+    if low <= value <= high:
         return np.asarray(value).astype(dtype)[()]
     raise dtypes.too_large(value, dtype if dtype.itemsize >= default.itemsize else default)
 

@@ -196,9 +196,6 @@ def promote2(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return broadcast2(name, x, y)
 
 
-_LIMITS = {dt: (int(onp.iinfo(dt).min), int(onp.iinfo(dt).max)) for dt in dtypes.INTEGERS}
-
-
 def beside_all(x: Any, y: Any) -> int:
     """How a Python integer ``y`` compares with all that the integer dtype of ``x`` can hold.
 
@@ -213,7 +210,7 @@ def beside_all(x: Any, y: Any) -> int:
     dt = getattr(x, "dtype", None)
     if (dt is dtypes.int32 or dt is dtypes.float32) and -(2**31) <= y < 2**31:
         return 0
-    low, high = _LIMITS.get(dtypes.default_int() if dt == dtypes.bool_ else dt, (y, y))
+    low, high = dtypes.LIMITS.get(dtypes.default_int() if dt == dtypes.bool_ else dt, (y, y))
     return int(y > high) - int(y < low)
 
 

@@ -210,8 +210,8 @@ Spec = tuple[Any, ...]
 
 def within_default_int(v: int) -> int:
     """A position as it can be passed to a program: one beyond is out of bounds all the same."""
-    info = onp.iinfo(dtypes.default_int())
-    return min(max(v, int(info.min)), int(info.max))
+    low, high = dtypes.LIMITS[dtypes.default_int()]
+    return low if v < low else high if v > high else v
 
 
 def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
