@@ -108,7 +108,7 @@ def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str) -> Any:
         program.__name__ = f"at_{op}"
         compiled = _compiled[op] = compile_lazily(program)
     for i in at:
-        if within_default_int(i) != i:
+        if not -(2**31) <= i < 2**31 and within_default_int(i) != i:
             return x
     return compiled(x, v, *at)
 
