@@ -389,3 +389,45 @@ def test_the_option_takes_the_precisions_that_products_take():
     from covector.lax.dot import _PRECISIONS
 
     assert set(_CHOICES["default_matmul_precision"]) == {None, *_PRECISIONS}
+
+
+SHARDED = {
+    "zeros": lambda s: np.zeros(3, out_sharding=s),
+    "full_like": lambda s: np.ones_like(np.zeros(3), out_sharding=s),
+    "arange": lambda s: np.arange(3, out_sharding=s),
+    "einsum": lambda s: np.einsum("i->", np.zeros(3), out_sharding=s),
+    "matmul": lambda s: np.matmul(np.eye(2), np.eye(2), out_sharding=s),
+    "reshape": lambda s: np.reshape(np.zeros(4), (2, 2), out_sharding=s),
+    "lax.reshape": lambda s: lax.reshape(np.zeros(4), (2, 2), out_sharding=s),
+    "at.get": lambda s: np.zeros(3).at[0].get(out_sharding=s),
+    "at.set": lambda s: np.zeros(3).at[0].set(1.0, out_sharding=s),
+    "at.max": lambda s: np.zeros(3).at[0].max(1.0, out_sharding=s),
+    "normal": lambda s: cv.random.normal(cv.random.key(0), out_sharding=s),
+}
+
+
+@pytest.mark.parametrize("name", SHARDED)
+def test_an_out_sharding_is_not_ignored(name):
+    with pytest.raises(NotImplementedError, match="out_sharding"):
+        SHARDED[name](cv.sharding.SingleDeviceSharding(cv.devices()[0]))
+    SHARDED[name](None)
+
+
+@pytest.mark.parametrize("index", [-1, onp.array([-1, 1]), onp.array([[-2], [1]], onp.int8)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_negative_indices_that_do_not_wrap(index, compiled):
+    x = np.arange(1.0, 6.0)
+    run = cv.jit if compiled else (lambda f: f)
+    kept = onp.asarray(index) >= 0
+    at = onp.where(kept, index, 0)
+    want = onp.arange(1.0, 6.0)
+    want[onp.asarray(index)[kept]] = 9
+    options = {"wrap_negative_indices": False}
+    got = run(lambda x, i: x.at[i].get(**options))(x, index)
+    assert onp.array_equal(got, onp.asarray(x)[at])
+    got = run(lambda x, i: x.at[i].get(mode="fill", fill_value=7.0, **options))(x, index)
+    assert onp.array_equal(got, onp.where(kept, onp.asarray(x)[at], 7))
+    got = run(lambda x, i: x.at[i].set(9.0, **options))(x, index)
+    assert onp.array_equal(got, want)
+    got = run(lambda x, i: x.at[i].max(9.0, **options))(x, index)
+    assert onp.array_equal(got, want)

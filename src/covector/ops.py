@@ -12,9 +12,8 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.core.operands import product
+from covector.core.operands import no_sharding, product
 from covector.numpy._util import concrete, fused
-from covector.random._checks import no_sharding
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 

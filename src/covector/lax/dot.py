@@ -9,7 +9,7 @@ from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.config import config
 from covector.core.errors import at_user_line
-from covector.core.operands import as_operand
+from covector.core.operands import as_operand, no_sharding
 from covector.core.structural import convert_element_type
 from covector.primitives.dot import Dims, dot_general_p
 
@@ -114,7 +114,7 @@ def dot_general(
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -136,6 +136,7 @@ def dot_general(
     >>> lax.dot_general(x, y, (([2], [1]), ([0], [0]))).shape
     (5, 2, 4)
     """
+    no_sharding(out_sharding, "dot_general")
     x, y = _promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
     preferred = (
@@ -176,7 +177,7 @@ def dot(
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -194,6 +195,7 @@ def dot(
     >>> lax.dot(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
     Array([21, 43], dtype=int32)
     """
+    no_sharding(out_sharding, "dot")
     if dimension_numbers is None:
         n, m = len(aval_of(lhs).shape), len(aval_of(rhs).shape)
         if not (1 <= n <= 2 and 1 <= m <= 2):

@@ -11,7 +11,14 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import Jaxpr
-from covector.core.operands import PY_SCALARS, as_array, as_operand, canonical_axes, weak_operand
+from covector.core.operands import (
+    PY_SCALARS,
+    as_array,
+    as_operand,
+    canonical_axes,
+    no_sharding,
+    weak_operand,
+)
 from covector.core.structural import reduce_sum_p
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add_p, max_p, min_p, mul_p
@@ -61,7 +68,7 @@ def reduce(
     dimensions : sequence of int
         Distinct; negative ones count from the end.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -85,6 +92,7 @@ def reduce(
     >>> lax.reduce(np.array([True, True, True]), False, lambda a, b: a ^ b, [0])
     Array(True, dtype=bool)
     """
+    no_sharding(out_sharding, "reduce")
     flat, treedef = tree.flatten(operands)
     inits, init_tree = tree.flatten(init_values)
     if init_tree != treedef or not flat:

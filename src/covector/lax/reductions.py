@@ -11,6 +11,7 @@ from covector.core.operands import (
     as_operand,
     canonical_axes,
     canonical_axis,
+    no_sharding,
 )
 from covector.core.structural import reduce_sum_p
 from covector.core.trace import Primitive
@@ -43,7 +44,7 @@ def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
     axes : sequence of int
         Distinct; negative ones count from the end. An empty sequence reduces nothing.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -58,6 +59,7 @@ def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
     >>> lax.reduce_sum(np.array([[1, 2], [3, 4]]), [0])
     Array([4, 6], dtype=int32)
     """
+    no_sharding(out_sharding, "reduce_sum")
     return _bind(reduce_sum_p, operand, axes)
 
 

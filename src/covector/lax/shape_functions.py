@@ -18,6 +18,7 @@ from covector.core.operands import (
     canonical_axes,
     canonical_axis,
     canonical_shape,
+    no_sharding,
     product,
     weak_operand,
 )
@@ -41,7 +42,7 @@ def broadcast_in_dim(
     broadcast_dimensions : sequence of int
         Increasing, one for each dimension of ``operand``.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -63,6 +64,7 @@ def broadcast_in_dim(
     Array([[1, 1, 1],
            [2, 2, 2]], dtype=int32)
     """
+    no_sharding(out_sharding, "broadcast_in_dim")
     shape = canonical_shape(shape)
     x = as_operand(operand, "broadcast_in_dim")
     dims = tuple(map(int, broadcast_dimensions))
@@ -82,7 +84,7 @@ def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -
     operand : array_like
     sizes : int or sequence of int
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -98,6 +100,7 @@ def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -
            [1, 2],
            [1, 2]], dtype=int32)
     """
+    no_sharding(out_sharding, "broadcast")
     x = as_operand(operand, "broadcast")
     sizes = canonical_shape(sizes, "sizes")
     shape = aval_of(x).shape
@@ -214,7 +217,7 @@ def reshape(
     dimensions : sequence of int, optional
         The order in which the operand's dimensions are read.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -236,6 +239,7 @@ def reshape(
     >>> lax.reshape(np.array([[1, 2, 3], [4, 5, 6]]), (6,), (1, 0))
     Array([1, 4, 2, 5, 3, 6], dtype=int32)
     """
+    no_sharding(out_sharding, "reshape")
     x = as_operand(operand, "reshape")
     sizes = canonical_shape(new_sizes, "new_sizes")
     if dimensions is not None:
@@ -745,7 +749,7 @@ def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     shape : int or sequence of int
     dtype : dtype
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -757,6 +761,7 @@ def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     >>> lax.empty((2,), "int32")
     Array([0, 0], dtype=int32)
     """
+    no_sharding(out_sharding, "empty")
     return full(shape, 0, dtype)
 
 
@@ -796,7 +801,7 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
     dimension : int
         Negative ones count from the end.
     out_sharding : None
-        Has no effect.
+        Not supported.
 
     Returns
     -------
@@ -809,6 +814,7 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
     Array([[0, 1, 2],
            [0, 1, 2]], dtype=int32)
     """
+    no_sharding(out_sharding, "broadcasted_iota")
     shape = canonical_shape(shape)
     return iota_p.bind(
         dtype=dtypes.canonicalize_dtype(dtype),

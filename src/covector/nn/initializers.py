@@ -14,8 +14,7 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.core.operands import canonical_shape, product
-from covector.random._checks import no_sharding
+from covector.core.operands import canonical_shape, no_sharding, product
 
 Axes = int | Sequence[int]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from covector import lax
+from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
+from covector.core.operands import no_sharding
 from covector.numpy import indexing
 from covector.numpy.indexing import get_with_mode
 from covector.numpy.updates import update
@@ -63,9 +66,13 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x[index]``; ``fill_value`` is read out of bounds in mode ``fill``."""
+        no_sharding(out_sharding, "at")
+        index = self.index
+        if not wrap_negative_indices:
+            index = _not_wrapped(index, mode in (None, "clip") and fill_value is None)
         if mode is None and fill_value is None:
-            return indexing.getitem(self.array, self.index)
-        return get_with_mode(self.array, self.index, mode, fill_value)
+            return indexing.getitem(self.array, index)
+        return get_with_mode(self.array, index, mode, fill_value)
 
     def set(
         self,
@@ -78,6 +85,16 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``x[index] = values``."""
+        if not wrap_negative_indices or out_sharding is not None:
+            return _with(
+                self,
+                values,
+                "set",
+                unique_indices=unique_indices,
+                mode=mode,
+                wrap_negative_indices=wrap_negative_indices,
+                out_sharding=out_sharding,
+            )
         return update(self.array, self.index, values, "set", mode, unique_indices)
 
     def add(
@@ -91,6 +108,16 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``values`` added at the index, as often as a position occurs in it."""
+        if not wrap_negative_indices or out_sharding is not None:
+            return _with(
+                self,
+                values,
+                "add",
+                unique_indices=unique_indices,
+                mode=mode,
+                wrap_negative_indices=wrap_negative_indices,
+                out_sharding=out_sharding,
+            )
         return update(self.array, self.index, values, "add", mode, unique_indices)
 
     def subtract(self, values: Any, **options: Any) -> Any:
@@ -135,7 +162,26 @@ def _with(
     wrap_negative_indices: bool = True,
     out_sharding: Any = None,
 ) -> Any:
-    return update(ref.array, ref.index, values, op, mode, unique_indices)
+    no_sharding(out_sharding, "at")
+    index = ref.index if wrap_negative_indices else _not_wrapped(ref.index, mode == "clip")
+    return update(ref.array, index, values, op, mode, unique_indices)
+
+
+def _not_wrapped(index: Any, clips: bool) -> Any:
+    """An index in which no negative number counts from the end: all are out of bounds, before the
+    first element."""
+    if isinstance(index, tuple):
+        return tuple([_not_wrapped(i, clips) for i in index])
+    dtype = getattr(index, "dtype", None)
+    is_number = type(index) is int or (dtype is not None and dtypes.is_integer(dtype))
+    if not is_number:
+        return index
+    own = dtypes.default_int()
+    outside = 0 if clips else dtypes.LIMITS[own][1]
+    if type(index) is int:
+        return outside if index < 0 else index
+    index = lax.convert_element_type(index, own)
+    return lax.select(lax.lt(index, 0), lax.full_like(index, outside), index)
 
 
 def setitem_error(x: Any, index: Any, value: Any) -> TypeError:

@@ -10,7 +10,7 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, refuse_mask, settled, to_array
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import PY_SCALARS, canonical_shape
+from covector.core.operands import PY_SCALARS, canonical_shape, no_sharding
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -67,7 +67,7 @@ def array(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -92,6 +92,7 @@ def array(
     >>> np.array([1, 0, 2], dtype=bool, ndmin=2)
     Array([[ True, False,  True]], dtype=bool)
     """
+    no_sharding(out_sharding, "array")
     if order not in ("K", "C", "A", None):
         raise NotImplementedError(
             f"array: order={order!r} is not supported, arrays are stored in row-major order"
@@ -130,7 +131,7 @@ def asarray(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -145,6 +146,7 @@ def asarray(
     >>> np.asarray(x) is x
     True
     """
+    no_sharding(out_sharding, "asarray")
     if (
         dtype is None
         and device is None
@@ -587,7 +589,7 @@ def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -600,6 +602,7 @@ def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     Array([[0., 0., 0.],
            [0., 0., 0.]], dtype=float32)
     """
+    no_sharding(out_sharding, "zeros")
     return _filled(shape, 0, dtype, device, "zeros")
 
 
@@ -614,7 +617,7 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -626,6 +629,7 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
     >>> np.ones(3, dtype=int)
     Array([1, 1, 1], dtype=int32)
     """
+    no_sharding(out_sharding, "ones")
     return _filled(shape, 1, dtype, device, "ones")
 
 
@@ -640,7 +644,7 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -652,6 +656,7 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     >>> np.empty(2)
     Array([0., 0.], dtype=float32)
     """
+    no_sharding(out_sharding, "empty")
     return _filled(shape, 0, dtype, device, "empty")
 
 
@@ -670,7 +675,7 @@ def full(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -691,6 +696,7 @@ def full(
     Array([[1, 2],
            [1, 2]], dtype=int32)
     """
+    no_sharding(out_sharding, "full")
     shape = canonical_shape(shape)
     value = fill_value if type(fill_value) in PY_SCALARS else asarray(fill_value)
     dt = None if dtype is None else dtypes.check_user_dtype(dtype, "full")
@@ -745,7 +751,7 @@ def zeros_like(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -757,6 +763,7 @@ def zeros_like(
     >>> np.zeros_like(np.array([1, 2]))
     Array([0, 0], dtype=int32)
     """
+    no_sharding(out_sharding, "zeros_like")
     return _filled_like(a, 0, dtype, shape, device, "zeros_like")
 
 
@@ -776,7 +783,7 @@ def ones_like(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -788,6 +795,7 @@ def ones_like(
     >>> np.ones_like(np.array([1.5, 2.5]), dtype=int)
     Array([1, 1], dtype=int32)
     """
+    no_sharding(out_sharding, "ones_like")
     return _filled_like(a, 1, dtype, shape, device, "ones_like")
 
 
@@ -862,7 +870,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     array : array_like
     shape : int or tuple of int
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -882,6 +890,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
            [1, 2],
            [1, 2]], dtype=int32)
     """
+    no_sharding(out_sharding, "broadcast_to")
     x = _util.array(array, "broadcast_to")
     shape = canonical_shape(shape)
     old = x.shape

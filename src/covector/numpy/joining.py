@@ -12,7 +12,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, canonical_shape, product
+from covector.core.operands import canonical_axis, canonical_shape, no_sharding, product
 from covector.core.trace import Tracer
 from covector.numpy._util import (
     array,
@@ -578,7 +578,7 @@ def repeat(
         Size of the result along the axis; needed where ``repeats`` is traced. Longer results
         are cut, shorter ones padded with the last element.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -599,6 +599,7 @@ def repeat(
            [3, 4],
            [3, 4]], dtype=int32)
     """
+    no_sharding(out_sharding, "repeat")
     x = array(a, "repeat")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0

@@ -11,7 +11,13 @@ from covector import lax
 from covector.core import structural
 from covector.core.avals import Array
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
-from covector.core.operands import canonical_axes, canonical_axis, canonical_shape, product
+from covector.core.operands import (
+    canonical_axes,
+    canonical_axis,
+    canonical_shape,
+    no_sharding,
+    product,
+)
 from covector.core.structural import reshape_p
 from covector.core.trace import Tracer
 from covector.numpy._util import (
@@ -153,7 +159,7 @@ def reshape(
     copy : bool, optional
         Accepted and ignored: arrays are immutable.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
     newshape : int or tuple of int, optional
         An older name of ``shape``.
 
@@ -176,6 +182,7 @@ def reshape(
     Array([[0, 2, 4],
            [1, 3, 5]], dtype=int32)
     """
+    no_sharding(out_sharding, "reshape")
     x = array(a, "reshape")
     sizes = new_shape(x, newshape if shape is None else shape)
     if order == "C":
@@ -196,7 +203,7 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     order : {'C', 'F'}
         Whether elements are read with the last index changing fastest, or the first.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -210,6 +217,7 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     >>> np.ravel(x), np.ravel(x, "F")
     (Array([1, 2, 3, 4], dtype=int32), Array([1, 3, 2, 4], dtype=int32))
     """
+    no_sharding(out_sharding, "ravel")
     x = array(a, "ravel")
     if order == "K":
         raise NotImplementedError("ravel with order='K' is not supported")

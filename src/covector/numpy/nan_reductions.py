@@ -8,6 +8,7 @@ from typing import Any
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line
+from covector.core.operands import no_sharding
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
@@ -688,7 +689,7 @@ def percentile(
     weights : None
         Not supported.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -706,6 +707,7 @@ def percentile(
     >>> np.percentile(np.array([[1.0, 3.0], [2.0, 8.0]]), 25, axis=1)
     Array([1.5, 3.5], dtype=float32)
     """
+    no_sharding(out_sharding, "percentile")
     check_out(out, "percentile")
     q = _fraction(q, "percentile")
     return _quantile("percentile", a, q, axis, method, keepdims, False, weights)

@@ -10,7 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes, structural
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
-from covector.core.operands import canonical_axes, canonical_axis
+from covector.core.operands import canonical_axes, canonical_axis, no_sharding
 from covector.numpy._util import (
     array,
     broadcast_shapes,
@@ -45,7 +45,7 @@ def _dot_general(x: Any, y: Any, dims: Any, precision: Any, preferred: Any, weak
     return convert(out, out.dtype, weak)
 
 
-@fused(*_DOT)
+@fused(*_DOT, "out_sharding")
 def matmul(
     a: Any,
     b: Any,
@@ -65,7 +65,7 @@ def matmul(
     preferred_element_type : dtype, optional
         Of the sums and the result.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -87,6 +87,7 @@ def matmul(
     >>> np.matmul(np.zeros((5, 2, 3)), np.zeros((3, 4))).shape
     (5, 2, 4)
     """
+    no_sharding(out_sharding, "matmul")
     x, y, weak = _operands("matmul", a, b, preferred_element_type)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(
@@ -126,7 +127,7 @@ def _matmul(x: Any, y: Any, precision: Any, preferred: Any, weak: bool) -> Any:
     return _dot_general(x, y, (((nb + 1,), (nb,)), (lead, lead)), precision, preferred, weak)
 
 
-@fused(*_DOT)
+@fused(*_DOT, "out_sharding")
 def dot(
     a: Any,
     b: Any,
@@ -146,7 +147,7 @@ def dot(
     preferred_element_type : dtype, optional
         Of the sums and the result.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -167,6 +168,7 @@ def dot(
     Array([[ 1, 20],
            [ 3, 40]], dtype=int32)
     """
+    no_sharding(out_sharding, "dot")
     x, y, weak = _operands("dot", a, b, preferred_element_type)
     if not x.ndim or not y.ndim:
         dims: Any = (((), ()), ((), ()))
@@ -435,7 +437,7 @@ def tensordot(
     preferred_element_type : dtype, optional
         Of the sums and the result.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -456,6 +458,7 @@ def tensordot(
     >>> np.tensordot(x, np.zeros((3, 4)), axes=1).shape
     (2, 4)
     """
+    no_sharding(out_sharding, "tensordot")
     axes = axes.tolist() if hasattr(axes, "tolist") else axes
     if isinstance(axes, (list, tuple)):
         axes = [s.tolist() if hasattr(s, "tolist") else s for s in axes]
@@ -624,7 +627,7 @@ def einsum(
     _dot_general
         Accepted and ignored.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -645,6 +648,7 @@ def einsum(
     >>> np.einsum("ii->i", x), np.einsum("ij->", x)
     (Array([1, 4], dtype=int32), Array(10, dtype=int32))
     """
+    no_sharding(out_sharding, "einsum")
     check_out(out, "einsum")
     if not isinstance(subscripts, str):
         # The form with lists of axes: operand, axes, operand, axes, ..., axes of the result.

@@ -12,7 +12,7 @@ from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis
+from covector.core.operands import canonical_axis, no_sharding
 from covector.core.trace import eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -48,7 +48,7 @@ def arange(
     device : Device, optional
         Where the array is to be; by default the default device.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -70,6 +70,7 @@ def arange(
     >>> np.arange(3), np.arange(1, 2, 0.25)
     (Array([0, 1, 2], dtype=int32), Array([1.  , 1.25, 1.5 , 1.75], dtype=float32))
     """
+    no_sharding(out_sharding, "arange")
     if stop is None:
         start, stop = 0, start
     step = 1 if step is None else step

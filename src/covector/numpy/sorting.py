@@ -11,7 +11,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, product, scalar
+from covector.core.operands import canonical_axis, no_sharding, product, scalar
 from covector.numpy._util import (
     array,
     concrete,
@@ -433,7 +433,7 @@ def bincount(
     length : int, optional
         Size of the result; needed under tracing. Larger values are dropped.
     out_sharding : optional
-        Accepted and ignored.
+        Not supported.
 
     Returns
     -------
@@ -455,6 +455,7 @@ def bincount(
     >>> np.bincount(np.array([1, 3, 1]), weights=np.array([0.5, 1.0, 2.0]))
     Array([0. , 2.5, 0. , 1. ], dtype=float32)
     """
+    no_sharding(out_sharding, "bincount")
     v = array(x, "bincount")
     if v.ndim != 1:
         raise ValueError(f"bincount takes a vector, got {describe(v)}{at_user_line()}")

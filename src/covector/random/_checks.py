@@ -12,14 +12,6 @@ from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.lax.shape_functions import broadcast_shapes
 
 
-def no_sharding(out_sharding: Any, name: str) -> None:
-    """Raise for an ``out_sharding``, which the samplers do not take yet."""
-    if out_sharding is not None:
-        raise NotImplementedError(
-            f"{name}: out_sharding is not supported, got {out_sharding!r}{at_user_line()}"
-        )
-
-
 def shape_argument(shape: Any) -> Shape:
     return canonical_shape(shape)
 

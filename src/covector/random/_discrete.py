@@ -11,13 +11,12 @@ from covector.control_flow.while_loop import fori_loop
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array, canonical_axis, product, scalar
+from covector.core.operands import as_array, canonical_axis, no_sharding, product, scalar
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer
 from covector.random._bits import Words, shaped_bits, split_words, words_of
 from covector.random._checks import (
     int_dtype,
-    no_sharding,
     parameter,
     result_shape,
     shape_argument,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from covector.core.operands import canonical_shape
+from covector.core.operands import canonical_shape, no_sharding
 from covector.core.trace import current_trace, eval_trace
-from covector.random._checks import no_sharding
 from covector.transforms.jit import Jitted, make_jit_function
 
 F = TypeVar("F", bound=Callable[..., Any])

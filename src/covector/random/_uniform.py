@@ -10,13 +10,12 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array, product, scalar
+from covector.core.operands import as_array, no_sharding, product, scalar
 from covector.core.structural import convert_element_type
 from covector.random._bits import Words, bits_of, shaped_bits, split_words, words_of
 from covector.random._checks import (
     float_dtype,
     int_dtype,
-    no_sharding,
     parameter,
     result_shape,
     shape_argument,
