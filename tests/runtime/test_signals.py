@@ -13,6 +13,15 @@ import covector as cv
 import covector.numpy as np
 from covector import lax
 
+
+@pytest.fixture(autouse=True)
+def interrupts_raise():
+    """Where tests are run by several processes, these ignore interrupts."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
 # Programs that run for minutes, or for ever, unless something ends them.
 ENDLESS = {
     "while of a scalar": (lambda x: lax.while_loop(lambda s: s > 0, lambda s: s * 1.0, x), ()),
@@ -110,6 +119,7 @@ def test_other_threads_are_not_interrupted():
 
 COMPILING = """
 import os, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import covector as cv, covector.numpy as np
 cv.jit(lambda x: x * 2)(1.0)
 def chain(k):
