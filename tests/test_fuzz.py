@@ -51,4 +51,9 @@ def test_faults_are_found_shrunk_and_written(monkeypatch, tmp_path):
     assert fault.check == "jit" and len(made.lines) == 1
     text = shrink.save(made, fault, tmp_path).read_text()
     assert "np.sin(" in text and str(made.seed) in text
-    exec(text, {"__name__": "reproducer"})
+    # It sets options for a process of its own.
+    before = cv.config.enable_x64
+    try:
+        exec(text, {"__name__": "reproducer"})
+    finally:
+        cv.config.update("enable_x64", before)
