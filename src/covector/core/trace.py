@@ -16,8 +16,8 @@ import numpy as np
 from covector import _native
 from covector.core import errors
 from covector.core.avals import Array, ShapedArray, aval_of, scalar_aval, to_array
-from covector.core.config import config
-from covector.core.dtypes import check_default_int, is_extended
+from covector.core.config import config, x64_enabled
+from covector.core.dtypes import WIDE, check_default_int, is_extended
 from covector.core.jaxpr import (
     Atom,
     ClosedJaxpr,
@@ -427,6 +427,8 @@ class JaxprTrace(Trace):
         aval = aval_of(x)
         if not aval.shape and not is_extended(aval.dtype):
             if t is Array:
+                if aval.dtype in WIDE and not x64_enabled():
+                    return self.const(x, aval)  # a NumPy scalar would be narrowed
                 value = x.item() if aval.weak_type else None
                 if value is not None and aval == scalar_aval(type(value)):
                     return Literal(value, aval)  # weakly typed as a NumPy scalar is not
