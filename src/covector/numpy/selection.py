@@ -849,8 +849,9 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     sizes = canonical_shape(shape)
     total = product(sizes)
     index = normalized(index, total)
-    index = lax.clamp(scalar(0, dt), index, scalar(max(total - 1, 0), dt))
-    return tuple(_unravel(index, sizes))
+    wide = index.dtype
+    index = lax.clamp(scalar(0, wide), index, scalar(max(total - 1, 0), wide))
+    return tuple([convert(i, dt) for i in _unravel(index, sizes)])
 
 
 def _unravel_traced(index: Any, sizes: list[Any]) -> list[Any]:
