@@ -66,10 +66,8 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x[index]``; ``fill_value`` is read out of bounds in mode ``fill``."""
-        no_sharding(out_sharding, "at")
-        index = self.index
-        if not wrap_negative_indices:
-            index = _not_wrapped(index, mode in (None, "clip") and fill_value is None)
+        clips = mode in (None, "clip") and fill_value is None
+        index = _as_asked(self.index, wrap_negative_indices, clips, out_sharding)
         if mode is None and fill_value is None:
             return indexing.getitem(self.array, index)
         return get_with_mode(self.array, index, mode, fill_value)
@@ -85,17 +83,10 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``x[index] = values``."""
+        index = self.index
         if not wrap_negative_indices or out_sharding is not None:
-            return _with(
-                self,
-                values,
-                "set",
-                unique_indices=unique_indices,
-                mode=mode,
-                wrap_negative_indices=wrap_negative_indices,
-                out_sharding=out_sharding,
-            )
-        return update(self.array, self.index, values, "set", mode, unique_indices)
+            index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
+        return update(self.array, index, values, "set", mode, unique_indices)
 
     def add(
         self,
@@ -108,17 +99,10 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``values`` added at the index, as often as a position occurs in it."""
+        index = self.index
         if not wrap_negative_indices or out_sharding is not None:
-            return _with(
-                self,
-                values,
-                "add",
-                unique_indices=unique_indices,
-                mode=mode,
-                wrap_negative_indices=wrap_negative_indices,
-                out_sharding=out_sharding,
-            )
-        return update(self.array, self.index, values, "add", mode, unique_indices)
+            index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
+        return update(self.array, index, values, "add", mode, unique_indices)
 
     def subtract(self, values: Any, **options: Any) -> Any:
         """``x`` with ``values`` subtracted at the index."""
@@ -162,9 +146,14 @@ def _with(
     wrap_negative_indices: bool = True,
     out_sharding: Any = None,
 ) -> Any:
-    no_sharding(out_sharding, "at")
-    index = ref.index if wrap_negative_indices else _not_wrapped(ref.index, mode == "clip")
+    index = _as_asked(ref.index, wrap_negative_indices, mode == "clip", out_sharding)
     return update(ref.array, index, values, op, mode, unique_indices)
+
+
+def _as_asked(index: Any, wraps: bool, clips: bool, out_sharding: Any) -> Any:
+    """The index that the options of an access make of one."""
+    no_sharding(out_sharding, "at")
+    return index if wraps else _not_wrapped(index, clips)
 
 
 def _not_wrapped(index: Any, clips: bool) -> Any:
