@@ -1,8 +1,8 @@
-"""Compare two checkouts of Covector in one run: ``python -m benchmarks.compare --before FOLDER``.
+"""Compare checkouts of Covector in one run: ``python -m benchmarks.compare --before FOLDER``.
 
-Every sample is a process of its own on one of the two source trees, both of which must have been
-built in place (see CONTRIBUTING.md); the two take turns. All programs take about a minute and a
-half a round; names restrict them. A process imports the package, loads the backend
+Every sample is a process of its own on one of the source trees, all of which must have been
+built in place (see CONTRIBUTING.md); they take turns. All programs take about a minute and a
+half a round of two trees; names restrict them. A process imports the package, loads the backend
 and calls one program for the first time with no code cached on disk (the two together are the
 first call), traces it again, and times its calls. The table has the smallest of the samples (what
 the code costs where nothing else disturbs it), and the ratios of this tree to the one before.
@@ -140,14 +140,14 @@ def check_built(tree: Path) -> None:
         )
 
 
-def paired(before: Path, code: str, rounds: int) -> tuple[list[float], list[float]]:
-    """The smallest of the numbers of both trees, taken in turns."""
-    samples: dict[Path, list[list[float]]] = {before: [], _HERE: []}
+def in_turns(trees: list[Path], code: str, rounds: int) -> list[list[float]]:
+    """The smallest of the numbers of each tree, taken in turns; each is as often the first."""
+    samples: dict[Path, list[list[float]]] = {tree: [] for tree in trees}
     for r in range(rounds):
-        for tree in (before, _HERE) if r % 2 == 0 else (_HERE, before):
+        k = r % len(trees)
+        for tree in trees[k:] + trees[:k]:
             samples[tree].append(sample(tree, code))
-    a, b = ([min(c) for c in zip(*s, strict=True)] for s in samples.values())
-    return a, b
+    return [[min(c) for c in zip(*s, strict=True)] for s in samples.values()]
 
 
 def _cell(before: float, after: float) -> str:
@@ -158,36 +158,43 @@ def _cell(before: float, after: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only programs whose name contains one of these")
-    parser.add_argument("--before", type=Path, required=True, help="the other source tree")
+    parser.add_argument(
+        "--before", type=Path, required=True, action="append", help="another tree; may be repeated"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="memory too")
     args = parser.parse_args()
-    before = args.before.resolve()
-    for tree in (before, _HERE):
+    befores = [folder.resolve() for folder in args.before]
+    trees = [*befores, _HERE]
+    for tree in trees:
         check_built(tree)
     from benchmarks.programs import PROGRAMS
 
-    logs: dict[str, list[float]] = {c: [] for c in COLUMNS}
-    imports: list[tuple[float, float]] = []
-    print("| program | first call | trace | call |\n|---|---|---|---|")
+    logs = {(tree, c): [] for tree in befores for c in COLUMNS}
+    imports: list[list[float]] = []
+    print("| before | program | first call | trace | call |\n|---|---|---|---|---|")
     for index, program in enumerate([*PROGRAMS, *EXTRA]):
         if args.names and not any(n in program.name for n in args.names):
             continue
-        code = _CALLS.format(here=str(_HERE), index=index)
-        a, b = paired(before, code, args.rounds)
-        for column, x, y in zip(COLUMNS, a, b, strict=True):
-            logs[column].append(math.log(y / x))
-        imports.append((a[0], b[0]))
-        cells = " | ".join(_cell(x, y) for x, y in zip(a[1:], b[1:], strict=True))
-        print(f"| {program.name} | {cells} |", flush=True)
-    means = {c: math.exp(statistics.fmean(v)) for c, v in logs.items()}
-    print("| geometric mean | " + " | ".join(f"{means[c]:.3f}" for c in COLUMNS[1:]) + " |")
-    a, b = (min(c) for c in zip(*imports, strict=True))
-    print(f"\nimport: {_cell(a, b)}")
+        *others, here = in_turns(trees, _CALLS.format(here=str(_HERE), index=index), args.rounds)
+        for tree, numbers in zip(befores, others, strict=True):
+            for column, x, y in zip(COLUMNS, numbers, here, strict=True):
+                logs[tree, column].append(math.log(y / x))
+            cells = " | ".join(_cell(x, y) for x, y in zip(numbers[1:], here[1:], strict=True))
+            print(f"| {tree.name} | {program.name} | {cells} |", flush=True)
+        imports.append([numbers[0] for numbers in (*others, here)])
+    for tree in befores:
+        means = [math.exp(statistics.fmean(logs[tree, c])) for c in COLUMNS[1:]]
+        cells = " | ".join(f"{mean:.3f}" for mean in means)
+        print(f"| {tree.name} | geometric mean | {cells} |")
+    *others_min, here_min = (min(c) for c in zip(*imports, strict=True))
+    for tree, seconds in zip(befores, others_min, strict=True):
+        print(f"\nimport, {tree.name}: {_cell(seconds, here_min)}")
     if args.memory:
-        a, b = paired(before, _MEMORY, 3)
-        for what, x, y in zip(("import", "1,000 compilations"), a, b, strict=True):
-            print(f"memory after {what}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
+        *others, here = in_turns(trees, _MEMORY, 3)
+        for tree, numbers in zip(befores, others, strict=True):
+            for what, x, y in zip(("import", "1,000 compilations"), numbers, here, strict=True):
+                print(f"memory after {what}, {tree.name}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Signals that arrive while compiled code runs, while it is compiled, and in several threads."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -194,3 +195,18 @@ assert float(cv.jit(lambda x: x + 1)(2.0)) == 3
 def test_a_sub_interpreter_is_refused_and_breaks_nothing():
     run = subprocess.run([sys.executable, "-c", SUBINTERPRETER], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("length", [100_000, 1_000_000])
+def test_the_work_of_a_round_does_not_depend_on_the_number_of_rounds(length):
+    def step(carry, _):
+        carry = np.stack([carry[1], carry[0] * 0.9])
+        return carry, carry
+
+    def run(x):
+        return lax.scan(step, x, None, length=length)
+
+    text = cv.jit(run).lower(np.ones(2)).as_text("llvm")
+    left = re.search(r"store i64 65536, ptr (%\w+)\n", text)[1]
+    work = re.search(rf"(%\w+) = load i64, ptr {left}\n  %\w+ = sub i64 \1, (.+)\n", text)[2]
+    assert int(work) < 100

@@ -43,7 +43,7 @@ class NestEmitter(ValueEmitter):
             v = s.value
             if v not in self.storage and v in self.plan.places:
                 self.place(v)
-        if all([self._in_place(s) for s in nest.stages]):
+        if self.is_idle(nest):
             return
         self.running = {id(s): Running(s) for s in nest.stages}
         root = nest.root
@@ -73,6 +73,10 @@ class NestEmitter(ValueEmitter):
         copy = Value(v.shape, v.dtype, Pointwise(Load(v, ivars(v.ndim))))
         self.storage[copy] = mem
         self.nest(copy_nest(v, copy, self.schedule))
+
+    def is_idle(self, nest: Nest) -> bool:
+        """Whether all that a nest computes is where it is to be."""
+        return all([self._in_place(s) for s in nest.stages])
 
     def _in_place(self, s: Stage) -> bool:
         """Whether the stage copies the base of an update, or what is reshaped, onto itself."""
