@@ -5,12 +5,13 @@ built in place (see CONTRIBUTING.md); they take turns. All programs take about a
 half a round of two trees; names restrict them. A process imports the package, loads the backend
 and calls one program for the first time with no code cached on disk (the two together are the
 first call), traces it again, and times its calls. The table has the smallest of the samples (what
-the code costs where nothing else disturbs it), and the ratios of this tree to the one before.
+the code costs where nothing else disturbs it), and the ratios of each tree to the one before it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import os
 import statistics
@@ -159,8 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only programs whose name contains one of these")
     parser.add_argument(
-        "--before", type=Path, required=True, action="append", help="another tree; may be repeated"
-    )
+        "--before", type=Path, required=True, action="append",
+        help="an older tree; of several, each is compared with the next",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="memory too")
     args = parser.parse_args()
@@ -170,31 +172,34 @@ def main() -> None:
         check_built(tree)
     from benchmarks.programs import PROGRAMS
 
-    logs = {(tree, c): [] for tree in befores for c in COLUMNS}
+    steps = list(itertools.pairwise(range(len(trees))))
+    names = [f"{trees[a].name} → {trees[b].name}" for a, b in steps]
+    logs: dict[tuple[str, str], list[float]] = {(n, c): [] for n in names for c in COLUMNS}
     imports: list[list[float]] = []
-    print("| before | program | first call | trace | call |\n|---|---|---|---|---|")
+    print("| trees | program | first call | trace | call |\n|---|---|---|---|---|")
     for index, program in enumerate([*PROGRAMS, *EXTRA]):
         if args.names and not any(n in program.name for n in args.names):
             continue
-        *others, here = in_turns(trees, _CALLS.format(here=str(_HERE), index=index), args.rounds)
-        for tree, numbers in zip(befores, others, strict=True):
-            for column, x, y in zip(COLUMNS, numbers, here, strict=True):
-                logs[tree, column].append(math.log(y / x))
-            cells = " | ".join(_cell(x, y) for x, y in zip(numbers[1:], here[1:], strict=True))
-            print(f"| {tree.name} | {program.name} | {cells} |", flush=True)
-        imports.append([numbers[0] for numbers in (*others, here)])
-    for tree in befores:
-        means = [math.exp(statistics.fmean(logs[tree, c])) for c in COLUMNS[1:]]
-        cells = " | ".join(f"{mean:.3f}" for mean in means)
-        print(f"| {tree.name} | geometric mean | {cells} |")
-    *others_min, here_min = (min(c) for c in zip(*imports, strict=True))
-    for tree, seconds in zip(befores, others_min, strict=True):
-        print(f"\nimport, {tree.name}: {_cell(seconds, here_min)}")
+        numbers = in_turns(trees, _CALLS.format(here=str(_HERE), index=index), args.rounds)
+        for name, (a, b) in zip(names, steps, strict=True):
+            for column, x, y in zip(COLUMNS, numbers[a], numbers[b], strict=True):
+                logs[name, column].append(math.log(y / x))
+            pairs = zip(numbers[a][1:], numbers[b][1:], strict=True)
+            cells = " | ".join(_cell(x, y) for x, y in pairs)
+            print(f"| {name} | {program.name} | {cells} |", flush=True)
+        imports.append([of_tree[0] for of_tree in numbers])
+    for name in names:
+        means = [math.exp(statistics.fmean(logs[name, c])) for c in COLUMNS[1:]]
+        print(f"| {name} | geometric mean | " + " | ".join(f"{m:.3f}" for m in means) + " |")
+    least = [min(c) for c in zip(*imports, strict=True)]
+    for name, (a, b) in zip(names, steps, strict=True):
+        print(f"\nimport, {name}: {_cell(least[a], least[b])}")
     if args.memory:
-        *others, here = in_turns(trees, _MEMORY, 3)
-        for tree, numbers in zip(befores, others, strict=True):
-            for what, x, y in zip(("import", "1,000 compilations"), numbers, here, strict=True):
-                print(f"memory after {what}, {tree.name}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
+        memory = in_turns(trees, _MEMORY, 3)
+        for name, (a, b) in zip(names, steps, strict=True):
+            whats = ("import", "1,000 compilations")
+            for what, x, y in zip(whats, memory[a], memory[b], strict=True):
+                print(f"memory after {what}, {name}: {x:.1f} → {y:.1f} MiB ({y / x:.3f})")
 
 
 if __name__ == "__main__":
