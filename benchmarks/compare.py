@@ -6,6 +6,10 @@ half a round of two trees; names restrict them. A process imports the package, l
 and calls one program for the first time with no code cached on disk (the two together are the
 first call), traces it again, and times its calls. The table has the smallest of the samples (what
 the code costs where nothing else disturbs it), and the ratios of each tree to the one before it.
+
+Where the machine is shared, times vary by more than what is looked for: ``--instructions`` counts
+the instructions of import and first call instead, under valgrind, which takes half a minute a
+program and tree.
 """
 
 from __future__ import annotations
@@ -14,9 +18,12 @@ import argparse
 import itertools
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[1]
@@ -51,6 +58,16 @@ t0 = time.perf_counter()
 case.first()
 first += time.perf_counter() - t0
 print("result", imported, first, trace_seconds(cv, case), call_seconds(case.call))
+"""
+_FIRST = """
+import sys
+import covector as cv
+import covector.numpy as np
+if {index} >= 0:
+    sys.path.append({here!r})
+    from benchmarks.programs import PROGRAMS
+    from benchmarks.compare import EXTRA
+    [*PROGRAMS, *EXTRA][{index}].build(cv, np).first()
 """
 _MEMORY = """
 def peak():
@@ -113,19 +130,62 @@ def _extra() -> list:
 EXTRA = _extra()
 
 
-def sample(tree: Path, code: str) -> list[float]:
-    """The numbers that a process on a source tree prints."""
+def process(tree: Path, code: str, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """A process on a source tree, run by another program if ``under`` names one."""
     src = str(tree / "src")
-    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", PYTHONPATH=src)
+    env = dict(
+        os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", PYTHONPATH=src, PYTHONHASHSEED="0"
+    )
     # An installed package has its bytecode; so has a source tree, but where this forbids it.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     code = _FROM_TREE.format(src=src) + code + _CHECK.format(src=src)
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
-    if run.returncode == 0:
-        for line in run.stdout.splitlines():
-            if line.startswith("result"):
-                return [float(x) for x in line.split()[1:]]
-    raise RuntimeError(f"a benchmark process failed:\n{run.stdout}\n{run.stderr}")
+    command = [*under, sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, env=env)
+    if run.returncode:
+        raise RuntimeError(f"a benchmark process failed:\n{run.stdout}\n{run.stderr}")
+    return run
+
+
+def sample(tree: Path, code: str) -> list[float]:
+    """The numbers that a process on a source tree prints."""
+    run = process(tree, code)
+    for line in run.stdout.splitlines():
+        if line.startswith("result"):
+            return [float(x) for x in line.split()[1:]]
+    raise RuntimeError(f"a benchmark process printed no result:\n{run.stdout}\n{run.stderr}")
+
+
+def instructions(tree: Path, index: int) -> float:
+    """What import and a program's first call (import alone for -1) execute; a second run counts,
+    which finds the bytecode written."""
+    code = _FIRST.format(here=str(_HERE), index=index)
+    process(tree, code)
+    with tempfile.TemporaryDirectory() as folder:
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+        run = process(tree, code, valgrind)
+    return float(re.search(r"Collected : (\d+)", run.stderr)[1])
+
+
+def count(trees: Sequence[Path], names: Sequence[str]) -> None:
+    """The table of instructions."""
+    from benchmarks.programs import PROGRAMS
+
+    steps = list(itertools.pairwise(range(len(trees))))
+    logs: list[list[float]] = [[] for _ in steps]
+    heads = " | ".join(f"{trees[a].name} → {trees[b].name}" for a, b in steps)
+    print(f"| program | millions, {trees[0].name} | {heads} |\n|---|" + "---|" * len(trees))
+    programs = ["import", *(p.name for p in (*PROGRAMS, *EXTRA))]
+    for index, name in enumerate(programs, -1):
+        if names and not any(n in name for n in names):
+            continue
+        found = [instructions(tree, index) for tree in trees]
+        ratios = [found[b] / found[a] for a, b in steps]
+        for log, ratio in zip(logs, ratios, strict=True):
+            log.append(math.log(ratio))
+        cells = " | ".join(f"{r:.3f}" for r in ratios)
+        print(f"| {name} | {found[0] / 1e6:,.0f} | {cells} |", flush=True)
+    means = " | ".join(f"{math.exp(statistics.fmean(log)):.3f}" for log in logs)
+    print(f"| geometric mean | | {means} |")
 
 
 def check_built(tree: Path) -> None:
@@ -165,11 +225,15 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="memory too")
+    parser.add_argument("--instructions", action="store_true", help="count, do not time")
     args = parser.parse_args()
     befores = [folder.resolve() for folder in args.before]
     trees = [*befores, _HERE]
     for tree in trees:
         check_built(tree)
+    if args.instructions:
+        count(trees, args.names)
+        return
     from benchmarks.programs import PROGRAMS
 
     steps = list(itertools.pairwise(range(len(trees))))

@@ -4,6 +4,7 @@ modes, against mpmath; what derivatives are where there are none."""
 import functools
 import math
 
+import ml_dtypes
 import mpmath as mp
 import numpy as onp
 import pytest
@@ -130,6 +131,44 @@ def test_unary(name, dtype):
             wrong += [(x, k, *got[k, :, i]) for k in range(ORDER + 1) if not same(*got[k, :, i])]
         if math.isnan(x) and name not in LINES and not math.isnan(got[1, 0, i]):
             wrong.append((x, 1, got[1, 0, i]))
+    assert not wrong
+
+
+# Where algorithms pass from one formula to another: fractions, powers of two, ends of tables.
+BRANCHES = [
+    0.25, 0.26, 0.3, 0.34657359, 0.375, 0.4, 0.41421356, 0.4375, 0.46875, 0.5, 0.55, 0.6, 0.625,
+    0.65, 0.66666667, 0.6931471805599453, 0.7071067811865476, 0.75, 0.78539816, 0.84375, 0.9, 0.95,
+    1.0, 1.0397, 1.1, 1.1875, 1.25, 1.4142135623730951, 1.5, 1.5707963267948966, 1.75, 2.0, 2.25,
+    2.4375, 2.5, 2.857142857, 3.0, 3.141592653589793, 3.75, 4.0, 4.5, 5.0, 6.0, 7.0, 7.85398, 8.0,
+    8.5, 9.0, 10.0, 12.0, 13.0, 15.0, 16.0, 17.0, 18.0, 20.0, 22.0, 25.0, 26.0, 27.0, 28.0, 30.0,
+    32.0, 37.0, 40.0, 44.0, 64.0, 88.0, 100.0, 104.0, 128.0, 150.0, 256.0, 512.0, 700.0, 709.0,
+    745.0, 1024.0, 1e4, 1e5,
+    *(2.0**k for k in (20, 23, 24, 26, 31, 52, 53, 60)),
+    *(2.0**-k for k in (3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 20, 23, 24, 26, 27, 30, 52, 53, 54, 60)),
+]  # fmt: skip
+# Units in the last place, where more than 3 are lost.
+LOST = {"lax.bessel_i1e": 8}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", [n for n in UNARY if n.startswith("lax.")])
+def test_values_near_branch_points(name, dtype):
+    t, info = onp.dtype(dtype), ml_dtypes.finfo(dtype)
+    largest, eps, least = (float(v) for v in (info.max, info.eps, info.smallest_subnormal))
+    where = [
+        p for x in BRANCHES if x <= largest for s in (1, -1) for p in around(s * x, t)
+    ]  # fmt: skip
+    got = onp.asarray(cv.jit(UNARY[name].fun)(onp.array(where, t))).astype("float64")
+    wrong = []
+    for x, g in zip(where, got.tolist(), strict=True):
+        found = derivatives(UNARY[name].jet, [mp.mpf(float(x))], [1], 0)
+        if not found or abs(found[0][0]) > largest * (1 - 4 * eps):
+            continue
+        # Near a zero what counts is the size of the terms that cancel.
+        want = found[0][0]
+        unit = max(eps * float(max(abs(want), UNARY[name].terms)), least)
+        if not abs(mp.mpf(g) - want) <= LOST.get(name, 3) * unit:
+            wrong.append((float(x), g, float(want), float((g - want) / unit)))
     assert not wrong
 
 

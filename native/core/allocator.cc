@@ -8,7 +8,6 @@
 #include <malloc.h>
 #endif
 #include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -23,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/signal_mask.h"
 #include "core/spin_lock.h"
 #include "core/system_memory.h"
 
@@ -245,10 +245,7 @@ class Allocator {
   }
 
   void start_keeper() {
-    // Signals belong to the threads of the interpreter.
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    SignalsBlocked blocked;
     try {
       std::thread([this] {
         for (bool more = true; more;) {
@@ -262,7 +259,6 @@ class Allocator {
       std::lock_guard guard(lock_);
       keeper_ = false;
     }
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
   }
 
   void count(size_t size) {

@@ -4,7 +4,6 @@
 #include "core/thread_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include <sched.h>
 #endif
 
+#include "core/signal_mask.h"
 #include "core/spin_lock.h"
 
 namespace covector {
@@ -77,16 +77,12 @@ bool run_chunks_here(LoopBody body, void* frame, int64_t n, int64_t grain, bool 
 class Pool {
  public:
   explicit Pool(int workers) {
-    // Signals belong to the threads of the interpreter.
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    SignalsBlocked blocked;
     try {
       for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
     } catch (const std::exception&) {
       // Fewer threads than asked for: the caller takes part, so loops still finish.
     }
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
   }
 
   ~Pool() {

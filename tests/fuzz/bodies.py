@@ -30,6 +30,16 @@ SMOOTH = [
     "lax.digamma(2 + np.cos({x}))",
     "np.power(1.5, np.sin({x}))",
     "lax.rsqrt(1 + {x} * {x})",
+    "lax.bessel_i0e({x})",
+    "lax.bessel_i1e({x})",
+    "lax.erf_inv(np.tanh({x}) * 0.9)",
+    "np.arccosh(2 + {x} * {x})",
+    "np.log2(3 + np.sin({x}))",
+    "np.exp2(np.sin({x}))",
+    "cv.nn.silu(np.sin({x}))",
+    "cv.nn.squareplus({x})",
+    "lax.tan(np.tanh({x}))",
+    "np.sin({x}) ** 2 / (2 + np.cos({x}) ** 3)",
 ]
 EXACT = [
     "np.abs({x})",

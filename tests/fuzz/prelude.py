@@ -8,12 +8,15 @@ SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, float("inf"), float("-inf"), float("nan"))
 
 
 def make(seed, shape, dtype, special=False):
-    """Random numbers, small ones; with `special` also zeros, infinities and NaN."""
+    """Random numbers, small ones; with `special` also zeros, infinities, NaN, limits."""
     rng = onp.random.default_rng(seed)
     if dtype == "bool":
         return rng.random(shape) < 0.5
     if "int" in dtype:
-        return rng.integers(0 if dtype[0] == "u" else -9, 10, shape).astype(dtype)
+        info = onp.iinfo(dtype)
+        x = rng.integers(max(-9, info.min), 10, shape).astype(dtype)
+        limits = onp.array([info.min, info.max, info.max - 1, 0], dtype)
+        return onp.where(rng.random(shape) < 0.2, rng.choice(limits, shape), x) if special else x
     x = onp.asarray(rng.normal(size=shape))
     if special:
         x = onp.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), x)

@@ -17,7 +17,9 @@ from tests.fuzz.statements import WRITERS, Operand
 
 PRELUDE = (Path(__file__).parent / "prelude.py").read_text()
 SIZES = [0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33]
-DTYPES = ["float32"] * 5 + ["int32", "int32", "uint8", "bool", "complex64", "float16", "bfloat16"]
+DTYPES = ["float32"] * 6 + ["int32"] * 3 + ["bool", "complex64"] * 2
+DTYPES += ["float16", "bfloat16", "int8", "uint8", "int16", "uint16", "uint32"]
+WIDE = ["float64"] * 6 + ["int64"] * 2 + ["uint64", "complex128"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def generate(seed: int, length: int = 8) -> Program:
         shape = tuple(r.choice(sizes) for _ in range(r.choice([0, 1, 1, 2, 2, 3])))
         if big and i == 0:
             shape = (r.choice([300, 5000]), r.choice([17, 40]))
-        dtypes = ["float64"] if smooth else DTYPES + ["float64"] * (6 * x64)
+        dtypes = ["float64"] if smooth else DTYPES + WIDE * x64
         inputs.append(
             Input(r.randrange(1000), shape, r.choice(dtypes), not smooth and r.random() < 0.2)
         )

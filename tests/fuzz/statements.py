@@ -156,7 +156,7 @@ def cast(r: random.Random, x: Operand, smooth: bool) -> Written:
         return None
     kinds = {
         "f": ["float32", "float16", "bfloat16", "complex64", "bool", "int32"],
-        "i": ["float32", "int32", "uint8", "int8", "bool", "complex64", "uint32"],
+        "i": ["float32", "int32", "uint8", "int8", "int16", "bool", "complex64", "uint32"],
         "b": ["float32", "int32", "uint8"],
         "c": ["complex64"],
     }
@@ -269,6 +269,14 @@ def rearranged(r: random.Random, x: Operand, smooth: bool) -> Written:
         "np.pad({x}, 1)",
         "np.stack([{x}, {x}], -1)",
         "np.copy({x})",
+        "np.expand_dims({x}, -1)",
+        "np.array_split(np.ravel({x}), 3)[0]",
+        "np.kron(np.array([1, 1]).astype({x}.dtype), {x})",
+        "lax.broadcast({x}, (2,))",
+        "lax.rev({x}, tuple(range({x}.ndim)))",
+        "lax.squeeze(lax.expand_dims({x}, (0,)), (0,))",
+        "np.resize({x}, (5,))" if x.size else "{x}[None]",
+        "np.concatenate([np.ravel({x}), np.ravel({x}.T)])",
     ]
     if x.ndim == 2:
         forms += ["np.tril({x})", "np.triu({x}, 1)", "np.diagonal({x})", "np.rot90({x})"]
@@ -431,6 +439,8 @@ def of_vector(r: random.Random, x: Operand, smooth: bool) -> Written:
     if x.kind == "f":
         forms += [("np.gradient(np.concatenate([{x}, {x}]), axis=0)", SUM)]
         forms += [("np.linalg.norm(1 + np.square({x}))", SUM)] * (x.ndim < 3)
+        forms += [("np.trapezoid({x}, axis=0)", SUM), ("np.cov({x})", SUM)][: 1 + (x.ndim == 2)]
+        forms += [("cv.nn.standardize({x}, 0)", SUM), ("cv.nn.glu(np.stack([{x}, {x}]), 0)", SUM)]
     if x.ndim == 2 and max(x.shape) < 100 and x.dtype in ("float32", "float64"):
         gram = "(np.eye({n}, dtype={x}.dtype) + np.tanh({x}) @ np.tanh({x}).T)"
         forms += [(f"np.linalg.cholesky({gram})", SUM), (f"np.linalg.slogdet({gram})[1]", SUM)]
@@ -444,10 +454,39 @@ def of_vector(r: random.Random, x: Operand, smooth: bool) -> Written:
         ]
         forms += [
             ("np.nonzero({x}, size={n})[0]", STEP),
+            ("np.isin({x}, {x}[:2])", STEP),
+            ("np.interp({x}, np.arange(4.0), np.array([1.0, 3.0, 2.0, 0.5]))", SUM | STEP),
+            ("np.histogram({x}, bins=np.arange(5))[0]", STEP),
+            ("np.partition({x}, 0)", NONE),
             ("lax.sort(({x}, np.arange({n})))[1]", STEP),
         ]
     form, traits = r.choice(forms)
     return form.format(x=x.name, n=n), traits
+
+
+@writer(1)
+def drawn(r: random.Random, x: Operand, smooth: bool) -> Written:
+    """Random numbers, from a key made of what an integer says or of a number."""
+    traced = x.kind == "i" and x.size
+    seed = f"np.ravel({x.name})[0].astype(np.int32)" if traced else str(r.randrange(100))
+    key = r.choice(["cv.random.key({s})", "cv.random.fold_in(cv.random.key(3), {s})"])
+    key = r.choice([key, f"cv.random.split({key})[1]"]).format(s=seed)
+    shape = x.shape
+    dtype = f"np.{x.dtype}" if x.dtype in ("float32", "float64") else "np.float32"
+    forms = [f"cv.random.uniform({key}, {shape}, {dtype})"]
+    forms += [f"cv.random.normal({key}, {shape}, {dtype})"]
+    forms += [f"cv.random.gumbel({key}, {shape}, {dtype})"]
+    if not smooth:
+        forms += [f"cv.random.bernoulli({key}, 0.3, {shape})"]
+        forms += [f"cv.random.randint({key}, {shape}, -5, 90)", f"cv.random.bits({key}, {shape})"]
+        if x.ndim:
+            forms += [f"cv.random.permutation({key}, {x.name})"]
+            forms += [f"cv.random.categorical({key}, np.zeros({shape}), {x.ndim - 1})"] * (
+                x.shape[-1] > 0
+            )
+    # Sampling is the same however it is compiled, but for the functions it ends with.
+    form = r.choice(forms)
+    return form, STEP | SUM if any(f in form for f in ("normal", "gumbel", "categorical")) else NONE
 
 
 @writer(2)

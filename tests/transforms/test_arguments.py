@@ -129,6 +129,8 @@ def test_objects_that_convert_themselves() -> None:
         lambda x: cv.vmap(lambda x: x)(x), lambda x: lax.scan(lambda c, y: (c, y), 0, x),
         lambda x: cv.jit(lambda y: x)(1.0), lambda x: cv.jit(lambda y: y * cnp.asarray(x))(1.0),
         lambda x: lax.add(x, x), lambda x: cnp.ones(3).at[:].set(x),
+        lambda x: cnp.ones(3)[x.astype(int)], lambda x: cnp.ones(3)[x.astype(bool)],
+        lambda x: cnp.ones(3).at[x.astype(int)].add(1), lambda x: cv.eval_shape(lambda x: x, x),
     ],
 )  # fmt: skip
 def test_masked_arrays_are_an_error(use: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as onp
 
 from covector.core import dtypes
-from covector.core.avals import Array
+from covector.core.avals import Array, refuse_mask
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
 from covector.core.record import Record
 from covector.core.structural import convert_element_type
@@ -154,6 +154,8 @@ def _prepare(entry: Any) -> Any:
             f"an index must have an integer or boolean dtype, got {describe(entry)}{at_user_line()}"
         )
     if isinstance(entry, (onp.ndarray, onp.generic)):
+        if type(entry) is not onp.ndarray:
+            refuse_mask(entry)
         if dt != dtypes.bool_ and not entry.ndim:
             return int(entry)
         return onp.asarray(entry)

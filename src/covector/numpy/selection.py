@@ -197,7 +197,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     elif mode == "clip":
         x = lax.clamp(x.dtype.type(0), x, x.dtype.type(n - 1))
     else:
-        raise ValueError(f"choose: mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
+        raise ValueError(
+            f"choose: mode must be 'raise', 'wrap' or 'clip', got {mode!r}{at_user_line()}"
+        )
     options = promote_dtypes("choose", *options)
     x, *options = broadcast_all("choose", convert(x, dtypes.int32), *options)
     return lax.select_n(x, *options)

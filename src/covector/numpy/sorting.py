@@ -343,7 +343,9 @@ def searchsorted(
     (Array([0, 1, 4], dtype=int32), Array(3, dtype=int32))
     """
     if side not in ("left", "right"):
-        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+        raise ValueError(
+            f"searchsorted: side must be 'left' or 'right', got {side!r}{at_user_line()}"
+        )
     if method not in ("scan", "scan_unrolled", "sort", "compare_all", "default"):
         raise ValueError(f"searchsorted: unknown method {method!r}{at_user_line()}")
     # A Python integer need not fit the dtype of the array.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import Array, ShapedArray, aval_of
+from covector.core.avals import Array, ShapedArray, aval_of, refuse_mask
 from covector.core.operands import canonical_shape
 
 
@@ -119,6 +119,7 @@ def typeof(x: Any) -> ShapedArray:
 def aval_like(x: Any) -> ShapedArray:
     """Aval of an array, scalar, or object with ``shape`` and ``dtype``."""
     if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
+        refuse_mask(x)
         return ShapedArray(
             tuple(x.shape), dtypes.canonicalize_dtype(x.dtype), getattr(x, "weak_type", False)
         )

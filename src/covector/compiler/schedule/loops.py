@@ -11,9 +11,10 @@ from covector.core import dtypes
 
 # Elements (weighted by cost) that one task of a parallel loop should cover.
 GRAIN = 16384
-# Tasks of a reduction to a few numbers; fixed, so that the result does not depend on threads.
-CHUNKS = 64
-CHUNK_ELEMENTS = 32768
+# Tasks of a reduction to a few numbers, and the elements of one: they depend on sizes alone, so
+# that the result does not depend on threads.
+CHUNKS, CHUNKS_MOST = 64, 1024
+CHUNK_ELEMENTS, CHUNK_MOST = 32768, 1 << 23
 # Rounds of a tiled loop in one task, and elements of a blocked axis that are walked before the
 # other axis moves on.
 TILE = 1024

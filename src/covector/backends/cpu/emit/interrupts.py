@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.nests import NestEmitter
+from covector.backends.cpu.emit.values import PATIENCE
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.ir.nodes import Block, Branch, Dim, LibraryCall, Loop, Reduce, Value
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 
-# Elements, roughly, between two looks: some tens of microseconds.
-PATIENCE = 1 << 16
 # An element of a library call, in those of other loops.
 _LIBRARY = 16
 
@@ -40,10 +39,7 @@ class Lookout:
     def _look(self, left: Val) -> None:
         b = self.em.b
         b.line(f"store i64 {PATIENCE}, ptr {left.ref}")
-        poll = self.em.runtime("poll")
-        # It touches nothing that the program works on, which LLVM may keep in registers.
-        call = f"call i32 {poll.ref}() cold memory(inaccessiblemem: readwrite)"
-        self.em.leave_unless_ok(b.impure(call, "i32"))
+        self.em.look_out()
 
     def _counter(self) -> Val:
         if self._left is None:

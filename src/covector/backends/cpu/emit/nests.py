@@ -9,7 +9,7 @@ from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
-from covector.backends.cpu.emit.values import ValueEmitter
+from covector.backends.cpu.emit.values import PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.num import Number
 from covector.backends.cpu.writer import Function, Val, int_const
@@ -17,7 +17,9 @@ from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (
     BLOCK,
     CHUNK_ELEMENTS,
+    CHUNK_MOST,
     CHUNKS,
+    CHUNKS_MOST,
     GRAIN,
     SUM_LOOPS,
     SUM_ROUNDS,
@@ -171,7 +173,11 @@ class NestEmitter(ValueEmitter):
         n = indexing.val(self.dim(root.dim))
         per = b.intrinsic("umax", indexing.val(self.inner_work(root)), int_const(1))
         least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
-        share = b.bin("udiv", b.bin("add", n, int_const(CHUNKS - 1)), int_const(CHUNKS))
+        # As many tasks as keep each of them short, within bounds.
+        piece = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_MOST), per), int_const(1))
+        tasks = b.intrinsic("umax", b.bin("udiv", n, piece), int_const(CHUNKS))
+        tasks = b.intrinsic("umin", tasks, int_const(CHUNKS_MOST))
+        share = b.bin("udiv", b.bin("add", n, b.bin("sub", tasks, int_const(1))), tasks)
         grain = b.intrinsic("umax", least, share)
         slots = [self._partial_slots(s) for s in nest.stages]
 
@@ -198,7 +204,8 @@ class NestEmitter(ValueEmitter):
         """Memory for the tasks' results: for each result, and each part of a number."""
         kinds = reductions.parts(reductions.initial(s.value.defn.kind, s.value.dtype))
         return [
-            [self.b.alloca(f"[{CHUNKS} x {p.ty}]") for p in kinds] for _ in reductions.results_of(s)
+            [self.b.alloca(f"[{CHUNKS_MOST} x {p.ty}]") for p in kinds]
+            for _ in reductions.results_of(s)
         ]
 
     def _combine(self, s: Stage, slots: list[Val], count: Val) -> Number:
@@ -244,11 +251,34 @@ class NestEmitter(ValueEmitter):
                 self._round(nest, node, depth, k)
         elif last_reduced(node):
             self._accumulate(nest, node, depth, self._extent(node)[1])
+        elif depth == 0 and self.b is self.root and not self._totals(node, depth):
+            self._patient(nest, node)
         else:
             begin, end = span or self._extent(node)
             self._counted(nest, node, depth, begin, end, node.lanes)
         for r in starting:
             reductions.finish(self, nest, r)
+
+    def _patient(self, nest: Nest, node: NestLoop) -> None:
+        """The outermost loop where it runs on this thread alone: it looks out now and then."""
+        begin, end = self._extent(node)
+        work, step = self.inner_work(node), node.lanes or 1
+        if type(node.dim) is type(work) is int and node.dim * work <= PATIENCE:
+            self._counted(nest, node, 0, begin, end, node.lanes)
+            return
+        b = self.b
+        most = b.intrinsic("umax", indexing.val(work), int_const(1))
+        rounds = b.intrinsic("umax", b.bin("udiv", int_const(PATIENCE // step), most), int_const(1))
+        stretch = b.bin("mul", rounds, int_const(step))
+        count = b.bin("udiv", b.bin("add", end, b.bin("sub", stretch, int_const(1))), stretch)
+
+        def some(k: Val) -> None:
+            i = b.bin("mul", k, stretch)
+            stop = b.intrinsic("smin", b.bin("add", i, stretch), end)
+            self._counted(nest, node, 0, i, stop, node.lanes)
+            b.when(b.cmp("icmp slt", stop, end), self.look_out, rare=True)
+
+        b.repeat(int_const(0), count, 1, some)
 
     def _extent(self, node: NestLoop) -> tuple[Val, Val]:
         return int_const(0), indexing.val(self.dim(node.dim))

@@ -36,6 +36,8 @@ from covector.core import dtypes
 ZERO = int_const(0)
 # What compiled code, and what it calls, returns if all went well.
 OK = _native.statuses["ok"]
+# Elements, roughly, between two looks for signals: some tens of microseconds.
+PATIENCE = 1 << 16
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 
 
@@ -110,6 +112,12 @@ class ValueEmitter:
         b = self.b
         assert b is self.root, "only the program itself can be left"
         b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
+
+    def look_out(self) -> None:
+        """Let the main thread handle signals that have come, which may end the program."""
+        # This touches nothing that the program works on, which LLVM may keep in registers.
+        call = f"call i32 {self.runtime('poll').ref}() cold memory(inaccessiblemem: readwrite)"
+        self.leave_unless_ok(self.b.impure(call, "i32"))
 
     # --- places ---
 
