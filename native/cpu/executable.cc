@@ -242,17 +242,10 @@ bool CpuExecutable::raise_status(int32_t status) const {
 int32_t CpuExecutable::enter(void** bufs, const Argument* arguments) const {
   RunningProgram running{arguments, inputs_.size()};
   running.outer = thread_state.running;
-  int32_t status;
-  if (release_gil_) {
-    running.pin();
-    thread_state.running = nullptr;
-    PyThreadState* saved = PyEval_SaveThread();
-    status = entry_(bufs, params_.data(), runtime_table);
-    PyEval_RestoreThread(saved);
-  } else {
-    thread_state.running = &running;
-    status = entry_(bufs, params_.data(), runtime_table);
-  }
+  thread_state.running = &running;
+  if (release_gil_) running.release_gil();
+  int32_t status = entry_(bufs, params_.data(), runtime_table);
+  if (running.released) PyEval_RestoreThread(running.released);
   thread_state.running = running.outer;
   if (running.pinned) running.unpin();
   return status;
@@ -363,6 +356,12 @@ void RunningProgram::pin() {
 
 void RunningProgram::unpin() {
   for (Storage* storage : pins) storage->drop();
+}
+
+void RunningProgram::release_gil() {
+  pin();
+  thread_state.running = nullptr;
+  released = PyEval_SaveThread();
 }
 
 bool init_cpu_executable(PyObject* module) {

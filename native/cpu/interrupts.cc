@@ -21,6 +21,8 @@ unsigned long main_thread = 0;
 
 bool check_signals() {
   using Clock = std::chrono::steady_clock;
+  // A program that comes here is long enough for other threads to go on beside it.
+  if (thread_state.running) thread_state.running->release_gil();
   thread_local Clock::time_point next;
   auto now = Clock::now();
   if (now < next) return false;
@@ -28,7 +30,6 @@ bool check_signals() {
   if (PyThread_get_thread_ident() != main_thread) return false;
   GilGuard gil;
   if (PyErr_Occurred()) return true;  // a callback of the same run failed
-  if (thread_state.running) thread_state.running->pin();
   return PyErr_CheckSignals() != 0;
 }
 

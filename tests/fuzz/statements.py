@@ -271,7 +271,7 @@ def rearranged(r: random.Random, x: Operand, smooth: bool) -> Written:
         "np.copy({x})",
         "np.expand_dims({x}, -1)",
         "np.array_split(np.ravel({x}), 3)[0]",
-        "np.kron(np.array([1, 1]).astype({x}.dtype), {x})",
+        "np.kron(np.array([1, 1]).astype({x}.dtype), {x})" if x.kind != "b" else "{x}[None]",
         "lax.broadcast({x}, (2,))",
         "lax.rev({x}, tuple(range({x}.ndim)))",
         "lax.squeeze(lax.expand_dims({x}, (0,)), (0,))",

@@ -118,6 +118,35 @@ def test_other_threads_are_not_interrupted():
     assert results == [want]
 
 
+# Programs of small arguments: nothing says that they run long before they do.
+LONG = {
+    "loop": lambda x: lax.fori_loop(0, x.astype(np.int32), lambda i, v: v * 0.5 + 1, x),
+    "serial": lambda x: np.cumsum(np.sin(lax.iota(np.float32, 30_000_000) * x))[-1],
+    "parallel": lambda x: np.sum(np.sin(lax.iota(np.float32, 100_000_000) * x)),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_other_threads_go_on_beside_a_long_program(name):
+    compiled = cv.jit(LONG[name])
+    compiled(3.0)
+    ticks, done = [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.perf_counter()
+    compiled(1e8)
+    end = time.perf_counter()
+    done.set()
+    thread.join()
+    assert len([t for t in ticks if start < t < end]) > 4
+
+
 COMPILING = """
 import os, signal, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)

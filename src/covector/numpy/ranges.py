@@ -128,9 +128,7 @@ def _range_bound(x: Any, name: str) -> Any:
     if v.dtype.kind in "iub":
         return int(v)
     if v.dtype.kind == "c":
-        raise TypeError(
-            f"arange: {name} must be a real number, got {describe(x)}{at_user_line()}"
-        )
+        raise TypeError(f"arange: {name} must be a real number, got {describe(x)}{at_user_line()}")
     return float(v)
 
 

@@ -11,7 +11,7 @@ from covector.backends import cpu
 from covector.backends.cpu import cache, codegen, fortran
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.ir.show import key, show
-from covector.compiler.ir.walk import long_running
+from covector.compiler.ir.walk import library_calls
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.schedule.workspace import workspace_layout
@@ -20,7 +20,8 @@ from covector.core.avals import Array
 from covector.core.jaxpr import ClosedJaxpr
 from covector.transforms.cache import Latest, on_clear
 
-# Programs that touch more elements than this release the interpreter lock while they run.
+# Programs that touch more elements than this, or call a library, release the interpreter lock
+# while they run; others do where their loops look out for signals, which takes some time to come.
 _LONG = 1 << 15
 
 
@@ -133,7 +134,7 @@ class CpuModule:
     def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
         """Code for the program, bound to its sizes."""
         program = self.program
-        calls = long_running(program.block)
+        calls = library_calls(program.block)
         fortran.load_for(calls)
         code = _code(program)
         sizes = [s.value for s in program.syms]

@@ -13,7 +13,6 @@ from covector.compiler.ir.nodes import (
     IVar,
     LibraryCall,
     Load,
-    Loop,
     Node,
     Op,
     Update,
@@ -102,12 +101,6 @@ def definitions(block: Block) -> Iterator[Defn]:
                 yield from definitions(b)
 
 
-def long_running(block: Block) -> set[str]:
-    """Kinds of library calls, and ``loop`` if there is any."""
-    out = set()
-    for d in definitions(block):
-        if type(d) is LibraryCall:
-            out.add(d.kind)
-        elif type(d) is Loop:
-            out.add("loop")
-    return out
+def library_calls(block: Block) -> set[str]:
+    """Kinds of library calls."""
+    return {d.kind for d in definitions(block) if type(d) is LibraryCall}

@@ -13,11 +13,11 @@ from covector.core import dtypes
 GRAIN = 16384
 # Tasks of a reduction to a few numbers, and the elements of one: they depend on sizes alone, so
 # that the result does not depend on threads.
-CHUNKS, CHUNKS_MOST = 64, 1024
+CHUNKS, CHUNKS_MOST = 64, 4096
 CHUNK_ELEMENTS, CHUNK_MOST = 32768, 1 << 23
-# Rounds of a tiled loop in one task, and elements of a blocked axis that are walked before the
-# other axis moves on.
-TILE = 1024
+# Rounds of a tiled loop in one task, and its elements; elements of a blocked axis that are walked
+# before the other axis moves on.
+TILE, TILE_MOST = 1024, 1 << 27
 BLOCK = 16
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8

@@ -24,6 +24,7 @@ from covector.compiler.schedule.loops import (
     SUM_LOOPS,
     SUM_ROUNDS,
     TILE,
+    TILE_MOST,
     first_reduced,
     last_reduced,
 )
@@ -106,8 +107,13 @@ class NestEmitter(ValueEmitter):
         """Rounds of the outermost loop per task: a multiple of the vector length."""
         b = self.b
         work = self.inner_work(root)
-        if root.role in ("t", "b"):
-            return int_const(TILE if root.role == "t" else BLOCK)
+        if root.role == "b":
+            return int_const(BLOCK)
+        if root.role == "t":
+            # Fewer columns where they are so long that nobody could interrupt a task.
+            most = b.intrinsic("umax", indexing.val(work), int_const(1))
+            columns = b.intrinsic("umax", b.bin("udiv", int_const(TILE_MOST), most), int_const(64))
+            return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
             return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
         safe = b.intrinsic("umax", indexing.val(work), int_const(1))
