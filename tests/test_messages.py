@@ -1,6 +1,7 @@
 """What people are told: the name of what they called, what was wrong, what to do, their line."""
 
 import dataclasses
+import math
 import pathlib
 
 import numpy as onp
@@ -23,6 +24,7 @@ class Series:
         return onp.ones(3)
 
 
+KEYS = random.split(random.key(0))
 MESSAGES = {
     "shape for a key": (
         lambda: random.uniform((3,)), TypeError, ["uniform", "PRNG key", "random.key(seed)"]
@@ -64,6 +66,60 @@ MESSAGES = {
         lambda: np.ones(3) + np.ones(4), ValueError, ["add", "float32[3]", "float32[4]"]
     ),
     "too deep": (lambda: np.array(_nested(70)), ValueError, ["70 deep", "at most 64"]),
+    "format of a traced value": (
+        lambda: cv.jit(lambda x: f"{x:.2f}")(1.0), cv.errors.ConcretizationTypeError,
+        ["'.2f'", "float32[]", "argument x", "debug.print"],
+    ),
+    "times a list": (lambda: np.ones(2) * [1, 2], TypeError, ["multiply", "list", "numpy.array()"]),
+    "a list times": (lambda: [1, 2] * np.ones(2), TypeError, ["multiply", "list", "numpy.array()"]),
+    "traced and None": (
+        lambda: cv.jit(lambda x: x + None)(1.0), TypeError, ["add", "NoneType", "position 1"]
+    ),
+    "a reference plus": (
+        lambda: np.ones(3).at[0] + 1, TypeError, ["x.at[0] is not an array", "x.at[0].add(y)"]
+    ),
+    "two sizes": (lambda: np.zeros(3, 3), TypeError, ["3 is not understood", "tuple", "(3, 3)"]),
+    "misspelt dtype": (lambda: np.zeros(3, "flaot32"), TypeError, ["'flaot32'", "'float32'"]),
+    "no brackets": (
+        lambda: np.concatenate(np.ones(3), np.ones(3)), ValueError, ["concatenate([x, y])"]
+    ),
+    "scan of one result": (
+        lambda: lax.scan(lambda c, x: c, 0.0, np.ones(3)), TypeError,
+        ["pair (carry, y)", "one array", "return carry, None"],
+    ),
+    "grad of nothing": (lambda: cv.grad(lambda x: None)(1.0), TypeError, ["returned None"]),
+    "split by a traced number": (
+        lambda: cv.jit(lambda n: random.split(random.key(0), n))(2), TypeError,
+        ["num must consist of concrete integers", "argument n"],
+    ),
+    "linspace of a traced number": (
+        lambda: cv.jit(lambda n: np.linspace(0, 1, n))(3), TypeError,
+        ["linspace: num", "argument n", "static"],
+    ),
+    "range of a traced number": (
+        lambda: cv.jit(lambda n: [i for i in range(n)])(3), cv.errors.TracerIntegerConversionError,
+        ["range(n)", "fori_loop"],
+    ),
+    "math of a traced number": (
+        lambda: cv.jit(math.sin)(1.0), cv.errors.ConcretizationTypeError, ["covector.numpy"]
+    ),
+    "where of a traced condition": (
+        lambda: cv.jit(lambda x: np.where(x > 0))(np.ones(3)), cv.errors.ConcretizationTypeError,
+        ["argument of where", "size="],
+    ),
+    "sum of keys": (lambda: np.sum(KEYS), TypeError, ["key<fry>[2]", "random.key_data"]),
+    "sort of keys": (lambda: np.sort(KEYS), TypeError, ["no order", "random.key_data"]),
+    "unique keys": (lambda: np.unique(KEYS), TypeError, ["no order"]),
+    "any of keys": (lambda: np.any(KEYS), TypeError, ["any: ", "neither true nor false"]),
+    "psum of keys": (
+        lambda: cv.vmap(lambda k: lax.psum(k, "i"), axis_name="i")(KEYS), TypeError, ["key_data"]
+    ),
+    "largest key": (lambda: KEYS.at[0].max(KEYS[1]), TypeError, ["max", "replaced"]),
+    "added key": (lambda: KEYS.at[np.array([0, 1])].add(KEYS), TypeError, ["replaced"]),
+    "bits of keys": (
+        lambda: lax.bitcast_convert_type(KEYS, "uint32"), TypeError, ["random.key_data"]
+    ),
+    "triangle of keys": (lambda: np.tril(KEYS[None]), TypeError, ["PRNG keys"]),
     "ragged": (lambda: np.array([[1, 2], [3]]), ValueError, ["ragged", "length"]),
 }  # fmt: skip
 

@@ -3,6 +3,10 @@
 // The row-major matrix a is aᵀ to LAPACK. For Hermitian a that is conj(a), with the conjugates
 // of its eigenvectors. From aᵀ = U' S V'ᴴ follows a = conj(V') S U'ᵀ, which in row-major memory
 // are V'ᴴ and U' as LAPACK leaves them.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "cpu/lapack.h"
 #include "cpu/lapack_common.h"
 
@@ -131,6 +135,27 @@ void unpack_vectors(const T* v, const Real<T>* im, std::complex<Real<T>>* out, i
   }
 }
 
+// The power of two by which geev's matrix is to be divided, 0 for none: some LAPACKs do not give
+// back the scale that they take from matrices of very large or very small elements.
+template <class T>
+int geev_scale(const T* a, int64_t n) {
+  using R = Real<T>;
+  const R* x = reinterpret_cast<const R*>(a);
+  const int64_t parts = n * int64_t(sizeof(T) / sizeof(R));
+  R largest = 0;
+  for (int64_t i = 0; i < parts; ++i) largest = std::max(largest, std::abs(x[i]));
+  if (largest == 0) return 0;
+  const int e = std::ilogb(largest);
+  return std::abs(e) > std::numeric_limits<R>::max_exponent / 4 ? e : 0;
+}
+
+template <class T>
+void scale_by(T* a, int64_t n, int e) {
+  using R = Real<T>;
+  R* x = reinterpret_cast<R*>(a);
+  for (int64_t i = 0; i < n * int64_t(sizeof(T) / sizeof(R)); ++i) x[i] = std::ldexp(x[i], e);
+}
+
 }  // namespace
 
 int32_t eigh(int32_t code, int32_t lower, const void* a_, void* vectors_, void* values_, int64_t n,
@@ -254,9 +279,11 @@ int32_t eig(int32_t code, const void* a_, void* values_, void* left_, void* righ
       R *re = room.rwork.get(), *im = re + n;
       for (int64_t i = begin; i < end; ++i) {
         const T* ai = a + i * n * n;
-        int info = -1;
+        int info = -1, scale = 0;
         if (all_finite(ai, n * n)) {
           transpose_copy(ai, n, copy, n, n, n);
+          scale = geev_scale(copy, n * n);
+          if (scale) scale_by(copy, n * n, -scale);
           info = call_eig<T>(int(n), copy, re, im, w, vl, vr, work, lwork, re);
         }
         if (info == 0) {
@@ -265,6 +292,7 @@ int32_t eig(int32_t code, const void* a_, void* values_, void* left_, void* righ
               values[i * n + j] = w[j];
             else
               values[i * n + j] = {re[j], im[j]};
+          if (scale) scale_by(values + i * n, n, scale);
           if (left) unpack_vectors<T>(vl, im, left + i * n * n, n);
           if (right) unpack_vectors<T>(vr, im, right + i * n * n, n);
         } else {

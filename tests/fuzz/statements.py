@@ -353,7 +353,9 @@ def updated(r: random.Random, x: Operand, y: Operand, smooth: bool) -> Written:
     if any(s not in (1, t) for s, t in zip(reversed(y.shape), reversed(last), strict=False)):
         return None
     how = r.choice(["set", "set", *(["add", "multiply"] if x.kind != "b" else [])])
-    where = r.choice([str(k), f"{k}:", f"np.array([{k}, 0])", f"{k - x.shape[0]}:: 2"])
+    places = [str(k), f"{k}:", f"{k - x.shape[0]}:: 2"]
+    # Products at indices that may repeat have no derivative by what is multiplied.
+    where = r.choice(places if how == "multiply" else [*places, f"np.array([{k}, 0])"])
     return f"{x.name}.at[{where}].{how}({y.name})", loose(x) if how != "set" else NONE
 
 

@@ -145,6 +145,20 @@ def test_eig():
         check(onp.sort_complex(la.eigvals(a)), onp.sort_complex(onp.linalg.eigvals(a)), 1e-9)
 
 
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+@pytest.mark.parametrize("power", [-0.9, -0.5, 0.5, 0.9])
+def test_eig_of_any_scale(dtype, power):
+    """Some LAPACKs give eigenvalues of matrices that they have scaled."""
+    scale = 2.0 ** int(power * onp.finfo(dtype).maxexp)
+    a = sample(4, 4, dtype=dtype)
+    w, v = la.eig(a * a.dtype.type(scale))
+    plain, vectors = la.eig(a)
+    tolerance = 1e-4 if dtype in ("float32", "complex64") else 1e-12
+    check(onp.asarray(w) / scale, plain, tolerance)
+    check(v, vectors, tolerance)
+    check(onp.asarray(la.eigvals(a * a.dtype.type(scale))) / scale, la.eigvals(a), tolerance)
+
+
 def test_lstsq():
     a, b = sample(6, 3), sample(6, 2, seed=1)
     x, resid, rank, s = la.lstsq(a, b)

@@ -135,3 +135,9 @@ def test_bad_keys(name):
     call, error, message = _BAD[name]
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("num", [[2], np.array(2), np.array([2]), np.int64(2), (np.uint8(2),)])
+def test_split_takes_sizes_as_shapes_do(num):
+    key = random.key(0)
+    assert random.split(key, num).shape == (2,) == random.split(key, num=num).shape

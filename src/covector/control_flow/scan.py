@@ -77,9 +77,11 @@ def check_unroll(unroll: int | bool, length: int) -> int:
 def split_result(t: Any, fun: Callable[..., Any]) -> tuple[Any, Any]:
     """Structures of the two items of a scan body's result, which has the structure ``t``."""
     if t.type not in (tuple, list) or t.num_children != 2:
+        one = t.num_leaves == 1 and t.num_nodes == 1
+        what = "None" if t == tree.structure(None) else "one array" if one else f"a tree {t}"
         raise TypeError(
             f"scan: the body must return a pair (carry, y), but {fun_name(fun)} returned "
-            f"{t}{at_user_line()}"
+            f"{what}; for no y, return carry, None{at_user_line()}"
         )
     carry, y = t.children()
     return carry, y

@@ -7,7 +7,7 @@ weakly typed and do not widen arrays of the same kind.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -37,6 +37,11 @@ class prng_key(extended):
     >>> cv.dtypes.issubdtype(cv.random.key(0).dtype, cv.dtypes.prng_key)
     True
     """
+
+    def __new__(cls, *args: Any) -> NoReturn:
+        raise TypeError(
+            f"PRNG keys are not made of numbers; see random.key, random.key_data{at_user_line()}"
+        )
 
 
 class KeyDType:
@@ -142,6 +147,19 @@ def is_extended(dtype: Any) -> bool:
     return isinstance(dtype, KeyDType)
 
 
+def _no_dtype(dtype: Any) -> str:
+    text = f"{dtype!r:.100} is not understood as a dtype"
+    if isinstance(dtype, int):
+        text += "; a shape of several sizes is one argument, a tuple such as (3, 3)"
+    elif isinstance(dtype, str):
+        import difflib
+
+        known = [str(dt) for dt in sorted((*NUMERIC, bool_), key=str)]
+        close = difflib.get_close_matches(dtype, known, 1, 0.7)
+        text += f"; there is {close[0]!r}" if close else f"; there are {', '.join(known)}"
+    return text + at_user_line()
+
+
 @functools.lru_cache(maxsize=1024)
 def _as_dtype(dtype: Any) -> DType:
     if isinstance(dtype, KeyDType):
@@ -154,7 +172,7 @@ def _as_dtype(dtype: Any) -> DType:
     try:
         dt = np.dtype(dtype)
     except TypeError as e:
-        raise TypeError(f"{dtype!r} is not understood as a dtype") from e
+        raise TypeError(_no_dtype(dtype)) from e
     if not dt.isnative:
         dt = dt.newbyteorder("=")
     return dt
@@ -424,6 +442,11 @@ def issubdtype(a: Any, b: Any) -> bool:
     >>> cv.dtypes.issubdtype(cv.random.key(0).dtype, cv.dtypes.prng_key)
     True
     """
+
+    def __new__(cls, *args: Any) -> NoReturn:
+        raise TypeError(
+            f"PRNG keys are not made of numbers; see random.key, random.key_data{at_user_line()}"
+        )
 
     def scalar_type(x: Any) -> Any:
         if isinstance(x, KeyDType):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ def _missing(module: str, name: str, known: list[str]) -> str:
     text = f"module {module!r} has no attribute {name!r}"
     if name.startswith("_"):
         return text  # Python itself asks for these
+    if hasattr(builtins, name):
+        return f"{text}: it is Python's own {name!r}; a dtype has its size in its name"
     import difflib
 
     close = difflib.get_close_matches(name, known, 1, 0.8)

@@ -25,6 +25,11 @@ def scalar(value: Any, dtype: DType) -> Any:
     well in jaxprs), else a NumPy scalar.
     """
     t = type(value)
+    if dtypes.is_extended(dtype):
+        raise TypeError(
+            f"a number is needed beside PRNG keys, which are none; see random.key_data"
+            f"{at_user_line()}"
+        )
     if t is float or t is int:
         kind = dtype.kind
         if kind == "f" and dtype is dtypes.default_float():

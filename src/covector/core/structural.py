@@ -317,6 +317,11 @@ batching_rules[reshape_p] = _reshape_batch
 
 @reduce_sum_p.def_abstract_eval
 def _reduce_sum_aval(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
+    if dtypes.is_extended(x.dtype):
+        raise TypeError(
+            f"reduce_sum takes numbers, but the operand is {x.str_short()}; see random.key_data"
+            f"{at_user_line()}"
+        )
     n = len(x.shape)
     if len(set(axes)) != len(axes) or any(not 0 <= a < n for a in axes):
         raise ValueError(

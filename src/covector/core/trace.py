@@ -233,8 +233,9 @@ class Tracer:
                 errors.TracerBoolConversionError,
                 "Attempted boolean conversion of a traced array",
                 "Use covector.numpy.where, covector.lax.cond or covector.lax.while_loop in place "
-                "of a Python condition, or mark the argument static (static_argnums or "
-                "static_argnames of jit).",
+                "of a Python condition; &, |, ~ in place of and, or, not; numpy.maximum or "
+                "numpy.any in place of max() or any(). Or mark an argument of jit static "
+                "(static_argnums or static_argnames).",
             )
         )
 
@@ -242,8 +243,10 @@ class Tracer:
         return self._concrete_or(
             errors.TracerIntegerConversionError,
             "A traced array was used as a Python integer",
-            "Index arrays of covector.numpy with it rather than a list or NumPy array, or mark "
-            "the argument static (static_argnums or static_argnames of jit).",
+            "Sizes, shapes, axes and range(n) need a number that is known: mark an argument of "
+            "jit static (static_argnums or static_argnames), or write the loop with "
+            "covector.lax.fori_loop. As an index it works in arrays of covector.numpy, not in "
+            "lists and NumPy arrays.",
         ).__index__()
 
     def _to_scalar(self, pytype: type) -> Any:
@@ -251,8 +254,10 @@ class Tracer:
             self._concrete_or(
                 errors.ConcretizationTypeError,
                 f"A traced array was converted with {pytype.__name__}()",
-                "Use x.astype(...) to convert within traced code, or mark the argument static "
-                "(static_argnums or static_argnames of jit).",
+                "Python's and NumPy's functions (math.sin, numpy.sin) need known numbers: use "
+                "those of covector.numpy; x.astype(...) to convert; y.at[i].set(x) to store it; "
+                "covector.debug.print to print it. Or mark an argument of jit static "
+                "(static_argnums or static_argnames).",
             )
         )
 
@@ -297,7 +302,7 @@ class Tracer:
                 obj=self,
             )
         raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            f"a traced array, {self.describe()}, has no attribute {name!r}", name=name, obj=self
         )
 
     def __repr__(self) -> str:

@@ -122,6 +122,11 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     dt = dtypes.canonicalize_dtype(new_dtype, allow_extended_dtype=True)
     if dt == x.dtype:
         return x
+    if dtypes.is_extended(dt) or dtypes.is_extended(x.dtype):
+        raise TypeError(
+            "bitcast_convert_type does not take PRNG keys: use random.key_data and "
+            f"random.wrap_key_data{at_user_line()}"
+        )
     if dtypes.is_complex(dt) or dtypes.is_complex(x.dtype):
         return _bitcast_complex(x, dt)
     return bitcast_convert_type_p.bind(x, new_dtype=dt)

@@ -118,6 +118,7 @@ from covector.numpy.elementwise import (
     signbit,
     sinc,
     spacing,
+    where,
 )
 from covector.numpy.joining import (
     append,
@@ -184,8 +185,6 @@ from covector.numpy.printing import (
 from covector.numpy.products import (
     cross,
     dot,
-    einsum,
-    einsum_path,
     inner,
     kron,
     matmul,
@@ -222,9 +221,6 @@ from covector.numpy.reductions import (
     std,
     sum,
     var,
-)
-from covector.numpy.selection import (
-    where,
 )
 from covector.numpy.ufunc_methods import attach_ufunc_methods as _attach_ufunc_methods
 from covector.numpy.ufuncs import (
@@ -341,6 +337,7 @@ _LAZY = {
             "diag diag_indices diag_indices_from diagflat diagonal eye fill_diagonal identity "
             "trace tri tril tril_indices tril_indices_from triu triu_indices triu_indices_from"
         ),
+        "contraction": "einsum einsum_path",
         "files": "load save savez",
         "functional": "apply_along_axis apply_over_axes frompyfunc ufunc vectorize",
         "grids": "fromfunction indices meshgrid vander",
@@ -352,10 +349,11 @@ _LAZY = {
         ),
         "padding": "pad",
         "polynomial": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
+        "positions": "argwhere flatnonzero nonzero",
         "ranges": "geomspace linspace logspace",
         "selection": (
-            "argwhere choose compress extract flatnonzero ix_ mask_indices nonzero piecewise place "
-            "put put_along_axis ravel_multi_index select take take_along_axis unravel_index"
+            "choose compress extract ix_ mask_indices piecewise place put put_along_axis "
+            "ravel_multi_index select take take_along_axis unravel_index"
         ),
         "sets": (
             "intersect1d isin packbits setdiff1d setxor1d union1d unique unique_all unique_counts "
@@ -384,7 +382,7 @@ __all__ = [
     "complexfloating", "concat", "concatenate", "conj", "conjugate", "copy", "copysign", "cos",
     "cosh", "count_nonzero", "cross", "csingle", "cumprod", "cumsum", "cumulative_prod",
     "cumulative_sum", "deg2rad", "degrees", "divide", "divmod", "dot", "double", "dsplit",
-    "dstack", "dtype", "e", "einsum", "einsum_path", "empty", "empty_like", "equal",
+    "dstack", "dtype", "e", "empty", "empty_like", "equal",
     "euler_gamma", "exp", "exp2", "expand_dims", "expm1", "fabs", "finfo", "flexible", "flip",
     "fliplr", "flipud", "float16", "float32", "float64", "float_", "float_power", "floating",
     "floor", "floor_divide", "fmax", "fmin", "fmod", "frexp", "from_dlpack", "frombuffer",

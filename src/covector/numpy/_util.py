@@ -345,12 +345,20 @@ def concrete(x: Any, what: str) -> onp.ndarray:
         if value is None:
             raise ConcretizationTypeError(
                 f"{what} must be known while the function is traced, but it is the traced value "
-                f"{x.describe()}.{origin(x)}\nMark the argument static (static_argnums or "
-                f"static_argnames of jit), or give the size of the result where the function has "
-                f"an argument for it.{at_user_line()}"
+                f"{x.describe()}.{origin(x)}\n{_known(x)}{at_user_line()}"
             )
         x = value
     return onp.asarray(x)
+
+
+def _known(x: Any) -> str:
+    """How a traced value becomes known."""
+    if not x.aval.shape:
+        return "Mark the argument static (static_argnums or static_argnames of jit)."
+    return (
+        "Give the size of the result where the function has an argument for it (size=), or call "
+        "the function outside of what is compiled or transformed."
+    )
 
 
 def is_concrete(x: Any) -> bool:

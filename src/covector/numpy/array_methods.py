@@ -11,9 +11,9 @@ import numpy as onp
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, settled
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ConcretizationTypeError, at_user_line, describe
 from covector.core.operands import PY_SCALARS
-from covector.core.trace import Tracer, eval_trace
+from covector.core.trace import Tracer, eval_trace, origin
 from covector.numpy import (
     creation,
     elementwise,
@@ -49,14 +49,23 @@ def _accepts(x: Any) -> bool:
     )
 
 
+# What arithmetic with an array never means anything for, however the other side sees it.
+_NEVER = frozenset((list, tuple, dict, set, str, bytes, type(None)))
+
+
 def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) -> None:
     """``x op y`` and ``y op x``; operands of foreign types get ``NotImplemented``."""
     compiled: Any = None
+    never = frozenset() if name in ("eq", "ne") else _NEVER
+
+    def declined(other: Any, position: int) -> Any:
+        """What comes for an operand that is not accepted, which may know what to do."""
+        return operand(other, impl.__name__, position) if type(other) in never else NotImplemented
 
     def foreign(self: Any, other: Any) -> Any:
         nonlocal compiled
         if not _accepts(other):
-            return NotImplemented
+            return declined(other, 1)
         other = operand(other, impl.__name__, 1)
         if current_trace() is not eval_trace:
             return impl(self, other)
@@ -94,7 +103,7 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
         nonlocal compiled
         if type(other) not in _FAST:
             if not _accepts(other):
-                return NotImplemented
+                return declined(other, 0)
             other = operand(other, impl.__name__)
         if current_trace() is not eval_trace:
             return impl(other, self)
@@ -107,12 +116,12 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
 
     def tracer_op(self: Any, other: Any) -> Any:
         if type(other) not in _FAST and not _accepts(other):
-            return NotImplemented
+            return declined(other, 1)
         return impl(self, other)
 
     def tracer_rop(self: Any, other: Any) -> Any:
         if type(other) not in _FAST and not _accepts(other):
-            return NotImplemented
+            return declined(other, 0)
         return impl(other, self)
 
     forward, backward = f"__{name}__", f"__r{name}__"
@@ -222,12 +231,16 @@ def _rebuild(values: onp.ndarray, weak: bool) -> Any:
 
 
 def _rebuild_keys(words: onp.ndarray) -> Any:
-    return lax.bitcast_convert_type(settled(array_from_numpy(words)), dtypes.key_dtype)
+    return lax.bitcast_convert_type_p.bind(
+        settled(array_from_numpy(words)), new_dtype=dtypes.key_dtype
+    )
 
 
 def _reduce(self: Any) -> Any:
     if dtypes.is_extended(self.dtype):
-        return _rebuild_keys, (onp.asarray(lax.bitcast_convert_type(self, dtypes.uint32)),)
+        return _rebuild_keys, (
+            onp.asarray(lax.bitcast_convert_type_p.bind(self, new_dtype=dtypes.uint32)),
+        )
     return _rebuild, (onp.array(self), self.weak_type)
 
 
@@ -236,9 +249,17 @@ def _copied(self: Any, memo: Any = None) -> Any:
 
 
 def _tracer_format(self: Any, spec: str) -> str:
-    if not spec or not is_concrete(self):
+    if is_concrete(self):
+        return array_format(self.concrete(), spec) if spec else format(repr(self))
+    try:
         return format(repr(self), spec)
-    return array_format(self.concrete(), spec)
+    except ValueError as e:
+        raise ConcretizationTypeError(
+            f"the format {spec!r} is one of numbers, but the value {self.describe()} is not known "
+            f"while the function is being traced.{origin(self)}\nTo print it when the program "
+            'runs, use covector.debug.print("{x}", x=x), or print the result outside.'
+            f"{at_user_line()}"
+        ) from e
 
 
 # --- methods -----------------------------------------------------------------------------

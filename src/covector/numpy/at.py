@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from covector import lax
 from covector.core import dtypes
@@ -15,7 +15,23 @@ from covector.numpy.updates import update
 
 
 class IndexHelper:
-    """``x.at``, to be indexed."""
+    """``x.at``: ``x.at[index].set(y)`` is a copy of ``x`` with ``y`` at an index.
+
+    In place of ``x[i] = y`` write ``x = x.at[i].set(y)``; in place of ``x[i] += y`` write
+    ``x = x.at[i].add(y)``. There are also ``multiply``, ``divide``, ``power``, ``min``, ``max``,
+    ``apply``, and ``get``, which reads. Indices are those of ``x[index]``; what they mean out of
+    bounds, the argument ``mode`` says. Compiled, an update happens in place where nobody else
+    uses ``x``.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.zeros(3)
+    >>> x.at[1].set(5.0)
+    Array([0., 5., 0.], dtype=float32)
+    >>> x.at[np.array([0, 0, 2])].add(1.0)
+    Array([2., 0., 1.], dtype=float32)
+    """
 
     __slots__ = ("array",)
 
@@ -24,6 +40,9 @@ class IndexHelper:
 
     def __getitem__(self, index: Any) -> IndexRef:
         return IndexRef(self.array, index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise setitem_error(self.array, index, value)
 
     def __repr__(self) -> str:
         return f"IndexHelper({self.array!r})"
@@ -54,6 +73,16 @@ class IndexRef:
 
     def __repr__(self) -> str:
         return f"IndexRef({self.array!r}, {self.index!r})"
+
+    def __add__(self, other: Any) -> NoReturn:
+        text = _index_text(self.index)
+        raise TypeError(
+            f"x.at[{text}] is not an array, but what reads or updates one: write x[{text}] for the "
+            f"elements, x.at[{text}].add(y) for a copy of x with them changed{at_user_line()}"
+        )
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __add__
 
     def get(
         self,

@@ -23,9 +23,9 @@ from covector.numpy._util import (
     promote_inexact,
 )
 from covector.numpy.creation import asarray, from_numpy
+from covector.numpy.elementwise import _where
 from covector.numpy.joining import concatenate
 from covector.numpy.powers import _remainder
-from covector.numpy.selection import _where
 from covector.numpy.sorting import search
 from covector.primitives.special import i1e_over_x
 

@@ -13,6 +13,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import scalar
+from covector.core.trace import eval_trace
 from covector.numpy._ufunc import (
     ANY,
     ANY2,
@@ -29,14 +30,19 @@ from covector.numpy._util import (
     array,
     broadcast2,
     broadcast_all,
+    broadcast_shapes,
+    broadcast_to,
     check_out,
+    compile_lazily,
     convert,
+    current_trace,
     fused,
     inexact,
     operand,
     promote2,
+    shape_of,
 )
-from covector.numpy.ufuncs import promote2_inexact, scaled
+from covector.numpy.ufuncs import promote2_inexact, scaled, truth
 from covector.primitives.exponential import power_of_two
 
 # --- classification ----------------------------------------------------------------------
@@ -1028,3 +1034,76 @@ def nan_to_num(
     out = replace(lax.ne(x, x), nan, x)
     out = replace(lax.eq(x, scalar(math.inf, dt)), high, out)
     return replace(lax.eq(x, scalar(-math.inf, dt)), low, out)
+
+
+# --- where -------------------------------------------------------------------------------
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    cond = truth(operand(condition, "where"), "where")
+    x, y = promote2("where", x, y)
+    shapes = shape_of(cond), shape_of(x), shape_of(y)
+    if shapes[0] == shapes[1] == shapes[2]:
+        return lax.select_n_p.bind(cond, y, x)
+    shape = broadcast_shapes("where", *shapes, of=(cond, x, y))
+    cond = cond if not shapes[0] else broadcast_to(cond, shape)
+    x = x if not shapes[1] else broadcast_to(x, shape)
+    y = y if not shapes[2] else broadcast_to(y, shape)
+    return lax.select_n_p.bind(cond, y, x)
+
+
+_where.__name__ = "where"
+_where_compiled: Any = None
+
+
+def where(
+    condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None
+) -> Any:
+    """Elements of ``x`` where ``condition`` holds, of ``y`` elsewhere.
+
+    With one argument, the indices of its true elements; see `nonzero`.
+
+    Parameters
+    ----------
+    condition, x, y : array_like
+        They broadcast together; ``condition`` holds where it is not zero.
+    size, fill_value
+        See `nonzero`.
+
+    Returns
+    -------
+    Array, or tuple of Array
+        In the dtype that ``x`` and ``y`` promote to; indices if they are not given.
+
+    Raises
+    ------
+    ValueError
+        If only one of ``x`` and ``y`` is given.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.array([-1, 2, -3])
+    >>> np.where(x > 0, x, 10 * x)
+    Array([-10,   2, -30], dtype=int32)
+    >>> np.where(x > 0)
+    (Array([1], dtype=int32),)
+    """
+    global _where_compiled
+    if x is None and y is None:
+        from covector.numpy.positions import indices_of
+
+        return indices_of(condition, size, fill_value, "where")
+    if x is None or y is None or size is not None or fill_value is not None:
+        raise ValueError(
+            "where takes either one array, and size= and fill_value=, or a condition and two "
+            f"arrays{at_user_line()}"
+        )
+    if current_trace() is not eval_trace:
+        return _where(condition, x, y)
+    if _where_compiled is None:
+        _where_compiled = compile_lazily(_where)
+    try:
+        return _where_compiled(condition, x, y)
+    except OverflowError:
+        return _where(condition, x, y)  # a Python integer takes the dtype of what is beside it

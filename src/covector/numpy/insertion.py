@@ -19,7 +19,7 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.numpy.manipulation import moveaxis
-from covector.numpy.selection import nonzero
+from covector.numpy.positions import nonzero
 from covector.numpy.sorting import argsort
 
 

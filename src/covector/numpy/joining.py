@@ -90,7 +90,9 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
         parts, axis = [lax.reshape(p, (p.size,)) for p in parts], 0
     if not parts[0].ndim:
         raise ValueError(
-            f"concatenate takes arrays of one or more dimensions; see stack{at_user_line()}"
+            "concatenate takes a list of arrays of one or more dimensions, as in "
+            f"concatenate([x, y]), got {describe(parts[0])} in it; to join numbers, see stack"
+            f"{at_user_line()}"
         )
     return _concatenate(parts, axis=canonical_axis(axis, parts[0]), dtype=dtype)
 

@@ -497,11 +497,13 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
         raise ValueError(
             f"{name}: method must be one of {', '.join(_METHODS)}, got {method!r}{at_user_line()}"
         )
-    x, q = array(a, name), array(q, name)
+    x, q = array(a, name), array(q, name, 1)
     if x.dtype in dtypes.COMPLEX:
         raise ValueError(f"{name} of complex numbers is not defined{at_user_line()}")
     if q.ndim > 1:
-        raise ValueError(f"{name}: q must be a scalar or vector, got shape {q.shape}")
+        raise ValueError(
+            f"{name}: q must be a scalar or vector, got shape {q.shape}{at_user_line()}"
+        )
     dt = dtypes.to_inexact_dtype(x.dtype)
     # Positions of more than 2048 elements do not fit in 16 bits.
     return convert(x, dt), convert(q, dtypes.float32 if dt.itemsize == 2 else dt)

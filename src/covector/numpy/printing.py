@@ -67,7 +67,7 @@ def array_repr(
 
 
 def _key_words(arr: Any) -> str:
-    return str(onp.asarray(lax.bitcast_convert_type(arr, uint32)))
+    return str(onp.asarray(lax.bitcast_convert_type_p.bind(arr, new_dtype=uint32)))
 
 
 def array_str(

@@ -12,8 +12,8 @@ from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, no_sharding
-from covector.core.trace import eval_trace
+from covector.core.operands import canonical_axis, no_sharding, traced_size
+from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
     concrete,
@@ -136,8 +136,10 @@ def _count(num: Any, name: str) -> int:
     try:
         n = operator.index(num)
     except TypeError as e:
+        if isinstance(num, Tracer):
+            raise traced_size(num, f"{name}: num") from e
         raise TypeError(
-            f"{name}: num must be a concrete integer, got {describe(num)}{at_user_line()}"
+            f"{name}: num must be an integer, got {describe(num)}{at_user_line()}"
         ) from e
     if n < 0:
         raise ValueError(f"{name}: num must not be negative, got {n}{at_user_line()}")

@@ -1,9 +1,8 @@
-"""Choosing elements: where, select, take, nonzero and their relatives."""
+"""Choosing elements: select, take, nonzero and their relatives."""
 
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape, product, scalar
-from covector.core.trace import Tracer, eval_trace
+from covector.core.trace import Tracer
 from covector.numpy._index import as_index_array
 from covector.numpy._util import (
     array,
@@ -22,91 +21,19 @@ from covector.numpy._util import (
     broadcast_shapes,
     broadcast_to,
     check_out,
-    compile_lazily,
     concrete,
     convert,
-    current_trace,
     fused,
     is_concrete,
-    operand,
-    promote2,
     promote_dtypes,
     shape_of,
 )
-from covector.numpy.creation import asarray, from_numpy
+from covector.numpy.creation import asarray
+from covector.numpy.elementwise import _where
 from covector.numpy.indexing import normalized
+from covector.numpy.positions import nonzero, unravel
 from covector.numpy.ufuncs import truth
 from covector.primitives.indexing import GatherScatterMode
-
-# --- where -------------------------------------------------------------------------------
-
-
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    cond = truth(operand(condition, "where"), "where")
-    x, y = promote2("where", x, y)
-    shapes = shape_of(cond), shape_of(x), shape_of(y)
-    if shapes[0] == shapes[1] == shapes[2]:
-        return lax.select_n_p.bind(cond, y, x)
-    shape = broadcast_shapes("where", *shapes, of=(cond, x, y))
-    cond = cond if not shapes[0] else broadcast_to(cond, shape)
-    x = x if not shapes[1] else broadcast_to(x, shape)
-    y = y if not shapes[2] else broadcast_to(y, shape)
-    return lax.select_n_p.bind(cond, y, x)
-
-
-_where.__name__ = "where"
-_where_compiled: Any = None
-
-
-def where(
-    condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None
-) -> Any:
-    """Elements of ``x`` where ``condition`` holds, of ``y`` elsewhere.
-
-    With one argument, the indices of its true elements; see `nonzero`.
-
-    Parameters
-    ----------
-    condition, x, y : array_like
-        They broadcast together; ``condition`` holds where it is not zero.
-    size, fill_value
-        See `nonzero`.
-
-    Returns
-    -------
-    Array, or tuple of Array
-        In the dtype that ``x`` and ``y`` promote to; indices if they are not given.
-
-    Raises
-    ------
-    ValueError
-        If only one of ``x`` and ``y`` is given.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> x = np.array([-1, 2, -3])
-    >>> np.where(x > 0, x, 10 * x)
-    Array([-10,   2, -30], dtype=int32)
-    >>> np.where(x > 0)
-    (Array([1], dtype=int32),)
-    """
-    global _where_compiled
-    if x is None and y is None:
-        return nonzero(condition, size=size, fill_value=fill_value)
-    if x is None or y is None or size is not None or fill_value is not None:
-        raise ValueError(
-            "where takes either one array, and size= and fill_value=, or a condition and two "
-            f"arrays{at_user_line()}"
-        )
-    if current_trace() is not eval_trace:
-        return _where(condition, x, y)
-    if _where_compiled is None:
-        _where_compiled = compile_lazily(_where)
-    try:
-        return _where_compiled(condition, x, y)
-    except OverflowError:
-        return _where(condition, x, y)  # a Python integer takes the dtype of what is beside it
 
 
 @fused()
@@ -261,142 +188,6 @@ def piecewise(x: Any, condlist: Any, funclist: list[Any], *args: Any, **kw: Any)
     for cond, value in zip(conditions, values[:-1], strict=True):
         out = _where(cond, value, out)
     return out
-
-
-# --- nonzero -----------------------------------------------------------------------------
-
-
-def nonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> tuple[Any, ...]:
-    """Indices of the elements that are not zero, one array per dimension.
-
-    Parameters
-    ----------
-    a : array_like
-    size : int, optional
-        Number of indices to return; needed under tracing. More are cut, fewer filled up.
-    fill_value : array_like, optional
-        Index to fill up with (0), or one per dimension, in a tuple.
-
-    Returns
-    -------
-    tuple of Array
-        Vectors of the default integer type.
-
-    Raises
-    ------
-    ValueError
-        If ``a`` has no dimension.
-    ConcretizationTypeError
-        If ``a`` is traced and ``size`` is not given.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.nonzero(np.array([[0, 7], [8, 9]]))
-    (Array([0, 1, 1], dtype=int32), Array([1, 0, 1], dtype=int32))
-    >>> np.nonzero(np.array([0, 7, 0, 8]), size=3, fill_value=-1)
-    (Array([ 1,  3, -1], dtype=int32),)
-    """
-    x = array(a, "nonzero")
-    if x.ndim == 0:
-        raise ValueError(f"nonzero takes an array of one or more dimensions{at_user_line()}")
-    if size is None:
-        v = concrete(x, "the argument of nonzero (or its argument size)")
-        dt = dtypes.default_int()
-        return tuple(from_numpy(i.astype(dt), dt, x) for i in onp.nonzero(v))
-    n = operator.index(size)
-    fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
-    if len(fills) != x.ndim:
-        raise ValueError(
-            f"nonzero: fill_value has {len(fills)} entries for {x.ndim} dimensions{at_user_line()}"
-        )
-    return _nonzero(x, tuple(0 if f is None else f for f in fills), size=n)
-
-
-@fused("size")
-def _nonzero(x: Any, fills: tuple[Any, ...], *, size: int) -> tuple[Any, ...]:
-    flat = lax.reshape(array(truth(x, "nonzero")), (x.size,))
-    dt = dtypes.default_int()
-    if x.size == 0 or size == 0:
-        return tuple(broadcast_to(convert(array(f), dt), (size,)) for f in fills)
-    # The rank of each true element is where its position goes; the others are dropped.
-    dtypes.check_fits(x.size - 1, dt)
-    counted = dtypes.index_dtype(x.size)
-    rank = lax.cumsum(convert(flat, counted), 0)
-    count = lax.index_in_dim(rank, x.size - 1, 0, False)
-    target = lax.select(flat, lax.sub(rank, scalar(1, counted)), scalar(size, counted))
-    found = lax.full((size,), 0, dt).at[target].set(lax.iota(dt, x.size), mode="drop")
-    valid = lax.lt(lax.iota(counted, size), count)
-    out = []
-    for i, f in zip(_unravel(found, x.shape), fills, strict=True):
-        fill = broadcast_to(convert(array(f), dt), (size,))
-        out.append(lax.select(valid, i, fill))
-    return tuple(out)
-
-
-def _unravel(index: Any, shape: tuple[int, ...]) -> list[Any]:
-    out: list[Any] = []
-    dt = index.dtype
-    for n in reversed(shape):
-        out.append(lax.rem(index, scalar(n, dt)) if n else index)
-        index = lax.div(index, scalar(n, dt)) if n else index
-    return out[::-1]
-
-
-def flatnonzero(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Indices of the elements of the flattened array that are not zero; see `nonzero`.
-
-    Parameters
-    ----------
-    a : array_like
-    size, fill_value
-        See `nonzero`.
-
-    Returns
-    -------
-    Array
-        A vector.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.flatnonzero(np.array([[0, 7], [8, 9]]))
-    Array([1, 2, 3], dtype=int32)
-    """
-    x = array(a, "flatnonzero")
-    return nonzero(lax.reshape(x, (x.size,)), size=size, fill_value=fill_value)[0]
-
-
-def argwhere(a: Any, *, size: Any = None, fill_value: Any = None) -> Any:
-    """Indices of the elements that are not zero, one row each; see `nonzero`.
-
-    Parameters
-    ----------
-    a : array_like
-    size, fill_value
-        See `nonzero`.
-
-    Returns
-    -------
-    Array
-        Of shape ``(number of elements found, a.ndim)``.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.argwhere(np.array([[0, 7], [8, 9]]))
-    Array([[0, 1],
-           [1, 0],
-           [1, 1]], dtype=int32)
-    """
-    x = array(a, "argwhere")
-    if x.ndim == 0:
-        if size is None:
-            n = int(concrete(x, "the argument of argwhere").astype(bool))
-        else:
-            n = size
-        return lax.full((n, 0), 0, dtypes.default_int())
-    return lax.stack(nonzero(x, size=size, fill_value=fill_value), 1)
 
 
 def extract(condition: Any, arr: Any, *, size: Any = None, fill_value: Any = 0) -> Any:
@@ -853,7 +644,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     index = normalized(index, total)
     wide = index.dtype
     index = lax.clamp(scalar(0, wide), index, scalar(max(total - 1, 0), wide))
-    return tuple([convert(i, dt) for i in _unravel(index, sizes)])
+    return tuple([convert(i, dt) for i in unravel(index, sizes)])
 
 
 def _unravel_traced(index: Any, sizes: list[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from covector.core.structural import moveaxis
 from covector.numpy._util import array, broadcast_to, concrete, convert, fused, promote_dtypes
 from covector.numpy.creation import asarray
 from covector.numpy.joining import concatenate
-from covector.numpy.selection import nonzero
+from covector.numpy.positions import nonzero
 from covector.numpy.sorting import search
 
 

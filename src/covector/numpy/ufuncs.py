@@ -750,6 +750,8 @@ def truth(x: Any, name: str) -> Any:
     """An operand as booleans: whether it is not zero."""
     x = operand(x, name)
     dt = aval_of(x).dtype
+    if dtypes.is_extended(dt):
+        raise TypeError(f"{name}: {describe(x)} is neither true nor false{at_user_line()}")
     return x if dt == dtypes.bool_ else lax.ne(x, scalar(0, dt))
 
 

@@ -281,6 +281,11 @@ def _combine(op: Any, old: Any, v: Any) -> Any:
 
 
 def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+    if dtypes.is_extended(x.dtype) and type(op) is str and op != "set":
+        raise TypeError(
+            f"x.at[...].{op}: PRNG keys can be replaced, not computed with; see random.key_data"
+            f"{at_user_line()}"
+        )
     wide = _wider(x, v, op)
     if wide is not None:
         return convert(_update(convert(x, wide), items, v, op, mode, wrap, unique), x.dtype)

@@ -296,6 +296,11 @@ def _define(prim: Primitive) -> None:
                 f"{name} takes updates of the operand's dtype, got {x.str_short()} and "
                 f"{updates.str_short()}{at_user_line()}"
             )
+        if dtypes.is_extended(x.dtype) and prim is not scatter_p:
+            raise TypeError(
+                f"{name}: PRNG keys can be replaced, not computed with; see random.key_data"
+                f"{at_user_line()}"
+            )
         dropped = (*d.inserted_window_dims, *d.operand_batching_dims)
         rank = len(x.shape)
         ok = (

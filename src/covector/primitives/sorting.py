@@ -42,6 +42,8 @@ def _sort_aval(
             f"sort of {xs[0].str_short()} along dimension {dimension}, which does not exist"
             f"{at_user_line()}"
         )
+    if any(dtypes.is_extended(x.dtype) for x in xs[:num_keys]):
+        raise TypeError(f"sort: PRNG keys have no order; see random.key_data{at_user_line()}")
     if not 1 <= num_keys <= len(xs):
         raise ValueError(
             f"sort of {len(xs)} arrays by num_keys={num_keys}: needs 1 to {len(xs)}{at_user_line()}"

@@ -34,6 +34,11 @@ _KEY_CODE = dtypes.code_of[_KEY]
 _UINT32_CODE = dtypes.code_of[dtypes.uint32]
 
 
+def _keys_of(words: Any) -> Any:
+    """Keys made of pairs of words, along the last axis."""
+    return lax.bitcast_convert_type_p.bind(words, new_dtype=_KEY)
+
+
 def _check_impl(impl: Any) -> None:
     if impl is not None and impl is not _KEY and impl not in (_IMPL, "fry"):
         raise ValueError(
@@ -73,7 +78,7 @@ def _seed_words(seed: Any, name: str) -> Words | bytes:
 @program()
 def _key_of_seed(seed: Any) -> Any:
     words = _seed_words(seed, "random.key")
-    return lax.bitcast_convert_type(stack_words(words), _KEY)  # type: ignore[arg-type]
+    return _keys_of(stack_words(words))  # type: ignore[arg-type]
 
 
 @program()
@@ -187,7 +192,7 @@ def split(key: Any, num: Any = 2) -> Any:
     out = stack_words(cipher(words, n))
     if aval_of(key).dtype is not _KEY:
         return lax.reshape(out, (*shape, 2))
-    return lax.reshape(lax.bitcast_convert_type(out, _KEY), shape)
+    return lax.reshape(_keys_of(out), shape)
 
 
 @program()
@@ -204,7 +209,7 @@ def _fold_in(key: Any, data: Any) -> Any:
             f"{at_user_line()}"
         )
     out = stack_words(cipher(words, convert_element_type(x, dtypes.uint32)))
-    return out if aval_of(key).dtype is not _KEY else lax.bitcast_convert_type(out, _KEY)
+    return out if aval_of(key).dtype is not _KEY else _keys_of(out)
 
 
 def fold_in(key: Any, data: Any) -> Any:
@@ -280,7 +285,7 @@ def key_data(keys: Any) -> Any:
     Array([ 0, 42], dtype=uint32)
     """
     if _is_key_array(keys):
-        return lax.bitcast_convert_type(keys, dtypes.uint32)
+        return lax.bitcast_convert_type_p.bind(keys, new_dtype=dtypes.uint32)
     return _check_raw(keys, "key_data")
 
 
@@ -314,7 +319,7 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
     """
     _check_impl(impl)
     _check_impl(dtype)
-    return lax.bitcast_convert_type(_check_raw(key_bits_array, "wrap_key_data"), _KEY)
+    return _keys_of(_check_raw(key_bits_array, "wrap_key_data"))
 
 
 def key_impl(keys: Any) -> str:

@@ -15,7 +15,7 @@ _ATTRIBUTES = ("__module__", "__qualname__", "__doc__", "__annotations__")
 
 
 class Program(Jitted):
-    """A jitted function that takes its ``shape`` as a list, an array or an integer too."""
+    """A jitted function that takes its ``shape`` (or ``num``) as a list or an array too."""
 
     def __init__(self, fun: Callable[..., Any], static: tuple[str, ...]) -> None:
         super().__init__(fun, inline=True)
@@ -23,7 +23,8 @@ class Program(Jitted):
         names = code.co_varnames[: code.co_argcount]
         self.static_names = static
         self.static_nums = tuple([i for i, name in enumerate(names) if name in static])
-        self.shape_at = names.index("shape") if "shape" in names else len(names)
+        self.shape = "num" if "num" in names else "shape"
+        self.shape_at = names.index(self.shape) if self.shape in names else len(names)
         self.function = make_jit_function(self)
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -32,14 +33,14 @@ class Program(Jitted):
         if sharding is not None and "out_sharding" in self.static_names:
             no_sharding(sharding, self.fun.__name__)
         i = self.shape_at
-        given = args[i] if i < len(args) else kwargs.get("shape")
+        given = args[i] if i < len(args) else kwargs.get(self.shape)
         if given is not None:
-            shape = canonical_shape(given)
+            shape = canonical_shape(given, self.shape)
             if shape is not given:
                 if i < len(args):
                     args = (*args[:i], shape, *args[i + 1 :])
                 else:
-                    kwargs = {**kwargs, "shape": shape}
+                    kwargs = {**kwargs, self.shape: shape}
                 if current_trace() is eval_trace:
                     return self.function(*args, **kwargs), None
         return super().fallback(args, kwargs)

@@ -150,7 +150,8 @@ def _value_and_grad(
         if len(lin.outs) != 1 or not f.out_tree.is_leaf():
             raise TypeError(
                 f"{what}: the gradient is defined for functions with a scalar result, but "
-                f"{fun_name(fun)} returned a tree {f.out_tree}"
+                f"{fun_name(fun)} returned "
+                f"{'None' if not f.out_tree.num_leaves else f'a tree {f.out_tree}'}"
                 + ("" if has_aux else "; use has_aux=True to return other values beside it")
                 + at_user_line()
             )
