@@ -206,6 +206,14 @@ PyObject* subarray(PyObject* self, PyObject* index) {
     return nullptr;
   }
   if (!require_host(a, "a view")) return nullptr;
+  if (a->ndim == 1) {
+    ArrayObject* element = array_empty(a->code, a->weak, 0, nullptr);
+    if (!element) return nullptr;
+    size_t size = itemsizes[a->code];
+    std::memcpy(element->data, a->data + at * size, size);
+    element->placement = a->placement;
+    return as_object(element);
+  }
   int64_t stride = a->size / n * itemsizes[a->code];
   ArrayObject* made = array_wrap(a->code, a->weak, a->ndim - 1, a->shape + 1, a->storage->share(),
                                  a->data + at * stride);
@@ -258,7 +266,7 @@ PyMethodDef methods[] = {
     {"_with_weak", with_weak, METH_O, "The same elements with another weak_type."},
     {"_reshaped", reshaped, METH_O, "The same elements with another shape."},
     {"_bitcast", as_method(bitcast), METH_FASTCALL, "The same bytes as another dtype and shape."},
-    {"_subarray", subarray, METH_O, "self[i] along the first axis, sharing memory."},
+    {"_subarray", subarray, METH_O, "self[i] along the first axis; what has dimensions shares memory."},
     {"item", as_method(array_item), METH_FASTCALL, "One element as a Python scalar."},
     {"tolist", array_tolist, METH_NOARGS, "The elements as nested lists."},
     {"tobytes", array_tobytes, METH_NOARGS, "The elements as bytes, in C order."},

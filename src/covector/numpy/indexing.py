@@ -43,6 +43,10 @@ def getitem(x: Any, index: Any) -> Any:
     if type(x) is Array and current_trace() is eval_trace:
         where = x._placement
         if not where:
+            if type(index) is int:
+                shape = x.shape
+                if shape and -shape[0] <= index < shape[0]:
+                    return x._subarray(index)
             return _eager(x, index)
         if x._on_host:
             return _eager(x, index)._placed(where)
@@ -109,9 +113,7 @@ def _eager(x: Any, index: Any) -> Any:
     if t is int:
         shape = x.shape
         if shape and -shape[0] <= index < shape[0]:
-            if len(shape) > 1 or x.dtype is dtypes.key_dtype:
-                return x._subarray(index)
-            return _native.array_from_scalar(x.item(index), x._code, x.weak_type)
+            return x._subarray(index)
     elif t is tuple and len(index) == len(x.shape):
         at = []
         for i, n in zip(index, x.shape, strict=True):
