@@ -58,14 +58,18 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
     compiled: Any = None
     never = frozenset() if name in ("eq", "ne") else _NEVER
 
-    def declined(other: Any, position: int) -> Any:
+    def declined(self: Any, other: Any, position: int) -> Any:
         """What comes for an operand that is not accepted, which may know what to do."""
-        return operand(other, impl.__name__, position) if type(other) in never else NotImplemented
+        if type(other) not in never:
+            return NotImplemented
+        if name == "mul" and not self.shape and self.dtype in dtypes.INTEGERS:
+            return NotImplemented  # a list or string, repeated
+        return operand(other, impl.__name__, position)
 
     def foreign(self: Any, other: Any) -> Any:
         nonlocal compiled
         if not _accepts(other):
-            return declined(other, 1)
+            return declined(self, other, 1)
         other = operand(other, impl.__name__, 1)
         if current_trace() is not eval_trace:
             return impl(self, other)
@@ -103,7 +107,7 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
         nonlocal compiled
         if type(other) not in _FAST:
             if not _accepts(other):
-                return declined(other, 0)
+                return declined(self, other, 0)
             other = operand(other, impl.__name__)
         if current_trace() is not eval_trace:
             return impl(other, self)
@@ -116,12 +120,12 @@ def _attach_binary(name: str, impl: Callable[..., Any], reflected: bool = True) 
 
     def tracer_op(self: Any, other: Any) -> Any:
         if type(other) not in _FAST and not _accepts(other):
-            return declined(other, 1)
+            return declined(self, other, 1)
         return impl(self, other)
 
     def tracer_rop(self: Any, other: Any) -> Any:
         if type(other) not in _FAST and not _accepts(other):
-            return declined(other, 0)
+            return declined(self, other, 0)
         return impl(other, self)
 
     forward, backward = f"__{name}__", f"__r{name}__"
