@@ -51,7 +51,7 @@ def test_types(n):
 def test_operators_with_foreign_types():
     assert (F == None) is False  # noqa: E711
     assert (F != "a") is True
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(TypeError, match="add requires arrays or scalars .* got str .* position 1"):
         F + "a"
     assert isinstance(onp.ones(2, "float32") + F, cv.Array)
     assert (onp.float32(2) * F).dtype == np.float32
