@@ -165,8 +165,15 @@ def _optimised_module(text: Text) -> Iterator[tuple[Any, Any]]:
     """The module after the passes, and the machine to generate its code."""
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
-        context = _closing(stack, llvm.create_context())
-        module = _closing(stack, llvm.parse_assembly(text.text, context=context))
+        context = llvm.create_context()
+        module = llvm.parse_assembly(text.text, context=context)
+
+        # By one step: were an interrupt to come between two, the module would outlive its context.
+        def close() -> None:
+            module.close()
+            context.close()
+
+        stack.callback(close)
         if config.enable_checks:
             module.verify()
         _optimise(module, text.effort)
