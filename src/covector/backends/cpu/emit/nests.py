@@ -110,9 +110,11 @@ class NestEmitter(ValueEmitter):
         if root.role == "b":
             return int_const(BLOCK)
         if root.role == "t":
-            # Fewer columns where they are so long that nobody could interrupt a task.
-            most = b.intrinsic("umax", indexing.val(work), int_const(1))
-            columns = b.intrinsic("umax", b.bin("udiv", int_const(TILE_MOST), most), int_const(64))
+            # Fewer columns where they are so long that nobody could interrupt a task. A loop inside
+            # runs over the tile, so that the work counts all columns.
+            n = b.intrinsic("umax", indexing.val(self.dim(root.dim)), int_const(1))
+            each = b.intrinsic("umax", b.bin("udiv", indexing.val(work), n), int_const(1))
+            columns = b.intrinsic("umax", b.bin("udiv", int_const(TILE_MOST), each), int_const(64))
             return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
             return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
