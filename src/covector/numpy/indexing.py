@@ -42,14 +42,13 @@ def getitem(x: Any, index: Any) -> Any:
     """``x[index]``: indices out of bounds are clamped to the nearest position."""
     if type(x) is Array and current_trace() is eval_trace:
         where = x._placement
-        if not where:
+        if not where or x._on_host:
             if type(index) is int:
                 shape = x.shape
                 if shape and -shape[0] <= index < shape[0]:
                     return x._subarray(index)
-            return _eager(x, index)
-        if x._on_host:
-            return _eager(x, index)._placed(where)
+            out = _eager(x, index)
+            return out._placed(where) if where else out
     t = type(index)
     shape = x.shape
     if t is int:
@@ -110,11 +109,7 @@ def _empty_axis(shape: tuple[int, ...]) -> None:
 def _eager(x: Any, index: Any) -> Any:
     """An index into an array on the host; the result is on the default placement."""
     t = type(index)
-    if t is int:
-        shape = x.shape
-        if shape and -shape[0] <= index < shape[0]:
-            return x._subarray(index)
-    elif t is tuple and len(index) == len(x.shape):
+    if t is tuple and len(index) == len(x.shape):
         at = []
         for i, n in zip(index, x.shape, strict=True):
             if type(i) is not int or not -n <= i < n:

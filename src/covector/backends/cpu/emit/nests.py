@@ -113,13 +113,18 @@ class NestEmitter(ValueEmitter):
             # Fewer columns where they are so long that nobody could interrupt a task. A loop inside
             # runs over the tile, so that the work counts all columns.
             n = b.intrinsic("umax", indexing.val(self.dim(root.dim)), int_const(1))
-            each = b.intrinsic("umax", b.bin("udiv", indexing.val(work), n), int_const(1))
-            columns = b.intrinsic("umax", b.bin("udiv", int_const(TILE_MOST), each), int_const(64))
+            each = b.bin("udiv", indexing.val(work), n)
+            columns = b.intrinsic("umax", self._rounds_of(TILE_MOST, each), int_const(64))
             return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
             return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
-        safe = b.intrinsic("umax", indexing.val(work), int_const(1))
-        return b.intrinsic("umax", b.bin("udiv", int_const(GRAIN), safe), int_const(1))
+        return self._rounds_of(GRAIN, work)
+
+    def _rounds_of(self, elements: int, work: int | Val) -> Val:
+        """How many rounds that touch ``work`` elements make up so many; at least one."""
+        b = self.b
+        each = b.intrinsic("umax", indexing.val(work), int_const(1))
+        return b.intrinsic("umax", b.bin("udiv", int_const(elements), each), int_const(1))
 
     def outlined(self, write: Callable[[Val, Val], None]) -> Function:
         """A function of (frame, begin, end) written by ``write(begin, end)``."""
@@ -179,11 +184,11 @@ class NestEmitter(ValueEmitter):
         """Reductions to a few numbers in a fixed number of tasks."""
         b = self.b
         n = indexing.val(self.dim(root.dim))
-        per = b.intrinsic("umax", indexing.val(self.inner_work(root)), int_const(1))
-        least = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_ELEMENTS), per), int_const(1))
+        work = self.inner_work(root)
+        least = self._rounds_of(CHUNK_ELEMENTS, work)
         # As many tasks as keep each of them short, within bounds.
-        piece = b.intrinsic("umax", b.bin("udiv", int_const(CHUNK_MOST), per), int_const(1))
-        tasks = b.intrinsic("umax", b.bin("udiv", n, piece), int_const(CHUNKS))
+        tasks = b.bin("udiv", n, self._rounds_of(CHUNK_MOST, work))
+        tasks = b.intrinsic("umax", tasks, int_const(CHUNKS))
         tasks = b.intrinsic("umin", tasks, int_const(CHUNKS_MOST))
         share = b.bin("udiv", b.bin("add", n, b.bin("sub", tasks, int_const(1))), tasks)
         grain = b.intrinsic("umax", least, share)
@@ -275,9 +280,7 @@ class NestEmitter(ValueEmitter):
             self._counted(nest, node, 0, begin, end, node.lanes)
             return
         b = self.b
-        most = b.intrinsic("umax", indexing.val(work), int_const(1))
-        rounds = b.intrinsic("umax", b.bin("udiv", int_const(PATIENCE // step), most), int_const(1))
-        stretch = b.bin("mul", rounds, int_const(step))
+        stretch = b.bin("mul", self._rounds_of(PATIENCE // step, work), int_const(step))
         count = b.bin("udiv", b.bin("add", end, b.bin("sub", stretch, int_const(1))), stretch)
 
         def some(k: Val) -> None:
