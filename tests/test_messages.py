@@ -121,6 +121,15 @@ MESSAGES = {
     ),
     "triangle of keys": (lambda: np.tril(KEYS[None]), TypeError, ["PRNG keys"]),
     "ragged": (lambda: np.array([[1, 2], [3]]), ValueError, ["ragged", "length"]),
+    "policy of remat": (
+        lambda: cv.remat(lambda x: x, policy="dots"), TypeError,
+        ["policy must be a function", "checkpoint_policies", "'dots'"],
+    ),
+    "bins": (lambda: np.histogram(np.ones(3), -1), ValueError, ["bins must be", "-1"]),
+    "unique in jit": (
+        lambda: cv.jit(np.unique)(np.ones(3)), cv.errors.ConcretizationTypeError,
+        ["argument of unique", "float32[3]", "size="],
+    ),
 }  # fmt: skip
 
 

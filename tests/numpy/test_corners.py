@@ -375,6 +375,12 @@ def test_files_of_bfloat16():
     file.seek(0)
     got = np.load(file)
     assert got.dtype == "bfloat16" and got.tolist() == [1.0] * 3
+    file = io.BytesIO()
+    np.savez(file, np.ones(3, np.bfloat16), n=np.arange(3))
+    file.seek(0)
+    several = dict(np.load(file))
+    assert several["arr_0"].dtype == "bfloat16" and several["arr_0"].tolist() == [1.0] * 3
+    assert several["n"].tolist() == [0, 1, 2]
     with pytest.raises(TypeError, match="bfloat16"):
         np.array(onp.zeros(2, "V2"))
 

@@ -48,6 +48,18 @@ def test_negative_powers_of_integers():
     onp.testing.assert_allclose(np.float_power(np.uint8([4]), -1), [0.25])
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32"])
+def test_division_by_zero(dtype):
+    x, zeros = np.array([0, 5, 100], dtype), np.zeros(3, dtype)
+    for f in (np.divmod, cv.jit(np.divmod), lambda x, y: (x // y, x % y)):
+        for y in (zeros, 0):
+            quotient, rest = f(x, y)
+            assert quotient.dtype == rest.dtype == dtype
+            assert quotient.tolist() == rest.tolist() == [0, 0, 0]
+    if dtype[0] == "i":
+        assert (-x // zeros).tolist() == [0, 0, 0]
+
+
 def test_divided_at_an_index():
     x = np.uint8([4, 44])
     assert x.at[0].divide(256).tolist() == [0, 44]

@@ -18,6 +18,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.definers import def_jvp_linear, def_vectorized
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero, transpose_rules
 from covector.core.structural import instantiate, optimization_barrier_p, zeros
@@ -353,6 +354,11 @@ def checkpoint(
             static_argnames=static_argnames,
         )
     check_callable(fun, "checkpoint")
+    if policy is not None and not callable(policy):
+        raise TypeError(
+            f"checkpoint: policy must be a function, one of checkpoint_policies, got {policy!r}"
+            f"{at_user_line()}"
+        )
     nums = index_tuple(static_argnums, "static_argnums")
     names = name_tuple(static_argnames, "static_argnames")
 

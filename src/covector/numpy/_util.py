@@ -340,15 +340,17 @@ def concrete(x: Any, what: str) -> onp.ndarray:
     ConcretizationTypeError
         If ``x`` is traced.
     """
-    if isinstance(x, Tracer):
-        value = x.concrete()
-        if value is None:
-            raise ConcretizationTypeError(
-                f"{what} must be known while the function is traced, but it is the traced value "
-                f"{x.describe()}.{origin(x)}\n{_known(x)}{at_user_line()}"
-            )
-        x = value
-    return onp.asarray(x)
+    check_concrete(x, what)
+    return onp.asarray(x.concrete() if isinstance(x, Tracer) else x)
+
+
+def check_concrete(x: Any, what: str) -> None:
+    """Raise a ConcretizationTypeError that names ``what`` if ``x`` is not known."""
+    if not is_concrete(x):
+        raise ConcretizationTypeError(
+            f"{what} must be known while the function is traced, but it is the traced value "
+            f"{x.describe()}.{origin(x)}\n{_known(x)}{at_user_line()}"
+        )
 
 
 def _known(x: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as onp
+from numpy.lib.npyio import NpzFile
 
 from covector.core import dtypes
 from covector.numpy.creation import asarray
@@ -96,7 +97,19 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
     [1 2]
     """
     out = onp.load(file, *args, **kwargs)
-    # A file says of a bfloat16 array only that its elements have two bytes.
-    if isinstance(out, onp.ndarray) and out.dtype == onp.dtype("V2"):
-        out = out.view(dtypes.bfloat16)
-    return asarray(out) if isinstance(out, onp.ndarray) else out
+    if isinstance(out, NpzFile):
+        out.__class__ = _Arrays
+        return out
+    return asarray(_typed(out))
+
+
+class _Arrays(NpzFile):
+    """The arrays of an ``.npz`` file, those of bfloat16 too."""
+
+    def __getitem__(self, key: str) -> Any:
+        return _typed(super().__getitem__(key))
+
+
+def _typed(x: Any) -> Any:
+    """A file says of a bfloat16 array only that its elements have two bytes."""
+    return x.view(dtypes.bfloat16) if getattr(x, "dtype", None) == onp.dtype("V2") else x

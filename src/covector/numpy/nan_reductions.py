@@ -561,7 +561,7 @@ def quantile(
     a : array_like
         Real numbers.
     q : array_like
-        Between 0 and 1; a scalar or vector.
+        Between 0 and 1; a scalar or vector. Numbers outside are taken as the nearer end.
     axis : int or tuple of int, optional
         Axes to reduce; by default all.
     out : None
@@ -617,7 +617,7 @@ def nanquantile(
     a : array_like
         Real numbers.
     q : array_like
-        Between 0 and 1; a scalar or vector.
+        Between 0 and 1; a scalar or vector. Numbers outside are taken as the nearer end.
     axis : int or tuple of int, optional
         Axes to reduce; by default all.
     out : None
@@ -677,7 +677,7 @@ def percentile(
     a : array_like
         Real numbers.
     q : array_like
-        Between 0 and 100; a scalar or vector.
+        Between 0 and 100; a scalar or vector. Numbers outside are taken as the nearer end.
     axis : int or tuple of int, optional
         Axes to reduce; by default all.
     out : None
@@ -734,7 +734,7 @@ def nanpercentile(
     a : array_like
         Real numbers.
     q : array_like
-        Between 0 and 100; a scalar or vector.
+        Between 0 and 100; a scalar or vector. Numbers outside are taken as the nearer end.
     axis : int or tuple of int, optional
         Axes to reduce; by default all.
     out : None

@@ -35,15 +35,14 @@ def _floor_divide(x: Any, y: Any) -> Any:
     dt = aval_of(x).dtype
     if dt == dtypes.bool_:
         return _floor_divide(*as_integers(x, y))
-    if dt in dtypes.UNSIGNED:
-        return lax.div(x, y)
-    if dt in dtypes.SIGNED:
-        q = lax.div(x, y)
-        # Truncated quotients that are not exact and negative are one too large.
-        zero, one = scalar(0, dt), scalar(1, dt)
-        inexact_ = lax.ne(lax.rem(x, y), zero)
-        differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
-        return lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, one), q)
+    if dt in dtypes.INTEGERS:
+        q, zero = lax.div(x, y), scalar(0, dt)
+        if dt in dtypes.SIGNED:
+            # Truncated quotients that are not exact and negative are one too large.
+            inexact_ = lax.ne(lax.rem(x, y), zero)
+            differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
+            q = lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, scalar(1, dt)), q)
+        return lax.select(lax.eq(y, zero), zero, q)
     if dtypes.is_complex(dt):
         raise TypeError(f"floor_divide does not take complex numbers{at_user_line()}")
     return _float_divmod(x, y)[0]
@@ -125,7 +124,7 @@ def _fmod(x: Any, y: Any) -> Any:
 floor_divide = ufunc2(
     _floor_divide,
     "floor_divide",
-    "Elementwise quotient, rounded down; floats divided by zero give an infinity or NaN.",
+    "Elementwise quotient, rounded down; of a division by zero an infinity or NaN, of integers 0.",
     "np.floor_divide(np.array([7, -7]), 2), np.floor_divide(1.0, 0.0)",
     "(Array([ 3, -4], dtype=int32), Array(inf, dtype=float32, weak_type=True))",
     takes=REAL2,

@@ -13,7 +13,15 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
 from covector.core.structural import moveaxis
-from covector.numpy._util import array, broadcast_to, concrete, convert, fused, promote_dtypes
+from covector.numpy._util import (
+    array,
+    broadcast_to,
+    check_concrete,
+    concrete,
+    convert,
+    fused,
+    promote_dtypes,
+)
 from covector.numpy.creation import asarray
 from covector.numpy.joining import concatenate
 from covector.numpy.positions import nonzero
@@ -122,6 +130,8 @@ def unique(
            [1, 2]], dtype=int32), Array([1, 2], dtype=int32))
     """
     x = array(ar, "unique")
+    if size is None:
+        check_concrete(x, "the argument of unique (or its argument size)")
     if equal_nan and x.dtype in dtypes.COMPLEX:
         # One NaN stands for all of them, whichever part of the numbers is NaN.
         x = lax.select(lax.ne(x, x), lax.full_like(x, math.nan), x)
@@ -136,8 +146,7 @@ def unique(
     rows = lax.reshape(moved, (n, moved.size // n if n else 1))
     ordered, order, first = _sorted_unique(rows, equal_nan=bool(equal_nan))
     if size is None:
-        mask = concrete(first, "the argument of unique (or its argument size)")
-        starts = onp.nonzero(mask)[0].astype(onp.int32)
+        starts = onp.nonzero(concrete(first, "the first of equal elements"))[0].astype(onp.int32)
         count = starts.size
         picked = asarray(starts)
     else:

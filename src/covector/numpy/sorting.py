@@ -524,6 +524,10 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         )
     if not isinstance(bins, (list, tuple)) and not shape_of(bins):
         n = operator.index(bins)
+        if n < 1:
+            raise ValueError(
+                f"histogram: bins must be a positive number, or the edges, got {n}{at_user_line()}"
+            )
         x = array(a, "histogram")
         dt = dtypes.to_inexact_dtype(x.dtype)
         x = convert(x, dt)
