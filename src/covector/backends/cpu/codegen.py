@@ -134,20 +134,28 @@ class _Engine:
 _engine: _Engine | None = None
 
 
+@functools.cache
+def _passes(opt: int) -> Any:
+    """The few passes that the emitted code profits from.
+
+    llvmlite never gives back the passes of a manager, so there is one.
+    """
+    passes = _llvm().create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    if opt:
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+    return passes
+
+
 def _optimise(module: Any, opt: int) -> None:
-    """The few passes that the emitted code profits from."""
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
         # A builder for each run: it keeps what watched the run, which llvmlite frees then, and a
         # second run would call it, or write of passes it skips to the error stream.
         options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
         builder = _closing(stack, llvm.create_pass_builder(_machine(2), options))
-        pm = _closing(stack, llvm.create_new_module_pass_manager())
-        pm.add_sroa_pass()
-        if opt:
-            pm.add_instruction_combine_pass()
-            pm.add_simplify_cfg_pass()
-        pm.run(module, builder)
+        _passes(opt).run(module, builder)
 
 
 def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
