@@ -60,6 +60,13 @@ def test_division_by_zero(dtype):
         assert (-x // zeros).tolist() == [0, 0, 0]
 
 
+def test_powers_by_numpy_integers():
+    x = np.int8([2, 7])
+    assert (x ** onp.int64(3)).dtype == (x * onp.int64(3)).dtype == "int32"
+    assert (x ** onp.int64(3)).tolist() == [8, 343]
+    assert (x**3).dtype == (x ** onp.int8(3)).dtype == "int8"
+
+
 def test_divided_at_an_index():
     x = np.uint8([4, 44])
     assert x.at[0].divide(256).tolist() == [0, 44]
