@@ -11,6 +11,7 @@ import numpy as onp
 
 import covector as cv
 import covector.lax.linalg
+import covector.numpy
 import covector.random
 from covector import lax
 from covector.ad_checkpoint import checkpoint_name
@@ -235,6 +236,13 @@ case(
     "reduce-combination", lambda a: lax.reduce(a, 0.0, lambda p, q: p + q + p * q, (0,)), real(5, 3)
 )
 case("reduce-general", lambda a: lax.reduce(a, 1.0, lambda a, b: lax.mul(a, b), (0,)), real(5, 3))
+
+case("fft", lambda a: lax.fft(a, "FFT", (2, 3)), C)
+case("fft-inverse", lambda a: cv.numpy.fft.ifft(a, axis=0), C)
+case("fft-real", lambda a: cv.numpy.fft.rfft2(a), real(4, 3))
+case("fft-real-even", lambda a: cv.numpy.fft.rfft(a, axis=0), real(4, 3))
+case("fft-inverse-real", lambda a: cv.numpy.fft.irfft2(a, s=(2, 5)), C)
+case("fft-inverse-real-even", lambda a: cv.numpy.fft.irfft(a, axis=1), C)
 
 # --- without derivatives ---------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ namespace covector {
   X(Eigh, "eigh", eigh)                                                  \
   X(Svd, "svd", svd)                                                     \
   X(Eig, "eig", eig)                                                     \
-  X(Poll, "poll", poll_slot)
+  X(Poll, "poll", poll_slot)                                             \
+  X(Fft, "fft", fft)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,

@@ -13,6 +13,7 @@ I32, I64, PTR = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 GEMM = ctypes.CFUNCTYPE(None, I32, I32, I32, *[I64] * 3, PTR, I64, PTR, I64, PTR, *[I64] * 5)
 SORT_ROWS = ctypes.CFUNCTYPE(I32, I32, PTR, I64, I64)
 SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, I32, I64, I64)
+FFT = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, *[I64] * 9)
 TOP_K = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I64, I64, I64)
 REAL = [d for d in DTYPES if d.kind != "c"]
 SORTED = [CODE[n] for n in "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64".split()]
@@ -270,3 +271,35 @@ def test_shared_numbers_have_names(native):
     assert native.dtype_names[CODE["bool"]] == "bool" and native.dtype_names[CODE["bf16"]] == (
         "bfloat16"
     )
+
+
+TRANSFORMS = [np.fft.fftn, np.fft.ifftn, np.fft.rfftn, np.fft.irfftn]
+
+
+@pytest.mark.parametrize("kind", range(4))
+@pytest.mark.parametrize("name", ["c64", "c128"])
+@pytest.mark.parametrize(
+    "shape, axes",
+    [((5,), (0,)), ((2, 1, 3), (1,)), ((0, 4), (1,)), ((3, 4, 5, 2), (0, 3, 1)),
+     ((300, 500), (0, 1)), ((2, 70000), (0,))],
+)  # fmt: skip
+def test_fft(native, name, kind, shape, axes):
+    dtype = np.dtype({"c64": "complex64", "c128": "complex128"}[name])
+    real, x = dtype.type(0).real.dtype, values(dtype, shape)
+    lengths = [shape[a] for a in axes]
+    if kind == 2:
+        x = np.ascontiguousarray(x.real)
+    if kind == 3:
+        lengths[-1] = 2 * shape[axes[-1]] - 1
+    want = TRANSFORMS[kind](x, lengths, axes).astype(real if kind == 3 else dtype) if x.size else x
+    whole = want.shape if kind < 3 else shape
+    sizes = [0] * 9
+    for k, (a, n) in enumerate(zip(axes, lengths, strict=True)):
+        before, after = (int(np.prod(part)) for part in (whole[:a], whole[a + 1 :]))
+        sizes[3 * k : 3 * k + 3] = before, n, after
+    out = np.full(want.shape, np.nan, want.dtype)
+    code = CODE[{"c64": "f32", "c128": "f64"}[name] if kind == 2 else name]
+    assert slot(native, "fft", FFT)(code, kind, x.ctypes.data, out.ctypes.data, *sizes) == 0
+    tolerance = 1e-5 if real == np.float32 else 1e-12
+    np.testing.assert_allclose(out, want, atol=tolerance * np.abs(want).max(initial=0), rtol=0)
+    assert slot(native, "fft", FFT)(CODE["i32"], kind, None, None, *sizes) == 3

@@ -127,7 +127,7 @@ from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, s
 globals().update({f"{_name}_p": _prim for _name, _prim in _ELEMENTWISE.items()})
 
 __all__ = [
-    "DotDimensionNumbers", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
+    "DotDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
     "RoundingMethod", "ScatterDimensionNumbers", "all_gather", "all_gather_p", "all_to_all",
     "all_to_all_p", "argmax", "argmax_p", "argmin", "argmin_p", "associative_scan", "axis_index",
     "axis_index_p", "axis_size", "batch_matmul", "betainc", "bitcast_convert_type",
@@ -139,20 +139,20 @@ __all__ = [
     "custom_linear_solve", "custom_root", "dot", "dot_general", "dot_general_p",
     "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_slice_p",
     "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim",
-    "dynamic_update_slice_p", "empty", "expand_dims", "fori_loop", "full", "full_like", "gather",
-    "gather_p", "index_in_dim", "integer_pow", "iota", "iota_p", "is_nan", "linear_solve_p", "map",
-    "mul", "mulhi", "optimization_barrier", "optimization_barrier_p", "pad", "pad_p", "pbroadcast",
-    "pcast", "platform_dependent", "pmax", "pmax_p", "pmean", "pmin", "pmin_p", "pow", "ppermute",
-    "ppermute_p", "pshuffle", "psum", "psum_p", "psum_scatter", "pswapaxes", "reciprocal", "reduce",
-    "reduce_and", "reduce_and_p", "reduce_max", "reduce_max_p", "reduce_min", "reduce_min_p",
-    "reduce_or", "reduce_or_p", "reduce_precision", "reduce_prod", "reduce_prod_p", "reduce_sum",
-    "reduce_sum_p", "reduce_xor", "reduce_xor_p", "reshape", "reshape_p", "rev", "rev_p", "round",
-    "scan", "scan_p", "scatter", "scatter_add", "scatter_add_p", "scatter_apply", "scatter_max",
-    "scatter_max_p", "scatter_min", "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p",
-    "scatter_sub", "select", "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p",
-    "sort", "sort_key_val", "sort_p", "split", "squeeze", "squeeze_p", "stack", "stop_gradient",
-    "switch", "threefry2x32_p", "tile", "top_k", "top_k_p", "transpose", "transpose_p", "unstack",
-    "while_loop", "while_p",
+    "dynamic_update_slice_p", "empty", "expand_dims", "fft", "fft_p", "fori_loop", "full",
+    "full_like", "gather", "gather_p", "index_in_dim", "integer_pow", "iota", "iota_p", "is_nan",
+    "linear_solve_p", "map", "mul", "mulhi", "optimization_barrier", "optimization_barrier_p",
+    "pad", "pad_p", "pbroadcast", "pcast", "platform_dependent", "pmax", "pmax_p", "pmean", "pmin",
+    "pmin_p", "pow", "ppermute", "ppermute_p", "pshuffle", "psum", "psum_p", "psum_scatter",
+    "pswapaxes", "reciprocal", "reduce", "reduce_and", "reduce_and_p", "reduce_max", "reduce_max_p",
+    "reduce_min", "reduce_min_p", "reduce_or", "reduce_or_p", "reduce_precision", "reduce_prod",
+    "reduce_prod_p", "reduce_sum", "reduce_sum_p", "reduce_xor", "reduce_xor_p", "reshape",
+    "reshape_p", "rev", "rev_p", "round", "scan", "scan_p", "scatter", "scatter_add",
+    "scatter_add_p", "scatter_apply", "scatter_max", "scatter_max_p", "scatter_min",
+    "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p", "scatter_sub", "select",
+    "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p", "sort", "sort_key_val",
+    "sort_p", "split", "squeeze", "squeeze_p", "stack", "stop_gradient", "switch", "threefry2x32_p",
+    "tile", "top_k", "top_k_p", "transpose", "transpose_p", "unstack", "while_loop", "while_p",
     *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
@@ -176,6 +176,7 @@ _LAZY = {
             "pshuffle psum psum_scatter pswapaxes"
         ),
         "covector.lax.applied": "scatter_apply",
+        "covector.lax.fourier": "FftType fft fft_p",
         "covector.lax.general_reduction": "reduce",
         "covector.lax.sorting": "sort sort_key_val top_k",
         "covector.primitives.parallel": (

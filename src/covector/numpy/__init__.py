@@ -367,7 +367,7 @@ _LAZY = {
     for name in names.split()
 }
 
-__getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("linalg",))
+__getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("fft", "linalg"))
 
 __all__ = [
     "ComplexWarning", "abs", "absolute", "acos", "acosh", "add", "all", "amax",

@@ -5,6 +5,7 @@ from covector_toy.rules import (  # noqa: F401 - each fills the table
     collectives,
     control,
     elementwise,
+    fourier,
     indexing,
     linalg,
     reductions,

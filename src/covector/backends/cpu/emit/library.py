@@ -13,7 +13,7 @@ from covector.core import dtypes
 # Calls of one form: (code, flags..., operands, results, sizes).
 _MATRIX_CALLS = (
     "cholesky", "triangular_solve", "lu", "pivots_to_permutation", "qr", "geqrf",
-    "householder_product", "eigh", "svd", "eig",
+    "householder_product", "eigh", "svd", "eig", "fft",
 )  # fmt: skip
 
 
@@ -55,7 +55,9 @@ def _gemm(em: NestEmitter, d: LibraryCall) -> None:
 
 
 def _matrix_call(em: NestEmitter, d: LibraryCall) -> None:
-    """A factorisation or the like: ``attrs`` hold ``flags``, and ``sizes`` as products.
+    """A factorisation, a transform or the like.
+
+    ``attrs`` hold ``flags``, and ``sizes`` as products.
 
     ``absent`` lists positions among operands and results of a null pointer.
     """
