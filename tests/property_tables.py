@@ -237,6 +237,19 @@ case(
 )
 case("reduce-general", lambda a: lax.reduce(a, 1.0, lambda a, b: lax.mul(a, b), (0,)), real(5, 3))
 
+case("conv", lambda a, b: lax.conv(a, b, (1, 1), "SAME"), real(2, 3, 4, 5), real(2, 3, 3, 2))
+case("conv-steps-dilated", lambda a, b: lax.conv_general_dilated(
+    a, b, (2, 1), [(1, 2), (-1, 3)], (1, 2), (2, 1), ("HWNC", "IHOW", "CNHW")
+), real(5, 4, 2, 3), real(3, 2, 4, 2))  # fmt: skip
+case("conv-features-in-groups", lambda a, b: lax.conv_general_dilated(
+    a, b, (2,), "SAME_LOWER", feature_group_count=2
+), real(2, 4, 5), real(6, 2, 3))  # fmt: skip
+case("conv-batch-in-groups", lambda a, b: lax.conv_general_dilated(
+    a, b, (1,), "VALID", batch_group_count=2
+), real(4, 2, 5), real(6, 2, 3))  # fmt: skip
+case("conv-matrices", lambda a, b: lax.conv_general_dilated(
+    a, b, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+), real(2, 5, 4, 3), real(3, 2, 3, 8))  # fmt: skip
 case("fft", lambda a: lax.fft(a, "FFT", (2, 3)), C)
 case("fft-inverse", lambda a: cv.numpy.fft.ifft(a, axis=0), C)
 case("fft-real", lambda a: cv.numpy.fft.rfft2(a), real(4, 3))

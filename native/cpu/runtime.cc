@@ -4,6 +4,7 @@
 #include "core/allocator.h"
 #include "core/thread_pool.h"
 #include "cpu/blas.h"
+#include "cpu/convolution.h"
 #include "cpu/fft.h"
 #include "cpu/lapack.h"
 #include "cpu/sort.h"

@@ -27,7 +27,8 @@ namespace covector {
   X(Svd, "svd", svd)                                                     \
   X(Eig, "eig", eig)                                                     \
   X(Poll, "poll", poll_slot)                                             \
-  X(Fft, "fft", fft)
+  X(Fft, "fft", fft)                                                     \
+  X(Convolution, "convolution", convolution)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,

@@ -14,6 +14,16 @@ SQUARE = R.normal(size=(600, 600)).astype("float32")
 AT = R.integers(0, 1000, LONG.size)
 STEP = R.normal(size=(300, 300)).astype("float32") / 20
 
+IMAGES = R.normal(size=(4, 60, 50, 16)).astype("float32")
+KERNEL = R.normal(size=(3, 3, 16, 24)).astype("float32")
+
+
+def convolved(x, k):
+    return lax.conv_general_dilated(
+        x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
 PROGRAMS = {
     "sum": lambda: np.sum(LONG),
     "sum of products": lambda: np.dot(LONG, LONG[::-1]),
@@ -33,6 +43,11 @@ PROGRAMS = {
     "normal": lambda: cv.random.normal(cv.random.key(1), (1_000_003,)),
     "permutation": lambda: cv.random.permutation(cv.random.key(1), 100_000),
     "gradient": lambda: cv.grad(lambda x: np.sum(np.tanh(x @ SQUARE) ** 2))(SQUARE),
+    "convolution": lambda: convolved(IMAGES, KERNEL),
+    "gradients of a convolution": lambda: cv.grad(
+        lambda x, k: np.sum(convolved(x, k) ** 2), (0, 1)
+    )(IMAGES, KERNEL),
+    "transform": lambda: np.fft.fft2(WIDE),
     "loop": lambda: lax.fori_loop(0, 5, lambda i, x: np.tanh(x @ STEP) / np.sum(x), STEP),
 }
 

@@ -70,7 +70,7 @@ class Library(Record):
 NATIVE = Library(
     frozenset(
         "gemm sort top_k callback cholesky triangular_solve lu pivots_to_permutation qr geqrf "
-        "householder_product eigh svd eig fft".split()
+        "householder_product eigh svd eig fft convolution".split()
     )
 )
 

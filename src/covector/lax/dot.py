@@ -83,7 +83,7 @@ def _precision(p: Any) -> Precision:
     return found
 
 
-def _promoted(x: Any, y: Any) -> tuple[Any, Any]:
+def promoted(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in their common dtype."""
     a, b = aval_of(x), aval_of(y)
     if a.dtype is b.dtype:
@@ -137,7 +137,7 @@ def dot_general(
     (5, 2, 4)
     """
     no_sharding(out_sharding, "dot_general")
-    x, y = _promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
+    x, y = promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
     preferred = (
         None if preferred_element_type is None

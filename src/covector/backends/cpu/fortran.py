@@ -20,7 +20,7 @@ _LAPACK = [
 ]  # fmt: skip
 
 # Library calls (`ir.LibraryCall.kind`) by what they need.
-_BLAS_CALLS = {"gemm", "triangular_solve"}
+_BLAS_CALLS = {"gemm", "convolution", "triangular_solve"}
 _LAPACK_CALLS = {"cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig"}
 
 

@@ -25,17 +25,19 @@ from covector.primitives.dot import dot_general_p
 from covector.primitives.sorting import sort_p, top_k_p
 
 
-def _transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
+def transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
     """``x`` with its axes in the order ``perm``."""
-    if list(perm) == list(range(x.ndim)):
-        return x
+    base, axes = _peel(x)
+    perm = [axes[p] for p in perm]
+    if perm == list(range(x.ndim)):
+        return base
     index: list[Any] = [0] * x.ndim
     for k, p in enumerate(perm):
         index[p] = ivars(x.ndim)[k]
-    return low.pointwise([x.shape[p] for p in perm], x.dtype, x.at(*index))
+    return low.pointwise([base.shape[p] for p in perm], x.dtype, base.at(*index))
 
 
-def _converted(low: Lowering, x: Value, dtype: Any) -> Value:
+def converted(low: Lowering, x: Value, dtype: Any) -> Value:
     if x.dtype == dtype:
         return x
     expr = Op("convert_element_type", [x.at(*ivars(x.ndim))], dtype)
@@ -74,7 +76,7 @@ def _operand(
         return base, False
     if [*b, *t, *f] == list(range(x.ndim)):
         return base, True
-    return _transposed(low, base, [*b, *f, *t]), False
+    return transposed(low, base, [*b, *f, *t]), False
 
 
 @rule(dot_general_p)
@@ -92,7 +94,7 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     if not low.target.library.multiplies(asked):
         return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
     wide = compute if compute in low.target.library.products else dtypes.float32
-    x, y = _converted(low, x, wide), _converted(low, y, wide)
+    x, y = converted(low, x, wide), converted(low, y, wide)
     a, ta = _operand(low, x, bx, fx, cx)
     c, tc = _operand(low, y, by, cy, fy)
     attrs = {
@@ -104,7 +106,7 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
         "tb": tc,
     }
     (out,) = low.append(LibraryCall("gemm", (a, c), attrs, [(shape, wide)]))
-    return _converted(low, out, compute)
+    return converted(low, out, compute)
 
 
 def _as_reduction(
@@ -147,7 +149,7 @@ def _as_reduction(
             # Rows of the right operand are added to rows of the result.
             order = [*order[: n - 1], *order[n:], n - 1]
         out = low.define(shape, wide, Reduce(KNOWN[kind], extents, [expr], order))
-    return _converted(low, out, dtype)
+    return converted(low, out, dtype)
 
 
 @rule(sort_p)
@@ -155,11 +157,11 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     axis, n = eqn.params["dimension"], xs[0].ndim
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
-    moved = [_transposed(low, x, perm) for x in xs]
+    moved = [transposed(low, x, perm) for x in xs]
     avals = [a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars]
     attrs = {"num_keys": eqn.params["num_keys"]}
     call = LibraryCall("sort", moved, attrs, low.specs(avals))
-    return [_transposed(low, r, back) for r in low.append(call)]
+    return [transposed(low, r, back) for r in low.append(call)]
 
 
 @rule(top_k_p)
@@ -170,5 +172,5 @@ def _top_k(low: Lowering, eqn: JaxprEqn, x: Value) -> list[Value]:
     back = [perm.index(k) for k in range(n)]
     attrs = {"k": low.dim(eqn.params["k"])}
     avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
-    call = LibraryCall("top_k", [_transposed(low, x, perm)], attrs, low.specs(avals))
-    return [_transposed(low, r, back) for r in low.append(call)]
+    call = LibraryCall("top_k", [transposed(low, x, perm)], attrs, low.specs(avals))
+    return [transposed(low, r, back) for r in low.append(call)]

@@ -135,12 +135,23 @@ def _group(
 
 @rule(pad_p)
 def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
-    aval = eqn.outvars[0].aval
+    size, shape = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+    return padded(low, x, size, shape, eqn.params["padding_config"], fill.at())
+
+
+def padded(
+    low: Lowering,
+    x: Value,
+    size: Sequence[int],
+    shape: Sequence[int],
+    config: Sequence[tuple[int, int, int]],
+    fill: Expr,
+) -> Value:
+    """``x``, of the sizes ``size``, with ``fill`` before, after and between: of ``shape``."""
     tests: list[tuple[Index, Index, Index]] = []
     index: list[Index] = []
-    size = eqn.invars[0].aval.shape
-    for k, (lo, hi, inner) in enumerate(eqn.params["padding_config"]):
-        i = ivars(len(aval.shape))[k]
+    for k, (lo, hi, inner) in enumerate(config):
+        i = ivars(len(shape))[k]
         if (lo, hi, inner) == (0, 0, 0):
             index.append(i)
             continue
@@ -154,8 +165,8 @@ def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
         index.append(clamped(p, x.shape[k]))
     expr: Expr = x.at(*index)
     if tests:
-        expr = Where(tests, expr, fill.at())
-    return low.pointwise(low.shape(aval.shape), aval.dtype, expr)
+        expr = Where(tests, expr, fill)
+    return low.pointwise(low.shape(shape), x.dtype, expr)
 
 
 @rule(concatenate_p)

@@ -4,6 +4,7 @@ from covector_toy.rules import (  # noqa: F401 - each fills the table
     bits,
     collectives,
     control,
+    convolution,
     elementwise,
     fourier,
     indexing,

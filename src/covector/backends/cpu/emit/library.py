@@ -13,7 +13,7 @@ from covector.core import dtypes
 # Calls of one form: (code, flags..., operands, results, sizes).
 _MATRIX_CALLS = (
     "cholesky", "triangular_solve", "lu", "pivots_to_permutation", "qr", "geqrf",
-    "householder_product", "eigh", "svd", "eig", "fft",
+    "householder_product", "eigh", "svd", "eig", "fft", "convolution",
 )  # fmt: skip
 
 

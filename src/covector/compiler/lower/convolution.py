@@ -1,0 +1,179 @@
+"""Convolutions: products of matrices of many windows by the library, or loops over windows.
+
+The library takes three spatial dimensions (native/cpu/convolution.h), others being of size 1, and
+two layouts. In the first, of most convolutions, features come last: of the operand [batch, space,
+features], the kernel [window, inputs, outputs], the result [batch, space, outputs]. In the second,
+of derivatives for kernels, where few sums are long, it is the batch of the convolution that comes
+last in the operand: [features, space, batch], [inputs, window, outputs], [space, batch, outputs].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from covector.compiler.ir.nodes import (
+    KNOWN,
+    Dim,
+    Expr,
+    Index,
+    LibraryCall,
+    Lit,
+    Op,
+    Reduce,
+    Value,
+    iop,
+    ivars,
+)
+from covector.compiler.lower.library import converted, transposed
+from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.lower.structure import padded
+from covector.core import dtypes
+from covector.core.jaxpr import JaxprEqn
+from covector.primitives.convolution import (
+    ConvDimensionNumbers,
+    Geometry,
+    conv_general_dilated_p,
+    geometry,
+)
+
+_RANK = 3
+# Products a window from which those of matrices are worth gathering the windows.
+_PRODUCTS = 64
+# Outputs of a group, where there are several.
+_FEWEST_OUTPUTS = 4
+
+
+@rule(conv_general_dilated_p)
+def _convolution(low: Lowering, eqn: JaxprEqn, lhs: Value, rhs: Value) -> Value:
+    a, b = (v.aval for v in eqn.invars)
+    out = eqn.outvars[0].aval
+    g = geometry(a.shape, b.shape, eqn.params)
+    if math.prod(out.shape) == 0 or math.prod((g.inputs, *g.window, *g.space, g.batch)) == 0:
+        return low.pointwise(low.shape(out.shape), out.dtype, Lit(0, out.dtype))
+    numbers = eqn.params["dimension_numbers"]
+    if g.batch_groups > 1:
+        lhs = _batch_groups_as_features(low, transposed(low, lhs, numbers.lhs_spec), g)
+        numbers = numbers._replace(lhs_spec=tuple(range(lhs.ndim)))
+        g = g._replace(
+            batch=g.batch // g.batch_groups, features=g.features * g.batch_groups,
+            feature_groups=g.batch_groups, batch_groups=1,
+        )  # fmt: skip
+    compute = dtypes.float32 if out.dtype in (dtypes.float16, dtypes.bfloat16) else out.dtype
+    lhs, rhs = converted(low, lhs, compute), converted(low, rhs, compute)
+    make = _call if _by_library(low, g, compute) else _loops
+    return converted(low, make(low, lhs, rhs, numbers, g, compute), out.dtype)
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    back = [0] * len(order)
+    for k, d in enumerate(order):
+        back[d] = k
+    return back
+
+
+def _batch_groups_as_features(low: Lowering, x: Value, g: Geometry) -> Value:
+    """[groups · batch, features, space] as [batch, groups · features, space]."""
+    groups = g.batch_groups
+    batch, features = low.dim(g.batch // groups), low.dim(g.features)
+    shape = (batch, low.dim(g.features * groups), *x.shape[2:])
+    v = ivars(x.ndim)
+    row = iop("+", iop("*", iop("//", v[1], features), batch), v[0])
+    return low.pointwise(shape, x.dtype, x.at(row, iop("%", v[1], features), *v[2:]))
+
+
+# --- by the library ------------------------------------------------------------------------
+
+
+def _by_library(low: Lowering, g: Geometry, dtype: Any) -> bool:
+    library = low.target.library
+    sums = g.inputs * math.prod(g.window)
+    outputs = g.outputs // g.feature_groups
+    worth = sums * outputs >= _PRODUCTS and sums > 1
+    if g.feature_groups > 1:
+        worth = worth and outputs >= _FEWEST_OUTPUTS
+    return (
+        worth
+        and "convolution" in library.calls
+        and dtype in library.products
+        and len(g.space) <= _RANK
+    )
+
+
+def _call(
+    low: Lowering, lhs: Value, rhs: Value, numbers: ConvDimensionNumbers, g: Geometry, dtype: Any
+) -> Value:
+    rank = len(g.space)
+    n, c, *space = numbers.lhs_spec
+    o, i, *window = numbers.rhs_spec
+    few = g.feature_groups == 1 and math.prod(g.out) < math.prod(g.window)
+    if few:
+        lhs, rhs = transposed(low, lhs, (c, *space, n)), transposed(low, rhs, (i, *window, o))
+        shape = (*g.out, g.batch, g.outputs)
+        order = (rank, rank + 1, *range(rank))
+    else:
+        lhs, rhs = transposed(low, lhs, (n, *space, c)), transposed(low, rhs, (*window, i, o))
+        shape = (g.batch, *g.out, g.outputs)
+        order = (0, rank + 1, *range(1, rank + 1))
+    sizes: list[Dim] = [low.dim(d) for d in (g.batch, g.features, g.outputs, g.feature_groups)]
+    sizes += [1, 1, 1, 1, 0, 1, 1] * (_RANK - rank)
+    for k in range(rank):
+        sizes += [low.dim(d) for d in (g.space[k], g.window[k], g.out[k], g.strides[k])]
+        sizes += [g.pads[k][0], low.dim(g.lhs_dilation[k]), low.dim(g.rhs_dilation[k])]
+    attrs = {
+        "flags": (int(few),),
+        "sizes": tuple((d,) for d in sizes),
+        "absent": (),
+        "typed": True,
+    }
+    (out,) = low.append(LibraryCall("convolution", [lhs, rhs], attrs, [(low.shape(shape), dtype)]))
+    back = _inverse(numbers.out_spec)
+    return transposed(low, out, [order[k] for k in back])
+
+
+# --- by loops ------------------------------------------------------------------------------
+
+
+def _loops(
+    low: Lowering, lhs: Value, rhs: Value, numbers: ConvDimensionNumbers, g: Geometry, dtype: Any
+) -> Value:
+    """A sum over the window and input features, for rows of what is last in the result."""
+    rank = len(g.space)
+    x = _spread(low, lhs, numbers.lhs_spec, g, dtype)
+    v = ivars(2 + rank + rank + 1)
+    n, o, *p = (v[d] for d in numbers.out_spec)
+    *k, c = v[2 + rank :]
+    feature: Index = c
+    if g.feature_groups > 1:
+        group = iop("//", o, low.dim(g.outputs // g.feature_groups))
+        feature = iop("+", iop("*", group, low.dim(g.inputs)), c)
+    place = [
+        iop("+", iop("*", i, low.dim(s)), iop("*", j, low.dim(d)))
+        for i, j, s, d in zip(p, k, g.strides, g.rhs_dilation, strict=True)
+    ]
+    left = [(n, feature, *place)[j] for j in _inverse(numbers.lhs_spec)]
+    right = [(o, c, *k)[j] for j in _inverse(numbers.rhs_spec)]
+    factors: list[Expr] = [x.at(*left), rhs.at(*right)]
+    sizes = (g.batch, g.outputs, *g.out)
+    shape = low.shape([sizes[j] for j in _inverse(numbers.out_spec)])
+    extents = low.shape((*g.window, g.inputs))
+    last = 1 + rank
+    order = [*range(last), *range(last + 1, len(v)), last]
+    if dtype == dtypes.bool_:
+        product, kind = Op("and", factors, dtype), "or"
+    else:
+        product, kind = Op("mul", factors, dtype), "sum"
+    return low.define(shape, dtype, Reduce(KNOWN[kind], extents, [product], order))
+
+
+def _spread(low: Lowering, x: Value, spec: Sequence[int], g: Geometry, dtype: Any) -> Value:
+    """The left operand with the zeros around and between its elements."""
+    size = [(g.batch, g.features, *g.space)[k] for k in _inverse(spec)]
+    config, shape = [(0, 0, 0)] * len(size), list(size)
+    for at, (before, after), d in zip(spec[2:], g.pads, g.lhs_dilation, strict=True):
+        config[at] = (before, after, d - 1)
+        shape[at] = max(0, (size[at] - 1) * d + 1 + before + after)
+    if all(c == (0, 0, 0) for c in config):
+        return x
+    return padded(low, x, size, shape, config, Lit(0, dtype))
