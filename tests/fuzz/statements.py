@@ -36,6 +36,8 @@ class Operand(Type):
         return math.prod(self.shape)
 
 
+# Elements of all the carries of a loop, of which a derivative keeps several.
+MOST_KEPT = 4_000_000
 KINK = frozenset({"kink"})
 Written = tuple[str, frozenset[str]] | None
 Writer = Callable[..., Written]
@@ -408,6 +410,8 @@ def scanned(r: random.Random, x: Operand, y: Operand, smooth: bool) -> Written:
     if any(s not in (1, t) for s, t in zip(reversed(x.shape[1:]), reversed(y.shape), strict=False)):
         return None
     if x.ndim - 1 > y.ndim:
+        return None
+    if x.shape[0] * y.size > MOST_KEPT:
         return None
     f, one = function(r, Type(y.shape, y.dtype), 2, smooth, "c")
     g, two = function(r, Type(x.shape[1:], x.dtype), 1, smooth, "row")

@@ -10,7 +10,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array
+from covector.core.operands import as_array, no_sharding
 from covector.lax.convert import convert_element_type
 from covector.lax.dot import canonicalize_precision, dot_general, promoted
 from covector.lax.elementwise import eq
@@ -214,6 +214,7 @@ def conv_general_dilated(
     batch_group_count: int = 1,
     precision: Any = None,
     preferred_element_type: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """Convolution of any rank, with steps, dilation and groups; the kernel is not turned round.
 
@@ -242,6 +243,8 @@ def conv_general_dilated(
         See `canonicalize_precision`; on CPUs all are full precision.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
+    out_sharding : None
+        Not supported.
 
     Returns
     -------
@@ -267,6 +270,7 @@ def conv_general_dilated(
     >>> lax.conv_general_dilated(x, k, (1,), "SAME")[0, 0]
     Array([-1., -2., -2., -2.,  3.], dtype=float32)
     """
+    no_sharding(out_sharding, "conv_general_dilated")
     x, y = promoted(as_array(lhs, "conv_general_dilated"), as_array(rhs, "conv_general_dilated"))
     a, b = aval_of(x).shape, aval_of(y).shape
     numbers = conv_dimension_numbers(a, b, dimension_numbers)
