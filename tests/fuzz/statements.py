@@ -87,7 +87,8 @@ def binary(r: random.Random, x: Operand, y: Operand, smooth: bool) -> Written:
             "np.maximum({x}, {y})",
             "np.minimum({x}, {y})",
             "np.where({x} > {y}, {x}, {y})",
-            "{x} // {y}",
+            # Integers by zero are 0 here, and else in JAX.
+            "{x} // {y}" if "f" in kinds else "{x} // ({y} | 1)",
             "{x} % {y}",
             "{x} < {y}",
             "{x} == {y}",
