@@ -19,6 +19,7 @@ from covector.core import dtypes
 from covector.core.rules import ELEMENTWISE
 from covector.custom_derivatives import linear_call
 from covector.primitives.common import dtype_set
+from covector.primitives.windows import window_position_p
 
 R = onp.random.RandomState(0)
 
@@ -250,6 +251,11 @@ case("conv-batch-in-groups", lambda a, b: lax.conv_general_dilated(
 case("conv-matrices", lambda a, b: lax.conv_general_dilated(
     a, b, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
 ), real(2, 5, 4, 3), real(3, 2, 3, 8))  # fmt: skip
+for n, start in (("add", 0.0), ("max", -onp.inf), ("min", onp.inf)):
+    case(f"reduce_window-{n}", lambda a, n=n, start=start: lax.reduce_window(
+        a, start, getattr(lax, n), (2, 3), (2, 1), [(1, 0), (0, 2)], (1, 2), (2, 1)
+    ), real(4, 5))  # fmt: skip
+case("reduce_window-any", lambda a: lax.reduce_window(a, 1.0, lax.mul, (3, 2), (1, 2)), real(5, 4))
 case("fft", lambda a: lax.fft(a, "FFT", (2, 3)), C)
 case("fft-inverse", lambda a: cv.numpy.fft.ifft(a, axis=0), C)
 case("fft-real", lambda a: cv.numpy.fft.rfft2(a), real(4, 3))
@@ -264,6 +270,11 @@ for n in ("argmax", "argmin"):
 for n in ("and", "or", "xor"):
     discrete(f"reduce_{n}", lambda a, n=n: getattr(lax, f"reduce_{n}")(a > 0.5, (1,)), real(3, 5))
 discrete("bitcast_convert_type", lambda a: lax.bitcast_convert_type(a, onp.int64), X)
+discrete("window_position", lambda a: window_position_p.bind(
+    a, lax.reduce_window(a, -onp.inf, lax.max, (2, 3), (1, 2), [(1, 0), (0, 2)]),
+    window_dimensions=(2, 3), window_strides=(1, 2), padding=((1, 0), (0, 2)),
+    base_dilation=(1, 1), window_dilation=(1, 1),
+), real(4, 5))  # fmt: skip
 discrete("iota", lambda a: lax.iota(onp.int32, 3) + a, onp.int32(2))
 discrete("threefry2x32", lambda k: cv.random.bits(cv.random.wrap_key_data(k), (3,)),
          onp.array([1, 2], onp.uint32), batch=False)  # fmt: skip

@@ -120,7 +120,7 @@ def reduce(
     scalars = [ShapedArray((), aval_of(x).dtype) for x in xs]
     both = tree.structure((operands, operands))
     body = trace_body(computation, both, [*scalars, *scalars], "reduce")
-    known = _known(body.jaxpr) if len(xs) == 1 else None
+    known = known_combination(body.jaxpr) if len(xs) == 1 else None
     if known is not None:
         out = _MONOIDS[known].bind(xs[0], axes=dims)
         return tree.unflatten(treedef, [known.bind(out, inits[0])])
@@ -153,7 +153,7 @@ def _check_results(
     )
 
 
-def _known(jaxpr: Jaxpr) -> Primitive | None:
+def known_combination(jaxpr: Jaxpr) -> Primitive | None:
     """The one primitive that a combination of two values is, if there are reductions with it."""
     if len(jaxpr.eqns) != 1 or jaxpr.eqns[0].primitive not in _MONOIDS:
         return None

@@ -522,6 +522,7 @@ real: Bind = real_p.bind
 imag: Bind = imag_p.bind
 square: Bind = square_p.bind
 integer_pow: Bind = integer_pow_p.bind
+rem: Bind = rem_p.bind
 
 
 def conj(x: Any) -> Any:

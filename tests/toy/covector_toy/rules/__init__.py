@@ -12,4 +12,5 @@ from covector_toy.rules import (  # noqa: F401 - each fills the table
     reductions,
     special,
     structure,
+    windows,
 )
