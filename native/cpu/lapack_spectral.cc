@@ -27,6 +27,13 @@ using ComplexGesdd = void (*)(const char*, const int*, const int*, std::complex<
                               std::complex<R>*, const int*, std::complex<R>*, const int*,
                               std::complex<R>*, const int*, R*, int*, int*);
 template <class T>
+using Gesvd = void (*)(const char*, const char*, const int*, const int*, T*, const int*, T*, T*,
+                       const int*, T*, const int*, T*, const int*, int*);
+template <class R>
+using ComplexGesvd = void (*)(const char*, const char*, const int*, const int*, std::complex<R>*,
+                              const int*, R*, std::complex<R>*, const int*, std::complex<R>*,
+                              const int*, std::complex<R>*, const int*, R*, int*);
+template <class T>
 using Geev = void (*)(const char*, const char*, const int*, T*, const int*, T*, T*, T*, const int*,
                       T*, const int*, T*, const int*, int*);
 template <class R>
@@ -86,9 +93,18 @@ bool triangle_finite(int32_t lower, const T* a, int64_t n) {
 
 // rows × columns of a as LAPACK sees it.
 template <class T>
-int call_svd(const char* job, int rows, int columns, T* a, Real<T>* s, T* u, int ldu, T* vt,
-             int ldvt, T* work, int lwork, Real<T>* rwork, int* iwork) {
+int call_svd(int32_t flags, const char* job, int rows, int columns, T* a, Real<T>* s, T* u, int ldu,
+             T* vt, int ldvt, T* work, int lwork, Real<T>* rwork, int* iwork) {
   int info = 0;
+  if (flags & kByQr) {
+    if constexpr (is_complex_v<T>)
+      find_routine_for<T, ComplexGesvd<Real<T>>>(Routine::gesvd)(
+          job, job, &rows, &columns, a, &rows, s, u, &ldu, vt, &ldvt, work, &lwork, rwork, &info);
+    else
+      find_routine_for<T, Gesvd<T>>(Routine::gesvd)(job, job, &rows, &columns, a, &rows, s, u, &ldu,
+                                                    vt, &ldvt, work, &lwork, &info);
+    return info;
+  }
   if constexpr (is_complex_v<T>)
     find_routine_for<T, ComplexGesdd<Real<T>>>(Routine::gesdd)(
         job, &rows, &columns, a, &rows, s, u, &ldu, vt, &ldvt, work, &lwork, rwork, iwork, &info);
@@ -199,10 +215,11 @@ int32_t eigh(int32_t code, int32_t lower, const void* a_, void* vectors_, void* 
   });
 }
 
-int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void* vh_, int64_t m,
+int32_t svd(int32_t code, int32_t flags, const void* a_, void* s_, void* u_, void* vh_, int64_t m,
             int64_t n, int64_t batch) {
   if (!fits(m) || !fits(n)) return 3;
   const int64_t k = std::min(m, n);
+  const bool full = flags & kFull;
   return with_element(code, [&](auto element) {
     using T = decltype(element);
     using R = Real<T>;
@@ -223,7 +240,7 @@ int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void
     T none{}, size{};
     R real{};
     int integer = 0;
-    call_svd<T>(job, rows, columns, &none, &real, &none, ldu, &none, ldvt, &size, -1, &real,
+    call_svd<T>(flags, job, rows, columns, &none, &real, &none, ldu, &none, ldvt, &size, -1, &real,
                 &integer);
     const int lwork = workspace_size(size);
     const int64_t big = std::max(m, n);
@@ -240,7 +257,7 @@ int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void
         int info = -1;
         if (all_finite(ai, m * n)) {
           std::copy(ai, ai + m * n, copy);
-          info = call_svd<T>(job, rows, columns, copy, s + i * k, u ? vi : &none, ldu,
+          info = call_svd<T>(flags, job, rows, columns, copy, s + i * k, u ? vi : &none, ldu,
                              u ? ui : &none, ldvt, work, lwork, room.rwork.get(), room.iwork.get());
         }
         if (info != 0) {

@@ -26,6 +26,15 @@ namespace covector {
   X(Eigh, "eigh", eigh)                                                  \
   X(Svd, "svd", svd)                                                     \
   X(Eig, "eig", eig)                                                     \
+  X(SymmetricProduct, "symmetric_product", symmetric_product)            \
+  X(Hessenberg, "hessenberg", hessenberg)                                \
+  X(Tridiagonal, "tridiagonal", tridiagonal)                             \
+  X(Ormqr, "ormqr", ormqr)                                               \
+  X(Schur, "schur", schur)                                               \
+  X(TriangularSylvester, "triangular_sylvester", triangular_sylvester)   \
+  X(TridiagonalSolve, "tridiagonal_solve", tridiagonal_solve)            \
+  X(EighTridiagonal, "eigh_tridiagonal", eigh_tridiagonal)               \
+  X(CholeskyUpdate, "cholesky_update", cholesky_update)                  \
   X(Poll, "poll", poll_slot)
 
 enum RuntimeSlot {

@@ -10,13 +10,14 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_broadcasting
 from covector.core.errors import at_user_line
 from covector.core.rules import jvp_rules
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, reduce_sum
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add, complex, div, imag, mul, real, sub
 from covector.primitives.linalg.common import (
     adjoint,
     check_matrix,
     columns,
+    conjugate,
     diagonal,
     is_complex,
     matmul,
@@ -34,7 +35,7 @@ svd_p = Primitive("svd", multiple_results=True)
 eig_p = Primitive("eig", multiple_results=True)
 
 
-def _differences(values: Any, like: Any) -> Any:
+def differences(values: Any, like: Any) -> Any:
     """``1/(values[j] - values[i])`` off the diagonal, zero on it."""
     real_like = real(like) if is_complex(like) else like
     gaps = sub(rows(values, real_like), columns(values, real_like))
@@ -66,7 +67,7 @@ def _eigh_jvp(
     t = from_lower(t if lower else adjoint(triu(t)))
     p = matmul(adjoint(v), matmul(t, v))
     dw = diagonal(p)
-    dv = matmul(v, mul(_differences(w, p), p))
+    dv = matmul(v, mul(differences(w, p), p))
     return out, [dv, real(dw) if is_complex(dw) else dw]
 
 
@@ -78,7 +79,9 @@ def_broadcasting(eigh_p)
 
 
 @svd_p.def_abstract_eval
-def _svd_aval(x: ShapedArray, *, full_matrices: bool, compute_uv: bool) -> list[ShapedArray]:
+def _svd_aval(
+    x: ShapedArray, *, full_matrices: bool, compute_uv: bool, by_qr: bool
+) -> list[ShapedArray]:
     check_matrix("svd", x)
     *batch, m, n = x.shape
     k = min(m, n)
@@ -90,7 +93,12 @@ def _svd_aval(x: ShapedArray, *, full_matrices: bool, compute_uv: bool) -> list[
 
 
 def _svd_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, full_matrices: bool, compute_uv: bool
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    full_matrices: bool,
+    compute_uv: bool,
+    by_qr: bool,
 ) -> tuple[list[Any], list[Any]]:
     # Giles 2008, section 3.2; the rest of rectangular matrices and the phase of complex ones:
     # Z. Wan, S. Zhang, "Automatic differentiation for complex valued SVD", arXiv:1909.02659.
@@ -102,7 +110,7 @@ def _svd_jvp(
             "additional singular vectors are not determined; use full_matrices=False"
             f"{at_user_line()}"
         )
-    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True)
+    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True, by_qr=by_qr)
     uh, v = adjoint(u), adjoint(vh)
     tv = matmul(t, v)
     p = matmul(uh, tv)
@@ -110,7 +118,7 @@ def _svd_jvp(
     ds = real(ds) if is_complex(ds) else ds
     if not compute_uv:
         return [s], [ds]
-    squares = _differences(mul(s, s), p)
+    squares = differences(mul(s, s), p)
     left, right = columns(_as(s, p), p), rows(_as(s, p), p)
     ph = adjoint(p)
     wu = mul(squares, add(mul(p, right), mul(left, ph)))
@@ -145,7 +153,11 @@ def_broadcasting(svd_p)
 
 @eig_p.def_abstract_eval
 def _eig_aval(
-    x: ShapedArray, *, compute_left_eigenvectors: bool, compute_right_eigenvectors: bool
+    x: ShapedArray,
+    *,
+    compute_left_eigenvectors: bool,
+    compute_right_eigenvectors: bool,
+    enable_eigvec_derivs: bool,
 ) -> list[ShapedArray]:
     check_matrix("eig", x, square=True)
     dt = dtypes.complex_dtype(x.dtype)
@@ -154,25 +166,50 @@ def _eig_aval(
     return [ShapedArray(x.shape[:-1], dt), *[vectors] * wanted]
 
 
+def _vectors_tangent(w: Any, v: Any, p: Any) -> Any:
+    """That of eigenvectors ``v`` of length 1 that keep their phases, for ``p = v⁻¹ da v``."""
+    dv = matmul(v, mul(differences(w, p), p))
+    along = reduce_sum(mul(conjugate(v), dv), (v.ndim - 2,))
+    return sub(dv, mul(v, rows(along, v)))
+
+
 def _eig_jvp(
     primals: Sequence[Any],
     tangents: Sequence[Any],
     *,
     compute_left_eigenvectors: bool,
     compute_right_eigenvectors: bool,
+    enable_eigvec_derivs: bool,
 ) -> tuple[list[Any], list[Any]]:
     # Giles 2008, section 3.1: dw = diag(V⁻¹ dA V).
-    if compute_left_eigenvectors or compute_right_eigenvectors:
+    wants = (compute_left_eigenvectors, compute_right_eigenvectors)
+    if any(wants) and not enable_eigvec_derivs:
         raise NotImplementedError(
             "the derivative of eig with eigenvectors, which are determined up to their lengths "
             "and phases only: differentiate the eigenvalues alone, as eigvals or "
-            "eig(compute_left_eigenvectors=False, compute_right_eigenvectors=False) give them"
+            "eig(compute_left_eigenvectors=False, compute_right_eigenvectors=False) give them, or "
+            f"ask for that of vectors that keep both with enable_eigvec_derivs=True"
             f"{at_user_line()}"
         )
-    w, v = eig_p.bind(primals[0], compute_left_eigenvectors=False, compute_right_eigenvectors=True)
+    out = eig_p.bind(
+        primals[0], compute_left_eigenvectors=wants[0], compute_right_eigenvectors=True,
+        enable_eigvec_derivs=enable_eigvec_derivs,
+    )  # fmt: skip
+    w, v = out[0], out[-1]
     t = convert_element_type(tangents[0], aval_of(v).dtype)
-    packed, _, permutation = lu_p.bind(v)
-    return [w], [diagonal(lu_solve(packed, permutation, matmul(t, v)))]
+
+    def turned(v: Any, t: Any) -> Any:
+        packed, _, permutation = lu_p.bind(v)
+        return lu_solve(packed, permutation, matmul(t, v))
+
+    p = turned(v, t)
+    tangents_out = [diagonal(p)]
+    if wants[0]:  # the right ones of the adjoint
+        left = out[1]
+        tangents_out.append(_vectors_tangent(conjugate(w), left, turned(left, adjoint(t))))
+    if wants[1]:
+        return out, [*tangents_out, _vectors_tangent(w, v, p)]
+    return out[:-1], tangents_out
 
 
 jvp_rules[eig_p] = _eig_jvp

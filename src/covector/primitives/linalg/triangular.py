@@ -10,7 +10,7 @@ from covector.core.definers import def_broadcasting, def_jvp_out
 from covector.core.errors import at_user_line
 from covector.core.operands import like
 from covector.core.rules import UndefinedPrimal, batching_rules, jvp_rules, transpose_rules
-from covector.core.structural import bring_dim, broadcast_in_dim, moveaxis, reshape
+from covector.core.structural import bring_dim, broadcast_in_dim, instantiate, moveaxis, reshape
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add, mul, neg
 from covector.primitives.linalg.common import (
@@ -25,9 +25,11 @@ from covector.primitives.linalg.common import (
     triu,
 )
 from covector.primitives.select import select
+from covector.primitives.structure import expand_dims
 
 cholesky_p = Primitive("cholesky")
 triangular_solve_p = Primitive("triangular_solve")
+cholesky_update_p = Primitive("cholesky_update")
 
 
 # --- Cholesky ----------------------------------------------------------------------------
@@ -66,6 +68,39 @@ def _cholesky_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
 jvp_rules[cholesky_p] = _cholesky_jvp
 def_broadcasting(cholesky_p)
+
+
+# --- updates -----------------------------------------------------------------------------
+
+
+@cholesky_update_p.def_abstract_eval
+def _update_aval(r: ShapedArray, w: ShapedArray) -> ShapedArray:
+    check_matrix("cholesky_update", r, square=True)
+    if r.dtype != w.dtype or w.shape != r.shape[:-1]:
+        raise ValueError(
+            f"cholesky_update takes a matrix (..., n, n) and a vector (..., n) of one dtype, got "
+            f"{r.str_short()} and {w.str_short()}{at_user_line()}"
+        )
+    return ShapedArray(r.shape, r.dtype)
+
+
+def _update_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    # That of the factor of rᴴ r + w wᴴ, as of cholesky.
+    (r, w), (tr, tw) = primals, map(instantiate, tangents)
+    out = cholesky_update_p.bind(r, w)
+    column, change = (expand_dims(x, x.ndim) for x in (w, tw))
+    t = add(matmul(adjoint(triu(r)), triu(tr)), matmul(column, adjoint(change)))
+    t = add(t, adjoint(t))
+    t = triangular_solve_p.bind(out, t, left_side=True, lower=False, transpose_a=True,
+                                conjugate_a=is_complex(r), unit_diagonal=False)  # fmt: skip
+    t = triangular_solve_p.bind(out, t, left_side=False, lower=False, transpose_a=False,
+                                conjugate_a=False, unit_diagonal=False)  # fmt: skip
+    phi = triu(select(on_diagonal(t.shape), mul(t, like(0.5, t)), t))
+    return out, matmul(phi, out)
+
+
+jvp_rules[cholesky_update_p] = _update_jvp
+def_broadcasting(cholesky_update_p)
 
 
 # --- triangular systems ------------------------------------------------------------------
