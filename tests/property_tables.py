@@ -291,6 +291,9 @@ case(
 )
 case("eigh_tridiagonal", lambda d, e: lax.linalg.eigh_tridiagonal_p.bind(d, e, vectors=False)[0],
      real(3), real(2))  # fmt: skip
+case("expm", lambda a: cv.scipy.linalg.expm(a), M)
+case("expm_frechet", lambda a, e: cv.scipy.linalg.expm_frechet(a, e, compute_expm=False), M,
+     real(3, 3))  # fmt: skip
 discrete("schur", lambda a: lax.linalg.schur(a)[0], M)
 discrete("geqrf", lambda a: lax.linalg.geqrf(a)[0], M)
 discrete("eig", lambda a: lax.reduce_sum(

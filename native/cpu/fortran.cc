@@ -11,7 +11,7 @@ constexpr const char* kTypes = "sdcz";
 constexpr const char* kNames[] = {"gemm",  "gemv",  "trsm",  "potrf", "getrf", "geqrf",
                                   "geqp3", "orgqr", "syevd", "gesdd", "geev",  "syrk",
                                   "gesvd", "gehrd", "sytrd", "ormqr", "gees",  "trsyl",
-                                  "stevd"};
+                                  "stevd", "getrs"};
 static_assert(sizeof(kNames) / sizeof(kNames[0]) == size_t(Routine::count));
 
 void* routines[int(Routine::count)][4];

@@ -29,6 +29,7 @@ enum class Routine {
   gees,
   trsyl,
   stevd,
+  getrs,
   count
 };
 

@@ -94,4 +94,9 @@ int32_t cholesky_update(int32_t code, const void* r, const void* w, void* out, i
 int32_t symmetric_product(int32_t code, const void* a, void* out, int64_t n, int64_t k,
                           int64_t batch);
 
+// Exponentials of matrices (n×n) and, where e is not null, their derivatives in the direction e;
+// out may then be null. NaN where more than max_squarings squarings would be needed.
+int32_t exponential(int32_t code, int32_t max_squarings, const void* a, const void* e, void* out,
+                    void* derivative, int64_t n, int64_t batch);
+
 }  // namespace covector

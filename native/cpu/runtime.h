@@ -35,6 +35,7 @@ namespace covector {
   X(TridiagonalSolve, "tridiagonal_solve", tridiagonal_solve)            \
   X(EighTridiagonal, "eigh_tridiagonal", eigh_tridiagonal)               \
   X(CholeskyUpdate, "cholesky_update", cholesky_update)                  \
+  X(Exponential, "exponential", exponential)                             \
   X(Poll, "poll", poll_slot)
 
 enum RuntimeSlot {

@@ -17,7 +17,7 @@ _BLAS = [*(t + name for name in "gemm trsm syrk".split() for t in "sdcz"), "sgem
 _LAPACK = [
     *(
         t + name
-        for name in "potrf getrf geqrf geqp3 gesdd gesvd geev gehrd gees trsyl".split()
+        for name in "potrf getrf getrs geqrf geqp3 gesdd gesvd geev gehrd gees trsyl".split()
         for t in "sdcz"
     ),
     *(t + name for name in "orgqr ormqr syevd sytrd stevd".split() for t in "sd"),
@@ -28,7 +28,7 @@ _LAPACK = [
 _BLAS_CALLS = {"gemm", "triangular_solve", "symmetric_product"}
 _LAPACK_CALLS = {
     "cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig", "hessenberg",
-    "tridiagonal", "ormqr", "schur", "triangular_sylvester", "eigh_tridiagonal",
+    "tridiagonal", "ormqr", "schur", "triangular_sylvester", "eigh_tridiagonal", "exponential",
 }  # fmt: skip
 
 

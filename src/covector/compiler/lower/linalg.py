@@ -10,6 +10,7 @@ from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.jaxpr import JaxprEqn
+from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
 from covector.primitives.linalg.qr import geqrf_p, qr_p
 from covector.primitives.linalg.schur import schur_p, triangular_sylvester_p
@@ -173,3 +174,15 @@ def _tridiagonal_solve(
 def _eigh_tridiagonal(low: Lowering, eqn: JaxprEqn, d: Value, e: Value) -> list[Value]:
     absent = () if eqn.params["vectors"] else (3,)
     return _call(low, eqn, "eigh_tridiagonal", [d, e], [d.shape[-1], d.shape[:-1]], absent=absent)
+
+
+@rule(expm_p)
+def _expm(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    flags = [eqn.params["max_squarings"]]
+    return _call(low, eqn, "exponential", [a], [a.shape[-1], a.shape[:-2]], flags, absent=(1, 3))
+
+
+@rule(expm_frechet_p)
+def _expm_frechet(low: Lowering, eqn: JaxprEqn, a: Value, e: Value) -> list[Value]:
+    flags = [eqn.params["max_squarings"]]
+    return _call(low, eqn, "exponential", [a, e], [a.shape[-1], a.shape[:-2]], flags, absent=(2,))

@@ -11,6 +11,8 @@ from scipy.linalg import (
     eig,
     eigh,
     eigh_tridiagonal,
+    expm,
+    expm_frechet,
     get_blas_funcs,
     get_lapack_funcs,
     qr,
@@ -22,6 +24,7 @@ from scipy.linalg import (
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.jaxpr import JaxprEqn
+from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
 from covector.primitives.linalg.qr import geqrf_p, qr_p
 from covector.primitives.linalg.schur import schur_p, triangular_sylvester_p
@@ -258,3 +261,13 @@ def _eigh_tridiagonal(eqn: JaxprEqn, d: Elements, e: Elements) -> list[Elements]
         return list(eigh_tridiagonal(d, e, check_finite=False))[: len(eqn.outvars)]
 
     return _each(eqn, factor, [d, e], 1, 1)
+
+
+@rule(expm_p)
+def _expm(eqn: JaxprEqn, a: Elements) -> Elements:
+    return _factors(eqn, lambda m: [expm(m)], a)[0]
+
+
+@rule(expm_frechet_p)
+def _expm_frechet(eqn: JaxprEqn, a: Elements, e: Elements) -> Elements:
+    return _each(eqn, lambda a, e: [expm_frechet(a, e, compute_expm=False)], [a, e], 2, 2)[0]

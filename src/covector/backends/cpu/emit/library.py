@@ -15,7 +15,7 @@ _MATRIX_CALLS = (
     "cholesky", "triangular_solve", "lu", "pivots_to_permutation", "qr", "geqrf",
     "householder_product", "eigh", "svd", "eig", "symmetric_product", "hessenberg", "tridiagonal",
     "ormqr", "schur", "triangular_sylvester", "tridiagonal_solve", "eigh_tridiagonal",
-    "cholesky_update",
+    "cholesky_update", "exponential",
 )  # fmt: skip
 
 
