@@ -71,8 +71,8 @@ NATIVE = Library(
     frozenset(
         "gemm sort top_k callback cholesky triangular_solve lu pivots_to_permutation qr geqrf "
         "householder_product eigh svd eig symmetric_product hessenberg tridiagonal ormqr schur "
-        "triangular_sylvester tridiagonal_solve eigh_tridiagonal cholesky_update exponential"
-        .split()
+        "triangular_sylvester tridiagonal_solve eigh_tridiagonal cholesky_update "
+        "exponential".split()
     )
 )
 

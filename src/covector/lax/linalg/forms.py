@@ -38,9 +38,9 @@ def hessenberg(a: Any) -> tuple[Any, Any]:
     >>> from covector import lax
     >>> packed, taus = lax.linalg.hessenberg(np.array([[1.0, 2, 3], [3, 4, 5], [4, 5, 6]]))
     >>> np.round(np.triu(packed, -1), 3)
-    Array([[ 1.  , -3.6 , -0.2 ],
-           [-5.  , 10.08,  0.56],
-           [ 0.  ,  0.56, -0.08]], dtype=float32)
+    Array([[ 1.  , -3.6 ,  0.2 ],
+           [-5.  , 10.08,  0.44],
+           [ 0.  ,  0.44, -0.08]], dtype=float32)
     """
     packed, taus = hessenberg_p.bind(matrix(a, "hessenberg"))
     return packed, taus
@@ -74,7 +74,7 @@ def tridiagonal(a: Any, *, lower: bool = True) -> tuple[Any, Any, Any, Any]:
     >>> a = np.array([[1.0, 3.0, 4.0], [3.0, 2.0, 0.0], [4.0, 0.0, 5.0]])
     >>> _, d, e, _ = lax.linalg.tridiagonal(a)
     >>> np.round(d, 2), np.round(e, 2)
-    (Array([1.  , 3.92, 3.08], dtype=float32), Array([-5.  ,  1.44], dtype=float32))
+    (Array([1.  , 3.92, 3.08], dtype=float32), Array([-5.  , -1.44], dtype=float32))
     """
     packed, d, e, taus = tridiagonal_p.bind(matrix(a, "tridiagonal"), lower=bool(lower))
     return packed, d, e, taus
