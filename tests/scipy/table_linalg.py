@@ -48,7 +48,8 @@ def qr_parts(q, r, *p):
 
 
 def schur_parts(t, z):
-    return z @ t @ adjoint(z), adjoint(z) @ z, onp.sort_complex(onp.linalg.eigvals(t))
+    w = onp.linalg.eigvals(t)
+    return z @ t @ adjoint(z), adjoint(z) @ z, onp.sort_complex(onp.round(w, 6))
 
 
 def factored(la, a, b, **options):
@@ -65,14 +66,14 @@ TABLE = {
         (lambda la, x, y: la.block_diag(x, 2.0, y), NONE, ONE), (lambda la, x: la.block_diag(x), C),
     ],
     "cholesky": [
-        *((lambda la, x, k=k: la.cholesky(x, lower=k), x) for x in (S, H, ONE, NONE, SPD)
+        *((lambda la, x, k=k: la.cholesky(x, lower=k), x) for x in (S, H, ONE**2, NONE, SPD)
           for k in (True, False)),
         (lambda la, x: la.cholesky(x, lower=True), onp.tril(S) + onp.triu(A, 1)),
         (lambda la, x: la.cholesky(x), onp.triu(S) + onp.tril(A, -1)),
     ],
     "cho_factor": [
         (lambda la, x, k=k: (onp.tril if k else onp.triu)(la.cho_factor(x, lower=k)[0]), x)
-        for x in (S, H, ONE) for k in (True, False)
+        for x in (S, H, ONE**2) for k in (True, False)
     ],
     "cho_solve": [
         (lambda la, x, b, k=k: by_cholesky(la, x, b, k), x, b)
@@ -203,7 +204,7 @@ TABLE = {
     ],
     "solve_sylvester": [
         (lambda la, a, b, c: la.solve_sylvester(a, b, c), *x)
-        for x in ((A, B, S), (A, TALL[:3], real(4, 3)), (C, A, B + 0j), (ONE, ONE, ONE))
+        for x in ((A, B, S), (A, TALL[:3], real(4, 3)), (C, A + 0j, B + 0j), (ONE, ONE, ONE))
     ],
     "solve_triangular": [
         (lambda la, x, b, t=t, k=k, u=u: la.solve_triangular(x, b, t, k, u), x, b)

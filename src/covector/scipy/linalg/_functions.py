@@ -13,10 +13,20 @@ from covector.core.errors import at_user_line, describe
 from covector.lax import linalg
 from covector.numpy._util import fused
 from covector.numpy.linalg._factorizations import matrices
-from covector.primitives.linalg.common import adjoint, columns, diagonal, matmul, rows, triu
+from covector.primitives.linalg.common import (
+    adjoint,
+    columns,
+    conjugate,
+    diagonal,
+    matmul,
+    rows,
+    triu,
+)
 from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.schur import schur_p, solve_triangular_sylvester
 from covector.scipy.linalg._common import choice, matrices_together
+from covector.scipy.linalg._decompositions import rsf2csf
+from covector.transforms.autodiff import jvp
 
 # --- the exponential ---------------------------------------------------------------------
 
@@ -125,22 +135,27 @@ def _schur(x: Any) -> tuple[Any, Any]:
     return t, q
 
 
-def _sylvester_factored(ta: Any, qa: Any, tb: Any, qb: Any, c: Any) -> Any:
-    middle = matmul(matmul(adjoint(qa), c), qb)
-    return matmul(matmul(qa, solve_triangular_sylvester(ta, tb, middle)), adjoint(qb))
+def _complex_schur(x: Any) -> tuple[Any, Any]:
+    """Of a real matrix by way of its real form, so that real eigenvalues have no imaginary part."""
+    return _schur(x) if x.dtype in dtypes.COMPLEX else rsf2csf(*_schur(x))
 
 
-@custom_jvp
 def _sylvester(a: Any, b: Any, c: Any) -> Any:
-    return _sylvester_factored(*_schur(a), *_schur(b), c)
+    """``x`` with ``a x + x b = c``, whose derivatives are those of the equation."""
+    (ta, qa), (tb, qb) = (_schur(lax.stop_gradient(m)) for m in (a, b))
 
+    def factored(c: Any, adjoint_: bool) -> Any:
+        middle = matmul(matmul(adjoint(qa), c), qb)
+        x = solve_triangular_sylvester(ta, tb, middle, adjoint_a=adjoint_, adjoint_b=adjoint_)
+        return matmul(matmul(qa, x), adjoint(qb))
 
-@_sylvester.defjvp
-def _sylvester_jvp(primals: Any, tangents: Any) -> Any:
-    (a, b, c), (da, db, dc) = primals, tangents
-    x = _sylvester(a, b, c)
-    change = lax.sub(lax.sub(dc, matmul(da, x)), matmul(x, db))
-    return x, _sylvester(a, b, change)
+    return lax.custom_linear_solve(
+        lambda x: lax.add(matmul(a, x), matmul(x, b)),
+        c,
+        solve=lambda _, c: factored(c, False),
+        # The transposed equation is the conjugate of the adjoint one.
+        transpose_solve=lambda _, c: conjugate(factored(conjugate(c), True)),
+    )
 
 
 def _schur_eigenvalues(t: Any) -> Any:
@@ -156,7 +171,8 @@ def _schur_eigenvalues(t: Any) -> Any:
 
 def _by_eigenvectors(a: Any, b: Any, c: Any) -> tuple[Any, Any, Any]:
     """The solution and the eigenvalues of both."""
-    (wa, va), (wb, vb) = np.linalg.eig(a), np.linalg.eig(b)
+    options = {"compute_left_eigenvectors": False, "enable_eigvec_derivs": True}
+    (wa, va), (wb, vb) = (linalg.eig(m, **options) for m in (a, b))
     middle = np.linalg.solve(va, c.astype(va.dtype) @ vb)
     x = va @ (middle / (wa[..., :, None] + wb[..., None, :]))
     # x vb⁻¹ from vbᵀ yᵀ = xᵀ.
@@ -279,7 +295,7 @@ def _safe_sylvester(a: Any, b: Any, c: Any, minus: bool) -> Any:
 
 @custom_jvp
 def _sqrtm(a: Any) -> Any:
-    t, q = _schur(a)
+    t, q = _complex_schur(a)
     root = _by_halves(
         t, np.sqrt(diagonal(t)),
         lambda t11, t22, t12, f11, f22: _safe_sylvester(f11, f22, t12, False),
@@ -291,7 +307,7 @@ def _sqrtm(a: Any) -> Any:
 def _sqrtm_jvp(primals: Any, tangents: Any) -> Any:
     # From s² = a: s ds + ds s = da.
     root = _sqrtm(primals[0])
-    return root, _sylvester(root, root, tangents[0])
+    return root, _sylvester(root, root, tangents[0].astype(root.dtype))
 
 
 @fused("blocksize")
@@ -325,13 +341,12 @@ def sqrtm(A: Any, blocksize: int = 1) -> Any:  # noqa: N803
     Array([[1., 1.],
            [0., 2.]], dtype=float32)
     """
-    x = matrices(A, "sqrtm", square=True)
-    return _sqrtm(x.astype(dtypes.complex_dtype(x.dtype)))
+    return _sqrtm(matrices(A, "sqrtm", square=True))
 
 
 def _funm(func: Callable[[Any], Any], a: Any) -> tuple[Any, Any]:
     """The function, and how ill-determined its Schur form makes it."""
-    t, q = _schur(a)
+    t, q = _complex_schur(a)
     f = _by_halves(
         t, func(diagonal(t)).astype(t.dtype),
         lambda t11, t22, t12, f11, f22: _safe_sylvester(
@@ -352,12 +367,11 @@ def _funm_jvp(func: Callable[[Any], Any], primals: Any, tangents: Any) -> Any:
     out = _funm_with_jvp(func, a)
     w, v = linalg.eig(a, compute_left_eigenvectors=False, enable_eigvec_derivs=True)
     f, slope = _value_and_slope(func, w)
-    like = a
-    gaps = columns(w, like) - rows(w, like)
+    gaps = columns(w, v) - rows(w, v)
     close = gaps == 0
-    quotient = (columns(f, like) - rows(f, like)) / np.where(close, 1.0, gaps)
-    factors = np.where(close, columns(slope, like), quotient)
-    change = v @ (factors * np.linalg.solve(v, e @ v))
+    quotient = (columns(f, v) - rows(f, v)) / np.where(close, 1.0, gaps)
+    factors = np.where(close, columns(slope, v), quotient)
+    change = v @ (factors * np.linalg.solve(v, e.astype(v.dtype) @ v))
     change = np.matrix_transpose(
         np.linalg.solve(np.matrix_transpose(v), np.matrix_transpose(change))
     )
@@ -365,8 +379,6 @@ def _funm_jvp(func: Callable[[Any], Any], primals: Any, tangents: Any) -> Any:
 
 
 def _value_and_slope(func: Callable[[Any], Any], w: Any) -> tuple[Any, Any]:
-    from covector.transforms.autodiff import jvp
-
     f, slope = jvp(func, (w,), (np.ones_like(w),))
     return f.astype(w.dtype), slope.astype(w.dtype)
 
@@ -405,9 +417,7 @@ def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:  # noqa:
     Array([[5., 4.],
            [4., 5.]], dtype=float32)
     """
-    x = matrices(A, "funm", square=True)
-    x = x.astype(dtypes.complex_dtype(x.dtype))
-    f, t = _funm_with_jvp(func, x)
+    f, t = _funm_with_jvp(func, matrices(A, "funm", square=True))
     return f if disp else (f, _parlett_error(f, t))
 
 

@@ -21,7 +21,7 @@ from covector.primitives.linalg.common import (
     triu,
 )
 from covector.primitives.linalg.lu import lu_solve as solve_factored
-from covector.primitives.linalg.triangular import broadcast_batch
+from covector.primitives.linalg.triangular import broadcast_batch, from_lower
 from covector.scipy.linalg._common import choice, matrices_together
 
 _FLAGS = ("overwrite_a", "check_finite")
@@ -473,12 +473,11 @@ def solve(
 def _solve_with(structure: str, a: Any, b: Any, lower: bool) -> Any:
     if structure == "general":
         return la.solve(a, b)
-    if structure in ("symmetric", "hermitian"):
-        half = tril(a, -1) if lower else triu(a, 1)
-        other = adjoint(half) if structure == "hermitian" else matrix_transpose(half)
-        return la.solve(
-            half + other + columns(diagonal(a), a) * np.eye(a.shape[-1], dtype=a.dtype), b
-        )
+    if structure == "hermitian":
+        return la.solve(from_lower(a if lower else adjoint(triu(a))), b)
+    if structure == "symmetric":
+        half = tril(a) if lower else triu(a)
+        return la.solve(half + matrix_transpose(tril(a, -1) if lower else triu(a, 1)), b)
     if structure == "positive definite":
         return _cho_solve(cholesky(a, lower=lower), b, lower)
     a, b = _together("solve", a, b)
