@@ -72,8 +72,8 @@ def _product(dl: Any, d: Any, du: Any, x: Any) -> Any:
 
 def _jvp_band(place: int) -> Any:
     def rule(g: Any, x: Any, dl: Any, d: Any, du: Any, b: Any, **params: Any) -> Any:
-        bands = [g if k == place else None for k in range(3)]
-        return tridiagonal_solve_p.bind(dl, d, du, neg(_product(*bands, x)), **params)
+        lower, on, upper = (g if k == place else None for k in range(3))
+        return tridiagonal_solve_p.bind(dl, d, du, neg(_product(lower, on, upper, x)), **params)
 
     return rule
 

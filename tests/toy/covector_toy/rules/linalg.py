@@ -233,7 +233,9 @@ def _triangular_sylvester(eqn: JaxprEqn, a: Elements, b: Elements, c: Elements) 
     (trsyl,) = get_lapack_funcs(("trsyl",), (a,))
     adjoint = "C" if a.dtype.kind == "c" else "T"
 
-    def solve(a: Elements, b: Elements, c: Elements) -> list[Elements]:
+    def solve(a: Elements, b: Elements, c: Elements) -> list[Any]:
+        if not all(np.isfinite(m).all() for m in (a, b, c)):
+            return [np.nan]
         x, scale, _ = trsyl(
             a, b, c, trana=adjoint if p["adjoint_a"] else "N",
             tranb=adjoint if p["adjoint_b"] else "N", isgn=-1 if p["minus"] else 1,
@@ -257,6 +259,9 @@ def _tridiagonal_solve(
 
 @rule(eigh_tridiagonal_p)
 def _eigh_tridiagonal(eqn: JaxprEqn, d: Elements, e: Elements) -> list[Elements]:
+    if d.shape[-1] == 1:
+        return [d, np.ones((*d.shape, 1))][: len(eqn.outvars)]
+
     def factor(d: Elements, e: Elements) -> list[Elements]:
         return list(eigh_tridiagonal(d, e, check_finite=False))[: len(eqn.outvars)]
 
