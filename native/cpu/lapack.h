@@ -8,8 +8,9 @@
 
 namespace covector {
 
-// out = L with L Lᴴ = a, from the lower triangle of a; zeros above the diagonal.
-int32_t cholesky(int32_t code, const void* a, void* out, int64_t n, int64_t batch);
+// out = L with L Lᴴ = a, from the lower triangle of a, or (upper) U with Uᴴ U = a from the other;
+// zeros elsewhere.
+int32_t cholesky(int32_t code, int32_t upper, const void* a, void* out, int64_t n, int64_t batch);
 
 // x with op(a) x = b where a is n×n and b n×m, or (kRight) x op(a) = b with b m×n.
 enum TriangularFlags { kRight = 1, kLower = 2, kTranspose = 4, kConjugate = 8, kUnit = 16 };
@@ -36,8 +37,8 @@ int32_t geqrf(int32_t code, const void* a, void* out, void* taus, int64_t m, int
 int32_t householder_product(int32_t code, const void* a, const void* taus, void* out, int64_t m,
                             int64_t n, int64_t k, int64_t batch);
 
-// Eigenvectors as columns, and eigenvalues in ascending order, of a Hermitian matrix given by
-// one of its triangles.
+// Eigenvectors as columns (unless null), and eigenvalues in ascending order, of a Hermitian matrix
+// given by one of its triangles.
 int32_t eigh(int32_t code, int32_t lower, const void* a, void* vectors, void* values, int64_t n,
              int64_t batch);
 

@@ -70,15 +70,15 @@ struct Room {
 };
 
 template <class T>
-int call_eigh(int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork, Real<T>* rwork,
+int call_eigh(const char* job, int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork, Real<T>* rwork,
               int lrwork, int* iwork, int liwork) {
   int info = 0;
   const char* triangle = lower ? "U" : "L";
   if constexpr (is_complex_v<T>)
     find_routine_for<T, Heevd<Real<T>>>(Routine::syevd)(
-        "V", triangle, &n, a, &n, values, work, &lwork, rwork, &lrwork, iwork, &liwork, &info);
+        job, triangle, &n, a, &n, values, work, &lwork, rwork, &lrwork, iwork, &liwork, &info);
   else
-    find_routine_for<T, Syevd<T>>(Routine::syevd)("V", triangle, &n, a, &n, values, work, &lwork,
+    find_routine_for<T, Syevd<T>>(Routine::syevd)(job, triangle, &n, a, &n, values, work, &lwork,
                                                   iwork, &liwork, &info);
   return info;
 }
@@ -187,25 +187,26 @@ int32_t eigh(int32_t code, int32_t lower, const void* a_, void* vectors_, void* 
     T none{}, size{};
     R real{}, real_size{};
     int integers = 0;
-    call_eigh<T>(lower, int(n), &none, &real, &size, -1, &real_size, -1, &integers, -1);
+    const char* job = vectors ? "V" : "N";
+    call_eigh<T>(job, lower, int(n), &none, &real, &size, -1, &real_size, -1, &integers, -1);
     int lwork = workspace_size(size), lrwork = workspace_size(real_size), liwork = integers;
     return over_batch(batch, 9.0 * n * n * n, [&](int64_t begin, int64_t end) {
-      Room<T> room(lwork, lrwork, liwork);
+      Room<T> room(int64_t(lwork) + (vectors ? 0 : n * n), lrwork, liwork);
       if (!room) return false;
       for (int64_t i = begin; i < end; ++i) {
         const T* ai = a + i * n * n;
-        T* v = vectors + i * n * n;
+        T* v = vectors ? vectors + i * n * n : room.work.get() + lwork;
         int info = -1;
         if (triangle_finite(lower, ai, n)) {
           std::copy(ai, ai + n * n, v);
-          info = call_eigh(lower, int(n), v, values + i * n, room.work.get(), lwork,
+          info = call_eigh(job, lower, int(n), v, values + i * n, room.work.get(), lwork,
                            room.rwork.get(), lrwork, room.iwork.get(), liwork);
         }
-        if (info == 0) {
+        if (info == 0 && vectors) {
           transpose_in_place(v, n);
           if constexpr (is_complex_v<T>)
             for (int64_t j = 0; j < n * n; ++j) v[j] = conjugate(v[j]);
-        } else {
+        } else if (info != 0) {
           fill_nan(v, n * n);
           fill_nan(values + i * n, n);
         }

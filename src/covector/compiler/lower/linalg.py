@@ -43,7 +43,8 @@ def _call(
 
 @rule(cholesky_p)
 def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]])
+    flags = [int(eqn.params["upper"])]
+    return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]], flags)
 
 
 # Bits of the flags of triangular_solve.
@@ -99,7 +100,9 @@ def _householder_product(low: Lowering, eqn: JaxprEqn, a: Value, taus: Value) ->
 
 @rule(eigh_p)
 def _eigh(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    return _call(low, eqn, "eigh", [a], [a.shape[-1], a.shape[:-2]], [int(eqn.params["lower"])])
+    absent = () if eqn.params["compute_vectors"] else (1,)
+    flags = [int(eqn.params["lower"])]
+    return _call(low, eqn, "eigh", [a], [a.shape[-1], a.shape[:-2]], flags, absent)
 
 
 @rule(svd_p)

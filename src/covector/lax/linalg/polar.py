@@ -70,7 +70,7 @@ def _step(x: Any, weights: tuple[float, float, float]) -> Any:
         factor = (a - b / c) / c**0.5
     else:
         gram = matmul(adjoint(x), x)
-        l = cholesky_p.bind(add(mul(gram, like(c, gram)), eye_like(gram)))
+        l = cholesky_p.bind(add(mul(gram, like(c, gram)), eye_like(gram)), upper=False)
         solve = functools.partial(
             triangular_solve_p.bind, l, left_side=False, lower=True, unit_diagonal=False
         )
@@ -110,7 +110,7 @@ def _polar_jvp(limit: int, primals: Any, tangents: Any) -> Any:
     # which is solved in the basis of eigenvectors of h.
     (x,), (t,) = primals, tangents
     u, h, off = _polar(limit, x)
-    v, values = eigh_p.bind(h, lower=True)
+    v, values = eigh_p.bind(h, lower=True, compute_vectors=True)
     s = matmul(adjoint(u), t)
     turned = matmul(matmul(adjoint(v), sub(s, adjoint(s))), v)
     wide = convert_element_type(values, x.dtype)

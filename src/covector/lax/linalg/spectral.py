@@ -94,7 +94,9 @@ def eigh(
     x = matrix(x, "eigh")
     check_matrix("eigh", x.aval, square=True)
     subset = _subset("eigh", subset_by_index, x.shape[-1])
-    vectors, values = eigh_p.bind(symmetrize(x) if symmetrize_input else x, lower=bool(lower))
+    vectors, values = eigh_p.bind(
+        symmetrize(x) if symmetrize_input else x, lower=bool(lower), compute_vectors=True
+    )
     if subset is not None:
         vectors = slice_in_dim(vectors, *subset, axis=vectors.ndim - 1)
         values = slice_in_dim(values, *subset, axis=values.ndim - 1)

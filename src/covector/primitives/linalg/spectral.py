@@ -49,26 +49,26 @@ def differences(values: Any, like: Any) -> Any:
 
 
 @eigh_p.def_abstract_eval
-def _eigh_aval(x: ShapedArray, *, lower: bool) -> list[ShapedArray]:
+def _eigh_aval(x: ShapedArray, *, lower: bool, compute_vectors: bool) -> list[ShapedArray]:
     check_matrix("eigh", x, square=True)
-    return [
-        ShapedArray(x.shape, x.dtype),
-        ShapedArray(x.shape[:-1], dtypes.real_dtype(x.dtype)),
-    ]
+    values = ShapedArray(x.shape[:-1], dtypes.real_dtype(x.dtype))
+    return [ShapedArray(x.shape, x.dtype), values] if compute_vectors else [values]
 
 
 def _eigh_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, lower: bool
+    primals: Sequence[Any], tangents: Sequence[Any], *, lower: bool, compute_vectors: bool
 ) -> tuple[list[Any], list[Any]]:
     # M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
     # algorithmic differentiation", Oxford NA-08/01, section 3.1, for Hermitian matrices.
-    v, w = out = eigh_p.bind(primals[0], lower=lower)
+    v, w = out = eigh_p.bind(primals[0], lower=lower, compute_vectors=True)
     t = tangents[0]
     t = from_lower(t if lower else adjoint(triu(t)))
     p = matmul(adjoint(v), matmul(t, v))
     dw = diagonal(p)
-    dv = matmul(v, mul(differences(w, p), p))
-    return out, [dv, real(dw) if is_complex(dw) else dw]
+    dw = real(dw) if is_complex(dw) else dw
+    if not compute_vectors:
+        return [w], [dw]
+    return out, [matmul(v, mul(differences(w, p), p)), dw]
 
 
 jvp_rules[eigh_p] = _eigh_jvp

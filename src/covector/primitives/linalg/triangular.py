@@ -36,7 +36,7 @@ cholesky_update_p = Primitive("cholesky_update")
 
 
 @cholesky_p.def_abstract_eval
-def _cholesky_aval(x: ShapedArray) -> ShapedArray:
+def _cholesky_aval(x: ShapedArray, *, upper: bool) -> ShapedArray:
     check_matrix("cholesky", x, square=True)
     return ShapedArray(x.shape, x.dtype)
 
@@ -53,17 +53,27 @@ def from_lower(t: Any) -> Any:
     return select(on_diagonal(t.shape), mul(both, like(0.5, both)), both)
 
 
-def _cholesky_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def _cholesky_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, upper: bool
+) -> tuple[Any, Any]:
+    out = cholesky_p.bind(primals[0], upper=upper)
+    t = tangents[0]
+    return out, _factor_tangent(out, from_lower(adjoint(triu(t)) if upper else t), upper)
+
+
+def _factor_tangent(factor: Any, t: Any, upper: bool) -> Any:
+    """The tangent of a Cholesky factor, for that of the Hermitian matrix."""
     # I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, eq. 8:
     # dL = L Φ(L⁻¹ dA L⁻ᴴ), where Φ takes the lower triangle and halves the diagonal.
-    l = cholesky_p.bind(primals[0])
-    t = from_lower(tangents[0])
-    t = triangular_solve_p.bind(l, t, left_side=False, lower=True, transpose_a=True,
-                                conjugate_a=is_complex(l), unit_diagonal=False)  # fmt: skip
-    t = triangular_solve_p.bind(l, t, left_side=True, lower=True, transpose_a=False,
-                                conjugate_a=False, unit_diagonal=False)  # fmt: skip
-    phi = tril(select(on_diagonal(t.shape), mul(t, like(0.5, t)), t))
-    return l, matmul(l, phi)
+    params = {"lower": not upper, "unit_diagonal": False}
+    for left in (True, False):
+        adjoint_ = left == upper
+        t = triangular_solve_p.bind(
+            factor, t, left_side=left, transpose_a=adjoint_,
+            conjugate_a=adjoint_ and is_complex(factor), **params,
+        )  # fmt: skip
+    t = select(on_diagonal(t.shape), mul(t, like(0.5, t)), t)
+    return matmul(triu(t), factor) if upper else matmul(factor, tril(t))
 
 
 jvp_rules[cholesky_p] = _cholesky_jvp
@@ -85,18 +95,11 @@ def _update_aval(r: ShapedArray, w: ShapedArray) -> ShapedArray:
 
 
 def _update_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    # That of the factor of rᴴ r + w wᴴ, as of cholesky.
     (r, w), (tr, tw) = primals, map(instantiate, tangents)
     out = cholesky_update_p.bind(r, w)
     column, change = (expand_dims(x, x.ndim) for x in (w, tw))
     t = add(matmul(adjoint(triu(r)), triu(tr)), matmul(column, adjoint(change)))
-    t = add(t, adjoint(t))
-    t = triangular_solve_p.bind(out, t, left_side=True, lower=False, transpose_a=True,
-                                conjugate_a=is_complex(r), unit_diagonal=False)  # fmt: skip
-    t = triangular_solve_p.bind(out, t, left_side=False, lower=False, transpose_a=False,
-                                conjugate_a=False, unit_diagonal=False)  # fmt: skip
-    phi = triu(select(on_diagonal(t.shape), mul(t, like(0.5, t)), t))
-    return out, matmul(phi, out)
+    return out, _factor_tangent(out, add(t, adjoint(t)), True)
 
 
 jvp_rules[cholesky_update_p] = _update_jvp

@@ -268,8 +268,9 @@ def eigh(
     if eigvals is not None:
         raise NotImplementedError(f"eigh: eigvals; slice the results{at_user_line()}")
     if b is None:
-        v, w = linalg.eigh(matrices(a, "eigh", square=True), lower=lower, symmetrize_input=False)
-        return w if eigvals_only else (w, v)
+        x = matrices(a, "eigh", square=True)
+        *v, w = linalg.eigh_p.bind(x, lower=lower, compute_vectors=not eigvals_only)
+        return w if eigvals_only else (w, *v)
     a, b = (matrices(x, "eigh", square=True) for x in matrices_together("eigh", a, b))
     if a.shape != b.shape:
         raise ValueError(

@@ -74,8 +74,7 @@ def cholesky(
            [0., 2.]], dtype=float32)
     """
     x = matrices(a, "cholesky", square=True)
-    out = linalg.cholesky(x if lower else adjoint(x), symmetrize_input=False)
-    return out if lower else adjoint(out)
+    return linalg.cholesky_p.bind(x, upper=not lower)
 
 
 def cho_factor(

@@ -74,7 +74,9 @@ def _factors(
 
 @rule(cholesky_p)
 def _cholesky(eqn: JaxprEqn, a: Elements) -> Elements:
-    return np.tril(_factors(eqn, lambda m: [np.linalg.cholesky(m)], a)[0])
+    upper = eqn.params["upper"]
+    out = _factors(eqn, lambda m: [np.linalg.cholesky(m, upper=upper)], a)[0]
+    return np.triu(out) if upper else np.tril(out)
 
 
 @rule(triangular_solve_p)
@@ -149,7 +151,7 @@ def _householder_product(eqn: JaxprEqn, a: Elements, taus: Elements) -> Elements
 def _eigh(eqn: JaxprEqn, a: Elements) -> list[Elements]:
     def factor(m: Elements) -> list[Elements]:
         w, v = eigh(m, lower=eqn.params["lower"], driver="evd", check_finite=False)
-        return [v, w]
+        return [v, w] if eqn.params["compute_vectors"] else [w]
 
     return _factors(eqn, factor, a)
 
