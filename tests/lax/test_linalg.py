@@ -386,6 +386,9 @@ for dt in ("float64", "complex128"):
                 functools.partial(linalg.tridiagonal, lower=lower), h,
             )  # fmt: skip
         RULES[f"eig-vectors-{dt}-{shape}"] = (eig_parts, g)
+        RULES[f"eig-normalised-{dt}-{shape}"] = (
+            lambda x: linalg.eig(x, enable_eigvec_derivs=True), g,
+        )  # fmt: skip
         RULES[f"cholesky_update-{dt}-{shape}"] = (
             linalg.cholesky_update, positive_diagonal(g), sample(shape[:-1], dt, 1),
         )  # fmt: skip
@@ -550,7 +553,26 @@ PEER = {
     "eigh": lambda la, x, s: la.eigh(s)[1],
     "svd": lambda la, x, s: la.svd(x)[1],
     "householder_product": lambda la, x, s: la.householder_product(x[:, :3], x[0, :3]),
+    "hessenberg": lambda la, x, s: la.hessenberg(x),
+    "tridiagonal": lambda la, x, s: la.tridiagonal(s),
+    "tridiagonal-upper": lambda la, x, s: la.tridiagonal(s, lower=False),
+    "schur": lambda la, x, s: la.schur(x),
+    "ormqr": lambda la, x, s: la.ormqr(x[:, :3], x[0, :3], s, left=False, transpose=True),
+    "svd-by-qr": lambda la, x, s: la.svd(x, algorithm=la.SvdAlgorithm.QR)[1],
+    "qdwh": lambda la, x, s: la.qdwh(x)[:2],
+    "tridiagonal_solve": lambda la, x, s: la.tridiagonal_solve(x[0], x[1] + 3, x[2], s),
+    "eig-vectors-derivative": lambda la, x, s: abs(onp.asarray(derivative_of_eig(la, x, s))),
 }
+
+
+def derivative_of_eig(la, x, s):
+    """The tangent of the first eigenvector, which LAPACK gives the same phase in both."""
+    jvp = cv.jvp if la is linalg else __import__("jax").jvp
+    return jvp(
+        lambda a: la.eig(a, compute_left_eigenvectors=False, enable_eigvec_derivs=True)[1][:, 0],
+        (x,),
+        (s,),
+    )[1]
 
 
 @pytest.mark.peer

@@ -39,10 +39,6 @@ def reflections(a, taus):
     return q
 
 
-def first(x):
-    return onp.asarray(x).reshape((-1, *x.shape[-2:]))[0] if x.size else None
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SQUARE)
 def test_hessenberg(shape, dtype):

@@ -178,8 +178,9 @@ def eig(
     compute_left_eigenvectors, compute_right_eigenvectors : bool
         What to return besides the eigenvalues.
     enable_eigvec_derivs : bool
-        Whether eigenvectors have derivatives: those of vectors that keep their lengths and phases,
-        where eigenvalues are distinct. The eigenvalues have theirs in any case.
+        Whether eigenvectors have derivatives: those of the vectors that are returned, of length 1
+        and with a real largest component, where eigenvalues are distinct. The eigenvalues have
+        theirs in any case.
     implementation : EigImplementation, optional
         ``LAPACK`` is the one there is.
     use_magma : bool, optional

@@ -27,7 +27,9 @@ from covector.primitives.linalg.common import (
 )
 from covector.primitives.linalg.lu import lu_p, lu_solve
 from covector.primitives.linalg.triangular import from_lower
+from covector.primitives.reductions import argmax_p
 from covector.primitives.select import select
+from covector.primitives.sorting import take_along
 from covector.primitives.structure import full_like
 
 eigh_p = Primitive("eigh", multiple_results=True)
@@ -167,10 +169,24 @@ def _eig_aval(
 
 
 def _vectors_tangent(w: Any, v: Any, p: Any) -> Any:
-    """That of eigenvectors ``v`` of length 1 that keep their phases, for ``p = v⁻¹ da v``."""
+    """That of eigenvectors as LAPACK gives them, for ``p = v⁻¹ da v``.
+
+    Their length is 1, and the largest of the components of a complex one is real.
+    """
+    axis = v.ndim - 2
     dv = matmul(v, mul(differences(w, p), p))
-    along = reduce_sum(mul(conjugate(v), dv), (v.ndim - 2,))
-    return sub(dv, mul(v, rows(along, v)))
+    along = reduce_sum(mul(conjugate(v), dv), (axis,))
+    dv = sub(dv, mul(v, rows(along, v)))
+    if v.shape[axis] == 0:
+        return dv
+    largest = argmax_p.bind(_magnitude(v), axes=(axis,), index_dtype=dtypes.int32)
+    at = rows(largest, v)
+    turn = imag(div(take_along(dv, at, axis), take_along(v, at, axis)))
+    return sub(dv, mul(v, complex(full_like(turn, 0), turn)))
+
+
+def _magnitude(v: Any) -> Any:
+    return add(mul(real(v), real(v)), mul(imag(v), imag(v)))
 
 
 def _eig_jvp(
@@ -188,8 +204,7 @@ def _eig_jvp(
             "the derivative of eig with eigenvectors, which are determined up to their lengths "
             "and phases only: differentiate the eigenvalues alone, as eigvals or "
             "eig(compute_left_eigenvectors=False, compute_right_eigenvectors=False) give them, or "
-            f"ask for that of vectors that keep both with enable_eigvec_derivs=True"
-            f"{at_user_line()}"
+            f"give eig enable_eigvec_derivs=True where eigenvalues are distinct{at_user_line()}"
         )
     out = eig_p.bind(
         primals[0], compute_left_eigenvectors=wants[0], compute_right_eigenvectors=True,
