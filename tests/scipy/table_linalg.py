@@ -213,7 +213,7 @@ TABLE = {
     ],
     "sqrtm": [
         *((lambda la, x: la.sqrtm(x) + 0j, x) for x in (S, A, C, H, ONE, UPPER, onp.eye(3))),
-        *((lambda la, x: la.sqrtm(x) + 0j, x) for x in (real(9, 9), onp.diag([0.0, 1.0, 4.0]))),
+        *((lambda la, x: la.sqrtm(x) + 0j, x) for x in (real(9, 9), onp.diag([0.5, 1.0, 4.0]))),
     ],
     "svd": [
         *((lambda la, x, f=f, d=d: rebuilt(*la.svd(x, full_matrices=f, lapack_driver=d)), x)

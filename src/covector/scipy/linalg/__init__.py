@@ -6,8 +6,6 @@ factorisation fails, or an operand is not finite, results are NaN; nothing is ra
 
 from covector.core.errors import export as _export
 from covector.scipy.linalg._decompositions import (
-    eigh,
-    eigh_tridiagonal,
     hessenberg,
     polar,
     qr,
@@ -17,23 +15,26 @@ from covector.scipy.linalg._decompositions import (
     svd,
 )
 from covector.scipy.linalg._functions import expm, expm_frechet, funm, solve_sylvester, sqrtm
+from covector.scipy.linalg._hermitian import eigh, eigh_tridiagonal
 from covector.scipy.linalg._matrices import (
     block_diag,
     circulant,
     companion,
     convolution_matrix,
-    dft,
     fiedler,
     fiedler_companion,
-    hadamard,
     hankel,
+    leslie,
+    toeplitz,
+)
+from covector.scipy.linalg._named import (
+    dft,
+    hadamard,
     helmert,
     hilbert,
     invhilbert,
     invpascal,
-    leslie,
     pascal,
-    toeplitz,
 )
 from covector.scipy.linalg._systems import (
     cho_factor,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from covector import lax
+from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.numpy._util import array, inexact, promote_inexact
-from covector.numpy.linalg._factorizations import matrices
-
-__all__ = ["choice", "matrices", "matrices_together", "vector"]
 
 
 def vector(a: Any, name: str) -> Any:
@@ -32,3 +31,22 @@ def choice(name: str, argument: str, value: Any, offered: Sequence[Any]) -> None
         raise ValueError(
             f"{name}: {argument} must be one of {known}, got {value!r}{at_user_line()}"
         )
+
+
+def whole_number(name: str, n: Any, smallest: int) -> int:
+    """``n`` as an integer of at least ``smallest``."""
+    try:
+        size = int(n)
+    except TypeError:
+        size = -1
+    if size != n or size < smallest:
+        raise ValueError(
+            f"{name}: n must be an integer of at least {smallest}, got {n!r}{at_user_line()}"
+        )
+    return size
+
+
+def grid(m: int, n: int) -> tuple[Any, Any]:
+    """Row and column of every place of a matrix."""
+    i, j = (lax.broadcasted_iota(dtypes.int32, (m, n), k) for k in (0, 1))
+    return i, j
