@@ -253,7 +253,8 @@ class Exponential {
     }
     const double ratio = (single ? eta : last) / limit(*degree_);
     int squarings = ratio > 1 ? int(std::ceil(std::log2(ratio))) : 0;
-    squarings += more_squarings(a_.value, algebra_.n, degree_->m, std::ldexp(1.0, -squarings), norm);
+    const double scaled = std::ldexp(1.0, -squarings);
+    squarings += more_squarings(a_.value, algebra_.n, degree_->m, scaled, norm);
     scale(a_, squarings);
     scale(a2_, 2 * squarings);
     scale(a4_, 4 * squarings);

@@ -70,8 +70,8 @@ struct Room {
 };
 
 template <class T>
-int call_eigh(const char* job, int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork, Real<T>* rwork,
-              int lrwork, int* iwork, int liwork) {
+int call_eigh(const char* job, int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork,
+              Real<T>* rwork, int lrwork, int* iwork, int liwork) {
   int info = 0;
   const char* triangle = lower ? "U" : "L";
   if constexpr (is_complex_v<T>)

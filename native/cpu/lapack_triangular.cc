@@ -125,7 +125,8 @@ void one_cholesky(bool upper, const T* a, T* out, int64_t n) {
     std::fill(row + last, row + n, T(0));
   }
   if (ok && factor_in_place(upper, out, n)) return;
-  for (int64_t i = 0; i < n; ++i) fill_nan(out + i * n + kept.first(i), kept.last(i) - kept.first(i));
+  for (int64_t i = 0; i < n; ++i)
+    fill_nan(out + i * n + kept.first(i), kept.last(i) - kept.first(i));
 }
 
 template <class T>
@@ -237,7 +238,8 @@ int32_t symmetric_product(int32_t code, const void* a, void* out, int64_t n, int
   });
 }
 
-int32_t cholesky(int32_t code, int32_t upper, const void* a, void* out, int64_t n, int64_t batch) {
+int32_t cholesky(int32_t code, int32_t upper, const void* a, void* out, int64_t n,
+                 int64_t batch) {
   if (n <= 0) return 0;
   if (!fits(n)) return 3;
   return with_element(code, [&](auto element) {
