@@ -301,6 +301,32 @@ case("qr", lambda a: positive(lax.linalg.qr(a, full_matrices=False)[1]), M)
 case("householder_product", lambda a, t: lax.linalg.householder_product(a, t), M, real(3))
 case("eigh", lambda a: lax.linalg.eigh(positive(a))[1], M)
 case("svd", lambda a: lax.linalg.svd(a, compute_uv=False), M)
+UPPER = onp.triu(M)
+case("cholesky_update", lambda r, w: lax.linalg.cholesky_update(r, w), UPPER, real(3))
+case("symmetric_product", lambda a, c: lax.linalg.symmetric_product(a, c, alpha=2.0, beta=0.5),
+     real(3, 2), M)  # fmt: skip
+case("ormqr", lambda a, t, c: lax.linalg.ormqr(a, t, c, left=False, transpose=True), M, real(3),
+     real(2, 3))  # fmt: skip
+case("hessenberg", lambda a: lax.linalg.hessenberg(a)[0], M)
+case("tridiagonal", lambda a: lax.linalg.tridiagonal(a)[1:3], M)
+case("tridiagonal-upper", lambda a: lax.linalg.tridiagonal(a, lower=False)[0], M)
+case("tridiagonal_solve", lambda a, b, c, d: lax.linalg.tridiagonal_solve(a, b, c, d),
+     real(3), real(3) + 2, real(3), real(3, 2))  # fmt: skip
+case(
+    "triangular_sylvester",
+    lambda a, b, c: lax.linalg.triangular_sylvester_p.bind(
+        cv.numpy.triu(a), cv.numpy.triu(b), c, adjoint_a=True, adjoint_b=False, minus=False
+    ),
+    UPPER,
+    UPPER + onp.eye(3),
+    real(3, 3),
+)
+case("eigh_tridiagonal", lambda d, e: lax.linalg.eigh_tridiagonal_p.bind(d, e, vectors=False)[0],
+     real(3), real(2))  # fmt: skip
+case("expm", lambda a: cv.scipy.linalg.expm(a), M)
+case("expm_frechet", lambda a, e: cv.scipy.linalg.expm_frechet(a, e, compute_expm=False), M,
+     real(3, 3))  # fmt: skip
+discrete("schur", lambda a: lax.linalg.schur(a)[0], M)
 discrete("geqrf", lambda a: lax.linalg.geqrf(a)[0], M)
 discrete("eig", lambda a: lax.reduce_sum(
     lax.linalg.eig(a, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0], (0,)

@@ -17,6 +17,7 @@ from tests.property_tables import CASES, DISCRETE, doubled
 NO_DERIVATIVE = {
     "axis_index": "it has no operands",
     "iota": "it has no operands",
+    "schur": "its real form has blocks or not, and functions that use it have derivatives",
     "geqrf": "its results are the factors of one derivative only together; see qr",
     "pmax": "the derivative of an extremum over devices is not defined",
     "pmin": "the derivative of an extremum over devices is not defined",

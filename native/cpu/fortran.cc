@@ -9,7 +9,9 @@ namespace {
 
 constexpr const char* kTypes = "sdcz";
 constexpr const char* kNames[] = {"gemm",  "gemv",  "trsm",  "potrf", "getrf", "geqrf",
-                                  "geqp3", "orgqr", "syevd", "gesdd", "geev"};
+                                  "geqp3", "orgqr", "syevd", "gesdd", "geev",  "syrk",
+                                  "gesvd", "gehrd", "sytrd", "ormqr", "gees",  "trsyl",
+                                  "stevd", "getrs"};
 static_assert(sizeof(kNames) / sizeof(kNames[0]) == size_t(Routine::count));
 
 void* routines[int(Routine::count)][4];
@@ -22,6 +24,8 @@ int saved_threads = 1;
 
 const char* real_name(const char* base) {
   if (std::strcmp(base, "ungqr") == 0) return "orgqr";
+  if (std::strcmp(base, "unmqr") == 0) return "ormqr";
+  if (std::strcmp(base, "hetrd") == 0) return "sytrd";
   if (std::strcmp(base, "heevd") == 0) return "syevd";
   return base;
 }

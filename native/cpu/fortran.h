@@ -8,7 +8,7 @@
 namespace covector {
 
 // Base names; a routine exists for each element type (s, d, c, z). LAPACK calls some of the
-// complex ones otherwise: ungqr, heevd.
+// complex ones otherwise: ungqr, unmqr, heevd, hetrd.
 enum class Routine {
   gemm,
   gemv,
@@ -21,6 +21,15 @@ enum class Routine {
   syevd,
   gesdd,
   geev,
+  syrk,
+  gesvd,
+  gehrd,
+  sytrd,
+  ormqr,
+  gees,
+  trsyl,
+  stevd,
+  getrs,
   count
 };
 

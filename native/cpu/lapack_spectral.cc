@@ -27,6 +27,13 @@ using ComplexGesdd = void (*)(const char*, const int*, const int*, std::complex<
                               std::complex<R>*, const int*, std::complex<R>*, const int*,
                               std::complex<R>*, const int*, R*, int*, int*);
 template <class T>
+using Gesvd = void (*)(const char*, const char*, const int*, const int*, T*, const int*, T*, T*,
+                       const int*, T*, const int*, T*, const int*, int*);
+template <class R>
+using ComplexGesvd = void (*)(const char*, const char*, const int*, const int*, std::complex<R>*,
+                              const int*, R*, std::complex<R>*, const int*, std::complex<R>*,
+                              const int*, std::complex<R>*, const int*, R*, int*);
+template <class T>
 using Geev = void (*)(const char*, const char*, const int*, T*, const int*, T*, T*, T*, const int*,
                       T*, const int*, T*, const int*, int*);
 template <class R>
@@ -63,15 +70,15 @@ struct Room {
 };
 
 template <class T>
-int call_eigh(int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork, Real<T>* rwork,
-              int lrwork, int* iwork, int liwork) {
+int call_eigh(const char* job, int32_t lower, int n, T* a, Real<T>* values, T* work, int lwork,
+              Real<T>* rwork, int lrwork, int* iwork, int liwork) {
   int info = 0;
   const char* triangle = lower ? "U" : "L";
   if constexpr (is_complex_v<T>)
     find_routine_for<T, Heevd<Real<T>>>(Routine::syevd)(
-        "V", triangle, &n, a, &n, values, work, &lwork, rwork, &lrwork, iwork, &liwork, &info);
+        job, triangle, &n, a, &n, values, work, &lwork, rwork, &lrwork, iwork, &liwork, &info);
   else
-    find_routine_for<T, Syevd<T>>(Routine::syevd)("V", triangle, &n, a, &n, values, work, &lwork,
+    find_routine_for<T, Syevd<T>>(Routine::syevd)(job, triangle, &n, a, &n, values, work, &lwork,
                                                   iwork, &liwork, &info);
   return info;
 }
@@ -86,9 +93,18 @@ bool triangle_finite(int32_t lower, const T* a, int64_t n) {
 
 // rows × columns of a as LAPACK sees it.
 template <class T>
-int call_svd(const char* job, int rows, int columns, T* a, Real<T>* s, T* u, int ldu, T* vt,
-             int ldvt, T* work, int lwork, Real<T>* rwork, int* iwork) {
+int call_svd(int32_t flags, const char* job, int rows, int columns, T* a, Real<T>* s, T* u, int ldu,
+             T* vt, int ldvt, T* work, int lwork, Real<T>* rwork, int* iwork) {
   int info = 0;
+  if (flags & kByQr) {
+    if constexpr (is_complex_v<T>)
+      find_routine_for<T, ComplexGesvd<Real<T>>>(Routine::gesvd)(
+          job, job, &rows, &columns, a, &rows, s, u, &ldu, vt, &ldvt, work, &lwork, rwork, &info);
+    else
+      find_routine_for<T, Gesvd<T>>(Routine::gesvd)(job, job, &rows, &columns, a, &rows, s, u, &ldu,
+                                                    vt, &ldvt, work, &lwork, &info);
+    return info;
+  }
   if constexpr (is_complex_v<T>)
     find_routine_for<T, ComplexGesdd<Real<T>>>(Routine::gesdd)(
         job, &rows, &columns, a, &rows, s, u, &ldu, vt, &ldvt, work, &lwork, rwork, iwork, &info);
@@ -171,25 +187,26 @@ int32_t eigh(int32_t code, int32_t lower, const void* a_, void* vectors_, void* 
     T none{}, size{};
     R real{}, real_size{};
     int integers = 0;
-    call_eigh<T>(lower, int(n), &none, &real, &size, -1, &real_size, -1, &integers, -1);
+    const char* job = vectors ? "V" : "N";
+    call_eigh<T>(job, lower, int(n), &none, &real, &size, -1, &real_size, -1, &integers, -1);
     int lwork = workspace_size(size), lrwork = workspace_size(real_size), liwork = integers;
     return over_batch(batch, 9.0 * n * n * n, [&](int64_t begin, int64_t end) {
-      Room<T> room(lwork, lrwork, liwork);
+      Room<T> room(int64_t(lwork) + (vectors ? 0 : n * n), lrwork, liwork);
       if (!room) return false;
       for (int64_t i = begin; i < end; ++i) {
         const T* ai = a + i * n * n;
-        T* v = vectors + i * n * n;
+        T* v = vectors ? vectors + i * n * n : room.work.get() + lwork;
         int info = -1;
         if (triangle_finite(lower, ai, n)) {
           std::copy(ai, ai + n * n, v);
-          info = call_eigh(lower, int(n), v, values + i * n, room.work.get(), lwork,
+          info = call_eigh(job, lower, int(n), v, values + i * n, room.work.get(), lwork,
                            room.rwork.get(), lrwork, room.iwork.get(), liwork);
         }
-        if (info == 0) {
+        if (info == 0 && vectors) {
           transpose_in_place(v, n);
           if constexpr (is_complex_v<T>)
             for (int64_t j = 0; j < n * n; ++j) v[j] = conjugate(v[j]);
-        } else {
+        } else if (info != 0) {
           fill_nan(v, n * n);
           fill_nan(values + i * n, n);
         }
@@ -199,10 +216,11 @@ int32_t eigh(int32_t code, int32_t lower, const void* a_, void* vectors_, void* 
   });
 }
 
-int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void* vh_, int64_t m,
+int32_t svd(int32_t code, int32_t flags, const void* a_, void* s_, void* u_, void* vh_, int64_t m,
             int64_t n, int64_t batch) {
   if (!fits(m) || !fits(n)) return 3;
   const int64_t k = std::min(m, n);
+  const bool full = flags & kFull;
   return with_element(code, [&](auto element) {
     using T = decltype(element);
     using R = Real<T>;
@@ -223,7 +241,7 @@ int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void
     T none{}, size{};
     R real{};
     int integer = 0;
-    call_svd<T>(job, rows, columns, &none, &real, &none, ldu, &none, ldvt, &size, -1, &real,
+    call_svd<T>(flags, job, rows, columns, &none, &real, &none, ldu, &none, ldvt, &size, -1, &real,
                 &integer);
     const int lwork = workspace_size(size);
     const int64_t big = std::max(m, n);
@@ -240,7 +258,7 @@ int32_t svd(int32_t code, int32_t full, const void* a_, void* s_, void* u_, void
         int info = -1;
         if (all_finite(ai, m * n)) {
           std::copy(ai, ai + m * n, copy);
-          info = call_svd<T>(job, rows, columns, copy, s + i * k, u ? vi : &none, ldu,
+          info = call_svd<T>(flags, job, rows, columns, copy, s + i * k, u ? vi : &none, ldu,
                              u ? ui : &none, ldvt, work, lwork, room.rwork.get(), room.iwork.get());
         }
         if (info != 0) {

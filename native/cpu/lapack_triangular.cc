@@ -1,7 +1,8 @@
-// Cholesky and LU factorisation, triangular systems.
+// Cholesky and LU factorisation, triangular systems, symmetric products.
 //
 // A row-major matrix is the transposition of a column-major one. For Hermitian a, potrf's upper
-// factor of that, conj(a) = Uᴴ U, is in the same memory the lower one of a: a = Uᵀ conj(U).
+// factor of that, conj(a) = Uᴴ U, is in the same memory the lower one of a: a = Uᵀ conj(U). So is
+// its lower factor the upper one of a.
 #include "cpu/lapack.h"
 #include "cpu/lapack_common.h"
 
@@ -15,6 +16,12 @@ using Getrf = void (*)(const int*, const int*, T*, const int*, int*, int*);
 template <class T>
 using Trsm = void (*)(const char*, const char*, const char*, const char*, const int*, const int*,
                       const T*, const T*, const int*, T*, const int*);
+template <class T>
+using Syrk = void (*)(const char*, const char*, const int*, const int*, const T*, const T*,
+                      const int*, const T*, T*, const int*);
+template <class T>
+using Gemm = void (*)(const char*, const char*, const int*, const int*, const int*, const T*,
+                      const T*, const int*, const T*, const int*, const T*, T*, const int*);
 
 // Sides up to which plain loops over row-major real matrices beat the calls of BLAS and LAPACK,
 // which take a good part of a microsecond.
@@ -80,25 +87,46 @@ void small_lu(T* a, int32_t* pivots, int64_t m, int64_t n) {
   }
 }
 
+// The triangle of row i that counts: [first, last).
+struct Triangle {
+  bool upper;
+  int64_t n;
+  int64_t first(int64_t i) const { return upper ? i : 0; }
+  int64_t last(int64_t i) const { return upper ? n : i + 1; }
+};
+
 template <class T>
-void one_cholesky(const T* a, T* out, int64_t n) {
+bool factor_in_place(bool upper, T* a, int64_t n) {
+  if constexpr (!is_complex_v<T>)
+    if (n <= kSmallSide) {
+      if (!upper) return small_cholesky(a, n);
+      T turned[kSmallSide * kSmallSide];
+      transpose_copy(a, n, turned, n, n, n);
+      const bool ok = small_cholesky(turned, n);
+      transpose_copy(turned, n, a, n, n, n);
+      return ok;
+    }
+  int ni = int(n), info = 0;
+  find_routine_for<T, Potrf<T>>(Routine::potrf)(upper ? "L" : "U", &ni, a, &ni, &info);
+  return info == 0;
+}
+
+template <class T>
+void one_cholesky(bool upper, const T* a, T* out, int64_t n) {
+  const Triangle kept{upper, n};
   bool ok = true;
   for (int64_t i = 0; i < n; ++i) {
-    ok &= all_finite(a + i * n, i + 1);
-    std::copy(a + i * n, a + i * n + i + 1, out + i * n);
-    std::fill(out + i * n + i + 1, out + (i + 1) * n, T(0));
+    const int64_t first = kept.first(i), last = kept.last(i);
+    const T* from = a + i * n;
+    T* row = out + i * n;
+    ok &= all_finite(from + first, last - first);
+    std::fill(row, row + first, T(0));
+    std::copy(from + first, from + last, row + first);
+    std::fill(row + last, row + n, T(0));
   }
-  if (ok) {
-    if constexpr (!is_complex_v<T>)
-      if (n <= kSmallSide) ok = small_cholesky(out, n);
-    if (is_complex_v<T> || n > kSmallSide) {
-      int ni = int(n), info = 0;
-      find_routine_for<T, Potrf<T>>(Routine::potrf)("U", &ni, out, &ni, &info);
-      ok = info == 0;
-    }
-  }
-  if (!ok)
-    for (int64_t i = 0; i < n; ++i) fill_nan(out + i * n, i + 1);
+  if (ok && factor_in_place(upper, out, n)) return;
+  for (int64_t i = 0; i < n; ++i)
+    fill_nan(out + i * n + kept.first(i), kept.last(i) - kept.first(i));
 }
 
 template <class T>
@@ -164,16 +192,61 @@ void one_lu(const T* a, T* out, int32_t* pivots, T* work, int64_t m, int64_t n) 
   }
 }
 
+// Rows of a symmetric product that are one task.
+constexpr int64_t kProductRows = 128;
+
+// Rows [begin, end) of a aᵀ up to the diagonal, which in LAPACK's order are columns.
+template <class T>
+void product_rows(const T* a, T* out, int64_t n, int64_t k, int64_t begin, int64_t end) {
+  const T one(1), zero(0);
+  int before = int(begin), rows = int(end - begin), ki = int(k), ld = int(n);
+  if (before)
+    find_routine_for<T, Gemm<T>>(Routine::gemm)("T", "N", &before, &rows, &ki, &one, a, &ki,
+                                                a + begin * k, &ki, &zero, out + begin * n, &ld);
+  find_routine_for<T, Syrk<T>>(Routine::syrk)("U", "T", &rows, &ki, &one, a + begin * k, &ki, &zero,
+                                              out + begin * n + begin, &ld);
+}
+
+template <class T>
+void one_symmetric_product(const T* a, T* out, int64_t n, int64_t k) {
+  auto tasks = (n + kProductRows - 1) / kProductRows;
+  parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      product_rows(a, out, n, k, i * kProductRows, std::min(n, (i + 1) * kProductRows));
+  });
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < i; ++j) out[j * n + i] = out[i * n + j];
+}
+
 }  // namespace
 
-int32_t cholesky(int32_t code, const void* a, void* out, int64_t n, int64_t batch) {
+int32_t symmetric_product(int32_t code, const void* a, void* out, int64_t n, int64_t k,
+                          int64_t batch) {
+  if (!fits(n) || !fits(k)) return 3;
+  return with_element(code, [&](auto element) {
+    using T = decltype(element);
+    if (k == 0) {
+      std::fill_n(static_cast<T*>(out), n * n * batch, T(0));
+      return 0;
+    }
+    return over_batch(batch, double(n) * n * k, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        one_symmetric_product(static_cast<const T*>(a) + i * n * k,
+                              static_cast<T*>(out) + i * n * n, n, k);
+      return true;
+    });
+  });
+}
+
+int32_t cholesky(int32_t code, int32_t upper, const void* a, void* out, int64_t n,
+                 int64_t batch) {
   if (n <= 0) return 0;
   if (!fits(n)) return 3;
   return with_element(code, [&](auto element) {
     using T = decltype(element);
     return over_batch(batch, double(n) * n * n / 3, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        one_cholesky(static_cast<const T*>(a) + i * n * n, static_cast<T*>(out) + i * n * n, n);
+        one_cholesky(upper, static_cast<const T*>(a) + i * n * n, static_cast<T*>(out) + i * n * n, n);
       return true;
     });
   });

@@ -26,9 +26,19 @@ namespace covector {
   X(Eigh, "eigh", eigh)                                                  \
   X(Svd, "svd", svd)                                                     \
   X(Eig, "eig", eig)                                                     \
-  X(Poll, "poll", poll_slot)                                             \
+  X(Convolution, "convolution", convolution)                             \
   X(Fft, "fft", fft)                                                     \
-  X(Convolution, "convolution", convolution)
+  X(SymmetricProduct, "symmetric_product", symmetric_product)            \
+  X(Hessenberg, "hessenberg", hessenberg)                                \
+  X(Tridiagonal, "tridiagonal", tridiagonal)                             \
+  X(Ormqr, "ormqr", ormqr)                                               \
+  X(Schur, "schur", schur)                                               \
+  X(TriangularSylvester, "triangular_sylvester", triangular_sylvester)   \
+  X(TridiagonalSolve, "tridiagonal_solve", tridiagonal_solve)            \
+  X(EighTridiagonal, "eigh_tridiagonal", eigh_tridiagonal)               \
+  X(CholeskyUpdate, "cholesky_update", cholesky_update)                  \
+  X(Exponential, "exponential", exponential)                             \
+  X(Poll, "poll", poll_slot)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,

@@ -226,6 +226,15 @@ CALLS = {
     "svd": linalg.svd,
     "svd-values": lambda x: linalg.svd(x, compute_uv=False),
     "eig": linalg.eig,
+    "svd-by-qr": lambda x: linalg.svd(x, algorithm=linalg.SvdAlgorithm.QR),
+    "hessenberg": linalg.hessenberg,
+    "tridiagonal": linalg.tridiagonal,
+    "schur": linalg.schur,
+    "qdwh": lambda x: linalg.qdwh(x)[:2],
+    "ormqr": lambda x: linalg.ormqr(*linalg.geqrf(x), x),
+    "triangular_sylvester": lambda x: linalg.triangular_sylvester_p.bind(
+        x, x, x, adjoint_a=True, adjoint_b=False, minus=False
+    ),
 }
 
 
@@ -267,7 +276,31 @@ ERRORS = [
     (lambda: linalg.householder_product(onp.ones((2, 3)), onp.ones(2)), ValueError, "m >= n"),
     (lambda: linalg.lu_pivots_to_permutation(onp.zeros(3, int), 2), ValueError, "size is 2"),
     (lambda: linalg.eigh(onp.eye(3), subset_by_index=(1, 5)), ValueError, "(1, 5)"),
-    (lambda: linalg.svd(onp.eye(3), algorithm="jacobi"), NotImplementedError, "jacobi"),
+    (lambda: linalg.svd(onp.eye(3), algorithm="jacobi"), TypeError, "'jacobi'"),
+    (
+        lambda: linalg.svd(onp.eye(3), algorithm=linalg.SvdAlgorithm.JACOBI),
+        NotImplementedError,
+        "SvdAlgorithm.JACOBI",
+    ),
+    (
+        lambda: linalg.eigh(onp.eye(3), implementation=linalg.EighImplementation.QDWH),
+        NotImplementedError,
+        "EighImplementation.QR",
+    ),
+    (
+        lambda: linalg.eig(onp.eye(3), implementation=linalg.EigImplementation.MAGMA),
+        NotImplementedError,
+        "EigImplementation.LAPACK",
+    ),
+    (lambda: linalg.hessenberg(onp.ones((2, 3))), ValueError, "float64[2,3]"),
+    (lambda: linalg.ormqr(onp.ones((3, 2)), onp.ones(2), onp.ones((2, 3))), ValueError, "3 rows"),
+    (lambda: linalg.ormqr(onp.ones((3, 2)), onp.ones(3), onp.ones((3, 3))), ValueError, "taus"),
+    (lambda: linalg.schur(onp.eye(2), sort_eig_vals=True), NotImplementedError, "sort_eig_vals"),
+    (lambda: linalg.cholesky_update(onp.eye(2), onp.ones(3)), ValueError, "float64[3]"),
+    (lambda: linalg.symmetric_product(onp.ones((3, 2)), onp.eye(2)), ValueError, "float64[2,2]"),
+    (lambda: linalg.tridiagonal_solve(*onp.ones((3, 2)), onp.ones(2)), ValueError, "float64[2]"),
+    (lambda: linalg.tridiagonal_solve(*onp.ones((3, 2)), onp.ones((3, 1))), ValueError, "(..., n)"),
+    (lambda: linalg.qdwh(onp.ones((2, 3))), ValueError, "transpose"),
 ]
 
 
@@ -293,11 +326,36 @@ def svd_parts(x):
     return s, (u * np.sin(s)[..., None, :].astype(u.dtype)) @ vh
 
 
+def eig_parts(x):
+    """What does not depend on the lengths and phases of eigenvectors."""
+    w, l, r = linalg.eig(x, enable_eigvec_derivs=True)
+    scaled = r * np.sin(w)[..., None, :]
+    adjoint = np.conj(np.matrix_transpose(l))
+    return scaled @ np.linalg.inv(r), np.linalg.inv(adjoint) @ (np.sin(w)[..., :, None] * adjoint)
+
+
+def triangular_sylvester(a, b, c, **params):
+    return linalg.triangular_sylvester_p.bind(np.triu(a), np.triu(b), c, **params)
+
+
+def positive_diagonal(r):
+    return onp.triu(r, 1) + abs(r) * onp.eye(r.shape[-1])
+
+
 def lu_parts(x):
     return linalg.lu(x)[0]
 
 
 RULES: dict = {}
+for n in (1, 4):
+    RULES[f"eigh_tridiagonal-{n}"] = (
+        lambda d, e: linalg.eigh_tridiagonal_p.bind(d, e, vectors=False), sample((n,)) + 2,
+        sample((n - 1,), seed=1),
+    )  # fmt: skip
+    RULES[f"eigh_tridiagonal-vectors-{n}"] = (
+        lambda d, e: linalg.eigh_tridiagonal_p.bind(d, e, vectors=True)[1] ** 2, sample((n,)) + 2,
+        sample((n - 1,), seed=1),
+    )  # fmt: skip
 for dt in ("float64", "complex128"):
     for shape in ((4, 4), (1, 1), (2, 3, 3)):
         d, h, g = definite(shape, dt), hermitian(shape, dt), sample(shape, dt)
@@ -320,7 +378,48 @@ for dt in ("float64", "complex128"):
             lambda x: linalg.qr(x, full_matrices=False, pivoting=True)[:2], g,
         )  # fmt: skip
         RULES[f"svd-values-{dt}-{shape}"] = (lambda x: linalg.svd(x, compute_uv=False), g)
+    for shape in ((4, 4), (1, 1), (2, 3, 3)):
+        g, h = sample(shape, dt), hermitian(shape, dt)
+        RULES[f"hessenberg-{dt}-{shape}"] = (linalg.hessenberg, g)
+        for lower in (True, False):
+            RULES[f"tridiagonal-{lower}-{dt}-{shape}"] = (
+                functools.partial(linalg.tridiagonal, lower=lower), h,
+            )  # fmt: skip
+        RULES[f"eig-vectors-{dt}-{shape}"] = (eig_parts, g)
+        RULES[f"eig-normalised-{dt}-{shape}"] = (
+            lambda x: linalg.eig(x, enable_eigvec_derivs=True), g,
+        )  # fmt: skip
+        RULES[f"cholesky_update-{dt}-{shape}"] = (
+            linalg.cholesky_update, positive_diagonal(g), sample(shape[:-1], dt, 1),
+        )  # fmt: skip
+        RULES[f"symmetric_product-{dt}-{shape}"] = (
+            lambda a, c: linalg.symmetric_product(
+                a, c, alpha=2.0, beta=3.0, symmetrize_output=True
+            ), g[..., :2], h,
+        )  # fmt: skip
+        RULES[f"tridiagonal_solve-{dt}-{shape}"] = (
+            linalg.tridiagonal_solve, *(sample(shape[:-1], dt, k) + 3 * (k == 1) for k in range(3)),
+            sample(shape, dt, 3)[..., :2],
+        )  # fmt: skip
+    for shape in ((4, 4), (4, 3), (2, 3, 3)):
+        RULES[f"qdwh-{dt}-{shape}"] = (lambda x: linalg.qdwh(x)[:2], sample(shape, dt))
+    for flags in itertools.product((False, True), repeat=3):
+        RULES[f"triangular_sylvester-{dt}-{flags}"] = (
+            functools.partial(
+                triangular_sylvester,
+                **dict(zip(("adjoint_a", "adjoint_b", "minus"), flags, strict=True)),
+            ),
+            onp.triu(sample((3, 3), dt)) + 4 * onp.eye(3),
+            onp.triu(sample((2, 2), dt, 1)), sample((3, 2), dt, 2),
+        )  # fmt: skip
     h, taus = (onp.asarray(x) for x in onp.linalg.qr(sample((4, 3), dt), "raw"))
+    for flags in itertools.product((False, True), repeat=2):
+        RULES[f"ormqr-{dt}-{flags}"] = (
+            functools.partial(
+                linalg.ormqr, **dict(zip(("left", "transpose"), flags, strict=True))
+            ),
+            h.T, taus, sample((4, 2) if flags[0] else (2, 4), dt, 1),
+        )  # fmt: skip
     RULES[f"householder_product-{dt}"] = (linalg.householder_product, h.T, taus)
     for flags in FLAGS if dt == "complex128" else FLAGS[:1]:
         names = ("left_side", "lower", "transpose_a", "conjugate_a", "unit_diagonal")
@@ -454,7 +553,26 @@ PEER = {
     "eigh": lambda la, x, s: la.eigh(s)[1],
     "svd": lambda la, x, s: la.svd(x)[1],
     "householder_product": lambda la, x, s: la.householder_product(x[:, :3], x[0, :3]),
+    "hessenberg": lambda la, x, s: la.hessenberg(x),
+    "tridiagonal": lambda la, x, s: la.tridiagonal(s),
+    "tridiagonal-upper": lambda la, x, s: la.tridiagonal(s, lower=False),
+    "schur": lambda la, x, s: la.schur(x),
+    "ormqr": lambda la, x, s: la.ormqr(x[:, :3], x[0, :3], s, left=False, transpose=True),
+    "svd-by-qr": lambda la, x, s: la.svd(x, algorithm=la.SvdAlgorithm.QR)[1],
+    "qdwh": lambda la, x, s: la.qdwh(x)[:2],
+    "tridiagonal_solve": lambda la, x, s: la.tridiagonal_solve(x[0], x[1] + 3, x[2], s),
+    "eig-vectors-derivative": lambda la, x, s: abs(onp.asarray(derivative_of_eig(la, x, s))),
 }
+
+
+def derivative_of_eig(la, x, s):
+    """The tangent of the first eigenvector, which LAPACK gives the same phase in both."""
+    jvp = cv.jvp if la is linalg else __import__("jax").jvp
+    return jvp(
+        lambda a: la.eig(a, compute_left_eigenvectors=False, enable_eigvec_derivs=True)[1][:, 0],
+        (x,),
+        (s,),
+    )[1]
 
 
 @pytest.mark.peer

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import covector
+from covector import _native
 from covector.backends.cpu import codegen
 from covector.core.config import config
 
@@ -48,6 +49,8 @@ def _version() -> bytes:
                     info = os.stat(os.path.join(folder, name))
                     files.append(f"{name} {info.st_size} {info.st_mtime_ns}")
     files.append(getattr(covector, "__version__", ""))
+    # Code reads the functions of the runtime at these places of its table.
+    files.append(repr(sorted(_native.runtime_slots.items())))
     return _digest("\n".join(files).encode())
 
 

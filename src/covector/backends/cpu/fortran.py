@@ -13,15 +13,23 @@ from typing import Any
 
 from covector import _native
 
-_BLAS = "sgemm dgemm cgemm zgemm sgemv dgemv strsm dtrsm ctrsm ztrsm".split()
+_BLAS = [*(t + name for name in "gemm trsm syrk".split() for t in "sdcz"), "sgemv", "dgemv"]
 _LAPACK = [
-    *(t + name for name in "potrf getrf geqrf geqp3 gesdd geev".split() for t in "sdcz"),
-    "sorgqr", "dorgqr", "cungqr", "zungqr", "ssyevd", "dsyevd", "cheevd", "zheevd",
-]  # fmt: skip
+    *(
+        t + name
+        for name in "potrf getrf getrs geqrf geqp3 gesdd gesvd geev gehrd gees trsyl".split()
+        for t in "sdcz"
+    ),
+    *(t + name for name in "orgqr ormqr syevd sytrd stevd".split() for t in "sd"),
+    *(t + name for name in "ungqr unmqr heevd hetrd".split() for t in "cz"),
+]
 
 # Library calls (`ir.LibraryCall.kind`) by what they need.
-_BLAS_CALLS = {"gemm", "convolution", "triangular_solve"}
-_LAPACK_CALLS = {"cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig"}
+_BLAS_CALLS = {"gemm", "convolution", "triangular_solve", "symmetric_product"}
+_LAPACK_CALLS = {
+    "cholesky", "lu", "qr", "geqrf", "householder_product", "eigh", "svd", "eig", "hessenberg",
+    "tridiagonal", "ormqr", "schur", "triangular_sylvester", "eigh_tridiagonal", "exponential",
+}  # fmt: skip
 
 
 # An extension module that two threads execute at once is whole for neither.

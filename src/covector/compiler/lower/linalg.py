@@ -7,12 +7,21 @@ from typing import Any
 
 from covector.compiler.ir.nodes import LibraryCall, Op, Value, ivars
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.control_flow.householder import householder_product_p
+from covector.control_flow.householder import householder_product_p, ormqr_p
+from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.jaxpr import JaxprEqn
+from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
 from covector.primitives.linalg.qr import geqrf_p, qr_p
+from covector.primitives.linalg.schur import schur_p, triangular_sylvester_p
 from covector.primitives.linalg.spectral import eig_p, eigh_p, svd_p
-from covector.primitives.linalg.triangular import cholesky_p, triangular_solve_p
+from covector.primitives.linalg.symmetric import symmetric_product_p
+from covector.primitives.linalg.triangular import (
+    cholesky_p,
+    cholesky_update_p,
+    triangular_solve_p,
+)
+from covector.primitives.linalg.tridiagonal import eigh_tridiagonal_p, tridiagonal_solve_p
 
 
 def _call(
@@ -34,7 +43,8 @@ def _call(
 
 @rule(cholesky_p)
 def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]])
+    flags = [int(eqn.params["upper"])]
+    return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]], flags)
 
 
 # Bits of the flags of triangular_solve.
@@ -90,13 +100,15 @@ def _householder_product(low: Lowering, eqn: JaxprEqn, a: Value, taus: Value) ->
 
 @rule(eigh_p)
 def _eigh(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    return _call(low, eqn, "eigh", [a], [a.shape[-1], a.shape[:-2]], [int(eqn.params["lower"])])
+    absent = () if eqn.params["compute_vectors"] else (1,)
+    flags = [int(eqn.params["lower"])]
+    return _call(low, eqn, "eigh", [a], [a.shape[-1], a.shape[:-2]], flags, absent)
 
 
 @rule(svd_p)
 def _svd(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     absent = () if eqn.params["compute_uv"] else (2, 3)
-    flags = [int(eqn.params["full_matrices"])]
+    flags = [eqn.params["full_matrices"] + 2 * eqn.params["by_qr"]]
     return _call(low, eqn, "svd", [a], [*a.shape[-2:], a.shape[:-2]], flags, absent)
 
 
@@ -106,3 +118,74 @@ def _eig(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
     wanted = (p["compute_left_eigenvectors"], p["compute_right_eigenvectors"])
     absent = [2 + k for k, w in enumerate(wanted) if not w]
     return _call(low, eqn, "eig", [a], [a.shape[-1], a.shape[:-2]], absent=absent)
+
+
+@rule(cholesky_update_p)
+def _cholesky_update(low: Lowering, eqn: JaxprEqn, r: Value, w: Value) -> list[Value]:
+    return _call(low, eqn, "cholesky_update", [r, w], [r.shape[-1], r.shape[:-2]])
+
+
+@rule(symmetric_product_p)
+def _symmetric_product(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    return _call(low, eqn, "symmetric_product", [a], [*a.shape[-2:], a.shape[:-2]])
+
+
+@rule(hessenberg_p)
+def _hessenberg(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    return _call(low, eqn, "hessenberg", [a], [a.shape[-1], a.shape[:-2]])
+
+
+@rule(tridiagonal_p)
+def _tridiagonal(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    flags = [int(eqn.params["lower"])]
+    return _call(low, eqn, "tridiagonal", [a], [a.shape[-1], a.shape[:-2]], flags)
+
+
+@rule(ormqr_p)
+def _ormqr(low: Lowering, eqn: JaxprEqn, a: Value, taus: Value, c: Value) -> list[Value]:
+    flags = [(not eqn.params["left"]) + 2 * eqn.params["transpose"]]
+    sizes = [*c.shape[-2:], taus.shape[-1], c.shape[:-2]]
+    return _call(low, eqn, "ormqr", [a, taus, c], sizes, flags)
+
+
+@rule(schur_p)
+def _schur(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    absent = () if eqn.params["compute_schur_vectors"] else (2,)
+    return _call(low, eqn, "schur", [a], [a.shape[-1], a.shape[:-2]], absent=absent)
+
+
+@rule(triangular_sylvester_p)
+def _triangular_sylvester(
+    low: Lowering, eqn: JaxprEqn, a: Value, b: Value, c: Value
+) -> list[Value]:
+    p = eqn.params
+    flags = [p["adjoint_a"] + 2 * p["adjoint_b"] + 4 * p["minus"]]
+    sizes = [*c.shape[-2:], c.shape[:-2]]
+    return _call(low, eqn, "triangular_sylvester", [a, b, c], sizes, flags)
+
+
+@rule(tridiagonal_solve_p)
+def _tridiagonal_solve(
+    low: Lowering, eqn: JaxprEqn, dl: Value, d: Value, du: Value, b: Value
+) -> list[Value]:
+    flags = [int(eqn.params["perturb_singular"])]
+    sizes = [*b.shape[-2:], b.shape[:-2]]
+    return _call(low, eqn, "tridiagonal_solve", [dl, d, du, b], sizes, flags)
+
+
+@rule(eigh_tridiagonal_p)
+def _eigh_tridiagonal(low: Lowering, eqn: JaxprEqn, d: Value, e: Value) -> list[Value]:
+    absent = () if eqn.params["vectors"] else (3,)
+    return _call(low, eqn, "eigh_tridiagonal", [d, e], [d.shape[-1], d.shape[:-1]], absent=absent)
+
+
+@rule(expm_p)
+def _expm(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    flags = [eqn.params["max_squarings"]]
+    return _call(low, eqn, "exponential", [a], [a.shape[-1], a.shape[:-2]], flags, absent=(1, 3))
+
+
+@rule(expm_frechet_p)
+def _expm_frechet(low: Lowering, eqn: JaxprEqn, a: Value, e: Value) -> list[Value]:
+    flags = [eqn.params["max_squarings"]]
+    return _call(low, eqn, "exponential", [a, e], [a.shape[-1], a.shape[:-2]], flags, absent=(2,))

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 from covector.core.errors import at_user_line
 from covector.lax.linalg._common import matrix
+from covector.lax.linalg.implementations import (
+    EighImplementation,
+    EigImplementation,
+    SvdAlgorithm,
+)
 from covector.lax.slicing import slice_in_dim
 from covector.primitives.linalg.common import check_matrix
 from covector.primitives.linalg.spectral import eig_p, eigh_p, svd_p
 from covector.primitives.linalg.triangular import symmetrize
 
+_SVD_ALGORITHMS = (SvdAlgorithm.DEFAULT, SvdAlgorithm.DIVIDE_AND_CONQUER, SvdAlgorithm.QR)
 
-def _only_lapack(name: str, argument: str, value: Any) -> None:
-    if value is not None:
+
+def _check_algorithm(name: str, kind: type[enum.Enum], value: Any, offered: Any) -> None:
+    """Raise an error unless ``value`` is None or one of the ``offered`` members of ``kind``."""
+    if value is None or value in offered:
+        return
+    known = ", ".join(f"{kind.__name__}.{v.name}" for v in offered)
+    if isinstance(value, kind):
         raise NotImplementedError(
-            f"{name}: {argument}={value!r}; on this device LAPACK's routine is the only one, "
-            f"leave the argument out{at_user_line()}"
+            f"{name}: this device has no {value}; it has {known}{at_user_line()}"
         )
+    raise TypeError(
+        f"{name} takes a member of {kind.__name__} ({known}), got {value!r}{at_user_line()}"
+    )
 
 
 def _subset(name: str, subset: Any, size: int) -> tuple[int, int] | None:
@@ -39,7 +53,7 @@ def eigh(
     symmetrize_input: bool = True,
     sort_eigenvalues: bool = True,
     subset_by_index: tuple[int, int] | None = None,
-    implementation: Any = None,
+    implementation: EighImplementation | None = None,
 ) -> tuple[Any, Any]:
     """Eigenvectors and eigenvalues of a Hermitian matrix.
 
@@ -55,8 +69,8 @@ def eigh(
         They are in ascending order in any case.
     subset_by_index : (int, int), optional
         Range of eigenvalues to return: from the first up to, not including, the second.
-    implementation : None
-        Not supported: there is one.
+    implementation : EighImplementation, optional
+        ``QR`` (LAPACK's divide and conquer on the tridiagonal form) is the one there is.
 
     Returns
     -------
@@ -76,11 +90,13 @@ def eigh(
     Array([[0.707, 0.707],
            [0.707, 0.707]], dtype=float32)
     """
-    _only_lapack("eigh", "implementation", implementation)
+    _check_algorithm("eigh", EighImplementation, implementation, [EighImplementation.QR])
     x = matrix(x, "eigh")
     check_matrix("eigh", x.aval, square=True)
     subset = _subset("eigh", subset_by_index, x.shape[-1])
-    vectors, values = eigh_p.bind(symmetrize(x) if symmetrize_input else x, lower=bool(lower))
+    vectors, values = eigh_p.bind(
+        symmetrize(x) if symmetrize_input else x, lower=bool(lower), compute_vectors=True
+    )
     if subset is not None:
         vectors = slice_in_dim(vectors, *subset, axis=vectors.ndim - 1)
         values = slice_in_dim(values, *subset, axis=values.ndim - 1)
@@ -93,7 +109,7 @@ def svd(
     full_matrices: bool = True,
     compute_uv: bool = True,
     subset_by_index: tuple[int, int] | None = None,
-    algorithm: Any = None,
+    algorithm: SvdAlgorithm | None = None,
 ) -> Any:
     """Singular value decomposition, ``x = u diag(s) vh``.
 
@@ -107,8 +123,9 @@ def svd(
         Whether to return ``u`` and ``vh``.
     subset_by_index : (int, int), optional
         Range of singular values to return; needs ``full_matrices=False``.
-    algorithm : None
-        Not supported: there is one.
+    algorithm : SvdAlgorithm, optional
+        ``DIVIDE_AND_CONQUER``, the default, or ``QR`` iterations, which are slower and, for small
+        singular values of badly scaled matrices, may be more precise.
 
     Returns
     -------
@@ -126,14 +143,16 @@ def svd(
     Array([[0., 1.],
            [1., 0.]], dtype=float32)
     """
-    _only_lapack("svd", "algorithm", algorithm)
+    _check_algorithm("svd", SvdAlgorithm, algorithm, _SVD_ALGORITHMS)
     x = matrix(x, "svd")
     check_matrix("svd", x.aval)
     subset = _subset("svd", subset_by_index, min(x.shape[-2:]))
     if subset is not None and compute_uv and full_matrices and subset != (0, min(x.shape[-2:])):
         raise ValueError(f"svd: subset_by_index needs full_matrices=False{at_user_line()}")
     full = bool(full_matrices) and x.shape[-1] != x.shape[-2]
-    s, *uv = svd_p.bind(x, full_matrices=full, compute_uv=bool(compute_uv))
+    s, *uv = svd_p.bind(
+        x, full_matrices=full, compute_uv=bool(compute_uv), by_qr=algorithm is SvdAlgorithm.QR
+    )
     if subset is not None:
         s = slice_in_dim(s, *subset, axis=s.ndim - 1)
         if uv and not full:
@@ -147,7 +166,7 @@ def eig(
     compute_left_eigenvectors: bool = True,
     compute_right_eigenvectors: bool = True,
     enable_eigvec_derivs: bool = False,
-    implementation: Any = None,
+    implementation: EigImplementation | None = None,
     use_magma: bool | None = None,
 ) -> list[Any]:
     """Eigenvalues and eigenvectors of a general square matrix.
@@ -159,9 +178,11 @@ def eig(
     compute_left_eigenvectors, compute_right_eigenvectors : bool
         What to return besides the eigenvalues.
     enable_eigvec_derivs : bool
-        Must be False: only the eigenvalues have derivatives.
-    implementation : None
-        Not supported: there is one.
+        Whether eigenvectors have derivatives: those of the vectors that are returned, of length 1
+        and with a real largest component, where eigenvalues are distinct. The eigenvalues have
+        theirs in any case.
+    implementation : EigImplementation, optional
+        ``LAPACK`` is the one there is.
     use_magma : bool, optional
         Has no effect on this device.
 
@@ -182,15 +203,12 @@ def eig(
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    _only_lapack("eig", "implementation", implementation)
-    if enable_eigvec_derivs:
-        raise NotImplementedError(
-            f"eig: derivatives of eigenvectors (enable_eigvec_derivs) are not there{at_user_line()}"
-        )
+    _check_algorithm("eig", EigImplementation, implementation, [EigImplementation.LAPACK])
     return list(
         eig_p.bind(
             matrix(x, "eig"),
             compute_left_eigenvectors=bool(compute_left_eigenvectors),
             compute_right_eigenvectors=bool(compute_right_eigenvectors),
+            enable_eigvec_derivs=bool(enable_eigvec_derivs),
         )
     )

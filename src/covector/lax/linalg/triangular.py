@@ -36,7 +36,7 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     """
     x = matrix(x, "cholesky")
     check_matrix("cholesky", x.aval, square=True)
-    return cholesky_p.bind(symmetrize(x) if symmetrize_input else x)
+    return cholesky_p.bind(symmetrize(x) if symmetrize_input else x, upper=False)
 
 
 def triangular_solve(

@@ -9,6 +9,7 @@ from covector.core.errors import at_user_line
 from covector.lax import linalg
 from covector.numpy._util import array, fused, inexact
 from covector.primitives.linalg.common import adjoint, columns, matrix_transpose, rows
+from covector.primitives.linalg.triangular import symmetrize
 from covector.primitives.sorting import take_along
 
 
@@ -79,8 +80,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
            [nan, nan]], dtype=float32)
     """
     x = matrices(a, "cholesky", square=True)
-    out = linalg.cholesky(adjoint(x) if upper else x, symmetrize_input=symmetrize_input)
-    return adjoint(out) if upper else out
+    return linalg.cholesky_p.bind(symmetrize(x) if symmetrize_input else x, upper=upper)
 
 
 @fused("mode")
@@ -197,7 +197,10 @@ def eigvalsh(
     >>> np.round(np.linalg.eigvalsh(np.array([[2, 1], [1, 2]])), 3)
     Array([1., 3.], dtype=float32)
     """
-    return eigh(a, UPLO, symmetrize_input)[0]
+    lower = _lower(UPLO, "eigvalsh")
+    x = matrices(a, "eigvalsh", square=True)
+    x = symmetrize(x) if symmetrize_input else x
+    return linalg.eigh_p.bind(x, lower=lower, compute_vectors=False)[0]
 
 
 @fused()

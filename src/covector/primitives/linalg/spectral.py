@@ -10,13 +10,14 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_broadcasting
 from covector.core.errors import at_user_line
 from covector.core.rules import jvp_rules
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, reduce_sum
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add, complex, div, imag, mul, real, sub
 from covector.primitives.linalg.common import (
     adjoint,
     check_matrix,
     columns,
+    conjugate,
     diagonal,
     is_complex,
     matmul,
@@ -26,7 +27,9 @@ from covector.primitives.linalg.common import (
 )
 from covector.primitives.linalg.lu import lu_p, lu_solve
 from covector.primitives.linalg.triangular import from_lower
+from covector.primitives.reductions import argmax_p
 from covector.primitives.select import select
+from covector.primitives.sorting import take_along
 from covector.primitives.structure import full_like
 
 eigh_p = Primitive("eigh", multiple_results=True)
@@ -34,7 +37,7 @@ svd_p = Primitive("svd", multiple_results=True)
 eig_p = Primitive("eig", multiple_results=True)
 
 
-def _differences(values: Any, like: Any) -> Any:
+def differences(values: Any, like: Any) -> Any:
     """``1/(values[j] - values[i])`` off the diagonal, zero on it."""
     real_like = real(like) if is_complex(like) else like
     gaps = sub(rows(values, real_like), columns(values, real_like))
@@ -48,26 +51,26 @@ def _differences(values: Any, like: Any) -> Any:
 
 
 @eigh_p.def_abstract_eval
-def _eigh_aval(x: ShapedArray, *, lower: bool) -> list[ShapedArray]:
+def _eigh_aval(x: ShapedArray, *, lower: bool, compute_vectors: bool) -> list[ShapedArray]:
     check_matrix("eigh", x, square=True)
-    return [
-        ShapedArray(x.shape, x.dtype),
-        ShapedArray(x.shape[:-1], dtypes.real_dtype(x.dtype)),
-    ]
+    values = ShapedArray(x.shape[:-1], dtypes.real_dtype(x.dtype))
+    return [ShapedArray(x.shape, x.dtype), values] if compute_vectors else [values]
 
 
 def _eigh_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, lower: bool
+    primals: Sequence[Any], tangents: Sequence[Any], *, lower: bool, compute_vectors: bool
 ) -> tuple[list[Any], list[Any]]:
     # M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
     # algorithmic differentiation", Oxford NA-08/01, section 3.1, for Hermitian matrices.
-    v, w = out = eigh_p.bind(primals[0], lower=lower)
+    v, w = out = eigh_p.bind(primals[0], lower=lower, compute_vectors=True)
     t = tangents[0]
     t = from_lower(t if lower else adjoint(triu(t)))
     p = matmul(adjoint(v), matmul(t, v))
     dw = diagonal(p)
-    dv = matmul(v, mul(_differences(w, p), p))
-    return out, [dv, real(dw) if is_complex(dw) else dw]
+    dw = real(dw) if is_complex(dw) else dw
+    if not compute_vectors:
+        return [w], [dw]
+    return out, [matmul(v, mul(differences(w, p), p)), dw]
 
 
 jvp_rules[eigh_p] = _eigh_jvp
@@ -78,7 +81,9 @@ def_broadcasting(eigh_p)
 
 
 @svd_p.def_abstract_eval
-def _svd_aval(x: ShapedArray, *, full_matrices: bool, compute_uv: bool) -> list[ShapedArray]:
+def _svd_aval(
+    x: ShapedArray, *, full_matrices: bool, compute_uv: bool, by_qr: bool
+) -> list[ShapedArray]:
     check_matrix("svd", x)
     *batch, m, n = x.shape
     k = min(m, n)
@@ -90,7 +95,12 @@ def _svd_aval(x: ShapedArray, *, full_matrices: bool, compute_uv: bool) -> list[
 
 
 def _svd_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, full_matrices: bool, compute_uv: bool
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    full_matrices: bool,
+    compute_uv: bool,
+    by_qr: bool,
 ) -> tuple[list[Any], list[Any]]:
     # Giles 2008, section 3.2; the rest of rectangular matrices and the phase of complex ones:
     # Z. Wan, S. Zhang, "Automatic differentiation for complex valued SVD", arXiv:1909.02659.
@@ -102,7 +112,7 @@ def _svd_jvp(
             "additional singular vectors are not determined; use full_matrices=False"
             f"{at_user_line()}"
         )
-    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True)
+    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True, by_qr=by_qr)
     uh, v = adjoint(u), adjoint(vh)
     tv = matmul(t, v)
     p = matmul(uh, tv)
@@ -110,7 +120,7 @@ def _svd_jvp(
     ds = real(ds) if is_complex(ds) else ds
     if not compute_uv:
         return [s], [ds]
-    squares = _differences(mul(s, s), p)
+    squares = differences(mul(s, s), p)
     left, right = columns(_as(s, p), p), rows(_as(s, p), p)
     ph = adjoint(p)
     wu = mul(squares, add(mul(p, right), mul(left, ph)))
@@ -145,7 +155,11 @@ def_broadcasting(svd_p)
 
 @eig_p.def_abstract_eval
 def _eig_aval(
-    x: ShapedArray, *, compute_left_eigenvectors: bool, compute_right_eigenvectors: bool
+    x: ShapedArray,
+    *,
+    compute_left_eigenvectors: bool,
+    compute_right_eigenvectors: bool,
+    enable_eigvec_derivs: bool,
 ) -> list[ShapedArray]:
     check_matrix("eig", x, square=True)
     dt = dtypes.complex_dtype(x.dtype)
@@ -154,25 +168,63 @@ def _eig_aval(
     return [ShapedArray(x.shape[:-1], dt), *[vectors] * wanted]
 
 
+def _vectors_tangent(w: Any, v: Any, p: Any) -> Any:
+    """That of eigenvectors as LAPACK gives them, for ``p = v⁻¹ da v``.
+
+    Their length is 1, and the largest of the components of a complex one is real.
+    """
+    axis = v.ndim - 2
+    dv = matmul(v, mul(differences(w, p), p))
+    along = reduce_sum(mul(conjugate(v), dv), (axis,))
+    dv = sub(dv, mul(v, rows(along, v)))
+    if v.shape[axis] == 0:
+        return dv
+    largest = argmax_p.bind(_magnitude(v), axes=(axis,), index_dtype=dtypes.int32)
+    at = rows(largest, v)
+    turn = imag(div(take_along(dv, at, axis), take_along(v, at, axis)))
+    return sub(dv, mul(v, complex(full_like(turn, 0), turn)))
+
+
+def _magnitude(v: Any) -> Any:
+    return add(mul(real(v), real(v)), mul(imag(v), imag(v)))
+
+
 def _eig_jvp(
     primals: Sequence[Any],
     tangents: Sequence[Any],
     *,
     compute_left_eigenvectors: bool,
     compute_right_eigenvectors: bool,
+    enable_eigvec_derivs: bool,
 ) -> tuple[list[Any], list[Any]]:
     # Giles 2008, section 3.1: dw = diag(V⁻¹ dA V).
-    if compute_left_eigenvectors or compute_right_eigenvectors:
+    wants = (compute_left_eigenvectors, compute_right_eigenvectors)
+    if any(wants) and not enable_eigvec_derivs:
         raise NotImplementedError(
             "the derivative of eig with eigenvectors, which are determined up to their lengths "
             "and phases only: differentiate the eigenvalues alone, as eigvals or "
-            "eig(compute_left_eigenvectors=False, compute_right_eigenvectors=False) give them"
-            f"{at_user_line()}"
+            "eig(compute_left_eigenvectors=False, compute_right_eigenvectors=False) give them, or "
+            f"give eig enable_eigvec_derivs=True where eigenvalues are distinct{at_user_line()}"
         )
-    w, v = eig_p.bind(primals[0], compute_left_eigenvectors=False, compute_right_eigenvectors=True)
+    out = eig_p.bind(
+        primals[0], compute_left_eigenvectors=wants[0], compute_right_eigenvectors=True,
+        enable_eigvec_derivs=enable_eigvec_derivs,
+    )  # fmt: skip
+    w, v = out[0], out[-1]
     t = convert_element_type(tangents[0], aval_of(v).dtype)
-    packed, _, permutation = lu_p.bind(v)
-    return [w], [diagonal(lu_solve(packed, permutation, matmul(t, v)))]
+
+    def turned(v: Any, t: Any) -> Any:
+        packed, _, permutation = lu_p.bind(v)
+        return lu_solve(packed, permutation, matmul(t, v))
+
+    p = turned(v, t)
+    tangents_out = [diagonal(p)]
+    if wants[0]:  # the right ones of the adjoint
+        left = out[1]
+        tangents_out.append(_vectors_tangent(conjugate(w), left, turned(left, adjoint(t))))
+    if wants[1]:
+        return out, [*tangents_out, _vectors_tangent(w, v, p)]
+    return out[:-1], tangents_out
 
 
 jvp_rules[eig_p] = _eig_jvp

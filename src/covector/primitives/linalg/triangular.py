@@ -10,7 +10,7 @@ from covector.core.definers import def_broadcasting, def_jvp_out
 from covector.core.errors import at_user_line
 from covector.core.operands import like
 from covector.core.rules import UndefinedPrimal, batching_rules, jvp_rules, transpose_rules
-from covector.core.structural import bring_dim, broadcast_in_dim, moveaxis, reshape
+from covector.core.structural import bring_dim, broadcast_in_dim, instantiate, moveaxis, reshape
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add, mul, neg
 from covector.primitives.linalg.common import (
@@ -25,16 +25,18 @@ from covector.primitives.linalg.common import (
     triu,
 )
 from covector.primitives.select import select
+from covector.primitives.structure import expand_dims
 
 cholesky_p = Primitive("cholesky")
 triangular_solve_p = Primitive("triangular_solve")
+cholesky_update_p = Primitive("cholesky_update")
 
 
 # --- Cholesky ----------------------------------------------------------------------------
 
 
 @cholesky_p.def_abstract_eval
-def _cholesky_aval(x: ShapedArray) -> ShapedArray:
+def _cholesky_aval(x: ShapedArray, *, upper: bool) -> ShapedArray:
     check_matrix("cholesky", x, square=True)
     return ShapedArray(x.shape, x.dtype)
 
@@ -51,21 +53,57 @@ def from_lower(t: Any) -> Any:
     return select(on_diagonal(t.shape), mul(both, like(0.5, both)), both)
 
 
-def _cholesky_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def _cholesky_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, upper: bool
+) -> tuple[Any, Any]:
+    out = cholesky_p.bind(primals[0], upper=upper)
+    t = tangents[0]
+    return out, _factor_tangent(out, from_lower(adjoint(triu(t)) if upper else t), upper)
+
+
+def _factor_tangent(factor: Any, t: Any, upper: bool) -> Any:
+    """The tangent of a Cholesky factor, for that of the Hermitian matrix."""
     # I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, eq. 8:
     # dL = L Φ(L⁻¹ dA L⁻ᴴ), where Φ takes the lower triangle and halves the diagonal.
-    l = cholesky_p.bind(primals[0])
-    t = from_lower(tangents[0])
-    t = triangular_solve_p.bind(l, t, left_side=False, lower=True, transpose_a=True,
-                                conjugate_a=is_complex(l), unit_diagonal=False)  # fmt: skip
-    t = triangular_solve_p.bind(l, t, left_side=True, lower=True, transpose_a=False,
-                                conjugate_a=False, unit_diagonal=False)  # fmt: skip
-    phi = tril(select(on_diagonal(t.shape), mul(t, like(0.5, t)), t))
-    return l, matmul(l, phi)
+    params = {"lower": not upper, "unit_diagonal": False}
+    for left in (True, False):
+        adjoint_ = left == upper
+        t = triangular_solve_p.bind(
+            factor, t, left_side=left, transpose_a=adjoint_,
+            conjugate_a=adjoint_ and is_complex(factor), **params,
+        )  # fmt: skip
+    t = select(on_diagonal(t.shape), mul(t, like(0.5, t)), t)
+    return matmul(triu(t), factor) if upper else matmul(factor, tril(t))
 
 
 jvp_rules[cholesky_p] = _cholesky_jvp
 def_broadcasting(cholesky_p)
+
+
+# --- updates -----------------------------------------------------------------------------
+
+
+@cholesky_update_p.def_abstract_eval
+def _update_aval(r: ShapedArray, w: ShapedArray) -> ShapedArray:
+    check_matrix("cholesky_update", r, square=True)
+    if r.dtype != w.dtype or w.shape != r.shape[:-1]:
+        raise ValueError(
+            f"cholesky_update takes a matrix (..., n, n) and a vector (..., n) of one dtype, got "
+            f"{r.str_short()} and {w.str_short()}{at_user_line()}"
+        )
+    return ShapedArray(r.shape, r.dtype)
+
+
+def _update_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    (r, w), (tr, tw) = primals, map(instantiate, tangents)
+    out = cholesky_update_p.bind(r, w)
+    column, change = (expand_dims(x, x.ndim) for x in (w, tw))
+    t = add(matmul(adjoint(triu(r)), triu(tr)), matmul(column, adjoint(change)))
+    return out, _factor_tangent(out, add(t, adjoint(t)), True)
+
+
+jvp_rules[cholesky_update_p] = _update_jvp
+def_broadcasting(cholesky_update_p)
 
 
 # --- triangular systems ------------------------------------------------------------------

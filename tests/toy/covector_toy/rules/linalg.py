@@ -7,14 +7,35 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eig, eigh, get_blas_funcs, get_lapack_funcs, qr, svd
+from scipy.linalg import (
+    eig,
+    eigh,
+    eigh_tridiagonal,
+    expm,
+    expm_frechet,
+    get_blas_funcs,
+    get_lapack_funcs,
+    qr,
+    schur,
+    solve_banded,
+    svd,
+)
 
-from covector.control_flow.householder import householder_product_p
+from covector.control_flow.householder import householder_product_p, ormqr_p
+from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.jaxpr import JaxprEqn
+from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
 from covector.primitives.linalg.qr import geqrf_p, qr_p
+from covector.primitives.linalg.schur import schur_p, triangular_sylvester_p
 from covector.primitives.linalg.spectral import eig_p, eigh_p, svd_p
-from covector.primitives.linalg.triangular import cholesky_p, triangular_solve_p
+from covector.primitives.linalg.symmetric import symmetric_product_p
+from covector.primitives.linalg.triangular import (
+    cholesky_p,
+    cholesky_update_p,
+    triangular_solve_p,
+)
+from covector.primitives.linalg.tridiagonal import eigh_tridiagonal_p, tridiagonal_solve_p
 from covector_toy.interpreter import rule
 from covector_toy.rules.elementwise import Elements
 
@@ -53,7 +74,9 @@ def _factors(
 
 @rule(cholesky_p)
 def _cholesky(eqn: JaxprEqn, a: Elements) -> Elements:
-    return np.tril(_factors(eqn, lambda m: [np.linalg.cholesky(m)], a)[0])
+    upper = eqn.params["upper"]
+    out = _factors(eqn, lambda m: [np.linalg.cholesky(m, upper=upper)], a)[0]
+    return np.triu(out) if upper else np.tril(out)
 
 
 @rule(triangular_solve_p)
@@ -128,7 +151,7 @@ def _householder_product(eqn: JaxprEqn, a: Elements, taus: Elements) -> Elements
 def _eigh(eqn: JaxprEqn, a: Elements) -> list[Elements]:
     def factor(m: Elements) -> list[Elements]:
         w, v = eigh(m, lower=eqn.params["lower"], driver="evd", check_finite=False)
-        return [v, w]
+        return [v, w] if eqn.params["compute_vectors"] else [w]
 
     return _factors(eqn, factor, a)
 
@@ -138,9 +161,11 @@ def _svd(eqn: JaxprEqn, a: Elements) -> list[Elements]:
     p = eqn.params
 
     def factor(m: Elements) -> list[Elements]:
+        driver = "gesvd" if p["by_qr"] else "gesdd"
+        options = {"check_finite": False, "lapack_driver": driver}
         if not p["compute_uv"]:
-            return [svd(m, compute_uv=False, check_finite=False)]
-        u, s, vh = svd(m, full_matrices=p["full_matrices"], check_finite=False)
+            return [svd(m, compute_uv=False, **options)]
+        u, s, vh = svd(m, full_matrices=p["full_matrices"], **options)
         return [s, u, vh]
 
     return _factors(eqn, factor, a)
@@ -156,3 +181,100 @@ def _eig(eqn: JaxprEqn, a: Elements) -> list[Elements]:
         return found if left or right else [found]
 
     return _factors(eqn, factor, a)
+
+
+@rule(cholesky_update_p)
+def _cholesky_update(eqn: JaxprEqn, r: Elements, w: Elements) -> Elements:
+    def factor(r: Elements, w: Elements) -> list[Elements]:
+        r = np.triu(r)
+        gram = r.conj().T @ r + np.outer(w, w.conj())
+        return [np.linalg.cholesky(gram).conj().T]
+
+    return _each(eqn, factor, [r, w], 2, 1)[0]
+
+
+@rule(symmetric_product_p)
+def _symmetric_product(eqn: JaxprEqn, a: Elements) -> Elements:
+    return a @ a.swapaxes(-1, -2)
+
+
+@rule(hessenberg_p)
+def _hessenberg(eqn: JaxprEqn, a: Elements) -> list[Elements]:
+    (gehrd,) = get_lapack_funcs(("gehrd",), (a,))
+    return _factors(eqn, lambda m: gehrd(m)[:2], a)
+
+
+@rule(tridiagonal_p)
+def _tridiagonal(eqn: JaxprEqn, a: Elements) -> list[Elements]:
+    (sytrd,) = get_lapack_funcs(("hetrd" if a.dtype.kind == "c" else "sytrd",), (a,))
+    return _factors(eqn, lambda m: sytrd(m, lower=eqn.params["lower"])[:4], a)
+
+
+@rule(ormqr_p)
+def _ormqr(eqn: JaxprEqn, a: Elements, taus: Elements, c: Elements) -> Elements:
+    complex_ = a.dtype.kind == "c"
+    (ormqr,) = get_lapack_funcs(("unmqr" if complex_ else "ormqr",), (a,))
+    side = "L" if eqn.params["left"] else "R"
+    op = ("C" if complex_ else "T") if eqn.params["transpose"] else "N"
+
+    def factor(a: Elements, taus: Elements, c: Elements) -> list[Elements]:
+        return [ormqr(side, op, a, taus, c, max(1, 64 * max(c.shape)))[0]]
+
+    return _each(eqn, factor, [a, taus, c], 2, 1, 2)[0]
+
+
+@rule(schur_p)
+def _schur(eqn: JaxprEqn, a: Elements) -> list[Elements]:
+    kept = 1 + eqn.params["compute_schur_vectors"]
+    return _factors(eqn, lambda m: schur(m, check_finite=False)[:kept], a)
+
+
+@rule(triangular_sylvester_p)
+def _triangular_sylvester(eqn: JaxprEqn, a: Elements, b: Elements, c: Elements) -> Elements:
+    p = eqn.params
+    (trsyl,) = get_lapack_funcs(("trsyl",), (a,))
+    adjoint = "C" if a.dtype.kind == "c" else "T"
+
+    def solve(a: Elements, b: Elements, c: Elements) -> list[Any]:
+        if not all(np.isfinite(m).all() for m in (a, b, c)):
+            return [np.nan]
+        x, scale, _ = trsyl(
+            a, b, c, trana=adjoint if p["adjoint_a"] else "N",
+            tranb=adjoint if p["adjoint_b"] else "N", isgn=-1 if p["minus"] else 1,
+        )  # fmt: skip
+        return [x / scale]
+
+    return _each(eqn, solve, [a, b, c], 2, 2, 2)[0]
+
+
+@rule(tridiagonal_solve_p)
+def _tridiagonal_solve(
+    eqn: JaxprEqn, dl: Elements, d: Elements, du: Elements, b: Elements
+) -> Elements:
+    def solve(dl: Elements, d: Elements, du: Elements, b: Elements) -> list[Elements]:
+        if len(d) == 1:
+            return [b / d]
+        return [solve_banded((1, 1), np.stack([np.roll(du, 1), d, np.roll(dl, -1)]), b)]
+
+    return _each(eqn, solve, [dl, d, du, b], 1, 1, 1, 2)[0]
+
+
+@rule(eigh_tridiagonal_p)
+def _eigh_tridiagonal(eqn: JaxprEqn, d: Elements, e: Elements) -> list[Elements]:
+    if d.shape[-1] == 1:
+        return [d, np.ones((*d.shape, 1))][: len(eqn.outvars)]
+
+    def factor(d: Elements, e: Elements) -> list[Elements]:
+        return list(eigh_tridiagonal(d, e, check_finite=False))[: len(eqn.outvars)]
+
+    return _each(eqn, factor, [d, e], 1, 1)
+
+
+@rule(expm_p)
+def _expm(eqn: JaxprEqn, a: Elements) -> Elements:
+    return _factors(eqn, lambda m: [expm(m)], a)[0]
+
+
+@rule(expm_frechet_p)
+def _expm_frechet(eqn: JaxprEqn, a: Elements, e: Elements) -> Elements:
+    return _each(eqn, lambda a, e: [expm_frechet(a, e, compute_expm=False)], [a, e], 2, 2)[0]

@@ -13,7 +13,9 @@ from covector.core import dtypes
 # Calls of one form: (code, flags..., operands, results, sizes).
 _MATRIX_CALLS = (
     "cholesky", "triangular_solve", "lu", "pivots_to_permutation", "qr", "geqrf",
-    "householder_product", "eigh", "svd", "eig", "fft", "convolution",
+    "householder_product", "eigh", "svd", "eig", "symmetric_product", "hessenberg", "tridiagonal",
+    "ormqr", "schur", "triangular_sylvester", "tridiagonal_solve", "eigh_tridiagonal",
+    "cholesky_update", "exponential", "fft", "convolution",
 )  # fmt: skip
 
 
