@@ -1,0 +1,11 @@
+"""SciPy's functions on traceable arrays (`covector.scipy`). Packages are imported when used."""
+
+from covector.core.lazy import lazy_names as _lazy_names
+
+_MODULES = frozenset((
+    "cluster", "integrate", "interpolate", "ndimage", "optimize", "sparse", "spatial", "stats",
+))  # fmt: skip
+
+__getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
+
+__all__ = sorted(_MODULES)
