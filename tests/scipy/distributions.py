@@ -11,10 +11,16 @@ INF, NAN = np.inf, np.nan
 # Parameters that follow the shapes: location and scale.
 PLACES = ((0.0, 1.0), (1.5, 0.5), (-2.0, 8.0))
 WRONG = ((0.0, -1.0), (0.0, 0.0), (0.0, NAN), (NAN, 1.0))
-LINE = np.array([-INF, -60.0, -9.5, -3.0, -1.0, -0.25, -0.0, 0.0, 1e-4, 0.3, 1.0, 2.5, 9.5, 60.0, INF, NAN])
-HALF = np.array([-INF, -1.0, -1e-6, 0.0, 1e-6, 0.1, 0.5, 1.0, 2.0, 3.7, 11.0, 60.0, 400.0, INF, NAN])
+LINE = np.array(
+    [-INF, -60.0, -9.5, -3.0, -1.0, -0.25, -0.0, 0.0, 1e-4, 0.3, 1.0, 2.5, 9.5, 60.0, INF, NAN]
+)
+HALF = np.array(
+    [-INF, -1.0, -1e-6, 0.0, 1e-6, 0.1, 0.5, 1.0, 2.0, 3.7, 11.0, 60.0, 400.0, INF, NAN]
+)
 UNIT = np.array([-INF, -0.5, 0.0, 1e-6, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0, 1.5, INF, NAN])
-PROBABILITIES = np.array([-0.5, 0.0, 1e-30, 1e-6, 0.01, 0.075, 0.25, 0.4, 0.5, 0.6, 0.75, 0.95, 1.0, 1.5, NAN])
+PROBABILITIES = np.array(
+    [-0.5, 0.0, 1e-30, 1e-6, 0.01, 0.075, 0.25, 0.4, 0.5, 0.6, 0.75, 0.95, 1.0, 1.5, NAN]
+)
 WHOLE = np.array([-INF, -1.0, 0.0, 1.0, 2.0, 3.0, 7.0, 40.0, 300.0, 0.5, 2.25, INF, NAN])
 
 
@@ -40,7 +46,8 @@ TABLE = {
         ((-0.5,), (1.5,), (NAN,)), 1, "cdf logpmf pmf ppf",
     ),
     "beta": Distribution(
-        UNIT, ((1.0, 1.0), (0.5, 0.5), (2.0, 3.5), (1.0, 3.0), (60.0, 40.0), (3e3, 2e3), (0.1, 30.0)),
+        UNIT,
+        ((1.0, 1.0), (0.5, 0.5), (2.0, 3.5), (1.0, 3.0), (60.0, 40.0), (3e3, 2e3), (0.1, 30.0)),
         ((-1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (NAN, 1.0)), 2, "cdf logcdf logpdf logsf pdf sf",
     ),
     "betabinom": Distribution(
@@ -82,7 +89,9 @@ TABLE = {
         WHOLE, ((0.0,), (1.0,), (3.5,), (40.0,), (290.0,)), ((-1.0,), (NAN,)), 1,
         "cdf entropy logpmf pmf",
     ),
-    "t": Distribution(LINE, ((1.0,), (0.5,), (4.5,), (100.0,), (1e8,), (INF,)), POSITIVE, 2, "logpdf pdf"),
+    "t": Distribution(
+        LINE, ((1.0,), (0.5,), (4.5,), (100.0,), (1e8,), (INF,)), POSITIVE, 2, "logpdf pdf"
+    ),
     "truncnorm": Distribution(
         LINE, ((-1.0, 2.0), (-INF, 0.5), (0.5, INF), (-INF, INF), (3.0, 9.0), (-9.0, -3.0)),
         ((2.0, 1.0), (1.0, 1.0), (NAN, 1.0)), 2, "cdf logcdf logpdf logsf pdf sf",
@@ -93,7 +102,8 @@ TABLE = {
         ((-1.0,), (NAN,)), 0, "logpdf pdf",
     ),
     "wrapcauchy": Distribution(
-        np.array([-INF, -1.0, 0.0, 1e-4, 0.5, 2.0, 6.28, 7.0, INF, NAN]), ((0.1,), (0.5,), (0.999,)),
+        np.array([-INF, -1.0, 0.0, 1e-4, 0.5, 2.0, 6.28, 7.0, INF, NAN]),
+        ((0.1,), (0.5,), (0.999,)),
         ((0.0,), (1.0,), (-0.5,), (NAN,)), 0, "logpdf pdf",
     ),
 }  # fmt: skip
@@ -108,7 +118,9 @@ def cases(name: str, function: str) -> tuple[list[Any], int]:
     points = PROBABILITIES if function in ("ppf", "isf") else d.points
     without = (name, function) in (("bernoulli", "cdf"), ("bernoulli", "ppf"))
     loc = 0 if without else d.loc
-    places = [p[:loc] for p in (PLACES if loc == 2 else PLACES[:1] if not loc else ((0.0,), (2.0,)))]
+    places = [
+        p[:loc] for p in (PLACES if loc == 2 else PLACES[:1] if not loc else ((0.0,), (2.0,)))
+    ]
     wrong = [p[:loc] for p in WRONG] if loc == 2 else []
     rows = []
     for shape in d.shapes:

@@ -135,6 +135,11 @@ class Family:
 
         return decorate
 
+    def _standard(self, x: Any, loc: Any, scale: Any) -> Any:
+        # Infinite points move with nothing; a quotient would make their slopes NaN.
+        infinite = cnp.isinf(x)
+        return cnp.where(infinite, x, (cnp.where(infinite, 0.0, x) - loc) / scale)
+
     def _at(self, f: Any, z: Any, shapes: Any, valid: Any, below: float, above: float) -> Any:
         """f(z), or a constant beside the support, or NaN."""
         low, high = self.support(*shapes)
@@ -157,7 +162,7 @@ class Family:
     def _log_density(self, f: Any, x: Any, loc: Any, scale: Any, *shapes: Any) -> Any:
         dt, (x, loc, scale, *shapes) = real(self.name, x, loc, scale, *shapes)
         valid = scale > 0
-        out = self._at(f, (x - loc) / scale, shapes, valid, -math.inf, -math.inf)
+        out = self._at(f, self._standard(x, loc, scale), shapes, valid, -math.inf, -math.inf)
         return dt, out - cnp.log(cnp.where(valid, scale, 1.0))
 
     def distribution(
@@ -165,7 +170,7 @@ class Family:
     ) -> Any:
         """Of a function of the standard distribution with values beside the support."""
         dt, (x, loc, scale, *shapes) = real(self.name, x, loc, scale, *shapes)
-        out = self._at(f, (x - loc) / scale, shapes, scale > 0, below, above)
+        out = self._at(f, self._standard(x, loc, scale), shapes, scale > 0, below, above)
         return convert(out, dt, out.aval.weak_type)
 
     def quantile(self, f: Any, q: Any, loc: Any, scale: Any, *shapes: Any, upper: bool = False):
@@ -183,17 +188,17 @@ class Family:
 
     def log_mass(self, f: Any, k: Any, loc: Any, *shapes: Any) -> Any:
         """Of the logarithm of the probability of whole numbers."""
-        dt, out = self._log_mass(f, k, loc, *shapes)
+        dt, out = self._at_whole(f, -math.inf, k, loc, *shapes)
         return convert(out, dt, out.aval.weak_type)
 
-    def mass(self, f: Any, k: Any, loc: Any, *shapes: Any) -> Any:
-        """Of the logarithm of the probability of whole numbers, its exponential."""
-        dt, out = self._log_mass(f, k, loc, *shapes)
-        return convert(cnp.exp(out), dt, out.aval.weak_type)
+    def mass(self, f: Any, k: Any, loc: Any, *shapes: Any, log: bool = True) -> Any:
+        """Of the (logarithm of the) probability of whole numbers, the probability."""
+        dt, out = self._at_whole(f, -math.inf if log else 0.0, k, loc, *shapes)
+        return convert(cnp.exp(out) if log else out, dt, out.aval.weak_type)
 
-    def _log_mass(self, f: Any, k: Any, loc: Any, *shapes: Any) -> Any:
+    def _at_whole(self, f: Any, beside: float, k: Any, loc: Any, *shapes: Any) -> Any:
         dt, (k, loc, *shapes) = real(self.name, k, loc, *shapes)
         k = k - loc
         # What lies between whole numbers is moved below the support.
         k = cnp.where(cnp.floor(k) == k, k, cnp.where(cnp.isnan(k), k, -math.inf))
-        return dt, self._at(f, k, shapes, True, -math.inf, -math.inf)
+        return dt, self._at(f, k, shapes, True, beside, beside)

@@ -234,7 +234,7 @@ def sem(
     >>> import covector.numpy as np
     >>> from covector.scipy import stats
     >>> stats.sem(np.array([1.0, 2.0, 4.0]))
-    Array(0.88191706, dtype=float32)
+    Array(0.8819171, dtype=float32)
     """
     omit = _policy(nan_policy, "sem")
     (x,) = (array(v, "sem") for v in promote_inexact("sem", a))

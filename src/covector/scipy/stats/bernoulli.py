@@ -25,29 +25,42 @@ def _log_mass(k: Any, p: Any) -> Any:
     return cnp.where(one, cnp.log(cnp.where(one, p, 0.5)), cnp.log1p(-cnp.where(one, 0.5, p)))
 
 
+def _mass(k: Any, p: Any) -> Any:
+    return cnp.where(k == 1, p, 1.0 - p)
+
+
 def _cdf(k: Any, p: Any) -> Any:
     return cnp.where(k < 1, 1.0 - p, 1.0)
 
 
-@_family.function("bernoulli.logpmf(np.arange(2), 0.25)", "@@bernoulli.logpmf@@")
+@_family.function(
+    "bernoulli.logpmf(np.arange(2), 0.25)",
+    "Array([-0.28768206, -1.3862944 ], dtype=float32, weak_type=True)",
+)
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
     """Logarithm of the probability."""
     return _family.log_mass(_log_mass, k, loc, p)
 
 
-@_family.function("bernoulli.pmf(np.arange(2), 0.25)", "@@bernoulli.pmf@@")
+@_family.function(
+    "bernoulli.pmf(np.arange(2), 0.25)", "Array([0.75, 0.25], dtype=float32, weak_type=True)"
+)
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
     """Probability."""
-    return _family.mass(_log_mass, k, loc, p)
+    return _family.mass(_mass, k, loc, p, log=False)
 
 
-@_family.function("bernoulli.cdf(np.arange(2), 0.25)", "@@bernoulli.cdf@@")
+@_family.function(
+    "bernoulli.cdf(np.arange(2), 0.25)", "Array([0.75, 1.  ], dtype=float32, weak_type=True)"
+)
 def cdf(k: Any, p: Any) -> Any:
     """Distribution function."""
     return _family.distribution(_cdf, 0.0, 1.0, k, 0, 1, p)
 
 
-@_family.function("bernoulli.ppf(np.array([0.5, 0.9]), 0.25)", "@@bernoulli.ppf@@")
+@_family.function(
+    "bernoulli.ppf(np.array([0.5, 0.9]), 0.25)", "Array([0., 1.], dtype=float32, weak_type=True)"
+)
 def ppf(q: Any, p: Any) -> Any:
     """Quantile function (the inverse of cdf)."""
     dt, (q, p) = real("bernoulli", q, p)

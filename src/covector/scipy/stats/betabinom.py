@@ -40,13 +40,19 @@ def _log_mass(k: Any, n: Any, a: Any, b: Any) -> Any:
     return chances + cnp.log(a / (k + a) * (b / (m + b)) * ((n + a + b) / (a + b)))
 
 
-@_family.function("betabinom.logpmf(np.arange(3), 2, 1.0, 2.0)", "@@betabinom.logpmf@@")
+@_family.function(
+    "betabinom.logpmf(np.arange(3), 2, 1.0, 2.0)",
+    "Array([-0.6931472, -1.0986122, -1.7917595], dtype=float32, weak_type=True)",
+)
 def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
     """Logarithm of the probability."""
     return _family.log_mass(_log_mass, k, loc, n, a, b)
 
 
-@_family.function("betabinom.pmf(np.arange(3), 2, 1.0, 2.0)", "@@betabinom.pmf@@")
+@_family.function(
+    "betabinom.pmf(np.arange(3), 2, 1.0, 2.0)",
+    "Array([0.5       , 0.33333337, 0.16666666], dtype=float32, weak_type=True)",
+)
 def pmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
     """Probability."""
     return _family.mass(_log_mass, k, loc, n, a, b)

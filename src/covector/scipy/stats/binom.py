@@ -28,13 +28,19 @@ def _log_mass(k: Any, n: Any, p: Any) -> Any:
     return special.log_binomial(k, n - k, p, 1.0 - p)
 
 
-@_family.function("binom.logpmf(np.arange(3), 2, 0.25)", "@@binom.logpmf@@")
+@_family.function(
+    "binom.logpmf(np.arange(3), 2, 0.25)",
+    "Array([-0.57536423, -0.9808293 , -2.7725887 ],\n      dtype=float32, weak_type=True)",
+)
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
     """Logarithm of the probability."""
     return _family.log_mass(_log_mass, k, loc, n, p)
 
 
-@_family.function("binom.pmf(np.arange(3), 2, 0.25)", "@@binom.pmf@@")
+@_family.function(
+    "binom.pmf(np.arange(3), 2, 0.25)",
+    "Array([0.56249994, 0.375     , 0.0625    ], dtype=float32, weak_type=True)",
+)
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
     """Probability."""
     return _family.mass(_log_mass, k, loc, n, p)

@@ -71,7 +71,7 @@ def logpdf(x: Any, alpha: Any) -> Any:
     >>> import covector.numpy as np
     >>> from covector.scipy.stats import dirichlet
     >>> dirichlet.logpdf(np.array([0.2, 0.8]), np.array([1.0, 2.0]))
-    Array(0.47000363, dtype=float32)
+    Array(0.47000366, dtype=float32)
     """
     dt, out = _log_density(x, alpha)
     return convert(out, dt, out.aval.weak_type)

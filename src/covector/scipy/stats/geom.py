@@ -24,13 +24,18 @@ def _log_mass(k: Any, p: Any) -> Any:
     return special.xlog1py(k - 1.0, -p) + cnp.log(p)
 
 
-@_family.function("geom.logpmf(np.arange(3), 0.25)", "@@geom.logpmf@@")
+@_family.function(
+    "geom.logpmf(np.arange(3), 0.25)",
+    "Array([      -inf, -1.3862944, -1.6739764], dtype=float32, weak_type=True)",
+)
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
     """Logarithm of the probability."""
     return _family.log_mass(_log_mass, k, loc, p)
 
 
-@_family.function("geom.pmf(np.arange(3), 0.25)", "@@geom.pmf@@")
+@_family.function(
+    "geom.pmf(np.arange(3), 0.25)", "Array([0.    , 0.25  , 0.1875], dtype=float32, weak_type=True)"
+)
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
     """Probability."""
     return _family.mass(_log_mass, k, loc, p)

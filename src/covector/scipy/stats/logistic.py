@@ -37,37 +37,53 @@ def _isf(q: Any) -> Any:
     return -_ppf(q)
 
 
-@_family.function("logistic.logpdf(np.array([0.0, 2.0]))", "@@logistic.logpdf@@")
+@_family.function(
+    "logistic.logpdf(np.array([0.0, 2.0]))", "Array([-1.3862944, -2.253856 ], dtype=float32)"
+)
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Logarithm of the density."""
     return _family.log_density(_log_density, x, loc, scale)
 
 
-@_family.function("logistic.pdf(np.array([0.0, 2.0]))", "@@logistic.pdf@@")
+@_family.function(
+    "logistic.pdf(np.array([0.0, 2.0]))", "Array([0.25     , 0.1049936], dtype=float32)"
+)
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Density."""
     return _family.density(_log_density, x, loc, scale)
 
 
-@_family.function("logistic.cdf(np.array([0.0, 2.0]))", "@@logistic.cdf@@")
+@_family.function(
+    "logistic.cdf(np.array([0.0, 2.0]))", "Array([0.5      , 0.8807971], dtype=float32)"
+)
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Distribution function."""
     return _family.distribution(lax.logistic, 0.0, 1.0, x, loc, scale)
 
 
-@_family.function("logistic.sf(np.array([0.0, 2.0]))", "@@logistic.sf@@")
+@_family.function(
+    "logistic.sf(np.array([0.0, 2.0]))", "Array([0.5       , 0.11920292], dtype=float32)"
+)
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Survival function (1 - cdf)."""
     return _family.distribution(_sf, 1.0, 0.0, x, loc, scale)
 
 
-@_family.function("logistic.ppf(np.array([0.1, 0.5]))", "@@logistic.ppf@@", x="Probabilities.")
+@_family.function(
+    "logistic.ppf(np.array([0.1, 0.5]))",
+    "Array([-2.1972246,  0.       ], dtype=float32)",
+    x="Probabilities.",
+)
 def ppf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Quantile function (the inverse of cdf)."""
     return _family.quantile(_ppf, x, loc, scale)
 
 
-@_family.function("logistic.isf(np.array([0.1, 0.5]))", "@@logistic.isf@@", x="Probabilities.")
+@_family.function(
+    "logistic.isf(np.array([0.1, 0.5]))",
+    "Array([2.1972246, 0.       ], dtype=float32)",
+    x="Probabilities.",
+)
 def isf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Upper quantile function (the inverse of sf)."""
     return _family.quantile(_isf, x, loc, scale, upper=True)

@@ -48,7 +48,7 @@ def logpmf(x: Any, n: Any, p: Any) -> Any:
     >>> import covector.numpy as np
     >>> from covector.scipy.stats import multinomial
     >>> multinomial.logpmf(np.array([1, 2]), 3, np.array([0.25, 0.75]))
-    Array(-0.8630463, dtype=float32)
+    Array(-0.86304617, dtype=float32)
     """
     dt, out = _log_mass(x, n, p)
     return convert(out, dt, out.aval.weak_type)
@@ -78,7 +78,7 @@ def pmf(x: Any, n: Any, p: Any) -> Any:
     >>> import covector.numpy as np
     >>> from covector.scipy.stats import multinomial
     >>> multinomial.pmf(np.array([1, 2]), 3, np.array([0.25, 0.75]))
-    Array(0.421875, dtype=float32)
+    Array(0.42187503, dtype=float32)
     """
     dt, out = _log_mass(x, n, p)
     return convert(cnp.exp(out), dt, out.aval.weak_type)

@@ -88,7 +88,7 @@ def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Any:
     >>> import covector.numpy as np
     >>> from covector.scipy.stats import multivariate_normal
     >>> multivariate_normal.logpdf(np.array([1.0, 2.0]), np.zeros(2), np.eye(2))
-    Array(-4.337877, dtype=float32)
+    Array(-4.3378773, dtype=float32)
     """
     if allow_singular is not None:
         raise NotImplementedError(

@@ -24,25 +24,30 @@ def _identity(z: Any) -> Any:
     return z
 
 
-@_family.function("uniform.logpdf(np.array([1.5, 5.0]), 1.0, 2.0)", "@@uniform.logpdf@@")
+@_family.function(
+    "uniform.logpdf(np.array([1.5, 5.0]), 1.0, 2.0)",
+    "Array([-0.6931472,       -inf], dtype=float32)",
+)
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Logarithm of the density."""
     return _family.log_density(_log_density, x, loc, scale)
 
 
-@_family.function("uniform.pdf(np.array([1.5, 5.0]), 1.0, 2.0)", "@@uniform.pdf@@")
+@_family.function("uniform.pdf(np.array([1.5, 5.0]), 1.0, 2.0)", "Array([0.5, 0. ], dtype=float32)")
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Density."""
     return _family.density(_log_density, x, loc, scale)
 
 
-@_family.function("uniform.cdf(np.array([1.5, 5.0]), 1.0, 2.0)", "@@uniform.cdf@@")
+@_family.function(
+    "uniform.cdf(np.array([1.5, 5.0]), 1.0, 2.0)", "Array([0.25, 1.  ], dtype=float32)"
+)
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Distribution function."""
     return _family.distribution(_identity, 0.0, 1.0, x, loc, scale)
 
 
-@_family.function("uniform.ppf(np.array([0.1, 0.5]), 1.0, 2.0)", "@@uniform.ppf@@")
+@_family.function("uniform.ppf(np.array([0.1, 0.5]), 1.0, 2.0)", "Array([1.2, 2. ], dtype=float32)")
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Quantile function (the inverse of cdf)."""
     return _family.quantile(_identity, q, loc, scale)
