@@ -133,7 +133,8 @@ def test_eager_mapped_and_empty(name):
     fs = TABLE[name].functions.split()
     columns = {f: [np.asarray(c, np.float32) for c in cases(name, f)[0]] for f in fs}
     program = cv.jit(lambda columns: [function(name, f)(*columns[f]) for f in fs])
-    for f, want, mapped in zip(fs, program(columns), cv.vmap(program)(columns), strict=True):
+    mapped_program = cv.jit(lambda columns: [cv.vmap(function(name, f))(*columns[f]) for f in fs])
+    for f, want, mapped in zip(fs, program(columns), mapped_program(columns), strict=True):
         want, wide = np.asarray(want), [c.astype(np.float64) for c in columns[f]]
         bound = allowed(name, f, wide, want.astype(np.float64), np.finfo(np.float32).eps)
         same = (want == mapped) | (np.isnan(want) & np.isnan(mapped))
@@ -159,12 +160,14 @@ INTERIOR = {
     "binom": lambda k, n, p, loc: (p > 0) & (p < 1),
     "nbinom": lambda k, n, p, loc: p < 1,
     "geom": lambda k, p, loc: p < 1,
+    "poisson": lambda *a: a[-2] > 0,
 }
 
 
 def without_slope(name, f):
-    whole = {0} if name in ("bernoulli", "poisson") or "pmf" in f else set()
-    whole = set() if f == "entropy" else whole
+    last = len(cases(name, f)[0]) - 1
+    whole = {0, last} if name in ("bernoulli", "poisson") or "pmf" in f else set()
+    whole = {1} if f == "entropy" else {0} if (name, f) == ("bernoulli", "cdf") else whole
     trials = {1} if name in ("binom", "betabinom") else set()
     return whole | trials | NO_SLOPE.get((name, f), set())
 
@@ -197,7 +200,8 @@ def test_derivatives(name, f):
             )
             want = (8 * (up - down) - (up2 - down2)) / (12 * h)
             rough = np.abs((up - down) / (2 * h) - want)
-            smooth = np.isfinite(want) & np.isfinite(values) & (rough < 1e-4 * (1 + np.abs(want)))
+            kink = np.abs((up - values) / h - (values - down) / h)
+            smooth = np.isfinite(want + values) & (rough + kink < 1e-3 * (1 + np.abs(want)))
             noise = 1e-14 * np.abs(values) / h
             bad = smooth & ~(np.abs(slope - want) <= 1e-6 * np.abs(want) + 1e-7 + noise + rough)
             found = [(*(c[m] for c in columns), slope[m], want[m]) for m in np.flatnonzero(bad)]
@@ -297,7 +301,7 @@ def test_signatures_and_errors():
         stats.norm.pdf([1.0, 2.0])
     with pytest.raises(TypeError, match="real numbers, got complex64"):
         stats.gamma.cdf(1j, 2.0)
-    with pytest.raises(TypeError, match=r"float32\[2\].*float32\[3\]"):
+    with pytest.raises(TypeError, match=r"incompatible shapes for broadcasting"):
         stats.norm.pdf(cnp.zeros(2), cnp.zeros(3))
     with pytest.raises(AttributeError, match="norm"):
         _ = stats.nrom

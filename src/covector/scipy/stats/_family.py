@@ -13,6 +13,7 @@ from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.numpy._util import array, convert, fused, promote_inexact
+from covector.scipy.stats import _special as special
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -157,7 +158,7 @@ class Family:
     def density(self, f: Any, x: Any, loc: Any, scale: Any, *shapes: Any) -> Any:
         """Of the logarithm of the standard density, its exponential."""
         dt, out = self._log_density(f, x, loc, scale, *shapes)
-        return convert(cnp.exp(out), dt, out.aval.weak_type)
+        return convert(special.exp_log(out), dt, out.aval.weak_type)
 
     def _log_density(self, f: Any, x: Any, loc: Any, scale: Any, *shapes: Any) -> Any:
         dt, (x, loc, scale, *shapes) = real(self.name, x, loc, scale, *shapes)

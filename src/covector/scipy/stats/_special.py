@@ -21,6 +21,12 @@ _STIRLING = 10.0
 _LEVELS = 40
 
 
+def exp_log(x: Any) -> Any:
+    """exp(x), whose slope where x is -inf is 0, whatever that of x."""
+    zero = x == -math.inf
+    return cnp.where(zero, 0.0, cnp.exp(cnp.where(zero, 0.0, x)))
+
+
 def xlogy(x: Any, y: Any) -> Any:
     """x log(y), and 0 where x is 0 and log(y) infinite."""
     nothing = (x == 0) & ((y == 0) | (y == math.inf))

@@ -84,8 +84,9 @@ def _log_parts(z: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 def _precise(one: Any, other: Any) -> Any:
     """The first of two logarithms, by the second where that says more."""
-    near = one > -math.log(2)
-    return cnp.where(near, log1mexp(-cnp.where(near, other, -1.0)), one)
+    near, all_ = one > -math.log(2), other == -math.inf
+    by_other = log1mexp(-cnp.where(near & ~all_, other, -1.0))
+    return cnp.where(near, cnp.where(all_, 0.0, by_other), one)
 
 
 def _logcdf(z: Any, a: Any, b: Any) -> Any:
@@ -99,11 +100,11 @@ def _logsf(z: Any, a: Any, b: Any) -> Any:
 
 
 def _cdf(z: Any, a: Any, b: Any) -> Any:
-    return cnp.exp(_logcdf(z, a, b))
+    return special.exp_log(_logcdf(z, a, b))
 
 
 def _sf(z: Any, a: Any, b: Any) -> Any:
-    return cnp.exp(_logsf(z, a, b))
+    return special.exp_log(_logsf(z, a, b))
 
 
 @_family.function(
