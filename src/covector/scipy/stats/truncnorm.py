@@ -22,6 +22,7 @@ _family = Family(
     support=lambda a, b: (a, b),
     valid=lambda a, b: a < b,
     inner=lambda a, b: cnp.clip(0.0, a, b),
+    closed=True,
 )
 
 
