@@ -135,15 +135,15 @@ def _taps(
         scale, shift = float(concrete(scale, "scale")), float(concrete(shift, "translation"))
     step = 1.0 / scale
     centre = (xp.arange(out) + 0.5) * step - shift * step - 0.5
-    wide = xp.maximum(step, 1.0) if antialias else 1.0
+    wide = (max(step, 1.0) if known else xp.maximum(step, 1.0)) if antialias else 1.0
     if method is ResizeMethod.AREA:
-        filter_, reach, wide = None, 0.5 * step, None
+        filter_, reach, wide = None, 0.5 * step + 0.5, None
     else:
         padded = method is ResizeMethod.CUBIC_PYTORCH and not antialias
         chosen = ResizeMethod.CUBIC if method is ResizeMethod.CUBIC_PYTORCH else method
         filter_ = _PADDED if padded else _FILTERS[chosen]
         reach = filter_.radius * wide
-    unknown = not isinstance(reach, (int, float, onp.floating))
+    unknown = not isinstance(reach, (int, float))
     if unknown:
         # As many as there are: the filter may be as wide as the image.
         index = xp.broadcast_to(xp.arange(size), (out, size))
@@ -161,8 +161,11 @@ def _taps(
     total = xp.sum(weights, 1, keepdims=True)
     enough = xp.abs(total) > 1000 * onp.finfo(onp.float32).eps
     weights = xp.where(enough, weights / xp.where(enough, total, 1.0), 0.0)
-    outside = (centre < -0.5) | (centre > size - 0.5)
-    weights = xp.where(outside[:, None], 0.0, weights)
+    if filter_ is None or not filter_.padded:
+        # A point at the border belongs to the image, however it is rounded.
+        slack = 1e-6 * size
+        outside = (centre < -0.5 - slack) | (centre > size - 0.5 + slack)
+        weights = xp.where(outside[:, None], 0.0, weights)
     return xp.clip(index, 0, size - 1), weights
 
 
@@ -338,7 +341,8 @@ def scale_and_translate(
     Returns
     -------
     Array
-        Of the given shape; 0 for points outside of the image.
+        Of the given shape; 0 for points outside of the image, but for ``"cubic-pytorch"`` without
+        ``antialias``, which repeats the border.
 
     Raises
     ------

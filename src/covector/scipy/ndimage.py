@@ -12,6 +12,7 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
+from covector.core.operands import product
 from covector.numpy._util import array, broadcast_all, convert, fused, inexact, promote_dtypes
 
 __all__ = ["map_coordinates"]
@@ -87,7 +88,7 @@ def map_coordinates(
     Raises
     ------
     ValueError
-        If there is not a coordinate for each dimension.
+        If there is not a coordinate for each dimension, or the image is empty.
     NotImplementedError
         For other orders and modes.
 
@@ -114,6 +115,10 @@ def map_coordinates(
             f"map_coordinates: there must be an array of coordinates for each of the {x.ndim} "
             f"dimensions of {x.aval.str_short()}, got {len(coordinates)}{at_user_line()}"
         )
+    if not x.size:
+        raise ValueError(
+            f"map_coordinates: the image {x.aval.str_short()} has no pixels{at_user_line()}"
+        )
     return _mapped(x, coordinates, order, mode, cval)
 
 
@@ -123,10 +128,13 @@ def _mapped(x: Any, coordinates: Sequence[Any], order: int, mode: str, cval: Any
     dt = x.dtype
     kind = dt if dt in dtypes.INEXACT else dtypes.default_float()
     fix = _MODES[mode]
+    # Positions in row-major order: one gather, of indices that are in bounds already.
+    strides = [product(x.shape[d + 1 :]) for d in range(x.ndim)]
+    pixels = cnp.ravel(x)
     total = None
     for corner in itertools.product(*[_neighbours(c, order) for c in at]):
-        index = tuple(fix(i, n) for (i, _), n in zip(corner, x.shape, strict=True))
-        value = x[index] if index else x
+        fixed = [fix(i, n) * s for (i, _), n, s in zip(corner, x.shape, strides, strict=True)]
+        value = pixels.at[sum(fixed)].get(mode="promise_in_bounds") if fixed else x
         if mode == "constant":
             for (i, _), n in zip(corner, x.shape, strict=True):
                 value = cnp.where((i >= 0) & (i < n), value, cnp.asarray(cval, dt))

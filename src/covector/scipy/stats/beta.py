@@ -22,6 +22,7 @@ _family = Family(
     {"a": "First shape, positive.", "b": "Second shape, positive."},
     support=_support,
     valid=positive,
+    closed=True,
 )
 
 

@@ -17,6 +17,7 @@ _family = Family(
     {"a": "The shape, positive."},
     support=half_line,
     valid=positive,
+    closed=True,
     inner=lambda *shapes: 1.0,
 )
 

@@ -12,6 +12,13 @@ from covector.nn import log1mexp
 from covector.scipy.stats import _special as special
 from covector.scipy.stats._family import Family
 
+
+def _between(a: Any, b: Any) -> Any:
+    low, high = cnp.where(cnp.isinf(a), b - 2.0, a), cnp.where(cnp.isinf(b), a + 2.0, b)
+    free = cnp.isinf(a) & cnp.isinf(b)
+    return cnp.where(free, 0.0, 0.5 * cnp.where(free, 0.0, low) + 0.5 * cnp.where(free, 0.0, high))
+
+
 _family = Family(
     "truncnorm",
     "the truncated normal distribution",
@@ -21,7 +28,7 @@ _family = Family(
     },
     support=lambda a, b: (a, b),
     valid=lambda a, b: a < b,
-    inner=lambda a, b: cnp.clip(0.0, a, b),
+    inner=_between,
     closed=True,
 )
 
