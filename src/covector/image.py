@@ -101,7 +101,7 @@ def _lanczos(radius: float) -> Callable[[Any, Any], Any]:
 class _Filter:
     """A kernel of the distance in pixels, and where it ends.
 
-    ``padded``: pixels beyond the border are those at it, and have a part; else they have none.
+    ``padded``: two pixels beyond the border, like that at it, have a part; else none.
     """
 
     kernel: Callable[[Any, Any], Any]
@@ -122,6 +122,12 @@ _FILTERS = {
 _PADDED = _Filter(_cubic(-0.75), 2.0, padded=True)
 
 
+def _filter(method: ResizeMethod, antialias: bool) -> _Filter:
+    if method is not ResizeMethod.CUBIC_PYTORCH:
+        return _FILTERS[method]
+    return _FILTERS[ResizeMethod.CUBIC] if antialias else _PADDED
+
+
 def _taps(
     size: int, out: int, scale: Any, shift: Any, method: ResizeMethod, antialias: bool
 ) -> tuple[Any, Any]:
@@ -139,16 +145,14 @@ def _taps(
     if method is ResizeMethod.AREA:
         filter_, reach, wide = None, 0.5 * step + 0.5, None
     else:
-        padded = method is ResizeMethod.CUBIC_PYTORCH and not antialias
-        chosen = ResizeMethod.CUBIC if method is ResizeMethod.CUBIC_PYTORCH else method
-        filter_ = _PADDED if padded else _FILTERS[chosen]
+        filter_ = _filter(method, antialias)
         reach = filter_.radius * wide
     unknown = not isinstance(reach, (int, float))
     if unknown:
         # As many as there are: the filter may be as wide as the image.
         index = xp.broadcast_to(xp.arange(size), (out, size))
     else:
-        count = min(int(math.ceil(2 * reach)) + 1, size + 2 * int(math.ceil(reach)))
+        count = math.ceil(2 * reach) + 1
         index = xp.floor(centre - reach).astype(int)[:, None] + 1 + xp.arange(count)
     if filter_ is None:
         low, high = centre - 0.5 * step, centre + 0.5 * step
@@ -156,12 +160,13 @@ def _taps(
         weights = xp.maximum(common, 0.0)
     else:
         weights = filter_.kernel(xp, xp.abs(centre[:, None] - index) / wide)
-    if filter_ is None or not filter_.padded:
-        weights = xp.where((index >= 0) & (index < size), weights, 0.0)
+    padded = filter_ is not None and filter_.padded
+    border = 2 if padded else 0
+    weights = xp.where((index >= -border) & (index < size + border), weights, 0.0)
     total = xp.sum(weights, 1, keepdims=True)
     enough = xp.abs(total) > 1000 * onp.finfo(onp.float32).eps
     weights = xp.where(enough, weights / xp.where(enough, total, 1.0), 0.0)
-    if filter_ is None or not filter_.padded:
+    if not padded:
         # A point at the border belongs to the image, however it is rounded.
         slack = 1e-6 * size
         outside = (centre < -0.5 - slack) | (centre > size - 0.5 + slack)
@@ -342,7 +347,7 @@ def scale_and_translate(
     -------
     Array
         Of the given shape; 0 for points outside of the image, but for ``"cubic-pytorch"`` without
-        ``antialias``, which repeats the border.
+        ``antialias``, which repeats the border twice.
 
     Raises
     ------

@@ -256,7 +256,7 @@ TAILS = {
     ),
     ("t", "logpdf"): (
         _log(
-            lambda x, n: mpmath.rf(mpmath.mpf(n) / 2, mpmath.mpf(1) / 2) / mpmath.sqrt(n * mpmath.pi)
+            lambda x, n: mpmath.rf(mpmath.mpf(n) / 2, mpmath.mpf(0.5)) / mpmath.sqrt(n * mpmath.pi)
             * (1 + mpmath.mpf(x) ** 2 / n) ** (-(mpmath.mpf(n) + 1) / 2)
         ),
         [(3.0, 1e8), (1e-3, 1e5), (1e30, 2.0), (0.5, 17.0)],

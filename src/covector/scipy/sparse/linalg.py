@@ -266,8 +266,8 @@ def bicgstab(
     summary="Solve ``A x = b`` by the generalised method of least residuals.",
     matrix="Of any symmetry.",
     restart=(
-        "restart : int\n    The number of dimensions of the Krylov spaces: more need fewer steps and "
-        "more memory.\n"
+        "restart : int\n    The number of dimensions of the Krylov spaces: more need fewer steps "
+        "and more memory.\n"
     ),
     maxiter="The greatest number of Krylov spaces, by default 10 times the size of ``b``.",
     method=(
