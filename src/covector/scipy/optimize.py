@@ -98,6 +98,8 @@ def minimize(
     References
     ----------
     J. Nocedal, S. J. Wright, *Numerical Optimization*, 2nd ed., 2006: algorithms 6.1, 3.5, 3.6.
+    W. W. Hager, H. Zhang, "A new conjugate gradient method with guaranteed descent and an efficient
+    line search", SIAM Journal on Optimization 16, 2005: the approximate conditions of Wolfe.
 
     Examples
     --------
@@ -182,6 +184,7 @@ def _line_search(
     """Algorithms 3.5 and 3.6: a step at which the strong conditions of Wolfe hold."""
     slope = direction @ g
     zero, one = cnp.zeros_like(f), cnp.ones_like(f)
+    noise = 4.0 * dtypes.finfo(f.dtype).eps * cnp.abs(f)
 
     def unfinished(s: _Search) -> Any:
         return (s.phase < 2) & (s.count < most)
@@ -190,9 +193,11 @@ def _line_search(
         value, gradient = function(x + s.step * direction)
         d = direction @ gradient
         finite = cnp.isfinite(value) & cnp.isfinite(d)
-        enough = finite & (value <= f + _C1 * s.step * slope)
+        # Where the gain is lost in rounding, the slope tells (Hager and Zhang's condition).
+        level = finite & (value <= f + noise) & (d <= (2 * _C1 - 1) * slope)
+        enough = finite & (value <= f + _C1 * s.step * slope) | level
         found = enough & (cnp.abs(d) <= -_C2 * slope)
-        too_high = ~enough | (value >= s.f_low)
+        too_high = ~enough | (value >= s.f_low) & ~level
         # A step that is no better is the other end; past a minimum the ends change places.
         turned = ~too_high & cnp.where(s.phase == 0, d >= 0, d * (s.high - s.low) >= 0)
         phase = cnp.where(found, 2, cnp.where((s.phase == 1) | too_high | turned, 1, 0))

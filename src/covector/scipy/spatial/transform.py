@@ -67,8 +67,8 @@ class Rotation(NamedTuple):
     >>> import covector.numpy as np
     >>> from covector.scipy.spatial.transform import Rotation
     >>> quarter = Rotation.from_euler("z", 90, degrees=True)
-    >>> np.round(quarter.apply(np.array([1.0, 0.0, 0.0])), 4)
-    Array([0., 1., 0.], dtype=float32)
+    >>> np.round(quarter.apply(np.array([1.0, 2.0, 3.0])), 4)
+    Array([-2.,  1.,  3.], dtype=float32)
     >>> np.round((quarter * quarter).magnitude(), 4)
     Array(3.1416, dtype=float32)
     """
