@@ -22,7 +22,8 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
 from covector.core.operands import canonical_shape
-from covector.numpy._util import array, concrete, convert, fused, inexact, is_concrete
+from covector.core.trace import Tracer
+from covector.numpy._util import array, concrete, convert, fused, inexact
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
 
@@ -122,6 +123,12 @@ _FILTERS = {
 _PADDED = _Filter(_cubic(-0.75), 2.0, padded=True)
 
 
+def _known(x: Any) -> bool:
+    """Whether it is a constant: what is traced to be differentiated is none, though its value is
+    known."""
+    return not isinstance(x, Tracer)
+
+
 def _filter(method: ResizeMethod, antialias: bool) -> _Filter:
     if method is not ResizeMethod.CUBIC_PYTORCH:
         return _FILTERS[method]
@@ -135,7 +142,7 @@ def _taps(
 
     Computed by NumPy where ``scale`` and ``shift`` are known.
     """
-    known = is_concrete(scale) and is_concrete(shift)
+    known = _known(scale) and _known(shift)
     xp = onp if known else cnp
     if known:
         scale, shift = float(concrete(scale, "scale")), float(concrete(shift, "translation"))
@@ -385,7 +392,7 @@ def scale_and_translate(
     x = array(inexact(x, "scale_and_translate"), "scale_and_translate")
     if 0 in shape or 0 in x.shape:
         return cnp.zeros(shape, x.dtype)
-    if is_concrete(scale) and is_concrete(shift):
+    if _known(scale) and _known(shift):
         known = (tuple(concrete(v, "scale").tolist()) for v in (scale, shift))
         return _at_known(x, shape, tuple(axes), *known, method, antialias, precision)
     return _resample_axes(x, shape, axes, list(scale), list(shift), method, antialias, precision)
