@@ -306,6 +306,9 @@ def resize(
         raise ValueError(
             f"resize: an image of shape {x.shape} has no pixels to make {shape} of{at_user_line()}"
         )
+    if 0 in shape:
+        kept = method is ResizeMethod.NEAREST or x.dtype in dtypes.INEXACT
+        return cnp.zeros(shape, x.dtype if kept else dtypes.default_float())
     if method is ResizeMethod.NEAREST:
         for d in _in_order(axes, x.shape, shape, x.ndim - 1):
             index = onp.floor((onp.arange(shape[d]) + 0.5) * (x.shape[d] / shape[d]))
@@ -313,8 +316,6 @@ def resize(
             x = cnp.take(x, cnp.asarray(index), d, mode="clip")
         return x
     x = array(inexact(x, "resize"), "resize")
-    if 0 in shape:
-        return cnp.zeros(shape, x.dtype)
     scale = [shape[d] / x.shape[d] for d in axes]
     return _resample_axes(x, shape, axes, scale, [0.0] * len(axes), method, antialias, precision)
 
