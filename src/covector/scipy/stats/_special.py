@@ -66,7 +66,7 @@ def log_mills(x: Any) -> Any:
 
 
 def log_ndtr(x: Any) -> Any:
-    """Logarithm of `ndtr`; far to the left by Laplace's continued fraction (DLMF 7.9.3)."""
+    """Logarithm of `ndtr`; far to the left by its asymptotic series (DLMF 7.12.1)."""
     limit = -20.0 if x.dtype == dtypes.float64 else -10.0
     far, right = x < limit, x > 0
     near = cnp.where(far, limit, x)
@@ -74,8 +74,9 @@ def log_ndtr(x: Any) -> Any:
     tail = ndtr(cnp.where(right, -near, near))
     middle = cnp.where(right, cnp.log1p(-tail), cnp.log(cnp.where(right, 0.5, tail)))
     z = cnp.where(far, -x, -limit)
-    finite = cnp.where(z == math.inf, 1.0, z)
-    left = -0.5 * z * z - HALF_LOG_2PI + cnp.log(_mills(finite))
+    u = 1.0 / (z * z)
+    series = (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0)
+    left = -0.5 * z * z - HALF_LOG_2PI - cnp.log(z) + cnp.log1p(u * _polynomial(series, u))
     return cnp.where(far, left, middle)
 
 
