@@ -9,10 +9,12 @@ import pytest
 
 import covector as cv
 from covector import _native
+from covector.scipy import stats
 
 PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
-    "numpy.linalg", "random", "nn",
+    "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.sparse", "scipy.spatial",
+    "scipy.stats",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -28,6 +30,10 @@ PUBLIC = (
     "covector.random", "covector.nn", "covector.nn.initializers", "covector.ops", "covector.tree",
     "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
     "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
+    "covector.image", "covector.scipy.cluster.vq", "covector.scipy.integrate",
+    "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.sparse.linalg",
+    "covector.scipy.stats",
+    *(f"covector.scipy.stats.{name}" for name in stats._MODULES),
 )  # fmt: skip
 
 

@@ -536,3 +536,16 @@ def test_products(dtype, shapes):
     eps = float(ml_dtypes.finfo(dtype_of(dtype)).eps)
     scale = onp.abs(x).astype(float) @ onp.abs(y).astype(float)
     assert onp.all(onp.abs(got.astype(wide) - want) <= 8 * eps * scale + 1e-30)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_vectors_of_floats_become_integers_as_numbers_do(dtype):
+    """Towards zero, saturating, and 0 for NaN."""
+    x = onp.array([0, -0.0, 1.5, -1.5, 2147483520, 2**31, -(2**31), -3e9, 3e9, onp.inf, -onp.inf,
+                   onp.nan], dtype)  # fmt: skip
+    want = [0, 0, 1, -1, 2147483520, 2**31 - 1, -(2**31), -(2**31), 2**31 - 1, 2**31 - 1,
+            -(2**31), 0]  # fmt: skip
+    run = cv.jit(lambda x: lax.convert_element_type(x, onp.int32))
+    with cv.enable_x64():
+        assert run(onp.tile(x, 9)).tolist() == want * 9
+        assert [int(run(v)) for v in x] == want

@@ -1,11 +1,12 @@
-"""SciPy's functions under their names (`covector.scipy`); packages come when they are used."""
+"""SciPy's functions on traceable arrays (`covector.scipy`). Packages are imported when used."""
 
 from covector.core.lazy import lazy_names as _lazy_names
 
-_MODULES = (
-    "linalg",
-)  # fmt: skip
+_MODULES = frozenset((
+    "cluster", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "spatial",
+    "stats",
+))  # fmt: skip
 
 __getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
 
-__all__ = list(_MODULES)
+__all__ = sorted(_MODULES)

@@ -136,6 +136,8 @@ def _convert(b: Function, x: Val, src: DType, dst: DType) -> Val:
 
 
 def _float_to_int(b: Function, x: Val, ty: str, signed: bool) -> Val:
+    if x.lanes and ty == "i32" and signed:
+        return _vector_to_int32(b, x)
     suffix = {"float": "f32", "double": "f64"}[x.ty]
     op = "fptosi" if signed else "fptoui"
     it = f"v{x.lanes}{ty}" if x.lanes else ty
@@ -144,6 +146,16 @@ def _float_to_int(b: Function, x: Val, ty: str, signed: bool) -> Val:
     out = Val("", ty, x.lanes).type
     b.module.declare(name, out, x.type)
     return b.ins(name, f"call {out} @{name}({x.type} %s)", (x,), ty, x.lanes)
+
+
+def _vector_to_int32(b: Function, x: Val) -> Val:
+    """As the intrinsic, for which LLVM converts the elements of a vector one by one."""
+    limit = 2.0**31
+    above, below = b.cmp("fcmp oge", x, fconst(x, limit)), b.cmp("fcmp olt", x, fconst(x, -limit))
+    outside = b.bin("or", b.bin("or", above, below), b.cmp("fcmp uno", x, x))
+    out = b.cast("fptosi", b.select(outside, fconst(x, 0.0), x), "i32")
+    out = b.select(below, iconst(out, -(2**31)), out)
+    return b.select(above, iconst(out, 2**31 - 1), out)
 
 
 def bitcast_scalar(b: Function, x: Val, src: DType, dst: DType) -> Val:
