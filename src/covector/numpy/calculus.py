@@ -875,7 +875,7 @@ def _i0(x: Any) -> Any:
 
 
 @custom_jvp
-def _i1(x: Any) -> Any:
+def bessel_i1(x: Any) -> Any:
     return _unscaled(x, lax.bessel_i1e(x), lax.sign(x))
 
 
@@ -890,11 +890,11 @@ def _unscaled(x: Any, y: Any, sign: Any) -> Any:
 @_i0.defjvp
 def _i0_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (g,) = primals, tangents
-    return _i0(x), lax.mul(g, _i1(x))
+    return _i0(x), lax.mul(g, bessel_i1(x))
 
 
-@_i1.defjvp
+@bessel_i1.defjvp
 def _i1_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (g,) = primals, tangents
     share = lax.div(i1e_over_x(lax.bessel_i1e(x), x), lax.bessel_i0e(x))
-    return _i1(x), lax.mul(g, lax.mul(_i0(x), lax.sub(lax.full_like(share, 1), share)))
+    return bessel_i1(x), lax.mul(g, lax.mul(_i0(x), lax.sub(lax.full_like(share, 1), share)))
