@@ -89,7 +89,7 @@ def _quarter_turns(x: Any) -> Any:
     n = mul(like(2.0, x), floor(add(mul(like(0.5, x), x), like(0.5, x))))
     f = sub(x, n)
     # The square of n is a multiple of 4.
-    mixed = rem_p.bind(mul(mul(like(2.0, x), n), f), like(4.0, x))
+    mixed = rem_p.bind(mul(n, mul(like(2.0, x), f)), like(4.0, x))
     return mul(like(0.5 * pi, x), add(mixed, square(f)))
 
 
@@ -119,7 +119,9 @@ def _log_over(x: Any) -> Any:
     series = like(0.0, x)
     for k in reversed(range(22)):
         series = add(mul(s, series), like(2.0 / (2 * k + 1), x))
-    quotient = div(log(select(near, like(2.0, x), x)), select(near, one, d))
+    # Infinity is not divided by itself.
+    far = min(select(near, like(2.0, x), x), like(float(dtypes.finfo(aval_of(x).dtype).max), x))
+    quotient = div(log(far), select(near, one, d))
     return select(near, div(series, up), quotient)
 
 

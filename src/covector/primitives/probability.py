@@ -64,7 +64,8 @@ dawsn_p = unary(
 )
 
 
-def _normal_density(x: Any) -> Any:
+def normal_density(x: Any) -> Any:
+    """exp(-x**2 / 2) / sqrt(2 pi)."""
     # Beyond 40 it is 0 in every dtype, and squares may overflow. Selected: NaN comes through.
     near = select(gt(abs(x), like(40.0, x)), like(40.0, x), x)
     return mul(like(_DENSITY, x), exp(mul(like(-0.5, x), square(near))))
@@ -73,7 +74,7 @@ def _normal_density(x: Any) -> Any:
 ndtr_p = unary(
     "ndtr",
     FLOAT,
-    derivative=slopes(lambda g, x: mul(g, _normal_density(x))),
+    derivative=slopes(lambda g, x: mul(g, normal_density(x))),
     cost=40,
     values=[((0.0,), 0.5), ((inf,), 1.0), ((-inf,), 0.0)],
 )
@@ -121,7 +122,7 @@ wofz_im_p = binary(
 
 def _owens_by_h(g: Any, h: Any, a: Any) -> Any:
     inner = erf(mul(like(math.sqrt(0.5), h), mul(a, h)))
-    return mul(g, mul(like(-0.5, h), mul(_normal_density(h), inner)))
+    return mul(g, mul(like(-0.5, h), mul(normal_density(h), inner)))
 
 
 def _owens_by_a(g: Any, h: Any, a: Any) -> Any:

@@ -12,7 +12,7 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.numpy._util import fused
 from covector.primitives import probability as primitives
-from covector.scipy.special._common import elementwise, filled, like
+from covector.scipy.special._common import elementwise, filled, horner, like
 
 
 @fused()
@@ -198,12 +198,33 @@ def _log_ndtr(x: Any) -> Any:
     return lax.select(low, left, right)
 
 
+# From here on leftwards the quotient of density and distribution function is a series.
+_FAR_LEFT = -20.0
+_MILLS = [(-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14)]
+
+
+def _inverse_mills(x: Any) -> Any:
+    """The same for x < -20, where ndtr(x) is -density(x) (1 - 1 / x^2 + 3 / x^4 - …) / x."""
+    t = lax.select(lax.lt(x, _FAR_LEFT), x, filled(x, _FAR_LEFT))
+    u = lax.integer_pow(t, -2)
+    tail = horner(u, _MILLS)
+    series = lax.sub(1.0, lax.mul(u, tail))
+    # -t / series, as a sum of which all derivatives have limits.
+    return lax.neg(lax.add(t, lax.div(lax.div(tail, t), series)))
+
+
 @_log_ndtr.defjvp
 def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
-    # The density by the distribution function.
+    # The density by the distribution function, both scaled where they vanish.
     (x,), (g,) = primals, tangents
-    scaled = primitives.erfcx(lax.mul(x, -math.sqrt(0.5)))
-    return _log_ndtr(x), lax.mul(g, lax.div(like(math.sqrt(2.0 / math.pi), x), scaled))
+    low, far, zero = lax.le(x, 0.0), lax.lt(x, _FAR_LEFT), filled(x, 0)
+    scaled = primitives.erfcx(
+        lax.mul(lax.select(far, zero, lax.select(low, x, zero)), -math.sqrt(0.5))
+    )
+    left = lax.select(far, _inverse_mills(x), lax.div(like(math.sqrt(2.0 / math.pi), x), scaled))
+    t = lax.select(low, zero, x)
+    right = lax.div(primitives.normal_density(t), primitives.ndtr(t))
+    return _log_ndtr(x), lax.mul(g, lax.select(low, left, right))
 
 
 @fused("series_order")

@@ -166,8 +166,15 @@ def xlog1py(x: Any, y: Any) -> Any:
     return elementwise("xlog1py", _xlog1py, x, y, holomorphic=True, full=True)
 
 
+@custom_jvp
 def _entr(x: Any) -> Any:
     return lax.select(lax.lt(x, 0.0), filled(x, -_INF), lax.sub(0.0, _xlogy(x, x)))
+
+
+@_entr.defjvp
+def _entr_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (g,) = primals, tangents
+    return _entr(x), lax.neg(lax.mul(g, lax.add(lax.log(x), 1.0)))
 
 
 @fused()

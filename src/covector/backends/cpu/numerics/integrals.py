@@ -225,7 +225,10 @@ def _exp1(x: Num) -> Num:
 def _log_ratio(x: Num, zero: tuple[float, float]) -> Num:
     """log(x / zero), exact where that is small."""
     d = (x - zero[0]) - zero[1]
-    return where(abs(d) < 0.5 * zero[0], log1p(d / zero[0]), log(x / zero[0]))
+    # A quotient of a subnormal number would be rounded.
+    tiny = x < 2.0**-1000
+    far = log(where(tiny, x, x / zero[0])) - where(tiny, x.like(math.log(zero[0])), 0.0)
+    return where(abs(d) < 0.5 * zero[0], log1p(d / zero[0]), far)
 
 
 def _expi_positive(x: Num) -> Num:
