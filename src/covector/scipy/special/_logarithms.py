@@ -14,9 +14,10 @@ from covector.scipy.special._common import elementwise, filled, horner
 _INF = math.inf
 
 
-def _unless_nan(x: Any, value: float) -> Any:
-    """``value`` everywhere, NaN where ``x`` is."""
-    return lax.select(lax.ne(x, x), x, filled(x, value))
+def _infinite(p: Any, q: Any) -> Any:
+    """Infinity, NaN where an operand is."""
+    out = lax.select(lax.ne(q, q), q, filled(p, _INF))
+    return lax.select(lax.ne(p, p), p, out)
 
 
 @fused()
@@ -227,7 +228,7 @@ def _rel_entr(p: Any, q: Any) -> Any:
     both = lax.bitwise_and(lax.gt(p, 0.0), lax.gt(q, 0.0))
     ratio = _log_ratio(lax.select(both, p, one), lax.select(both, q, one))
     zero = lax.bitwise_and(lax.eq(p, 0.0), lax.ge(q, 0.0))
-    other = lax.select(zero, filled(p, 0), _unless_nan(lax.add(p, q), _INF))
+    other = lax.select(zero, filled(p, 0), _infinite(p, q))
     return lax.select(both, lax.mul(p, ratio), other)
 
 
@@ -289,7 +290,7 @@ def _kl_div(p: Any, q: Any) -> Any:
     near = lax.mul(a, lax.mul(r, lax.sub(t, lax.mul(s, horner(s, _ATANH)))))
     far = lax.add(lax.mul(a, _log_ratio(a, b)), d)
     at_zero = lax.bitwise_and(lax.eq(p, 0.0), lax.ge(q, 0.0))
-    other = lax.select(at_zero, q, _unless_nan(lax.add(p, q), _INF))
+    other = lax.select(at_zero, q, _infinite(p, q))
     return lax.select(both, lax.select(close, near, far), other)
 
 
@@ -370,7 +371,7 @@ def boxcox(x: Any, lmbda: Any) -> Any:
     def fun(x: Any, lmbda: Any) -> Any:
         return _power_of_log(lax.log(x), lmbda)
 
-    return elementwise("boxcox", fun, x, lmbda, full=True)
+    return elementwise("boxcox", fun, x, lmbda, double=True, full=True)
 
 
 @fused()
@@ -400,4 +401,4 @@ def boxcox1p(x: Any, lmbda: Any) -> Any:
     def fun(x: Any, lmbda: Any) -> Any:
         return _power_of_log(lax.log1p(x), lmbda)
 
-    return elementwise("boxcox1p", fun, x, lmbda, full=True)
+    return elementwise("boxcox1p", fun, x, lmbda, double=True, full=True)

@@ -59,7 +59,9 @@ def _left(z: Any) -> Any:
 def _complex(z: Any) -> Any:
     x, y = lax.real(z), lax.imag(z)
     # In the upper half plane, of which the lower is the mirror image.
-    down = lax.select(lax.lt(y, 0.0), filled(y, -1), filled(y, 1))
+    # A zero below the cut has a sign.
+    below = lax.lt(lax.div(1.0, y), 0.0)
+    down = lax.select(below, filled(y, -1), filled(y, 1))
     z = lax.complex(x, lax.mul(y, down))
     left = lax.lt(x, 0.5)
     out = _right(lax.select(left, lax.sub(1.0, z), z))
