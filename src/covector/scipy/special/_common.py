@@ -7,6 +7,7 @@ from typing import Any
 
 from covector import lax
 from covector.core import dtypes, structural
+from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import like
 from covector.numpy._util import array, broadcast_all, convert, promote_inexact
@@ -51,9 +52,9 @@ def elementwise(
     wide = dtypes.float64 if double else dtypes.float32
     if dtypes.is_complex(dtype):
         wide = dtypes.complex_dtype(wide)
-    if dtype.itemsize >= wide.itemsize:
-        return fun(*operands)
-    out = fun(*(structural.convert_element_type(x, wide) for x in operands))
+    if dtype.itemsize < wide.itemsize:
+        operands = [structural.convert_element_type(x, wide) for x in operands]
+    out = fun(*operands)
 
     def narrow(y: Any) -> Any:
         real = dtypes.real_dtype(dtype)
@@ -64,8 +65,9 @@ def elementwise(
 
 def filled(x: Any, value: complex) -> Any:
     """``value`` in the shape and dtype of ``x``, be it wider than what arrays have."""
-    out = structural.full(x.shape, value, x.dtype)
-    return structural.convert_element_type(out, x.dtype, x.aval.weak_type)
+    aval = aval_of(x)
+    out = structural.full(aval.shape, value, aval.dtype)
+    return structural.convert_element_type(out, aval.dtype, aval.weak_type)
 
 
 def orders(dtype: Any, shape: tuple[int, ...], dimension: int = 0) -> Any:

@@ -418,7 +418,7 @@ def factorial(n: Any, exact: bool = False) -> Any:
 
 @fused()
 def _factorial_of(n: Any) -> Any:
-    return elementwise("factorial", _factorial, n)
+    return elementwise("factorial", _factorial, n, double=True)
 
 
 @custom_jvp
@@ -475,7 +475,7 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
         many = _comb(lax.sub(lax.add(n, k), 1.0), k)
         return lax.select(lax.eq(k, 0.0), filled(many, 1), many)
 
-    return elementwise("comb", fun, N, k, full=True)
+    return elementwise("comb", fun, N, k, double=True, full=True)
 
 
 @fused("d")

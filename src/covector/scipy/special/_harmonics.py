@@ -35,12 +35,16 @@ def _legendre(n: Any, m: Any, theta: Any, n_max: int) -> Any:
         before, last, out = state
         k = lax.broadcast(degree, m.shape)
         above = lax.gt(k, m)
+        # Where the recurrence has not begun, numbers that do no harm.
         k2, m2 = lax.mul(k, k), lax.mul(m, m)
-        width = lax.select(above, lax.sub(k2, m2), filled(k, 1))
-        a = lax.sqrt(lax.div(lax.sub(lax.mul(k2, 4.0), 1.0), width))
         j2 = lax.square(lax.sub(k, 1.0))
-        inner = lax.select(above, lax.sub(j2, m2), zero)
-        b = lax.sqrt(lax.div(inner, lax.max(lax.sub(lax.mul(j2, 4.0), 1.0), filled(k, 1))))
+        one = filled(k, 1)
+
+        def root(up: Any, down: Any) -> Any:
+            return lax.sqrt(lax.div(lax.select(above, up, one), lax.select(above, down, one)))
+
+        a = root(lax.sub(lax.mul(k2, 4.0), 1.0), lax.sub(k2, m2))
+        b = root(lax.sub(j2, m2), lax.max(lax.sub(lax.mul(j2, 4.0), 1.0), one))
         new = lax.mul(a, lax.sub(lax.mul(cosine, last), lax.mul(b, before)))
         new = lax.select(above, new, lax.select(lax.eq(k, m), first, zero))
         return (last, new, lax.select(lax.eq(k, n), new, out)), None
