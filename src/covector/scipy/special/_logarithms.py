@@ -210,10 +210,14 @@ def _log_ratio(p: Any, q: Any) -> Any:
     near = lax.log1p(lax.div(lax.select(close, d, filled(d, 0)), q))
     ratio = lax.div(p, q)
     info = dtypes.finfo(p.dtype)
-    normal = lax.bitwise_and(lax.ge(ratio, float(info.tiny)), lax.le(ratio, float(info.max)))
-    far = lax.log(lax.select(normal, ratio, one))
-    apart = lax.sub(lax.log(p), lax.log(q))
-    return lax.select(close, near, lax.select(normal, far, apart))
+    # A power of two to multiply the one with and divide the other by.
+    scale = 2.0 ** (-info.minexp // 2 + info.nmant)
+    low, high = lax.lt(ratio, float(info.tiny)), lax.gt(ratio, float(info.max))
+    up = lax.select(low, filled(p, scale), lax.select(high, filled(p, 1 / scale), one))
+    log = 2 * math.log(scale)
+    shift = lax.select(low, filled(p, log), lax.select(high, filled(p, -log), filled(p, 0)))
+    far = lax.sub(lax.log(lax.div(lax.mul(p, up), lax.div(q, up))), shift)
+    return lax.select(close, near, far)
 
 
 @_log_ratio.defjvp

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 
+from covector.backends.cpu.numerics.elementary import call
 from covector.backends.cpu.numerics.exponential import exp
 from covector.backends.cpu.numerics.gamma import (
     START,
     STIRLING,
-    digamma,
-    lgamma,
     sin_cos_pi,
 )
+from covector.backends.cpu.numerics.iteration import if_any
 from covector.backends.cpu.numerics.logarithm import log, log1p
 from covector.backends.cpu.numerics.num import (
     Num,
@@ -60,22 +60,36 @@ def _gamma(x: Num) -> Num:
         product = product * where(down, y, 1.0)
     steps = where(small, x * (x + 1.0), where(below, a, 1.0))
     reciprocal = poly(unit(t, -0.5, 0.5), RECIPROCAL) * steps
-    # Stirling's formula, the power in two factors that do not overflow.
-    z = maximum(START, minimum(200.0, a))
-    w = pow_(z, fma(z, 0.5, -0.25))
-    e = exp(_stirling(z)) * math.sqrt(2.0 * math.pi)
-    big = a >= START
-    out = where(big, w * exp(-z) * w * e, product / reciprocal)
-    # Reflected: pi / (|x| |sin(pi x)| Gamma(|x|)).
-    sin, _ = sin_cos_pi(a)
-    whole = x.floor()
-    sign = where((0.5 * whole).floor().ne(0.5 * whole), -1.0, x.like(1.0))
-    top = math.pi * sign / (a * sin)
-    mirror = where(big, top / (w * exp(-z)) / w / e, top / product * reciprocal)
-    mirror = where(sin.eq(0.0) | (a >= 2.0**52), math.nan, mirror)
-    out = where((x < 0.0) & ~small, mirror, out)
+    big, negative = a >= START, (x < 0.0) & ~small
+    one = 1.0 + 0.0 * t
+
+    def stirling(a: Num) -> list[Num]:
+        # The power in two factors that do not overflow.
+        z = maximum(START, minimum(200.0, a))
+        w = pow_(z, fma(z, 0.5, -0.25))
+        return [w, exp(-z), exp(_stirling(z)) * math.sqrt(2.0 * math.pi)]
+
+    w, e, s = if_any(big, stirling, [a], [one, one, one])
+    out = where(big, w * e * w * s, product / reciprocal)
+
+    def reflected(x: Num, w: Num, e: Num, s: Num, product: Num, reciprocal: Num) -> list[Num]:
+        # pi / (|x| |sin(pi x)| Gamma(|x|)).
+        a = abs(x)
+        sin, _ = sin_cos_pi(a)
+        top = math.pi * _sign(x) / (a * sin)
+        mirror = where(a >= START, top / (w * e) / w / s, top / product * reciprocal)
+        return [where(sin.eq(0.0) | (a >= 2.0**52), math.nan, mirror)]
+
+    out = where(
+        negative, if_any(negative, reflected, [x, w, e, s, product, reciprocal], [out])[0], out
+    )
     # Near 0 the quotient overflows by itself, with the sign of x.
     return where(x.eq(0.0), 1.0 / x, where(x.eq(math.inf), math.inf, out))
+
+
+def called(name: str, x: Num) -> Num:
+    """A function of doubles as a call: several uses in place would take long to compile."""
+    return Num(x.b, call(x.b, name, x.v))
 
 
 def _log_ratio(h: Num, low: Num) -> Num:
@@ -87,7 +101,8 @@ def _log_ratio(h: Num, low: Num) -> Num:
 def _quotient(h: Num, low: Num) -> Num:
     """Gamma(h) / Gamma(h + low) where neither overflows."""
     total, rest = two_sum(h, low)
-    return _gamma(h) / _gamma(total) * fma(-rest, digamma(total), 1.0)
+    slope = fma(-rest, called("digamma", total), 1.0)
+    return called("gamma", h) / called("gamma", total) * slope
 
 
 def _log_beta_great(h: Num, low: Num) -> Num:
@@ -105,64 +120,115 @@ def _ordered(a: Num, b: Num) -> tuple[Num, Num, Num]:
     return where(p < q, q, p), where(p < q, p, q), inside
 
 
+def _log_of_beta(a: Num, b: Num) -> Num:
+    """log |B(a, b)| without any care."""
+    return called("lgamma", a) + called("lgamma", b) - called("lgamma", a + b)
+
+
+def _betaln_between(h: Num, low: Num) -> list[Num]:
+    return [called("lgamma", low) - _log_ratio(maximum(START, h), low)]
+
+
+def _betaln_far(h: Num, low: Num) -> list[Num]:
+    return [_log_beta_great(maximum(START, h), maximum(START, low))]
+
+
+def _betaln_outside(a: Num, b: Num) -> list[Num]:
+    # At infinity the beta function vanishes like a power.
+    at_infinity = (a.eq(math.inf) & (b > 0.0)) | (b.eq(math.inf) & (a > 0.0))
+    return [where(at_infinity, -math.inf, _log_of_beta(a, b))]
+
+
 def _betaln(a: Num, b: Num) -> Num:
     h, low, inside = _ordered(a, b)
-    plain = lgamma(h) + lgamma(low) - lgamma(h + low)
-    mixed = lgamma(low) - _log_ratio(maximum(START, h), low)
-    great = _log_beta_great(maximum(START, h), maximum(START, low))
-    out = where(low >= START, great, where(h >= START, mixed, plain))
-    # At infinity the beta function vanishes like a power.
-    other = where(
-        (a.eq(math.inf) & (b > 0.0)) | (b.eq(math.inf) & (a > 0.0)),
-        -math.inf,
-        lgamma(a) + lgamma(b) - lgamma(a + b),
-    )
-    return where(inside, out, other)
+    near, great, mixed = h < START, low >= START, (h >= START) & (low < START)
+    nan = [math.nan + 0.0 * h]
+    out = if_any(near, lambda h, low: [_log_of_beta(h, low)], [h, low], nan)[0]
+    out = where(mixed, if_any(mixed, _betaln_between, [h, low], nan)[0], out)
+    out = where(great, if_any(great, _betaln_far, [h, low], nan)[0], out)
+    return where(inside, out, if_any(~inside, _betaln_outside, [a, b], nan)[0])
+
+
+def _beta_near(h: Num, low: Num) -> list[Num]:
+    few = h + low < LARGEST - 1.0
+    return [_quotient(where(few, h, 1.0), where(few, low, 1.0)) * called("gamma", low)]
+
+
+def _beta_between(h: Num, low: Num) -> list[Num]:
+    factor = exp(-_log_ratio(maximum(START, h), low))
+    return [factor * called("gamma", minimum(START, low))]
+
+
+def _beta_far(h: Num, low: Num) -> list[Num]:
+    return [exp(_log_beta_great(maximum(START, h), maximum(START, low)))]
 
 
 def _beta(a: Num, b: Num) -> Num:
     h, low, inside = _ordered(a, b)
     few = h + low < LARGEST - 1.0
-    near = _quotient(where(few, h, 1.0), where(few, low, 1.0)) * _gamma(low)
-    mixed = exp(-_log_ratio(maximum(START, h), low)) * _gamma(minimum(START, low))
-    great = exp(_log_beta_great(maximum(START, h), maximum(START, low)))
-    out = where(few, near, where(low >= START, great, mixed))
-    other = _gamma(a) / _gamma(a + b) * _gamma(b)
+    great, mixed = ~few & (low >= START), ~few & (low < START)
+    nan = [math.nan + 0.0 * h]
+    out = if_any(few, _beta_near, [h, low], nan)[0]
+    out = where(mixed, if_any(mixed, _beta_between, [h, low], nan)[0], out)
+    out = where(great, if_any(great, _beta_far, [h, low], nan)[0], out)
+    return where(inside, out, if_any(~inside, _beta_outside, [a, b], nan)[0])
+
+
+def _beta_outside(a: Num, b: Num) -> list[Num]:
+    """The beta function where an argument is not positive, or infinite."""
+    other = called("gamma", a) / called("gamma", a + b) * called("gamma", b)
     # A pole of the denominator alone makes it 0.
     total = a + b
     vanishes = (total <= 0.0) & total.eq(total.floor())
     pole = ((a <= 0.0) & a.eq(a.floor())) | ((b <= 0.0) & b.eq(b.floor()))
     other = where(vanishes & ~pole, 0.0, where(pole, math.inf, other))
     other = where((a.eq(math.inf) & (b > 0.0)) | (b.eq(math.inf) & (a > 0.0)), 0.0, other)
-    return where(inside, out, where(a.isnan() | b.isnan(), math.nan, other))
+    return [where(a.isnan() | b.isnan(), math.nan, other)]
+
+
+def _poch_near(z: Num, m: Num) -> list[Num]:
+    return [1.0 / _quotient(z, m)]
+
+
+def _poch_far(z: Num, m: Num) -> list[Num]:
+    total = z + m
+    plain = (z >= START) & (total >= START)
+    great = exp(_log_ratio(where(plain, z, START), where(plain, m, 0.0)))
+    # One of them is small: logarithms of both.
+    return [where(plain, great, exp(called("lgamma", total) - called("lgamma", z)))]
 
 
 def _poch(z: Num, m: Num) -> Num:
     total = z + m
     inside = (z > 0.0) & (total > 0.0)
-    few = (z < LARGEST - 1.0) & (total < LARGEST - 1.0)
-    plain = inside & ~few & (z >= START) & (total >= START)
-    h = where(plain, z, START)
-    great = exp(_log_ratio(h, where(plain, m, 0.0)))
-    # One of them is small: logarithms of both.
-    mixed = exp(lgamma(total) - lgamma(z))
-    positive = where(few, 1.0 / _quotient(z, m), where(plain, great, mixed))
+    few = inside & (z < LARGEST - 1.0) & (total < LARGEST - 1.0)
+    nan = [math.nan + 0.0 * total]
+    out = where(
+        few,
+        if_any(few, _poch_near, [z, m], nan)[0],
+        if_any(inside & ~few, _poch_far, [z, m], nan)[0],
+    )
+    out = where(inside, out, if_any(~inside, _poch_outside, [z, m], nan)[0])
+    return where(m.eq(0.0) & (abs(z) < math.inf), 1.0, where(m.isnan() | z.isnan(), math.nan, out))
+
+
+def _poch_outside(z: Num, m: Num) -> list[Num]:
+    """Where z or z + m is not positive."""
+    total = z + m
     # Signs and poles of the others. Of two poles the limit along whole m: DLMF 5.2.6.
     pole = (z <= 0.0) & z.eq(z.floor())
     other_pole = (total <= 0.0) & total.eq(total.floor())
     up, down = 1.0 - total, 1.0 - z
-    mirrored = exp(lgamma(down) - lgamma(up))
+    mirrored = exp(called("lgamma", down) - called("lgamma", up))
     near = (down < LARGEST) & (up < LARGEST) & (up > 0.0)
-    mirrored = where(near, _gamma(down) / _gamma(where(near, up, 1.0)), mirrored)
+    mirrored = where(near, called("gamma", down) / called("gamma", where(near, up, 1.0)), mirrored)
     odd = (0.5 * m).floor().ne(0.5 * m)
     both = where(odd, -mirrored, mirrored)
     size = (abs(z) < LARGEST - 1.0) & (abs(total) < LARGEST - 1.0)
-    general = where(size, 1.0 / _quotient(z, m), exp(lgamma(total) - lgamma(z)))
+    general = where(size, 1.0 / _quotient(z, m), exp(called("lgamma", total) - called("lgamma", z)))
     negative = _sign(total) * _sign(z)
     general = where(size, general, negative * general)
-    out = where(pole, where(other_pole, both, 0.0), where(other_pole, math.inf, general))
-    out = where(inside, positive, out)
-    return where(m.eq(0.0) & (abs(z) < math.inf), 1.0, where(m.isnan() | z.isnan(), math.nan, out))
+    return [where(pole, where(other_pole, both, 0.0), where(other_pole, math.inf, general))]
 
 
 def _sign(x: Num) -> Num:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 
 from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import digamma, lgamma
-from covector.backends.cpu.numerics.gamma_function import gamma
-from covector.backends.cpu.numerics.iteration import iterate
+from covector.backends.cpu.numerics.gamma_function import called
+from covector.backends.cpu.numerics.iteration import if_any, iterate
 from covector.backends.cpu.numerics.logarithm import log
 from covector.backends.cpu.numerics.num import Num, in_double, where
 from covector.backends.cpu.numerics.power import pow_
@@ -73,16 +72,24 @@ def _hyp1f1(a: Num, b: Num, x: Num) -> Num:
     near = _series(p, None, b, where(inside & ~great, z, 0.5), inside & ~great)
     w = where(great & finite, z, 100.0)
     sign = where(_odd(b), -1.0, x.like(1.0)) * where(_odd(p), -1.0, x.like(1.0))
-    # With the powers in logarithms: they overflow before their product does.
-    small = (abs(b) < 170.0) & (abs(p) < 170.0)
-    ratio = gamma(where(small, b, 1.0)) / gamma(where(small, p, 1.0))
-    root = exp(0.5 * where(turn, 0.0, w))
-    direct = ratio * root * (pow_(w, p - b) * root)
-    logs = sign * exp(lgamma(b) - lgamma(p) + where(turn, 0.0, w)) * pow_(w, p - b)
-    far = where(small, direct, logs) * _asymptotic(p, b, w, great & finite)
+
+    def expansion(b: Num, p: Num, w: Num, sign: Num, turn: Num, going: Num) -> list[Num]:
+        # With the powers in logarithms, where they overflow before their product does.
+        small = (abs(b) < 170.0) & (abs(p) < 170.0)
+        ratio = called("gamma", where(small, b, 1.0)) / called("gamma", where(small, p, 1.0))
+        root = exp(0.5 * where(turn, 0.0, w))
+        direct = ratio * root * (pow_(w, p - b) * root)
+        logs = (
+            sign
+            * exp(called("lgamma", b) - called("lgamma", p) + where(turn, 0.0, w))
+            * pow_(w, p - b)
+        )
+        return [where(small, direct, logs) * _asymptotic(p, b, w, going)]
+
+    far = if_any(great, expansion, [b, p, w, sign, turn, great & finite], [near])[0]
     # The factor e^x of the transformation meets that of the expansion.
-    out = where(great, far, where(turn, exp(x) * near, near))
-    end = where(turn, where(a > 0.0, 0.0, math.inf * gamma(b)), math.inf * sign)
+    out = where(great, far, where(turn, if_any(turn, lambda x: [exp(x)], [x], [x])[0] * near, near))
+    end = where(turn, where(a > 0.0, 0.0, math.inf * sign), math.inf * sign)
     out = where(finite, out, where(_whole(a), where(_odd(-a) & negative, -end, end), end))
     out = where(x.eq(0.0) | a.eq(0.0), 1.0, where(bad, math.inf, out))
     return where(a.isnan() | b.isnan() | x.isnan(), math.nan, out)
@@ -95,16 +102,18 @@ def _odd(x: Num) -> Num:
 
 
 def _reciprocal(x: Num) -> Num:
-    return where(_whole(x), 0.0, 1.0 / gamma(where(_whole(x), 1.0, x)))
+    return where(_whole(x), 0.0, 1.0 / called("gamma", where(_whole(x), 1.0, x)))
 
 
 def _near_one(a: Num, b: Num, c: Num, y: Num, going: Num) -> Num:
     """F at 1 - y by DLMF 15.8.4, for c - a - b > 0 that is no whole number."""
     d = c - a - b
-    first = _series(a, b, 1.0 - d, y, going) * (gamma(d) * _reciprocal(c - a) * _reciprocal(c - b))
+    first = _series(a, b, 1.0 - d, y, going) * (
+        called("gamma", d) * _reciprocal(c - a) * _reciprocal(c - b)
+    )
     second = _series(c - a, c - b, 1.0 + d, y, going)
-    second = second * (gamma(-d) * _reciprocal(a) * _reciprocal(b)) * pow_(y, d)
-    return gamma(c) * (first + second)
+    second = second * (called("gamma", -d) * _reciprocal(a) * _reciprocal(b)) * pow_(y, d)
+    return called("gamma", c) * (first + second)
 
 
 def _with_logarithm(a: Num, b: Num, m: Num, y: Num, going: Num) -> Num:
@@ -118,9 +127,17 @@ def _with_logarithm(a: Num, b: Num, m: Num, y: Num, going: Num) -> Num:
 
     start = where(m > 0.0, one, 0.0)
     first = iterate([start, start], going & (m > 1.0), finite, 200)[1]
-    first = first * gamma(where(m > 0.0, m, 1.0)) * _reciprocal(a + m) * _reciprocal(b + m)
+    first = (
+        first * called("gamma", where(m > 0.0, m, 1.0)) * _reciprocal(a + m) * _reciprocal(b + m)
+    )
     # The bracket goes on by the recurrence of the digamma function.
-    logs = log(y) + EULER - digamma(m + 1.0) + digamma(a + m) + digamma(b + m)
+    logs = (
+        log(y)
+        + EULER
+        - called("digamma", m + 1.0)
+        + called("digamma", a + m)
+        + called("digamma", b + m)
+    )
 
     def infinite(k: Num, term: Num, logs: Num, total: Num) -> tuple[list[Num], Num]:
         j = k - 1.0
@@ -130,12 +147,12 @@ def _with_logarithm(a: Num, b: Num, m: Num, y: Num, going: Num) -> Num:
         change = term * logs
         return [term, logs, total + change], abs(change) > EPS * abs(total)
 
-    scale = 1.0 / gamma(m + 1.0)
+    scale = 1.0 / called("gamma", m + 1.0)
     second = iterate([scale, logs, scale * logs], going, infinite, 500)[2]
     odd = (m * 0.5).floor().ne(m * 0.5)
     sign = where(odd, -1.0, one)
     second = second * sign * pow_(y, m) * _reciprocal(a) * _reciprocal(b)
-    return gamma(a + b + m) * (first - second)
+    return called("gamma", a + b + m) * (first - second)
 
 
 def _reduced(a: Num, b: Num, c: Num, z: Num, y: Num) -> Num:
@@ -143,7 +160,8 @@ def _reduced(a: Num, b: Num, c: Num, z: Num, y: Num) -> Num:
     d = c - a - b
     # Euler's transformation (DLMF 15.8.1): from here on the power that is infinite at 1 is gone.
     turn = (d < 0.0) | _whole(c - a) | _whole(c - b)
-    factor = where(turn, pow_(y, where(turn, d, 0.0)), 1.0)
+    powers = if_any(turn, lambda y, d, turn: [pow_(y, where(turn, d, 0.0))], [y, d, turn], [y])[0]
+    factor = where(turn, powers, 1.0)
     a, b = where(turn, c - a, a), where(turn, c - b, b)
     d = abs(where(turn & (d > 0.0), 0.25, d))
     nearest = (d + 0.5).floor()
@@ -153,11 +171,20 @@ def _reduced(a: Num, b: Num, c: Num, z: Num, y: Num) -> Num:
     split = close & ~whole
     first, other = where(_whole(b), b, a), where(_whole(b), a, b)
     out = _series(first, other, c, where(close, 0.5, z), ~close)
-    p, q = where(split, a, 0.3), where(split, b, 0.4)
-    near = _near_one(p, q, where(split, c, 1.0), where(split, y, 0.05), split)
-    p, q = where(whole, a, 0.3), where(whole, b, 0.4)
-    logs = _with_logarithm(p, q, where(whole, nearest, 1.0), where(whole, y, 0.05), whole)
+
+    # Elsewhere parameters with which nothing happens.
+    apart = [where(split, x, o) for x, o in ((a, 0.3), (b, 0.4), (c, 1.0), (y, 0.05))]
+    near = if_any(split, lambda *xs: [_near_one(*xs)], [*apart, split], [out])[0]
+    equal = [where(whole, x, o) for x, o in ((a, 0.3), (b, 0.4), (nearest, 1.0), (y, 0.05))]
+    logs = if_any(whole, lambda *xs: [_with_logarithm(*xs)], [*equal, whole], [out])[0]
     return factor * where(split, near, where(whole, logs, out))
+
+
+def _at_one(a: Num, b: Num, c: Num) -> list[Num]:
+    """Gauss's sum (DLMF 15.4.20)."""
+    d = c - a - b
+    out = called("gamma", c) * called("gamma", d) * _reciprocal(c - a) * _reciprocal(c - b)
+    return [where(d > 0.0, out, math.inf)]
 
 
 def _hyp2f1(a: Num, b: Num, c: Num, x: Num) -> Num:
@@ -168,16 +195,16 @@ def _hyp2f1(a: Num, b: Num, c: Num, x: Num) -> Num:
     second = where(negative, c - b, b)
     z = where(negative, x / (x - 1.0), x)
     y = where(negative, 1.0 / (1.0 - x), 1.0 - x)
-    d = c - a - second
     inside = (z < 1.0) & ~finished & ~bad & (x > -math.inf)
     p, q, r = where(inside, a, 0.3), where(inside, second, 0.4), where(inside, c, 1.5)
     out = _reduced(p, q, r, where(inside, z, 0.5), where(inside, y, 0.5))
     first, other = where(_whole(b), b, a), where(_whole(b), a, b)
     polynomial = finished & ~bad
+    one = z.eq(1.0) | x.eq(-math.inf)
     sums = _series(first, other, c, where(polynomial, x, 0.5), polynomial)
-    at_one = gamma(c) * gamma(d) * _reciprocal(c - a) * _reciprocal(c - second)
-    out = where(z.eq(1.0) | x.eq(-math.inf), where(d > 0.0, at_one, math.inf), out)
-    out = where(negative, out * pow_(1.0 - x, -a), out)
+    out = where(one, if_any(one, _at_one, [a, second, c], [out])[0], out)
+    powers = if_any(negative, lambda x, a: [pow_(1.0 - x, -a)], [x, a], [out])[0]
+    out = where(negative, out * powers, out)
     out = where(finished, sums, where((x > 1.0) | bad, math.inf, out))
     out = where(bad, math.inf, out)
     out = where(x.eq(0.0) | a.eq(0.0) | b.eq(0.0), 1.0, out)

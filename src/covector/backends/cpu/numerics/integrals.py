@@ -10,7 +10,7 @@ import math
 
 from covector.backends.cpu.numerics.exponential import exp
 from covector.backends.cpu.numerics.gamma import digamma, lgamma
-from covector.backends.cpu.numerics.iteration import iterate
+from covector.backends.cpu.numerics.iteration import if_any, iterate
 from covector.backends.cpu.numerics.logarithm import log, log1p
 from covector.backends.cpu.numerics.num import (
     Num,
@@ -228,27 +228,34 @@ def _log_ratio(x: Num, zero: tuple[float, float]) -> Num:
     # A quotient of a subnormal number would be rounded.
     tiny = x < 2.0**-1000
     far = log(where(tiny, x, x / zero[0])) - where(tiny, x.like(math.log(zero[0])), 0.0)
-    return where(abs(d) < 0.5 * zero[0], log1p(d / zero[0]), far)
+    close = abs(d) < 0.5 * zero[0]
+    return where(close, if_any(close, lambda d: [log1p(d / zero[0])], [d], [far])[0], far)
 
 
 def _expi_positive(x: Num) -> Num:
     d = (x - EI_ZERO[0]) - EI_ZERO[1]
     near = fma(d, poly(unit(x, 0.0, 3.0), EI_NEAR), _log_ratio(x, EI_ZERO))
-    inverse = 1.0 / x
-    scaled = where(
-        x < 20.0,
-        poly(unit(inverse, 1 / 20, 1 / 8), EI_FAR),
-        poly(unit(inverse, 0.0, 1 / 20), EI_FARTHEST),
-    )
-    scaled = where(x < 8.0, poly(unit(x, 3.0, 8.0), EI_MIDDLE), scaled)
-    # In two steps: the power overflows before the integral does.
-    root = exp(0.5 * minimum(1500.0, x))
-    return where(x < 3.0, near, where(x > 720.0, math.inf, root * (root / x * scaled)))
+
+    def far(x: Num) -> list[Num]:
+        inverse = 1.0 / x
+        scaled = where(
+            x < 20.0,
+            poly(unit(inverse, 1 / 20, 1 / 8), EI_FAR),
+            poly(unit(inverse, 0.0, 1 / 20), EI_FARTHEST),
+        )
+        scaled = where(x < 8.0, poly(unit(x, 3.0, 8.0), EI_MIDDLE), scaled)
+        # In two steps: the power overflows before the integral does.
+        root = exp(0.5 * minimum(1500.0, x))
+        return [where(x > 720.0, math.inf, root * (root / x * scaled))]
+
+    return where(x >= 3.0, if_any(x >= 3.0, far, [x], [near])[0], near)
 
 
 def _expi(x: Num) -> Num:
     a = abs(x)
-    return where(x < 0.0, -_exp1(a), _expi_positive(a))
+    up, down = x >= 0.0, x < 0.0
+    positive = if_any(up, lambda a: [_expi_positive(a)], [a], [x])[0]
+    return where(down, if_any(down, lambda a: [-_exp1(a)], [a], [x])[0], positive)
 
 
 def _expn(n: Num, x: Num) -> Num:
@@ -315,18 +322,26 @@ def _auxiliary(x: Num) -> tuple[Num, Num]:
 def _sin_integral(x: Num) -> Num:
     a = abs(x)
     near = x * poly(unit(x * x, 0.0, 16.0), SI)
-    f, g = _auxiliary(a)
-    far = 0.5 * math.pi - (f * cos(a) + g * sin(a))
-    far = where(a.eq(math.inf), 0.5 * math.pi, far)
-    return where(a < 4.0, near, far.copysign(x))
+
+    def far(x: Num) -> list[Num]:
+        a = abs(x)
+        f, g = _auxiliary(a)
+        out = 0.5 * math.pi - (f * cos(a) + g * sin(a))
+        return [where(a.eq(math.inf), 0.5 * math.pi, out).copysign(x)]
+
+    return where(a >= 4.0, if_any(a >= 4.0, far, [x], [near])[0], near)
 
 
 def _cos_integral(x: Num) -> Num:
     d = ((x - CI_ZERO[0]) - CI_ZERO[1]) * (x + CI_ZERO[0])
     near = fma(d, poly(unit(x * x, 0.0, 16.0), CI), _log_ratio(x, CI_ZERO))
-    f, g = _auxiliary(x)
-    far = where(x.eq(math.inf), 0.0, f * sin(x) - g * cos(x))
-    return where(x < 0.0, math.nan, where(x < 4.0, near, far))
+
+    def far(x: Num) -> list[Num]:
+        f, g = _auxiliary(x)
+        return [where(x.eq(math.inf), 0.0, f * sin(x) - g * cos(x))]
+
+    out = where(x >= 4.0, if_any(x >= 4.0, far, [x], [near])[0], near)
+    return where(x < 0.0, math.nan, out)
 
 
 def _half_turns(a: Num) -> tuple[Num, Num]:
