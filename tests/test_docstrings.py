@@ -12,7 +12,7 @@ from covector import _native
 
 PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
-    "numpy.linalg", "random", "nn",
+    "numpy.linalg", "random", "nn", "scipy", "scipy.special",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -26,6 +26,7 @@ MODULES.append("covector")
 PUBLIC = (
     "covector", "covector.numpy", "covector.numpy.linalg", "covector.lax", "covector.lax.linalg",
     "covector.random", "covector.nn", "covector.nn.initializers", "covector.ops", "covector.tree",
+    "covector.scipy.special",
     "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
     "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
 )  # fmt: skip
