@@ -1,4 +1,4 @@
-"""Owen's T function, computed in double."""
+"""Owen's T function, computed in double: D. B. Owen, Ann. Math. Statist. 27, 1956."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _owens_t(h: Num, a: Num) -> Num:
     hb = where(p.eq(0.0), 0.0, p * b)
     first = where(over, hb, p)
     inner = _at_most_one(first, where(over, 1.0 / b, b))
-    # DLMF has none of this: T(h, a) + T(ah, 1/a) = (Q(h) + Q(ah)) / 2 - Q(h) Q(ah).
+    # Owen (1956): T(h, a) + T(ah, 1/a) = (Q(h) + Q(ah)) / 2 - Q(h) Q(ah).
     q, r = ndtr(-p), ndtr(-hb)
     outer = 0.5 * (q + r) - q * r - inner
     out = where(over, outer, inner)
