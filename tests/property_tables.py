@@ -13,6 +13,7 @@ import covector as cv
 import covector.lax.linalg
 import covector.numpy
 import covector.random
+import covector.scipy.special
 from covector import lax
 from covector.ad_checkpoint import checkpoint_name
 from covector.core import dtypes
@@ -59,6 +60,7 @@ def discrete(name, fun, *args, batch=True):
 
 X, Y, S, C, D = real(2, 3), real(2, 3), real(), cplx(2, 3), cplx(2, 3)
 Z = real(2, 3)
+W = Z[::-1]
 
 # --- elementwise: from the rows of the table -------------------------------------------------
 
@@ -87,7 +89,7 @@ def elementwise_cases(prim):
     name = prim.name
     fun = WITH_PARAMETERS.get(name, lambda *xs: prim.bind(*xs))
     kinds = dtype_set(spec.accepts)
-    samples = [spread(u, d) for u, d in zip((X, Y, Z), spec.domain, strict=False)]
+    samples = [spread(u, d) for u, d in zip((X, Y, Z, W), spec.domain, strict=False)]
     # An interval of one point is an operand that is not differentiated.
     fixed = [lo == hi for lo, hi in spec.domain]
 

@@ -16,6 +16,7 @@ import numpy as np
 
 import covector.numpy as cnp
 from covector import lax, nn
+from covector.scipy import special
 from tests.jets import Jet, chain, lift, reciprocal, size
 
 INF, NAN = math.inf, math.nan
@@ -300,6 +301,178 @@ def _hard_tanh(x: Jet) -> Any:
     return _step(x, 1.0, inner, lambda x: x * 0 + 1)
 
 
+def _gamma(x: Any) -> Any:
+    if x <= 0 and x == mp.floor(x):
+        raise ValueError("a pole")
+    return mp.gamma(x)
+
+
+gamma: Callable[[Jet], Jet] = lift(_gamma, lambda x: gamma(x) * digamma(x))
+
+
+def _at_most(x: Any, bound: float) -> Any:
+    """What mpmath can compute with, where the function has no other value in any dtype."""
+    return max(min(x, mp.mpf(bound)), mp.mpf(-bound))
+
+
+def _tail(x: Any, sign: int) -> Any:
+    """The asymptotic series of 2x times Dawson's integral (``sign`` 1), sqrt(pi) x erfcx(x)."""
+    return mp.fsum(sign**k * mp.fac2(2 * k - 1) / (2 * x * x) ** k for k in range(30))
+
+
+def _erfcx(x: Any) -> Any:
+    if x > 30:
+        return _tail(x, -1) / (x * mp.sqrt(mp.pi))
+    x = max(x, mp.mpf(-1e3))
+    with mp.workdps(60):
+        return mp.exp(x * x) * mp.erfc(x)
+
+
+def _dawsn(x: Any) -> Any:
+    if abs(x) > 30:
+        return _tail(x, 1) / (2 * x)
+    with mp.workdps(60):
+        return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)
+
+
+def _far_out(sign: int, scale: Any) -> Callable[[Jet], Jet]:
+    """``scale`` times the asymptotic series over x, and its derivatives."""
+
+    def nth(k: int) -> Callable[[Any], Any]:
+        return lambda x: scale * mp.fsum(
+            sign**j * mp.fac2(2 * j - 1) / mp.mpf(2) ** j
+            * mp.ff(-2 * j - 1, k) * x ** (-2 * j - 1 - k)
+            for j in range(20)
+        )  # fmt: skip
+
+    return chain(*map(nth, range(5)))
+
+
+def _near_or_far(near: Callable[[Jet], Jet], far: Callable[[Jet], Jet], least: float) -> Any:
+    return lambda x: far(x) if x.v[0] > 1e3 or x.v[0] < least else near(x)
+
+
+_erfcx_near: Callable[[Jet], Jet] = lift(_erfcx, lambda x: x * 2 * erfcx(x) - 2 / mp.sqrt(mp.pi))
+_dawsn_near: Callable[[Jet], Jet] = lift(_dawsn, lambda x: 1 - x * 2 * dawsn(x))
+erfcx = _near_or_far(_erfcx_near, _far_out(-1, 1 / mp.sqrt(mp.pi)), -INF)
+dawsn = _near_or_far(_dawsn_near, _far_out(1, mp.mpf(0.5)), -1e3)
+
+
+def _density(x: Jet) -> Jet:
+    return exp(-(x * x) * 0.5) / mp.sqrt(2 * mp.pi) if abs(x.v[0]) < 1e9 else x * 0
+
+
+ndtr = lift(lambda x: mp.erfc(-_at_most(x, 1e5) / mp.sqrt(2)) / 2, _density)
+
+
+def _ndtri(p: Any) -> Any:
+    if not 0 < p < 1:
+        raise ValueError("no number")
+    if p > 0.1:
+        return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+    y = mp.sqrt(-2 * mp.log(p))
+    for _ in range(60):
+        e = mp.erfc(y / mp.sqrt(2))
+        y += mp.log(e / 2 / p) * e * mp.exp(y * y / 2) * mp.sqrt(mp.pi / 2)
+    return -y
+
+
+ndtri: Callable[[Jet], Jet] = lift(_ndtri, lambda p: 1 / _density(ndtri(p)))
+
+
+def _log_ndtr(x: Any) -> Any:
+    if x > 0:
+        return mp.log1p(-mp.erfc(_at_most(x, 1e5) / mp.sqrt(2)) / 2)
+    return mp.log(_erfcx(-x / mp.sqrt(2)) / 2) - x * x / 2
+
+
+log_ndtr = lift(_log_ndtr, lambda x: mp.sqrt(2 / mp.pi) / erfcx(x * -mp.sqrt(mp.mpf(0.5))))
+
+
+def _positive(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def value(x: Any) -> Any:
+        if x <= 0:
+            raise ValueError("no number")
+        return fun(x)
+
+    return value
+
+
+def _sine_quotient(k: int) -> Callable[[Any], Any]:
+    """The k-th derivative of sin(x) / x."""
+    return lambda x: mp.fsum(
+        (-1) ** j * mp.ff(2 * j, k) / mp.factorial(2 * j + 1)
+        * (x ** (2 * j - k) if 2 * j > k else 1)
+        for j in range((k + 1) // 2, 40)
+    )  # fmt: skip
+
+
+_near_zero = chain(*map(_sine_quotient, range(5)))
+
+
+def _sinc(x: Jet) -> Jet:
+    return _near_zero(x) if abs(x.v[0]) < 1 else sin(x) / x
+
+
+exp1 = lift(_positive(mp.e1), lambda x: -exp(-x) / x)
+
+
+def _expi(x: Any) -> Any:
+    if not x:
+        raise ValueError("no number")
+    return mp.ei(_at_most(x, 1e5))
+
+
+expi = lift(_expi, lambda x: exp(x) / x)
+sin_integral = lift(mp.si, _sinc)
+cos_integral = lift(lambda x: _positive(mp.ci)(abs(x)), lambda x: cos(x) / x)
+fresnel_sin = lift(mp.fresnels, lambda x: sin(x * x * (mp.pi / 2)))
+fresnel_cos = lift(mp.fresnelc, lambda x: cos(x * x * (mp.pi / 2)))
+
+
+def _log_over(x: Jet) -> Jet:
+    """log(x) / (x - 1)."""
+    if abs(x.v[0] - 1) > 0.5:
+        return log(x) / (x - 1)
+    at = x.v[0] - 1
+
+    def nth(k: int) -> Any:
+        return mp.fsum(
+            (-1) ** j * mp.ff(j, k) * (at ** (j - k) if j > k else 1) / (j + 1)
+            for j in range(k, 220)
+        )
+
+    v = [nth(k) / mp.factorial(k) for k in range(len(x.v))]
+    return Jet(v, [size(c) for c in v])
+
+
+def _spence(x: Any) -> Any:
+    if x < 0:
+        raise ValueError("no number")
+    if x > 1e8:
+        return -(mp.log(x) ** 2) / 2 - mp.pi**2 / 6 + mp.log(x) / x + 1 / x
+    return mp.re(mp.polylog(2, 1 - x)) if x > 0 else mp.pi**2 / 6
+
+
+spence = lift(_spence, lambda x: -_log_over(x))
+
+
+def _i1(x: Jet) -> Jet:
+    def nth(n: int) -> Callable[[Jet], Jet]:
+        slope = lambda x: (nth(abs(n - 1))(x) + nth(n + 1)(x)) * 0.5  # noqa: E731
+        return lift(lambda x: _scaled_bessel(n, x) * mp.exp(min(abs(x), 10**6)), slope)
+
+    return nth(1)(x)
+
+
+def _entr(x: Jet) -> Jet:
+    if x.v[0] == 0:
+        if len(x.v) > 1:
+            raise ValueError("no derivative")
+        return x * 0
+    return -(x * log(x))
+
+
 _SELU = (mp.mpf("1.0507009873554804934193349852946"), mp.mpf("1.6732632423543772848170429916717"))
 
 
@@ -326,6 +499,15 @@ def _of_numpy(name: str, jet: Callable[..., Any], *more: float) -> tuple[str, Ro
 
 def _of_nn(name: str, jet: Callable[..., Any], *more: float) -> tuple[str, Row]:
     return f"nn.{name}", Row(getattr(nn, name), jet, more)
+
+
+def _of_special(
+    name: str, jet: Callable[..., Any], *more: float, part: int | None = None
+) -> tuple[str, Row]:
+    fun = getattr(special, name)
+    if part is None:
+        return f"special.{name}", Row(fun, jet, more)
+    return f"special.{name}[{part}]", Row(lambda x: fun(x)[part], jet, more)
 
 
 UNARY: dict[str, Row] = dict(
@@ -387,11 +569,31 @@ UNARY: dict[str, Row] = dict(
         _of_nn("mish", lambda x: x * tanh(softplus(x))),
         _of_nn("squareplus", lambda x: (x + sqrt(x * x + 4)) * 0.5),
         _of_nn("log1mexp", lift(_log1mexp, lambda x: 1 / expm1(x))),
+        _of_special("gamma", gamma, 2.5, 6.0, 170.5),
+        _of_special("erfcx", erfcx, -0.5, 0.5, 20.0, 27.0),
+        _of_special("dawsn", dawsn, 1.5, 5.0, 20.0),
+        _of_special("ndtr", ndtr, -38.0),
+        _of_special("ndtri", ndtri, 0.2, 0.8, 1e-30),
+        _of_special("log_ndtr", log_ndtr, -30.0),
+        _of_special("exp1", exp1, 8.0),
+        _of_special("expi", expi, 0.3725074107813666, 8.0),
+        _of_special("sici", sin_integral, 8.0, part=0),
+        _of_special("sici", cos_integral, 0.6165054856207163, 8.0, part=1),
+        _of_special("fresnel", fresnel_sin, 1.6, part=0),
+        _of_special("fresnel", fresnel_cos, 1.6, part=1),
+        _of_special("spence", spence, 0.6, 1.4),
+        _of_special("i1", _i1, 8.0),
+        _of_special("logit", lambda x: log(x / (1 - x)), 0.25, 0.75),
+        _of_special("entr", _entr),
     ]
 )
 UNARY["lax.digamma"] = UNARY["lax.digamma"]._replace(terms=1.0)
 UNARY["np.i0"] = UNARY["np.i0"]._replace(terms=1.0, orders=1)
 UNARY["nn.gelu exact"] = Row(lambda x: nn.gelu(x, approximate=False), _gelu)
+for _name in (
+    "gamma", "exp1", "expi", "sici[1]", "fresnel[0]", "fresnel[1]", "i1", "logit", "entr", "spence",
+):  # fmt: skip
+    UNARY[f"special.{_name}"] = UNARY[f"special.{_name}"]._replace(orders=1)
 for _n in (-3, -2, 0, 1, 2, 3, 5):
     UNARY[f"x**{_n}"] = Row(lambda x, n=_n: x**n, integer_power(_n))
 

@@ -13,8 +13,8 @@ from covector.scipy import stats
 
 PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
-    "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.sparse", "scipy.spatial",
-    "scipy.stats",
+    "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
+    "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -26,9 +26,9 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.numpy", "covector.numpy.linalg", "covector.lax", "covector.lax.linalg",
+    "covector", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg", "covector.lax", "covector.lax.linalg",
     "covector.random", "covector.nn", "covector.nn.initializers", "covector.ops", "covector.tree",
-    "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
+    "covector.scipy.linalg", "covector.scipy.special", "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
     "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
     "covector.image", "covector.scipy.cluster.vq", "covector.scipy.integrate",
     "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.sparse.linalg",

@@ -21,7 +21,10 @@ ORDER = 3
 BOUND = {"float64": 1e-12, "float32": 1e-5}
 # Both signs of 0 are one number in mpmath.
 SIGNED = ("lax.atan2", "np.copysign", "lax.reciprocal", "x**-3")
-OSCILLATING = ("lax.sin", "lax.cos", "lax.tan", "np.sinc", "lax.lgamma", "lax.digamma")
+OSCILLATING = (
+    "lax.sin", "lax.cos", "lax.tan", "np.sinc", "lax.lgamma", "lax.digamma", "special.gamma",
+    "special.sici[0]", "special.sici[1]", "special.fresnel[0]", "special.fresnel[1]",
+)  # fmt: skip
 # Products and quotients of infinity and 0 or infinity, in JAX too.
 UNDEFINED_FAR_OUT = ("nn.silu", "nn.soft_sign", "nn.mish", "nn.gelu", "nn.gelu exact")
 # At NaN a slope that is a number: that of a line, or of a branch.
@@ -147,16 +150,18 @@ BRANCHES = [
     *(2.0**-k for k in (3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 20, 23, 24, 26, 27, 30, 52, 53, 54, 60)),
 ]  # fmt: skip
 # Units in the last place, where more than 3 are lost.
-LOST = {"lax.bessel_i1e": 8, "lax.digamma": 8}
+LOST = {"lax.bessel_i1e": 8, "lax.digamma": 8, "special.i1": 8}
 # The size of the terms that cancel near zeros: those of the reflection formula.
 TERMS = {
     "lax.digamma": lambda x: 1.0,
+    # Those of the logarithm and the cosine.
+    "special.sici[1]": lambda x: 1.0,
     "lax.lgamma": lambda x: 1.0 + float(mp.loggamma(1 - x)) if x < 0 else 0.0,
 }
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("name", [n for n in UNARY if n.startswith("lax.")])
+@pytest.mark.parametrize("name", [n for n in UNARY if n.startswith(("lax.", "special."))])
 def test_values_near_branch_points(name, dtype):
     t, info = onp.dtype(dtype), ml_dtypes.finfo(dtype)
     largest, eps, least = (float(v) for v in (info.max, info.eps, info.smallest_subnormal))
@@ -322,7 +327,9 @@ def test_densities_at_their_ends():
 ELSEWHERE = {
     "add_any", "complex", "real", "imag", "conj", "sign", "select_n", "clamp", "reduce_precision",
     "integer_pow", "zeta", "polygamma", "igamma", "igammac", "igamma_grad_a",
-    "random_gamma_grad", "regularized_incomplete_beta",
+    "random_gamma_grad", "regularized_incomplete_beta", "beta", "betaln", "poch", "wofz_re",
+    "wofz_im", "owens_t", "expn", "sin_integral", "cos_integral", "fresnel_sin", "fresnel_cos",
+    "hyp1f1", "hyp2f1",
 }  # fmt: skip
 
 

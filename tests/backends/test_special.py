@@ -10,8 +10,12 @@ import pytest
 import scipy.special
 
 import covector as cv
+import covector.primitives.gamma_functions
+import covector.primitives.integrals
+import covector.primitives.probability
 from covector import lax
-from tests.backends.elementwise import run
+from covector.core.rules import ELEMENTWISE
+from tests.backends.elementwise import run, ulp_error
 
 INF, NAN = math.inf, math.nan
 N = 150
@@ -119,6 +123,96 @@ VALUES = {
     "bessel_i0e": [(0, 1), (INF, 0), (-INF, 0), (NAN, NAN)],
     "bessel_i1e": [(0, 0), (INF, 0), (-INF, -0.0), (NAN, NAN)],
 }  # fmt: skip
+
+
+def _both_signs(low, high):
+    return lambda rng: 10 ** rng.uniform(low, high, N) * rng.choice([-1, 1], N)
+
+
+def _positive(low, high):
+    return lambda rng: 10 ** rng.uniform(low, high, N)
+
+
+def _between(low, high):
+    return lambda rng: rng.uniform(low, high, N)
+
+
+def _tail(x, sign):
+    return mp.fsum(sign**k * mp.fac2(2 * k - 1) / (2 * x * x) ** k for k in range(30))
+
+
+def _erfcx(x):
+    return mp.exp(x * x) * mp.erfc(x) if x < 30 else _tail(x, -1) / x / mp.sqrt(mp.pi)
+
+
+def _dawsn(x):
+    small = abs(x) < 30
+    return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x) if small else _tail(x, 1) / 2 / x
+
+
+def _ndtri(p):
+    y = mp.sqrt(-2 * mp.log(p))
+    for _ in range(60):
+        e = mp.erfc(y / mp.sqrt(2))
+        y += mp.log(e / 2 / p) * e * mp.exp(y * y / 2) * mp.sqrt(mp.pi / 2)
+    return -y
+
+
+def _spence(x):
+    if abs(x - 1) < 1e-9:
+        return (1 - x) + (1 - x) ** 2 / 4
+    return mp.re(mp.polylog(2, 1 - x))
+
+
+# Points of one operand, the exact value, and the bound in units of the last place in f64.
+ONE = {
+    "gamma": ([_both_signs(-300, 2.2), _between(-170, 171.5), _between(-9, 9)], mp.gamma, 8),
+    "erfcx": ([_both_signs(-20, 1.4), _positive(0, 10)], _erfcx, 3),
+    "ndtr": (
+        [_both_signs(-20, 1), _between(-37, 8)], lambda x: mp.erfc(-x / mp.sqrt(2)) / 2, 3
+    ),
+    "ndtri": ([_positive(-300, -2), _between(0.01, 0.4)], _ndtri, 9),
+    "dawsn": ([_both_signs(-300, 10), _between(-9, 9)], _dawsn, 6),
+    "exp1": ([_positive(-300, 2.8), _between(0, 12)], mp.e1, 4),
+    "expi": ([_both_signs(-300, 2.8), _between(-9, 30)], mp.ei, 6),
+    "sin_integral": ([_both_signs(-300, 5), _between(-20, 20)], mp.si, 4),
+    "fresnel_sin": ([_both_signs(-80, 4), _between(-6, 6)], mp.fresnels, 5),
+    "fresnel_cos": ([_both_signs(-300, 4), _between(-6, 6)], mp.fresnelc, 6),
+    "spence": ([_positive(-300, 10), _between(0, 4)], _spence, 4),
+    "riemann_zeta": ([_between(-6, 30), _positive(-20, 1.5)], mp.zeta, 60),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ONE)
+def test_units_in_the_last_place(name, dtype):
+    points, exact, bound = ONE[name]
+    rng = np.random.default_rng(len(name))
+    with np.errstate(over="ignore"):
+        x = np.concatenate([draw(rng) for draw in points]).astype(dtype)
+    x = x[np.isfinite(x) & (x != 0) & (np.abs(x) >= np.finfo(dtype).tiny)]
+    with cv.enable_x64():
+        got = np.asarray(cv.jit(ELEMENTWISE[name].bind)(x))
+    limit = bound if dtype == np.float64 else 1
+    with mp.workdps(50):
+        for v, g in zip(x, got, strict=True):
+            want = exact(mp.mpf(float(v)))
+            if abs(want) >= np.finfo(dtype).tiny:
+                assert ulp_error(g, want, dtype) <= limit, (v, g, want)
+
+
+def test_zeros_of_the_cosine_integral():
+    """Its digits beside the first zero, and those of the logarithm and the waves elsewhere."""
+    rng = np.random.default_rng(0)
+    near = 0.6165054856207163 * (1 + 10 ** rng.uniform(-15, -1, N) * rng.choice([-1, 1], N))
+    x = np.concatenate([near, rng.uniform(0, 30, N), 10 ** rng.uniform(-300, 3, N)])
+    with cv.enable_x64():
+        got = np.asarray(cv.jit(ELEMENTWISE["cos_integral"].bind)(x))
+    with mp.workdps(40):
+        for k, (v, g) in enumerate(zip(x, got, strict=True)):
+            want = mp.ci(mp.mpf(float(v)))
+            size = abs(want) if k < N else max(abs(want), min(1, 1 / v))
+            assert abs(mp.mpf(float(g)) - want) <= 2e-15 * size, (v, g, want)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -27,7 +27,6 @@ from covector.numpy.elementwise import _where
 from covector.numpy.joining import concatenate
 from covector.numpy.powers import _remainder
 from covector.numpy.sorting import search
-from covector.primitives.special import i1e_over_x
 
 # --- differences -------------------------------------------------------------------------
 
@@ -875,7 +874,7 @@ def _i0(x: Any) -> Any:
 
 
 @custom_jvp
-def _i1(x: Any) -> Any:
+def bessel_i1(x: Any) -> Any:
     return _unscaled(x, lax.bessel_i1e(x), lax.sign(x))
 
 
@@ -887,14 +886,42 @@ def _unscaled(x: Any, y: Any, sign: Any) -> Any:
 
 
 # Rules of their own: those of the factors cancel near 0, and are inf - inf where they overflow.
+# All are in terms of I_n(x) / x^n, where nothing does.
 @_i0.defjvp
 def _i0_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (g,) = primals, tangents
-    return _i0(x), lax.mul(g, _i1(x))
+    return _i0(x), lax.mul(g, bessel_i1(x))
 
 
-@_i1.defjvp
+@bessel_i1.defjvp
 def _i1_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (g,) = primals, tangents
-    share = lax.div(i1e_over_x(lax.bessel_i1e(x), x), lax.bessel_i0e(x))
-    return _i1(x), lax.mul(g, lax.mul(_i0(x), lax.sub(lax.full_like(share, 1), share)))
+    slope = lax.add(_over_power(1, x), lax.mul(x, lax.mul(x, _over_power(2, x))))
+    return bessel_i1(x), lax.mul(g, slope)
+
+
+def _bessel_over_power(n: int, x: Any) -> Any:
+    """I_n(x) / x^n for n > 0: the power series up to 10 (DLMF 10.25.2), and the recurrence."""
+    near = lax.lt(lax.abs(x), 10.0)
+    s = lax.mul(lax.square(lax.select(near, x, lax.full_like(x, 0))), 0.25)
+    series = lax.full_like(x, 0)
+    for k in reversed(range(34)):
+        c = 0.5**n / (math.factorial(k) * math.factorial(k + n))
+        series = lax.add(lax.mul(s, series), c)
+    # An even function.
+    t = lax.select(near, lax.full_like(x, 10), lax.abs(x))
+    before, last = lax.bessel_i0e(t), lax.div(lax.bessel_i1e(t), t)
+    for k in range(1, n):
+        difference = lax.sub(before, lax.mul(last, 2.0 * k))
+        before, last = last, lax.div(lax.div(difference, t), t)
+    return lax.select(near, series, _unscaled(t, last, 1.0))
+
+
+_over_power = custom_jvp(_bessel_over_power, nondiff_argnums=(0,))
+
+
+@_over_power.defjvp
+def _over_power_jvp(n: int, primals: Any, tangents: Any) -> Any:
+    # DLMF 10.29.4.
+    (x,), (g,) = primals, tangents
+    return _over_power(n, x), lax.mul(g, lax.mul(x, _over_power(n + 1, x)))

@@ -241,6 +241,7 @@ polygamma_p = binary(
 
 # --- constructors: what rules bind ---------------------------------------------------------
 
+erf: Bind = erf_p.bind
 lgamma: Bind = lgamma_p.bind
 digamma: Bind = digamma_p.bind
 polygamma: Bind = polygamma_p.bind

@@ -4,7 +4,7 @@ from covector.core.lazy import lazy_names as _lazy_names
 
 _MODULES = frozenset((
     "cluster", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "spatial",
-    "stats",
+    "special", "stats",
 ))  # fmt: skip
 
 __getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)

@@ -26,13 +26,14 @@ def _apply(low: Lowering, eqn: JaxprEqn, name: str, args: tuple[Value, ...], att
     return low.pointwise(low.shape(aval.shape), aval.dtype, Op(name, loads, aval.dtype, attr))
 
 
-def _plain(name: str) -> Any:
+def plain(name: str) -> Any:
+    """The rule of a primitive that is the scalar operation of its name."""
     return lambda low, eqn, *args: _apply(low, eqn, name, args, None)
 
 
 for _p in ELEMENTWISE.values():
     if _p.spec is not None and _p.spec.plain:
-        rule(_p)(_plain(_p.name))
+        rule(_p)(plain(_p.name))
 
 
 @rule(integer_pow_p)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from covector.primitives import gamma_functions as gf
+from covector.primitives import hypergeometric as hy
 from covector.primitives import incomplete as ic
+from covector.primitives import integrals as it
+from covector.primitives import probability as pr
 from covector.primitives import special as sp
 from covector_toy.rules.elementwise import Elements, rules_of
 
@@ -42,6 +46,15 @@ def _random_gamma_grad(a: Elements, x: Elements) -> Elements:
     return -_igamma_grad_a(a, x) / density
 
 
+def _expn(n: Elements, x: Elements) -> Elements:
+    # Those of negative order, which derivatives have, by DLMF 8.19.12.
+    n, x = np.broadcast_arrays(n, x)
+    out = special.expn(np.maximum(n, 0), x)
+    for k in range(int(-np.min(n, initial=0))):
+        out = np.where(n < -k, (np.exp(-x) + (k + 1) * out) / x, out)
+    return out
+
+
 rules_of({
     sp.erf_p: special.erf, sp.erfc_p: special.erfc, sp.erf_inv_p: special.erfinv,
     sp.lgamma_p: special.gammaln, sp.digamma_p: special.psi,
@@ -50,4 +63,16 @@ rules_of({
     ic.igamma_p: special.gammainc, ic.igammac_p: special.gammaincc,
     ic.igamma_grad_a_p: _igamma_grad_a, ic.random_gamma_grad_p: _random_gamma_grad,
     ic.regularized_incomplete_beta_p: special.betainc,
+    gf.gamma_p: special.gamma, gf.beta_p: special.beta, gf.betaln_p: special.betaln,
+    gf.poch_p: special.poch, gf.riemann_zeta_p: special.zeta,
+    pr.erfcx_p: special.erfcx, pr.dawsn_p: special.dawsn, pr.ndtr_p: special.ndtr,
+    pr.ndtri_p: special.ndtri, pr.owens_t_p: special.owens_t,
+    pr.wofz_re_p: lambda x, y: special.wofz(x + 1j * y).real,
+    pr.wofz_im_p: lambda x, y: special.wofz(x + 1j * y).imag,
+    it.expi_p: special.expi, it.exp1_p: special.exp1, it.expn_p: _expn,
+    it.sin_integral_p: lambda x: special.sici(x)[0],
+    it.cos_integral_p: lambda x: special.sici(x)[1],
+    it.fresnel_sin_p: lambda x: special.fresnel(x)[0],
+    it.fresnel_cos_p: lambda x: special.fresnel(x)[1], it.spence_p: special.spence,
+    hy.hyp1f1_p: special.hyp1f1, hy.hyp2f1_p: special.hyp2f1,
 })  # fmt: skip

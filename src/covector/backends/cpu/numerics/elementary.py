@@ -52,10 +52,34 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "igamma_grad_a": lambda a, x: numerics.incomplete_gamma.igamma_grad_a(a, x),
     "random_gamma_grad": lambda a, x: numerics.incomplete_gamma.random_gamma_grad(a, x),
     "regularized_incomplete_beta": lambda a, b, x: numerics.incomplete_beta.betainc(a, b, x),
+    "gamma": lambda x: numerics.gamma_function.gamma(x),
+    "beta": lambda a, b: numerics.gamma_function.beta(a, b),
+    "betaln": lambda a, b: numerics.gamma_function.betaln(a, b),
+    "poch": lambda z, m: numerics.gamma_function.poch(z, m),
+    "riemann_zeta": lambda x: numerics.zeta.riemann_zeta(x),
+    "erfcx": lambda x: numerics.normal.erfcx(x),
+    "dawsn": lambda x: numerics.normal.dawsn(x),
+    "ndtr": lambda x: numerics.normal.ndtr(x),
+    "ndtri": lambda x: numerics.normal.ndtri(x),
+    "wofz_re": lambda x, y: numerics.faddeeva.wofz_re(x, y),
+    "wofz_im": lambda x, y: numerics.faddeeva.wofz_im(x, y),
+    "owens_t": lambda h, a: numerics.owens.owens_t(h, a),
+    "expi": lambda x: numerics.integrals.expi(x),
+    "exp1": lambda x: numerics.integrals.exp1(x),
+    "expn": lambda n, x: numerics.integrals.expn(n, x),
+    "sin_integral": lambda x: numerics.integrals.sin_integral(x),
+    "cos_integral": lambda x: numerics.integrals.cos_integral(x),
+    "fresnel_sin": lambda x: numerics.integrals.fresnel_sin(x),
+    "fresnel_cos": lambda x: numerics.integrals.fresnel_cos(x),
+    "spence": lambda x: numerics.integrals.spence(x),
+    "hyp1f1": lambda a, b, x: numerics.hypergeometric.hyp1f1(a, b, x),
+    "hyp2f1": lambda a, b, c, x: numerics.hypergeometric.hyp2f1(a, b, c, x),
 }
 # So long that they are always called, never written in place.
 LONG = frozenset(("zeta", "polygamma", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
-                  "regularized_incomplete_beta"))  # fmt: skip
+                  "regularized_incomplete_beta", "gamma", "beta", "betaln", "poch",
+                  "riemann_zeta", "wofz_re", "wofz_im", "owens_t", "expn",
+                  "hyp1f1", "hyp2f1"))  # fmt: skip
 
 
 # Uses of one function at one vector type that are written in place.

@@ -100,32 +100,41 @@ def erf(x: Num) -> Num:
     a = abs(x)
     t = minimum(6.0 if x.double else 4.0, a) - 1.0
     big = 1.0 - exp_normal(poly(t, LOG_ERFC_D if x.double else LOG_ERFC_F))
-    return where(a < 1.0, _erf_small(x), big.copysign(x))
+    return where(a < 1.0, erf_near(x), big.copysign(x))
 
 
-def _erf_small(x: Num) -> Num:
+def erf_near(x: Num) -> Num:
+    """erf on [-1, 1]."""
     return fma(x, poly(x * x, ERF_D if x.double else ERF_F), x)
+
+
+def erfc_scaled(a: Num) -> tuple[Num, Num]:
+    """e^(a^2) erfc(a) in two parts, for a from 1/2 to 27.5 (10.2 in f32).
+
+    The polynomial and the divisor are known in two parts each.
+    """
+    centre, g0, g = (4.0, G0_D, G_D) if a.double else (2.0, G0_F, G_F)
+    t = (a - centre) / (a + centre)
+    p, pl = fast_two_sum(a.like(g0[0]), fma(t, poly(t, g), g0[1]))
+    d = fma(a, 2.0, 1.0)
+    dl = fma(a, 2.0, 1.0 - d)
+    inverse = 1.0 / d
+    q = p * inverse
+    return q, ((fma(-q, d, p) + pl) - q * dl) * inverse
 
 
 def erfc(x: Num) -> Num:
     """1 - erf(x) near zero; else e^(-a^2) g(a) / (1 + 2a) for a = |x|, 2 minus that for x < 0.
 
-    The polynomial, the quotient and the exponential are known in two parts each.
+    The quotient and the exponential are known in two parts each.
     """
     a = minimum(27.5 if x.double else 10.2, abs(x))
-    centre, g0, g = (4.0, G0_D, G_D) if x.double else (2.0, G0_F, G_F)
-    t = (a - centre) / (a + centre)
-    p, pl = fast_two_sum(x.like(g0[0]), fma(t, poly(t, g), g0[1]))
-    d = fma(a, 2.0, 1.0)
-    dl = fma(a, 2.0, 1.0 - d)
-    inverse = 1.0 / d
-    q = p * inverse
-    ql = ((fma(-q, d, p) + pl) - q * dl) * inverse
+    q, ql = erfc_scaled(a)
     s, sl = two_prod(a, a)
     n, e, el = exp_fraction_pair(-s, -sl)
     y = scale(fma(q, e, fma(q, el, ql * e)), n)
     y = where(x < 0.0, 2.0 - y, y)
-    return where(abs(x) < 0.5, 1.0 - _erf_small(x), y)
+    return where(abs(x) < 0.5, 1.0 - erf_near(x), y)
 
 
 def erf_inv(x: Num) -> Num:

@@ -35,7 +35,7 @@ START = 6.0
 HALF_LOG_2PI = 0.9189385332046728
 
 
-def _sin_cos_pi(w: Num) -> tuple[Num, Num]:
+def sin_cos_pi(w: Num) -> tuple[Num, Num]:
     """|sin(pi w)| and |cos(pi w)| with the sign of their product, for any w."""
     f = w - w.floor()
     f = where(f > 0.5, f - 1.0, f)
@@ -71,7 +71,7 @@ def _lgamma(x: Num) -> Num:
     body = where(big, far, near)
     negative = x < 0.0
     # log of what is left: -ratio or product, or pi / (a sin(pi a)) times ratio / product.
-    sin, _ = _sin_cos_pi(a)
+    sin, _ = sin_cos_pi(a)
     reflect = negative & (a >= 2.0**-60)
     product = where(big, 1.0, product)
     mirror = math.pi * ratio / (a * sin * product)
@@ -95,7 +95,7 @@ def _digamma(x: Num) -> Num:
     s = inverse * inverse
     y = log(z) - fma(s, poly(s, ASYMPTOTIC), 0.5 * inverse)
     y = y - where(small, num / den, 0.0)
-    sin, cos = _sin_cos_pi(a)
+    sin, cos = sin_cos_pi(a)
     reflected = y + 1.0 / a + math.pi * cos / sin
     y = where(x < 0.0, where(sin.eq(0.0) | (a >= 2.0**52), math.nan, reflected), y)
     return where(a < 2.0**-60, -1.0 / x, y)

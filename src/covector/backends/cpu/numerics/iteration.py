@@ -1,4 +1,4 @@
-"""Loops that run until every lane has converged."""
+"""Loops that run until every lane has converged, and branches that some lane wants."""
 
 from __future__ import annotations
 
@@ -51,6 +51,37 @@ def iterate(
 
     b.rounds(most, round_)
     return get()[:-1]
+
+
+def if_any(
+    wanted: Num,
+    compute: Callable[..., Sequence[Num]],
+    inputs: Sequence[Num],
+    otherwise: Sequence[Num],
+) -> list[Num]:
+    """What ``compute`` gives of the inputs if some lane is ``wanted``, else ``otherwise``.
+
+    All lanes get it: the caller selects. ``compute`` takes its numbers from the inputs alone: what
+    it makes of others would be written in front of the branch.
+    """
+    b = wanted.b
+    given, slots = ([b.alloca(x.v.type) for x in xs] for xs in (inputs, otherwise))
+
+    def put(values: Sequence[Num], places: Sequence[Val]) -> None:
+        for x, slot in zip(values, places, strict=True):
+            v = b.local(x.v)
+            b.line(f"store {v.type} {v.ref}, ptr {slot.ref}, align 64")
+
+    def get(like: Sequence[Num], places: Sequence[Val]) -> list[Num]:
+        return [
+            Num(b, b.impure(f"load {x.v.type}, ptr {slot.ref}, align 64", x.v.ty, x.v.lanes))
+            for x, slot in zip(like, places, strict=True)
+        ]
+
+    put(inputs, given)
+    put(otherwise, slots)
+    b.when(_any(wanted), lambda: put(compute(*get(inputs, given)), slots))
+    return get(otherwise, slots)
 
 
 def _any(mask: Num) -> Val:

@@ -195,6 +195,11 @@ def maximum(bound: Operand, x: Num) -> Num:
     return where(x < bound, bound, x)
 
 
+def unit(x: Num, low: float, high: float) -> Num:
+    """``x`` moved from ``[low, high]`` to ``[-1, 1]``."""
+    return (x - 0.5 * (low + high)) * (2.0 / (high - low))
+
+
 def poly(x: Num, coeffs: Sequence[float]) -> Num:
     """Polynomial with coefficients from the constant upwards.
 

@@ -1,4 +1,4 @@
-"""The Hurwitz zeta function and polygamma, computed in double.
+"""The zeta functions of Hurwitz and Riemann, and polygamma, computed in double.
 
 For q > 0 ten terms of the sum and the Euler-Maclaurin formula (DLMF 25.11.28) for the others. For
 q < 0 the terms of positive and of negative base are two such sums, and what is missing of the
@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 
 from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import digamma, lgamma
+from covector.backends.cpu.numerics.gamma import digamma, lgamma, sin_cos_pi
+from covector.backends.cpu.numerics.gamma_function import LARGEST, gamma
 from covector.backends.cpu.numerics.iteration import iterate
-from covector.backends.cpu.numerics.num import Num, fma, in_double, where
+from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, where
 from covector.backends.cpu.numerics.power import pow_
 
 TERMS = 10
@@ -70,6 +71,30 @@ def _polygamma(m: Num, x: Num) -> Num:
     size = exp(lgamma(n)) * _zeta(n, x)
     out = where(m.eq(0.0), digamma(x), where(odd, size, -size))
     return where((m >= 0.0) & m.eq(m.floor()), out, math.nan)
+
+
+def _riemann(s: Num) -> Num:
+    """The Euler-Maclaurin formula for s > 0, else the functional equation DLMF 25.4.2."""
+    left = s < 0.0
+    t = where(left, 1.0 - s, s)
+    right = _positive(where(t.eq(1.0) | ~(t < math.inf), 2.0, t), t.like(1.0))
+    right = where(t.eq(1.0) | t.isnan(), math.inf + 0.0 * t, where(t > 60.0, 1.0, right))
+    whole = (0.5 * s).floor()
+    sine, _ = sin_cos_pi(0.5 * s)
+    sine = where((0.5 * whole).floor().ne(0.5 * whole), -sine, sine)
+    power = pow_(s.like(2.0 * math.pi), maximum(-300.0, 0.5 * s))
+    # Below -170 the gamma function is infinite before its product with the power is.
+    few = t < LARGEST
+    direct = power * gamma(where(few, t, 1.0)) * power
+    logs = exp(lgamma(t) + s * math.log(2.0 * math.pi))
+    mirror = sine * right * where(few, direct, logs) * (1.0 / math.pi)
+    mirror = where(s.eq(-math.inf), math.nan, where(sine.eq(0.0), 0.0, mirror))
+    return where(left, mirror, right)
+
+
+def riemann_zeta(s: Num) -> Num:
+    """sum over k >= 1 of k^-s, continued to all real s."""
+    return in_double(_riemann, s)
 
 
 def zeta(s: Num, q: Num) -> Num:

@@ -1,0 +1,151 @@
+"""The scaled error function, Dawson's and Faddeeva's functions, the normal distribution."""
+
+from __future__ import annotations
+
+import math
+from math import inf, nan
+from typing import Any
+
+from covector.core.operands import like
+from covector.core.trace import Bind
+from covector.primitives.arithmetic import abs, add, div, integer_pow, mul, neg, square, sub
+from covector.primitives.common import FLOAT
+from covector.primitives.compare import gt
+from covector.primitives.elementwise import binary, slopes, slopes_of_result, unary
+from covector.primitives.exponential import exp
+from covector.primitives.select import select
+from covector.primitives.special import erf
+
+_ROOT_PI = math.sqrt(math.pi)
+_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+# From here on slopes come from asymptotic series: their terms cancel in the closed form.
+_FAR = 20.0
+
+
+def _far_slope(x: Any, sign: float) -> Any:
+    """The sum over k > 0 of (2k - 1)!! (``sign`` / (2 x^2))^k, for |x| >= 20."""
+    s = mul(like(0.5 * sign, x), integer_pow(x, y=-2))
+    out = like(0.0, x)
+    for k in range(12, 0, -1):
+        # (2k - 1)!! is the product of 2k - 1 and the one before.
+        out = mul(mul(like(float(2 * k - 1), x), s), add(out, like(1.0, x)))
+    return out
+
+
+def _erfcx_slope(g: Any, out: Any, x: Any) -> Any:
+    far = gt(x, like(_FAR, x))
+    near = sub(mul(mul(like(2.0, x), select(far, like(0.0, x), x)), out), like(2.0 / _ROOT_PI, x))
+    tail = _far_slope(select(far, x, like(_FAR, x)), -1.0)
+    return mul(g, select(far, mul(like(2.0 / _ROOT_PI, x), tail), near))
+
+
+erfcx_p = unary(
+    "erfcx",
+    FLOAT,
+    derivative=slopes_of_result(_erfcx_slope),
+    cost=60,
+    values=[((0.0,), 1.0), ((inf,), 0.0), ((-inf,), inf)],
+)
+
+
+def _dawsn_slope(g: Any, out: Any, x: Any) -> Any:
+    far = gt(abs(x), like(_FAR, x))
+    near = sub(like(1.0, x), mul(mul(like(2.0, x), select(far, like(0.0, x), x)), out))
+    tail = neg(_far_slope(select(far, x, like(_FAR, x)), 1.0))
+    return mul(g, select(far, tail, near))
+
+
+dawsn_p = unary(
+    "dawsn",
+    FLOAT,
+    derivative=slopes_of_result(_dawsn_slope),
+    cost=120,
+    values=[((0.0,), 0.0), ((inf,), 0.0)],
+)
+
+
+def normal_density(x: Any) -> Any:
+    """exp(-x**2 / 2) / sqrt(2 pi)."""
+    # Beyond 40 it is 0 in every dtype, and squares may overflow. Selected: NaN comes through.
+    near = select(gt(abs(x), like(40.0, x)), like(40.0, x), x)
+    return mul(like(_DENSITY, x), exp(mul(like(-0.5, x), square(near))))
+
+
+ndtr_p = unary(
+    "ndtr",
+    FLOAT,
+    derivative=slopes(lambda g, x: mul(g, normal_density(x))),
+    cost=40,
+    values=[((0.0,), 0.5), ((inf,), 1.0), ((-inf,), 0.0)],
+)
+
+ndtri_p = unary(
+    "ndtri",
+    FLOAT,
+    derivative=slopes_of_result(
+        lambda g, out, x: mul(mul(like(1.0 / _DENSITY, x), g), exp(mul(like(0.5, x), square(out))))
+    ),
+    cost=80,
+    values=[((0.5,), 0.0), ((0.0,), -inf), ((1.0,), inf), ((2.0,), nan)],
+)
+
+
+def _faddeeva_slope(x: Any, y: Any) -> tuple[Any, Any]:
+    """Real and imaginary part of w' = -2 z w + 2i / sqrt(pi)."""
+    u, v, two = wofz_re(x, y), wofz_im(x, y), like(2.0, x)
+    real = mul(two, sub(mul(y, v), mul(x, u)))
+    return real, sub(like(2.0 / _ROOT_PI, x), mul(two, add(mul(x, v), mul(y, u))))
+
+
+wofz_re_p = binary(
+    "wofz_re",
+    FLOAT,
+    derivative=slopes(
+        lambda g, x, y: mul(g, _faddeeva_slope(x, y)[0]),
+        lambda g, x, y: neg(mul(g, _faddeeva_slope(x, y)[1])),
+    ),
+    cost=400,
+    values=[((0.0, 0.0), 1.0), ((inf, 1.0), 0.0)],
+)
+
+wofz_im_p = binary(
+    "wofz_im",
+    FLOAT,
+    derivative=slopes(
+        lambda g, x, y: mul(g, _faddeeva_slope(x, y)[1]),
+        lambda g, x, y: mul(g, _faddeeva_slope(x, y)[0]),
+    ),
+    cost=400,
+    values=[((0.0, 0.0), 0.0), ((inf, 1.0), 0.0)],
+)
+
+
+def _owens_by_h(g: Any, h: Any, a: Any) -> Any:
+    inner = erf(mul(like(math.sqrt(0.5), h), mul(a, h)))
+    return mul(g, mul(like(-0.5, h), mul(normal_density(h), inner)))
+
+
+def _owens_by_a(g: Any, h: Any, a: Any) -> Any:
+    s = add(like(1.0, h), square(a))
+    return mul(g, div(exp(mul(like(-0.5, h), mul(square(h), s))), mul(like(2.0 * math.pi, h), s)))
+
+
+owens_t_p = binary(
+    "owens_t",
+    FLOAT,
+    ("h", "a"),
+    derivative=slopes(_owens_by_h, _owens_by_a),
+    cost=900,
+    values=[((0.0, 1.0), 0.125), ((inf, 1.0), 0.0), ((1.0, 0.0), 0.0), ((0.0, inf), 0.25)],
+)
+
+
+# --- constructors: what rules and functions bind ---------------------------------------------
+
+erfcx: Bind = erfcx_p.bind
+dawsn: Bind = dawsn_p.bind
+ndtr: Bind = ndtr_p.bind
+ndtri: Bind = ndtri_p.bind
+wofz_re: Bind = wofz_re_p.bind
+wofz_im: Bind = wofz_im_p.bind
+owens_t: Bind = owens_t_p.bind
