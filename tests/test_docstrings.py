@@ -26,14 +26,15 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg", "covector.lax", "covector.lax.linalg",
-    "covector.random", "covector.nn", "covector.nn.initializers", "covector.ops", "covector.tree",
-    "covector.scipy.linalg", "covector.scipy.special", "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
+    "covector", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg", "covector.lax",
+    "covector.lax.linalg", "covector.random", "covector.nn", "covector.nn.initializers",
+    "covector.ops", "covector.tree", "covector.scipy.linalg", "covector.scipy.special",
+    "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
     "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
     "covector.image", "covector.scipy.cluster.vq", "covector.scipy.integrate",
     "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.sparse.linalg",
     "covector.scipy.stats",
-    *(f"covector.scipy.stats.{name}" for name in stats._MODULES),
+    *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Any:
     --------
     >>> import covector.numpy as np
     >>> from covector import lax
-    >>> lax.fft(np.array([1.0, 2.0, 1.0, 0.0], complex), "FFT", (4,))
+    >>> lax.fft(np.array([1.0, 2.0, 1.0, 0.0], "complex64"), "FFT", (4,))
     Array([4.+0.j, 0.-2.j, 0.+0.j, 0.+2.j], dtype=complex64)
     """
     operand = as_array(x, "fft")

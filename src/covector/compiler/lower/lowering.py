@@ -48,7 +48,8 @@ lowering_rules: dict[Primitive, Rule] = {}
 # Families that most programs have no primitive of. What they import takes milliseconds, so that
 # a first call waits for them only if it needs them.
 _LATE = (
-    "control", "combinations", "linalg", "callbacks", "fourier", "convolution", "windows", "special",
+    "control", "combinations", "linalg", "callbacks", "fourier", "convolution", "windows",
+    "special",
 )  # fmt: skip
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program

@@ -14,6 +14,9 @@ from covector import numpy as cnp
 from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.random._tails import _mills
+from covector.scipy.special import log_ndtr as log_ndtr
+from covector.scipy.special import ndtr as ndtr
+from covector.scipy.special import ndtri as ndtri
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 # From here on Stirling's series has all digits of double precision.
@@ -50,11 +53,6 @@ def log1p_square(x: Any) -> Any:
     return cnp.where(far, 2.0 * cnp.log(cnp.abs(cnp.where(far, x, 1.0))), near)
 
 
-def ndtr(x: Any) -> Any:
-    """Distribution function of the standard normal distribution."""
-    return 0.5 * lax.erfc(-math.sqrt(0.5) * x)
-
-
 def log_mills(x: Any) -> Any:
     """Logarithm of (1 - Φ(x)) / φ(x), for x >= 0."""
     limit = 7.0 if x.dtype == dtypes.float64 else 4.0
@@ -65,78 +63,11 @@ def log_mills(x: Any) -> Any:
     return cnp.where(far, fraction, direct + (HALF_LOG_2PI - math.log(2)))
 
 
-def log_ndtr(x: Any) -> Any:
-    """Logarithm of `ndtr`; far to the left by its asymptotic series (DLMF 7.12.1)."""
-    limit = -20.0 if x.dtype == dtypes.float64 else -10.0
-    far, right = x < limit, x > 0
-    near = cnp.where(far, limit, x)
-    # The smaller of the two tails.
-    tail = ndtr(cnp.where(right, -near, near))
-    middle = cnp.where(right, cnp.log1p(-tail), cnp.log(cnp.where(right, 0.5, tail)))
-    z = cnp.where(far, -x, -limit)
-    u = 1.0 / (z * z)
-    series = (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0)
-    left = -0.5 * z * z - HALF_LOG_2PI - cnp.log(z) + cnp.log1p(u * _polynomial(series, u))
-    return cnp.where(far, left, middle)
-
-
-# Coefficients of Wichura's algorithm AS 241: numerators and denominators, constant terms first.
-_CENTRE = (
-    (3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
-     1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
-     3.3430575583588128105e4, 2.5090809287301226727e3),
-    (1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
-     2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
-     5.2264952788528545610e3),
-)  # fmt: skip
-_MIDDLE = (
-    (1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
-     3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1,
-     2.27238449892691845833e-2, 7.74545014278341407640e-4),
-    (1.0, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
-     1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
-     1.05075007164441684324e-9),
-)  # fmt: skip
-_TAIL = (
-    (6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
-     2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
-     2.71155556874348757815e-5, 2.01033439929228813265e-7),
-    (1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
-     7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
-     2.04426310338993978564e-15),
-)  # fmt: skip
-
-
 def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
     out = coefficients[-1]
     for c in reversed(coefficients[:-1]):
         out = out * x + c
     return out
-
-
-def _quotient(parts: tuple[tuple[float, ...], tuple[float, ...]], x: Any) -> Any:
-    return _polynomial(parts[0], x) / _polynomial(parts[1], x)
-
-
-@custom_jvp
-def ndtri(p: Any) -> Any:
-    """Quantile function of the standard normal distribution, for 0 < p < 1.
-
-    M. J. Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied
-    Statistics 37, 1988.
-    """
-    q = p - 0.5
-    r = cnp.sqrt(-cnp.log(cnp.where(q < 0, p, 1.0 - p)))
-    tail = cnp.where(r <= 5.0, _quotient(_MIDDLE, r - 1.6), _quotient(_TAIL, r - 5.0))
-    centre = q * _quotient(_CENTRE, 0.180625 - q * q)
-    return cnp.where(cnp.abs(q) <= 0.425, centre, cnp.where(q < 0, -tail, tail))
-
-
-@ndtri.defjvp
-def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
-    (p,), (g,) = primals, tangents
-    x = ndtri(p)
-    return x, g * math.sqrt(2 * math.pi) * cnp.exp(0.5 * x * x)
 
 
 def stirling(x: Any) -> Any:
