@@ -251,6 +251,13 @@ def test_patches_and_local_kernels():
     onp.testing.assert_allclose(got, want, atol=1e-12)
 
 
+def test_padding_by_name_is_that_of_the_dilated_operand():
+    x, k = number("float64", 1, 4, 2), number("float64", 3, 2, 5)
+    got = lax.conv_general_dilated(x, k, (2,), "SAME", (3,), dimension_numbers=CHANNELS_LAST[1])
+    assert got.shape == (1, 5, 5)
+    close(got, reference(x, k, (2,), "SAME", ld=(3,)), "float64")
+
+
 def test_shapes():
     assert lax.conv_shape_tuple((4, 3, 8), (4, 3, 3), (2,), [(1, 1)], 2) == (2, 4, 4)
     assert lax.conv_with_general_padding(
