@@ -14,7 +14,7 @@ from covector.scipy import stats
 PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
-    "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
+    "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -26,14 +26,14 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg", "covector.lax",
-    "covector.lax.linalg", "covector.random", "covector.nn", "covector.nn.initializers",
-    "covector.ops", "covector.tree", "covector.scipy.linalg", "covector.scipy.special",
-    "covector.tree_util", "covector.debug", "covector.dlpack", "covector.dtypes",
-    "covector.custom_derivatives", "covector.flatten_util", "covector.ad_checkpoint",
-    "covector.image", "covector.scipy.cluster.vq", "covector.scipy.integrate",
-    "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.sparse.linalg",
-    "covector.scipy.stats",
+    "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
+    "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image", "covector.lax",
+    "covector.lax.linalg", "covector.nn", "covector.nn.initializers", "covector.numpy",
+    "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",
+    "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
+    "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
+    "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
+    "covector.scipy.stats", "covector.tree", "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

@@ -3,8 +3,8 @@
 from covector.core.lazy import lazy_names as _lazy_names
 
 _MODULES = frozenset((
-    "cluster", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "spatial",
-    "special", "stats",
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal",
+    "sparse", "spatial", "special", "stats",
 ))  # fmt: skip
 
 __getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
