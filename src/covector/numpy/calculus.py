@@ -492,7 +492,7 @@ def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: A
     padded = lax.pad(x, x.dtype.type(0), ((before, after, 0),))
     size = n + before + after - k + 1
     taps = lax.rev(y, (0,))
-    if k <= 64:
+    if k < 32:
         out: Any = None
         wide = dtypes.float32 if x.dtype.itemsize == 2 and x.dtype in dtypes.FLOATS else x.dtype
         padded, taps = convert(padded, wide), convert(taps, wide)
@@ -502,12 +502,11 @@ def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: A
             out = term if out is None else lax.add(out, term)
         out = convert(out, x.dtype)
     else:
-        index = lax.add(
-            lax.broadcasted_iota(dtypes.int32, (size, k), 0),
-            lax.broadcasted_iota(dtypes.int32, (size, k), 1),
+        image, kernel = (lax.expand_dims(v, (0, 1)) for v in (padded, taps))
+        out = lax.conv_general_dilated(
+            image, kernel, (1,), [(0, 0)], precision=precision, preferred_element_type=preferred
         )
-        windows = padded.at[index].get(mode="promise_in_bounds")
-        out = lax.dot_general(windows, taps, (((1,), (0,)), ((), ())), precision, preferred)
+        out = lax.reshape(out, (size,))
     return out if preferred is None else convert(out, dtypes.canonicalize_dtype(preferred))
 
 

@@ -23,6 +23,8 @@ from covector.compiler.ir.nodes import (
     Op,
     Reduce,
     Value,
+    Where,
+    clamped,
     iop,
     ivars,
 )
@@ -43,6 +45,10 @@ _RANK = 3
 _PRODUCTS = 64
 # Outputs of a group, where there are several.
 _FEWEST_OUTPUTS = 4
+# So many times longer than there are of them, sums are computed in parts.
+_LONG_SUMS = 8
+# Outputs up to which neighbours are taken together.
+_FEW = 4
 
 
 @rule(conv_general_dilated_p)
@@ -62,8 +68,12 @@ def _convolution(low: Lowering, eqn: JaxprEqn, lhs: Value, rhs: Value) -> Value:
         )  # fmt: skip
     compute = dtypes.float32 if out.dtype in (dtypes.float16, dtypes.bfloat16) else out.dtype
     lhs, rhs = converted(low, lhs, compute), converted(low, rhs, compute)
-    make = _call if _by_library(low, g, compute) else _loops
-    return converted(low, make(low, lhs, rhs, numbers, g, compute), out.dtype)
+    if (run := _run_of_outputs(low, g, compute)) > 1:
+        result = _in_runs(low, lhs, rhs, numbers, g, compute, run)
+    else:
+        make = _call if _by_library(low, g, compute) else _loops
+        result = make(low, lhs, rhs, numbers, g, compute)
+    return converted(low, result, out.dtype)
 
 
 def _inverse(order: Sequence[int]) -> list[int]:
@@ -107,7 +117,8 @@ def _call(
     rank = len(g.space)
     n, c, *space = numbers.lhs_spec
     o, i, *window = numbers.rhs_spec
-    few = g.feature_groups == 1 and math.prod(g.out) < math.prod(g.window)
+    results, sums = g.batch * math.prod(g.out), g.inputs * math.prod(g.window)
+    few = g.feature_groups == 1 and sums > _LONG_SUMS * results
     if few:
         lhs, rhs = transposed(low, lhs, (c, *space, n)), transposed(low, rhs, (i, *window, o))
         shape = (*g.out, g.batch, g.outputs)
@@ -130,6 +141,71 @@ def _call(
     (out,) = low.append(LibraryCall("convolution", [lhs, rhs], attrs, [(low.shape(shape), dtype)]))
     back = _inverse(numbers.out_spec)
     return transposed(low, out, [order[k] for k in back])
+
+
+# --- few features and long windows ---------------------------------------------------------
+
+
+def _run_of_outputs(low: Lowering, g: Geometry, dtype: Any) -> int:
+    """How many neighbours along the last dimension are computed as outputs of one window.
+
+    Of few features a product of matrices is a thin one. With neighbours as further outputs, the
+    window is longer by their distances and its matrix has the kernel shifted in each column.
+    """
+    if not g.window or g.feature_groups > 1 or g.outputs > _FEW or (
+        g.rhs_dilation[-1], g.lhs_dilation[-1]) != (1, 1):  # fmt: skip
+        return 1
+    if not _by_library(low, g._replace(outputs=8 * g.outputs), dtype):
+        return 1
+    reach, out = g.window[-1], g.out[-1]
+    for run in (64, 32, 16):
+        if run * g.outputs <= 64 and 2 * run * g.strides[-1] <= reach and 4 * run <= out:
+            return run
+    return 1
+
+
+def _in_runs(
+    low: Lowering,
+    lhs: Value,
+    rhs: Value,
+    numbers: ConvDimensionNumbers,
+    g: Geometry,
+    dtype: Any,
+    run: int,
+) -> Value:
+    rank, stride = len(g.space), g.strides[-1]
+    kernel = transposed(low, rhs, [*numbers.rhs_spec[2:], numbers.rhs_spec[1], numbers.rhs_spec[0]])
+    reach, outputs = g.window[-1], low.dim(g.outputs)
+    longer = reach + (run - 1) * stride
+    *before, j, i, r = ivars(rank + 2)
+    at = iop("-", j, iop("*", iop("//", r, outputs), low.dim(stride)))
+    element = kernel.at(*before, clamped(at, low.dim(reach)), i, iop("%", r, outputs))
+    shifted = low.pointwise(
+        low.shape((*g.window[:-1], longer, g.inputs, run * g.outputs)),
+        dtype,
+        Where([(at, 0, low.dim(reach))], element, Lit(0, dtype)),
+    )
+    wide = g._replace(
+        outputs=run * g.outputs,
+        window=(*g.window[:-1], longer),
+        out=(*g.out[:-1], -(-g.out[-1] // run)),
+        strides=(*g.strides[:-1], run * stride),
+    )
+    spatial = range(rank)
+    plain = ConvDimensionNumbers(
+        numbers.lhs_spec,
+        (rank + 1, rank, *spatial),
+        (0, rank + 1, *range(1, rank + 1)),
+    )
+    # [batch, space, neighbours · outputs]
+    rows = _call(low, lhs, shifted, plain, wide, dtype)
+    sizes = (g.batch, g.outputs, *g.out)
+    back = _inverse(numbers.out_spec)
+    n, o, *p = (ivars(2 + rank)[d] for d in numbers.out_spec)
+    block = low.dim(run)
+    place = iop("+", iop("*", iop("%", p[-1], block), outputs), o)
+    index = [n, *p[:-1], iop("//", p[-1], block), place]
+    return low.pointwise(low.shape([sizes[k] for k in back]), dtype, rows.at(*index))
 
 
 # --- by loops ------------------------------------------------------------------------------
