@@ -262,6 +262,19 @@ def test_padding_by_name_is_that_of_the_dilated_operand():
     close(got, reference(x, k, (2,), "SAME", ld=(3,)), "float64")
 
 
+def test_dimensions_by_letters():
+    last = CHANNELS_LAST[2]
+    specs = ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+    assert lax.conv_general_permutations(last) == specs
+    numbers = lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 4), last)
+    assert numbers == lax.ConvDimensionNumbers(*specs)
+    assert lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 4), numbers) == numbers
+    plain = lax.conv_dimension_numbers((1, 3, 8), (4, 3, 3), None)
+    assert plain == lax.ConvDimensionNumbers((0, 1, 2), (0, 1, 2), (0, 1, 2))
+    shape = lax.conv_general_shape_tuple((1, 8, 9, 3), (3, 2, 3, 4), (2, 1), "VALID", last)
+    assert shape == (1, 3, 8, 4)
+
+
 def test_shapes():
     assert lax.conv_shape_tuple((4, 3, 8), (4, 3, 3), (2,), [(1, 1)], 2) == (2, 4, 4)
     assert lax.conv_with_general_padding(

@@ -111,6 +111,16 @@ def test_real_numbers_become_complex(dtype):
         check(got, getattr(onp.fft, name)(onp.asarray(x, "float64")[None]).astype(want), want)
 
 
+def test_kinds_by_name_and_by_member():
+    x = sample(2, 3, 4)
+    for kind in lax.FftType:
+        y = x.real if kind is lax.FftType.RFFT else x
+        lengths = (3, 6) if kind is lax.FftType.IRFFT else (3, 4)
+        want = getattr(onp.fft, kind.name.lower() + "n")(y, lengths, (1, 2))
+        for given in (kind, kind.name, kind.name.lower()):
+            check(lax.fft(y, given, lengths), want)
+
+
 def test_frequencies():
     for n in (1, 2, 5, 8):
         check(np.fft.fftfreq(n, 0.1) + 0j, onp.fft.fftfreq(n, 0.1) + 0j)
