@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from covector import lax
 from covector.core import dtypes
@@ -17,6 +17,8 @@ from covector.primitives.fourier import MOST_AXES, FftType, fft_p
 _NORMS = ("backward", "ortho", "forward")
 _ONE = ("n", "axis", "norm")
 _MANY = ("s", "axes", "norm")
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 # --- operands ------------------------------------------------------------------------------
@@ -144,251 +146,157 @@ def _one(name: str, a: Any, kind: FftType, n: Any, axis: Any, norm: Any) -> Any:
 
 # --- functions -----------------------------------------------------------------------------
 
+_DOC = """{summary}
 
-@fused(*_ONE)
+Parameters
+----------
+a : array_like
+    {operand}
+{sizes}
+norm : {{'backward', 'ortho', 'forward'}}, optional
+    Which way is divided by the number of points: the inverse (the default), each by its root, or
+    the forward transform.
+
+Returns
+-------
+Array
+    {result}
+
+Raises
+------
+{complex_}ValueError
+    If a number of points is not positive, an axis does not exist, or the norm is unknown.
+
+Notes
+-----
+Computed as `covector.lax.fft` says.
+
+Examples
+--------
+>>> import covector.numpy as np
+>>> np.fft.{example}
+{printed}
+"""
+_COMPLEX = """TypeError
+    If the numbers are complex.
+"""
+_ONE_SIZE = """n : int, optional
+    Number of points: the array is cut off or filled up with zeros at the end. By default {points}.
+axis : int
+    Axis to transform."""
+_SIZES = """s : sequence of int, optional
+    Number of points along each of the axes: the array is cut off or filled up with zeros at the
+    ends. By default {points}.
+axes : sequence of int{optional}
+    Axes to transform{default}."""
+_AS_MANY = "as many as there are"
+_EVEN = "the even number ``2 * (m - 1)`` for ``m`` of them"
+_EVEN_LAST = "as many as there are, along the last of the axes ``2 * (m - 1)`` for ``m`` of them"
+
+
+def _documented(
+    summary: str, operand: str, points: str, result: str, example: str, printed: str
+) -> Callable[[F], F]:
+    """A function for people: its docstring, and its body compiled as one program."""
+
+    def decorate(body: F) -> F:
+        name = body.__name__
+        if "n" in body.__code__.co_varnames[: body.__code__.co_argcount]:
+            static, sizes = _ONE, _ONE_SIZE.format(points=points)
+        else:
+            any_ = name.endswith("n")
+            static = _MANY
+            sizes = _SIZES.format(
+                points=points,
+                optional=", optional" if any_ else "",
+                default="; by default the last, as many as ``s`` has, or all" if any_ else "",
+            )
+        public = fused(*static)(body)
+        public.__doc__ = _DOC.format(
+            summary=summary,
+            operand=operand,
+            sizes=sizes,
+            result=result,
+            complex_=_COMPLEX if operand == "Real numbers." else "",
+            example=example,
+            printed=printed,
+        )
+        return public
+
+    return decorate
+
+
+@_documented(
+    "Discrete Fourier transform along an axis.",
+    "Numbers; real ones become complex.",
+    _AS_MANY,
+    "Complex, frequencies in the order of `fftfreq`.",
+    "fft(np.array([1.0, 2.0, 1.0, 0.0]))",
+    "Array([4.+0.j, 0.-2.j, 0.+0.j, 0.+2.j], dtype=complex64)",
+)
 def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Discrete Fourier transform along an axis.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers; real ones become complex.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. By default
-        as many as there are.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex, frequencies in the order of `fftfreq`.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.fft(np.array([1.0, 2.0, 1.0, 0.0]))
-    Array([4.+0.j, 0.-2.j, 0.+0.j, 0.+2.j], dtype=complex64)
-    """
     return _one("fft", a, FftType.FFT, n, axis, norm)
 
 
-@fused(*_ONE)
+@_documented(
+    "Inverse of `fft`.",
+    "Numbers, frequencies in the order of `fftfreq`.",
+    _AS_MANY,
+    "Complex.",
+    "ifft(np.array([4.0, -2.0j, 0.0, 2.0j]))",
+    "Array([1.+0.j, 2.+0.j, 1.+0.j, 0.+0.j], dtype=complex64)",
+)
 def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Inverse of `fft`.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers, frequencies in the order of `fftfreq`.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. By default
-        as many as there are.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.ifft(np.array([4.0, -2.0j, 0.0, 2.0j]))
-    Array([1.+0.j, 2.+0.j, 1.+0.j, 0.+0.j], dtype=complex64)
-    """
     return _one("ifft", a, FftType.IFFT, n, axis, norm)
 
 
-@fused(*_ONE)
+@_documented(
+    "Discrete Fourier transform of real numbers along an axis.",
+    "Real numbers.",
+    _AS_MANY,
+    "Complex, the ``n // 2 + 1`` frequencies that are not negative, in the order of `rfftfreq`; "
+    "the others are their conjugates.",
+    "rfft(np.array([1.0, 2.0, 1.0, 0.0]))",
+    "Array([4.+0.j, 0.-2.j, 0.+0.j], dtype=complex64)",
+)
 def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Discrete Fourier transform of real numbers along an axis.
-
-    Parameters
-    ----------
-    a : array_like
-        Real numbers.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. By default
-        as many as there are.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex, the ``n // 2 + 1`` frequencies that are not negative, in the order of `rfftfreq`;
-        the others are their conjugates.
-
-    Raises
-    ------
-    TypeError
-        If the numbers are complex.
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.rfft(np.array([1.0, 2.0, 1.0, 0.0]))
-    Array([4.+0.j, 0.-2.j, 0.+0.j], dtype=complex64)
-    """
     return _one("rfft", a, FftType.RFFT, n, axis, norm)
 
 
-@fused(*_ONE)
+@_documented(
+    "Inverse of `rfft`.",
+    "Frequencies that are not negative; imaginary parts of the ends do not count.",
+    _EVEN,
+    "Real, ``n`` numbers along the axis.",
+    "irfft(np.array([4.0, -2.0j, 0.0]))",
+    "Array([1., 2., 1., 0.], dtype=float32)",
+)
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Inverse of `rfft`.
-
-    Parameters
-    ----------
-    a : array_like
-        Frequencies that are not negative. The imaginary parts of the first, and of the last of an
-        even number of points, do not count.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. Of the result;
-        by default the even number ``2 * (m - 1)`` for ``m`` frequencies.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Real, ``n`` numbers along the axis.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.irfft(np.array([4.0, -2.0j, 0.0]))
-    Array([1., 2., 1., 0.], dtype=float32)
-    """
     return _one("irfft", a, FftType.IRFFT, n, axis, norm)
 
 
-@fused(*_ONE)
+@_documented(
+    "Discrete Fourier transform of times whose negatives are conjugates of the positive.",
+    "The times that are not negative.",
+    _EVEN,
+    "Real, ``n`` numbers along the axis.",
+    "hfft(np.array([1.0, 2.0, 3.0]))",
+    "Array([ 8., -2.,  0., -2.], dtype=float32)",
+)
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Discrete Fourier transform of a signal whose negative times are conjugates of the positive.
-
-    Parameters
-    ----------
-    a : array_like
-        The times that are not negative.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. Of the result;
-        by default the even number ``2 * (m - 1)`` for ``m`` times.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Real, ``n`` numbers along the axis.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.hfft(np.array([1.0, 2.0, 3.0]))
-    Array([ 8., -2.,  0., -2.], dtype=float32)
-    """
     x = lax.conj(_operand("hfft", a, FftType.IRFFT))
     return _one("hfft", x, FftType.IRFFT, n, axis, _other_way("hfft", norm))
 
 
-@fused(*_ONE)
+@_documented(
+    "Inverse of `hfft`.",
+    "Real numbers.",
+    _AS_MANY,
+    "Complex, the ``n // 2 + 1`` times that are not negative.",
+    "ihfft(np.array([8.0, -2.0, 0.0, -2.0]))",
+    "Array([1.-0.j, 2.-0.j, 3.-0.j], dtype=complex64)",
+)
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """Inverse of `hfft`.
-
-    Parameters
-    ----------
-    a : array_like
-        Real numbers.
-    n : int, optional
-        Number of points: the array is cut off or filled up with zeros at the end. By default
-        as many as there are.
-    axis : int
-        Axis to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex, the ``n // 2 + 1`` times that are not negative.
-
-    Raises
-    ------
-    TypeError
-        If the numbers are complex.
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.ihfft(np.array([8.0, -2.0, 0.0, -2.0]))
-    Array([1.-0.j, 2.-0.j, 3.-0.j], dtype=complex64)
-    """
     return lax.conj(_one("ihfft", a, FftType.RFFT, n, axis, _other_way("ihfft", norm)))
 
 
@@ -398,363 +306,125 @@ def _other_way(name: str, norm: Any) -> str:
     return {"ortho": "ortho", "forward": "backward"}.get(norm, "forward")
 
 
-@fused(*_MANY)
+@_documented(
+    "Discrete Fourier transform along two axes.",
+    "Numbers; real ones become complex.",
+    _AS_MANY,
+    "Complex.",
+    "fft2(np.ones((2, 2)))",
+    "Array([[4.+0.j, 0.+0.j],\n       [0.+0.j, 0.+0.j]], dtype=complex64)",
+)
 def fft2(
     a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Any:
-    """Discrete Fourier transform along two axes.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers; real ones become complex.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int
-        Axes to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.fft2(np.ones((2, 2)))
-    Array([[4.+0.j, 0.+0.j],
-           [0.+0.j, 0.+0.j]], dtype=complex64)
-    """
     return _transform("fft2", a, FftType.FFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Inverse of `fft2`.",
+    "Numbers.",
+    _AS_MANY,
+    "Complex.",
+    "ifft2(np.array([[4.0, 0.0], [0.0, 0.0]]))",
+    "Array([[1.+0.j, 1.+0.j],\n       [1.+0.j, 1.+0.j]], dtype=complex64)",
+)
 def ifft2(
     a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Any:
-    """Inverse of `fft2`.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int
-        Axes to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.ifft2(np.array([[4.0, 0.0], [0.0, 0.0]]))
-    Array([[1.+0.j, 1.+0.j],
-           [1.+0.j, 1.+0.j]], dtype=complex64)
-    """
     return _transform("ifft2", a, FftType.IFFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Discrete Fourier transform of real numbers along two axes.",
+    "Real numbers.",
+    _AS_MANY,
+    "Complex; along the last of the axes the frequencies that are not negative.",
+    "rfft2(np.ones((2, 2)))",
+    "Array([[4.+0.j, 0.+0.j],\n       [0.+0.j, 0.+0.j]], dtype=complex64)",
+)
 def rfft2(
     a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Any:
-    """Discrete Fourier transform of real numbers along two axes.
-
-    Parameters
-    ----------
-    a : array_like
-        Real numbers.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int
-        Axes to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex; along the last of the axes the frequencies that are not negative.
-
-    Raises
-    ------
-    TypeError
-        If the numbers are complex.
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.rfft2(np.ones((2, 4)))
-    Array([[8.+0.j, 0.+0.j, 0.+0.j],
-           [0.+0.j, 0.+0.j, 0.+0.j]], dtype=complex64)
-    """
     return _transform("rfft2", a, FftType.RFFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Inverse of `rfft2`.",
+    "Frequencies, along the last of the axes those that are not negative.",
+    _EVEN_LAST,
+    "Real.",
+    "irfft2(np.array([[4.0, 0.0], [0.0, 0.0]]))",
+    "Array([[1., 1.],\n       [1., 1.]], dtype=float32)",
+)
 def irfft2(
     a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Any:
-    """Inverse of `rfft2`.
-
-    Parameters
-    ----------
-    a : array_like
-        Frequencies, along the last of the axes those that are not negative.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. Of the result; by default the size of the array,
-        along the last of the axes ``2 * (m - 1)`` for ``m`` frequencies.
-    axes : sequence of int
-        Axes to transform.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Real.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.irfft2(np.array([[8.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-    Array([[1., 1., 1., 1.],
-           [1., 1., 1., 1.]], dtype=float32)
-    """
     return _transform("irfft2", a, FftType.IRFFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Discrete Fourier transform along several axes.",
+    "Numbers; real ones become complex.",
+    _AS_MANY,
+    "Complex.",
+    "fftn(np.ones((2, 2)))",
+    "Array([[4.+0.j, 0.+0.j],\n       [0.+0.j, 0.+0.j]], dtype=complex64)",
+)
 def fftn(
     a: Any,
     s: Sequence[int] | None = None,
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """Discrete Fourier transform along several axes.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers; real ones become complex.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int, optional
-        Axes to transform; by default the last ones, as many as ``s`` has, or all.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.fftn(np.ones((2, 2)))
-    Array([[4.+0.j, 0.+0.j],
-           [0.+0.j, 0.+0.j]], dtype=complex64)
-    """
     return _transform("fftn", a, FftType.FFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Inverse of `fftn`.",
+    "Numbers.",
+    _AS_MANY,
+    "Complex.",
+    "ifftn(np.array([[4.0, 0.0], [0.0, 0.0]]))",
+    "Array([[1.+0.j, 1.+0.j],\n       [1.+0.j, 1.+0.j]], dtype=complex64)",
+)
 def ifftn(
     a: Any,
     s: Sequence[int] | None = None,
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """Inverse of `fftn`.
-
-    Parameters
-    ----------
-    a : array_like
-        Numbers.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int, optional
-        Axes to transform; by default the last ones, as many as ``s`` has, or all.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.ifftn(np.array([[4.0, 0.0], [0.0, 0.0]]))
-    Array([[1.+0.j, 1.+0.j],
-           [1.+0.j, 1.+0.j]], dtype=complex64)
-    """
     return _transform("ifftn", a, FftType.IFFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Discrete Fourier transform of real numbers along several axes.",
+    "Real numbers.",
+    _AS_MANY,
+    "Complex; along the last of the axes the frequencies that are not negative.",
+    "rfftn(np.ones((2, 2)))",
+    "Array([[4.+0.j, 0.+0.j],\n       [0.+0.j, 0.+0.j]], dtype=complex64)",
+)
 def rfftn(
     a: Any,
     s: Sequence[int] | None = None,
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """Discrete Fourier transform of real numbers along several axes.
-
-    Parameters
-    ----------
-    a : array_like
-        Real numbers.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. By default as many as there are.
-    axes : sequence of int, optional
-        Axes to transform; by default the last ones, as many as ``s`` has, or all.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Complex; along the last of the axes the frequencies that are not negative.
-
-    Raises
-    ------
-    TypeError
-        If the numbers are complex.
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.rfftn(np.ones((2, 4)))
-    Array([[8.+0.j, 0.+0.j, 0.+0.j],
-           [0.+0.j, 0.+0.j, 0.+0.j]], dtype=complex64)
-    """
     return _transform("rfftn", a, FftType.RFFT, s, axes, norm)
 
 
-@fused(*_MANY)
+@_documented(
+    "Inverse of `rfftn`.",
+    "Frequencies, along the last of the axes those that are not negative.",
+    _EVEN_LAST,
+    "Real.",
+    "irfftn(np.array([[4.0, 0.0], [0.0, 0.0]]))",
+    "Array([[1., 1.],\n       [1., 1.]], dtype=float32)",
+)
 def irfftn(
     a: Any,
     s: Sequence[int] | None = None,
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """Inverse of `rfftn`.
-
-    Parameters
-    ----------
-    a : array_like
-        Frequencies, along the last of the axes those that are not negative.
-    s : sequence of int, optional
-        Number of points along each of the axes: the array is cut off or filled up with zeros at
-        the ends. Of the result; by default the size of the array,
-        along the last of the axes ``2 * (m - 1)`` for ``m`` frequencies.
-    axes : sequence of int, optional
-        Axes to transform; by default the last ones, as many as ``s`` has, or all.
-    norm : {'backward', 'ortho', 'forward'}, optional
-        Which way is divided by the number of points: the inverse (the default), each by its
-        root, or the forward transform.
-
-    Returns
-    -------
-    Array
-        Real.
-
-    Raises
-    ------
-    ValueError
-        If a number of points is not positive, an axis does not exist, or the norm is unknown.
-
-    Notes
-    -----
-    Computed as `covector.lax.fft` says.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> np.fft.irfftn(np.array([[8.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-    Array([[1., 1., 1., 1.],
-           [1., 1., 1., 1.]], dtype=float32)
-    """
     return _transform("irfftn", a, FftType.IRFFT, s, axes, norm)
