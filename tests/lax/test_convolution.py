@@ -304,6 +304,7 @@ ERRORS = {
     "no pairs": (general(pads=[1, 1]), ValueError, ["pairs of integers"]),
     "too few pairs": (general(pads=[(1, 1)]), ValueError, ["padding", "2 spatial"]),
     "steps": (general(strides=(1,), pads="VALID"), ValueError, ["window_strides", "2 spatial"]),
+    "half a step": (general(strides=(1, 0.5)), TypeError, ["window_strides must be an integer"]),
     "no step": (
         general(strides=(0, 1), pads=[(0, 0)] * 2), ValueError, ["window_strides must be positive"]
     ),

@@ -182,10 +182,13 @@ _LAZY = {
         ),
         "covector.lax.applied": "scatter_apply",
         "covector.lax.convolution": (
-            "ConvGeneralDilatedDimensionNumbers conv conv_dimension_numbers conv_general_dilated "
-            "conv_general_dilated_local conv_general_dilated_patches conv_general_permutations "
-            "conv_general_shape_tuple conv_shape_tuple conv_transpose conv_transpose_shape_tuple "
-            "conv_with_general_padding padtype_to_pads"
+            "ConvGeneralDilatedDimensionNumbers conv conv_general_dilated "
+            "conv_general_dilated_local conv_general_dilated_patches conv_transpose "
+            "conv_with_general_padding"
+        ),
+        "covector.lax.convolution_shapes": (
+            "conv_dimension_numbers conv_general_permutations conv_general_shape_tuple "
+            "conv_shape_tuple conv_transpose_shape_tuple padtype_to_pads"
         ),
         "covector.primitives.convolution": "ConvDimensionNumbers conv_general_dilated_p",
         "covector.lax.fourier": "FftType fft fft_p",

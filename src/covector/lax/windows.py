@@ -14,7 +14,7 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import PY_SCALARS, as_array, as_operand, weak_operand
 from covector.core.trace import Primitive, Tracer
-from covector.lax.convolution import padtype_to_pads
+from covector.lax.convolution_shapes import padtype_to_pads
 from covector.lax.general_reduction import known_combination
 from covector.lax.shape_functions import broadcast_in_dim, full, pad
 from covector.lax.slicing import slice as slice_
