@@ -125,6 +125,10 @@ MESSAGES = {
         lambda: cv.remat(lambda x: x, policy="dots"), TypeError,
         ["policy must be a function", "checkpoint_policies", "'dots'"],
     ),
+    "one_hot of a traced number": (
+        lambda: cv.jit(cv.nn.one_hot)(np.arange(3), 3), cv.errors.ConcretizationTypeError,
+        ["num_classes of one_hot", "int32[]", "static_argnums"],
+    ),
     "bins": (lambda: np.histogram(np.ones(3), -1), ValueError, ["bins must be", "-1"]),
     "unique in jit": (
         lambda: cv.jit(np.unique)(np.ones(3)), cv.errors.ConcretizationTypeError,

@@ -67,6 +67,12 @@ def test_powers_by_numpy_integers():
     assert (x**3).dtype == (x ** onp.int8(3)).dtype == "int8"
 
 
+def test_positions_along_a_negative_axis():
+    x = np.array([[1, 3, 2], [9, 8, 7]])
+    for f, want in ((lax.argmax, [1, 0]), (lax.argmin, [0, 2])):
+        assert f(x, -1, np.int32).tolist() == f(x, 1, np.int32).tolist() == want
+
+
 def test_divided_at_an_index():
     x = np.uint8([4, 44])
     assert x.at[0].divide(256).tolist() == [0, 44]

@@ -12,7 +12,7 @@ from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
-from covector.numpy._util import array, fused, inexact
+from covector.numpy._util import array, check_concrete, fused, inexact
 
 
 def identity(x: Any) -> Any:
@@ -707,6 +707,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
 
 
 def _class_count(n: Any) -> int:
+    check_concrete(n, "num_classes of one_hot")
     try:
         n = operator.index(n)
     except TypeError as e:
