@@ -58,3 +58,28 @@ def elementwise_aval(
             )
         weak = weak and a.weak_type
     return ShapedArray(shape, first.dtype if dtype is None else dtype, weak)
+
+
+# --- windows ---------------------------------------------------------------------------------
+
+
+def spanned(n: int, dilation: int) -> int:
+    """What ``n`` elements take up, ``dilation`` apart."""
+    return (n - 1) * dilation + 1 if n else 0
+
+
+def window_places(
+    n: int, window: int, stride: int, pads: tuple[int, int], dilation: int, window_dilation: int
+) -> int:
+    """Places of a window of as many elements along ``n``, with padding at both ends."""
+    room = spanned(n, dilation) + pads[0] + pads[1] - spanned(window, window_dilation)
+    return max(0, room // stride + 1) if window else 0
+
+
+def transposed_pads(
+    n: int, window: int, places: int, stride: int, low: int, dilation: int, window_dilation: int
+) -> tuple[int, int]:
+    """Padding of the cotangents of ``places``, ``stride`` apart, under the window turned round."""
+    reach = spanned(window, window_dilation)
+    before = reach - 1 - low
+    return before, (n - 1) * dilation + reach - spanned(places, stride) - before

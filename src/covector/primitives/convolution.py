@@ -21,7 +21,13 @@ from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.rules import UndefinedPrimal, batching_rules, check_linear, transpose_rules
 from covector.core.structural import convert_element_type, moveaxis
 from covector.core.trace import Primitive
-from covector.primitives.common import ANY, check_dtype
+from covector.primitives.common import (
+    ANY,
+    check_dtype,
+    spanned,
+    transposed_pads,
+    window_places,
+)
 from covector.primitives.structure import rev
 
 Pads = tuple[tuple[int, int], ...]
@@ -66,10 +72,6 @@ class Geometry(NamedTuple):
     batch_groups: int
 
 
-def _spanned(n: int, dilation: int) -> int:
-    return (n - 1) * dilation + 1 if n else 0
-
-
 def geometry(lhs: Shape, rhs: Shape, params: dict[str, Any]) -> Geometry:
     """The sizes of operands of these shapes, by what they mean."""
     numbers = params["dimension_numbers"]
@@ -78,10 +80,7 @@ def geometry(lhs: Shape, rhs: Shape, params: dict[str, Any]) -> Geometry:
     strides, pads = params["window_strides"], params["padding"]
     ld, rd = params["lhs_dilation"], params["rhs_dilation"]
     out = tuple([
-        max(0, (_spanned(s, a) + low + high - _spanned(k, b)) // stride + 1) if k else 0
-        for s, k, (low, high), stride, a, b in zip(
-            space, window, pads, strides, ld, rd, strict=True
-        )
+        window_places(*sizes) for sizes in zip(space, window, strides, pads, ld, rd, strict=True)
     ])  # fmt: skip
     return Geometry(
         n, c, o, i, tuple(space), tuple(window), out, strides, pads, ld, rd,
@@ -235,8 +234,7 @@ def _lhs_ct(ct: Any, rhs: Any, g: Geometry, params: dict[str, Any]) -> Any:
     for s, k, p, stride, (low, _), ld, rd in zip(
         g.space, g.window, g.out, g.strides, g.pads, g.lhs_dilation, g.rhs_dilation, strict=True
     ):
-        before = _spanned(k, rd) - 1 - low
-        pads.append((before, (s - 1) * ld + _spanned(k, rd) - _spanned(p, stride) - before))
+        pads.append(transposed_pads(s, k, p, stride, low, ld, rd))
     out = conv_general_dilated_p.bind(
         ct,
         rev(rhs, tuple(spatial)),
@@ -265,7 +263,7 @@ def _rhs_ct(ct: Any, lhs: Any, g: Geometry, params: dict[str, Any]) -> Any:
     for s, k, p, stride, (low, _), ld, rd in zip(
         g.space, g.window, g.out, g.strides, g.pads, g.lhs_dilation, g.rhs_dilation, strict=True
     ):
-        high = _spanned(k, rd) - 1 + _spanned(p, stride) - _spanned(s, ld) - low
+        high = spanned(k, rd) - 1 + spanned(p, stride) - spanned(s, ld) - low
         pads.append((low, high))
     batch, features, *space = numbers.lhs_spec
     out_batch, out_features, *out_space = numbers.out_spec

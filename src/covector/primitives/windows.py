@@ -15,7 +15,14 @@ from covector.core.rules import Zero, batching_rules, jvp_rules, transpose_rules
 from covector.core.structural import bring_dim, broadcast_in_dim
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import add, div, mul, rem, sub
-from covector.primitives.common import NUMERIC, ORDERED, check_dtype
+from covector.primitives.common import (
+    NUMERIC,
+    ORDERED,
+    check_dtype,
+    spanned,
+    transposed_pads,
+    window_places,
+)
 from covector.primitives.compare import bitwise_and, eq, ge, lt
 from covector.primitives.select import select
 from covector.primitives.sorting import take_along
@@ -24,10 +31,6 @@ from covector.primitives.structure import broadcasted_iota, full_like
 PARAMETERS = (
     "window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation"
 )  # fmt: skip
-
-
-def _spanned(n: int, dilation: int) -> int:
-    return (n - 1) * dilation + 1 if n else 0
 
 
 def window_shape(name: str, x: ShapedArray, params: dict[str, Any]) -> Shape:
@@ -43,12 +46,8 @@ def window_shape(name: str, x: ShapedArray, params: dict[str, Any]) -> Shape:
             raise ValueError(
                 f"{name} of {x.str_short()}: {p} must be positive, got {given}{at_user_line()}"
             )
-    return tuple([
-        max(0, (_spanned(n, bd) + low + high - _spanned(w, wd)) // s + 1)
-        for n, w, s, (low, high), bd, wd in zip(
-            x.shape, *[params[p] for p in PARAMETERS], strict=True
-        )
-    ])  # fmt: skip
+    each = zip(x.shape, *[params[p] for p in PARAMETERS], strict=True)
+    return tuple([window_places(*sizes) for sizes in each])
 
 
 def _params_with(params: dict[str, Any], d: int) -> dict[str, Any]:
@@ -120,8 +119,7 @@ def _sum_transpose(ct: Any, x: Any, **params: Any) -> list[Any]:
     for n, w, p, s, (low, _), b, d in zip(
         x.aval.shape, dims, places, strides, padding, bd, wd, strict=True
     ):
-        before = _spanned(w, d) - 1 - low
-        pads.append((before, (n - 1) * b + _spanned(w, d) - _spanned(p, s) - before))
+        pads.append(transposed_pads(n, w, p, s, low, b, d))
     return [
         reduce_window_sum_p.bind(
             ct,
@@ -154,7 +152,7 @@ def _source(position: Any, shape: Shape, params: dict[str, Any]) -> tuple[Any, A
         q = add(mul(broadcasted_iota(int_, out, d), number(strides[d])), mul(k, number(wd[d])))
         q = sub(q, number(padding[d][0]))
         whole = eq(rem(q, number(bd[d])), number(0))
-        within = bitwise_and(ge(q, number(0)), lt(q, number(_spanned(n, bd[d]))))
+        within = bitwise_and(ge(q, number(0)), lt(q, number(spanned(n, bd[d]))))
         inside = bitwise_and(inside, bitwise_and(whole, within))
         flat = add(mul(flat, number(n)), div(q, number(bd[d])))
     return select(inside, flat, number(0)), inside
