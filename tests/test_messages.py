@@ -129,6 +129,9 @@ MESSAGES = {
         lambda: cv.jit(cv.nn.one_hot)(np.arange(3), 3), cv.errors.ConcretizationTypeError,
         ["num_classes of one_hot", "int32[]", "static_argnums"],
     ),
+    "list of lists": (
+        lambda: np.linalg.inv([[1.0], [3.0]]), TypeError, ["inv", "got list of 2 items at"]
+    ),
     "bins": (lambda: np.histogram(np.ones(3), -1), ValueError, ["bins must be", "-1"]),
     "unique in jit": (
         lambda: cv.jit(np.unique)(np.ones(3)), cv.errors.ConcretizationTypeError,

@@ -9,6 +9,8 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
+from covector import lax
+from covector.core.jaxpr import jaxpr_as_fun
 
 
 @pytest.mark.parametrize("join", ["concatenate", "stack", "array"])
@@ -93,3 +95,22 @@ def test_the_gradient_of_a_long_chain():
         d *= onp.cos(x) * 1.001
         x = onp.sin(x) * 1.001
     assert onp.allclose([value, slope], [x, d], rtol=1e-3)
+
+
+def test_what_was_traced_within_the_limit_of_recursion_is_transformed_and_compiled_within_it():
+    def nested(x, d):
+        if d == 0:
+            return x + 1
+        return lax.cond(x > d, lambda y: y * 2.0, lambda y: nested(y, d - 1), x)
+
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        f = jaxpr_as_fun(cv.make_jaxpr(lambda x: nested(x, 130))(0.5))
+        g = jaxpr_as_fun(cv.make_jaxpr(lambda x: nested(x, 90))(0.5))
+    finally:
+        sys.setrecursionlimit(before)
+    assert cv.jit(f)(0.5) == [1.5]
+    assert cv.grad(lambda x: g(x)[0])(200.0) == 2.0
+    assert "cond" in cv.jit(f).lower(0.5).as_text()
+    assert sys.getrecursionlimit() == before

@@ -239,9 +239,10 @@ def describe(x: Any) -> str:
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
     if shape is not None and dtype is not None:
         return f"{dtype}[{','.join(map(str, shape))}]"
-    if isinstance(x, (list, tuple)) and any(hasattr(item, "aval") for item in x):
-        return f"{type(x).__name__} of {len(x)} items"
     text = repr(x)
+    if isinstance(x, (list, tuple)) and "Traced<" in text:
+        # What a function that is compiled has in place of the numbers the user gave.
+        return f"{type(x).__name__} of {len(x)} items"
     return f"{type(x).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from covector.core.avals import ShapedArray, short_dtype
 from covector.core.errors import JaxprTypeError
+from covector.core.levels import descends
 
 
 class Var:
@@ -186,6 +187,33 @@ def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
                 yield item
 
 
+def all_jaxprs(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
+    """``jaxpr`` and those inside it, each before those inside it."""
+    waiting = [jaxpr]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        inner = [sub for eqn in found.eqns for sub in sub_jaxprs(eqn.params)]
+        waiting.extend(reversed(inner))
+
+
+_nesting: weakref.WeakKeyDictionary[Jaxpr, int] = weakref.WeakKeyDictionary()
+
+
+def nesting(jaxpr: Jaxpr) -> int:
+    """How many levels of jaxprs are in each other."""
+    found = _nesting.get(jaxpr)
+    if found is None:
+        level, found = [jaxpr], 0
+        while level:
+            found += 1
+            inner = [sub for j in level for eqn in j.eqns for sub in sub_jaxprs(eqn.params)]
+            level = list({id(sub): sub for sub in inner}.values())
+        _nesting[jaxpr] = found
+    return found
+
+
+@descends
 def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
     """Bind the equations of ``jaxpr`` one by one under the current trace."""
     env: dict[Var, Any] = {}
@@ -282,6 +310,7 @@ def _print_eqn(eqn: JaxprEqn, name: _Namer, indent: int) -> str:
     return f"{outs} = {eqn.primitive.name}{params} {ins}".rstrip()
 
 
+@descends
 def _print_jaxpr(jaxpr: Jaxpr, name: _Namer, indent: int) -> str:
     consts = " ".join(name.typed(v) for v in jaxpr.constvars)
     ins = " ".join(name.typed(v) for v in jaxpr.invars)
@@ -310,8 +339,17 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
     JaxprTypeError
         Names the equation that is wrong and what is wrong with it.
     """
-    if jaxpr in _well_formed:
-        return
+    waiting = [jaxpr]
+    while waiting:
+        checked = waiting.pop()
+        if checked in _well_formed:
+            continue
+        _check_level(checked)
+        _well_formed.add(checked)
+        waiting.extend(sub for eqn in checked.eqns for sub in sub_jaxprs(eqn.params))
+
+
+def _check_level(jaxpr: Jaxpr) -> None:
     bound: set[Var] = set()
 
     def bind(v: Var, where: object) -> None:
@@ -328,8 +366,6 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
     for eqn in jaxpr.eqns:
         for a in eqn.invars:
             read(a, eqn)
-        for sub in sub_jaxprs(eqn.params):
-            check_jaxpr(sub)
         expected, _ = eqn.primitive.infer([a.aval for a in eqn.invars], eqn.params)
         if len(expected) != len(eqn.outvars):
             raise JaxprTypeError(
@@ -342,7 +378,6 @@ def check_jaxpr(jaxpr: Jaxpr) -> None:
                 bind(v, eqn)
     for a in jaxpr.outvars:
         read(a, "the results")
-    _well_formed.add(jaxpr)
 
 
 def _place(where: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +16,8 @@ from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import at_user_line, warn
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
+from covector.core.levels import room_for
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.runtime.placement import (
@@ -40,7 +42,8 @@ def lower_entry(
     key = (platform, donated, keep_unused)
     found = entry.programs.get(key)
     if found is None:
-        found = entry.programs[key] = _lower(entry.closed, donated, keep_unused, name, platform)
+        with room_for(nesting(entry.closed.jaxpr)):
+            found = entry.programs[key] = _lower(entry.closed, donated, keep_unused, name, platform)
     return found
 
 
@@ -52,7 +55,7 @@ def compile_entry(
     found = entry.programs.get(key)
     if found is None:
         device = where.device
-        with collector.paused():
+        with collector.paused(), room_for(nesting(entry.closed.jaxpr)):
             module, kept, given = lower_entry(entry, donated, keep_unused, name, device.platform)
             program = module.compile(device, where.index)
             program.executable.donate(given)
@@ -106,12 +109,10 @@ def _usable(jaxpr: Jaxpr, donated: list[bool], name: str) -> list[bool]:
 
 def _check_computable(jaxpr: Jaxpr) -> None:
     """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
-    for eqn in jaxpr.eqns:
+    for eqn in itertools.chain.from_iterable(j.eqns for j in all_jaxprs(jaxpr)):
         if eqn.primitive in transpose_only:
             assert eqn.primitive.impl is not None
             eqn.primitive.impl([], eqn.params)  # raises the error that says so
-        for sub in sub_jaxprs(eqn.params):
-            _check_computable(sub)
 
 
 def where_to_run(

@@ -9,7 +9,8 @@ from covector.core import tree
 from covector.core.avals import Array, ShapedArray, aval_of, nbytes_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, nesting
+from covector.core.levels import room_for
 from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
@@ -180,7 +181,7 @@ class Lowered(_Stage):
         module = self._module(platform)
         if dialect in (None, "jaxpr"):
             return str(self._entry.closed)
-        return _text(module, dialect)
+        return _text(self._entry, module, dialect)
 
     def dialects(self, platform: str | None = None) -> tuple[str, ...]:
         """Names of the texts that `as_text` has, in the order of the stages."""
@@ -213,13 +214,14 @@ class Lowered(_Stage):
         return Compiled(self._jitted, self._entry, self._donated, where)
 
 
-def _text(module: Module, dialect: str) -> str:
+def _text(entry: Entry, module: Module, dialect: str) -> str:
     if dialect not in module.dialects:
         raise ValueError(
             f"unknown dialect {dialect!r}: a program for {module.platform} is shown as "
             f"{', '.join(module.dialects)}"
         )
-    return module.as_text(dialect)
+    with room_for(nesting(entry.closed.jaxpr)):
+        return module.as_text(dialect)
 
 
 class Compiled(_Stage):
@@ -256,7 +258,7 @@ class Compiled(_Stage):
         module, *_ = lower_entry(
             self._entry, self._donated, jitted.keep_unused, jitted.name, platform
         )
-        return _text(module, dialect or module.default_dialect)
+        return _text(self._entry, module, dialect or module.default_dialect)
 
     @property
     def input_shardings(self) -> Any:

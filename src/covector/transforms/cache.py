@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from covector import _native
 from covector.core.errors import unwrapped
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.levels import descends
 from covector.core.trace import current_trace, eval_trace
 from covector.transforms.vmap import axis_env
 
@@ -32,6 +33,7 @@ def cached_on_jaxpr(fun: Callable[..., T]) -> Callable[..., T]:
     cache: weakref.WeakKeyDictionary[ClosedJaxpr, dict[Any, T]] = weakref.WeakKeyDictionary()
     _CACHES.append(cache)
 
+    @descends
     @functools.wraps(fun)
     def wrapped(closed: ClosedJaxpr, *args: Any) -> T:
         entries = cache.get(closed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.jaxpr import Jaxpr, sub_jaxprs
+from covector.core.jaxpr import Jaxpr, all_jaxprs, sub_jaxprs
 from covector.core.rules import batching_rules, collective_rules, higher_order_rules, missing_rule
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
 
@@ -92,9 +92,9 @@ class BatchTrace(Trace):
 def uses_axis(jaxpr: Jaxpr, name: Hashable) -> bool:
     """Whether a collective over the axis ``name`` occurs in ``jaxpr``."""
     return any(
-        (eqn.primitive in collective_rules and name in _axis_names(eqn.params))
-        or any(uses_axis(sub, name) for sub in sub_jaxprs(eqn.params))
-        for eqn in jaxpr.eqns
+        eqn.primitive in collective_rules and name in _axis_names(eqn.params)
+        for inner in all_jaxprs(jaxpr)
+        for eqn in inner.eqns
     )
 
 

@@ -7,6 +7,7 @@ family, and return the values that the equation defines.
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ from covector.core.avals import ShapedArray, aval_of, to_array
 from covector.core.config import config
 from covector.core.dtypes import DType
 from covector.core.errors import SourceFrame
-from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, sub_jaxprs
+from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, all_jaxprs
 from covector.core.record import Record
 from covector.core.rules import missing_rule
 from covector.core.trace import Primitive
@@ -258,37 +259,30 @@ def lower(
 
 def _count(jaxpr: Jaxpr) -> int:
     """Number of equations, those of inner jaxprs included."""
-    return sum(1 + sum(map(_count, sub_jaxprs(e.params))) for e in jaxpr.eqns)
+    return sum(len(inner.eqns) for inner in all_jaxprs(jaxpr))
 
 
 def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
     """Dimensions and total sizes above the limit of everything in a jaxpr."""
     out: set[int] = set()
-    for v in jaxpr.invars:
-        out.update(v.aval.shape)
-        out.add(v.aval.size)
-    for e in jaxpr.eqns:
-        for v in e.outvars:
-            shape = v.aval.shape
-            if shape:
-                out.update(shape)
-                out.add(v.aval.size)
-        for sub in sub_jaxprs(e.params):
-            out |= _sizes(sub, limit)
+    for inner in all_jaxprs(jaxpr):
+        for vars_ in (inner.invars, *(e.outvars for e in inner.eqns)):
+            for v in vars_:
+                shape = v.aval.shape
+                if shape:
+                    out.update(shape)
+                    out.add(v.aval.size)
     return {n for n in out if n > limit}
 
 
 def _uncountable(jaxpr: Jaxpr) -> MemoryError:
     """The error for the first array of a jaxpr that has too many elements."""
-    for e in jaxpr.eqns:
+    for e in itertools.chain.from_iterable(inner.eqns for inner in all_jaxprs(jaxpr)):
         large = [v.aval for v in e.outvars if v.aval.size >= COUNTABLE]
         if large:
             frame = SourceFrame(*e.source_info) if e.source_info else None
             where = f"\nThe error arose at {frame}" if frame else ""
             return MemoryError(f"an array of type {large[0].str_short()} is too large{where}")
-        for sub in sub_jaxprs(e.params):
-            if any(n >= COUNTABLE for n in _sizes(sub, 0)):
-                return _uncountable(sub)
     large = [v.aval for v in jaxpr.invars if v.aval.size >= COUNTABLE]
     return MemoryError(f"an array of type {large[0].str_short()} is too large")
 

@@ -122,7 +122,7 @@ def gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
     return b.ins(("gep", ty), f"getelementptr {ty}, ptr %s, i64 %s", (ptr, index), "ptr", 0)
 
 
-def _align(ty: str) -> int:
+def align_of(ty: str) -> int:
     return {"i8": 1, "i16": 2, "half": 2, "i32": 4, "float": 4}.get(ty, 8)
 
 
@@ -135,7 +135,7 @@ def load_scalar(b: Function, ptr: Val, dtype: DType, index: Val, tag: object, le
 
     def one(i: Val) -> Val:
         p = gep(b, ptr, ty, i)
-        text = f"load {ty}, ptr %s, align {_align(ty)}"
+        text = f"load {ty}, ptr %s, align {align_of(ty)}"
         return b.ins(("load", ty, tag), text, (p,), ty, 0, level)
 
     if dtype in dtypes.COMPLEX:
@@ -205,12 +205,12 @@ def _masked(b: Function, p: Val, ty: str, used: Guard, order: Sequence[int]) -> 
     name = _masked_intrinsic(b.module, "load", ty, lanes)
     p, mask = b.local(p), b.local(mask)
     some = (
-        f"call {t} @{name}(ptr {p.ref}, i32 {_align(ty)}, {mask.type} {mask.ref}, "
+        f"call {t} @{name}(ptr {p.ref}, i32 {align_of(ty)}, {mask.type} {mask.ref}, "
         f"{t} zeroinitializer)"
     )
     if used.full is None:
         return b.impure(some, ty, lanes)
-    return _either(b, used.full, f"load {t}, ptr {p.ref}, align {_align(ty)}", some, ty, lanes)
+    return _either(b, used.full, f"load {t}, ptr {p.ref}, align {align_of(ty)}", some, ty, lanes)
 
 
 def _either(b: Function, likely: Val, fast: str, slow: str, ty: str, lanes: int) -> Val:
@@ -237,12 +237,12 @@ def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | N
     t = f"<{lanes} x {ty}>"
     p = b.local(p)
     if tail is None:
-        return b.impure(f"load {t}, ptr {p.ref}, align {_align(ty)}", ty, lanes)
+        return b.impure(f"load {t}, ptr {p.ref}, align {align_of(ty)}", ty, lanes)
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
     partly = f"call fastcc {t} @{tail_load(b.module, ty, lanes)}(ptr {p.ref}, i64 {left.ref})"
-    whole = f"load {t}, ptr {p.ref}, align {_align(ty)}"
+    whole = f"load {t}, ptr {p.ref}, align {align_of(ty)}"
     return _either(b, tail.full, whole, partly, ty, lanes)
 
 
@@ -257,7 +257,7 @@ def _partial(module: Module, name: str, result: str, params: str, body: list[str
 
 def _has_masks(ty: str) -> bool:
     """Whether every processor with vectors can leave out elements of this type."""
-    return _align(ty) >= 4
+    return align_of(ty) >= 4
 
 
 def _first_lanes(lanes: int) -> list[str]:
@@ -285,7 +285,7 @@ def _masked_intrinsic(module: Module, what: str, ty: str, lanes: int) -> str:
 
 def tail_load(module: Module, ty: str, lanes: int) -> str:
     """A function that loads the first elements of a vector and leaves the others zero."""
-    t, size = f"<{lanes} x {ty}>", _align(ty)
+    t, size = f"<{lanes} x {ty}>", align_of(ty)
     if _has_masks(ty):
         load = _masked_intrinsic(module, "load", ty, lanes)
         body = [
@@ -306,7 +306,7 @@ def tail_load(module: Module, ty: str, lanes: int) -> str:
 
 def tail_store(module: Module, ty: str, lanes: int) -> str:
     """A function that stores the first elements of a vector."""
-    t, size = f"<{lanes} x {ty}>", _align(ty)
+    t, size = f"<{lanes} x {ty}>", align_of(ty)
     if _has_masks(ty):
         store = _masked_intrinsic(module, "store", ty, lanes)
         body = [
@@ -355,7 +355,7 @@ def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
     b.module.declare(name, t, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {t}")
     ones = f"<{', '.join(['i1 true'] * lanes)}>"
     return b.impure(
-        f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {_align(ty)}, "
+        f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {align_of(ty)}, "
         f"<{lanes} x i1> {b.local(mask).ref if mask else ones}, {t} zeroinitializer)",
         ty, lanes,
     )  # fmt: skip
@@ -392,14 +392,14 @@ def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
         e = b.impure(f"extractelement {v.type} {v.ref}, i32 {k}", ty)
         i = b.impure(f"mul i64 {step.ref}, {k}", "i64")
         q = b.impure(f"getelementptr {ty}, ptr {p.ref}, i64 {i.ref}", "ptr")
-        b.line(f"store {ty} {e.ref}, ptr {q.ref}, align {_align(ty)}")
+        b.line(f"store {ty} {e.ref}, ptr {q.ref}, align {align_of(ty)}")
 
 
 def strided_store(module: Module, ty: str, lanes: int) -> str:
     """A function that stores the first lanes of a vector at a stride."""
     name = f"strided_store_{lanes}{ty}"
     if name not in module.declarations:
-        t, size = f"<{lanes} x {ty}>", _align(ty)
+        t, size = f"<{lanes} x {ty}>", align_of(ty)
         module.declarations[name] = (
             f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %s, i64 %n) noinline {{\n"
             f"entry:\n  %a = alloca {t}, align 64\n  store {t} %v, ptr %a, align 64\n"
@@ -418,7 +418,7 @@ def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Number) -> 
 
     def one(i: Val, v: Val) -> None:
         p, v = gep(b, ptr, ty, i), b.local(v)
-        b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {_align(ty)}")
+        b.line(f"store {ty} {v.ref}, ptr {b.local(p).ref}, align {align_of(ty)}")
 
     if isinstance(x, Cx):
         twice = b.bin("mul", index, int_const(2))
@@ -446,12 +446,12 @@ def store_vector(
     p = b.local(gep(b, ptr, ty, index))
     v = b.local(v)
     if tail is None:
-        b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}")
+        b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {align_of(ty)}")
         return
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
     helper = tail_store(b.module, ty, v.lanes)
-    whole = f"store {v.type} {v.ref}, ptr {p.ref}, align {_align(ty)}"
+    whole = f"store {v.type} {v.ref}, ptr {p.ref}, align {align_of(ty)}"
     partly = f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})"
     b.either(tail.full, lambda: b.line(whole), lambda: b.line(partly), _STORED)
