@@ -123,6 +123,31 @@ class Primitive:
         raise TypeError(f"the primitive {self.name} cannot be pickled")
 
 
+class Composed(Primitive):
+    """An operation that is made of others: applying it applies those, which have the rules.
+
+    ``function(*args, **params)`` gives its result, or a list of them.
+    """
+
+    __slots__ = ("function",)
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], multiple_results: bool = False
+    ) -> None:
+        super().__init__(name, multiple_results)
+        self.function = function
+
+    def bind_params(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        return self.function(*args, **params)
+
+    def bind_with_trace(
+        self, trace: Trace, args: Sequence[Any], params: dict[str, Any]
+    ) -> list[Any]:
+        with set_current_trace(trace):
+            out = self.function(*args, **params)
+        return list(out) if self.multiple_results else [out]
+
+
 class Trace:
     """An interpretation of primitives; see the module's docstring."""
 
