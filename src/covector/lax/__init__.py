@@ -31,14 +31,13 @@ from covector.lax.convert import (
 from covector.lax.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
 from covector.lax.dot import (
     DotDimensionNumbers,
-    Precision,
     batch_matmul,
-    canonicalize_precision,
     dot,
     dot_general,
 )
 from covector.lax.elementwise import ROWS as _ROWS
 from covector.lax.gather import gather
+from covector.lax.precision import Precision, canonicalize_precision
 from covector.lax.reductions import (
     argmax,
     argmin,
@@ -179,6 +178,9 @@ _LAZY = {
         "covector.lax.parallel": (
             "all_gather all_to_all axis_index axis_size pbroadcast pcast pmax pmean pmin ppermute "
             "pshuffle psum psum_scatter pswapaxes"
+        ),
+        "covector.lax.algorithms": (
+            "AccuracyMode DotAlgorithm DotAlgorithmPreset PrecisionLike Tolerance"
         ),
         "covector.lax.applied": "scatter_apply",
         "covector.lax.convolution": (

@@ -19,8 +19,9 @@ from covector.lax.convolution_shapes import (
     steps_of,
     transposed_pads,
 )
-from covector.lax.dot import canonicalize_precision, dot_general, promoted
+from covector.lax.dot import dot_general, promoted
 from covector.lax.elementwise import eq
+from covector.lax.precision import canonicalize_precision
 from covector.lax.shape_functions import broadcasted_iota, reshape, rev, tile, transpose
 from covector.primitives.convolution import (
     ConvDimensionNumbers,

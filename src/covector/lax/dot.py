@@ -2,85 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.operands import as_operand, no_sharding
 from covector.core.structural import convert_element_type
+from covector.lax.precision import canonicalize_precision
 from covector.primitives.dot import Dims, dot_general_p
 
 DotDimensionNumbers = Dims
-
-
-class Precision(enum.Enum):
-    """Precision of products on devices with several; on CPUs all are full precision."""
-
-    DEFAULT = 0
-    HIGH = 1
-    HIGHEST = 2
-
-    def __str__(self) -> str:
-        return self.name
-
-
-_PRECISIONS = {
-    "default": Precision.DEFAULT, "fastest": Precision.DEFAULT, "bfloat16": Precision.DEFAULT,
-    "high": Precision.HIGH, "bfloat16_3x": Precision.HIGH, "tensorfloat32": Precision.HIGH,
-    "highest": Precision.HIGHEST, "float32": Precision.HIGHEST,
-}  # fmt: skip
-
-
-def canonicalize_precision(precision: Any) -> tuple[Precision, Precision] | None:
-    """One `Precision` per operand, from a name, a member or a pair of those.
-
-    Parameters
-    ----------
-    precision : str, Precision, pair or None
-        Names are ``default``, ``high``, ``highest``, or of the formats: ``bfloat16``,
-        ``tensorfloat32``, ``float32`` and the like. None stands for the setting
-        ``default_matmul_precision``.
-
-    Returns
-    -------
-    (Precision, Precision) or None
-        None if nothing is asked for.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, or a sequence that is not a pair.
-
-    Examples
-    --------
-    >>> from covector import lax
-    >>> lax.canonicalize_precision("highest")
-    (<Precision.HIGHEST: 2>, <Precision.HIGHEST: 2>)
-    >>> lax.canonicalize_precision(("default", "float32"))
-    (<Precision.DEFAULT: 0>, <Precision.HIGHEST: 2>)
-    """
-    if precision is None:
-        precision = config.default_matmul_precision
-        if precision is None:
-            return None
-    if isinstance(precision, (tuple, list)):
-        if len(precision) == 2:
-            return _precision(precision[0]), _precision(precision[1])
-    else:
-        return (_precision(precision),) * 2
-    raise ValueError(f"precision must be one value or a pair, got {precision!r}{at_user_line()}")
-
-
-def _precision(p: Any) -> Precision:
-    found = p if isinstance(p, Precision) else _PRECISIONS.get(p) if isinstance(p, str) else None
-    if found is None:
-        raise ValueError(
-            f"unknown precision {p!r}; use 'default', 'high' or 'highest'{at_user_line()}"
-        )
-    return found
 
 
 def promoted(x: Any, y: Any) -> tuple[Any, Any]:
@@ -109,8 +41,9 @@ def dot_general(
         Numbers or booleans; of two dtypes, both are converted to the common one.
     dimension_numbers : ((lhs_contract, rhs_contract), (lhs_batch, rhs_batch))
         Sequences of dimensions, in pairs of one size.
-    precision : str or Precision or pair, optional
-        See `canonicalize_precision`; on CPUs all are full precision.
+    precision : str, Precision, pair, DotAlgorithm or DotAlgorithmPreset, optional
+        See `canonicalize_precision`; on CPUs all are full precision, and algorithms round operands
+        to the types that they take.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
     out_sharding : None
@@ -139,20 +72,28 @@ def dot_general(
     no_sharding(out_sharding, "dot_general")
     x, y = promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
-    preferred = (
+    wanted = (
         None if preferred_element_type is None
         else dtypes.canonicalize_dtype(preferred_element_type)
     )  # fmt: skip
-    return dot_general_p.bind(
+    how = canonicalize_precision(precision)
+    own = aval_of(x).dtype
+    total = getattr(how, "accumulation_type", None)
+    if total is not None:
+        from covector.lax.algorithms import rounded_to  # few programs name one
+
+        x, y = promoted(*(rounded_to(how, i, v) for i, v in enumerate((x, y))))
+    out = dot_general_p.bind(
         x,
         y,
         dimension_numbers=(
             (tuple(map(int, xc)), tuple(map(int, yc))),
             (tuple(map(int, xb)), tuple(map(int, yb))),
         ),
-        precision=canonicalize_precision(precision),
-        preferred_element_type=preferred,
+        precision=how,
+        preferred_element_type=wanted if total is None else total,
     )
+    return out if total is None else convert_element_type(out, wanted or own)
 
 
 def dot(

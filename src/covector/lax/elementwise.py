@@ -37,8 +37,8 @@ _NOUNS = {
     "a real number or boolean": "Real numbers or booleans",
 }
 _ACCURACY = """
-    accuracy : object, optional
-        Ignored: there is one implementation, of full precision."""
+    accuracy : AccuracyMode or Tolerance, optional
+        The least that is asked for: there is one implementation, of full precision."""
 
 
 def _parameters(spec: OpSpec, doc: FunctionDoc) -> str:
@@ -97,6 +97,10 @@ def _unary(bind: Callable[[Any], Any], name: str) -> Callable[..., Any]:
 
 def _unary_with_accuracy(bind: Callable[[Any], Any], name: str) -> Callable[..., Any]:
     def function(x: Any, *, accuracy: Any = None) -> Any:
+        if accuracy is not None:
+            from covector.lax.algorithms import check_accuracy  # few programs give one
+
+            check_accuracy(accuracy, name)
         return bind(as_operand(x, name))
 
     return function

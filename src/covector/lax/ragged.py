@@ -1,0 +1,1 @@
+"""Products of groups of rows by a matrix each: `ragged_dot`; products with scales: `scaled_dot`."""
