@@ -394,6 +394,13 @@ class Config(threading.local):
         return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
 
+def changed_options(before: int, after: int) -> list[tuple[str, Any, Any]]:
+    """The options in which two context keys differ, with the values under each."""
+    states = {key: state for state, key in Config._keys.items()}
+    old, new = states.get(before, ()), states.get(after, ())
+    return [(n, a, b) for n, a, b in zip(_TRACED, old, new, strict=False) if a != b]
+
+
 def _install_options() -> None:
     given = _read_environment()
     for name, option in OPTIONS.items():

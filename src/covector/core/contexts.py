@@ -169,6 +169,6 @@ def transfer_guard(new_val: str) -> Manager:
     ...         x * 2.0
     ...     except RuntimeError as e:
     ...         print(str(e).splitlines()[0])
-    disallowed transfer from the host to a device: float32[]*, an operand of mul
+    disallowed transfer from the host to a device: float32[], an operand of mul
     """
     return override(transfer_guard=new_val)

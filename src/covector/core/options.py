@@ -52,7 +52,7 @@ OPTIONS: dict[str, Option] = {
          "tensorfloat32", "float32"), True,
     ),
     "allow_f16_reductions": Option(
-        True, "whether lax.reduce_sum and reduce_prod take float16 without a wider sum", traced=True
+        True, "whether lax.reduce_sum adds numbers of 16 bits in their own format", traced=True
     ),
     "softmax_custom_jvp": Option(
         True, "derivatives of softmax by its result rather than by its operations", traced=True

@@ -23,7 +23,7 @@ from covector.core.avals import Array, aval_of, settled
 from covector.core.config import config
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import as_array, canonical_shape, product
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, scalar
 from covector.core.trace import Tracer
 from covector.random._bits import Words, cipher, stack_words, words_of
 from covector.random._program import program
@@ -50,7 +50,7 @@ def _check_impl(impl: Any) -> None:
 def _seed_words(seed: Any, name: str) -> Words | bytes:
     """The words of the key for a seed: its bits, as 64 of them."""
     if isinstance(seed, (int, np.integer)):
-        n = int(seed)
+        n = int(seed) + config.random_seed_offset
         if not -(2**63) <= n < 2**63:
             raise OverflowError(
                 f"{name}: the seed {n} does not fit in 64 bits; take it modulo 2**63"
@@ -68,6 +68,8 @@ def _seed_words(seed: Any, name: str) -> Words | bytes:
             f"{name} takes a scalar seed, got {x.aval.str_short()}; use vmap for several seeds"
             f"{at_user_line()}"
         )
+    if config.random_seed_offset:
+        x = lax.add(x, scalar(config.random_seed_offset, x.dtype))
     high: Any = np.uint32(0)
     if x.dtype.itemsize == 8:
         high = lax.shift_right_logical(x, x.dtype.type(32))
@@ -151,6 +153,8 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
     Array([ 0, 42], dtype=uint32)
     """
     _check_impl(impl)
+    if config.enable_custom_prng:
+        return key(seed)
     if isinstance(seed, (Array, Tracer)):
         return _raw_key_of_seed(seed)
     words = _seed_words(seed, "random.PRNGKey")
