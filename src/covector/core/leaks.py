@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gc
 import types
+from collections.abc import Callable
 from typing import Any
 
 from covector.core import errors
-from covector.core.trace import Trace, Tracer, made_at
 
 _SHOWN = 3
 
 
-def check(trace: Trace) -> None:
-    """Raise the error for values of a trace that has ended and that something still holds."""
+def check(trace: Any, tracer: type, made_at: Callable[[Any], str]) -> None:
+    """Raise the error for values of a trace that has ended and that something still holds.
+
+    ``tracer`` is the class of traced values, and ``made_at(x)`` a clause on where one was made.
+    """
     gc.collect()
-    leaked = [x for x in gc.get_objects() if isinstance(x, Tracer) and x._trace is trace]
+    leaked = [x for x in gc.get_objects() if isinstance(x, tracer) and x._trace is trace]
     if not leaked:
         return
     lines = [f"\n  {x.describe()}{made_at(x)}{_holder(x, leaked)}" for x in leaked[:_SHOWN]]
@@ -27,7 +30,7 @@ def check(trace: Trace) -> None:
     )
 
 
-def _holder(x: Tracer, leaked: list[Tracer]) -> str:
+def _holder(x: Any, leaked: list[Any]) -> str:
     """A clause on what holds ``x``."""
     for holder in gc.get_referrers(x):
         if holder is leaked or isinstance(holder, types.FrameType):

@@ -96,7 +96,7 @@ OPTIONS: dict[str, Option] = {
     "check_tracer_leaks": Option(False, "a traced value that outlives its trace is an error"),
     "no_tracing": Option(False, "tracing a function for jit is an error"),
     "no_execution": Option(False, "running a program is an error", traced=True),
-    "transfer_guard": Option(None, "all of the three below", _GUARDS, True),
+    "transfer_guard": Option(None, "sets the three transfer_guard_... at once", _GUARDS, True),
     "transfer_guard_host_to_device": Option(
         None, "which transfers of numbers and NumPy arrays are errors or logged", _GUARDS, True
     ),
@@ -116,7 +116,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "log_compiles": Option(False, "log each trace and each compilation, with its time"),
     "compiler_detailed_logging_min_ops": Option(
-        10, "number of equations from which log_compiles says the times of the steps, too"
+        10, "equations from which log_compiles says the time of each step"
     ),
     "explain_cache_misses": Option(False, "log why a compiled function is traced again"),
     "log_checkpoint_residuals": Option(False, "log what checkpoint keeps for the backward pass"),
@@ -125,13 +125,13 @@ OPTIONS: dict[str, Option] = {
         ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     ),
     "debug_log_modules": Option(
-        "", "names of loggers, separated by commas, that write all they have to the error stream"
+        "", "loggers, separated by commas, that write all they have to the error stream"
     ),
     "captured_constants_warn_bytes": Option(
-        2000000000, "bytes of constants in one program from which there is a warning; -1: none"
+        2000000000, "bytes of constants in a program from which there is a warning; -1: none"
     ),
     "captured_constants_report_frames": Option(
-        0, "number of constants of which that warning says the line; -1: of all"
+        0, "how many constants captured_constants_warn_bytes says the lines of; -1: all"
     ),
     "pprint_use_color": Option(True, "colours of programs on a terminal"),
     "dump_ir_to": Option("", "a folder for the texts of all programs that are compiled"),
@@ -149,15 +149,15 @@ OPTIONS: dict[str, Option] = {
     "disable_most_optimizations": Option(False, "the same as optimization_level=O0", traced=True),
     "enable_compilation_cache": Option(True, "keep compiled programs on disk"),
     "compilation_cache_dir": Option(
-        None, "where; by default in the user's folder of caches"
+        None, "the folder of compiled programs; by default in the user's folder of caches"
     ),
     "compilation_cache_max_size": Option(
-        512 << 20, "bytes from which programs used longest ago are dropped; -1: never, 0: keep none"
+        512 << 20, "bytes on disk from which old programs are dropped; -1: never, 0: none is kept"
     ),
     "persistent_cache_min_compile_time_secs": Option(
-        0.0, "programs that took less to compile are not kept"
+        0.0, "programs that took less time to compile are not kept on disk"
     ),
-    "persistent_cache_min_entry_size_bytes": Option(0, "smaller programs are not kept"),
+    "persistent_cache_min_entry_size_bytes": Option(0, "smaller programs are not kept on disk"),
     "raise_persistent_cache_errors": Option(
         False, "a cache that cannot be read or written is an error"
     ),
@@ -166,7 +166,7 @@ OPTIONS: dict[str, Option] = {
         None, "the backend to use, the first of several separated by commas",
         traced=True,
     ),
-    "platform_name": Option("", "the same, where platforms says nothing", traced=True),
+    "platform_name": Option("", "the backend to use, where platforms says nothing", traced=True),
     "default_device": Option(None, "where arrays and programs are", traced=True),
     "num_cpu_devices": Option(
         -1, "there is one device for all processors", (-1, 1)

@@ -563,7 +563,7 @@ def check_leaks(trace: Trace) -> None:
     """Raise the error for values of a trace that has ended and that something still holds."""
     from covector.core import leaks  # few processes need it
 
-    leaks.check(trace)
+    leaks.check(trace, Tracer, made_at)
 
 
 def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:

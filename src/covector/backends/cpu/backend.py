@@ -93,6 +93,11 @@ def _code(program: LoopProgram) -> Code:
     return code
 
 
+def programs_in_memory() -> int:
+    """The number of programs whose machine code is loaded."""
+    return len(_used)
+
+
 class CpuProgram:
     """Machine code bound to the sizes of one program."""
 

@@ -150,7 +150,7 @@ def _trim(folder: str) -> None:
     """Now and then, drop the entries used longest ago where the folder exceeds its bound."""
     bound = config.compilation_cache_max_size
     if bound >= 0 and os.urandom(1)[0] % _STORES_A_LOOK == 0:
-        names = [n for n in os.listdir(folder) if n.endswith((".bin", ".tmp"))]
+        names = _names(folder)
         # Names are hashes: the first are as good a sample as any.
         seen = _entries(folder, names[:_SAMPLE])
         if seen and sum(size for _, size, _ in seen) / len(seen) * len(names) > bound:
@@ -165,6 +165,30 @@ def _entries(folder: str, names: Sequence[str]) -> list[tuple[float, int, str]]:
             info = os.lstat(os.path.join(folder, name))
             out.append((info.st_mtime, info.st_size, name))
     return out
+
+
+def usage() -> tuple[int, int]:
+    """The number of entries in the folder, and their size in bytes."""
+    entries = _entries(cache_dir(), _names(cache_dir()))
+    return len(entries), sum(size for _, size, _ in entries)
+
+
+def clear() -> tuple[int, int]:
+    """Drop all entries, of all versions; how many there were, and their size in bytes."""
+    folder = cache_dir()
+    entries = _entries(folder, _names(folder))
+    for _, _, name in entries:
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
+    return len(entries), sum(size for _, size, _ in entries)
+
+
+def _names(folder: str) -> list[str]:
+    """The files in a folder that are entries, or were to be."""
+    try:
+        return [n for n in os.listdir(folder) if n.endswith((".bin", ".tmp"))]
+    except OSError:
+        return []
 
 
 def _drop_oldest(folder: str, names: Sequence[str], bound: int) -> None:

@@ -72,6 +72,12 @@ def _llvm() -> Any:
     return llvm
 
 
+def cpu_name() -> str:
+    """The processor, as LLVM calls it."""
+    name: str = _llvm().get_host_cpu_name()
+    return name
+
+
 @functools.cache
 def cpu_description() -> str:
     """What generates code, and for which processor; object code runs only on its like."""
