@@ -279,8 +279,9 @@ class Config(threading.local):
     def _key_of(cls, get: Callable[[str], Any]) -> int:
         """The context key: a number for the options that change what is traced or compiled."""
         own = [(c, get(c)) for c in _user_contexts]
-        own = [(c, type(v), v) for c, v in own if v is not _UNSET]
-        state = (*[get(name) for name in _TRACED], *own)
+        # Values of different types may be equal.
+        typed = [(c, type(v), v) for c, v in own if v is not _UNSET]
+        state = (*[get(name) for name in _TRACED], *typed)
         key = cls._keys.get(state)
         if key is None:
             key = cls._keys.setdefault(state, next(cls._next_key))

@@ -41,8 +41,8 @@ _DOC = """Context manager: the option ``{name}`` for the block, in this thread.
     --------
     >>> import covector as cv
     >>> with cv.{name}({example!r}):
-    ...     cv.config.{name}
-    {example!r}
+    ...     print(cv.config.{name})
+    {example}
     """
 # Values for the examples of options that take no booleans; None has the default again.
 _EXAMPLES: dict[str, Any] = {
@@ -169,6 +169,6 @@ def transfer_guard(new_val: str) -> Manager:
     ...         x * 2.0
     ...     except RuntimeError as e:
     ...         print(str(e).splitlines()[0])
-    disallowed transfer from the host to a device: float32[], an operand of mul
+    disallowed transfer from the host to a device: float32[], an operand of multiply
     """
     return override(transfer_guard=new_val)

@@ -12,13 +12,15 @@ from covector.core import errors
 _SHOWN = 3
 
 
-def check(trace: Any, tracer: type, made_at: Callable[[Any], str]) -> None:
+def check(trace: Any, tracer: type[Any], made_at: Callable[[Any], str]) -> None:
     """Raise the error for values of a trace that has ended and that something still holds.
 
     ``tracer`` is the class of traced values, and ``made_at(x)`` a clause on where one was made.
     """
     gc.collect()
-    leaked = [x for x in gc.get_objects() if isinstance(x, tracer) and x._trace is trace]
+    alive: list[Any] = [x for x in gc.get_objects() if isinstance(x, tracer)]
+    leaked = [x for x in alive if x._trace is trace]
+    del alive
     if not leaked:
         return
     lines = [f"\n  {x.describe()}{made_at(x)}{_holder(x, leaked)}" for x in leaked[:_SHOWN]]

@@ -324,8 +324,8 @@ def made_at(x: Tracer) -> str:
         return ""
     for k, v in enumerate(trace.invars):
         if v is x._var:
-            names = trace.debug_info.arg_names if trace.debug_info else None
-            return f", the argument {names[k] if names and k < len(names) else k}"
+            names = list(trace.debug_info.arg_names or ()) if trace.debug_info else []
+            return f", the argument {names[k] if k < len(names) else k}"
     for eqn in trace.eqns:
         if any(v is x._var for v in eqn.outvars):
             if eqn.source_info is None:

@@ -19,7 +19,8 @@ def explain(jitted: Any, key: tuple[Any, ...], entries: dict[Any, Any]) -> None:
     if not entries:
         reason = "it has not been called before (or is a new function object)"
     else:
-        reason = "; ".join(min((list(_differences(jitted, key, k)) for k in entries), key=len))
+        found = [list(_differences(jitted, key, known)) for known in entries]
+        reason = "; ".join(min(found, key=len))
     log.say("cache_misses", True, "%s is traced anew%s: %s", what, where, reason)
 
 
