@@ -10,7 +10,7 @@ import numpy as onp
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
-from covector.core.config import config
+from covector.core.config import config, current
 from covector.core.errors import at_user_line
 from covector.core.operands import bind_known, scalar
 from covector.core.structural import convert_element_type, reshape_p
@@ -205,7 +205,7 @@ def check_bounds(items: list[Item], shape: tuple[int, ...]) -> None:
 def _eager_advanced(x: Any, index: Any) -> Any:
     """Through a compiled program that takes positions as run-time values."""
     items = parse(index, x)
-    if config.error_checking_behavior_oob == "raise":
+    if current().error_checking_behavior_oob == "raise":
         check_bounds(items, x.shape)
     if all(type(item) is not Advanced for item in items):
         # Rank-0 arrays as indices: their values are at hand.

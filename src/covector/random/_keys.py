@@ -20,7 +20,7 @@ import numpy as np
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, settled
-from covector.core.config import config
+from covector.core.config import current
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import as_array, canonical_shape, product
 from covector.core.structural import convert_element_type, scalar
@@ -49,14 +49,15 @@ def _check_impl(impl: Any) -> None:
 
 def _seed_words(seed: Any, name: str) -> Words | bytes:
     """The words of the key for a seed: its bits, as 64 of them."""
+    options = current()
     if isinstance(seed, (int, np.integer)):
-        n = int(seed) + config.random_seed_offset
+        n = int(seed) + options.random_seed_offset
         if not -(2**63) <= n < 2**63:
             raise OverflowError(
                 f"{name}: the seed {n} does not fit in 64 bits; take it modulo 2**63"
                 f"{at_user_line()}"
             )
-        wide = config.enable_x64 and not (isinstance(seed, np.integer) and seed.itemsize < 8)
+        wide = options.enable_x64 and not (isinstance(seed, np.integer) and seed.itemsize < 8)
         return struct.pack("<II", (n >> 32) & 0xFFFFFFFF if wide else 0, n & 0xFFFFFFFF)
     x = as_array(seed, name)
     if x.dtype not in dtypes.INTEGERS and x.dtype != dtypes.bool_:
@@ -68,8 +69,8 @@ def _seed_words(seed: Any, name: str) -> Words | bytes:
             f"{name} takes a scalar seed, got {x.aval.str_short()}; use vmap for several seeds"
             f"{at_user_line()}"
         )
-    if config.random_seed_offset:
-        x = lax.add(x, scalar(config.random_seed_offset, x.dtype))
+    if options.random_seed_offset:
+        x = lax.add(x, scalar(options.random_seed_offset, x.dtype))
     high: Any = np.uint32(0)
     if x.dtype.itemsize == 8:
         high = lax.shift_right_logical(x, x.dtype.type(32))
@@ -153,7 +154,7 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
     Array([ 0, 42], dtype=uint32)
     """
     _check_impl(impl)
-    if config.enable_custom_prng:
+    if current().enable_custom_prng:
         return key(seed)
     if isinstance(seed, (Array, Tracer)):
         return _raw_key_of_seed(seed)

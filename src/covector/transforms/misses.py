@@ -20,7 +20,8 @@ def explain(jitted: Any, key: tuple[Any, ...], entries: dict[Any, Any]) -> None:
         reason = "it has not been called before (or is a new function object)"
     else:
         found = [list(_differences(jitted, key, known)) for known in entries]
-        reason = "; ".join(min(found, key=len))
+        fewest: list[str] = min(found, key=len)
+        reason = "; ".join(fewest)
     log.say("cache_misses", True, "%s is traced anew%s: %s", what, where, reason)
 
 
