@@ -221,6 +221,7 @@ _UNSET = object()
 _x64_of_key: dict[int, bool] = {}
 _states: dict[int, Any] = {}
 _plain_keys: set[int] = set()
+_guarded_keys: set[int] = set()
 
 
 class _Option:
@@ -291,6 +292,8 @@ class Config(threading.local):
             _states[key] = types.SimpleNamespace(**dict(zip(_TRACED, state, strict=False)))
             if all(get(name) in _PLAIN for name in _PLACES):
                 _plain_keys.add(key)
+            if get("transfer_guard_host_to_device") not in _PLAIN:
+                _guarded_keys.add(key)
         return key
 
     @classmethod
@@ -434,6 +437,11 @@ def x64_enabled() -> bool:
 def current() -> Any:
     """The options of the context key as attributes: as of `config`, but had in less time."""
     return _states.get(_native.context_key(), config)
+
+
+def transfers_guarded() -> bool:
+    """Whether an option asks about what comes from the host to devices."""
+    return bool(_guarded_keys) and _native.context_key() in _guarded_keys
 
 
 def places_set() -> bool:

@@ -64,7 +64,9 @@ def getitem(x: Any, index: Any) -> Any:
             rest = shape[1:]
             starts = (start_index(index, shape[0]), *[0] * len(rest))
             return _window(x, starts, (1, *rest), (0,))
-    return _get(x, parse(index, x))
+    items = parse(index, x)
+    check_integers(items, shape)
+    return _get(x, items)
 
 
 def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -185,6 +187,16 @@ def refuse_outside(i: int, n: int, shape: tuple[int, ...]) -> None:
                 f"the index {i} is out of bounds of an axis of size {n} of an array of shape "
                 f"{shape}, and the option {name} is set{at_user_line()}"
             )
+
+
+def check_integers(items: list[Item], shape: tuple[int, ...]) -> None:
+    """Raise for Python integers out of bounds, where options say so."""
+    dim = 0
+    for item in items:
+        if type(item) is Scalar and type(item.value) is int:
+            if not -shape[dim] <= item.value < shape[dim]:
+                refuse_outside(item.value, shape[dim], shape)
+        dim += type(item) is not NewAxis
 
 
 def check_bounds(items: list[Item], shape: tuple[int, ...]) -> None:

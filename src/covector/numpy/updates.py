@@ -21,6 +21,7 @@ from covector.numpy._util import broadcast_to, compile_lazily, convert, current_
 from covector.numpy.creation import asarray
 from covector.numpy.indexing import (
     check_bounds,
+    check_integers,
     gather_numbers,
     get_basic,
     refuse_outside,
@@ -83,8 +84,10 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
             return _run(_mask_update, (x, mask, values), op=op)
         return _mask_update(x, mask, values, op=op)
     items = parse(index, x)
-    if mode is None and eager and current().error_checking_behavior_oob == "raise":
-        check_bounds(items, x.shape)
+    if mode is None:
+        check_integers(items, x.shape)
+        if eager and current().error_checking_behavior_oob == "raise":
+            check_bounds(items, x.shape)
     if eager and isinstance(op, str):
         arrays, spec = _split(items, wrap)
         return _run(
