@@ -270,10 +270,12 @@ def _difference(f: Callable[..., Any], args: Any, tangents: Any, eps: float) -> 
 
         return f(*tree.map(move, args, tangents))
 
-    return tree.map(
-        lambda a, b: (_wide(a) - _wide(b)) / (2 * eps) if _is_inexact(a) else a,
-        moved(eps), moved(-eps),
-    )  # fmt: skip
+    def slope(a: Any, b: Any) -> np.ndarray:
+        if not _is_inexact(a):
+            return np.zeros(aval_of(a).shape, dtypes.float0)
+        return np.asarray((_wide(a) - _wide(b)) / (2 * eps))
+
+    return tree.map(slope, moved(eps), moved(-eps))
 
 
 def _inexact(values: Any) -> list[Any]:
