@@ -18,6 +18,7 @@ import covector.numpy as np
 from covector.core import config as config_module
 from covector.core import contexts
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
+from tests.random import cases
 
 X = np.arange(3.0)
 
@@ -133,6 +134,43 @@ def legacy_prng_key(_):
         cv.random.normal(raw)
 
 
+def debug_key_reuse(_):
+    r, lax = cv.random, cv.lax
+    twice = lambda k: (r.normal(k), r.bits(k))  # noqa: E731
+    once = lambda k: [r.normal(q) for q in r.split(k)]  # noqa: E731
+    wrong = {
+        "eager": lambda: twice(r.key(0)),
+        "split": lambda: (lambda k: (r.split(k), r.normal(k)))(r.key(0)),
+        "an element": lambda: (lambda ks: (r.normal(ks[1]), twice(ks[1:][0])))(r.split(r.key(0))),
+        "jit": lambda: cv.jit(twice)(r.key(0)),
+        "vmap": lambda: cv.vmap(twice)(r.split(r.key(0))),
+        "grad": lambda: cv.grad(cv.jit(lambda x, k: x * sum(twice(k))))(1.0, r.key(0)),
+        "scan": lambda: lax.scan(lambda k, _: (k, r.normal(k)), r.key(0), None, 3),
+    }
+    right = {
+        "clone": lambda: (lambda k: (r.normal(k), r.normal(r.clone(k))))(r.key(0)),
+        "fold_in": lambda: (lambda k: [r.normal(r.fold_in(k, i)) for i in range(3)])(r.key(0)),
+        "made twice": lambda: (r.normal(r.key(0)), r.normal(r.key(0))),
+        "raw": lambda: twice(r.PRNGKey(0)),
+        "jit": lambda: cv.jit(once)(r.key(0)),
+        "vmap": lambda: cv.vmap(once)(r.split(r.key(0))),
+        "scan": lambda: cv.jit(
+            lambda k: lax.scan(lambda k, _: (r.fold_in(k, 1), r.normal(k)), k, None, 3)
+        )(r.key(0)),
+    }
+    with option("debug_key_reuse", True):
+        for fun in wrong.values():
+            fails(cv.errors.KeyReuseError, "has used before.*\n.*test_options", fun)
+        for fun in right.values():
+            fun()
+        for name, draw in {**cases.EXACT, **cases.CLOSE}.items():
+            try:
+                draw(r, r.key(1))
+            except cv.errors.KeyReuseError:
+                pytest.fail(f"{name} uses its key once")
+    twice(r.key(0))
+
+
 def random_seed_offset(_):
     with option("random_seed_offset", 3):
         shifted = [cv.random.key(4), cv.jit(cv.random.key)(4), cv.random.key(np.array(4))]
@@ -156,6 +194,10 @@ def debug_nans(_):
     with option("debug_nans", True):
         fails(FloatingPointError, r"operation sqrt\n.*test_options", f, np.arange(3.0))
         assert cv.jit(lambda x: x / 0.0)(1.0) == onp.inf
+        compiled = cv.jit(lambda x: np.log(x)).lower(X).compile()
+        fails(FloatingPointError, "nan.*compiled function <lambda>", compiled, X - 1)
+        scan = cv.jit(lambda x: cv.lax.scan(lambda c, a: (np.log(c - a), a), x[1], x)[0])
+        fails(FloatingPointError, "operation log\n.*test_options", scan, X)
 
 
 def debug_infs(_):
@@ -322,11 +364,16 @@ def explain_cache_misses(said):
         f(X, 2)
         with option("numpy_rank_promotion", "warn"):
             f(X, 2)
-    assert [line.split(": ")[-1] for line in said()] == [
-        "it has not been called before (or is a new function object)",
+        for _ in range(2):
+            cv.jit(lambda x: x + 2)(X)
+    *lines, again = said()
+    assert "is traced anew" in again and "outside of the loop" in again
+    assert [line.split(": ")[-1] for line in lines] == [
+        "it has not been called before",
         "the argument x is float32[4], was float32[3]",
         "the static argument 1 is 3, was 2",
         "the option numpy_rank_promotion is 'warn', was 'allow'",
+        "it has not been called before",
     ]
     assert "test_options.py" in said()[0]
 

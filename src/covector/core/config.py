@@ -439,6 +439,14 @@ def current() -> Any:
     return _states.get(_native.context_key(), config)
 
 
+def runs_by_operation() -> bool:
+    """Whether functions and control flow run as plain Python: by the option ``disable_jit``, or
+    by those that look at the operands of each operation."""
+    options = current()
+    checks = (options.error_checking_behavior_divide, options.error_checking_behavior_oob)
+    return bool(options.disable_jit or options.debug_key_reuse or "raise" in checks)
+
+
 def transfers_guarded() -> bool:
     """Whether an option asks about what comes from the host to devices."""
     return bool(_guarded_keys) and _native.context_key() in _guarded_keys

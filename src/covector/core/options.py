@@ -72,6 +72,10 @@ OPTIONS: dict[str, Option] = {
         "allow", "what becomes of raw keys in place of typed ones", ("allow", "warn", "error"), True
     ),
     "random_seed_offset": Option(0, "a number added to every seed", traced=True),
+    "debug_key_reuse": Option(
+        False, "a typed key that is used twice is an error; functions run operation by operation",
+        traced=True,
+    ),
     "high_dynamic_range_gumbel": Option(
         False, "random.gumbel and categorical resolve the upper tail too", traced=True
     ),
@@ -264,9 +268,6 @@ _BY_REASON: dict[str, dict[str, Any]] = {
     },
     "streams are those of JAX's default, the partitionable generator; older ones are not here": {
         "threefry_partitionable": True,
-    },
-    "keys are not followed: a key that is used twice gives the same numbers twice": {
-        "debug_key_reuse": False,
     },
 }  # fmt: skip
 

@@ -34,6 +34,13 @@ _KEY_CODE = dtypes.code_of[_KEY]
 _UINT32_CODE = dtypes.code_of[dtypes.uint32]
 
 
+def _made(keys: Any) -> Any:
+    """Keys that may be used, whether or not those of the same words were."""
+    from covector.random import _reuse  # few processes need it
+
+    return _reuse.made(keys)
+
+
 def _keys_of(words: Any) -> Any:
     """Keys made of pairs of words, along the last axis."""
     return lax.bitcast_convert_type_p.bind(words, new_dtype=_KEY)
@@ -123,11 +130,10 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     if isinstance(seed, (Array, Tracer)):
         return _key_of_seed(seed)
     words = _seed_words(seed, "random.key")
-    return (
-        settled(_native.array_from_buffer(words, _KEY_CODE, ()))
-        if type(words) is bytes
-        else _key_of_seed(seed)
-    )
+    if type(words) is not bytes:
+        return _key_of_seed(seed)
+    made = settled(_native.array_from_buffer(words, _KEY_CODE, ()))
+    return _made(made) if current().debug_key_reuse else made
 
 
 def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
@@ -396,4 +402,5 @@ def clone(key: Any) -> Any:
         if not isinstance(key, (Array, Tracer, np.ndarray)):
             raise TypeError(f"clone takes a PRNG key, got {describe(key)}{at_user_line()}")
         return _check_raw(key, "clone")
-    return lax.copy_p.bind(key)
+    copy = lax.copy_p.bind(key)
+    return _made(copy) if current().debug_key_reuse else copy

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from covector import _native
 from covector.core import monitoring, tree
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.config import config, override
+from covector.core.config import config, runs_by_operation
 from covector.core.errors import JaxRuntimeError, at_user_line, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from covector.core.structural import zeros
@@ -316,20 +316,11 @@ class Jitted:
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """What the native call path calls for a signature it has no program for."""
-        if current_trace() is not eval_trace:
-            if config.disable_jit:
-                return self.fun(*args, **kwargs), None
+        traced = current_trace() is not eval_trace
+        if (traced or self.primitive is None) and runs_by_operation():
+            return self.fun(*args, **kwargs), None
+        if traced:
             return self.bind(args, kwargs), None
-        if self.primitive is None:
-            if config.disable_jit:
-                return self.fun(*args, **kwargs), None
-            if "raise" in (
-                config.error_checking_behavior_divide,
-                config.error_checking_behavior_oob,
-            ):
-                # Each operation is looked at.
-                with override(disable_jit=True):
-                    return self.fun(*args, **kwargs), None
         return Jitted.execute(self, args, kwargs)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

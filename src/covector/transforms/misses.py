@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from covector.core.config import changed_options
 from covector.core.errors import user_frame
 from covector.transforms.arguments import fun_source, names_of
 
+# Code of functions that were traced while the option was set.
+_seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
 
 def explain(jitted: Any, key: tuple[Any, ...], entries: dict[Any, Any]) -> None:
     """Log how the signature ``key`` of a call differs from the nearest of the known ones."""
@@ -17,7 +21,15 @@ def explain(jitted: Any, key: tuple[Any, ...], entries: dict[Any, Any]) -> None:
     source = fun_source(jitted.fun)
     what = f"{jitted.name} of {source}" if source else jitted.name
     if not entries:
-        reason = "it has not been called before (or is a new function object)"
+        reason = "it has not been called before"
+        code = getattr(jitted.fun, "__code__", None)
+        if code in _seen:
+            reason = (
+                "it is a new function object, whose code was traced before: make the function, and "
+                "its jit, once, outside of the loop or function that makes them"
+            )
+        if code is not None:
+            _seen.add(code)
     else:
         found = [list(_differences(jitted, key, known)) for known in entries]
         fewest: list[str] = min(found, key=len)
