@@ -681,6 +681,22 @@ def test_context_managers(name):
             pass
 
 
+@pytest.mark.parametrize(
+    ("manager", "value"),
+    [
+        (cv.array_garbage_collection_guard, "log"),
+        (cv.auto_pcast, False),
+        (cv.jax2tf_associative_scan_reductions, True),
+        (cv.remove_size_one_mesh_axis_from_type, True),
+        (cv.thread_guard, True),
+        (cv.threefry_partitionable, False),
+    ],
+)
+def test_context_managers_without_effect_warn(manager, value):
+    with pytest.warns(UserWarning, match="accepted, without effect here"), manager(value):
+        assert getattr(cv.config, manager.__name__) == value
+
+
 def test_public_context_managers_are_for_options():
     assert set(MANAGERS) - {"checking_leaks"} <= set(OPTIONS)
     assert {n for n in vars(contexts) if n in OPTIONS} == set(MANAGERS) - {"checking_leaks"}
