@@ -213,8 +213,8 @@ def _all_of(name: str) -> tuple[str, ...]:
 
 
 # Names of what users have made to be part of the context key, and what says it is not set.
-_user_contexts: list[str] = []
-_UNSET = object()
+user_contexts: list[str] = []
+UNSET = object()
 
 
 # What is asked for every operation, by the context key, which is had in no time.
@@ -222,6 +222,7 @@ _x64_of_key: dict[int, bool] = {}
 _states: dict[int, Any] = {}
 _plain_keys: set[int] = set()
 _guarded_keys: set[int] = set()
+_stepwise_keys: set[int] = set()
 
 
 class _Option:
@@ -281,9 +282,9 @@ class Config(threading.local):
     @classmethod
     def _key_of(cls, get: Callable[[str], Any]) -> int:
         """The context key: a number for the options that change what is traced or compiled."""
-        own = [(c, get(c)) for c in _user_contexts]
+        own = [(c, get(c)) for c in user_contexts]
         # Values of different types may be equal.
-        typed = [(c, type(v), v) for c, v in own if v is not _UNSET]
+        typed = [(c, type(v), v) for c, v in own if v is not UNSET]
         state = (*[get(name) for name in _TRACED], *typed)
         key = cls._keys.get(state)
         if key is None:
@@ -292,6 +293,9 @@ class Config(threading.local):
             _states[key] = types.SimpleNamespace(**dict(zip(_TRACED, state, strict=False)))
             if all(get(name) in _PLAIN for name in _PLACES):
                 _plain_keys.add(key)
+            checks = (get(f"error_checking_behavior_{what}") for what in ("divide", "oob"))
+            if get("disable_jit") or get("debug_key_reuse") or "raise" in checks:
+                _stepwise_keys.add(key)
             if get("transfer_guard_host_to_device") not in _PLAIN:
                 _guarded_keys.add(key)
         return key
@@ -401,6 +405,14 @@ class Config(threading.local):
         return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
 
+def add_context() -> str:
+    """Make a value of users part of the context key; the name of its attribute of `config`."""
+    name = f"user_context_{len(user_contexts)}"
+    setattr(Config, name, _Option(name, UNSET, "default"))
+    user_contexts.append(name)
+    return name
+
+
 def changed_options(before: int, after: int) -> list[tuple[str, Any, Any]]:
     """The options in which two context keys differ, with the values under each."""
     states = {key: state for state, key in Config._keys.items()}
@@ -442,9 +454,7 @@ def current() -> Any:
 def runs_by_operation() -> bool:
     """Whether functions and control flow run as plain Python: by the option ``disable_jit``, or
     by those that look at the operands of each operation."""
-    options = current()
-    checks = (options.error_checking_behavior_divide, options.error_checking_behavior_oob)
-    return bool(options.disable_jit or options.debug_key_reuse or "raise" in checks)
+    return _native.context_key() in _stepwise_keys
 
 
 def transfers_guarded() -> bool:
@@ -465,12 +475,12 @@ def override(**options: Any) -> Iterator[None]:
         _warn_without_effect(name, value)
     if "transfer_guard" in options:
         options = {**dict.fromkeys(_all_of("transfer_guard"), options["transfer_guard"]), **options}
-    with _in_place(options):
+    with in_place(options):
         yield
 
 
 @contextlib.contextmanager
-def _in_place(options: dict[str, Any]) -> Iterator[None]:
+def in_place(options: dict[str, Any]) -> Iterator[None]:
     """Values that the current thread has in place of those of the process, for a block."""
     own = config.__dict__
     old = dict(own)
@@ -489,63 +499,6 @@ def _in_place(options: dict[str, Any]) -> Iterator[None]:
                 own.pop(name, None)
             vars(Config)[name].blocks.pop(block, None)
         config._rekey()
-
-
-class UserContext:
-    """A value of the current thread that compiled functions depend on; see `make_user_context`."""
-
-    def __init__(self, default_value: Any) -> None:
-        self._default = default_value
-        self._name = f"user_context_{len(_user_contexts)}"
-        setattr(Config, self._name, _Option(self._name, _UNSET, "default"))
-        _user_contexts.append(self._name)
-
-    @property
-    def value(self) -> Any:
-        """The value of the innermost block."""
-        found = getattr(config, self._name)
-        return self._default if found is _UNSET else found
-
-    def __call__(self, new_val: Any) -> contextlib.AbstractContextManager[None]:
-        """Context manager: another value for the block."""
-        try:
-            hash(new_val)
-        except TypeError:
-            raise TypeError(
-                "the value of a context must be hashable, because compiled functions are kept by "
-                f"it, got {type(new_val).__name__} {new_val!r:.60}"
-            ) from None
-        return _in_place({self._name: new_val})
-
-
-def make_user_context(default_value: Any = None) -> UserContext:
-    """A value of one's own that compiled functions depend on, as on the options.
-
-    A function is traced once for each value, so that it may ask for it.
-
-    Parameters
-    ----------
-    default_value : object
-        The value outside of all blocks.
-
-    Returns
-    -------
-    UserContext
-        Its attribute ``value`` is the value; called with a hashable value, it is a context manager
-        that sets it for the thread.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> scale = cv.make_user_context(1)
-    >>> f = cv.jit(lambda x: x * scale.value)
-    >>> with scale(10):
-    ...     print(f(3))
-    30
-    >>> print(f(3))
-    3
-    """
-    return UserContext(default_value)
 
 
 def enable_x64(new_val: bool = True) -> contextlib.AbstractContextManager[None]:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from covector.core.config import override
+from covector.core.config import UNSET, add_context, config, in_place, override
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
 
 Manager = contextlib.AbstractContextManager[None]
@@ -172,3 +172,58 @@ def transfer_guard(new_val: str) -> Manager:
     disallowed transfer from the host to a device: float32[], an operand of multiply
     """
     return override(transfer_guard=new_val)
+
+
+class UserContext:
+    """A value of the current thread that compiled functions depend on; see `make_user_context`."""
+
+    def __init__(self, default_value: Any) -> None:
+        self._default = default_value
+        self._name = add_context()
+
+    @property
+    def value(self) -> Any:
+        """The value of the innermost block."""
+        found = getattr(config, self._name)
+        return self._default if found is UNSET else found
+
+    def __call__(self, new_val: Any) -> Manager:
+        """Context manager: another value for the block."""
+        try:
+            hash(new_val)
+        except TypeError:
+            raise TypeError(
+                "the value of a context must be hashable, because compiled functions are kept by "
+                f"it, got {type(new_val).__name__} {new_val!r:.60}"
+            ) from None
+        return in_place({self._name: new_val})
+
+
+def make_user_context(default_value: Any = None) -> UserContext:
+    """A value of one's own that compiled functions depend on, as on the options.
+
+    A function is traced once for each value, so that it may ask for it.
+
+    Parameters
+    ----------
+    default_value : object
+        The value outside of all blocks.
+
+    Returns
+    -------
+    UserContext
+        Its attribute ``value`` is the value; called with a hashable value, it is a context manager
+        that sets it for the thread.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> scale = cv.make_user_context(1)
+    >>> f = cv.jit(lambda x: x * scale.value)
+    >>> with scale(10):
+    ...     print(f(3))
+    30
+    >>> print(f(3))
+    3
+    """
+    return UserContext(default_value)
