@@ -247,6 +247,8 @@ def check_tracer_leaks(_):
             total = transform(lambda x: cv.lax.scan(lambda c, a: (c * a, c), x, np.ones(3))[0])
             total(X)
         kept.clear()
+    with cv.checking_leaks():
+        assert cv.config.check_tracer_leaks
 
 
 def tracer_error_num_traceback_frames(_):
