@@ -58,9 +58,7 @@ batching_rules[composite_p] = _batch
 
 
 @api_boundary
-def composite(
-    decomposition: Callable[..., Any], name: str, version: int = 0
-) -> Callable[..., Any]:
+def composite(decomposition: Callable[..., Any], name: str, version: int = 0) -> Callable[..., Any]:
     """A function that a compiler may know by its name, and that ``decomposition`` defines.
 
     The compiler of CPUs knows none: what it compiles is the decomposition, whole with what is

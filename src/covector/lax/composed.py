@@ -77,18 +77,14 @@ def _combination(jaxpr: Jaxpr | ClosedJaxpr, consts: Sequence[Any]) -> Callable[
     return combine
 
 
-def _reduce_window(
-    *args: Any, jaxpr: Any, consts: Sequence[Any] = (), **window: Any
-) -> list[Any]:
+def _reduce_window(*args: Any, jaxpr: Any, consts: Sequence[Any] = (), **window: Any) -> list[Any]:
     n = len(args) // 2
     return list(
         reduce_window(tuple(args[:n]), tuple(args[n:]), _combination(jaxpr, consts), **window)
     )
 
 
-def _gather_selected(
-    tangents: Any, operand: Any, *, select_prim: Primitive, **window: Any
-) -> Any:
+def _gather_selected(tangents: Any, operand: Any, *, select_prim: Primitive, **window: Any) -> Any:
     """The element of ``tangents`` where ``operand`` has the extremum of each window."""
     prim = reduce_window_max_p if select_prim is ge_p else reduce_window_min_p
     return jvp_rules[prim]((operand,), (tangents,), **window)[1]
