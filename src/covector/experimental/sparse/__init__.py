@@ -21,15 +21,8 @@ from covector.experimental.sparse._bcoo import (
     bcoo_extract_p,
     bcoo_fromdense,
     bcoo_fromdense_p,
-    bcoo_sort_indices,
-    bcoo_sort_indices_p,
-    bcoo_sum_duplicates,
-    bcoo_sum_duplicates_p,
     bcoo_todense,
     bcoo_todense_p,
-    bcoo_transpose,
-    bcoo_transpose_p,
-    bcoo_update_layout,
 )
 from covector.experimental.sparse._bcsr import (
     BCSR,
@@ -48,6 +41,9 @@ from covector.experimental.sparse._bcsr import (
 from covector.experimental.sparse._creation import (
     empty,
     eye,
+)
+from covector.experimental.sparse._layouts import (
+    bcoo_update_layout,
 )
 from covector.experimental.sparse._matrices import (
     COO,
@@ -70,6 +66,20 @@ from covector.experimental.sparse._matrices import (
     csr_todense,
     csr_todense_p,
 )
+from covector.experimental.sparse._order import (
+    bcoo_sort_indices,
+    bcoo_sort_indices_p,
+    bcoo_sum_duplicates,
+    bcoo_sum_duplicates_p,
+    bcoo_transpose,
+    bcoo_transpose_p,
+)
+from covector.experimental.sparse._parts import (
+    bcoo_conv_general_dilated,
+    bcoo_dynamic_slice,
+    bcoo_gather,
+    bcoo_slice,
+)
 from covector.experimental.sparse._products import (
     bcoo_dot_general,
     bcoo_dot_general_p,
@@ -82,13 +92,9 @@ from covector.experimental.sparse._products import (
 from covector.experimental.sparse._shapes import (
     bcoo_broadcast_in_dim,
     bcoo_concatenate,
-    bcoo_conv_general_dilated,
-    bcoo_dynamic_slice,
-    bcoo_gather,
     bcoo_reduce_sum,
     bcoo_reshape,
     bcoo_rev,
-    bcoo_slice,
     bcoo_squeeze,
 )
 from covector.experimental.sparse._sparsify import (

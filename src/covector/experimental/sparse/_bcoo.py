@@ -9,18 +9,16 @@ import numpy as onp
 
 from covector import lax
 from covector import numpy as cnp
-from covector.core.errors import ShapeMismatchError, at_user_line, warn
-from covector.core.operands import canonical_axes, product
+from covector.core.errors import ShapeMismatchError, at_user_line
+from covector.core.operands import product
 from covector.experimental.sparse._base import (
     Composed,
     JAXSparse,
-    SparseEfficiencyError,
-    SparseEfficiencyWarning,
     SparseInfo,
     check_index_dtype,
     to_array,
 )
-from covector.numpy._util import concrete, fused, is_concrete
+from covector.numpy._util import concrete, fused
 from covector.transforms.vmap_api import vmap
 from covector.tree_util import register_pytree_node_class
 
@@ -186,34 +184,6 @@ class BCOO(JAXSparse):
     def todense(self) -> Any:
         """The dense array: `bcoo_todense`."""
         return bcoo_todense(self)
-
-    def transpose(self, axes: Sequence[int] | None = None) -> BCOO:
-        """The array with its axes in another order: `bcoo_transpose`."""
-        permutation = range(self.ndim)[::-1] if axes is None else axes
-        return bcoo_transpose(self, permutation=tuple(permutation))
-
-    def sort_indices(self) -> BCOO:
-        """The same array with its coordinates in order: `bcoo_sort_indices`."""
-        return bcoo_sort_indices(self)
-
-    def sum_duplicates(self, nse: int | None = None, remove_zeros: bool = True) -> BCOO:
-        """The same array with each coordinate stored once: `bcoo_sum_duplicates`.
-
-        Elements that are 0 are left out if ``remove_zeros``.
-        """
-        return bcoo_sum_duplicates(_zeros_dropped(self) if remove_zeros else self, nse=nse)
-
-    def update_layout(
-        self,
-        *,
-        n_batch: int | None = None,
-        n_dense: int | None = None,
-        on_inefficient: str = "error",
-    ) -> BCOO:
-        """The same array with other batch and dense axes: `bcoo_update_layout`."""
-        return bcoo_update_layout(
-            self, n_batch=n_batch, n_dense=n_dense, on_inefficient=on_inefficient
-        )
 
 
 def split_shape(
@@ -517,339 +487,7 @@ def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) ->
     return sparr._with(data.astype(arr.dtype))
 
 
-# --- order ----------------------------------------------------------------------------------
-
-
-@fused("permutation")
-def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
-    """A sparse array with its axes in another order.
-
-    Parameters
-    ----------
-    mat : BCOO
-    permutation : sequence of int
-        Which axis of ``mat`` each axis of the result is. Batch axes stay batch axes, and dense
-        axes stay dense.
-
-    Returns
-    -------
-    BCOO
-
-    Raises
-    ------
-    ValueError
-        If ``permutation`` is not one of the axes.
-    NotImplementedError
-        If axes of different kinds change places.
-    TypeError
-        If ``mat`` is not a BCOO.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector.experimental import sparse
-    >>> x = sparse.BCOO.fromdense(np.array([[1, 2, 0]]))
-    >>> sparse.bcoo_transpose(x, permutation=(1, 0)).todense()
-    Array([[1],
-           [2],
-           [0]], dtype=int32)
-    """
-    check_bcoo("bcoo_transpose", mat)
-    axes = canonical_axes(tuple(permutation), mat)
-    if sorted(axes) != list(range(mat.ndim)):
-        raise ValueError(
-            f"bcoo_transpose: {tuple(permutation)} is not a permutation of the axes of an array "
-            f"of shape {mat.shape}{at_user_line()}"
-        )
-    nb, ns = mat.n_batch, mat.n_sparse
-    kinds = [0 if k < nb else 1 if k < nb + ns else 2 for k in range(mat.ndim)]
-    if [kinds[a] for a in axes] != kinds:
-        raise NotImplementedError(
-            f"bcoo_transpose: {axes} moves batch, sparse and dense axes (n_batch={nb}, n_dense="
-            f"{mat.n_dense}) among each other; update_layout makes them alike{at_user_line()}"
-        )
-    sparse = [a - nb for a in axes[nb : nb + ns]]
-    data = cnp.transpose(mat.data, (*axes[:nb], nb, *(a - ns + 1 for a in axes[nb + ns :])))
-    indices = cnp.transpose(mat.indices, (*axes[:nb], nb, nb + 1))
-    if sparse != sorted(sparse):
-        indices = indices[..., cnp.array(sparse)]
-    return BCOO(
-        (data, indices),
-        shape=[mat.shape[a] for a in axes],
-        indices_sorted=mat.indices_sorted and sparse == sorted(sparse),
-        unique_indices=mat.unique_indices,
-    )
-
-
-@fused()
-def bcoo_sort_indices(mat: BCOO) -> BCOO:
-    """A sparse array with its coordinates in lexicographic order.
-
-    Parameters
-    ----------
-    mat : BCOO
-
-    Returns
-    -------
-    BCOO
-
-    Raises
-    ------
-    TypeError
-        If ``mat`` is not a BCOO.
-
-    Examples
-    --------
-    >>> from covector.experimental import sparse
-    >>> x = sparse.bcoo_rev(sparse.eye(2), (0,))
-    >>> sparse.bcoo_sort_indices(x).indices
-    Array([[0, 1],
-           [1, 0]], dtype=int32)
-    """
-    check_bcoo("bcoo_sort_indices", mat)
-    if mat.indices_sorted:
-        return mat
-    mat = full_batch(mat)
-
-    def one(data: Any, indices: Any) -> tuple[Any, Any]:
-        order = lexicographic(indices)
-        return data[order], indices[order]
-
-    data, indices = batched(one, mat.n_batch)(mat.data, mat.indices)
-    info = SparseInfo(mat.shape, True, mat.unique_indices)
-    return BCOO.tree_unflatten(info, (data, indices))
-
-
-def _normalised(indices: Any, sizes: Sequence[int]) -> Any:
-    """Coordinates with all that are out of bounds in one place, behind the others."""
-    limits = cnp.array(sizes, indices.dtype).reshape(len(sizes))
-    return cnp.where(in_bounds(indices, sizes)[..., None], indices, limits)
-
-
-@fused()
-def _zeros_dropped(mat: BCOO) -> BCOO:
-    mat = full_batch(mat)
-    sizes = parts(mat)[1]
-    axes = tuple(range(mat.n_batch + 1, mat.data.ndim))
-    some = cnp.any(mat.data != 0, axis=axes) if axes else mat.data != 0
-    limits = cnp.array(sizes, mat.indices.dtype).reshape(len(sizes))
-    indices = cnp.where(some[..., None], mat.indices, limits)
-    return BCOO.tree_unflatten(SparseInfo(mat.shape), (mat.data, indices))
-
-
-@fused()
-def _distinct(mat: BCOO) -> Any:
-    """The number of different coordinates of each element of the batch."""
-    sizes = parts(mat)[1]
-
-    def one(indices: Any) -> Any:
-        if not indices.shape[0]:
-            return 0
-        return cnp.sum(_firsts(_normalised(indices, sizes)) & in_bounds(indices, sizes))
-
-    return batched(one, mat.n_batch)(mat.indices)
-
-
-def bcoo_sum_duplicates(mat: BCOO, nse: int | None = None) -> BCOO:
-    """A sparse array that stores each coordinate once, in order.
-
-    Parameters
-    ----------
-    mat : BCOO
-    nse : int, optional
-        How many blocks the result stores; by default as many as there are different coordinates,
-        which must not be traced. What is too much is left out.
-
-    Returns
-    -------
-    BCOO
-        With sorted, unique coordinates.
-
-    Raises
-    ------
-    ValueError
-        If ``nse`` is not given and ``mat`` is traced.
-    TypeError
-        If ``mat`` is not a BCOO.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector.experimental import sparse
-    >>> x = sparse.BCOO((np.array([1, 2, 3]), np.array([[1], [0], [1]])), shape=(2,))
-    >>> sparse.bcoo_sum_duplicates(x).data
-    Array([2, 4], dtype=int32)
-    """
-    check_bcoo("bcoo_sum_duplicates", mat)
-    if nse is None:
-        if not is_concrete(mat.indices):
-            raise ValueError(
-                "bcoo_sum_duplicates: nse must be given where the indices are traced, as in jit "
-                f"and vmap: the size of the result depends on it{at_user_line()}"
-            )
-        nse = int(onp.max(onp.asarray(_distinct(mat)), initial=0))
-    return _sum_duplicates(mat, int(nse))
-
-
-@fused("nse")
-def _sum_duplicates(mat: BCOO, nse: int) -> BCOO:
-    mat = full_batch(mat)
-    sizes = parts(mat)[1]
-
-    def one(data: Any, indices: Any) -> tuple[Any, Any]:
-        limits = cnp.array(sizes, indices.dtype).reshape(len(sizes))
-        if not indices.shape[0]:
-            out = cnp.broadcast_to(limits, (nse, len(sizes)))
-            return cnp.zeros((nse, *data.shape[1:]), data.dtype), out
-        kept = _normalised(indices, sizes)
-        order = lexicographic(kept)
-        data, ordered = data[order], kept[order]
-        new = cnp.any(ordered[1:] != ordered[:-1], axis=-1)
-        group = cnp.concatenate([cnp.zeros((1,), cnp.int32), cnp.cumsum(new, dtype=cnp.int32)])
-        group = cnp.where(in_bounds(ordered, sizes), group, nse)[:, None]
-        sums = scatter_blocks(data, group, (nse,), True, False)
-        out = cnp.broadcast_to(limits, (nse, len(sizes)))
-        return sums, out.at[group[:, 0]].set(ordered, mode="drop")
-
-    data, indices = batched(one, mat.n_batch)(mat.data, mat.indices)
-    return BCOO.tree_unflatten(SparseInfo(mat.shape, True, True), (data, indices))
-
-
-# --- layouts --------------------------------------------------------------------------------
-
-
-def bcoo_update_layout(
-    mat: BCOO,
-    *,
-    n_batch: int | None = None,
-    n_dense: int | None = None,
-    on_inefficient: str | None = "error",
-) -> BCOO:
-    """A sparse array with other numbers of batch and dense axes.
-
-    Parameters
-    ----------
-    mat : BCOO
-    n_batch, n_dense : int, optional
-        By default as they are.
-    on_inefficient : {"error", "warn", None}
-        What to do where the result would store more elements: to have more batch or dense axes
-        means to store zeros.
-
-    Returns
-    -------
-    BCOO
-
-    Raises
-    ------
-    SparseEfficiencyError
-        If the result would store more elements, unless ``on_inefficient`` says otherwise.
-    ValueError
-        If the array has fewer axes, or ``on_inefficient`` is none of these.
-    TypeError
-        If ``mat`` is not a BCOO.
-
-    Examples
-    --------
-    >>> import covector.numpy as np
-    >>> from covector.experimental import sparse
-    >>> x = sparse.BCOO.fromdense(np.ones((2, 3, 4)), n_batch=1, n_dense=1)
-    >>> sparse.bcoo_update_layout(x, n_batch=0, n_dense=0)
-    BCOO(float32[2, 3, 4], nse=24)
-    """
-    check_bcoo("bcoo_update_layout", mat)
-    nb = mat.n_batch if n_batch is None else int(n_batch)
-    nd = mat.n_dense if n_dense is None else int(n_dense)
-    if min(nb, nd) < 0 or nb + nd > mat.ndim:
-        raise ValueError(
-            f"bcoo_update_layout: an array of shape {mat.shape} cannot have n_batch={nb} and "
-            f"n_dense={nd}{at_user_line()}"
-        )
-    if on_inefficient not in ("error", "warn", None):
-        raise ValueError(
-            "bcoo_update_layout: on_inefficient must be 'error', 'warn' or None, got "
-            f"{on_inefficient!r}{at_user_line()}"
-        )
-    for what, old, new in (("n_batch", mat.n_batch, nb), ("n_dense", mat.n_dense, nd)):
-        if new > old and on_inefficient is not None:
-            text = (
-                f"bcoo_update_layout: an array of shape {mat.shape} with {what} raised from {old} "
-                f"to {new} stores zeros; on_inefficient=None allows it"
-            )
-            if on_inefficient == "error":
-                raise SparseEfficiencyError(text + at_user_line())
-            warn(text, SparseEfficiencyWarning)
-    return _relaid(mat, nb, nd)
-
-
-@fused("n_batch", "n_dense")
-def _relaid(mat: BCOO, n_batch: int, n_dense: int) -> BCOO:
-    while mat.n_dense > n_dense:
-        mat = _dense_to_sparse(mat)
-    while mat.n_batch > n_batch:
-        mat = _batch_to_sparse(mat)
-    while mat.n_dense < n_dense:
-        mat = _sparse_to_dense(mat)
-    while mat.n_batch < n_batch:
-        mat = _sparse_to_batch(mat)
-    return mat
-
-
-def _dense_to_sparse(mat: BCOO) -> BCOO:
-    """The first dense axis becomes the last sparse one."""
-    nb, n = mat.n_batch, parts(mat)[2][0]
-    data = cnp.reshape(mat.data, (*mat.data.shape[:nb], mat.nse * n, *mat.data.shape[nb + 2 :]))
-    batch = mat.indices.shape[:nb]
-    old = cnp.broadcast_to(mat.indices[..., None, :], (*batch, mat.nse, n, mat.n_sparse))
-    new = cnp.broadcast_to(cnp.arange(n, dtype=mat.indices.dtype)[:, None], (*batch, mat.nse, n, 1))
-    indices = cnp.concatenate([old, new], -1)
-    indices = cnp.reshape(indices, (*batch, mat.nse * n, mat.n_sparse + 1))
-    # Blocks of the same coordinates, as those out of bounds have, are no longer in order.
-    info = SparseInfo(mat.shape, mat.indices_sorted and mat.unique_indices, mat.unique_indices)
-    return BCOO.tree_unflatten(info, (data, indices))
-
-
-def _batch_to_sparse(mat: BCOO) -> BCOO:
-    """The last batch axis becomes the first sparse one."""
-    mat = full_batch(mat)
-    batch = parts(mat)[0]
-    n = batch[-1]
-    new = cnp.arange(n, dtype=mat.indices.dtype)[:, None, None]
-    new = cnp.broadcast_to(new, (*batch, mat.nse, 1))
-    indices = cnp.concatenate([new, mat.indices], -1)
-    shape = (*batch[:-1], n * mat.nse)
-    data = cnp.reshape(mat.data, (*shape, *mat.data.shape[len(batch) + 1 :]))
-    indices = cnp.reshape(indices, (*shape, mat.n_sparse + 1))
-    return BCOO.tree_unflatten(mat._info, (data, indices))
-
-
-def _sparse_to_dense(mat: BCOO) -> BCOO:
-    """The last sparse axis becomes the first dense one."""
-    mat = full_batch(mat)
-    n = parts(mat)[1][-1]
-
-    def one(block: Any, index: Any) -> Any:
-        return scatter_blocks(block[None], index[None, None], (n,), False, True)
-
-    data = batched(one, mat.n_batch + 1)(mat.data, mat.indices[..., -1])
-    info = SparseInfo(mat.shape, mat.indices_sorted, False)
-    return BCOO.tree_unflatten(info, (data, mat.indices[..., :-1]))
-
-
-def _sparse_to_batch(mat: BCOO) -> BCOO:
-    """The first sparse axis becomes the last batch one: each element of the batch stores all."""
-    mat = full_batch(mat)
-    nb, n = mat.n_batch, parts(mat)[1][0]
-    own = cnp.arange(n, dtype=mat.indices.dtype)[:, None] == mat.indices[..., None, :, 0]
-    data = cnp.expand_dims(mat.data, nb)
-    data = cnp.where(over_blocks(own, data), data, 0).astype(mat.dtype)
-    limits = cnp.array(parts(mat)[1][1:], mat.indices.dtype).reshape(mat.n_sparse - 1)
-    indices = cnp.where(own[..., None], mat.indices[..., None, :, 1:], limits)
-    info = SparseInfo(mat.shape, False, False)
-    return BCOO.tree_unflatten(info, (data, indices))
-
-
-# --- primitives -----------------------------------------------------------------------------
+# --- primitives ---
 
 
 def _bcoo_of(data: Any, indices: Any, spinfo: Any) -> BCOO:
@@ -868,34 +506,6 @@ bcoo_fromdense_p = Composed(
     ),
     "``bind(mat, nse=, n_batch=, n_dense=, index_dtype=)``: data, indices of `bcoo_fromdense`.",
 )
-bcoo_extract_p = Composed(
-    "bcoo_extract",
-    lambda indices, arr, *, assume_unique: (
-        bcoo_extract(_like_dense(indices, arr), arr, assume_unique=assume_unique).data
-    ),
-    "``bind(indices, arr, assume_unique=)``: the data of `bcoo_extract`.",
-)
-bcoo_transpose_p = Composed(
-    "bcoo_transpose",
-    lambda data, indices, *, permutation, spinfo: list(
-        bcoo_transpose(_bcoo_of(data, indices, spinfo), permutation=permutation)._buffers()
-    ),
-    "``bind(data, indices, permutation=, spinfo=)``: data and indices of `bcoo_transpose`.",
-)
-bcoo_sort_indices_p = Composed(
-    "bcoo_sort_indices",
-    lambda data, indices, *, spinfo: list(
-        bcoo_sort_indices(_bcoo_of(data, indices, spinfo))._buffers()
-    ),
-    "``bind(data, indices, spinfo=)``: data and indices of `bcoo_sort_indices`.",
-)
-bcoo_sum_duplicates_p = Composed(
-    "bcoo_sum_duplicates",
-    lambda data, indices, *, spinfo, nse: list(
-        bcoo_sum_duplicates(_bcoo_of(data, indices, spinfo), nse=nse)._buffers()
-    ),
-    "``bind(data, indices, spinfo=, nse=)``: data and indices of `bcoo_sum_duplicates`.",
-)
 
 
 def _like_dense(indices: Any, arr: Any) -> BCOO:
@@ -904,3 +514,12 @@ def _like_dense(indices: Any, arr: Any) -> BCOO:
     dense = arr.shape[len(batch) + n_sparse :]
     data = cnp.zeros((*(1,) * len(batch), nse, *dense), arr.dtype)
     return BCOO((data, indices), shape=arr.shape)
+
+
+bcoo_extract_p = Composed(
+    "bcoo_extract",
+    lambda indices, arr, *, assume_unique: (
+        bcoo_extract(_like_dense(indices, arr), arr, assume_unique=assume_unique).data
+    ),
+    "``bind(indices, arr, assume_unique=)``: the data of `bcoo_extract`.",
+)

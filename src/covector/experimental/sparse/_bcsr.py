@@ -22,11 +22,11 @@ from covector.experimental.sparse._bcoo import (
     BCOO,
     batched,
     bcoo_fromdense,
-    bcoo_sum_duplicates,
     bcoo_todense,
     full_batch,
     gather_blocks,
 )
+from covector.experimental.sparse._order import bcoo_sum_duplicates
 from covector.numpy._util import fused
 from covector.tree_util import register_pytree_node_class
 
@@ -443,17 +443,14 @@ def bcsr_dot_general(
 
 @fused("dims")
 def _dot(lhs: Any, rhs: Any, dims: Any) -> Any:
-    # Rows are in order, whatever the columns are: products need no more.
-    def coordinates(x: Any) -> Any:
-        if not isinstance(x, BCSR):
-            return x
-        out = _to_bcoo(x)
-        return BCOO.tree_unflatten(
-            SparseInfo(x.shape, x.n_batch == 0 or x.indices_sorted, x.unique_indices),
-            out._buffers(),
-        )
-
-    return _products.bcoo_dot_general(coordinates(lhs), coordinates(rhs), dimension_numbers=dims)
+    if isinstance(lhs, BCSR) and not lhs.n_batch and not isinstance(rhs, JAXSparse):
+        # Rows are in order, whatever the columns are: products need no more.
+        columns = [rows_of(lhs.indptr, lhs.nse), lhs.indices]
+        ordered = lhs.indices_sorted or 1 in dims[0][0]
+        promises = ordered, lhs.unique_indices
+        return _products.product_of(lhs.data, columns, lhs.shape, promises, cnp.asarray(rhs), dims)
+    lhs, rhs = (_to_bcoo(x) if isinstance(x, BCSR) else x for x in (lhs, rhs))
+    return _products.bcoo_dot_general(lhs, rhs, dimension_numbers=dims)
 
 
 def bcsr_broadcast_in_dim(

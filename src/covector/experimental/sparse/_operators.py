@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from covector import numpy as cnp
@@ -10,6 +10,13 @@ from covector.core.errors import at_user_line
 from covector.experimental.sparse._base import JAXSparse
 from covector.experimental.sparse._bcoo import BCOO
 from covector.experimental.sparse._bcsr import BCSR
+from covector.experimental.sparse._layouts import bcoo_update_layout
+from covector.experimental.sparse._order import (
+    bcoo_sort_indices,
+    bcoo_sum_duplicates,
+    bcoo_transpose,
+    zeros_dropped,
+)
 from covector.experimental.sparse._sparsify import sparsify
 
 
@@ -63,6 +70,41 @@ for _cls in (BCOO, BCSR):
     _cls.__abs__ = lambda self: sparsify(cnp.abs)(self)
     _cls.__getitem__ = _getitem
     _cls.__iter__ = _iter
-for _name, _method in (("sum", _sum), ("reshape", _reshape), ("astype", _astype)):
-    _method.__name__ = _name
-    setattr(BCOO, _name, _method)
+
+
+def _transpose(self: BCOO, axes: Sequence[int] | None = None) -> BCOO:
+    """The array with its axes in another order: `bcoo_transpose`."""
+    permutation = range(self.ndim)[::-1] if axes is None else axes
+    return bcoo_transpose(self, permutation=tuple(permutation))
+
+
+def _sort_indices(self: BCOO) -> BCOO:
+    """The same array with its coordinates in order: `bcoo_sort_indices`."""
+    return bcoo_sort_indices(self)
+
+
+def _sum_duplicates(self: BCOO, nse: int | None = None, remove_zeros: bool = True) -> BCOO:
+    """The same array with each coordinate stored once: `bcoo_sum_duplicates`.
+
+    Elements that are 0 are left out if ``remove_zeros``.
+    """
+    return bcoo_sum_duplicates(zeros_dropped(self) if remove_zeros else self, nse=nse)
+
+
+def _update_layout(
+    self: BCOO,
+    *,
+    n_batch: int | None = None,
+    n_dense: int | None = None,
+    on_inefficient: str = "error",
+) -> BCOO:
+    """The same array with other batch and dense axes: `bcoo_update_layout`."""
+    return bcoo_update_layout(self, n_batch=n_batch, n_dense=n_dense, on_inefficient=on_inefficient)
+
+
+for _method in (
+    _sum, _reshape, _astype, _transpose, _sort_indices, _sum_duplicates, _update_layout
+):  # fmt: skip
+    _method.__name__ = _method.__name__.removeprefix("_")
+    _method.__qualname__ = f"BCOO.{_method.__name__}"
+    setattr(BCOO, _method.__name__, _method)

@@ -14,8 +14,6 @@ from covector.experimental.sparse._bcoo import (
     BCOO,
     _bcoo_of,
     _like_dense,
-    _relaid,
-    _sum_duplicates,
     batched,
     bcoo_extract,
     bcoo_todense,
@@ -27,6 +25,8 @@ from covector.experimental.sparse._bcoo import (
     parts,
     scatter_blocks,
 )
+from covector.experimental.sparse._layouts import _relaid
+from covector.experimental.sparse._order import _sum_duplicates
 from covector.numpy._util import fused, promote_dtypes
 
 # ((contracting of lhs, of rhs), (batch of lhs, of rhs))
@@ -135,58 +135,87 @@ def _reversed_product(lhs: Any, rhs: BCOO, dims: Dims) -> Any:
 @fused("dims")
 def _product(mat: BCOO, x: Any, dims: Dims) -> Any:
     """A sparse array times a dense one."""
-    data, x = promote_dtypes("bcoo_dot_general", mat.data, x)
-    mat = _relaid(mat._with(data), 0, mat.n_dense)
+    mat = _relaid(mat, 0, mat.n_dense)
+    columns = [mat.indices[:, k] for k in range(mat.n_sparse)]
+    return product_of(
+        mat.data, columns, mat.shape, (mat.indices_sorted, mat.unique_indices), x, dims
+    )
+
+
+def product_of(
+    data: Any,
+    columns: Sequence[Any],
+    shape: tuple[int, ...],
+    promises: tuple[bool, bool],
+    x: Any,
+    dims: Dims,
+) -> Any:
+    """Blocks, of which the coordinates along each sparse axis are given, times a dense array.
+
+    ``promises`` are those of a BCOO: whether coordinates are sorted, and unique.
+    """
+    data, x = promote_dtypes("bcoo_dot_general", data, x)
     (cl, cr), (bl, br) = dims
-    n = mat.n_sparse
-    # Pairs of axes; those that are sparse in mat are found by coordinates, others run along.
+    n, ndim = len(columns), len(shape)
+    # Pairs of axes; those that are sparse are found by coordinates, others run along.
     pairs = [*zip(bl, br, strict=True), *zip(cl, cr, strict=True)]
     found = [(p, q) for p, q in pairs if p < n]
     batch = [(p, q) for p, q in zip(bl, br, strict=True) if p >= n]
     summed = [(p, q) for p, q in zip(cl, cr, strict=True) if p >= n]
     free = _rest(x.ndim, cr, br)
     x = cnp.transpose(x, [*(q for _, q in [*found, *batch, *summed]), *free])
-    blocks = _multiplied(mat, x, found, batch, summed)
+    offset = 1 - n
+    axes = [p + offset for p, _ in summed], [p + offset for p, _ in batch]
+    blocks = _multiplied(data, [columns[p] for p, _ in found], x, axes)
     kept = [p for p in bl if p < n] + _rest(n, cl, bl)
-    out = _placed(mat, blocks, kept)
-    # Now the axes of mat that are kept sparse, those of batch, other dense ones, those of x.
-    dense = [p for p in range(n, mat.ndim) if p not in cl and p not in bl]
-    names = [*kept, *(p for p, _ in batch), *dense, *(mat.ndim + k for k in range(len(free)))]
-    wanted = [*bl, *_rest(mat.ndim, cl, bl), *(mat.ndim + k for k in range(len(free)))]
+    out = _placed(blocks, columns, shape, kept, promises)
+    # Now the axes that are kept sparse, those of batch, other dense ones, those of x.
+    dense = [p for p in range(n, ndim) if p not in cl and p not in bl]
+    names = [*kept, *(p for p, _ in batch), *dense, *(ndim + k for k in range(len(free)))]
+    wanted = [*bl, *_rest(ndim, cl, bl), *(ndim + k for k in range(len(free)))]
     return cnp.transpose(out, [names.index(p) for p in wanted])
 
 
-def _multiplied(mat: BCOO, x: Any, found: Any, batch: Any, summed: Any) -> Any:
+def _index(columns: Sequence[Any]) -> Any:
+    """Coordinates of columns of them."""
+    return columns[0][:, None] if len(columns) == 1 else cnp.stack(columns, -1)
+
+
+def _multiplied(data: Any, columns: Sequence[Any], x: Any, axes: Any) -> Any:
     """For each stored block its product with what it meets in ``x``."""
-    n, nb, ns = mat.n_sparse, len(batch), len(summed)
-    columns = [p for p, _ in found]
-    offset = 1 - n
-    data, dl = mat.data, ([p + offset for p, _ in summed], [p + offset for p, _ in batch])
+    summed, batch = axes
+    nb, ns = len(batch), len(summed)
     if not columns:
         # Each block meets all of x: the axis of the blocks is a free one.
-        out = lax.dot_general(data, x, ((dl[0], range(nb, nb + ns)), (dl[1], range(nb))))
+        out = lax.dot_general(data, x, ((summed, range(nb, nb + ns)), (batch, range(nb))))
         return cnp.moveaxis(out, nb, 0)
-    index = mat.indices[:, cnp.array(columns)] if columns != list(range(n)) else mat.indices
-    met = gather_blocks(x, index)
+    met = gather_blocks(x, _index(columns))
     if data.ndim == 1:
         return over_blocks(data, met) * met
     return lax.dot_general(
-        data, met, ((dl[0], range(1 + nb, 1 + nb + ns)), ([0, *dl[1]], range(1 + nb)))
+        data, met, ((summed, range(1 + nb, 1 + nb + ns)), ([0, *batch], range(1 + nb)))
     )
 
 
-def _placed(mat: BCOO, blocks: Any, kept: Sequence[int]) -> Any:
+def _placed(
+    blocks: Any,
+    columns: Sequence[Any],
+    shape: tuple[int, ...],
+    kept: Sequence[int],
+    promises: tuple[bool, bool],
+) -> Any:
     """The sums of blocks by the coordinates along the sparse axes that are kept."""
+    n, kept = len(columns), list(kept)
+    # What is out of bounds along another axis alone counts no more.
     if not kept:
-        valid = in_bounds(mat.indices, parts(mat)[1])
-        blocks = cnp.where(over_blocks(valid, blocks), blocks, 0)
+        if n:
+            valid = in_bounds(_index(columns), shape[:n])
+            blocks = cnp.where(over_blocks(valid, blocks), blocks, 0)
         return cnp.sum(blocks, axis=0, dtype=blocks.dtype)
-    kept = list(kept)
-    first = kept == list(range(len(kept)))
-    index = mat.indices if len(kept) == mat.n_sparse and first else mat.indices[:, cnp.array(kept)]
-    sizes = [mat.shape[k] for k in kept]
-    unique = mat.unique_indices and len(kept) == mat.n_sparse
-    return scatter_blocks(blocks, index, sizes, mat.indices_sorted and first, unique)
+    ordered = promises[0] and kept == list(range(len(kept)))
+    unique = promises[1] and len(kept) == n
+    sizes = [shape[k] for k in kept]
+    return scatter_blocks(blocks, _index([columns[k] for k in kept]), sizes, ordered, unique)
 
 
 def _check_pairs(lhs: BCOO, rhs: BCOO, dims: Dims) -> None:

@@ -14,21 +14,20 @@ from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import add_any_p
 from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
-from covector.experimental.sparse import _products, _shapes
+from covector.experimental.sparse import _parts, _products, _shapes
 from covector.experimental.sparse._base import Composed, JAXSparse
 from covector.experimental.sparse._bcoo import (
     BCOO,
-    _relaid,
-    _sum_duplicates,
     bcoo_extract,
     bcoo_todense,
-    bcoo_transpose,
     full_batch,
     in_bounds,
     over_blocks,
     parts,
 )
 from covector.experimental.sparse._bcsr import BCSR, bcsr_dot_general
+from covector.experimental.sparse._layouts import _relaid
+from covector.experimental.sparse._order import _sum_duplicates, bcoo_transpose
 
 # rule(*args, **params) -> a result, for operands of which some are BCOO.
 _rules: dict[Primitive, Callable[..., Any]] = {}
@@ -390,11 +389,11 @@ def _concatenate(*operands: Any, dimension: int) -> Any:
 _rules[lax.transpose_p] = bcoo_transpose
 _rules[lax.reshape_p] = lambda mat, *, new_sizes: _shapes.bcoo_reshape(mat, new_sizes=new_sizes)
 _rules[lax.squeeze_p] = _shapes.bcoo_squeeze
-_rules[lax.slice_p] = lambda mat, *, start_indices, limit_indices, strides: _shapes.bcoo_slice(
+_rules[lax.slice_p] = lambda mat, *, start_indices, limit_indices, strides: _parts.bcoo_slice(
     mat, start_indices=start_indices, limit_indices=limit_indices, strides=strides
 )
 _rules[lax.rev_p] = _shapes.bcoo_rev
-_rules[lax.dynamic_slice_p] = lambda mat, *starts, slice_sizes: _shapes.bcoo_dynamic_slice(
+_rules[lax.dynamic_slice_p] = lambda mat, *starts, slice_sizes: _parts.bcoo_dynamic_slice(
     mat, starts, slice_sizes
 )
 
@@ -404,7 +403,7 @@ def _gather(mat: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any,
             **options: Any) -> BCOO:  # fmt: skip
     if not _is_sparse(mat):
         raise NotImplementedError(f"sparsify: sparse indices of a gather{at_user_line()}")
-    return _shapes.bcoo_gather(mat, indices, dimension_numbers, slice_sizes, **options)
+    return _parts.bcoo_gather(mat, indices, dimension_numbers, slice_sizes, **options)
 
 
 @_rule(lax.conv_general_dilated_p)
@@ -414,7 +413,7 @@ def _convolution(lhs: Any, rhs: Any, **params: Any) -> Any:
             f"sparsify: convolutions are of two sparse arrays: convert the other{at_user_line()}"
         )
     params.pop("preferred_element_type", None)
-    return _shapes.bcoo_conv_general_dilated(lhs, rhs, **params)
+    return _parts.bcoo_conv_general_dilated(lhs, rhs, **params)
 
 
 # --- control flow ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as onp
+from numpy.typing import DTypeLike
 
 from covector import numpy as cnp
 from covector import random as _random
@@ -19,7 +20,7 @@ from covector.experimental.sparse._bcoo import BCOO, batched, split_shape
 from covector.numpy._util import fused
 from covector.transforms.vmap_api import vmap
 
-__all__ = ["Array", "random_bcoo", "vmap"]
+__all__ = ["Array", "DTypeLike", "random_bcoo", "vmap"]
 
 
 def random_bcoo(

@@ -90,6 +90,7 @@ def write(em: ValueEmitter, r: Running, first: Val, last: Val) -> None:
             load() if cond is True else b.when(cond, load)
         b.loop(begin, 1, goes_on, merge)
         if cond is not False:
+
             def store() -> None:
                 em.store(v, mem, dest, acc.get(b))
 
