@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from covector import numpy as cnp
@@ -204,6 +204,19 @@ for _name in (
 ).split():
     setattr(JAXSparse, f"__{_name}__", _unsupported(f"__{_name}__"))
 JAXSparse.__hash__ = None  # type: ignore[assignment]
+
+
+def mapped_shape(
+    shape: tuple[int, ...], rank: int, n_batch: int, buffers: Sequence[Any]
+) -> tuple[int, ...]:
+    """The shape of an array of ``rank`` axes of which the first ``n_batch`` are batch axes.
+
+    `vmap` takes batch axes of the buffers away, or gives them others, without knowing the shape.
+    """
+    if len(shape) == rank:
+        return shape
+    batch = tuple([max(x.shape[k] for x in buffers) for k in range(n_batch)])
+    return batch + shape[len(shape) - (rank - n_batch) :]
 
 
 def check_index_dtype(name: str, **arrays: Any) -> None:

@@ -16,6 +16,8 @@ from covector.experimental.sparse._base import (
     JAXSparse,
     SparseInfo,
     check_index_dtype,
+    is_placeholder,
+    mapped_shape,
     to_array,
 )
 from covector.numpy._util import concrete, fused
@@ -175,6 +177,9 @@ class BCOO(JAXSparse):
         out = object.__new__(cls)
         out.data, out.indices = children
         out.shape, out.indices_sorted, out.unique_indices = SparseInfo(*aux_data)
+        if not any(map(is_placeholder, children)) and out.indices.ndim > 1:
+            rank = out.data.ndim - 1 + out.n_sparse
+            out.shape = mapped_shape(out.shape, rank, out.n_batch, children)
         return out
 
     def _with(self, data: Any) -> BCOO:
@@ -271,6 +276,8 @@ def over_blocks(mask: Any, data: Any) -> Any:
 def gather_blocks(x: Any, indices: Any) -> Any:
     """Blocks of ``x`` at coordinates of its leading axes, 0 out of bounds."""
     n, rest = indices.shape[-1], x.shape[indices.shape[-1] :]
+    if 0 in x.shape[:n]:
+        return cnp.zeros((*indices.shape[:-1], *rest), x.dtype)
     dims = lax.GatherDimensionNumbers(
         offset_dims=tuple(range(1, 1 + len(rest))),
         collapsed_slice_dims=tuple(range(n)),

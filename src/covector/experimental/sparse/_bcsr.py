@@ -16,6 +16,8 @@ from covector.experimental.sparse._base import (
     JAXSparse,
     SparseInfo,
     check_index_dtype,
+    is_placeholder,
+    mapped_shape,
     to_array,
 )
 from covector.experimental.sparse._bcoo import (
@@ -197,6 +199,8 @@ class BCSR(JAXSparse):
         out = object.__new__(cls)
         out.data, out.indices, out.indptr = children
         out.shape, out.indices_sorted, out.unique_indices = SparseInfo(*aux_data)
+        if not any(map(is_placeholder, children)):
+            out.shape = mapped_shape(out.shape, out.data.ndim + 1, out.n_batch, children)
         return out
 
     def _with(self, data: Any) -> BCSR:

@@ -283,6 +283,15 @@ def _groups(old: Sequence[int], new: Sequence[int], ends: Sequence[int]) -> list
     return cuts if at == len(new) else None
 
 
+def _cuts(mat: BCOO, new: Sequence[int]) -> list[int] | None:
+    return _groups(mat.shape, new, [mat.n_batch, mat.n_batch + mat.n_sparse, mat.ndim])
+
+
+def keeps_kinds(mat: BCOO, new_sizes: Sequence[int]) -> bool:
+    """Whether batch, sparse and dense axes are reshaped each by themselves."""
+    return _cuts(mat, new_sizes) is not None
+
+
 def bcoo_reshape(
     mat: BCOO, *, new_sizes: Sequence[int], dimensions: Sequence[int] | None = None,
     sharding: Any = None,
@@ -329,8 +338,7 @@ def bcoo_reshape(
             f"bcoo_reshape: an array of shape {mat.shape} does not have the elements of one of "
             f"shape {new}{at_user_line()}"
         )
-    ends = [mat.n_batch, mat.n_batch + mat.n_sparse, mat.ndim]
-    cuts = _groups(mat.shape, new, ends)
+    cuts = _cuts(mat, new)
     if cuts is None:
         raise ValueError(
             f"bcoo_reshape: the batch, sparse and dense axes of {mat!r} cannot be mixed in the "

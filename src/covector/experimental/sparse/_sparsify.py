@@ -291,6 +291,13 @@ def _mul(x: Any, y: Any) -> BCOO:
     return full_if(mat, other)._with(_products.bcoo_multiply_dense(mat, other))
 
 
+@_rule(lax.and_p)
+def _and(x: Any, y: Any) -> BCOO:
+    if x.dtype != bool:
+        raise NotImplementedError(f"sparsify: bits of sparse integers{at_user_line()}")
+    return _mul(x, y)
+
+
 def full_if(mat: BCOO, other: Any) -> BCOO:
     """``mat`` as `bcoo_multiply_dense` leaves its batch axes."""
     return full_batch(mat) if cnp.ndim(other) else mat
@@ -386,8 +393,22 @@ def _concatenate(*operands: Any, dimension: int) -> Any:
     return _shapes.bcoo_concatenate(mats, dimension=dimension)
 
 
-_rules[lax.transpose_p] = bcoo_transpose
-_rules[lax.reshape_p] = lambda mat, *, new_sizes: _shapes.bcoo_reshape(mat, new_sizes=new_sizes)
+@_rule(lax.transpose_p)
+def _transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
+    kinds = [0 if k < mat.n_batch else 1 + (k >= mat.n_batch + mat.n_sparse)
+             for k in range(mat.ndim)]  # fmt: skip
+    if [kinds[k] for k in permutation] != kinds:
+        mat = _relaid(mat, 0, 0)
+    return bcoo_transpose(mat, permutation=permutation)
+
+
+@_rule(lax.reshape_p)
+def _reshape(mat: BCOO, *, new_sizes: Sequence[int]) -> BCOO:
+    if not _shapes.keeps_kinds(mat, new_sizes):
+        mat = _relaid(mat, 0, 0)
+    return _shapes.bcoo_reshape(mat, new_sizes=new_sizes)
+
+
 _rules[lax.squeeze_p] = _shapes.bcoo_squeeze
 _rules[lax.slice_p] = lambda mat, *, start_indices, limit_indices, strides: _parts.bcoo_slice(
     mat, start_indices=start_indices, limit_indices=limit_indices, strides=strides
