@@ -65,7 +65,8 @@ def clear_caches() -> None:
 
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
-    "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "experimental",
+    "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors",
+    "example_libraries", "experimental",
     "flatten_util",
     "image", "lax", "nn", "numpy", "ops", "random", "scipy", "sharding", "stages", "tree",
     "tree_util",

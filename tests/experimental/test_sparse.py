@@ -284,7 +284,8 @@ def check_reshape():
     got = sparse.bcoo_reshape(bcoo(M), new_sizes=(20,), dimensions=(1, 0))
     same(got, M.T.reshape(-1))
     with pytest.raises(ValueError, match="cannot be mixed"):
-        bcoo(x, 1).reshape(8, 12)
+        sparse.bcoo_reshape(bcoo(x, 1), new_sizes=(8, 12))
+    same(bcoo(x, 1).reshape(8, 12), x.reshape(8, 12))
 
 
 @row("bcoo_rev", "bcoo_squeeze", "bcoo_slice", "bcoo_dynamic_slice")
@@ -488,8 +489,9 @@ def check_sparsify():
     cases = {
         "sum": lambda a: a + a, "difference": lambda a: a - 2 * a, "quotient": lambda a: a / v,
         "power": lambda a: a**2 + a**1.5, "joined": lambda a: cnp.concatenate([a, a]),
-        "dense": lambda a: a + v, "product": lambda a: (a * 2) @ v, "dtype": lambda a: a.astype(int),
-        "mean": lambda a: a.mean(0), "jit": lambda a: cv.jit(lambda b: b.T * 2)(a),
+        "dense": lambda a: a + v, "product": lambda a: (a * 2) @ v,
+        "dtype": lambda a: a.astype(int), "mean": lambda a: a.mean(0),
+        "jit": lambda a: cv.jit(lambda b: b.T * 2)(a),
         "inside": lambda a: cnp.sin(sparse.todense(a)), "array": lambda a: cnp.stack([a, a]),
     }  # fmt: skip
     for f in cases.values():
@@ -635,13 +637,13 @@ def test_sorted_products_in_tasks():
                                            1e-12, 1e-12)  # fmt: skip
     # One row alone, rows out of bounds, and extrema.
     ids = np.sort(np.random.default_rng(0).integers(-3, 9, 100_000))
-    for ids, k in ((ids, 7), (np.zeros(100_000, int), 2)):
-        x = np.random.default_rng(1).standard_normal(ids.size).astype(np.float32)
+    for at, k in ((ids, 7), (np.zeros(100_000, int), 2)):
+        x = np.random.default_rng(1).standard_normal(at.size).astype(np.float32)
         for name, ufunc, start in (("sum", np.add, 0), ("max", np.maximum, -np.inf)):
             want = np.full(k, start, np.float64)
-            inside = (ids >= 0) & (ids < k)
-            ufunc.at(want, ids[inside], x[inside])
-            got = getattr(cv.ops, f"segment_{name}")(x, ids, k, indices_are_sorted=True)
+            inside = (at >= 0) & (at < k)
+            ufunc.at(want, at[inside], x[inside])
+            got = getattr(cv.ops, f"segment_{name}")(x, at, k, indices_are_sorted=True)
             np.testing.assert_allclose(got, want, 2e-3)
 
 

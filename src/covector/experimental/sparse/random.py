@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from covector import numpy as cnp
 from covector import random as _random
+from covector.core import dtypes
 from covector.core.array_type import Array
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
@@ -95,6 +96,7 @@ def random_bcoo(
         )
     index_dtype = onp.dtype(onp.int32 if indices_dtype is None else indices_dtype)
     data_key, index_key = _random.split(key)
+    dtype = dtypes.canonicalize_dtype(dtype)
     data = generator(data_key, shape=(*batch, count, *dense), dtype=dtype, **kwds)
     keys = _random.split(index_key, product(batch))
     how = sizes, count, unique_indices, sorted_indices, index_dtype
