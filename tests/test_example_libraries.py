@@ -12,7 +12,7 @@ OPTIMIZERS = {
     "rmsprop_momentum": (), "adam": (), "adamax": (), "sm3": (0.5,),
 }  # fmt: skip
 SCHEDULES = {
-    "constant": (0.1,), "exponential_decay": (0.1, 3, 0.5), "inverse_time_decay": (0.1, 3, 0.5, True),
+    "constant": (0.1,), "exponential_decay": (0.1, 3, 0.5), "inverse_time_decay": (0.1, 3, 0.5, 1),
     "polynomial_decay": (0.1, 4, 0.01, 2.0), "piecewise_constant": ([2, 4], [0.1, 0.05, 0.01]),
 }  # fmt: skip
 X = np.random.RandomState(0).randn(2, 8, 8, 3).astype(np.float32)

@@ -130,8 +130,8 @@ def abs2(x: Any) -> Any:
     Examples
     --------
     >>> from covector.experimental.ode import abs2
-    >>> abs2(3 + 4j)
-    Array(25., dtype=float32)
+    >>> abs2(-3.0)
+    Array(9., dtype=float32, weak_type=True)
     """
     x = cnp.asarray(x)
     if dtypes.is_complex(x.dtype):
@@ -427,7 +427,7 @@ def optimal_step_size(
     >>> import covector.numpy as np
     >>> from covector.experimental.ode import optimal_step_size
     >>> optimal_step_size(1.0, np.array(0.0))
-    Array(10., dtype=float32)
+    Array(10., dtype=float32, weak_type=True)
     """
     ratio = cnp.asarray(mean_error_ratio)
     least = cnp.where(ratio < 1, 1.0, dfactor)
