@@ -15,6 +15,7 @@ PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
+    "experimental", "experimental.sparse", "example_libraries",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -30,6 +31,9 @@ PUBLIC = (
     "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image", "covector.lax",
     "covector.lax.linalg", "covector.nn", "covector.nn.initializers", "covector.numpy",
     "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",
+    "covector.example_libraries.optimizers", "covector.example_libraries.stax",
+    "covector.experimental.jet", "covector.experimental.ode", "covector.experimental.sparse",
+    "covector.experimental.sparse.linalg", "covector.experimental.sparse.random",
     "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
     "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
     "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",

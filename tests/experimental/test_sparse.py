@@ -603,6 +603,18 @@ def test_operators():
         hash(a)
 
 
+def test_rows_as_of_coordinates():
+    b = sparse.BCSR.fromdense(M)
+    for x in (b + b, b * 2, 2 * b):
+        same(x, 2 * M)
+    same(b.sum(), M.sum())
+    same(b[1], M[1])
+    same(b @ b.to_bcoo().T, M @ M.T)
+    assert sparse.bcoo_gather(
+        bcoo(M, 1), np.array([[1]]), lax.GatherDimensionNumbers((1,), (0,), (0,)), (1, 5)
+    ).n_batch == 0  # fmt: skip
+
+
 def test_bad_buffers():
     for data, indices, shape in (
         (np.ones(2), np.zeros((3, 1), int), (4,)), (np.ones(2), np.zeros((2, 1), int), (4, 4)),
