@@ -194,7 +194,17 @@ _LAZY = {
         ),
         "covector.primitives.convolution": "ConvDimensionNumbers conv_general_dilated_p",
         "covector.lax.fourier": "FftType fft fft_p",
+        "covector.control_flow.composite": "composite dce_sink dce_sink_p stage",
+        "covector.control_flow.reduce": "reduce_p",
+        "covector.lax.composed": (
+            "eq_to_p le_to_p lt_to_p reduce_window_p scatter_sub_p select_and_gather_add_p "
+            "select_and_scatter_add_p select_and_scatter_p split_p stack_p stop_gradient_p tile_p "
+            "unstack_p"
+        ),
         "covector.lax.general_reduction": "reduce",
+        "covector.lax.generators": "RandomAlgorithm rng_bit_generator rng_bit_generator_p",
+        "covector.lax.ragged": "RaggedDotDimensionNumbers ragged_dot ragged_dot_general",
+        "covector.lax.tokens": "after_all after_all_p create_token create_token_p",
         "covector.lax.sorting": "sort sort_key_val top_k",
         "covector.lax.windows": "reduce_window reduce_window_shape_tuple",
         "covector.primitives.windows": (
