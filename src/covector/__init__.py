@@ -66,7 +66,7 @@ def clear_caches() -> None:
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
     "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "flatten_util",
-    "image", "lax", "nn", "numpy", "ops", "random", "scipy", "sharding", "stages", "tree",
+    "image", "lax", "nn", "numpy", "ops", "random", "ref", "scipy", "sharding", "stages", "tree",
     "tree_util",
 ))  # fmt: skip
 _NAMES = {
@@ -79,6 +79,7 @@ _NAMES = {
     ),
     "custom_jvp": "covector.control_flow.custom_jvp",
     "custom_vjp": "covector.control_flow.custom_vjp",
+    **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "covector.ref"),
     "pure_callback": "covector.transforms.callbacks",
     "Device": "covector.core.backend",
     **dict.fromkeys(

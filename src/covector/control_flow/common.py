@@ -10,13 +10,14 @@ from covector.core.avals import ShapedArray, aval_of, not_an_array, to_array
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
+from covector.core.references import Reference, type_of_value
 from covector.core.rules import UndefinedPrimal
 from covector.core.structural import bring_dim, convert_element_type
-from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
+from covector.core.trace import Primitive, Tracer, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import check_results, fun_name, fun_source
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
-from covector.transforms.jaxprs import batch_jaxpr
+from covector.transforms.jaxprs import batch_jaxpr, permute
 from covector.transforms.jit import jit_p
 from covector.transforms.vmap import BatchTrace
 
@@ -29,20 +30,43 @@ class Body:
     closed : ClosedJaxpr
         Takes the constants and then the flat arguments; has no constants of its own.
     consts : list
-        Arrays and tracers that the function closes over.
+        Arrays, tracers and references that the function closes over.
     out_tree : PyTreeDef
+    written : list of Reference
+        Those of the references whose last values follow the results.
     """
 
-    __slots__ = ("closed", "consts", "out_tree")
+    __slots__ = ("closed", "consts", "out_tree", "written", "_loop")
 
-    def __init__(self, closed: ClosedJaxpr, consts: list[Any], out_tree: Any) -> None:
+    def __init__(
+        self,
+        closed: ClosedJaxpr,
+        consts: list[Any],
+        out_tree: Any,
+        written: Sequence[Reference] = (),
+    ) -> None:
         self.closed = closed
         self.consts = consts
         self.out_tree = out_tree
+        self.written = written
+        self._loop: tuple[ClosedJaxpr, list[Any]] | None = None
 
     @property
     def out_avals(self) -> list[ShapedArray]:
-        return self.closed.out_avals
+        """Types of the results, without the last values of references."""
+        return self.closed.out_avals[: self.out_tree.num_leaves]
+
+    def of_loop(self) -> tuple[ClosedJaxpr, list[Any]]:
+        """The body of a loop that carries the written references before everything else.
+
+        Returns its jaxpr, which takes these, then the constants that are left and the arguments
+        (constants first), and the constants that are left.
+        """
+        if not self.written:
+            return self.closed, self.consts
+        if self._loop is None:  # one loop always has one body and is compiled once
+            self._loop = carrying(self.closed, self.consts, self.written)
+        return self._loop
 
     @property
     def jaxpr(self) -> Any:
@@ -73,15 +97,40 @@ def trace_body(
         return outs
 
     info = DebugInfo(fun_name(fun), fun_source(fun), None, None, what)
-    jaxpr, consts = trace_to_jaxpr(flat, avals, info)
+    written: list[Reference] = []
+    jaxpr, consts = trace_to_jaxpr(flat, avals, info, written)
     body = Body(
         ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])),
         consts,
         out_tree,
+        written,
     )
-    if not any(isinstance(c, Tracer) for c in consts):
+    if all(_outlives(c) for c in consts):
         entries[key] = body
     return body
+
+
+def _outlives(c: Any) -> bool:
+    """Whether a constant is still there when the enclosing traces have ended."""
+    if isinstance(c, Reference):
+        return c._home is eval_trace
+    return not isinstance(c, Tracer)
+
+
+def carrying(
+    closed: ClosedJaxpr, consts: Sequence[Any], written: Sequence[Reference]
+) -> tuple[ClosedJaxpr, list[Any]]:
+    """A loop's body with the ``written`` references, among its constants, as its first carries.
+
+    Their last values, which were behind the other results, come before them.
+    """
+    position = {id(c): i for i, c in enumerate(consts)}
+    carried = [position[id(ref)] for ref in written]
+    kept = [i for i in range(len(consts)) if i not in carried]
+    n_out = len(closed.out_avals) - len(written)
+    inputs = [*kept, *carried, *range(len(consts), len(closed.in_avals))]
+    outputs = [*range(n_out, n_out + len(written)), *range(n_out)]
+    return permute(closed, inputs, outputs), [consts[i] for i in kept]
 
 
 def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
@@ -96,7 +145,7 @@ def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[
     if not consts:
         return tuple(b.closed for b in bodies), consts
     branches = []
-    avals = tuple(aval_of(c) for c in consts)
+    avals = tuple(type_of_value(c) for c in consts)
     for body in bodies:
         own = tuple(position[id(c)] for c in body.consts)
         branches.append(_with_shared(body.closed, own, avals))
@@ -263,6 +312,8 @@ def check_arrays_of(leaves: Sequence[Any], tree_: Any, what: str, label: str) ->
     avals = []
     for i, x in enumerate(leaves):
         try:
+            if isinstance(x, Reference):
+                raise TypeError
             avals.append(aval_of(x))
         except TypeError:
             path = path_names(tree_)[i]

@@ -12,6 +12,7 @@ from covector.control_flow.custom_jvp import stop_gradient
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import is_inexact
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
+from covector.core.references import refuse_not_read
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -259,7 +260,9 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
 def _transpose(cts: Sequence[Any], index: Any, *ops: Any, branches: Branches) -> list[Any]:
     undefined = tuple(type(x) is UndefinedPrimal for x in ops)
     nonzero = tuple(type(ct) is not Zero for ct in cts)
-    closed = tuple(transpose_jaxpr(b, undefined, nonzero, True)[0] for b in branches)
+    parts = [transpose_jaxpr(b, undefined, nonzero, True) for b in branches]
+    refuse_not_read((ref for p in parts for ref in p.refs), "the backward pass of a branch")
+    closed = tuple(p.closed for p in parts)
     defined = [x for x, u in zip(ops, undefined, strict=True) if not u]
     outs = iter(
         cond_p.bind_params(

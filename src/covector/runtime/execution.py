@@ -16,6 +16,7 @@ from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
+from covector.core.references import Reference
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.runtime.placement import (
@@ -144,6 +145,8 @@ def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> S
 def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The result on concrete values, and the `FastPath` for the next call, if there is one."""
     entry, flat = jitted.trace(args, kwargs)
+    if entry.refs is not None:
+        return _execute_on_refs(jitted, entry, flat, args, kwargs), None
     for x in (*entry.hoisted, *flat):
         if isinstance(x, Tracer):
             raise_leaked(x)
@@ -158,6 +161,50 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         _check_finite(jitted, outs, args, kwargs)
         return result, None
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
+
+
+def _execute_on_refs(
+    jitted: Jitted, entry: Entry, flat: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The result of a function that uses references, which have their new values then."""
+    operands = entry.operands(flat)
+    for x in operands:
+        if isinstance(x, Tracer):
+            raise_leaked(x)
+    where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
+    donated = donated_with_refs(entry, jitted.donated(entry, args))
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
+    outs = call_on_refs(entry, program, kept, flat, operands)
+    if config.debug_nans or config.debug_infs:
+        _check_finite(jitted, outs, args, kwargs)
+    return tree.unflatten(entry.out_tree, outs)
+
+
+def donated_with_refs(entry: Entry, donated: tuple[bool, ...]) -> tuple[bool, ...]:
+    """``donated``, and the values of references that are written: the new ones replace them."""
+    if entry.refs is None:
+        return donated
+    n = len(entry.hoisted)
+    written = {
+        next(k for k, c in enumerate(entry.hoisted) if c is w)
+        if isinstance(w, Reference) else n + w
+        for w in entry.refs.written
+    }  # fmt: skip
+    return tuple([d or i in written for i, d in enumerate(donated)])
+
+
+def call_on_refs(
+    entry: Entry, program: Program, kept: list[int], flat: Sequence[Any], operands: Sequence[Any]
+) -> Sequence[Any]:
+    """The results of ``program`` on ``operands``, some of which are values of references."""
+    assert entry.refs is not None
+    avals = entry.closed.in_avals
+    try:
+        outs = program.executable.call([to_array(operands[i], avals[i]) for i in kept])
+    except BaseException:
+        entry.refs.lose(flat)
+        raise
+    return entry.results(flat, outs)
 
 
 Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment]

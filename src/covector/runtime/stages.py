@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray, aval_of, nbytes_of, to_array
+from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.references import type_of_value, values_of
 from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
-from covector.runtime.execution import compile_entry, lower_entry, where_to_run
+from covector.runtime.execution import (
+    call_on_refs,
+    compile_entry,
+    donated_with_refs,
+    lower_entry,
+    where_to_run,
+)
 from covector.runtime.placement import Placement, as_sharding, placement
 from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
@@ -90,7 +97,7 @@ class _Stage:
     @property
     def out_info(self) -> Any:
         """Tree of `ShapeDtypeStruct` of the result."""
-        shapes = [struct_of(a) for a in self._entry.closed.out_avals]
+        shapes = [struct_of(a) for a in self._entry.out_avals]
         return tree.unflatten(self._entry.out_tree, shapes)
 
     @property
@@ -297,7 +304,7 @@ class Compiled(_Stage):
             )
         n = len(self._entry.hoisted)
         avals = self._entry.closed.in_avals[n:]
-        given = [aval_of(x) for x in flat]
+        given = [type_of_value(x) for x in flat]
         wrong = [
             f"  argument {i}: made for {a.str_short()}, called with {g.str_short()}"
             for i, (a, g) in enumerate(zip(avals, given, strict=True))
@@ -316,6 +323,10 @@ class Compiled(_Stage):
                 f"{at_user_line()}"
             )
         self._check_placements(flat)
+        if self._entry.refs is not None:
+            operands = self._entry.operands(flat)
+            outs = call_on_refs(self._entry, self._program, self._kept, flat, operands)
+            return tree.unflatten(self._entry.out_tree, outs)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
         return tree.unflatten(self._entry.out_tree, outs)
@@ -379,5 +390,5 @@ def traced(
             )
         where = placement(wanted.pop(), True)
     else:
-        where = where_to_run(jitted, leaves)
-    return Traced(jitted, entry, donated, where)
+        where = where_to_run(jitted, values_of(leaves))
+    return Traced(jitted, entry, donated_with_refs(entry, donated), where)
