@@ -12,7 +12,15 @@ from covector.core.avals import Array, ShapedArray, aval_of, to_array
 from covector.core.dtypes import is_extended, promote
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
-from covector.core.references import AbstractRef, Reference, end, not_a_value, read, write
+from covector.core.references import (
+    AbstractRef,
+    Reference,
+    alias,
+    end,
+    not_a_value,
+    read,
+    write,
+)
 from covector.core.structural import convert_element_type, zeros
 from covector.core.trace import Tracer, current_trace, eval_trace
 from covector.numpy._index import Advanced, NewAxis, Scalar, parse
@@ -200,7 +208,7 @@ def _read_at(ref: Ref, indices: tuple[Any, ...]) -> Any:
     for index in indices:
         x = _part(x, index)
     if x is value and type(x) is Array:
-        return x._with_weak(x.weak_type)  # the reference gives its own away when it is written
+        return alias(x)
     return x
 
 
@@ -241,13 +249,13 @@ def _updated(x: Any, indices: tuple[Any, ...], value: Any, op: str, donate: bool
     if _is_whole(index) and op == "set":
         if shape == x.shape:
             return value
-        try:
-            return broadcast_to(value, x.shape)
-        except ValueError as e:
+        pairs = zip(reversed(shape), reversed(x.shape), strict=False)
+        if len(shape) > len(x.shape) or any(a not in (1, b) for a, b in pairs):
             raise ValueError(
                 f"a value of type {aval_of(value).str_short()} cannot be written to all of a "
                 f"reference to {aval_of(x).str_short()}: the shapes do not fit{at_user_line()}"
-            ) from e
+            )
+        return broadcast_to(value, x.shape)
     _check_bounds(x, index)
     return update(x, index, value, op, None, False, donate)
 
@@ -415,10 +423,7 @@ def new_ref(init_val: Any, *, memory_space: Any = None, kind: str | None = None)
         aval = aval_of(init_val)
     except TypeError as e:
         raise TypeError(f"new_ref takes an array: {e}{at_user_line()}") from None
-    if isinstance(init_val, Tracer):
-        value = init_val
-    else:
-        value = to_array(init_val, aval)._with_weak(aval.weak_type)
+    value = init_val if isinstance(init_val, Tracer) else alias(to_array(init_val, aval))
     return Ref(AbstractRef(ShapedArray(aval.shape, aval.dtype, aval.weak_type)), value)
 
 

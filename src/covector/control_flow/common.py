@@ -77,14 +77,16 @@ _bodies = FunctionCache()
 
 
 def trace_body(
-    fun: Callable[..., Any], in_tree: Any, avals: Sequence[ShapedArray], what: str
-) -> Body:
+    fun: Callable[..., Any], in_tree: Any, avals: Sequence[ShapedArray], what: str,
+    refs: bool = False,
+) -> Body:  # fmt: skip
     """Trace ``fun``, called with the items of the tuple ``in_tree`` describes.
 
-    The trace is remembered with the function object, unless it closes over tracers.
+    The trace is remembered with the function object, unless it closes over tracers. With ``refs``,
+    it may capture references, which the caller then reads and writes back.
     """
     entries = _bodies.entries(fun)
-    key = (in_tree, tuple(avals), context_key())
+    key = (in_tree, tuple(avals), refs, context_key())
     found = entries.get(key)
     if found is not None:
         return found
@@ -98,7 +100,7 @@ def trace_body(
 
     info = DebugInfo(fun_name(fun), fun_source(fun), None, None, what)
     written: list[Reference] = []
-    jaxpr, consts = trace_to_jaxpr(flat, avals, info, written)
+    jaxpr, consts = trace_to_jaxpr(flat, avals, info, written if refs else None)
     body = Body(
         ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])),
         consts,

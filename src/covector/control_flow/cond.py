@@ -96,7 +96,7 @@ def _bind(
     funs, operands = close_over_refs(funs, operands, what)
     flat, in_tree = tree.flatten(operands)
     avals = check_arrays_of(flat, operands, what, "operands")
-    bodies = [trace_body(f, in_tree, avals, what) for f in funs]
+    bodies = [trace_body(f, in_tree, avals, what, refs=True) for f in funs]
     if all(b.out_tree == bodies[0].out_tree for b in bodies):
         bodies = _unify_weak_types(bodies)
     _check_branches(what, funs, bodies)

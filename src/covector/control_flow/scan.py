@@ -170,7 +170,7 @@ def run_scan(
         return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)
     x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
     in_tree = tree.structure((init, xs))
-    body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
+    body = trace_body(f, in_tree, [*carry_avals, *x_avals], what, refs=True)
     carry_tree, y_tree = split_result(body.out_tree, f)
     if carry_tree == init_tree:
         k = len(init_flat)
@@ -180,7 +180,7 @@ def run_scan(
             )
             if not changed:
                 break
-            body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
+            body = trace_body(f, in_tree, [*carry_avals, *x_avals], what, refs=True)
     num_carry = carry_tree.num_leaves
     check_carry(what, f, init_tree, carry_avals, carry_tree, body.out_avals[:num_carry])
     params = {"length": n, "reverse": bool(reverse), "num_carry": num_carry, "unroll": steps}

@@ -92,15 +92,15 @@ def run_while(
             val = body_fun(val)
         return val
     in_tree = tree.structure((init_val,))
-    body = trace_body(body_fun, in_tree, avals, what)
+    body = trace_body(body_fun, in_tree, avals, what, refs=True)
     if body.out_tree == init_tree:
         for _ in range(3):
             init_flat, avals, changed = promote_weak(init_flat, avals, body.out_avals)
             if not changed:
                 break
-            body = trace_body(body_fun, in_tree, avals, what)
+            body = trace_body(body_fun, in_tree, avals, what, refs=True)
     check_carry(what, body_fun, init_tree, avals, body.out_tree, body.out_avals)
-    cond = trace_body(cond_fun, in_tree, avals, what)
+    cond = trace_body(cond_fun, in_tree, avals, what, refs=True)
     check_predicate(cond.out_tree, cond.out_avals, cond_fun)
     if cond.written:
         raise ValueError(

@@ -179,17 +179,21 @@ def write(ref: Reference, x: Any) -> None:
     if of is not None and of is not holder:
         _check_level(ref, of, holder)
     if frame is None:
-        ref._value = x if of is not None else _alias(x, ref.aval.inner_aval)
+        ref._value = x if of is not None else alias(to_array(x, ref.aval.inner_aval))
         return
     captured = frame.captured(ref)
     captured.value = x
     captured.written = True
 
 
-def _alias(x: Any, aval: ShapedArray) -> Array:
-    # An array of its own: its memory may be given away, but the array stays with its owner.
-    array = to_array(x, aval)
-    return array._with_weak(aval.weak_type)  # type: ignore[no-any-return]
+def alias(x: Array) -> Array:
+    """An array of the same memory, which can be given away while ``x`` stays with its owner.
+
+    As long as there are both, the memory is copied where it is written.
+    """
+    weak = x.weak_type
+    # A change of the weak type gives a new array, so that two give one of the same type.
+    return x._with_weak(not weak)._with_weak(weak)  # type: ignore[no-any-return]
 
 
 def _check_level(ref: Reference, of: Any, holder: Any) -> None:
