@@ -54,7 +54,8 @@ class Body:
     @property
     def out_avals(self) -> list[ShapedArray]:
         """Types of the results, without the last values of references."""
-        return self.closed.out_avals[: self.out_tree.num_leaves]
+        avals = self.closed.out_avals
+        return avals[: self.out_tree.num_leaves] if self.written else avals
 
     def of_loop(self) -> tuple[ClosedJaxpr, list[Any]]:
         """The body of a loop that carries the written references before everything else.
@@ -107,7 +108,7 @@ def trace_body(
         out_tree,
         written,
     )
-    if all(_outlives(c) for c in consts):
+    if all([_outlives(c) for c in consts]):
         entries[key] = body
     return body
 

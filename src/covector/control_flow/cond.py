@@ -18,7 +18,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.operands import like
-from covector.core.references import Reference, values_of, write_back
+from covector.core.references import Reference, has_refs, values_of, write_back
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
@@ -93,8 +93,11 @@ def _converted(closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...])
 def _bind(
     what: str, index: Any, funs: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
 ) -> Any:
-    funs, operands = close_over_refs(funs, operands, what)
     flat, in_tree = tree.flatten(operands)
+    if has_refs(flat):
+        funs, flat = close_over_refs(funs, flat, in_tree, what)
+        operands = tuple(flat)
+        in_tree = tree.structure(operands)
     avals = check_arrays_of(flat, operands, what, "operands")
     bodies = [trace_body(f, in_tree, avals, what, refs=True) for f in funs]
     if all(b.out_tree == bodies[0].out_tree for b in bodies):

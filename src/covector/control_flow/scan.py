@@ -155,13 +155,13 @@ def run_scan(
 ) -> tuple[Any, Any]:  # fmt: skip
     """`scan`, for the function that users called (``what``)."""
     check_callable(f, what)
-    refs = ScannedRefs(f, xs) if has_refs(tree.leaves(xs)) else None
-    if refs is not None:
+    xs_flat, xs_tree = tree.flatten(xs)
+    if has_refs(xs_flat):
+        refs = ScannedRefs(f, xs)
         carry, (ys, last) = run_scan(what, refs.body, init, refs.xs, length, reverse, unroll)
         refs.write_back(last)
         return carry, ys
     init_flat, init_tree = tree.flatten(init)
-    xs_flat, xs_tree = tree.flatten(xs)
     carry_avals = check_arrays_of(init_flat, init, what, "init")
     xs_avals = check_arrays_of(xs_flat, xs, what, "xs")
     n = _length(xs_flat, xs, xs_avals, length)

@@ -77,9 +77,9 @@ def bind_scan(
         "num_consts": len(consts),
         "num_carry": params["num_carry"] + len(carried),
     }
-    outs = scan_p.bind_params([*values_of([*consts, *carried]), *operands], params)
+    outs = scan_p.bind_params([*values_of(consts), *values_of(carried), *operands], params)
     k = len(carried)
-    return write_back(carried, [*outs[k:], *outs[:k]])
+    return write_back(carried, outs[k:] + outs[:k]) if k else outs
 
 
 # --- jvp ---------------------------------------------------------------------------------

@@ -228,14 +228,14 @@ def values_of(consts: Iterable[Any]) -> list[Any]:
     return [read(c) if isinstance(c, Reference) else c for c in consts]
 
 
-def write_back(written: Sequence[Reference], outs: Sequence[Any]) -> list[Any]:
+def write_back(written: Sequence[Reference], outs: list[Any]) -> list[Any]:
     """Take the values of the ``written`` references off the end of results."""
     if not written:
-        return list(outs)
+        return outs
     n = len(outs) - len(written)
     for ref, x in zip(written, outs[n:], strict=True):
         write(ref, x)
-    return list(outs[:n])
+    return outs[:n]
 
 
 def has_refs(xs: Iterable[Any]) -> bool:

@@ -186,12 +186,9 @@ def mapped_refs(flat: Sequence[Any], dims: Sequence[int | None]) -> LocalRefs | 
 
 
 def close_over_refs(
-    funs: Sequence[Callable[..., Any]], operands: tuple[Any, ...], what: str
-) -> tuple[Sequence[Callable[..., Any]], tuple[Any, ...]]:
-    """Functions that close over the references among their operands, and the other operands."""
-    flat, treedef = tree.flatten(operands)
-    if not has_refs(flat):
-        return funs, operands
+    funs: Sequence[Callable[..., Any]], flat: Sequence[Any], treedef: Any, what: str
+) -> tuple[Sequence[Callable[..., Any]], list[Any]]:
+    """Functions that close over the references among their operands, and take the others."""
     given = GivenRefs(flat)
     check_distinct(
         list(given.refs.values()), lambda: [f"operand {i}" for i in given.refs],
@@ -205,4 +202,4 @@ def close_over_refs(
 
         return call
 
-    return [closed(f) for f in funs], tuple(given.others(flat))
+    return [closed(f) for f in funs], given.others(flat)

@@ -52,7 +52,7 @@ class _Counted:
 
     def _find(self, num_carry: int) -> dict[Atom, int]:
         jaxpr, first = self.body.jaxpr, self.num_consts
-        made = {v: e for e in jaxpr.eqns for v in e.outvars}
+        made: dict[Atom, JaxprEqn] = {v: e for e in jaxpr.eqns for v in e.outvars}
         found: dict[Atom, int] = {}
         for k in range(num_carry):
             start, c = self.eqn.invars[first + k], jaxpr.invars[first + k]
