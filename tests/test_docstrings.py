@@ -30,7 +30,7 @@ PUBLIC = (
     "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image", "covector.lax",
     "covector.lax.linalg", "covector.nn", "covector.nn.initializers", "covector.numpy",
     "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",
-    "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
+    "covector.ref", "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
     "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
     "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
     "covector.scipy.stats", "covector.tree", "covector.tree_util",

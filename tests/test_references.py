@@ -390,6 +390,25 @@ def test_backward_passes_write_references():
         same(ref[...], sum(cts))
 
 
+def test_backward_passes_of_branches_write_references():
+    ref, other = new_ref(0.0), new_ref(10.0)
+
+    def loss(x):
+        branches = [
+            lambda x: stash(ref, x) * 3, lambda x: stash(other, stash(ref, 2 * x)), lambda x: x * x,
+        ]  # fmt: skip
+        return sum(lax.switch(i, branches, x) for i in (0, 1, 1, 2))
+
+    def chosen(i, x):
+        return lax.switch(i, [lambda x: stash(ref, x) * 3, lambda x: stash(other, x)], x)
+
+    assert float(cv.grad(loss)(2.0)) == 3 + 2 + 2 + 4
+    assert (float(ref[...]), float(other[...])) == (3 + 1 + 1, 12)
+    for i, want in ((0, (8, 12)), (1, (8, 13)), (1, (8, 14))):
+        cv.jit(cv.grad(chosen, argnums=1))(i, 2.0)
+        assert (float(ref[...]), float(other[...])) == want
+
+
 def test_functions_with_rules_read_references():
     scale = new_ref(3.0)
 
@@ -570,6 +589,12 @@ ERRORS = {
     "no reference": (lambda: cv.ref.get(X), TypeError, "ref.get takes a reference, made by new_r"),
     "freeze of an array": (lambda: cv.freeze(X), TypeError, "freeze takes a reference"),
     "memory": (lambda: new_ref(X, memory_space="hbm"), NotImplementedError, "one kind of memory"),
+    "backward pass of a step": (
+        lambda: cv.grad(
+            lambda x: lax.scan(lambda c, r: (stash(r, c), None), x, new_ref(np.zeros(3)))[0]
+        )(1.0),
+        cv.errors.UnexpectedTracerError, "was used outside of the function in which it was made",
+    ),
     "condition": (
         lambda: lax.while_loop(lambda i: (cv.ref.set(REF, ..., 1.0), i < 2)[1], lambda i: i + 1, 0),
         ValueError, "a condition may read references, but not write them",

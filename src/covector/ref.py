@@ -55,9 +55,6 @@ class Ref(Reference):
 
     __slots__ = ()
 
-    def __init__(self, aval: AbstractRef, refs: Any) -> None:
-        super().__init__(aval, refs)
-
     @property
     def shape(self) -> tuple[int, ...]:
         return self.aval.shape
@@ -521,8 +518,11 @@ def free_ref(ref: Ref) -> None:
     >>> import covector as cv
     >>> ref = cv.new_ref(cv.numpy.zeros(2))
     >>> cv.free_ref(ref)
-    >>> ref
-    Ref{float32[2]} that was freed at <doctest covector.ref.free_ref[3]>:1 (<module>)
+    >>> try:
+    ...     ref[0]
+    ... except ValueError:
+    ...     print("it was freed")
+    it was freed
     """
     _check_ref(ref, "free_ref")
     end(ref, "freed")

@@ -136,8 +136,13 @@ def carrying(
     return permute(closed, inputs, outputs), [consts[i] for i in kept]
 
 
-def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
-    """The jaxprs of ``bodies``, all of which take the constants of all, and these constants."""
+def share_consts(
+    bodies: Sequence[Body],
+) -> tuple[tuple[ClosedJaxpr, ...], list[Any], list[Reference]]:
+    """The jaxprs of ``bodies``, all of which take the constants of all, and these constants.
+
+    The last item are the references that one of them writes, whose last values all return.
+    """
     consts: list[Any] = []
     position: dict[int, int] = {}
     for body in bodies:
@@ -146,24 +151,39 @@ def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[
                 position[id(c)] = len(consts)
                 consts.append(c)
     if not consts:
-        return tuple(b.closed for b in bodies), consts
+        return tuple(b.closed for b in bodies), consts, []
+    written = list(dict.fromkeys(ref for b in bodies for ref in b.written))
+    at = tuple(position[id(ref)] for ref in written)
     branches = []
     avals = tuple(type_of_value(c) for c in consts)
     for body in bodies:
         own = tuple(position[id(c)] for c in body.consts)
-        branches.append(_with_shared(body.closed, own, avals))
-    return tuple(branches), consts
+        last = {ref: k - len(body.written) for k, ref in enumerate(body.written)}
+        which = tuple(last.get(ref) for ref in written)
+        branches.append(_with_shared(body.closed, own, avals, len(last), at, which))
+    return tuple(branches), consts, written
 
 
 @cached_on_jaxpr
 def _with_shared(
-    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
-) -> ClosedJaxpr:
-    invars = closed.jaxpr.invars
+    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...], num_last: int,
+    at: tuple[int, ...], which: tuple[int | None, ...],
+) -> ClosedJaxpr:  # fmt: skip
+    """``closed`` that takes constants of ``avals``, of which it has its ``own``.
+
+    In place of its ``num_last`` last results it returns those in ``which``, or where that is None
+    the constants ``at``.
+    """
+    invars, outvars = closed.jaxpr.invars, closed.jaxpr.outvars
     shared = [Var(a) for a in avals]
     for i, v in zip(own, invars, strict=False):
         shared[i] = v
-    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
+    last = [shared[i] if w is None else outvars[w] for i, w in zip(at, which, strict=True)]
+    jaxpr = closed.jaxpr.replace(
+        invars=[*shared, *invars[len(own) :]],
+        outvars=[*outvars[: len(outvars) - num_last], *last],
+    )
+    return ClosedJaxpr(jaxpr, closed.consts)
 
 
 # --- operations that carry several jaxprs of one linear function ---------------------------

@@ -18,7 +18,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.operands import like
-from covector.core.references import Reference, has_refs, values_of, write_back
+from covector.core.references import has_refs, values_of, write_back
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
@@ -103,39 +103,9 @@ def _bind(
     if all(b.out_tree == bodies[0].out_tree for b in bodies):
         bodies = _unify_weak_types(bodies)
     _check_branches(what, funs, bodies)
-    branches, consts = share_consts(bodies)
-    written = list(dict.fromkeys(ref for b in bodies for ref in b.written))
-    if written:
-        branches = _returning(branches, bodies, consts, written)
+    branches, consts, written = share_consts(bodies)
     outs = cond_p.bind_params([index, *values_of(consts), *flat], {"branches": branches})
     return tree.unflatten(bodies[0].out_tree, write_back(written, outs))
-
-
-def _returning(
-    branches: Sequence[ClosedJaxpr], bodies: Sequence[Body], consts: Sequence[Any],
-    written: Sequence[Reference],
-) -> tuple[ClosedJaxpr, ...]:  # fmt: skip
-    """The branches, all of which return the last value of each reference that one writes."""
-    position = {id(c): i for i, c in enumerate(consts)}
-    at = tuple(position[id(ref)] for ref in written)
-    return tuple(
-        _with_last_values(
-            branch, body.out_tree.num_leaves, at,
-            tuple(body.written.index(ref) if ref in body.written else None for ref in written),
-        )
-        for branch, body in zip(branches, bodies, strict=True)
-    )  # fmt: skip
-
-
-@cached_on_jaxpr
-def _with_last_values(
-    closed: ClosedJaxpr, num_results: int, at: tuple[int, ...], which: tuple[int | None, ...]
-) -> ClosedJaxpr:
-    """``closed`` with, in this order, the last values that follow its results, or arguments."""
-    jaxpr = closed.jaxpr
-    outs, last = jaxpr.outvars[:num_results], jaxpr.outvars[num_results:]
-    values = [jaxpr.invars[i] if w is None else last[w] for i, w in zip(at, which, strict=True)]
-    return ClosedJaxpr(jaxpr.replace(outvars=[*outs, *values]), closed.consts)
 
 
 def _all_operands(what: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from covector.control_flow.common import Body, share_consts
 from covector.control_flow.custom_jvp import stop_gradient
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import is_inexact
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
-from covector.core.references import refuse_not_read
+from covector.core.references import values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -261,14 +262,10 @@ def _transpose(cts: Sequence[Any], index: Any, *ops: Any, branches: Branches) ->
     undefined = tuple(type(x) is UndefinedPrimal for x in ops)
     nonzero = tuple(type(ct) is not Zero for ct in cts)
     parts = [transpose_jaxpr(b, undefined, nonzero, True) for b in branches]
-    refuse_not_read((ref for p in parts for ref in p.refs), "the backward pass of a branch")
-    closed = tuple(p.closed for p in parts)
+    closed, refs, written = share_consts([Body(p.closed, p.refs, None, p.written) for p in parts])
     defined = [x for x, u in zip(ops, undefined, strict=True) if not u]
-    outs = iter(
-        cond_p.bind_params(
-            [index, *defined, *(ct for ct in cts if type(ct) is not Zero)], {"branches": closed}
-        )
-    )
+    operands = [*values_of(refs), *defined, *(ct for ct in cts if type(ct) is not Zero)]
+    outs = iter(write_back(written, cond_p.bind_params([index, *operands], {"branches": closed})))
     return [None, *[next(outs) if u else None for u in undefined]]
 
 

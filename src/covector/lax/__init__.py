@@ -171,7 +171,8 @@ _LAZY = {
         "covector.control_flow.cond": "cond cond_p switch",
         "covector.control_flow.custom_jvp": "stop_gradient",
         "covector.control_flow.map": "map",
-        "covector.control_flow.scan": "scan scan_p",
+        "covector.control_flow.scan": "scan",
+        "covector.control_flow.scan_rules": "scan_p",
         "covector.control_flow.solves": (
             "custom_linear_solve custom_root linear_solve_p platform_dependent"
         ),
