@@ -643,6 +643,21 @@ def test_a_program_that_fails_loses_what_it_was_writing():
         ref[0]  # noqa: B018
 
 
+def test_what_is_not_finite_is_found_in_references():
+    ref = new_ref(np.zeros(2))
+
+    @cv.jit
+    def f(r):
+        r[0] = np.log(r[1] - 1.0)
+
+    cv.config.update("debug_nans", True)
+    try:
+        with pytest.raises(FloatingPointError, match="in the operation log"):
+            f(ref)
+    finally:
+        cv.config.update("debug_nans", False)
+
+
 def test_imported_when_used():
     import subprocess
     import sys

@@ -16,7 +16,7 @@ from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, sub_jaxprs
-from covector.core.references import Reference
+from covector.core.references import Reference, values_of
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.runtime.placement import (
@@ -176,7 +176,9 @@ def _execute_on_refs(
     program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
     outs = call_on_refs(entry, program, kept, flat, operands)
     if config.debug_nans or config.debug_infs:
-        _check_finite(jitted, outs, args, kwargs)
+        assert entry.refs is not None
+        written = values_of(entry.refs.written_refs(flat))
+        _check_finite(jitted, [*outs, *written], args, kwargs)
     return tree.unflatten(entry.out_tree, outs)
 
 

@@ -14,7 +14,7 @@ from covector.core.references import (
     check_distinct,
     has_refs,
     read,
-    write,
+    write_back,
 )
 from covector.core.trace import current_trace, eval_trace
 from covector.transforms.arguments import LazyNames, fun_name, wraps
@@ -72,17 +72,16 @@ class RefUse:
 
     def lose(self, flat: Sequence[Any]) -> None:
         """Mark the references whose values were given to a program that failed."""
-        for w in self.written:
-            ref = w if isinstance(w, Reference) else flat[w]
+        for ref in self.written_refs(flat):
             if ref._value.is_deleted():
                 ref._ended = "was being written by a compiled function that raised an error"
 
     def write_back(self, flat: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
         """Take the last values of references off the end of results."""
-        n = len(outs) - len(self.written)
-        for w, x in zip(self.written, outs[n:], strict=True):
-            write(w if isinstance(w, Reference) else flat[w], x)
-        return list(outs[:n])
+        return write_back(self.written_refs(flat), list(outs))
+
+    def written_refs(self, flat: Sequence[Any]) -> list[Reference]:
+        return [w if isinstance(w, Reference) else flat[w] for w in self.written]
 
 
 class LocalRefs:
