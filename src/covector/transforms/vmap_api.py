@@ -21,7 +21,7 @@ from covector.transforms.arguments import (
     wraps,
 )
 from covector.transforms.autodiff import as_result
-from covector.transforms.references import mapped_refs
+from covector.transforms.references import LocalRefs, mapped_refs
 from covector.transforms.vmap import vmap_flat
 
 
@@ -166,8 +166,7 @@ def vmap(
         outs, out_dims = vmap_flat(flat_f, size, values, dims, axis_name)
         if refs is not None:
             n = out_tree.num_leaves
-            for i, x, d in zip(refs.written, outs[n:], out_dims[n:], strict=True):
-                write(flat[i], bring_dim(x, size, d, dims[i] or 0))
+            _write_back(refs, outs[n:], out_dims[n:], dims, size)
             outs, out_dims = outs[:n], out_dims[:n]
         result = f"the result of {fun_name(fun)}"
         wanted = flatten_axes(out_axes, out_tree.unflatten([0] * len(outs)), "out_axes", result)
@@ -178,6 +177,15 @@ def vmap(
         return tree.unflatten(out_tree, results)
 
     return vmap_f
+
+
+def _write_back(
+    refs: LocalRefs, last: Sequence[Any], at: Sequence[int | None], dims: Sequence[int | None],
+    size: int,
+) -> None:  # fmt: skip
+    """Give mapped references their last values, mapped ``at`` these axes, along their ``dims``."""
+    for i, x, d in zip(refs.written, last, at, strict=True):
+        write(refs.refs[i], bring_dim(x, size, d, dims[i] or 0))
 
 
 def _check_in_axes(in_axes: Any) -> None:
