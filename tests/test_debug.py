@@ -53,7 +53,7 @@ def test_all_stages_follow_one_another():
 def test_passes_are_named_and_timed():
     text = cv.debug.show(loss, X, stage="passes")
     heads = re.findall(r"^---- ([\w ]+): .*\((\d+) equations, now (\d+); \d+ us\)$", text, re.M)
-    assert [name for name, _, _ in heads][:2] == ["inlining", "sharing"]
+    assert [name for name, _, _ in heads][:3] == ["inlining", "counters", "sharing"]
     assert dict((n, int(b) - int(a)) for n, b, a in heads)["identities"] == 1
 
 

@@ -34,11 +34,11 @@ PUBLIC = (
     "covector.experimental.sparse.random", "covector.flatten_util", "covector.image",
     "covector.lax", "covector.lax.linalg", "covector.monitoring", "covector.nn",
     "covector.nn.initializers", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg",
-    "covector.ops", "covector.random", "covector.scipy.cluster.vq", "covector.scipy.fft",
-    "covector.scipy.integrate", "covector.scipy.linalg", "covector.scipy.ndimage",
-    "covector.scipy.optimize", "covector.scipy.signal", "covector.scipy.sparse.linalg",
-    "covector.scipy.special", "covector.scipy.stats", "covector.test_util", "covector.tree",
-    "covector.tree_util",
+    "covector.ops", "covector.random", "covector.ref", "covector.scipy.cluster.vq",
+    "covector.scipy.fft", "covector.scipy.integrate", "covector.scipy.linalg",
+    "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.signal",
+    "covector.scipy.sparse.linalg", "covector.scipy.special", "covector.scipy.stats",
+    "covector.test_util", "covector.tree", "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

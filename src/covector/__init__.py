@@ -67,8 +67,8 @@ def clear_caches() -> None:
 _MODULES = frozenset((
     "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors",
     "example_libraries", "experimental", "flatten_util", "image", "lax", "monitoring", "nn",
-    "numpy", "ops", "random", "scipy", "sharding", "stages", "test_util", "tree", "tree_util",
-    "typing",
+    "numpy", "ops", "random", "ref", "scipy", "sharding", "stages", "test_util", "tree",
+    "tree_util", "typing",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
@@ -80,6 +80,7 @@ _NAMES = {
     ),
     "custom_jvp": "covector.control_flow.custom_jvp",
     "custom_vjp": "covector.control_flow.custom_vjp",
+    **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "covector.ref"),
     "pure_callback": "covector.transforms.callbacks",
     "Device": "covector.core.backend",
     **dict.fromkeys(

@@ -8,7 +8,7 @@ import covector.numpy as np
 from covector import lax, nn
 from covector.backends.cpu import backend as cpu
 from covector.compiler import passes
-from covector.compiler.passes import manager
+from covector.compiler.passes import counters, manager
 from covector.compiler.passes.rewriter import Rewriter, Table, by_primitive
 from covector.core.jaxpr import check_jaxpr
 
@@ -244,8 +244,50 @@ def test_product_is_computed_transposed():
     assert "transpose" in rewritten(manager.LAYOUT, read_twice)
 
 
+def simplified(fun, *args):
+    return str(passes.simplify(cv.make_jaxpr(fun)(*args)))
+
+
+def test_sums_with_an_element_are_added_to_it():
+    def changed(op):
+        return lambda x, i, v: x.at[i].set(op(x, i, v))
+
+    for op in (lambda x, i, v: x[i] + v, lambda x, i, v: v + x[i]):
+        text = simplified(changed(op), X, 1, 2.0)
+        assert "scatter_add" in text and "dynamic_slice" not in text
+        text = simplified(lambda x, i, v: changed(op)(x, (i, i), v), M, 1, 2.0)  # noqa: B023
+        assert "scatter_add" in text and "dynamic_slice" not in text
+    for op in (lambda x, i, v: x[i + 1] + v, lambda x, i, v: x[i] * v, lambda x, i, v: X[i] + v):
+        assert "scatter_add" not in simplified(changed(op), X, 1, 2.0)
+
+
+def test_counters_index_element_by_element():
+    def loop(start, stop):
+        return lambda x: lax.fori_loop(start, stop, lambda i, s: s + x[i], 0.0)
+
+    def counted(fun):
+        return str(counters.count(cv.make_jaxpr(fun)(X)))
+
+    assert "dynamic_slice" in str(cv.make_jaxpr(loop(0, 6))(X))
+    assert "dynamic_slice" not in counted(loop(0, 6))
+    for start, stop in ((1, 6), (-1, 5), (0, 5), (0, 7)):
+        assert "dynamic_slice" in counted(loop(start, stop))
+    # Not of a carry, and not where it goes backwards.
+    assert "dynamic_slice" in counted(
+        lambda x: lax.fori_loop(0, 6, lambda i, x: x.at[0].add(x[i]), x)
+    )
+    assert "dynamic_slice" in counted(
+        lambda x: lax.scan(lambda i, _: (i + 1, x[i]), 0, length=6, reverse=True)
+    )
+    # What is not negative is not counted from the end.
+    assert "lt" not in counted(loop(1, 4)).split("scan")[1]
+
+
 def test_every_rule_has_a_case():
-    beside = {"transpose of A B, read once = transposed B times transposed A"}
+    beside = {
+        "transpose of A B, read once = transposed B times transposed A",
+        "scatter of a sum with what is there = scatter_add",
+    }
     assert set(RULES) == set(CASES) | beside
     assert sum(len(t.rules) for t in manager.TABLES) == len(RULES)
 
@@ -280,10 +322,20 @@ def updates(x):
     return a[2] + a[3] + a[4], np.arange(6)[3] * 1, x.at[1].add(x[1])
 
 
+def histogram(x, at):
+    def body(i, state):
+        counts, table = state
+        counts = counts.at[at[i]].set(x[i] + counts[at[i]])
+        return counts, table.at[at[i], i].set(table[at[i], i] + 2.0)
+
+    return lax.fori_loop(0, 6, body, (x[:3], np.ones((3, 6))))
+
+
 PROGRAMS = {
     "layer norm": (cv.grad(layer_norm, argnums=(0, 1)), (M, M[0])),
     "loops": (loops, (X,)),
     "updates": (updates, (X,)),
+    "histogram": (histogram, (X, np.array([0, 2, -1, 9, 0, 1]))),
     "gradient of updates": (cv.grad(lambda x: sum(map(np.sum, updates(np.sin(x))))), (X,)),
     "linear solve": (lambda m: np.linalg.solve(m @ m.T + np.eye(3), m), (M,)),
     "custom rule": (cv.grad(lambda x: nn.gelu(nn.relu(x)).sum()), (X,)),
@@ -322,6 +374,6 @@ def test_steps_lead_to_what_programs_get():
 
 
 def test_unknown_pass():
-    with pytest.raises(ValueError, match="no pass inlining that can be left out; there are shar"):
+    with pytest.raises(ValueError, match="no pass inlining that can be left out; there are coun"):
         with passes.without("inlining"):
             pass

@@ -21,6 +21,7 @@ from covector.core.dce import dce
 from covector.core.definers import def_jvp_linear, def_vectorized
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.references import Reference, values_of, write_back
 from covector.core.rules import UndefinedPrimal, Zero, transpose_rules
 from covector.core.structural import instantiate, optimization_barrier_p, zeros
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
@@ -51,6 +52,7 @@ from covector.transforms.partial_eval import (
     pick_residuals,
     split,
 )
+from covector.transforms.references import GivenRefs
 from covector.transforms.transpose import backward_pass
 
 checkpoint_p = Primitive("checkpoint", multiple_results=True, call_param="jaxpr")
@@ -410,27 +412,32 @@ class _Checkpointed:
         dyn_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}
         flat, in_tree = tree.flatten((dyn, dyn_kwargs))
         avals = check_arrays(
-            flat, lambda: argument_names(self.fun, dyn, dyn_kwargs, sorted(static)), "checkpoint"
-        )
+            flat, lambda: argument_names(self.fun, dyn, dyn_kwargs, sorted(static)), "checkpoint",
+            refs=True,
+        )  # fmt: skip
+        refs = GivenRefs(flat)
         fixed: list[tuple[Any, ...]] = [(i, type(args[i]), args[i]) for i in sorted(static)]
         fixed += [(k, type(v), v) for k, v in sorted(kwargs.items()) if k in self.names]
         key: Any = (in_tree, tuple(avals), tuple(fixed), context_key())
         entries = self._entries()
         hoisted: list[Any] = []
+        written: list[Reference] = []
         try:
             found = entries.get(key)
         except TypeError:  # static arguments need not be hashable
             found, entries, key = None, {}, None
         if found is None:
             info = debug_info(self.fun, "checkpoint", dyn, dyn_kwargs, sorted(static))
-            closed, hoisted, out_tree = self._trace(args, kwargs, static, in_tree, avals, info)
-            if not hoisted:
+            closed, hoisted, out_tree, written = self._trace(
+                args, kwargs, static, in_tree, refs, refs.others(avals), info
+            )
+            if not hoisted and not refs.refs:
                 entries[key] = (closed, out_tree)
         else:
             closed, out_tree = found
         params = {"jaxpr": closed, "policy": self.policy, "name": fun_name(self.fun)}
-        outs = checkpoint_p.bind_params([*hoisted, *flat], params)
-        return tree.unflatten(out_tree, outs)
+        outs = checkpoint_p.bind_params([*values_of(hoisted), *refs.others(flat)], params)
+        return tree.unflatten(out_tree, write_back(written, outs))
 
     def _trace(
         self,
@@ -438,23 +445,25 @@ class _Checkpointed:
         kwargs: dict[str, Any],
         static: set[int],
         in_tree: Any,
+        refs: GivenRefs,
         avals: list[ShapedArray],
         info: Any,
-    ) -> tuple[ClosedJaxpr, list[Any], Any]:
+    ) -> tuple[ClosedJaxpr, list[Any], Any, list[Reference]]:
         out_tree: Any = None
 
         def flat_fun(*leaves: Any) -> list[Any]:
             nonlocal out_tree
-            a, k = tree.unflatten(in_tree, leaves)
+            a, k = tree.unflatten(in_tree, refs.put(leaves))
             rest = iter(a)
             full = [x if i in static else next(rest) for i, x in enumerate(args)]
             fixed = {name: v for name, v in kwargs.items() if name in self.names}
             outs, out_tree = tree.flatten(self.fun(*full, **k, **fixed))
             return outs
 
-        jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
+        written: list[Reference] = []
+        jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info, written)
         closed, hoisted = close_over(jaxpr, consts)
-        return closed, hoisted, out_tree
+        return closed, hoisted, out_tree, written
 
     def _entries(self) -> dict[Any, Any]:
         if type(self.fun) is types.FunctionType:

@@ -10,13 +10,14 @@ from covector.core.avals import ShapedArray, aval_of, not_an_array, to_array
 from covector.core.config import runs_by_operation
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
+from covector.core.references import Reference, type_of_value
 from covector.core.rules import UndefinedPrimal
 from covector.core.structural import bring_dim, convert_element_type
-from covector.core.trace import Primitive, Tracer, trace_to_jaxpr
+from covector.core.trace import Primitive, Tracer, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import check_results, fun_name, fun_source
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
-from covector.transforms.jaxprs import batch_jaxpr
+from covector.transforms.jaxprs import batch_jaxpr, permute
 from covector.transforms.jit import jit_p
 from covector.transforms.vmap import BatchTrace
 
@@ -29,20 +30,44 @@ class Body:
     closed : ClosedJaxpr
         Takes the constants and then the flat arguments; has no constants of its own.
     consts : list
-        Arrays and tracers that the function closes over.
+        Arrays, tracers and references that the function closes over.
     out_tree : PyTreeDef
+    written : list of Reference
+        Those of the references whose last values follow the results.
     """
 
-    __slots__ = ("closed", "consts", "out_tree")
+    __slots__ = ("closed", "consts", "out_tree", "written", "_loop")
 
-    def __init__(self, closed: ClosedJaxpr, consts: list[Any], out_tree: Any) -> None:
+    def __init__(
+        self,
+        closed: ClosedJaxpr,
+        consts: list[Any],
+        out_tree: Any,
+        written: Sequence[Reference] = (),
+    ) -> None:
         self.closed = closed
         self.consts = consts
         self.out_tree = out_tree
+        self.written = written
+        self._loop: tuple[ClosedJaxpr, list[Any]] | None = None
 
     @property
     def out_avals(self) -> list[ShapedArray]:
-        return self.closed.out_avals
+        """Types of the results, without the last values of references."""
+        avals = self.closed.out_avals
+        return avals[: self.out_tree.num_leaves] if self.written else avals
+
+    def of_loop(self) -> tuple[ClosedJaxpr, list[Any]]:
+        """The body of a loop that carries the written references before everything else.
+
+        Returns its jaxpr, which takes these, then the constants that are left and the arguments
+        (constants first), and the constants that are left.
+        """
+        if not self.written:
+            return self.closed, self.consts
+        if self._loop is None:  # one loop always has one body and is compiled once
+            self._loop = carrying(self.closed, self.consts, self.written)
+        return self._loop
 
     @property
     def jaxpr(self) -> Any:
@@ -53,14 +78,16 @@ _bodies = FunctionCache()
 
 
 def trace_body(
-    fun: Callable[..., Any], in_tree: Any, avals: Sequence[ShapedArray], what: str
-) -> Body:
+    fun: Callable[..., Any], in_tree: Any, avals: Sequence[ShapedArray], what: str,
+    refs: bool = False,
+) -> Body:  # fmt: skip
     """Trace ``fun``, called with the items of the tuple ``in_tree`` describes.
 
-    The trace is remembered with the function object, unless it closes over tracers.
+    The trace is remembered with the function object, unless it closes over tracers. With ``refs``,
+    it may capture references, which the caller then reads and writes back.
     """
     entries = _bodies.entries(fun)
-    key = (in_tree, tuple(avals), context_key())
+    key = (in_tree, tuple(avals), refs, context_key())
     found = entries.get(key)
     if found is not None:
         return found
@@ -73,19 +100,49 @@ def trace_body(
         return outs
 
     info = DebugInfo(fun_name(fun), fun_source(fun), None, None, what)
-    jaxpr, consts = trace_to_jaxpr(flat, avals, info)
+    written: list[Reference] = []
+    jaxpr, consts = trace_to_jaxpr(flat, avals, info, written if refs else None)
     body = Body(
         ClosedJaxpr(jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])),
         consts,
         out_tree,
+        written,
     )
-    if not any(isinstance(c, Tracer) for c in consts):
+    if all([_outlives(c) for c in consts]):
         entries[key] = body
     return body
 
 
-def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[Any]]:
-    """The jaxprs of ``bodies``, all of which take the constants of all, and these constants."""
+def _outlives(c: Any) -> bool:
+    """Whether a constant is still there when the enclosing traces have ended."""
+    if isinstance(c, Reference):
+        return c._home is eval_trace
+    return not isinstance(c, Tracer)
+
+
+def carrying(
+    closed: ClosedJaxpr, consts: Sequence[Any], written: Sequence[Reference]
+) -> tuple[ClosedJaxpr, list[Any]]:
+    """A loop's body with the ``written`` references, among its constants, as its first carries.
+
+    Their last values, which were behind the other results, come before them.
+    """
+    position = {id(c): i for i, c in enumerate(consts)}
+    carried = [position[id(ref)] for ref in written]
+    kept = [i for i in range(len(consts)) if i not in carried]
+    n_out = len(closed.out_avals) - len(written)
+    inputs = [*kept, *carried, *range(len(consts), len(closed.in_avals))]
+    outputs = [*range(n_out, n_out + len(written)), *range(n_out)]
+    return permute(closed, inputs, outputs), [consts[i] for i in kept]
+
+
+def share_consts(
+    bodies: Sequence[Body],
+) -> tuple[tuple[ClosedJaxpr, ...], list[Any], list[Reference]]:
+    """The jaxprs of ``bodies``, all of which take the constants of all, and these constants.
+
+    The last item are the references that one of them writes, whose last values all return.
+    """
     consts: list[Any] = []
     position: dict[int, int] = {}
     for body in bodies:
@@ -94,24 +151,39 @@ def share_consts(bodies: Sequence[Body]) -> tuple[tuple[ClosedJaxpr, ...], list[
                 position[id(c)] = len(consts)
                 consts.append(c)
     if not consts:
-        return tuple(b.closed for b in bodies), consts
+        return tuple(b.closed for b in bodies), consts, []
+    written = list(dict.fromkeys(ref for b in bodies for ref in b.written))
+    at = tuple(position[id(ref)] for ref in written)
     branches = []
-    avals = tuple(aval_of(c) for c in consts)
+    avals = tuple(type_of_value(c) for c in consts)
     for body in bodies:
         own = tuple(position[id(c)] for c in body.consts)
-        branches.append(_with_shared(body.closed, own, avals))
-    return tuple(branches), consts
+        last = {ref: k - len(body.written) for k, ref in enumerate(body.written)}
+        which = tuple(last.get(ref) for ref in written)
+        branches.append(_with_shared(body.closed, own, avals, len(last), at, which))
+    return tuple(branches), consts, written
 
 
 @cached_on_jaxpr
 def _with_shared(
-    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...]
-) -> ClosedJaxpr:
-    invars = closed.jaxpr.invars
+    closed: ClosedJaxpr, own: tuple[int, ...], avals: tuple[ShapedArray, ...], num_last: int,
+    at: tuple[int, ...], which: tuple[int | None, ...],
+) -> ClosedJaxpr:  # fmt: skip
+    """``closed`` that takes constants of ``avals``, of which it has its ``own``.
+
+    In place of its ``num_last`` last results it returns those in ``which``, or where that is None
+    the constants ``at``.
+    """
+    invars, outvars = closed.jaxpr.invars, closed.jaxpr.outvars
     shared = [Var(a) for a in avals]
     for i, v in zip(own, invars, strict=False):
         shared[i] = v
-    return ClosedJaxpr(closed.jaxpr.replace(invars=[*shared, *invars[len(own) :]]), closed.consts)
+    last = [shared[i] if w is None else outvars[w] for i, w in zip(at, which, strict=True)]
+    jaxpr = closed.jaxpr.replace(
+        invars=[*shared, *invars[len(own) :]],
+        outvars=[*outvars[: len(outvars) - num_last], *last],
+    )
+    return ClosedJaxpr(jaxpr, closed.consts)
 
 
 # --- operations that carry several jaxprs of one linear function ---------------------------
@@ -263,6 +335,8 @@ def check_arrays_of(leaves: Sequence[Any], tree_: Any, what: str, label: str) ->
     avals = []
     for i, x in enumerate(leaves):
         try:
+            if isinstance(x, Reference):
+                raise TypeError
             avals.append(aval_of(x))
         except TypeError:
             path = path_names(tree_)[i]

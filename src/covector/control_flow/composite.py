@@ -10,7 +10,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
-from covector.core.operands import as_operand
+from covector.core.operands import as_array, as_operand
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import mapped_first
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, current_trace
@@ -203,7 +203,7 @@ def stage(x: Any, /) -> Any:
     >>> cv.eval_shape(lambda: lax.stage(2.0)).shape
     ()
     """
-    value = as_operand(x, "stage")
+    value = as_array(x, "stage")
     trace = current_trace()
     if isinstance(trace, JaxprTrace) and not isinstance(value, JaxprTracer):
         return JaxprTracer(trace, trace.const(value, aval_of(value)))

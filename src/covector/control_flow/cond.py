@@ -18,6 +18,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.operands import like
+from covector.core.references import has_refs, values_of, write_back
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_paths import path_names
@@ -25,6 +26,7 @@ from covector.primitives.compare import ne
 from covector.primitives.select import clamp
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.cache import cached_on_jaxpr
+from covector.transforms.references import close_over_refs
 
 _MISSING = object()
 
@@ -67,17 +69,21 @@ def _unify_weak_types(bodies: list[Body]) -> list[Body]:
             wanted.append(dtypes.promote(tuple((a.dtype, a.weak_type) for a in column)))
     if all(w is None for w in wanted):
         return bodies
-    return [Body(_converted(b.closed, tuple(wanted)), b.consts, b.out_tree) for b in bodies]
+    return [
+        Body(_converted(b.closed, tuple(wanted)), b.consts, b.out_tree, b.written) for b in bodies
+    ]
 
 
 @cached_on_jaxpr
 def _converted(closed: ClosedJaxpr, wanted: tuple[tuple[Any, bool] | None, ...]) -> ClosedJaxpr:
+    unchanged = [None] * (len(closed.out_avals) - len(wanted))  # last values of references
+
     def fun(*args: Any) -> list[Any]:
         outs = eval_jaxpr(closed.jaxpr, closed.consts, *args)
         return [
             x if w is None or (not aval_of(x).weak_type and aval_of(x).dtype == w[0])
             else convert_element_type(x, *w)
-            for x, w in zip(outs, wanted, strict=True)
+            for x, w in zip(outs, [*wanted, *unchanged], strict=True)
         ]  # fmt: skip
 
     jaxpr, consts = trace_to_jaxpr(fun, closed.in_avals, closed.jaxpr.debug_info)
@@ -88,14 +94,18 @@ def _bind(
     what: str, index: Any, funs: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
 ) -> Any:
     flat, in_tree = tree.flatten(operands)
+    if has_refs(flat):
+        funs, flat = close_over_refs(funs, flat, in_tree, what)
+        operands = tuple(flat)
+        in_tree = tree.structure(operands)
     avals = check_arrays_of(flat, operands, what, "operands")
-    bodies = [trace_body(f, in_tree, avals, what) for f in funs]
+    bodies = [trace_body(f, in_tree, avals, what, refs=True) for f in funs]
     if all(b.out_tree == bodies[0].out_tree for b in bodies):
         bodies = _unify_weak_types(bodies)
     _check_branches(what, funs, bodies)
-    branches, consts = share_consts(bodies)
-    outs = cond_p.bind_params([index, *consts, *flat], {"branches": branches})
-    return tree.unflatten(bodies[0].out_tree, outs)
+    branches, consts, written = share_consts(bodies)
+    outs = cond_p.bind_params([index, *values_of(consts), *flat], {"branches": branches})
+    return tree.unflatten(bodies[0].out_tree, write_back(written, outs))
 
 
 def _all_operands(what: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:

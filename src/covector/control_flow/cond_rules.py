@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from covector.control_flow.common import Body, share_consts
 from covector.control_flow.custom_jvp import stop_gradient
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import is_inexact
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
+from covector.core.references import values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -259,13 +261,11 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
 def _transpose(cts: Sequence[Any], index: Any, *ops: Any, branches: Branches) -> list[Any]:
     undefined = tuple(type(x) is UndefinedPrimal for x in ops)
     nonzero = tuple(type(ct) is not Zero for ct in cts)
-    closed = tuple(transpose_jaxpr(b, undefined, nonzero, True)[0] for b in branches)
+    parts = [transpose_jaxpr(b, undefined, nonzero, True) for b in branches]
+    closed, refs, written = share_consts([Body(p.closed, p.refs, None, p.written) for p in parts])
     defined = [x for x, u in zip(ops, undefined, strict=True) if not u]
-    outs = iter(
-        cond_p.bind_params(
-            [index, *defined, *(ct for ct in cts if type(ct) is not Zero)], {"branches": closed}
-        )
-    )
+    operands = [*values_of(refs), *defined, *(ct for ct in cts if type(ct) is not Zero)]
+    outs = iter(write_back(written, cond_p.bind_params([index, *operands], {"branches": closed})))
     return [None, *[next(outs) if u else None for u in undefined]]
 
 

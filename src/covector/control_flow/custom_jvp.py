@@ -221,9 +221,11 @@ class custom_jvp(CustomFunction):
         ) -> tuple[list[Any], list[Any]]:
             ts = [SymbolicZero(t.aval) if type(t) is Zero and self.symbolic_zeros
                   else instantiate(t) for t in tangents]  # fmt: skip
-            in_tree = arguments.in_tree
+            in_tree, refs = arguments.in_tree, arguments.refs
             pair = self.jvp(  # type: ignore[misc]
-                *arguments.nondiff, tree.unflatten(in_tree, primals), tree.unflatten(in_tree, ts)
+                *arguments.nondiff,
+                tree.unflatten(in_tree, refs.put(primals)),
+                tree.unflatten(in_tree, refs.put(ts, None)),
             )
             outs, out_ts, arguments.out_tree = self._check_rule(pair)
             return outs, out_ts

@@ -11,6 +11,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import UnexpectedTracerError, at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Var, eval_jaxpr
+from covector.core.references import Reference, refuse_not_read, values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -43,6 +44,7 @@ from covector.transforms.arguments import (
 from covector.transforms.jaxprs import batch_jaxpr
 from covector.transforms.jvp import JVPTrace, JVPTracer
 from covector.transforms.partial_eval import PartialTrace
+from covector.transforms.references import GivenRefs
 from covector.transforms.transpose import backward_pass
 from covector.transforms.vmap import BatchTrace
 
@@ -144,9 +146,15 @@ class ClosedRule:
 
     Those values may be tracers of transformations that have ended when the rule runs: it sees the
     values it is given in their place.
+
+    Attributes
+    ----------
+    sees_call : bool
+        Whether it sees references as they were in the call, or as they are when it runs.
     """
 
     __slots__ = ("rule", "values")
+    sees_call: ClassVar[bool] = True
 
     def __init__(self, rule: Any, values: Sequence[Any]) -> None:
         self.rule = rule
@@ -154,11 +162,16 @@ class ClosedRule:
 
     def run(self, fun: FlatFun, args: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         """``fun(*args)``, which closes over `values`, with those ``given`` in their place."""
-        pairs = [(v, x) for v, x in zip(self.values, given, strict=True) if isinstance(v, Tracer)]
-        if not pairs:
+        both = list(zip(self.values, given, strict=True))
+        pairs = [(v, x) for v, x in both if isinstance(v, Tracer)]
+        refs = [(v, x) for v, x in both if isinstance(v, Reference) and self.sees_call]
+        if not pairs and not refs:
             return fun(*args)
         trace = JaxprTrace(current_trace())
         trace.consts.update({id(v): (Var(v.aval), x) for v, x in pairs})
+        for ref, x in refs:
+            trace.capture(ref, x)
+        written: list[Reference] = []
         # Traces inside may meet them as well, and hand them on to this one.
         ended = {v._trace for v, _ in pairs if not v._trace.alive}
         leaves = [trace.new_arg(aval_of(x)) for x in args]
@@ -166,12 +179,12 @@ class ClosedRule:
             for t in ended:
                 t.alive = True
             with set_current_trace(trace):
-                jaxpr, consts = trace.finish(fun(*leaves))
+                jaxpr, consts = trace.finish(fun(*leaves), written)
         finally:
             trace.alive = False
             for t in ended:
                 t.alive = False
-        return eval_jaxpr(jaxpr, consts, *args)
+        return write_back(written, eval_jaxpr(jaxpr, values_of(consts), *args))
 
 
 def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -251,12 +264,14 @@ class CustomCall:
                 return fun(*args)
             with set_current_trace(trace.parent):
                 return self(trace.parent, fun, rule, args, info, hidden)
-        jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args], info)
+        written: list[Reference] = []
+        jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args], info, written)
+        refuse_not_read(written, f"{info.func_name}, which has derivative rules and writes to it")
         unread = [x for x in hidden if not any(x is c for c in consts)]
         invars = [*jaxpr.constvars, *(Var(x.aval) for x in unread), *jaxpr.invars]
         values = [*consts, *unread]
         return self.primitive.bind_params(
-            [*values, *args],
+            [*values_of(values), *args],
             {
                 "call_jaxpr": ClosedJaxpr(jaxpr.replace(constvars=[], invars=invars)),
                 self.param: self.closed(rule, values) if values else rule,
@@ -386,12 +401,14 @@ class Arguments:
     nondiff : list
         The arguments not differentiated.
     leaves, in_tree
-        Those that are, flat.
+        Those that are, flat, and their structure, to which ``refs`` belong, too.
+    refs : GivenRefs
+        The references among them, which the function sees as if it closed over them.
     out_tree : PyTreeDef or None
         Structure of the result, known after a call of the function or its rule.
     """
 
-    __slots__ = ("fun", "args", "skip", "nondiff", "leaves", "in_tree", "out_tree")
+    __slots__ = ("fun", "args", "skip", "nondiff", "leaves", "in_tree", "refs", "out_tree")
 
     def __init__(
         self, fun: Callable[..., Any], args: tuple[Any, ...], nondiff_argnums: tuple[int, ...]
@@ -403,12 +420,14 @@ class Arguments:
         self.nondiff = [args[i] for i in sorted(skip)]
         if skip:
             args = tuple([x for i, x in enumerate(args) if i not in skip])
-        self.leaves, self.in_tree = tree.flatten(args)
+        flat, self.in_tree = tree.flatten(args)
+        self.refs = GivenRefs(flat)
+        self.leaves = self.refs.others(flat)
         self.out_tree: Any = None
 
     def with_leaves(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """All arguments, with other ``leaves``."""
-        given = tree.unflatten(self.in_tree, leaves)
+        given = tree.unflatten(self.in_tree, self.refs.put(leaves))
         if not self.skip:
             return given
         rest = iter(given)

@@ -19,6 +19,7 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.config import config
 from covector.core.dtypes import float0, is_float
 from covector.core.errors import UnexpectedTracerError, at_user_line, describe
+from covector.core.references import Reference
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -31,6 +32,7 @@ from covector.core.structural import bring_dim, instantiate, mapped_first, reduc
 from covector.core.trace import Primitive, Tracer, current_trace, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import fun_name
+from covector.transforms.references import GivenRefs
 from covector.transforms.vmap import BatchTrace, vmap_flat
 
 # residuals, cotangents of the results -> a cotangent (or Zero) per argument
@@ -246,6 +248,7 @@ def _batch_lin(
 
 class _ClosedBwd(ClosedRule):
     __slots__ = ()
+    sees_call = False
 
     def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
         n = len(self.values)
@@ -409,12 +412,13 @@ class custom_vjp(CustomFunction):
 
     def _flat_rule(self, arguments: Arguments) -> FlatFwd:
         in_tree = arguments.in_tree
-        in_avals = [aval_of(x) for x in arguments.leaves]
+        refs = arguments.refs
+        in_avals = refs.put([aval_of(x) for x in arguments.leaves])
 
         def flat_fwd(
             leaves: Sequence[Any], active: Sequence[bool]
         ) -> tuple[list[Any], list[Any], FlatBwd]:
-            outs, out_tree, res, res_tree = self._run_fwd(arguments, leaves, active)
+            outs, out_tree, res, res_tree, res_refs = self._run_fwd(arguments, leaves, active)
 
             def flat_bwd(res_leaves: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
                 full = iter(cts)
@@ -425,10 +429,10 @@ class custom_vjp(CustomFunction):
                     ct_leaves = [instantiate(x) for x in given]
                 result = self.bwd(  # type: ignore[misc]
                     *arguments.nondiff,
-                    tree.unflatten(res_tree, res_leaves),
+                    tree.unflatten(res_tree, res_refs.put(res_leaves)),
                     tree.unflatten(out_tree, ct_leaves),
                 )
-                return self._check_cotangents(result, in_tree, in_avals)
+                return refs.others(self._check_cotangents(result, in_tree, in_avals))
 
             ct_avals = [aval_of(x).to_tangent_aval() for x in outs]
             return outs, res, flat_bwd
@@ -437,12 +441,14 @@ class custom_vjp(CustomFunction):
 
     def _run_fwd(
         self, arguments: Arguments, leaves: Sequence[Any], active: Sequence[bool]
-    ) -> tuple[list[Any], Any, list[Any], Any]:
-        """Results and residuals of the forward pass, flat, and their structures."""
+    ) -> tuple[list[Any], Any, list[Any], Any, GivenRefs]:
+        """Results and residuals of the forward pass, flat, with their structures, and references
+        among the residuals."""
         res_tree: Any = None
+        refs = GivenRefs(())
 
         def fwd(*xs: Any) -> list[Any]:
-            nonlocal res_tree
+            nonlocal res_tree, refs
             given: Sequence[Any] = xs
             if self.symbolic_zeros:
                 given = [CustomVJPPrimal(x, a) for x, a in zip(xs, active, strict=True)]
@@ -456,7 +462,8 @@ class custom_vjp(CustomFunction):
                 )
             arguments.out_tree = out_tree
             res, res_tree = tree.flatten(residuals)
-            return [*outs, *res]
+            refs = GivenRefs(res)
+            return [*outs, *refs.others(res)]
 
         if self.optimize_remat and current_trace() is not eval_trace:
             flat = run_forward_pass(arguments.call, fwd, leaves, fun_name(self.fun))
@@ -464,7 +471,7 @@ class custom_vjp(CustomFunction):
             flat = fwd(*leaves)
         out_tree = arguments.out_tree
         n = out_tree.num_leaves
-        return flat[:n], out_tree, flat[n:], res_tree
+        return flat[:n], out_tree, flat[n:], res_tree, refs
 
     def _check_pair(self, pair: Any) -> tuple[Any, Any]:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -474,10 +481,11 @@ class custom_vjp(CustomFunction):
             )
         return pair[0], pair[1]
 
-    def _check_cotangents(
-        self, result: Any, in_tree: Any, in_avals: list[ShapedArray]
-    ) -> list[Any]:
-        """Flat cotangents from what ``bwd`` returned, None and ``float0`` made `Zero`."""
+    def _check_cotangents(self, result: Any, in_tree: Any, in_avals: list[Any]) -> list[Any]:
+        """Flat cotangents from what ``bwd`` returned, None and ``float0`` made `Zero`.
+
+        Arguments that are references, themselves in ``in_avals``, have none.
+        """
         name = f"the backward pass {fun_name(self.bwd)} of {fun_name(self.fun)}"
         per_arg = in_tree.children()
         if isinstance(result, list):
@@ -494,7 +502,7 @@ class custom_vjp(CustomFunction):
             avals = in_avals[k : k + sub.num_leaves]
             k += sub.num_leaves
             if ct is None:
-                out += [Zero(a.to_tangent_aval()) for a in avals]
+                out += [self._check_cotangent(None, a, "", name) for a in avals]
                 continue
             template = tree.unflatten(sub, avals)
             try:
@@ -522,7 +530,14 @@ class custom_vjp(CustomFunction):
                 out.append(self._check_cotangent(x, a, f"argument {i}{path}", name))
         return out
 
-    def _check_cotangent(self, ct: Any, aval: ShapedArray, what: str, name: str) -> Any:
+    def _check_cotangent(self, ct: Any, aval: Any, what: str, name: str) -> Any:
+        if isinstance(aval, Reference):
+            if ct is None:
+                return None
+            raise TypeError(
+                f"{name} must return None for {what}, a reference: it has no cotangent, got "
+                f"{describe(ct)}{at_user_line()}"
+            )
         expected = aval.to_tangent_aval()
         if ct is None or type(ct) in (SymbolicZero, Zero):
             return Zero(expected)

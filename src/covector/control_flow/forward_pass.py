@@ -102,7 +102,7 @@ def run_forward_pass(
     in_tree = tree.structure(tuple(args))
     forward = trace_body(fwd, in_tree, avals, "custom_vjp")
     primal = trace_body(fun, in_tree, avals, "custom_vjp")
-    (jaxpr, alone), consts = share_consts([forward, primal])
+    (jaxpr, alone), consts, _ = share_consts([forward, primal])
     operands = [*consts, *args]
     outs = forward_pass_p.bind_params(operands, {"jaxpr": jaxpr, "fun": alone, "name": name})
     given: dict[Any, Any] = dict(zip(jaxpr.jaxpr.invars, operands, strict=True))

@@ -124,7 +124,7 @@ def linear_call(
     check_carry(
         "linear_call", fun_transpose, linear_tree, avals[n:], backward.out_tree, backward.out_avals
     )
-    (jaxpr, transpose), consts = share_consts([forward, backward])
+    (jaxpr, transpose), consts, _ = share_consts([forward, backward])
     params = {"jaxpr": jaxpr, "transpose": transpose, "num_residuals": len(consts) + n}
     outs = linear_call_p.bind_params([*consts, *flat], params)
     return tree.unflatten(forward.out_tree, outs)

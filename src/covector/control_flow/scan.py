@@ -13,13 +13,15 @@ from covector.control_flow.common import (
     runs_in_python,
     trace_body,
 )
-from covector.control_flow.scan_rules import scan_p
+from covector.control_flow.scan_rules import bind_scan
 from covector.core import tree
 from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
+from covector.core.references import check_distinct, has_refs, write
 from covector.core.tree_paths import path_names
 from covector.primitives.structure import index_in_dim, stack
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
+from covector.transforms.references import GivenRefs, LocalRefs
 
 
 def _length(xs_flat: list[Any], xs: Any, avals: list[ShapedArray], length: int | None) -> int:
@@ -153,8 +155,13 @@ def run_scan(
 ) -> tuple[Any, Any]:  # fmt: skip
     """`scan`, for the function that users called (``what``)."""
     check_callable(f, what)
-    init_flat, init_tree = tree.flatten(init)
     xs_flat, xs_tree = tree.flatten(xs)
+    if has_refs(xs_flat):
+        refs = ScannedRefs(f, xs)
+        carry, (ys, last) = run_scan(what, refs.body, init, refs.xs, length, reverse, unroll)
+        refs.write_back(last)
+        return carry, ys
+    init_flat, init_tree = tree.flatten(init)
     carry_avals = check_arrays_of(init_flat, init, what, "init")
     xs_avals = check_arrays_of(xs_flat, xs, what, "xs")
     n = _length(xs_flat, xs, xs_avals, length)
@@ -163,7 +170,7 @@ def run_scan(
         return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)
     x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
     in_tree = tree.structure((init, xs))
-    body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
+    body = trace_body(f, in_tree, [*carry_avals, *x_avals], what, refs=True)
     carry_tree, y_tree = split_result(body.out_tree, f)
     if carry_tree == init_tree:
         k = len(init_flat)
@@ -173,24 +180,38 @@ def run_scan(
             )
             if not changed:
                 break
-            body = trace_body(f, in_tree, [*carry_avals, *x_avals], what)
+            body = trace_body(f, in_tree, [*carry_avals, *x_avals], what, refs=True)
     num_carry = carry_tree.num_leaves
     check_carry(what, f, init_tree, carry_avals, carry_tree, body.out_avals[:num_carry])
-    outs = scan_p.bind_params(
-        [*body.consts, *init_flat, *xs_flat],
-        {
-            "jaxpr": body.closed,
-            "length": n,
-            "reverse": bool(reverse),
-            "num_consts": len(body.consts),
-            "num_carry": num_carry,
-            "unroll": steps,
-        },
-    )
+    params = {"length": n, "reverse": bool(reverse), "num_carry": num_carry, "unroll": steps}
+    jaxpr, consts = body.of_loop()
+    outs = bind_scan(jaxpr, consts, body.written, [*init_flat, *xs_flat], params)
     return (
         tree.unflatten(carry_tree, outs[:num_carry]),
         tree.unflatten(y_tree, outs[num_carry:]),
     )
+
+
+class ScannedRefs:
+    """A body whose ``xs`` hold references, as one that takes and returns slices of their values."""
+
+    def __init__(self, f: Callable[[Any, Any], tuple[Any, Any]], xs: Any) -> None:
+        self.f = f
+        flat, self.tree = tree.flatten(xs)
+        given = GivenRefs(flat).refs
+        check_distinct(list(given.values()), lambda: path_names(xs), f"scan of {fun_name(f)}")
+        self.refs = LocalRefs(given)
+        self.xs = self.refs.values(flat)
+
+    def body(self, carry: Any, leaves: list[Any]) -> tuple[Any, Any]:
+        out = self.f(carry, tree.unflatten(self.tree, self.refs.put(leaves)))
+        split_result(tree.structure(out), self.f)
+        carry, y = out
+        return carry, (y, self.refs.last_values(leaves))
+
+    def write_back(self, last: list[Any]) -> None:
+        for i, x in zip(self.refs.written, last, strict=True):
+            write(self.refs.refs[i], x)
 
 
 def _scan_in_python(

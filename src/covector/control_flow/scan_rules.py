@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from covector.control_flow.common import carrying
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, eval_jaxpr
+from covector.core.references import Reference, values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -62,6 +64,22 @@ def _parts(xs: Sequence[Any], num_consts: int, num_carry: int) -> tuple[list[Any
 
 def _join(old: Sequence[bool], new: Sequence[bool]) -> list[bool]:
     return [a or b for a, b in zip(old, new, strict=True)]
+
+
+def bind_scan(
+    jaxpr: ClosedJaxpr, consts: Sequence[Any], carried: Sequence[Reference],
+    operands: Sequence[Any], params: dict[str, Any],
+) -> list[Any]:  # fmt: skip
+    """Results of a loop whose body carries the values of references before its other carries."""
+    params = {
+        **params,
+        "jaxpr": jaxpr,
+        "num_consts": len(consts),
+        "num_carry": params["num_carry"] + len(carried),
+    }
+    outs = scan_p.bind_params([*values_of(consts), *values_of(carried), *operands], params)
+    k = len(carried)
+    return write_back(carried, outs[k:] + outs[:k]) if k else outs
 
 
 # --- jvp ---------------------------------------------------------------------------------
@@ -310,14 +328,16 @@ def _transposed_body(
     num_carry: int,
     linear_xs: tuple[bool, ...],
     nonzero_ys: tuple[bool, ...],
-) -> ClosedJaxpr:
-    """The body of the loop that runs backwards.
+) -> tuple[ClosedJaxpr, list[Reference], list[Reference]]:
+    """The body of the loop that runs backwards, and the references that it reads and writes.
 
-    It takes the known constants; carries the cotangents of the linear constants (sums) and of
-    the carry; and takes known elements of xs and cotangents of ys.
+    It takes the values of references and the known constants; carries the cotangents of the linear
+    constants (sums) and of the carry; and takes known elements of xs and cotangents of ys. Last
+    values of references follow its results.
     """
     undefined = (*linear_consts, *[True] * num_carry, *linear_xs)
-    closed, _ = transpose_jaxpr(jaxpr, undefined, (*[True] * num_carry, *nonzero_ys), True)
+    transposed = transpose_jaxpr(jaxpr, undefined, (*[True] * num_carry, *nonzero_ys), True)
+    closed, _, refs, written = transposed
     n_lin = sum(linear_consts)
     n_known = len(linear_consts) - n_lin
     n_known_xs = len(linear_xs) - sum(linear_xs)
@@ -329,20 +349,30 @@ def _transposed_body(
     y_avals = [a for a, nz in zip(out_avals[num_carry:], nonzero_ys, strict=True) if nz]
 
     def body(*args: Any) -> list[Any]:
+        values, args = args[: len(refs)], args[len(refs) :]
         known, rest = args[:n_known], args[n_known:]
         sums, rest = rest[:n_lin], rest[n_lin:]
         ct_carry, rest = rest[:num_carry], rest[num_carry:]
         known_xs, ct_ys = rest[:n_known_xs], rest[n_known_xs:]
-        outs = eval_jaxpr(closed.jaxpr, closed.consts, *known, *known_xs, *ct_carry, *ct_ys)
+        outs = eval_jaxpr(
+            closed.jaxpr, closed.consts, *values, *known, *known_xs, *ct_carry, *ct_ys
+        )
         added = [add_any(s, ct) for s, ct in zip(sums, outs[:n_lin], strict=True)]
         return [*added, *outs[n_lin:]]
 
     out, consts = trace_to_jaxpr(
         body,
-        [*k_avals, *l_avals, *out_avals[:num_carry], *kx_avals, *y_avals],
+        [
+            *[ref.aval.inner_aval for ref in refs],
+            *k_avals,
+            *l_avals,
+            *out_avals[:num_carry],
+            *kx_avals,
+            *y_avals,
+        ],  # fmt: skip
         jaxpr.jaxpr.debug_info,
     )
-    return ClosedJaxpr(out, consts)
+    return ClosedJaxpr(out, consts), refs, written
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
@@ -355,16 +385,16 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
     ct_ys = [ct for ct in cts[ncarry:] if type(ct) is not Zero]
     k_consts, l_consts = split(lin_consts, consts)
     k_xs, _ = split(lin_xs, xs)
-    outs = scan_p.bind_params(
-        [*k_consts, *[zeros(x.aval) for x in l_consts], *ct_carry, *k_xs, *ct_ys],
-        {
-            "jaxpr": _transposed_body(jaxpr, lin_consts, ncarry, lin_xs, nonzero_ys),
-            "length": params["length"],
-            "reverse": not params["reverse"],
-            "num_consts": len(k_consts),
-            "num_carry": len(l_consts) + ncarry,
-            "unroll": params["unroll"],
-        },
+    body, refs, written = _transposed_body(jaxpr, lin_consts, ncarry, lin_xs, nonzero_ys)
+    k_consts = [*refs, *k_consts]
+    if written:
+        body, k_consts = carrying(body, k_consts, written)
+    outs = bind_scan(
+        body,
+        k_consts,
+        written,
+        [*[zeros(x.aval) for x in l_consts], *ct_carry, *k_xs, *ct_ys],
+        {**params, "reverse": not params["reverse"], "num_carry": len(l_consts) + ncarry},
     )
     n = len(l_consts)
     ct_consts, ct_init, ct_xs = iter(outs[:n]), outs[n : n + ncarry], iter(outs[n + ncarry :])

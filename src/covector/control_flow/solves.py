@@ -177,7 +177,7 @@ def custom_linear_solve(
         bodies.append(
             trace_body(lambda v: backward(vecmat, v), in_tree, avals, "custom_linear_solve")
         )
-    shared, consts = share_consts(bodies)
+    shared, consts, _ = share_consts(bodies)
     closed = [*shared, *[None] * (4 - len(shared))]
     outs = linear_solve_p.bind_params(
         [*consts, *flat],

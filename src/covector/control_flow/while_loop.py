@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.control_flow.common import (
+    Body,
     arrays_of,
     check_arrays_of,
     check_carry,
@@ -19,7 +20,9 @@ from covector.control_flow.while_rules import while_p
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr, Var
 from covector.core.operands import like
+from covector.core.references import Reference, values_of, write_back
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer
 from covector.primitives.arithmetic import add
@@ -89,26 +92,48 @@ def run_while(
             val = body_fun(val)
         return val
     in_tree = tree.structure((init_val,))
-    body = trace_body(body_fun, in_tree, avals, what)
+    body = trace_body(body_fun, in_tree, avals, what, refs=True)
     if body.out_tree == init_tree:
         for _ in range(3):
             init_flat, avals, changed = promote_weak(init_flat, avals, body.out_avals)
             if not changed:
                 break
-            body = trace_body(body_fun, in_tree, avals, what)
+            body = trace_body(body_fun, in_tree, avals, what, refs=True)
     check_carry(what, body_fun, init_tree, avals, body.out_tree, body.out_avals)
-    cond = trace_body(cond_fun, in_tree, avals, what)
+    cond = trace_body(cond_fun, in_tree, avals, what, refs=True)
     check_predicate(cond.out_tree, cond.out_avals, cond_fun)
+    if cond.written:
+        raise ValueError(
+            f"{what}: {fun_name(cond_fun)} writes to {cond.written[0].describe()}; a condition may "
+            f"read references, but not write them: write in the body{at_user_line()}"
+        )
+    body_jaxpr, body_consts = body.of_loop()
+    cond_jaxpr, cond_consts = _beside_carried(cond, body.written)
     outs = while_p.bind_params(
-        [*cond.consts, *body.consts, *init_flat],
+        [*values_of([*cond_consts, *body_consts, *body.written]), *init_flat],
         {
-            "cond_jaxpr": cond.closed,
-            "cond_nconsts": len(cond.consts),
-            "body_jaxpr": body.closed,
-            "body_nconsts": len(body.consts),
+            "cond_jaxpr": cond_jaxpr,
+            "cond_nconsts": len(cond_consts),
+            "body_jaxpr": body_jaxpr,
+            "body_nconsts": len(body_consts),
         },
     )
-    return tree.unflatten(init_tree, outs)
+    k = len(body.written)
+    return tree.unflatten(init_tree, write_back(body.written, [*outs[k:], *outs[:k]]))
+
+
+def _beside_carried(cond: Body, carried: Sequence[Reference]) -> tuple[ClosedJaxpr, list[Any]]:
+    """The condition of a loop that carries references before its state, and its constants."""
+    if not carried:
+        return cond.closed, cond.consts
+    invars = cond.closed.jaxpr.invars
+    variables = dict(zip(map(id, cond.consts), invars, strict=False))
+    own = [variables.pop(id(ref), Var(ref.aval.inner_aval)) for ref in carried]
+    consts = [c for c in cond.consts if id(c) in variables]
+    jaxpr = cond.closed.jaxpr.replace(
+        invars=[*variables.values(), *own, *invars[len(cond.consts) :]]
+    )
+    return ClosedJaxpr(jaxpr, cond.closed.consts), consts
 
 
 def check_predicate(out_tree: Any, avals: list[ShapedArray], cond_fun: Any) -> None:

@@ -160,7 +160,9 @@ def aval_of(x: Any) -> ShapedArray:
 def not_an_array(x: Any) -> str:
     """What is wrong with a value that is no array, and what to do about it."""
     t = type(x)
-    if hasattr(t, "to_numpy"):
+    if hasattr(t, "addupdate"):
+        remedy = "close over a reference, or pass its value, ref[...]"
+    elif hasattr(t, "to_numpy"):
         remedy = "convert it with its method to_numpy()"
     elif hasattr(t, "__dataclass_fields__"):
         remedy = "register its class with tree_util.register_dataclass"

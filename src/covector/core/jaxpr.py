@@ -307,7 +307,8 @@ def _print_eqn(eqn: JaxprEqn, name: _Namer, indent: int) -> str:
             params = "[" + pad + pad.join(items) + "\n" + " " * indent + "]"
         else:
             params = one_line
-    return f"{outs} = {eqn.primitive.name}{params} {ins}".rstrip()
+    left = f"{outs} = " if outs else ""
+    return f"{left}{eqn.primitive.name}{params} {ins}".rstrip()
 
 
 @descends

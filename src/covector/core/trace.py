@@ -29,6 +29,7 @@ from covector.core.jaxpr import (
     check_jaxpr,
 )
 from covector.core.opspec import OpSpec
+from covector.core.references import Captured, Reference, refuse_not_read
 
 current_trace: Callable[[], Trace] = _native.current_trace
 
@@ -149,9 +150,16 @@ class Composed(Primitive):
 
 
 class Trace:
-    """An interpretation of primitives; see the module's docstring."""
+    """An interpretation of primitives; see the module's docstring.
+
+    Attributes
+    ----------
+    captures : bool
+        Whether references made outside are captured; see `core/references.py`.
+    """
 
     __slots__ = ("parent", "alive", "__weakref__")
+    captures: ClassVar[bool] = False
 
     def __init__(self, parent: Trace | None) -> None:
         self.parent = parent
@@ -440,7 +448,8 @@ class JaxprTrace(Trace):
     ``memo`` is for those who record: variables that already hold what they are to compute.
     """
 
-    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "memo", "_keep")
+    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "memo", "refs", "_keep")
+    captures = True
 
     def __init__(self, parent: Trace | None, debug_info: DebugInfo | None = None) -> None:
         super().__init__(parent)
@@ -450,6 +459,7 @@ class JaxprTrace(Trace):
         self.debug_info = debug_info
         self.effects: frozenset[Any] = NO_EFFECTS
         self.memo: dict[Any, Var] = {}
+        self.refs: dict[Reference, Captured] = {}
         self._keep: list[Any] = []
 
     def describe(self) -> str:
@@ -494,6 +504,18 @@ class JaxprTrace(Trace):
             self._keep.append(x)
         return found[0]
 
+    def captured(self, ref: Reference) -> Captured:
+        """What ``ref`` is in this jaxpr; at first, a constant for which it stands itself."""
+        found = self.refs.get(ref)
+        return self.capture(ref, ref) if found is None else found
+
+    def capture(self, ref: Reference, value: Any) -> Captured:
+        """Have ``ref`` be a constant at first, of this value (a reference stands for its own)."""
+        var = Var(ref.aval.inner_aval)
+        self.consts[id(ref)] = (var, value)
+        found = self.refs[ref] = Captured(JaxprTracer(self, var))
+        return found
+
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         invars = [self.atom(x) for x in args]
         avals, effects = prim.infer([a.aval for a in invars], params)
@@ -526,9 +548,21 @@ class JaxprTrace(Trace):
         self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, _user_frame(_PACKAGE)))
         return JaxprTracer(self, out)
 
-    def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
-        """The jaxpr that computes ``outs``, and its constants (outer tracers among them)."""
+    def finish(
+        self, outs: Sequence[Any], written: list[Reference] | None = None
+    ) -> tuple[Jaxpr, list[Any]]:
+        """The jaxpr that computes ``outs``, and its constants (outer tracers among them).
+
+        With the list ``written``, references of outer traces may be among the constants; those
+        that were written are put into it, and their values returned behind ``outs``.
+        """
         outvars = [self.atom(x) for x in outs]
+        if self.refs:
+            if written is None:
+                refuse_not_read(self.refs, self.describe())
+            else:
+                written += [ref for ref, c in self.refs.items() if c.written]
+                outvars += [self.atom(self.refs[ref].value) for ref in written]
         pairs = list(self.consts.values())
         jaxpr = Jaxpr(
             [v for v, _ in pairs], self.invars, outvars, self.eqns, self.effects, self.debug_info
@@ -559,21 +593,31 @@ def trace_to_jaxpr(
     fun: Callable[..., Sequence[Any]],
     in_avals: Sequence[ShapedArray],
     debug_info: DebugInfo | None = None,
+    written: list[Reference] | None = None,
 ) -> tuple[Jaxpr, list[Any]]:
     """Trace ``fun``, from flat arrays to a flat sequence, to a jaxpr.
+
+    Parameters
+    ----------
+    fun : callable
+    in_avals : sequence of ShapedArray
+    debug_info : DebugInfo, optional
+    written : list, optional
+        Has references captured and takes those written, see `JaxprTrace.finish`.
 
     Returns
     -------
     jaxpr : Jaxpr
     consts : list
-        Values of ``jaxpr.constvars``: arrays, and tracers of enclosing transformations.
+        Values of ``jaxpr.constvars``: arrays, and tracers and references of enclosing
+        transformations.
     """
     trace = JaxprTrace(current_trace(), debug_info)
     args = [trace.new_arg(a) for a in in_avals]
     try:
         with set_current_trace(trace):
             outs = fun(*args)
-            jaxpr, consts = trace.finish(outs)
+            jaxpr, consts = trace.finish(outs, written)
     finally:
         trace.alive = False
     if config.check_tracer_leaks:
@@ -594,10 +638,10 @@ def check_leaks(trace: Trace) -> None:
 def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
     """Close ``jaxpr`` over its concrete constants.
 
-    Constants that are tracers become leading arguments of the closed jaxpr; their values
+    Constants that are tracers or references become leading arguments of the closed jaxpr; they
     are returned as the second item.
     """
-    traced = [isinstance(c, Tracer) for c in consts]
+    traced = [isinstance(c, (Tracer, Reference)) for c in consts]
     hoisted = [c for c, t in zip(consts, traced, strict=True) if t]
     closed = jaxpr.replace(
         constvars=[v for v, t in zip(jaxpr.constvars, traced, strict=True) if not t],

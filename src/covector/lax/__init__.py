@@ -37,7 +37,7 @@ from covector.lax.dot import (
 )
 from covector.lax.elementwise import ROWS as _ROWS
 from covector.lax.gather import gather
-from covector.lax.precision import Precision, canonicalize_precision
+from covector.lax.precision import Precision, PrecisionLike, canonicalize_precision
 from covector.lax.reductions import (
     argmax,
     argmin,
@@ -126,37 +126,45 @@ from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, s
 globals().update({f"{_name}_p": _prim for _name, _prim in _ELEMENTWISE.items()})
 
 __all__ = [
-    "ConvDimensionNumbers", "ConvGeneralDilatedDimensionNumbers", "DotDimensionNumbers", "FftType",
-    "GatherDimensionNumbers", "GatherScatterMode", "Precision", "RoundingMethod",
-    "ScatterDimensionNumbers", "all_gather", "all_gather_p", "all_to_all", "all_to_all_p", "argmax",
-    "argmax_p", "argmin", "argmin_p", "associative_scan", "axis_index", "axis_index_p", "axis_size",
+    "AccuracyMode", "ConvDimensionNumbers", "ConvGeneralDilatedDimensionNumbers", "DotAlgorithm",
+    "DotAlgorithmPreset", "DotDimensionNumbers", "FftType", "GatherDimensionNumbers",
+    "GatherScatterMode", "Precision", "PrecisionLike", "RaggedDotDimensionNumbers",
+    "RandomAlgorithm", "RoundingMethod", "ScatterDimensionNumbers", "Tolerance", "after_all",
+    "after_all_p", "all_gather", "all_gather_p", "all_to_all", "all_to_all_p", "argmax", "argmax_p",
+    "argmin", "argmin_p", "associative_scan", "axis_index", "axis_index_p", "axis_size",
     "batch_matmul", "betainc", "bitcast_convert_type", "bitcast_convert_type_p", "broadcast",
     "broadcast_in_dim", "broadcast_in_dim_p", "broadcast_like", "broadcast_shapes",
     "broadcast_to_rank", "broadcasted_iota", "canonicalize_precision", "clamp", "collapse",
-    "concatenate", "concatenate_p", "cond", "cond_p", "conj", "conv", "conv_dimension_numbers",
-    "conv_general_dilated", "conv_general_dilated_local", "conv_general_dilated_p",
-    "conv_general_dilated_patches", "conv_general_permutations", "conv_general_shape_tuple",
-    "conv_shape_tuple", "conv_transpose", "conv_transpose_shape_tuple", "conv_with_general_padding",
-    "convert_element_type", "copy_p", "cumlogsumexp", "cumlogsumexp_p", "cummax", "cummax_p",
-    "cummin", "cummin_p", "cumprod", "cumprod_p", "cumsum", "cumsum_p", "custom_linear_solve",
-    "custom_root", "dot", "dot_general", "dot_general_p", "dynamic_index_in_dim", "dynamic_slice",
+    "composite", "concatenate", "concatenate_p", "cond", "cond_p", "conj", "conv",
+    "conv_dimension_numbers", "conv_general_dilated", "conv_general_dilated_local",
+    "conv_general_dilated_p", "conv_general_dilated_patches", "conv_general_permutations",
+    "conv_general_shape_tuple", "conv_shape_tuple", "conv_transpose", "conv_transpose_shape_tuple",
+    "conv_with_general_padding", "convert_element_type", "copy_p", "create_token", "create_token_p",
+    "cumlogsumexp", "cumlogsumexp_p", "cummax", "cummax_p", "cummin", "cummin_p", "cumprod",
+    "cumprod_p", "cumsum", "cumsum_p", "custom_linear_solve", "custom_root", "dce_sink",
+    "dce_sink_p", "dot", "dot_general", "dot_general_p", "dynamic_index_in_dim", "dynamic_slice",
     "dynamic_slice_in_dim", "dynamic_slice_p", "dynamic_update_index_in_dim",
     "dynamic_update_slice", "dynamic_update_slice_in_dim", "dynamic_update_slice_p", "empty",
-    "expand_dims", "fft", "fft_p", "fori_loop", "full", "full_like", "gather", "gather_p",
-    "index_in_dim", "integer_pow", "iota", "iota_p", "is_nan", "linear_solve_p", "map", "mul",
-    "mulhi", "optimization_barrier", "optimization_barrier_p", "pad", "pad_p", "padtype_to_pads",
-    "pbroadcast", "pcast", "platform_dependent", "pmax", "pmax_p", "pmean", "pmin", "pmin_p", "pow",
-    "ppermute", "ppermute_p", "pshuffle", "psum", "psum_p", "psum_scatter", "pswapaxes",
-    "reciprocal", "reduce", "reduce_and", "reduce_and_p", "reduce_max", "reduce_max_p",
-    "reduce_min", "reduce_min_p", "reduce_or", "reduce_or_p", "reduce_precision", "reduce_prod",
-    "reduce_prod_p", "reduce_sum", "reduce_sum_p", "reduce_window", "reduce_window_max_p",
-    "reduce_window_min_p", "reduce_window_shape_tuple", "reduce_window_sum_p", "reduce_xor",
-    "reduce_xor_p", "reshape", "reshape_p", "rev", "rev_p", "round", "scan", "scan_p", "scatter",
-    "scatter_add", "scatter_add_p", "scatter_apply", "scatter_max", "scatter_max_p", "scatter_min",
-    "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p", "scatter_sub", "select",
-    "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p", "sort", "sort_key_val",
-    "sort_p", "split", "squeeze", "squeeze_p", "stack", "stop_gradient", "switch", "threefry2x32_p",
-    "tile", "top_k", "top_k_p", "transpose", "transpose_p", "unstack", "while_loop", "while_p",
+    "eq_to_p", "expand_dims", "fft", "fft_p", "fori_loop", "full", "full_like", "gather",
+    "gather_p", "index_in_dim", "integer_pow", "iota", "iota_p", "is_nan", "le_to_p",
+    "linear_solve_p", "lt_to_p", "map", "mul", "mulhi", "optimization_barrier",
+    "optimization_barrier_p", "pad", "pad_p", "padtype_to_pads", "pbroadcast", "pcast",
+    "platform_dependent", "pmax", "pmax_p", "pmean", "pmin", "pmin_p", "pow", "ppermute",
+    "ppermute_p", "pshuffle", "psum", "psum_p", "psum_scatter", "pswapaxes", "ragged_dot",
+    "ragged_dot_general", "reciprocal", "reduce", "reduce_and", "reduce_and_p", "reduce_max",
+    "reduce_max_p", "reduce_min", "reduce_min_p", "reduce_or", "reduce_or_p", "reduce_p",
+    "reduce_precision", "reduce_prod", "reduce_prod_p", "reduce_sum", "reduce_sum_p",
+    "reduce_window", "reduce_window_max_p", "reduce_window_min_p", "reduce_window_p",
+    "reduce_window_shape_tuple", "reduce_window_sum_p", "reduce_xor", "reduce_xor_p", "reshape",
+    "reshape_p", "rev", "rev_p", "rng_bit_generator", "rng_bit_generator_p", "round", "scan",
+    "scan_p", "scatter", "scatter_add", "scatter_add_p", "scatter_apply", "scatter_max",
+    "scatter_max_p", "scatter_min", "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p",
+    "scatter_sub", "scatter_sub_p", "select", "select_and_gather_add_p", "select_and_scatter_add_p",
+    "select_and_scatter_p", "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p",
+    "sort", "sort_key_val", "sort_p", "split", "split_p", "squeeze", "squeeze_p", "stack",
+    "stack_p", "stage", "stop_gradient", "stop_gradient_p", "switch", "threefry2x32_p", "tile",
+    "tile_p", "top_k", "top_k_p", "transpose", "transpose_p", "unstack", "unstack_p", "while_loop",
+    "while_p",
     *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
@@ -170,7 +178,8 @@ _LAZY = {
         "covector.control_flow.cond": "cond cond_p switch",
         "covector.control_flow.custom_jvp": "stop_gradient",
         "covector.control_flow.map": "map",
-        "covector.control_flow.scan": "scan scan_p",
+        "covector.control_flow.scan": "scan",
+        "covector.control_flow.scan_rules": "scan_p",
         "covector.control_flow.solves": (
             "custom_linear_solve custom_root linear_solve_p platform_dependent"
         ),
@@ -179,9 +188,7 @@ _LAZY = {
             "all_gather all_to_all axis_index axis_size pbroadcast pcast pmax pmean pmin ppermute "
             "pshuffle psum psum_scatter pswapaxes"
         ),
-        "covector.lax.algorithms": (
-            "AccuracyMode DotAlgorithm DotAlgorithmPreset PrecisionLike Tolerance"
-        ),
+        "covector.lax.algorithms": ("AccuracyMode DotAlgorithm DotAlgorithmPreset Tolerance"),
         "covector.lax.applied": "scatter_apply",
         "covector.lax.convolution": (
             "ConvGeneralDilatedDimensionNumbers conv conv_general_dilated "

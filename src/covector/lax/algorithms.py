@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.structural import convert_element_type
-from covector.lax.precision import Precision
 
 
 class DotAlgorithm(NamedTuple):
@@ -176,12 +175,6 @@ class Tolerance:
 
     def __repr__(self) -> str:
         return f"Tolerance(atol={self.atol}, rtol={self.rtol}, ulps={self.ulps})"
-
-
-PrecisionLike: TypeAlias = (
-    str | Precision | tuple[str, str] | tuple[Precision, Precision] | DotAlgorithm
-    | DotAlgorithmPreset | None
-)  # fmt: skip
 
 
 def check_accuracy(accuracy: Any, name: str) -> None:

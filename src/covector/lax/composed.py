@@ -44,7 +44,7 @@ scatter_sub_p = Composed(
 def _in_order(x: Any) -> Any:
     """Integers, or booleans, that are in the order of ``x``."""
     dtype = aval_of(x).dtype
-    if not dtypes.issubdtype(dtype, dtypes.floating):
+    if not dtypes.is_float(dtype):
         return x
     bits = bitcast_convert_type(x, f"int{8 * dtype.itemsize}")
     limit = full_like(bits, 2 ** (8 * dtype.itemsize - 1) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from covector.core.config import config
 from covector.core.errors import at_user_line
@@ -19,6 +19,15 @@ class Precision(enum.Enum):
     def __str__(self) -> str:
         return self.name
 
+
+if TYPE_CHECKING:
+    from covector.lax.algorithms import DotAlgorithm, DotAlgorithmPreset
+
+# What products take as their precision.
+PrecisionLike: TypeAlias = Union[
+    str, Precision, tuple[str, str], tuple[Precision, Precision], "DotAlgorithm",
+    "DotAlgorithmPreset", None,
+]  # fmt: skip
 
 _PRECISIONS = {
     "default": Precision.DEFAULT, "fastest": Precision.DEFAULT, "bfloat16": Precision.DEFAULT,

@@ -286,7 +286,8 @@ def ragged_dot(
     --------
     >>> import covector.numpy as np
     >>> from covector import lax
-    >>> lax.ragged_dot(np.ones((4, 2)), np.array([[[1.0], [2.0]], [[5.0], [5.0]]]), np.array([1, 2]))
+    >>> matrices = np.array([[[1.0], [2.0]], [[5.0], [5.0]]])
+    >>> lax.ragged_dot(np.ones((4, 2)), matrices, np.array([1, 2]))
     Array([[ 3.],
            [10.],
            [10.],
@@ -355,7 +356,7 @@ def ragged_dot_general(
     no_sharding(out_sharding, "ragged_dot_general")
     x, y = promoted(as_operand(lhs, "ragged_dot_general"), as_operand(rhs, "ragged_dot_general"))
     sizes = as_operand(group_sizes, "ragged_dot_general")
-    if not dtypes.issubdtype(aval_of(sizes).dtype, np.integer):
+    if not dtypes.is_integer(aval_of(sizes).dtype):
         raise TypeError(f"group_sizes must be integers, got {describe(sizes)}{at_user_line()}")
     out = (
         aval_of(x).dtype if preferred_element_type is None

@@ -78,9 +78,16 @@ def _as_static(x: Any) -> Any:
     return tuple(x) if isinstance(x, list) else x
 
 
-def compile_lazily(fun: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
-    """The jitted function; `jit` is imported on first use to keep the import light."""
-    return jit(fun, static_argnames=tuple(static) or None, inline=True)
+def compile_lazily(
+    fun: Callable[..., Any], static: Sequence[str] = (), donate: bool = False
+) -> Callable[..., Any]:
+    """The jitted function, which with ``donate`` takes over the memory of its first argument."""
+    return jit(
+        fun,
+        static_argnames=tuple(static) or None,
+        donate_argnums=0 if donate else None,
+        inline=True,
+    )
 
 
 def check_out(out: Any, name: str) -> None:

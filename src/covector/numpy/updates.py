@@ -50,8 +50,13 @@ _PROMISE = GatherScatterMode.PROMISE_IN_BOUNDS
 _KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
 
 
-def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) -> Any:
-    """``x`` updated at ``index``; ``op`` is the name of an operation or a function to apply."""
+def update(
+    x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool, donate: bool = False
+) -> Any:
+    """``x`` updated at ``index``; ``op`` is the name of an operation or a function to apply.
+
+    With ``donate``, the memory of a concrete ``x`` may be taken over.
+    """
     t = type(values)
     if t is int and not -(2**31) <= values < 2**31 and x.dtype in dtypes.NUMERIC:
         # It need not fit the default integer type, as a Python number that is passed on would.
@@ -70,7 +75,7 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
             if not eager:
                 return _update_at(x, at, values, op)
             if type(op) is str:
-                return _run_at(x, at, values, op)
+                return _run_at(x, at, values, op, donate)
     elif mode is None and not eager and isinstance(index, Tracer):
         aval = index.aval
         if not aval.shape and aval.dtype in dtypes.INTEGERS and x.shape:
@@ -81,7 +86,7 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
     mask = _single_mask(index, x)
     if mask is not None and _fits_trailing(values, x.shape[mask.ndim :]):
         if eager and isinstance(op, str):
-            return _run(_mask_update, (x, mask, values), op=op)
+            return _run(_mask_update, (x, mask, values), donate, op=op)
         return _mask_update(x, mask, values, op=op)
     items = parse(index, x)
     if mode is None:
@@ -91,7 +96,7 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
     if eager and isinstance(op, str):
         arrays, spec = _split(items, wrap)
         return _run(
-            _update_program, (x, values, arrays), spec=spec, op=op, mode=parsed, wrap=wrap,
+            _update_program, (x, values, arrays), donate, spec=spec, op=op, mode=parsed, wrap=wrap,
             unique=unique,
         )  # fmt: skip
     return _update(x, items, values, op, parsed, wrap, unique)
@@ -113,9 +118,9 @@ def _all_integers(index: tuple[Any, ...]) -> bool:
 _compiled: dict[Any, Any] = {}
 
 
-def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str) -> Any:
+def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str, donate: bool) -> Any:
     """The update of a concrete array at Python integers, which are run-time values."""
-    compiled = _compiled.get(op)
+    compiled = _compiled.get((op, donate))
     if compiled is None:
 
         def program(x: Any, v: Any, *at: Any) -> Any:
@@ -123,17 +128,18 @@ def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str) -> Any:
             return _update(x, [*map(Scalar, at), *rest], v, op, _DROP, False, True)
 
         program.__name__ = f"at_{op}"
-        compiled = _compiled[op] = compile_lazily(program)
+        compiled = _compiled[op, donate] = compile_lazily(program, (), donate)
     for i in at:
         if not -(2**31) <= i < 2**31 and within_default_int(i) != i:
             return x
     return compiled(x, v, *at)
 
 
-def _run(program: Any, operands: tuple[Any, ...], **static: Any) -> Any:
-    compiled = _compiled.get(program)
+def _run(program: Any, operands: tuple[Any, ...], donate: bool, **static: Any) -> Any:
+    compiled = _compiled.get((program, donate))
     if compiled is None:
-        compiled = _compiled[program] = compile_lazily(program, tuple(static))
+        compiled = compile_lazily(program, tuple(static), donate)
+        _compiled[program, donate] = compiled
     return compiled(*operands, **static)
 
 

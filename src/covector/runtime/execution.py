@@ -21,6 +21,7 @@ from covector.core.errors import SourceFrame, at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
+from covector.core.references import Reference, values_of
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.primitives.arithmetic import div_p, rem_p
@@ -192,6 +193,8 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     if config.no_execution:
         raise_no_execution(jitted.name)
     entry, flat = jitted.trace(args, kwargs)
+    if entry.refs is not None:
+        return _execute_on_refs(jitted, entry, flat, args, kwargs), None
     for x in (*entry.hoisted, *flat):
         if isinstance(x, Tracer):
             raise_leaked(x)
@@ -213,6 +216,52 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     if not plain:
         return result, None
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
+
+
+def _execute_on_refs(
+    jitted: Jitted, entry: Entry, flat: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The result of a function that uses references, which have their new values then."""
+    operands = entry.operands(flat)
+    for x in operands:
+        if isinstance(x, Tracer):
+            raise_leaked(x)
+    where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
+    donated = donated_with_refs(entry, jitted.donated(entry, args))
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
+    outs = call_on_refs(entry, program, kept, flat, operands)
+    if config.debug_nans or config.debug_infs:
+        assert entry.refs is not None
+        written = values_of(entry.refs.written_refs(flat))
+        _check_finite(jitted, [*outs, *written], args, kwargs)
+    return tree.unflatten(entry.out_tree, outs)
+
+
+def donated_with_refs(entry: Entry, donated: tuple[bool, ...]) -> tuple[bool, ...]:
+    """``donated``, and the values of references that are written: the new ones replace them."""
+    if entry.refs is None:
+        return donated
+    n = len(entry.hoisted)
+    written = {
+        next(k for k, c in enumerate(entry.hoisted) if c is w)
+        if isinstance(w, Reference) else n + w
+        for w in entry.refs.written
+    }  # fmt: skip
+    return tuple([d or i in written for i, d in enumerate(donated)])
+
+
+def call_on_refs(
+    entry: Entry, program: Program, kept: list[int], flat: Sequence[Any], operands: Sequence[Any]
+) -> Sequence[Any]:
+    """The results of ``program`` on ``operands``, some of which are values of references."""
+    assert entry.refs is not None
+    avals = entry.closed.in_avals
+    try:
+        outs = program.executable.call([to_array(operands[i], avals[i]) for i in kept])
+    except BaseException:
+        entry.refs.lose(flat)
+        raise
+    return entry.results(flat, outs)
 
 
 Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment]

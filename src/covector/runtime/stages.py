@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray, aval_of, nbytes_of, to_array
+from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
+from covector.core.references import type_of_value, values_of
 from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import (
+    call_on_refs,
     compile_entry,
+    donated_with_refs,
     find_nonfinite,
     looks_at_results,
     lower_entry,
@@ -99,7 +102,7 @@ class _Stage:
     @property
     def out_info(self) -> Any:
         """Tree of `ShapeDtypeStruct` of the result."""
-        shapes = [struct_of(a) for a in self._entry.closed.out_avals]
+        shapes = [struct_of(a) for a in self._entry.out_avals]
         return tree.unflatten(self._entry.out_tree, shapes)
 
     @property
@@ -307,7 +310,7 @@ class Compiled(_Stage):
             )
         n = len(self._entry.hoisted)
         avals = self._entry.closed.in_avals[n:]
-        given = [aval_of(x) for x in flat]
+        given = [type_of_value(x) for x in flat]
         wrong = [
             f"  argument {i}: made for {a.str_short()}, called with {g.str_short()}"
             for i, (a, g) in enumerate(zip(avals, given, strict=True))
@@ -328,6 +331,10 @@ class Compiled(_Stage):
         self._check_placements(flat)
         if config.no_execution:
             raise_no_execution(self._jitted.name)
+        if self._entry.refs is not None:
+            operands = self._entry.operands(flat)
+            outs = call_on_refs(self._entry, self._program, self._kept, flat, operands)
+            return tree.unflatten(self._entry.out_tree, outs)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
         if looks_at_results():
@@ -403,5 +410,5 @@ def traced(
             )
         where = placement(wanted.pop(), True)
     else:
-        where = where_to_run(jitted, leaves)
-    return Traced(jitted, entry, donated, where)
+        where = where_to_run(jitted, values_of(leaves))
+    return Traced(jitted, entry, donated_with_refs(entry, donated), where)

@@ -13,6 +13,7 @@ from covector.core import tree
 from covector.core.avals import aval_of
 from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
+from covector.core.references import Reference
 from covector.core.tree_paths import path_names
 
 
@@ -268,8 +269,10 @@ def flat_fun(
     return flat, lambda: out_tree[0]
 
 
-def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str) -> list[Any]:
-    """Avals of ``leaves``.
+def check_arrays(
+    leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str, refs: bool = False
+) -> list[Any]:
+    """Avals of ``leaves``, among which there may be references if ``refs`` says so.
 
     Raises
     ------
@@ -279,6 +282,10 @@ def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what
     avals = []
     for i, x in enumerate(leaves):
         try:
+            if not refs and isinstance(x, Reference):
+                raise TypeError(
+                    f"it is a reference of type {x.aval.str_short()}; pass its value, ref[...]"
+                )
             avals.append(aval_of(x))
         except TypeError as e:
             name = list(names())[i]
@@ -291,6 +298,11 @@ def check_arrays(leaves: Sequence[Any], names: Callable[[], Iterable[str]], what
 def check_results(leaves: Sequence[Any], treedef: Any, fun: Any, what: str) -> None:
     """Raise a TypeError if a result of a user function is not an array or number."""
     for i, x in enumerate(leaves):
+        if isinstance(x, Reference):
+            raise ValueError(
+                f"{what}: {fun_name(fun)} returned {x.describe()}, but references cannot be "
+                f"returned: return its value, ref[...] or freeze(ref){at_user_line()}"
+            )
         if hasattr(x, "aval"):
             continue
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.references import Reference
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.core.structural import bring_dim, instantiate
-from covector.core.trace import trace_to_jaxpr
+from covector.core.trace import close_over, trace_to_jaxpr
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jvp import jvp_flat
 from covector.transforms.transpose import backward_pass
@@ -98,23 +99,34 @@ def batch_jaxpr(
     return ClosedJaxpr(jaxpr, consts), out_batched
 
 
+class Transposed(NamedTuple):
+    """The transpose of a jaxpr that is linear in its undefined arguments.
+
+    Attributes
+    ----------
+    closed : ClosedJaxpr
+        Takes the values of ``refs``, the defined arguments and the non-zero cotangents of the
+        results; returns cotangents of undefined arguments, and the last values of ``written``.
+    nonzero_out : list of bool
+        For each undefined argument, whether its cotangent is returned.
+    refs, written : list of Reference
+        Those which backward passes of the user's use, and write.
+    """
+
+    closed: ClosedJaxpr
+    nonzero_out: list[bool]
+    refs: list[Reference]
+    written: list[Reference]
+
+
 @cached_on_jaxpr
 def transpose_jaxpr(
     closed: ClosedJaxpr,
     undefined: tuple[bool, ...],
     nonzero_cts: tuple[bool, ...],
     force: bool = False,
-) -> tuple[ClosedJaxpr, list[bool]]:
-    """The transpose of a jaxpr that is linear in its undefined arguments.
-
-    Returns
-    -------
-    jaxpr : ClosedJaxpr
-        Takes the defined arguments and the non-zero cotangents of the results; returns
-        cotangents of undefined arguments: the non-zero ones, or all if ``force``.
-    nonzero_out : list of bool
-        For each undefined argument, whether its cotangent is returned.
-    """
+) -> Transposed:
+    """The transpose of ``closed``: of its cotangents the non-zero ones, or all if ``force``."""
     in_avals = closed.in_avals
     out_avals = [a.to_tangent_aval() for a in closed.out_avals]
     num_defined = len(undefined) - sum(undefined)
@@ -136,8 +148,10 @@ def transpose_jaxpr(
 
     avals = [a for a, u in zip(in_avals, undefined, strict=True) if not u]
     avals += [a for a, nz in zip(out_avals, nonzero_cts, strict=True) if nz]
-    jaxpr, consts = trace_to_jaxpr(fun, avals, closed.jaxpr.debug_info)
-    return ClosedJaxpr(jaxpr, consts), nonzero_out
+    written: list[Reference] = []
+    jaxpr, consts = trace_to_jaxpr(fun, avals, closed.jaxpr.debug_info, written)
+    transposed, refs = close_over(jaxpr, consts)
+    return Transposed(transposed, nonzero_out, refs, written)
 
 
 def permute(

@@ -20,6 +20,7 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.config import config, runs_by_operation
 from covector.core.errors import JaxRuntimeError, at_user_line, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
+from covector.core.references import Reference, values_of
 from covector.core.structural import zeros
 from covector.core.trace import (
     Primitive,
@@ -40,6 +41,7 @@ from covector.transforms.arguments import (
     resolve_nums_and_names,
 )
 from covector.transforms.cache import FunctionCache, context_key, on_clear
+from covector.transforms.references import RefArguments, RefUse, has_ref_types
 from covector.transforms.shapes import ShapeDtypeStruct, aval_like, struct_of
 
 jit_p = Primitive("jit", multiple_results=True, call_param="jaxpr")
@@ -80,23 +82,48 @@ class Entry:
     ----------
     closed : ClosedJaxpr
         Takes the hoisted tracers and then the flat dynamic arguments.
-    hoisted : list of Tracer
-        Values of enclosing transformations that the function closes over.
+    hoisted : list of Tracer and Reference
+        Values of enclosing transformations and references that the function closes over.
+    refs : RefUse or None
+        What happens to references; without any, None.
     in_tree, out_tree : PyTreeDef
         Structures of ``(dynamic args, dynamic kwargs)`` and of the result.
     """
 
     # What the runtime compiled it to.
-    __slots__ = ("closed", "hoisted", "in_tree", "out_tree", "programs", "__weakref__")
+    __slots__ = ("closed", "hoisted", "refs", "in_tree", "out_tree", "programs", "__weakref__")
 
     def __init__(
-        self, closed: ClosedJaxpr, hoisted: list[Any], in_tree: Any, out_tree: Any
+        self,
+        closed: ClosedJaxpr,
+        hoisted: list[Any],
+        in_tree: Any,
+        out_tree: Any,
+        refs: RefUse | None = None,
     ) -> None:
         self.closed = closed
         self.hoisted = hoisted
         self.in_tree = in_tree
         self.out_tree = out_tree
+        self.refs = refs
         self.programs: dict[Any, Any] = {}
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        """Types of the results, without the last values of references."""
+        return self.closed.out_avals[: self.out_tree.num_leaves]
+
+    def operands(self, flat: Sequence[Any]) -> list[Any]:
+        """What the jaxpr takes for these flat arguments."""
+        if self.refs is None:
+            return [*self.hoisted, *flat]
+        if self.refs.given:
+            flat = [x for x in flat if not isinstance(x, Reference)]
+        return values_of([*self.hoisted, *flat])
+
+    def results(self, flat: Sequence[Any], outs: Sequence[Any]) -> Sequence[Any]:
+        """What the function returned, once references have the values that were written."""
+        return outs if self.refs is None else self.refs.write_back(flat, outs)
 
 
 def _hashable(x: Any) -> bool:
@@ -223,22 +250,26 @@ class Jitted:
             avals = [aval_like(x) for x in flat] if abstract else [aval_of(x) for x in flat]
         except TypeError:
             flat = [x.__jax_array__() if hasattr(x, "__jax_array__") else x for x in flat]
-            skip = [w for w, _, _ in statics if isinstance(w, int)]
+            skip = positions(statics)
             avals = check_arrays(
                 flat, lambda: argument_names(self.fun, dyn_args, dyn_kwargs, skip),
-                self._what(),
+                self._what(), refs=True,
             )  # fmt: skip
         entries = self._entries()
         key = (in_tree, tuple(avals), statics, context_key())
         entry = entries.get(key)
-        if entry is None:
-            if config.explain_cache_misses and self.is_users:
+        if entry is None or (entry.refs is not None and current_trace() is not eval_trace):
+            if entry is None and config.explain_cache_misses and self.is_users:
                 from covector.transforms import misses  # few processes need it
 
                 misses.explain(self, key, entries)
-            entry, storable = self._trace_new(avals, in_tree, statics, abstract)
+            entry, storable = self._trace_new(avals, in_tree, statics, abstract, flat)
             if storable:
                 entries[key] = entry
+        if entry.refs is not None:
+            entry.refs.check_call(
+                flat, entry.hoisted, names_of(self.fun, in_tree, positions(statics)), self._what()
+            )
         return entry, flat
 
     def _what(self) -> str:
@@ -251,7 +282,12 @@ class Jitted:
         return self._own_entries
 
     def _trace_new(
-        self, avals: list[ShapedArray], in_tree: Any, statics: tuple[Any, ...], abstract: bool
+        self,
+        avals: list[ShapedArray],
+        in_tree: Any,
+        statics: tuple[Any, ...],
+        abstract: bool,
+        given: Sequence[Any],
     ) -> tuple[Entry, bool]:
         """A new trace, and whether it may be kept for other calls.
 
@@ -266,9 +302,12 @@ class Jitted:
         out_tree: Any = None
         fun = self.fun
         storable = True
+        refs = RefArguments(given) if has_ref_types(avals) else None
+        written: list[Any] = []
 
-        def flat_fun(*leaves: Any) -> list[Any]:
+        def flat_fun(*parameters: Any) -> list[Any]:
             nonlocal out_tree, storable
+            leaves = parameters if refs is None else refs.put(parameters)
             args, kwargs = tree.unflatten(in_tree, leaves)
             if statics:
                 args, kwargs = self.merge_static(statics, args, kwargs)
@@ -277,14 +316,21 @@ class Jitted:
                 outs = [zeros(aval_like(x)) if type(x) is ShapeDtypeStruct else x for x in outs]
                 storable = False
             check_results(outs, out_tree, fun, "jit")
-            return outs
+            return outs if refs is None else [*outs, *refs.last_values(parameters)]
 
-        skip = [w for w, _, _ in statics if isinstance(w, int)]
-        info = DebugInfo(self.name, fun_source(fun), names_of(fun, in_tree, skip), None, "jit")
-        jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
+        names = names_of(fun, in_tree, positions(statics))
+        info = DebugInfo(self.name, fun_source(fun), names, None, "jit")
+        types = avals if refs is None else refs.types(avals)
+        jaxpr, consts = trace_to_jaxpr(flat_fun, types, info, written)
         closed, hoisted = close_over(jaxpr, consts)
         self._told(monitoring.TRACED, "traced", start, avals)
-        return Entry(closed, hoisted, in_tree, out_tree), storable and not hoisted
+        entry = Entry(closed, hoisted, in_tree, out_tree)
+        if refs is not None or any([isinstance(c, Reference) for c in hoisted]):
+            entry.refs = RefUse.of(refs, written)
+            storable = storable and entry.refs.outlive(hoisted)
+        else:
+            storable = storable and not hoisted
+        return entry, storable
 
     @property
     def is_users(self) -> bool:
@@ -326,13 +372,18 @@ class Jitted:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply the function under the current trace as one operation."""
         entry, flat = self.trace(args, kwargs)
-        operands = [*entry.hoisted, *flat]
+        operands = entry.operands(flat)
         if self.inline:
             outs = eval_jaxpr(entry.closed.jaxpr, entry.closed.consts, *operands)
         else:
             params = {"jaxpr": entry.closed, "name": self.name, "inline": False}
             outs = jit_p.bind_params(operands, params)
-        return tree.unflatten(entry.out_tree, outs)
+        return tree.unflatten(entry.out_tree, entry.results(flat, outs))
+
+
+def positions(statics: tuple[Any, ...]) -> list[int]:
+    """Numbers of the positional arguments that are static."""
+    return [w for w, _, _ in statics if isinstance(w, int)]
 
 
 _FunctionType = type(fun_name)
@@ -596,7 +647,7 @@ class _Methods:
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the result, without computing it."""
         entry, _ = self.jitted.trace(args, kwargs, abstract=True)
-        return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.closed.out_avals])
+        return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.out_avals])
 
     def clear_cache(self) -> None:
         """Forget all traces and programs of this function."""

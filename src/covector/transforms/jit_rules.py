@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.references import values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -79,10 +80,12 @@ def _transpose(
 ) -> list[Any]:
     undefined = tuple(type(x) is UndefinedPrimal for x in args)
     nonzero = tuple(type(ct) is not Zero for ct in cts)
-    closed, nonzero_out = transpose_jaxpr(jaxpr, undefined, nonzero)
-    operands = [x for x, u in zip(args, undefined, strict=True) if not u]
+    closed, nonzero_out, refs, written = transpose_jaxpr(jaxpr, undefined, nonzero)
+    operands = values_of(refs)
+    operands += [x for x, u in zip(args, undefined, strict=True) if not u]
     operands += [ct for ct in cts if type(ct) is not Zero]
-    outs = iter(jit_p.bind_params(operands, {"jaxpr": closed, "name": name, "inline": inline}))
+    results = jit_p.bind_params(operands, {"jaxpr": closed, "name": name, "inline": inline})
+    outs = iter(write_back(written, results))
     found = iter([next(outs) if nz else None for nz in nonzero_out])
     return [next(found) if u else None for u in undefined]
 

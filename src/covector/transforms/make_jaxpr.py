@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.references import values_of
 from covector.core.trace import current_trace, set_current_trace
 from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple, wraps
 from covector.transforms.jit import Jitted
@@ -80,10 +81,10 @@ def make_jaxpr(
                 jaxpr.replace(
                     constvars=[*jaxpr.invars[:h], *jaxpr.constvars], invars=jaxpr.invars[h:]
                 ),
-                [*entry.hoisted, *closed.consts],
+                [*values_of(entry.hoisted), *closed.consts],
             )
         if return_shape:
-            shapes = [struct_of(a) for a in closed.out_avals]
+            shapes = [struct_of(a) for a in entry.out_avals]
             return closed, tree.unflatten(entry.out_tree, shapes)
         return closed
 
@@ -115,4 +116,4 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     inner = getattr(fun, "_jitted", None)
     jitted = inner if inner is not None else Jitted(fun)
     entry, _ = jitted.trace(args, kwargs, abstract=True)
-    return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.closed.out_avals])
+    return tree.unflatten(entry.out_tree, [struct_of(a) for a in entry.out_avals])

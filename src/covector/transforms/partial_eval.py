@@ -37,6 +37,7 @@ class PartialTrace(JaxprTrace):
     """
 
     __slots__ = ("rules",)
+    captures = False
     parent: Trace
 
     def __init__(self, parent: Trace) -> None:

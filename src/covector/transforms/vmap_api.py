@@ -9,6 +9,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of, not_an_array
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
+from covector.core.references import write
 from covector.core.structural import bring_dim, zeros
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.transforms.arguments import (
@@ -20,6 +21,7 @@ from covector.transforms.arguments import (
     wraps,
 )
 from covector.transforms.autodiff import as_result
+from covector.transforms.references import LocalRefs, mapped_refs
 from covector.transforms.vmap import vmap_flat
 
 
@@ -151,15 +153,21 @@ def vmap(
                 f"{at_user_line()}"
             )
         out_tree: Any = None
+        refs = mapped_refs(flat, dims)
 
         def flat_f(*leaves: Any) -> list[Any]:
             nonlocal out_tree
-            a, k = tree.unflatten(in_tree, leaves)
+            a, k = tree.unflatten(in_tree, leaves if refs is None else refs.put(leaves))
             outs, out_tree = tree.flatten(fun(*a, **k))
             check_results(outs, out_tree, fun, "vmap")
-            return outs
+            return outs if refs is None else [*outs, *refs.last_values(leaves)]
 
-        outs, out_dims = vmap_flat(flat_f, size, flat, dims, axis_name)
+        values = flat if refs is None else refs.values(flat)
+        outs, out_dims = vmap_flat(flat_f, size, values, dims, axis_name)
+        if refs is not None:
+            n = out_tree.num_leaves
+            _write_back(refs, outs[n:], out_dims[n:], dims, size)
+            outs, out_dims = outs[:n], out_dims[:n]
         result = f"the result of {fun_name(fun)}"
         wanted = flatten_axes(out_axes, out_tree.unflatten([0] * len(outs)), "out_axes", result)
         results = [
@@ -169,6 +177,15 @@ def vmap(
         return tree.unflatten(out_tree, results)
 
     return vmap_f
+
+
+def _write_back(
+    refs: LocalRefs, last: Sequence[Any], at: Sequence[int | None], dims: Sequence[int | None],
+    size: int,
+) -> None:  # fmt: skip
+    """Give mapped references their last values, mapped ``at`` these axes, along their ``dims``."""
+    for i, x, d in zip(refs.written, last, at, strict=True):
+        write(refs.refs[i], bring_dim(x, size, d, dims[i] or 0))
 
 
 def _check_in_axes(in_axes: Any) -> None:

@@ -18,7 +18,7 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.cond import cond_p
-from covector.control_flow.scan import scan_p
+from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.while_loop import while_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn

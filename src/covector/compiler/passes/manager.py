@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from covector.compiler.passes.additions import ADDITIONS
 from covector.compiler.passes.cotangents import COTANGENTS
+from covector.compiler.passes.counters import count
 from covector.compiler.passes.folding import FOLDING
 from covector.compiler.passes.identities import IDENTITIES
 from covector.compiler.passes.inlining import inline
@@ -51,6 +53,7 @@ SHARING = Table("sharing")
 # others have made of the operands.
 PASSES = (
     Pass("inlining", "calls are replaced by what they call", inline, optional=False),
+    Pass("counters", "what the counter of a loop runs through is taken by element", count),
     Pass("sharing", "equal operations are computed once", SHARING),
     Pass("folding", "operations on literals are computed", FOLDING),
     Pass("identities", "operations that give back an operand go", IDENTITIES),
@@ -60,6 +63,7 @@ PASSES = (
         "slices at known indices are looked for through the updates before them",
         REGIONS,
     ),
+    Pass("additions", "what is added to an element is added where it is", ADDITIONS),
     Pass("cotangents", "what is zero outside a part is added to that part", COTANGENTS),
     Pass("dead code", "operations that nothing reads go", _drop_dead),
 )

@@ -14,7 +14,7 @@ from covector.control_flow.custom_vjp import custom_lin_p, custom_vjp_call_p
 from covector.control_flow.forward_pass import forward_pass_p
 from covector.control_flow.linear_call import linear_call_p
 from covector.control_flow.reduce import by_neighbours, reduce_p
-from covector.control_flow.scan import scan_p
+from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.solves import linear_solve_p
 from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn

@@ -84,22 +84,32 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
     for c, init in zip(carries, d.inits, strict=True):
         _prepare(em, c, init)
 
-    def test(i: Val) -> Val:
+    def test(i: Val, end: Val | None) -> Val:
         if d.counter is not None:
             em.storage[d.counter] = Regs([i])
         for c in carries:
             _open(em, c)
         if d.cond is None:
-            assert d.trips is not None
-            return b.cmp("icmp slt", i, indexing.val(em.dim(d.trips)))
+            assert end is not None
+            return b.cmp("icmp slt", i, end)
         em.block(d.cond)
         return em.scalar(d.cond.results[0])
 
-    def round_() -> None:
-        _body(em, d, carries)
-        em.lookout.round(d)
+    end = None if d.trips is None else indexing.val(em.dim(d.trips))
+    stretch = em.lookout.stretch(d)
+    if end is None or stretch is None:
 
-    b.loop(int_const(0), 1, test, lambda _: round_(), _WHILE)
+        def round_() -> None:
+            _body(em, d, carries)
+            em.lookout.round(d)
+
+        b.loop(int_const(0), 1, lambda i: test(i, end), lambda _: round_(), _WHILE)
+    else:
+
+        def some(k: Val, stop: Val) -> None:
+            b.loop(k, 1, lambda i: test(i, stop), lambda _: _body(em, d, carries), _WHILE)
+
+        em.lookout.stretches(d, stretch, end, some)
     _settle(em, [c for c in carries if c.plan.source is not None or c.plan.heir is not None])
     for c in carries:
         _close(em, c)

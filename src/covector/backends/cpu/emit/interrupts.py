@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.values import PATIENCE
@@ -28,13 +30,39 @@ class Lookout:
         """At the end of a round: count it, and look out when the count is up."""
         if self._short_work(loop) is not None:
             return
-        b = self.em.b
-        left = self._counter()
-        done = b.local(indexing.val(self._round_work(loop)))
+        self._count(indexing.val(self._round_work(loop)))
+
+    def _count(self, done: Val) -> None:
+        b, left = self.em.b, self._counter()
+        done = b.local(done)
         before = b.impure(f"load i64, ptr {left.ref}", "i64")
         now = b.impure(f"sub i64 {before.ref}, {done.ref}", "i64")
         b.line(f"store i64 {now.ref}, ptr {left.ref}")
         b.when(b.cmp("icmp slt", now, int_const(0)), lambda: self._look(left), rare=True)
+
+    def stretch(self, loop: Loop) -> int | None:
+        """How many rounds of a loop that only counts may go by without a look."""
+        if loop.cond is not None or self._short_work(loop) is not None:
+            return None
+        work = self._round_work(loop)
+        return max(PATIENCE // work, 1) if type(work) is int else None
+
+    def stretches(
+        self, loop: Loop, stretch: int, end: Val, write: Callable[[Val, Val], None]
+    ) -> None:
+        """``write(begin, stop)`` for each ``stretch`` of rounds up to ``end``, with looks between.
+
+        Rounds in which nothing is counted are faster.
+        """
+        b = self.em.b
+
+        def some(k: Val) -> None:
+            stop = b.intrinsic("smin", b.bin("add", k, int_const(stretch)), b.local(end))
+            write(k, stop)
+            rounds = b.bin("sub", stop, k)
+            self._count(b.bin("mul", rounds, indexing.val(self._round_work(loop))))
+
+        b.repeat(int_const(0), end, stretch, some)
 
     def _look(self, left: Val) -> None:
         b = self.em.b
