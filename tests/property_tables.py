@@ -366,6 +366,17 @@ discrete("custom_vjp_call", doubled, X)
 case("custom_vjp_fwd", lambda x: cv.vjp(squared, x)[0], X)
 case("checkpoint", cv.checkpoint(lambda a: lax.sin(a) * a), X)
 case("name", lambda a: checkpoint_name(lax.sin(a), "sine"), X)
+case("composite", lambda a: lax.composite(lambda x, *, k: lax.sin(x) * k, "test.sin")(a, k=2.0), X)
+case("dce_sink", lambda a: (lax.dce_sink(a), a * a)[1], X)
+case(
+    "ragged_rows",
+    lambda x, w: lax.ragged_dot(x, w, onp.array([1, 0, 2])),
+    real(4, 3),
+    real(3, 3, 2),
+)
+case("ragged_matrices", lambda x, y: lax.ragged_dot_general(
+    x, y, onp.array([1, 0, 2]), lax.RaggedDotDimensionNumbers((((0,), (0,)), ((), ())), (0,), ())),
+     real(4, 3), real(4, 2))  # fmt: skip
 case("linear_call", lambda r, x: linear_call(lambda r, x: r * x, lambda r, ct: r * ct, 3.0, x) + r,
      X, Y)  # fmt: skip
 case("custom_linear_solve", lambda b: lax.custom_linear_solve(

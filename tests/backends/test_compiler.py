@@ -16,7 +16,7 @@ from covector.backends.cpu import generate
 from covector.backends.cpu.writer import BLOCK_LENGTH
 from covector.compiler.lower.lowering import all_rules, lower
 from covector.compiler.passes import simplify
-from covector.core.trace import Primitive
+from covector.core.trace import Composed, Primitive
 
 # Primitives that never reach a backend, with the reason.
 NOT_LOWERED = {
@@ -39,7 +39,11 @@ def primitives():
     import covector.ops
     import covector.random  # noqa: F401
 
-    found = {p.name: p for p in gc.get_objects() if isinstance(p, Primitive)}
+    found = {
+        p.name: p
+        for p in gc.get_objects()
+        if isinstance(p, Primitive) and not isinstance(p, Composed)
+    }
     return {n: p for n, p in found.items() if "test" not in n}
 
 

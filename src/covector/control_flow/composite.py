@@ -13,7 +13,7 @@ from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.operands import as_array, as_operand
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import mapped_first
-from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, current_trace
+from covector.core.trace import Composed, JaxprTrace, JaxprTracer, Primitive, current_trace
 from covector.transforms.arguments import api_boundary, check_callable
 from covector.transforms.jvp import jvp_flat
 from covector.transforms.vmap import vmap_flat
@@ -208,3 +208,6 @@ def stage(x: Any, /) -> Any:
     if isinstance(trace, JaxprTrace) and not isinstance(value, JaxprTracer):
         return JaxprTracer(trace, trace.const(value, aval_of(value)))
     return value
+
+
+stage_p = Composed("stage", stage)

@@ -35,7 +35,7 @@ class RandomAlgorithm(enum.Enum):
 
 
 def _philox(key: Sequence[Any], counter: Sequence[Any]) -> list[Any]:
-    """Four words for each counter (of four words), in ten rounds."""
+    """Four words for each counter (of four words, the key the last two), in ten rounds."""
     c, k = list(counter), list(key)
 
     def constant(value: int) -> Any:
@@ -79,9 +79,8 @@ def _bits(key: Any, *, shape: tuple[int, ...], dtype: Any, algorithm: Any) -> li
         )
     row = [broadcast_in_dim(w, (blocks,), ()) for w in words]
     low, high = _advanced(row[2], row[3], iota(dtypes.uint32, blocks))
-    zero = full_like(low, 0)
     cipher = _threefry if threefry else _philox
-    out = reshape(stack(cipher(row[:2], [low, high, zero, zero]), 1), (blocks * width,))
+    out = reshape(stack(cipher(row[:2], [low, high, *row[:2]]), 1), (blocks * width,))
     out = slice_(out, (0,), (needed,))
     if dtype.itemsize == 8:
         pairs = convert_element_type(reshape(out, (size, 2)), dtypes.uint64)
@@ -115,7 +114,7 @@ def rng_bit_generator(
     dtype : dtype
         An unsigned integer; of a narrower one than 32 bits each number takes 32 all the same.
     algorithm : RandomAlgorithm
-        Threefry-2x32 with 20 rounds, or Philox-4x32 with 10.
+        Threefry-2x32 with 20 rounds, or Philox-4x32 with 10, whose counter ends in the key.
     out_sharding : None
         Not supported.
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from covector.core import dtypes
 from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, as_operand, canonical_axis, traced_size
-from covector.core.trace import Tracer
+from covector.core.trace import Composed, Tracer
+from covector.primitives.arithmetic import neg_p
 from covector.primitives.sorting import sort_p, top_k_p
 
 
@@ -128,3 +130,129 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     axis = canonical_axis(axis, aval_of(x))
     values, indices = top_k_p.bind(x, k=int(k), axis=axis)
     return values, indices
+
+
+def _approximate(
+    operand: Any, k: int, dimension: int, recall: float, override: int, name: str, sign: bool
+) -> tuple[Any, Any]:
+    x = as_operand(operand, name)
+    aval = aval_of(x)
+    if not dtypes.is_float(aval.dtype):
+        raise TypeError(f"{name} takes floats, got {aval.str_short()}{at_user_line()}")
+    if not 0 < recall <= 1:
+        raise ValueError(
+            f"recall_target of {name} must be between 0 and 1, got {recall}{at_user_line()}"
+        )
+    axis = canonical_axis(dimension, aval)
+    if override >= 0 and override < aval.shape[axis]:
+        raise ValueError(
+            f"reduction_input_size_override of {name} must be at least the size of the dimension, "
+            f"{aval.shape[axis]}, got {override}{at_user_line()}"
+        )
+    values, indices = top_k(neg_p.bind(x) if sign else x, k, axis=axis)
+    return (neg_p.bind(values) if sign else values), indices
+
+
+def approx_max_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Any, Any]:
+    """The ``k`` largest values along a dimension, or most of them.
+
+    On CPUs all of them are found, as by `top_k`.
+
+    Parameters
+    ----------
+    operand : array_like
+        Floats.
+    k : int
+    reduction_dimension : int
+    recall_target : float
+        Which part of the largest values must be among the results.
+    reduction_input_size_override : int
+        The size of the whole dimension, where the operand is a part of it.
+    aggregate_to_topk : bool
+        Whether there are exactly ``k`` results, sorted; on CPUs there always are.
+
+    Returns
+    -------
+    values, indices : Array
+        See `top_k`.
+
+    Raises
+    ------
+    TypeError
+        If ``operand`` does not consist of floats.
+    ValueError
+        If ``recall_target`` is not between 0 and 1.
+
+    References
+    ----------
+    .. [1] Chern et al., "TPU-KNN: K nearest neighbor search at peak FLOP/s", arXiv:2206.14286.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.approx_max_k(np.array([1.0, 9.0, 4.0]), 2)
+    (Array([9., 4.], dtype=float32), Array([1, 2], dtype=int32))
+    """
+    return _approximate(
+        operand, k, reduction_dimension, recall_target, reduction_input_size_override,
+        "approx_max_k", False,
+    )  # fmt: skip
+
+
+def approx_min_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Any, Any]:
+    """The ``k`` smallest values along a dimension, or most of them; see `approx_max_k`.
+
+    Parameters
+    ----------
+    operand : array_like
+        Floats.
+    k : int
+    reduction_dimension, recall_target, reduction_input_size_override, aggregate_to_topk
+        See `approx_max_k`.
+
+    Returns
+    -------
+    values, indices : Array
+        In increasing order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `approx_max_k`.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> from covector import lax
+    >>> lax.approx_min_k(np.array([1.0, 9.0, 4.0]), 2)
+    (Array([1., 4.], dtype=float32), Array([0, 2], dtype=int32))
+    """
+    return _approximate(
+        operand, k, reduction_dimension, recall_target, reduction_input_size_override,
+        "approx_min_k", True,
+    )  # fmt: skip
+
+
+def _approx_top_k(
+    operand: Any, *, k: int, is_max_k: bool = True, reduction_dimension: int = -1, **params: Any
+) -> list[Any]:
+    find = approx_max_k if is_max_k else approx_min_k
+    return list(find(operand, k, reduction_dimension, **params))
+
+
+approx_top_k_p = Composed("approx_top_k", _approx_top_k, True)

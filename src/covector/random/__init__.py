@@ -23,7 +23,9 @@ _WHERE = {
         ),
         "_counts": "binomial multinomial poisson",
         "_discrete": "categorical choice geometric permutation",
-        "_gamma": ("ball beta chisquare dirichlet f gamma generalized_normal loggamma t"),
+        "_gamma": (
+            "ball beta chisquare dirichlet f gamma generalized_normal loggamma random_gamma_p t"
+        ),
         "_keys": ("PRNGKey clone fold_in key key_data key_dtype key_impl split wrap_key_data"),
         "_linear": "multivariate_normal orthogonal",
         "_uniform": "bernoulli rademacher randint uniform",

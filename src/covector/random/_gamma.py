@@ -13,6 +13,7 @@ from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import product, scalar
 from covector.core.structural import reduce_sum
+from covector.core.trace import Composed
 from covector.random._bits import Words, cipher, split_words, words_of
 from covector.random._checks import (
     float_dtype,
@@ -570,3 +571,10 @@ def ball(
     total = lax.add(reduce_sum(lax.pow(lax.abs(g), p), (len(shape),)), e)
     norm = lax.pow(total, lax.div(scalar(1.0, dt), p))
     return lax.div(g, lax.broadcast_in_dim(norm, (*shape, d), tuple(range(len(shape)))))
+
+
+def _random_gamma(key: Any, a: Any, *, log_space: bool = False, **params: Any) -> Any:
+    return (loggamma if log_space else gamma)(key, a)
+
+
+random_gamma_p = Composed("random_gamma", _random_gamma)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
 from covector.core.errors import at_user_line, describe
 from covector.core.trace import (
+    Composed,
     EagerTrace,
     Tracer,
     current_trace,
@@ -558,3 +559,10 @@ def print_environment_info(return_string: bool = False) -> str | None:
         return text
     print(text)
     return None
+
+
+def _device_put(*xs: Any, devices: Sequence[Any], **params: Any) -> list[Any]:
+    return [device_put(x, d) for x, d in zip(xs, devices, strict=True)]
+
+
+device_put_p = Composed("device_put", _device_put, True)

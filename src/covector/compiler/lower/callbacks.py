@@ -1,10 +1,11 @@
-"""Calls of Python functions, and names for values."""
+"""Calls of Python functions, names for values, and values that are kept."""
 
 from __future__ import annotations
 
 from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.checkpoint import name_p
+from covector.control_flow.composite import dce_sink_p
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.callbacks import register
 from covector.transforms.callbacks import debug_callback_p, pure_callback_p
@@ -33,3 +34,8 @@ def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 @rule(name_p)
 def _name(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return x
+
+
+@rule(dce_sink_p)
+def _kept(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
+    return []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector.control_flow.checkpoint import checkpoint_p
+from covector.control_flow.composite import composite_p
 from covector.control_flow.cond import cond_p
 from covector.control_flow.custom_jvp import custom_jvp_call_p
 from covector.control_flow.custom_vjp import custom_lin_p, custom_vjp_call_p
@@ -18,6 +19,7 @@ from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.solves import linear_solve_p
 from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn
+from covector.lax.ragged import ragged_matrices_p, ragged_rows_p
 from covector.runtime.callbacks import host_array
 from covector.transforms.callbacks import call_checked, debug_callback_p, pure_callback_p
 from covector.transforms.jit import jit_p
@@ -29,7 +31,7 @@ IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 
 @rule(
     jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
-    linear_solve_p,
+    linear_solve_p, composite_p, ragged_rows_p, ragged_matrices_p,
 )  # fmt: skip
 def _call(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(eqn.params[eqn.primitive.call_param], args)

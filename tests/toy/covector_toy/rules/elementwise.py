@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from covector.control_flow.checkpoint import name_p
+from covector.control_flow.composite import dce_sink_p
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import add_any_p, convert_element_type_p, optimization_barrier_p
@@ -129,6 +130,11 @@ def _round(eqn: JaxprEqn, x: Elements) -> Elements:
 @rule(copy_p, name_p)
 def _same(eqn: JaxprEqn, x: Elements) -> Elements:
     return x
+
+
+@rule(dce_sink_p)
+def _kept(eqn: JaxprEqn, *xs: Elements) -> list[Elements]:
+    return []
 
 
 @rule(optimization_barrier_p)
