@@ -1,10 +1,15 @@
 """Settings of all tests: every jaxpr traced, every loop program and every LLVM module made is
 checked, nodes of the loop IR do not change, and new memory is full of rubbish. Tests marked
-`peer` run where JAX is installed."""
+`peer` run where JAX is installed.
+
+``--sample SEED`` runs a part of the tests on further platforms: of those marked `platform` one for
+each case of the tables, of those marked `peer` half of the cases of each test."""
 
 import importlib.util
 import os
+import random
 import sys
+from collections import defaultdict
 
 import pytest
 
@@ -19,7 +24,38 @@ from tests.compiler import round_trip  # noqa: E402 - reads the settings
 round_trip.install()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--sample", metavar="SEED", help="run a sample of the tests on platforms")
+
+
+def pytest_report_header(config):
+    seed = config.getoption("--sample")
+    return None if seed is None else f"tests on platforms: a sample, drawn with the seed {seed}"
+
+
+def _left_out(items, seed):
+    """The tests that are not drawn."""
+    groups = defaultdict(list)
+    for item in items:
+        case = getattr(item, "callspec", None)
+        if case is not None and item.get_closest_marker("platform"):
+            groups[item.path, case.id].append(item)
+        elif case is not None and item.get_closest_marker("peer"):
+            groups[item.path, item.originalname].append(item)
+    draw = random.Random(seed)
+    out = set()
+    for group in groups.values():
+        few = 1 if group[0].get_closest_marker("platform") else -(-len(group) // 2)
+        out.update(draw.sample(group, len(group) - few))
+    return out
+
+
 def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--sample")
+    if seed is not None:
+        left_out = _left_out(items, seed)
+        config.hook.pytest_deselected(items=[i for i in items if i in left_out])
+        items[:] = [i for i in items if i not in left_out]
     if importlib.util.find_spec("jax") is None:
         absent = pytest.mark.skip(reason="compares with JAX, which is not installed")
         for item in items:

@@ -25,6 +25,7 @@ from tests.random.cases import CLOSE, EXACT
 from tests.transforms import programs as small_programs
 from tests.transforms import test_control_flow, test_solves
 
+pytestmark = pytest.mark.platform
 PROGRAMS = programs.programs(cv, covector.numpy)
 
 
