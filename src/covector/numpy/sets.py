@@ -65,15 +65,21 @@ def _differs(rows: Any, equal_nan: bool) -> Any:
     return lax.concatenate([lax.full((1,), True, dtypes.bool_), different], 0)
 
 
-@fused("equal_nan")
-def _sorted_unique(rows: Any, *, equal_nan: bool) -> tuple[Any, Any, Any]:
-    """Rows in order, the permutation that sorts them, and which are the first of their kind."""
+@fused("equal_nan", "with_order")
+def _sorted_unique(rows: Any, *, equal_nan: bool, with_order: bool) -> tuple[Any, Any, Any]:
+    """Rows in order, the permutation that sorts them, and which are the first of their kind.
+
+    Without an order the permutation is of no meaning.
+    """
     n, width = rows.shape
     dt = dtypes.default_int()
     positions = lax.iota(dt, n)
     if width == 0:
         return rows, positions, lax.eq(positions, scalar(0, dt))
     columns = [lax.index_in_dim(rows, j, 1, False) for j in range(width)]
+    if width == 1 and not with_order:
+        ordered = lax.reshape(lax.sort(columns[0], 0), (n, 1))
+        return ordered, positions, _differs(ordered, equal_nan)
     *_, order = lax.sort((*columns, positions), 0, num_keys=width)
     ordered = rows[order]
     return ordered, order, _differs(ordered, equal_nan)
@@ -144,7 +150,10 @@ def unique(
         )
     n = moved.shape[0]
     rows = lax.reshape(moved, (n, moved.size // n if n else 1))
-    ordered, order, first = _sorted_unique(rows, equal_nan=bool(equal_nan))
+    wanted = (bool(return_index), bool(return_inverse), bool(return_counts))
+    ordered, order, first = _sorted_unique(
+        rows, equal_nan=bool(equal_nan), with_order=wanted[0] or wanted[1]
+    )
     if size is None:
         starts = onp.nonzero(concrete(first, "the first of equal elements"))[0].astype(onp.int32)
         count = starts.size
@@ -152,7 +161,9 @@ def unique(
     else:
         count = operator.index(size)
         (picked,) = _starts(first, size=count)
-    values, index, inverse, counts = _collect(ordered, order, first, picked, n_rows=n)
+    values, index, inverse, counts = _collect(
+        ordered, order, first, picked, n_rows=n, with_inverse=wanted[1], with_counts=wanted[2]
+    )
     if size is not None:
         if fill_value is None:
             fill = ordered[0] if n else scalar(0, x.dtype)
@@ -164,9 +175,8 @@ def unique(
     values = lax.reshape(values, out_shape)
     if axis is not None:
         values = moveaxis(values, 0, canonical_axis(axis, len(shape)))
-    else:
+    elif wanted[1]:
         inverse = lax.reshape(inverse, shape)
-    wanted = (return_index, return_inverse, return_counts)
     out = [part for part, w in zip((index, inverse, counts), wanted, strict=True) if w]
     return (values, *out) if out else values
 
@@ -185,18 +195,23 @@ def _starts(first: Any, *, size: int) -> tuple[Any, ...]:
     return nonzero(first, size=size, fill_value=max(first.shape[0] - 1, 0))
 
 
-@fused("n_rows")
+@fused("n_rows", "with_inverse", "with_counts")
 def _collect(
-    ordered: Any, order: Any, first: Any, picked: Any, *, n_rows: int
-) -> tuple[Any, Any, Any, Any]:
+    ordered: Any, order: Any, first: Any, picked: Any, *, n_rows: int, with_inverse: bool,
+    with_counts: bool,
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     dt = dtypes.default_int()
     if n_rows == 0:
         empty = lax.full((picked.shape[0],), 0, dt)
         zero = lax.full((picked.shape[0], ordered.shape[1]), 0, ordered.dtype)
         return zero, empty, lax.full((0,), 0, dt), empty
     group = lax.sub(lax.cumsum(convert(first, dt), 0), scalar(1, dt))
-    inverse = lax.full((n_rows,), 0, dt).at[order].set(group, unique_indices=True)
-    counts = lax.full((picked.shape[0],), 0, dt).at[group].add(1, mode="drop")
+    inverse = lax.full((n_rows,), 0, dt)
+    if with_inverse:
+        inverse = inverse.at[order].set(group, unique_indices=True)
+    counts = lax.full((picked.shape[0],), 0, dt)
+    if with_counts:
+        counts = counts.at[group].add(1, mode="drop")
     return ordered[picked], order[picked], inverse, counts
 
 
@@ -472,7 +487,9 @@ def setxor1d(
 
 def _distinct(x: Any) -> tuple[Any, Any, Any]:
     """A vector in order, the permutation that sorts it, and which are the first of their kind."""
-    ordered, order, first = _sorted_unique(lax.reshape(x, (x.size, 1)), equal_nan=True)
+    ordered, order, first = _sorted_unique(
+        lax.reshape(x, (x.size, 1)), equal_nan=True, with_order=True
+    )
     return lax.reshape(ordered, (x.size,)), order, first
 
 
