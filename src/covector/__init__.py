@@ -65,9 +65,9 @@ def clear_caches() -> None:
 
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
-    "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "flatten_util",
-    "image", "lax", "nn", "numpy", "ops", "random", "scipy", "sharding", "stages", "tree",
-    "tree_util",
+    "ad_checkpoint", "api_util", "custom_derivatives", "debug", "dlpack", "dtypes", "errors",
+    "extend", "ffi", "flatten_util", "image", "interpreters", "lax", "nn", "numpy", "ops",
+    "random", "scipy", "sharding", "stages", "tree", "tree_util",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),

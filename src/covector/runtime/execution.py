@@ -28,6 +28,7 @@ from covector.runtime.placement import (
     target_of,
 )
 from covector.transforms.arguments import argument_names
+from covector.transforms.expand import expand, has_own
 from covector.transforms.jit import Entry, Jitted
 
 # What a backend's lowered program must have.
@@ -69,6 +70,8 @@ def _lower(
     """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
     _check_computable(jaxpr)
+    if any(has_own(inner) for inner in all_jaxprs(jaxpr)):
+        jaxpr = expand(jaxpr)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
     used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]

@@ -10,6 +10,7 @@ import numpy as np
 
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, array_from_numpy, is_array_like, settled
+from covector.core.effects import Effect
 from covector.core.errors import at_user_line, describe
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, mapped_first
@@ -23,7 +24,7 @@ pure_callback_p = Primitive("pure_callback", multiple_results=True)
 debug_callback_p = Primitive("debug_callback", multiple_results=True)
 
 
-class DebugEffect:
+class DebugEffect(Effect):
     """Keeps a callback in a program although nothing uses its result.
 
     Examples

@@ -34,7 +34,7 @@ from covector.transforms.arguments import (
     check_callable,
     check_results,
     fun_name,
-    fun_source,
+    src_info,
     names_of,
     resolve_nums_and_names,
 )
@@ -252,7 +252,7 @@ class Jitted:
             return outs
 
         skip = [w for w, _, _ in statics if isinstance(w, int)]
-        info = DebugInfo(self.name, fun_source(fun), names_of(fun, in_tree, skip), None, "jit")
+        info = DebugInfo("jit", src_info(self.name, fun), names_of(fun, in_tree, skip))
         jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
         closed, hoisted = close_over(jaxpr, consts)
         return Entry(closed, hoisted, in_tree, out_tree), storable and not hoisted

@@ -27,7 +27,7 @@ def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 
 @rule(pure_callback_p)
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return _callback(low, eqn, False, *args)
+    return _callback(low, eqn, bool(eqn.effects), *args)
 
 
 @rule(name_p)
