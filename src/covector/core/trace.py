@@ -171,7 +171,8 @@ class Composed(Primitive):
     ``function(*args, **params)`` gives its result, or a list of them.
     """
 
-    __slots__ = ("function",)
+    __slots__ = ()
+    function: Callable[..., Any]
 
     def __init__(
         self, name: str, function: Callable[..., Any], multiple_results: bool = False

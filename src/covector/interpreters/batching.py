@@ -10,6 +10,7 @@ from covector.core.avals import aval_of
 from covector.core.definers import def_broadcasting as _def_broadcasting
 from covector.core.definers import def_vectorized as _def_vectorized
 from covector.core.errors import export as _export
+from covector.core.errors import meaningless
 from covector.core.structural import bring_dim, broadcast_dim
 from covector.core.trace import Primitive, current_trace
 from covector.interpreters._views import RuleView
@@ -227,6 +228,70 @@ def broadcast(x: Any, sz: int, axis: int, mesh_axis: Any = None) -> Any:
     return broadcast_dim(x, sz, axis)
 
 
+_NO_VALUES_OF_USERS = "vmap maps over arrays alone: register the type as a pytree of them"
+
+
+def register_vmappable(
+    data_type: type,
+    spec_type: type,
+    axis_size_type: type,
+    to_elt: Callable[..., Any],
+    from_elt: Callable[..., Any],
+    make_iota: Callable[..., Any] | None,
+) -> None:
+    """Not to be had: `vmap` maps over arrays, and over pytrees of them.
+
+    Parameters
+    ----------
+    data_type, spec_type, axis_size_type, to_elt, from_elt, make_iota
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    Examples
+    --------
+    >>> from covector.interpreters import batching
+    >>> batching.register_vmappable(list, int, int, len, len, None)
+    Traceback (most recent call last):
+    NotImplementedError: register_vmappable: vmap maps over arrays alone: register the type as a \
+pytree of them
+    """
+    raise meaningless("register_vmappable", _NO_VALUES_OF_USERS)
+
+
+def unregister_vmappable(data_type: type) -> None:
+    """Not to be had; see `register_vmappable`.
+
+    Parameters
+    ----------
+    data_type : type
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    Examples
+    --------
+    >>> from covector.interpreters import batching
+    >>> batching.unregister_vmappable(list)
+    Traceback (most recent call last):
+    NotImplementedError: unregister_vmappable: vmap maps over arrays alone: register the type as \
+a pytree of them
+    """
+    raise meaningless("unregister_vmappable", _NO_VALUES_OF_USERS)
+
+
 __all__ = [
     "axis_primitive_batchers",
     "bdim_at_front",
@@ -236,5 +301,7 @@ __all__ = [
     "defvectorized",
     "fancy_primitive_batchers",
     "primitive_batchers",
+    "register_vmappable",
+    "unregister_vmappable",
 ]
 _export(globals(), __all__)

@@ -23,6 +23,15 @@ class LoweringRule:
         self.fun = fun
         self.multiple_results = multiple_results
 
+    def expansion(self, prim: Primitive) -> Callable[..., Any]:
+        """What is traced in the place of the primitive: as many results as it has."""
+        fun = self.fun
+        if self.multiple_results and not prim.multiple_results:
+            return lambda *args, **params: fun(*args, **params)[0]
+        if prim.multiple_results and not self.multiple_results:
+            return lambda *args, **params: [fun(*args, **params)]
+        return fun
+
 
 def lower_fun(fun: Callable[..., Any], multiple_results: bool = True) -> LoweringRule:
     """A lowering rule that does what a function of arrays does.
@@ -98,13 +107,7 @@ def register_lowering(
             f"register_lowering: a rule is for all platforms, or for 'cpu'; got {platform!r}"
             f"{at_user_line()}"
         )
-    fun = rule.fun
-    if rule.multiple_results and not prim.multiple_results:
-        prim.expansion = lambda *args, **params: fun(*args, **params)[0]
-    elif prim.multiple_results and not rule.multiple_results:
-        prim.expansion = lambda *args, **params: [fun(*args, **params)]
-    else:
-        prim.expansion = fun
+    prim.expansion = rule.expansion(prim)
     return rule
 
 

@@ -10,9 +10,16 @@ from covector.core import rules
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.errors import export as _export
+from covector.core.errors import meaningless
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
 from covector.core.trace import JaxprTracer as DynamicJaxprTracer
-from covector.core.trace import Primitive, current_trace, set_current_trace, trace_to_jaxpr
+from covector.core.trace import (
+    Primitive,
+    Tracer,
+    current_trace,
+    set_current_trace,
+    trace_to_jaxpr,
+)
 from covector.interpreters._views import RuleView
 from covector.transforms.dce_rules import pick, what_is_read
 from covector.transforms.partial_eval import PartialTrace
@@ -56,6 +63,42 @@ def _read_dce(prim: Primitive, rule: Callable[..., Any]) -> Callable[..., Any]:
 # rule(trace, *args, **params) -> results; rule(used_outputs, eqn) -> (used_inputs, eqn or None).
 custom_partial_eval_rules = RuleView(rules.partial_eval_rules, _store_partial, _read_partial)
 dce_rules = RuleView(rules.dce_rules, _store_dce, _read_dce)  # type: ignore[arg-type]
+
+_NO_CUSTOM = (
+    "checkpoint splits programs by the rules of custom_partial_eval_rules: store the rule there"
+)
+
+
+class _NoRules(dict[Primitive, Any]):
+    """A table that takes no rules."""
+
+    def __setitem__(self, prim: Primitive, rule: Any) -> None:
+        raise meaningless("partial_eval_jaxpr_custom_rules", _NO_CUSTOM)
+
+
+partial_eval_jaxpr_custom_rules = _NoRules()
+
+
+class JaxprTracer(Tracer):
+    """Not to be had: values that are not known are `DynamicJaxprTracer`.
+
+    Parameters
+    ----------
+    trace, pval, recipe
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.interpreters import partial_eval as pe
+    >>> cv.eval_shape(lambda x: print(isinstance(x, pe.JaxprTracer)), 1.0)
+    False
+    """
+
+    __slots__ = ()
+
+    def __init__(self, trace: Any, pval: Any, recipe: Any) -> None:
+        raise meaningless("JaxprTracer", "values that are not known are DynamicJaxprTracer")
+
 
 # --- values that are known or not --------------------------------------------------------
 
@@ -361,6 +404,7 @@ def dce_jaxpr_closed_call_rule(
 
 __all__ = [
     "DynamicJaxprTracer",
+    "JaxprTracer",
     "PartialVal",
     "custom_partial_eval_rules",
     "dce_jaxpr",
@@ -368,6 +412,7 @@ __all__ = [
     "dce_jaxpr_closed_call_rule",
     "dce_jaxpr_consts",
     "dce_rules",
+    "partial_eval_jaxpr_custom_rules",
     "trace_to_jaxpr_dynamic",
     "trace_to_jaxpr_nounits",
 ]
