@@ -1,7 +1,5 @@
 """What programs are made of, for those who build on Covector (`covector.core`)."""
 
-from typing import Any
-
 from covector.core.lazy import lazy_names as _lazy_names
 
 _NAMES = {
@@ -12,16 +10,12 @@ _NAMES = {
     **dict.fromkeys(("ParamDict", "eval_context", "max_dim", "min_dim"), "covector.core.public"),
 }
 
-_find, __dir__ = _lazy_names(globals(), _NAMES)
+# Names of `covector.extend.core` that programs look for here.
+_ELSEWHERE = dict.fromkeys(
+    ("DropVar", "find_top_trace", "get_opaque_trace_state", "valid_jaxtype"), "covector.extend.core"
+)
 
-
-def __getattr__(name: str) -> Any:
-    # Names that stand in `covector.extend.core` and that programs look for here.
-    if name in ("DropVar", "find_top_trace", "get_opaque_trace_state", "valid_jaxtype"):
-        import covector.extend.core
-
-        return getattr(covector.extend.core, name)
-    return _find(name)
-
+__getattr__, _ = _lazy_names(globals(), {**_NAMES, **_ELSEWHERE})
+_, __dir__ = _lazy_names(globals(), _NAMES)
 
 __all__ = sorted(_NAMES)

@@ -100,7 +100,8 @@ class SourceInfo(NamedTuple):
         return self._replace(**changes)
 
 
-_names: ContextVar[NameStack] = ContextVar("name_stack", default=NameStack())
+_NO_NAMES = NameStack()
+_names: ContextVar[NameStack] = ContextVar("name_stack", default=_NO_NAMES)
 _frame: ContextVar[Any] = ContextVar("user_context", default=None)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, nbytes_of
 from covector.core.errors import at_user_line
+from covector.core.trace import Tracer
 from covector.transforms.foreign import ForeignFunction
 
 VERSION = 1
@@ -133,9 +134,7 @@ class Registration:
         sizes = [n for n, _ in what.levels]
         mapped = [(*m, *[True] * len(outs)) for _, m in what.levels]
         cut = [sum(m[k] for m in mapped) for k in range(len(ins) + len(outs))]
-        elements = [
-            a.update(shape=a.shape[c:]) for a, c in zip((*ins, *outs), cut, strict=True)
-        ]
+        elements = [a.update(shape=a.shape[c:]) for a, c in zip((*ins, *outs), cut, strict=True)]
         buffers = (_Buffer * max(1, len(elements)))(*[self._buffer(a) for a in elements])
         attrs = [self._attr(name.encode(), value) for name, value in what.attributes]
         call = _Call(
@@ -204,6 +203,12 @@ def attribute(name: str, value: Any) -> Any:
         return int(value)
     if isinstance(value, np.floating):
         return float(value)
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"the attribute {name!r} of a native function must be known when the function is "
+            f"traced, got {value.describe()}: mark the argument static (static_argnums or "
+            f"static_argnames of jit), or pass it as an array{at_user_line()}"
+        )
     array = np.ascontiguousarray(value) if isinstance(value, (list, tuple, np.ndarray)) else None
     if array is None or array.dtype not in dtypes.code_of:
         raise TypeError(

@@ -10,7 +10,7 @@ from covector.core.errors import JAXTypeError
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
 from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace, trace_to_jaxpr
 
-_expanded: weakref.WeakKeyDictionary[ClosedJaxpr, ClosedJaxpr] = weakref.WeakKeyDictionary()
+_expanded: weakref.WeakKeyDictionary[Jaxpr, Jaxpr] = weakref.WeakKeyDictionary()
 
 
 def has_own(jaxpr: Jaxpr) -> bool:
@@ -28,7 +28,12 @@ def expand(jaxpr: Jaxpr) -> Jaxpr:
     Each becomes a call of the program that its function does. A function which cannot be traced
     is called when the program runs.
     """
-    return jaxpr.replace(eqns=[_eqn(e) for e in jaxpr.eqns])
+    found = _expanded.get(jaxpr)
+    if found is None:
+        eqns = [_eqn(e) for e in jaxpr.eqns]
+        same = all(a is b for a, b in zip(eqns, jaxpr.eqns, strict=True))
+        found = _expanded[jaxpr] = jaxpr if same else jaxpr.replace(eqns=eqns)
+    return found
 
 
 def _eqn(eqn: JaxprEqn) -> JaxprEqn:
@@ -47,30 +52,22 @@ def _eqn(eqn: JaxprEqn) -> JaxprEqn:
     # Not at the top: `jit` is what runs the programs.
     from covector.transforms.jit import jit_p
 
-    params = {"jaxpr": _closed(closed), "name": prim.name, "inline": True}
+    params = {"jaxpr": _param(closed), "name": prim.name, "inline": True}
     return eqn.replace(primitive=jit_p, params=params)
 
 
 def _param(value: Any) -> Any:
-    """A parameter of an equation, the jaxprs in it expanded."""
-    if type(value) is ClosedJaxpr:
-        return _closed(value)
+    """A parameter of an equation, the jaxprs in it expanded; itself if nothing changes."""
     if type(value) is Jaxpr:
-        return _closed(ClosedJaxpr(value.replace(constvars=[]))).jaxpr if not value.constvars else value
+        return expand(value)
+    if type(value) is ClosedJaxpr:
+        inner = expand(value.jaxpr)
+        return value if inner is value.jaxpr else value.replace(inner)
     if type(value) in (tuple, list):
         items = [_param(v) for v in value]
-        return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
+        same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if same else type(value)(items)
     return value
-
-
-def _closed(closed: ClosedJaxpr) -> ClosedJaxpr:
-    found = _expanded.get(closed)
-    if found is None:
-        eqns = [_eqn(e) for e in closed.jaxpr.eqns]
-        same = all(a is b for a, b in zip(eqns, closed.jaxpr.eqns, strict=True))
-        found = closed if same else closed.replace(closed.jaxpr.replace(eqns=eqns))
-        _expanded[closed] = found
-    return found
 
 
 def _traced(prim: Primitive, fun: Callable[..., Any], eqn: JaxprEqn) -> ClosedJaxpr:

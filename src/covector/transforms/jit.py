@@ -34,9 +34,9 @@ from covector.transforms.arguments import (
     check_callable,
     check_results,
     fun_name,
-    src_info,
     names_of,
     resolve_nums_and_names,
+    src_info,
 )
 from covector.transforms.cache import FunctionCache, context_key, on_clear
 from covector.transforms.shapes import ShapeDtypeStruct, aval_like, struct_of

@@ -169,5 +169,3 @@ def unsafe_am_i_under_a_vmap_DO_NOT_USE() -> bool:  # noqa: N802 - the public na
     True
     """
     return any(isinstance(t, BatchTrace) for t in _traces())
-
-
