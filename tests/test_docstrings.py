@@ -12,7 +12,7 @@ from covector import _native
 from covector.scipy import stats
 
 PACKAGES = (
-    "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
+    "extend", "extend.core", "interpreters", "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
 )  # fmt: skip
@@ -26,7 +26,12 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
+    "covector", "covector.ad_checkpoint", "covector.api_util", "covector.core",
+    "covector.extend.backend", "covector.extend.core", "covector.extend.linear_util",
+    "covector.extend.random", "covector.extend.sharding", "covector.extend.source_info_util",
+    "covector.ffi", "covector.interpreters.ad", "covector.interpreters.batching",
+    "covector.interpreters.mlir", "covector.interpreters.partial_eval",
+    "covector.custom_derivatives", "covector.debug",
     "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image", "covector.lax",
     "covector.lax.linalg", "covector.nn", "covector.nn.initializers", "covector.numpy",
     "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",

@@ -206,7 +206,7 @@ def flatten_fun(
     >>> leaves, structure = cv.tree.flatten((({"a": 1, "b": 2},), {}))
     >>> f, out = cv.api_util.flatten_fun(lu.wrap_init(lambda d: (d["b"], d["a"])), structure)
     >>> f.call_wrapped(*leaves), out()
-    ([2, 1], PyTreeDef((*, *)))
+    ([2, 1], PyTreeSpec((*, *)))
     """
     return _flatten_fun(fun, *gen_static_args, use_eq_store=use_eq_store)
 

@@ -261,7 +261,7 @@ def new_jaxpr_eqn(
     >>> from covector.extend import core
     >>> x, y = core.gensym()(cv.typeof(1.0)), core.gensym()(cv.typeof(1.0))
     >>> core.new_jaxpr_eqn([x], [y], core.primitives.sin_p, {}, core.no_effects)
-    a:f32[]* = sin b
+    b:f32[]* = sin a
     """
     return JaxprEqn(invars, outvars, primitive, params, frozenset(effects), source_info)
 
