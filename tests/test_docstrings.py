@@ -12,7 +12,8 @@ from covector import _native
 from covector.scipy import stats
 
 PACKAGES = (
-    "extend", "extend.core", "interpreters", "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
+    "extend", "extend.core", "interpreters",
+    "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
 )  # fmt: skip

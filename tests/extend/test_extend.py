@@ -67,7 +67,10 @@ def test_primitives():
     assert call.primitive is primitives.jit_p and "jaxpr" in call.params
     closed = cv.make_jaxpr(lambda x: [x * 2, x])(1.0)
     assert primitives.closed_call_p.bind(3.0, call_jaxpr=closed) == [6, 3]
-    f = lambda x: primitives.call_p.bind(lu.wrap_init(lambda x: [x * x]), x)[0]
+
+    def f(x):
+        return primitives.call_p.bind(lu.wrap_init(lambda x: [x * x]), x)[0]
+
     assert cv.jit(cv.grad(f))(3.0) == 6
     assert primitives.add_jaxvals_p.bind(1.0, 2.0) == 3
 

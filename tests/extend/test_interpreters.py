@@ -53,7 +53,9 @@ def inverse_jaxpr(jaxpr, consts, *args):
 
 
 def test_the_inverse_of_a_function():
-    f = lambda x: np.exp(np.tanh(x))
+    def f(x):
+        return np.exp(np.tanh(x))
+
     f_inv = inverse(f)
     assert abs(f_inv(f(1.0)) - 1) < 1e-5
     assert [e.primitive.name for e in cv.make_jaxpr(f_inv)(f(1.0)).eqns] == ["log", "atanh"]
@@ -102,7 +104,9 @@ def noted(fun, *args):
 
 
 def test_a_trace_sees_the_operations():
-    f = lambda x: np.sin(x) * 2 + cv.jit(np.cos)(x)
+    def f(x):
+        return np.sin(x) * 2 + cv.jit(np.cos)(x)
+
     out, seen = noted(f, 1.0)
     assert out == f(1.0) and seen == ["sin", "mul", "jit", "add"]
     inside = cv.jit(lambda x: noted(f, x)[0])
@@ -163,7 +167,9 @@ def test_parts_of_programs():
 
 
 def test_derivatives_of_flat_functions():
-    f = lambda x, y: [x * y, 1.0]
+    def f(x, y):
+        return [x * y, 1.0]
+
     outs, tangents = ad.jvp(f, (2.0, 3.0), (1.0, ad.Zero.from_primal_value(3.0)))
     assert outs == [6, 1] and tangents == [3, 0]
     outs, tangents, aux = ad.jvp(lambda x: ([x], {"k": 2 * x}), (2.0,), (1.0,), has_aux=True)
@@ -191,3 +197,14 @@ def test_what_is_traced_around():
     assert seen == [True, False, 2.0]
     assert core.get_opaque_trace_state() == outside
     assert core.concrete_or_error(None, 3) == 3
+
+
+def test_a_trace_sees_functions_with_rules():
+    @cv.custom_jvp
+    def f(x):
+        return x * x
+
+    f.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))
+    out, seen = noted(lambda x: f(x) + 1, 3.0)
+    assert out == 10 and seen == ["custom_jvp_call", "add"]
+    assert cv.grad(lambda x: noted(f, x)[0])(3.0) == 1

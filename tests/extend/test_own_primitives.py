@@ -39,8 +39,10 @@ def _transpose(ct, x, y, z):
 
 
 def _batch(args, dims):
-    (size,) = {x.shape[d] for x, d in zip(args, dims) if d is not None}
-    return multiply_add(*(batching.bdim_at_front(x, d, size) for x, d in zip(args, dims))), 0
+    (size,) = {x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None}
+    return multiply_add(
+        *(batching.bdim_at_front(x, d, size) for x, d in zip(args, dims, strict=True))
+    ), 0
 
 
 ad.primitive_jvps[multiply_add_p] = _value_and_jvp
@@ -107,7 +109,10 @@ def test_several_results():
     )  # fmt: skip
     ad.primitive_transposes[p] = lambda cts, x, y: p.bind(*map(ad.instantiate_zeros, cts))
     batching.defvectorized(p)
-    f = lambda x, y: (lambda s, d: s * d)(*p.bind(x, y))
+
+    def f(x, y):
+        return (lambda s, d: s * d)(*p.bind(x, y))
+
     assert p.bind(3.0, 2.0) == [5, 1]
     assert cv.jit(f)(3.0, 2.0) == 5
     assert cv.grad(f, (0, 1))(3.0, 2.0) == (6, -4)
@@ -133,7 +138,10 @@ def test_forms_of_rules():
         batching.defbroadcasting(prim)
     ad.deflinear(p, lambda ct: [p.bind(ct)])
     ad.defbilinear(q, lambda ct, x, y: q.bind(ct, y), lambda ct, x, y: q.bind(x, ct))
-    f = lambda x: q.bind(p.bind(x), x).sum()
+
+    def f(x):
+        return q.bind(p.bind(x), x).sum()
+
     assert cv.jit(cv.grad(f))(x).tolist() == [4, 8]
     assert cv.linear_transpose(p.bind, x)(x)[0].tolist() == [2, 4]
     assert cv.jit(cv.vmap(cv.grad(f)))(np.stack([x, x])).tolist() == [[4, 8], [4, 8]]
@@ -214,7 +222,10 @@ def test_effects_keep_an_equation():
     p.multiple_results = True
     p.def_effectful_abstract_eval(lambda x: ([], {Logged()}))
     p.def_impl(lambda x: seen.append(float(x)) or [])
-    f = lambda x: (p.bind(x), x)[1]
+
+    def f(x):
+        return (p.bind(x), x)[1]
+
     cv.jit(f)(3.0)
     f(4.0)
     assert seen == [3.0, 4.0]

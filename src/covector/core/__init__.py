@@ -15,7 +15,7 @@ _ELSEWHERE = dict.fromkeys(
     ("DropVar", "find_top_trace", "get_opaque_trace_state", "valid_jaxtype"), "covector.extend.core"
 )
 
-__getattr__, _ = _lazy_names(globals(), {**_NAMES, **_ELSEWHERE})
-_, __dir__ = _lazy_names(globals(), _NAMES)
+__getattr__ = _lazy_names(globals(), {**_NAMES, **_ELSEWHERE})[0]
+__dir__ = _lazy_names(globals(), _NAMES)[1]
 
 __all__ = sorted(_NAMES)

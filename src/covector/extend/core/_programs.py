@@ -140,7 +140,7 @@ def concrete_or_error(force: Callable[[Any], Any] | None, val: Any, context: str
     return val if force is None else force(val)
 
 
-def gensym() -> Callable[[AbstractValue], Var]:
+def gensym() -> Callable[[ShapedArray], Var]:
     """A function that makes new variables.
 
     Returns
