@@ -302,6 +302,32 @@ def shaped_abstractify(x: Any) -> ShapedArray:
         raise
 
 
+def safe_map(f: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
+    """The results of a function for the items of sequences of one length.
+
+    Parameters
+    ----------
+    f : callable
+    *args : sequence
+
+    Returns
+    -------
+    list
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+
+    Examples
+    --------
+    >>> from covector import api_util
+    >>> api_util.safe_map(max, [1, 5], [4, 2])
+    [4, 5]
+    """
+    return [f(*xs) for xs in zip(*args, strict=True)]
+
+
 def debug_info(
     traced_for: str, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> DebugInfo:
@@ -338,6 +364,7 @@ __all__ = [
     "flatten_fun",
     "flatten_fun_nokwargs",
     "rebase_donate_argnums",
+    "safe_map",
     "shaped_abstractify",
 ]
 _export(globals(), __all__)

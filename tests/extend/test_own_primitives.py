@@ -254,3 +254,12 @@ def test_what_lacks_a_rule_is_said():
         cv.jit(p.bind)(1.0)
     with pytest.raises(TypeError, match="no MLIR"):
         mlir.register_lowering(p, lambda ctx, x: x)
+
+
+def test_it_runs_on_other_devices(impl):
+    toy = cv.devices("toy")[0]
+    x = cv.device_put(np.array([2.0, 3.0]), toy)
+    got = cv.jit(lambda x: square_add(x, x) + 1)(x)
+    assert got.device == toy and got.tolist() == [7, 13]
+    with pytest.raises(NotImplementedError, match="native function rms_norm runs on the CPU"):
+        cv.jit(cv.ffi.ffi_call("rms_norm", cv.ShapeDtypeStruct((2,), "float32")))(x)

@@ -13,15 +13,6 @@ from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace
 _expanded: weakref.WeakKeyDictionary[Jaxpr, Jaxpr] = weakref.WeakKeyDictionary()
 
 
-def has_own(jaxpr: Jaxpr) -> bool:
-    """Whether an equation of ``jaxpr`` itself is of a primitive that a function computes."""
-    for eqn in jaxpr.eqns:
-        prim = eqn.primitive
-        if prim.function is not None or prim.expansion is not None:
-            return True
-    return False
-
-
 def expand(jaxpr: Jaxpr) -> Jaxpr:
     """``jaxpr`` without primitives of users, those inside it included.
 

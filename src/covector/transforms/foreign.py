@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from covector.core.effects import Effect
 
@@ -61,6 +61,12 @@ class ForeignFunction:
         """The function that calls this one for each element of axis 0 of the mapped arguments."""
         levels = ((axis_size, tuple(mapped)), *self.levels)
         return ForeignFunction(self.name, self.attributes, self.aliases, levels, self.effects)
+
+    def __call__(self, *args: Any) -> NoReturn:
+        raise NotImplementedError(
+            f"the native function {self.name} runs on the CPU: put its operands there, or give "
+            "another function for this device"
+        )
 
     def _key(self) -> tuple[Any, ...]:
         return (self.name, self.attributes, self.aliases, self.levels, self.effects)
