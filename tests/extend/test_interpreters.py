@@ -115,6 +115,16 @@ def test_a_trace_sees_the_operations():
     assert cv.vmap(inside)(np.ones(2)).shape == (2,)
 
 
+def test_axes_around_a_trace_are_seen():
+    def f(x):
+        out, seen = noted(lambda x: lax.psum(x, "i") + lax.axis_index("i"), x)
+        assert seen[0] == "psum" and core.unsafe_get_axis_names_DO_NOT_USE() == ["i"]
+        return out
+
+    assert cv.vmap(f, axis_name="i")(np.array([1.0, 2.0])).tolist() == [3, 4]
+    assert cv.jit(cv.vmap(f, axis_name="i"))(np.array([1.0, 2.0])).tolist() == [3, 4]
+
+
 def test_a_trace_must_say_what_it_does():
     class Silent(cv.core.Trace):
         pass

@@ -207,6 +207,15 @@ class Trace:
     def __init__(self, parent: Trace | None = None) -> None:
         self.parent = parent
 
+    @property
+    def parent_trace(self) -> Trace | None:
+        """`parent`, as traces of users call it."""
+        return self.parent
+
+    @parent_trace.setter
+    def parent_trace(self, trace: Trace | None) -> None:
+        self.parent = trace
+
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Results of ``prim`` on ``args``, some of which may be tracers of this trace."""
         out = self.process_primitive(prim, args, params)
@@ -280,10 +289,9 @@ class Tracer:
     _aval: ShapedArray
     __array_priority__: ClassVar[int] = 1000
 
-    def __init__(self, trace: Trace, aval: ShapedArray | None = None) -> None:
+    def __init__(self, trace: Trace, aval: ShapedArray) -> None:
         self._trace = trace
-        if aval is not None:
-            self._aval = aval
+        self._aval = aval
 
     def __hash__(self) -> int:
         raise TypeError(
