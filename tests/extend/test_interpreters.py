@@ -158,6 +158,35 @@ def test_programs_are_put_together():
     assert mul.replace(params={}).primitive is mul.primitive
 
 
+def test_an_interpreter_binds_what_it_finds():
+    """As JAX's `eval_jaxpr` is written, and interpreters after it."""
+
+    def evaluate(jaxpr, consts, *args):
+        env = dict(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+        for eqn in jaxpr.eqns:
+            subfuns, params = eqn.primitive.get_bind_params(eqn.params)
+            values = [v.val if isinstance(v, core.Literal) else env[v] for v in eqn.invars]
+            out = eqn.primitive.bind(*subfuns, *values, **params)
+            outs = out if eqn.primitive.multiple_results else [out]
+            env.update(zip(eqn.outvars, outs, strict=True))
+        return [v.val if isinstance(v, core.Literal) else env[v] for v in jaxpr.outvars]
+
+    @cv.custom_jvp
+    def square(x):
+        return x * x
+
+    square.defjvp(lambda primals, tangents: (square(*primals), tangents[0]))
+
+    def f(x):
+        out, _ = lax.scan(lambda c, y: (c * y, c), x, np.arange(1.0, 4.0))
+        return lax.cond(out > 0, square, np.sin, out) + cv.checkpoint(cv.jit(np.cos))(x)
+
+    closed = cv.make_jaxpr(f)(2.0)
+    interpreted = lambda x: evaluate(closed.jaxpr, closed.consts, x)[0]  # noqa: E731
+    assert interpreted(2.0) == f(2.0) and cv.grad(interpreted)(2.0) == cv.grad(f)(2.0)
+
+
 def test_parts_of_programs():
     closed = cv.make_jaxpr(lambda x, y: (2 * x, 3 * y))(1.0, 1.0)
     less, used = pe.dce_jaxpr(closed.jaxpr, [False, True], instantiate=[True, False])

@@ -158,6 +158,10 @@ class Primitive:
     ) -> list[Any]:
         return trace.process(self, args, params)
 
+    def get_bind_params(self, params: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Functions to bind before the operands of an equation, none, and its parameters."""
+        return [], params
+
     def __repr__(self) -> str:
         return self.name
 

@@ -28,7 +28,6 @@ from covector.runtime.placement import (
     target_of,
 )
 from covector.transforms.arguments import argument_names
-from covector.transforms.expand import expand
 from covector.transforms.jit import Entry, Jitted
 
 # What a backend's lowered program must have.
@@ -70,6 +69,9 @@ def _lower(
     """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
     if _look_through(jaxpr):
+        # Not at the top: few programs have primitives of users.
+        from covector.transforms.expand import expand
+
         jaxpr = expand(jaxpr)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
     used.update(jaxpr.outvars)

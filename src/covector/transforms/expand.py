@@ -9,6 +9,8 @@ from typing import Any
 from covector.core.errors import JAXTypeError
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
 from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace, trace_to_jaxpr
+from covector.transforms.callbacks import pure_callback_p
+from covector.transforms.jit import jit_p
 
 _expanded: weakref.WeakKeyDictionary[Jaxpr, Jaxpr] = weakref.WeakKeyDictionary()
 
@@ -40,9 +42,6 @@ def _eqn(eqn: JaxprEqn) -> JaxprEqn:
         if prim.expansion is not None:
             raise
         return _called_back(prim, fun, eqn)
-    # Not at the top: `jit` is what runs the programs.
-    from covector.transforms.jit import jit_p
-
     params = {"jaxpr": _param(closed), "name": prim.name, "inline": True}
     return eqn.replace(primitive=jit_p, params=params)
 
@@ -92,8 +91,6 @@ def _results(prim: Primitive, out: Any, n: int) -> list[Any]:
 
 
 def _called_back(prim: Primitive, fun: Callable[..., Any], eqn: JaxprEqn) -> JaxprEqn:
-    from covector.transforms.callbacks import pure_callback_p
-
     def call(*args: Any) -> Sequence[Any]:
         return _results(prim, fun(*args, **eqn.params), len(eqn.outvars))
 
