@@ -4,6 +4,7 @@ import ctypes
 import re
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as onp
@@ -213,3 +214,30 @@ def test_what_is_not_registered(library):
         register("dot", library.dot_target)
     with pytest.raises(ValueError, match="platform='gpu'"):
         register("dot", capsule(library.dot_target), platform="gpu")
+
+
+def test_large_programs_and_threads(library):
+    """Where the lock of the interpreter is released, and where several threads call."""
+    fails = cv.jit(lambda x: cv.ffi.ffi_call("silent", F32)(x @ x) + 1)
+    norm = cv.jit(lambda x: library.normalised(x @ x).sum())
+    x = np.ones((600, 600))
+    with pytest.raises(RuntimeError, match="silent failed"):
+        fails(x)
+    want = float(norm(x))
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: float(norm(x)), range(12))) == {want}
+
+
+def test_exceptions_of_cpp(tmp_path):
+    (tmp_path / "throws.cc").write_text("""
+#include "covector/ffi.h"
+#include <stdexcept>
+static int32_t throws(const covector_ffi_call*) { throw std::runtime_error("from C++"); }
+COVECTOR_FFI_TARGET(throws_target, throws, -1, -1);
+""")
+    command = ["c++", "-shared", "-fPIC", "-I", cv.ffi.include_dir(), "throws.cc", "-o", "lib.so"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    target = ctypes.CDLL(str(tmp_path / "lib.so")).throws_target
+    cv.ffi.register_ffi_target("throws", cv.ffi.pycapsule(target))
+    with pytest.raises(RuntimeError, match="native function throws failed: from C\\+\\+"):
+        cv.jit(lambda x: cv.ffi.ffi_call("throws", F32)(x))(1.0)
