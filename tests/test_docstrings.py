@@ -12,6 +12,7 @@ from covector import _native
 from covector.scipy import stats
 
 PACKAGES = (
+    "extend", "extend.core", "interpreters",
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
@@ -27,18 +28,22 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
-    "covector.dlpack", "covector.dtypes", "covector.example_libraries.optimizers",
-    "covector.example_libraries.stax", "covector.experimental.jet", "covector.experimental.ode",
-    "covector.experimental.sparse", "covector.experimental.sparse.linalg",
-    "covector.experimental.sparse.random", "covector.flatten_util", "covector.image",
-    "covector.lax", "covector.lax.linalg", "covector.monitoring", "covector.nn",
-    "covector.nn.initializers", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg",
-    "covector.ops", "covector.random", "covector.ref", "covector.scipy.cluster.vq",
-    "covector.scipy.fft", "covector.scipy.integrate", "covector.scipy.linalg",
-    "covector.scipy.ndimage", "covector.scipy.optimize", "covector.scipy.signal",
-    "covector.scipy.sparse.linalg", "covector.scipy.special", "covector.scipy.stats",
-    "covector.test_util", "covector.tree", "covector.tree_util",
+    "covector", "covector.ad_checkpoint", "covector.api_util", "covector.core",
+    "covector.custom_derivatives", "covector.debug", "covector.dlpack", "covector.dtypes",
+    "covector.example_libraries.optimizers", "covector.example_libraries.stax",
+    "covector.experimental.jet", "covector.experimental.ode", "covector.experimental.sparse",
+    "covector.experimental.sparse.linalg", "covector.experimental.sparse.random",
+    "covector.extend.backend", "covector.extend.core", "covector.extend.linear_util",
+    "covector.extend.random", "covector.extend.sharding", "covector.extend.source_info_util",
+    "covector.ffi", "covector.flatten_util", "covector.image", "covector.interpreters.ad",
+    "covector.interpreters.batching", "covector.interpreters.mlir",
+    "covector.interpreters.partial_eval", "covector.lax", "covector.lax.linalg",
+    "covector.monitoring", "covector.nn", "covector.nn.initializers", "covector.numpy",
+    "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",
+    "covector.ref", "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
+    "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
+    "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
+    "covector.scipy.stats", "covector.test_util", "covector.tree", "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

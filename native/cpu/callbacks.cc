@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "cpu/executable.h"
+#include "cpu/foreign.h"
 #include "cpu/runtime.h"
 #include "python/ref.h"
 #include "python/trace_state.h"
@@ -28,7 +29,9 @@ PyObject* address_list(int64_t n, void** addresses) {
   return list.release();
 }
 
+// Ids of Python's functions are odd; an even one is the address of a native call.
 int32_t run_callback(int64_t id, int64_t nin, void** ins, int64_t nout, void** outs) {
+  if (id % 2 == 0) return run_foreign(*reinterpret_cast<const ForeignCall*>(id), ins, outs);
   GilGuard gil;
   if (PyErr_Occurred()) return kPythonError;  // an earlier callback of the same run failed
   if (thread_state.running) thread_state.running->pin();
@@ -47,8 +50,10 @@ int32_t run_callback(int64_t id, int64_t nin, void** ins, int64_t nout, void** o
 }  // namespace
 
 int64_t register_callback(PyObject* callable) {
-  callbacks()[next_id] = Py_NewRef(callable);
-  return next_id++;
+  int64_t id = next_id;
+  next_id += 2;
+  callbacks()[id] = Py_NewRef(callable);
+  return id;
 }
 
 bool unregister_callback(int64_t id) {

@@ -1,6 +1,5 @@
 """A second backend: every primitive has a rule there, and computes what it does on the CPU."""
 
-import gc
 import importlib
 import pathlib
 import pkgutil
@@ -63,12 +62,11 @@ def close(got, want, rtol=1e-9, atol=1e-10):
 
 
 def test_every_primitive_has_a_rule_and_every_rule_a_primitive(toy):
-    for module in pkgutil.walk_packages(cv.__path__, "covector."):
-        if not module.name.endswith("_native"):
-            importlib.import_module(module.name)
-    ours = {
-        p for p in gc.get_objects() if isinstance(p, Primitive) and p._abstract_eval is not None
-    }
+    ours = set()
+    for found in pkgutil.walk_packages(cv.__path__, "covector."):
+        if not found.name.endswith("_native"):
+            values = vars(importlib.import_module(found.name)).values()
+            ours |= {p for p in values if isinstance(p, Primitive) and p._abstract_eval}
     assert ours - RULES.keys() == IMPOSSIBLE.keys() and not RULES.keys() - ours
     assert len(IMPOSSIBLE) <= 10 and all(IMPOSSIBLE.values())
 

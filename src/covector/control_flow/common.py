@@ -15,7 +15,7 @@ from covector.core.rules import UndefinedPrimal
 from covector.core.structural import bring_dim, convert_element_type
 from covector.core.trace import Primitive, Tracer, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
-from covector.transforms.arguments import check_results, fun_name, fun_source
+from covector.transforms.arguments import check_results, fun_name, src_info
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
 from covector.transforms.jaxprs import batch_jaxpr, permute
 from covector.transforms.jit import jit_p
@@ -99,7 +99,7 @@ def trace_body(
         check_results(outs, out_tree, fun, what)
         return outs
 
-    info = DebugInfo(fun_name(fun), fun_source(fun), None, None, what)
+    info = DebugInfo(what, src_info(fun_name(fun), fun))
     written: list[Reference] = []
     jaxpr, consts = trace_to_jaxpr(flat, avals, info, written if refs else None)
     body = Body(

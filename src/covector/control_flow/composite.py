@@ -206,7 +206,8 @@ def stage(x: Any, /) -> Any:
     value = as_array(x, "stage")
     trace = current_trace()
     if isinstance(trace, JaxprTrace) and not isinstance(value, JaxprTracer):
-        return JaxprTracer(trace, trace.const(value, aval_of(value)))
+        aval = aval_of(value)
+        return JaxprTracer(trace, aval, trace.const(value, aval))
     return value
 
 

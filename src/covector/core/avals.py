@@ -29,7 +29,20 @@ def short_dtype(dtype: DType) -> str:
     return name
 
 
-class ShapedArray:
+class AbstractValue:
+    """What is known of a value while a program is traced: `ShapedArray` of an array.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> isinstance(cv.typeof(1.0), cv.core.AbstractValue)
+    True
+    """
+
+    __slots__ = ()
+
+
+class ShapedArray(AbstractValue):
     """Shape, dtype and weak type of a value.
 
     Attributes
@@ -49,10 +62,25 @@ class ShapedArray:
     weak_type: bool
     _sharding: Any
 
-    def __init__(self, shape: Shape, dtype: DType, weak_type: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: DType,
+        weak_type: bool = False,
+        *,
+        sharding: Any = None,
+        manual_axis_type: None = None,
+        memory_space: None = None,
+    ) -> None:
         self.shape = shape
         self.dtype = dtype
         self.weak_type = weak_type
+        if sharding is not None:
+            self._sharding = sharding
+        if isinstance(dtype, (type, str)) or type(shape) is not tuple:
+            # As users write them.
+            self.shape = tuple([int(d) for d in shape])
+            self.dtype = dtypes.canonicalize_dtype(dtype)
 
     @property
     def sharding(self) -> Any:

@@ -131,7 +131,7 @@ def reduce_device(device: Device) -> tuple[Any, ...]:
 
 _REQUIRED = ("platform", "devices", "put", "lower")
 _BUILT_IN = {"cpu": "covector.backends.cpu.backend"}
-_backends: dict[str, Backend] = {}
+loaded: dict[str, Backend] = {}
 
 
 def default_platform() -> str:
@@ -150,21 +150,42 @@ def get_backend(platform: str | None = None) -> Backend:
     """
     if platform is None:
         platform = default_platform()
-    found = _backends.get(platform)
+    found = loaded.get(platform)
     if found is None:
         if platform in _BUILT_IN:
             with collector.paused():
                 found = importlib.import_module(_BUILT_IN[platform]).backend
         else:
             found = _load(platform)
-        found = _backends.setdefault(platform, found)
+        found = loaded.setdefault(platform, found)
         for kind in {type(d) for d in found.devices()}:
             copyreg.pickle(kind, reduce_device)
     return found
 
 
+_factories: dict[str, Callable[[], Backend]] = {}
+
+
+def add_factory(platform: str, factory: Callable[[], Backend]) -> None:
+    """Have ``factory`` make the backend of a platform when it is first asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is one already.
+    """
+    if platform in _BUILT_IN or platform in loaded or platform in _factories:
+        raise ValueError(f"there is a backend of the platform {platform!r} already")
+    _factories[platform] = factory
+
+
 def _load(platform: str) -> Backend:
-    """The backend that an entry point names."""
+    """The backend that a factory makes, or that an entry point names."""
+    factory = _factories.get(platform)
+    if factory is not None:
+        made_here = factory()
+        _check(made_here, platform, f"the backend {platform!r} that its factory made")
+        return made_here
     point = _entry_point(platform)
     # A folder without metadata has no name.
     dist = point.dist

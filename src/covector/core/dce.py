@@ -22,7 +22,10 @@ def dce(jaxpr: Jaxpr, used: Sequence[bool] | None = None) -> Jaxpr:
         if wanted < len(eqn.outvars):
             rule = dce_rules.get(eqn.primitive)
             if rule is not None:
-                eqn = rule([v in live for v in eqn.outvars], eqn)
+                less = rule([v in live for v in eqn.outvars], eqn)
+                if less is None:
+                    continue
+                eqn = less
             outs = [v if v in live else DropVar(v.aval) for v in eqn.outvars]
             eqn = eqn.replace(outvars=outs)
         eqns.append(eqn)

@@ -25,7 +25,14 @@ HELPERS = [
     contextlib.__file__,
     functools.__file__,
 ]
-_native.set_internal_prefixes([PACKAGE_DIR], HELPERS)
+_LIBRARY = [PACKAGE_DIR]
+_native.set_internal_prefixes(_LIBRARY, HELPERS)
+
+
+def exclude(path: str) -> None:
+    """Take the file or folder ``path`` for a part of the library, where users' lines are named."""
+    _LIBRARY.append(path)
+    _native.set_internal_prefixes(_LIBRARY, HELPERS)
 
 
 class JAXTypeError(TypeError):
@@ -214,6 +221,11 @@ def at_user_line() -> str:
     """A line for the end of an error message: where in the user's code it arose."""
     frame = user_frame()
     return f"\nThe error arose at {frame}" if frame else ""
+
+
+def meaningless(name: str, why: str) -> NotImplementedError:
+    """The error for a name of JAX's that has no meaning here; see docs/differences.md."""
+    return NotImplementedError(f"{name}: {why}")
 
 
 # What has been warned of, and where: by default a warning is shown once a line.

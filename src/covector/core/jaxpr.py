@@ -19,7 +19,7 @@ class Var:
 
     __slots__ = ("aval",)
 
-    def __init__(self, aval: ShapedArray) -> None:
+    def __init__(self, aval: ShapedArray, initial_qdd: Any = None, final_qdd: Any = None) -> None:
         self.aval = aval
 
     def __repr__(self) -> str:
@@ -30,6 +30,9 @@ class DropVar(Var):
     """Stands for a result that nothing uses; printed as ``_``."""
 
     __slots__ = ()
+
+    def __init__(self, aval: ShapedArray) -> None:
+        self.aval = aval
 
 
 class Literal:
@@ -59,18 +62,24 @@ class JaxprEqn:
         outvars: Sequence[Var],
         primitive: Any,
         params: dict[str, Any],
-        effects: frozenset[Any] = frozenset(),
+        effs: frozenset[Any] = frozenset(),
         source_info: Any = None,
+        ctx: None = None,
     ) -> None:
         self.invars = invars
         self.outvars = outvars
         self.primitive = primitive
         self.params = params
-        self.effects = effects
+        self.effects = effs
         self.source_info = source_info
 
+    @property
+    def ctx(self) -> None:
+        """What compilers are told of one equation: nothing."""
+
     def replace(self, **changes: Any) -> JaxprEqn:
-        return JaxprEqn(**{name: changes.get(name, getattr(self, name)) for name in self.__slots__})
+        changes.pop("ctx", None)
+        return JaxprEqn(*[changes.pop(n, getattr(self, n)) for n in self.__slots__], **changes)
 
     def __repr__(self) -> str:
         return _print_eqn(self, _Namer(), 0)
@@ -79,21 +88,27 @@ class JaxprEqn:
 class DebugInfo:
     """Where a jaxpr comes from: function name, source line, names of its arguments."""
 
-    __slots__ = ("func_name", "source", "arg_names", "result_paths", "traced_for")
+    __slots__ = ("traced_for", "func_src_info", "arg_names", "result_paths")
 
     def __init__(
         self,
-        func_name: str,
-        source: str = "",
+        traced_for: str,
+        func_src_info: str,
         arg_names: Iterable[str] | None = None,
         result_paths: Sequence[str] | None = None,
-        traced_for: str = "jit",
     ) -> None:
-        self.func_name = func_name
-        self.source = source
+        self.traced_for = traced_for
+        self.func_src_info = func_src_info
         self.arg_names = arg_names
         self.result_paths = result_paths
-        self.traced_for = traced_for
+
+    @property
+    def func_name(self) -> str:
+        return self.func_src_info.partition(" at ")[0]
+
+    @property
+    def source(self) -> str:
+        return self.func_src_info.partition(" at ")[2]
 
 
 class Jaxpr:
@@ -117,6 +132,7 @@ class Jaxpr:
         eqns: Sequence[JaxprEqn],
         effects: frozenset[Any] = frozenset(),
         debug_info: DebugInfo | None = None,
+        is_high: bool = False,
     ) -> None:
         self.constvars = list(constvars)
         self.invars = list(invars)
@@ -125,9 +141,25 @@ class Jaxpr:
         self.effects = effects
         self.debug_info = debug_info
 
+    @property
+    def in_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.invars]
+
+    @property
+    def out_avals(self) -> list[ShapedArray]:
+        return [v.aval for v in self.outvars]
+
+    @property
+    def is_high(self) -> bool:
+        """Whether its values are objects that stand for several arrays: they never are."""
+        return False
+
     def replace(self, **changes: Any) -> Jaxpr:
         names = ("constvars", "invars", "outvars", "eqns", "effects", "debug_info")
         return Jaxpr(**{name: changes.get(name, getattr(self, name)) for name in names})
+
+    def pretty_print(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return _print_jaxpr(self, _Namer(), 0)
@@ -150,11 +182,21 @@ class ClosedJaxpr:
 
     @property
     def in_avals(self) -> list[ShapedArray]:
-        return [v.aval for v in self.jaxpr.invars]
+        return self.jaxpr.in_avals
 
     @property
     def out_avals(self) -> list[ShapedArray]:
-        return [v.aval for v in self.jaxpr.outvars]
+        return self.jaxpr.out_avals
+
+    @property
+    def literals(self) -> list[Any]:
+        return self.consts
+
+    def map_jaxpr(self, f: Callable[[Jaxpr], Jaxpr]) -> ClosedJaxpr:
+        return ClosedJaxpr(f(self.jaxpr), self.consts)
+
+    def pretty_print(self) -> str:
+        return str(self)
 
     @property
     def eqns(self) -> list[JaxprEqn]:
@@ -214,8 +256,33 @@ def nesting(jaxpr: Jaxpr) -> int:
 
 
 @descends
-def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
-    """Bind the equations of ``jaxpr`` one by one under the current trace."""
+def eval_jaxpr(
+    jaxpr: Jaxpr, consts: Sequence[Any], *args: Any, propagate_source_info: bool = True
+) -> list[Any]:
+    """Bind the equations of ``jaxpr`` one by one under the current trace.
+
+    Parameters
+    ----------
+    jaxpr : Jaxpr
+    consts : sequence of array_like
+        Values of ``jaxpr.constvars``.
+    *args : array_like
+        Values of ``jaxpr.invars``.
+    propagate_source_info : bool
+        Has no effect: what is traced anew is of the line that runs.
+
+    Returns
+    -------
+    list
+        Values of ``jaxpr.outvars``.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> closed = cv.make_jaxpr(lambda x: 2 * x + 1)(1.0)
+    >>> cv.core.eval_jaxpr(closed.jaxpr, closed.consts, 3.0)
+    [Array(7., dtype=float32, weak_type=True)]
+    """
     env: dict[Var, Any] = {}
     env.update(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
@@ -335,10 +402,23 @@ _well_formed: weakref.WeakSet[Jaxpr] = weakref.WeakSet()
 def check_jaxpr(jaxpr: Jaxpr) -> None:
     """Verify that every variable is bound before use and every equation is well typed.
 
+    Parameters
+    ----------
+    jaxpr : Jaxpr
+
+    Returns
+    -------
+    None
+
     Raises
     ------
     JaxprTypeError
         Names the equation that is wrong and what is wrong with it.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.extend.core.check_jaxpr(cv.make_jaxpr(lambda x: x + 1)(1.0).jaxpr)
     """
     waiting = [jaxpr]
     while waiting:

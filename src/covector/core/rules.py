@@ -44,9 +44,9 @@ partial_eval_rules: dict[Primitive, Callable[..., list[Any]]] = {}
 # Linear operations of which only the transpose is known; their evaluation raises.
 transpose_only: set[Primitive] = set()
 
-# rule(used, eqn) -> an equation that computes at least the used results, with less work: for
-# operations that carry jaxprs.
-dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn]] = {}
+# rule(used, eqn) -> an equation that computes at least the used results, with less work, or None
+# if none is needed: for operations that carry jaxprs.
+dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn | None]] = {}
 
 # Every elementwise primitive, by name: those with a row, `Primitive.spec`.
 ELEMENTWISE: dict[str, Primitive] = {}
@@ -77,6 +77,11 @@ class Zero:
     def of(primal: Any) -> Zero:
         """The zero tangent of a value."""
         return Zero(aval_of(primal).to_tangent_aval())
+
+    @staticmethod
+    def from_primal_value(val: Any) -> Zero:
+        """The same as `of`."""
+        return Zero.of(val)
 
     def __repr__(self) -> str:
         return f"Zero({self.aval.str_short()})"
@@ -113,7 +118,8 @@ _REMEDIES = {
     "transpose": "it is not linear, or cannot be differentiated in reverse mode: use jvp or "
     "jacfwd, or give a rule with custom_vjp",
     "batching rule": "call it outside vmap, or for one example at a time with lax.map",
-    "lowering rule": "this backend cannot compute it: use another backend, or pure_callback",
+    "lowering rule": "this backend cannot compute it: use another backend, or pure_callback; a "
+    "primitive of your own needs def_impl",
 }
 
 

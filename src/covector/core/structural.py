@@ -30,7 +30,22 @@ optimization_barrier_p = Primitive("optimization_barrier", multiple_results=True
 
 
 def add_any(x: Any, y: Any) -> Any:
-    """Sum of two tangents or cotangents of one type."""
+    """Sum of two tangents or cotangents of one type.
+
+    Parameters
+    ----------
+    x, y : array_like
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> from covector.interpreters import ad
+    >>> ad.add_jaxvals(1.0, 2.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
     return add_any_p.bind_params((x, y), {})
 
 
@@ -97,7 +112,22 @@ def full(shape: Shape, value: Any, dtype: DType) -> Any:
 
 
 def zeros(aval: ShapedArray) -> Any:
-    """Array of zeros of type ``aval`` (a NumPy array for ``float0``)."""
+    """Array of zeros of type ``aval`` (a NumPy array for ``float0``).
+
+    Parameters
+    ----------
+    aval : ShapedArray
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.interpreters.ad.zeros_like_aval(cv.core.ShapedArray((2,), "float32"))
+    Array([0., 0.], dtype=float32)
+    """
     if aval.dtype == dtypes.float0:
         return np.zeros(aval.shape, dtypes.float0)
     if dtypes.is_extended(aval.dtype):
@@ -111,9 +141,25 @@ def zeros(aval: ShapedArray) -> Any:
 # --- tangents, cotangents and mapped axes ------------------------------------------------
 
 
-def instantiate(t: Any) -> Any:
-    """An array for ``t``: zeros if it is a `Zero`."""
-    return zeros(t.aval) if type(t) is Zero else t
+def instantiate(tangent: Any) -> Any:
+    """An array for a tangent: zeros if it is a `Zero`.
+
+    Parameters
+    ----------
+    tangent : array_like or Zero
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.interpreters import ad
+    >>> ad.instantiate_zeros(ad.Zero(cv.core.ShapedArray((2,), "float32")))
+    Array([0., 0.], dtype=float32)
+    """
+    return zeros(tangent.aval) if type(tangent) is Zero else tangent
 
 
 def fill_zeros(
@@ -125,7 +171,23 @@ def fill_zeros(
 
 
 def add_tangents(x: Any, y: Any) -> Any:
-    """Sum of two tangents or cotangents, either of which may be `Zero`."""
+    """Sum of two tangents or cotangents, either of which may be `Zero`.
+
+    Parameters
+    ----------
+    x, y : array_like or Zero
+
+    Returns
+    -------
+    Array or Zero
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.interpreters import ad
+    >>> ad.add_tangents(ad.Zero(cv.typeof(1.0)), 2.0)
+    2.0
+    """
     if type(x) is Zero:
         return y
     if type(y) is Zero:

@@ -69,10 +69,23 @@ class Primitive:
         for operations that are calls: they need no lowering rule and may be inlined.
     spec : OpSpec, optional
         The row of an elementwise operation.
+    function, expansion : callable, optional
+        ``function(*args, **params)``, the user's own, computes the operation: on concrete values,
+        and traced in its place where a program is compiled, unless there is an ``expansion`` for
+        that (see `transforms.expand`).
+
+    Examples
+    --------
+    >>> from covector.extend.core import Primitive
+    >>> twice_p = Primitive("twice")
+    >>> twice = twice_p.def_impl(lambda x: x + x)
+    >>> twice_p.bind(3)
+    6
     """
 
     __slots__ = (
-        "name", "multiple_results", "call_param", "spec", "impl", "_abstract_eval", "_effects",
+        "name", "multiple_results", "call_param", "spec", "impl", "function", "expansion",
+        "_abstract_eval", "_effects", "_effectful",
     )  # fmt: skip
 
     def __init__(
@@ -85,10 +98,33 @@ class Primitive:
         self.impl: Callable[[Sequence[Any], dict[str, Any]], list[Any]] | None = None
         self._abstract_eval: Callable[..., Any] | None = None
         self._effects: Callable[[dict[str, Any]], frozenset[Any]] | None = None
+        self._effectful = False
+        self.function: Callable[..., Any] | None = None
+        self.expansion: Callable[..., Any] | None = None
+
+    def def_impl(self, impl: Callable[..., Any]) -> Callable[..., Any]:
+        """``impl(*args, **params)`` computes the operation: its result, or a list of them.
+
+        It gets arrays, and tracers where it is compiled; a function that takes no tracers, as one
+        of NumPy does not, is called from the compiled program.
+        """
+
+        def run(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+            out = impl(*args, **params)
+            outs = list(out) if self.multiple_results else [out]
+            return [to_array(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in outs]
+
+        self.impl, self.function = run, impl
+        return impl
 
     def def_abstract_eval(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """``rule(*avals, **params)`` gives the result's aval, or a list of them."""
-        self._abstract_eval = rule
+        self._abstract_eval, self._effectful = rule, False
+        return rule
+
+    def def_effectful_abstract_eval(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """``rule(*avals, **params)`` gives the aval of the result, or a list, and the effects."""
+        self._abstract_eval, self._effectful = rule, True
         return rule
 
     def def_effects(self, rule: Callable[[dict[str, Any]], frozenset[Any]]) -> None:
@@ -99,9 +135,15 @@ class Primitive:
         self, avals: Sequence[ShapedArray], params: dict[str, Any]
     ) -> tuple[list[ShapedArray], frozenset[Any]]:
         """Avals of the results, and effects. Raises the errors a user sees for bad shapes."""
-        assert self._abstract_eval is not None, f"{self.name} has no abstract evaluation rule"
+        if self._abstract_eval is None:
+            raise NotImplementedError(
+                f"{self.name} has no abstract evaluation: give the primitive the types of its "
+                f"results with def_abstract_eval{errors.at_user_line()}"
+            )
         out = self._abstract_eval(*avals, **params)
         effects = NO_EFFECTS if self._effects is None else self._effects(params)
+        if self._effectful:
+            out, effects = out[0], frozenset(out[1])
         return (out if self.multiple_results else [out]), effects
 
     def bind(self, *args: Any, **params: Any) -> Any:
@@ -117,6 +159,10 @@ class Primitive:
     ) -> list[Any]:
         return trace.process(self, args, params)
 
+    def get_bind_params(self, params: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Functions to bind before the operands of an equation, none, and its parameters."""
+        return [], params
+
     def __repr__(self) -> str:
         return self.name
 
@@ -130,7 +176,8 @@ class Composed(Primitive):
     ``function(*args, **params)`` gives its result, or a list of them.
     """
 
-    __slots__ = ("function",)
+    __slots__ = ()
+    function: Callable[..., Any]
 
     def __init__(
         self, name: str, function: Callable[..., Any], multiple_results: bool = False
@@ -160,17 +207,46 @@ class Trace:
 
     __slots__ = ("parent", "alive", "__weakref__")
     captures: ClassVar[bool] = False
+    parent: Trace | None
+    alive: bool
 
-    def __init__(self, parent: Trace | None) -> None:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Users' traces do not all call `__init__`.
+        self = object.__new__(cls)
+        self.parent, self.alive = None, True
+        return self
+
+    def __init__(self, parent: Trace | None = None) -> None:
         self.parent = parent
-        self.alive = True
+
+    @property
+    def parent_trace(self) -> Trace | None:
+        """`parent`, as traces of users call it."""
+        return self.parent
+
+    @parent_trace.setter
+    def parent_trace(self, trace: Trace | None) -> None:
+        self.parent = trace
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         """Results of ``prim`` on ``args``, some of which may be tracers of this trace."""
-        raise NotImplementedError
+        out = self.process_primitive(prim, args, params)
+        return list(out) if prim.multiple_results else [out]
+
+    def process_primitive(
+        self, primitive: Primitive, tracers: Sequence[Any], params: dict[str, Any], /
+    ) -> Any:
+        """What traces of users define: the result, or a list of them."""
+        raise NotImplementedError(
+            f"{type(self).__name__} says nothing of {primitive.name}: a trace must define "
+            "process_primitive(primitive, tracers, params)"
+        )
 
     def describe(self) -> str:
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.describe()})"
 
 
 class set_current_trace:
@@ -178,11 +254,36 @@ class set_current_trace:
 
     __slots__ = ("trace", "old")
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, check_leaks: bool = False) -> None:
         self.trace = trace
 
     def __enter__(self) -> None:
         self.old = _swap_trace(self.trace)
+
+    def __exit__(self, *exc: object) -> None:
+        _swap_trace(self.old)
+
+
+class take_current_trace:
+    """Context manager: nothing is traced in the block, which is given the trace that was current.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.extend.core import take_current_trace
+    >>> def f(x):
+    ...     with take_current_trace() as trace:
+    ...         print(trace, cv.numpy.ones(()) + 1)
+    ...     return x
+    >>> _ = cv.make_jaxpr(f)(1.0)
+    JaxprTrace(jit of f) 2.0
+    """
+
+    __slots__ = ("old",)
+
+    def __enter__(self) -> Trace:
+        self.old: Trace = _swap_trace(eval_trace)
+        return self.old
 
     def __exit__(self, *exc: object) -> None:
         _swap_trace(self.old)
@@ -195,9 +296,14 @@ class Tracer:
     `covector.numpy`.
     """
 
-    __slots__ = ("_trace", "__weakref__")
+    __slots__ = ("_trace", "_aval", "__weakref__")
     _trace: Trace
+    _aval: ShapedArray
     __array_priority__: ClassVar[int] = 1000
+
+    def __init__(self, trace: Trace, aval: ShapedArray) -> None:
+        self._trace = trace
+        self._aval = aval
 
     def __hash__(self) -> int:
         raise TypeError(
@@ -209,7 +315,7 @@ class Tracer:
 
     @property
     def aval(self) -> ShapedArray:
-        raise NotImplementedError
+        return self._aval
 
     def concrete(self) -> Any:
         """The concrete value, where it is known during the transformation; else None."""
@@ -433,13 +539,17 @@ class JaxprTracer(Tracer):
 
     __slots__ = ("_var",)
 
-    def __init__(self, trace: JaxprTrace, var: Var) -> None:
+    def __init__(
+        self,
+        trace: JaxprTrace,
+        aval: ShapedArray,
+        val: Var,
+        line_info: Any = None,
+        parent: Any = None,
+    ) -> None:
         self._trace = trace
-        self._var = var
-
-    @property
-    def aval(self) -> ShapedArray:
-        return self._var.aval
+        self._aval = aval
+        self._var = val
 
 
 class JaxprTrace(Trace):
@@ -469,7 +579,7 @@ class JaxprTrace(Trace):
     def new_arg(self, aval: ShapedArray) -> JaxprTracer:
         var = Var(aval)
         self.invars.append(var)
-        return JaxprTracer(self, var)
+        return JaxprTracer(self, aval, var)
 
     def atom(self, x: Any) -> Atom:
         """The variable or literal for an operand; other arrays become constants."""
@@ -513,7 +623,7 @@ class JaxprTrace(Trace):
         """Have ``ref`` be a constant at first, of this value (a reference stands for its own)."""
         var = Var(ref.aval.inner_aval)
         self.consts[id(ref)] = (var, value)
-        found = self.refs[ref] = Captured(JaxprTracer(self, var))
+        found = self.refs[ref] = Captured(JaxprTracer(self, var.aval, var))
         return found
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -535,7 +645,7 @@ class JaxprTrace(Trace):
         self.eqns.append(eqn)
         if effects:
             self.effects |= effects
-        return [JaxprTracer(self, v) for v in outvars]
+        return [JaxprTracer(self, v.aval, v) for v in outvars]
 
     def record_known(
         self, prim: Primitive, args: Sequence[Any], params: dict[str, Any], aval: ShapedArray
@@ -546,7 +656,7 @@ class JaxprTrace(Trace):
         ]
         out = Var(aval)
         self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, _user_frame(_PACKAGE)))
-        return JaxprTracer(self, out)
+        return JaxprTracer(self, aval, out)
 
     def finish(
         self, outs: Sequence[Any], written: list[Reference] | None = None

@@ -222,7 +222,7 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         key = (s._var, size)
         found = trace.memo.get(key)
         if found is not None:
-            return JaxprTracer(trace, found)
+            return JaxprTracer(trace, found.aval, found)
     n = scalar(size, aval.dtype)
     if type(n) is not int:
         aval = aval.strip_weak_type()

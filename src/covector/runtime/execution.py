@@ -112,7 +112,11 @@ def _lower(
 ) -> tuple[Module, list[int], list[int]]:
     """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
-    _check_computable(jaxpr)
+    if _look_through(jaxpr):
+        # Not at the top: few programs have primitives of users.
+        from covector.transforms.expand import expand
+
+        jaxpr = expand(jaxpr)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
     used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
@@ -153,12 +157,19 @@ def _usable(jaxpr: Jaxpr, donated: list[bool], name: str) -> list[bool]:
     return usable
 
 
-def _check_computable(jaxpr: Jaxpr) -> None:
-    """Raise the error for tangents that only have a transpose (see `custom_vjp`)."""
+def _look_through(jaxpr: Jaxpr) -> bool:
+    """Whether there are primitives of users.
+
+    Raises the error for tangents that only have a transpose (see `custom_vjp`).
+    """
+    own = False
     for eqn in itertools.chain.from_iterable(j.eqns for j in all_jaxprs(jaxpr)):
-        if eqn.primitive in transpose_only:
-            assert eqn.primitive.impl is not None
-            eqn.primitive.impl([], eqn.params)  # raises the error that says so
+        prim = eqn.primitive
+        if prim in transpose_only:
+            assert prim.impl is not None
+            prim.impl([], eqn.params)  # raises the error that says so
+        own = own or prim.function is not None or prim.expansion is not None
+    return own
 
 
 def where_to_run(

@@ -171,6 +171,12 @@ def fun_source(fun: Any) -> str:
     return ""
 
 
+def src_info(name: str, fun: Any) -> str:
+    """What a `DebugInfo` says of a function: its name, and where it is defined."""
+    source = fun_source(fun)
+    return f"{name} at {source}" if source else name
+
+
 class LazyNames:
     """Names of flat arguments, made when an error message asks for them."""
 
@@ -252,7 +258,7 @@ def debug_info(
     names: Any = None
     if args is not None:
         names = names_of(fun, tree.structure((tuple(args), kwargs or {})), skip)
-    return DebugInfo(fun_name(fun), fun_source(fun), names, None, traced_for)
+    return DebugInfo(traced_for, src_info(fun_name(fun), fun), names)
 
 
 def flat_fun(

@@ -10,11 +10,13 @@ import numpy as np
 
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, array_from_numpy, is_array_like, settled
+from covector.core.effects import Effect
 from covector.core.errors import at_user_line, describe
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, mapped_first
-from covector.core.trace import Primitive
+from covector.core.trace import NO_EFFECTS, EvalTrace, Primitive
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
+from covector.transforms.foreign import ForeignFunction
 from covector.transforms.shapes import aval_like
 
 FlatCallback = Callable[..., Sequence[Any]]
@@ -23,7 +25,7 @@ pure_callback_p = Primitive("pure_callback", multiple_results=True)
 debug_callback_p = Primitive("debug_callback", multiple_results=True)
 
 
-class DebugEffect:
+class DebugEffect(Effect):
     """Keeps a callback in a program although nothing uses its result.
 
     Examples
@@ -84,7 +86,13 @@ def call_checked(
     return results
 
 
+# Native functions say theirs.
+pure_callback_p.def_effects(lambda params: getattr(params["callback"], "effects", NO_EFFECTS))
+
+
 def _run_pure(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    if type(params["callback"]) is ForeignFunction:
+        return EvalTrace.dispatch(pure_callback_p, args, params)
     avals = params["result_avals"]
     outs = call_checked(params["callback"], args, avals)
     return [settled(array_from_numpy(x, a.dtype), *args) for x, a in zip(outs, avals, strict=True)]
@@ -113,8 +121,10 @@ debug_callback_p.impl = _run_debug
 
 
 def _pure_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> NoReturn:
+    what = params["callback"]
+    name = f"ffi_call of {what.name}" if type(what) is ForeignFunction else "pure_callback"
     raise ValueError(
-        "pure_callback cannot be differentiated: wrap the function that calls it in custom_jvp or "
+        f"{name} cannot be differentiated: wrap the function that calls it in custom_jvp or "
         f"custom_vjp, or its arguments in lax.stop_gradient{at_user_line()}"
     )
 
@@ -141,7 +151,7 @@ def _each(callback: FlatCallback, axis_size: int, mapped: Sequence[bool]) -> Fla
     return run
 
 
-_VMAP_METHODS = (
+VMAP_METHODS = (
     "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized",
 )  # fmt: skip
 
@@ -151,14 +161,18 @@ def _pure_batch(
 ) -> tuple[list[Any], list[int]]:
     method, callback = params["vmap_method"], params["callback"]
     if method is None:
+        what = "ffi_call" if type(callback) is ForeignFunction else "pure_callback"
         raise NotImplementedError(
-            "vmap of a pure_callback needs to know how to call the function for a batch: give "
-            f"pure_callback a vmap_method, one of {', '.join(_VMAP_METHODS)}{at_user_line()}"
+            f"vmap of {what} needs to know how to call the function for a batch: give {what} a "
+            f"vmap_method, one of {', '.join(VMAP_METHODS)}{at_user_line()}"
         )
     mapped = tuple(d is not None for d in dims)
     if method in ("sequential", "sequential_unrolled"):
         moved = mapped_first(args, dims)
-        callback = _each(callback, axis_size, mapped)
+        if type(callback) is ForeignFunction:
+            callback = callback.each(axis_size, mapped)
+        else:
+            callback = _each(callback, axis_size, mapped)
     elif method == "broadcast_all":
         moved = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
     elif method == "expand_dims":
@@ -244,9 +258,9 @@ def pure_callback(
     Array([1, 1, 2, 6], dtype=int32)
     """
     check_callable(callback, "pure_callback")
-    if vmap_method is not None and vmap_method not in _VMAP_METHODS:
+    if vmap_method is not None and vmap_method not in VMAP_METHODS:
         raise ValueError(
-            f"pure_callback: vmap_method must be one of {', '.join(_VMAP_METHODS)}, got "
+            f"pure_callback: vmap_method must be one of {', '.join(VMAP_METHODS)}, got "
             f"{vmap_method!r}{at_user_line()}"
         )
     flat, in_tree = tree.flatten((args, kwargs))

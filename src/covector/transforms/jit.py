@@ -36,9 +36,9 @@ from covector.transforms.arguments import (
     check_callable,
     check_results,
     fun_name,
-    fun_source,
     names_of,
     resolve_nums_and_names,
+    src_info,
 )
 from covector.transforms.cache import FunctionCache, context_key, on_clear
 from covector.transforms.references import RefArguments, RefUse, has_ref_types
@@ -319,7 +319,7 @@ class Jitted:
             return outs if refs is None else [*outs, *refs.last_values(parameters)]
 
         names = names_of(fun, in_tree, positions(statics))
-        info = DebugInfo(self.name, fun_source(fun), names, None, "jit")
+        info = DebugInfo("jit", src_info(self.name, fun), names)
         types = avals if refs is None else refs.types(avals)
         jaxpr, consts = trace_to_jaxpr(flat_fun, types, info, written)
         closed, hoisted = close_over(jaxpr, consts)

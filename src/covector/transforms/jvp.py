@@ -47,6 +47,9 @@ class JVPTrace(Trace):
     __slots__ = ()
     parent: Trace
 
+    def __init__(self, parent_trace: Trace, tag: Any = None) -> None:
+        super().__init__(parent_trace)
+
     def describe(self) -> str:
         return "differentiation (jvp)"
 

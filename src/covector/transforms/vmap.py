@@ -24,7 +24,7 @@ from covector.core.trace import (
 class BatchTracer(Tracer):
     """An array with one of its axes hidden from the function that is mapped."""
 
-    __slots__ = ("val", "dim", "_aval")
+    __slots__ = ("val", "dim")
 
     def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
         self._trace = trace
@@ -33,10 +33,6 @@ class BatchTracer(Tracer):
         aval = aval_of(val)
         shape = aval.shape
         self._aval = ShapedArray(shape[:dim] + shape[dim + 1 :], aval.dtype, aval.weak_type)
-
-    @property
-    def aval(self) -> ShapedArray:
-        return self._aval
 
 
 class BatchTrace(Trace):

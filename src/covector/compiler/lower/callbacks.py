@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.checkpoint import name_p
 from covector.control_flow.composite import dce_sink_p
 from covector.core.jaxpr import JaxprEqn
+from covector.runtime import foreign
 from covector.runtime.callbacks import register
 from covector.transforms.callbacks import debug_callback_p, pure_callback_p
+from covector.transforms.foreign import ForeignFunction
 
 
 def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[Value]:
     ins = [a.aval for a in eqn.invars]
     outs = [v.aval for v in eqn.outvars]
-    registration = register(eqn, ins, outs)
+    what = eqn.params["callback"]
+    if type(what) is ForeignFunction:
+        registration: Any = foreign.Registration(what, ins, outs)
+    else:
+        registration = register(eqn, ins, outs)
     low.keepalive.append(registration)
     # The identity of the callback is a run-time parameter: the code does not depend on it.
     sym = low.parameter(registration.ident)
@@ -28,7 +36,7 @@ def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 
 @rule(pure_callback_p)
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return _callback(low, eqn, False, *args)
+    return _callback(low, eqn, bool(eqn.effects), *args)
 
 
 @rule(name_p)

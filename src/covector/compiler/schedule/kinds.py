@@ -228,7 +228,9 @@ class _Classifier:
             for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
                 self.kinds[c] = self._place_of(c)
         for sub in sub_blocks(d):
-            _Classifier(sub, self.kinds, self.depths, self.limit).run()
+            inside = _Classifier(sub, self.kinds, self.depths, self.limit)
+            inside.run()
+            self.memory |= inside.memory
 
     # --- one value ---
 

@@ -1,0 +1,100 @@
+"""Primitives of users in programs that are compiled: what they are made of takes their place."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core.errors import JAXTypeError
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
+from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace, trace_to_jaxpr
+from covector.transforms.callbacks import pure_callback_p
+from covector.transforms.jit import jit_p
+
+_expanded: weakref.WeakKeyDictionary[Jaxpr, Jaxpr] = weakref.WeakKeyDictionary()
+
+
+def expand(jaxpr: Jaxpr) -> Jaxpr:
+    """``jaxpr`` without primitives of users, those inside it included.
+
+    Each becomes a call of the program that its function does. A function which cannot be traced
+    is called when the program runs.
+    """
+    found = _expanded.get(jaxpr)
+    if found is None:
+        eqns = [_eqn(e) for e in jaxpr.eqns]
+        same = all(a is b for a, b in zip(eqns, jaxpr.eqns, strict=True))
+        found = _expanded[jaxpr] = jaxpr if same else jaxpr.replace(eqns=eqns)
+    return found
+
+
+def _eqn(eqn: JaxprEqn) -> JaxprEqn:
+    prim = eqn.primitive
+    fun = prim.expansion or prim.function
+    if fun is None:
+        params = {k: _param(v) for k, v in eqn.params.items()}
+        same = all(params[k] is v for k, v in eqn.params.items())
+        return eqn if same else eqn.replace(params=params)
+    try:
+        closed = _traced(prim, fun, eqn)
+    except JAXTypeError:
+        if prim.expansion is not None:
+            raise
+        return _called_back(prim, fun, eqn)
+    params = {"jaxpr": _param(closed), "name": prim.name, "inline": True}
+    return eqn.replace(primitive=jit_p, params=params)
+
+
+def _param(value: Any) -> Any:
+    """A parameter of an equation, the jaxprs in it expanded; itself if nothing changes."""
+    if type(value) is Jaxpr:
+        return expand(value)
+    if type(value) is ClosedJaxpr:
+        inner = expand(value.jaxpr)
+        return value if inner is value.jaxpr else value.replace(inner)
+    if type(value) in (tuple, list):
+        items = [_param(v) for v in value]
+        same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    return value
+
+
+def _traced(prim: Primitive, fun: Callable[..., Any], eqn: JaxprEqn) -> ClosedJaxpr:
+    """The program that the function of a primitive does for an equation."""
+
+    def flat(*args: Any) -> list[Any]:
+        return _results(prim, fun(*args, **eqn.params), len(eqn.outvars))
+
+    with set_current_trace(eval_trace):
+        jaxpr, consts = trace_to_jaxpr(flat, [a.aval for a in eqn.invars])
+    closed = ClosedJaxpr(jaxpr, consts)
+    if any(isinstance(c, Tracer) for c in consts):
+        raise TypeError(f"the function of the primitive {prim.name} closes over a traced value")
+    for got, v in zip(closed.out_avals, eqn.outvars, strict=True):
+        if not got.matches(v.aval):
+            raise TypeError(
+                f"the function of the primitive {prim.name} computes {got.str_short()}; its "
+                f"abstract evaluation says {v.aval.str_short()}"
+            )
+    return closed
+
+
+def _results(prim: Primitive, out: Any, n: int) -> list[Any]:
+    outs = list(out) if prim.multiple_results else [out]
+    if len(outs) != n:
+        raise TypeError(
+            f"the function of the primitive {prim.name} returns {len(outs)} results; its abstract "
+            f"evaluation says {n}"
+        )
+    return outs
+
+
+def _called_back(prim: Primitive, fun: Callable[..., Any], eqn: JaxprEqn) -> JaxprEqn:
+    def call(*args: Any) -> Sequence[Any]:
+        return _results(prim, fun(*args, **eqn.params), len(eqn.outvars))
+
+    call.__name__ = prim.name
+    avals = tuple([v.aval for v in eqn.outvars])
+    params = {"callback": call, "result_avals": avals, "vmap_method": None}
+    return eqn.replace(primitive=pure_callback_p, params=params)
