@@ -46,14 +46,14 @@ class GatherScatterMode(enum.Enum):
     ONE_HOT = 3
 
     @staticmethod
-    def from_any(mode: Any) -> GatherScatterMode:
+    def from_any(s: Any) -> GatherScatterMode:
         """The mode for its name (``clip``, ``fill``, ``drop``, ``promise_in_bounds``) or None."""
-        if isinstance(mode, GatherScatterMode):
-            return mode
-        found = _MODES.get(mode) if mode is None or isinstance(mode, str) else None
+        if isinstance(s, GatherScatterMode):
+            return s
+        found = _MODES.get(s) if s is None or isinstance(s, str) else None
         if found is None:
             raise ValueError(
-                f"unknown mode {mode!r} for indices out of bounds; use 'clip', 'fill', 'drop', "
+                f"unknown mode {s!r} for indices out of bounds; use 'clip', 'fill', 'drop', "
                 f"'promise_in_bounds' or 'wrap'{at_user_line()}"
             )
         return found
