@@ -89,9 +89,8 @@ bool store_small(int code, const SmallType* type, PyObject* value, void* out) {
     long long x = PyLong_AsLongLongAndOverflow(value, &overflow);
     if (x == -1 && !overflow && PyErr_Occurred()) return false;
     if (overflow || double(x) < *least || double(x) > *most) return out_of_bounds(code, value);
-    return store(out, int8_t(x));
   }
-  Ref number(PyNumber_Float(value));
+  Ref number(type->kind == 'f' ? PyNumber_Float(value) : PyNumber_Long(value));
   PyObject* dtype = number ? dtype_object(code) : nullptr;
   Ref scalar_type(dtype ? PyObject_GetAttrString(dtype, "type") : nullptr);
   Ref element(scalar_type ? PyObject_CallOneArg(scalar_type.get(), number.get()) : nullptr);

@@ -123,9 +123,8 @@ NB_MODULE(covector_native, m) {
       nb::arg("dtypes"), "Register the dtype object of each code.");
   m.def(
       "set_small_type",
-      [](int code, const std::string& kind, int dlpack, nb::bytes doubles) {
-        if (kind.size() != 1 ||
-            !set_small_type(code, kind[0], dlpack, doubles.c_str(), doubles.size()))
+      [](int code, const char* kind, int dlpack, nb::bytes doubles) {
+        if (!set_small_type(code, kind[0], dlpack, doubles.c_str(), doubles.size()))
           throw nb::value_error("set_small_type: a registered code, and 256 doubles");
       },
       nb::arg("code"), nb::arg("kind"), nb::arg("dlpack"), nb::arg("doubles"),

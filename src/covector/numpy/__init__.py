@@ -347,6 +347,7 @@ _LAZY = {
             "median nanargmax nanargmin nanmax nanmean nanmedian nanmin nanpercentile nanprod "
             "nanquantile nanstd nansum nanvar percentile quantile"
         ),
+        "namespace_info": "__array_namespace_info__",
         "padding": "pad",
         "polynomial": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
         "positions": "argwhere flatnonzero nonzero",
@@ -366,6 +367,8 @@ _LAZY = {
     }.items()
     for name in names.split()
 }
+
+__array_api_version__ = "2024.12"
 
 __getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("fft", "linalg"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -342,6 +343,20 @@ def to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
     return creation.on_device(self, device)
 
 
+# The versions of the Python array API standard that `covector.numpy` follows.
+_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+
+
+def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
+    """The module whose functions take the array: `covector.numpy`."""
+    if api_version is not None and api_version not in _API_VERSIONS:
+        raise ValueError(
+            f"there is no version {api_version!r} of the array API standard here; there are "
+            f"{', '.join(_API_VERSIONS)}{at_user_line()}"
+        )
+    return sys.modules["covector.numpy"]
+
+
 def tobytes(self: Any, order: str = "C") -> bytes:
     """The elements as bytes, in the order of C or of Fortran (``"F"``)."""
     return onp.asarray(self).tobytes(order)
@@ -470,6 +485,7 @@ def attach() -> None:
         cls.__copy__ = _copied
         cls.__deepcopy__ = _copied
         cls.__array_priority__ = 1000
+        cls.__array_namespace__ = Boundary(_namespace)
     Array.__repr__ = array_repr
     Array.__str__ = array_string
     Array.__format__ = Boundary(array_format)
