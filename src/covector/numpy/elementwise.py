@@ -573,7 +573,7 @@ def _limited(x2: Any, limit: int) -> Any:
     dt = aval_of(x2).dtype
     if dt == dtypes.bool_:
         return x2
-    info = onp.iinfo(dt)
+    info = dtypes.iinfo(dt)
     low, high = builtins.max(-limit, info.min), builtins.min(limit, info.max)
     return lax.max(lax.min(x2, scalar(int(high), dt)), scalar(int(low), dt))
 
@@ -619,6 +619,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     dt = aval_of(x).dtype
     if dt in dtypes.COMPLEX:
         raise TypeError(f"frexp does not take complex numbers{at_user_line()}")
+    if dt in dtypes.SMALL_FLOATS:
+        mantissa, exponent = frexp(convert(x, dtypes.float32))
+        return convert(mantissa, dt), exponent
     info = dtypes.finfo(dt)
     nbits, nmant = dt.itemsize * 8, info.nmant
     bits_dt = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
@@ -862,12 +865,12 @@ def _bound(x: Any, v: Any) -> Any:
     dt = aval_of(x).dtype
     if dt not in dtypes.INTEGERS or v is None:
         return v
-    info = onp.iinfo(dt)
+    info = dtypes.iinfo(dt)
     if type(v) is int:
         return scalar(builtins.min(builtins.max(v, int(info.min)), int(info.max)), dt)
     aval = aval_of(operand(v, "clip", 1))
     if aval.weak_type and aval.dtype in dtypes.INTEGERS and aval.dtype != dt:
-        own = onp.iinfo(aval.dtype)
+        own = dtypes.iinfo(aval.dtype)
         low, high = builtins.max(info.min, own.min), builtins.min(info.max, own.max)
         v = lax.clamp(scalar(int(low), aval.dtype), v, scalar(int(high), aval.dtype))
         return convert(v, dt)
@@ -982,7 +985,7 @@ def _round_float(x: Any, decimals: int) -> Any:
     even = lax.RoundingMethod.TO_NEAREST_EVEN
     if decimals == 0:
         return lax.round(x, even)
-    wide = convert(x, dtypes.float32) if dt.itemsize == 2 else x
+    wide = convert(x, dtypes.float32) if dt in dtypes.ROUNDED else x
     factor = aval_of(wide).dtype.type(10.0**decimals)
     out = lax.div(lax.round(lax.mul(wide, factor), even), factor)
     return convert(out, dt)

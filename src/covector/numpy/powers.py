@@ -51,7 +51,7 @@ def _floor_divide(x1: Any, x2: Any) -> Any:
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
     dt = aval_of(x).dtype
-    if dt.itemsize == 2:
+    if dt in dtypes.ROUNDED:
         # The quotient of halves need not be near a whole number when it is rounded to one.
         wide = _float_divmod(convert(x, dtypes.float32), convert(y, dtypes.float32))
         return convert(wide[0], dt), convert(wide[1], dt)
@@ -195,7 +195,7 @@ def _integer_power(x: Any, y: Any) -> Any:
     x, y = lax.convert_element_type(x, None), lax.convert_element_type(y, None)
     dt = x.dtype
     zero, one = scalar(0, dt), scalar(1, dt)
-    bits = dt.itemsize * 8 - (dt in dtypes.SIGNED)
+    bits = dtypes.bits_of(dt) - (dt in dtypes.SIGNED)
     if dt in dtypes.SIGNED:
         negative_y = lax.lt(y, zero)
     x0, y0 = x, y

@@ -6,8 +6,6 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
@@ -68,8 +66,7 @@ def default_fill(dtype: dtypes.DType) -> Any:
         return True
     if dtypes.is_extended(dtype):
         return 2**64 - 1
-    info = np.iinfo(dtype)
-    return int(info.min if dtype in dtypes.SIGNED else info.max)
+    return dtypes.LIMITS[dtype][dtype in dtypes.UNSIGNED]
 
 
 _MODES = {
