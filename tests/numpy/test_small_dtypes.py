@@ -280,3 +280,17 @@ def test_random_bits():
     assert (x.dtype, sorted(set(x.tolist()))) == ("uint4", list(range(16)))
     i = cv.random.randint(cv.random.key(0), (200,), -8, 8, I4)
     assert (i.dtype, sorted(set(i.tolist()))) == (I4, list(range(-8, 8)))
+
+
+def test_products_of_scaled_blocks():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(2, n, 64)).astype(F8) for n in (3, 5))
+    sa, sb = ((2.0 ** rng.integers(-2, 3, (2, n, 2))).astype("float8_e8m0fnu") for n in (3, 5))
+    wide = [x.astype(np.float32) for x in (a, b)]
+    factors = [np.repeat(s.astype(np.float32), 32, -1) for s in (sa, sb)]
+    want = np.einsum("bmk,bnk->bmn", *[x * s for x, s in zip(wide, factors, strict=True)])
+    got = cv.jit(cv.nn.scaled_matmul)(a, b, sa, sb)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+    assert cv.nn.scaled_matmul(a, b, sa, sb, preferred_element_type="bfloat16").dtype == "bfloat16"
+    with pytest.raises(ValueError, match="S divides K"):
+        cv.nn.scaled_matmul(a, b, sa, sb[:, :, :1])
