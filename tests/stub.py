@@ -33,7 +33,7 @@ _PROPERTIES = {
     "T": "Array", "mT": "Array", "real": "Array", "imag": "Array", "at": "IndexHelper",
 }  # fmt: skip
 _METHODS = {
-    "item": "*index: int) -> Any", "tolist": ") -> Any", "tobytes": ") -> bytes",
+    "item": "*index: int) -> Any", "tolist": ") -> Any", "tobytes": "order: str = 'C') -> bytes",
     "is_deleted": ") -> bool", "delete": ") -> None", "block_until_ready": ") -> Array",
     "unsafe_buffer_pointer": ") -> int", "devices": ") -> set[Any]", "is_ready": ") -> bool",
     "copy_to_host_async": ") -> None", "platform": ") -> str",
@@ -53,6 +53,7 @@ _SPECIAL = {
     "dlpack": "*, stream: Any = None, max_version: Any = None, dl_device: Any = None, "
               "copy: bool | None = None) -> Any",
     "dlpack_device": ") -> tuple[int, int]",
+    "array_namespace": "/, *, api_version: str | None = None) -> Any",
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ enum Code : uint8_t {
   kKey = 15,  // an opaque PRNG key of two 32-bit words
 };
 constexpr int kNumCodes = 16;
-constexpr int kMaxCodes = 32;  // codes past kNumCodes may be registered from Python
+constexpr int kMaxCodes = 48;  // codes past kNumCodes are registered from Python
 
 inline constexpr uint8_t kBuiltinItemsize[kNumCodes] = {1, 1, 2, 4, 8, 1, 2,  4,
                                                         8, 2, 2, 4, 8, 8, 16, 8};

@@ -80,7 +80,6 @@ PyObject* element_to_python(int code, const char* data);
 bool element_from_python(int code, PyObject* value, void* out);
 PyObject* array_item(PyObject* self, PyObject* const* args, Py_ssize_t nargs);
 PyObject* array_tolist(PyObject* self, PyObject*);
-PyObject* array_tobytes(PyObject* self, PyObject*);
 int array_bool(PyObject* self);
 PyObject* array_int(PyObject* self);
 PyObject* array_float(PyObject* self);

@@ -27,6 +27,8 @@ bool to_dlpack_type(int code, DataType* type) {
     kind = kFloat;
   else if (is_complex(code))
     kind = kComplex;
+  else if (const SmallType* small = small_type(code); small && small->dlpack)
+    kind = small->dlpack;
   else
     return false;
   *type = {kind, uint8_t(itemsizes[code] * 8), 1};
@@ -34,7 +36,7 @@ bool to_dlpack_type(int code, DataType* type) {
 }
 
 int from_dlpack_type(DataType type) {
-  for (int code = 0; code < kNumCodes; ++code) {
+  for (int code = 0; code < kMaxCodes; ++code) {
     DataType own;
     if (to_dlpack_type(code, &own) && own.code == type.code && own.bits == type.bits &&
         type.lanes == 1)

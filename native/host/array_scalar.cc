@@ -1,4 +1,5 @@
 // Elements as Python numbers, and Python numbers as elements.
+#include <algorithm>
 #include <complex>
 #include <cstring>
 
@@ -79,6 +80,26 @@ bool store_float(int code, double x, void* out) {
   }
 }
 
+// A number of at most eight bits, as the dtype's own scalar type makes it of a Python number.
+bool store_small(int code, const SmallType* type, PyObject* value, void* out) {
+  if (type->kind != 'f') {
+    if (!PyLong_Check(value)) return unsupported(code, value);
+    auto [least, most] = std::minmax_element(std::begin(type->values), std::end(type->values));
+    int overflow;
+    long long x = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (x == -1 && !overflow && PyErr_Occurred()) return false;
+    if (overflow || double(x) < *least || double(x) > *most) return out_of_bounds(code, value);
+  }
+  Ref number(type->kind == 'f' ? PyNumber_Float(value) : PyNumber_Long(value));
+  PyObject* dtype = number ? dtype_object(code) : nullptr;
+  Ref scalar_type(dtype ? PyObject_GetAttrString(dtype, "type") : nullptr);
+  Ref element(scalar_type ? PyObject_CallOneArg(scalar_type.get(), number.get()) : nullptr);
+  Ref bytes(element ? PyObject_CallMethod(element.get(), "tobytes", nullptr) : nullptr);
+  if (!bytes) return false;
+  const char* data = PyBytes_AsString(bytes.get());
+  return data && store(out, *data);
+}
+
 // The only element of a 0-d array, or null with NumPy's kind of error.
 const char* scalar_data(PyObject* self) {
   ArrayObject* a = as_array(self);
@@ -137,11 +158,17 @@ PyObject* element_to_python(int code, const char* data) {
       return PyComplex_FromDoubles(z.real(), z.imag());
     }
   }
+  if (const SmallType* type = small_type(code)) {
+    double x = type->values[uint8_t(*data)];
+    return type->kind == 'f' ? PyFloat_FromDouble(x) : PyLong_FromDouble(x);
+  }
   PyErr_Format(PyExc_TypeError, "elements of dtype %s have no Python equivalent", dtype_name(code));
   return nullptr;
 }
 
 bool element_from_python(int code, PyObject* value, void* out) {
+  if (const SmallType* type = small_type(code); type && !PyComplex_Check(value))
+    return store_small(code, type, value, out);
   if (PyFloat_CheckExact(value)) {
     double x = PyFloat_AS_DOUBLE(value);
     if (is_real_float(code)) [[likely]]
@@ -216,12 +243,6 @@ PyObject* array_tolist(PyObject* self, PyObject*) {
   return to_list(a, 0, &data);
 }
 
-PyObject* array_tobytes(PyObject* self, PyObject*) {
-  ArrayObject* a = as_array(self);
-  if (!check_alive(a) || !(a = on_host(a))) return nullptr;
-  return PyBytes_FromStringAndSize(a->data, Py_ssize_t(array_nbytes(a)));
-}
-
 int array_bool(PyObject* self) {
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return -1;
@@ -266,7 +287,8 @@ PyObject* array_complex(PyObject* self, PyObject*) {
 PyObject* array_index(PyObject* self) {
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return nullptr;
-  if (a->ndim != 0 || !is_integer(a->code)) {
+  const SmallType* type = small_type(a->code);
+  if (a->ndim != 0 || !(is_integer(a->code) || (type && type->kind != 'f'))) {
     PyErr_SetString(PyExc_TypeError,
                     "only integer scalar arrays can be converted to a scalar index");
     return nullptr;

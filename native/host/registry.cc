@@ -2,6 +2,7 @@
 #include "host/registry.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -18,6 +19,7 @@ namespace {
 
 PyObject* dtypes[kMaxCodes];
 std::string names[kMaxCodes];
+SmallType* small_types[kMaxCodes];
 PyObject* aval_factory;
 
 struct AvalEntry {
@@ -91,6 +93,17 @@ bool set_dtypes(PyObject* sequence) {
     Py_XSETREF(dtypes[i], dtype);
   }
   clear_avals();
+  return true;
+}
+
+const SmallType* small_type(int code) { return small_types[code]; }
+
+bool set_small_type(int code, char kind, int dlpack, const char* doubles, size_t nbytes) {
+  if (!is_code(code) || code < kNumCodes || nbytes != sizeof(SmallType::values)) return false;
+  if (!small_types[code]) small_types[code] = new SmallType;
+  small_types[code]->kind = kind;
+  small_types[code]->dlpack = uint8_t(dlpack);
+  std::memcpy(small_types[code]->values, doubles, nbytes);
   return true;
 }
 

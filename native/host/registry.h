@@ -21,6 +21,15 @@ const char* dtype_name(int code);  // for messages
 bool parse_code(PyObject* obj, int* code);
 
 bool set_dtypes(PyObject* sequence);
+// A number of at most eight bits, one byte an element: what each byte stands for.
+struct SmallType {
+  char kind;       // 'f' float, 'i' signed, 'u' unsigned
+  uint8_t dlpack;  // DLPack's code of the format; 0 if it has none
+  double values[256];
+};
+const SmallType* small_type(int code);  // null for a code of another kind
+bool set_small_type(int code, char kind, int dlpack, const char* doubles, size_t nbytes);
+
 void set_aval_factory(PyObject* factory);
 void set_numpy_types(PyObject* ndarray, PyObject* generic);
 void set_converter(PyObject* converter);

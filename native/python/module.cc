@@ -122,6 +122,14 @@ NB_MODULE(covector_native, m) {
       },
       nb::arg("dtypes"), "Register the dtype object of each code.");
   m.def(
+      "set_small_type",
+      [](int code, const char* kind, int dlpack, nb::bytes doubles) {
+        if (!set_small_type(code, kind[0], dlpack, doubles.c_str(), doubles.size()))
+          throw nb::value_error("set_small_type: a registered code, and 256 doubles");
+      },
+      nb::arg("code"), nb::arg("kind"), nb::arg("dlpack"), nb::arg("doubles"),
+      "Register what each byte stands for in a dtype of at most eight bits.");
+  m.def(
       "set_aval_factory", [](nb::callable f) { set_aval_factory(f.ptr()); }, nb::arg("factory"),
       "Register f(shape, dtype, weak_type), which makes abstract values.");
   m.def(

@@ -9,16 +9,16 @@ from covector.control_flow.custom_jvp import custom_jvp, custom_jvp_call_p
 from covector.control_flow.custom_rules import SymbolicZero
 from covector.control_flow.custom_vjp import CustomVJPPrimal, custom_vjp, custom_vjp_call_p
 from covector.control_flow.linear_call import linear_call
-from covector.core import tree
+from covector.core import tree as trees
 from covector.core.errors import export as _export
 
 
-def custom_vjp_primal_tree_values(tree_of_primals: Any) -> Any:
+def custom_vjp_primal_tree_values(tree: Any) -> Any:
     """The values in a tree of `CustomVJPPrimal`.
 
     Parameters
     ----------
-    tree_of_primals : pytree
+    tree : pytree
         As a forward pass with ``symbolic_zeros=True`` gets it.
 
     Returns
@@ -33,9 +33,9 @@ def custom_vjp_primal_tree_values(tree_of_primals: Any) -> Any:
     >>> custom_derivatives.custom_vjp_primal_tree_values({"x": x, "n": 3})
     {'x': 2.0, 'n': 3}
     """
-    return tree.map(
+    return trees.map(
         lambda x: x.value if isinstance(x, CustomVJPPrimal) else x,
-        tree_of_primals,
+        tree,
         is_leaf=lambda x: isinstance(x, CustomVJPPrimal),
     )
 

@@ -23,6 +23,8 @@ _SHORT = {
 def short_dtype(dtype: DType) -> str:
     """``f32``, ``i8``, ``bf16``, ``bool``, as jaxprs print it."""
     name = dtype.name
+    if dtype in dtypes.SMALL_FLOATS:
+        return f"f{name.removeprefix('float')}"  # f8_e4m3fn
     for long, short in _SHORT.items():
         if name.startswith(long) and name[len(long) :].isdigit():
             return short + name[len(long) :]
@@ -272,8 +274,8 @@ def array_from_numpy(
         x = dtypes.cast(x, dtype)
         alias = True
     x = np.ascontiguousarray(x)
-    if dtype == dtypes.bfloat16:
-        x = x.view(np.uint16)
+    if dtype == dtypes.bfloat16 or dtype in dtypes.SMALL:
+        x = x.view(f"u{x.itemsize}")  # NumPy has no buffers of these
     return _native.array_from_buffer(x, dtypes.code_of[dtype], shape, weak, alias)
 
 

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from covector import _native
+from covector.core import formats
 from covector.core.config import config, x64_enabled
 from covector.core.errors import TypePromotionError, at_user_line, warn
 
@@ -77,18 +78,22 @@ _NAMED: dict[str, DType] = {
         float16, bfloat16, float32, float64, complex64, complex128,
     )},
 }  # fmt: skip
+
 # Position = the element-type code of the native core.
-_CODES: tuple[DType, ...] = tuple([_NAMED[name] for name in _native.dtype_names])
+_CODES: tuple[DType, ...] = (*[_NAMED[name] for name in _native.dtype_names], *formats.SMALL)
 code_of: dict[DType, int] = {dt: i for i, dt in enumerate(_CODES)}
 dtype_of_code = _CODES
 _native.set_dtypes(list(_CODES))
 
-SIGNED = frozenset((int8, int16, int32, int64))
-UNSIGNED = frozenset((uint8, uint16, uint32, uint64))
+SMALL_FLOATS = frozenset(formats.FLOAT_FORMATS)
+SMALL_INTEGERS = frozenset(formats.INTEGER_BITS)
+SMALL = SMALL_FLOATS | SMALL_INTEGERS
+SIGNED = frozenset((int8, int16, int32, int64, *formats.SIGNED_BITS))
+UNSIGNED = frozenset((uint8, uint16, uint32, uint64, *formats.UNSIGNED_BITS))
 INTEGERS = SIGNED | UNSIGNED
-# The least and the greatest number of each integer dtype.
-LIMITS = {dt: (int(np.iinfo(dt).min), int(np.iinfo(dt).max)) for dt in INTEGERS}
-FLOATS = frozenset((float16, bfloat16, float32, float64))
+# Floats that are computed in float32, and rounded.
+ROUNDED = frozenset((float16, bfloat16)) | SMALL_FLOATS
+FLOATS = ROUNDED | {float32, float64}
 COMPLEX = frozenset((complex64, complex128))
 INEXACT = FLOATS | COMPLEX
 NUMERIC = INTEGERS | INEXACT
@@ -100,6 +105,30 @@ _KIND = {
     **dict.fromkeys(FLOATS, 2),
     **dict.fromkeys(COMPLEX, 3),
 }
+
+
+def bits_of(dtype: DType) -> int:
+    """How many bits of an element count."""
+    if dtype in SMALL_FLOATS:
+        return formats.FLOAT_FORMATS[dtype].bits
+    return formats.INTEGER_BITS.get(dtype) or int(dtype.itemsize) * 8
+
+
+def _limits(dtype: DType) -> tuple[int, int]:
+    n = bits_of(dtype)
+    return (-(1 << (n - 1)), (1 << (n - 1)) - 1) if dtype in SIGNED else (0, (1 << n) - 1)
+
+
+# The least and the greatest number of each integer dtype.
+LIMITS = {dt: _limits(dt) for dt in INTEGERS}
+for _dtype in formats.SMALL:
+    _format = formats.FLOAT_FORMATS.get(_dtype)
+    _native.set_small_type(
+        code_of[_dtype],
+        "f" if _format else "i" if _dtype in SIGNED else "u",
+        _format.dlpack if _format else 0,
+        formats.values(_dtype).tobytes(),
+    )
 _NARROW = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
 WIDE, NARROWED = frozenset(_NARROW), frozenset(_NARROW.values())
 _SCALAR_DTYPES: dict[type, DType] = {bool: bool_, int: int64, float: float64, complex: complex128}
@@ -112,14 +141,14 @@ def cast(x: np.ndarray, dtype: DType) -> np.ndarray:
     processor.
     """
     with np.errstate(all="ignore"):
-        if dtype.kind not in "iu" or np.can_cast(x.dtype, np.int64) or x.dtype.kind in "bu":
+        if dtype not in INTEGERS or x.dtype == bool_ or x.dtype in INTEGERS:
             return x.astype(dtype)
-        info = np.iinfo(dtype)
+        least, most = LIMITS[dtype]
         wide = (x.real if x.dtype.kind == "c" else x).astype(np.float64)
-        inside = (wide > float(info.min)) & (wide < float(info.max))
+        inside = (wide > float(least)) & (wide < float(most))
         out = np.where(inside, wide, 0).astype(dtype)
-        out = np.where(wide <= float(info.min), dtype.type(info.min), out)
-        return np.where(wide >= float(info.max), dtype.type(info.max), out)
+        out = np.where(wide <= float(least), np.array(least).astype(dtype), out)
+        return np.where(wide >= float(most), np.array(most).astype(dtype), out)
 
 
 def kind_rank(dtype: DType) -> int:
@@ -304,10 +333,11 @@ def default_complex() -> DType:
 # The strong part of the lattice, as direct edges upwards; weak types are i*, f*, c*.
 _LATTICE: dict[Any, tuple[Any, ...]] = {
     "b1": ("i*",),
-    "i*": (uint8, int8),
+    "i*": (uint8, int8, *formats.INTEGER_BITS),
+    **dict.fromkeys(formats.SMALL, ()),
     uint8: (int16, uint16), uint16: (int32, uint32), uint32: (int64, uint64), uint64: ("f*",),
     int8: (int16,), int16: (int32,), int32: (int64,), int64: ("f*",),
-    "f*": (bfloat16, float16, "c*"),
+    "f*": (bfloat16, float16, *formats.FLOAT_FORMATS, "c*"),
     bfloat16: (float32,), float16: (float32,), float32: (float64, complex64),
     float64: (complex128,), "c*": (complex64,), complex64: (complex128,), complex128: (),
 }  # fmt: skip
@@ -457,15 +487,23 @@ def issubdtype(a: Any, b: Any) -> bool:
     def scalar_type(x: Any) -> Any:
         if isinstance(x, KeyDType):
             return prng_key
-        if isinstance(x, type) and issubclass(x, np.generic) and x is not ml_dtypes.bfloat16:
+        if isinstance(x, type) and issubclass(x, np.generic) and x not in _ABOVE:
             return x
         dt = as_dtype(x)
         return prng_key if isinstance(dt, KeyDType) else dt.type
 
     ta, tb = scalar_type(a), scalar_type(b)
-    if ta is ml_dtypes.bfloat16:
-        return tb in (ml_dtypes.bfloat16, np.floating, np.inexact, np.number, np.generic)
+    if ta in _ABOVE:
+        return tb is ta or issubclass(_ABOVE[ta], tb)
     return issubclass(ta, tb)
+
+
+# Scalar types that NumPy knows as mere bytes, and what they are below.
+_ABOVE: dict[type, type] = {
+    **{dt.type: np.floating for dt in (bfloat16, *SMALL_FLOATS)},
+    **{dt.type: np.signedinteger for dt in formats.SIGNED_BITS},
+    **{dt.type: np.unsignedinteger for dt in formats.UNSIGNED_BITS},
+}
 
 
 class finfo(ml_dtypes.finfo):
@@ -503,4 +541,5 @@ class iinfo:
     """
 
     def __new__(cls, int_type: Any) -> Any:
-        return np.iinfo(as_dtype(int_type))
+        dtype = as_dtype(int_type)
+        return ml_dtypes.iinfo(dtype) if dtype in SMALL_INTEGERS else np.iinfo(dtype)

@@ -37,10 +37,12 @@ def scalar(value: Any, dtype: DType) -> Any:
         if t is int and kind == "i" and dtype is dtypes.default_int() and -(2**31) <= value < 2**31:
             return value
     if dtypes.is_complex(dtype) or t is not complex:
-        if t is float and dtype.kind in "iu":
+        if t is float and dtype in dtypes.INTEGERS:
             return dtypes.cast(np.asarray(value), dtype)[()]
         if dtype in dtypes.WIDE and not dtypes.x64_enabled():
             return array_from_numpy(np.asarray(dtype.type(value)), dtype)
+        if dtype in dtypes.SMALL:
+            return np.asarray(value).astype(dtype)[()]
         try:
             return dtype.type(value)
         except OverflowError:
@@ -56,7 +58,7 @@ def _wrapped(value: int, dtype: DType) -> Any:
     OverflowError
         If there could be no such run-time value: it does not fit in the default integer type.
     """
-    if dtype.kind not in "iu":
+    if dtype not in dtypes.INTEGERS:
         raise OverflowError(
             f"the Python integer {value:.3e} is beyond the range of {dtype}{at_user_line()}"
             if abs(value) < 10**300

@@ -37,7 +37,7 @@ def _bind(prim: Primitive, operand: Any, axes: Any) -> Any:
 
 
 def _refuse_halves(operand: Any) -> None:
-    if aval_of(operand).dtype in (dtypes.float16, dtypes.bfloat16):
+    if aval_of(operand).dtype in dtypes.ROUNDED:
         raise ValueError(
             f"reduce_sum of {describe(operand)}, and the option allow_f16_reductions is False: "
             f"convert it to float32, or use covector.numpy.sum{at_user_line()}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
@@ -66,7 +64,7 @@ def _as_selector(which: Any, cases: int) -> Any:
     dt = aval_of(which).dtype
     if dt not in dtypes.INTEGERS or dt == dtypes.int32:
         return which
-    last = min(cases - 1, int(np.iinfo(dt).max))
+    last = min(cases - 1, dtypes.LIMITS[dt][1])
     return convert(clamp_p.bind(scalar(0, dt), which, scalar(last, dt)), dtypes.int32)
 
 

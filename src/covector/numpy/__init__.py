@@ -52,6 +52,17 @@ from covector.numpy.dtypes import (
     euler_gamma,
     finfo,
     flexible,
+    float4_e2m1fn,
+    float6_e2m3fn,
+    float6_e3m2fn,
+    float8_e3m4,
+    float8_e4m3,
+    float8_e4m3b11fnuz,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
     float16,
     float32,
     float64,
@@ -61,6 +72,9 @@ from covector.numpy.dtypes import (
     iinfo,
     inexact,
     inf,
+    int1,
+    int2,
+    int4,
     int8,
     int16,
     int32,
@@ -79,6 +93,9 @@ from covector.numpy.dtypes import (
     signedinteger,
     single,
     uint,
+    uint1,
+    uint2,
+    uint4,
     uint8,
     uint16,
     uint32,
@@ -347,6 +364,7 @@ _LAZY = {
             "median nanargmax nanargmin nanmax nanmean nanmedian nanmin nanpercentile nanprod "
             "nanquantile nanstd nansum nanvar percentile quantile"
         ),
+        "namespace_info": "__array_namespace_info__",
         "padding": "pad",
         "polynomial": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
         "positions": "argwhere flatnonzero nonzero",
@@ -366,6 +384,8 @@ _LAZY = {
     }.items()
     for name in names.split()
 }
+
+__array_api_version__ = "2024.12"
 
 __getattr__, __dir__ = _lazy_names(globals(), _LAZY, ("fft", "linalg"))
 
@@ -405,7 +425,10 @@ __all__ = [
     "tensordot", "tile", "transpose", "true_divide", "trunc", "uint", "uint16", "uint32",
     "uint64", "uint8", "unsignedinteger", "unstack", "var", "vdot", "vecdot",
     "vecmat", "vsplit", "vstack", "where", "zeros", "zeros_like",
-    *_LAZY,
+    "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e3m4", "float8_e4m3",
+    "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
+    "float8_e8m0fnu", "int1", "int2", "int4", "uint1", "uint2", "uint4",
+    *(name for name in _LAZY if not name.startswith("_")),
 ]  # fmt: skip
 
 _export(globals(), __all__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Any
 
 from covector.core.errors import at_user_line
@@ -33,7 +34,7 @@ INTEGERS = "Integers or booleans."
 SAME1 = "Of the shape and dtype of ``x``."
 FLOAT1 = "Of the shape of ``x``; integers and booleans give floats."
 BOOL1 = "Booleans, of the shape of ``x``."
-PARTS = "Of the shape of ``x``, in the dtype of the parts of complex numbers, else of ``x``."
+PARTS = "Of the operand's shape, in the dtype of the parts of complex numbers, else in its own."
 TOGETHER = " They broadcast together."
 ANY2, REAL2, INTEGERS2 = ANY + TOGETHER, REAL + TOGETHER, INTEGERS + TOGETHER
 SAME2 = "Of the common shape and dtype of the operands."
@@ -69,11 +70,19 @@ Examples
 """
 
 
-def _described(fun: Any, impl: Impl, name: str, text: str, operands: int) -> Impl:
-    """``fun`` with what NumPy's functions say of themselves."""
+_OPTIONS = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in ("out", "where")]
+
+
+def _described(fun: Any, impl: Impl, name: str, **text: str) -> Impl:
+    """``fun`` with what NumPy's functions say of themselves; the operands have ``impl``'s names."""
+    code = impl.__code__  # type: ignore[attr-defined]
+    operands = code.co_varnames[: code.co_argcount]
     fun.__name__ = fun.__qualname__ = name
-    fun.__doc__ = text
-    fun.nin, fun.nout, fun.nargs = operands, 1, operands + 1
+    fun.__doc__ = _DOC.format(operands=", ".join(operands), **text)
+    fun.__signature__ = Signature(
+        [*(Parameter(x, Parameter.POSITIONAL_ONLY) for x in operands), *_OPTIONS]
+    )
+    fun.nin, fun.nout, fun.nargs = len(operands), 1, len(operands) + 1
     fun.impl = impl
     described: Impl = fun
     return described
@@ -97,11 +106,10 @@ def ufunc1(
             compiled = compile_lazily(impl)
         return compiled(x)
 
-    text = _DOC.format(
-        summary=summary, operands="x", takes=takes, result=result, example=example,
-        printed=printed,
+    return _described(
+        fun, impl, name,
+        summary=summary, takes=takes, result=result, example=example, printed=printed,
     )  # fmt: skip
-    return _described(fun, impl, name, text, 1)
 
 
 def ufunc2(
@@ -141,8 +149,7 @@ def ufunc2(
         except OverflowError:
             return impl(x, y)  # where a Python integer fits the other operand, it is right
 
-    text = _DOC.format(
-        summary=summary, operands="x, y", takes=takes, result=result, example=example,
-        printed=printed,
+    return _described(
+        fun, impl, name,
+        summary=summary, takes=takes, result=result, example=example, printed=printed,
     )  # fmt: skip
-    return _described(fun, impl, name, text, 2)

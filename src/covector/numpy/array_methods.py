@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -274,10 +276,12 @@ def astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any
     return creation.astype(self, dtype, copy=copy, device=device)
 
 
-def reshape(self: Any, *args: Any, order: str = "C", **options: Any) -> Any:
+def reshape(
+    self: Any, *args: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None
+) -> Any:
     """The array in another shape, given as integers or a sequence."""
     sizes = args[0] if len(args) == 1 else args
-    return manipulation.reshape(self, sizes, order, **options)
+    return manipulation.reshape(self, sizes, order, copy=copy, out_sharding=out_sharding)
 
 
 def transpose(self: Any, *args: Any) -> Any:
@@ -287,9 +291,9 @@ def transpose(self: Any, *args: Any) -> Any:
     return manipulation.transpose(self, args[0] if len(args) == 1 else args)
 
 
-def ravel(self: Any, order: str = "C", **options: Any) -> Any:
+def ravel(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     """The array as a vector."""
-    return manipulation.ravel(self, order)
+    return manipulation.ravel(self, order, out_sharding=out_sharding)
 
 
 def view(self: Any, dtype: Any = None, type: None = None) -> Any:  # noqa: A002
@@ -337,6 +341,25 @@ def clip(self: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
 def to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
     """The array on another device."""
     return creation.on_device(self, device)
+
+
+# The versions of the Python array API standard that `covector.numpy` follows.
+_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+
+
+def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
+    """The module whose functions take the array: `covector.numpy`."""
+    if api_version is not None and api_version not in _API_VERSIONS:
+        raise ValueError(
+            f"there is no version {api_version!r} of the array API standard here; there are "
+            f"{', '.join(_API_VERSIONS)}{at_user_line()}"
+        )
+    return sys.modules["covector.numpy"]
+
+
+def tobytes(self: Any, order: str = "C") -> bytes:
+    """The elements as bytes, in the order of C or of Fortran (``"F"``)."""
+    return onp.asarray(self).tobytes(order)
 
 
 def copy(self: Any) -> Any:
@@ -396,7 +419,24 @@ def _as_method(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(self, *args, **kwargs)
 
     method.__doc__ = function.__doc__
+    method.__wrapped__ = function  # type: ignore[attr-defined]
     return method
+
+
+class _Later:
+    """A function of a module that is imported when its signature is asked for."""
+
+    def __init__(self, name: str, module: str) -> None:
+        self.name, self.module = name, module
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        module = importlib.import_module(f"covector.numpy.{self.module}")
+        found = inspect.signature(getattr(module, self.name))
+        if self.name != "compress":
+            return found
+        condition, array, *rest = found.parameters.values()
+        return found.replace(parameters=[array, condition, *rest])
 
 
 def _rare_method(name: str, module: str) -> Callable[..., Any]:
@@ -411,6 +451,7 @@ def _rare_method(name: str, module: str) -> Callable[..., Any]:
         return function(self, *args, **kwargs)
 
     method.__doc__ = f"See `covector.numpy.{name}`."
+    method.__wrapped__ = _Later(name, module)  # type: ignore[attr-defined]
     return method
 
 
@@ -444,6 +485,7 @@ def attach() -> None:
         cls.__copy__ = _copied
         cls.__deepcopy__ = _copied
         cls.__array_priority__ = 1000
+        cls.__array_namespace__ = Boundary(_namespace)
     Array.__repr__ = array_repr
     Array.__str__ = array_string
     Array.__format__ = Boundary(array_format)
@@ -458,6 +500,7 @@ def attach() -> None:
         "device": property(_device),
         "devices": _devices,
         "is_ready": lambda self: True,
+        "tobytes": Boundary(tobytes, "covector"),
         "copy_to_host_async": lambda self: None,
         "platform": lambda self: _device(self).platform,
         "is_fully_addressable": property(lambda self: self.sharding.is_fully_addressable),

@@ -494,7 +494,7 @@ def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: A
     taps = lax.rev(y, (0,))
     if k < 32:
         out: Any = None
-        wide = dtypes.float32 if x.dtype.itemsize == 2 and x.dtype in dtypes.FLOATS else x.dtype
+        wide = dtypes.float32 if x.dtype in dtypes.ROUNDED else x.dtype
         padded, taps = convert(padded, wide), convert(taps, wide)
         for i in range(k):
             window = lax.slice_in_dim(padded, i, i + size)

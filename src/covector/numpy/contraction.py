@@ -240,7 +240,7 @@ def _summed(x: Any, t: str, needed: set[str]) -> tuple[Any, str]:
     """Labels that nothing else needs summed over."""
     axes = tuple(i for i, c in enumerate(t) if c not in needed)
     if axes:
-        narrow = x.dtype.itemsize == 2 and x.dtype in dtypes.FLOATS
+        narrow = x.dtype in dtypes.ROUNDED
         dt = x.dtype
         if dt == dtypes.bool_:
             return lax.reduce_or(x, axes), "".join(c for c in t if c in needed)

@@ -827,7 +827,13 @@ def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: 
 
 
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    *,
+    device: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """Array with the shape and dtype of ``a``, filled with ``fill_value``.
 
@@ -843,6 +849,8 @@ def full_like(
         Instead of that of ``a``.
     device : Device, optional
         Where the array is to be; by default the default device.
+    out_sharding : optional
+        Not supported.
 
     Returns
     -------
@@ -854,6 +862,7 @@ def full_like(
     >>> np.full_like(np.array([1, 2]), 7)
     Array([7, 7], dtype=int32)
     """
+    no_sharding(out_sharding, "full_like")
     sizes, a = _like(a, shape)
     dt = a.dtype if dtype is None else dtype
     out = full(sizes, fill_value, dt, device=_beside(a, device))

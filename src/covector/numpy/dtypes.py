@@ -62,6 +62,27 @@ float32 = _scalar_type("float32", dtypes.float32)
 float64 = _scalar_type("float64", dtypes.float64)
 complex64 = _scalar_type("complex64", dtypes.complex64)
 complex128 = _scalar_type("complex128", dtypes.complex128)
+float4_e2m1fn, float6_e2m3fn, float6_e3m2fn = (
+    _scalar_type(name, onp.dtype(name))
+    for name in ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
+)
+(
+    float8_e3m4,
+    float8_e4m3,
+    float8_e4m3b11fnuz,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
+) = (
+    _scalar_type(f"float8_{name}", onp.dtype(f"float8_{name}"))
+    for name in ("e3m4", "e4m3", "e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
+)
+int1, int2, int4, uint1, uint2, uint4 = (
+    _scalar_type(name, onp.dtype(name))
+    for name in ("int1", "int2", "int4", "uint1", "uint2", "uint4")
+)
 single, double, csingle, cdouble = float32, float64, complex64, complex128
 int_, uint, float_, complex_ = int64, uint64, float64, complex128
 

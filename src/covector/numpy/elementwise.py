@@ -329,13 +329,13 @@ def _as_strong(x: Any, other: Any) -> Any:
     return x
 
 
-def _copysign(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("copysign", x, y)
-    x = _as_strong(x, y)
-    if aval_of(x).dtype in dtypes.COMPLEX:
+def _copysign(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2_inexact("copysign", x1, x2)
+    x1 = _as_strong(x1, x2)
+    if aval_of(x1).dtype in dtypes.COMPLEX:
         raise TypeError(f"copysign does not take complex numbers{at_user_line()}")
-    magnitude = lax.abs(x)
-    return lax.select(*_same_shape(_signbit(y), lax.neg(magnitude), magnitude))
+    magnitude = lax.abs(x1)
+    return lax.select(*_same_shape(_signbit(x2), lax.neg(magnitude), magnitude))
 
 
 def _same_shape(*xs: Any) -> list[Any]:
@@ -345,7 +345,7 @@ def _same_shape(*xs: Any) -> list[Any]:
 copysign = ufunc2(
     _copysign,
     "copysign",
-    "Elementwise ``x`` with the sign of ``y``.",
+    "Elementwise ``x1`` with the sign of ``x2``.",
     "np.copysign(np.array([1.0, -2.0]), np.array([-0.0, 3.0]))",
     "Array([-1.,  2.], dtype=float32)",
     takes=REAL2,
@@ -406,16 +406,16 @@ def _unless_nan(name: str, wins: Any, x: Any, y: Any) -> Any:
     return lax.select(*_same_shape(lax.bitwise_or(wins(x, y), _isnan(y)), x, y))
 
 
-def _hypot(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("hypot", _real_only(x, "hypot"), _real_only(y, "hypot"))
-    dt = aval_of(x).dtype
+def _hypot(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2_inexact("hypot", _real_only(x1, "hypot"), _real_only(x2, "hypot"))
+    dt = aval_of(x1).dtype
     zero, one = scalar(0, dt), scalar(1, dt)
-    inf = lax.bitwise_or(_isinf(x), _isinf(y))
-    x, y = (lax.select(*_same_shape(inf, zero, v)) for v in (x, y))
-    size = lax.max(lax.abs(x), lax.abs(y))
+    inf = lax.bitwise_or(_isinf(x1), _isinf(x2))
+    x1, x2 = (lax.select(*_same_shape(inf, zero, v)) for v in (x1, x2))
+    size = lax.max(lax.abs(x1), lax.abs(x2))
     # Smooth but for the origin: neither the larger of the two nor their magnitudes take part.
     scale = power_of_two(array(size))
-    a, b = lax.div(x, scale), lax.div(y, scale)
+    a, b = lax.div(x1, scale), lax.div(x2, scale)
     squares = lax.add(lax.square(a), lax.square(b))
     at_zero = lax.eq(squares, zero)
     root = lax.mul(lax.sqrt(lax.select(at_zero, one, squares)), scale)
@@ -425,7 +425,7 @@ def _hypot(x: Any, y: Any) -> Any:
 hypot = ufunc2(
     _hypot,
     "hypot",
-    "Elementwise :math:`\\sqrt{x^2 + y^2}` without overflow.",
+    "Elementwise :math:`\\sqrt{x_1^2 + x_2^2}` without overflow.",
     "np.hypot(np.array([3.0, 3e30]), np.array([4.0, 4e30]))",
     "Array([5.e+00, 5.e+30], dtype=float32)",
     takes=REAL2,
@@ -498,19 +498,19 @@ logaddexp2 = ufunc2(
 )
 
 
-def _heaviside(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("heaviside", x, y)
-    y = _as_strong(y, x)
-    dt = aval_of(x).dtype
+def _heaviside(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2_inexact("heaviside", x1, x2)
+    x2 = _as_strong(x2, x1)
+    dt = aval_of(x1).dtype
     zero = scalar(0, dt)
-    out = lax.select(lax.lt(x, zero), zero, lax.select(lax.gt(x, zero), scalar(1, dt), y))
-    return lax.select(lax.ne(x, x), scalar(math.nan, dt), out)
+    out = lax.select(lax.lt(x1, zero), zero, lax.select(lax.gt(x1, zero), scalar(1, dt), x2))
+    return lax.select(lax.ne(x1, x1), scalar(math.nan, dt), out)
 
 
 heaviside = ufunc2(
     _heaviside,
     "heaviside",
-    "Elementwise step function of ``x``: 0 below 0, ``y`` at 0, 1 above; NaN of NaN.",
+    "Elementwise step function of ``x1``: 0 below 0, ``x2`` at 0, 1 above; NaN of NaN.",
     "np.heaviside(np.array([-2.0, 0.0, 3.0]), np.array([0.5]))",
     "Array([0. , 0.5, 1. ], dtype=float32)",
     takes=REAL2,
@@ -549,43 +549,43 @@ sinc = ufunc1(
 )
 
 
-def _ldexp(x: Any, n: Any) -> Any:
-    x = inexact(_real_only(x, "ldexp"), "ldexp")
-    n = operand(n, "ldexp", 1)
-    if dtypes.is_inexact(aval_of(n).dtype):
-        raise ValueError(f"ldexp takes an integer exponent, got {describe(n)}{at_user_line()}")
-    dt = aval_of(x).dtype
+def _ldexp(x1: Any, x2: Any) -> Any:
+    x1 = inexact(_real_only(x1, "ldexp"), "ldexp")
+    x2 = operand(x2, "ldexp", 1)
+    if dtypes.is_inexact(aval_of(x2).dtype):
+        raise ValueError(f"ldexp takes an integer exponent, got {describe(x2)}{at_user_line()}")
+    dt = aval_of(x1).dtype
     # Up to this a power of two is a normal number; three of them reach from the smallest number
     # to beyond the largest.
     top = -int(dtypes.finfo(dt).minexp)
-    x, n = broadcast2("ldexp", x, convert(_limited(n, 3 * top), dtypes.int32))
-    last = _limited(n, top)
-    n = lax.sub(n, last)
-    middle = _limited(n, top)
+    x1, x2 = broadcast2("ldexp", x1, convert(_limited(x2, 3 * top), dtypes.int32))
+    last = _limited(x2, top)
+    x2 = lax.sub(x2, last)
+    middle = _limited(x2, top)
     # The largest step comes last: it alone can round, because a result is subnormal.
-    for step in (lax.sub(n, middle), middle, last):
-        x = lax.mul(x, lax.exp2(convert(step, dt)))
-    return x
+    for step in (lax.sub(x2, middle), middle, last):
+        x1 = lax.mul(x1, lax.exp2(convert(step, dt)))
+    return x1
 
 
-def _limited(n: Any, limit: int) -> Any:
+def _limited(x2: Any, limit: int) -> Any:
     """Integers limited to ``[-limit, limit]``, as far as their dtype holds these."""
-    dt = aval_of(n).dtype
+    dt = aval_of(x2).dtype
     if dt == dtypes.bool_:
-        return n
-    info = onp.iinfo(dt)
+        return x2
+    info = dtypes.iinfo(dt)
     low, high = builtins.max(-limit, info.min), builtins.min(limit, info.max)
-    return lax.max(lax.min(n, scalar(int(high), dt)), scalar(int(low), dt))
+    return lax.max(lax.min(x2, scalar(int(high), dt)), scalar(int(low), dt))
 
 
 ldexp = ufunc2(
     _ldexp,
     "ldexp",
-    "Elementwise :math:`x 2^y`.",
+    "Elementwise :math:`x_1 2^{x_2}`.",
     "np.ldexp(np.array([1.0, 0.75]), np.array([3, -1]))",
     "Array([8.   , 0.375], dtype=float32)",
     takes="Real numbers, and integers as exponents, that broadcast together.",
-    result="Of the common shape, in the dtype of ``x``; integers give floats.",
+    result="Of the common shape, in the dtype of ``x1``; integers give floats.",
 )
 
 
@@ -619,6 +619,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     dt = aval_of(x).dtype
     if dt in dtypes.COMPLEX:
         raise TypeError(f"frexp does not take complex numbers{at_user_line()}")
+    if dt in dtypes.SMALL_FLOATS:
+        mantissa, exponent = frexp(convert(x, dtypes.float32))
+        return convert(mantissa, dt), exponent
     info = dtypes.finfo(dt)
     nbits, nmant = dt.itemsize * 8, info.nmant
     bits_dt = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
@@ -791,16 +794,16 @@ spacing = ufunc1(
 # --- parts of complex numbers ------------------------------------------------------------
 
 
-def _real(x: Any) -> Any:
-    x = operand(x, "real")
-    return lax.real(x) if aval_of(x).dtype in dtypes.COMPLEX else array(x)
+def _real(val: Any) -> Any:
+    val = operand(val, "real")
+    return lax.real(val) if aval_of(val).dtype in dtypes.COMPLEX else array(val)
 
 
-def _imag(x: Any) -> Any:
-    x = operand(x, "imag")
-    if aval_of(x).dtype in dtypes.COMPLEX:
-        return lax.imag(x)
-    return lax.full_like(array(x), 0)
+def _imag(val: Any) -> Any:
+    val = operand(val, "imag")
+    if aval_of(val).dtype in dtypes.COMPLEX:
+        return lax.imag(val)
+    return lax.full_like(array(val), 0)
 
 
 real = ufunc1(
@@ -862,12 +865,12 @@ def _bound(x: Any, v: Any) -> Any:
     dt = aval_of(x).dtype
     if dt not in dtypes.INTEGERS or v is None:
         return v
-    info = onp.iinfo(dt)
+    info = dtypes.iinfo(dt)
     if type(v) is int:
         return scalar(builtins.min(builtins.max(v, int(info.min)), int(info.max)), dt)
     aval = aval_of(operand(v, "clip", 1))
     if aval.weak_type and aval.dtype in dtypes.INTEGERS and aval.dtype != dt:
-        own = onp.iinfo(aval.dtype)
+        own = dtypes.iinfo(aval.dtype)
         low, high = builtins.max(info.min, own.min), builtins.min(info.max, own.max)
         v = lax.clamp(scalar(int(low), aval.dtype), v, scalar(int(high), aval.dtype))
         return convert(v, dt)
@@ -982,7 +985,7 @@ def _round_float(x: Any, decimals: int) -> Any:
     even = lax.RoundingMethod.TO_NEAREST_EVEN
     if decimals == 0:
         return lax.round(x, even)
-    wide = convert(x, dtypes.float32) if dt.itemsize == 2 else x
+    wide = convert(x, dtypes.float32) if dt in dtypes.ROUNDED else x
     factor = aval_of(wide).dtype.type(10.0**decimals)
     out = lax.div(lax.round(lax.mul(wide, factor), even), factor)
     return convert(out, dt)

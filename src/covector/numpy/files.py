@@ -36,7 +36,7 @@ def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
     >>> np.load(file)
     Array([1, 2], dtype=int32)
     """
-    onp.save(file, onp.asarray(arr), allow_pickle=allow_pickle)
+    onp.save(file, _stored(arr), allow_pickle=allow_pickle)
 
 
 def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None:
@@ -67,8 +67,8 @@ def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None
     >>> sorted(np.load(file))
     ['arr_0', 'weights']
     """
-    named = {k: onp.asarray(v) for k, v in kwds.items()}
-    onp.savez(file, *[onp.asarray(a) for a in args], allow_pickle=allow_pickle, **named)
+    named = {k: _stored(v) for k, v in kwds.items()}
+    onp.savez(file, *map(_stored, args), allow_pickle=allow_pickle, **named)
 
 
 def load(file: Any, *args: Any, **kwargs: Any) -> Any:
@@ -103,13 +103,27 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
     return asarray(_typed(out))
 
 
+_SMALL = {dt.name: dt for dt in dtypes.SMALL}
+
+
+def _stored(x: Any) -> onp.ndarray:
+    """The array as NumPy's; a dtype of a byte names itself as the field of a record."""
+    x = onp.asarray(x)
+    return x.view([(x.dtype.name, "u1")]) if x.dtype in dtypes.SMALL else x
+
+
 class _Arrays(NpzFile):
-    """The arrays of an ``.npz`` file, those of bfloat16 too."""
+    """The arrays of an ``.npz`` file, those of dtypes that NumPy does not know too."""
 
     def __getitem__(self, key: str) -> Any:
         return _typed(super().__getitem__(key))
 
 
 def _typed(x: Any) -> Any:
-    """A file says of a bfloat16 array only that its elements have two bytes."""
-    return x.view(dtypes.bfloat16) if getattr(x, "dtype", None) == onp.dtype("V2") else x
+    """What `_stored` wrote. Of bfloat16 a file says only that its elements have two bytes."""
+    dtype = getattr(x, "dtype", None)
+    if dtype == onp.dtype("V2"):
+        return x.view(dtypes.bfloat16)
+    if dtype is not None and dtype.names is not None and dtype.names[0] in _SMALL:
+        return x.view(_SMALL[dtype.names[0]])
+    return x

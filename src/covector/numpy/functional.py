@@ -23,7 +23,9 @@ from covector.numpy.ufunc_methods import (
 from covector.transforms.vmap_api import vmap
 
 
-def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kw: Any) -> Any:
+def apply_along_axis(
+    func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
+) -> Any:
     """``func1d`` of each vector of ``arr`` along ``axis``; its results take the axis' place.
 
     Parameters
@@ -32,7 +34,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
         Takes a vector; called once, on a traced value (see `covector.vmap`).
     axis : int
     arr : array_like
-    *args, **kw
+    *args, **kwargs
         Passed to the function too.
 
     Returns
@@ -50,7 +52,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     axis = canonical_axis(axis, x)
 
     def mapped(v: Any) -> Any:
-        return func1d(v, *args, **kw)
+        return func1d(v, *args, **kwargs)
 
     # Dimensions after the axis are mapped from the last, those before it from the first.
     for i in range(1, x.ndim - axis):
@@ -306,6 +308,11 @@ class ufunc(metaclass=_UfuncType):
            [5, 9]], dtype=int32)
     """
 
+    nin: int
+    nout: int
+    nargs: int
+    identity: Any
+
     def __init__(
         self,
         func: Callable[..., Any],
@@ -372,11 +379,11 @@ class ufunc(metaclass=_UfuncType):
             return self._reduceat(a, indices, axis=axis, dtype=dtype)
         return reduceat_with(self, a, indices, axis, dtype)
 
-    def outer(self, a: Any, b: Any) -> Any:
+    def outer(self, A: Any, B: Any, /) -> Any:  # noqa: N803
         """The function of all pairs of elements."""
-        return outer_with(self, a, b)
+        return outer_with(self, A, B)
 
-    def at(self, a: Any, indices: Any, b: Any = None, *, inplace: bool = True) -> Any:
+    def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = True) -> Any:
         """``a`` with the function applied at ``indices``, as a new array (``inplace=False``)."""
         return at_with(self, a, indices, b, inplace)
 

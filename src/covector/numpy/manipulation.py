@@ -443,7 +443,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return lax.squeeze(x, dims)
 
 
-def expand_dims(a: Any, axis: Any) -> Any:
+def expand_dims(a: Any, axis: Any = 0) -> Any:
     """``a`` with new dimensions of size 1 at the positions ``axis`` of the result.
 
     Parameters

@@ -506,7 +506,7 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
         )
     dt = dtypes.to_inexact_dtype(x.dtype)
     # Positions of more than 2048 elements do not fit in 16 bits.
-    return convert(x, dt), convert(q, dtypes.float32 if dt.itemsize == 2 else dt)
+    return convert(x, dt), convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
 
 
 def _between(x: Any, position: Any, top: Any, n: int, method: str, nq: int) -> Any:

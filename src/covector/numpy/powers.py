@@ -30,28 +30,28 @@ from covector.numpy.ufuncs import _positive, as_integers
 # --- division with remainder -------------------------------------------------------------
 
 
-def _floor_divide(x: Any, y: Any) -> Any:
-    x, y = promote2("floor_divide", x, y)
-    dt = aval_of(x).dtype
+def _floor_divide(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2("floor_divide", x1, x2)
+    dt = aval_of(x1).dtype
     if dt == dtypes.bool_:
-        return _floor_divide(*as_integers(x, y))
+        return _floor_divide(*as_integers(x1, x2))
     if dt in dtypes.INTEGERS:
-        q, zero = lax.div(x, y), scalar(0, dt)
+        q, zero = lax.div(x1, x2), scalar(0, dt)
         if dt in dtypes.SIGNED:
             # Truncated quotients that are not exact and negative are one too large.
-            inexact_ = lax.ne(lax.rem(x, y), zero)
-            differ = lax.ne(lax.lt(x, zero), lax.lt(y, zero))
+            inexact_ = lax.ne(lax.rem(x1, x2), zero)
+            differ = lax.ne(lax.lt(x1, zero), lax.lt(x2, zero))
             q = lax.select(lax.bitwise_and(inexact_, differ), lax.sub(q, scalar(1, dt)), q)
-        return lax.select(lax.eq(y, zero), zero, q)
+        return lax.select(lax.eq(x2, zero), zero, q)
     if dtypes.is_complex(dt):
         raise TypeError(f"floor_divide does not take complex numbers{at_user_line()}")
-    return _float_divmod(x, y)[0]
+    return _float_divmod(x1, x2)[0]
 
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     """Quotient rounded down and remainder with the sign of ``y``, as Python's floats have."""
     dt = aval_of(x).dtype
-    if dt.itemsize == 2:
+    if dt in dtypes.ROUNDED:
         # The quotient of halves need not be near a whole number when it is rounded to one.
         wide = _float_divmod(convert(x, dtypes.float32), convert(y, dtypes.float32))
         return convert(wide[0], dt), convert(wide[1], dt)
@@ -93,32 +93,32 @@ def _with_sign_of(mod: Any, y: Any) -> Any:
     return lax.select(lax.eq(mod, zero), signed, out)
 
 
-def _remainder(x: Any, y: Any) -> Any:
-    x, y = promote2("remainder", x, y)
-    dt = aval_of(x).dtype
+def _remainder(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2("remainder", x1, x2)
+    dt = aval_of(x1).dtype
     if dt == dtypes.bool_:
-        return _remainder(*as_integers(x, y))
+        return _remainder(*as_integers(x1, x2))
     if dtypes.is_complex(dt):
         raise TypeError(f"remainder does not take complex numbers{at_user_line()}")
     if dtypes.is_float(dt):
-        return _with_sign_of(lax.rem(x, y), y)
+        return _with_sign_of(lax.rem(x1, x2), x2)
     zero = scalar(0, dt)
     if dt in dtypes.INTEGERS:
-        y = lax.select(lax.eq(y, zero), scalar(1, dt), y)
-    r = lax.rem(x, y)
+        x2 = lax.select(lax.eq(x2, zero), scalar(1, dt), x2)
+    r = lax.rem(x1, x2)
     if dt in dtypes.UNSIGNED:
         return r
-    differ = lax.ne(lax.lt(r, zero), lax.lt(y, zero))
+    differ = lax.ne(lax.lt(r, zero), lax.lt(x2, zero))
     fix = lax.bitwise_and(lax.ne(r, zero), differ)
-    return lax.select(fix, lax.add(r, y), r)
+    return lax.select(fix, lax.add(r, x2), r)
 
 
-def _fmod(x: Any, y: Any) -> Any:
-    x, y = as_integers(*promote2("fmod", x, y))
-    dt = aval_of(x).dtype
+def _fmod(x1: Any, x2: Any) -> Any:
+    x1, x2 = as_integers(*promote2("fmod", x1, x2))
+    dt = aval_of(x1).dtype
     if dt in dtypes.INTEGERS:
-        y = lax.select(lax.eq(y, scalar(0, dt)), scalar(1, dt), y)
-    return lax.rem(x, y)
+        x2 = lax.select(lax.eq(x2, scalar(0, dt)), scalar(1, dt), x2)
+    return lax.rem(x1, x2)
 
 
 floor_divide = ufunc2(
@@ -133,7 +133,7 @@ floor_divide = ufunc2(
 remainder = ufunc2(
     _remainder,
     "remainder",
-    "Elementwise remainder of `floor_divide`; it has the sign of ``y``.",
+    "Elementwise remainder of `floor_divide`; it has the sign of ``x2``.",
     "np.remainder(np.array([7, -7]), 3), np.remainder(7, -3)",
     "(Array([1, 2], dtype=int32), Array(-2, dtype=int32, weak_type=True))",
     takes=REAL2,
@@ -143,7 +143,7 @@ mod = remainder
 fmod = ufunc2(
     _fmod,
     "fmod",
-    "Elementwise remainder with the sign of ``x``.",
+    "Elementwise remainder with the sign of ``x1``.",
     "np.fmod(np.array([7, -7]), 3)",
     "Array([ 1, -1], dtype=int32)",
     takes=REAL2,
@@ -195,7 +195,7 @@ def _integer_power(x: Any, y: Any) -> Any:
     x, y = lax.convert_element_type(x, None), lax.convert_element_type(y, None)
     dt = x.dtype
     zero, one = scalar(0, dt), scalar(1, dt)
-    bits = dt.itemsize * 8 - (dt in dtypes.SIGNED)
+    bits = dtypes.bits_of(dt) - (dt in dtypes.SIGNED)
     if dt in dtypes.SIGNED:
         negative_y = lax.lt(y, zero)
     x0, y0 = x, y

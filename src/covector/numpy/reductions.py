@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as onp
-
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
@@ -88,7 +86,7 @@ def _accumulate(
     dt = _sum_dtype(x, dtype, promote_integers, name)
     x = _masked(convert(x, dt), where, neutral, name)
     axes = _axes(axis, x)
-    narrow = dt.itemsize == 2 and dt in dtypes.FLOATS
+    narrow = dt in dtypes.ROUNDED
     if narrow:
         x = convert(x, dtypes.float32)
     if dt == dtypes.bool_:
@@ -208,7 +206,7 @@ def prod(
 def _limits(dtype: Any) -> tuple[Any, Any]:
     """Least and greatest value of a dtype."""
     if dtype in dtypes.INTEGERS:
-        info = onp.iinfo(dtype)
+        info = dtypes.iinfo(dtype)
         return info.min, info.max
     return (False, True) if dtype == dtypes.bool_ else (-math.inf, math.inf)
 
@@ -535,7 +533,7 @@ def mean(
     axes = _axes(axis, x)
     weak = x.weak_type and dt == x.dtype and dtype is None
     # Halves are summed in single precision and rounded once.
-    wide = dtypes.float32 if dt.itemsize == 2 else dt
+    wide = dtypes.float32 if dt in dtypes.ROUNDED else dt
     integral = dt in dtypes.INTEGERS
     x = convert(x, wide, weak and wide == dt)
     total = lax.reduce_sum_p.bind(_masked(x, where, 0, "mean"), axes=axes)
@@ -638,7 +636,7 @@ def _variance(
 ) -> Any:
     x = array(a, name)
     result, dt = _variance_dtypes(x, dtype, name)
-    wide = dtypes.float32 if dt.itemsize == 2 else dt
+    wide = dtypes.float32 if dt in dtypes.ROUNDED else dt
     x = convert(x, wide)
     if where is not None:
         x, where = broadcast_all(name, x, where)
@@ -904,7 +902,7 @@ def _cumulative(name: str, prim: Any, a: Any, axis: Any, dtype: Any, nan_as: Any
     else:
         dt = dtypes.default_int() if x.dtype == dtypes.bool_ else x.dtype
     x = convert(x, dt, x.weak_type and dtype is None)
-    wide = dtypes.float32 if dt.itemsize == 2 and dt in dtypes.FLOATS else dt
+    wide = dtypes.float32 if dt in dtypes.ROUNDED else dt
     out = prim.bind(convert(x, wide, x.weak_type), axis=axis, reverse=False)
     return convert(out, dt, x.weak_type)
 

@@ -520,9 +520,9 @@ def promote2_inexact(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return broadcast2(name, x, y)
 
 
-def _divide(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("divide", x, y)
-    return lax.div_p.bind(x, y)
+def _divide(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2_inexact("divide", x1, x2)
+    return lax.div_p.bind(x1, x2)
 
 
 add = ufunc2(
@@ -724,20 +724,20 @@ left_shift = ufunc2(
 )
 
 
-def _right_shift(x: Any, y: Any) -> Any:
-    x, y = as_integers(*promote2("right_shift", x, y))
-    dt = aval_of(x).dtype
+def _right_shift(x1: Any, x2: Any) -> Any:
+    x1, x2 = as_integers(*promote2("right_shift", x1, x2))
+    dt = aval_of(x1).dtype
     if dt not in dtypes.INTEGERS:
-        raise TypeError(f"right_shift takes integers, got {describe(x)}{at_user_line()}")
+        raise TypeError(f"right_shift takes integers, got {describe(x1)}{at_user_line()}")
     unsigned = dt in dtypes.UNSIGNED
     prim = lax.shift_right_logical_p if unsigned else lax.shift_right_arithmetic_p
-    return prim.bind(x, y)
+    return prim.bind(x1, x2)
 
 
 right_shift = ufunc2(
     _right_shift,
     "right_shift",
-    "Elementwise ``x >> y``; the sign of signed integers stays.",
+    "Elementwise ``x1 >> x2``; the sign of signed integers stays.",
     "np.right_shift(np.array([16, -5]), 1)",
     "Array([ 8, -3], dtype=int32)",
     takes=INTEGERS2,
@@ -795,15 +795,15 @@ logical_not = ufunc1(
 )
 
 
-def _arctan2(x: Any, y: Any) -> Any:
-    x, y = promote2_inexact("arctan2", x, y)
-    return lax.atan2_p.bind(x, y)
+def _arctan2(x1: Any, x2: Any) -> Any:
+    x1, x2 = promote2_inexact("arctan2", x1, x2)
+    return lax.atan2_p.bind(x1, x2)
 
 
 arctan2 = ufunc2(
     _arctan2,
     "arctan2",
-    "Angle in radians of the point of abscissa ``y`` and ordinate ``x``, in the right quadrant.",
+    "Angle in radians of the point of abscissa ``x2`` and ordinate ``x1``, in the right quadrant.",
     "np.arctan2(np.array([1.0, -1.0, 0.0]), np.array([1.0, -1.0, -1.0])).round(3)",
     "Array([ 0.785, -2.356,  3.142], dtype=float32)",
     takes=REAL2,

@@ -585,7 +585,7 @@ def _window_value(v: Any, r: _Region, counts: tuple[int, ...], op: Any) -> Any:
 def _within(i: Any, size: int) -> Any:
     dt = i.dtype
     ok = None
-    if size <= onp.iinfo(dt).max:
+    if size <= dtypes.LIMITS[dt][1]:
         ok = lax.lt_p.bind_params((i, scalar(size, dt)), {})
     if dt in dtypes.UNSIGNED:
         return ok

@@ -38,6 +38,13 @@ def _bitcast_aval(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
             f"bitcast_convert_type of {x.str_short()} to {new_dtype}: booleans have no bit "
             f"pattern to share{at_user_line()}"
         )
+    if (x.dtype in dtypes.SMALL or new_dtype in dtypes.SMALL) and dtypes.bits_of(
+        x.dtype
+    ) != dtypes.bits_of(new_dtype):
+        raise TypeError(
+            f"bitcast_convert_type of {x.str_short()} to {new_dtype}: they have "
+            f"{dtypes.bits_of(x.dtype)} and {dtypes.bits_of(new_dtype)} bits{at_user_line()}"
+        )
     if old == new:
         shape = x.shape
     elif old > new:

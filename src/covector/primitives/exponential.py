@@ -11,6 +11,7 @@ import numpy as np
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.operands import like, scalar
+from covector.core.structural import convert_element_type
 from covector.core.trace import Bind
 from covector.primitives.arithmetic import (
     abs,
@@ -53,6 +54,8 @@ def power_of_two(size: Any) -> Any:
     It is a normal number and finite, and so is its reciprocal.
     """
     dt = aval_of(size).dtype
+    if dt in dtypes.SMALL_FLOATS:
+        return convert_element_type(power_of_two(convert_element_type(size, dtypes.float32)), dt)
     info = dtypes.finfo(dt)
     integer = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}[dt.itemsize]
     exponent = integer.type((1 << (8 * dt.itemsize - 1)) - (1 << info.nmant))

@@ -6,8 +6,6 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
@@ -46,14 +44,14 @@ class GatherScatterMode(enum.Enum):
     ONE_HOT = 3
 
     @staticmethod
-    def from_any(mode: Any) -> GatherScatterMode:
+    def from_any(s: Any) -> GatherScatterMode:
         """The mode for its name (``clip``, ``fill``, ``drop``, ``promise_in_bounds``) or None."""
-        if isinstance(mode, GatherScatterMode):
-            return mode
-        found = _MODES.get(mode) if mode is None or isinstance(mode, str) else None
+        if isinstance(s, GatherScatterMode):
+            return s
+        found = _MODES.get(s) if s is None or isinstance(s, str) else None
         if found is None:
             raise ValueError(
-                f"unknown mode {mode!r} for indices out of bounds; use 'clip', 'fill', 'drop', "
+                f"unknown mode {s!r} for indices out of bounds; use 'clip', 'fill', 'drop', "
                 f"'promise_in_bounds' or 'wrap'{at_user_line()}"
             )
         return found
@@ -68,8 +66,7 @@ def default_fill(dtype: dtypes.DType) -> Any:
         return True
     if dtypes.is_extended(dtype):
         return 2**64 - 1
-    info = np.iinfo(dtype)
-    return int(info.min if dtype in dtypes.SIGNED else info.max)
+    return dtypes.LIMITS[dtype][dtype in dtypes.UNSIGNED]
 
 
 _MODES = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.core import dtypes, structural
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp_zero
@@ -86,7 +84,7 @@ def _arg_reduction(name: str) -> Primitive:
             )
         if index_dtype not in dtypes.INTEGERS:
             raise TypeError(f"{name}: index_dtype must be an integer dtype, got {index_dtype}")
-        if x.shape[axes[0]] - 1 > np.iinfo(index_dtype).max:
+        if x.shape[axes[0]] - 1 > dtypes.LIMITS[index_dtype][1]:
             raise OverflowError(
                 f"{name} of {x.str_short()} along axis {axes[0]}: positions do not fit in "
                 f"{index_dtype}; 64-bit integers need the option enable_x64{at_user_line()}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.errors import at_user_line
@@ -132,7 +130,7 @@ def _stacked_starts(
     for s, d, n, size in zip(starts, dims, shape, sizes, strict=True):
         # Clamp in the index's own type: a 64-bit or unsigned index may not fit in 32 bits.
         own = aval_of(s).dtype
-        top = min(n - size, np.iinfo(own).max)
+        top = min(n - size, dtypes.LIMITS[own][1])
         s = clamp(scalar(0, own), s, scalar(top, own))
         s = structural.convert_element_type(as_array(s), dt)
         columns.append(

@@ -182,4 +182,5 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
     )
     if dt not in dtypes.UNSIGNED:
         raise ValueError(f"bits: dtype must be an unsigned integer type, got {dt}{at_user_line()}")
-    return shaped_bits(words_of(key, "bits"), shape_argument(shape), dt.itemsize * 8)
+    out = shaped_bits(words_of(key, "bits"), shape_argument(shape), dt.itemsize * 8)
+    return convert_element_type(out, dt) if dt in dtypes.SMALL else out

@@ -23,6 +23,11 @@ def float_dtype(dtype: Any, name: str) -> Any:
     dt = dtypes.check_user_dtype(dtype, name)
     if dt not in dtypes.FLOATS:
         raise ValueError(f"{name}: dtype must be a float type, got {dt}{at_user_line()}")
+    if dt in dtypes.SMALL_FLOATS:
+        raise ValueError(
+            f"{name}: {dt} has too few numbers to be drawn from; draw bfloat16 or float32 and "
+            f"convert with .astype(){at_user_line()}"
+        )
     return dt
 
 

@@ -66,7 +66,7 @@ def _convolution(low: Lowering, eqn: JaxprEqn, lhs: Value, rhs: Value) -> Value:
             batch=g.batch // g.batch_groups, features=g.features * g.batch_groups,
             feature_groups=g.batch_groups, batch_groups=1,
         )  # fmt: skip
-    compute = dtypes.float32 if out.dtype in (dtypes.float16, dtypes.bfloat16) else out.dtype
+    compute = dtypes.float32 if out.dtype in dtypes.ROUNDED else out.dtype
     lhs, rhs = converted(low, lhs, compute), converted(low, rhs, compute)
     if (run := _run_of_outputs(low, g, compute)) > 1:
         result = _in_runs(low, lhs, rhs, numbers, g, compute, run)

@@ -20,6 +20,7 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.target import MatrixProduct
 from covector.core import dtypes
+from covector.core.dtypes import DType
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.dot import dot_general_p
 from covector.primitives.sorting import sort_p, top_k_p
@@ -131,7 +132,7 @@ def _as_reduction(
 
     def factor(u: Value, index: list[Any]) -> Any:
         e: Any = u.at(*index)
-        wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
+        wide = dtypes.float32 if dtype in dtypes.ROUNDED else dtype
         return e if u.dtype == wide else Op("convert_element_type", [e], wide)
 
     fa, fb = factor(x, ix), factor(y, iy)
@@ -159,9 +160,19 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     back = [perm.index(k) for k in range(n)]
     moved = [transposed(low, x, perm) for x in xs]
     avals = [a.aval.update(shape=tuple(a.aval.shape[p] for p in perm)) for a in eqn.invars]
+    avals = [a.update(dtype=_ordered(a.dtype)) for a in avals]
+    moved = [converted(low, x, a.dtype) for x, a in zip(moved, avals, strict=True)]
     attrs = {"num_keys": eqn.params["num_keys"]}
     call = LibraryCall("sort", moved, attrs, low.specs(avals))
-    return [transposed(low, r, back) for r in low.append(call)]
+    out = [transposed(low, r, back) for r in low.append(call)]
+    return [converted(low, r, x.dtype) for r, x in zip(out, xs, strict=True)]
+
+
+def _ordered(dtype: DType) -> DType:
+    """A dtype of the same order that the library knows."""
+    if dtype in dtypes.SMALL:
+        return dtypes.float32 if dtype in dtypes.SMALL_FLOATS else dtypes.int8
+    return dtype
 
 
 @rule(top_k_p)
@@ -172,5 +183,7 @@ def _top_k(low: Lowering, eqn: JaxprEqn, x: Value) -> list[Value]:
     back = [perm.index(k) for k in range(n)]
     attrs = {"k": low.dim(eqn.params["k"])}
     avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
-    call = LibraryCall("top_k", [transposed(low, x, perm)], attrs, low.specs(avals))
-    return [transposed(low, r, back) for r in low.append(call)]
+    avals[0] = avals[0].update(dtype=_ordered(x.dtype))
+    wide = converted(low, transposed(low, x, perm), _ordered(x.dtype))
+    values, indices = low.append(LibraryCall("top_k", [wide], attrs, low.specs(avals)))
+    return [converted(low, transposed(low, values, back), x.dtype), transposed(low, indices, back)]

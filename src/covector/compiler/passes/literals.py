@@ -11,7 +11,7 @@ from covector.core.avals import ShapedArray
 from covector.core.jaxpr import Atom, Literal
 
 # Types in which NumPy computes what the program would, bit for bit.
-EXACT = dtypes.INTEGERS | {dtypes.bool_, dtypes.float32, dtypes.float64}
+EXACT = (dtypes.INTEGERS - dtypes.SMALL) | {dtypes.bool_, dtypes.float32, dtypes.float64}
 
 
 def scalar(a: Literal) -> Any:

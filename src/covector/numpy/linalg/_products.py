@@ -14,9 +14,92 @@ from covector.numpy.linalg._systems import inv
 from covector.numpy.manipulation import matrix_transpose
 from covector.primitives.linalg.common import eye_like
 
-matmul, tensordot, vecdot = products.matmul, products.tensordot, products.vecdot
+vecdot = products.vecdot
 
-__all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
+__all__ = ["matrix_transpose", "vecdot"]
+
+
+def matmul(
+    x1: Any, x2: Any, /, *, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
+    """Product of matrices; leading dimensions are stacks that broadcast together.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        A vector is a row on the left, a column on the right.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If an operand has no dimension.
+    TypeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> np.linalg.matmul(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
+    return products.matmul(
+        x1, x2, precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def tensordot(
+    x1: Any,
+    x2: Any,
+    /,
+    *,
+    axes: Any = 2,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Any:
+    """Sum of products over pairs of axes.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+    axes : int, or pair of sequences of int
+        The last ``axes`` of ``x1`` with the first of ``x2``, or the axes of each.
+    precision : optional
+        Accuracy of the products, as of `covector.lax.dot_general`.
+    preferred_element_type : dtype, optional
+        Of the sums and the result.
+    out_sharding : optional
+        Not supported.
+
+    Returns
+    -------
+    Array
+        Of the remaining dimensions of ``x1``, then those of ``x2``.
+
+    Raises
+    ------
+    TypeError
+        If the axes do not fit.
+
+    Examples
+    --------
+    >>> import covector.numpy as np
+    >>> x = np.arange(6).reshape(2, 3)
+    >>> np.linalg.tensordot(x, x, axes=([0, 1], [0, 1]))
+    Array(55, dtype=int32)
+    """
+    return products.tensordot(
+        x1, x2, axes, precision=precision, preferred_element_type=preferred_element_type,
+        out_sharding=out_sharding,
+    )  # fmt: skip
 
 
 def outer(x1: Any, x2: Any, /) -> Any:

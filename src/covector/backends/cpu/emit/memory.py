@@ -18,6 +18,7 @@ _MEMORY: dict[DType, str] = {
     dtypes.float16: "half",
     dtypes.bfloat16: "i16",
     dtypes.key_dtype: "i64",
+    **dict.fromkeys(dtypes.SMALL, "i8"),
 }
 _STORED = ("full", "tail", "stored")
 
@@ -103,7 +104,7 @@ def _from_memory(b: Function, v: Val, dtype: DType) -> Val:
         return b.cmp("icmp ne", v, int_const(0, "i8"))
     if dtype == dtypes.float16:
         return b.cast("fpext", v, "float")
-    if dtype == dtypes.bfloat16:
+    if dtype == dtypes.bfloat16 or dtype in dtypes.SMALL:
         return ops.from_bits(b, v, dtype)
     return v
 
@@ -113,8 +114,8 @@ def _to_memory(b: Function, v: Val, dtype: DType) -> Val:
         return b.cast("zext", v, "i8")
     if dtype == dtypes.float16:
         return b.cast("fptrunc", v, "half")
-    if dtype == dtypes.bfloat16:
-        return ops.bf16_bits(b, v)
+    if dtype == dtypes.bfloat16 or dtype in dtypes.SMALL:
+        return ops.to_bits(b, v, dtype)
     return v
 
 

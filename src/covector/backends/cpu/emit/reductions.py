@@ -33,15 +33,14 @@ def initial(kind: Combination, dtype: DType) -> Number:
         return ops.literal(1, dtype)
     if base == "and":
         return ops.literal(True if dtype == dtypes.bool_ else -1 if dtype in dtypes.SIGNED
-                           else np.iinfo(dtype).max, dtype)  # fmt: skip
+                           else dtypes.LIMITS[dtype][1], dtype)  # fmt: skip
     if base == "logaddexp":
         return ops.literal(-np.inf, dtype)
     low = base == "max"
     if dtype == dtypes.bool_:
         return ops.literal(not low, dtype)
     if dtype in dtypes.INTEGERS:
-        info = np.iinfo(dtype)
-        return ops.literal(info.min if low else info.max, dtype)
+        return ops.literal(dtypes.LIMITS[dtype][not low], dtype)
     inf = -np.inf if low else np.inf
     if dtype in dtypes.COMPLEX:
         return ops.literal(complex(inf, inf), dtype)
@@ -49,8 +48,8 @@ def initial(kind: Combination, dtype: DType) -> Number:
 
 
 def merge(b: Function, kind: Combination, x: Number, y: Number, dtype: DType) -> Number:
-    """``x`` and ``y`` reduced; 16-bit floats are not rounded here."""
-    wide = dtypes.float32 if dtype in (dtypes.float16, dtypes.bfloat16) else dtype
+    """``x`` and ``y`` reduced; small floats are not rounded here."""
+    wide = dtypes.float32 if dtype in dtypes.ROUNDED else dtype
     if kind.name == "logaddexp":
         return _logaddexp(b, real(x), real(y))
     return ops.apply(b, _OPS[kind.name], [x, y], [wide, wide], wide, None)
@@ -346,8 +345,7 @@ def result(em: ValueEmitter, r: Running) -> list[Number]:
 
 
 def rounded(b: Function, x: Number, dtype: DType) -> Number:
-    small = dtype in (dtypes.float16, dtypes.bfloat16)
-    return ops.round_small(b, real(x), dtype) if small else x
+    return ops.round_small(b, real(x), dtype) if dtype in dtypes.ROUNDED else x
 
 
 def finish(em: ValueEmitter, nest: Nest, r: Running) -> None:

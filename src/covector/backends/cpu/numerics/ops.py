@@ -1,7 +1,7 @@
 """Scalar operations of the loop IR as LLVM instructions, for scalars and vectors alike.
 
-A number is held as a `Val`, a complex one as a `Cx` of two. The 16-bit floats are held as
-f32 and rounded after every operation; booleans are i1.
+A number is held as a `Val`, a complex one as a `Cx` of two. Floats of at most 16 bits are held as
+f32 and rounded after every operation, integers of less than 8 bits as i8; booleans are i1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from covector.backends.cpu import numerics
-from covector.backends.cpu.numerics import elementary
+from covector.backends.cpu.numerics import elementary, formats
 from covector.backends.cpu.numerics.num import Cx, Number, power_chain, real
 from covector.backends.cpu.writer import (
     Function,
@@ -26,16 +26,14 @@ from covector.core.dtypes import DType
 
 _TYPES: dict[Any, str] = {
     dtypes.bool_: "i1",
-    dtypes.float16: "float",
-    dtypes.bfloat16: "float",
+    **dict.fromkeys(dtypes.ROUNDED, "float"),
     dtypes.float32: "float",
     dtypes.float64: "double",
     dtypes.complex64: "float",
     dtypes.complex128: "double",
     dtypes.key_dtype: "i64",
-    **{dt: f"i{dt.itemsize * 8}" for dt in dtypes.INTEGERS},
+    **{dt: f"i{dt.itemsize * 8}" for dt in dtypes.INTEGERS},  # a byte for less than eight bits
 }
-_SMALL = (dtypes.float16, dtypes.bfloat16)
 
 
 def register_type(dtype: DType) -> str:
@@ -67,11 +65,13 @@ def iconst(v: Val, value: int) -> Val:
     return int_const(value, v.ty)
 
 
-# --- rounding to 16-bit floats -----------------------------------------------------------
+# --- rounding to small floats ------------------------------------------------------------
 
 
 def round_small(b: Function, v: Val, dtype: DType) -> Val:
-    """``v`` (f32) rounded to the nearest value of a 16-bit float type, as f32."""
+    """``v`` (f32) rounded to the nearest value of a float type of at most 16 bits, as f32."""
+    if dtype in dtypes.SMALL_FLOATS:
+        return formats.decode(b, formats.encode(b, v, dtype), dtype)
     if dtype == dtypes.float16:
         return b.cast("fpext", b.cast("fptrunc", v, "half"), "float")
     return b.cast("bitcast", b.bin("shl", b.cast("zext", bf16_bits(b, v), "i32"),
@@ -121,15 +121,21 @@ def _convert(b: Function, x: Val, src: DType, dst: DType) -> Val:
         return b.cmp("icmp ne", x, iconst(x, 0))
     if dst in dtypes.FLOATS:
         if src in dtypes.FLOATS:
-            v = b.cast("fpext" if ty == "double" else "fptrunc", x, ty)
+            if x.ty == "double" and dst in dtypes.SMALL_FLOATS:
+                v = formats.to_odd(b, x)
+            else:
+                v = b.cast("fpext" if ty == "double" else "fptrunc", x, ty)
         elif src == dtypes.bool_ or src in dtypes.UNSIGNED:
             v = b.cast("uitofp", x, ty)
         else:
             v = b.cast("sitofp", x, ty)
-        return round_small(b, v, dst) if dst in _SMALL else v
+        return round_small(b, v, dst) if dst in dtypes.ROUNDED else v
     if src in dtypes.FLOATS:
-        return _float_to_int(b, x, ty, dst in dtypes.SIGNED)
+        out = _float_to_int(b, x, ty, dst in dtypes.SIGNED)
+        return formats.clamp(b, out, dst) if dst in dtypes.SMALL_INTEGERS else out
     width, have = int(ty[1:]), int(x.ty[1:])
+    if dst in dtypes.SMALL_INTEGERS:
+        return formats.wrap(b, b.cast("trunc", x, ty) if have > 8 else b.cast("zext", x, ty), dst)
     if width < have:
         return b.cast("trunc", x, ty)
     return b.cast("sext" if src in dtypes.SIGNED else "zext", x, ty)
@@ -168,6 +174,10 @@ def to_bits(b: Function, x: Val, dtype: DType) -> Val:
     """The stored form of an element as an integer."""
     if dtype == dtypes.bool_:
         return b.cast("zext", x, "i8")
+    if dtype in dtypes.SMALL_INTEGERS:
+        return formats.masked(b, x, dtype)
+    if dtype in dtypes.SMALL_FLOATS:
+        return formats.encode(b, x, dtype)
     if dtype == dtypes.bfloat16:
         return bf16_bits(b, x)
     if dtype == dtypes.float16:
@@ -180,6 +190,10 @@ def to_bits(b: Function, x: Val, dtype: DType) -> Val:
 def from_bits(b: Function, bits: Val, dtype: DType) -> Val:
     if dtype == dtypes.bool_:
         return b.cmp("icmp ne", bits, iconst(bits, 0))
+    if dtype in dtypes.SMALL_INTEGERS:
+        return formats.wrap(b, bits, dtype)
+    if dtype in dtypes.SMALL_FLOATS:
+        return formats.decode(b, bits, dtype)
     if dtype == dtypes.bfloat16:
         wide = b.bin("shl", b.cast("zext", bits, "i32"), int_const(16, "i32"))
         return b.cast("bitcast", wide, "float")
@@ -542,20 +556,41 @@ def _real(b: Function, name: str, args: list[Val], src: DType, dtype: DType, att
             return fconst(x, 0.0)
         if name == "conj" and dtype in dtypes.COMPLEX:
             return Cx(x, fconst(x, 0.0))
-        if name == "nextafter" and src in _SMALL:
+        if name == "nextafter" and src in dtypes.ROUNDED:
             return _nextafter_small(b, x, args[1], src)
         out = _float(b, name, args, dtype, attr)
-        return round_small(b, out, dtype) if dtype in _SMALL else out
+        return round_small(b, out, dtype) if dtype in dtypes.ROUNDED else out
+    if src in dtypes.SMALL_INTEGERS:
+        return _small_integer(b, name, args, dtype, attr, src)
     return _integer(b, name, args, dtype, attr, src)
+
+
+def _small_integer(
+    b: Function, name: str, args: list[Val], dtype: DType, attr: Any, src: DType
+) -> Number:
+    """An operation on integers of less than 8 bits, which are held as i8."""
+    if name in ("shift_right_logical", "population_count", "clz"):
+        args = [formats.masked(b, args[0], src), *args[1:]]
+    out = _integer(b, name, args, dtype, attr, src)
+    if name == "clz":
+        out = b.bin("sub", real(out), iconst(real(out), 8 - dtypes.bits_of(src)))
+    return formats.wrap(b, real(out), dtype) if dtype in dtypes.SMALL_INTEGERS else out
 
 
 def _nextafter_small(b: Function, x: Val, y: Val, dtype: DType) -> Val:
     bits = to_bits(b, x, dtype)
     up = b.cmp("fcmp ogt", y, x)
-    positive = b.cmp("icmp sge", bits, iconst(bits, 0))
+    sign = 1 << (dtypes.bits_of(dtype) - 1)
+    sign = -sign if sign == 1 << (int(bits.ty[1:]) - 1) else sign  # as an integer of this type
+    positive = b.cmp("icmp eq", b.bin("and", bits, iconst(bits, sign)), iconst(bits, 0))
+    if dtype in dtypes.SMALL_FLOATS and formats.unsigned(dtype):
+        positive = bool_const(True)
     step = b.select(b.bin("xor", up, positive), iconst(bits, -1), iconst(bits, 1))
     moved = b.bin("add", bits, step)
-    tiny = b.bin("or", b.select(up, iconst(bits, 0), iconst(bits, -(1 << 15))), iconst(bits, 1))
-    out = from_bits(b, b.select(b.cmp("fcmp oeq", x, fconst(x, 0.0)), tiny, moved), dtype)
+    tiny = b.bin("or", b.select(up, iconst(bits, 0), iconst(bits, sign)), iconst(bits, 1))
+    moved = b.select(b.cmp("fcmp oeq", x, fconst(x, 0.0)), tiny, moved)
+    if dtype in dtypes.SMALL_FLOATS:
+        moved = formats.kept(b, bits, moved, dtype)
+    out = from_bits(b, moved, dtype)
     out = b.select(b.cmp("fcmp oeq", x, y), y, out)
     return b.select(b.cmp("fcmp uno", x, y), b.bin("fadd", x, y), out)
