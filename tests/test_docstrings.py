@@ -27,13 +27,14 @@ MODULES.append("covector")
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
     "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
-    "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image", "covector.lax",
-    "covector.lax.linalg", "covector.nn", "covector.nn.initializers", "covector.numpy",
-    "covector.numpy.fft", "covector.numpy.linalg", "covector.ops", "covector.random",
-    "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
-    "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
-    "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
-    "covector.scipy.stats", "covector.tree", "covector.tree_util",
+    "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image",
+    "covector.lax", "covector.lax.linalg", "covector.monitoring", "covector.nn",
+    "covector.nn.initializers", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg",
+    "covector.ops", "covector.random", "covector.scipy.cluster.vq", "covector.scipy.fft",
+    "covector.scipy.integrate", "covector.scipy.linalg", "covector.scipy.ndimage",
+    "covector.scipy.optimize", "covector.scipy.signal", "covector.scipy.sparse.linalg",
+    "covector.scipy.special", "covector.scipy.stats", "covector.test_util", "covector.tree",
+    "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

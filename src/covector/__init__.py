@@ -66,8 +66,8 @@ def clear_caches() -> None:
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
     "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors", "flatten_util",
-    "image", "lax", "nn", "numpy", "ops", "random", "scipy", "sharding", "stages", "tree",
-    "tree_util",
+    "image", "lax", "monitoring", "nn", "numpy", "ops", "random", "scipy", "sharding", "stages",
+    "test_util", "tree", "tree_util", "typing",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),
@@ -81,6 +81,20 @@ _NAMES = {
     "custom_vjp": "covector.control_flow.custom_vjp",
     "pure_callback": "covector.transforms.callbacks",
     "Device": "covector.core.backend",
+    **dict.fromkeys(
+        (
+            "allow_f16_reductions", "array_garbage_collection_guard", "auto_pcast",
+            "check_tracer_leaks", "checking_leaks", "debug_infs", "debug_key_reuse", "debug_nans",
+            "default_matmul_precision", "default_prng_impl", "enable_checks", "enable_custom_prng",
+            "explain_cache_misses", "jax2tf_associative_scan_reductions", "legacy_prng_key",
+            "log_compiles", "make_user_context", "no_execution", "no_tracing",
+            "numpy_dtype_promotion", "numpy_rank_promotion", "remove_size_one_mesh_axis_from_type",
+            "softmax_custom_jvp", "thread_guard", "threefry_partitionable", "transfer_guard",
+            "transfer_guard_device_to_device", "transfer_guard_device_to_host",
+            "transfer_guard_host_to_device",
+        ),
+        "covector.core.contexts",
+    ),
     **dict.fromkeys(
         (
             "block_until_ready", "copy_to_host_async", "default_backend", "device_count",

@@ -130,7 +130,7 @@ def test_trim_drops_the_oldest(folder, monkeypatch):
         cache.store(f"program {k}", CODE * 100, META)
         os.utime(cache._path(f"program {k}"), (k + 1, k + 1))
     size = os.path.getsize(cache._path("program 0"))
-    monkeypatch.setattr(cache, "MAX_BYTES", 5 * size // 2)
+    monkeypatch.setattr(config, "compilation_cache_max_size", 5 * size // 2)
     monkeypatch.setattr(cache, "_STORES_A_LOOK", 1)
     cache._trim(str(folder))
     assert [cache.load(f"program {k}") is not None for k in range(4)] == [False, False, True, True]

@@ -16,6 +16,7 @@ from covector.control_flow.saving import (
 )
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.config import config
 from covector.core.dce import dce
 from covector.core.definers import def_jvp_linear, def_vectorized
 from covector.core.errors import at_user_line
@@ -120,11 +121,21 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
             jit_p, known_args, {"jaxpr": forward, "name": params["name"], "inline": False}
         )
         known_outs, kept = outs[:n], outs[n:]
+    if config.log_checkpoint_residuals:
+        given = [x for x in pick(args, used[num_kept:]) if not trace.is_unknown(x)]
+        _log_residuals(params["name"], [*kept, *given])
     unknown_outs: list[Any] = []
     if any(parts.unknown_out):
         operands = [*kept, *pick(args, used[num_kept:])]
         unknown_outs = trace.record(checkpoint_p, operands, {**params, "jaxpr": small})
     return merge(parts.unknown_out, known_outs, unknown_outs)
+
+
+def _log_residuals(name: str, values: Sequence[Any]) -> None:
+    from covector.core import log  # few processes need it
+
+    types = [aval_of(x).str_short() for x in values]
+    log.say("checkpoint", True, "checkpoint of %s keeps %s", name, ", ".join(types) or "nothing")
 
 
 @cached_on_jaxpr

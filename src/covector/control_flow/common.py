@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of, not_an_array, to_array
-from covector.core.config import config
+from covector.core.config import runs_by_operation
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
 from covector.core.rules import UndefinedPrimal
@@ -162,7 +162,7 @@ def cotangents_of_vectors(cts: Sequence[Any], args: Sequence[Any], num_shared: i
 
 def runs_in_python(leaves: Sequence[Any]) -> bool:
     """Whether control flow is to run as plain Python: ``disable_jit`` and concrete values."""
-    return bool(config.disable_jit) and all(
+    return runs_by_operation() and all(
         not isinstance(x, Tracer) or x.concrete() is not None for x in leaves
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.config import places_set
+from covector.core.config import places_set, transfers_guarded
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line
 
@@ -249,6 +249,8 @@ def array_from_numpy(
 
 def _convert_argument(x: Any) -> Any:
     """What the native call path makes of NumPy arguments; None has Python report the error."""
+    if transfers_guarded():
+        return None  # the guard is told in Python, what it is an operand of
     try:
         return to_array(x)
     except TypeError:

@@ -136,7 +136,8 @@ _backends: dict[str, Backend] = {}
 
 def default_platform() -> str:
     """The platform of arrays and programs that are nowhere in particular."""
-    return config.platforms.split(",")[0].strip() if config.platforms else "cpu"
+    named = config.platforms or config.platform_name
+    return named.split(",")[0].strip() if named else "cpu"
 
 
 def get_backend(platform: str | None = None) -> Backend:

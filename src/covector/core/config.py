@@ -11,67 +11,41 @@ import functools
 import itertools
 import os
 import threading
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from covector import _native
+from covector.core.options import OPTIONS, STAGE_NAMES, WITHOUT_EFFECT
 
-_DEFAULTS: dict[str, Any] = {
-    "enable_x64": False,
-    "disable_jit": False,
-    "debug_nans": False,
-    "debug_infs": False,
-    "enable_checks": False,
-    "numpy_rank_promotion": "allow",
-    "numpy_dtype_promotion": "standard",
-    "default_matmul_precision": None,
-    "traceback_filtering": "auto",
-    "default_prng_impl": "threefry2x32",
-    "enable_compilation_cache": True,
-    "compilation_cache_dir": None,
-    "platforms": None,
-    "default_device": None,
-}
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "numpy_rank_promotion": ("allow", "warn", "raise"),
-    "numpy_dtype_promotion": ("standard", "strict"),
-    "traceback_filtering": ("auto", "off", "on"),
-    "default_prng_impl": ("threefry2x32",),
-    "default_matmul_precision": (
-        None, "default", "fastest", "high", "highest", "bfloat16", "bfloat16_3x", "tensorfloat32",
-        "float32",
-    ),
-}  # fmt: skip
 # Variables that are read elsewhere: by the native core, or where it is built and tested.
 _OTHER_VARIABLES = frozenset((
     "NUM_THREADS", "RUNTIME_SLOTS", "POISON_MEMORY", "INPLACE", "SANITIZE", "TEST_NATIVE",
     "UPDATE_GOLDEN", "FUZZ_SEED",
 ))  # fmt: skip
-# Options that alter tracing or compiled code; each contributes to the context key.
-_TRACED = (
-    "enable_x64",
-    "disable_jit",
-    "debug_nans",
-    "debug_infs",
-    "enable_checks",
-    "numpy_rank_promotion",
-    "numpy_dtype_promotion",
-    "default_matmul_precision",
-    "platforms",
-    "default_device",
-)
+# Options that alter tracing, compiled code or what a call does: each is part of the context key.
+_TRACED = [name for name, option in OPTIONS.items() if option.traced]
 
 
 def _canonical(name: str) -> str:
     for prefix in ("covector_", "jax_"):
         if name.startswith(prefix):
             name = name[len(prefix) :]
-    if name not in _DEFAULTS:
+    if name not in OPTIONS:
         raise AttributeError(
-            f"unknown configuration option {name!r}; known options: {', '.join(sorted(_DEFAULTS))}"
+            f"unknown configuration option {name!r}{_nearest(name)}; "
+            "python -m covector lists all options"
         )
     return name
+
+
+def _nearest(name: str, shown: Callable[[str], str] = repr) -> str:
+    """A question after the option that a misspelt one is most like."""
+    import difflib  # few processes need it
+
+    close = difflib.get_close_matches(name.lower(), OPTIONS, 1)
+    return f"; did you mean {shown(close[0])}?" if close else ""
 
 
 # Raises the error for a platform that there is not; set by `backend`.
@@ -79,32 +53,73 @@ check_platform: Callable[[str], object] = lambda name: None  # noqa: E731
 
 
 def _check(name: str, value: Any) -> None:
-    default = _DEFAULTS[name]
-    if isinstance(default, bool) and not isinstance(value, bool):
-        raise TypeError(f"option {name!r} takes True or False, got {value!r}")
-    if name == "default_device" and not (
-        value is None or isinstance(value, str) or hasattr(value, "platform")
-    ):
+    """Raise the error for a value that an option does not take."""
+    option = OPTIONS[name]
+    if name in _CHECKS:
+        _CHECKS[name](value)
+    elif option.choices:
+        if value not in option.choices or type(value) is bool:
+            raise ValueError(f"option {name!r} takes one of {option.choices}, got {value!r}")
+    elif isinstance(option.default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"option {name!r} takes True or False, got {value!r}")
+    elif isinstance(option.default, int | float):
+        wanted = int if isinstance(option.default, int) else (int, float)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise TypeError(f"option {name!r} takes a number, got {value!r}")
+    elif isinstance(option.default, str) and not isinstance(value, str):
+        raise TypeError(f"option {name!r} takes a string, got {value!r}")
+
+
+def _check_device(value: Any) -> None:
+    if not (value is None or isinstance(value, str) or hasattr(value, "platform")):
         raise TypeError(
             f"option 'default_device' takes a device, such as those of covector.devices(), the "
             f"name of a platform or None, got {value!r}"
         )
-    if name == "default_device" and isinstance(value, str):
+    if isinstance(value, str):
         check_platform(value)
-    if name == "platforms" and not (
-        value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))
-    ):
+
+
+def _check_platforms(value: Any) -> None:
+    if not (value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))):
         raise ValueError(
             f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
         )
-    if name == "compilation_cache_dir" and not (
-        value is None or (isinstance(value, str | os.PathLike) and _is_path(value))
-    ):
+
+
+def _check_folder(value: Any) -> None:
+    if not (value is None or (isinstance(value, str | os.PathLike) and _is_path(value))):
         raise TypeError(
             f"option 'compilation_cache_dir' takes the path of a folder or None, got {value!r}"
         )
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ValueError(f"option {name!r} takes one of {_CHOICES[name]}, got {value!r}")
+
+
+def _check_modes(value: Any) -> None:
+    names = value.split(",") if isinstance(value, str) else [value]
+    for mode in names:
+        if not isinstance(mode, str) or mode.strip() not in STAGE_NAMES:
+            raise ValueError(
+                f"option 'dump_ir_modes' takes names of stages separated by commas, of "
+                f"{', '.join(STAGE_NAMES)}; got {value!r}"
+            )
+
+
+def _check_cpu_devices(value: Any) -> None:
+    if value not in (-1, 1) or isinstance(value, bool):
+        raise ValueError(
+            "option 'num_cpu_devices' takes 1, or -1 for the default: all processors are one "
+            f"device, whose programs run on as many threads; got {value!r}"
+        )
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "default_device": _check_device,
+    "platforms": _check_platforms,
+    "compilation_cache_dir": _check_folder,
+    "dump_ir_modes": _check_modes,
+    "num_cpu_devices": _check_cpu_devices,
+}
 
 
 def _is_path(value: str | os.PathLike[str]) -> bool:
@@ -115,11 +130,9 @@ def _is_path(value: str | os.PathLike[str]) -> bool:
     return isinstance(os.fspath(value), str) and bool(path) and b"\0" not in path
 
 
-def _parse_env(name: str, default: Any) -> Any:
-    variable = "COVECTOR_" + name.upper()
-    raw = os.environ.get(variable)
-    if raw is None:
-        return default
+def _parse_env(name: str, variable: str, raw: str) -> Any:
+    """The value that an environment variable gives an option."""
+    default = OPTIONS[name].default
     value: Any = raw
     if isinstance(default, bool):
         lowered = raw.strip().lower()
@@ -130,6 +143,11 @@ def _parse_env(name: str, default: Any) -> Any:
         raise ValueError(f"{variable}={raw!r} is not a boolean (use 0 or 1)")
     if default is None and not raw.strip():
         return None
+    if isinstance(default, int | float):
+        try:
+            value = type(default)(raw)
+        except ValueError:
+            raise ValueError(f"{variable}={raw!r} is not a number") from None
     try:
         _check(name, value)
     except (TypeError, ValueError) as e:
@@ -137,45 +155,89 @@ def _parse_env(name: str, default: Any) -> Any:
     return value
 
 
-def _check_environment() -> None:
-    """Warn of variables that no option has, and of a number of threads that is none."""
+def _read_environment() -> dict[str, Any]:
+    """What the environment gives options.
+
+    Warns of variables that no option has, and of a number of threads that is none.
+    """
+    found = {}
     for variable, value in os.environ.items():
         if not variable.startswith("COVECTOR_"):
             continue
         name = variable[len("COVECTOR_") :]
-        if name.lower() not in _DEFAULTS and name not in _OTHER_VARIABLES:
-            import difflib  # few processes need it
-
-            close = difflib.get_close_matches(name.lower(), _DEFAULTS, 1)
-            hint = f"; did you mean COVECTOR_{close[0].upper()}?" if close else ""
-            warnings.warn(
-                f"the environment variable {variable} has no effect: there is no such option{hint}",
-                stacklevel=2,
+        if name.lower() in OPTIONS and name.isupper():
+            found[name.lower()] = _parse_env(name.lower(), variable, value)
+        elif name not in _OTHER_VARIABLES:
+            hint = _nearest(name, lambda close: f"COVECTOR_{close.upper()}")
+            _warn(
+                f"the environment variable {variable} has no effect: there is no such option{hint}"
             )
         if name == "NUM_THREADS" and not (value.strip().isdecimal() and int(value) > 0):
-            warnings.warn(
+            _warn(
                 f"COVECTOR_NUM_THREADS={value!r} is not a positive number: as many threads are "
-                "used as this process has processors",
-                stacklevel=2,
+                "used as this process has processors"
             )
+    return found
+
+
+_PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _warn(text: str) -> None:
+    """Warn at the line of the user's code; `core.errors` imports what imports this module."""
+    found = _native.user_frame(_PACKAGE_DIR)
+    if found is None:
+        warnings.warn(text, stacklevel=3)
+    else:
+        warnings.warn_explicit(text, UserWarning, found[0], found[1])
+
+
+def _warn_without_effect(name: str, value: Any) -> None:
+    reason = WITHOUT_EFFECT.get(name)
+    if reason is not None and value != OPTIONS[name].default:
+        _warn(f"the option {name} is accepted, without effect here: {reason}")
+
+
+_DIRECTIONS = ("host_to_device", "device_to_device", "device_to_host")
+_FOR_LOGGERS = {"logging_level": None, "debug_log_modules": None}.keys()
+# Options that say where new arrays are, and whether they may come there, unless they are these.
+_PLACES = ("default_device", "platforms", "platform_name", "transfer_guard_host_to_device")
+_PLAIN = (None, "", "allow")
+
+
+def _all_of(name: str) -> tuple[str, ...]:
+    """The options that are set with one."""
+    if name == "transfer_guard":
+        return (name, *[f"transfer_guard_{direction}" for direction in _DIRECTIONS])
+    return (name,)
+
+
+# Names of what users have made to be part of the context key, and what says it is not set.
+user_contexts: list[str] = []
+UNSET = object()
 
 
 # What is asked for every operation, by the context key, which is had in no time.
 _x64_of_key: dict[int, bool] = {}
+_states: dict[int, Any] = {}
 _plain_keys: set[int] = set()
+_guarded_keys: set[int] = set()
+_stepwise_keys: set[int] = set()
 
 
 class _Option:
     """An option as an attribute: its value, and what threads have in place of it.
 
     ``blocks`` holds something for each block of code, in any thread, in which it is overridden.
+    ``source`` says where the value of the process is from: default, environment or set.
     """
 
-    __slots__ = ("name", "value", "blocks")
+    __slots__ = ("name", "value", "source", "blocks")
 
-    def __init__(self, name: str, value: Any) -> None:
+    def __init__(self, name: str, value: Any, source: str) -> None:
         self.name = name
         self.value = value
+        self.source = source
         self.blocks: dict[object, None] = {}
 
     def __get__(self, config: Config | None, cls: type[Config]) -> Any:
@@ -195,36 +257,9 @@ class Config(threading.local):
     :func:`override`, and context managers such as ``enable_x64``, have set it for their thread. An
     environment variable, such as ``COVECTOR_ENABLE_X64=1``, gives the value to start from.
 
-    Attributes
-    ----------
-    enable_x64 : bool
-        64-bit types; without it numbers are 32 bits wide at most.
-    disable_jit : bool
-        Compiled functions and control flow run as plain Python.
-    debug_nans, debug_infs : bool
-        Raise FloatingPointError where an operation gives NaN, or infinity.
-    enable_checks : bool
-        Check the programs that are traced and compiled, to find errors in the library.
-    numpy_rank_promotion : {"allow", "warn", "raise"}
-        What becomes of operands of different rank.
-    numpy_dtype_promotion : {"standard", "strict"}
-        Whether arrays of different dtypes mix.
-    default_matmul_precision : str, optional
-        Of matrix products that none is given for: ``default``, ``high``, ``highest`` or the name
-        of a format (`covector.lax.Precision`).
-    traceback_filtering : {"auto", "on", "off"}
-        Whether tracebacks leave out the frames of the library.
-    default_prng_impl : {"threefry2x32"}
-        Random number generator of new keys.
-    enable_compilation_cache : bool
-        Keep compiled programs on disk.
-    compilation_cache_dir : str, optional
-        Where; by default in the user's folder of caches.
-    platforms : str, optional
-        The backend to use, the first of several separated by commas.
-    default_device : Device or str, optional
-        Where arrays are made and programs run that are nowhere in particular: a device, or the
-        name of a platform, of which it is the first device.
+    ``python -m covector`` lists all options with what they are for, their values, and where these
+    are from. Those that JAX has for devices and compilers that are not here are accepted, with a
+    warning: docs/differences.md lists them.
 
     Examples
     --------
@@ -240,30 +275,65 @@ class Config(threading.local):
     # What a thread has in place of the values of the process, which the attributes of the class
     # hold, is in the dictionary of the instance: each thread has one of its own.
     _keys: dict[tuple[Any, ...], int] = {}
+    _thread_keys: dict[tuple[Any, ...], int] = {}
+    _default_key = 0
     _next_key = itertools.count(1)
 
     @classmethod
     def _key_of(cls, get: Callable[[str], Any]) -> int:
         """The context key: a number for the options that change what is traced or compiled."""
-        state = tuple([get(name) for name in _TRACED])
+        own = [(c, get(c)) for c in user_contexts]
+        # Values of different types may be equal.
+        typed = [(c, type(v), v) for c, v in own if v is not UNSET]
+        state = (*[get(name) for name in _TRACED], *typed)
         key = cls._keys.get(state)
         if key is None:
             key = cls._keys.setdefault(state, next(cls._next_key))
             _x64_of_key[key] = get("enable_x64")
-            if get("default_device") is None and get("platforms") is None:
+            _states[key] = types.SimpleNamespace(**dict(zip(_TRACED, state, strict=False)))
+            if all(get(name) in _PLAIN for name in _PLACES):
                 _plain_keys.add(key)
+            checks = (get(f"error_checking_behavior_{what}") for what in ("divide", "oob"))
+            if get("disable_jit") or get("debug_key_reuse") or "raise" in checks:
+                _stepwise_keys.add(key)
+            if get("transfer_guard_host_to_device") not in _PLAIN:
+                _guarded_keys.add(key)
         return key
 
     @classmethod
     def _set_global(cls, name: str, value: Any) -> None:
-        cls.__dict__[name].value = value
+        option = cls.__dict__[name]
+        option.value, option.source = value, "set"
+        cls._publish()
+        if name in _FOR_LOGGERS:
+            cls._tell_loggers()
+
+    @classmethod
+    def _publish(cls) -> None:
+        """Tell the native core the options of the process."""
         get = functools.partial(getattr, cls)
-        _native.set_default_options(cls._key_of(get), get("traceback_filtering") != "off")
+        cls._default_key = cls._key_of(get)
+        _native.set_default_options(cls._default_key, get("traceback_filtering") != "off")
+
+    @classmethod
+    def _tell_loggers(cls) -> None:
+        from covector.core import log  # few processes need it
+
+        log.configure(*[getattr(cls, name) for name in _FOR_LOGGERS])
 
     def _rekey(self) -> None:
         """Tell the native core what this thread has in place of the options of the process."""
         own = self.__dict__
-        key = self._key_of(functools.partial(getattr, self)) if own else 0
+        key = 0
+        if own:
+            known = (self._default_key, *own.items(), *map(type, own.values()))
+            found = self._thread_keys.get(known)
+            if found is None:
+                found = self._key_of(functools.partial(getattr, self))
+                if len(self._thread_keys) > 1000:
+                    self._thread_keys.clear()
+                self._thread_keys[known] = found
+            key = found
         filtering = own.get("traceback_filtering")
         _native.set_thread_options(key, None if filtering is None else filtering != "off")
 
@@ -291,7 +361,9 @@ class Config(threading.local):
         """
         name = _canonical(name)
         _check(name, value)
-        self._set_global(name, value)
+        _warn_without_effect(name, value)
+        for each in _all_of(name):
+            self._set_global(each, value)
 
     @_native.Boundary
     def read(self, name: str) -> Any:
@@ -324,21 +396,70 @@ class Config(threading.local):
 
     @property
     def values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _DEFAULTS}
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where the values of options are from: default, environment, set, or block."""
+        own = self.__dict__
+        return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
 
-for _name, _value in _DEFAULTS.items():
-    setattr(Config, _name, _Option(_name, _parse_env(_name, _value)))
+def add_context() -> str:
+    """Make a value of users part of the context key; the name of its attribute of `config`."""
+    name = f"user_context_{len(user_contexts)}"
+    setattr(Config, name, _Option(name, UNSET, "default"))
+    user_contexts.append(name)
+    return name
+
+
+def changed_options(before: int, after: int) -> list[tuple[str, Any, Any]]:
+    """The options in which two context keys differ, with the values under each."""
+    states = {key: state for state, key in Config._keys.items()}
+    old, new = states.get(before, ()), states.get(after, ())
+    return [(n, a, b) for n, a, b in zip(_TRACED, old, new, strict=False) if a != b]
+
+
+def _install_options() -> None:
+    given = _read_environment()
+    for name, option in OPTIONS.items():
+        setattr(Config, name, _Option(name, option.default, "default"))
+    for name, value in given.items():
+        _warn_without_effect(name, value)
+        for each in _all_of(name):
+            if each == name or each not in given:
+                found = vars(Config)[each]
+                found.value, found.source = value, "environment"
+    Config._publish()
+    if not _FOR_LOGGERS.isdisjoint(given):
+        Config._tell_loggers()
+
+
+_install_options()
 config = Config()
-_check_environment()
 _native.set_rekey(config._rekey)
-Config._set_global("enable_x64", config.enable_x64)
 
 
 def x64_enabled() -> bool:
     """``config.enable_x64``, several times as fast: it is asked for every operation."""
     found = _x64_of_key.get(_native.context_key())
     return config.enable_x64 if found is None else found
+
+
+def current() -> Any:
+    """The options of the context key as attributes: as of `config`, but had in less time."""
+    return _states.get(_native.context_key(), config)
+
+
+def runs_by_operation() -> bool:
+    """Whether functions and control flow run as plain Python: by the option ``disable_jit``, or
+    by those that look at the operands of each operation."""
+    return _native.context_key() in _stepwise_keys
+
+
+def transfers_guarded() -> bool:
+    """Whether an option asks about what comes from the host to devices."""
+    return bool(_guarded_keys) and _native.context_key() in _guarded_keys
 
 
 def places_set() -> bool:
@@ -351,6 +472,16 @@ def override(**options: Any) -> Iterator[None]:
     """Set options for the current thread until the block ends."""
     for name, value in options.items():
         _check(name, value)
+        _warn_without_effect(name, value)
+    if "transfer_guard" in options:
+        options = {**dict.fromkeys(_all_of("transfer_guard"), options["transfer_guard"]), **options}
+    with in_place(options):
+        yield
+
+
+@contextlib.contextmanager
+def in_place(options: dict[str, Any]) -> Iterator[None]:
+    """Values that the current thread has in place of those of the process, for a block."""
     own = config.__dict__
     old = dict(own)
     block = object()

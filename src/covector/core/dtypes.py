@@ -244,6 +244,12 @@ def check_user_dtype(dtype: Any, what: str) -> DType:
     dt = as_dtype(dtype)
     out = canonicalize_dtype(dt)
     if out is not dt and out != dt and not is_python_type(dtype):
+        if config.explicit_x64_dtypes == "error":
+            raise ValueError(
+                f"{what}: dtype {dt} is not available without 64-bit types, and the option "
+                f"explicit_x64_dtypes is 'error': ask for {out}, or enable 64-bit types with "
+                f'covector.config.update("enable_x64", True){at_user_line()}'
+            )
         warn(
             f"{what}: dtype {dt} is not available and will be narrowed to {out}; enable 64-bit "
             'types with covector.config.update("enable_x64", True)'

@@ -340,6 +340,25 @@ def origin(x: Tracer) -> str:
     return trace.origin(x) if isinstance(trace, JaxprTrace) and isinstance(x, JaxprTracer) else ""
 
 
+def made_at(x: Tracer) -> str:
+    """A clause on the user's line that made a traced value, empty if that is not recorded."""
+    trace = x._trace
+    if not config.tracer_error_num_traceback_frames or not isinstance(trace, JaxprTrace):
+        return ""
+    if not isinstance(x, JaxprTracer):
+        return ""
+    for k, v in enumerate(trace.invars):
+        if v is x._var:
+            names = list(trace.debug_info.arg_names or ()) if trace.debug_info else []
+            return f", the argument {names[k] if k < len(names) else k}"
+    for eqn in trace.eqns:
+        if any(v is x._var for v in eqn.outvars):
+            if eqn.source_info is None:
+                return ""
+            return f", made by {eqn.primitive} at {errors.SourceFrame(*eqn.source_info)}"
+    return ""
+
+
 def raise_leaked(x: Tracer) -> NoReturn:
     if x._trace.alive:
         raise errors.UnexpectedTracerError(
@@ -350,8 +369,9 @@ def raise_leaked(x: Tracer) -> NoReturn:
         )
     raise errors.UnexpectedTracerError(
         f"A traced value {x.describe()} was used after the transformation that made it had "
-        f"ended (it was made by {x._trace.describe()}). It was probably stored in a global, an "
-        "attribute or a closure by the transformed function: return it as a result instead."
+        f"ended (it was made by {x._trace.describe()}{made_at(x)}). It was probably stored in a "
+        "global, an attribute or a closure by the transformed function: return it as a result "
+        "instead."
         f"{errors.at_user_line()}"
     )
 
@@ -556,9 +576,19 @@ def trace_to_jaxpr(
             jaxpr, consts = trace.finish(outs)
     finally:
         trace.alive = False
+    if config.check_tracer_leaks:
+        del args, outs
+        check_leaks(trace)
     if config.enable_checks:
         check_jaxpr(jaxpr)
     return jaxpr, consts
+
+
+def check_leaks(trace: Trace) -> None:
+    """Raise the error for values of a trace that has ended and that something still holds."""
+    from covector.core import leaks  # few processes need it
+
+    leaks.check(trace, Tracer, made_at)
 
 
 def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:

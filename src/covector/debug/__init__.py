@@ -7,10 +7,12 @@ from covector.transforms.callbacks import (
     DebugEffect,
     OrderedDebugEffect,
     debug_callback,
+    debug_log,
     debug_print,
 )
 
 callback = debug_callback
+log = debug_log
 print = debug_print  # noqa: A001 - the public name
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "STAGES",
     "breakpoint",
     "callback",
+    "log",
     "print",
     "show",
 ]

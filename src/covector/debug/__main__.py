@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes
+from covector.core.config import config
 from covector.core.errors import PACKAGE_DIR, describe
 from covector.debug.colour import coloured
 from covector.debug.stages import STAGES, known_stages, stages, title
@@ -40,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, SystemExit) as e:  # noqa: BLE001 - whatever the function does is shown
         print(_report(e), file=sys.stderr, end="")
         return 1
-    colours = sys.stdout.isatty() if options.colour == "auto" else options.colour == "always"
+    colours = options.colour == "always"
+    if options.colour == "auto":
+        colours = sys.stdout.isatty() and config.pprint_use_color
     for k, (name, text) in enumerate(texts):
         whole = text if len(wanted) == 1 else f"{title(name)}\n{text}"
         print("\n" * bool(k) + (coloured(whole, name) if colours else whole))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from covector.compiler import passes
+from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.debug.colour import coloured
@@ -23,7 +24,8 @@ class StageText(str):
     stage: str
 
     def __repr__(self) -> str:
-        return coloured(self, self.stage) if sys.stdout.isatty() else str(self)
+        colours = sys.stdout.isatty() and config.pprint_use_color
+        return coloured(self, self.stage) if colours else str(self)
 
 
 def show(fun: Callable[..., Any], *args: Any, stage: str = "jaxpr", **kwargs: Any) -> str:

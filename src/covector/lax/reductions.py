@@ -7,6 +7,8 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
+from covector.core.config import config
+from covector.core.errors import at_user_line, describe
 from covector.core.operands import (
     as_operand,
     canonical_axes,
@@ -32,6 +34,14 @@ from covector.primitives.reductions import (
 def _bind(prim: Primitive, operand: Any, axes: Any) -> Any:
     x = as_operand(operand, prim.name)
     return prim.bind(x, axes=canonical_axes(tuple(axes), aval_of(x), "axes"))
+
+
+def _refuse_halves(operand: Any) -> None:
+    if aval_of(operand).dtype in (dtypes.float16, dtypes.bfloat16):
+        raise ValueError(
+            f"reduce_sum of {describe(operand)}, and the option allow_f16_reductions is False: "
+            f"convert it to float32, or use covector.numpy.sum{at_user_line()}"
+        )
 
 
 def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
@@ -60,6 +70,8 @@ def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
     Array([4, 6], dtype=int32)
     """
     no_sharding(out_sharding, "reduce_sum")
+    if not config.allow_f16_reductions:
+        _refuse_halves(operand)
     return _bind(reduce_sum_p, operand, axes)
 
 

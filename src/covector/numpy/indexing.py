@@ -10,6 +10,7 @@ import numpy as onp
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
+from covector.core.config import config, current
 from covector.core.errors import at_user_line
 from covector.core.operands import bind_known, scalar
 from covector.core.structural import convert_element_type, reshape_p
@@ -63,7 +64,9 @@ def getitem(x: Any, index: Any) -> Any:
             rest = shape[1:]
             starts = (start_index(index, shape[0]), *[0] * len(rest))
             return _window(x, starts, (1, *rest), (0,))
-    return _get(x, parse(index, x))
+    items = parse(index, x)
+    check_integers(items, shape)
+    return _get(x, items)
 
 
 def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -171,12 +174,51 @@ def _selected(x: Any, part: onp.ndarray) -> Any:
 def _clamped(i: int, n: int, shape: tuple[int, ...]) -> int:
     if n == 0:
         _empty_axis(shape)
+    if not -n <= i < n:
+        refuse_outside(i, n, shape)
     return min(max(i + n if i < 0 else i, 0), n - 1)
+
+
+def refuse_outside(i: int, n: int, shape: tuple[int, ...]) -> None:
+    """Raise for an index out of bounds, where options say so."""
+    for name in ("check_static_indices", "error_checking_behavior_oob"):
+        if getattr(config, name) in (True, "raise"):
+            raise IndexError(
+                f"the index {i} is out of bounds of an axis of size {n} of an array of shape "
+                f"{shape}, and the option {name} is set{at_user_line()}"
+            )
+
+
+def check_integers(items: list[Item], shape: tuple[int, ...]) -> None:
+    """Raise for Python integers out of bounds, where options say so."""
+    dim = 0
+    for item in items:
+        if type(item) is Scalar and type(item.value) is int:
+            if not -shape[dim] <= item.value < shape[dim]:
+                refuse_outside(item.value, shape[dim], shape)
+        dim += type(item) is not NewAxis
+
+
+def check_bounds(items: list[Item], shape: tuple[int, ...]) -> None:
+    """Raise for indices whose values are known and out of bounds, where options say so."""
+    dim = 0
+    for item in items:
+        if type(item) is NewAxis:
+            continue
+        if type(item) in (Scalar, Advanced) and not isinstance(item.value, Tracer):
+            n = shape[dim]
+            values = onp.asarray(item.value)
+            wrong = values[(values < -n) | (values >= n)]
+            if wrong.size:
+                refuse_outside(int(wrong[0]), n, shape)
+        dim += 1
 
 
 def _eager_advanced(x: Any, index: Any) -> Any:
     """Through a compiled program that takes positions as run-time values."""
     items = parse(index, x)
+    if current().error_checking_behavior_oob == "raise":
+        check_bounds(items, x.shape)
     if all(type(item) is not Advanced for item in items):
         # Rank-0 arrays as indices: their values are at hand.
         plain = [Scalar(_int(i.value)) if type(i) is Scalar else i for i in items]

@@ -9,6 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
+from covector.core.config import current
 from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import PY_SCALARS, bind_known, scalar
 from covector.core.structural import broadcast_in_dim_p, reshape_p
@@ -19,8 +20,11 @@ from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
 from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
 from covector.numpy.creation import asarray
 from covector.numpy.indexing import (
+    check_bounds,
+    check_integers,
     gather_numbers,
     get_basic,
+    refuse_outside,
     saturated,
     split_advanced,
     stacked_indices,
@@ -59,7 +63,10 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
     t = type(index)
     if mode is None and (t is int or t is tuple and _all_integers(index)):
         at = (index,) if t is int else index
-        if len(at) <= len(x.shape):
+        shape = x.shape
+        if len(at) <= len(shape):
+            if len(at) > 1 or not -shape[0] <= at[0] < shape[0]:
+                _look_at_bounds(at, shape)
             if not eager:
                 return _update_at(x, at, values, op)
             if type(op) is str:
@@ -77,6 +84,10 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
             return _run(_mask_update, (x, mask, values), op=op)
         return _mask_update(x, mask, values, op=op)
     items = parse(index, x)
+    if mode is None:
+        check_integers(items, x.shape)
+        if eager and current().error_checking_behavior_oob == "raise":
+            check_bounds(items, x.shape)
     if eager and isinstance(op, str):
         arrays, spec = _split(items, wrap)
         return _run(
@@ -84,6 +95,12 @@ def update(x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool) ->
             unique=unique,
         )  # fmt: skip
     return _update(x, items, values, op, parsed, wrap, unique)
+
+
+def _look_at_bounds(at: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    for i, n in zip(at, shape, strict=False):
+        if not -n <= i < n:
+            refuse_outside(i, n, shape)
 
 
 def _all_integers(index: tuple[Any, ...]) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of, is_array_like
-from covector.core.errors import at_user_line, describe
+from covector.core.config import config
+from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import product
 from covector.core.structural import convert_element_type, scalar
 from covector.primitives.random_bits import threefry2x32_p
@@ -51,6 +52,8 @@ def words_of(key: Any, name: str) -> Words:
         raise _no_key(name, key)
     elif len(shape) > 1:
         raise _several(name, aval)
+    elif config.legacy_prng_key != "allow":
+        _refuse_raw(name)
     return tuple(
         [
             lax.squeeze_p.bind(
@@ -68,6 +71,17 @@ def _no_key(name: str, key: Any) -> TypeError:
         "random.key(seed), and derive others from it with random.split; a raw key has dtype "
         f"uint32 and shape (2,){at_user_line()}"
     )
+
+
+def _refuse_raw(name: str) -> None:
+    text = (
+        f"{name} was given a raw key of dtype uint32, and the option legacy_prng_key is "
+        f"{config.legacy_prng_key!r}: make keys with random.key, or from raw ones with "
+        "random.wrap_key_data"
+    )
+    if config.legacy_prng_key == "error":
+        raise ValueError(f"{text}{at_user_line()}")
+    warn(text)
 
 
 def _several(name: str, aval: Any) -> ValueError:

@@ -14,6 +14,7 @@ from covector.control_flow.cond import cond
 from covector.control_flow.custom_jvp import stop_gradient
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
+from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.operands import product, scalar
 from covector.core.structural import convert_element_type, reduce_sum
@@ -385,7 +386,7 @@ def gumbel_mode(mode: str | None, name: str) -> bool:
     """Whether ``mode`` asks for the high resolution."""
     if mode not in (None, "low", "high", "highest"):
         raise ValueError(f"{name}: mode must be 'low' or 'high', got {mode!r}{at_user_line()}")
-    return mode in ("high", "highest")
+    return config.high_dynamic_range_gumbel if mode is None else mode != "low"
 
 
 @program("shape", "dtype", "mode", "out_sharding")

@@ -20,10 +20,10 @@ import numpy as np
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, settled
-from covector.core.config import config
+from covector.core.config import current
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import as_array, canonical_shape, product
-from covector.core.structural import convert_element_type
+from covector.core.structural import convert_element_type, scalar
 from covector.core.trace import Tracer
 from covector.random._bits import Words, cipher, stack_words, words_of
 from covector.random._program import program
@@ -32,6 +32,13 @@ _IMPL = dtypes.key_dtype.impl
 _KEY = dtypes.key_dtype
 _KEY_CODE = dtypes.code_of[_KEY]
 _UINT32_CODE = dtypes.code_of[dtypes.uint32]
+
+
+def _made(keys: Any) -> Any:
+    """Keys that may be used, whether or not those of the same words were."""
+    from covector.random import _reuse  # few processes need it
+
+    return _reuse.made(keys)
 
 
 def _keys_of(words: Any) -> Any:
@@ -49,14 +56,15 @@ def _check_impl(impl: Any) -> None:
 
 def _seed_words(seed: Any, name: str) -> Words | bytes:
     """The words of the key for a seed: its bits, as 64 of them."""
+    options = current()
     if isinstance(seed, (int, np.integer)):
-        n = int(seed)
+        n = int(seed) + options.random_seed_offset
         if not -(2**63) <= n < 2**63:
             raise OverflowError(
                 f"{name}: the seed {n} does not fit in 64 bits; take it modulo 2**63"
                 f"{at_user_line()}"
             )
-        wide = config.enable_x64 and not (isinstance(seed, np.integer) and seed.itemsize < 8)
+        wide = options.enable_x64 and not (isinstance(seed, np.integer) and seed.itemsize < 8)
         return struct.pack("<II", (n >> 32) & 0xFFFFFFFF if wide else 0, n & 0xFFFFFFFF)
     x = as_array(seed, name)
     if x.dtype not in dtypes.INTEGERS and x.dtype != dtypes.bool_:
@@ -68,6 +76,8 @@ def _seed_words(seed: Any, name: str) -> Words | bytes:
             f"{name} takes a scalar seed, got {x.aval.str_short()}; use vmap for several seeds"
             f"{at_user_line()}"
         )
+    if options.random_seed_offset:
+        x = lax.add(x, scalar(options.random_seed_offset, x.dtype))
     high: Any = np.uint32(0)
     if x.dtype.itemsize == 8:
         high = lax.shift_right_logical(x, x.dtype.type(32))
@@ -120,11 +130,10 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     if isinstance(seed, (Array, Tracer)):
         return _key_of_seed(seed)
     words = _seed_words(seed, "random.key")
-    return (
-        settled(_native.array_from_buffer(words, _KEY_CODE, ()))
-        if type(words) is bytes
-        else _key_of_seed(seed)
-    )
+    if type(words) is not bytes:
+        return _key_of_seed(seed)
+    made = settled(_native.array_from_buffer(words, _KEY_CODE, ()))
+    return _made(made) if current().debug_key_reuse else made
 
 
 def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
@@ -151,6 +160,8 @@ def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802
     Array([ 0, 42], dtype=uint32)
     """
     _check_impl(impl)
+    if current().enable_custom_prng:
+        return key(seed)
     if isinstance(seed, (Array, Tracer)):
         return _raw_key_of_seed(seed)
     words = _seed_words(seed, "random.PRNGKey")
@@ -391,4 +402,5 @@ def clone(key: Any) -> Any:
         if not isinstance(key, (Array, Tracer, np.ndarray)):
             raise TypeError(f"clone takes a PRNG key, got {describe(key)}{at_user_line()}")
         return _check_raw(key, "clone")
-    return lax.copy_p.bind(key)
+    copy = lax.copy_p.bind(key)
+    return _made(copy) if current().debug_key_reuse else copy

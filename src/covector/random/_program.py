@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from covector.core.config import current
 from covector.core.operands import canonical_shape, no_sharding
 from covector.core.trace import current_trace, eval_trace
 from covector.transforms.jit import Jitted, make_jit_function
@@ -43,6 +44,11 @@ class Program(Jitted):
                     kwargs = {**kwargs, self.shape: shape}
                 if current_trace() is eval_trace:
                     return self.function(*args, **kwargs), None
+        if current().debug_key_reuse:
+            from covector.random import _reuse  # few processes need it
+
+            key = args[0] if args else kwargs.get("key")
+            return _reuse.watched(self.fun, key, lambda: Jitted.fallback(self, args, kwargs))
         return super().fallback(args, kwargs)
 
 

@@ -22,6 +22,7 @@ from covector.core.trace import (
     set_current_trace,
 )
 from covector.runtime.placement import Sharding, as_sharding, placement, placement_of, put
+from covector.runtime.transfers import asked_for
 from covector.transforms.arguments import api_boundary
 
 
@@ -290,7 +291,8 @@ def device_put(
         for option, what in ((device, "device"), (donate, "donate"), (may_alias, "may_alias"))
     )
     sources = leaves if donate is not False else [None] * len(leaves)
-    outs = [_put(*each) for each in zip(leaves, wheres, aliases, strict=True)]
+    with asked_for():
+        outs = [_put(*each) for each in zip(leaves, wheres, aliases, strict=True)]
     for given, out, gives in zip(sources, outs, donates, strict=True):
         if gives and type(given) is Array and out is not given:
             given.delete()
@@ -332,7 +334,8 @@ def device_get(x: Any) -> Any:
             return device_put(leaf, devices("cpu")[0])
         return np.asarray(leaf)
 
-    return tree.map(get, x)
+    with asked_for():
+        return tree.map(get, x)
 
 
 def live_arrays(platform: str | None = None) -> list[Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.core.config import config
+from covector.core.config import runs_by_operation
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.trace import EvalTrace, Primitive
+from covector.runtime.execution import looks_at_results
 from covector.transforms.cache import Latest
 from covector.transforms.jit import Jitted, jit_p, make_jit_function
 
@@ -42,7 +43,7 @@ def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> li
     if found is None:
         found = _with_jaxprs.get(key)
         if found is None:
-            if prim is jit_p and (config.debug_nans or config.disable_jit):
+            if prim is jit_p and (runs_by_operation() or looks_at_results()):
                 return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
             found = _operation(prim, params)
             (_with_jaxprs if _has_jaxpr(params) else _operations).add(key, found)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from covector import _native
 from covector.core import collector, tree
-from covector.core.avals import Array, nbytes_of, to_array
+from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
 from covector.core.dce import dce
-from covector.core.errors import at_user_line, warn
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
+from covector.core.errors import SourceFrame, at_user_line, warn
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting, sub_jaxprs
 from covector.core.levels import room_for
+from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
 from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
+from covector.primitives.arithmetic import div_p, rem_p
+from covector.runtime import transfers
 from covector.runtime.placement import (
     Placement,
     as_sharding,
@@ -28,7 +33,7 @@ from covector.runtime.placement import (
     target_of,
 )
 from covector.transforms.arguments import argument_names
-from covector.transforms.jit import Entry, Jitted
+from covector.transforms.jit import Entry, Jitted, tell_step
 
 # What a backend's lowered program must have.
 _MODULE = ("platform", "dialects", "default_dialect", "as_text", "compile")
@@ -56,11 +61,49 @@ def compile_entry(
     if found is None:
         device = where.device
         with collector.paused(), room_for(nesting(entry.closed.jaxpr)):
+            start = time.perf_counter()
             module, kept, given = lower_entry(entry, donated, keep_unused, name, device.platform)
+            middle = time.perf_counter()
             program = module.compile(device, where.index)
             program.executable.donate(given)
+            _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
+            if config.dump_ir_to:
+                from covector.runtime import dumps  # few processes need it
+
+                dumps.dump(module, name)
             found = entry.programs[key] = (program, kept)
     return found
+
+
+def _tell_compiled(closed: ClosedJaxpr, name: str, lowering: float, compiling: float) -> None:
+    """Log a compilation, and tell who listens."""
+    avals = closed.in_avals
+    if config.log_compiles and len(closed.eqns) >= config.compiler_detailed_logging_min_ops:
+        tell_step(LOWERED, "lowered", name, lowering, avals)
+        tell_step(COMPILED, "compiled", name, compiling, avals)
+        return
+    if DURATIONS:
+        tell(DURATIONS, LOWERED, lowering, fun_name=name)
+    tell_step(COMPILED, "compiled", name, lowering + compiling, avals)
+
+
+def _warn_of_constants(jaxpr: Jaxpr, name: str) -> None:
+    """Warn where the constants of a program are larger than an option says."""
+    bound = config.captured_constants_warn_bytes
+    total = sum(nbytes_of(v.aval) for v in jaxpr.constvars)
+    if bound < 0 or total < bound:
+        return
+    most = config.captured_constants_report_frames
+    lines = []
+    for v in jaxpr.constvars[: most if most >= 0 else None]:
+        users = [e for e in jaxpr.eqns if v in e.invars and e.source_info is not None]
+        where = f" at {SourceFrame(*users[0].source_info)}" if users else ""
+        lines.append(f"\n  {v.aval.str_short()}{where}")
+    warn(
+        f"{name} has {total} bytes of constants: arrays that it closes over "
+        "are kept with the program. Pass them as arguments instead (options "
+        f"captured_constants_warn_bytes, captured_constants_report_frames){''.join(lines)}"
+    )
 
 
 def _lower(
@@ -74,6 +117,8 @@ def _lower(
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
     jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
+    if consts:
+        _warn_of_constants(jaxpr, name)
     usable = _usable(jaxpr, [donated[i] for i in kept], name)
     module = get_backend(platform).lower(ClosedJaxpr(jaxpr, [c for _, c in consts]), usable, name)
     lacking = [a for a in _MODULE if not hasattr(module, a)]
@@ -122,7 +167,7 @@ def where_to_run(
     given = jitted.device
     if given is None:
         # All on the default placement is the usual case.
-        if config.default_device is None and config.platforms is None:
+        if config.default_device is None and not config.platforms and not config.platform_name:
             if not any(type(x) is Array and x._placement for x in leaves):
                 return default_placement()
         # Those of the library itself say nothing to the user.
@@ -144,24 +189,61 @@ def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> S
 
 def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The result on concrete values, and the `FastPath` for the next call, if there is one."""
+    if config.no_execution:
+        raise_no_execution(jitted.name)
     entry, flat = jitted.trace(args, kwargs)
     for x in (*entry.hoisted, *flat):
         if isinstance(x, Tracer):
             raise_leaked(x)
     where = where_to_run(jitted, flat, lambda: names_in(jitted, args, kwargs))
-    program, kept = compile_entry(
-        entry, jitted.donated(entry, args), jitted.keep_unused, jitted.name, where
-    )
+    donated = jitted.donated(entry, args)
+    looks = looks_at_results()
+    if looks:
+        donated = (False,) * len(donated)  # the arguments are needed a second time
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
     avals = entry.closed.in_avals
-    outs = program.executable.call([to_array(flat[i], avals[i]) for i in kept])
+    plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
+    with transfers.asked_for() if not plain else contextlib.nullcontext():
+        operands = [to_array(flat[i], avals[i]) for i in kept]
+    outs = program.executable.call(operands)
     result = tree.unflatten(entry.out_tree, outs)
-    if config.debug_nans or config.debug_infs:
+    if looks:
         _check_finite(jitted, outs, args, kwargs)
+        return result, None
+    if not plain:
         return result, None
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 
 
 Jitted.execute = staticmethod(execute)  # type: ignore[method-assign, assignment]
+
+
+def raise_no_execution(name: str) -> NoReturn:
+    raise RuntimeError(f"{name} would run, and the option no_execution is set{at_user_line()}")
+
+
+def looks_at_results() -> bool:
+    """Whether options ask for a look at the results of every program."""
+    return config.debug_nans or config.debug_infs or config.error_checking_behavior_nan == "raise"
+
+
+def check_operands(
+    jitted: Jitted, operands: list[Any], avals: list[ShapedArray], where: Placement
+) -> bool:
+    """Look at the operands of a program as options say; whether they are to look at none."""
+    plain = True
+    if transfers.guarded("host_to_device") or transfers.guarded("device_to_device"):
+        what = jitted.primitive.name if jitted.primitive is not None else jitted.name
+        transfers.check_operands(operands, avals, where.sharding, what)
+        plain = False
+    if config.error_checking_behavior_divide == "raise":
+        if jitted.primitive in (div_p, rem_p) and not np.all(np.asarray(operands[-1])):
+            raise ZeroDivisionError(
+                f"a division by zero in {jitted.primitive}, and the option "
+                f"error_checking_behavior_divide is 'raise'{at_user_line()}"
+            )
+        plain = False
+    return plain
 
 
 def fast_tree(treedef: Any) -> Any:
@@ -228,7 +310,8 @@ def find_nonfinite(outs: Sequence[Any]) -> str | None:
         values = np.asarray(x)
         if values.dtype.kind == "V":
             values = values.astype(np.float32)
-        if config.debug_nans and np.isnan(values).any():
+        nans = config.debug_nans or config.error_checking_behavior_nan == "raise"
+        if nans and np.isnan(values).any():
             return "nan"
         if config.debug_infs and np.isinf(values).any():
             return "inf"

@@ -11,6 +11,7 @@ from covector.core.avals import Array
 from covector.core.backend import Device, get_backend
 from covector.core.config import config
 from covector.core.errors import at_user_line
+from covector.runtime.transfers import transfer
 
 Index = tuple[slice, ...]
 
@@ -225,6 +226,7 @@ def put(x: Array, where: Placement) -> Array:
     if x.sharding == where.sharding:
         return x._placed(where.index)
     device = where.device
+    transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {device!r}")
     moved = get_backend(device.platform).put(x, device, where.index)
     if type(moved) is not Array or moved._placement != where.index:
         raise RuntimeError(
@@ -269,6 +271,8 @@ def _where(x: Array) -> str:
 
 def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:
     """A new array, which is on the host, where a program on ``beside`` would put it."""
+    if not beside:
+        transfer("host_to_device", x.aval.str_short())
     return put(x, target_of(beside, "a function that runs on the host"))
 
 

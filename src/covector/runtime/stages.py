@@ -8,13 +8,21 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import Array, ShapedArray, aval_of, nbytes_of, to_array
 from covector.core.backend import Device, Module
+from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
-from covector.runtime.execution import compile_entry, lower_entry, where_to_run
+from covector.runtime.execution import (
+    compile_entry,
+    find_nonfinite,
+    looks_at_results,
+    lower_entry,
+    raise_no_execution,
+    where_to_run,
+)
 from covector.runtime.placement import Placement, as_sharding, placement
 from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
@@ -318,9 +326,23 @@ class Compiled(_Stage):
                 f"{at_user_line()}"
             )
         self._check_placements(flat)
+        if config.no_execution:
+            raise_no_execution(self._jitted.name)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
+        if looks_at_results():
+            self._check(outs)
         return tree.unflatten(self._entry.out_tree, outs)
+
+    def _check(self, outs: Sequence[Any]) -> None:
+        """Raise for NaN, or infinity, where options ask for it."""
+        bad = find_nonfinite(outs)
+        if bad is not None:
+            raise FloatingPointError(
+                f"invalid value ({bad}) in the result of the compiled function "
+                f"{self._jitted.name}: call what jit gave for the operation that it comes from"
+                f"{at_user_line()}"
+            )
 
     def _check_placements(self, flat: Sequence[Any]) -> None:
         """An array that is committed elsewhere is an error, as it is for `jit`."""

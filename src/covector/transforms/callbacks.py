@@ -355,12 +355,12 @@ class _FormatChecker(string.Formatter):
         self.unused += [k for k in kwargs if k not in used_args]
 
 
-def _check_format(fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+def _check_format(name: str, fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
     checker = _FormatChecker()
     checker.format(fmt, *args, **kwargs)
     if checker.unused:
         raise ValueError(
-            f"debug.print: the arguments {', '.join(checker.unused)} are not used by the format "
+            f"{name}: the arguments {', '.join(checker.unused)} are not used by the format "
             f"{fmt!r}; put {{}} or {{name}} where their values are to appear{at_user_line()}"
         )
 
@@ -393,8 +393,10 @@ def debug_print(
         Keep the order of the program.
     skip_format_check : bool
         Allow arguments that the format does not use.
-    partitioned, _use_logging : bool
-        Have no effect.
+    partitioned : bool
+        Has no effect.
+    _use_logging : bool
+        Log the text, as `debug.log` does.
 
     Returns
     -------
@@ -419,19 +421,83 @@ def debug_print(
     >>> y = f(1.234)
     x = 1.23, rounded 1.0
     """
+    name = "debug.log" if _use_logging else "debug.print"
     if fmt is None:
         fmt = " ".join(["{}"] * len(args))
     if not isinstance(fmt, str):
         raise TypeError(
-            f"debug.print takes a format string first, got {describe(fmt)}; write "
-            f'debug.print("{{}}", x){at_user_line()}'
+            f"{name} takes a format string first, got {describe(fmt)}; write "
+            f'{name}("{{}}", x){at_user_line()}'
         )
     if not skip_format_check:
-        _check_format(fmt, args, kwargs)
+        _check_format(name, fmt, args, kwargs)
     text = fmt
 
     def show(*a: Any, **k: Any) -> None:
         a, k = tree.map(_readable, (a, k))
-        print(text.format(*a, **k))
+        shown = text.format(*a, **k)
+        if _use_logging:
+            import logging  # few processes need it
+
+            logging.getLogger("covector.debug").info("%s", shown)
+        else:
+            print(shown)
 
     debug_callback(show, *args, ordered=ordered, **kwargs)
+
+
+@api_boundary
+def debug_log(
+    fmt: str | None = None,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    skip_format_check: bool = False,
+    _use_logging: bool = True,
+    **kwargs: Any,
+) -> None:
+    """Log run-time values, also from within compiled functions.
+
+    The logger is ``logging.getLogger("covector.debug")``, the level INFO; the option
+    ``logging_level`` has it write to the error stream.
+
+    Parameters
+    ----------
+    fmt : str
+        As for `str.format`.
+    *args, **kwargs
+        Values to insert.
+    ordered : bool
+        Keep the order of the program.
+    partitioned : bool
+        Has no effect.
+    skip_format_check : bool
+        Allow arguments that the format does not use.
+    _use_logging : bool
+        False prints, as `debug.print` does.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    ValueError
+        If the format does not use an argument.
+
+    Examples
+    --------
+    >>> import logging, sys
+    >>> import covector as cv
+    >>> logger = logging.getLogger("covector.debug")
+    >>> handler = logging.StreamHandler(sys.stdout)
+    >>> logger.addHandler(handler)
+    >>> logger.setLevel(logging.INFO)
+    >>> y = cv.jit(lambda x: cv.debug.log("x = {}", x))(3)
+    x = 3
+    >>> logger.removeHandler(handler)
+    """
+    debug_print(
+        fmt, *args, ordered=ordered, skip_format_check=skip_format_check,
+        _use_logging=_use_logging, **kwargs,
+    )  # fmt: skip

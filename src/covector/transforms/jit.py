@@ -10,13 +10,14 @@ from __future__ import annotations
 import copyreg
 import functools
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from covector import _native
-from covector.core import tree
+from covector.core import monitoring, tree
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.config import config
+from covector.core.config import config, runs_by_operation
 from covector.core.errors import JaxRuntimeError, at_user_line, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from covector.core.structural import zeros
@@ -52,6 +53,24 @@ def _jit_avals(*avals: ShapedArray, jaxpr: ClosedJaxpr, name: str, inline: bool)
 jit_p.def_effects(lambda params: params["jaxpr"].effects)
 
 _traced_cache = FunctionCache()
+
+
+def tell_step(
+    event: str, done: str, name: str, seconds: float, avals: Sequence[ShapedArray]
+) -> None:
+    """Log a step towards a compiled program, and tell who listens to such events."""
+    if monitoring.DURATIONS:
+        monitoring.tell(monitoring.DURATIONS, event, seconds, fun_name=name)
+    loud = config.log_compiles
+    if loud or "logging" in sys.modules:
+        from covector.core import log
+
+        types = ", ".join([a.str_short() for a in avals[:_TYPES_SHOWN]])
+        more = ", ..." if len(avals) > _TYPES_SHOWN else ""
+        log.say("compile", loud, "%s %s for (%s%s) in %.6f s", done, name, types, more, seconds)
+
+
+_TYPES_SHOWN = 16
 
 
 class Entry:
@@ -213,6 +232,10 @@ class Jitted:
         key = (in_tree, tuple(avals), statics, context_key())
         entry = entries.get(key)
         if entry is None:
+            if config.explain_cache_misses and self.is_users:
+                from covector.transforms import misses  # few processes need it
+
+                misses.explain(self, key, entries)
             entry, storable = self._trace_new(avals, in_tree, statics, abstract)
             if storable:
                 entries[key] = entry
@@ -220,8 +243,7 @@ class Jitted:
 
     def _what(self) -> str:
         """What users call it: they need not know that a function of the library is compiled."""
-        ours = str(getattr(self.fun, "__module__", "")).startswith("covector.")
-        return self.name if ours else f"jit of {self.name}"
+        return f"jit of {self.name}" if self.is_users else self.name
 
     def _entries(self) -> dict[Any, Any]:
         if type(self.fun) is _FunctionType:
@@ -235,6 +257,12 @@ class Jitted:
 
         If only types are asked for (``abstract``), the function may return types, too.
         """
+        if config.no_tracing and self.primitive is None:
+            raise RuntimeError(
+                f"{self._what()} would be traced for new arguments or options, and the option "
+                f"no_tracing is set{at_user_line()}"
+            )
+        start = time.perf_counter()
         out_tree: Any = None
         fun = self.fun
         storable = True
@@ -255,7 +283,18 @@ class Jitted:
         info = DebugInfo(self.name, fun_source(fun), names_of(fun, in_tree, skip), None, "jit")
         jaxpr, consts = trace_to_jaxpr(flat_fun, avals, info)
         closed, hoisted = close_over(jaxpr, consts)
+        self._told(monitoring.TRACED, "traced", start, avals)
         return Entry(closed, hoisted, in_tree, out_tree), storable and not hoisted
+
+    @property
+    def is_users(self) -> bool:
+        """Whether a user had the function compiled, rather than the library its own."""
+        ours = str(getattr(self.fun, "__module__", "")).startswith("covector.")
+        return self.primitive is None and not ours
+
+    def _told(self, event: str, done: str, start: float, avals: Sequence[ShapedArray]) -> None:
+        """Log a step that is done, and tell who listens."""
+        tell_step(event, done, self.name, time.perf_counter() - start, avals)
 
     def donated(self, entry: Entry, args: tuple[Any, ...]) -> tuple[bool, ...]:
         """For each argument of the entry's jaxpr, whether its memory may be reused."""
@@ -277,12 +316,11 @@ class Jitted:
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """What the native call path calls for a signature it has no program for."""
-        if current_trace() is not eval_trace:
-            if config.disable_jit:
-                return self.fun(*args, **kwargs), None
-            return self.bind(args, kwargs), None
-        if config.disable_jit and self.primitive is None:
+        traced = current_trace() is not eval_trace
+        if (traced or self.primitive is None) and runs_by_operation():
             return self.fun(*args, **kwargs), None
+        if traced:
+            return self.bind(args, kwargs), None
         return Jitted.execute(self, args, kwargs)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of, to_array
+from covector.core.config import config
 from covector.core.operands import PY_SCALARS
 from covector.core.rules import Zero, jvp_rules, missing_rule
 from covector.core.trace import (
     Primitive,
     Trace,
     Tracer,
+    check_leaks,
     current_trace,
     eval_trace,
     set_current_trace,
@@ -107,6 +109,10 @@ def jvp_flat(
             outs = fun(*args)
         if aux is not None:
             aux[:] = [trace.primal_of(x) for x in aux]
-        return trace.unpack(outs)
+        unpacked = trace.unpack(outs)
     finally:
         trace.alive = False
+    if config.check_tracer_leaks:
+        del args, outs
+        check_leaks(trace)
+    return unpacked

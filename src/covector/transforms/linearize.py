@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.avals import aval_of
+from covector.core.config import config
 from covector.core.dce import dce
 from covector.core.dtypes import float0
 from covector.core.jaxpr import Jaxpr, eval_jaxpr
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.core.structural import zeros
-from covector.core.trace import current_trace, set_current_trace
+from covector.core.trace import check_leaks, current_trace, set_current_trace
 from covector.transforms.jvp import JVPTrace, typed
 from covector.transforms.partial_eval import PartialTrace
 from covector.transforms.transpose import backward_pass
@@ -114,4 +115,7 @@ def linearize_flat(
             )
     finally:
         jvp_trace.alive = partial_trace.alive = False
+    if config.check_tracer_leaks:
+        del args, outs, tangents_out
+        check_leaks(jvp_trace)
     return Linearized(primals_out, dce(jaxpr), residuals, active, nonzero)

@@ -6,9 +6,17 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.config import config
 from covector.core.jaxpr import Jaxpr, all_jaxprs, sub_jaxprs
 from covector.core.rules import batching_rules, collective_rules, higher_order_rules, missing_rule
-from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
+from covector.core.trace import (
+    Primitive,
+    Trace,
+    Tracer,
+    check_leaks,
+    current_trace,
+    set_current_trace,
+)
 
 # --- the trace ---------------------------------------------------------------------------
 
@@ -124,6 +132,10 @@ def vmap_flat(
     try:
         with set_current_trace(trace):
             outs = fun(*[trace.pack(x, d) for x, d in zip(args, dims, strict=True)])
-        return trace.unpack(outs)
+        unpacked = trace.unpack(outs)
     finally:
         trace.alive = False
+    if config.check_tracer_leaks:
+        del outs
+        check_leaks(trace)
+    return unpacked

@@ -11,6 +11,7 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray
 from covector.core.jaxpr import ClosedJaxpr
+from covector.runtime.transfers import transfer
 from covector_toy import rules  # noqa: F401 - fills the table
 from covector_toy.interpreter import check, run, to_value, value_type
 
@@ -38,6 +39,7 @@ class ToyBuffer:
         self.value = value
 
     def to_host(self) -> Any:
+        transfer("device_to_host", f"{self.value.dtype}{list(self.value.shape)}")
         return np.ascontiguousarray(self.value).view(np.uint8).reshape(-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 from covector.transforms.cache import Latest, on_clear
 
 # Programs that touch more elements than this, or call a library, release the interpreter lock
@@ -64,7 +66,8 @@ statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 def _code(program: LoopProgram) -> Code:
     """Code for a program: from memory, from disk, or compiled now."""
-    text = key(program)
+    level = codegen.level()
+    text = key(program) if level is None else f"O{level}\n{key(program)}"
     found = _used.get(text)
     if found is not None:
         statistics["shared"] += 1
@@ -74,15 +77,25 @@ def _code(program: LoopProgram) -> Code:
     if stored is not None:
         obj, meta = stored
         statistics["loaded"] += 1
+        if EVENTS:
+            tell(EVENTS, CACHE_HIT)
     else:
+        if EVENTS:
+            tell(EVENTS, CACHE_MISS)
+        start = time.perf_counter()
         module, meta = cpu.generate.llvm_text(program)
         obj = codegen.compile_object(module)
-        cache.store(text, obj, meta)
+        cache.store(text, obj, meta, time.perf_counter() - start)
         statistics["compiled"] += 1
     address, tracker = codegen.load_object(obj)
     code = _used.setdefault(text, Code(address, meta, tracker))
     _latest.add(text, code)
     return code
+
+
+def programs_in_memory() -> int:
+    """The number of programs whose machine code is loaded."""
+    return len(_used)
 
 
 class CpuProgram:

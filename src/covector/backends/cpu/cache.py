@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import marshal
+import math
 import os
 import stat
 from collections.abc import Sequence
@@ -28,7 +29,6 @@ except ImportError:
 
 _MAGIC = b"COVECTOR3"
 _DIGEST = 32
-MAX_BYTES = 512 << 20
 
 
 def _digest(data: bytes) -> bytes:
@@ -88,7 +88,11 @@ def load(key: str) -> tuple[bytes, Any] | None:
     path = _path(key)
     try:
         data = _read(path)
+    except FileNotFoundError:
+        return None
     except OSError:
+        if config.raise_persistent_cache_errors:
+            raise
         return None
     head = len(_MAGIC) + _DIGEST
     if len(data) < head or data[: len(_MAGIC)] != _MAGIC:
@@ -107,15 +111,23 @@ def load(key: str) -> tuple[bytes, Any] | None:
     return code, meta
 
 
-def store(key: str, code: bytes, meta: Any) -> None:
-    """Keep object code for later processes; failures to write are silent by design."""
-    if not config.enable_compilation_cache:
+def store(key: str, code: bytes, meta: Any, seconds: float = math.inf) -> None:
+    """Keep object code, which took so long to make, for later processes.
+
+    Failures to write are silent by design, unless an option asks for them.
+    """
+    if not config.enable_compilation_cache or config.compilation_cache_max_size == 0:
+        return
+    if seconds < config.persistent_cache_min_compile_time_secs:
         return
     body = marshal.dumps((_digest(key.encode()), code, meta))
     data = _MAGIC + _digest(body) + body
+    if len(data) < config.persistent_cache_min_entry_size_bytes:
+        return
     folder, path = cache_dir(), _path(key)
     tmp = f"{path}.{os.urandom(8).hex()}.tmp"
-    with contextlib.suppress(OSError):
+    silent = () if config.raise_persistent_cache_errors else (OSError,)
+    with contextlib.suppress(*silent):
         os.makedirs(folder, mode=0o700, exist_ok=True)
         fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -136,12 +148,13 @@ _SAMPLE = 256
 
 def _trim(folder: str) -> None:
     """Now and then, drop the entries used longest ago where the folder exceeds its bound."""
-    if os.urandom(1)[0] % _STORES_A_LOOK == 0:
-        names = [n for n in os.listdir(folder) if n.endswith((".bin", ".tmp"))]
+    bound = config.compilation_cache_max_size
+    if bound >= 0 and os.urandom(1)[0] % _STORES_A_LOOK == 0:
+        names = _names(folder)
         # Names are hashes: the first are as good a sample as any.
         seen = _entries(folder, names[:_SAMPLE])
-        if seen and sum(size for _, size, _ in seen) / len(seen) * len(names) > MAX_BYTES:
-            _drop_oldest(folder, names)
+        if seen and sum(size for _, size, _ in seen) / len(seen) * len(names) > bound:
+            _drop_oldest(folder, names, bound)
 
 
 def _entries(folder: str, names: Sequence[str]) -> list[tuple[float, int, str]]:
@@ -154,12 +167,36 @@ def _entries(folder: str, names: Sequence[str]) -> list[tuple[float, int, str]]:
     return out
 
 
-def _drop_oldest(folder: str, names: Sequence[str]) -> None:
+def usage() -> tuple[int, int]:
+    """The number of entries in the folder, and their size in bytes."""
+    entries = _entries(cache_dir(), _names(cache_dir()))
+    return len(entries), sum(size for _, size, _ in entries)
+
+
+def clear() -> tuple[int, int]:
+    """Drop all entries, of all versions; how many there were, and their size in bytes."""
+    folder = cache_dir()
+    entries = _entries(folder, _names(folder))
+    for _, _, name in entries:
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
+    return len(entries), sum(size for _, size, _ in entries)
+
+
+def _names(folder: str) -> list[str]:
+    """The files in a folder that are entries, or were to be."""
+    try:
+        return [n for n in os.listdir(folder) if n.endswith((".bin", ".tmp"))]
+    except OSError:
+        return []
+
+
+def _drop_oldest(folder: str, names: Sequence[str], bound: int) -> None:
     entries = _entries(folder, names)
     total = sum(size for _, size, _ in entries)
     # Some room is made, so that the next entries have it.
     for _, size, name in sorted(entries):
-        if total <= MAX_BYTES - MAX_BYTES // 8:
+        if total <= bound - bound // 8:
             break
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(folder, name))

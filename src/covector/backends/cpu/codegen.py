@@ -72,6 +72,12 @@ def _llvm() -> Any:
     return llvm
 
 
+def cpu_name() -> str:
+    """The processor, as LLVM calls it."""
+    name: str = _llvm().get_host_cpu_name()
+    return name
+
+
 @functools.cache
 def cpu_description() -> str:
     """What generates code, and for which processor; object code runs only on its like."""
@@ -148,6 +154,19 @@ def _passes(opt: int) -> Any:
     return passes
 
 
+def level() -> int | None:
+    """How hard LLVM is to try, where options say so."""
+    if config.disable_most_optimizations:
+        return 0
+    asked: str = config.optimization_level
+    return None if asked == "UNKNOWN" else int(asked[1:])
+
+
+def _effort(text: Text) -> int:
+    asked = level()
+    return text.effort if asked is None else asked
+
+
 def _optimise(module: Any, opt: int) -> None:
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
@@ -184,8 +203,9 @@ def _optimised_module(text: Text) -> Iterator[tuple[Any, Any]]:
         stack.callback(close)
         if config.enable_checks:
             module.verify()
-        _optimise(module, text.effort)
-        yield module, _machine(text.effort)
+        effort = _effort(text)
+        _optimise(module, effort)
+        yield module, _machine(effort)
 
 
 def compile_object(text: Text) -> bytes:

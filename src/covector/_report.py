@@ -1,0 +1,77 @@
+"""What is installed, where it runs, what is cached and how options are set."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+import covector
+from covector import _native
+from covector.backends.cpu import backend, cache, codegen
+from covector.core.config import config
+from covector.core.options import OPTIONS, WITHOUT_EFFECT
+from covector.runtime import devices
+
+_REQUIRED = ("numpy", "scipy", "llvmlite", "ml_dtypes", "optree", "opt_einsum")
+
+
+def collect() -> dict[str, Any]:
+    """All of it, as dictionaries."""
+    number, size = cache.usage()
+    values, sources = config.values, config.sources
+    return {
+        "versions": {
+            "covector": covector.__version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _REQUIRED},
+        },
+        "machine": {
+            "system": platform.platform(),
+            "processor": codegen.cpu_name(),
+            "devices": ", ".join(map(repr, devices.devices())),
+            "threads": f"{_native.num_threads()} of {os.cpu_count()} processors",
+        },
+        "libraries": {"BLAS, LAPACK": _blas(), "FFT": "ducc0, in the native core"},
+        "caches": {
+            "on disk": {
+                "folder": cache.cache_dir(),
+                "programs": number,
+                "bytes": size,
+                "limit": config.compilation_cache_max_size,
+                "enabled": config.enable_compilation_cache,
+            },
+            "in memory": {
+                "programs": backend.programs_in_memory(),
+                "arrays": sum(x.nbytes for x in _native.live_arrays()),
+            },
+        },
+        "options": {
+            name: {
+                "value": values[name],
+                "from": sources[name],
+                "effect": name not in WITHOUT_EFFECT,
+                "about": option.summary,
+            }
+            for name, option in OPTIONS.items()
+        },
+    }
+
+
+def clear_cache() -> tuple[int, int]:
+    """Drop the programs on disk; how many there were, and their size in bytes."""
+    return cache.clear()
+
+
+def cache_folder() -> str:
+    """Where programs are kept."""
+    return cache.cache_dir()
+
+
+def _blas() -> str:
+    """The BLAS that SciPy was built with, whose routines are called."""
+    import scipy
+
+    found = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}, from SciPy"
