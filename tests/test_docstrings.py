@@ -15,6 +15,7 @@ PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
+    "experimental", "experimental.sparse", "example_libraries",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -27,7 +28,10 @@ MODULES.append("covector")
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
     "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
-    "covector.dlpack", "covector.dtypes", "covector.flatten_util", "covector.image",
+    "covector.dlpack", "covector.dtypes", "covector.example_libraries.optimizers",
+    "covector.example_libraries.stax", "covector.experimental.jet", "covector.experimental.ode",
+    "covector.experimental.sparse", "covector.experimental.sparse.linalg",
+    "covector.experimental.sparse.random", "covector.flatten_util", "covector.image",
     "covector.lax", "covector.lax.linalg", "covector.monitoring", "covector.nn",
     "covector.nn.initializers", "covector.numpy", "covector.numpy.fft", "covector.numpy.linalg",
     "covector.ops", "covector.random", "covector.scipy.cluster.vq", "covector.scipy.fft",

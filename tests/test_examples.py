@@ -9,7 +9,7 @@ import pytest
 FOLDER = pathlib.Path(__file__).parent.parent / "examples"
 
 
-@pytest.mark.parametrize("name", ["lecture", "digits", "ode_fit"])
+@pytest.mark.parametrize("name", ["lecture", "digits", "ode_fit", "poisson"])
 def test_notebook(name):
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     # Cells tagged raises-exception show an error on purpose; any other error fails here.

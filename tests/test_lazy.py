@@ -40,11 +40,14 @@ def test_scipy_and_images_come_when_they_are_used():
     code = """
 import sys
 import covector
-assert not any(n.startswith(("covector.scipy", "covector.image")) for n in sys.modules)
+late = ("covector.scipy", "covector.image", "covector.experimental", "covector.example_libraries")
+assert not any(n.startswith(late) for n in sys.modules)
 covector.scipy.stats.norm.pdf(0.0)
 loaded = [n for n in sys.modules if n.startswith("covector.scipy.stats.")]
 assert "covector.scipy.stats.norm" in loaded and "covector.scipy.stats.gamma" not in loaded
 assert "covector.scipy.optimize" not in sys.modules and "covector.image" not in sys.modules
 assert set(covector.scipy.__all__) <= set(dir(covector.scipy))
+assert covector.experimental.sparse.eye(2).nse == 2
+assert "covector.experimental.jet" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

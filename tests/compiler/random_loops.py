@@ -220,7 +220,8 @@ class RandomProgram:
                     self.expr(n, dtype),
                     r.choice([None, "add", "min"]),
                     self.tests(n) if r.random() < 0.5 else (),
-                    [k for k in range(n) if r.random() < 0.5],
+                    serial := [k for k in range(n) if r.random() < 0.5],
+                    serial == [0] and r.random() < 0.5,
                 )  # fmt: skip
             )
         return (Value(shape, dtype, Update(base, parts, each)),)

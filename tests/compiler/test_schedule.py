@@ -87,7 +87,7 @@ def _softmax():
 MISTAKES = [
     ("schedule for", "^plan for", "'schedule' is expected"),
     ("memory v", "memory ^x v", "'x' is no value of the program"),
-    ("nest tasks loop", "nest tasks ^threads", "one of loop, partial"),
+    ("nest tasks loop", "nest tasks ^threads", "one of loop, partial, groups"),
     ("for n0 p", "for ^n9 p", "'n9' is no size of the program"),
     ("for n0 p", "for n0 ^q", "one of p, r, s, t, b"),
     ("    for n0 p", "     ^for n0 p", "indented by 4"),

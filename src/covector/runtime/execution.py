@@ -18,7 +18,7 @@ from covector.core.backend import Module, Program, get_backend
 from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import SourceFrame, at_user_line, warn
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting, sub_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
 from covector.core.rules import transpose_only

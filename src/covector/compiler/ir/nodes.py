@@ -218,10 +218,11 @@ class Part:
     """Elements written into a value: for each index of ``extents``, ``expr`` at ``dest``.
 
     ``combine`` (``add mul min max``) merges with the element there; ``tests`` guard the
-    write; indices that differ along the ``serial`` axes alone may share a destination.
+    write; indices that differ along the ``serial`` axes alone may share a destination. In a
+    ``grouped`` part, those that do follow each other, and the only serial axis is the first.
     """
 
-    __slots__ = ("extents", "dest", "expr", "combine", "tests", "serial")
+    __slots__ = ("extents", "dest", "expr", "combine", "tests", "serial", "grouped")
 
     def __init__(
         self,
@@ -231,6 +232,7 @@ class Part:
         combine: str | None = None,
         tests: Sequence[Test] = (),
         serial: Sequence[int] = (),
+        grouped: bool = False,
     ) -> None:
         self.extents = tuple(extents)
         self.dest = tuple(dest)
@@ -238,6 +240,7 @@ class Part:
         self.combine = combine
         self.tests = tuple(tests)
         self.serial = tuple(serial)
+        self.grouped = grouped
 
     def indices(self) -> list[Index]:
         """The indices of the destination and of the tests."""

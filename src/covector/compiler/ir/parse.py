@@ -450,6 +450,7 @@ class _Parser(_Scalars):
         if self.skip("serial"):
             self.expect("(")
             serial = self.listed(self.integer, ")")
+        grouped = self.skip("grouped")
         self.expect(":")
         self.expect("[")
         dest = self.listed(self.index, "]")
@@ -457,7 +458,7 @@ class _Parser(_Scalars):
         self.expect("=")
         e = self.expr()
         self.end()
-        return Part(extents, dest, e, combine, tests, serial)
+        return Part(extents, dest, e, combine, tests, serial, grouped)
 
     def call(self, names: list[_Named]) -> Defn:
         self.expect("call")

@@ -252,6 +252,7 @@ class _Writer(_Nodes):
     def update_part(self, p: Part) -> str:
         tests = f" if {self.tests(p.tests)}" if p.tests else ""
         serial = f" serial {_tuple(p.serial)}" if p.serial else ""
+        serial += " grouped" if p.grouped else ""
         dest = f"[{self.all(p.dest)}]{f' {p.combine}' if p.combine else ''}"
         return f"part ({_extents(0, p.extents)}){tests}{serial}: {dest} = {self.visit(p.expr)}"
 

@@ -274,6 +274,7 @@ class _Verifier(Visitor):
         self.check(len(p.dest) == v.ndim, f"a destination in {v.ndim} axes has as many indices")
         self.check(p.combine is None or p.combine in _COMBINE, f"{p.combine} merges no elements")
         self.check(all(0 <= k < n for k in p.serial), "a serial axis is one of the part's")
+        self.check(not p.grouped or p.serial == (0,), "a grouped part is serial along axis 0 alone")
         for i in p.indices():
             self.element(i, n)
 

@@ -160,7 +160,14 @@ def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest:
         k for k in range(len(upd))
         if dn.scatter_dims_to_operand_dims and k not in dn.update_window_dims and upd[k] != 1
     ]  # fmt: skip
-    part = Part(updates.shape, dest, updates.at(*v), combine, tests, serial)
+    # Elements of sorted indices that share a destination follow each other, unless windows overlap
+    # or index vectors of several components become the same as they are moved inside.
+    grouped = (
+        p["indices_are_sorted"] and serial == [0]
+        and (fill or len(dn.scatter_dims_to_operand_dims) == 1)
+        and set(dn.scatter_dims_to_operand_dims) <= set(dn.inserted_window_dims)
+    )  # fmt: skip
+    part = Part(updates.shape, dest, updates.at(*v), combine, tests, serial, grouped)
     extents: tuple[Dim, ...] = low.shape(aval.shape)
     return low.define(extents, aval.dtype, Update(x, [part]))
 

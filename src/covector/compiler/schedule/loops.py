@@ -40,6 +40,8 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
     if type(root) is not NestLoop:
         return nest
     tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
+    if not tasks and _grouped(root):
+        tasks = "groups"
     placed = _Placer(target, limit, bool(tasks)).loop(root, 0, bool(tasks), 0)
     return Nest(placed, nest.contracted, tasks)
 
@@ -61,6 +63,15 @@ def _worth_threads(root: NestLoop) -> bool:
     if root.role not in ("p", "t", "b"):
         return False
     if not all([s.roles[0] == root.role for s in root.stages()]):
+        return False
+    total = constant_work(root)
+    return total is None or total > 2 * GRAIN
+
+
+def _grouped(root: NestLoop) -> bool:
+    """Whether tasks write groups of elements, each of one destination."""
+    stages = list(root.stages())
+    if len(stages) > 1 or stages[0].kind != "part" or not stages[0].part.grouped:
         return False
     total = constant_work(root)
     return total is None or total > 2 * GRAIN

@@ -151,7 +151,8 @@ class Nest:
         Values that no one reads outside the loops that compute them: never stored.
     tasks : str
         ``loop`` where the outermost loop is cut into tasks for threads, ``partial`` where each
-        task has results of its own, which are merged in order; else nothing.
+        task has results of its own, which are merged in order, ``groups`` where each task
+        begins and ends between elements that are written to different places; else nothing.
     stages : tuple of Stage
         Those of ``root``, in order.
     """

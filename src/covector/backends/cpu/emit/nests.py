@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from covector.backends.cpu.emit import indexing, memory, reductions
+from covector.backends.cpu.emit import groups, indexing, memory, reductions
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
@@ -58,6 +58,8 @@ class NestEmitter(ValueEmitter):
                 self._partial(nest, root)
             elif nest.tasks == "loop":
                 self._outline(nest, root)
+            elif nest.tasks == "groups":
+                self._groups(nest, root)
             else:
                 self._loop(nest, root, 0, None)
         for s in nest.stages:
@@ -179,6 +181,23 @@ class NestEmitter(ValueEmitter):
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
         child = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
         self.parallel_for(child, n, grain)
+
+    def _groups(self, nest: Nest, root: NestLoop) -> None:
+        """A part whose elements of one destination follow each other: a task takes whole groups.
+
+        So no two tasks write one place, and each place is written in order.
+        """
+        (stage,) = nest.stages
+        n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
+
+        def write(begin: Val, end: Val) -> None:
+            first, last = (groups.following(self, stage.part, at, n) for at in (begin, end))
+            if groups.accumulates(stage.part):
+                groups.write(self, self.running[id(stage)], first, last)
+            else:
+                self._loop(nest, root, 0, (first, last))
+
+        self.parallel_for(self.outlined(write), n, grain)
 
     def _partial(self, nest: Nest, root: NestLoop) -> None:
         """Reductions to a few numbers in a fixed number of tasks."""
@@ -479,15 +498,7 @@ class NestEmitter(ValueEmitter):
     def _part(self, r: Running) -> None:
         """Write one element of an update, if its tests hold."""
         s, part, b = r.stage, r.stage.part, self.b
-        cond: Val | None = None
-        for test in part.tests:
-            i, lo, hi = (self.index(x, r.env) for x in test)
-            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
-                ok = self.compare(op, x, y)
-                if ok is False:
-                    return
-                if ok is not True:
-                    cond = ok if cond is None else b.bin("and", cond, ok)
+        cond = self.tests(part.tests, r.env)
 
         def write() -> None:
             v, st = s.value, self.memory(s.value)
@@ -498,7 +509,7 @@ class NestEmitter(ValueEmitter):
                 x = ops.apply(b, part.combine, [old, x], [v.dtype] * 2, v.dtype, None)
             self.store(v, st, dest, x)
 
-        if cond is None:
-            write()
-        else:
+        if type(cond) is Val:
             b.when(cond, write)
+        elif cond:
+            write()

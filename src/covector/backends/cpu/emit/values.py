@@ -26,6 +26,7 @@ from covector.compiler.ir.nodes import (
     Op,
     Pointwise,
     Sym,
+    Test,
     Value,
     Where,
 )
@@ -310,6 +311,19 @@ class ValueEmitter:
             return indexing.lanes_from(b, op, lane, self.lanes)
         u = indexing.to_vector(b, x, self.lanes)
         return b.cmp(f"icmp {op}", u, indexing.to_vector(b, y, self.lanes))
+
+    def tests(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> Val | bool:
+        """Whether all tests hold, decided at once where that is possible."""
+        cond: Val | bool = True
+        for test in tests:
+            i, lo, hi = (self.index(x, env) for x in test)
+            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+                ok = self.compare(op, x, y)
+                if ok is False:
+                    return False
+                if ok is not True:
+                    cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
+        return cond
 
     # --- elements of values ---
 

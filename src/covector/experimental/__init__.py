@@ -1,0 +1,9 @@
+"""What may still change (`covector.experimental`). Packages are imported when they are used."""
+
+from covector.core.lazy import lazy_names as _lazy_names
+
+_MODULES = frozenset(("jet", "ode", "sparse"))
+
+__getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
+
+__all__ = sorted(_MODULES)
