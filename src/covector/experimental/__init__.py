@@ -2,7 +2,7 @@
 
 from covector.core.lazy import lazy_names as _lazy_names
 
-_MODULES = frozenset(("jet", "ode", "sparse"))
+_MODULES = frozenset(("checkify", "jet", "ode", "sparse"))
 
 __getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
 
