@@ -64,7 +64,8 @@ class BatchedError(JaxException):
 
     def __str__(self) -> str:
         return "\n".join(
-            f"at mapped index {', '.join(map(str, at))}: {e}" for at, e in self.error_mapping.items()
+            f"at mapped index {', '.join(map(str, at))}: {e}"
+            for at, e in self.error_mapping.items()
         )
 
 

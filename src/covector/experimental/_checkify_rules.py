@@ -72,9 +72,7 @@ class Found:
 
     def leaves(self, effects: Sequence[ErrorEffect]) -> list[Any]:
         """The values for these kinds of errors, of which some may not occur here."""
-        return [
-            x for e in effects for x in self.errors.get(e) or [zeros(a) for a in _avals_of(e)]
-        ]
+        return [x for e in effects for x in self.errors.get(e) or [zeros(a) for a in _avals_of(e)]]
 
     def add(self, error_type: Any, pred: Any, payload: Sequence[Any], site: Site) -> None:
         """An error, if ``pred`` is true."""
@@ -251,7 +249,7 @@ def _out_of_bounds(
     index = indices.reshape(-1)[at].astype(dtypes.default_int())
     axis = cnp.array(axes, index.dtype)[at % len(axes)]
     size = cnp.array([shape[d] for d in axes], index.dtype)[at % len(axes)]
-    one = all(sizes[d] == 1 for d in axes)
+    one = all(sizes[d] in (1, shape[d]) for d in axes)
     what = "index" if one else f"a window of shape {tuple(sizes)} at index"
     text = (
         f"out-of-bounds indexing for array of shape {shape}: {what} {{}} is out of bounds for "

@@ -226,6 +226,12 @@ def checkify(
     """
     check_callable(f, "checkify")
     enabled = frozenset(errors)
+    for kind in enabled:
+        if not (isinstance(kind, type) and issubclass(kind, JaxException)):
+            raise TypeError(
+                "checkify: errors is a set of categories, such as checkify.float_checks, got "
+                f"{describe(errors)}{at_user_line()}"
+            )
 
     @api_boundary
     @wraps(f)
