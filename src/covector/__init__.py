@@ -65,7 +65,7 @@ def clear_caches() -> None:
 
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
-    "ad_checkpoint", "custom_derivatives", "debug", "dlpack", "dtypes", "errors",
+    "ad_checkpoint", "custom_batching", "custom_derivatives", "debug", "dlpack", "dtypes", "errors",
     "example_libraries", "experimental", "flatten_util", "image", "lax", "monitoring", "nn",
     "numpy", "ops", "random", "scipy", "sharding", "stages", "test_util", "tree", "tree_util",
     "typing",

@@ -1,7 +1,8 @@
 """The errors of `checkify`: values that go through programs, and the exceptions they stand for.
 
-A kind of error (`ErrorEffect`) is a class of exceptions and the types of the numbers in its message.
-A value of it is a boolean, whether it occurred; a code, which says at which line; and the numbers.
+A kind of error (`ErrorEffect`) is a class of exceptions and the types of the numbers in its
+message. A value of it is a boolean, whether it occurred; a code, which says at which line; and the
+numbers.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Site(NamedTuple):
 
 
 class Error:
-    """What a function that `checkify` made returns beside its result: an error, or that there is none.
+    """What a checked function returns beside its result: an error, or that there is none.
 
     It is a pytree of arrays, and goes through `jit`, `vmap` and loops. Of several errors the first
     is kept.

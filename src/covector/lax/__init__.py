@@ -152,7 +152,8 @@ __all__ = [
     "reduce_min", "reduce_min_p", "reduce_or", "reduce_or_p", "reduce_precision", "reduce_prod",
     "reduce_prod_p", "reduce_sum", "reduce_sum_p", "reduce_window", "reduce_window_max_p",
     "reduce_window_min_p", "reduce_window_shape_tuple", "reduce_window_sum_p", "reduce_xor",
-    "reduce_xor_p", "reshape", "reshape_p", "rev", "rev_p", "round", "scan", "scan_p", "scatter",
+    "reduce_xor_p", "reshape", "reshape_p", "rev", "rev_p", "rng_uniform", "rng_uniform_p",
+    "round", "scan", "scan_p", "scatter",
     "scatter_add", "scatter_add_p", "scatter_apply", "scatter_max", "scatter_max_p", "scatter_min",
     "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p", "scatter_sub", "select",
     "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p", "sort", "sort_key_val",
@@ -194,6 +195,7 @@ _LAZY = {
         "covector.lax.fourier": "FftType fft fft_p",
         "covector.lax.general_reduction": "reduce",
         "covector.lax.sorting": "sort sort_key_val top_k",
+        "covector.lax.stateful": "rng_uniform rng_uniform_p",
         "covector.lax.windows": "reduce_window reduce_window_shape_tuple",
         "covector.primitives.windows": (
             "reduce_window_max_p reduce_window_min_p reduce_window_sum_p"

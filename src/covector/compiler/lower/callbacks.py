@@ -10,6 +10,7 @@ from covector.core.jaxpr import JaxprEqn
 from covector.runtime.callbacks import register
 from covector.transforms.callbacks import debug_callback_p, pure_callback_p
 from covector.transforms.checks import check_p
+from covector.transforms.io_callback import io_callback_p
 
 
 def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[Value]:
@@ -30,6 +31,11 @@ def _debug_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 @rule(pure_callback_p)
 def _pure_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     return _callback(low, eqn, False, *args)
+
+
+@rule(io_callback_p)
+def _io_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
+    return _callback(low, eqn, True, *args)
 
 
 @rule(check_p)

@@ -20,6 +20,8 @@ from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.callbacks import host_array
 from covector.transforms.callbacks import call_checked, debug_callback_p, pure_callback_p
+from covector.transforms.checks import check_p
+from covector.transforms.io_callback import io_callback_p
 from covector.transforms.jit import jit_p
 from covector_toy.interpreter import IMPOSSIBLE, rule, run_closed, value_type
 from covector_toy.rules.elementwise import Elements
@@ -28,7 +30,7 @@ IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 
 
 @rule(
-    jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
+    jit_p, checkpoint_p, custom_vmap_call_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
     linear_solve_p,
 )  # fmt: skip
 def _call(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
@@ -83,9 +85,15 @@ def _reduce(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(by_neighbours(p["jaxpr"], tuple(v.aval for v in eqn.invars), p["axes"]), args)
 
 
-@rule(pure_callback_p)
+@rule(pure_callback_p, io_callback_p)
 def _pure_callback(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return call_checked(eqn.params["callback"], _given(eqn, args), eqn.params["result_avals"])
+
+
+@rule(check_p)
+def _check(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
+    assert eqn.params["debug"]
+    return []
 
 
 @rule(debug_callback_p)
