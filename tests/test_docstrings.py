@@ -27,9 +27,16 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.ad_checkpoint", "covector.custom_derivatives", "covector.debug",
+    "covector", "covector.ad_checkpoint", "covector.custom_batching",
+    "covector.custom_derivatives", "covector.debug",
     "covector.dlpack", "covector.dtypes", "covector.example_libraries.optimizers",
-    "covector.example_libraries.stax", "covector.experimental.jet", "covector.experimental.ode",
+    "covector.example_libraries.stax", "covector.experimental.buffer_callback",
+    "covector.experimental.checkify",
+    "covector.experimental.compilation_cache.compilation_cache",
+    "covector.experimental.compute_on", "covector.experimental.custom_partitioning",
+    "covector.experimental.layout", "covector.experimental.scheduling_groups",
+    "covector.experimental.shard_alike", "covector.experimental.xla_metadata",
+    "covector.experimental.jet", "covector.experimental.ode",
     "covector.experimental.sparse", "covector.experimental.sparse.linalg",
     "covector.experimental.sparse.random", "covector.flatten_util", "covector.image",
     "covector.lax", "covector.lax.linalg", "covector.monitoring", "covector.nn",

@@ -159,6 +159,7 @@ __all__ = [
     "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p", "sort", "sort_key_val",
     "sort_p", "split", "squeeze", "squeeze_p", "stack", "stop_gradient", "switch", "threefry2x32_p",
     "tile", "top_k", "top_k_p", "transpose", "transpose_p", "unstack", "while_loop", "while_p",
+    "with_sharding_constraint",
     *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
@@ -196,6 +197,7 @@ _LAZY = {
         "covector.lax.general_reduction": "reduce",
         "covector.lax.sorting": "sort sort_key_val top_k",
         "covector.lax.stateful": "rng_uniform rng_uniform_p",
+        "covector.runtime.constraints": "with_sharding_constraint",
         "covector.lax.windows": "reduce_window reduce_window_shape_tuple",
         "covector.primitives.windows": (
             "reduce_window_max_p reduce_window_min_p reduce_window_sum_p"

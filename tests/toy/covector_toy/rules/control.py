@@ -16,6 +16,7 @@ from covector.control_flow.linear_call import linear_call_p
 from covector.control_flow.reduce import by_neighbours, reduce_p
 from covector.control_flow.scan import scan_p
 from covector.control_flow.solves import linear_solve_p
+from covector.control_flow.vmap_rules import custom_vmap_call_p
 from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.callbacks import host_array
@@ -30,8 +31,8 @@ IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 
 
 @rule(
-    jit_p, checkpoint_p, custom_vmap_call_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
-    linear_solve_p,
+    jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, custom_vmap_call_p, forward_pass_p,
+    linear_call_p, linear_solve_p,
 )  # fmt: skip
 def _call(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(eqn.params[eqn.primitive.call_param], args)
