@@ -6,15 +6,19 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import experimental, lax
+from covector.ad_checkpoint import checkpoint_name, print_saved_residuals
 from covector.experimental import compute_on as computing
 from covector.experimental import custom_partitioning as parting
 from covector.experimental import layout as layouts
 from covector.experimental import scheduling_groups, xla_metadata
 from covector.experimental.buffer_callback import ExecutionContext, ExecutionStage, buffer_callback
 from covector.experimental.compilation_cache import compilation_cache
+from covector.experimental.serialize_executable import deserialize_and_load, serialize
 from covector.experimental.shard_alike import shard_alike
 
 X = onp.arange(3, dtype=onp.float32)
+W = X * 3
+KEY = onp.uint32(3)
 VECTOR = cv.ShapeDtypeStruct((3,), "float32")
 
 
@@ -141,6 +145,57 @@ def test_compilation_cache(tmp_path):
         assert cv.config.compilation_cache_dir == str(tmp_path)
     finally:
         cv.config.update("compilation_cache_dir", before)
+
+
+def test_offloading_policies(capsys):
+    """Offloaded values are kept: the CPU has one memory."""
+    policies = cv.checkpoint_policies
+    named = policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=["a"], names_which_can_be_offloaded=["b"],
+        offload_src="device", offload_dst="pinned_host",
+    )  # fmt: skip
+
+    def f(x):
+        return np.sin(checkpoint_name(np.exp(checkpoint_name(np.sin(x), "a")), "b"))
+
+    def kept(policy):
+        print_saved_residuals(cv.checkpoint(f, policy=policy), 0.5)
+        return len(capsys.readouterr().out.splitlines())
+
+    assert (kept(policies.nothing_saveable), kept(named)) == (1, 3)
+    assert cv.grad(cv.checkpoint(f, policy=named))(0.5) == cv.grad(f)(0.5)
+    dots = policies.offload_dot_with_no_batch_dims("device", "pinned_host")
+    g = cv.checkpoint(lambda x: np.sin(x @ x).sum(), policy=dots)
+    assert cv.grad(g)(np.eye(2)).shape == (2, 2)
+    with pytest.raises(ValueError, match="saved or offloaded, not both"):
+        policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=["a"], names_which_can_be_offloaded=["a"],
+            offload_src="device", offload_dst="pinned_host",
+        )  # fmt: skip
+
+
+def test_serialized_programs():
+    def f(x, *, more):
+        y = lax.scan(lambda c, row: (c + row.sum(), c), 0.0, x)[0]
+        return {"y": cv.nn.relu(y) * more["k"], "sorted": np.sort(x[0]) + W, "key": KEY}
+
+    x, more = onp.ones((2, 3), onp.float32), {"k": 2.0}
+    compiled = cv.jit(f).lower(x, more=more).compile()
+    loaded = deserialize_and_load(*serialize(compiled))
+    expected = f(np.asarray(x), more=more)
+    cv.tree.map(onp.testing.assert_array_equal, loaded(x, more=more), compiled(x, more=more))
+    onp.testing.assert_array_equal(loaded(x, more=more)["sorted"], expected["sorted"])
+    donating = cv.jit(lambda a, b: (a + 1, b), donate_argnums=0).lower(X, X).compile()
+    given = np.asarray(X)
+    deserialize_and_load(*serialize(donating))(given, X)
+    assert given.is_deleted()
+    calling = cv.jit(lambda x: (cv.debug.print("{}", x), x)[1]).lower(X).compile()
+    with pytest.raises(ValueError, match="such as a Python function"):
+        serialize(calling)
+    with pytest.raises(TypeError, match="serialize takes"):
+        serialize(f)
+    with pytest.raises(ValueError, match="on one device, got 2"):
+        deserialize_and_load(*serialize(compiled), execution_devices=[None, None])
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ def cur_qdd(x: Any) -> Any:
     ----------
     x : object
 
+    Returns
+    -------
+    object
+
     Raises
     ------
     NotImplementedError
@@ -58,6 +62,10 @@ def primal_tangent_dtype(primal_dtype: Any, tangent_dtype: Any, name: str | None
     ----------
     primal_dtype, tangent_dtype : dtype
     name : str, optional
+
+    Returns
+    -------
+    dtype
 
     Raises
     ------

@@ -41,6 +41,10 @@ def compute_on(compute_type: str) -> Iterator[None]:
     compute_type : str
         ``"device_host"``, the host of the device, or ``"device"``. The CPU is both.
 
+    Returns
+    -------
+    context manager
+
     Raises
     ------
     ValueError

@@ -25,6 +25,10 @@ def scheduling_group(name: str) -> Callable[..., Any]:
     ----------
     name : str
 
+    Returns
+    -------
+    callable
+
     Raises
     ------
     NotImplementedError
@@ -50,6 +54,10 @@ def xla_metadata_call(f: Callable[..., Any] | None = None, **meta: Any) -> Any:
     f : callable, optional
     **meta
         The words.
+
+    Returns
+    -------
+    callable
 
     Raises
     ------

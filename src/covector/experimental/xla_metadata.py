@@ -19,6 +19,10 @@ def set_xla_metadata(x: Any = None, **kwargs: Any) -> Any:
     **kwargs
         The words.
 
+    Returns
+    -------
+    pytree or context manager
+
     Raises
     ------
     NotImplementedError
