@@ -209,6 +209,10 @@ def checkify(
     In ``checkify(vmap(f))`` all examples have one error, and a `cond` that differs from one to the
     other computes both branches, whose errors count.
 
+    Differentiate a function with `custom_jvp` or `custom_vjp` that holds a `check` inside:
+    ``checkify(grad(f))``. Constant indices of updates that are out of bounds are dropped when the
+    function is traced, and are not found.
+
     Examples
     --------
     >>> import covector as cv
