@@ -14,11 +14,12 @@ import covector.lax.linalg
 import covector.numpy
 import covector.random
 import covector.scipy.special
-from covector import lax
+from covector import custom_batching, lax
 from covector.ad_checkpoint import checkpoint_name
 from covector.core import dtypes
 from covector.core.rules import ELEMENTWISE
 from covector.custom_derivatives import linear_call
+from covector.experimental import checkify, io_callback
 from covector.primitives.common import dtype_set
 from covector.primitives.windows import window_position_p
 
@@ -284,6 +285,9 @@ discrete("lu_pivots_to_permutation", lambda p: lax.linalg.lu_pivots_to_permutati
          onp.array([1, 2], onp.int32), batch=False)  # fmt: skip
 discrete("pure_callback", lambda a: cv.pure_callback(
     onp.sin, cv.ShapeDtypeStruct((2, 3), onp.float64), a, vmap_method="sequential"), X)  # fmt: skip
+discrete("io_callback", lambda a: io_callback(
+    lambda x: x + 1, cv.ShapeDtypeStruct((2, 3), onp.float64), a), X)  # fmt: skip
+discrete("check", lambda a: (checkify.debug_check(a[0, 0] > 0, "negative"), a)[1], X)
 discrete("debug_callback", lambda a: (cv.debug.callback(lambda x: None, a), a)[1], X)
 
 # --- linear algebra --------------------------------------------------------------------------
@@ -365,6 +369,7 @@ case("custom_jvp_call", tripled, X)
 discrete("custom_vjp_call", doubled, X)
 case("custom_vjp_fwd", lambda x: cv.vjp(squared, x)[0], X)
 case("checkpoint", cv.checkpoint(lambda a: lax.sin(a) * a), X)
+case("custom_vmap", custom_batching.sequential_vmap(lambda a: a * lax.sin(a)), X)
 case("name", lambda a: checkpoint_name(lax.sin(a), "sine"), X)
 case("composite", lambda a: lax.composite(lambda x, *, k: lax.sin(x) * k, "test.sin")(a, k=2.0), X)
 case("dce_sink", lambda a: (lax.dce_sink(a), a * a)[1], X)

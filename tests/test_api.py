@@ -91,7 +91,9 @@ def signature(value: Any) -> tuple[Parameter, ...] | None:
     except (TypeError, ValueError):
         return None
     return tuple(
-        Parameter(p.name, KINDS[p.kind], _default(p.default)) for p in found.parameters.values()
+        Parameter(p.name, KINDS[p.kind], _default(p.default))
+        for p in found.parameters.values()
+        if not p.name.startswith("_")  # private ones are not listed either
     )
 
 

@@ -7,10 +7,11 @@ from covector.control_flow.checkpoint import (
     print_saved_residuals,
     remat,
 )
-from covector.control_flow.saving import Recompute, Saveable
+from covector.control_flow.saving import Offloadable, Recompute, Saveable
 from covector.core.errors import export as _export
 
 __all__ = [
+    "Offloadable",
     "Recompute",
     "Saveable",
     "checkpoint",

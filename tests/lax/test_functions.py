@@ -224,6 +224,8 @@ ELSEWHERE = {
     ),
     "transforms/test_solves.py": "custom_linear_solve custom_root platform_dependent",
     "transforms/test_autodiff.py": "stop_gradient",
+    "transforms/test_io_callback.py": "rng_uniform",
+    "experimental/test_devices.py": "with_sharding_constraint",
     "lax/test_functions.py": (
         "DotDimensionNumbers GatherScatterMode Precision canonicalize_precision pcast pswapaxes "
         "shape_as_value"

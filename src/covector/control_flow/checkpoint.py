@@ -9,6 +9,7 @@ from typing import Any
 
 from covector.control_flow.custom_rules import SymbolicZero
 from covector.control_flow.saving import (
+    Offloadable,
     Policy,
     inline_calls,
     saveable,
@@ -260,6 +261,39 @@ def save_from_both_policies(first: Policy, second: Policy) -> Policy:
     )
 
 
+def save_and_offload_only_these_names(
+    *,
+    names_which_can_be_saved: Sequence[str],
+    names_which_can_be_offloaded: Sequence[str],
+    offload_src: str,
+    offload_dst: str,
+) -> Policy:
+    """Keep values of some names; those of others in another memory, if the device has one."""
+    here, there = frozenset(names_which_can_be_saved), frozenset(names_which_can_be_offloaded)
+    if here & there:
+        raise ValueError(
+            "save_and_offload_only_these_names: names are saved or offloaded, not both: "
+            f"{', '.join(sorted(here & there))}{at_user_line()}"
+        )
+
+    def policy(prim: Primitive, *_: Any, **params: Any) -> Any:
+        if prim is name_p and params["name"] in there:
+            return Offloadable(offload_src, offload_dst)
+        return prim is name_p and params["name"] in here
+
+    return policy
+
+
+def offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Policy:
+    """Keep results of matrix products without batch dimensions in another memory."""
+
+    def policy(prim: Primitive, *avals: Any, **params: Any) -> Any:
+        kept = dots_with_no_batch_dims_saveable(prim, *avals, **params)
+        return Offloadable(offload_src, offload_dst) if kept else False
+
+    return policy
+
+
 class checkpoint_policies:
     """What `checkpoint` may keep of the forward pass.
 
@@ -285,6 +319,8 @@ class checkpoint_policies:
     save_only_these_names = staticmethod(save_only_these_names)
     save_anything_except_these_names = staticmethod(save_anything_except_these_names)
     save_from_both_policies = staticmethod(save_from_both_policies)
+    save_and_offload_only_these_names = staticmethod(save_and_offload_only_these_names)
+    offload_dot_with_no_batch_dims = staticmethod(offload_dot_with_no_batch_dims)
 
 
 def checkpoint_name(x: Any, name: str) -> Any:

@@ -73,9 +73,33 @@ Saveable = _Decision("Saveable")
 Recompute = _Decision("Recompute")
 
 
+class Offloadable(NamedTuple):
+    """What a policy of `checkpoint` returns for a value to be kept in another memory.
+
+    A CPU has one memory: the value is kept there.
+
+    Attributes
+    ----------
+    src, dst : str
+        Kinds of memory.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> from covector.ad_checkpoint import Offloadable
+    >>> policy = lambda prim, *avals, **params: Offloadable("device", "pinned_host")
+    >>> cv.grad(cv.checkpoint(lambda x: np.sin(np.sin(x)), policy=policy))(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+
+    src: Any
+    dst: Any
+
+
 def saveable(decision: Any) -> bool:
     """Whether what a policy returned says to keep a value."""
-    return decision is Saveable or decision is True
+    return decision is Saveable or decision is True or type(decision) is Offloadable
 
 
 @cached_on_jaxpr

@@ -2,8 +2,18 @@
 
 from covector.core.lazy import lazy_names as _lazy_names
 
-_MODULES = frozenset(("jet", "ode", "sparse"))
+_MODULES = frozenset((
+    "buffer_callback", "checkify", "compilation_cache", "compute_on", "custom_partitioning", "jet",
+    "layout", "ode", "scheduling_groups", "serialize_executable", "shard_alike", "sparse",
+    "xla_metadata",
+))  # fmt: skip
+_NAMES = {
+    "io_callback": "covector.transforms.io_callback",
+    **dict.fromkeys(
+        ("EArray", "cur_qdd", "primal_tangent_dtype"), "covector.experimental._extended"
+    ),
+}
 
-__getattr__, __dir__ = _lazy_names(globals(), {}, _MODULES)
+__getattr__, __dir__ = _lazy_names(globals(), _NAMES, _MODULES)
 
-__all__ = sorted(_MODULES)
+__all__ = sorted({*_MODULES, *_NAMES})

@@ -157,15 +157,16 @@ __all__ = [
     "reduce_precision", "reduce_prod", "reduce_prod_p", "reduce_sum", "reduce_sum_p",
     "reduce_window", "reduce_window_max_p", "reduce_window_min_p", "reduce_window_p",
     "reduce_window_shape_tuple", "reduce_window_sum_p", "reduce_xor", "reduce_xor_p", "reshape",
-    "reshape_p", "rev", "rev_p", "rng_bit_generator", "rng_bit_generator_p", "round", "scaled_dot",
-    "scan", "scan_p", "scatter", "scatter_add", "scatter_add_p", "scatter_apply", "scatter_max",
-    "scatter_max_p", "scatter_min", "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p",
-    "scatter_sub", "scatter_sub_p", "select", "select_and_gather_add_p", "select_and_scatter_add_p",
-    "select_and_scatter_p", "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p",
-    "sort", "sort_key_val", "sort_p", "split", "split_p", "squeeze", "squeeze_p", "stack",
-    "stack_p", "stage", "stage_p", "stop_gradient", "stop_gradient_p", "switch", "threefry2x32_p",
-    "tile", "tile_p", "top_k", "top_k_p", "transpose", "transpose_p", "unstack", "unstack_p",
-    "while_loop", "while_p",
+    "reshape_p", "rev", "rev_p", "rng_bit_generator", "rng_bit_generator_p", "rng_uniform",
+    "rng_uniform_p", "round", "scaled_dot", "scan", "scan_p", "scatter", "scatter_add",
+    "scatter_add_p", "scatter_apply", "scatter_max", "scatter_max_p", "scatter_min",
+    "scatter_min_p", "scatter_mul", "scatter_mul_p", "scatter_p", "scatter_sub", "scatter_sub_p",
+    "select", "select_and_gather_add_p", "select_and_scatter_add_p", "select_and_scatter_p",
+    "select_n", "shape_as_value", "slice", "slice_in_dim", "slice_p", "sort", "sort_key_val",
+    "sort_p", "split", "split_p", "squeeze", "squeeze_p", "stack", "stack_p", "stage", "stage_p",
+    "stop_gradient", "stop_gradient_p", "switch", "threefry2x32_p", "tile", "tile_p", "top_k",
+    "top_k_p", "transpose", "transpose_p", "unstack", "unstack_p", "while_loop", "while_p",
+    "with_sharding_constraint",
     *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
@@ -217,7 +218,9 @@ _LAZY = {
         "covector.lax.sorting": (
             "approx_max_k approx_min_k approx_top_k_p sort sort_key_val top_k"
         ),
+        "covector.lax.stateful": "rng_uniform rng_uniform_p",
         "covector.lax.taking": "dtype index_take",
+        "covector.runtime.constraints": "with_sharding_constraint",
         "covector.lax.windows": "reduce_window reduce_window_shape_tuple",
         "covector.primitives.windows": (
             "reduce_window_max_p reduce_window_min_p reduce_window_sum_p"

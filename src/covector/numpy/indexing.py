@@ -76,6 +76,10 @@ def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
         return x
     at = tuple([_clamped(i, n, shape) for i, n in zip(index, shape, strict=False)])
     rest = shape[k:]
+    if any([not -n <= i < n for i, n in zip(index, shape, strict=False)]):
+        # Not clamped here, but where the program runs, so that `checkify` finds it.
+        starts = [_outside(i, n) for i, n in zip(index, shape, strict=False)]
+        return _window(x, (*starts, *[0] * len(rest)), (1,) * k + rest, tuple(range(k)))
     aval = x.aval
     params = {
         "start_indices": at + (0,) * len(rest),
@@ -253,6 +257,11 @@ def within_default_int(v: int) -> int:
     return low if v < low else high if v > high else v
 
 
+def _outside(i: int, n: int) -> Any:
+    """An integer as a start that is clamped where the program runs, and that `checkify` sees."""
+    return dtypes.default_int().type(within_default_int(i + n if i < 0 else i))
+
+
 def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
     """Run-time values of index items, and the rest as a hashable key."""
     values: list[Any] = []
@@ -353,12 +362,12 @@ class _Selection:
         n = shape[dim]
         if n == 0:
             _empty_axis(shape)
-        if type(v) is int:
-            v = min(max(v + n if v < 0 else v, 0), n - 1)
+        if type(v) is int and -n <= v < n:
+            v = v + n if v < 0 else v
             self.lo[dim], self.hi[dim] = v, v + 1
         else:
             self.dynamic = True
-            self.starts[dim] = start_index(v, n)
+            self.starts[dim] = _outside(v, n) if type(v) is int else start_index(v, n)
         self.sizes[dim] = 1
         self.dropped.append(dim)
 

@@ -54,7 +54,8 @@ def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) 
         if not outs:
             callback(*args)
             return
-        for p, a, r in zip(out_addresses, outs, call_checked(callback, args, outs), strict=True):
+        found = call_checked(callback, args, outs, eqn.primitive.name)
+        for p, a, r in zip(out_addresses, outs, found, strict=True):
             _view_out(p, a)[...] = r
 
     return Registration(run)

@@ -32,6 +32,13 @@ def png(pixels: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def save(path: str | os.PathLike[str], values: Any, scale: int = 1) -> None:
+    """Write numbers as a picture in colours (`coloured`), each a square of ``scale`` pixels."""
+    pixels = coloured(np.asarray(values)).repeat(scale, 0).repeat(scale, 1)
+    with open(path, "wb") as f:
+        f.write(png(pixels))
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     check = zlib.crc32(kind + data)
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
@@ -140,8 +147,7 @@ class Plots:
             picture = picture[::-1]
         name = "mandelbrot.png" if not self.written else f"picture{len(self.written) + 1}.png"
         path = os.path.abspath(os.path.join(self.folder, name))
-        with open(path, "wb") as f:
-            f.write(png(coloured(picture)))
+        save(path, picture)
         self.written.append(path)
         self._lines.append(on_terminal(picture, self.out.isatty(), self._blocks))
 

@@ -72,7 +72,10 @@ def _pure_avals(
 
 
 def call_checked(
-    callback: FlatCallback, args: Sequence[Any], avals: Sequence[ShapedArray]
+    callback: FlatCallback,
+    args: Sequence[Any],
+    avals: Sequence[ShapedArray],
+    what: str = "pure_callback",
 ) -> list[np.ndarray]:
     """The results of a callback, which must be of the announced shapes and kinds of numbers."""
     results = [np.asarray(x) for x in callback(*args)]
@@ -80,7 +83,7 @@ def call_checked(
         kind = dtypes.kind_rank(dtypes.canonicalize_dtype(x.dtype))
         if x.shape != aval.shape or kind > dtypes.kind_rank(aval.dtype):
             raise ValueError(
-                f"pure_callback: {callback.__name__} was announced to return {aval.str_short()}, "
+                f"{what}: {callback.__name__} was announced to return {aval.str_short()}, "
                 f"it returned an array of shape {x.shape} and dtype {x.dtype}"
             )
     return results
@@ -136,7 +139,7 @@ def _debug_jvp(
     return [], []
 
 
-def _each(callback: FlatCallback, axis_size: int, mapped: Sequence[bool]) -> FlatCallback:
+def each_element(callback: FlatCallback, axis_size: int, mapped: Sequence[bool]) -> FlatCallback:
     """A callback that calls ``callback`` for each element of axis 0 of the mapped arguments."""
 
     def run(*args: Any) -> Sequence[Any]:
@@ -172,7 +175,7 @@ def _pure_batch(
         if type(callback) is ForeignFunction:
             callback = callback.each(axis_size, mapped)
         else:
-            callback = _each(callback, axis_size, mapped)
+            callback = each_element(callback, axis_size, mapped)
     elif method == "broadcast_all":
         moved = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
     elif method == "expand_dims":
@@ -192,7 +195,7 @@ def _pure_batch(
 def _debug_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
 ) -> tuple[list[Any], list[int]]:
-    callback = _each(params["callback"], axis_size, tuple(d is not None for d in dims))
+    callback = each_element(params["callback"], axis_size, tuple(d is not None for d in dims))
     debug_callback_p.bind_params(mapped_first(args, dims), {**params, "callback": callback})
     return [], []
 
@@ -204,6 +207,33 @@ batching_rules[debug_callback_p] = _debug_batch
 
 
 # --- what users call ---------------------------------------------------------------------
+
+
+def flatten_callback(
+    what: str, callback: Callable[..., Any], result_shape_dtypes: Any, args: Any, kwargs: Any
+) -> tuple[list[Any], FlatCallback, tuple[ShapedArray, ...], Any]:
+    """Flat arguments, a callback of these, and types and structure of its results."""
+    flat, in_tree = tree.flatten((args, kwargs))
+    shapes, out_tree = tree.flatten(result_shape_dtypes)
+    avals = tuple([aval_like(s) for s in shapes])
+    name = fun_name(callback)
+
+    def flat_callback(*leaves: Any) -> list[Any]:
+        a, k = tree.unflatten(in_tree, leaves)
+        result = callback(*a, **k)
+        outs, got_tree = tree.flatten(result)
+        if got_tree == out_tree or len(outs) == out_tree.num_leaves:
+            return outs
+        try:
+            # Where a leaf was announced, a sequence of numbers is an array.
+            return out_tree.flatten_up_to(result)
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{what}: {name} was announced to return {out_tree}, it returned {got_tree}"
+            ) from None
+
+    flat_callback.__name__ = name
+    return flat, flat_callback, avals, out_tree
 
 
 @api_boundary
@@ -263,26 +293,9 @@ def pure_callback(
             f"pure_callback: vmap_method must be one of {', '.join(VMAP_METHODS)}, got "
             f"{vmap_method!r}{at_user_line()}"
         )
-    flat, in_tree = tree.flatten((args, kwargs))
-    shapes, out_tree = tree.flatten(result_shape_dtypes)
-    avals = tuple([aval_like(s) for s in shapes])
-    name = fun_name(callback)
-
-    def flat_callback(*leaves: Any) -> list[Any]:
-        a, k = tree.unflatten(in_tree, leaves)
-        result = callback(*a, **k)
-        outs, got_tree = tree.flatten(result)
-        if got_tree == out_tree or len(outs) == out_tree.num_leaves:
-            return outs
-        try:
-            # Where a leaf was announced, a sequence of numbers is an array.
-            return out_tree.flatten_up_to(result)
-        except (ValueError, TypeError):
-            raise ValueError(
-                f"pure_callback: {name} was announced to return {out_tree}, it returned {got_tree}"
-            ) from None
-
-    flat_callback.__name__ = name
+    flat, flat_callback, avals, out_tree = flatten_callback(
+        "pure_callback", callback, result_shape_dtypes, args, kwargs
+    )
     outs = pure_callback_p.bind_params(
         flat, {"callback": flat_callback, "result_avals": avals, "vmap_method": vmap_method}
     )

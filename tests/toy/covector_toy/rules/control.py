@@ -17,11 +17,14 @@ from covector.control_flow.linear_call import linear_call_p
 from covector.control_flow.reduce import by_neighbours, reduce_p
 from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.solves import linear_solve_p
+from covector.control_flow.vmap_rules import custom_vmap_call_p
 from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn
 from covector.lax.ragged import ragged_matrices_p, ragged_rows_p
 from covector.runtime.callbacks import host_array
 from covector.transforms.callbacks import call_checked, debug_callback_p, pure_callback_p
+from covector.transforms.checks import check_p
+from covector.transforms.io_callback import io_callback_p
 from covector.transforms.jit import jit_p
 from covector_toy.interpreter import IMPOSSIBLE, rule, run_closed, value_type
 from covector_toy.rules.elementwise import Elements
@@ -30,8 +33,8 @@ IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 
 
 @rule(
-    jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, forward_pass_p, linear_call_p,
-    linear_solve_p, composite_p, ragged_rows_p, ragged_matrices_p,
+    jit_p, checkpoint_p, custom_jvp_call_p, custom_vjp_call_p, custom_vmap_call_p, forward_pass_p,
+    linear_call_p, linear_solve_p, composite_p, ragged_rows_p, ragged_matrices_p,
 )  # fmt: skip
 def _call(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(eqn.params[eqn.primitive.call_param], args)
@@ -85,9 +88,15 @@ def _reduce(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return run_closed(by_neighbours(p["jaxpr"], tuple(v.aval for v in eqn.invars), p["axes"]), args)
 
 
-@rule(pure_callback_p)
+@rule(pure_callback_p, io_callback_p)
 def _pure_callback(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
     return call_checked(eqn.params["callback"], _given(eqn, args), eqn.params["result_avals"])
+
+
+@rule(check_p)
+def _check(eqn: JaxprEqn, *args: Elements) -> list[Elements]:
+    assert eqn.params["debug"]
+    return []
 
 
 @rule(debug_callback_p)

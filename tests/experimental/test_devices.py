@@ -1,0 +1,214 @@
+"""What concerns devices, memory and compilers: what holds on one device, and what is not."""
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import experimental, lax
+from covector.ad_checkpoint import checkpoint_name, print_saved_residuals
+from covector.experimental import compute_on as computing
+from covector.experimental import custom_partitioning as parting
+from covector.experimental import layout as layouts
+from covector.experimental import scheduling_groups, xla_metadata
+from covector.experimental.buffer_callback import ExecutionContext, ExecutionStage, buffer_callback
+from covector.experimental.compilation_cache import compilation_cache
+from covector.experimental.serialize_executable import deserialize_and_load, serialize
+from covector.experimental.shard_alike import shard_alike
+
+X = onp.arange(3, dtype=onp.float32)
+W = X * 3
+KEY = onp.uint32(3)
+VECTOR = cv.ShapeDtypeStruct((3,), "float32")
+
+
+def add_one(ctx, out, x):
+    assert ctx.stage is ExecutionStage.EXECUTE and out.writeable and not x.writeable
+    assert (x.shape, x.dtype, x.ndim) == (out.shape, out.dtype, out.ndim)
+    onp.add(x, 1, out=onp.asarray(out))
+
+
+def test_buffer_callback():
+    f = buffer_callback(add_one, VECTOR)
+    onp.testing.assert_array_equal(f(X), X + 1)
+    onp.testing.assert_array_equal(cv.jit(f)(X), X + 1)
+    scalar = cv.ShapeDtypeStruct((), "float32")
+    for method in ("sequential", "broadcast_all", "expand_dims"):
+        g = buffer_callback(add_one, scalar, vmap_method=method)
+        onp.testing.assert_array_equal(cv.jit(cv.vmap(g))(X), X + 1)
+    onp.testing.assert_array_equal(onp.from_dlpack(_seen(X)), X)
+    with pytest.raises(ValueError, match="no stream"):
+        ExecutionContext().stream  # noqa: B018
+
+
+def _seen(x):
+    kept = []
+    buffer_callback(lambda ctx, out, x: kept.append(onp.array(x)), VECTOR)(x)
+    return kept[0]
+
+
+def test_buffer_callback_trees_aliases_effects():
+    calls = []
+
+    def f(ctx, out, x, *, more):
+        calls.append(onp.asarray(more["y"]).tolist())
+        onp.asarray(out["a"])[...] += onp.asarray(more["y"])
+
+    g = buffer_callback(
+        f, {"a": VECTOR, "b": VECTOR}, has_side_effect=True, input_output_aliases={0: 0}
+    )
+    out = g(X, more={"y": X})
+    onp.testing.assert_array_equal(out["a"], 2 * X)
+    onp.testing.assert_array_equal(out["b"], 0 * X)
+    cv.jit(lambda x: (g(x, more={"y": x}), x)[1])(X)
+    assert calls == [[0, 1, 2]] * 2
+    with pytest.raises(ValueError, match="input_output_aliases"):
+        buffer_callback(add_one, VECTOR, input_output_aliases={1: 0})(X)
+
+
+def test_shard_alike():
+    x, y = cv.jit(shard_alike)({"a": X}, {"a": X.astype(int)})
+    onp.testing.assert_array_equal(x["a"], y["a"])
+    with pytest.raises(ValueError, match="equal shapes"):
+        shard_alike(X, X[:2])
+    with pytest.raises(ValueError, match="one structure"):
+        shard_alike(X, [X])
+
+
+def test_sharding_constraint():
+    x = np.asarray(X)
+    onp.testing.assert_array_equal(lax.with_sharding_constraint(x, x.sharding), X)
+    f = cv.jit(lambda v: lax.with_sharding_constraint({"a": v * 2}, x.sharding)["a"])
+    onp.testing.assert_array_equal(f(X), 2 * X)
+    with pytest.raises(TypeError, match="sharding"):
+        lax.with_sharding_constraint(x, None)
+
+
+def test_compute_on():
+    with computing.compute_on("device_host"):
+        assert cv.jit(lambda v: v + 1)(1) == 2
+    assert computing.compute_on("device")(lambda v: v + 1)(1) == 2
+    on_host = computing.compute_on2(compute_type="device_host", out_memory_spaces=None)
+    assert on_host(lambda v: v + 1)(1) == 2
+    bad = {"nonsense": ValueError, 3: TypeError, "gpu_stream:1": NotImplementedError}
+    for name, error in bad.items():
+        with pytest.raises(error):
+            computing.compute_on(name).__enter__()
+
+
+def test_layout():
+    rows = layouts.Layout((0, 1))
+    x = np.ones((2, 3))
+    assert layouts.with_layout_constraint([x], rows)[0] is x
+    assert hash(rows) == hash(layouts.Layout((0, 1))) and rows.update(tiling=((2,),)) != rows
+    assert layouts.Format(rows, x.sharding).layout == rows
+    with pytest.raises(NotImplementedError, match="row by row"):
+        layouts.with_layout_constraint(x, layouts.Layout((1, 0)))
+    with pytest.raises(ValueError, match="does not order the axes"):
+        layouts.with_layout_constraint(x, layouts.Layout((0,)))
+    with pytest.raises(TypeError, match="layout is None"):
+        layouts.Format(3)
+    with pytest.raises(ValueError, match="needs a sharding"):
+        layouts.Format(rows)
+    with pytest.raises(NotImplementedError, match="XLA"):
+        layouts.Layout.from_pjrt_layout(None)
+
+
+def test_custom_partitioning():
+    f = parting.custom_partitioning(lambda x: {"y": np.sin(x)})
+    with pytest.raises(AttributeError, match="def_partition"):
+        f(X)
+    f.def_partition(lambda *args: None, sharding_rule="i -> i")
+    onp.testing.assert_array_equal(cv.jit(cv.vmap(f))(X)["y"], np.sin(X))
+    assert cv.grad(lambda x: f(x)["y"])(0.0) == 1
+    (out,) = parting.custom_partitioning_p.bind(2.0, call=lambda x: [x + 1])
+    assert out == 3
+    i, ij = parting.ArrayMapping("i"), parting.ArrayMapping(parting.CompoundFactor("i", "j"))
+    rule = parting.SdyShardingRule((i, ij), (i,), reduction_factors=("j",), j=2)
+    assert rule.factor_sizes == {"j": 2} and ij.factors == {"i", "j"}
+    for bad in (
+        lambda: parting.CompoundFactor("i"),
+        lambda: parting.CompoundFactor("i", 1),
+        lambda: parting.ArrayMapping(1),
+        lambda: parting.ArrayMapping("i", parting.BATCHING),
+        lambda: parting.SdyShardingRule((i,), (i,), k=3),
+    ):
+        with pytest.raises(ValueError, match=r"factor|ArrayMapping"):
+            bad()
+
+
+def test_compilation_cache(tmp_path):
+    before = cv.config.compilation_cache_dir
+    try:
+        compilation_cache.set_cache_dir(tmp_path)
+        compilation_cache.reset_cache()
+        assert cv.config.compilation_cache_dir == str(tmp_path)
+    finally:
+        cv.config.update("compilation_cache_dir", before)
+
+
+def test_offloading_policies(capsys):
+    """Offloaded values are kept: the CPU has one memory."""
+    policies = cv.checkpoint_policies
+    named = policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=["a"], names_which_can_be_offloaded=["b"],
+        offload_src="device", offload_dst="pinned_host",
+    )  # fmt: skip
+
+    def f(x):
+        return np.sin(checkpoint_name(np.exp(checkpoint_name(np.sin(x), "a")), "b"))
+
+    def kept(policy):
+        print_saved_residuals(cv.checkpoint(f, policy=policy), 0.5)
+        return len(capsys.readouterr().out.splitlines())
+
+    assert (kept(policies.nothing_saveable), kept(named)) == (1, 3)
+    assert cv.grad(cv.checkpoint(f, policy=named))(0.5) == cv.grad(f)(0.5)
+    dots = policies.offload_dot_with_no_batch_dims("device", "pinned_host")
+    g = cv.checkpoint(lambda x: np.sin(x @ x).sum(), policy=dots)
+    assert cv.grad(g)(np.eye(2)).shape == (2, 2)
+    with pytest.raises(ValueError, match="saved or offloaded, not both"):
+        policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=["a"], names_which_can_be_offloaded=["a"],
+            offload_src="device", offload_dst="pinned_host",
+        )  # fmt: skip
+
+
+def test_serialized_programs():
+    def f(x, *, more):
+        y = lax.scan(lambda c, row: (c + row.sum(), c), 0.0, x)[0]
+        return {"y": cv.nn.relu(y) * more["k"], "sorted": np.sort(x[0]) + W, "key": KEY}
+
+    x, more = onp.ones((2, 3), onp.float32), {"k": 2.0}
+    compiled = cv.jit(f).lower(x, more=more).compile()
+    loaded = deserialize_and_load(*serialize(compiled))
+    expected = f(np.asarray(x), more=more)
+    cv.tree.map(onp.testing.assert_array_equal, loaded(x, more=more), compiled(x, more=more))
+    onp.testing.assert_array_equal(loaded(x, more=more)["sorted"], expected["sorted"])
+    donating = cv.jit(lambda a, b: (a + 1, b), donate_argnums=0).lower(X, X).compile()
+    given = np.asarray(X)
+    deserialize_and_load(*serialize(donating))(given, X)
+    assert given.is_deleted()
+    calling = cv.jit(lambda x: (cv.debug.print("{}", x), x)[1]).lower(X).compile()
+    with pytest.raises(ValueError, match="such as a Python function"):
+        serialize(calling)
+    with pytest.raises(TypeError, match="serialize takes"):
+        serialize(f)
+    with pytest.raises(ValueError, match="on one device, got 2"):
+        deserialize_and_load(*serialize(compiled), execution_devices=[None, None])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: experimental.EArray(None, None),
+        lambda: experimental.cur_qdd(X),
+        lambda: experimental.primal_tangent_dtype("int32", "float32"),
+        lambda: xla_metadata.set_xla_metadata(a=1),
+        lambda: scheduling_groups.scheduling_group("a"),
+        lambda: scheduling_groups.xla_metadata_call(abs),
+    ],
+)
+def test_what_has_no_meaning(call):
+    with pytest.raises(NotImplementedError):
+        call()
