@@ -219,6 +219,8 @@ def test_outside_of_checkify():
 
 
 def test_arguments_that_are_no_arrays():
+    cast = checkify.checkify(lambda x, dtype: x.astype(dtype))
+    assert cast(np.array(2.0), onp.float16)[1].dtype == onp.float16
     f = checkify.checkify(lambda x, how, *, n: x**n if how == "power" else x)
     assert f(np.array(2.0), "power", n=3)[1] == 8
     assert f(np.array(2.0), "power", n=2)[1] == 4

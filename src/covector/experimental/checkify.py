@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from covector.core import dtypes, tree
-from covector.core.avals import Array, aval_of, is_array_like
+from covector.core.avals import aval_of, is_array_like
 from covector.core.errors import at_user_line, describe, user_frame
 from covector.core.errors import export as _export
 from covector.core.structural import convert_element_type
@@ -182,6 +182,13 @@ def check_error(error: Error) -> None:
 _traces = FunctionCache()
 
 
+def _is_traced(x: Any) -> bool:
+    """Whether an argument is an array; Python's numbers are passed as they are."""
+    return isinstance(x, Tracer) or (
+        is_array_like(x) and type(x) not in (bool, int, float, complex)
+    )
+
+
 def checkify(
     f: Callable[..., Any], errors: frozenset[ErrorCategory] = user_checks
 ) -> Callable[..., tuple[Error, Any]]:
@@ -241,7 +248,7 @@ def checkify(
     @wraps(f)
     def checked_fun(*args: Any, **kwargs: Any) -> tuple[Error, Any]:
         leaves, in_tree = tree.flatten((args, kwargs))
-        dynamic = [isinstance(x, (Array, Tracer)) or hasattr(x, "dtype") for x in leaves]
+        dynamic = [_is_traced(x) for x in leaves]
         arrays = [x for x, d in zip(leaves, dynamic, strict=True) if d]
         static = [None if d else x for x, d in zip(leaves, dynamic, strict=True)]
         avals = [aval_of(x) for x in arrays]
