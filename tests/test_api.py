@@ -93,7 +93,7 @@ def signature(value: Any) -> tuple[Parameter, ...] | None:
     return tuple(
         Parameter(p.name, KINDS[p.kind], _default(p.default))
         for p in found.parameters.values()
-        if not p.name.startswith("_")  # private ones are not listed either
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or not p.name.startswith("_")
     )
 
 

@@ -386,7 +386,7 @@ def test_an_option_is_set_by_its_name_alone():
 
 def test_the_option_takes_the_precisions_that_products_take():
     from covector.core.options import OPTIONS
-    from covector.lax.dot import _PRECISIONS
+    from covector.lax.precision import _PRECISIONS
 
     assert set(OPTIONS["default_matmul_precision"].choices) == {None, *_PRECISIONS}
 

@@ -167,6 +167,10 @@ def dce_sink(val: Any, *, prevent_mlir_dce: bool = False) -> None:
     prevent_mlir_dce : bool
         Of no effect: there is no such compiler below.
 
+    Returns
+    -------
+    None
+
     Examples
     --------
     >>> import covector as cv

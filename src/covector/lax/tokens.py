@@ -25,6 +25,11 @@ def create_token(_: Any = None) -> Any:
     Programs run in the order of what they read; a token is needed where that is not told by the
     values alone.
 
+    Parameters
+    ----------
+    _ : object, optional
+        Has no effect.
+
     Returns
     -------
     Array

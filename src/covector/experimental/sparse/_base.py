@@ -57,27 +57,6 @@ class SparseInfo(NamedTuple):
     unique_indices: bool = False
 
 
-class Composed:
-    """A primitive that is made of others: they stand in jaxprs, and have the rules.
-
-    Attributes
-    ----------
-    name : str
-    """
-
-    def __init__(self, name: str, fun: Callable[..., Any], doc: str) -> None:
-        self.name = name
-        self._fun = fun
-        self.__doc__ = doc
-
-    def bind(self, *args: Any, **params: Any) -> Any:
-        """Apply the operation under the current trace."""
-        return self._fun(*args, **params)
-
-    def __repr__(self) -> str:
-        return self.name
-
-
 def _unsupported(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(

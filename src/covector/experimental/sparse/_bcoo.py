@@ -11,8 +11,8 @@ from covector import lax
 from covector import numpy as cnp
 from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.operands import product
+from covector.core.trace import Composed
 from covector.experimental.sparse._base import (
-    Composed,
     JAXSparse,
     SparseInfo,
     check_index_dtype,
@@ -501,17 +501,16 @@ def _bcoo_of(data: Any, indices: Any, spinfo: Any) -> BCOO:
     return BCOO((data, indices), **SparseInfo(*spinfo)._asdict())
 
 
+# ``bind(data, indices, spinfo=(shape, sorted, unique))``: see `bcoo_todense`.
 bcoo_todense_p = Composed(
-    "bcoo_todense",
-    lambda data, indices, *, spinfo: bcoo_todense(_bcoo_of(data, indices, spinfo)),
-    "``bind(data, indices, spinfo=(shape, sorted, unique))``: see `bcoo_todense`.",
+    "bcoo_todense", lambda data, indices, *, spinfo: bcoo_todense(_bcoo_of(data, indices, spinfo))
 )
+# ``bind(mat, nse=, n_batch=, n_dense=, index_dtype=)``: data, indices of `bcoo_fromdense`.
 bcoo_fromdense_p = Composed(
     "bcoo_fromdense",
     lambda mat, *, nse, n_batch, n_dense, index_dtype: list(
         _fromdense(cnp.asarray(mat), nse, n_batch, n_dense, index_dtype)._buffers()
     ),
-    "``bind(mat, nse=, n_batch=, n_dense=, index_dtype=)``: data, indices of `bcoo_fromdense`.",
 )
 
 
@@ -523,10 +522,10 @@ def _like_dense(indices: Any, arr: Any) -> BCOO:
     return BCOO((data, indices), shape=arr.shape)
 
 
+# ``bind(indices, arr, assume_unique=)``: the data of `bcoo_extract`.
 bcoo_extract_p = Composed(
     "bcoo_extract",
     lambda indices, arr, *, assume_unique: (
         bcoo_extract(_like_dense(indices, arr), arr, assume_unique=assume_unique).data
     ),
-    "``bind(indices, arr, assume_unique=)``: the data of `bcoo_extract`.",
 )

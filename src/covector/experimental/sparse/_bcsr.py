@@ -10,9 +10,9 @@ import numpy as onp
 from covector import numpy as cnp
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape
+from covector.core.trace import Composed
 from covector.experimental.sparse import _products, _shapes
 from covector.experimental.sparse._base import (
-    Composed,
     JAXSparse,
     SparseInfo,
     check_index_dtype,
@@ -571,25 +571,23 @@ def _bcsr_of(data: Any, indices: Any, indptr: Any, spinfo: Any) -> BCSR:
     return BCSR((data, indices, indptr), **SparseInfo(*spinfo)._asdict())
 
 
+# ``bind(data, indices, indptr, spinfo=(shape, sorted, unique))``: see `bcsr_todense`.
 bcsr_todense_p = Composed(
     "bcsr_todense",
     lambda data, indices, indptr, *, spinfo: bcsr_todense(_bcsr_of(data, indices, indptr, spinfo)),
-    "``bind(data, indices, indptr, spinfo=(shape, sorted, unique))``: see `bcsr_todense`.",
 )
+# ``bind(mat, nse=, n_batch=, n_dense=, index_dtype=)``: the buffers of `bcsr_fromdense`.
 bcsr_fromdense_p = Composed(
-    "bcsr_fromdense",
-    lambda mat, **params: list(bcsr_fromdense(mat, **params)._buffers()),
-    "``bind(mat, nse=, n_batch=, n_dense=, index_dtype=)``: the buffers of `bcsr_fromdense`.",
+    "bcsr_fromdense", lambda mat, **params: list(bcsr_fromdense(mat, **params)._buffers())
 )
+# ``bind(indices, indptr, mat)``: see `bcsr_extract`.
 bcsr_extract_p = Composed(
-    "bcsr_extract", lambda indices, indptr, mat: bcsr_extract(indices, indptr, mat),
-    "``bind(indices, indptr, mat)``: see `bcsr_extract`.",
-)  # fmt: skip
+    "bcsr_extract", lambda indices, indptr, mat: bcsr_extract(indices, indptr, mat)
+)
+# ``bind(data, indices, indptr, rhs, dimension_numbers=, lhs_spinfo=)``: see `bcsr_dot_general`.
 bcsr_dot_general_p = Composed(
     "bcsr_dot_general",
     lambda data, indices, indptr, rhs, *, dimension_numbers, lhs_spinfo: bcsr_dot_general(
         _bcsr_of(data, indices, indptr, lhs_spinfo), rhs, dimension_numbers=dimension_numbers
     ),
-    "``bind(data, indices, indptr, rhs, dimension_numbers=, lhs_spinfo=)``: see "
-    "`bcsr_dot_general`.",
 )

@@ -10,9 +10,9 @@ import numpy as onp
 from covector import numpy as cnp
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import canonical_shape
+from covector.core.trace import Composed
 from covector.experimental.sparse import _products
 from covector.experimental.sparse._base import (
-    Composed,
     JAXSparse,
     SparseInfo,
     check_index_dtype,
@@ -528,54 +528,54 @@ def _coo(data: Any, row: Any, col: Any, spinfo: Any) -> COO:
     return COO((data, row, col), **COOInfo(*spinfo)._asdict())
 
 
+# ``bind(data, row, col, spinfo=(shape, rows_sorted, cols_sorted))``: see `coo_todense`.
 coo_todense_p = Composed(
-    "coo_todense", lambda data, row, col, *, spinfo: coo_todense(_coo(data, row, col, spinfo)),
-    "``bind(data, row, col, spinfo=(shape, rows_sorted, cols_sorted))``: see `coo_todense`.",
-)  # fmt: skip
+    "coo_todense", lambda data, row, col, *, spinfo: coo_todense(_coo(data, row, col, spinfo))
+)
+# ``bind(mat, nse=, index_dtype=)``: the buffers of `coo_fromdense`.
 coo_fromdense_p = Composed(
     "coo_fromdense",
     lambda mat, *, nse, index_dtype: list(
         coo_fromdense(mat, nse=nse, index_dtype=index_dtype)._buffers()
     ),
-    "``bind(mat, nse=, index_dtype=)``: the buffers of `coo_fromdense`.",
 )
+# ``bind(data, row, col, v, spinfo=, transpose=)``: see `coo_matvec`.
 coo_matvec_p = Composed(
     "coo_matvec",
     lambda data, row, col, v, *, spinfo, transpose: coo_matvec(
         _coo(data, row, col, spinfo), v, transpose
     ),
-    "``bind(data, row, col, v, spinfo=, transpose=)``: see `coo_matvec`.",
 )
+# ``bind(data, row, col, B, spinfo=, transpose=)``: see `coo_matmat`.
 coo_matmat_p = Composed(
     "coo_matmat",
     lambda data, row, col, B, *, spinfo, transpose: coo_matmat(
         _coo(data, row, col, spinfo), B, transpose=transpose
     ),
-    "``bind(data, row, col, B, spinfo=, transpose=)``: see `coo_matmat`.",
 )
+# ``bind(data, indices, indptr, shape=)``: see `csr_todense`.
 csr_todense_p = Composed(
     "csr_todense",
     lambda data, indices, indptr, *, shape: csr_todense(CSR((data, indices, indptr), shape=shape)),
-    "``bind(data, indices, indptr, shape=)``: see `csr_todense`.",
 )
+# ``bind(mat, nse=, index_dtype=)``: the buffers of `csr_fromdense`.
 csr_fromdense_p = Composed(
     "csr_fromdense",
     lambda mat, *, nse, index_dtype: list(
         csr_fromdense(mat, nse=nse, index_dtype=index_dtype)._buffers()
     ),
-    "``bind(mat, nse=, index_dtype=)``: the buffers of `csr_fromdense`.",
 )
+# ``bind(data, indices, indptr, v, shape=, transpose=)``: see `csr_matvec`.
 csr_matvec_p = Composed(
     "csr_matvec",
     lambda data, indices, indptr, v, *, shape, transpose: csr_matvec(
         CSR((data, indices, indptr), shape=shape), v, transpose
     ),
-    "``bind(data, indices, indptr, v, shape=, transpose=)``: see `csr_matvec`.",
 )
+# ``bind(data, indices, indptr, B, shape=, transpose=)``: see `csr_matmat`.
 csr_matmat_p = Composed(
     "csr_matmat",
     lambda data, indices, indptr, B, *, shape, transpose: csr_matmat(
         CSR((data, indices, indptr), shape=shape), B, transpose=transpose
     ),
-    "``bind(data, indices, indptr, B, shape=, transpose=)``: see `csr_matmat`.",
 )

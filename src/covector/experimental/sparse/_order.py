@@ -10,8 +10,8 @@ import numpy as onp
 from covector import numpy as cnp
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axes
+from covector.core.trace import Composed
 from covector.experimental.sparse._base import (
-    Composed,
     SparseInfo,
 )
 from covector.experimental.sparse._bcoo import (
@@ -224,24 +224,24 @@ def _sum_duplicates(mat: BCOO, nse: int) -> BCOO:
     return BCOO.tree_unflatten(SparseInfo(mat.shape, True, True), (data, indices))
 
 
+# ``bind(data, indices, permutation=, spinfo=)``: data and indices of `bcoo_transpose`.
 bcoo_transpose_p = Composed(
     "bcoo_transpose",
     lambda data, indices, *, permutation, spinfo: list(
         bcoo_transpose(_bcoo_of(data, indices, spinfo), permutation=permutation)._buffers()
     ),
-    "``bind(data, indices, permutation=, spinfo=)``: data and indices of `bcoo_transpose`.",
 )
+# ``bind(data, indices, spinfo=)``: data and indices of `bcoo_sort_indices`.
 bcoo_sort_indices_p = Composed(
     "bcoo_sort_indices",
     lambda data, indices, *, spinfo: list(
         bcoo_sort_indices(_bcoo_of(data, indices, spinfo))._buffers()
     ),
-    "``bind(data, indices, spinfo=)``: data and indices of `bcoo_sort_indices`.",
 )
+# ``bind(data, indices, spinfo=, nse=)``: data and indices of `bcoo_sum_duplicates`.
 bcoo_sum_duplicates_p = Composed(
     "bcoo_sum_duplicates",
     lambda data, indices, *, spinfo, nse: list(
         bcoo_sum_duplicates(_bcoo_of(data, indices, spinfo), nse=nse)._buffers()
     ),
-    "``bind(data, indices, spinfo=, nse=)``: data and indices of `bcoo_sum_duplicates`.",
 )

@@ -9,7 +9,8 @@ from covector import lax
 from covector import numpy as cnp
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import no_sharding, product
-from covector.experimental.sparse._base import Composed, SparseInfo
+from covector.core.trace import Composed
+from covector.experimental.sparse._base import SparseInfo
 from covector.experimental.sparse._bcoo import (
     BCOO,
     _bcoo_of,
@@ -456,28 +457,29 @@ def densified(x: Any) -> Any:
     return bcoo_todense(x) if isinstance(x, BCOO) else x
 
 
+# ``bind(data, indices, rhs, dimension_numbers=, lhs_spinfo=)``: see `bcoo_dot_general`.
 bcoo_dot_general_p = Composed(
     "bcoo_dot_general",
     lambda lhs_data, lhs_indices, rhs, *, dimension_numbers, lhs_spinfo: bcoo_dot_general(
         _bcoo_of(lhs_data, lhs_indices, lhs_spinfo), rhs, dimension_numbers=dimension_numbers
     ),
-    "``bind(data, indices, rhs, dimension_numbers=, lhs_spinfo=)``: see `bcoo_dot_general`.",
 )
+# ``bind(data, indices, data, indices, lhs_spinfo=, rhs_spinfo=, dimension_numbers=)``: data and
+# indices of the product of two sparse arrays.
 bcoo_spdot_general_p = Composed(
     "bcoo_spdot_general",
     lambda *buffers, lhs_spinfo, rhs_spinfo, dimension_numbers: list(
         bcoo_dot_general(
-            _bcoo_of(*buffers[:2], lhs_spinfo), _bcoo_of(*buffers[2:], rhs_spinfo),
+            _bcoo_of(*buffers[:2], lhs_spinfo),
+            _bcoo_of(*buffers[2:], rhs_spinfo),
             dimension_numbers=dimension_numbers,
         )._buffers()
     ),
-    "``bind(data, indices, data, indices, lhs_spinfo=, rhs_spinfo=, dimension_numbers=)``: data "
-    "and indices of the product of two sparse arrays.",
-)  # fmt: skip
+)
+# ``bind(A, B, indices, dimension_numbers=)``: see `bcoo_dot_general_sampled`.
 bcoo_dot_general_sampled_p = Composed(
     "bcoo_dot_general_sampled",
     lambda a, b, indices, *, dimension_numbers: bcoo_dot_general_sampled(
         a, b, indices, dimension_numbers=dimension_numbers
     ),
-    "``bind(A, B, indices, dimension_numbers=)``: see `bcoo_dot_general_sampled`.",
 )

@@ -13,9 +13,9 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.structural import add_any_p
-from covector.core.trace import Primitive, Trace, Tracer, current_trace, set_current_trace
+from covector.core.trace import Composed, Primitive, Trace, Tracer, current_trace, set_current_trace
 from covector.experimental.sparse import _parts, _products, _shapes
-from covector.experimental.sparse._base import Composed, JAXSparse
+from covector.experimental.sparse._base import JAXSparse
 from covector.experimental.sparse._bcoo import (
     BCOO,
     bcoo_extract,
@@ -212,10 +212,8 @@ def todense(arr: Any) -> Any:
     return arr.todense() if _is_sparse(arr) else cnp.asarray(arr)
 
 
-todense_p = Composed(
-    "todense", lambda *buffers, tree: todense(tree.unflatten(buffers)),
-    "``bind(*buffers, tree=)``: `todense` of the array whose structure ``tree`` is.",
-)  # fmt: skip
+# ``bind(*buffers, tree=)``: `todense` of the array whose structure ``tree`` is.
+todense_p = Composed("todense", lambda *buffers, tree: todense(tree.unflatten(buffers)))
 
 
 # --- elementwise ----------------------------------------------------------------------------

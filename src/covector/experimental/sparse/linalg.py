@@ -13,7 +13,7 @@ from covector.control_flow.solves import custom_linear_solve
 from covector.core import dtypes
 from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.errors import export as _export
-from covector.experimental.sparse._base import Composed
+from covector.core.trace import Composed
 from covector.experimental.sparse._matrices import CSR, _times
 from covector.numpy._util import promote_inexact
 from covector.transforms.callbacks import pure_callback
@@ -129,12 +129,12 @@ class _Solve:
         return factors.solve(b.astype(wide), trans="N" if self.transposed else "T").astype(dtype)
 
 
+# ``bind(data, indices, indptr, b, tol=, reorder=)``: see `spsolve`.
 spsolve_p = Composed(
     "spsolve",
     lambda data, indices, indptr, b, *, tol=1e-6, reorder=1: spsolve(
         data, indices, indptr, b, tol, reorder
     ),
-    "``bind(data, indices, indptr, b, tol=, reorder=)``: see `spsolve`.",
 )
 
 
