@@ -396,3 +396,12 @@ def test_attention_with_a_mask_of_few_dimensions():
 def test_modes_of_categorical():
     key = random.key(0)
     assert random.categorical(key, np.ones(3), mode="highest").shape == ()
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 1, 0), 1), ((3, 2, 0), 1), ((0, 2), 1)], ids=str)
+def test_extrema_along_axes_of_empty_arrays(shape, axis):
+    x = onp.zeros(shape, onp.float32)
+    for name in ("argmax", "argmin", "max", "cumsum", "sort", "argsort"):
+        want = getattr(onp, name)(x, axis=axis)
+        for f in (getattr(np, name), cv.jit(getattr(np, name), static_argnames="axis")):
+            assert f(x, axis=axis).shape == want.shape, name

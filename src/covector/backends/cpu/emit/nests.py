@@ -35,6 +35,14 @@ from covector.compiler.schedule.plan import copy_nest
 _Tile = tuple[int, Val, Val]
 
 
+def _runs(node: NestLoop | Stage) -> bool:
+    """Whether anything is computed: not in a loop over the elements of an empty array."""
+    if type(node) is Stage:
+        return True
+    assert type(node) is NestLoop
+    return not (node.role == "p" and node.dim == 0) and any(map(_runs, node.children))
+
+
 class NestEmitter(ValueEmitter):
     """Writes nests of loops."""
 
@@ -46,7 +54,7 @@ class NestEmitter(ValueEmitter):
             v = s.value
             if v not in self.storage and v in self.plan.places:
                 self.place(v)
-        if self.is_idle(nest):
+        if self.is_idle(nest) or not _runs(nest.root):
             return
         self.running = {id(s): Running(s) for s in nest.stages}
         root = nest.root
