@@ -34,7 +34,7 @@ PUBLIC = (
     "covector.experimental.buffer_callback", "covector.experimental.checkify",
     "covector.experimental.compilation_cache.compilation_cache", "covector.experimental.compute_on",
     "covector.experimental.custom_partitioning", "covector.experimental.jet",
-    "covector.experimental.layout", "covector.experimental.ode",
+    "covector.experimental.layout", "covector.experimental.ode", "covector.experimental.random",
     "covector.experimental.scheduling_groups", "covector.experimental.serialize_executable",
     "covector.experimental.shard_alike", "covector.experimental.sparse",
     "covector.experimental.sparse.linalg", "covector.experimental.sparse.random",

@@ -127,6 +127,11 @@ class Traced(_Stage):
     """
 
     @property
+    def out_avals(self) -> Any:
+        """Tree of the types of the result, as the compiler knows them."""
+        return tree.unflatten(self._entry.out_tree, self._entry.closed.out_avals)
+
+    @property
     def jaxpr(self) -> ClosedJaxpr:
         return self._entry.closed
 

@@ -48,6 +48,28 @@ class ShapeDtypeStruct:
         self.sharding = sharding
         self.weak_type = weak_type
 
+    @classmethod
+    def like(cls, x: Any) -> ShapeDtypeStruct:
+        """The type of ``x``, an array or what has a ``shape`` and a ``dtype``.
+
+        Parameters
+        ----------
+        x : array_like or ShapeDtypeStruct
+
+        Returns
+        -------
+        ShapeDtypeStruct
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.ShapeDtypeStruct.like(cv.numpy.zeros(3))
+        ShapeDtypeStruct(shape=(3,), dtype=float32)
+        """
+        aval = x if hasattr(x, "shape") and hasattr(x, "dtype") else aval_of(x)
+        weak, sharding = getattr(x, "weak_type", False), getattr(x, "sharding", None)
+        return cls(aval.shape, aval.dtype, sharding=sharding, weak_type=weak)
+
     @property
     def size(self) -> int:
         return ShapedArray(self.shape, self.dtype).size
