@@ -83,6 +83,7 @@ _NAMES = {
     **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "covector.ref"),
     "pure_callback": "covector.transforms.callbacks",
     "Device": "covector.core.backend",
+    "ds": "covector.numpy._index",
     **dict.fromkeys(
         (
             "allow_f16_reductions", "array_garbage_collection_guard", "auto_pcast",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as onp
 
+from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, refuse_mask
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
@@ -21,6 +22,77 @@ class Slice(Record):
     start: int
     size: int
     step: int
+
+
+class Moving(Record):
+    """A range of ``size`` elements from a start that is traced, or out of bounds."""
+
+    start: Any
+    size: int
+
+
+class Window:
+    """A range of known size from a start that may be traced; made by `ds`.
+
+    Attributes
+    ----------
+    start : int or array of int
+    size, stride : int
+    """
+
+    __slots__ = ("start", "size", "stride")
+
+    def __init__(self, start: Any, size: Any, stride: Any) -> None:
+        self.start, self.size, self.stride = start, size, stride
+
+    def __repr__(self) -> str:
+        return f"Slice(start={self.start}, size={self.size}, stride={self.stride})"
+
+
+def ds(start: Any, size: Any = None, stride: int | None = None) -> Any:
+    """An index for ``size`` elements from ``start`` on, which may be traced.
+
+    Parameters
+    ----------
+    start : int, array_like or None
+        Negative ones count from the end. A range that is out of bounds is moved into them where it
+        is read, and not written. None stands for the whole axis; without ``size`` this is the size,
+        and the start 0.
+    size : int, optional
+    stride : int, optional
+        Positive.
+
+    Returns
+    -------
+    Slice or slice
+        To be used in ``x[...]``, ``x.at[...]`` and indices of references.
+
+    Raises
+    ------
+    TypeError
+        If the size or the stride is no Python integer.
+    ValueError
+        If the size is negative, or the stride not positive.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> import covector.numpy as np
+    >>> cv.jit(lambda x, i: x[cv.ds(i, 2)])(np.arange(5), 3)
+    Array([3, 4], dtype=int32)
+    """
+    if start is None:
+        return slice(None)
+    if size is None:
+        start, size = 0, start
+    for value, what, least in ((size, "size", 0), (1 if stride is None else stride, "stride", 1)):
+        if not hasattr(value, "__index__") or isinstance(value, Tracer):
+            raise TypeError(f"the {what} of ds must be an integer, got {value!r}{at_user_line()}")
+        if int(value) < least:
+            raise ValueError(
+                f"the {what} of ds must be at least {least}, got {value}{at_user_line()}"
+            )
+    return Window(start, int(size), 1 if stride is None else int(stride))
 
 
 class NewAxis(Record):
@@ -40,7 +112,7 @@ class Advanced(Record):
     new_axis: bool = False
 
 
-Item = Slice | NewAxis | Scalar | Advanced
+Item = Slice | Moving | NewAxis | Scalar | Advanced
 NEW_AXIS = NewAxis()
 
 
@@ -64,6 +136,9 @@ def parse(index: Any, x: Any) -> list[Item]:
         t = type(entry)
         if t is slice:
             items.append(_slice(entry, shape[dim]))
+            dim += 1
+        elif t is Window:
+            items.append(_window(entry, shape[dim]))
             dim += 1
         elif t is int:
             items.append(Scalar(entry))
@@ -124,7 +199,7 @@ def _no_list(entry: Any) -> Any:
 def _prepare(entry: Any) -> Any:
     """An entry as None, slice, int, or an integer or boolean array."""
     t = type(entry)
-    if entry is None or t is int or t is slice:
+    if entry is None or t is int or t is slice or t is Window:
         return entry
     if t is bool:
         return onp.asarray(entry)
@@ -189,6 +264,34 @@ def _slice(s: slice, n: int) -> Slice:
         raise ValueError(f"the step of a slice must not be 0{at_user_line()}")
     lo, hi, by = slice(start, stop, step).indices(n)
     return Slice(lo, len(range(lo, hi, by)), by)
+
+
+def _window(w: Window, n: int) -> Item:
+    extent = (w.size - 1) * w.stride + 1 if w.size else 0
+    if extent > n:
+        raise IndexError(
+            f"{w} selects a range of {extent} elements of an axis of {n}{at_user_line()}"
+        )
+    start = _prepare(w.start)
+    if getattr(start, "ndim", 0) or getattr(start, "dtype", None) == dtypes.bool_:
+        raise TypeError(
+            f"the start of ds must be an integer, got {describe(start)}{at_user_line()}"
+        )
+    dtype = dtypes.default_int()
+    if not isinstance(start, Tracer):
+        start = int(start)
+        start = start + n if start < 0 else start
+        if 0 <= start <= n - extent:
+            return Slice(start, w.size, w.stride)
+        # Far outside is as good as outside, and fits.
+        start = dtype.type(min(max(start, -n - 1 - extent), n))
+    elif start.dtype in dtypes.SIGNED:
+        start = lax.select(start < 0, start + dtypes.as_dtype(start.dtype).type(n), start)
+    if w.stride == 1:
+        return Moving(start, w.size)
+    at = asarray(convert_element_type(start, dtype) + onp.arange(0, extent, w.stride).astype(dtype))
+    # Negative ones do not count from the end once more: they are out of bounds.
+    return Advanced(lax.select(at < 0, lax.full_like(at, -n - 1), at))
 
 
 def _mask(mask: Any, x: Any, dim: int) -> list[Item]:

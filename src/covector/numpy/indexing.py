@@ -20,6 +20,7 @@ from covector.numpy._index import (
     NEW_AXIS,
     Advanced,
     Item,
+    Moving,
     NewAxis,
     Scalar,
     Slice,
@@ -223,7 +224,7 @@ def _eager_advanced(x: Any, index: Any) -> Any:
     items = parse(index, x)
     if current().error_checking_behavior_oob == "raise":
         check_bounds(items, x.shape)
-    if all(type(item) is not Advanced for item in items):
+    if all(type(item) is not Advanced and type(item) is not Moving for item in items):
         # Rank-0 arrays as indices: their values are at hand.
         plain = [Scalar(_int(i.value)) if type(i) is Scalar else i for i in items]
         return _eager_basic(x, _to_basic(plain))
@@ -274,6 +275,9 @@ def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
         elif type(item) is Advanced:
             values.append(to_array(as_index_array(item.value, dtypes.default_int())))
             spec.append("n" if item.new_axis else "a")
+        elif type(item) is Moving:
+            values.append(item.start)
+            spec.append(("moving", item.size))
         else:
             spec.append(item)
     return values, tuple(spec)
@@ -287,6 +291,8 @@ def join_items(values: Any, spec: Spec) -> list[Item]:
             out.append(Scalar(next(at)))
         elif s == "a" or s == "n":
             out.append(Advanced(next(at), s == "n"))
+        elif type(s) is tuple:
+            out.append(Moving(next(at), s[1]))
         else:
             out.append(s)
     return out
@@ -354,7 +360,10 @@ class _Selection:
                 self._scalar(dim, item.value, shape)
                 dim += 1
             else:
-                self._slice(dim, *item)  # type: ignore[misc]
+                if type(item) is Moving:
+                    self._moving(dim, *item)
+                else:
+                    self._slice(dim, *item)  # type: ignore[misc]
                 dim += 1
                 out += 1
 
@@ -370,6 +379,12 @@ class _Selection:
             self.starts[dim] = _outside(v, n) if type(v) is int else start_index(v, n)
         self.sizes[dim] = 1
         self.dropped.append(dim)
+
+    def _moving(self, dim: int, start: Any, size: int) -> None:
+        """A range that is moved into bounds."""
+        self.dynamic = True
+        self.starts[dim] = start
+        self.sizes[dim] = size
 
     def _slice(self, dim: int, start: Any, size: int, step: int) -> None:
         self.sizes[dim] = size
@@ -462,7 +477,7 @@ def split_advanced(
             dim += 1
         else:
             basic.append(item)
-            dim += type(item) is Slice
+            dim += type(item) is not NewAxis
     if not dims:
         return basic, None
     together = where[-1] - where[0] == len(where) - 1

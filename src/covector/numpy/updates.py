@@ -16,7 +16,7 @@ from covector.core.structural import broadcast_in_dim_p, reshape_p
 from covector.core.trace import Tracer, eval_trace, set_current_trace
 from covector.lax.slicing import start_index
 from covector.numpy import indexing
-from covector.numpy._index import Advanced, Item, NewAxis, Scalar, Slice, parse
+from covector.numpy._index import Advanced, Item, Moving, NewAxis, Scalar, Slice, parse
 from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
 from covector.numpy.creation import asarray
 from covector.numpy.indexing import (
@@ -152,7 +152,7 @@ def _split(items: list[Item], wrap: bool) -> tuple[list[Any], tuple[Any, ...]]:
     key: list[Any] = []
     at = iter(values)
     for s in spec:
-        if s == "s":
+        if s == "s" or type(s) is tuple:
             out.append(next(at))
             key.append(s)
         elif type(s) is Slice and s.step == 1 and s.start:
@@ -168,9 +168,12 @@ def _join(values: Any, spec: tuple[Any, ...]) -> list[Item]:
         return indexing.join_items(values, spec)
     at = iter(values)
     return [
-        Scalar(next(at)) if s == "s" else Slice(next(at), s, 1) if type(s) is int else s
+        Scalar(next(at)) if s == "s"
+        else Slice(next(at), s, 1) if type(s) is int
+        else Moving(next(at), s[1]) if type(s) is tuple
+        else s
         for s in spec
-    ]
+    ]  # fmt: skip
 
 
 def _update_program(
@@ -327,6 +330,8 @@ def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, u
         for item in items:
             if type(item) is Scalar:
                 traced = traced or type(item.value) is not int
+            elif type(item) is Moving:
+                strided = True  # nothing of it is written where it is out of bounds in part
             elif type(item) is Slice:
                 strided = strided or item.step != 1
         if traced and not strided:
@@ -510,6 +515,8 @@ class _Region:
                 continue
             if type(item) is Scalar:
                 self._scalar(dim, item.value, shape[dim], mode)
+            elif type(item) is Moving:
+                self._moving(dim, item.start, item.size, shape[dim], mode)
             else:
                 self._slice(dim, *item)  # type: ignore[misc]
             dim += 1
@@ -528,6 +535,16 @@ class _Region:
             if mode is _DROP:
                 ok = _within(value, size)
                 self.inside = ok if self.inside is None else lax.bitwise_and(self.inside, ok)
+
+    def _moving(self, dim: int, start: Any, count: int, n: int, mode: Any) -> None:
+        """A range that is written where all of it is in bounds, or is moved into them."""
+        self.selected.append(count)
+        self.sizes[dim] = count
+        self.dynamic = True
+        self.starts[dim] = start
+        if mode is _DROP:
+            ok = _within(asarray(start), n - count + 1)
+            self.inside = ok if self.inside is None else lax.bitwise_and(self.inside, ok)
 
     def _slice(self, dim: int, start: Any, count: int, step: int) -> None:
         self.selected.append(count)
