@@ -212,6 +212,11 @@ ELSEWHERE = {
         "conv_general_shape_tuple conv_shape_tuple conv_transpose conv_transpose_shape_tuple "
         "conv_with_general_padding padtype_to_pads"
     ),
+    "lax/test_named.py": (
+        "AccuracyMode DotAlgorithm DotAlgorithmPreset PrecisionLike RaggedDotDimensionNumbers "
+        "RandomAlgorithm Tolerance after_all approx_max_k approx_min_k composite create_token dce_sink dtype "
+        "index_take ragged_dot ragged_dot_general rng_bit_generator scaled_dot stage"
+    ),
     "lax/test_windows.py": "reduce_window reduce_window_shape_tuple",
     "numpy/test_fft.py": "FftType fft",
     "lax/test_errors.py": "broadcast_shapes full",

@@ -1,5 +1,7 @@
 """Algorithms and accuracies, tokens, composites, ragged and scaled products, counters of bits."""
 
+import typing
+
 import numpy as onp
 import pytest
 
@@ -45,6 +47,8 @@ def test_algorithms_by_their_types():
     preset = lax.DotAlgorithmPreset.ANY_F8_ANY_F8_F32
     assert np.float32 in preset.supported_output_types(np.float32, np.float32)
     assert lax.DotAlgorithmPreset.DEFAULT.supported_output_types(np.float32, np.float32) is None
+    # What may be given as a precision, for annotations.
+    assert {lax.Precision, str, type(None)} < set(typing.get_args(lax.PrecisionLike))
     with pytest.raises(ValueError, match="unknown precision 'F33'"):
         lax.dot(A, B, precision="F33")
 
