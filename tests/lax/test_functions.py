@@ -214,8 +214,8 @@ ELSEWHERE = {
     ),
     "lax/test_named.py": (
         "AccuracyMode DotAlgorithm DotAlgorithmPreset PrecisionLike RaggedDotDimensionNumbers "
-        "RandomAlgorithm Tolerance after_all approx_max_k approx_min_k composite create_token dce_sink "
-        "dtype index_take ragged_dot ragged_dot_general rng_bit_generator scaled_dot stage"
+        "RandomAlgorithm Tolerance after_all approx_max_k approx_min_k composite create_token "
+        "dce_sink dtype index_take ragged_dot ragged_dot_general rng_bit_generator scaled_dot stage"
     ),
     "lax/test_windows.py": "reduce_window reduce_window_shape_tuple",
     "numpy/test_fft.py": "FftType fft",
