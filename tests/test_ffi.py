@@ -168,7 +168,7 @@ def test_side_effects(library):
 
 
 def test_a_primitive_that_a_native_function_computes(library):
-    norm_p = Primitive("norm_of_rows")
+    norm_p = Primitive("test_norm_of_rows")
     norm_p.def_abstract_eval(lambda x, *, eps: x)
     mlir.register_lowering(norm_p, cv.ffi.ffi_lowering("rms_norm"))
     x = np.array([[3.0, 4.0]])

@@ -27,7 +27,7 @@ MEANINGLESS = {
     "batching.unregister_vmappable": lambda: batching.unregister_vmappable(list),
     "partial_eval.JaxprTracer": lambda: pe.JaxprTracer(None, None, None),
     "partial_eval.partial_eval_jaxpr_custom_rules": lambda: (
-        pe.partial_eval_jaxpr_custom_rules.__setitem__(core.Primitive("p"), None)
+        pe.partial_eval_jaxpr_custom_rules.__setitem__(core.Primitive("test_p"), None)
     ),
     "random.define_prng_impl": lambda: random.define_prng_impl(
         key_shape=(2,), seed=None, split=None, random_bits=None, fold_in=None

@@ -12,7 +12,7 @@ from covector.extend.core import Effect, Primitive, primitives
 from covector.interpreters import ad, batching, mlir, partial_eval
 
 # x * y + z, as in JAX's "How JAX primitives work".
-multiply_add_p = Primitive("multiply_add")
+multiply_add_p = Primitive("test_multiply_add")
 
 
 def multiply_add(x, y, z):
@@ -100,7 +100,7 @@ def test_it_works_in_loops_and_branches(impl):
 
 
 def test_several_results():
-    p = Primitive("sum_and_difference")
+    p = Primitive("test_sum_and_difference")
     p.multiple_results = True
     p.def_impl(lambda x, y: (x + y, x - y))
     p.def_abstract_eval(lambda x, y: (x, x))
@@ -120,7 +120,7 @@ def test_several_results():
 
 
 def test_parameters_reach_every_rule():
-    p = Primitive("power_of")
+    p = Primitive("test_power_of")
     p.def_impl(lambda x, *, n: x**n)
     p.def_abstract_eval(lambda x, *, n: ShapedArray(x.shape, onp.float32))
     ad.defjvp(p, lambda g, x, *, n: g * n * p.bind(x, n=n - 1))
@@ -131,7 +131,7 @@ def test_parameters_reach_every_rule():
 
 def test_forms_of_rules():
     x = np.array([1.0, 2.0])
-    p, q = Primitive("twice_of"), Primitive("product_of")
+    p, q = Primitive("test_twice_of"), Primitive("test_product_of")
     for prim, fun in ((p, lambda x: 2 * x), (q, lambda x, y: x * y)):
         prim.def_impl(fun)
         prim.def_abstract_eval(lambda x, *_: x)
@@ -145,7 +145,7 @@ def test_forms_of_rules():
     assert cv.jit(cv.grad(f))(x).tolist() == [4, 8]
     assert cv.linear_transpose(p.bind, x)(x)[0].tolist() == [2, 4]
     assert cv.jit(cv.vmap(cv.grad(f)))(np.stack([x, x])).tolist() == [[4, 8], [4, 8]]
-    r = Primitive("total_of")
+    r = Primitive("test_total_of")
     r.def_impl(lambda x, axes: x.sum(axes))
     batching.defreducer(r)
     y = np.arange(24.0).reshape(2, 3, 4)
@@ -185,7 +185,7 @@ def test_tables_are_those_of_the_library():
         batching.AxisData(None, 2), (x,), (0,), **cv.make_jaxpr(cv.jit(np.sin))(x[0]).eqns[0].params
     )
     assert (out == np.sin(x)).all() and dim == 0
-    p = Primitive("removed")
+    p = Primitive("test_removed")
     batching.primitive_batchers[p] = lambda args, dims: (args[0], dims[0])
     assert p in batching_rules
     del batching.primitive_batchers[p]
@@ -193,7 +193,7 @@ def test_tables_are_those_of_the_library():
 
 
 def test_rules_of_partial_evaluation_and_dead_code():
-    p = Primitive("two_of")
+    p = Primitive("test_two_of")
     p.multiple_results = True
     p.def_impl(lambda x: [x, x * 2])
     p.def_abstract_eval(lambda x: [x, x])
@@ -218,7 +218,7 @@ def test_effects_keep_an_equation():
     class Logged(Effect):
         pass
 
-    p, seen = Primitive("log_to"), []
+    p, seen = Primitive("test_log_to"), []
     p.multiple_results = True
     p.def_effectful_abstract_eval(lambda x: ([], {Logged()}))
     p.def_impl(lambda x: seen.append(float(x)) or [])
@@ -234,7 +234,7 @@ def test_effects_keep_an_equation():
 
 
 def test_what_lacks_a_rule_is_said():
-    p = Primitive("bare")
+    p = Primitive("test_bare")
     with pytest.raises(NotImplementedError, match="bare has no abstract evaluation.*def_abstract"):
         p.bind(1.0)
     p.def_abstract_eval(lambda x: x)
@@ -245,7 +245,9 @@ def test_what_lacks_a_rule_is_said():
     with pytest.raises(NotImplementedError, match="bare has no batching rule"):
         cv.vmap(p.bind)(np.ones(2))
     p.def_impl(lambda x: x.astype("int32"))
-    with pytest.raises(TypeError, match=r"of the primitive bare computes int32\[\].*float32\[\]"):
+    with pytest.raises(
+        TypeError, match=r"of the primitive test_bare computes int32\[\].*float32\[\]"
+    ):
         cv.jit(p.bind)(1.0)
     p.multiple_results = True
     p.def_impl(lambda x: [x, x])
