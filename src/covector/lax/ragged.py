@@ -87,10 +87,12 @@ def _pieces(rows: int, block: int, starts: Any, ends: Any) -> _Pieces:
     there = group < full_like(group, groups)
     group = select(there, group, full_like(group, 0))
 
+    hit = broadcast_in_dim(group, across, (0,)) == broadcast_in_dim(
+        iota(dtypes.int32, groups), across, (1,)
+    )
+
     def of(x: Any) -> Any:
-        hit = broadcast_in_dim(group, across, (0,)) == broadcast_in_dim(
-            iota(dtypes.int32, groups), across, (0 + 1,)
-        )
+        """What ``x`` has for the group of each piece."""
         spread = broadcast_in_dim(x, across, (1,))
         return reduce_sum(select(hit, spread, full_like(spread, 0)), (1,))
 
