@@ -116,11 +116,11 @@ bool Executable::donate(int64_t i) {
 }
 
 ArrayObject* Executable::brought(size_t i, ArrayObject* array) const {
-  ArrayObject* there = bring(array);
+  Ref there(as_object(bring(array)));
   // What the array keeps of itself elsewhere is not given away with it.
-  if (there && there != array && !donated_.empty() && is_donated_[i])
-    return array_alias(there, there->weak);
-  return as_array(Py_XNewRef(as_object(there)));
+  if (there && there.get() == array->host && !donated_.empty() && is_donated_[i])
+    return array_alias(as_array(there.get()), as_array(there.get())->weak);
+  return as_array(there.release());
 }
 
 bool Executable::call_donating(const Argument* arguments, PyObject** results) const {

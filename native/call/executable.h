@@ -45,6 +45,8 @@ class Executable {
     return call_donating(arguments, results);
   }
 
+  // Whether the array is where the program takes it.
+  virtual bool takes(const ArrayObject*) const { return true; }
   // The array as the program takes input `i`, if it is somewhere else: a new reference; null with
   // an exception.
   ArrayObject* brought(size_t i, ArrayObject* array) const;
@@ -57,8 +59,10 @@ class Executable {
 
  protected:
   virtual bool run(const Argument* arguments, PyObject** results) const = 0;
-  // The array where the program takes it: borrowed from it or kept by it; null with an exception.
-  virtual ArrayObject* bring(ArrayObject* array) const { return array; }
+  // The array where the program takes it: a new reference; null with an exception.
+  virtual ArrayObject* bring(ArrayObject* array) const {
+    return as_array(Py_NewRef(as_object(array)));
+  }
 
   std::vector<size_t> donated_;   // inputs, and for each input whether it is one of them
   std::vector<bool> is_donated_;  // (empty if there are none)

@@ -229,8 +229,8 @@ bool bind_fast_path(FastPathObject* path, const Signature& signature) {
     if (is_array(leaf)) {
       ArrayObject* a = as_array(leaf);
       ok = a->code == spec.code && a->size == spec.size;
-      // Arrays of one placement, which the signature names, are in one kind of memory.
-      body.brings |= a->storage && a->storage->memory;
+      // Arrays of one placement, which the signature names, are in one memory.
+      body.brings |= a->storage && !executable.takes(a);
     }
     if (!ok) {
       PyErr_Format(PyExc_ValueError, "%U: input %zu does not have the type of leaf %u",

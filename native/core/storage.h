@@ -13,6 +13,10 @@ struct Storage;
 struct Memory {
   // Copies all of a Storage to the host; false, with the error reported, if that fails.
   bool (*read)(const Storage& from, void* to);
+  // Waits until what is computed into it is there, and whether it is; null where programs are
+  // through when their call returns.
+  bool (*wait)(const Storage& storage) = nullptr;
+  bool (*is_ready)(const Storage& storage) = nullptr;
 };
 
 struct Storage {

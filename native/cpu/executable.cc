@@ -47,7 +47,10 @@ class CpuExecutable final : public Executable {
 
  private:
   bool run(const Argument* arguments, PyObject** results) const override;
-  ArrayObject* bring(ArrayObject* array) const override { return on_host(array); }
+  bool takes(const ArrayObject* array) const override { return !array->storage->memory; }
+  ArrayObject* bring(ArrayObject* array) const override {
+    return as_array(Py_XNewRef(as_object(on_host(array))));
+  }
   bool add_kind(size_t at, int64_t kind);
   bool add_donation(PyObject* item);
   ArrayObject* make_output(const OutputSpec& spec, const Argument* arguments) const;

@@ -139,8 +139,21 @@ PyObject* delete_(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 PyObject* block_until_ready(PyObject* self, PyObject*) {
-  if (!check_alive(as_array(self))) return nullptr;
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  if (a->storage->memory && a->storage->memory->wait) {
+    Storage* storage = a->storage->share();  // waiting may run code that deletes the array
+    bool ok = storage->memory->wait(*storage);
+    storage->drop();
+    if (!ok) return nullptr;
+  }
   return Py_NewRef(self);
+}
+PyObject* is_ready(PyObject* self, PyObject*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  const Memory* memory = a->storage->memory;
+  return PyBool_FromLong(!memory || !memory->is_ready || memory->is_ready(*a->storage));
 }
 
 PyObject* with_weak(PyObject* self, PyObject* flag) {
@@ -259,6 +272,7 @@ PyMethodDef methods[] = {
     {"unsafe_buffer_pointer", unsafe_buffer_pointer, METH_NOARGS, "The address of the elements."},
     {"is_deleted", is_deleted, METH_NOARGS, "Whether the array was donated or deleted."},
     {"delete", delete_, METH_NOARGS, "Give up the memory; later use raises RuntimeError."},
+    {"is_ready", is_ready, METH_NOARGS, "Whether the value is computed."},
     {"block_until_ready", block_until_ready, METH_NOARGS, "Wait for the value; returns self."},
     {"_to_host", to_host, METH_NOARGS, "The array itself, or its copy on the host."},
     {"_placed", placed, METH_O, "The same memory with another placement of the same device."},

@@ -14,6 +14,7 @@
 #include "host/array.h"
 #include "host/numpy_sort.h"
 #include "host/registry.h"
+#include "pjrt/module.h"
 #include "python/boundary.h"
 #include "python/ref.h"
 #include "python/trace_state.h"
@@ -151,6 +152,7 @@ NB_MODULE(covector_native, m) {
         register_node(type.ptr(), flatten.ptr());
       },
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
+  m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
   m.def("set_routines", set_routines, nb::arg("routines"),
         "Register the addresses of BLAS and LAPACK routines by name.");
   m.def(

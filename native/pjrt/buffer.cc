@@ -1,0 +1,235 @@
+// Transfers between the host and devices, and arrays on devices.
+#include "pjrt/buffer.h"
+
+#include <cstring>
+
+#include "host/registry.h"
+#include "python/ref.h"
+
+namespace covector::pjrt {
+
+PyObject* DeviceErrorType = nullptr;
+
+namespace {
+
+int buffer_types[kMaxCodes] = {};
+
+const Buffer& body_of(const Storage& storage) {
+  return *static_cast<const Buffer*>(storage.context);
+}
+
+bool read_storage(const Storage& from, void* to) {
+  return guarded([&] { body_of(from).read(to, from.nbytes); });
+}
+
+bool wait_storage(const Storage& storage) {
+  return guarded([&] { body_of(storage).wait(); });
+}
+
+bool storage_is_ready(const Storage& storage) {
+  return body_of(storage).is_ready();
+}
+
+void release_buffer(void* context) { delete static_cast<Buffer*>(context); }
+
+// The host's memory that a plugin reads, and which plugin.
+struct Lent {
+  const Plugin* plugin;
+  Storage* storage;
+};
+
+// Takes it back; called by a thread of the plugin.
+void take_back(Error* error, void* context) {
+  std::unique_ptr<Lent> lent(static_cast<Lent*>(context));
+  if (error) lent->plugin->destroy_error(error);  // the buffer reports it
+  lent->storage->drop();
+}
+
+}  // namespace
+
+const Memory kDeviceMemory{read_storage, wait_storage, storage_is_ready};
+
+void raise_failure(const Failure& failure) {
+  if (PyErr_Occurred()) return;
+  PyObject* type = failure.code == kResourceExhausted ? PyExc_MemoryError : DeviceErrorType;
+  Ref value(PyObject_CallFunction(type, "s", failure.what()));
+  if (!value) {
+    // Not UTF-8.
+    PyErr_Clear();
+    value = Ref(PyObject_CallFunction(type, "y", failure.what()));
+  }
+  Ref code(PyLong_FromLong(failure.code));
+  if (!value || !code) return;
+  if (type == DeviceErrorType && PyObject_SetAttrString(value.get(), "code", code.get()) < 0)
+    return;
+  PyErr_SetObject(type, value.get());
+}
+
+BufferType buffer_type(int code) { return BufferType(buffer_types[code]); }
+void set_buffer_type(int code, int type) { buffer_types[code] = type; }
+
+void Buffer::destroy_handle() {
+  const Plugin& plugin = client()->plugin();
+  Call<BufferArgs> args;
+  args.buffer = handle_;
+  handle_ = nullptr;
+  if (Error* error = plugin.call<kBuffer_Destroy>(&args)) plugin.destroy_error(error);
+}
+
+void Buffer::fail(Error* error) const {
+  Failure failure = client()->plugin().failure(error);
+  if (!program_) throw failure;
+  throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
+}
+
+void Buffer::wait() const {
+  client()->check();
+  const Plugin& plugin = client()->plugin();
+  Call<BufferEventArgs> args;
+  args.buffer = handle_;
+  plugin.invoke<kBuffer_ReadyEvent>(&args);
+  if (Error* error = plugin.await(args.event)) fail(error);
+}
+
+bool Buffer::is_ready() const {
+  if (!client()->usable()) return true;
+  const Plugin& plugin = client()->plugin();
+  Call<BufferEventArgs> args;
+  args.buffer = handle_;
+  if (Error* error = plugin.call<kBuffer_ReadyEvent>(&args)) {
+    plugin.destroy_error(error);
+    return true;  // reading it reports what is wrong
+  }
+  Call<EventReadyArgs> ready;
+  ready.event = args.event;
+  Error* error = plugin.call<kEvent_IsReady>(&ready);
+  if (error) plugin.destroy_error(error);
+  plugin.destroy_event(args.event);
+  return error || ready.is_ready;
+}
+
+void Buffer::read(void* to, size_t nbytes) const {
+  client()->check();
+  const Plugin& plugin = client()->plugin();
+  Call<BufferToHostArgs> args;
+  args.src = handle_;
+  args.dst = to;
+  args.dst_size = nbytes;
+  if (!nbytes) return wait();
+  int64_t order[kMaxDims];
+  for (int i = 0; i < ndim_; ++i) order[i] = ndim_ - 1 - i;
+  Call<MemoryLayout> layout;
+  layout.tiled.size = sizeof(MemoryLayout::Tiled);
+  layout.tiled.minor_to_major = order;
+  layout.tiled.minor_to_major_size = size_t(ndim_);
+  layout.type = MemoryLayout::kTiled;
+  if (ndim_ > 1) args.host_layout = &layout;
+  if (Error* error = plugin.call<kBuffer_ToHostBuffer>(&args)) fail(error);
+  if (Error* error = plugin.await(args.event)) fail(error);
+}
+
+ArrayObject* wrap_buffer(std::unique_ptr<Buffer> buffer, int code, bool weak, int ndim,
+                         const int64_t* shape, Placement placement) {
+  int64_t size = count_elements(code, ndim, shape);
+  if (size < 0) return nullptr;
+  Storage* storage = Storage::wrap(nullptr, size_t(size) * itemsizes[code], release_buffer,
+                                   buffer.get(), &kDeviceMemory);
+  if (!storage) {
+    PyErr_NoMemory();
+    return nullptr;
+  }
+  buffer.release();
+  ArrayObject* a = array_wrap(code, weak, ndim, shape, storage, nullptr);
+  if (a) a->placement = placement;
+  return a;
+}
+
+std::unique_ptr<Buffer> put_elements(const std::shared_ptr<Client>& client, int device, int memory,
+                                     const void* data, int code, int ndim, const int64_t* shape,
+                                     Storage* storage) {
+  client->check();
+  const Plugin& plugin = client->plugin();
+  const DeviceInfo& info = client->devices().at(size_t(device));
+  BufferType type = buffer_type(code);
+  if (type == kInvalid)
+    throw Failure(kUnimplemented,
+                  std::string("devices have no elements of dtype ") + dtype_name(code));
+  Call<BufferFromHostArgs> args;
+  args.client = client->handle();
+  args.data = data;
+  args.type = type;
+  args.dims = shape;
+  args.num_dims = size_t(ndim);
+  args.host_buffer_semantics = !storage            ? kOnlyDuringCall
+                               : client->on_cpu() ? kZeroCopy
+                                                  : kUntilTransferCompletes;
+  if (memory >= 0)
+    args.memory = info.memories.at(size_t(memory)).handle;
+  else
+    args.device = info.handle;
+  plugin.invoke<kClient_BufferFromHostBuffer>(&args);
+  auto buffer = std::make_unique<Buffer>(client, device, args.buffer, ndim, nullptr);
+  if (!storage) {
+    if (Error* error = plugin.await(args.done_with_host_buffer)) plugin.fail(error);
+    return buffer;
+  }
+  Call<EventOnReadyArgs> ready;
+  ready.event = args.done_with_host_buffer;
+  ready.callback = take_back;
+  ready.user_arg = new Lent{&plugin, storage->share()};
+  Error* error = plugin.call<kEvent_OnReady>(&ready);
+  plugin.destroy_event(args.done_with_host_buffer);
+  if (error) {
+    take_back(nullptr, ready.user_arg);
+    plugin.fail(error);
+  }
+  return buffer;
+}
+
+namespace {
+
+std::unique_ptr<Buffer> copy_buffer(const Buffer& from, const std::shared_ptr<Client>& client,
+                                    int device, int memory) {
+  client->check();
+  const Plugin& plugin = client->plugin();
+  const DeviceInfo& info = client->devices().at(size_t(device));
+  BufferHandle* made;
+  if (memory >= 0) {
+    Call<BufferToMemoryArgs> args;
+    args.buffer = from.handle();
+    args.dst_memory = info.memories.at(size_t(memory)).handle;
+    plugin.invoke<kBuffer_CopyToMemory>(&args);
+    made = args.dst_buffer;
+  } else {
+    Call<BufferToDeviceArgs> args;
+    args.buffer = from.handle();
+    args.dst_device = info.handle;
+    plugin.invoke<kBuffer_CopyToDevice>(&args);
+    made = args.dst_buffer;
+  }
+  return std::make_unique<Buffer>(client, device, made, from.ndim(), from.program());
+}
+
+}  // namespace
+
+ArrayObject* put_array(const std::shared_ptr<Client>& client, int device, int memory,
+                       ArrayObject* array, Placement placement) {
+  ArrayObject* out = nullptr;
+  bool ok = guarded([&] {
+    const Buffer* from = buffer_of(array);
+    std::unique_ptr<Buffer> made;
+    if (from && from->client() == client) {
+      made = copy_buffer(*from, client, device, memory);
+    } else {
+      ArrayObject* host = on_host(array);
+      if (!host) throw Interrupted();
+      made = put_elements(client, device, memory, host->data, host->code, host->ndim, host->shape,
+                          host->storage);
+    }
+    out = wrap_buffer(std::move(made), array->code, array->weak, array->ndim, array->shape,
+                      placement);
+  });
+  return ok ? out : nullptr;
+}
+
+}  // namespace covector::pjrt

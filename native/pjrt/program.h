@@ -1,0 +1,50 @@
+// Programs compiled by a plugin.
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+#include <string>
+
+#include "pjrt/client.h"
+
+namespace covector::pjrt {
+
+// A program loaded on devices of a client.
+class Loaded final : public Owned {
+ public:
+  Loaded(std::shared_ptr<Client> client, LoadedHandle* handle)
+      : Owned(std::move(client)), handle_(handle) {}
+  ~Loaded() override { leave(); }
+
+  static std::shared_ptr<Loaded> compile(const std::shared_ptr<Client>& client,
+                                         const std::string& text, const std::string& options);
+  static std::shared_ptr<Loaded> deserialize(const std::shared_ptr<Client>& client,
+                                             const std::string& bytes);
+
+  LoadedHandle* handle() const { return handle_; }
+  std::string serialize() const;
+  std::string optimized_program() const;  // a serialised HloModuleProto
+  Values memory_stats() const;
+  Values cost_analysis() const;
+  size_t num_outputs() const;
+
+ private:
+  void destroy_handle() override;
+  // What `work` gives of the ExecutableHandle, which lives as long as the call.
+  template <class Work>
+  auto with_executable(Work&& work) const;
+
+  LoadedHandle* handle_;
+};
+
+extern PyTypeObject* PjrtExecutableType;
+// PjrtExecutable: (loaded, device, in_specs, out_specs, constants, donations, name, placement).
+PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
+                          PyObject* out_specs, PyObject* constants, PyObject* name,
+                          PyObject* placement);
+bool init_pjrt_executable(PyObject* module);
+
+std::string serialize_executable(const Plugin& plugin, ExecutableHandle* executable);
+
+}  // namespace covector::pjrt
