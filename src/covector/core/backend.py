@@ -130,7 +130,12 @@ def reduce_device(device: Device) -> tuple[Any, ...]:
 
 
 _REQUIRED = ("platform", "devices", "put", "lower")
-_BUILT_IN = {"cpu": "covector.backends.cpu.backend"}
+_BUILT_IN = {
+    "cpu": "covector.backends.cpu.backend",
+    **dict.fromkeys(
+        ("cuda", "rocm", "tpu", "metal", "xla_cpu"), "covector.backends.pjrt.backend"
+    ),
+}
 loaded: dict[str, Backend] = {}
 
 
@@ -154,12 +159,13 @@ def get_backend(platform: str | None = None) -> Backend:
     if found is None:
         if platform in _BUILT_IN:
             with collector.paused():
-                found = importlib.import_module(_BUILT_IN[platform]).backend
+                made = importlib.import_module(_BUILT_IN[platform])
+                found = made.backend if platform == "cpu" else made.PjrtBackend(platform)
         else:
             found = _load(platform)
+            for kind in {type(d) for d in found.devices()}:
+                copyreg.pickle(kind, reduce_device)
         found = loaded.setdefault(platform, found)
-        for kind in {type(d) for d in found.devices()}:
-            copyreg.pickle(kind, reduce_device)
     return found
 
 

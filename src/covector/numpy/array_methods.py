@@ -499,7 +499,6 @@ def attach() -> None:
     for name, value in {
         "device": property(_device),
         "devices": _devices,
-        "is_ready": lambda self: True,
         "tobytes": Boundary(tobytes, "covector"),
         "copy_to_host_async": lambda self: None,
         "platform": lambda self: _device(self).platform,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import time
 import weakref
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from covector.compiler.passes import simplify
 from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
+from covector.core.backend import reduce_device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 from covector.transforms.cache import Latest, on_clear
@@ -199,3 +201,4 @@ class CpuBackend:
 
 
 backend = CpuBackend()
+copyreg.pickle(CpuDevice, reduce_device)

@@ -1,0 +1,200 @@
+"""Devices of PJRT plugins as a backend: arrays on them, and programs compiled by the plugin."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from covector import _native
+from covector.backends.pjrt import plugins
+from covector.backends.pjrt.lower import Text, lower_text
+from covector.backends.pjrt.options import compile_options
+from covector.core import dtypes
+from covector.core.avals import Array, nbytes_of
+from covector.core.backend import reduce_device
+from covector.core.jaxpr import ClosedJaxpr
+from covector.core.levels import room_for
+from covector.core.jaxpr import nesting
+
+# Numbers of the plugins' element types (PJRT_Buffer_Type).
+_ELEMENTS = {
+    "bool": 1, "int8": 2, "int16": 3, "int32": 4, "int64": 5, "uint8": 6, "uint16": 7,
+    "uint32": 8, "uint64": 9, "float16": 10, "float32": 11, "float64": 12, "bfloat16": 13,
+    "complex64": 14, "complex128": 15, "float8_e5m2": 16, "float8_e4m3fn": 17,
+    "float8_e4m3b11fnuz": 18, "float8_e5m2fnuz": 19, "float8_e4m3fnuz": 20, "int4": 21,
+    "uint4": 22, "int2": 24, "uint2": 25, "float8_e4m3": 26, "float8_e3m4": 27,
+    "float8_e8m0fnu": 28, "float4_e2m1fn": 29,
+}  # fmt: skip
+
+_lock = threading.Lock()
+
+
+def native() -> Any:
+    """The native module of plugins, which is made when it is first asked for."""
+    found = getattr(_native, "pjrt", None)
+    if found is None:
+        with _lock:
+            if not hasattr(_native, "pjrt"):
+                _native.load_pjrt()
+                types = {dtypes.code_of[dtypes.key_dtype]: _ELEMENTS["uint64"]}
+                for dtype, code in dtypes.code_of.items():
+                    if str(dtype) in _ELEMENTS:
+                        types[code] = _ELEMENTS[str(dtype)]
+                _native.pjrt.set_types(types)
+            found = _native.pjrt
+    return found
+
+
+class PjrtDevice:
+    """A device of a plugin.
+
+    Attributes
+    ----------
+    platform, device_kind : str
+        For example ``"cuda"`` and ``"NVIDIA H100 80GB HBM3"``.
+    id, process_index, local_hardware_id : int
+    """
+
+    def __init__(self, backend: PjrtBackend, position: int, description: dict[str, Any]) -> None:
+        self._backend = backend
+        self._position = position
+        self._description = description
+        self.platform = backend.platform
+        self.id: int = description["id"]
+        self.process_index: int = description["process_index"]
+        self.host_id = self.process_index
+        self.local_hardware_id: int = description["local_hardware_id"]
+        self.device_kind: str = description["kind"]
+
+    @property
+    def client(self) -> PjrtBackend:
+        return self._backend
+
+    def memory_stats(self) -> dict[str, int] | None:
+        """Bytes in use, their peak and the limit, as the plugin reports them; None if it does
+        not."""
+        return self._backend.client.memory_stats(self._position) or None
+
+    def __getattr__(self, name: str) -> Any:
+        attributes = self.__dict__.get("_description", {}).get("attributes", {})
+        if name in attributes:
+            return attributes[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> Any:
+        return reduce_device(self)
+
+    def __repr__(self) -> str:
+        names = {"cuda": "CudaDevice", "rocm": "RocmDevice", "tpu": "TpuDevice"}
+        kind = names.get(self.platform, f"{self.platform.title().replace('_', '')}Device")
+        return f"{kind}(id={self.id})"
+
+
+class PjrtProgram:
+    """A program loaded on a device."""
+
+    def __init__(self, loaded: Any, executable: Any) -> None:
+        self.loaded = loaded
+        self.executable = executable
+
+
+class PjrtModule:
+    """A jaxpr lowered to StableHLO."""
+
+    dialects = ("jaxpr", "stablehlo")
+    default_dialect = "stablehlo"
+
+    def __init__(
+        self, backend: PjrtBackend, closed: ClosedJaxpr, donated: Sequence[bool], name: str
+    ) -> None:
+        self.platform = backend.platform
+        self.backend = backend
+        self.jaxpr = closed
+        self.name = name
+        self.text: Text = lower_text(closed, _aliases(closed, donated), name, backend.platform)
+
+    def as_text(self, dialect: str) -> str:
+        """The program as ``jaxpr`` or ``stablehlo``."""
+        return str(self.jaxpr) if dialect == "jaxpr" else self.text.plain
+
+    def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
+        """The program compiled by the plugin, and loaded on ``device``."""
+        client = self.backend.client
+        loaded = client.compile(
+            self.text.with_places.encode(), compile_options([device.id], self.backend.flags())
+        )
+        ins, outs = (
+            [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
+            for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
+        )
+        executable = loaded.executable(
+            device._position, ins, outs, self.text.hoisted, self.name, placement
+        )
+        return PjrtProgram(loaded, executable)
+
+
+def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
+    """The result that takes over each donated argument: the first of its type that is free."""
+    free = list(enumerate(closed.out_avals))
+    out: dict[int, int] = {}
+    for exactly in (True, False):
+        for i, (aval, given) in enumerate(zip(closed.in_avals, donated, strict=True)):
+            if not given or i in out:
+                continue
+            for position, (k, result) in enumerate(free):
+                same = aval.shape == result.shape and aval.dtype == result.dtype
+                if same or (not exactly and nbytes_of(aval) == nbytes_of(result)):
+                    if not exactly:
+                        break  # plugins alias results of one type alone
+                    out[i] = k
+                    del free[position]
+                    break
+    return out
+
+
+class PjrtBackend:
+    """The devices of one plugin; its client starts when they are first asked for."""
+
+    def __init__(self, platform: str) -> None:
+        self.platform = platform
+        self._client: Any = None
+        self._devices: list[PjrtDevice] = []
+        self._start = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """The native client."""
+        if self._client is None:
+            with self._start:
+                if self._client is None:
+                    self._client = self._made()
+        return self._client
+
+    def _made(self) -> Any:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        pjrt = native()
+        plugin = pjrt.load(plugins.find(self.platform).path)
+        client = pjrt.create_client(plugin, plugins.client_options(self.platform))
+        atexit.register(client.close)
+        self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
+        return client
+
+    def flags(self) -> dict[str, Any]:
+        """XLA's flags for the programs of this platform."""
+        return {}
+
+    def devices(self) -> list[PjrtDevice]:
+        assert self.client is not None
+        return list(self._devices)
+
+    def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
+        return self.client.put(x, device._position, -1, placement)
+
+    def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> PjrtModule:
+        from covector.backends.pjrt import rules  # noqa: F401 - fills the table
+
+        with room_for(nesting(jaxpr.jaxpr)):
+            return PjrtModule(self, jaxpr, donated, name)

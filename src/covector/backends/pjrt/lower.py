@@ -1,0 +1,177 @@
+"""From a jaxpr to a StableHLO module: one emission rule a primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.backends.pjrt.text import Builder, Places, Shape, Value, scalar_text, without_places
+from covector.core.avals import Array, ShapedArray
+from covector.core.backend import LoweringRules
+from covector.core.dtypes import DType
+from covector.core.errors import SourceFrame
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from covector.core.levels import descends
+from covector.core.trace import Primitive
+
+# rule(builder, eqn, *values) -> a value, or a list of them for a primitive of several results.
+RULES = LoweringRules()
+rule = RULES.rule
+# Primitives that no accelerator runs, with the reason.
+IMPOSSIBLE: dict[Primitive, str] = {}
+
+# Arrays that a program closes over: those of more elements are arguments of it.
+_WRITTEN_OUT = 16
+
+
+class Number(Value):
+    """A literal of the program, written down where it is used."""
+
+    __slots__ = ("builder", "number")
+
+    def __init__(self, builder: Builder, number: Any, dtype: DType) -> None:
+        self.builder = builder
+        self.number = number
+        self.dtype = dtype
+        self.shape: Shape = ()
+
+    @property
+    def ref(self) -> str:  # type: ignore[override]
+        return self.builder.constant(self.number, self.dtype).ref
+
+
+def spread(b: Builder, x: Value, shape: Shape) -> Value:
+    """A scalar as a tensor of ``shape``; a tensor of that shape is returned as it is."""
+    if x.shape == shape:
+        return x
+    if type(x) is Number:
+        return b.constant(x.number, x.dtype, shape)
+    return b.broadcast(x, shape)
+
+
+def consts_of(b: Builder, closed: ClosedJaxpr) -> list[Value]:
+    """The constants of a program within another."""
+    return [_const(b, c) for c in closed.consts]
+
+
+def _const(b: Builder, c: Any) -> Value:
+    if type(c) is Array:
+        if c.size > _WRITTEN_OUT or not c._on_host or c.dtype.kind == "K":
+            return b.hoist(c)
+        return b.array(np.asarray(c), c.dtype)
+    array = np.asarray(c)
+    return b.array(array, array.dtype)
+
+
+def run(b: Builder, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
+    """The results of a program within another: its equations are written where it is called."""
+    return emit(b, closed.jaxpr, consts_of(b, closed), args)
+
+
+@descends
+def emit(
+    b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]
+) -> list[Value]:
+    """Write the equations of a jaxpr; returns its results."""
+    env: dict[Any, Value] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(a: Any) -> Value:
+        return Number(b, a.val, a.aval.dtype) if type(a) is Literal else env[a]
+
+    outer = b.place
+    for eqn in jaxpr.eqns:
+        write = RULES.get(eqn.primitive)
+        if write is None:
+            raise _no_rule(b, eqn)
+        b.place = b.places(eqn.source_info)
+        out = write(b, eqn, *[read(a) for a in eqn.invars])
+        if eqn.primitive.multiple_results:
+            env.update(zip(eqn.outvars, out, strict=True))
+        else:
+            env[eqn.outvars[0]] = out
+    b.place = outer
+    return [read(a) for a in jaxpr.outvars]
+
+
+def _no_rule(b: Builder, eqn: JaxprEqn) -> NotImplementedError:
+    why = IMPOSSIBLE.get(eqn.primitive, "it has no rule")
+    where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
+    return NotImplementedError(
+        f"a program for {b.platform} cannot run the operation {eqn.primitive}: {why}{where}"
+    )
+
+
+class Text:
+    """A module: its text, and what its main function takes after the arguments."""
+
+    def __init__(self, text: str, hoisted: list[Array]) -> None:
+        self.with_places = text
+        self.hoisted = hoisted
+
+    @property
+    def plain(self) -> str:
+        return without_places(self.with_places)
+
+
+def lower_text(
+    closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str
+) -> Text:
+    """The module of a program.
+
+    ``aliases`` says which result takes over the memory of an argument.
+    """
+    hoisted: dict[int, tuple[Array, Value]] = {}
+
+    def hoist(array: Array) -> Value:
+        found = hoisted.get(id(array))
+        if found is None:
+            value = Value(f"%const{len(hoisted)}", array.dtype, array.shape)
+            found = hoisted[id(array)] = (array, value)
+        return found[1]
+
+    places = Places()
+    b = Builder(platform, hoist, places)
+    jaxpr = closed.jaxpr
+    args = [Value(f"%arg{i}", v.aval.dtype, v.aval.shape) for i, v in enumerate(jaxpr.invars)]
+    outs = emit(b, jaxpr, consts_of(b, closed), args)
+    # A literal result is written before the line that returns it.
+    refs = ", ".join([x.ref for x in outs])
+    types = ", ".join([x.type for x in outs])
+    declared = [
+        f"{a.ref}: {a.type}"
+        + (f" {{tf.aliasing_output = {aliases[i]} : i32}}" if i in aliases else "")
+        for i, a in enumerate(args)
+    ]
+    declared += [f"{v.ref}: {v.type}" for _, v in hoisted.values()]
+    body = "\n".join(b.lines)
+    result = f" {refs} : {types}" if outs else ""
+    text = (
+        f"module @{symbol(name)} {{\n"
+        f"  func.func public @main({', '.join(declared)}) -> ({types}) {{\n"
+        f"{body}\n    return{result}\n  }}\n}}\n"
+    )
+    if places.lines:
+        text += "\n".join(places.lines) + "\n"
+    return Text(text, [array for array, _ in hoisted.values()])
+
+
+def symbol(name: str) -> str:
+    """A function's name as MLIR's symbols are spelt."""
+    kept = "".join([c if c.isascii() and (c.isalnum() or c in "_$.-") else "_" for c in name])
+    return f"covector_{kept}"
+
+
+def out_type(eqn: JaxprEqn, k: int = 0) -> ShapedArray:
+    """The type of a result."""
+    aval: ShapedArray = eqn.outvars[k].aval
+    return aval
+
+
+Rule = Callable[..., Any]
+__all__ = [
+    "IMPOSSIBLE", "RULES", "Number", "Text", "emit", "lower_text", "out_type", "rule", "run",
+    "scalar_text", "spread",
+]  # fmt: skip
