@@ -132,9 +132,7 @@ def reduce_device(device: Device) -> tuple[Any, ...]:
 _REQUIRED = ("platform", "devices", "put", "lower")
 _BUILT_IN = {
     "cpu": "covector.backends.cpu.backend",
-    **dict.fromkeys(
-        ("cuda", "rocm", "tpu", "metal", "xla_cpu"), "covector.backends.pjrt.backend"
-    ),
+    **dict.fromkeys(("cuda", "rocm", "tpu", "metal", "xla_cpu"), "covector.backends.pjrt.backend"),
 }
 loaded: dict[str, Backend] = {}
 

@@ -15,9 +15,8 @@ from covector.backends.pjrt.options import compile_options
 from covector.core import dtypes
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import reduce_device
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
-from covector.core.jaxpr import nesting
 
 # Numbers of the plugins' element types (PJRT_Buffer_Type).
 _ELEMENTS = {

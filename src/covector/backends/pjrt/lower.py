@@ -71,9 +71,7 @@ def run(b: Builder, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
 
 
 @descends
-def emit(
-    b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]
-) -> list[Value]:
+def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
     """Write the equations of a jaxpr; returns its results."""
     env: dict[Any, Value] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
@@ -116,9 +114,7 @@ class Text:
         return without_places(self.with_places)
 
 
-def lower_text(
-    closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str
-) -> Text:
+def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str) -> Text:
     """The module of a program.
 
     ``aliases`` says which result takes over the memory of an argument.

@@ -326,7 +326,9 @@ class Builder:
     def iota(self, dtype: DType, shape: Shape, dimension: int) -> Value:
         return self.once(
             ("iota", dtype, shape, dimension),
-            lambda: self.op("stablehlo.iota", (), dtype, shape, f"iota_dimension = {dimension} : i64"),
+            lambda: self.op(
+                "stablehlo.iota", (), dtype, shape, f"iota_dimension = {dimension} : i64"
+            ),
         )
 
     # --- common operations ---
@@ -429,8 +431,7 @@ class Builder:
         out = Value(self.name(), x.dtype, tuple([x.shape[d] for d in permutation]))
         listed = ", ".join([str(d) for d in permutation])
         self.line(
-            f"{out.ref} = stablehlo.transpose {x.ref}, dims = [{listed}] : "
-            f"({x.type}) -> {out.type}"
+            f"{out.ref} = stablehlo.transpose {x.ref}, dims = [{listed}] : ({x.type}) -> {out.type}"
         )
         return out
 

@@ -103,7 +103,9 @@ def _scan(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
     def step(t: Value, state: Sequence[Value]) -> list[Value]:
         if reverse:
             t = b.sub(b.constant(length - 1, _I32), t)
-        outs = emit(b, closed.jaxpr, inner, [*consts, *state[:of_carry], *[_row(b, x, t) for x in xs]])
+        outs = emit(
+            b, closed.jaxpr, inner, [*consts, *state[:of_carry], *[_row(b, x, t) for x in xs]]
+        )
         made = zip(state[of_carry:], outs[of_carry:], strict=True)
         return [*outs[:of_carry], *[_with_row(b, rows, y, t) for rows, y in made]]
 

@@ -98,7 +98,7 @@ def _div(b: Builder, x: Value, y: Value) -> Value:
         minus = b.compare("EQ", y, b.like(y, -1))
         safe = b.select(b.either(none, minus), b.like(y, 1), y)
         out = b.select(minus, b.same("negate", x), b.div(x, safe))
-    return b.select(none, b.like(y, 0), out)
+    return b.select(none, b.opposite(b.like(y, 0)), out)  # as XLA's own CPU compiler has it
 
 
 def _rem(b: Builder, x: Value, y: Value) -> Value:
@@ -109,7 +109,7 @@ def _rem(b: Builder, x: Value, y: Value) -> Value:
     if x.dtype in dtypes.SIGNED:
         trivial = b.either(none, b.compare("EQ", y, b.like(y, -1)))
     out = b.same("remainder", x, b.select(trivial, b.like(y, 1), y))
-    return b.select(none, b.like(y, 0), out)
+    return b.select(none, x, out)
 
 
 def _extremum(name: str) -> Emission:
@@ -259,13 +259,22 @@ def _shift(name: str) -> Emission:
     def write(b: Builder, x: Value, y: Value) -> Value:
         bits = dtypes.bits_of(x.dtype)
         inside = _in_width(b, y)
-        if name == "shift_right_arithmetic" and x.dtype in dtypes.SIGNED:
-            return b.same(name, x, b.select(inside, y, b.like(y, bits - 1)))
-        kind = "shift_right_logical" if name == "shift_right_arithmetic" else name
-        shifted = b.same(kind, x, b.select(inside, y, b.like(y, 0)))
+        if name == "shift_right_arithmetic":
+            return _shift_arithmetic(b, x, b.select(inside, y, b.like(y, bits - 1)))
+        shifted = b.same(name, x, b.select(inside, y, b.like(y, 0)))
         return b.select(inside, shifted, b.like(x, 0))
 
     return write
+
+
+def _shift_arithmetic(b: Builder, x: Value, y: Value) -> Value:
+    """The first bit is copied, whether it is a sign or not."""
+    if x.dtype in dtypes.SIGNED:
+        return b.same("shift_right_arithmetic", x, y)
+    signed = np.dtype(f"int{8 * x.dtype.itemsize}")
+    return b.bitcast(
+        b.same("shift_right_arithmetic", b.bitcast(x, signed), b.bitcast(y, signed)), x.dtype
+    )
 
 
 def _mulhi(b: Builder, x: Value, y: Value) -> Value:
@@ -395,5 +404,3 @@ def _to_integer(b: Builder, x: Value, new: DType) -> Value:
     out = b.convert(inside, wide)
     out = b.select(below, b.like(out, low), b.select(above, b.like(out, high), out))
     return b.convert(out, new)
-
-

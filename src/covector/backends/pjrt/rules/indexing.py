@@ -61,7 +61,9 @@ def _listed(values: Sequence[int]) -> str:
     return f"[{', '.join([str(int(v)) for v in values])}]"
 
 
-def _limits(b: Builder, x: Value, like: Value, dims: Sequence[int], windows: Sequence[int]) -> Value:
+def _limits(
+    b: Builder, x: Value, like: Value, dims: Sequence[int], windows: Sequence[int]
+) -> Value:
     """The last place of a window along each indexed dimension, beside the vectors ``like``."""
     most = np.iinfo(like.dtype).max
     last = np.asarray([min(x.shape[d] - windows[d], most) for d in dims], like.dtype)
@@ -70,9 +72,7 @@ def _limits(b: Builder, x: Value, like: Value, dims: Sequence[int], windows: Seq
 
 def _inside(b: Builder, indices: Value, last: Value) -> Value:
     """Whether the window of each index vector lies within, along all its dimensions."""
-    ok = b.both(
-        b.compare("GE", indices, b.like(indices, 0)), b.compare("LE", indices, last)
-    )
+    ok = b.both(b.compare("GE", indices, b.like(indices, 0)), b.compare("LE", indices, last))
     return b.fold("and", ok, True, [len(indices.shape) - 1])
 
 

@@ -60,9 +60,7 @@ def _dot_general(b: Builder, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     return b.convert(result, out)
 
 
-def _in_parts(
-    b: Builder, x: Value, y: Value, multiply: Callable[[Value, Value], Value]
-) -> Value:
+def _in_parts(b: Builder, x: Value, y: Value, multiply: Callable[[Value, Value], Value]) -> Value:
     """A product of complex tensors, by three of real ones (C. F. Gauss)."""
     xr, xi, yr, yi = real(b, x), imag(b, x), real(b, y), imag(b, y)
     first, second = multiply(xr, yr), multiply(xi, yi)

@@ -130,9 +130,7 @@ def _reduce(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
     p, n = eqn.params, len(args) // 2
     closed = p["jaxpr"]
     consts = consts_of(b, closed)
-    return b.reduce(
-        args[:n], args[n:], p["axes"], lambda *xs: emit(b, closed.jaxpr, consts, xs)
-    )
+    return b.reduce(args[:n], args[n:], p["axes"], lambda *xs: emit(b, closed.jaxpr, consts, xs))
 
 
 # --- prefixes ---------------------------------------------------------------------------------

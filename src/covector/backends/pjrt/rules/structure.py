@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from covector.backends.pjrt.lower import out_type, rule
+from covector.backends.pjrt.lower import Number, out_type, rule, spread
 from covector.backends.pjrt.rules.elementwise import computed_in
 from covector.backends.pjrt.text import Builder, Value
 from covector.core import dtypes
@@ -13,7 +13,6 @@ from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
 from covector.primitives.convert import bitcast_convert_type_p, reduce_precision_p
 from covector.primitives.random_bits import threefry2x32_p
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, slice_p, squeeze_p
-from covector.backends.pjrt.lower import Number, spread
 
 
 @rule(broadcast_in_dim_p)
@@ -95,9 +94,7 @@ _U32 = np.dtype(np.uint32)
 
 
 @rule(threefry2x32_p)
-def _threefry(
-    b: Builder, eqn: JaxprEqn, k1: Value, k2: Value, x: Value, y: Value
-) -> list[Value]:
+def _threefry(b: Builder, eqn: JaxprEqn, k1: Value, k2: Value, x: Value, y: Value) -> list[Value]:
     """Twenty rounds of Threefry-2x32 (J. Salmon et al., "Parallel random numbers: as easy as 1,
     2, 3", SC 2011)."""
     shape = out_type(eqn).shape
