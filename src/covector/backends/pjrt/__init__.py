@@ -1,1 +1,1 @@
-"""Accelerators, and XLA's compiler for CPUs: StableHLO text, and the PJRT plugins that compile it."""
+"""Accelerators, and XLA's compiler for CPUs: StableHLO as text, compiled by PJRT plugins."""
