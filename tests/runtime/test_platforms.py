@@ -14,11 +14,11 @@ import pytest
 from covector_toy.interpreter import IMPOSSIBLE, RULES
 
 import covector as cv
+import covector.backends.pjrt.rules  # fills the table
 import covector.numpy
 from covector import lax
 from covector.ad_checkpoint import checkpoint_name
 from covector.backends.pjrt import lower as pjrt
-from covector.backends.pjrt import rules as _  # noqa: F401 - fills the table
 from covector.core.backend import get_backend
 from covector.core.trace import Primitive
 from tests import programs, test_random_programs

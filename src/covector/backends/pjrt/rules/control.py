@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,10 +55,11 @@ def _cond(b: Builder, eqn: JaxprEqn, index: Value, *args: Value) -> list[Value]:
     which = b.same("maximum", which, b.constant(0, _I32))
     outs = [(v.aval.dtype, v.aval.shape) for v in eqn.outvars]
 
-    def write(k: int) -> Sequence[Value]:
+    def write(k: int) -> list[Value]:
         return emit(b, branches[k].jaxpr, consts[k], args)
 
-    return b.case(which, [lambda k=k: write(k) for k in range(len(branches))], outs)
+    cases = [functools.partial(write, k) for k in range(len(branches))]
+    return b.case(which, cases, outs)
 
 
 @rule(while_p)
