@@ -9,7 +9,8 @@ from typing import Any
 
 import covector
 from covector import _native
-from covector.backends.cpu import backend, cache, codegen
+from covector.backends.cpu import backend, codegen
+from covector.core import stored
 from covector.core.config import config
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
 from covector.runtime import devices
@@ -19,7 +20,7 @@ _REQUIRED = ("numpy", "scipy", "llvmlite", "ml_dtypes", "optree", "opt_einsum")
 
 def collect() -> dict[str, Any]:
     """All of it, as dictionaries."""
-    number, size = cache.usage()
+    number, size = stored.usage()
     values, sources = config.values, config.sources
     return {
         "versions": {
@@ -36,7 +37,7 @@ def collect() -> dict[str, Any]:
         "libraries": {"BLAS, LAPACK": _blas(), "FFT": "ducc0, in the native core"},
         "caches": {
             "on disk": {
-                "folder": cache.cache_dir(),
+                "folder": stored.cache_dir(),
                 "programs": number,
                 "bytes": size,
                 "limit": config.compilation_cache_max_size,
@@ -61,12 +62,12 @@ def collect() -> dict[str, Any]:
 
 def clear_cache() -> tuple[int, int]:
     """Drop the programs on disk; how many there were, and their size in bytes."""
-    return cache.clear()
+    return stored.clear()
 
 
 def cache_folder() -> str:
     """Where programs are kept."""
-    return cache.cache_dir()
+    return stored.cache_dir()
 
 
 def _blas() -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from covector.backends.cpu import backend as cpu
 from covector.backends.cpu import cache
+from covector.core import stored
 from covector.core.config import config
 
 
@@ -19,6 +20,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "compilation_cache_dir", str(tmp_path / "cache"))
     monkeypatch.setattr(config, "enable_compilation_cache", True)
     return tmp_path / "cache"
+
+
+def _path(key):
+    return stored.path_of(cache._name(key))
 
 
 KEY, CODE, META = "program text", b"\x7fELF object", ([((4, ("s", 0)), 8, 1, 2)], [(0, 0)])
@@ -60,7 +65,7 @@ def test_every_damaged_byte_is_noticed(folder):
 def test_entry_of_another_program_is_not_used(folder):
     cache.store("other", CODE, META)
     (entry,) = folder.iterdir()
-    os.rename(entry, cache._path(KEY))
+    os.rename(entry, _path(KEY))
     assert cache.load(KEY) is None
 
 
@@ -94,16 +99,16 @@ def test_a_look_at_a_large_folder_asks_for_a_sample(folder, monkeypatch):
     for k in range(2000):
         (folder / f"{k:064x}.bin").touch()
     looked = []
-    monkeypatch.setattr(cache, "_STORES_A_LOOK", 1)
+    monkeypatch.setattr(stored, "_STORES_A_LOOK", 1)
     monkeypatch.setattr(os, "lstat", lambda path: looked.append(path) or os.stat(path))
-    cache._trim(str(folder))
-    assert 0 < len(looked) <= cache._SAMPLE and cache.load(KEY) is not None
+    stored._trim(str(folder))
+    assert 0 < len(looked) <= stored._SAMPLE and cache.load(KEY) is not None
 
 
 def test_the_users_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(config, "compilation_cache_dir", "~/code")
-    assert cache.cache_dir() == str(tmp_path / "code")
+    assert stored.cache_dir() == str(tmp_path / "code")
 
 
 def test_folder_that_is_a_file(tmp_path, monkeypatch):
@@ -128,11 +133,11 @@ def test_full_disk_leaves_nothing_behind(folder, monkeypatch):
 def test_trim_drops_the_oldest(folder, monkeypatch):
     for k in range(4):
         cache.store(f"program {k}", CODE * 100, META)
-        os.utime(cache._path(f"program {k}"), (k + 1, k + 1))
-    size = os.path.getsize(cache._path("program 0"))
+        os.utime(_path(f"program {k}"), (k + 1, k + 1))
+    size = os.path.getsize(_path("program 0"))
     monkeypatch.setattr(config, "compilation_cache_max_size", 5 * size // 2)
-    monkeypatch.setattr(cache, "_STORES_A_LOOK", 1)
-    cache._trim(str(folder))
+    monkeypatch.setattr(stored, "_STORES_A_LOOK", 1)
+    stored._trim(str(folder))
     assert [cache.load(f"program {k}") is not None for k in range(4)] == [False, False, True, True]
 
 

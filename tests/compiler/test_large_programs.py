@@ -112,5 +112,5 @@ def test_what_was_traced_within_the_limit_of_recursion_is_transformed_and_compil
         sys.setrecursionlimit(before)
     assert cv.jit(f)(0.5) == [1.5]
     assert cv.grad(lambda x: g(x)[0])(200.0) == 2.0
-    assert "cond" in cv.jit(f).lower(0.5).as_text()
+    assert "cond" in cv.jit(f).lower(0.5).as_text("jaxpr")
     assert sys.getrecursionlimit() == before

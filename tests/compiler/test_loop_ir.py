@@ -39,7 +39,7 @@ from covector.compiler.ir.walk import loads
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.target import HOST, Library, Target
-from covector.core import dtypes
+from covector.core import dtypes, stored
 from tests.compiler import round_trip
 from tests.compiler.golden_programs import PROGRAMS
 from tests.compiler.random_loops import random_program
@@ -160,7 +160,7 @@ def test_entries_of_an_earlier_layout_are_ignored(tmp_path, monkeypatch):
     assert cache.load("text") == (b"code", ([], []))
     (entry,) = tmp_path.iterdir()
     data = entry.read_bytes()
-    entry.write_bytes(data.replace(cache._MAGIC, b"COVECTOR1", 1))
+    entry.write_bytes(data.replace(stored._MAGIC, b"COVECTOR1", 1))
     assert cache.load("text") is None
     entry.write_bytes(data)
     monkeypatch.setattr(cache, "_version", lambda: b"another compiler")

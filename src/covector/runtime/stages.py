@@ -159,10 +159,19 @@ class Lowered(_Stage):
     --------
     >>> import covector as cv
     >>> lowered = cv.jit(lambda x: x * 2).lower(cv.numpy.ones(3))
-    >>> print(lowered.as_text())
+    >>> print(lowered.as_text("jaxpr"))
     { lambda  ; a:f32[3]. let
         b:f32[3] = mul a 2.0:f32[]*
       in (b,) }
+    >>> print(lowered.as_text())
+    module @covector__lambda_ {
+      func.func public @main(%arg0: tensor<3xf32>) -> (tensor<3xf32>) {
+        %1 = stablehlo.constant dense<2.0> : tensor<3xf32>
+        %2 = stablehlo.multiply %arg0, %1 : tensor<3xf32>
+        return %2 : tensor<3xf32>
+      }
+    }
+    <BLANKLINE>
     >>> lowered.platforms
     ('cpu',)
     """
@@ -182,6 +191,9 @@ class Lowered(_Stage):
                 f"the function {self._jitted.name} was lowered for {', '.join(self.platforms)}, "
                 f"not for {platform}; name it in lowering_platforms{at_user_line()}"
             )
+        return self._lowered_for(platform)
+
+    def _lowered_for(self, platform: str) -> Module:
         jitted = self._jitted
         return lower_entry(self._entry, self._donated, jitted.keep_unused, jitted.name, platform)[0]
 
@@ -190,13 +202,30 @@ class Lowered(_Stage):
     ) -> str:
         """The program as text.
 
-        ``dialect`` is ``jaxpr`` (the default, as it was traced) or one of the platform's; the
-        CPU has ``loop``, ``schedule``, ``llvm``, ``optimised`` and ``asm``. ``platform`` is one of
-        `platforms`, by default the first.
+        Parameters
+        ----------
+        dialect : str, optional
+            ``stablehlo`` (the default), ``jaxpr``, as it was traced, or one of the platform's; the
+            CPU has ``simplified``, ``loop``, ``schedule``, ``llvm``, ``optimised`` and ``asm``.
+        debug_info : bool
+            Whether StableHLO says the places of the user's code that operations come from.
+        platform : str, optional
+            One of `platforms`, by default the first.
+
+        Returns
+        -------
+        str
         """
         module = self._module(platform)
-        if dialect in (None, "jaxpr"):
+        if dialect is None:
+            dialect = "stablehlo" if _has_stablehlo(module) else "jaxpr"
+        if dialect == "jaxpr":
             return str(self._entry.closed)
+        if dialect == "stablehlo" and module.platform == "cpu":
+            module = self._lowered_for("xla_cpu")  # the CPU's own compiler does without
+        if debug_info and dialect == "stablehlo" and "stablehlo" in module.dialects:
+            dialect = "stablehlo with places"
+            return module.as_text(dialect)
         return _text(self._entry, module, dialect)
 
     def dialects(self, platform: str | None = None) -> tuple[str, ...]:
@@ -228,6 +257,10 @@ class Lowered(_Stage):
             where = placement(as_sharding(device_assignment[0], "device_assignment"), True)
         self._module(where.device.platform)  # raises the error if it was not lowered for it
         return Compiled(self._jitted, self._entry, self._donated, where)
+
+
+def _has_stablehlo(module: Module) -> bool:
+    return module.platform == "cpu" or "stablehlo" in module.dialects
 
 
 def _text(entry: Entry, module: Module, dialect: str) -> str:

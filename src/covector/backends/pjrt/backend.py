@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import os
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +15,13 @@ from covector import _native
 from covector.backends.pjrt import plugins
 from covector.backends.pjrt.lower import Text, lower_text
 from covector.backends.pjrt.options import compile_options
-from covector.core import dtypes
+from covector.core import dtypes, stored
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import reduce_device
+from covector.core.config import config
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
+from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 
 # Numbers of the plugins' element types (PJRT_Buffer_Type).
 _ELEMENTS = {
@@ -45,6 +50,14 @@ def native() -> Any:
                 _native.pjrt.set_types(types)
             found = _native.pjrt
     return found
+
+
+@functools.cache
+def _processor() -> str:
+    """The processor of the host, for which parts of programs are compiled."""
+    from covector.backends.cpu import codegen  # loads LLVM
+
+    return str(codegen.cpu_description())
 
 
 class PjrtDevice:
@@ -116,15 +129,17 @@ class PjrtModule:
         self.text: Text = lower_text(closed, _aliases(closed, donated), name, backend.platform)
 
     def as_text(self, dialect: str) -> str:
-        """The program as ``jaxpr`` or ``stablehlo``."""
-        return str(self.jaxpr) if dialect == "jaxpr" else self.text.plain
+        """The program as ``jaxpr`` or ``stablehlo``, also ``stablehlo with places``."""
+        match dialect:
+            case "jaxpr":
+                return str(self.jaxpr)
+            case "stablehlo with places":
+                return self.text.with_places
+        return self.text.plain
 
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
-        client = self.backend.client
-        loaded = client.compile(
-            self.text.with_places.encode(), compile_options([device.id], self.backend.flags())
-        )
+        loaded = self.backend.load(self.text, [device.id])
         ins, outs = (
             [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
@@ -160,6 +175,7 @@ class PjrtBackend:
     def __init__(self, platform: str) -> None:
         self.platform = platform
         self._client: Any = None
+        self._plugin: Any = None
         self._devices: list[PjrtDevice] = []
         self._start = threading.Lock()
 
@@ -175,11 +191,44 @@ class PjrtBackend:
     def _made(self) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         pjrt = native()
-        plugin = pjrt.load(plugins.find(self.platform).path)
-        client = pjrt.create_client(plugin, plugins.client_options(self.platform))
+        self._plugin = pjrt.load(plugins.find(self.platform).path)
+        client = pjrt.create_client(self._plugin, plugins.client_options(self.platform))
         atexit.register(client.close)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
         return client
+
+    def load(self, text: Text, devices: list[int]) -> Any:
+        """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
+        client, options = self.client, compile_options(devices, self.flags())
+        # Where operations stand in the user's files changes nothing.
+        key = f"{self._version}\n{options.hex()}\n{text.plain}"
+        name = stored.digest(key.encode())
+        found = stored.load(name, key)
+        if found is not None:
+            with contextlib.suppress(native().DeviceError):
+                loaded = client.deserialize(found[0])
+                if EVENTS:
+                    tell(EVENTS, CACHE_HIT)
+                return loaded
+        if EVENTS:
+            tell(EVENTS, CACHE_MISS)
+        start = time.perf_counter()
+        loaded = client.compile(text.with_places.encode(), options)
+        seconds = time.perf_counter() - start
+        if config.enable_compilation_cache:
+            with contextlib.suppress(native().DeviceError):  # not all plugins can
+                stored.store(name, key, loaded.serialize(), None, seconds)
+        return loaded
+
+    @property
+    def _version(self) -> str:
+        """What compiled programs depend on beside their text: the plugin and the device."""
+        client, kinds = self.client, sorted({d.device_kind for d in self._devices})
+        info = os.stat(self._plugin.path)
+        return (
+            f"{client.platform_name} {client.platform_version} {self._plugin.version} {kinds} "
+            f"{info.st_size} {info.st_mtime_ns} {_processor()}"
+        )
 
     def flags(self) -> dict[str, Any]:
         """XLA's flags for the programs of this platform."""
