@@ -115,7 +115,7 @@ struct NoArgs;
   X(Buffer_Device, NoArgs)                                                \
   X(Buffer_Memory, NoArgs)                                                \
   X(Buffer_Delete, BufferArgs)                                            \
-  X(Buffer_IsDeleted, NoArgs)                                             \
+  X(Buffer_IsDeleted, BufferDeletedArgs)                                  \
   X(Buffer_CopyToDevice, BufferToDeviceArgs)                              \
   X(Buffer_ToHostBuffer, BufferToHostArgs)                                \
   X(Buffer_IsOnCpu, NoArgs)                                               \
@@ -143,7 +143,23 @@ struct NoArgs;
   X(Client_CreateViewOfDeviceBuffer, NoArgs)                              \
   X(Executable_Fingerprint, NoArgs)                                       \
   X(Client_TopologyDescription, NoArgs)                                   \
-  X(Executable_GetCompiledMemoryStats, CompiledStatsArgs)
+  X(Executable_GetCompiledMemoryStats, CompiledStatsArgs)                 \
+  X(Memory_Kind_Id, NoArgs)                                               \
+  X(ExecuteContext_Create, NoArgs)                                        \
+  X(ExecuteContext_Destroy, NoArgs)                                       \
+  X(Buffer_CopyRawToHost, NoArgs)                                         \
+  X(AsyncHostToDeviceTransferManager_Destroy, NoArgs)                     \
+  X(AsyncHostToDeviceTransferManager_TransferData, NoArgs)                \
+  X(Client_CreateBuffersForAsyncHostToDevice, NoArgs)                     \
+  X(AsyncHostToDeviceTransferManager_RetrieveBuffer, NoArgs)              \
+  X(AsyncHostToDeviceTransferManager_Device, NoArgs)                      \
+  X(AsyncHostToDeviceTransferManager_BufferCount, NoArgs)                 \
+  X(AsyncHostToDeviceTransferManager_BufferSize, NoArgs)                  \
+  X(AsyncHostToDeviceTransferManager_SetBufferError, NoArgs)              \
+  X(AsyncHostToDeviceTransferManager_AddMetadata, NoArgs)                 \
+  X(Client_DmaMap, NoArgs)                                                \
+  X(Client_DmaUnmap, NoArgs)                                              \
+  X(Client_CreateUninitializedBuffer, UninitializedArgs)
 
 enum Function : size_t {
 #define X(name, args) k##name,
@@ -430,6 +446,20 @@ struct DeserializeArgs : Head {
   size_t overridden_serialized_compile_options_size;
 };
 struct BufferArgs : Head {
+  BufferHandle* buffer;
+};
+struct BufferDeletedArgs : Head {
+  BufferHandle* buffer;
+  bool is_deleted;
+};
+struct UninitializedArgs : Head {
+  ClientHandle* client;
+  const int64_t* shape_dims;
+  size_t shape_num_dims;
+  BufferType shape_element_type;
+  MemoryLayout* shape_layout;
+  DeviceHandle* device;
+  MemoryHandle* memory;
   BufferHandle* buffer;
 };
 struct BufferSizeArgs : Head {

@@ -69,11 +69,8 @@ BufferType buffer_type(int code) { return BufferType(buffer_types[code]); }
 void set_buffer_type(int code, int type) { buffer_types[code] = type; }
 
 void Buffer::destroy_handle() {
-  const Plugin& plugin = client()->plugin();
-  Call<BufferArgs> args;
-  args.buffer = handle_;
-  handle_ = nullptr;
-  if (Error* error = plugin.call<kBuffer_Destroy>(&args)) plugin.destroy_error(error);
+  BufferHandle* handle = std::exchange(handle_, nullptr);
+  if (!spares_ || !spares_->keep(output_, handle)) destroy_buffer(client()->plugin(), handle);
 }
 
 void Buffer::fail(Error* error) const {

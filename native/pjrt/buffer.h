@@ -8,6 +8,7 @@
 
 #include "host/array.h"
 #include "pjrt/client.h"
+#include "pjrt/spares.h"
 
 namespace covector::pjrt {
 
@@ -24,6 +25,12 @@ class Buffer final : public Owned {
         handle_(handle),
         program_(std::move(program)) {}
   ~Buffer() override { leave(); }
+
+  // Has the memory kept for the next results of its program when the array is dead.
+  void spare(std::shared_ptr<Spares> spares, size_t output) {
+    spares_ = std::move(spares);
+    output_ = output;
+  }
 
   int ndim() const { return ndim_; }
   int device() const { return device_; }  // its index among those of the client
@@ -42,6 +49,8 @@ class Buffer final : public Owned {
   int device_, ndim_;
   BufferHandle* handle_;
   std::shared_ptr<const std::string> program_;
+  std::shared_ptr<Spares> spares_;
+  size_t output_ = 0;
 };
 
 // The buffer of an array in the memory of a device; null for other arrays.

@@ -153,9 +153,11 @@ void add_programs(nb::module_& m) {
       .def_prop_ro("num_outputs", &Loaded::num_outputs)
       .def("executable",
            [](const std::shared_ptr<Loaded>& l, int device, nb::object in_specs,
-              nb::object out_specs, nb::object constants, nb::str name, nb::object placement) {
+              nb::object out_specs, nb::object constants, nb::str name, nb::object placement,
+              nb::object spares) {
              return checked(make_executable(l, device, in_specs.ptr(), out_specs.ptr(),
-                                            constants.ptr(), name.ptr(), placement.ptr()));
+                                            constants.ptr(), name.ptr(), placement.ptr(),
+                                            spares.ptr()));
            });
   nb::class_<Topology>(m, "Topology")
       .def_prop_ro("platform_name", &Topology::platform_name)

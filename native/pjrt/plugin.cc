@@ -3,6 +3,7 @@
 
 #include <Python.h>
 #include <dlfcn.h>
+#include <sched.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -47,7 +48,8 @@ void check_version(const std::string& path, const Api* api) {
                     std::to_string(kOldestMinor) + " and later ones of the same first number. " +
                     "Install a release of the plugin that fits");
   for (Function f : {kError_Destroy, kError_Message, kError_GetCode, kPlugin_Initialize,
-                     kEvent_Await, kClient_Create, kClient_Compile, kClient_BufferFromHostBuffer,
+                     kEvent_Destroy, kEvent_IsReady, kEvent_Error, kEvent_OnReady, kClient_Create,
+                     kClient_Destroy, kBuffer_Destroy, kLoadedExecutable_Destroy, kClient_Compile, kClient_BufferFromHostBuffer,
                      kLoadedExecutable_Execute, kBuffer_ToHostBuffer, kBuffer_ReadyEvent})
     if (api->size < offsetof(Api, functions) + (size_t(f) + 1) * sizeof(void*) ||
         !api->functions[f])
@@ -150,7 +152,37 @@ void finish_wait(Error* error, void* context) {
 
 }  // namespace
 
+// Most waits are short: whether the event comes within a moment, in which no thread sleeps.
+bool Plugin::comes_soon(Event* event) const {
+  Call<EventReadyArgs> args;
+  args.event = event;
+  auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(60);
+  do {
+    if (Error* error = call<kEvent_IsReady>(&args)) {
+      destroy_error(error);
+      return false;
+    }
+    if (args.is_ready) return true;
+    sched_yield();
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
 Error* Plugin::await(Event* event) const {
+  PyThreadState* state = PyEval_SaveThread();
+  bool soon = comes_soon(event);
+  PyEval_RestoreThread(state);
+  if (soon) {
+    Call<EventArgs> args;
+    args.event = event;
+    Error* error = call<kEvent_Error>(&args);
+    destroy_event(event);
+    return error;
+  }
+  return await_asleep(event);
+}
+
+Error* Plugin::await_asleep(Event* event) const {
   auto wait = std::make_shared<Wait>();
   wait->plugin = this;
   Call<EventOnReadyArgs> args;

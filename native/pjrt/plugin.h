@@ -81,6 +81,8 @@ class Plugin {
     return api_->functions[f];
   }
   [[noreturn]] void missing(Function f) const;
+  bool comes_soon(Event* event) const;
+  Error* await_asleep(Event* event) const;
 
   std::string path_;
   const Api* api_;

@@ -146,7 +146,8 @@ class PjrtExecutable final : public Executable {
     for (ArrayObject* c : constants_) Py_DECREF(c);
   }
 
-  bool describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants, PyObject* placement);
+  bool describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants, PyObject* placement,
+                PyObject* spares);
   const std::shared_ptr<Loaded>& loaded() const { return loaded_; }
 
  private:
@@ -167,10 +168,11 @@ class PjrtExecutable final : public Executable {
   std::vector<ArraySpec> outputs_;
   std::vector<ArrayObject*> constants_;  // owned; they are arguments after those of the call
   Placement placement_ = kDefaultPlacement;
+  std::shared_ptr<Spares> spares_;  // null if there are none
 };
 
 bool PjrtExecutable::describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants,
-                              PyObject* placement) {
+                              PyObject* placement, PyObject* spares) {
   auto add = [](std::vector<ArraySpec>& specs) {
     return [&specs](PyObject* item) {
       specs.emplace_back();
@@ -182,6 +184,18 @@ bool PjrtExecutable::describe(PyObject* in_specs, PyObject* out_specs, PyObject*
       !for_each_item(out_specs, "out_specs must be a sequence", add(outputs_)))
     return false;
   num_outputs_ = outputs_.size();
+  std::vector<SpareType> types;
+  auto add_spare = [&](PyObject* item) {
+    long k = PyLong_AsLong(item);
+    if (k < 0 || size_t(k) >= outputs_.size()) return bad_executable("a spare result's index");
+    const ArraySpec& spec = outputs_[size_t(k)];
+    types.push_back({size_t(k), buffer_type(spec.code), spec.shape,
+                     size_t(spec.size) * itemsizes[spec.code]});
+    return true;
+  };
+  if (!for_each_item(spares, "spares must be a sequence", add_spare)) return false;
+  if (!types.empty())
+    spares_ = std::make_shared<Spares>(loaded_->client(), device_, std::move(types));
   return for_each_item(constants, "constants must be a sequence", [&](PyObject* item) {
     ArrayObject* array = require_array(item);
     ArrayObject* there = array && check_alive(array) ? bring(array) : nullptr;
@@ -198,7 +212,8 @@ bool PjrtExecutable::describe(PyObject* in_specs, PyObject* out_specs, PyObject*
 void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) const {
   const std::shared_ptr<Client>& client = loaded_->client();
   client->check();
-  size_t n = inputs_.size(), all = n + constants_.size();
+  size_t n = inputs_.size(), given = n + constants_.size();
+  size_t all = given + (spares_ ? spares_->types().size() : 0);
   SmallVector<BufferHandle*, 24> handles;
   SmallVector<int64_t, 24> kept;  // not to be overwritten: someone else may read them
   std::vector<std::unique_ptr<Buffer>> scalars;
@@ -228,6 +243,7 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
     handles[n + i] = buffer_of(constants_[i])->handle();
     kept.push_back(int64_t(n + i));
   }
+  if (spares_) spares_->take(handles.data() + given);
   Call<ExecuteOptions> options;
   options.non_donatable_input_indices = kept.data();
   options.num_non_donatable_input_indices = kept.size();
@@ -243,6 +259,7 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
   PyThreadState* state = PyEval_SaveThread();
   Error* error = client->plugin().call<kLoadedExecutable_Execute>(&args);
   PyEval_RestoreThread(state);
+  for (size_t i = given; i < all; ++i) destroy_buffer(client->plugin(), handles[i]);
   if (error) {
     Failure failure = client->plugin().failure(error);
     throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
@@ -258,6 +275,7 @@ bool PjrtExecutable::run(const Argument* arguments, PyObject** results) const {
     const ArraySpec& spec = outputs_[i];
     auto buffer = std::make_unique<Buffer>(loaded_->client(), device_, made[i], spec.ndim(),
                                            program_);
+    if (spares_) buffer->spare(spares_, i);
     ArrayObject* a = wrap_buffer(std::move(buffer), spec.code, spec.weak, spec.ndim(),
                                  spec.shape.data(), placement_);
     results[i] = as_object(a);
@@ -283,11 +301,11 @@ PyType_Spec spec = {"covector._native.PjrtExecutable", sizeof(ExecutableObject),
 
 PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
                           PyObject* out_specs, PyObject* constants, PyObject* name,
-                          PyObject* placement) {
+                          PyObject* placement, PyObject* spares) {
   const char* text = PyUnicode_AsUTF8(name);
   if (!text) return nullptr;
   auto* body = new PjrtExecutable(name, text, loaded, device);
-  if (!body->describe(in_specs, out_specs, constants, placement)) {
+  if (!body->describe(in_specs, out_specs, constants, placement, spares)) {
     delete body;
     return nullptr;
   }

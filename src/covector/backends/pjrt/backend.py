@@ -35,6 +35,10 @@ _ELEMENTS = {
 
 _lock = threading.Lock()
 
+# XLA's memory for results of the host comes fresh from the system: from this size on, programs are
+# given that of dead ones.
+_LARGE = 1 << 20
+
 
 def native() -> Any:
     """The native module of plugins, which is made when it is first asked for."""
@@ -139,13 +143,14 @@ class PjrtModule:
 
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
-        loaded = self.backend.load(self.text, [device.id])
+        spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
+        loaded = self.backend.load(self.text, [device.id], spares)
         ins, outs = (
             [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
         )
         executable = loaded.executable(
-            device._position, ins, outs, self.text.hoisted, self.name, placement
+            device._position, ins, outs, self.text.hoisted, self.name, placement, spares
         )
         return PjrtProgram(loaded, executable)
 
@@ -197,11 +202,11 @@ class PjrtBackend:
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
         return client
 
-    def load(self, text: Text, devices: list[int]) -> Any:
+    def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
         """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
         client, options = self.client, compile_options(devices, self.flags())
         # Where operations stand in the user's files changes nothing.
-        key = f"{self._version}\n{options.hex()}\n{text.plain}"
+        key = f"{self._version}\n{options.hex()}\n{spares}\n{text.plain}"
         name = stored.digest(key.encode())
         found = stored.load(name, key)
         if found is not None:
@@ -213,7 +218,7 @@ class PjrtBackend:
         if EVENTS:
             tell(EVENTS, CACHE_MISS)
         start = time.perf_counter()
-        loaded = client.compile(text.with_places.encode(), options)
+        loaded = client.compile(text.with_spares(spares).encode(), options)
         seconds = time.perf_counter() - start
         if config.enable_compilation_cache:
             with contextlib.suppress(native().DeviceError):  # not all plugins can

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,15 +103,55 @@ def _no_rule(b: Builder, eqn: JaxprEqn) -> NotImplementedError:
 
 
 class Text:
-    """A module: its text, and what its main function takes after the arguments."""
+    """A module, and what its main function takes after the arguments.
 
-    def __init__(self, text: str, hoisted: list[Array]) -> None:
-        self.with_places = text
+    Attributes
+    ----------
+    hoisted : list of Array
+        Constants of the program.
+    """
+
+    def __init__(
+        self, name: str, body: list[str], places: list[str], declared: list[str],
+        outs: list[Value], aliased: Collection[int], hoisted: list[Array],
+    ) -> None:  # fmt: skip
         self.hoisted = hoisted
+        self._name, self._declared, self._outs, self._aliased = name, declared, outs, aliased
+        # A literal result is written before the line that returns it.
+        refs, types = _listed(outs)
+        result = f" {refs} : {types}" if outs else ""
+        self._rest = "\n".join([*body, f"    return{result}", "  }", "}", *places, ""])
+
+    def _text(self, declared: Sequence[str]) -> str:
+        head = f"module @{symbol(self._name)} {{\n  func.func public @main("
+        return f"{head}{', '.join(declared)}) -> ({_listed(self._outs)[1]}) {{\n{self._rest}"
+
+    @property
+    def with_places(self) -> str:
+        """The text with the places that operations come from."""
+        return self._text(self._declared)
 
     @property
     def plain(self) -> str:
         return without_places(self.with_places)
+
+    def with_spares(self, outputs: Sequence[int]) -> str:
+        """The text of a program that is given memory for some of its results, as last arguments."""
+        spares = [
+            f"%spare{k}: {self._outs[k].type} {{tf.aliasing_output = {k} : i32}}" for k in outputs
+        ]
+        return self._text([*self._declared, *spares])
+
+    def large(self, least: int) -> list[int]:
+        """The results of so many bytes, that take over the memory of no argument."""
+        return [
+            k for k, x in enumerate(self._outs)
+            if k not in self._aliased and x.nbytes >= least and type(x) is not Number
+        ]  # fmt: skip
+
+
+def _listed(values: Sequence[Value]) -> tuple[str, str]:
+    return ", ".join([x.ref for x in values]), ", ".join([x.type for x in values])
 
 
 def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str) -> Text:
@@ -133,25 +173,14 @@ def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform
     jaxpr = closed.jaxpr
     args = [Value(f"%arg{i}", v.aval.dtype, v.aval.shape) for i, v in enumerate(jaxpr.invars)]
     outs = emit(b, jaxpr, consts_of(b, closed), args)
-    # A literal result is written before the line that returns it.
-    refs = ", ".join([x.ref for x in outs])
-    types = ", ".join([x.type for x in outs])
     declared = [
         f"{a.ref}: {a.type}"
         + (f" {{tf.aliasing_output = {aliases[i]} : i32}}" if i in aliases else "")
         for i, a in enumerate(args)
     ]
     declared += [f"{v.ref}: {v.type}" for _, v in hoisted.values()]
-    body = "\n".join(b.lines)
-    result = f" {refs} : {types}" if outs else ""
-    text = (
-        f"module @{symbol(name)} {{\n"
-        f"  func.func public @main({', '.join(declared)}) -> ({types}) {{\n"
-        f"{body}\n    return{result}\n  }}\n}}\n"
-    )
-    if places.lines:
-        text += "\n".join(places.lines) + "\n"
-    return Text(text, [array for array, _ in hoisted.values()])
+    arrays = [array for array, _ in hoisted.values()]
+    return Text(name, b.lines, places.lines, declared, outs, set(aliases.values()), arrays)
 
 
 def symbol(name: str) -> str:

@@ -7,6 +7,7 @@ language reference (https://mlir.llvm.org/docs/LangRef); nothing of MLIR is need
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -86,6 +87,10 @@ class Value:
     @property
     def type(self) -> str:
         return tensor_type(self.dtype, self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * int(self.dtype.itemsize)
 
     def __repr__(self) -> str:
         return f"{self.ref}: {self.type}"
