@@ -9,6 +9,7 @@ object caches of both sides off.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import gc
 import os
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.programs import PROGRAMS, Program, has
@@ -45,24 +46,42 @@ def _time(call: Callable[[], Any], seconds: float) -> float:
     return spent / n
 
 
+@contextlib.contextmanager
+def _on(side: str) -> Iterator[None]:
+    """Have Covector's arrays and programs on XLA's compiler for CPUs, for the side of that name."""
+    if side != "xla":
+        yield
+        return
+    import covector
+
+    covector.config.update("platforms", "xla_cpu")
+    try:
+        yield
+    finally:
+        covector.config.update("platforms", None)
+
+
 def run_times(program: Program, sides: dict[str, tuple[Any, Any]]) -> dict[str, float]:
     """Median seconds per call of each side, rounds alternating."""
     calls: dict[str, Callable[[], Any]] = {}
     for side, (fw, np) in sides.items():
-        calls[side] = program.build(fw, np).call
+        with _on(side):
+            calls[side] = program.build(fw, np).call
     if program.numpy is not None:
         calls["numpy"] = program.numpy()
     if program.numba is not None and has("numba"):
         calls["numba"] = program.numba()
-    for call in calls.values():
-        call()
-        call()
+    for side, call in calls.items():
+        with _on(side):
+            call()
+            call()
     samples: dict[str, list[float]] = {side: [] for side in calls}
     gc.collect()
     for r in range(ROUNDS):
         # Back and forth, so that no side always runs in the wake of the same other one.
         for side in list(calls) if r % 2 == 0 else reversed(calls):
-            samples[side].append(_time(calls[side], ROUND_SECONDS))
+            with _on(side):
+                samples[side].append(_time(calls[side], ROUND_SECONDS))
     return {side: statistics.median(s) for side, s in samples.items()}
 
 
@@ -140,8 +159,11 @@ def main() -> None:
         import jax.numpy as jnp
 
         sides["jax"] = (jax, jnp)
+    fresh = list(sides)
+    if has("xla_plugins"):
+        sides["xla"] = (covector, cnp)
     rows = []
-    imports: dict[str, list[float]] = {s: [] for s in sides}
+    imports: dict[str, list[float]] = {s: [] for s in fresh}
     for index, program in enumerate(PROGRAMS):
         if args.names and not any(n in program.name for n in args.names):
             continue
@@ -149,7 +171,7 @@ def main() -> None:
         times = run_times(program, sides)
         first: dict[str, tuple[float, float]] = {}
         if not args.no_first:
-            first = first_calls(index, list(sides), args.first_rounds)
+            first = first_calls(index, fresh, args.first_rounds)
             for s, (imported, _) in first.items():
                 imports[s].append(imported)
         cv, jx = times["covector"], times.get("jax")
@@ -158,19 +180,20 @@ def main() -> None:
         f_ratio = f_cv / f_jx if f_cv and f_jx else None
         rows.append([
             program.name, _us(cv), _us(jx), _us(times.get("numpy")), _us(times.get("numba")),
-            _ratio(ratio, program.limit),
+            _us(times.get("xla")), _ratio(ratio, program.limit),
+            _ratio(cv / times["xla"] if "xla" in times else None, None),
             f"{f_cv * 1e3:,.0f}" if f_cv else "", f"{f_jx * 1e3:,.0f}" if f_jx else "",
             _ratio(f_ratio, program.first_limit),
         ])  # fmt: skip
         print("  " + " | ".join(rows[-1][1:]), file=sys.stderr, flush=True)
-    head = ["program", "Covector µs", "JAX µs", "NumPy µs", "Numba µs", "ratio",
-            "first call ms", "JAX first ms", "first ratio"]  # fmt: skip
+    head = ["program", "Covector µs", "JAX µs", "NumPy µs", "Numba µs", "by XLA µs", "ratio",
+            "ratio to XLA",             "first call ms", "JAX first ms", "first ratio"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     if all(imports.values()):
         medians = {s: statistics.median(v) for s, v in imports.items()}
         a, b = medians.get("covector"), medians.get("jax")
         ratio = _ratio(a / b, 0.35) if a and b else ""
-        lines.append(f"| import | {_us(a)} | {_us(b)} |  |  | {ratio} |  |  |  |")
+        lines.append(f"| import | {_us(a)} | {_us(b)} |  |  |  | {ratio} |  |  |  |  |")
     lines += ["| " + " | ".join(r) + " |" for r in rows]
     table = "\n".join(lines)
     print(table)
@@ -197,7 +220,8 @@ in microseconds a call; a round begins with calls that do not count, while the t
 library before come to rest. First calls (trace, lower, compile, run) are medians of
 {first_rounds} fresh process(es) a side and program, alternating too, with no code cached on disk;
 the import is the median over all of these processes. A ratio is Covector/JAX; behind it stands the
-limit that the project sets itself.
+limit that the project sets itself. "By XLA" are Covector's programs compiled by XLA for the CPU,
+through the plugin `xla-cpu-pjrt`; the ratio to it says which of the two compilers is ahead.
 
 {table}
 """
