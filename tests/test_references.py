@@ -670,3 +670,23 @@ covector.new_ref(1.0)
 assert covector.ref.Ref is covector.Ref and {"new_ref", "freeze"} <= set(dir(covector))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 8, 9, 30_001])
+def test_short_rounds(n):
+    """Rounds of a few instructions, of which the compiled loop does several at a time."""
+    at = onp.arange(n) * 7 % 5 - 2
+
+    @cv.jit
+    def counted(at):
+        ref = new_ref(np.zeros(5, "int32"))
+
+        def body(k, last):
+            ref[at[k]] += 1
+            return last + at[k] * k
+
+        return lax.fori_loop(0, at.shape[0], body, 3), ref[...]
+
+    last, got = counted(at.astype("int32"))
+    onp.testing.assert_array_equal(got, onp.bincount(at % 5, minlength=5))
+    assert int(last) == 3 + int((at * onp.arange(n)).sum())
