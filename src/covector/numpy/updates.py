@@ -362,7 +362,10 @@ def _update_at(x: Any, at: tuple[int, ...], v: Any, op: Any) -> Any:
     for i, n in zip(at, shape, strict=False):
         i = i + n if i < 0 else i
         if not 0 <= i < n:
-            return x
+            if op not in _POINT_SCATTERS:
+                return x
+            rest = [Slice(0, m, 1) for m in shape[len(at) :]]
+            return _scatter_at(x, [*map(Scalar, at), *rest], _cast(v, x), op, _DROP)
         starts.append(i)
     k = len(at)
     rest = shape[k:]
@@ -387,13 +390,13 @@ def _scatter_window(
     shape: tuple[int, ...], items: list[Item], mode: Any
 ) -> tuple[list[int], list[Any], list[int], list[int], list[int], bool]:
     """Dimensions that have a start, the starts, dimensions of one position, sizes of the others,
-    the shape selected, and whether a known index lies outside."""
+    the shape selected, and whether it is of an axis without elements."""
     dims: list[int] = []
     starts: list[Any] = []
     inserted: list[int] = []
     window: list[int] = []
     selected: list[int] = []
-    outside = False
+    empty = False
     dim = 0
     for item in items:
         if type(item) is NewAxis:
@@ -404,11 +407,13 @@ def _scatter_window(
             value = item.value
             if type(value) is int:
                 value = value + n if value < 0 else value
-                outside = outside or (mode is _DROP and not 0 <= value < n)
-                value = min(max(value, 0), max(n - 1, 0))
+                if mode is not _DROP:
+                    value = min(max(value, 0), max(n - 1, 0))
+                # Left outside it is dropped when the program runs, which `checkify` sees.
+                value = min(max(value, -(2**31)), 2**31 - 1)
             elif n:
                 value = start_index(value, n)
-            outside = outside or not n
+            empty = empty or not n
             inserted.append(dim)
         else:
             value, count, _ = item  # type: ignore[misc]
@@ -418,7 +423,7 @@ def _scatter_window(
             dims.append(dim)
             starts.append(value)
         dim += 1
-    return dims, starts, inserted, window, selected, outside
+    return dims, starts, inserted, window, selected, empty
 
 
 def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
@@ -428,9 +433,9 @@ def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
     elements, so its transpose does not either.
     """
     aval = x.aval
-    dims, starts, inserted, window, selected, outside = _scatter_window(aval.shape, items, mode)
+    dims, starts, inserted, window, selected, empty = _scatter_window(aval.shape, items, mode)
     v = _region_value(v, tuple(selected))
-    if outside or 0 in selected:
+    if empty or 0 in selected:
         return x
     updates = tuple(window)
     if shape_of(v) != updates:
