@@ -670,3 +670,69 @@ covector.new_ref(1.0)
 assert covector.ref.Ref is covector.Ref and {"new_ref", "freeze"} <= set(dir(covector))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 8, 9, 30_001])
+def test_short_rounds(n):
+    """Rounds of a few instructions, of which the compiled loop does several at a time."""
+    at = onp.arange(n) * 7 % 5 - 2
+
+    @cv.jit
+    def counted(at):
+        ref = new_ref(np.zeros(5, "int32"))
+
+        def body(k, last):
+            ref[at[k]] += 1
+            return last + at[k] * k
+
+        return lax.fori_loop(0, at.shape[0], body, 3), ref[...]
+
+    last, got = counted(at.astype("int32"))
+    onp.testing.assert_array_equal(got, onp.bincount(at % 5, minlength=5))
+    assert int(last) == 3 + int((at * onp.arange(n)).sum())
+
+
+def test_custom_rules_over_inner_references():
+    """Rules run where the transformation was called from, where there is no such value."""
+
+    def with_jvp(v, x):
+        ref = new_ref(v)
+        f = cv.custom_jvp(lambda x: ref[...] * x)
+        f.defjvp(lambda p, t: (f(p[0]), ref[...] * t[0]))
+        return f(x)
+
+    def with_vjp(v, x):
+        ref = new_ref(v)
+        f = cv.custom_vjp(lambda x: ref[...] * x)
+        f.defvjp(lambda x: (f(x), None), lambda res, g: (ref[...] * g,))
+        return f(x)
+
+    for f in (with_jvp, with_vjp):
+        assert float(f(2.0, 3.0)) == float(cv.jit(f)(2.0, 3.0)) == 6.0
+        for transformed in (
+            lambda f=f: cv.grad(lambda v: f(v, 3.0 * v))(2.0),
+            lambda f=f: cv.jit(cv.grad(lambda v: f(v, 3.0 * v)))(2.0),
+        ):
+            with pytest.raises(NotImplementedError, match="used in a function with a custom rule"):
+                transformed()
+        mapped = cv.vmap(lambda v, f=f: f(v, 3.0 * v))(np.array([1.0, 2.0]))
+        onp.testing.assert_array_equal(mapped, [3.0, 12.0])
+
+
+@pytest.mark.parametrize("what", ["custom_linear_solve", "custom_root", "reduce", "linear_call"])
+def test_pure_functions_take_no_references(what):
+    def f(v):
+        ref = new_ref(v)
+        if what == "custom_linear_solve":
+            return lax.custom_linear_solve(lambda x: ref[...] * x, v, lambda mv, b: b / 2)
+        if what == "custom_root":
+            return lax.custom_root(lambda x: x - ref[...], v, lambda f, x: x, lambda g, y: y)
+        if what == "reduce":
+            return lax.reduce(np.ones(3) * v, 1.0, lambda a, b: a * b * ref[...], (0,))
+        from covector.custom_derivatives import linear_call
+
+        return linear_call(lambda _, x: ref[...] * x, lambda _, x: ref[...] * x, (), v)
+
+    for call in (f, cv.grad(f), cv.jit(f)):
+        with pytest.raises(NotImplementedError, match=f"used in {what} of .* must be a pure"):
+            call(2.0)

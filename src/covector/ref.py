@@ -23,7 +23,7 @@ from covector.core.references import (
 )
 from covector.core.structural import convert_element_type, zeros
 from covector.core.trace import Tracer, current_trace, eval_trace
-from covector.numpy._index import Advanced, NewAxis, Scalar, parse
+from covector.numpy._index import NOTHING, Advanced, NewAxis, Scalar, parse
 from covector.numpy._util import broadcast_to
 from covector.numpy.indexing import getitem
 from covector.numpy.updates import update
@@ -241,7 +241,7 @@ def _updated(x: Any, indices: tuple[Any, ...], value: Any, op: str, donate: bool
     index, rest = indices[0], indices[1:]
     if rest:
         part = _part(x, index)
-        return update(x, index, _updated(part, rest, value, op, False), "set", None, False)
+        return update(x, index, _updated(part, rest, value, op, False), "set", None, NOTHING)
     shape = aval_of(value).shape
     if _is_whole(index) and op == "set":
         if shape == x.shape:
@@ -254,7 +254,7 @@ def _updated(x: Any, indices: tuple[Any, ...], value: Any, op: str, donate: bool
             )
         return broadcast_to(value, x.shape)
     _check_bounds(x, index)
-    return update(x, index, value, op, None, False, donate)
+    return update(x, index, value, op, None, NOTHING, donate)
 
 
 def get(ref: Any, idx: Any = None) -> Any:

@@ -114,3 +114,33 @@ def test_what_was_traced_within_the_limit_of_recursion_is_transformed_and_compil
     assert cv.grad(lambda x: g(x)[0])(200.0) == 2.0
     assert "cond" in cv.jit(f).lower(0.5).as_text("jaxpr")
     assert sys.getrecursionlimit() == before
+
+
+def test_mapped_branches_are_copied_once():
+    """However deep a branch stands, the equations bound while it is mapped are as many."""
+    from covector.core.trace import Primitive
+
+    def nested(x, d):
+        if d == 0:
+            return np.sin(x)
+        return lax.cond(x > d, lambda y: nested(y, d - 1), lambda y: y * 2.0, x)
+
+    def bound(depth):
+        count, bind = 0, Primitive.bind_params
+
+        def counting(self, *args):
+            nonlocal count
+            count += 1
+            return bind(self, *args)
+
+        fun = jaxpr_as_fun(cv.make_jaxpr(lambda x: nested(x, depth))(0.5))
+        Primitive.bind_params = counting
+        try:
+            jaxpr = cv.make_jaxpr(cv.vmap(lambda x: fun(x)[0]))(onp.ones(3, "float32"))
+        finally:
+            Primitive.bind_params = bind
+        return len(jaxpr.eqns), count
+
+    (short, few), (long, many) = bound(10), bound(40)
+    assert long < 4.5 * short
+    assert many < 4.5 * few

@@ -356,3 +356,26 @@ def test_the_largest_and_smallest():
         lax.approx_max_k(x, 2, recall_target=1.5)
     with pytest.raises(TypeError, match="takes floats"):
         lax.approx_min_k(np.arange(3), 1)
+
+
+def test_composite_is_traced_once():
+    """For operands of one type and attributes that are the same, not merely equal."""
+    seen = []
+
+    def scaled(x, *, scale, more=(1,)):
+        seen.append(scale)
+        return x * scale
+
+    fun = lax.composite(scaled, "test.scaled")
+    for _ in range(3):
+        assert float(fun(2.0, scale=3)) == 6.0
+    assert seen == [3]
+    assert fun(2.0, scale=3.0).dtype == np.float32
+    assert fun(np.int32(2), scale=3).dtype == np.int32
+    assert str(float(fun(1.0, scale=0.0))) == "0.0"
+    assert str(float(fun(1.0, scale=-0.0))) == "-0.0"
+    assert len(seen) == 5
+    for scale in (np.arange(2), np.arange(2) + 1):  # of which the text does not say all
+        onp.testing.assert_array_equal(fun(2.0, scale=scale), 2.0 * scale)
+    (eqn,) = cv.make_jaxpr(lambda x: fun(x, scale=3))(2.0).jaxpr.eqns
+    assert eqn.params["attributes"] == (("scale", 3),)

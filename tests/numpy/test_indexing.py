@@ -208,3 +208,46 @@ def test_derivative_of_an_update_reads_one_window():
 def test_masks_that_do_not_fit():
     with pytest.raises(IndexError, match=r"mask bool\[2\] does not fit the array float32\[3,4\]"):
         np.zeros((3, 4)).at[np.ones(2, bool)].set(1)
+
+
+def _promises(fun, *args):
+    (params,) = [
+        e.params
+        for e in cv.make_jaxpr(fun)(*args).jaxpr.eqns
+        if e.primitive.name.startswith("scatter")
+    ]
+    return params["indices_are_sorted"], params["unique_indices"]
+
+
+@pytest.mark.parametrize("op", ["add", "set", "max", "multiply"])
+def test_promises_are_kept(op):
+    """They are of positions counted from the start."""
+    x, v = onp.arange(9.0, dtype="float32"), onp.arange(4.0, dtype="float32")
+    for at, promised in [
+        (onp.array([1, 3, 3, 8]), (True, False)), (onp.array([-4, -3, -2, -1]), (True, True)),
+        (onp.array([0, 4, -2, -1]), (True, True)), (onp.array([0, 1, 12, 40]), (True, True)),
+    ]:  # fmt: skip
+        options = {"indices_are_sorted": promised[0], "unique_indices": promised[1]}
+
+        def update(x, at, options=options):
+            return getattr(np.asarray(x).at[at], op)(v, **options)
+
+        assert _promises(update, x, at) == promised
+        plain = update(x, at, {})
+        onp.testing.assert_array_equal(update(x, at), plain)
+        onp.testing.assert_array_equal(cv.jit(update)(x, at), plain)
+        onp.testing.assert_array_equal(cv.vmap(update)(x[None], at[None])[0], plain)
+        # Known indices need no promise.
+        assert _promises(lambda x, at=at: update(x, at, {}), x) == promised
+        onp.testing.assert_array_equal(cv.jit(lambda x, at=at: update(x, at, {}))(x), plain)
+    falling = onp.array([3, 1, -1, -4])
+    assert _promises(lambda x: getattr(np.asarray(x).at[falling], op)(v), x) == (False, False)
+    clipped = onp.array([0, 9, 10, 11])
+    fun = lambda x: getattr(np.asarray(x).at[clipped], op)(v, mode="clip")  # noqa: E731
+    assert _promises(fun, x) == (True, False)
+    # Numbers before the start that are not counted from the end become ones behind it.
+    fun = lambda x, at: getattr(np.asarray(x).at[at], op)(  # noqa: E731
+        v, indices_are_sorted=True, wrap_negative_indices=False
+    )
+    assert _promises(fun, x, clipped - 5) == (False, False)
+    onp.testing.assert_array_equal(fun(x, clipped - 1), getattr(np.asarray(x).at[8], op)(1.0))

@@ -57,6 +57,37 @@ jvp_rules[composite_p] = _jvp
 batching_rules[composite_p] = _batch
 
 
+# Of attributes of these types, and tuples of them, the text says all.
+_PLAIN = frozenset((bool, int, float, complex, str, bytes, type(None)))
+_MOST = 64
+
+
+def _is_plain(x: Any) -> bool:
+    return type(x) in _PLAIN or (type(x) is tuple and all(map(_is_plain, x)))
+
+
+def _with_attributes(
+    decomposition: Callable[..., Any],
+    attributes: dict[str, Any],
+    bound: dict[Any, Callable[..., Any]],
+) -> Callable[..., Any]:
+    """The function of the operands alone: the same for the same attributes, so that what is
+    remembered with it is found again."""
+    plain = all(map(_is_plain, attributes.values()))
+    key = repr(sorted(attributes.items())) if plain else None
+    function = bound.get(key) if plain else None
+    if function is None:
+
+        def function(*operands: Any) -> Any:
+            return decomposition(*operands, **attributes)
+
+        if plain:
+            if len(bound) >= _MOST:
+                bound.clear()
+            bound[key] = function
+    return function
+
+
 @api_boundary
 def composite(decomposition: Callable[..., Any], name: str, version: int = 0) -> Callable[..., Any]:
     """A function that a compiler may know by its name, and that ``decomposition`` defines.
@@ -98,14 +129,14 @@ def composite(decomposition: Callable[..., Any], name: str, version: int = 0) ->
             f"{version!r}{at_user_line()}"
         )
 
+    bound: dict[Any, Callable[..., Any]] = {}
+
     @api_boundary
     def call(*args: Any, **attributes: Any) -> Any:
         leaves, in_tree = tree.flatten(args)
         operands = [as_operand(x, name) for x in leaves]
-        body = trace_body(
-            lambda *xs: decomposition(*xs, **attributes), in_tree, [aval_of(x) for x in operands],
-            "composite",
-        )  # fmt: skip
+        function = _with_attributes(decomposition, attributes, bound)
+        body = trace_body(function, in_tree, [aval_of(x) for x in operands], "composite")
         outs = composite_p.bind_params(
             [*body.consts, *operands],
             {

@@ -13,6 +13,7 @@ from covector.control_flow.custom_jvp import stop_gradient
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import is_inexact
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, eval_jaxpr
+from covector.core.levels import descends
 from covector.core.references import values_of, write_back
 from covector.core.rules import (
     UndefinedPrimal,
@@ -44,7 +45,7 @@ from covector.transforms.partial_eval import (
     partial_eval_jaxpr,
     split,
 )
-from covector.transforms.vmap import BatchTrace
+from covector.transforms.vmap import BatchTrace, vmap_flat
 
 cond_p = Primitive("cond", multiple_results=True)
 
@@ -93,15 +94,13 @@ def _batch(
         return outs, [0 if b else None for b in joined]
     # Elements take different branches: all are computed, and the results selected.
     same = _same_in_all(branches, batched)
-    force = (True,) * len(same)
     index = bring_dim(index, size, dims[0], 0)
     index = clamp_p.bind_params((np.int32(0), index, np.int32(len(branches) - 1)), {})
     results = []
     for k, b in enumerate(branches):
         chosen = eq_p.bind(index, np.int32(k))
         args, mapped = _constant_elsewhere(chosen, b, moved, batched)
-        closed_b, _ = batch_jaxpr(b, size, name, mapped, force)
-        results.append(eval_jaxpr(closed_b.jaxpr, closed_b.consts, *args))
+        results.append(_mapped(b, size, name, args, mapped))
     selected = [
         ops[k] if k is not None
         else select_n_p.bind_params(
@@ -110,6 +109,22 @@ def _batch(
         for k, cases in zip(same, zip(*results, strict=True), strict=True)
     ]  # fmt: skip
     return selected, [0 if k is None else None for k in same]
+
+
+@descends
+def _mapped(
+    branch: ClosedJaxpr, size: int, name: Any, args: Sequence[Any], mapped: Sequence[bool]
+) -> list[Any]:
+    """The results of all elements, each with a mapped axis 0.
+
+    The operations go straight to the enclosing trace: a jaxpr of them first would copy those of
+    branches within once for each level that they stand in.
+    """
+    outs, dims = vmap_flat(
+        lambda *xs: eval_jaxpr(branch.jaxpr, branch.consts, *xs),
+        size, args, [0 if m else None for m in mapped], name,
+    )  # fmt: skip
+    return [bring_dim(x, size, d, 0) for x, d in zip(outs, dims, strict=True)]
 
 
 def _constant_elsewhere(

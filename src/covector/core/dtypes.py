@@ -7,6 +7,7 @@ weakly typed and do not widen arrays of the same kind.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, NoReturn
 
 import ml_dtypes
@@ -134,13 +135,50 @@ WIDE, NARROWED = frozenset(_NARROW), frozenset(_NARROW.values())
 _SCALAR_DTYPES: dict[type, DType] = {bool: bool_, int: int64, float: float64, complex: complex128}
 
 
+def _odd_double(x: np.ndarray) -> np.ndarray:
+    """Integers as doubles, the last place odd where digits are lost."""
+    if x.dtype.kind == "O":  # Python's, of more than 64 bits
+        return np.asarray(np.frompyfunc(_odd_number, 1, 1)(x), np.float64)
+    near = x.astype(np.float64)
+    if x.dtype.itemsize < 8:
+        return near
+    sticky = (x >> 11) | ((x & 0x7FF) != 0)
+    return np.where(np.abs(near) < 2.0**53, near, sticky.astype(np.float64) * 2048)
+
+
+def _odd_number(x: int | float) -> float:
+    near = float(x)
+    if isinstance(x, float) or abs(x) < 1 << 53:
+        return near
+    lost = max(abs(x).bit_length() - 53, 0)
+    kept = abs(x) >> lost
+    kept |= kept << lost != abs(x)
+    return math.copysign(math.ldexp(kept, lost), near)
+
+
+def to_odd(x: np.ndarray) -> np.ndarray:
+    """Numbers as float32, with an odd last place where digits are lost.
+
+    Rounded to a format of at least two places fewer, they give what the number itself rounds to,
+    which its nearest float32 may not.
+    """
+    wide = x if x.dtype == float64 else _odd_double(x)
+    near = wide.astype(np.float32)
+    size, size_near = np.abs(wide), np.abs(near.astype(np.float64))
+    bits = np.atleast_1d(near).view(np.int32).reshape(near.shape)
+    bits = (bits - (size_near > size)) | ((size_near > size) | (size_near < size))
+    return np.asarray(bits, np.int32).view(np.float32)
+
+
 def cast(x: np.ndarray, dtype: DType) -> np.ndarray:
     """``x`` in ``dtype`` as compiled programs convert it.
 
     Floats become integers towards zero, saturating, NaN zero, where NumPy leaves it to the
-    processor.
+    processor. Numbers are rounded to small floats once, where `ml_dtypes` goes by float32.
     """
     with np.errstate(all="ignore"):
+        if dtype in ROUNDED and x.dtype.kind in "fiuO" and x.dtype.itemsize > 2:
+            return (x if x.dtype == float32 else to_odd(x)).astype(dtype)
         if dtype not in INTEGERS or x.dtype == bool_ or x.dtype in INTEGERS:
             return x.astype(dtype)
         least, most = LIMITS[dtype]

@@ -41,9 +41,11 @@ def scalar(value: Any, dtype: DType) -> Any:
             return dtypes.cast(np.asarray(value), dtype)[()]
         if dtype in dtypes.WIDE and not dtypes.x64_enabled():
             return array_from_numpy(np.asarray(dtype.type(value)), dtype)
-        if dtype in dtypes.SMALL:
-            return np.asarray(value).astype(dtype)[()]
         try:
+            if dtype in dtypes.SMALL or dtype in dtypes.ROUNDED:
+                if t is float and not dtypes.x64_enabled():
+                    value = np.float32(value)  # as it is where it is a run-time value
+                return dtypes.cast(np.asarray(value), dtype)[()]
             return dtype.type(value)
         except OverflowError:
             return _wrapped(value, dtype)

@@ -146,6 +146,8 @@ def _frame(ref: Reference) -> Any:
     ------
     ValueError
         If the reference was frozen or freed.
+    NotImplementedError
+        If its home is a transformation within which the current trace has no part.
     UnexpectedTracerError
         If its home is not around.
     """
@@ -154,6 +156,13 @@ def _frame(ref: Reference) -> Any:
     found = None
     trace, home = _current_trace(), ref._home
     while trace is not home:
+        if trace is None and home.alive:
+            # A rule of the user's runs where the transformation was called from.
+            raise NotImplementedError(
+                f"{ref.describe()}, whose value is being transformed by {home.describe()}, was "
+                "used in a function with a custom rule: pass its value, ref[...], as an argument"
+                f"{at_user_line()}"
+            )
         if trace is None:
             raise UnexpectedTracerError(
                 f"{ref.describe()} was used outside of the function in which it was made, by "

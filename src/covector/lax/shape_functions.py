@@ -691,7 +691,7 @@ def _value_in(x: Any, dtype: Any) -> Any:
     if type(x) is int and dtype in dtypes.INTEGERS:
         dtypes.check_fits(x, dtype)
         return x
-    if type(x) is int and dtype in dtypes.INEXACT:
+    if type(x) is int and dtype in dtypes.INEXACT and dtype not in dtypes.ROUNDED:
         return float(x)
     v = np.asarray(x)
     if v.dtype.kind == "c" and not dtypes.is_complex(dtype):

@@ -337,3 +337,25 @@ def as_index_array(x: Any, widest: Any) -> Any:
 
 def is_static(x: Any) -> bool:
     return type(x) is int or isinstance(x, onp.ndarray)
+
+
+# --- what is known of index arrays -------------------------------------------------------
+
+
+class Promised(Record):
+    """What is known of indices, counted from the start of each dimension."""
+
+    sorted: bool = False
+    unique: bool = False
+
+
+NOTHING = Promised()
+
+
+def order_of(indices: onp.ndarray) -> Promised:
+    """Whether known index vectors rise."""
+    flat = indices.reshape(-1, indices.shape[-1])
+    step = flat[1:] - flat[:-1]
+    # The sign of the first component that changes.
+    first = onp.take_along_axis(step, (step != 0).argmax(-1, keepdims=True), -1)
+    return Promised(bool((first >= 0).all()), bool((first > 0).all()))

@@ -166,7 +166,7 @@ def scalar_of(x: Any, dtype: Any) -> Any:
     if rank == 0:
         return onp.bool_(x)
     if rank != 1:
-        return dtype.type(x)
+        return scalar(x, dtype)
     return scalar(dtypes.cast(onp.asarray(x), dtype).item(), dtype)
 
 

@@ -10,6 +10,7 @@ from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import no_sharding
 from covector.numpy import indexing
+from covector.numpy._index import NOTHING, Promised
 from covector.numpy.indexing import get_with_mode
 from covector.numpy.updates import update
 
@@ -56,7 +57,8 @@ class IndexRef:
     mode : {'fill', 'drop', 'clip', 'promise_in_bounds', 'wrap'}, optional
         What indices out of bounds mean. By default reads are clamped and updates dropped.
     indices_are_sorted, unique_indices : bool
-        Promises about the indices; wrong ones give undefined results.
+        Promises about the indices, negative ones counted from the start; wrong promises give
+        undefined results.
 
     Examples
     --------
@@ -112,10 +114,13 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``x[index] = values``."""
-        index = self.index
+        index, promised = self.index, NOTHING
+        if indices_are_sorted or unique_indices:
+            # Numbers before the first element that are not counted from the end leave the order.
+            promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
         if not wrap_negative_indices or out_sharding is not None:
             index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
-        return update(self.array, index, values, "set", mode, unique_indices)
+        return update(self.array, index, values, "set", mode, promised)
 
     def add(
         self,
@@ -128,10 +133,13 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``values`` added at the index, as often as a position occurs in it."""
-        index = self.index
+        index, promised = self.index, NOTHING
+        if indices_are_sorted or unique_indices:
+            # Numbers before the first element that are not counted from the end leave the order.
+            promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
         if not wrap_negative_indices or out_sharding is not None:
             index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
-        return update(self.array, index, values, "add", mode, unique_indices)
+        return update(self.array, index, values, "add", mode, promised)
 
     def subtract(self, values: Any, **options: Any) -> Any:
         """``x`` with ``values`` subtracted at the index."""
@@ -175,8 +183,9 @@ def _with(
     wrap_negative_indices: bool = True,
     out_sharding: Any = None,
 ) -> Any:
+    promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
     index = _as_asked(ref.index, wrap_negative_indices, mode == "clip", out_sharding)
-    return update(ref.array, index, values, op, mode, unique_indices)
+    return update(ref.array, index, values, op, mode, promised)
 
 
 def _as_asked(index: Any, wraps: bool, clips: bool, out_sharding: Any) -> Any:

@@ -167,6 +167,8 @@ def _array(x: Any, dtype: Any) -> Any:
         if t is int and dtype in dtypes.INTEGERS:
             dtypes.check_fits(x, dtype)
             return _from_numpy_checked(onp.asarray(x, dtype), dtype)
+        if t is int and dtype in dtypes.ROUNDED:
+            return _from_numpy_checked(dtypes.cast(onp.asarray(x), dtype), dtype)
         return _from_numpy_checked(onp.asarray(float(x) if t is int else x), dtype)
     if hasattr(x, "__jax_array__"):
         return _array(x.__jax_array__(), dtype)
@@ -264,7 +266,9 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
             values = onp.array(x)
         except ValueError as e:
             raise _malformed(x, "length") from e
-        if values.dtype.kind == "O" and dtype in dtypes.INEXACT:
+        if values.dtype.kind == "O" and dtype in dtypes.ROUNDED:
+            values = dtypes.cast(values, dtype)
+        elif values.dtype.kind == "O" and dtype in dtypes.INEXACT:
             values = onp.array(x, onp.complex128 if dtype in dtypes.COMPLEX else onp.float64)
         _check_integers(values, dtype)
         return from_numpy(values, dtype)

@@ -16,7 +16,17 @@ from covector.core.structural import broadcast_in_dim_p, reshape_p
 from covector.core.trace import Tracer, eval_trace, set_current_trace
 from covector.lax.slicing import start_index
 from covector.numpy import indexing
-from covector.numpy._index import Advanced, Item, Moving, NewAxis, Scalar, Slice, parse
+from covector.numpy._index import (
+    Advanced,
+    Item,
+    Moving,
+    NewAxis,
+    Promised,
+    Scalar,
+    Slice,
+    order_of,
+    parse,
+)
 from covector.numpy._util import broadcast_to, compile_lazily, convert, current_trace, shape_of
 from covector.numpy.creation import asarray
 from covector.numpy.indexing import (
@@ -51,7 +61,7 @@ _KIND_OF_PY = {bool: 0, int: 1, float: 2, complex: 3}
 
 
 def update(
-    x: Any, index: Any, values: Any, op: Any, mode: Any, unique: bool, donate: bool = False
+    x: Any, index: Any, values: Any, op: Any, mode: Any, promised: Promised, donate: bool = False
 ) -> Any:
     """``x`` updated at ``index``; ``op`` is the name of an operation or a function to apply.
 
@@ -80,7 +90,7 @@ def update(
         aval = index.aval
         if not aval.shape and aval.dtype in dtypes.INTEGERS and x.shape:
             items = [Scalar(index), *[Slice(0, n, 1) for n in x.shape[1:]]]
-            return _update(x, items, values, op, _DROP, False, unique)
+            return _update(x, items, values, op, _DROP, False, promised)
     wrap = mode == "wrap"
     parsed = _PROMISE if wrap else GatherScatterMode.from_any(mode)
     mask = _single_mask(index, x)
@@ -97,9 +107,9 @@ def update(
         arrays, spec = _split(items, wrap)
         return _run(
             _update_program, (x, values, arrays), donate, spec=spec, op=op, mode=parsed, wrap=wrap,
-            unique=unique,
+            promised=promised,
         )  # fmt: skip
-    return _update(x, items, values, op, parsed, wrap, unique)
+    return _update(x, items, values, op, parsed, wrap, promised)
 
 
 def _look_at_bounds(at: tuple[int, ...], shape: tuple[int, ...]) -> None:
@@ -125,7 +135,7 @@ def _run_at(x: Any, at: tuple[int, ...], v: Any, op: str, donate: bool) -> Any:
 
         def program(x: Any, v: Any, *at: Any) -> Any:
             rest = [Slice(0, n, 1) for n in x.shape[len(at) :]]
-            return _update(x, [*map(Scalar, at), *rest], v, op, _DROP, False, True)
+            return _update(x, [*map(Scalar, at), *rest], v, op, _DROP, False, Promised(unique=True))
 
         program.__name__ = f"at_{op}"
         compiled = _compiled[op, donate] = compile_lazily(program, (), donate)
@@ -177,9 +187,9 @@ def _join(values: Any, spec: tuple[Any, ...]) -> list[Item]:
 
 
 def _update_program(
-    x: Any, v: Any, values: Any, *, spec: Any, op: str, mode: Any, wrap: bool, unique: bool
+    x: Any, v: Any, values: Any, *, spec: Any, op: str, mode: Any, wrap: bool, promised: Promised
 ) -> Any:
-    return _update(x, _join(values, spec), v, op, mode, wrap, unique)
+    return _update(x, _join(values, spec), v, op, mode, wrap, promised)
 
 
 # --- masks -------------------------------------------------------------------------------
@@ -306,7 +316,9 @@ def _combine(op: Any, old: Any, v: Any) -> Any:
 # --- integers, slices and index arrays ---------------------------------------------------
 
 
-def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+def _update(
+    x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, promised: Promised
+) -> Any:
     if dtypes.is_extended(x.dtype) and type(op) is str and op != "set":
         raise TypeError(
             f"x.at[...].{op}: PRNG keys can be replaced, not computed with; see random.key_data"
@@ -314,14 +326,14 @@ def _update(x: Any, items: list[Item], v: Any, op: Any, mode: Any, wrap: bool, u
         )
     wide = _wider(x, v, op)
     if wide is not None:
-        return convert(_update(convert(x, wide), items, v, op, mode, wrap, unique), x.dtype)
+        return convert(_update(convert(x, wide), items, v, op, mode, wrap, promised), x.dtype)
     if v is not None:
         v = _cast(v, x)
     if wrap or any(type(item) is Advanced for item in items):
         basic, plan = split_advanced(x.shape, items)
         if plan is not None:
             part = get_basic(x, basic)
-            new = _scatter(part, plan, v, op, mode, wrap, unique)
+            new = _scatter(part, plan, v, op, mode, wrap, promised)
             if new.shape == x.shape and all(type(i) is Slice and i.step == 1 for i in basic):
                 return new
             return update_basic(x, basic, new, "set", _PROMISE)
@@ -350,7 +362,10 @@ def _update_at(x: Any, at: tuple[int, ...], v: Any, op: Any) -> Any:
     for i, n in zip(at, shape, strict=False):
         i = i + n if i < 0 else i
         if not 0 <= i < n:
-            return x
+            if op not in _POINT_SCATTERS:
+                return x
+            rest = [Slice(0, m, 1) for m in shape[len(at) :]]
+            return _scatter_at(x, [*map(Scalar, at), *rest], _cast(v, x), op, _DROP)
         starts.append(i)
     k = len(at)
     rest = shape[k:]
@@ -375,13 +390,13 @@ def _scatter_window(
     shape: tuple[int, ...], items: list[Item], mode: Any
 ) -> tuple[list[int], list[Any], list[int], list[int], list[int], bool]:
     """Dimensions that have a start, the starts, dimensions of one position, sizes of the others,
-    the shape selected, and whether a known index lies outside."""
+    the shape selected, and whether it is of an axis without elements."""
     dims: list[int] = []
     starts: list[Any] = []
     inserted: list[int] = []
     window: list[int] = []
     selected: list[int] = []
-    outside = False
+    empty = False
     dim = 0
     for item in items:
         if type(item) is NewAxis:
@@ -392,11 +407,13 @@ def _scatter_window(
             value = item.value
             if type(value) is int:
                 value = value + n if value < 0 else value
-                outside = outside or (mode is _DROP and not 0 <= value < n)
-                value = min(max(value, 0), max(n - 1, 0))
+                if mode is not _DROP:
+                    value = min(max(value, 0), max(n - 1, 0))
+                # Left outside it is dropped when the program runs, which `checkify` sees.
+                value = min(max(value, -(2**31)), 2**31 - 1)
             elif n:
                 value = start_index(value, n)
-            outside = outside or not n
+            empty = empty or not n
             inserted.append(dim)
         else:
             value, count, _ = item  # type: ignore[misc]
@@ -406,7 +423,7 @@ def _scatter_window(
             dims.append(dim)
             starts.append(value)
         dim += 1
-    return dims, starts, inserted, window, selected, outside
+    return dims, starts, inserted, window, selected, empty
 
 
 def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
@@ -416,9 +433,9 @@ def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
     elements, so its transpose does not either.
     """
     aval = x.aval
-    dims, starts, inserted, window, selected, outside = _scatter_window(aval.shape, items, mode)
+    dims, starts, inserted, window, selected, empty = _scatter_window(aval.shape, items, mode)
     v = _region_value(v, tuple(selected))
-    if outside or 0 in selected:
+    if empty or 0 in selected:
         return x
     updates = tuple(window)
     if shape_of(v) != updates:
@@ -639,13 +656,18 @@ _SCATTERS = {
 }
 
 
-def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, unique: bool) -> Any:
+def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, promised: Promised) -> Any:
     if isinstance(op, str) or any(isinstance(v, Tracer) for v in plan.arrays):
         indices = stacked_indices(x.shape, plan, mode, wrap)
     else:
         # Known indices stay known: `scatter_apply` counts how often they repeat.
         with set_current_trace(eval_trace):
             indices = stacked_indices(x.shape, plan, mode, wrap)
+    if isinstance(indices, onp.ndarray):
+        known = order_of(indices)
+        # Moved inside of the array, different ones may become the same.
+        unique = known.unique and mode is not _CLIP
+        promised = Promised(known.sorted, promised.unique or unique)
     rank = len(indices.shape) - 1
     numbers, window = gather_numbers(x.shape, plan, rank)
     at = iter(indices.shape[:-1])
@@ -659,8 +681,8 @@ def _scatter(x: Any, plan: Any, v: Any, op: Any, mode: Any, wrap: bool, unique: 
         return x
     params = {
         "dimension_numbers": ScatterDimensionNumbers(*numbers),
-        "indices_are_sorted": False,
-        "unique_indices": bool(unique),
+        "indices_are_sorted": bool(promised.sorted),
+        "unique_indices": bool(promised.unique),
         "mode": mode,
     }
     if x.dtype == dtypes.bool_ and op in ("add", "multiply"):

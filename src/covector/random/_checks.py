@@ -7,9 +7,11 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array, canonical_shape
+from covector.core.formats import FLOAT_FORMATS
+from covector.core.operands import as_array, canonical_shape, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.lax.shape_functions import broadcast_shapes
+from covector.primitives.select import clamp_p
 
 
 def shape_argument(shape: Any) -> Shape:
@@ -23,12 +25,29 @@ def float_dtype(dtype: Any, name: str) -> Any:
     dt = dtypes.check_user_dtype(dtype, name)
     if dt not in dtypes.FLOATS:
         raise ValueError(f"{name}: dtype must be a float type, got {dt}{at_user_line()}")
-    if dt in dtypes.SMALL_FLOATS:
+    if dt in dtypes.SMALL_FLOATS and FLOAT_FORMATS[dt].kind == "scale":
         raise ValueError(
-            f"{name}: {dt} has too few numbers to be drawn from; draw bfloat16 or float32 and "
-            f"convert with .astype(){at_user_line()}"
+            f"{name}: {dt} has powers of two alone, neither zero nor negative numbers"
+            f"{at_user_line()}"
         )
     return dt
+
+
+def is_small_float(dtype: Any) -> bool:
+    """Whether an argument ``dtype`` is a float type of at most eight bits."""
+    try:
+        return dtype is not None and dtypes.as_dtype(dtype) in dtypes.SMALL_FLOATS
+    except TypeError:
+        return False  # reported by `float_dtype`
+
+
+def rounded(x: Any, dtype: Any) -> Any:
+    """``x`` in a small float type, the largest number in place of one that it does not hold."""
+    if FLOAT_FORMATS[dtype].kind != "ieee":
+        most = float(dtypes.finfo(dtype).max)
+        least, most = (scalar(v, aval_of(x).dtype) for v in (-most, most))
+        x = clamp_p.bind(least, x, most)
+    return convert_element_type(x, dtype)
 
 
 def int_dtype(dtype: Any, name: str) -> Any:

@@ -10,6 +10,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
+from covector.core.formats import FLOAT_FORMATS
 from covector.core.operands import as_array, no_sharding, product, scalar
 from covector.core.structural import convert_element_type
 from covector.random._bits import Words, bits_of, shaped_bits, split_words, words_of
@@ -28,7 +29,11 @@ _FLOAT_FORMATS = {
     dtypes.float16: (16, np.uint16(6), np.uint16(0x3C00)),
     dtypes.float32: (32, np.uint32(9), np.uint32(0x3F800000)),
     dtypes.float64: (64, np.uint64(12), np.uint64(0x3FF0000000000000)),
-}
+    **{
+        dt: (8, np.uint8(8 - f.mantissa), np.uint8(f.bias << f.mantissa))
+        for dt, f in FLOAT_FORMATS.items() if f.kind != "scale"
+    },
+}  # fmt: skip
 
 
 def unit_floats(words: Words, counters: Any, dtype: Any) -> Any:
@@ -38,9 +43,12 @@ def unit_floats(words: Words, counters: Any, dtype: Any) -> Any:
     """
     width, shift, one = _FLOAT_FORMATS[dtype]
     bits = bits_of(words, counters, width)
-    if width == 8:
+    if width == 8 and dtype == dtypes.bfloat16:
         bits = convert_element_type(bits, dtypes.uint16)
-    bits = lax.or_p.bind(lax.shift_right_logical_p.bind(bits, shift), one)
+    bits = lax.shift_right_logical_p.bind(bits, shift)
+    if dtypes.bits_of(dtype) < 8:
+        return lax.mul(convert_element_type(bits, dtype), scalar(2.0 ** (int(shift) - 8), dtype))
+    bits = lax.or_p.bind(bits, one)
     x = lax.bitcast_convert_type_p.bind(bits, new_dtype=dtype)
     return lax.sub(x, scalar(1.0, dtype))
 
@@ -80,7 +88,7 @@ def flat_between(words: Words, n: int, dtype: Any, low: float, high: float = 1.0
     return lax.max(x if low == 0.0 else lax.add(x, lo), lo)
 
 
-@program("shape", "dtype", "out_sharding")
+@program("shape", "dtype", "out_sharding", small_floats=True)
 def uniform(
     key: Any,
     shape: Any = (),

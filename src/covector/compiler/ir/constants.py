@@ -20,7 +20,7 @@ def bits(value: Any, dtype: DType) -> bytes:
     if dtypes.is_extended(dtype):
         return int(value).to_bytes(8, "little")
     with np.errstate(over="ignore"):
-        return np.asarray(value).astype(dtype).tobytes()
+        return dtypes.cast(np.asarray(value), dtype).tobytes()
 
 
 def from_bits(number: int, dtype: DType) -> Any:

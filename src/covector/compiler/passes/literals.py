@@ -16,12 +16,12 @@ EXACT = (dtypes.INTEGERS - dtypes.SMALL) | {dtypes.bool_, dtypes.float32, dtypes
 
 def scalar(a: Literal) -> Any:
     """The literal as a NumPy scalar of its dtype."""
-    return np.asarray(a.val).astype(a.aval.dtype)[()]
+    return dtypes.cast(np.asarray(a.val), a.aval.dtype)[()]
 
 
 def literal(value: Any, aval: ShapedArray) -> Literal:
     """``value`` in the dtype of ``aval``."""
-    return Literal(np.asarray(value).astype(aval.dtype)[()], aval)
+    return Literal(dtypes.cast(np.asarray(value), aval.dtype)[()], aval)
 
 
 def is_number(a: Atom, value: float) -> bool:

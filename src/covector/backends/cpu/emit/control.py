@@ -32,6 +32,7 @@ class BlockEmitter(NestEmitter):
         """Run the steps of ``block``."""
 
 
+_UNROLLED = 4  # rounds
 _WHILE = ("while", "do", "again", "end")
 _Slot = Mem | list[Accumulator]
 
@@ -106,7 +107,19 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
         b.loop(int_const(0), 1, lambda i: test(i, end), lambda _: round_(), _WHILE)
     else:
 
+        def several(k: Val) -> None:
+            for j in range(_UNROLLED):
+                i = b.bin("add", k, int_const(j))
+                test(i, indexing.val(end))
+                _body(em, d, carries)
+
         def some(k: Val, stop: Val) -> None:
+            if em.lookout.is_straight(d):
+                # Rounds of a few instructions wait for the counting of rounds.
+                many = b.bin("and", b.bin("sub", stop, k), int_const(-_UNROLLED))
+                middle = b.bin("add", k, many)
+                b.repeat(k, middle, _UNROLLED, several)
+                k = middle
             b.loop(k, 1, lambda i: test(i, stop), lambda _: _body(em, d, carries), _WHILE)
 
         em.lookout.stretches(d, stretch, end, some)

@@ -8,11 +8,23 @@ from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.values import PATIENCE
 from covector.backends.cpu.writer import Val, int_const
-from covector.compiler.ir.nodes import Block, Branch, Dim, LibraryCall, Loop, Reduce, Value
+from covector.compiler.access import cost
+from covector.compiler.ir.nodes import (
+    Block,
+    Branch,
+    Dim,
+    LibraryCall,
+    Loop,
+    Pointwise,
+    Reduce,
+    Value,
+)
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 
 # An element of a library call, in those of other loops.
 _LIBRARY = 16
+# The cost of a round that is repeated in the code.
+_FEW = 16
 
 Work = int | Val
 
@@ -46,6 +58,22 @@ class Lookout:
             return None
         work = self._round_work(loop)
         return max(PATIENCE // work, 1) if type(work) is int else None
+
+    def is_straight(self, loop: Loop) -> bool:
+        """Whether a round is a few cheap elements, computed one after the other."""
+        work = 0
+        for s in self.em.schedule.steps[loop.body]:
+            if type(s) is Nest:
+                if self.em.is_idle(s):
+                    continue
+                if type(s.root) is not Stage or s.root.kind not in ("part", "pointwise"):
+                    return False
+                work += 1
+            elif type(s) is Value and type(s.defn) is Pointwise and s.constant_size() == 1:
+                work += cost(s.defn.expr)
+            else:
+                return False
+        return work <= _FEW
 
     def stretches(
         self, loop: Loop, stretch: int, end: Val, write: Callable[[Val, Val], None]

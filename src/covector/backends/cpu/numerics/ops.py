@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from covector.backends.cpu import numerics
@@ -53,7 +54,7 @@ def literal(value: Any, dtype: DType) -> Number:
     if dtype is dtypes.key_dtype:
         return int_const(int(value))
     with np.errstate(over="ignore"):
-        return float_const(float(np.asarray(value).astype(dtype)), _TYPES[dtype])
+        return float_const(float(dtypes.cast(np.asarray(value), dtype)), _TYPES[dtype])
 
 
 def fconst(v: Val, value: float) -> Val:
@@ -121,10 +122,12 @@ def _convert(b: Function, x: Val, src: DType, dst: DType) -> Val:
         return b.cmp("icmp ne", x, iconst(x, 0))
     if dst in dtypes.FLOATS:
         if src in dtypes.FLOATS:
-            if x.ty == "double" and dst in dtypes.SMALL_FLOATS:
+            if x.ty == "double" and dst in dtypes.ROUNDED:
                 v = formats.to_odd(b, x)
             else:
                 v = b.cast("fpext" if ty == "double" else "fptrunc", x, ty)
+        elif dst in _BEYOND and dtypes.bits_of(src) > 24:
+            v = formats.to_odd(b, _odd_double(b, x, src in dtypes.SIGNED))
         elif src == dtypes.bool_ or src in dtypes.UNSIGNED:
             v = b.cast("uitofp", x, ty)
         else:
@@ -139,6 +142,23 @@ def _convert(b: Function, x: Val, src: DType, dst: DType) -> Val:
     if width < have:
         return b.cast("trunc", x, ty)
     return b.cast("sext" if src in dtypes.SIGNED else "zext", x, ty)
+
+
+# Small floats with numbers above 2²⁴, where integers are not all in float32.
+_BEYOND = frozenset(dt for dt in dtypes.ROUNDED if float(ml_dtypes.finfo(dt).max) > 2.0**24)
+
+
+def _odd_double(b: Function, x: Val, signed: bool) -> Val:
+    """An integer as a double, with an odd last place where digits are lost."""
+    op = "sitofp" if signed else "uitofp"
+    near = b.cast(op, x, "double")
+    if x.ty != "i64":
+        return near
+    lost = b.cmp("icmp ne", b.bin("and", x, iconst(x, 0x7FF)), iconst(x, 0))
+    high = b.bin("ashr" if signed else "lshr", x, iconst(x, 11))
+    kept = b.cast(op, b.bin("or", high, b.cast("zext", lost, "i64")), "double")
+    small = b.cmp("fcmp olt", b.intrinsic("fabs", near), fconst(near, 2.0**53))
+    return b.select(small, near, b.bin("fmul", kept, fconst(kept, 2048.0)))
 
 
 def _float_to_int(b: Function, x: Val, ty: str, signed: bool) -> Val:

@@ -16,6 +16,7 @@ from covector.backends.cpu.numerics.num import (
     Num,
     fast_two_sum,
     fma,
+    in_double,
     maximum,
     minimum,
     poly,
@@ -63,7 +64,7 @@ def _log_pair(a: Num) -> tuple[Num, Num]:
     return fast_two_sum(h2, rest)
 
 
-def _pow_f64(a: Num, y: Num) -> Num:
+def pow_of_positive(a: Num, y: Num) -> Num:
     """a^y for 0 < a < inf."""
     hi, lo = _log_pair(a)
     p, pl = two_prod(hi, y)
@@ -73,25 +74,25 @@ def _pow_f64(a: Num, y: Num) -> Num:
     return scale(u + v, n)
 
 
-def _pow_f32(a: Num, y: Num) -> Num:
-    """a^y for 0 < a < inf, computed in double."""
-    a, y = a.cast("fpext", "double"), y.cast("fpext", "double")
+def short_pow_of_positive(a: Num, y: Num) -> Num:
+    """a^y for doubles 0 < a < inf, with the digits of float32; between e^-700 and e^700."""
     m, e = mantissa_exponent(a)
     f = m - 1.0
     s = f / (f + 2.0)
     z = s * s
     p = y * fma(e, 0.6931471805599453, fma(s * z, poly(z, LOG_SHORT), s + s))
-    n = fma(maximum(-200.0, minimum(200.0, p)), LOG2E, F64.magic + F64.bias)
+    p = maximum(-700.0, minimum(700.0, p))
+    n = fma(p, LOG2E, F64.magic + F64.bias)
     k = n - (F64.magic + F64.bias)
-    r = fma(k, -F64.ln2_hi, maximum(-200.0, minimum(200.0, p)))
+    r = fma(k, -F64.ln2_hi, p)
     q = 1.0 + fma(r * r, poly(r, EXP_SHORT), r)
-    return (q * power_of_two(n)).cast("fptrunc", "float")
+    return q * power_of_two(n)
 
 
 def pow_(x: Num, y: Num) -> Num:
     """x^y with the special values of C (Annex F)."""
     a = abs(x)
-    out = _pow_f64(a, y) if x.double else _pow_f32(a, y)
+    out = pow_of_positive(a, y) if x.double else in_double(short_pow_of_positive, a, y)
     extreme = a.eq(0.0) | a.eq(INF)
     grows = (y < 0.0) ^ a.eq(INF)
     out = where(extreme, where(grows, x.like(INF), 0.0), out)

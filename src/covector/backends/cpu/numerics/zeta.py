@@ -7,15 +7,18 @@ second a third.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 from covector.backends.cpu.numerics.exponential import exp
 from covector.backends.cpu.numerics.gamma import digamma, lgamma, sin_cos_pi
 from covector.backends.cpu.numerics.gamma_function import LARGEST, gamma
-from covector.backends.cpu.numerics.iteration import iterate
+from covector.backends.cpu.numerics.iteration import if_any, iterate
 from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, where
-from covector.backends.cpu.numerics.power import pow_
+from covector.backends.cpu.numerics.power import pow_of_positive, short_pow_of_positive
 
+Power = Callable[[Num, Num], Num]
 TERMS = 10
 # B_2j / (2j)!
 BERNOULLI = (
@@ -25,16 +28,16 @@ BERNOULLI = (
 )  # fmt: skip
 
 
-def _positive(s: Num, q: Num) -> Num:
+def _positive(power_of: Power, s: Num, q: Num) -> Num:
     """zeta(s, q) for s > 1 and q > 0."""
     zero = 0.0 * (s + q)
 
     def step(k: Num, total: Num) -> tuple[list[Num], Num]:
-        return [total + pow_(q + (k - 1.0), -s)], total >= 0.0
+        return [total + power_of(q + (k - 1.0), -s)], total >= 0.0
 
     (total,) = iterate([zero], zero.eq(0.0), step, TERMS)
     a = q + float(TERMS)
-    power = pow_(a, -s)
+    power = power_of(a, -s)
     total = total + power * (a / (s - 1.0) + 0.5)
     inverse = 1.0 / a
     term = power * s * inverse
@@ -45,14 +48,19 @@ def _positive(s: Num, q: Num) -> Num:
     return total
 
 
-def _zeta(s: Num, q: Num) -> Num:
+def _zeta(power_of: Power, s: Num, q: Num) -> Num:
     whole = q.floor()
     below = q <= 0.0
     f = q - whole
-    up = _positive(s, where(below, f, q))
+    up = _positive(power_of, s, where(below, f, q))
     odd = (s * 0.5).floor().ne(s * 0.5)
-    # The distance to the next integer is exact, where 1 - f need not be.
-    missing = _positive(s, (whole + 1.0) - q) - _positive(s, where(below, 1.0 - q, 1.0))
+
+    def mirrored(s: Num, q: Num) -> list[Num]:
+        # The distance to the next integer is exact, where 1 - f need not be.
+        near = _positive(power_of, s, (q.floor() + 1.0) - q)
+        return [near - _positive(power_of, s, where(q <= 0.0, 1.0 - q, 1.0))]
+
+    (missing,) = if_any(below, mirrored, [s, q], [0.0 * up])
     down = up + where(odd, -missing, missing)
     # Powers of negative bases are real for integer exponents only. A base of zero is a pole, with
     # two signs on its sides if the exponent is odd.
@@ -65,24 +73,25 @@ def _zeta(s: Num, q: Num) -> Num:
     return where(q.eq(math.inf) & (s > 1.0), 0.0, where(q.isnan(), math.nan, out))
 
 
-def _polygamma(m: Num, x: Num) -> Num:
+def _polygamma(power_of: Power, m: Num, x: Num) -> Num:
     n = m + 1.0
     odd = (m * 0.5).floor().ne(m * 0.5)
-    size = exp(lgamma(n)) * _zeta(n, x)
-    out = where(m.eq(0.0), digamma(x), where(odd, size, -size))
+    size = exp(lgamma(n)) * _zeta(power_of, n, x)
+    (first,) = if_any(m.eq(0.0), lambda x: [digamma(x)], [x], [0.0 * x])
+    out = where(m.eq(0.0), first, where(odd, size, -size))
     return where((m >= 0.0) & m.eq(m.floor()), out, math.nan)
 
 
-def _riemann(s: Num) -> Num:
+def _riemann(power_of: Power, s: Num) -> Num:
     """The Euler-Maclaurin formula for s > 0, else the functional equation DLMF 25.4.2."""
     left = s < 0.0
     t = where(left, 1.0 - s, s)
-    right = _positive(where(t.eq(1.0) | ~(t < math.inf), 2.0, t), t.like(1.0))
+    right = _positive(power_of, where(t.eq(1.0) | ~(t < math.inf), 2.0, t), t.like(1.0))
     right = where(t.eq(1.0) | t.isnan(), math.inf + 0.0 * t, where(t > 60.0, 1.0, right))
     whole = (0.5 * s).floor()
     sine, _ = sin_cos_pi(0.5 * s)
     sine = where((0.5 * whole).floor().ne(0.5 * whole), -sine, sine)
-    power = pow_(s.like(2.0 * math.pi), maximum(-300.0, 0.5 * s))
+    power = power_of(s.like(2.0 * math.pi), maximum(-300.0, 0.5 * s))
     # Below -170 the gamma function is infinite before its product with the power is.
     few = t < LARGEST
     direct = power * gamma(where(few, t, 1.0)) * power
@@ -92,16 +101,21 @@ def _riemann(s: Num) -> Num:
     return where(left, mirror, right)
 
 
+def _with_power(fn: Callable[..., Num], x: Num) -> Callable[..., Num]:
+    """``fn`` with powers of as many digits as the format of ``x`` has."""
+    return functools.partial(fn, pow_of_positive if x.double else short_pow_of_positive)
+
+
 def riemann_zeta(s: Num) -> Num:
     """sum over k >= 1 of k^-s, continued to all real s."""
-    return in_double(_riemann, s)
+    return in_double(_with_power(_riemann, s), s)
 
 
 def zeta(s: Num, q: Num) -> Num:
     """sum over k >= 0 of (q + k)^-s."""
-    return in_double(_zeta, s, q)
+    return in_double(_with_power(_zeta, s), s, q)
 
 
 def polygamma(m: Num, x: Num) -> Num:
     """The m-th derivative of digamma."""
-    return in_double(_polygamma, m, x)
+    return in_double(_with_power(_polygamma, m), m, x)
