@@ -10,8 +10,8 @@
 
 #include "core/scratch.h"
 #include "cpu/order.h"
+#include "cpu/radix.h"
 #include "cpu/sort.h"
-#include "cpu/sort_unsigned.h"
 
 namespace covector {
 namespace {
@@ -46,6 +46,7 @@ void read_complex64(const char* data, const uint32_t* order, uint64_t* images, i
   });
 }
 
+// Sorts the runs of words that are equal above their positions by what was left out of the images.
 void sort_runs(uint64_t* words, const uint64_t* images, int64_t n, int position_bits) {
   uint64_t mask = (uint64_t(1) << position_bits) - 1;
   auto less = [=](uint64_t x, uint64_t y) {
@@ -58,23 +59,6 @@ void sort_runs(uint64_t* words, const uint64_t* images, int64_t n, int position_
     if (end - i > 1) std::sort(words + i, words + end, less);
     i = end;
   }
-}
-
-// Sorts positions by image: `words` receives them in its low `position_bits` bits.
-bool sort_positions(const uint64_t* images, uint64_t* words, int64_t n, int position_bits) {
-  uint64_t low = images[0], high = images[0];
-  for (int64_t i = 1; i < n; ++i) {
-    low = std::min(low, images[i]);
-    high = std::max(high, images[i]);
-  }
-  int spare = std::max(0, int(std::bit_width(high - low)) - (64 - position_bits));
-  parallel_for(n, kGrain, [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; ++i)
-      words[i] = ((images[i] - low) >> spare) << position_bits | uint64_t(i);
-  });
-  if (!sort_unsigned(words, n)) return false;
-  if (spare) sort_runs(words, images, n, position_bits);
-  return true;
 }
 
 struct Wide {
@@ -90,7 +74,8 @@ class RowSorter {
         words_(n),
         order_(n),
         previous_(n),
-        copy_(n) {}
+        copy_(n),
+        sorter_(Cut(n)) {}
   explicit operator bool() const { return images_ && words_ && order_ && previous_ && copy_; }
 
   bool sort(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t row) {
@@ -128,20 +113,51 @@ class RowSorter {
  private:
   const uint32_t* order() { return identity_ ? nullptr : order_.get(); }
 
+  // Sorts the order so far by the images, which stand in it.
   bool refine() {
-    if (!sort_positions(images_.get(), words_.get(), n_, bits_)) return false;
+    const uint64_t* images = images_.get();
+    Row standing = row_order(n_, [=](int64_t i) { return images[i]; });
+    if (standing == Row::kAscending && !identity_) return true;
     uint64_t mask = (uint64_t(1) << bits_) - 1;
-    uint32_t *order = order_.get(), *previous = previous_.get();
     const uint64_t* words = words_.get();
+    if (standing == Row::kUnordered && !(words = sorted_words())) return false;
+    uint32_t *order = order_.get(), *previous = previous_.get();
     if (!identity_) std::memcpy(previous, order, size_t(n_) * sizeof *order);
     parallel_for(n_, kGrain, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i) {
-        uint32_t position = uint32_t(words[i] & mask);
+        uint32_t position = uint32_t(standing == Row::kAscending    ? i
+                                     : standing == Row::kDescending ? n_ - 1 - i
+                                                                    : words[i] & mask);
         order[i] = identity_ ? position : previous[position];
       }
     });
     identity_ = false;
     return true;
+  }
+
+  // Positions, in the low bits of words that are sorted by image; null when out of memory.
+  const uint64_t* sorted_words() {
+    const uint64_t* images = images_.get();
+    Cut cut(n_);
+    Range<uint64_t> range = range_of<uint64_t>(cut, [=](int64_t i) { return images[i]; });
+    uint64_t low = range.low;
+    // Low bits that are the same in all elements are left out.
+    int same = std::countr_zero(range.differing);
+    int width = int(std::bit_width((range.high - low) >> same));
+    int spare = std::max(0, width - (64 - bits_));
+    int shift = same + spare;
+    uint64_t* words = words_.get();
+    cut.each([&](int64_t, int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) words[i] = ((images[i] - low) >> shift) << bits_ | uint64_t(i);
+    });
+    if (n_ <= kComparisonLimit) {
+      std::sort(words, words + n_);
+    } else {
+      if (!sorter_) return nullptr;
+      words = sorter_.sort(words, 0, ((range.high - low) >> shift) << bits_, bits_);
+    }
+    if (spare) sort_runs(words, images, n_, bits_);
+    return words;
   }
 
   template <class T>
@@ -161,6 +177,7 @@ class RowSorter {
   Scratch<uint64_t> images_, words_;
   Scratch<uint32_t> order_, previous_;
   Scratch<Wide> copy_;
+  RadixSorter<uint64_t> sorter_;
 };
 
 }  // namespace
