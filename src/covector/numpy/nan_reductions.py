@@ -455,7 +455,7 @@ def _quantile(
 ) -> Any:
     x, q = _quantile_operands(name, a, q, method, weights)
     axes = _axes(axis, x)
-    shape, dt, wide = x.shape, x.dtype, q.dtype
+    shape, dt, wide = x.shape, dtypes.to_inexact_dtype(x.dtype), q.dtype
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     x = lax.transpose(x, (*kept, *axes))
     rows = x.shape[: len(kept)]
@@ -465,7 +465,7 @@ def _quantile(
         if name != "median" and not ignore_nan:
             raise ValueError(f"{name} of an array without elements{at_user_line()}")
         # As of NaN alone, as NumPy has it.
-        n, x = 1, lax.full((*rows, 1), math.nan, x.dtype)
+        n, x = 1, lax.full((*rows, 1), math.nan, dt)
     last = len(rows)
     nans = _nan(x)
     nq = q.shape
@@ -478,10 +478,7 @@ def _quantile(
         top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
         top = lax.broadcast_in_dim(top, full, of_rows)
     position = lax.mul(lax.broadcast_in_dim(q, full, tuple(range(len(nq)))), top)
-    low = lax.clamp(wide.type(0), lax.floor(position), wide.type(n - 1))
-    high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), wide.type(n - 1)), top)
-    at_low, at_high = _at_ranks(x, convert(low, dtypes.int32), convert(high, dtypes.int32), len(nq))
-    out = _between(at_low, at_high, lax.sub(position, low), method)
+    out = _between(x, position, top, dt, method, len(nq))
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
         out = lax.select(bad, dt.type(math.nan), out)
@@ -492,7 +489,7 @@ def _quantile(
 
 
 def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> tuple[Any, Any]:
-    """The array and the probabilities as floats, the latter of at least 32 bits."""
+    """The array, and the probabilities as floats of at least 32 bits."""
     if weights is not None:
         raise NotImplementedError(f"{name} with weights is not supported{at_user_line()}")
     if method not in _METHODS:
@@ -508,12 +505,18 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
         )
     dt = dtypes.to_inexact_dtype(x.dtype)
     # Positions of more than 2048 elements do not fit in 16 bits.
-    return convert(x, dt), convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
+    return x, convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
 
 
-def _between(at_low: Any, at_high: Any, fraction: Any, method: str) -> Any:
-    """What lies at a ``fraction`` of the way between two neighbours."""
-    dt, wide = at_low.dtype, fraction.dtype
+def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: int) -> Any:
+    """What lies at ``position`` among the elements of each row in order, as a ``dt``."""
+    wide, end = position.dtype, position.dtype.type(x.shape[-1] - 1)
+    low = lax.clamp(wide.type(0), lax.floor(position), end)
+    high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), end), top)
+    found = _at_ranks(x, convert(low, dtypes.int32), convert(high, dtypes.int32), nq)
+    # Converted only here: integers are parted faster than floats are.
+    at_low, at_high = (convert(v, dt) for v in found)
+    fraction = lax.sub(position, low)
     match method:
         case "linear":
             w = convert(fraction, dt)

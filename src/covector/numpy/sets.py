@@ -556,11 +556,39 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
         found = lax.full(x.shape, False, dtypes.bool_)
         for i in range(t.size):
             found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
+    elif t.dtype in dtypes.INTEGERS:
+        found = _in_integers(x, t)
     else:
-        ordered = lax.sort(t, 0)
-        at = search(ordered, x, "left")
-        found = lax.eq(ordered.at[at].get(mode="clip"), x)
+        found = _in_sorted(x, t)
     return lax.bitwise_not(found) if invert else found
+
+
+def _in_sorted(x: Any, t: Any) -> Any:
+    ordered = lax.sort(t, 0)
+    at = search(ordered, x, "left")
+    return lax.eq(ordered.at[at].get(mode="clip"), x)
+
+
+_TABLE = 6  # entries for an element: as much memory as the elements take
+
+
+def _in_integers(x: Any, t: Any) -> Any:
+    """By a table of those between the least and the greatest of ``t``, if they are not too many."""
+    unsigned = dtypes.as_dtype(f"uint{8 * x.dtype.itemsize}") if x.dtype in dtypes.SIGNED else x.dtype
+    size = min(_TABLE * (x.size + t.size), 2**31 - 1, 1 << 8 * x.dtype.itemsize)
+    most = scalar(size - 1, unsigned)
+    low, high = lax.reduce_min(t, (0,)), lax.reduce_max(t, (0,))
+    # Differences that the signed type could not hold.
+    span = convert(lax.sub(high, low), unsigned)
+
+    def by_table(x: Any, t: Any) -> Any:
+        at, place = (convert(lax.sub(v, low), unsigned) for v in (x, t))
+        place = convert(lax.min(place, most), dtypes.int32)
+        table = lax.full((size,), False, dtypes.bool_).at[place].set(True, mode="promise_in_bounds")
+        found = table.at[convert(lax.min(at, most), dtypes.int32)].get(mode="promise_in_bounds")
+        return lax.bitwise_and(found, lax.le(at, span))
+
+    return lax.cond(lax.le(span, most), by_table, _in_sorted, x, t)
 
 
 # --- bits --------------------------------------------------------------------------------
