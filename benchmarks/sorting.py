@@ -109,7 +109,11 @@ def data(dtype: str, order: str) -> tuple[Any, Any, Any]:
 
     x, y = draw(), draw()
     low, high = float(x.min()), float(x.max())
-    return x, y, onp.linspace(low, max(high, low + 2 * SIDE * (dtype[0] == "i")), SIDE).astype(dtype)
+    return (
+        x,
+        y,
+        onp.linspace(low, max(high, low + 2 * SIDE * (dtype[0] == "i")), SIDE).astype(dtype),
+    )
 
 
 def _seconds(call: Callable[[], Any]) -> float:
@@ -118,7 +122,9 @@ def _seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def ratio(ours: Callable[[], Any], theirs: Callable[[], Any], seconds: float) -> tuple[float, float]:
+def ratio(
+    ours: Callable[[], Any], theirs: Callable[[], Any], seconds: float
+) -> tuple[float, float]:
     """The smallest times of a call of each side, in turns for about ``seconds``."""
     ours(), ours(), theirs()
     best = [float("inf"), float("inf")]
@@ -143,9 +149,7 @@ def measure(row: Row, dtype: str, order: str, eager: bool, seconds: float) -> tu
     if not eager:
         run = cv.jit(run)
     theirs = row.numpy or row.call
-    return ratio(
-        lambda: cv.block_until_ready(run(*ours)), lambda: theirs(onp, *arrays), seconds
-    )
+    return ratio(lambda: cv.block_until_ready(run(*ours)), lambda: theirs(onp, *arrays), seconds)
 
 
 def main() -> None:

@@ -12,8 +12,8 @@
 namespace covector {
 namespace {
 
-constexpr int64_t kSortLimit = 64;       // below, sorting finds the ranks
-constexpr int64_t kLinearLimit = 8;      // pivots that an element is compared with one by one
+constexpr int64_t kSortLimit = 64;   // below, sorting finds the ranks
+constexpr int64_t kLinearLimit = 8;  // pivots that an element is compared with one by one
 constexpr int64_t kElementsOfRows = 8192;
 
 // Ranks whose elements have one leading digit.
@@ -96,14 +96,18 @@ template <class U, class Order>
 class RowPartition {
  public:
   RowPartition(int64_t n, int64_t m)
-      : cut_(n), m_(m), ranks_(m), pivots_(m), room_(n), other_(n),
+      : cut_(n),
+        m_(m),
+        ranks_(m),
+        pivots_(m),
+        room_(n),
+        other_(n),
         counts_(cut_.pieces * (2 * m + 1)) {}
   explicit operator bool() { return ranks_ && pivots_ && room_ && other_ && counts_; }
 
   bool part(const U* row, const int32_t* ranks, U* values, int32_t* indices) {
     int64_t* wanted = ranks_.get();
-    for (int64_t j = 0; j < m_; ++j)
-      wanted[j] = std::clamp<int64_t>(ranks[j], 0, cut_.n - 1);
+    for (int64_t j = 0; j < m_; ++j) wanted[j] = std::clamp<int64_t>(ranks[j], 0, cut_.n - 1);
     std::sort(wanted, wanted + m_);
     auto get = [=](int64_t i) { return Order::template image<true>(row[i]); };
     U* pivots = pivots_.get();

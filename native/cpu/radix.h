@@ -73,8 +73,6 @@ Range<U> range_of(const Cut& cut, F f) {
 template <class U>
 class RadixSorter {
  public:
-  // Of rows of n elements. The lowest `settled` bits are known to be in order already among
-  // elements that are equal but for them, or to be equal in all.
   explicit RadixSorter(Cut cut)
       : cut_(cut),
         bits_(cut.n <= kShortRow ? kShortDigitBits : kDigitBits),
@@ -82,7 +80,9 @@ class RadixSorter {
         scratch_(cut.n) {}
   explicit operator bool() { return counts_ && scratch_; }
 
-  // Where the sorted elements of `a` are then: there or in memory of this sorter.
+  // Where the sorted elements of `a`, which lie between two, are then: there or in memory of this
+  // sorter. The lowest `settled` bits are equal in all, or in order already among those elements
+  // that are equal but for them.
   U* sort(U* a, U low, U high, int settled) {
     low = U(low >> settled << settled);
     int width = std::bit_width(U(U(high - low) >> settled));

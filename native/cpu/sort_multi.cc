@@ -187,7 +187,8 @@ class RowSorter {
     int shift = same + spare;
     uint64_t* words = words_.get();
     cut.each([&](int64_t, int64_t b, int64_t e) {
-      for (int64_t i = b; i < e; ++i) words[i] = ((images[i] - low) >> shift) << bits_ | uint64_t(i);
+      for (int64_t i = b; i < e; ++i)
+        words[i] = ((images[i] - low) >> shift) << bits_ | uint64_t(i);
     });
     if (n_ <= kComparisonLimit) {
       std::sort(words, words + n_);
@@ -235,7 +236,8 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkey
       return;
     }
     for (int64_t r = begin; r < end; ++r)
-      if (!in_order(nkeys, codes, ptrs, r, n) && !sorter.sort(nops, codes, ptrs, nkeys, r)) failed = true;
+      if (!in_order(nkeys, codes, ptrs, r, n) && !sorter.sort(nops, codes, ptrs, nkeys, r))
+        failed = true;
   });
   return failed ? 1 : 0;
 }

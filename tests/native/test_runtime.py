@@ -245,7 +245,9 @@ def test_partition(native, code, shape, m, narrow):
     ranks = np.random.default_rng(1).integers(0, n, (rows, m)).astype(np.int32)
     out, index = np.zeros(shape, dtype), np.zeros(shape, np.int32)
     arrays = (v.ctypes.data for v in (x, ranks, out, index))
-    assert slot(native, native.runtime_slots["partition"], PARTITION)(code, *arrays, rows, n, m) == 0
+    assert (
+        slot(native, native.runtime_slots["partition"], PARTITION)(code, *arrays, rows, n, m) == 0
+    )
     wide = x.astype(np.float64) if dtype.kind in "fV" else x
     for r in range(rows):
         pivots = np.unique(np.sort(wide[r])[ranks[r]])
