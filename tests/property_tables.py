@@ -21,6 +21,7 @@ from covector.core.rules import ELEMENTWISE
 from covector.custom_derivatives import linear_call
 from covector.experimental import checkify, io_callback
 from covector.primitives.common import dtype_set
+from covector.primitives.sorting import partition_p
 from covector.primitives.windows import window_position_p
 
 R = onp.random.RandomState(0)
@@ -232,6 +233,12 @@ case("dot_general-outer", lambda a, b: lax.dot_general(a, b, (((), ()), ((), ())
 case("dot_general-complex", lambda a, b: lax.dot(a, b), C, cplx(3, 4))
 case("sort", lambda a: lax.sort(a, 1), real(3, 5))
 case("sort-key-val", lambda a, b: lax.sort((a, b), 0, num_keys=1), real(5, 3), real(5, 3))
+case("partition", lambda a: partition_p.bind(a, onp.full((3, 1), 2, "i4"), axis=1)[0], real(3, 5))
+case(
+    "partition-axis",
+    lambda a: partition_p.bind(a, onp.int32([[1] * 3, [4] * 3]), axis=0)[0],
+    real(5, 3),
+)
 case("top_k", lambda a: lax.top_k(a, 2)[0], real(3, 5))
 case("top_k-axis", lambda a: lax.top_k(a, 2, axis=0)[0], real(5, 3))
 case("optimization_barrier", lambda a, b: lax.optimization_barrier((a, b)), X, Y)

@@ -38,7 +38,8 @@ namespace covector {
   X(EighTridiagonal, "eigh_tridiagonal", eigh_tridiagonal)               \
   X(CholeskyUpdate, "cholesky_update", cholesky_update)                  \
   X(Exponential, "exponential", exponential)                             \
-  X(Poll, "poll", poll_slot)
+  X(Poll, "poll", poll_slot)                                             \
+  X(Partition, "partition", partition)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,

@@ -22,4 +22,9 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkey
 int32_t top_k(int32_t code, const void* in, void* values, int32_t* indices, int64_t rows, int64_t n,
               int64_t k);
 
+// Each row with the elements of its m ranks where sorting would put them and smaller ones before
+// them, and where all of them were; those that are between two ranks, or equal, keep their order.
+int32_t partition(int32_t code, const void* in, const int32_t* ranks, void* values,
+                  int32_t* indices, int64_t rows, int64_t n, int64_t m);
+
 }  // namespace covector

@@ -10,8 +10,8 @@
 
 #include "core/scratch.h"
 #include "cpu/order.h"
+#include "cpu/radix.h"
 #include "cpu/sort.h"
-#include "cpu/sort_unsigned.h"
 
 namespace covector {
 namespace {
@@ -46,6 +46,7 @@ void read_complex64(const char* data, const uint32_t* order, uint64_t* images, i
   });
 }
 
+// Sorts the runs of words that are equal above their positions by what was left out of the images.
 void sort_runs(uint64_t* words, const uint64_t* images, int64_t n, int position_bits) {
   uint64_t mask = (uint64_t(1) << position_bits) - 1;
   auto less = [=](uint64_t x, uint64_t y) {
@@ -60,20 +61,42 @@ void sort_runs(uint64_t* words, const uint64_t* images, int64_t n, int position_
   }
 }
 
-// Sorts positions by image: `words` receives them in its low `position_bits` bits.
-bool sort_positions(const uint64_t* images, uint64_t* words, int64_t n, int position_bits) {
-  uint64_t low = images[0], high = images[0];
-  for (int64_t i = 1; i < n; ++i) {
-    low = std::min(low, images[i]);
-    high = std::max(high, images[i]);
+// The order of a row's elements number b to e - 1 (but the first) and those before them, as far as
+// the keys before did not tell: `later[i - b]` says that they did. False where it descends.
+template <class U, class Order>
+bool ascends(const char* data, int64_t stride, int64_t b, int64_t e, bool* later) {
+  bool up = true;
+  U before = Order::template image<true>(*reinterpret_cast<const U*>(data + (b - 1) * stride));
+  for (int64_t i = b; i < e; ++i) {
+    U x = Order::template image<true>(*reinterpret_cast<const U*>(data + i * stride));
+    up &= later[i - b] | (before <= x);
+    later[i - b] |= before < x;
+    before = x;
   }
-  int spare = std::max(0, int(std::bit_width(high - low)) - (64 - position_bits));
-  parallel_for(n, kGrain, [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; ++i)
-      words[i] = ((images[i] - low) >> spare) << position_bits | uint64_t(i);
-  });
-  if (!sort_unsigned(words, n)) return false;
-  if (spare) sort_runs(words, images, n, position_bits);
+  return up;
+}
+
+// Whether a row is sorted already, by all its keys.
+bool in_order(int32_t nkeys, const int32_t* codes, void* const* ptrs, int64_t row, int64_t n) {
+  constexpr int64_t kBlock = 256;
+  bool later[kBlock];
+  for (int64_t b = 1; b < n; b += kBlock) {
+    int64_t e = std::min(n, b + kBlock);
+    std::fill_n(later, e - b, false);
+    for (int k = 0; k < nkeys; ++k) {
+      int size = kBuiltinItemsize[codes[k]], parts = is_complex(codes[k]) ? 2 : 1;
+      int code = codes[k] == kC64 ? kF32 : codes[k] == kC128 ? kF64 : codes[k];
+      const char* data = static_cast<const char*>(ptrs[k]) + row * n * size;
+      for (int part = 0; part < parts; ++part) {
+        bool up = true;
+        with_order(code, [&](auto zero, auto order) {
+          using U = decltype(zero);
+          up = ascends<U, decltype(order)>(data + part * int(sizeof(U)), size, b, e, later);
+        });
+        if (!up) return false;
+      }
+    }
+  }
   return true;
 }
 
@@ -90,7 +113,8 @@ class RowSorter {
         words_(n),
         order_(n),
         previous_(n),
-        copy_(n) {}
+        copy_(n),
+        sorter_(Cut(n)) {}
   explicit operator bool() const { return images_ && words_ && order_ && previous_ && copy_; }
 
   bool sort(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t row) {
@@ -128,20 +152,52 @@ class RowSorter {
  private:
   const uint32_t* order() { return identity_ ? nullptr : order_.get(); }
 
+  // Sorts the order so far by the images, which stand in it.
   bool refine() {
-    if (!sort_positions(images_.get(), words_.get(), n_, bits_)) return false;
+    const uint64_t* images = images_.get();
+    Row standing = row_order(n_, [=](int64_t i) { return images[i]; });
+    if (standing == Row::kAscending && !identity_) return true;
     uint64_t mask = (uint64_t(1) << bits_) - 1;
-    uint32_t *order = order_.get(), *previous = previous_.get();
     const uint64_t* words = words_.get();
+    if (standing == Row::kUnordered && !(words = sorted_words())) return false;
+    uint32_t *order = order_.get(), *previous = previous_.get();
     if (!identity_) std::memcpy(previous, order, size_t(n_) * sizeof *order);
     parallel_for(n_, kGrain, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i) {
-        uint32_t position = uint32_t(words[i] & mask);
+        uint32_t position = uint32_t(standing == Row::kAscending    ? i
+                                     : standing == Row::kDescending ? n_ - 1 - i
+                                                                    : words[i] & mask);
         order[i] = identity_ ? position : previous[position];
       }
     });
     identity_ = false;
     return true;
+  }
+
+  // Positions, in the low bits of words that are sorted by image; null when out of memory.
+  const uint64_t* sorted_words() {
+    const uint64_t* images = images_.get();
+    Cut cut(n_);
+    Range<uint64_t> range = range_of<uint64_t>(cut, [=](int64_t i) { return images[i]; });
+    uint64_t low = range.low;
+    // Low bits that are the same in all elements are left out.
+    int same = std::countr_zero(range.differing);
+    int width = int(std::bit_width((range.high - low) >> same));
+    int spare = std::max(0, width - (64 - bits_));
+    int shift = same + spare;
+    uint64_t* words = words_.get();
+    cut.each([&](int64_t, int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i)
+        words[i] = ((images[i] - low) >> shift) << bits_ | uint64_t(i);
+    });
+    if (n_ <= kComparisonLimit) {
+      std::sort(words, words + n_);
+    } else {
+      if (!sorter_) return nullptr;
+      words = sorter_.sort(words, 0, ((range.high - low) >> shift) << bits_, bits_);
+    }
+    if (spare) sort_runs(words, images, n_, bits_);
+    return words;
   }
 
   template <class T>
@@ -161,6 +217,7 @@ class RowSorter {
   Scratch<uint64_t> images_, words_;
   Scratch<uint32_t> order_, previous_;
   Scratch<Wide> copy_;
+  RadixSorter<uint64_t> sorter_;
 };
 
 }  // namespace
@@ -179,7 +236,8 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkey
       return;
     }
     for (int64_t r = begin; r < end; ++r)
-      if (!sorter.sort(nops, codes, ptrs, nkeys, r)) failed = true;
+      if (!in_order(nkeys, codes, ptrs, r, n) && !sorter.sort(nops, codes, ptrs, nkeys, r))
+        failed = true;
   });
   return failed ? 1 : 0;
 }

@@ -1,10 +1,10 @@
-// Sorting rows of one operand: by a sorter for its dtype, or as unsigned integers through
-// order-preserving images.
+// Sorting rows of one operand: as unsigned integers through order-preserving images, by radix;
+// short rows by a sorter for the dtype.
 #include <atomic>
 
 #include "cpu/order.h"
+#include "cpu/radix.h"
 #include "cpu/sort.h"
-#include "cpu/sort_unsigned.h"
 
 namespace covector {
 
@@ -14,21 +14,59 @@ void set_sorter(int code, Sorter sorter) { sorters[code] = sorter; }
 
 namespace {
 
-constexpr int64_t kImageGrain = 64 * 1024;
+constexpr int64_t kSorterLimit = 64 * 1024;
 constexpr int64_t kElementsOfRows = 4096;  // short rows are handed out in groups
+
+template <class U>
+void counting_sort(U* a, int64_t n) {
+  int64_t counts[256] = {};
+  for (int64_t i = 0; i < n; ++i) ++counts[a[i]];
+  for (int v = 0; v < 256; ++v) {
+    std::memset(a, v, size_t(counts[v]));
+    a += counts[v];
+  }
+}
+
+// Replaces a row by its images, sorted, and these by the elements again.
+template <class U, class Order>
+bool sort_images(U* row, int64_t n) {
+  Cut cut(n);
+  Range<U> range = range_of<U>(cut, [=](int64_t i) {
+    return row[i] = Order::template image<false>(row[i]);
+  });
+  U* sorted = row;
+  Row order = row_order(n, [=](int64_t i) { return row[i]; });
+  if (order == Row::kDescending) {
+    std::reverse(row, row + n);
+  } else if (order == Row::kUnordered) {
+    RadixSorter<U> sorter(cut);
+    if (!sorter) return false;
+    sorted = sorter.sort(row, range.low, range.high, std::countr_zero(range.differing));
+    cut.each([&](int64_t, int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) row[i] = Order::inverse(sorted[i]);
+    });
+    return true;
+  }
+  cut.each([&](int64_t, int64_t b, int64_t e) {
+    for (int64_t i = b; i < e; ++i) row[i] = Order::inverse(row[i]);
+  });
+  return true;
+}
 
 template <class U, class Order>
 bool sort_row(int code, U* row, int64_t n) {
   Sorter sorter = sorters[code];
-  if (sorter && n <= kImageGrain) return sorter(row, n, nullptr) == 0;
-  parallel_for(n, kImageGrain, [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; ++i) row[i] = Order::template image<false>(row[i]);
-  });
-  bool ok = sort_unsigned(row, n);
-  parallel_for(n, kImageGrain, [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; ++i) row[i] = Order::inverse(row[i]);
-  });
-  return ok;
+  if (sorter && n <= kSorterLimit) return sorter(row, n, nullptr) == 0;
+  if constexpr (sizeof(U) > 1) {
+    if (n > kComparisonLimit) return sort_images<U, Order>(row, n);
+  }
+  for (int64_t i = 0; i < n; ++i) row[i] = Order::template image<false>(row[i]);
+  if constexpr (sizeof(U) == 1)
+    counting_sort(row, n);
+  else
+    std::sort(row, row + n);
+  for (int64_t i = 0; i < n; ++i) row[i] = Order::inverse(row[i]);
+  return true;
 }
 
 }  // namespace

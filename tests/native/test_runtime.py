@@ -14,6 +14,7 @@ GEMM = ctypes.CFUNCTYPE(None, I32, I32, I32, *[I64] * 3, PTR, I64, PTR, I64, PTR
 SORT_ROWS = ctypes.CFUNCTYPE(I32, I32, PTR, I64, I64)
 SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, I32, I64, I64)
 FFT = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, *[I64] * 9)
+PARTITION = ctypes.CFUNCTYPE(I32, I32, *[PTR] * 4, *[I64] * 3)
 TOP_K = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I64, I64, I64)
 REAL = [d for d in DTYPES if d.kind != "c"]
 SORTED = [CODE[n] for n in "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64".split()]
@@ -230,6 +231,31 @@ def test_top_k(native, code, rows, n, k):
     np.testing.assert_array_equal(index, expected)
     np.testing.assert_array_equal(out.astype(wide.dtype), np.take_along_axis(wide, expected, 1))
     assert run(code, x.ctypes.data, out.ctypes.data, index.ctypes.data, rows, n, n + 1) == 3
+
+
+@pytest.mark.parametrize("code", SORTED)
+@pytest.mark.parametrize(
+    "shape, m", [((1, 1), 1), ((2, 9), 0), ((4, 9), 2), ((5, 300), 1), ((3, 5000), 40),
+                 ((1, 20_000), 3), ((1, 600_000), 2)]
+)  # fmt: skip
+@pytest.mark.parametrize("narrow", [False, True])
+def test_partition(native, code, shape, m, narrow):
+    dtype, (rows, n) = DTYPES[code], shape
+    x = specials(small(dtype, shape) if narrow else values(dtype, shape))
+    ranks = np.random.default_rng(1).integers(0, n, (rows, m)).astype(np.int32)
+    out, index = np.zeros(shape, dtype), np.zeros(shape, np.int32)
+    arrays = (v.ctypes.data for v in (x, ranks, out, index))
+    assert (
+        slot(native, native.runtime_slots["partition"], PARTITION)(code, *arrays, rows, n, m) == 0
+    )
+    wide = x.astype(np.float64) if dtype.kind in "fV" else x
+    for r in range(rows):
+        pivots = np.unique(np.sort(wide[r])[ranks[r]])
+        # Twice the number of pivots below, one more for a pivot; NaN is the greatest.
+        parts = np.searchsorted(pivots, wide[r]) + np.searchsorted(pivots, wide[r], "right")
+        expected = np.argsort(parts, kind="stable")
+        np.testing.assert_array_equal(index[r], expected)
+        np.testing.assert_array_equal(out[r].astype(wide.dtype), wide[r][expected])
 
 
 def test_user_frame(native):

@@ -405,3 +405,32 @@ def test_extrema_along_axes_of_empty_arrays(shape, axis):
         want = getattr(onp, name)(x, axis=axis)
         for f in (getattr(np, name), cv.jit(getattr(np, name), static_argnames="axis")):
             assert f(x, axis=axis).shape == want.shape, name
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint32", "uint8"])
+def test_isin_at_the_limits_of_integers(dtype):
+    info = onp.iinfo(dtype)
+    near = onp.arange(30).astype(dtype)
+    x = onp.concatenate([near, info.max - near, info.min + near])
+    for t in (near + info.dtype.type(5), info.max - near[::2], info.min + near[3:], x[::3]):
+        onp.testing.assert_array_equal(np.isin(np.array(x), np.array(t)), onp.isin(x, t))
+        jitted = cv.vmap(np.isin, (0, None))(np.array(x.reshape(2, -1)), np.array(t))
+        onp.testing.assert_array_equal(jitted, onp.isin(x, t).reshape(2, -1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_setxor1d_with_and_without_size(dtype):
+    x, y = onp.array([3, 1, 1, 7, 3], dtype), onp.array([7, 9, 9, 1], dtype)
+    onp.testing.assert_array_equal(np.setxor1d(np.array(x), np.array(y)), onp.setxor1d(x, y))
+    out = cv.jit(lambda a, b: np.setxor1d(a, b, size=3))(np.array(x), np.array(y))
+    assert out.tolist() == [3, 9, 3]
+    assert np.setxor1d(np.array(x), np.array(y[:0])).tolist() == [1, 3, 7]
+
+
+def test_partition_keeps_the_order_of_equal_elements():
+    x = np.array([2.0, onp.nan, -0.0, 5.0, 0.0, 2.0, 1.0])
+    assert np.argpartition(x, 3).tolist() == [2, 4, 6, 0, 5, 1, 3]
+    assert np.argpartition(x, -1).tolist() == [0, 2, 3, 4, 5, 6, 1]
+    assert np.argpartition(np.array([1j, 0, 1]), 1).tolist() == [1, 0, 2]
+    tangents = cv.grad(lambda a: np.median(a) + np.partition(a, 0)[0])(np.array([3.0, 1.0, 2.0]))
+    assert tangents.tolist() == [0, 1, 1]

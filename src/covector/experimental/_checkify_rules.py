@@ -53,8 +53,8 @@ Rule = Callable[["Found", Enabled, JaxprEqn, list[Any]], list[Any]]
 _MOVES = frozenset((
     "argmax", "argmin", "all_gather", "broadcast_in_dim", "concatenate", "convert_element_type",
     "copy", "dynamic_slice", "dynamic_update_slice", "gather", "name", "optimization_barrier",
-    "pad", "pure_callback", "reduce_max", "reduce_min", "reshape", "rev", "scatter", "select_n",
-    "slice", "sort", "squeeze", "stop_gradient", "top_k", "transpose",
+    "pad", "partition", "pure_callback", "reduce_max", "reduce_min", "reshape", "rev", "scatter",
+    "select_n", "slice", "sort", "squeeze", "stop_gradient", "top_k", "transpose",
 ))  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from covector.core.operands import no_sharding
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
-from covector.primitives.sorting import take_along
+from covector.primitives.sorting import partition_p, take_along
 
 
 def _nan(x: Any) -> Any:
@@ -455,7 +455,7 @@ def _quantile(
 ) -> Any:
     x, q = _quantile_operands(name, a, q, method, weights)
     axes = _axes(axis, x)
-    shape, dt, wide = x.shape, x.dtype, q.dtype
+    shape, dt, wide = x.shape, dtypes.to_inexact_dtype(x.dtype), q.dtype
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     x = lax.transpose(x, (*kept, *axes))
     rows = x.shape[: len(kept)]
@@ -465,10 +465,9 @@ def _quantile(
         if name != "median" and not ignore_nan:
             raise ValueError(f"{name} of an array without elements{at_user_line()}")
         # As of NaN alone, as NumPy has it.
-        n, x = 1, lax.full((*rows, 1), math.nan, x.dtype)
+        n, x = 1, lax.full((*rows, 1), math.nan, dt)
     last = len(rows)
     nans = _nan(x)
-    x = lax.sort(x, last)
     nq = q.shape
     # A position among the sorted elements for each q and row: (q..., rows...).
     full = (*nq, *rows)
@@ -479,7 +478,7 @@ def _quantile(
         top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
         top = lax.broadcast_in_dim(top, full, of_rows)
     position = lax.mul(lax.broadcast_in_dim(q, full, tuple(range(len(nq)))), top)
-    out = _between(x, position, top, n, method, len(nq))
+    out = _between(x, position, top, dt, method, len(nq))
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
         out = lax.select(bad, dt.type(math.nan), out)
@@ -490,7 +489,7 @@ def _quantile(
 
 
 def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> tuple[Any, Any]:
-    """The array and the probabilities as floats, the latter of at least 32 bits."""
+    """The array, and the probabilities as floats of at least 32 bits."""
     if weights is not None:
         raise NotImplementedError(f"{name} with weights is not supported{at_user_line()}")
     if method not in _METHODS:
@@ -506,18 +505,21 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
         )
     dt = dtypes.to_inexact_dtype(x.dtype)
     # Positions of more than 2048 elements do not fit in 16 bits.
-    return convert(x, dt), convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
+    return x, convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
 
 
-def _between(x: Any, position: Any, top: Any, n: int, method: str, nq: int) -> Any:
-    """What lies at ``position`` among the sorted elements of each row."""
-    dt, wide = x.dtype, position.dtype
-    low = lax.clamp(wide.type(0), lax.floor(position), wide.type(n - 1))
-    high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), wide.type(n - 1)), top)
-    at_low, at_high = (_pick(x, convert(p, dtypes.int32), nq) for p in (low, high))
+def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: int) -> Any:
+    """What lies at ``position`` among the elements of each row in order, as a ``dt``."""
+    wide, end = position.dtype, position.dtype.type(x.shape[-1] - 1)
+    low = lax.clamp(wide.type(0), lax.floor(position), end)
+    high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), end), top)
+    found = _at_ranks(x, convert(low, dtypes.int32), convert(high, dtypes.int32), nq)
+    # Converted only here: integers are parted faster than floats are.
+    at_low, at_high = (convert(v, dt) for v in found)
+    fraction = lax.sub(position, low)
     match method:
         case "linear":
-            w = convert(lax.sub(position, low), dt)
+            w = convert(fraction, dt)
             return lax.add(lax.mul(at_low, lax.sub(dt.type(1), w)), lax.mul(at_high, w))
         case "lower":
             return at_low
@@ -525,18 +527,21 @@ def _between(x: Any, position: Any, top: Any, n: int, method: str, nq: int) -> A
             return at_high
         case "midpoint":
             return lax.mul(lax.add(at_low, at_high), dt.type(0.5))
-    return lax.select(lax.le(lax.sub(position, low), wide.type(0.5)), at_low, at_high)
+    return lax.select(lax.le(fraction, wide.type(0.5)), at_low, at_high)
 
 
-def _pick(x: Any, index: Any, extra: int) -> Any:
-    """Elements of the rows of ``x`` at ``index``, whose ``extra`` leading dimensions are new."""
+def _at_ranks(x: Any, low: Any, high: Any, extra: int) -> tuple[Any, Any]:
+    """The elements of two ranks among each row's, whose ``extra`` leading dimensions are new."""
+    last, q = x.ndim - 1, low.shape[:extra]
     rows = x.shape[:-1]
-    q = index.shape[:extra]
-    flat = lax.reshape(index, (r.product(q), *rows))
-    perm = (*range(1, flat.ndim), 0)
-    picked = take_along(x, lax.transpose(flat, perm), len(rows))
-    back = (picked.ndim - 1, *range(picked.ndim - 1))
-    return lax.reshape(lax.transpose(picked, back), (*q, *rows))
+    perm = (*range(1, last + 1), 0)
+    ranks = [lax.transpose(lax.reshape(p, (r.product(q), *rows)), perm) for p in (low, high)]
+    parted = partition_p.bind(x, lax.concatenate(ranks, last), axis=last)[0]
+    back = (last, *range(last))
+    at_low, at_high = (
+        lax.reshape(lax.transpose(take_along(parted, k, last), back), (*q, *rows)) for k in ranks
+    )
+    return at_low, at_high
 
 
 _QUANTILE = ("axis", "method", "keepdims", "overwrite_input")

@@ -64,7 +64,7 @@ def indices_of(a: Any, size: Any, fill_value: Any, name: str) -> tuple[Any, ...]
     if size is None:
         v = concrete(x, f"the argument of {name} (or its argument size)")
         dt = dtypes.default_int()
-        return tuple(from_numpy(i.astype(dt), dt, x) for i in onp.nonzero(v))
+        return tuple(from_numpy(i.astype(dt, copy=False), dt, x) for i in onp.nonzero(v))
     n = operator.index(size)
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
     if len(fills) != x.ndim:

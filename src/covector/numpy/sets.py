@@ -391,12 +391,12 @@ def intersect1d(
     (Array([2, 3], dtype=int32), Array([2, 0], dtype=int32), Array([0, 1], dtype=int32))
     """
     x, y = (_vector(v, "intersect1d") for v in promote_dtypes("intersect1d", ar1, ar2))
-    values, order, first = _distinct(x)
+    values, order, first = _distinct(x, with_order=return_indices)
     common = lax.bitwise_and(first, isin(values, y))
     out, at = _chosen(values, common, size, fill_value)
     if not return_indices:
         return out
-    others, other_order, _ = _distinct(y)
+    others, other_order, _ = _distinct(y, with_order=True)
     # Past the elements found, the index of no element.
     found = lax.lt(at, scalar(x.size, at.dtype))
     index_x = lax.select(found, order.at[at].get(mode="clip"), lax.full_like(at, x.size))
@@ -476,19 +476,27 @@ def setxor1d(
     Array([1, 3, 5], dtype=int32)
     """
     pair = [_vector(v, "setxor1d") for v in promote_dtypes("setxor1d", ar1, ar2)]
-    values, keep = [], []
-    for x, y in (pair, pair[::-1]):
-        ordered, _, first = _distinct(x)
-        values.append(ordered)
-        keep.append(lax.bitwise_and(first, isin(ordered, y, invert=True)))
+    sets = [_distinct(v) for v in pair]
+    values = [ordered for ordered, _, _ in sets]
+    keep = []
+    for (x, _, first), (y, _, _) in (sets, sets[::-1]):
+        unordered = x.dtype in dtypes.COMPLEX or not y.size
+        there = isin(x, y) if unordered else _among(x, y)
+        keep.append(lax.bitwise_and(first, lax.bitwise_not(there)))
+    if size is None:  # Few may be left to sort.
+        chosen = [_chosen(v, k, None, None)[0] for v, k in zip(values, keep, strict=True)]
+        return lax.sort(lax.concatenate(chosen, 0))
     both, kept = lax.sort((lax.concatenate(values, 0), lax.concatenate(keep, 0)), num_keys=1)
     return _chosen(both, kept, size, fill_value)[0]
 
 
-def _distinct(x: Any) -> tuple[Any, Any, Any]:
-    """A vector in order, the permutation that sorts it, and which are the first of their kind."""
+def _distinct(x: Any, *, with_order: bool = False) -> tuple[Any, Any, Any]:
+    """A vector in order, the permutation that sorts it, and which are the first of their kind.
+
+    Without an order the permutation is of no meaning.
+    """
     ordered, order, first = _sorted_unique(
-        lax.reshape(x, (x.size, 1)), equal_nan=True, with_order=True
+        lax.reshape(x, (x.size, 1)), equal_nan=True, with_order=with_order
     )
     return lax.reshape(ordered, (x.size,)), order, first
 
@@ -556,11 +564,42 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
         found = lax.full(x.shape, False, dtypes.bool_)
         for i in range(t.size):
             found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
+    elif t.dtype in dtypes.INTEGERS:
+        found = _in_integers(x, t)
     else:
-        ordered = lax.sort(t, 0)
-        at = search(ordered, x, "left")
-        found = lax.eq(ordered.at[at].get(mode="clip"), x)
+        found = _among(x, lax.sort(t, 0))
     return lax.bitwise_not(found) if invert else found
+
+
+@fused()
+def _among(x: Any, ordered: Any) -> Any:
+    """Whether each element is one of an ordered vector, which has some."""
+    at = search(ordered, x, "left")
+    return lax.eq(ordered.at[at].get(mode="clip"), x)
+
+
+_TABLE = 6  # entries for an element: as much memory as the elements take
+
+
+def _in_integers(x: Any, t: Any) -> Any:
+    """By a table of those between the least and the greatest of ``t``, if they are not too many."""
+    unsigned = (
+        dtypes.as_dtype(f"uint{8 * x.dtype.itemsize}") if x.dtype in dtypes.SIGNED else x.dtype
+    )
+    size = min(_TABLE * (x.size + t.size), 2**31 - 1, 1 << 8 * x.dtype.itemsize)
+    most = scalar(size - 1, unsigned)
+    low, high = lax.reduce_min(t, (0,)), lax.reduce_max(t, (0,))
+    # Differences that the signed type could not hold.
+    span = convert(lax.sub(high, low), unsigned)
+
+    def by_table(x: Any, t: Any) -> Any:
+        at, place = (convert(lax.sub(v, low), unsigned) for v in (x, t))
+        place = convert(lax.min(place, most), dtypes.int32)
+        table = lax.full((size,), False, dtypes.bool_).at[place].set(True, mode="promise_in_bounds")
+        found = table.at[convert(lax.min(at, most), dtypes.int32)].get(mode="promise_in_bounds")
+        return lax.bitwise_and(found, lax.le(at, span))
+
+    return lax.cond(lax.le(span, most), by_table, lambda x, t: _among(x, lax.sort(t, 0)), x, t)
 
 
 # --- bits --------------------------------------------------------------------------------

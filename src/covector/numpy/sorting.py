@@ -23,6 +23,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import asarray
 from covector.numpy.ranges import _linspace
+from covector.primitives.sorting import partition_p
 
 
 def _no_kind(kind: Any, order: Any, name: str) -> None:
@@ -222,7 +223,8 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
     Returns
     -------
     Array
-        Of the shape and dtype of ``a``: here wholly sorted.
+        Of the shape and dtype of ``a``. Equal elements keep their order, and so do those on
+        either side; complex numbers are wholly sorted.
 
     Raises
     ------
@@ -235,9 +237,22 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
     >>> np.partition(np.array([5, 3, 4, 1]), 1)[1]
     Array(3, dtype=int32)
     """
-    x = array(a, "partition")
-    _kth(kth, x.shape[canonical_axis(axis, x)], "partition")
-    return sort(x, axis)
+    return _parted(a, kth, axis, "partition")[0]
+
+
+@fused("kth", "axis", "name")
+def _parted(a: Any, kth: Any, axis: Any, name: str) -> tuple[Any, Any]:
+    """An array with the element of rank ``kth`` in place, and the indices it is made with."""
+    x = array(a, name)
+    axis = canonical_axis(axis, x)
+    k = _kth(kth, x.shape[axis], name)
+    if x.dtype in dtypes.COMPLEX:
+        positions = lax.broadcasted_iota(dtypes.default_int(), x.shape, axis)
+        values, indices = lax.sort((x, positions), axis, num_keys=1)
+        return values, indices
+    ranks = lax.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), k, dtypes.int32)
+    values, indices = partition_p.bind(x, ranks, axis=axis)
+    return values, convert(indices, dtypes.default_int())
 
 
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
@@ -267,9 +282,7 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     >>> x[np.argpartition(x, 1)[1]]
     Array(3, dtype=int32)
     """
-    x = array(a, "argpartition")
-    _kth(kth, x.shape[canonical_axis(axis, x)], "argpartition")
-    return argsort(x, axis)
+    return _parted(a, kth, axis, "argpartition")[1]
 
 
 # --- searching ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Sorting and selection of the largest: `sort`, `top_k`."""
+"""Sorting and selection: `sort`, `top_k`, `partition`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from covector.primitives.structure import broadcasted_iota, expand_dims
 
 sort_p = Primitive("sort", multiple_results=True)
 top_k_p = Primitive("top_k", multiple_results=True)
+# Operands x and ranks, of any number along the axis; results x, parted there, and the indices in x
+# of its elements, of which those between two ranks, and equal ones, keep their order.
+partition_p = Primitive("partition", multiple_results=True)
 
 
 # --- constructors: what rules bind ---------------------------------------------------------
@@ -63,6 +66,24 @@ def _top_k_aval(x: ShapedArray, *, k: int, axis: int) -> list[ShapedArray]:
     return [ShapedArray(shape, x.dtype, x.weak_type), ShapedArray(shape, dtypes.int32)]
 
 
+@partition_p.def_abstract_eval
+def _partition_aval(x: ShapedArray, ranks: ShapedArray, *, axis: int) -> list[ShapedArray]:
+    check_dtype("partition", x, ORDERED)
+    if ranks.dtype != dtypes.int32:
+        raise TypeError(f"partition takes ranks of int32, got {ranks.str_short()}{at_user_line()}")
+    if not 0 <= axis < x.ndim:
+        raise ValueError(
+            f"partition of {x.str_short()} along axis {axis}, which does not exist{at_user_line()}"
+        )
+    rows = (*x.shape[:axis], *x.shape[axis + 1 :])
+    if ranks.ndim != x.ndim or (*ranks.shape[:axis], *ranks.shape[axis + 1 :]) != rows:
+        raise TypeError(
+            f"partition of {x.str_short()} along axis {axis} takes ranks of the same rows, got "
+            f"{ranks.str_short()}{at_user_line()}"
+        )
+    return [x, ShapedArray(x.shape, dtypes.int32)]
+
+
 def take_along(x: Any, indices: Any, axis: int) -> Any:
     """``x`` at ``indices`` along ``axis``, all other dimensions running together."""
     shape = aval_of(x).shape
@@ -107,7 +128,17 @@ def _top_k_jvp(
     return [values, indices], [tangent, Zero.of(indices)]
 
 
+def _partition_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, axis: int
+) -> tuple[Any, Any]:
+    values, indices = partition_p.bind(*primals, axis=axis)
+    g = tangents[0]
+    tangent = Zero.of(values) if type(g) is Zero else take_along(g, indices, axis)
+    return [values, indices], [tangent, Zero.of(indices)]
+
+
 jvp_rules[sort_p] = _sort_jvp
+jvp_rules[partition_p] = _partition_jvp
 jvp_rules[top_k_p] = _top_k_jvp
 
 
@@ -132,5 +163,13 @@ def _top_k_batch(
     return out, [d, d]
 
 
+def _partition_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int
+) -> tuple[list[Any], list[int]]:
+    xs = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
+    return partition_p.bind(*xs, axis=axis + 1), [0, 0]
+
+
 batching_rules[sort_p] = _sort_batch
+batching_rules[partition_p] = _partition_batch
 batching_rules[top_k_p] = _top_k_batch

@@ -23,7 +23,7 @@ from covector.core import dtypes
 from covector.core.dtypes import DType
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.dot import dot_general_p
-from covector.primitives.sorting import sort_p, top_k_p
+from covector.primitives.sorting import partition_p, sort_p, top_k_p
 
 
 def transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
@@ -166,6 +166,19 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     call = LibraryCall("sort", moved, attrs, low.specs(avals))
     out = [transposed(low, r, back) for r in low.append(call)]
     return [converted(low, r, x.dtype) for r, x in zip(out, xs, strict=True)]
+
+
+@rule(partition_p)
+def _partition(low: Lowering, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Value]:
+    axis, n = eqn.params["axis"], x.ndim
+    perm = [k for k in range(n) if k != axis] + [axis]
+    back = [perm.index(k) for k in range(n)]
+    avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
+    avals[0] = avals[0].update(dtype=_ordered(x.dtype))
+    wide = converted(low, transposed(low, x, perm), _ordered(x.dtype))
+    call = LibraryCall("partition", [wide, transposed(low, ranks, perm)], {}, low.specs(avals))
+    values, indices = low.append(call)
+    return [converted(low, transposed(low, values, back), x.dtype), transposed(low, indices, back)]
 
 
 def _ordered(dtype: DType) -> DType:

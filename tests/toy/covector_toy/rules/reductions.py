@@ -12,7 +12,7 @@ from covector.core.trace import Primitive
 from covector.primitives import cumulative as cu
 from covector.primitives import reductions as re
 from covector.primitives.dot import dot_general_p
-from covector.primitives.sorting import sort_p, top_k_p
+from covector.primitives.sorting import partition_p, sort_p, top_k_p
 from covector_toy.interpreter import rule
 from covector_toy.rules.elementwise import Elements, widened
 
@@ -100,6 +100,28 @@ def _sort(eqn: JaxprEqn, *xs: Elements) -> list[Elements]:
     keys = [widened(x) for x in xs[: eqn.params["num_keys"]]]
     order = np.lexsort(keys[::-1], axis)
     return [np.take_along_axis(x, order, axis) for x in xs]
+
+
+@rule(partition_p)
+def _partition(eqn: JaxprEqn, x: Elements, ranks: Elements) -> list[Elements]:
+    axis = eqn.params["axis"]
+    keys, n = widened(x), x.shape[axis]
+    if not n:
+        return [x, np.zeros(x.shape)]
+    at = np.clip(ranks, 0, n - 1).astype(np.int64)
+    values = np.take_along_axis(np.sort(keys, axis), at, axis)
+    moved, against = np.moveaxis(keys, axis, -1), np.moveaxis(values, axis, -1)
+    rank = _standing(moved[..., :, None], against[..., None, :])
+    order = np.moveaxis(np.argsort(rank, axis=-1, kind="stable"), -1, axis)
+    return [np.take_along_axis(x, order, axis), order]
+
+
+def _standing(x: Elements, pivots: Elements) -> Elements:
+    """How many pivots are below each element, and how many not above it, NaN being the greatest."""
+    nan, top = x != x, pivots != pivots
+    below = (pivots < x) | (nan & ~top)
+    upto = below | (pivots == x) | (nan & top)
+    return below.sum(-1) + upto.sum(-1)
 
 
 @rule(top_k_p)

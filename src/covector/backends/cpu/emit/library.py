@@ -124,6 +124,21 @@ def _top_k(em: NestEmitter, d: LibraryCall) -> None:
     em.leave_unless_ok(status)
 
 
+def _partition(em: NestEmitter, d: LibraryCall) -> None:
+    b = em.b
+    src, ranks = d.operands
+    pointers = ", ".join(f"ptr {em.pointer(v).ref}" for v in d.operands)
+    results = ", ".join(f"ptr {b.local(em.place(r).ptr).ref}" for r in d.results)
+    fn = em.runtime("partition")
+    status = b.impure(
+        f"call i32 {fn.ref}(i32 {dtypes.code_of[src.dtype]}, {pointers}, {results}, "
+        f"i64 {_product(em, src.shape[:-1])}, i64 {_int(em, src.shape[-1])}, "
+        f"i64 {_int(em, ranks.shape[-1])})",
+        "i32",
+    )
+    em.leave_unless_ok(status)
+
+
 def _callback(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     ins = [em.pointer(v) for v in d.operands]
@@ -148,6 +163,7 @@ _CALLS = {
     "gemm": _gemm,
     "sort": _sort,
     "top_k": _top_k,
+    "partition": _partition,
     "callback": _callback,
     **dict.fromkeys(_MATRIX_CALLS, _matrix_call),
 }
