@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from covector import lax
 from covector.backends.pjrt.lower import consts_of, emit, out_type, rule
 from covector.backends.pjrt.rules.elementwise import complex_, computed_in, imag, is_nan, real
 from covector.backends.pjrt.rules.expansions import expand
@@ -22,7 +24,7 @@ from covector.numpy import logaddexp
 from covector.primitives import arithmetic as ar
 from covector.primitives import cumulative as cu
 from covector.primitives import reductions as re
-from covector.primitives.sorting import sort_p, top_k_p
+from covector.primitives.sorting import partition_p, sort_p, take_along, top_k_p
 
 _BOOL = np.dtype(np.bool_)
 _I32 = np.dtype(np.int32)
@@ -217,3 +219,36 @@ def _top_k(b: Builder, eqn: JaxprEqn, x: Value) -> list[Value]:
     limit = list(x.shape)
     limit[axis] = k
     return [b.slice(v, [0] * len(limit), limit) for v in outs]
+
+
+@rule(partition_p)
+def _partition(b: Builder, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Value]:
+    """Sorted by how many of the elements at ``ranks`` are below each, and how many not above it."""
+    axis = eqn.params["axis"]
+    n = x.shape[axis]
+    positions = b.iota(_I32, x.shape, axis)
+    if not n:
+        return [x, positions]
+    dtype = x.dtype
+    keys = b.convert(x, computed_in(dtype))
+    (standing,) = expand(b, (partition_p, axis), functools.partial(_standing, axis), keys, ranks)
+    _, values, order = sorted_by(b, [standing, x, positions], axis, 1)
+    return [values, order]
+
+
+def _standing(axis: int, x: Any, ranks: Any) -> Any:
+    n, m = x.shape[axis], ranks.shape[axis]
+    at = lax.clamp(np.int32(0), ranks, np.int32(n - 1))
+    pivots = take_along(lax.sort(x, dimension=axis), at, axis)
+
+    def count(k: Any, standing: Any) -> Any:
+        pivot = lax.broadcast_in_dim(
+            lax.squeeze(lax.dynamic_slice_in_dim(pivots, k, 1, axis), (axis,)),
+            x.shape, [d for d in range(x.ndim) if d != axis],
+        )  # fmt: skip
+        nan, top = lax.ne(x, x), lax.ne(pivot, pivot)
+        below = (pivot < x) | (nan & ~top)
+        upto = below | (pivot == x) | (nan & top)
+        return standing + below.astype(np.int32) + upto.astype(np.int32)
+
+    return lax.fori_loop(0, m, count, lax.full(x.shape, 0, np.int32))
