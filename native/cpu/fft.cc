@@ -9,6 +9,7 @@
 #include "core/thread_pool.h"
 #include "cpu/ducc0_custom_lowlevel_threading.h"
 #include "cpu/fft_kernels.h"
+#include "cpu/instruction_set.h"
 
 #include <pthread.h>
 
@@ -51,9 +52,12 @@ constexpr int64_t kTask = 1 << 16;
 constexpr int64_t kRun = 64;
 
 const FftKernels& kernels() {
-#if defined(COVECTOR_FFT_AVX2)
-  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (wide) return fft_kernels_avx2;
+#if defined(COVECTOR_X86_KERNELS)
+  switch (instruction_set()) {
+    case kAvx512: return fft_kernels_avx512;
+    case kAvx2: return fft_kernels_avx2;
+    default: break;
+  }
 #endif
   return fft_kernels_baseline;
 }
