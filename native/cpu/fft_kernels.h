@@ -22,6 +22,6 @@ struct FftKernels {
 };
 
 extern const FftKernels fft_kernels_baseline;
-extern const FftKernels fft_kernels_avx2, fft_kernels_avx512;  // where the compiler knows them
+extern const FftKernels fft_kernels_avx2;  // where the compiler knows it
 
 }  // namespace covector
