@@ -58,13 +58,13 @@ struct Block {
 template <class T>
 class Blocks {
  public:
-  explicit Blocks(const Windows<T>& w) : w_(w) {
+  explicit Blocks(const Windows<T>& w, int64_t most_rows = kMostRows) : w_(w) {
     const Axis &y = w.axes[1], &z = w.axes[2];
     const int64_t line = w.axes[0].entries * w.width * int64_t(sizeof(T));
     auto bytes = [&](int64_t ny, int64_t nz) { return line * y.span(ny) * z.span(nz); };
-    nz_ = std::min(z.rows, kMostRows);
+    nz_ = std::min(z.rows, most_rows);
     while (nz_ > kFewestRows && bytes(1, nz_) > kBytes) nz_ = (nz_ + 1) / 2;
-    ny_ = std::clamp<int64_t>(kMostRows / nz_, 1, y.rows);
+    ny_ = std::clamp<int64_t>(most_rows / nz_, 1, y.rows);
     while (ny_ > 1 && bytes(ny_, nz_) > kBytes) --ny_;
     along_y_ = (y.rows + ny_ - 1) / ny_;
     along_z_ = (z.rows + nz_ - 1) / nz_;

@@ -33,8 +33,21 @@ template <class T>
 using TileKernel = void (*)(const Tile<T>& tile, const Stretch<T>* stretches, int64_t n,
                             int64_t step);
 
+// Four by four elements of each of `n` features, which lie `line` and `place` apart, to the sixteen
+// numbers of `to`, `apart` from each other, that filters of three by three are multiplied with where
+// they have gone the like way; and back, from the products to two by two results. A number that is
+// not 0 says that something was not finite. (S. Winograd, "Arithmetic complexity of computations",
+// 1980; A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", 2016: F(2×2,3×3).)
+template <class T>
+using FilterInput = T (*)(const T* from, int64_t line, int64_t place, int64_t n, T* to,
+                          int64_t apart);
+template <class T>
+using FilterOutput = T (*)(const T* from, int64_t apart, int64_t n, T* const* to);
+
 struct TileKernels {
   int vector_bytes, most_vectors;
+  FilterInput<float> filter_input;
+  FilterOutput<float> filter_output;
   // By vectors - 1.
   TileKernel<float> single_precision[kMostTileVectors];
   TileKernel<double> double_precision[kMostTileVectors];

@@ -7,7 +7,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import lax
+from covector import _native, lax
 
 
 @pytest.fixture(autouse=True)
@@ -403,6 +403,9 @@ RAGGED = {
     "blocks spread": ((2, 23, 19, 8), (3, 3, 8, 33), (1, 1), ((2, 1), (1, 3)), {"ld": (2, 3)}),
     "long sums": ((1, 8, 8, 700), (3, 3, 700, 12), (1, 1), "SAME", {}),
     "volumes": ((1, 7, 21, 33, 6), (3, 2, 3, 6, 20), (1, 1, 1), "SAME", {"rd": (2, 1, 1)}),
+    "short cut": ((2, 11, 14, 24), (3, 3, 24, 150), (1, 1), "SAME", {}),
+    "short cut, blocks": ((1, 47, 39, 70), (3, 3, 70, 25), (1, 1), ((2, 0), (-1, 3)), {}),
+    "short cut, volumes": ((1, 3, 9, 8, 24), (1, 3, 3, 24, 24), (2, 1, 1), "VALID", {}),
     "parts": ((3, 40, 37, 70), (38, 37, 70, 13), (1, 1), ((1, 1), (1, 1)), {}),
 }
 
@@ -423,11 +426,48 @@ def test_ragged_tiles(name, dtype):
     assert (abs(got - want) <= bound * size).all()
 
 
-def test_what_is_not_finite_meets_the_zeros_of_the_padding():
-    x, k = number("float32", 1, 9, 9, 16), number("float32", 3, 3, 16, 16)
+@pytest.mark.parametrize("features", [16, 32])
+def test_what_is_not_finite_meets_the_zeros_of_the_padding(features):
+    x, k = number("float32", 1, 9, 9, features), number("float32", 3, 3, features, 32)
     k[0, 0, 0, 3] = onp.inf
     got = onp.asarray(lax.conv_general_dilated(
         x, k, (1, 1), "SAME", dimension_numbers=CHANNELS_LAST[2]))  # fmt: skip
     assert onp.isnan(got[0, 0, :, 3]).all() and onp.isnan(got[0, :, 0, 3]).all()
     assert onp.isinf(got[0, 1:, 1:, 3]).all()
     assert onp.isfinite(onp.delete(got, 3, axis=-1)).all()
+
+
+@pytest.mark.parametrize("value", [onp.inf, -onp.inf, onp.nan, 3e38])
+def test_what_is_not_finite_stays_in_its_windows(value):
+    x, k = number("float32", 1, 16, 16, 32), number("float32", 3, 3, 32, 32)
+    x[0, 8, 6, 5] = value
+    got = onp.asarray(lax.conv_general_dilated(
+        x, k, (1, 1), "SAME", dimension_numbers=CHANNELS_LAST[2]))  # fmt: skip
+    reached = onp.zeros((16, 16), bool)
+    reached[7:10, 5:8] = True
+    assert onp.isfinite(got[0, ~reached]).all()
+    with onp.errstate(over="ignore", invalid="ignore"):
+        want = onp.float32(value) * k[::-1, ::-1, 5]
+    # What is left and right, above and below, adds some small numbers.
+    onp.testing.assert_allclose(got[0, 7:10, 5:8], want, rtol=1e-5)
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    threads = _native.num_threads()
+    results = []
+    try:
+        for n in (1, 3):
+            _native.set_num_threads(n)
+            of = []
+            for name in ("blocks", "short cut, blocks", "parts"):
+                xs, ks, strides, pads, _ = RAGGED[name]
+                x = onp.sin(onp.arange(onp.prod(xs), dtype="float32")).reshape(xs)
+                k = onp.cos(onp.arange(onp.prod(ks), dtype="float32")).reshape(ks)
+                last = CHANNELS_LAST[len(xs) - 2]
+                of.append(onp.asarray(lax.conv_general_dilated(
+                    x, k, strides, pads, dimension_numbers=last)))  # fmt: skip
+            results.append(of)
+    finally:
+        _native.set_num_threads(threads)
+    for a, b in zip(*results, strict=True):
+        onp.testing.assert_array_equal(a, b)
