@@ -1,171 +1,188 @@
-// Windows are gathered as rows of a matrix, a block at a time that stays in cache, and multiplied.
+// Windows are rows of a matrix that is nowhere stored: tiles of results read them where they lie,
+// in the operand or a copy of some of its lines with the padding.
 #include "cpu/convolution.h"
 
+#include <atomic>
+#include <complex>
+
+#include "core/thread_pool.h"
+#include "cpu/convolution_windows.h"
 #include "cpu/lapack_common.h"
+#include "cpu/tiles.h"
+#include "cpu/winograd.h"
 
 namespace covector {
 namespace {
 
-// Bytes of a block of rows, and how many rows it has.
-constexpr int64_t kBlockBytes = 256 * 1024;
-constexpr int64_t kFewestRows = 8, kMostRows = 1024;
+// Bytes of the right factors that tiles of a block take one after the other.
+constexpr int64_t kPanelBytes = 128 * 1024;
 // Where all rows add to one result: parts of the sum, and the bytes that they may take together.
 constexpr int64_t kMostParts = 16;
 constexpr int64_t kPartBytes = int64_t(64) << 20;
 constexpr int64_t kSumGrain = 16 * 1024;
 
-// Along one dimension rows are `row_step` apart and the entries of a row `step`.
-struct Axis {
-  int64_t in, rows, row_step, entries, step, pad, spacing;
-};
+// --- a row of windows makes a row of the result -----------------------------------------------
 
-// The matrix of windows: a row for each of `outer` and of a place in the axes, with `run` elements
-// for each of its entries. The operand has `width` elements at a place.
 template <class T>
-struct Windows {
-  const T* operand;
-  Axis axes[3];
-  int64_t outer, width, run;
+struct RowsOfResults {
+  using Tiles = TilesOf<T>;
+  using S = Stretch<Real<T>>;
 
-  int64_t rows() const { return outer * axes[0].rows * axes[1].rows * axes[2].rows; }
-  int64_t columns() const { return axes[0].entries * axes[1].entries * axes[2].entries * run; }
+  const Windows<T>& w;
+  const Panels<T>& panels;
+  const T* packed;  // [panel][column of the matrix of windows][width]
+  T* result;
+  int64_t outputs;
 
-  // Each place is a window of its own.
-  bool plain() const {
-    for (const Axis& a : axes)
-      if (a.entries != 1 || a.row_step != 1 || a.pad != 0 || a.spacing != 1 || a.rows != a.in)
-        return false;
-    return true;
+  int64_t depth() const {
+    return std::max<int64_t>(16, kPanelBytes / (panels.width() * int64_t(sizeof(T))));
   }
+  int64_t most_stretches() const { return w.entries() + w.columns() / depth() + 2; }
 
-  // Where the operand has what lies at q, or -1.
-  static int64_t place(const Axis& a, int64_t q) {
-    if (q < 0 || q % a.spacing != 0) return -1;
-    q /= a.spacing;
-    return q < a.in ? q : -1;
-  }
-
-  // The entries along the last axis of a row whose first is at q.
-  T* gather_line(const T* line, int64_t q, T* to) const {
-    const Axis& a = axes[2];
-    if (a.step == 1 && a.spacing == 1 && run == width) {
-      const int64_t begin = std::clamp<int64_t>(-q, 0, a.entries);
-      const int64_t end = std::clamp<int64_t>(a.in - q, begin, a.entries);
-      to = std::fill_n(to, begin * run, T(0));
-      if (end > begin) to = std::copy_n(line + (q + begin) * width, (end - begin) * run, to);
-      return std::fill_n(to, (a.entries - end) * run, T(0));
-    }
-    for (int64_t e = 0; e < a.entries; ++e, q += a.step) {
-      const int64_t at = place(a, q);
-      to = at < 0 ? std::fill_n(to, run, T(0)) : std::copy_n(line + at * width, run, to);
-    }
-    return to;
-  }
-
-  // Rows [begin, end), from the element `first` of each place on.
-  void gather(int64_t begin, int64_t end, int64_t first, T* to) const {
-    const auto& [x, y, z] = axes;
-    const int64_t line = z.entries * run;
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t rz = r % z.rows, ry = r / z.rows % y.rows, rx = r / z.rows / y.rows % x.rows;
-      const T* image = operand + r / z.rows / y.rows / x.rows * x.in * y.in * z.in * width + first;
-      for (int64_t ex = 0; ex < x.entries; ++ex) {
-        const int64_t px = place(x, rx * x.row_step + ex * x.step - x.pad);
-        for (int64_t ey = 0; ey < y.entries; ++ey) {
-          const int64_t py = px < 0 ? -1 : place(y, ry * y.row_step + ey * y.step - y.pad);
-          if (py < 0)
-            to = std::fill_n(to, line, T(0));
-          else
-            to = gather_line(image + (px * y.in + py) * z.in * width, rz * z.row_step - z.pad, to);
+  // The entries of a window, those that lie side by side as one, cut after each `depth` terms.
+  int64_t stretches(const Patch<T>& patch, const Panel& p, S* to) const {
+    const auto& [x, y, z] = w.axes;
+    const int64_t most = depth();
+    const T* b = packed + p.begin * w.columns();
+    int64_t n = 0, t = 0, next = -1;
+    for (int64_t ex = 0; ex < x.entries; ++ex)
+      for (int64_t ey = 0; ey < y.entries; ++ey)
+        for (int64_t ez = 0; ez < z.entries; ++ez) {
+          int64_t at = patch.entry(ex, ey, ez) + p.group * w.run;
+          for (int64_t rest = w.run; rest > 0;) {
+            const int64_t count = std::min(rest, most - t % most);
+            if (at == next && t % most != 0)
+              to[n - 1].count += count;
+            else
+              to[n++] = {at * Tiles::kParts, count,
+                         reinterpret_cast<const Real<T>*>(b + t * p.width)};
+            t += count, rest -= count, next = at += count;
+          }
         }
+    return n;
+  }
+
+  void block(const Block& b, const Patch<T>& patch, const Panel& p, S* list) const {
+    const int64_t n = stretches(patch, p, list), most = depth();
+    for (int64_t first = 0, last = 0; first < n; first = last) {
+      for (int64_t terms = 0; last < n && terms < most;) terms += list[last++].count;
+      for (int64_t r = 0; r < b.rows(); r += Tiles::kRows) {
+        const int rows = int(std::min<int64_t>(Tiles::kRows, b.rows() - r));
+        const T* a[Tiles::kRows];
+        T* c[Tiles::kRows];
+        for (int k = 0; k < rows; ++k) {
+          a[k] = patch.data() + patch.row((r + k) / b.nz, (r + k) % b.nz);
+          c[k] = result + b.row(r + k) * outputs + p.first;
+        }
+        Tiles::run(p.vectors, a, c, rows, p.columns, first > 0, list + first, last - first,
+                   Tiles::kParts);
       }
     }
   }
-
-  int64_t rows_of_block() const {
-    const int64_t wanted = kBlockBytes / std::max<int64_t>(1, columns() * int64_t(sizeof(T)));
-    return std::clamp(wanted, kFewestRows, kMostRows) / kFewestRows * kFewestRows;
-  }
 };
 
-template <class T>
-using Gemm = void (*)(const char*, const char*, const int*, const int*, const int*, const T*,
-                      const T*, const int*, const T*, const int*, const T*, T*, const int*);
-
-// c (m×n, rows ldc apart) = op(a) b, or that is added; a is m×k, or k×m where it is transposed.
-template <class T>
-void multiply(bool transposed, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
-              int64_t ldb, bool add, T* c, int64_t ldc) {
-  if (auto routine = find_routine_for<T, Gemm<T>>(Routine::gemm)) {
-    // The transposed product of column-major matrices.
-    const int mi = int(n), ni = int(m), ki = int(k), la = int(ldb), lb = int(lda), lc = int(ldc);
-    const T one(1), before(add ? 1 : 0);
-    routine("N", transposed ? "T" : "N", &mi, &ni, &ki, &one, b, &la, a, &lb, &before, c, &lc);
-    return;
-  }
-  for (int64_t i = 0; i < m; ++i)
-    for (int64_t j = 0; j < n; ++j) {
-      T sum = add ? c[i * ldc + j] : T(0);
-      for (int64_t l = 0; l < k; ++l)
-        sum += a[transposed ? l * lda + i : i * lda + l] * b[l * ldb + j];
-      c[i * ldc + j] = sum;
-    }
-}
-
-// A row of windows makes a row of the result.
 template <class T>
 int32_t rows_of_results(const Windows<T>& w, const T* kernel, T* result, int64_t outputs,
                         int64_t groups) {
-  const int64_t rows = w.rows(), k = w.columns(), n = outputs / groups;
-  const bool plain = groups == 1 && w.plain();
-  const int64_t block = w.rows_of_block();
+  const Panels<T> panels(outputs, groups);
+  const Blocks<T> blocks(w);
+  Scratch<T> packed(panels.count() * panels.width() * w.columns());
+  if (!packed) return 1;
+  parallel_for(panels.count() * w.columns(), kSumGrain / panels.width() + 1,
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i)
+                   pack_row(kernel + i % w.columns() * outputs, panels[i / w.columns()],
+                            packed.get() + i * panels.width());
+               });
+  const RowsOfResults<T> rows{w, panels, packed.get(), result, outputs};
   std::atomic<bool> failed{false};
-  SingleThreadedBlas guard;
-  parallel_for(rows, block, [&](int64_t first, int64_t last) {
-    Scratch<T> gathered(plain ? 0 : block * k);
-    if (!plain && !gathered) {
+  parallel_for(blocks.count() * panels.count(), 1, [&](int64_t task, int64_t) {
+    Patch<T> patch(w, blocks);
+    Scratch<typename RowsOfResults<T>::S> list(rows.most_stretches());
+    if (!patch || !list) {
       failed = true;
       return;
     }
-    for (int64_t begin = first; begin < last; begin += block) {
-      const int64_t end = std::min(last, begin + block);
-      for (int64_t g = 0; g < groups; ++g) {
-        const T* a = w.operand + begin * w.width;
-        if (!plain) w.gather(begin, end, g * w.run, gathered.get());
-        multiply(false, end - begin, n, k, plain ? a : gathered.get(), k, kernel + g * n, outputs,
-                 false, result + begin * outputs + g * n, outputs);
-      }
-    }
+    const Block b = blocks[task / panels.count()];
+    if (b.ny == 0 || b.nz == 0) return;
+    patch.read(b);
+    rows.block(b, patch, panels[task % panels.count()], list.get());
   });
   return failed ? 1 : 0;
 }
 
-// All rows of windows add to one result of columns × outputs, in parts of fixed sizes.
+// --- all rows of windows add to one result ------------------------------------------------------
+
+template <class T>
+struct SumOfRows {
+  using Tiles = TilesOf<T>;
+  using S = Stretch<Real<T>>;
+
+  const Windows<T>& w;
+  const T* kernel;
+  int64_t outputs;
+
+  // Adds to `sum`, of columns × outputs, what the rows of a block give; a line is a stretch.
+  void block(const Block& b, const Patch<T>& patch, const Panel& p, bool add, T* right, S* lines,
+             T* sum) const {
+    for (int64_t r = 0; r < b.rows(); ++r)
+      pack_row(kernel + b.row(r) * outputs, p, right + r * p.width);
+    for (int64_t l = 0; l < b.ny; ++l)
+      lines[l] = {patch.row(l, 0) * Tiles::kParts, b.nz,
+                  reinterpret_cast<const Real<T>*>(right + l * b.nz * p.width)};
+    const auto& [x, y, z] = w.axes;
+    for (int64_t ex = 0; ex < x.entries; ++ex)
+      for (int64_t ey = 0; ey < y.entries; ++ey)
+        for (int64_t ez = 0; ez < z.entries; ++ez) {
+          entry(b, patch.data() + patch.entry(ex, ey, ez), patch.row_step(), p, add, lines,
+                sum + p.first);
+          sum += w.run * outputs;
+        }
+  }
+
+  void entry(const Block& b, const T* from, int64_t step, const Panel& p, bool add, const S* lines,
+             T* sum) const {
+    for (int64_t i = 0; i < w.run; i += Tiles::kRows) {
+      const int rows = int(std::min<int64_t>(Tiles::kRows, w.run - i));
+      const T* a[Tiles::kRows];
+      T* c[Tiles::kRows];
+      for (int k = 0; k < rows; ++k) {
+        a[k] = from + i + k;
+        c[k] = sum + (i + k) * outputs;
+      }
+      Tiles::run(p.vectors, a, c, rows, p.columns, add, lines, b.ny, step * Tiles::kParts);
+    }
+  }
+};
+
 template <class T>
 int32_t sum_of_rows(const Windows<T>& w, const T* kernel, T* result, int64_t outputs) {
-  const int64_t rows = w.rows(), columns = w.columns(), size = columns * outputs;
-  const int64_t block = w.rows_of_block();
+  const Panels<T> panels(outputs, 1);
+  const Blocks<T> blocks(w);
+  const int64_t size = w.columns() * outputs;
   const int64_t most =
       std::clamp<int64_t>(kPartBytes / (size * int64_t(sizeof(T))), 2, kMostParts);
-  const int64_t blocks = (rows + block - 1) / block;
-  const int64_t part = (blocks + most - 1) / most * block;  // rows
-  const int64_t parts = (rows + part - 1) / part;
+  const int64_t part = (blocks.count() + most - 1) / most;  // blocks
+  const int64_t parts = (blocks.count() + part - 1) / part;
   Scratch<T> sums(parts > 1 ? parts * size : 0);
   if (parts > 1 && !sums) return 1;
+  const SumOfRows<T> rows{w, kernel, outputs};
   std::atomic<bool> failed{false};
-  SingleThreadedBlas guard;
-  parallel_for(parts, 1, [&](int64_t p, int64_t) {
-    Scratch<T> gathered(block * columns);
-    if (!gathered) {
+  parallel_for(parts * panels.count(), 1, [&](int64_t task, int64_t) {
+    Patch<T> patch(w, blocks);
+    Scratch<T> right(blocks.most_rows() * panels.width());
+    Scratch<typename SumOfRows<T>::S> lines(blocks.most_lines());
+    if (!patch || !right || !lines) {
       failed = true;
       return;
     }
+    const int64_t p = task / panels.count(), begin = p * part;
     T* sum = parts > 1 ? sums.get() + p * size : result;
-    for (int64_t begin = p * part; begin < std::min(rows, (p + 1) * part); begin += block) {
-      const int64_t end = std::min(rows, begin + block);
-      w.gather(begin, end, 0, gathered.get());
-      multiply(true, columns, outputs, end - begin, gathered.get(), columns,
-               kernel + begin * outputs, outputs, begin > p * part, sum, outputs);
+    for (int64_t k = begin; k < std::min(begin + part, blocks.count()); ++k) {
+      const Block b = blocks[k];
+      patch.read(b);
+      rows.block(b, patch, panels[task % panels.count()], k > begin, right.get(), lines.get(),
+                 sum);
     }
   });
   if (failed) return 1;
@@ -201,9 +218,12 @@ int32_t convolution(int32_t code, int32_t batch_last, const void* operand, const
                        batch_last ? features : batch,
                        batch_last ? batch : features,
                        batch_last ? batch : features / groups};
-    if (!fits(w.columns()) || !fits(outputs)) return 3;
     const T* k = static_cast<const T*>(kernel);
     T* to = static_cast<T*>(result);
+    if constexpr (std::is_same_v<T, float>)
+      if (!batch_last && groups == 1 && has_short_cut(w, outputs) &&
+          by_short_cut(w, k, to, outputs))
+        return 0;
     return batch_last ? sum_of_rows(w, k, to, outputs)
                       : rows_of_results(w, k, to, outputs, groups);
   });

@@ -1,4 +1,4 @@
-// Convolutions of many features: products of matrices of windows gathered in blocks.
+// Convolutions of many features: products of matrices of windows.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace covector {
 // takes its part of the features. If it is 1, they are [features, in, batch], [features, window,
 // outputs] and [out, batch, outputs], and groups is 1.
 //
-// 0, or 1 where memory ran out, 3 where a dtype or a size is not supported.
+// 0, or 1 where memory ran out, 3 where a dtype is not supported.
 int32_t convolution(int32_t code, int32_t batch_last, const void* operand, const void* kernel,
                     void* result, int64_t batch, int64_t features, int64_t outputs, int64_t groups,
                     int64_t in0, int64_t window0, int64_t out0, int64_t stride0, int64_t pad0,

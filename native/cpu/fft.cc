@@ -9,6 +9,7 @@
 #include "core/thread_pool.h"
 #include "cpu/ducc0_custom_lowlevel_threading.h"
 #include "cpu/fft_kernels.h"
+#include "cpu/instruction_set.h"
 
 #include <pthread.h>
 
@@ -50,10 +51,10 @@ namespace {
 constexpr int64_t kTask = 1 << 16;
 constexpr int64_t kRun = 64;
 
+// Vectors longer than AVX2's take more lines at a time than the first cache holds: they are slower.
 const FftKernels& kernels() {
-#if defined(COVECTOR_FFT_AVX2)
-  static const bool wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (wide) return fft_kernels_avx2;
+#if defined(COVECTOR_X86_KERNELS)
+  if (instruction_set() != kBaseline) return fft_kernels_avx2;
 #endif
   return fft_kernels_baseline;
 }

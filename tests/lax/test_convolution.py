@@ -7,7 +7,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import lax
+from covector import _native, lax
 
 
 @pytest.fixture(autouse=True)
@@ -107,8 +107,9 @@ OPTIONS = {
 TOLERANCE = {"float16": 5e-3, "bfloat16": 3e-2, "float32": 1e-5, "complex64": 1e-5}
 
 
-def run(name, dtype):
-    xs, ks, strides, pads, more = FORMS[name]
+def run(form, dtype):
+    """A convolution, its operands of normal numbers, and the result by its definition."""
+    xs, ks, strides, pads, more = form
     x, k = number(dtype, *xs), number(dtype, *ks)
     options = {OPTIONS[n]: v for n, v in more.items()}
 
@@ -136,7 +137,7 @@ def close(got, want, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form(name, dtype):
-    f, x, k, want = run(name, dtype)
+    f, x, k, want = run(FORMS[name], dtype)
     close(f(x, k), want, dtype)
     close(cv.jit(f)(x, k), want, dtype)
 
@@ -147,13 +148,13 @@ def test_every_form(name, dtype):
 )
 @pytest.mark.parametrize("name", ["steps", "spread", "groups", "batch groups", "depthwise"])
 def test_every_dtype(name, dtype):
-    f, x, k, want = run(name, dtype)
+    f, x, k, want = run(FORMS[name], dtype)
     close(f(x, k), want, dtype)
 
 
 @pytest.mark.parametrize("name", ["steps", "groups", "batch groups", "depthwise", "wide window"])
 def test_every_order_of_dimensions(name):
-    f, x, k, want = run(name, "float64")
+    f, x, k, want = run(FORMS[name], "float64")
     for lhs, rhs, out in itertools.product(
         ("NHWC", "NCHW", "HWCN", "CHNW"), ("HWIO", "OIHW", "IHWO"), ("NHWC", "NCHW", "CWNH")
     ):
@@ -166,7 +167,7 @@ def test_every_order_of_dimensions(name):
 @pytest.mark.parametrize("name", [n for n in FORMS if n != "large"])
 def test_derivatives(name):
     """The function is linear in each operand: differences of any size are exact."""
-    f, x, k, want = run(name, "float64")
+    f, x, k, want = run(FORMS[name], "float64")
     ct, dx, dk = (
         number("float64", *want.shape),
         number("float64", *x.shape),
@@ -192,7 +193,7 @@ def test_derivatives(name):
 )
 @pytest.mark.parametrize("axes", [(0, None), (None, 1), (1, 2), (2, 0)])
 def test_batches_are_loops(name, axes):
-    f, x, k, want = run(name, "float64")
+    f, x, k, want = run(FORMS[name], "float64")
     stacked = []
     for v, axis in zip((x, k), axes, strict=True):
         many = onp.stack([v * s for s in (1.0, -2.0, 0.5)])
@@ -389,3 +390,84 @@ def test_transposed_convolutions_are_those_of_jax():
             )
             assert got.shape == want.shape
             onp.testing.assert_allclose(got, want, atol=1e-5)
+
+
+# The ends of the library's tiles, panels, blocks and parts: as FORMS.
+RAGGED = {
+    "several panels": ((2, 9, 7, 5), (3, 3, 5, 147), (1, 1), "SAME", {}),
+    "panels of groups": ((2, 9, 7, 6), (3, 3, 2, 21), (1, 1), "SAME", {"fg": 3}),
+    "long line": ((1, 3001, 3), (25, 3, 9), (1,), "SAME", {}),
+    "long line, steps": ((1, 3001, 3), (25, 3, 9), (3,), ((5, 6),), {"rd": (2,)}),
+    "blocks": ((1, 61, 47, 8), (3, 3, 8, 33), (1, 1), "SAME", {}),
+    "blocks not copied": ((2, 61, 47, 8), (3, 3, 8, 33), (2, 1), "VALID", {"rd": (1, 2)}),
+    "blocks spread": ((2, 23, 19, 8), (3, 3, 8, 33), (1, 1), ((2, 1), (1, 3)), {"ld": (2, 3)}),
+    "long sums": ((1, 8, 8, 700), (3, 3, 700, 12), (1, 1), "SAME", {}),
+    "volumes": ((1, 7, 21, 33, 6), (3, 2, 3, 6, 20), (1, 1, 1), "SAME", {"rd": (2, 1, 1)}),
+    "short cut": ((2, 11, 14, 24), (3, 3, 24, 150), (1, 1), "SAME", {}),
+    "short cut, blocks": ((1, 47, 39, 70), (3, 3, 70, 25), (1, 1), ((2, 0), (-1, 3)), {}),
+    "short cut, volumes": ((1, 3, 9, 8, 24), (1, 3, 3, 24, 24), (2, 1, 1), "VALID", {}),
+    "parts": ((3, 40, 37, 70), (38, 37, 70, 13), (1, 1), ((1, 1), (1, 1)), {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("name", RAGGED)
+def test_ragged_tiles(name, dtype):
+    form = RAGGED[name]
+    f, x, k, _ = run(form, dtype)
+    wide = "complex128" if dtype == "complex64" else "float64"
+    want, size = (
+        reference(a, b, form[2], form[3], **form[4])
+        for a, b in ((x.astype(wide), k.astype(wide)), (abs(x), abs(k)))
+    )
+    got = onp.asarray(f(x, k))
+    assert got.shape == want.shape and got.dtype == dtype
+    bound = onp.finfo(dtype).eps * 4 * onp.sqrt(k[..., 0].size)
+    assert (abs(got - want) <= bound * size).all()
+
+
+@pytest.mark.parametrize("features", [16, 32])
+def test_what_is_not_finite_meets_the_zeros_of_the_padding(features):
+    x, k = number("float32", 1, 9, 9, features), number("float32", 3, 3, features, 32)
+    k[0, 0, 0, 3] = onp.inf
+    got = onp.asarray(lax.conv_general_dilated(
+        x, k, (1, 1), "SAME", dimension_numbers=CHANNELS_LAST[2]))  # fmt: skip
+    assert onp.isnan(got[0, 0, :, 3]).all() and onp.isnan(got[0, :, 0, 3]).all()
+    assert onp.isinf(got[0, 1:, 1:, 3]).all()
+    assert onp.isfinite(onp.delete(got, 3, axis=-1)).all()
+
+
+@pytest.mark.parametrize("value", [onp.inf, -onp.inf, onp.nan, 3e38])
+def test_what_is_not_finite_stays_in_its_windows(value):
+    x, k = number("float32", 1, 16, 16, 32), number("float32", 3, 3, 32, 32)
+    x[0, 8, 6, 5] = value
+    got = onp.asarray(lax.conv_general_dilated(
+        x, k, (1, 1), "SAME", dimension_numbers=CHANNELS_LAST[2]))  # fmt: skip
+    reached = onp.zeros((16, 16), bool)
+    reached[7:10, 5:8] = True
+    assert onp.isfinite(got[0, ~reached]).all()
+    with onp.errstate(over="ignore", invalid="ignore"):
+        want = onp.float32(value) * k[::-1, ::-1, 5]
+    # What is left and right, above and below, adds some small numbers.
+    onp.testing.assert_allclose(got[0, 7:10, 5:8], want, rtol=1e-5)
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    threads = _native.num_threads()
+    results = []
+    try:
+        for n in (1, 3):
+            _native.set_num_threads(n)
+            of = []
+            for name in ("blocks", "short cut, blocks", "parts"):
+                xs, ks, strides, pads, _ = RAGGED[name]
+                x = onp.sin(onp.arange(onp.prod(xs), dtype="float32")).reshape(xs)
+                k = onp.cos(onp.arange(onp.prod(ks), dtype="float32")).reshape(ks)
+                last = CHANNELS_LAST[len(xs) - 2]
+                of.append(onp.asarray(lax.conv_general_dilated(
+                    x, k, strides, pads, dimension_numbers=last)))  # fmt: skip
+            results.append(of)
+    finally:
+        _native.set_num_threads(threads)
+    for a, b in zip(*results, strict=True):
+        onp.testing.assert_array_equal(a, b)

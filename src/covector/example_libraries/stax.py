@@ -82,10 +82,20 @@ def Dense(out_dim: int, W_init: Any = glorot_normal(), b_init: Any = normal()) -
     return init_fun, apply_fun
 
 
-def _conv_init(
-    dims: Any, out_chan: int, filter_shape: Any, W_init: Any, b_init: Any, out_shape: Any
-) -> Any:
+def _conv_layer(
+    convolve: Callable[..., Any],
+    shape_of: Callable[..., Any],
+    dims: Any,
+    out_chan: int,
+    filter_shape: Any,
+    strides: Any,
+    padding: Any,
+    W_init: Any,
+    b_init: Any,
+) -> Layer:
+    """A convolution with biases; ``shape_of`` computes its shape where the batch may be -1."""
     lhs_spec, rhs_spec, out_spec = dims
+    strides = tuple(strides) if strides else (1,) * len(filter_shape)
     if W_init is None:
         W_init = glorot_normal(rhs_spec.index("I"), rhs_spec.index("O"))
 
@@ -98,9 +108,13 @@ def _conv_init(
         bias = [out_chan if c == "C" else 1 for c in out_spec]
         k1, k2 = _random.split(rng)
         params = W_init(k1, tuple(kernel)), b_init(k2, tuple(bias))
-        return out_shape(input_shape, tuple(kernel)), params
+        return shape_of(input_shape, tuple(kernel), strides, padding, dims), params
 
-    return init_fun
+    def apply_fun(params: Any, inputs: Any, **kwargs: Any) -> Any:
+        W, b = params
+        return convolve(inputs, W, strides, padding, dimension_numbers=dims) + b
+
+    return init_fun, apply_fun
 
 
 _CONV_DOC = """{summary}
@@ -156,23 +170,10 @@ def GeneralConv(
     W_init: Any = None,
     b_init: Any = normal(1e-6),  # noqa: B008
 ) -> Layer:
-    strides = tuple(strides) if strides else (1,) * len(filter_shape)
-
-    def out_shape(input_shape: Any, kernel: Any) -> Any:
-        return lax.conv_general_shape_tuple(
-            input_shape, kernel, strides, padding, dimension_numbers
-        )
-
-    def apply_fun(params: Any, inputs: Any, **kwargs: Any) -> Any:
-        W, b = params
-        out = lax.conv_general_dilated(
-            inputs, W, strides, padding, (1,) * len(strides), (1,) * len(strides),
-            dimension_numbers=dimension_numbers,
-        )  # fmt: skip
-        return out + b
-
-    init = _conv_init(dimension_numbers, out_chan, filter_shape, W_init, b_init, out_shape)
-    return init, apply_fun
+    return _conv_layer(
+        lax.conv_general_dilated, lax.conv_general_shape_tuple, dimension_numbers, out_chan,
+        filter_shape, strides, padding, W_init, b_init,
+    )  # fmt: skip
 
 
 @_conv_documented("A convolution of images, the features last.", '8, (3, 3), padding="SAME"',
@@ -200,20 +201,10 @@ def GeneralConvTranspose(
     W_init: Any = None,
     b_init: Any = normal(1e-6),  # noqa: B008
 ) -> Layer:
-    strides = tuple(strides) if strides else (1,) * len(filter_shape)
-
-    def out_shape(input_shape: Any, kernel: Any) -> Any:
-        return lax.conv_transpose_shape_tuple(
-            input_shape, kernel, strides, padding, dimension_numbers
-        )
-
-    def apply_fun(params: Any, inputs: Any, **kwargs: Any) -> Any:
-        W, b = params
-        out = lax.conv_transpose(inputs, W, strides, padding, dimension_numbers=dimension_numbers)
-        return out + b
-
-    init = _conv_init(dimension_numbers, out_chan, filter_shape, W_init, b_init, out_shape)
-    return init, apply_fun
+    return _conv_layer(
+        lax.conv_transpose, lax.conv_transpose_shape_tuple, dimension_numbers, out_chan,
+        filter_shape, strides, padding, W_init, b_init,
+    )  # fmt: skip
 
 
 @_conv_documented("A transposed convolution of signals.", "8, (3,), (2,)", "(1, 10, 2)",

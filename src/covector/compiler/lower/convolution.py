@@ -1,4 +1,4 @@
-"""Convolutions: products of matrices of many windows by the library, or loops over windows.
+"""Convolutions: sums over many windows by the library, or loops over windows.
 
 The library takes three spatial dimensions (native/cpu/convolution.h), others being of size 1, and
 two layouts. In the first, of most convolutions, features come last: of the operand [batch, space,
@@ -41,7 +41,7 @@ from covector.primitives.convolution import (
 )
 
 _RANK = 3
-# Products a window from which those of matrices are worth gathering the windows.
+# Products a window from which the library's tiles are worth their set-up.
 _PRODUCTS = 64
 # Outputs of a group, where there are several.
 _FEWEST_OUTPUTS = 4
@@ -216,7 +216,10 @@ def _loops(
 ) -> Value:
     """A sum over the window and input features, for rows of what is last in the result."""
     rank = len(g.space)
-    x = _spread(low, lhs, numbers.lhs_spec, g, dtype)
+    back = _inverse(numbers.lhs_spec)
+    zeros = [(0, 0, 0)] * 2 + [(*p, d - 1) for p, d in zip(g.pads, g.lhs_dilation, strict=True)]
+    size = (g.batch, g.features, *g.space)
+    x = padded(low, lhs, [size[j] for j in back], [zeros[j] for j in back], Lit(0, dtype))
     v = ivars(2 + rank + rank + 1)
     n, o, *p = (v[d] for d in numbers.out_spec)
     *k, c = v[2 + rank :]
@@ -228,7 +231,7 @@ def _loops(
         iop("+", iop("*", i, low.dim(s)), iop("*", j, low.dim(d)))
         for i, j, s, d in zip(p, k, g.strides, g.rhs_dilation, strict=True)
     ]
-    left = [(n, feature, *place)[j] for j in _inverse(numbers.lhs_spec)]
+    left = [(n, feature, *place)[j] for j in back]
     right = [(o, c, *k)[j] for j in _inverse(numbers.rhs_spec)]
     factors: list[Expr] = [x.at(*left), rhs.at(*right)]
     sizes = (g.batch, g.outputs, *g.out)
@@ -241,15 +244,3 @@ def _loops(
     else:
         product, kind = Op("mul", factors, dtype), "sum"
     return low.define(shape, dtype, Reduce(KNOWN[kind], extents, [product], order))
-
-
-def _spread(low: Lowering, x: Value, spec: Sequence[int], g: Geometry, dtype: Any) -> Value:
-    """The left operand with the zeros around and between its elements."""
-    size = [(g.batch, g.features, *g.space)[k] for k in _inverse(spec)]
-    config, shape = [(0, 0, 0)] * len(size), list(size)
-    for at, (before, after), d in zip(spec[2:], g.pads, g.lhs_dilation, strict=True):
-        config[at] = (before, after, d - 1)
-        shape[at] = max(0, (size[at] - 1) * d + 1 + before + after)
-    if all(c == (0, 0, 0) for c in config):
-        return x
-    return padded(low, x, size, shape, config, Lit(0, dtype))

@@ -135,19 +135,23 @@ def _group(
 
 @rule(pad_p)
 def _pad(low: Lowering, eqn: JaxprEqn, x: Value, fill: Value) -> Value:
-    size, shape = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
-    return padded(low, x, size, shape, eqn.params["padding_config"], fill.at())
+    return padded(low, x, eqn.invars[0].aval.shape, eqn.params["padding_config"], fill.at())
 
 
 def padded(
     low: Lowering,
     x: Value,
     size: Sequence[int],
-    shape: Sequence[int],
     config: Sequence[tuple[int, int, int]],
     fill: Expr,
 ) -> Value:
-    """``x``, of the sizes ``size``, with ``fill`` before, after and between: of ``shape``."""
+    """``x``, of the sizes ``size``, with ``fill`` before, after and between its elements."""
+    if all(c == (0, 0, 0) for c in config):
+        return x
+    shape = [
+        max(0, lo + hi + (n + (n - 1) * inner if n else 0))
+        for n, (lo, hi, inner) in zip(size, config, strict=True)
+    ]
     tests: list[tuple[Index, Index, Index]] = []
     index: list[Index] = []
     for k, (lo, hi, inner) in enumerate(config):

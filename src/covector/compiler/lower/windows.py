@@ -32,16 +32,9 @@ from covector.primitives.windows import (
 
 def _spread(low: Lowering, eqn: JaxprEqn, x: Value, fill: Expr) -> Value:
     """The operand with ``fill`` around and between its elements."""
-    size = eqn.invars[0].aval.shape
-    _, _, padding, bd, _ = (eqn.params[p] for p in PARAMETERS)
-    config = [(a, b, d - 1) for (a, b), d in zip(padding, bd, strict=True)]
-    if all(c == (0, 0, 0) for c in config):
-        return x
-    shape = [
-        max(0, (n - 1) * (inner + 1) + 1 + a + b) if n else max(0, a + b)
-        for n, (a, b, inner) in zip(size, config, strict=True)
-    ]
-    return padded(low, x, size, shape, config, fill)
+    _, _, padding, dilation, _ = (eqn.params[p] for p in PARAMETERS)
+    config = [(a, b, d - 1) for (a, b), d in zip(padding, dilation, strict=True)]
+    return padded(low, x, eqn.invars[0].aval.shape, config, fill)
 
 
 def _windowed(eqn: JaxprEqn, x: Value, low: Lowering) -> tuple[Expr, list[Any], list[int]]:
