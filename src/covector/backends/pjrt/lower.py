@@ -95,11 +95,7 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
 
 
 def _no_rule(b: Builder, eqn: JaxprEqn) -> NotImplementedError:
-    why = IMPOSSIBLE.get(eqn.primitive, "it has no rule")
-    where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
-    return NotImplementedError(
-        f"a program for {b.platform} cannot run the operation {eqn.primitive}: {why}{where}"
-    )
+    return refused(b, eqn, IMPOSSIBLE.get(eqn.primitive, "it has no rule"))
 
 
 class Text:
@@ -189,6 +185,14 @@ def symbol(name: str) -> str:
     return f"covector_{kept}"
 
 
+def refused(b: Builder, eqn: JaxprEqn, why: str) -> NotImplementedError:
+    """The error for an operation that a platform does not have."""
+    where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
+    return NotImplementedError(
+        f"a program for {b.platform} cannot run the operation {eqn.primitive}: {why}{where}"
+    )
+
+
 def out_type(eqn: JaxprEqn, k: int = 0) -> ShapedArray:
     """The type of a result."""
     aval: ShapedArray = eqn.outvars[k].aval
@@ -197,6 +201,6 @@ def out_type(eqn: JaxprEqn, k: int = 0) -> ShapedArray:
 
 Rule = Callable[..., Any]
 __all__ = [
-    "IMPOSSIBLE", "RULES", "Number", "Text", "emit", "lower_text", "out_type", "rule", "run",
+    "IMPOSSIBLE", "RULES", "Number", "Text", "emit", "lower_text", "out_type", "refused", "rule", "run",
     "scalar_text", "spread",
 ]  # fmt: skip

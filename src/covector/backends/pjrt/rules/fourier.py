@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covector.backends.pjrt.lower import out_type, rule
+from covector.backends.pjrt.lower import out_type, refused, rule
 from covector.backends.pjrt.text import Builder, Value, ints
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.fourier import fft_p
@@ -11,6 +11,8 @@ from covector.primitives.fourier import fft_p
 @rule(fft_p)
 def _fft(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     p, aval = eqn.params, out_type(eqn)
+    if b.platform == "tpu" and max(x.dtype.itemsize, aval.dtype.itemsize) > 8:
+        raise refused(b, eqn, "TPUs have Fourier transforms in complex64 alone; convert to it")
     axes = [a % len(x.shape) for a in p["axes"]]
     order = [*[d for d in range(len(x.shape)) if d not in axes], *axes]
     if 0 in aval.shape or 0 in x.shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from covector.backends.pjrt.lower import Number, out_type, rule, spread
+from covector.backends.pjrt.lower import Number, out_type, refused, rule, spread
 from covector.backends.pjrt.rules.elementwise import computed_in
 from covector.backends.pjrt.text import Builder, Value
 from covector.core import dtypes
@@ -81,6 +81,8 @@ def _bitcast(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
 @rule(reduce_precision_p)
 def _reduce_precision(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     p = eqn.params
+    if b.platform == "tpu" and x.dtype == np.float64:
+        raise refused(b, eqn, "TPUs reduce the precision of float32 and narrower; convert to it")
     attrs = (
         f"exponent_bits = {p['exponent_bits']} : i32, mantissa_bits = {p['mantissa_bits']} : i32"
     )

@@ -1,0 +1,1 @@
+"""Compilation of every rule's text for devices that are not there."""

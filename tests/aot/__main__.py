@@ -1,0 +1,87 @@
+"""``python -m tests.aot cuda PLUGIN.so``: every emission rule's text compiles for an H100 (or, with
+``tpu``, for a TPU v5e), with no such device.
+
+Programs are cases of the property tables, as few as have every primitive. A plugin that finds a
+mistake may end its process, so that each platform has one of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+os.environ.setdefault("TPU_MIN_LOG_LEVEL", "3")
+
+import covector as cv
+import covector.backends.pjrt.rules  # fills the table
+from covector.backends.pjrt.backend import native
+from covector.backends.pjrt.lower import RULES
+from covector.backends.pjrt.options import compile_options
+from covector.core.jaxpr import all_jaxprs
+from tests.aot.targets import TARGETS
+from tests.aot.uncovered import EXPECTED
+from tests.lax.test_rules import flat
+from tests.property_tables import CASES, DISCRETE
+
+
+def programs():
+    """Names, traced programs, and the primitives in each."""
+    for name, case in {**CASES, **DISCRETE}.items():
+        traced = cv.jit(flat(case[0])).trace(*case[1])
+        found = {e.primitive for j in all_jaxprs(traced.jaxpr.jaxpr) for e in j.eqns}
+        yield name, traced, found
+
+
+def chosen():
+    """Few programs that have all primitives which any of them has, and those that none has."""
+    known = list(programs())
+    missing = set().union(*[found for _, _, found in known]) & set(RULES)
+    uncovered = set(RULES) - missing
+    out = []
+    while missing:
+        best = max(known, key=lambda p: len(p[2] & missing))
+        out.append(best[:2])
+        missing -= best[2]
+    return out, sorted(p.name for p in uncovered)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.aot", description=__doc__)
+    parser.add_argument("platform", choices=TARGETS)
+    parser.add_argument("plugin")
+    parser.add_argument("--all", action="store_true", help="every case of the tables")
+    args = parser.parse_args()
+    pjrt = native()
+    plugin = pjrt.load(args.plugin)
+    name, options = TARGETS[args.platform]
+    topology = pjrt.create_topology(plugin, name, options)
+    cases, uncovered = chosen()
+    if args.all:
+        cases = [(name, traced) for name, traced, _ in programs()]
+    failed = 0
+    start = time.perf_counter()
+    for name, traced in cases:
+        try:
+            text = traced.lower(lowering_platforms=(args.platform,)).as_text(debug_info=True)
+            topology.compile(text.encode(), compile_options([0]))
+        except Exception as e:
+            known = EXPECTED[args.platform].get(name)
+            if known is None or known not in str(e):
+                failed += 1
+                print(f"{name}: {type(e).__name__}: {str(e)[:300]}", flush=True)
+    took = time.perf_counter() - start
+    print(
+        f"{len(cases)} programs compiled for {topology.platform_version.splitlines()[0]} by "
+        f"{plugin.version[0]}.{plugin.version[1]} in {took:.0f} s, {failed} failed; in none of the "
+        f"tables' cases: {', '.join(uncovered) or 'no primitive'}"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    cv.config.update("enable_x64", True)
+    sys.exit(main())
