@@ -20,6 +20,15 @@ def test_random_programs(group):
         assert fault is None, f"COVECTOR_FUZZ_SEED={SEED}\n" + shrink.reproducer(made, fault)
 
 
+@pytest.mark.platform
+@pytest.mark.parametrize("group", range(3))
+def test_random_programs_on_another_compiler(group):
+    for seed in range(SEED + 10 * group, SEED + 10 * group + 8):
+        made = program.generate(seed, length=4)
+        fault = checks.faults(made, ["xla"])
+        assert fault is None, f"COVECTOR_FUZZ_SEED={SEED}\n" + shrink.reproducer(made, fault)
+
+
 @pytest.mark.peer
 def test_random_programs_of_the_peer():
     for seed in range(SEED, SEED + 12):

@@ -60,6 +60,11 @@ def by_loop(f, inputs, mapped):
     return [onp.stack([onp.asarray(o[k]) for o in outs]) for k in range(len(outs[0]))]
 
 
+def on_platform(name, run):
+    with cv.default_device(cv.devices(name)[0]):
+        return run()
+
+
 def in_threads(n, f):
     """The value of `f()` computed by `n` threads."""
     before = cv._native.num_threads()

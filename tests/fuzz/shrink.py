@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.fuzz.checks import CHECKS, PEER, Fault, faults
+from tests.fuzz.checks import ALL_CHECKS, PEER, Fault, faults
 from tests.fuzz.program import PRELUDE, Program, smaller, write
 
 
@@ -44,7 +44,7 @@ def shrink(
 
 def reproducer(program: Program, fault: Fault) -> str:
     """A program that shows a fault without this package."""
-    check = PEER if fault.check == "peer" else CHECKS[fault.check]
+    check = PEER if fault.check == "peer" else ALL_CHECKS[fault.check]
     message = "\n".join(f"#   {line}" for line in fault.message.splitlines())
     peer = (
         "import jax as cv\nimport jax.numpy as np\nfrom jax import lax\n"

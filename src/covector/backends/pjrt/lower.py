@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from covector.backends.pjrt.text import Builder, Places, Shape, Value, scalar_text, without_places
+from covector.backends.pjrt.text import Builder, Places, Shape, Value, without_places
 from covector.core.avals import Array, ShapedArray
 from covector.core.backend import LoweringRules
 from covector.core.dtypes import DType
@@ -197,10 +197,3 @@ def out_type(eqn: JaxprEqn, k: int = 0) -> ShapedArray:
     """The type of a result."""
     aval: ShapedArray = eqn.outvars[k].aval
     return aval
-
-
-Rule = Callable[..., Any]
-__all__ = [
-    "IMPOSSIBLE", "RULES", "Number", "Text", "emit", "lower_text", "out_type", "refused", "rule", "run",
-    "scalar_text", "spread",
-]  # fmt: skip
