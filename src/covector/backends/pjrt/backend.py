@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.pjrt import plugins
+from covector.backends.pjrt import errors, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text
 from covector.backends.pjrt.options import compile_options
 from covector.core import dtypes
 from covector.core.avals import Array, nbytes_of
-from covector.core.backend import reduce_device
+from covector.core.backend import GPU, reduce_device
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
 
@@ -43,8 +42,34 @@ def native() -> Any:
                     if str(dtype) in _ELEMENTS:
                         types[code] = _ELEMENTS[str(dtype)]
                 _native.pjrt.set_types(types)
+                _native.pjrt.set_error_maker(errors.made)
             found = _native.pjrt
     return found
+
+
+class PjrtMemory:
+    """A memory of a device.
+
+    Attributes
+    ----------
+    kind : str
+        For example ``"device"``, or ``"pinned_host"``: memory of the host that the device reads.
+    """
+
+    def __init__(self, device: PjrtDevice, position: int, ident: int, kind: str) -> None:
+        self._device = device
+        self._position = position
+        self.id = ident
+        self.kind = kind
+        self.platform = device.platform
+        self.process_index = device.process_index
+
+    def addressable_by_devices(self) -> list[PjrtDevice]:
+        """The devices that read it."""
+        return [self._device]
+
+    def __repr__(self) -> str:
+        return f"{self.kind} memory of {self._device!r}"
 
 
 class PjrtDevice:
@@ -53,7 +78,8 @@ class PjrtDevice:
     Attributes
     ----------
     platform, device_kind : str
-        For example ``"cuda"`` and ``"NVIDIA H100 80GB HBM3"``.
+        For example ``"gpu"`` and ``"NVIDIA H100 80GB HBM3"``. GPUs of all makers are of one
+        platform, as far as programs are concerned; that of `client` says whose they are.
     id, process_index, local_hardware_id : int
     """
 
@@ -61,16 +87,35 @@ class PjrtDevice:
         self._backend = backend
         self._position = position
         self._description = description
-        self.platform = backend.platform
+        self.platform = "gpu" if backend.platform in GPU else backend.platform
         self.id: int = description["id"]
         self.process_index: int = description["process_index"]
         self.host_id = self.process_index
         self.local_hardware_id: int = description["local_hardware_id"]
         self.device_kind: str = description["kind"]
+        self._memories = [
+            PjrtMemory(self, k, *each) for k, each in enumerate(description["memories"])
+        ]
 
     @property
     def client(self) -> PjrtBackend:
         return self._backend
+
+    def addressable_memories(self) -> list[PjrtMemory]:
+        """The memories that the device reads and writes."""
+        return list(self._memories)
+
+    def default_memory(self) -> PjrtMemory:
+        """The memory where arrays are unless another is named."""
+        return self._memories[max(self._description["default_memory"], 0)]
+
+    def memory(self, kind: str) -> PjrtMemory:
+        """The memory of a kind."""
+        for each in self._memories:
+            if each.kind == kind:
+                return each
+        known = ", ".join(repr(m.kind) for m in self._memories)
+        raise ValueError(f"{self!r} has no memory of the kind {kind!r}; it has {known}")
 
     def memory_stats(self) -> dict[str, int] | None:
         """Bytes in use, their peak and the limit, as the plugin reports them; None if it does
@@ -88,7 +133,8 @@ class PjrtDevice:
 
     def __repr__(self) -> str:
         names = {"cuda": "CudaDevice", "rocm": "RocmDevice", "tpu": "TpuDevice"}
-        kind = names.get(self.platform, f"{self.platform.title().replace('_', '')}Device")
+        platform = self._backend.platform
+        kind = names.get(platform, f"{platform.title().replace('_', '')}Device")
         return f"{kind}(id={self.id})"
 
 
@@ -122,9 +168,13 @@ class PjrtModule:
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
         client = self.backend.client
-        loaded = client.compile(
-            self.text.with_places.encode(), compile_options([device.id], self.backend.flags())
-        )
+        text = self.text.with_places
+        try:
+            loaded = client.compile(
+                text.encode(), compile_options([device.id], self.backend.flags())
+            )
+        except errors.DeviceError as e:
+            raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
         ins, outs = (
             [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
@@ -155,11 +205,18 @@ def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
 
 
 class PjrtBackend:
-    """The devices of one plugin; its client starts when they are first asked for."""
+    """The devices of one plugin; its client starts when they are first asked for.
+
+    Attributes
+    ----------
+    platform : str
+        That of the plugin: ``"cuda"``, where that of its devices is ``"gpu"``.
+    """
 
     def __init__(self, platform: str) -> None:
         self.platform = platform
         self._client: Any = None
+        self._flags: dict[str, Any] = {}
         self._devices: list[PjrtDevice] = []
         self._start = threading.Lock()
 
@@ -173,20 +230,31 @@ class PjrtBackend:
         return self._client
 
     def _made(self) -> Any:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        found = plugins.find(self.platform)
+        settings.prepare_environment(self.platform)
         pjrt = native()
-        plugin = pjrt.load(plugins.find(self.platform).path)
-        client = pjrt.create_client(plugin, plugins.client_options(self.platform))
+        options = settings.client_options(self.platform)
+        try:
+            client = pjrt.create_client(pjrt.load(found.path), options)
+        except (RuntimeError, MemoryError) as e:
+            raise errors.not_started(found, e) from None
         atexit.register(client.close)
+        self._flags = settings.compile_flags(self.platform, found.path)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
+        if not self._devices:
+            raise errors.not_started(found, RuntimeError("it has no devices"))
         return client
 
     def flags(self) -> dict[str, Any]:
         """XLA's flags for the programs of this platform."""
-        return {}
+        return self._flags
+
+    def started(self) -> list[PjrtDevice]:
+        """The devices, if they were asked for before."""
+        return list(self._devices)
 
     def devices(self) -> list[PjrtDevice]:
-        assert self.client is not None
+        self.client  # noqa: B018 - starts it
         return list(self._devices)
 
     def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
