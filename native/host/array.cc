@@ -291,9 +291,10 @@ PyGetSetDef getset[] = {
 PyMethodDef methods[] = {
     {"unsafe_buffer_pointer", unsafe_buffer_pointer, METH_NOARGS, "The address of the elements."},
     {"on_device_size_in_bytes", on_device_size_in_bytes, METH_NOARGS,
-     "The bytes that the elements take on their device."},
+     "on_device_size_in_bytes($self, /)\n--\n\nThe bytes that the elements take on their device."},
     {"copy_to_host_async", copy_to_host_async, METH_NOARGS,
-     "Begin to copy the elements to the host; reading them waits for the end of it."},
+     "copy_to_host_async($self, /)\n--\n\nBegin to copy the elements to the host; reading them "
+     "waits for the end of it."},
     {"is_deleted", is_deleted, METH_NOARGS, "Whether the array was donated or deleted."},
     {"delete", delete_, METH_NOARGS, "Give up the memory; later use raises RuntimeError."},
     {"is_ready", is_ready, METH_NOARGS, "Whether the value is computed."},

@@ -11,42 +11,18 @@ from __future__ import annotations
 import copyreg
 import importlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 from covector.core import collector, presence
 from covector.core import config as options
 from covector.core.avals import Array
 from covector.core.config import config
+from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Primitive
 
 F = TypeVar("F", bound=Callable[..., Any])
 GROUP = "covector.backends"
-
-
-@runtime_checkable
-class Device(Protocol):
-    """A place where arrays live and programs run.
-
-    Attributes
-    ----------
-    platform : str
-        For example ``"cpu"``.
-    id : int
-    process_index : int
-    device_kind : str
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> cv.devices()[0].platform
-    'cpu'
-    """
-
-    platform: str
-    id: int
-    process_index: int
-    device_kind: str
 
 
 class Program(Protocol):

@@ -472,7 +472,7 @@ def _install_options() -> None:
 def detect_platform(root: str = "/") -> None:
     """Make the accelerator of this machine the default platform, unless the user names one."""
     platforms = vars(Config)["platforms"]
-    if platforms.source != "default" or Config.platform_name:
+    if platforms.source != "default" or vars(Config)["platform_name"].value:
         return
     for seen in presence.detect(root):
         platforms.value, platforms.source = seen.platform, "detected"

@@ -14,6 +14,7 @@ from covector.backends.pjrt.options import compile_options
 from covector.core import dtypes
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import GPU, reduce_device
+from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
 
@@ -47,32 +48,7 @@ def native() -> Any:
     return found
 
 
-class PjrtMemory:
-    """A memory of a device.
-
-    Attributes
-    ----------
-    kind : str
-        For example ``"device"``, or ``"pinned_host"``: memory of the host that the device reads.
-    """
-
-    def __init__(self, device: PjrtDevice, position: int, ident: int, kind: str) -> None:
-        self._device = device
-        self._position = position
-        self.id = ident
-        self.kind = kind
-        self.platform = device.platform
-        self.process_index = device.process_index
-
-    def addressable_by_devices(self) -> list[PjrtDevice]:
-        """The devices that read it."""
-        return [self._device]
-
-    def __repr__(self) -> str:
-        return f"{self.kind} memory of {self._device!r}"
-
-
-class PjrtDevice:
+class PjrtDevice(Device):
     """A device of a plugin.
 
     Attributes
@@ -93,34 +69,18 @@ class PjrtDevice:
         self.host_id = self.process_index
         self.local_hardware_id: int = description["local_hardware_id"]
         self.device_kind: str = description["kind"]
-        self._memories = [
-            PjrtMemory(self, k, *each) for k, each in enumerate(description["memories"])
-        ]
 
     @property
     def client(self) -> PjrtBackend:
         return self._backend
 
-    def addressable_memories(self) -> list[PjrtMemory]:
-        """The memories that the device reads and writes."""
-        return list(self._memories)
-
-    def default_memory(self) -> PjrtMemory:
-        """The memory where arrays are unless another is named."""
-        return self._memories[max(self._description["default_memory"], 0)]
-
-    def memory(self, kind: str) -> PjrtMemory:
-        """The memory of a kind."""
-        for each in self._memories:
-            if each.kind == kind:
-                return each
-        known = ", ".join(repr(m.kind) for m in self._memories)
-        raise ValueError(f"{self!r} has no memory of the kind {kind!r}; it has {known}")
-
     def memory_stats(self) -> dict[str, int] | None:
-        """Bytes in use, their peak and the limit, as the plugin reports them; None if it does
-        not."""
         return self._backend.client.memory_stats(self._position) or None
+
+    def _memories(self) -> list[tuple[int, str]]:
+        found = list(self._description["memories"])
+        standard = max(self._description["default_memory"], 0)
+        return [*found[standard : standard + 1], *found[:standard], *found[standard + 1 :]]
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_description", {}).get("attributes", {})
