@@ -6,6 +6,7 @@ import pathlib
 import random
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -164,22 +165,30 @@ def test_handles_die_in_any_order(pjrt, options, array, order):
         rest.clear()
 
 
-def test_a_client_is_closed_under_running_threads(pjrt, array):
+def test_a_client_is_closed_under_running_threads(pjrt, options, array):
     client = pjrt.create_client(pjrt.load(str(PACKAGE / "xla_cpu_pjrt.so")), {})
-    said, started = [], threading.Event()
+    spec = [(CODE["f32"], (64,), False)]
+    program = client.compile(PROGRAM, options([0])).executable(0, spec, spec, [], "double", 0)
+    said, started = [], threading.Barrier(4)
 
-    def work():
+    def work(which):
+        x = client.put(array(np.ones(64, np.float32)), 0, -1, 0)
+        started.wait()
         try:
             while True:
-                client.put(array(np.ones(64, np.float32)), 0, -1, 0).block_until_ready()
-                started.set()
+                if which == 2:
+                    client.compile(PROGRAM, options([0]))
+                else:
+                    (y,) = program.call([x])
+                    y.block_until_ready()
         except RuntimeError as e:
             said.append("closed" in str(e))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, args=(which,)) for which in range(3)]
     for t in threads:
         t.start()
     started.wait()
+    time.sleep(0.3)
     client.close()
     for t in threads:
         t.join()

@@ -367,7 +367,9 @@ def test_broken_plugins(fake, named, how):
         with pytest.raises(RuntimeError) as e:
             cv.devices(platform)
         text = str(e.value)
-        assert text.startswith(f"the plugin for {platform} (COVECTOR_PJRT_PLUGINS) does not start: ")
+        assert text.startswith(
+            f"the plugin for {platform} (COVECTOR_PJRT_PLUGINS) does not start: "
+        )
         assert BROKEN[how] in text and "\n" not in text
     assert float(cv.jit(lambda x: x + 1)(1.0)) == 2
 
@@ -549,7 +551,9 @@ def test_a_plugin_that_is_gone(fake):
 
 
 def test_two_processes_on_one_device():
-    code = "import covector as cv; x = cv.device_put(1.0, cv.devices('xla_cpu')[0]); input(); print(x)"
+    code = (
+        "import covector as cv; x = cv.device_put(1.0, cv.devices('xla_cpu')[0]); input(); print(x)"
+    )
     run = [sys.executable, "-c", code]
     both = [
         subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -637,4 +641,6 @@ def test_the_command_lists_the_plugins(fake):
     part = text.split("Plugins\n")[1].split("\n\n")[0]
     assert "xla_cpu" in part and "xla-cpu-pjrt" in part and "COVECTOR_PJRT_PLUGINS" in part
     found = subprocess.run([*run, "--json"], env=env, capture_output=True, text=True, check=True)
-    assert json.loads(found.stdout)["plugins"]["fake"] == f"COVECTOR_PJRT_PLUGINS: {fake('REFUSES')}"
+    assert (
+        json.loads(found.stdout)["plugins"]["fake"] == f"COVECTOR_PJRT_PLUGINS: {fake('REFUSES')}"
+    )
