@@ -1,5 +1,5 @@
-"""The client of PJRT plugins: its binary interface against the plugins' header, and its handles under
-stress."""
+"""The client of PJRT plugins: its binary interface against the plugins' header, and its handles
+under stress."""
 
 import importlib.util
 import pathlib
@@ -44,7 +44,7 @@ def options():
 
 # --- the binary interface -----------------------------------------------------------------------
 
-# Members that the header of the oldest plugin has not: they are at the end, and read if they are there.
+# Members that the header of this plugin has not: they are at the end, and read if they are there.
 LATER = {
     ("PJRT_ExecuteOptions", name)
     for name in ("call_location", "num_tasks", "task_ids", "incarnation_ids")

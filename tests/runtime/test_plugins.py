@@ -1,4 +1,4 @@
-"""Plugins: how they are found, what is said of those that are broken, and of what fails on a device.
+"""Plugins: how they are found, what is said of broken ones, and of what fails on a device.
 
 ``fake_plugin.c`` is built for each way of being broken; ``xla_cpu`` is a plugin that works."""
 
@@ -261,8 +261,11 @@ def test_a_named_platform_is_not_looked_for(tmp_path, fake):
     root = _machine(tmp_path, *CUDA)
     out, _ = python(DETECTED.format(root=root), COVECTOR_PLATFORMS="cpu")
     assert out.splitlines() == [
-        "cpu environment", "cpu CpuDevice(id=0) CpuDevice(id=0) False", "cpu environment False", "0",
-    ]  # fmt: skip
+        "cpu environment",
+        "cpu CpuDevice(id=0) CpuDevice(id=0) False",
+        "cpu environment False",
+        "0",
+    ]
 
 
 def test_gpus_of_all_makers_are_one_platform(fake):
@@ -272,7 +275,7 @@ def test_gpus_of_all_makers_are_one_platform(fake):
         "x = cv.device_put(np.arange(3.0), gpu)\n"
         "assert cv.devices('rocm') == [gpu] and x.platform() == gpu.platform == 'gpu'\n"
         "assert pickle.loads(pickle.dumps(gpu)) is gpu and gpu.client.platform == 'rocm'\n"
-        "assert cv.live_arrays('gpu') == cv.live_arrays('rocm') and len(cv.live_arrays('gpu')) == 1\n"
+        "assert len(cv.live_arrays('gpu')) == len(cv.live_arrays('rocm')) == 1\n"
         "with cv.default_device('gpu'): print(np.ones(2).device, cv.jit(lambda a: a)(x).device)\n"
     )
     out, _ = python(code, COVECTOR_PJRT_PLUGINS=f"rocm:{fake('WORKS')}")
@@ -513,7 +516,8 @@ def test_a_forked_child_is_told():
         "r, w = os.pipe()\n"
         "if os.fork() == 0:\n"
         "    said = []\n"
-        "    for f in (lambda: x.tolist(), lambda: x + 1, lambda: cv.device_put(np.ones(2), x.device)):\n"
+        "    put = lambda: cv.device_put(np.ones(2), x.device)\n"
+        "    for f in (lambda: x.tolist(), lambda: x + 1, put):\n"
         "        try: f()\n"
         "        except RuntimeError as e: said.append('forked' in str(e) and 'spawn' in str(e))\n"
         "    said.append(float(np.ones(2).sum()) == 2)\n"
@@ -644,3 +648,13 @@ def test_the_command_lists_the_plugins(fake):
     assert (
         json.loads(found.stdout)["plugins"]["fake"] == f"COVECTOR_PJRT_PLUGINS: {fake('REFUSES')}"
     )
+
+
+def test_the_program_of_the_page(fake):
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "devices.md").read_text()
+    program = page.split("```python\n")[1].split("```")[0]
+    out, _ = python(
+        f"import covector as cv, covector.numpy as np\n{program}",
+        COVECTOR_PJRT_PLUGINS=f"cuda:{fake('WORKS')}",
+    )
+    assert out == "CudaDevice(id=0) CudaDevice(id=0) True False\n"
