@@ -268,6 +268,21 @@ def test_a_named_platform_is_not_looked_for(tmp_path, fake):
     ]
 
 
+def test_no_platform_stands_for_the_machines_device(tmp_path, fake, monkeypatch):
+    root = _machine(tmp_path, *CUDA)
+    code = (
+        "import covector as cv\n"
+        "from covector.core import config, presence\n"
+        "look = presence.detect\n"
+        f"presence.detect = lambda root: look({root!r})\n"
+        "for given in ('cpu', None, 'cpu', ''):\n"
+        "    cv.config.update('platforms', given)\n"
+        "    print(cv.config.sources['platforms'], cv.numpy.ones(2).device)\n"
+    )
+    out, _ = python(code, COVECTOR_PJRT_PLUGINS=f"cuda:{fake('WORKS')}")
+    assert out.splitlines() == ["set CpuDevice(id=0)", "detected CudaDevice(id=0)"] * 2
+
+
 def test_gpus_of_all_makers_are_one_platform(fake):
     code = (
         "import pickle, covector as cv, covector.numpy as np\n"

@@ -83,7 +83,8 @@ def _check_device(value: Any) -> None:
 
 
 def _check_platforms(value: Any) -> None:
-    if not (value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))):
+    named = isinstance(value, str) and all(p.strip() for p in value.split(","))
+    if value not in (None, "") and not named:
         raise ValueError(
             f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
         )
@@ -337,6 +338,8 @@ class Config(threading.local):
     def _set_global(cls, name: str, value: Any) -> None:
         option = cls.__dict__[name]
         option.value, option.source = value, "set"
+        if name == "platforms" and not value:
+            detect_platform()
         cls._publish()
         if name in _FOR_LOGGERS:
             cls._tell_loggers()
@@ -433,7 +436,7 @@ class Config(threading.local):
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where the values of options are from: default, environment, set, or block."""
+        """Where the values of options are from: default, environment, set, detected, or block."""
         own = self.__dict__
         return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
@@ -472,7 +475,7 @@ def _install_options() -> None:
 def detect_platform(root: str = "/") -> None:
     """Make the accelerator of this machine the default platform, unless the user names one."""
     platforms = vars(Config)["platforms"]
-    if platforms.source != "default" or vars(Config)["platform_name"].value:
+    if platforms.value or vars(Config)["platform_name"].value:
         return
     for seen in presence.detect(root):
         platforms.value, platforms.source = seen.platform, "detected"

@@ -29,23 +29,25 @@ _ELEMENTS = {
 }  # fmt: skip
 
 _lock = threading.Lock()
+_ready = False
 
 
 def native() -> Any:
     """The native module of plugins, which is made when it is first asked for."""
-    found = getattr(_native, "pjrt", None)
-    if found is None:
+    global _ready
+    if not _ready:
         with _lock:
-            if not hasattr(_native, "pjrt"):
-                _native.load_pjrt()
+            if not _ready:
+                if not hasattr(_native, "pjrt"):
+                    _native.load_pjrt()
                 types = {dtypes.code_of[dtypes.key_dtype]: _ELEMENTS["uint64"]}
                 for dtype, code in dtypes.code_of.items():
                     if str(dtype) in _ELEMENTS:
                         types[code] = _ELEMENTS[str(dtype)]
                 _native.pjrt.set_types(types)
                 _native.pjrt.set_error_maker(errors.made)
-            found = _native.pjrt
-    return found
+                _ready = True
+    return _native.pjrt
 
 
 class PjrtDevice(Device):
