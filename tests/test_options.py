@@ -12,6 +12,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
+from covector.backends.pjrt import settings
 from covector.core import config as config_module
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
 from tests.random import cases
@@ -523,6 +524,30 @@ def num_cpu_devices(_):
     fails(ValueError, "all processors are one device", cv.config.update, "num_cpu_devices", 8)
     with option("num_cpu_devices", 1):
         assert cv.device_count("cpu") == 1
+
+
+def pjrt_client_create_options(_):
+    with option("pjrt_client_create_options", "allocator:bfc;memory_fraction:0.5;some:1,2"):
+        got = settings.client_options("cuda")
+    want = {"preallocate": False, "allocator": "bfc", "memory_fraction": 0.5, "some": [1, 2]}
+    assert got == want
+    with option("pjrt_client_create_options", {"preallocate": True}):
+        assert settings.client_options("cuda")["preallocate"] is True
+        assert settings.client_options("xla_cpu") == {"preallocate": True}
+    for bad in ("allocator", {"a": None}, {1: 2}, {"a": [1.5]}, 3):
+        fails(ValueError, "key:value", cv.config.update, "pjrt_client_create_options", bad)
+
+
+def cuda_visible_devices(_):
+    with option("cuda_visible_devices", "0,2"):
+        assert settings.client_options("cuda")["visible_devices"] == [0, 2]
+        assert "visible_devices" not in settings.client_options("rocm")
+    fails(ValueError, "numbers", cv.config.update, "cuda_visible_devices", "first")
+
+
+def rocm_visible_devices(_):
+    with option("rocm_visible_devices", "1"):
+        assert settings.client_options("rocm")["visible_devices"] == [1]
 
 
 WITH_FOLDER = {

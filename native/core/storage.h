@@ -11,12 +11,17 @@ struct Storage;
 
 // A kind of memory that the host cannot address.
 struct Memory {
-  // Copies all of a Storage to the host; false, with the error reported, if that fails.
-  bool (*read)(const Storage& from, void* to);
+  // Host memory with the elements of a Storage; null, with the error reported, if that fails.
+  Storage* (*read)(const Storage& from);
   // Waits until what is computed into it is there, and whether it is; null where programs are
   // through when their call returns.
   bool (*wait)(const Storage& storage) = nullptr;
   bool (*is_ready)(const Storage& storage) = nullptr;
+  // Begins what `read` ends; null where reading takes no time worth it.
+  bool (*start_reading)(const Storage& from) = nullptr;
+  // Where the elements are on the device, and how many bytes they take there.
+  bool (*address)(const Storage& storage, uintptr_t* out) = nullptr;
+  bool (*size)(const Storage& storage, size_t* out) = nullptr;
 };
 
 struct Storage {

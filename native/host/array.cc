@@ -106,8 +106,28 @@ bool require_host(const ArrayObject* a, const char* what) {
 
 PyObject* unsafe_buffer_pointer(PyObject* self, PyObject*) {
   ArrayObject* a = as_array(self);
-  if (!check_alive(a) || !require_host(a, "the address")) return nullptr;
-  return PyLong_FromVoidPtr(a->data);
+  if (!check_alive(a)) return nullptr;
+  const Memory* memory = a->storage->memory;
+  if (!memory || !memory->address)
+    return require_host(a, "the address") ? PyLong_FromVoidPtr(a->data) : nullptr;
+  uintptr_t address;
+  return memory->address(*a->storage, &address) ? PyLong_FromSize_t(address) : nullptr;
+}
+PyObject* on_device_size_in_bytes(PyObject* self, PyObject*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  size_t size = array_nbytes(a);
+  const Memory* memory = a->storage->memory;
+  if (memory && memory->size && !memory->size(*a->storage, &size)) return nullptr;
+  return PyLong_FromSize_t(size);
+}
+PyObject* copy_to_host_async(PyObject* self, PyObject*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  const Memory* memory = a->storage->memory;
+  if (memory && memory->start_reading && !a->host && !memory->start_reading(*a->storage))
+    return nullptr;
+  Py_RETURN_NONE;
 }
 PyObject* to_host(PyObject* self, PyObject*) {
   ArrayObject* a = as_array(self);
@@ -270,6 +290,11 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {
     {"unsafe_buffer_pointer", unsafe_buffer_pointer, METH_NOARGS, "The address of the elements."},
+    {"on_device_size_in_bytes", on_device_size_in_bytes, METH_NOARGS,
+     "on_device_size_in_bytes($self, /)\n--\n\nThe bytes that the elements take on their device."},
+    {"copy_to_host_async", copy_to_host_async, METH_NOARGS,
+     "copy_to_host_async($self, /)\n--\n\nBegin to copy the elements to the host; reading them "
+     "waits for the end of it."},
     {"is_deleted", is_deleted, METH_NOARGS, "Whether the array was donated or deleted."},
     {"delete", delete_, METH_NOARGS, "Give up the memory; later use raises RuntimeError."},
     {"is_ready", is_ready, METH_NOARGS, "Whether the value is computed."},

@@ -9,19 +9,21 @@ namespace covector {
 namespace {
 
 // The handle is a Python object with a method to_host(), which returns the bytes in C order.
-bool read_handle(const Storage& from, void* to) {
+Storage* read_handle(const Storage& from) {
   Ref bytes(PyObject_CallMethod(static_cast<PyObject*>(from.context), "to_host", nullptr));
-  if (!bytes) return false;
+  if (!bytes) return nullptr;
   Py_buffer view;
-  if (PyObject_GetBuffer(bytes.get(), &view, PyBUF_C_CONTIGUOUS) < 0) return false;
-  bool ok = size_t(view.len) == from.nbytes;
-  if (!ok)
+  if (PyObject_GetBuffer(bytes.get(), &view, PyBUF_C_CONTIGUOUS) < 0) return nullptr;
+  Storage* to = nullptr;
+  if (size_t(view.len) != from.nbytes)
     PyErr_Format(PyExc_RuntimeError, "a buffer of %zu bytes was read from its device as %zd bytes",
                  from.nbytes, view.len);
+  else if (!(to = Storage::create(from.nbytes)))
+    PyErr_NoMemory();
   else if (from.nbytes)
-    std::memcpy(to, view.buf, from.nbytes);
+    std::memcpy(to->data, view.buf, from.nbytes);
   PyBuffer_Release(&view);
-  return ok;
+  return to;
 }
 
 void release_handle(void* context) {
@@ -36,15 +38,12 @@ constexpr Memory kHandles{read_handle};
 
 ArrayObject* fetch_to_host(ArrayObject* a) {
   if (a->host) return as_array(a->host);
-  ArrayObject* copy = array_empty(a->code, a->weak, a->ndim, a->shape);
-  if (!copy) return nullptr;
   Storage* storage = a->storage->share();  // reading may run code that deletes the array
-  bool ok = storage->memory->read(*storage, copy->data);
+  Storage* there = storage->memory->read(*storage);
   storage->drop();
-  if (!ok) {
-    Py_DECREF(as_object(copy));
-    return nullptr;
-  }
+  if (!there) return nullptr;
+  ArrayObject* copy = array_wrap(a->code, a->weak, a->ndim, a->shape, there, there->data);
+  if (!copy) return nullptr;
   Py_XSETREF(a->host, as_object(copy));
   return copy;
 }

@@ -2,6 +2,7 @@
 #include "pjrt/buffer.h"
 
 #include <cstring>
+#include <utility>
 
 #include "host/registry.h"
 #include "python/ref.h"
@@ -9,6 +10,7 @@
 namespace covector::pjrt {
 
 PyObject* DeviceErrorType = nullptr;
+PyObject* error_maker = nullptr;
 
 namespace {
 
@@ -18,8 +20,22 @@ const Buffer& body_of(const Storage& storage) {
   return *static_cast<const Buffer*>(storage.context);
 }
 
-bool read_storage(const Storage& from, void* to) {
-  return guarded([&] { body_of(from).read(to, from.nbytes); });
+Storage* read_storage(const Storage& from) {
+  Storage* to = nullptr;
+  guarded([&] { to = static_cast<Buffer*>(from.context)->read(from.nbytes); });
+  return to;
+}
+
+bool start_reading_storage(const Storage& from) {
+  return guarded([&] { static_cast<Buffer*>(from.context)->start_reading(from.nbytes); });
+}
+
+bool address_of_storage(const Storage& storage, uintptr_t* out) {
+  return guarded([&] { *out = body_of(storage).address(); });
+}
+
+bool size_of_storage(const Storage& storage, size_t* out) {
+  return guarded([&] { *out = body_of(storage).size_on_device(); });
 }
 
 bool wait_storage(const Storage& storage) {
@@ -47,10 +63,18 @@ void take_back(Error* error, void* context) {
 
 }  // namespace
 
-const Memory kDeviceMemory{read_storage, wait_storage, storage_is_ready};
+const Memory kDeviceMemory{read_storage,          wait_storage,       storage_is_ready,
+                           start_reading_storage, address_of_storage, size_of_storage};
 
 void raise_failure(const Failure& failure) {
   if (PyErr_Occurred()) return;
+  if (error_maker) {
+    Ref text(PyUnicode_DecodeUTF8(failure.what(), Py_ssize_t(std::strlen(failure.what())),
+                                  "replace"));
+    Ref made(text ? PyObject_CallFunction(error_maker, "iO", failure.code, text.get()) : nullptr);
+    if (made) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.get())), made.get());
+    return;
+  }
   PyObject* type = failure.code == kResourceExhausted ? PyExc_MemoryError : DeviceErrorType;
   Ref value(PyObject_CallFunction(type, "s", failure.what()));
   if (!value) {
@@ -69,6 +93,10 @@ BufferType buffer_type(int code) { return BufferType(buffer_types[code]); }
 void set_buffer_type(int code, int type) { buffer_types[code] = type; }
 
 void Buffer::destroy_handle() {
+  if (begun_.to) {
+    client()->plugin().destroy_event(begun_.done);
+    std::exchange(begun_.to, nullptr)->drop();
+  }
   BufferHandle* handle = std::exchange(handle_, nullptr);
   if (!spares_ || !spares_->keep(output_, handle)) destroy_buffer(client()->plugin(), handle);
 }
@@ -105,14 +133,9 @@ bool Buffer::is_ready() const {
   return error || ready.is_ready;
 }
 
-void Buffer::read(void* to, size_t nbytes) const {
+Buffer::Copy Buffer::copy_to_host(size_t nbytes) const {
   client()->check();
   const Plugin& plugin = client()->plugin();
-  Call<BufferToHostArgs> args;
-  args.src = handle_;
-  args.dst = to;
-  args.dst_size = nbytes;
-  if (!nbytes) return wait();
   int64_t order[kMaxDims];
   for (int i = 0; i < ndim_; ++i) order[i] = ndim_ - 1 - i;
   Call<MemoryLayout> layout;
@@ -120,9 +143,66 @@ void Buffer::read(void* to, size_t nbytes) const {
   layout.tiled.minor_to_major = order;
   layout.tiled.minor_to_major_size = size_t(ndim_);
   layout.type = MemoryLayout::kTiled;
+  Storage* to = Storage::create(nbytes);
+  if (!to) throw std::bad_alloc();
+  Call<BufferToHostArgs> args;
+  args.src = handle_;
+  args.dst = to->data;
+  args.dst_size = nbytes;
   if (ndim_ > 1) args.host_layout = &layout;
-  if (Error* error = plugin.call<kBuffer_ToHostBuffer>(&args)) fail(error);
-  if (Error* error = plugin.await(args.event)) fail(error);
+  if (Error* error = plugin.call<kBuffer_ToHostBuffer>(&args)) {
+    to->drop();
+    fail(error);
+  }
+  // The plugin writes there for as long as it takes, whoever waits for it.
+  Call<EventOnReadyArgs> ready;
+  ready.event = args.event;
+  ready.callback = take_back;
+  ready.user_arg = new Lent{&plugin, to->share()};
+  if (Error* error = plugin.call<kEvent_OnReady>(&ready)) {
+    plugin.destroy_event(args.event);
+    to->drop();
+    fail(error);
+  }
+  return {to, args.event};
+}
+
+Storage* Buffer::read(size_t nbytes) {
+  if (!nbytes) {
+    wait();
+    if (Storage* none = Storage::create(0)) return none;
+    throw std::bad_alloc();
+  }
+  client()->check();
+  Copy copy = begun_.to ? std::exchange(begun_, {}) : copy_to_host(nbytes);
+  struct Held {
+    Storage* to;
+    ~Held() {
+      if (to) to->drop();
+    }
+  } held{copy.to};
+  if (Error* error = client()->plugin().await(copy.done)) fail(error);
+  return std::exchange(held.to, nullptr);
+}
+
+void Buffer::start_reading(size_t nbytes) {
+  if (nbytes && !begun_.to) begun_ = copy_to_host(nbytes);
+}
+
+uintptr_t Buffer::address() const {
+  wait();
+  Call<BufferPointerArgs> args;
+  args.buffer = handle_;
+  client()->plugin().invoke<kBuffer_UnsafePointer>(&args);
+  return args.buffer_pointer;
+}
+
+size_t Buffer::size_on_device() const {
+  client()->check();
+  Call<BufferSizeArgs> args;
+  args.buffer = handle_;
+  client()->plugin().invoke<kBuffer_OnDeviceSizeInBytes>(&args);
+  return args.on_device_size_in_bytes;
 }
 
 ArrayObject* wrap_buffer(std::unique_ptr<Buffer> buffer, int code, bool weak, int ndim,

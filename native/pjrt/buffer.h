@@ -40,17 +40,27 @@ class Buffer final : public Owned {
   // Waits until the elements are there; throws what went wrong while they were computed.
   void wait() const;
   bool is_ready() const;
-  void read(void* to, size_t nbytes) const;  // in row-major order
+  // Host memory with the elements in row-major order: a new reference. `start_reading` begins it.
+  Storage* read(size_t nbytes);
+  void start_reading(size_t nbytes);
+  uintptr_t address() const;
+  size_t size_on_device() const;
 
  private:
   void destroy_handle() override;
   [[noreturn]] void fail(Error* error) const;
+  struct Copy {
+    Storage* to;
+    Event* done;
+  };
+  Copy copy_to_host(size_t nbytes) const;
 
   int device_, ndim_;
   BufferHandle* handle_;
   std::shared_ptr<const std::string> program_;
   std::shared_ptr<Spares> spares_;
   size_t output_ = 0;
+  Copy begun_{};  // a copy that nobody has waited for; under the GIL
 };
 
 // The buffer of an array in the memory of a device; null for other arrays.
@@ -76,6 +86,7 @@ bool guarded(Work&& work) {
   return false;
 }
 extern PyObject* DeviceErrorType;  // a RuntimeError with an attribute `code`
+extern PyObject* error_maker;      // (code, text) -> the exception to raise instead; may be null
 
 // The number by which plugins know the elements of a dtype; kInvalid if they have no such.
 BufferType buffer_type(int code);

@@ -1,6 +1,11 @@
 // Making and closing of clients, and what they say of their devices.
 #include "pjrt/client.h"
 
+#include <Python.h>
+
+#include <chrono>
+#include <thread>
+
 namespace covector::pjrt {
 
 Owned::Owned(std::shared_ptr<Client> client) : client_(std::move(client)) {
@@ -50,12 +55,20 @@ void Client::check() const {
                       platform_name_ + ", and a device cannot be used by both. Start processes " +
                       "with multiprocessing's method 'spawn', or fork before the first array is " +
                       "made on a device");
-  if (!handle_)
+  if (!handle_ || closing_)
     throw Failure(kFailedPrecondition, "the client of " + platform_name_ + " is closed");
 }
 
 void Client::close() {
-  if (!usable()) return;
+  if (!usable() || closing_.exchange(true)) return;
+  // A call under way needs the GIL to end.
+  std::unique_lock calls(calls_, std::try_to_lock);
+  while (!calls.owns_lock()) {
+    PyThreadState* state = PyGILState_Check() ? PyEval_SaveThread() : nullptr;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (state) PyEval_RestoreThread(state);
+    (void)calls.try_lock();
+  }
   for (;;) {
     Owned* one;
     {

@@ -7,8 +7,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -63,8 +65,11 @@ class Client : public std::enable_shared_from_this<Client> {
 
   // Throws in a forked child, and once the client is closed.
   void check() const;
-  bool usable() const { return handle_ && pid_ == getpid(); }
+  bool usable() const { return handle_ && !closing_ && pid_ == getpid(); }
+  // Waits for calls that are under way, with the GIL where the caller has it.
   void close();
+  // Held by whoever calls the plugin without the GIL: the client is not closed meanwhile.
+  std::shared_mutex& calls() const { return calls_; }
 
   const Plugin& plugin() const { return *plugin_; }
   ClientHandle* handle() const { return handle_; }
@@ -89,6 +94,8 @@ class Client : public std::enable_shared_from_this<Client> {
   bool on_cpu_ = false;
   std::vector<DeviceInfo> devices_;
   std::mutex mutex_;
+  mutable std::shared_mutex calls_;
+  std::atomic<bool> closing_{false};
   Owned* first_ = nullptr;
 };
 

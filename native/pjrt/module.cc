@@ -224,6 +224,8 @@ void add_pjrt(nb::module_ parent) {
   add_programs(m);
   m.def("set_types", set_types, nb::arg("types"),
         "Register the plugins' element type of each dtype code.");
+  m.def("set_error_maker", [](nb::object maker) { Py_XSETREF(error_maker, maker.release().ptr()); },
+        nb::arg("maker"), "Register what makes an exception of a code and a text.");
   m.def("layout", [] {
     nb::list out;
     for (const Member& member : members())

@@ -1,6 +1,7 @@
 // Compilation by a plugin, and calls of what it compiled.
 #include "pjrt/program.h"
 
+#include <shared_mutex>
 #include <vector>
 
 #include "call/executable.h"
@@ -26,6 +27,7 @@ void Loaded::destroy_handle() {
 
 std::shared_ptr<Loaded> Loaded::compile(const std::shared_ptr<Client>& client,
                                         const std::string& text, const std::string& options) {
+  std::shared_lock calls(client->calls());
   client->check();
   Call<Program> program;
   program.code = text.data();
@@ -43,6 +45,7 @@ std::shared_ptr<Loaded> Loaded::compile(const std::shared_ptr<Client>& client,
 
 std::shared_ptr<Loaded> Loaded::deserialize(const std::shared_ptr<Client>& client,
                                             const std::string& bytes) {
+  std::shared_lock calls(client->calls());
   client->check();
   Call<DeserializeArgs> args;
   args.client = client->handle();
@@ -269,6 +272,7 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
 bool PjrtExecutable::run(const Argument* arguments, PyObject** results) const {
   SmallVector<BufferHandle*, 16> made;
   made.resize(num_outputs_);
+  std::shared_lock calls(loaded_->client()->calls());
   if (!guarded([&] { execute(arguments, made.data()); })) return false;
   bool ok = true;
   for (size_t i = 0; i < num_outputs_; ++i) {

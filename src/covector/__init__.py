@@ -82,7 +82,7 @@ _NAMES = {
     "custom_vjp": "covector.control_flow.custom_vjp",
     **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "covector.ref"),
     "pure_callback": "covector.transforms.callbacks",
-    "Device": "covector.core.backend",
+    "Device": "covector.core.device",
     "ds": "covector.numpy._index",
     **dict.fromkeys(
         (

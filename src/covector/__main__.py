@@ -53,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
 def _lines(found: dict[str, Any], everything: bool, bold: tuple[str, str]) -> list[str]:
     on, off = bold
     out = []
-    for title in ("versions", "machine", "libraries"):
-        out += [f"{on}{title.capitalize()}{off}", *_table(found[title]), ""]
+    for title in ("versions", "machine", "plugins", "libraries"):
+        rows = found[title] or {"none": "docs/devices.md says how to install one"}
+        out += [f"{on}{title.capitalize()}{off}", *_table(rows), ""]
     disk, memory = found["caches"]["on disk"], found["caches"]["in memory"]
     limit = "no limit" if disk["limit"] < 0 else f"at most {_bytes(disk['limit'])}"
     kept = "" if disk["enabled"] else ", switched off"

@@ -47,6 +47,8 @@ class Array:
     @property
     def _code(self) -> int: ...
     def unsafe_buffer_pointer(self) -> int: ...
+    def on_device_size_in_bytes(self) -> int: ...
+    def copy_to_host_async(self) -> None: ...
     def is_deleted(self) -> bool: ...
     def delete(self) -> None:
         """Give up the memory. Views that exist keep it; later use raises RuntimeError."""
@@ -218,6 +220,11 @@ def add_placement(sharding: Any, committed: bool, /) -> int:
 def set_default_sharding(function: Callable[[], Any], /) -> None:
     """Set what gives the sharding of placement 0; asked once."""
 
+pjrt: Any  # made by load_pjrt
+
+def load_pjrt() -> None:
+    """Make the submodule of plugins."""
+
 def live_arrays() -> list[Array]:
     """The arrays that exist and are not deleted, the oldest first."""
 
@@ -326,8 +333,3 @@ def set_internal_prefixes(library: Iterable[str], helpers: Iterable[str] = (), /
     user_frame skips both. Tracebacks lose the library's frames, and those of helpers where the
     library called them.
     """
-
-# Made by load_pjrt.
-pjrt: Any
-
-def load_pjrt() -> None: ...

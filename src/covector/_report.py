@@ -10,7 +10,8 @@ from typing import Any
 import covector
 from covector import _native
 from covector.backends.cpu import backend, codegen
-from covector.core import stored
+from covector.backends.pjrt import plugins
+from covector.core import presence, stored
 from covector.core.config import config
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
 from covector.runtime import devices
@@ -32,8 +33,10 @@ def collect() -> dict[str, Any]:
             "system": platform.platform(),
             "processor": codegen.cpu_name(),
             "devices": ", ".join(map(repr, devices.devices())),
+            "accelerators": ", ".join(map(_seen, presence.detect())) or "none",
             "threads": f"{_native.num_threads()} of {os.cpu_count()} processors",
         },
+        "plugins": _plugins(),
         "libraries": {"BLAS, LAPACK": _blas(), "FFT": "ducc0, in the native core"},
         "caches": {
             "on disk": {
@@ -68,6 +71,20 @@ def clear_cache() -> tuple[int, int]:
 def cache_folder() -> str:
     """Where programs are kept."""
     return stored.cache_dir()
+
+
+def _seen(each: presence.Seen) -> str:
+    driver = "" if each.driver else ", without its driver's library"
+    return f"{each.platform} ({each.device}{driver})"
+
+
+def _plugins() -> dict[str, str]:
+    """For each platform with a plugin, what the plugin is of and where it is."""
+    try:
+        found = plugins.installed()
+    except RuntimeError as e:
+        return {"": str(e)}
+    return {name: f"{each.source}: {each.path}" for name, each in found.items()}
 
 
 def _blas() -> str:

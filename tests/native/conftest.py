@@ -38,6 +38,7 @@ def _load():
         module = importlib.util.module_from_spec(spec)
         sys.modules["covector._native"] = module
         spec.loader.exec_module(module)
+    assert not built or module.__file__ == built, "the package's own build was loaded before"
     # The package would have registered these.
     module.set_dtypes(DTYPES + ["key"])
     module.set_aval_factory(lambda shape, dtype, weak: (shape, dtype, weak))

@@ -1,51 +1,28 @@
 """What a backend offers: devices, transfers, and programs lowered from jaxprs and compiled.
 
-The CPU's backend is built in. Others are found by entry points of the group
-``covector.backends``, whose name is the platform and whose object is a `Backend` or a function
-that makes one. They are read only when a platform that is not built in is asked for.
+The CPU's backend is built in, and that of devices with a PJRT plugin. Others are found by entry
+points of the group ``covector.backends``, whose name is the platform and whose object is a
+`Backend` or a function that makes one. They are read only when a platform that is not built in is
+asked for.
 """
 
 from __future__ import annotations
 
 import copyreg
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol, TypeVar
 
-from covector.core import collector
+from covector.core import collector, presence
 from covector.core import config as options
 from covector.core.avals import Array
 from covector.core.config import config
+from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Primitive
 
 F = TypeVar("F", bound=Callable[..., Any])
 GROUP = "covector.backends"
-
-
-@runtime_checkable
-class Device(Protocol):
-    """A place where arrays live and programs run.
-
-    Attributes
-    ----------
-    platform : str
-        For example ``"cpu"``.
-    id : int
-    process_index : int
-    device_kind : str
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> cv.devices()[0].platform
-    'cpu'
-    """
-
-    platform: str
-    id: int
-    process_index: int
-    device_kind: str
 
 
 class Program(Protocol):
@@ -130,10 +107,13 @@ def reduce_device(device: Device) -> tuple[Any, ...]:
 
 
 _REQUIRED = ("platform", "devices", "put", "lower")
+_PLUGINS = "covector.backends.pjrt"
 _BUILT_IN = {
     "cpu": "covector.backends.cpu.backend",
-    **dict.fromkeys(("cuda", "rocm", "tpu", "metal", "xla_cpu"), "covector.backends.pjrt.backend"),
+    **dict.fromkeys(("cuda", "rocm", "tpu", "metal", "xla_cpu"), f"{_PLUGINS}.backend"),
 }
+# The platforms that programs know by one name, that of their devices' attribute `platform`.
+GPU = ("cuda", "rocm")
 loaded: dict[str, Backend] = {}
 
 
@@ -153,8 +133,12 @@ def get_backend(platform: str | None = None) -> Backend:
     """
     if platform is None:
         platform = default_platform()
+        if platform == options.detected_platform():
+            return _detected(platform)
     found = loaded.get(platform)
     if found is None:
+        if platform == "gpu":
+            return get_backend(_which_gpu())
         if platform in _BUILT_IN:
             with collector.paused():
                 made = importlib.import_module(_BUILT_IN[platform])
@@ -164,6 +148,35 @@ def get_backend(platform: str | None = None) -> Backend:
             for kind in {type(d) for d in found.devices()}:
                 copyreg.pickle(kind, reduce_device)
         found = loaded.setdefault(platform, found)
+    return found
+
+
+def _which_gpu() -> str:
+    """The platform of the GPUs: the one in use, else that of this machine, else that installed."""
+    for name in GPU:
+        if name in loaded:
+            return name
+    for seen in presence.detect():
+        if seen.platform in GPU:
+            return seen.platform
+    installed = importlib.import_module(f"{_PLUGINS}.plugins").installed()
+    return next((name for name in GPU if name in installed), GPU[0])
+
+
+def _detected(platform: str) -> Backend:
+    """The backend of the device that this machine has, or the CPU's if that does not start."""
+    try:
+        found = get_backend(platform)
+        found.devices()
+    except Exception as e:
+        if options.forget_detected():
+            from covector.core.errors import warn  # few processes need it
+
+            warn(
+                f"this machine has a device of the platform {platform}, which is not used: {e}; "
+                "the CPU is. COVECTOR_PLATFORMS=cpu says no more of it"
+            )
+        return get_backend(None)
     return found
 
 
@@ -190,7 +203,11 @@ def _load(platform: str) -> Backend:
         made_here = factory()
         _check(made_here, platform, f"the backend {platform!r} that its factory made")
         return made_here
-    point = _entry_point(platform)
+    plugins = importlib.import_module(f"{_PLUGINS}.plugins").installed()
+    point = _entry_point(platform, plugins)
+    if point is None:
+        plugin: Backend = importlib.import_module(f"{_PLUGINS}.backend").PjrtBackend(platform)
+        return plugin
     # A folder without metadata has no name.
     dist = point.dist
     owner = (
@@ -212,15 +229,17 @@ def _load(platform: str) -> Backend:
     return backend
 
 
-def _entry_point(platform: str) -> Any:
-    """The one entry point of a platform."""
+def _entry_point(platform: str, plugins: Collection[str]) -> Any:
+    """The one entry point of a platform; None for one of ``plugins``."""
     # Not at the top: few processes need it.
     from importlib.metadata import entry_points
 
     points = entry_points(group=GROUP)
     named = [p for p in points if p.name == platform]
     if not named:
-        known = sorted({*_BUILT_IN, *(p.name for p in points)})
+        if platform in plugins:
+            return None
+        known = sorted({*_BUILT_IN, *plugins, *(p.name for p in points)})
         raise RuntimeError(f"unknown backend {platform!r}; available: {', '.join(known)}")
     owners = sorted({p.dist.name if p.dist else p.value for p in named})
     if len(owners) > 1:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from covector import _native
+from covector.core import presence
 from covector.core.options import OPTIONS, STAGE_NAMES, WITHOUT_EFFECT
 
 # Variables that are read elsewhere: by the native core, or where it is built and tested.
@@ -82,7 +83,8 @@ def _check_device(value: Any) -> None:
 
 
 def _check_platforms(value: Any) -> None:
-    if not (value is None or (isinstance(value, str) and all(p.strip() for p in value.split(",")))):
+    named = isinstance(value, str) and all(p.strip() for p in value.split(","))
+    if value not in (None, "") and not named:
         raise ValueError(
             f"option 'platforms' takes names of platforms separated by commas, got {value!r}"
         )
@@ -113,7 +115,38 @@ def _check_cpu_devices(value: Any) -> None:
         )
 
 
+def _check_client_options(value: Any) -> None:
+    """A dict of numbers, texts and lists of numbers, or a text of the form key:value;key:value."""
+    ok = value is None
+    if isinstance(value, str):
+        ok = all(":" in item for item in value.split(";") if item.strip())
+    elif isinstance(value, dict):
+        ok = all(isinstance(k, str) for k in value) and all(
+            isinstance(v, bool | int | float | str)
+            or (isinstance(v, list | tuple) and all(type(n) is int for n in v))
+            for v in value.values()
+        )
+    if not ok:
+        raise ValueError(
+            "option 'pjrt_client_create_options' takes a dict of numbers, texts and lists of "
+            f"integers, a text of the form key:value;key:value, or None, got {value!r}"
+        )
+
+
+def _check_visible(value: Any) -> None:
+    if value != "all" and not (
+        isinstance(value, str) and all(part.strip().isdecimal() for part in value.split(","))
+    ):
+        raise ValueError(
+            "options 'cuda_visible_devices' and 'rocm_visible_devices' take 'all' or the numbers "
+            f"of devices, separated by commas, got {value!r}"
+        )
+
+
 _CHECKS: dict[str, Callable[[Any], None]] = {
+    "pjrt_client_create_options": _check_client_options,
+    "cuda_visible_devices": _check_visible,
+    "rocm_visible_devices": _check_visible,
     "default_device": _check_device,
     "platforms": _check_platforms,
     "compilation_cache_dir": _check_folder,
@@ -202,7 +235,7 @@ _DIRECTIONS = ("host_to_device", "device_to_device", "device_to_host")
 _FOR_LOGGERS = {"logging_level": None, "debug_log_modules": None}.keys()
 # Options that say where new arrays are, and whether they may come there, unless they are these.
 _PLACES = ("default_device", "platforms", "platform_name", "transfer_guard_host_to_device")
-_PLAIN = (None, "", "allow")
+_PLAIN = (None, "", "allow", "cpu")
 
 
 def _all_of(name: str) -> tuple[str, ...]:
@@ -229,7 +262,8 @@ class _Option:
     """An option as an attribute: its value, and what threads have in place of it.
 
     ``blocks`` holds something for each block of code, in any thread, in which it is overridden.
-    ``source`` says where the value of the process is from: default, environment or set.
+    ``source`` says where the value of the process is from: default, environment, set, or detected:
+    a platform whose device the machine has.
     """
 
     __slots__ = ("name", "value", "source", "blocks")
@@ -304,6 +338,8 @@ class Config(threading.local):
     def _set_global(cls, name: str, value: Any) -> None:
         option = cls.__dict__[name]
         option.value, option.source = value, "set"
+        if name == "platforms" and not value:
+            detect_platform()
         cls._publish()
         if name in _FOR_LOGGERS:
             cls._tell_loggers()
@@ -400,7 +436,7 @@ class Config(threading.local):
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where the values of options are from: default, environment, set, or block."""
+        """Where the values of options are from: default, environment, set, detected, or block."""
         own = self.__dict__
         return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
@@ -430,11 +466,43 @@ def _install_options() -> None:
             if each == name or each not in given:
                 found = vars(Config)[each]
                 found.value, found.source = value, "environment"
+    detect_platform()
     Config._publish()
     if not _FOR_LOGGERS.isdisjoint(given):
         Config._tell_loggers()
 
 
+def detect_platform(root: str = "/") -> None:
+    """Make the accelerator of this machine the default platform, unless the user names one."""
+    platforms = vars(Config)["platforms"]
+    if platforms.value or vars(Config)["platform_name"].value:
+        return
+    for seen in presence.detect(root):
+        platforms.value, platforms.source = seen.platform, "detected"
+        return
+
+
+def detected_platform() -> str | None:
+    """The platform that arrays and programs are on because this machine has its device."""
+    option = vars(Config)["platforms"]
+    if option.source != "detected" or config.platforms is not option.value:
+        return None
+    return str(option.value)
+
+
+def forget_detected() -> bool:
+    """Leave the detected platform for the CPU; whether this call did."""
+    with _forgetting:
+        option = vars(Config)["platforms"]
+        if option.source != "detected":
+            return False
+        option.value, option.source = None, "default"
+        Config._publish()
+    config._rekey()
+    return True
+
+
+_forgetting = threading.Lock()
 _install_options()
 config = Config()
 _native.set_rekey(config._rekey)

@@ -175,10 +175,19 @@ OPTIONS: dict[str, Option] = {
     "num_cpu_devices": Option(
         -1, "there is one device for all processors", (-1, 1)
     ),
+    "pjrt_client_create_options": Option(
+        None, "what the client of a plugin is made with when it starts: a dict, or key:value;…"
+    ),
+    "cuda_visible_devices": Option(
+        "all", "the numbers of the CUDA devices to use, separated by commas, when they start"
+    ),
+    "rocm_visible_devices": Option(
+        "all", "the numbers of the ROCm devices to use, separated by commas, when they start"
+    ),
 }  # fmt: skip
 
-_XLA = "for XLA, which does not compile here"
-_ACCELERATOR = "for devices that no backend here offers"
+_XLA = "for parts of XLA that are not used here: what is compiled by plugins has its own settings"
+_ACCELERATOR = "for devices, or for libraries of devices, that no backend here uses"
 _PALLAS = "for the kernel languages Pallas and Mosaic, which there are not"
 _MESH = "for meshes of devices: there is one device"
 _PROCESSES = "for several processes that compute together: there is one"
@@ -196,7 +205,7 @@ _BY_REASON: dict[str, dict[str, Any]] = {
         "memory_fitting_effort": 0.0, "memory_fitting_level": "O2",
         "experimental_unsafe_xla_runtime_errors": False,
         "persistent_cache_enable_xla_caches": "xla_gpu_per_fusion_autotune_cache_dir",
-        "send_traceback_to_runtime": "off", "pjrt_client_create_options": None,
+        "send_traceback_to_runtime": "off",
         "check_proxy_envs": True, "debug_leaked_clients_on_clear_backends": False,
         "remove_custom_partitioning_ptr_from_cache_key": False,
     },
@@ -205,7 +214,6 @@ _BY_REASON: dict[str, dict[str, Any]] = {
         "compilation_cache_expect_pgle": False,
     },
     _ACCELERATOR: {
-        "cuda_visible_devices": "all", "rocm_visible_devices": "all",
         "oneapi_visible_devices": "all", "mock_gpu_topology": "", "mock_num_gpu_processes": 0,
         "bcoo_cusparse_lowering": False, "threefry_gpu_kernel_lowering": False,
         "use_magma": "auto", "ragged_dot_use_gpu_pallas_triton_lowering": False,

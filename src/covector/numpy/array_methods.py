@@ -500,10 +500,8 @@ def attach() -> None:
         "device": property(_device),
         "devices": _devices,
         "tobytes": Boundary(tobytes, "covector"),
-        "copy_to_host_async": lambda self: None,
         "platform": lambda self: _device(self).platform,
         "is_fully_addressable": property(lambda self: self.sharding.is_fully_addressable),
         "is_fully_replicated": property(lambda self: self.sharding.is_fully_replicated),
-        "on_device_size_in_bytes": lambda self: self.nbytes,
     }.items():
         setattr(Array, name, value)

@@ -128,7 +128,7 @@ def local_device_count(backend: str | None = None) -> int:
 
 
 def default_backend() -> str:
-    """Name of the platform that arrays are put on by default, for example ``"cpu"``.
+    """Name of the platform that arrays are put on by default: ``"cpu"``, ``"gpu"`` or ``"tpu"``.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def default_backend() -> str:
     >>> cv.default_backend()
     'cpu'
     """
-    return get_backend().platform
+    return str(get_backend().devices()[0].platform)
 
 
 def process_index(backend: str | None = None) -> int:
@@ -366,18 +366,19 @@ def live_arrays(platform: str | None = None) -> list[Any]:
     >>> largest.nbytes >= 4_000_000
     True
     """
-    wanted = get_backend(platform).platform
-    return [
-        x for x in _native.live_arrays() if any(d.platform == wanted for d in x.sharding.device_set)
-    ]
+    wanted = set(get_backend(platform).devices())
+    return [x for x in _native.live_arrays() if not wanted.isdisjoint(x.sharding.device_set)]
 
 
 def copy_to_host_async(x: Any) -> Any:
     """Start copying arrays to the host (on CPUs they are there).
 
+    Programs and other copies go on meanwhile; reading the arrays waits for the end.
+
     Parameters
     ----------
     x : pytree
+        Leaves that are not arrays are passed over.
 
     Returns
     -------
@@ -390,6 +391,10 @@ def copy_to_host_async(x: Any) -> Any:
     >>> cv.copy_to_host_async(cv.numpy.arange(3))
     Array([0, 1, 2], dtype=int32)
     """
+    for leaf in tree.leaves(x):
+        start = getattr(leaf, "copy_to_host_async", None)
+        if start is not None:
+            start()
     return x
 
 

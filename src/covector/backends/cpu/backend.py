@@ -20,6 +20,7 @@ from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.backend import reduce_device
+from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 from covector.transforms.cache import Latest, on_clear
@@ -29,13 +30,14 @@ from covector.transforms.cache import Latest, on_clear
 _LONG = 1 << 15
 
 
-class CpuDevice:
+class CpuDevice(Device):
     """The host processor."""
 
     platform = "cpu"
     device_kind = "cpu"
     process_index = 0
     host_id = 0
+    local_hardware_id = 0
 
     def __init__(self, ident: int) -> None:
         self.id = ident
@@ -43,6 +45,9 @@ class CpuDevice:
     @property
     def client(self) -> CpuBackend:
         return backend
+
+    def memory_stats(self) -> dict[str, int]:
+        return dict(_native.allocator_stats())
 
     def __repr__(self) -> str:
         return f"CpuDevice(id={self.id})"

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.pjrt import plugins
+from covector.backends.pjrt import errors, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text
 from covector.backends.pjrt.options import compile_options
 from covector.core import dtypes, stored
 from covector.core.avals import Array, nbytes_of
-from covector.core.backend import reduce_device
+from covector.core.backend import GPU, reduce_device
 from covector.core.config import config
+from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
@@ -34,6 +35,7 @@ _ELEMENTS = {
 }  # fmt: skip
 
 _lock = threading.Lock()
+_ready = False
 
 # XLA's memory for results of the host comes fresh from the system: from this size on, programs are
 # given that of dead ones.
@@ -42,18 +44,20 @@ _LARGE = 1 << 20
 
 def native() -> Any:
     """The native module of plugins, which is made when it is first asked for."""
-    found = getattr(_native, "pjrt", None)
-    if found is None:
+    global _ready
+    if not _ready:
         with _lock:
-            if not hasattr(_native, "pjrt"):
-                _native.load_pjrt()
+            if not _ready:
+                if not hasattr(_native, "pjrt"):
+                    _native.load_pjrt()
                 types = {dtypes.code_of[dtypes.key_dtype]: _ELEMENTS["uint64"]}
                 for dtype, code in dtypes.code_of.items():
                     if str(dtype) in _ELEMENTS:
                         types[code] = _ELEMENTS[str(dtype)]
                 _native.pjrt.set_types(types)
-            found = _native.pjrt
-    return found
+                _native.pjrt.set_error_maker(errors.made)
+                _ready = True
+    return _native.pjrt
 
 
 @functools.cache
@@ -64,13 +68,14 @@ def _processor() -> str:
     return str(codegen.cpu_description())
 
 
-class PjrtDevice:
+class PjrtDevice(Device):
     """A device of a plugin.
 
     Attributes
     ----------
     platform, device_kind : str
-        For example ``"cuda"`` and ``"NVIDIA H100 80GB HBM3"``.
+        For example ``"gpu"`` and ``"NVIDIA H100 80GB HBM3"``. GPUs of all makers are of one
+        platform, as far as programs are concerned; that of `client` says whose they are.
     id, process_index, local_hardware_id : int
     """
 
@@ -78,7 +83,7 @@ class PjrtDevice:
         self._backend = backend
         self._position = position
         self._description = description
-        self.platform = backend.platform
+        self.platform = "gpu" if backend.platform in GPU else backend.platform
         self.id: int = description["id"]
         self.process_index: int = description["process_index"]
         self.host_id = self.process_index
@@ -90,9 +95,12 @@ class PjrtDevice:
         return self._backend
 
     def memory_stats(self) -> dict[str, int] | None:
-        """Bytes in use, their peak and the limit, as the plugin reports them; None if it does
-        not."""
         return self._backend.client.memory_stats(self._position) or None
+
+    def _memories(self) -> list[tuple[int, str]]:
+        found = list(self._description["memories"])
+        standard = max(self._description["default_memory"], 0)
+        return [*found[standard : standard + 1], *found[:standard], *found[standard + 1 :]]
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_description", {}).get("attributes", {})
@@ -105,7 +113,8 @@ class PjrtDevice:
 
     def __repr__(self) -> str:
         names = {"cuda": "CudaDevice", "rocm": "RocmDevice", "tpu": "TpuDevice"}
-        kind = names.get(self.platform, f"{self.platform.title().replace('_', '')}Device")
+        platform = self._backend.platform
+        kind = names.get(platform, f"{platform.title().replace('_', '')}Device")
         return f"{kind}(id={self.id})"
 
 
@@ -144,7 +153,11 @@ class PjrtModule:
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
-        loaded = self.backend.load(self.text, [device.id], spares)
+        try:
+            loaded = self.backend.load(self.text, [device.id], spares)
+        except errors.DeviceError as e:
+            text = self.text.with_places
+            raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
         ins, outs = (
             [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
@@ -175,12 +188,19 @@ def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
 
 
 class PjrtBackend:
-    """The devices of one plugin; its client starts when they are first asked for."""
+    """The devices of one plugin; its client starts when they are first asked for.
+
+    Attributes
+    ----------
+    platform : str
+        That of the plugin: ``"cuda"``, where that of its devices is ``"gpu"``.
+    """
 
     def __init__(self, platform: str) -> None:
         self.platform = platform
         self._client: Any = None
         self._plugin: Any = None
+        self._flags: dict[str, Any] = {}
         self._devices: list[PjrtDevice] = []
         self._start = threading.Lock()
 
@@ -194,12 +214,20 @@ class PjrtBackend:
         return self._client
 
     def _made(self) -> Any:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        found = plugins.find(self.platform)
+        settings.prepare_environment(self.platform)
         pjrt = native()
-        self._plugin = pjrt.load(plugins.find(self.platform).path)
-        client = pjrt.create_client(self._plugin, plugins.client_options(self.platform))
+        options = settings.client_options(self.platform)
+        try:
+            self._plugin = pjrt.load(found.path)
+            client = pjrt.create_client(self._plugin, options)
+        except (RuntimeError, MemoryError) as e:
+            raise errors.not_started(found, e) from None
         atexit.register(client.close)
+        self._flags = settings.compile_flags(self.platform, found.path)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
+        if not self._devices:
+            raise errors.not_started(found, RuntimeError("it has no devices"))
         return client
 
     def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
@@ -210,7 +238,7 @@ class PjrtBackend:
         name = stored.digest(key.encode())
         found = stored.load(name, key)
         if found is not None:
-            with contextlib.suppress(native().DeviceError):
+            with contextlib.suppress(errors.DeviceError):
                 loaded = client.deserialize(found[0])
                 if EVENTS:
                     tell(EVENTS, CACHE_HIT)
@@ -221,7 +249,7 @@ class PjrtBackend:
         loaded = client.compile(text.with_spares(spares).encode(), options)
         seconds = time.perf_counter() - start
         if config.enable_compilation_cache:
-            with contextlib.suppress(native().DeviceError):  # not all plugins can
+            with contextlib.suppress(errors.DeviceError):  # not all plugins can
                 stored.store(name, key, loaded.serialize(), None, seconds)
         return loaded
 
@@ -237,10 +265,14 @@ class PjrtBackend:
 
     def flags(self) -> dict[str, Any]:
         """XLA's flags for the programs of this platform."""
-        return {}
+        return self._flags
+
+    def started(self) -> list[PjrtDevice]:
+        """The devices, if they were asked for before."""
+        return list(self._devices)
 
     def devices(self) -> list[PjrtDevice]:
-        assert self.client is not None
+        self.client  # noqa: B018 - starts it
         return list(self._devices)
 
     def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:

@@ -1,0 +1,154 @@
+"""Devices, and the memories that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Memory:
+    """A memory of a device.
+
+    Attributes
+    ----------
+    kind : str
+        For example ``"device"``, or ``"pinned_host"``: memory of the host that the device reads.
+    id : int
+    platform : str
+    process_index : int
+    """
+
+    __slots__ = ("device", "id", "kind")
+
+    def __init__(self, device: Device, ident: int, kind: str) -> None:
+        self.device = device
+        self.id = ident
+        self.kind = kind
+
+    @property
+    def platform(self) -> str:
+        return self.device.platform
+
+    @property
+    def process_index(self) -> int:
+        return self.device.process_index
+
+    def addressable_by_devices(self) -> list[Device]:
+        """The devices that read it."""
+        return [self.device]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Memory) and (self.device, self.id) == (other.device, other.id)
+
+    def __hash__(self) -> int:
+        return hash((self.device, self.id))
+
+    def __repr__(self) -> str:
+        return f"Memory(kind={self.kind!r}, device={self.device!r})"
+
+
+class Device:
+    """A place where arrays live and programs run.
+
+    Backends derive their devices from it, or make objects with the first four attributes.
+
+    Attributes
+    ----------
+    platform : str
+        For example ``"cpu"``.
+    id : int
+    process_index : int
+    device_kind : str
+    local_hardware_id : int or None
+        Its number on this machine.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.devices()[0].platform
+    'cpu'
+    """
+
+    platform: str
+    id: int
+    process_index: int
+    device_kind: str
+    local_hardware_id: int | None = None
+
+    def addressable_memories(self) -> list[Memory]:
+        """The memories that the device reads and writes.
+
+        Returns
+        -------
+        list of Memory
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.devices("cpu")[0].addressable_memories()
+        [Memory(kind='device', device=CpuDevice(id=0))]
+        """
+        return [Memory(self, *each) for each in self._memories()]
+
+    def default_memory(self) -> Memory:
+        """The memory where arrays are unless another is named.
+
+        Returns
+        -------
+        Memory
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.devices("cpu")[0].default_memory().kind
+        'device'
+        """
+        return self.addressable_memories()[0]
+
+    def memory(self, kind: str) -> Memory:
+        """The memory of a kind.
+
+        Parameters
+        ----------
+        kind : str
+
+        Returns
+        -------
+        Memory
+
+        Raises
+        ------
+        ValueError
+            If the device has no such memory.
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> cv.devices("cpu")[0].memory("device").id
+        0
+        """
+        found = self.addressable_memories()
+        for each in found:
+            if each.kind == kind:
+                return each
+        known = ", ".join(repr(m.kind) for m in found)
+        raise ValueError(f"{self!r} has no memory of the kind {kind!r}; it has {known}")
+
+    def memory_stats(self) -> dict[str, int] | None:
+        """Bytes in use, their peak and the limit, as far as they are known; None if they are not.
+
+        Returns
+        -------
+        dict or None
+
+        Examples
+        --------
+        >>> import covector as cv
+        >>> x = cv.numpy.arange(1_000_000.0) + 1
+        >>> x.device.memory_stats()["bytes_in_use"] >= x.nbytes
+        True
+        """
+        return None
+
+    def _memories(self) -> Sequence[tuple[int, str]]:
+        """The number and kind of each memory, the default one first."""
+        return ((0, "device"),)
