@@ -35,11 +35,11 @@ _DIRECTIONS = {
     "oeq": "EQ", "une": "NE", "olt": "LT", "ole": "LE", "ogt": "GT", "oge": "GE",
     "eq": "EQ", "ne": "NE", "slt": "LT", "sle": "LE", "sgt": "GT", "sge": "GE",
 }  # fmt: skip
-# Functions that StableHLO or CHLO has, where the compilers' accuracy is no worse than ours.
+# Functions that the compilers have, where they are no less accurate than ours.
 _NATIVES = {
     "exp": "stablehlo.exponential", "log": "stablehlo.log", "pow": "stablehlo.power",
     "sin": "stablehlo.sine", "cos": "stablehlo.cosine", "tan": "stablehlo.tan",
-    "atan2": "stablehlo.atan2", "erf": "chlo.erf",
+    "atan2": "stablehlo.atan2",
 }  # fmt: skip
 # The upper half of a double's digits: products of two such halves are exact.
 _UPPER = -(1 << 27)
