@@ -103,16 +103,17 @@ class Kernels:
         """``x`` as it is when it has been rounded."""
         if x.tensor is None or not x.made:
             return x
-        exponent, mantissa = (8, 23) if x.ty == "float" else (11, 52)
         tensor = x.tensor
-        out = self.b.once(
-            ("exactly", tensor.ref),
-            lambda: self.b.op(
-                "stablehlo.reduce_precision", (tensor,), tensor.dtype, self.shape,
-                f"exponent_bits = {exponent} : i32, mantissa_bits = {mantissa} : i32",
-            ),
-        )  # fmt: skip
-        return Val(x.ty, out)
+        return Val(x.ty, self.b.once(("exactly", tensor.ref), lambda: self._rounded(tensor)))
+
+    def _rounded(self, x: Value) -> Value:
+        b = self.b
+        if x.dtype == dtypes.float64 and b.platform == "tpu":
+            # Its doubles are emulated; of them its compiler knows no other operation for this.
+            return b.ops("stablehlo.optimization_barrier", [x], [(x.dtype, x.shape)])[0]
+        exponent, mantissa = (11, 52) if x.dtype == dtypes.float64 else (8, 23)
+        attrs = f"exponent_bits = {exponent} : i32, mantissa_bits = {mantissa} : i32"
+        return b.op("stablehlo.reduce_precision", (x,), x.dtype, x.shape, attrs)
 
     # --- instructions ---
 

@@ -1,4 +1,4 @@
-"""Elementary and special functions that are written down in `covector.numerics`."""
+"""Elementary and special functions that StableHLO does not have: those of `covector.numerics`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ import covector.primitives.hypergeometric
 import covector.primitives.integrals
 import covector.primitives.probability  # noqa: F401 - their rows
 from covector.backends.pjrt import kernels
+from covector.backends.pjrt.lower import RULES
 from covector.backends.pjrt.rules.elementwise import Emission, elementwise
 from covector.backends.pjrt.text import Builder, Value
 from covector.core.rules import ELEMENTWISE
-
-NAMES = (
-    "erf", "erfc", "erf_inv", "lgamma", "digamma", "polygamma", "zeta", "riemann_zeta",
-    "bessel_i0e", "bessel_i1e", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
-    "regularized_incomplete_beta", "gamma", "beta", "betaln", "poch", "erfcx", "dawsn", "ndtr",
-    "ndtri", "wofz_re", "wofz_im", "owens_t", "hyp1f1", "hyp2f1", "expi", "exp1", "expn",
-    "sin_integral", "cos_integral", "fresnel_sin", "fresnel_cos", "spence",
-)  # fmt: skip
+from covector.numerics.functions import FUNCTIONS
 
 
 def _written(name: str) -> Emission:
@@ -27,4 +21,7 @@ def _written(name: str) -> Emission:
     return write
 
 
+NAMES = [
+    name for name in FUNCTIONS if name in ELEMENTWISE and ELEMENTWISE[name] not in RULES.keys()
+]
 elementwise({ELEMENTWISE[name]: _written(name) for name in NAMES})
