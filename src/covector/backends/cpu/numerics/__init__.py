@@ -5,4 +5,4 @@ The functions themselves are those of `covector.numerics`.
 
 from covector.core.lazy import lazy_names
 
-__getattr__, __dir__ = lazy_names(globals(), {}, modules=("complex_math",))
+__getattr__, __dir__ = lazy_names(globals(), {}, modules=("angles", "complex_math"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.backends.cpu.numerics import angles
+from covector.backends.cpu import numerics
 from covector.backends.cpu.writer import (
     Function,
     Val,
@@ -104,7 +104,8 @@ class Kernels:
         return out
 
     def far_angles(self, a: Val, limit: float, *near: Val) -> list[Val]:
-        return angles.far_angles(self.b, a, limit, *near)
+        out: list[Val] = numerics.angles.far_angles(self.b, a, limit, *near)
+        return out
 
     # --- control ---
 
