@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from covector.backends.pjrt import kernels
 from covector.backends.pjrt.lower import out_type, rule, spread
 from covector.backends.pjrt.text import Builder, Value
 from covector.control_flow.checkpoint import name_p
@@ -69,6 +70,17 @@ def chlo(name: str) -> Emission:
 
     def write(b: Builder, *xs: Value) -> Value:
         return b.op(f"chlo.{name}", xs, xs[0].dtype, xs[0].shape)
+
+    return write
+
+
+def ours(name: str, theirs: Emission, singles: bool = False) -> Emission:
+    """`covector.numerics`' function of doubles, where ``theirs`` loses digits (singles, too, if so
+    wished)."""
+    wanted = (dtypes.float64, dtypes.float32) if singles else (dtypes.float64,)
+
+    def write(b: Builder, x: Value) -> Value:
+        return kernels.write(b, name, x) if x.dtype in wanted else theirs(b, x)
 
     return write
 
@@ -218,14 +230,18 @@ elementwise({
     ar.is_finite_p: _is_finite, ar.real_p: real, ar.imag_p: imag, ar.conj_p: _conj,
     ar.complex_p: complex_, ar.nextafter_p: chlo("next_after"),
     ex.pow_p: named("power"), ex.atan2_p: named("atan2"), ex.exp_p: named("exponential"),
-    ex.exp2_p: _exp2, ex.expm1_p: named("exponential_minus_one"), ex.log_p: named("log"),
-    ex.log1p_p: named("log_plus_one"), ex.logistic_p: _logistic, ex.sqrt_p: named("sqrt"),
-    ex.rsqrt_p: _rsqrt, ex.cbrt_p: named("cbrt"), ex.sin_p: named("sine"),
-    ex.cos_p: named("cosine"), ex.tan_p: _tan, ex.tanh_p: named("tanh"),
+    ex.exp2_p: _exp2, ex.expm1_p: ours("expm1", named("exponential_minus_one")),
+    ex.log_p: named("log"), ex.log1p_p: ours("log1p", named("log_plus_one")),
+    ex.logistic_p: _logistic, ex.sqrt_p: named("sqrt"), ex.rsqrt_p: _rsqrt,
+    ex.cbrt_p: ours("cbrt", named("cbrt")), ex.sin_p: named("sine"), ex.cos_p: named("cosine"),
+    ex.tan_p: _tan, ex.tanh_p: ours("tanh", named("tanh")),
     **{
         getattr(ex, f"{name}_p"): chlo(name)
-        for name in ("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh")
+        for name in ("asin", "acos", "atan", "asinh", "acosh")
     },
+    ex.sinh_p: ours("sinh", chlo("sinh"), singles=True),
+    ex.cosh_p: ours("cosh", chlo("cosh"), singles=True),
+    ex.atanh_p: ours("atanh", chlo("atanh")),
     clamp_p: _clamp,
 })  # fmt: skip
 
