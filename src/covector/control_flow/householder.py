@@ -51,7 +51,7 @@ def _product_aval(a: ShapedArray, taus: ShapedArray) -> ShapedArray:
     return ShapedArray(a.shape, a.dtype)
 
 
-def _reflect(a: Any, taus: Any, x: Any, first_to_last: bool = False) -> Any:
+def reflect(a: Any, taus: Any, x: Any, first_to_last: bool = False) -> Any:
     """The product with ``x`` as a loop over the reflections, from the last to the first."""
     k = taus.shape[-1]
     i = broadcasted_iota(dtypes.int32, a.shape, a.ndim - 2)
@@ -72,7 +72,7 @@ def _reflect(a: Any, taus: Any, x: Any, first_to_last: bool = False) -> Any:
 def _product_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     out = householder_product_p.bind(*primals)
     _, tangent = jvp(
-        lambda a, taus: _reflect(a, taus, eye_like(a)),
+        lambda a, taus: reflect(a, taus, eye_like(a)),
         tuple(primals),
         tuple(map(instantiate, tangents)),
     )
@@ -112,11 +112,11 @@ def _ormqr_aval(
     return ShapedArray(c.shape, c.dtype)
 
 
-def _apply(a: Any, taus: Any, c: Any, left: bool, transpose: bool) -> Any:
+def apply_reflections(a: Any, taus: Any, c: Any, left: bool, transpose: bool) -> Any:
     """The same as a loop."""
     if not left:
-        return adjoint(_apply(a, taus, adjoint(c), True, not transpose))
-    return _reflect(a, conjugate(taus) if transpose else taus, c, transpose)
+        return adjoint(apply_reflections(a, taus, adjoint(c), True, not transpose))
+    return reflect(a, conjugate(taus) if transpose else taus, c, transpose)
 
 
 def _ormqr_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
@@ -125,7 +125,9 @@ def _ormqr_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -
     if all(type(t) is Zero for t in tangents[:2]):  # linear in c
         return out, ormqr_p.bind(a, taus, instantiate(tangents[2]), **params)
     _, tangent = jvp(
-        lambda *args: _apply(*args, **params), tuple(primals), tuple(map(instantiate, tangents))
+        lambda *args: apply_reflections(*args, **params),
+        tuple(primals),
+        tuple(map(instantiate, tangents)),
     )
     return out, tangent
 

@@ -54,7 +54,7 @@ def _spread(v: Any, like: Any) -> Any:
     return broadcast_in_dim(v, like.shape, tuple(range(v.ndim)))
 
 
-def _reflection(x: Any, first: Any) -> tuple[Any, Any, Any]:
+def reflection(x: Any, first: Any) -> tuple[Any, Any, Any]:
     """``v, tau, beta`` of the reflection that maps ``x`` from position ``first`` on to one element.
 
     As LAPACK chooses them: ``(I - tau v vᴴ)ᴴ x = beta e``, where beta is real.
@@ -81,7 +81,7 @@ def _reflection(x: Any, first: Any) -> tuple[Any, Any, Any]:
     return v, tau, select(none, alpha, wide)
 
 
-def _reduce(a: Any) -> tuple[Any, Any]:
+def reduce_to_hessenberg(a: Any) -> tuple[Any, Any]:
     """LAPACK's gehd2 as a loop over columns: the packed matrix and the factors."""
     *batch, n, _ = a.shape
     taus = full((*batch, n - 1), 0, a.dtype)
@@ -93,7 +93,7 @@ def _reduce(a: Any) -> tuple[Any, Any]:
         k = convert_element_type(k, dtypes.int32)
         first = add(k, like(1, k))
         column = dynamic_index_in_dim(a, k, a.ndim - 1, keepdims=False)
-        v, tau, beta = _reflection(column, first)
+        v, tau, beta = reflection(column, first)
         vector = expand_dims(v, v.ndim)
         b = sub(a, mul(_spread(tau, a), matmul(matmul(a, vector), adjoint(vector))))
         turned = matmul(vector, matmul(adjoint(vector), b))
@@ -132,7 +132,7 @@ def _loop_jvp(prim: Primitive, loop: Any) -> Any:
     return rule
 
 
-jvp_rules[hessenberg_p] = _loop_jvp(hessenberg_p, _reduce)
+jvp_rules[hessenberg_p] = _loop_jvp(hessenberg_p, reduce_to_hessenberg)
 def_broadcasting(hessenberg_p)
 
 
@@ -155,13 +155,13 @@ def _flip(x: Any, axes: int) -> Any:
     return rev(x, tuple(range(x.ndim - axes, x.ndim)))
 
 
-def _tridiagonal_loop(a: Any, lower: bool) -> tuple[Any, ...]:
+def reduce_to_tridiagonal(a: Any, lower: bool) -> tuple[Any, ...]:
     # Of a Hermitian matrix the reduction to Hessenberg form is that to tridiagonal form; from the
     # upper triangle LAPACK reduces rows from the last to the first.
     if not lower:
-        packed, d, e, taus = _tridiagonal_loop(_flip(a, 2), True)
+        packed, d, e, taus = reduce_to_tridiagonal(_flip(a, 2), True)
         return _flip(packed, 2), _flip(d, 1), _flip(e, 1), _flip(taus, 1)
-    reduced, taus = _reduce(from_lower(a))
+    reduced, taus = reduce_to_hessenberg(from_lower(a))
     n = a.shape[-1]
     below = slice_in_dim(reduced, 1, n, axis=a.ndim - 2)
     below = slice_in_dim(below, 0, n - 1, axis=a.ndim - 1)
@@ -171,5 +171,5 @@ def _tridiagonal_loop(a: Any, lower: bool) -> tuple[Any, ...]:
     return add(tril(reduced), triu(a, 1)), d, e, taus
 
 
-jvp_rules[tridiagonal_p] = _loop_jvp(tridiagonal_p, _tridiagonal_loop)
+jvp_rules[tridiagonal_p] = _loop_jvp(tridiagonal_p, reduce_to_tridiagonal)
 def_broadcasting(tridiagonal_p)

@@ -5,6 +5,7 @@ from covector.backends.pjrt.rules import (  # noqa: F401 - each fills the table
     elementwise,
     fourier,
     indexing,
+    linalg,
     products,
     reductions,
     special,

@@ -180,7 +180,7 @@ def _sign(b: Builder, x: Value) -> Value:
     return b.same("sign", x)
 
 
-def _conj(b: Builder, x: Value) -> Value:
+def conj(b: Builder, x: Value) -> Value:
     if x.dtype not in dtypes.COMPLEX:
         return complex_(b, x, b.like(x, -0.0))
     return complex_(b, real(b, x), b.same("negate", imag(b, x)))
@@ -227,7 +227,7 @@ elementwise({
     ar.div_p: _div, ar.rem_p: _rem, ar.max_p: _extremum("maximum"),
     ar.min_p: _extremum("minimum"), ar.neg_p: _neg, ar.sign_p: _sign, ar.abs_p: _abs,
     ar.square_p: _square, ar.floor_p: named("floor"), ar.ceil_p: named("ceil"),
-    ar.is_finite_p: _is_finite, ar.real_p: real, ar.imag_p: imag, ar.conj_p: _conj,
+    ar.is_finite_p: _is_finite, ar.real_p: real, ar.imag_p: imag, ar.conj_p: conj,
     ar.complex_p: complex_, ar.nextafter_p: chlo("next_after"),
     ex.pow_p: named("power"), ex.atan2_p: named("atan2"), ex.exp_p: named("exponential"),
     ex.exp2_p: _exp2, ex.expm1_p: ours("expm1", named("exponential_minus_one")),

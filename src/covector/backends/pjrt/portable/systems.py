@@ -1,0 +1,195 @@
+"""Tridiagonal systems, Sylvester equations of Schur forms, updates of Cholesky factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector import lax
+from covector.backends.pjrt.portable.common import (
+    as_type,
+    constant,
+    eps_of,
+    guarded,
+    magnitude,
+    positions,
+    squares,
+    times,
+    tiny_of,
+    where,
+)
+from covector.core import dtypes
+from covector.core.structural import full
+from covector.primitives.linalg.common import (
+    adjoint,
+    conjugate,
+    diagonal,
+    matmul,
+    on_diagonal,
+    triu,
+)
+from covector.primitives.linalg.triangular import triangular_solve_p
+
+
+def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool) -> Any:
+    """One system, by Gaussian elimination with partial pivoting.
+
+    G. Golub, C. Van Loan, "Matrix Computations", 4th ed., 4.3.5. Where a pivot is zero the result
+    is NaN, or the smallest number is taken for it.
+    """
+    n, m = b.shape
+    if n == 0 or m == 0:
+        return b
+    i = positions((n,))
+    # The last row has no element on the right, the first none on the left.
+    du = where(i == n - 1, 0.0, du)
+    below = lax.pad(dl[1:], constant(0, d), [(0, 1, 0)])
+
+    def usable(pivot: Any) -> Any:
+        return where(pivot == 0, tiny_of(d), pivot) if perturb_singular else pivot
+
+    def forward(row: Any, following: Any) -> Any:
+        # What is left of the row: on the diagonal, right of it, and the right-hand sides.
+        p, u, x = row
+        l, next_p, next_u, next_x = following
+        swap = magnitude(l) > magnitude(p)
+        head = usable(where(swap, l, p))
+        factor = where(swap, p, l) / where(head == 0, 1.0, head)
+        kept = (head, where(swap, next_p, u), where(swap, next_u, 0.0), where(swap, next_x, x))
+        rest = (
+            where(swap, u - factor * next_p, next_p - factor * u),
+            where(swap, -factor * next_u, next_u),
+            where(swap, x - factor * next_x, next_x - factor * x),
+        )
+        return rest, kept
+
+    (p, u, x), kept = lax.scan(forward, (d[0], du[0], b[0]), (below[:-1], d[1:], du[1:], b[1:]))
+    p = usable(p)
+    last = (p, u, 0 * u, x)
+    rows = [lax.concatenate([k, y[None]], 0) for k, y in zip(kept, last, strict=True)]
+    zero_pivot = lax.reduce_or(rows[0] == 0, (0,))
+
+    def back(later: Any, row: Any) -> Any:
+        y, z = later
+        p, u, v, x = row
+        x = (x - u * y - v * z) / p
+        return (x, y), x
+
+    none = 0 * x
+    _, out = lax.scan(back, (none, none), tuple(rows), reverse=True)
+    nan = complex(float("nan"), float("nan")) if d.dtype in dtypes.COMPLEX else float("nan")
+    return where(zero_pivot, nan, out)
+
+
+# --- Sylvester equations ----------------------------------------------------------------------
+
+
+def _triangular(t: Any) -> tuple[Any, Any]:
+    """A complex upper triangle ``uᴴ t u`` and the unitary ``u``, for a real Schur form ``t``."""
+    n = t.shape[0]
+    dtype = dtypes.complex_dtype(t.dtype)
+    t = triu(t, -1)
+    i, j = positions((n, n)), positions((n, n), 1)
+
+    def beside(x: Any, by: int) -> Any:
+        """The elements of ``x``, moved along the diagonal by one place, as a vector."""
+        low, high = (by, -by)
+        return lax.pad(x, constant(0, x), [(low, high, 0)])
+
+    on = diagonal(t)
+    sub = lax.reduce_sum(where(i == j + 1, t, 0.0), (0,))  # at the first row of a block
+    sup = lax.reduce_sum(where(j == i + 1, t, 0.0), (1,))
+    following = beside(on, -1)
+    half = 0.5 * (on - following)
+    disc = half * half + sub * sup
+    root = lax.sqrt(lax.convert_element_type(disc, dtype))
+    # The eigenvector (λ - t22, t21) of the block.
+    first, second = half + root, lax.convert_element_type(sub, dtype)
+    length = lax.sqrt(squares(first) + squares(second))
+    leads = sub != 0
+    safe = where(leads, length, 1.0)
+    first = where(leads, times(first, 1 / safe), 1.0)
+    second = where(leads, times(second, 1 / safe), 0.0)
+    follows = beside(as_type(leads, i), 1) != 0
+    on_u = where(follows, lax.conj(beside(first, 1)), first)
+    u = where(i == j, on_u[:, None], 0.0)
+    u = where(i == j + 1, second[None, :], u)
+    u = where(j == i + 1, -lax.conj(second)[:, None], u)
+    t = lax.convert_element_type(t, dtype)
+    return triu(matmul(matmul(adjoint(u), t), u)), u
+
+
+def _by_columns(a: Any, b: Any, c: Any, adjoint_a: bool, adjoint_b: bool, minus: bool) -> Any:
+    """The solution for complex triangles, a column at a time: R. Bartels, G. Stewart, "Solution of
+    the matrix equation AX + XB = C", Comm. ACM 15 (1972)."""
+    n = b.shape[0]
+    b = adjoint(b) if adjoint_b else b
+    b = -b if minus else b
+    a = triu(a)
+    sizes = lax.max(lax.reduce_max(magnitude(a), (0, 1)), lax.reduce_max(magnitude(b), (0, 1)))
+    least = lax.max(sizes * eps_of(a), constant(tiny_of(a) / eps_of(a), sizes))
+    diagonal_a = on_diagonal(a.shape)
+
+    def body(step: Any, x: Any) -> Any:
+        k = n - 1 - step if adjoint_b else step
+        column = lax.dynamic_index_in_dim(b, k, 1)
+        shift = lax.dynamic_index_in_dim(column, k, 0, keepdims=False)[0]
+        right = lax.dynamic_index_in_dim(c, k, 1) - matmul(x, column)
+        shifted = a + where(diagonal_a, lax.conj(shift) if adjoint_a else shift, 0.0)
+        # Sums of eigenvalues that vanish are replaced by the rounding unit.
+        none = lax.bitwise_and(diagonal_a, magnitude(shifted) < least)
+        shifted = where(none, as_type(least, a), shifted)
+        y = triangular_solve_p.bind(
+            shifted, right, left_side=True, lower=False, transpose_a=adjoint_a,
+            conjugate_a=adjoint_a, unit_diagonal=False,
+        )  # fmt: skip
+        return lax.dynamic_update_slice_in_dim(x, y, k, axis=1)
+
+    zero, end = (full((), k, dtypes.int32) for k in (0, n))
+    return lax.fori_loop(zero, end, body, 0 * c)
+
+
+@guarded
+def triangular_sylvester(
+    a: Any, b: Any, c: Any, *, adjoint_a: bool, adjoint_b: bool, minus: bool
+) -> list[Any]:
+    """``op(a) x ± x op(b) = c`` for one pair of Schur forms."""
+    if c.size == 0:
+        return [c]
+    flags = (adjoint_a, adjoint_b, minus)
+    if a.dtype in dtypes.COMPLEX:
+        return [_by_columns(a, triu(b), c, *flags)]
+    (ta, u), (tb, v) = _triangular(a), _triangular(b)
+    right = matmul(matmul(adjoint(u), as_type(c, u)), v)
+    return [lax.real(matmul(matmul(u, _by_columns(ta, tb, right, *flags)), adjoint(v)))]
+
+
+# --- updates ----------------------------------------------------------------------------------
+
+
+def cholesky_update(r: Any, w: Any) -> Any:
+    """The upper factor of ``rᴴ r + w wᴴ``, by a rotation for each row.
+
+    P. Gill, G. Golub, W. Murray, M. Saunders, "Methods for modifying matrix factorizations", Math.
+    Comp. 28 (1974).
+    """
+    n = r.shape[0]
+    r, w = triu(r), conjugate(w)
+
+    def body(k: Any, state: Any) -> Any:
+        r, w = state
+        row = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
+        x, y = (lax.dynamic_index_in_dim(v, k, 0, keepdims=False) for v in (row, w))
+        size = lax.max(magnitude(x), magnitude(y))
+        unit = where(size == 0, 1.0, size)
+        x, y = (times(v, 1 / unit) for v in (x, y))
+        length = lax.sqrt(squares(x) + squares(y))
+        safe = where(size == 0, 1.0, length)
+        c, s = (times(v, 1 / safe) for v in (x, y))
+        turned = conjugate(c) * row + conjugate(s) * w
+        at = positions((n,)) == k
+        turned = where(at, as_type(length * size, turned), where(positions((n,)) < k, 0.0, turned))
+        w = where(size == 0, w, c * w - s * row)
+        return lax.dynamic_update_index_in_dim(r, where(size == 0, row, turned), k, 0), w
+
+    zero, end = (full((), k, dtypes.int32) for k in (0, n))
+    return lax.fori_loop(zero, end, body, (r, w))[0] if n else r
