@@ -34,9 +34,9 @@ def _override(name: str, value: bool | int | str | float) -> bytes:
 
     match value:
         case bool():
-            held = _number(3, value)
+            held = _number(2, int(value))
         case int():
-            held = _number(2, value)
+            held = _number(3, value)
         case float():
             held = _varint(4 << 3 | 1) + struct.pack("<d", value)
         case _:

@@ -104,6 +104,9 @@ def prepare_environment(platform: str) -> None:
 
 def compile_flags(platform: str, plugin: str) -> dict[str, Any]:
     """XLA's flags for the programs of a platform; ``plugin`` is the path of its library."""
+    if platform == "xla_cpu":
+        # Extrema lose NaN otherwise, and quotients digits.
+        return {"xla_cpu_enable_fast_min_max": False, "xla_cpu_enable_fast_math": False}
     if platform == "cuda" and "xla_gpu_cuda_data_dir" not in os.environ.get("XLA_FLAGS", ""):
         folder = cuda_folder(plugin)
         if folder is not None:

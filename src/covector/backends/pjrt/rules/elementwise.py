@@ -222,6 +222,33 @@ def _tan(b: Builder, x: Value) -> Value:
     return b.same("tan", x)
 
 
+def _widened(fn: Emission) -> Emission:
+    """The function of narrow floats computed in float32."""
+
+    def write(b: Builder, *xs: Value) -> Value:
+        dtype = xs[0].dtype
+        if dtype not in dtypes.FLOATS or dtypes.bits_of(dtype) >= 32:
+            return fn(b, *xs)
+        return b.convert(fn(b, *[b.convert(x, _F32) for x in xs]), dtype)
+
+    return write
+
+
+def _log(b: Builder, x: Value) -> Value:
+    """Of complex numbers: near the unit circle by how far from it they are."""
+    if x.dtype not in dtypes.COMPLEX:
+        return b.same("log", x)
+    re, im = real(b, x), imag(b, x)
+    across, up = b.same("abs", re), b.same("abs", im)
+    most, least = b.same("maximum", across, up), b.same("minimum", across, up)
+    one = b.like(re, 1)
+    off = b.add(b.mul(b.sub(most, one), b.add(most, one)), b.mul(least, least))
+    near = b.mul(b.like(re, 0.5), kernels.write(b, "log1p", off))
+    far = b.same("log", b.op("stablehlo.abs", (x,), re.dtype, x.shape))
+    close = b.both(b.compare("GT", most, b.like(re, 0.5)), b.compare("LT", most, b.like(re, 2.0)))
+    return complex_(b, b.select(close, near, far), b.same("atan2", im, re))
+
+
 elementwise({
     ar.add_p: _add, add_any_p: _add, ar.sub_p: named("subtract"), ar.mul_p: _mul,
     ar.div_p: _div, ar.rem_p: _rem, ar.max_p: _extremum("maximum"),
@@ -229,9 +256,12 @@ elementwise({
     ar.square_p: _square, ar.floor_p: named("floor"), ar.ceil_p: named("ceil"),
     ar.is_finite_p: _is_finite, ar.real_p: real, ar.imag_p: imag, ar.conj_p: conj,
     ar.complex_p: complex_, ar.nextafter_p: chlo("next_after"),
+    clamp_p: _clamp,
+})  # fmt: skip
+elementwise({prim: _widened(fn) for prim, fn in {
     ex.pow_p: named("power"), ex.atan2_p: named("atan2"), ex.exp_p: named("exponential"),
     ex.exp2_p: _exp2, ex.expm1_p: ours("expm1", named("exponential_minus_one")),
-    ex.log_p: named("log"), ex.log1p_p: ours("log1p", named("log_plus_one")),
+    ex.log_p: _log, ex.log1p_p: ours("log1p", named("log_plus_one")),
     ex.logistic_p: _logistic, ex.sqrt_p: named("sqrt"), ex.rsqrt_p: _rsqrt,
     ex.cbrt_p: ours("cbrt", named("cbrt")), ex.sin_p: named("sine"), ex.cos_p: named("cosine"),
     ex.tan_p: _tan, ex.tanh_p: ours("tanh", named("tanh")),
@@ -242,8 +272,7 @@ elementwise({
     ex.sinh_p: ours("sinh", chlo("sinh"), singles=True),
     ex.cosh_p: ours("cosh", chlo("cosh"), singles=True),
     ex.atanh_p: ours("atanh", chlo("atanh")),
-    clamp_p: _clamp,
-})  # fmt: skip
+}.items()})  # fmt: skip
 
 
 # --- comparisons and logic --------------------------------------------------------------------
