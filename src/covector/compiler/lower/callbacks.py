@@ -23,7 +23,7 @@ def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[
     outs = [v.aval for v in eqn.outvars]
     what = eqn.params["callback"]
     if type(what) is ForeignFunction:
-        registration: Any = foreign.Registration(what, ins, outs)
+        registration: Any = foreign.registration(what, ins, outs)
     else:
         registration = register(eqn, ins, outs)
     low.keepalive.append(registration)
