@@ -71,7 +71,9 @@ void raise(const std::string& name, covector_ffi_code code, const char* message)
 
 }  // namespace
 
-covector_ffi_metadata describe(covector_ffi_handler* handler) {
+covector_ffi_metadata describe(covector_ffi_handler* handler, int minor) {
+  covector_ffi_api asking = *host_api();
+  asking.version.minor_version = minor;
   auto metadata =
       sized<covector_ffi_metadata>(COVECTOR_FFI_SIZE(covector_ffi_metadata, traits));
   metadata.version = host_api()->version;
@@ -82,7 +84,7 @@ covector_ffi_metadata describe(covector_ffi_handler* handler) {
   extension.metadata = &metadata;
   auto frame = sized<covector_ffi_frame>(COVECTOR_FFI_FRAME_SIZE);
   frame.extensions = &extension.base;
-  frame.api = host_api();
+  frame.api = &asking;
   frame.args.size = COVECTOR_FFI_SIZE(covector_ffi_buffers, items);
   frame.results.size = frame.args.size;
   frame.attributes.size = COVECTOR_FFI_SIZE(covector_ffi_attributes, items);

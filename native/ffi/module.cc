@@ -76,8 +76,8 @@ void make_call(Call* self, const std::string& name, Addresses addresses, int min
 }
 
 // (major, minor, traits)
-nb::tuple metadata_of(uintptr_t address) {
-  covector_ffi_metadata found = describe(handler_at(address));
+nb::tuple metadata_of(uintptr_t address, int minor) {
+  covector_ffi_metadata found = describe(handler_at(address), minor);
   return nb::make_tuple(found.version.major_version, found.version.minor_version, found.traits);
 }
 
@@ -102,8 +102,8 @@ void add_ffi(nb::module_ parent) {
            nb::arg("aliases"))
       .def_prop_ro("ident", [](const Call& c) { return reinterpret_cast<uintptr_t>(&c); },
                    "What compiled code calls it by: an even number, those of callbacks are odd.");
-  m.def("metadata", metadata_of, nb::arg("handler"),
-        "(major, minor, traits) of the interface that a handler was built for.");
+  m.def("metadata", metadata_of, nb::arg("handler"), nb::arg("minor"),
+        "(major, minor, traits) that a handler tells who has version 0.minor of the interface.");
   m.def("register_type", type_number, nb::arg("name"), nb::arg("type"), nb::arg("info"));
   m.attr("version") = nb::make_tuple(COVECTOR_FFI_MAJOR, COVECTOR_FFI_MINOR);
 }

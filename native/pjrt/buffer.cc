@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "host/registry.h"
+#include "pjrt/foreign.h"
 #include "python/ref.h"
 
 namespace covector::pjrt {
@@ -50,7 +51,7 @@ void take_back(Error* error, void* context) {
 const Memory kDeviceMemory{read_storage, wait_storage, storage_is_ready};
 
 void raise_failure(const Failure& failure) {
-  if (PyErr_Occurred()) return;
+  if (PyErr_Occurred() || raise_callback_exception(failure.what())) return;
   PyObject* type = failure.code == kResourceExhausted ? PyExc_MemoryError : DeviceErrorType;
   Ref value(PyObject_CallFunction(type, "s", failure.what()));
   if (!value) {

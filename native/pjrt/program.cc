@@ -137,13 +137,19 @@ namespace {
 
 class PjrtExecutable final : public Executable {
  public:
-  PjrtExecutable(PyObject* name, std::string text, std::shared_ptr<Loaded> loaded, int device)
+  PjrtExecutable(PyObject* name, std::string text, std::shared_ptr<Loaded> loaded, int device,
+                 PyObject* callbacks)
       : Executable(name),
         program_(std::make_shared<const std::string>(std::move(text))),
         loaded_(std::move(loaded)),
-        device_(device) {}
+        device_(device),
+        callbacks_(Ref::borrow(callbacks)) {}
   ~PjrtExecutable() override {
     for (ArrayObject* c : constants_) Py_DECREF(c);
+  }
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(callbacks_.get());
+    return 0;
   }
 
   bool describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants, PyObject* placement,
@@ -161,6 +167,8 @@ class PjrtExecutable final : public Executable {
     return put_array(loaded_->client(), device_, -1, array, placement_);
   }
   void execute(const Argument* arguments, BufferHandle** made) const;
+  // Waits until the program has run; what it made is destroyed where that fails.
+  void finish(Event* event, BufferHandle** made) const;
 
   std::shared_ptr<const std::string> program_;
   std::shared_ptr<Loaded> loaded_;
@@ -169,6 +177,7 @@ class PjrtExecutable final : public Executable {
   std::vector<ArrayObject*> constants_;  // owned; they are arguments after those of the call
   Placement placement_ = kDefaultPlacement;
   std::shared_ptr<Spares> spares_;  // null if there are none
+  Ref callbacks_;
 };
 
 bool PjrtExecutable::describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants,
@@ -256,6 +265,9 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
   args.num_args = all;
   BufferHandle** output_list = made;
   args.output_lists = &output_list;
+  Event* finished = nullptr;
+  bool waits = PyList_GET_SIZE(callbacks_.get()) > 0;
+  if (waits) args.device_complete_events = &finished;
   PyThreadState* state = PyEval_SaveThread();
   Error* error = client->plugin().call<kLoadedExecutable_Execute>(&args);
   PyEval_RestoreThread(state);
@@ -264,6 +276,25 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
     Failure failure = client->plugin().failure(error);
     throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
   }
+  if (waits) finish(finished, made);
+}
+
+void PjrtExecutable::finish(Event* event, BufferHandle** made) const {
+  const Plugin& plugin = loaded_->client()->plugin();
+  auto destroy = [&] {
+    for (size_t i = 0; i < num_outputs_; ++i) destroy_buffer(plugin, made[i]);
+  };
+  Error* error;
+  try {
+    error = plugin.await(event);
+  } catch (const Interrupted&) {
+    destroy();
+    throw;
+  }
+  if (!error) return;
+  destroy();
+  Failure failure = plugin.failure(error);
+  throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
 }
 
 bool PjrtExecutable::run(const Argument* arguments, PyObject** results) const {
@@ -301,10 +332,10 @@ PyType_Spec spec = {"covector._native.PjrtExecutable", sizeof(ExecutableObject),
 
 PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
                           PyObject* out_specs, PyObject* constants, PyObject* name,
-                          PyObject* placement, PyObject* spares) {
+                          PyObject* placement, PyObject* spares, PyObject* callbacks) {
   const char* text = PyUnicode_AsUTF8(name);
   if (!text) return nullptr;
-  auto* body = new PjrtExecutable(name, text, loaded, device);
+  auto* body = new PjrtExecutable(name, text, loaded, device, callbacks);
   if (!body->describe(in_specs, out_specs, constants, placement, spares)) {
     delete body;
     return nullptr;

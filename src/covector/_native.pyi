@@ -327,7 +327,9 @@ def set_internal_prefixes(library: Iterable[str], helpers: Iterable[str] = (), /
     library called them.
     """
 
-# Made by load_pjrt.
+# Made by load_ffi and load_pjrt.
+ffi: Any
 pjrt: Any
 
+def load_ffi() -> None: ...
 def load_pjrt() -> None: ...

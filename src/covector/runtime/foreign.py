@@ -50,8 +50,8 @@ class Target:
     name : str
     handlers : tuple of int
         Addresses for the `STAGES`, 0 where there is none.
-    version : pair of int
-        Of the interface that they were built for.
+    version, oldest : pair of int
+        Of the interface that they were built for, and the oldest that they fit.
     traits : int
         What XLA may assume of them.
     """
@@ -60,16 +60,18 @@ class Target:
         self.name = name
         self.handlers = handlers
         self.owner = owner  # keeps the handlers alive
-        found = [self._metadata(h) for h in handlers if h]
+        found = [self._metadata(h, native().version) for h in handlers if h]
         self.version = max([(major, minor) for major, minor, _ in found])
+        # Some fit whoever asks.
+        self.oldest = max([self._metadata(h, OLDEST)[:2] for h in handlers if h])
         self.traits = traits
         for _, _, own in found:
             self.traits |= own
 
-    def _metadata(self, handler: int) -> tuple[int, int, int]:
+    def _metadata(self, handler: int, asking: tuple[int, int]) -> tuple[int, int, int]:
         ffi = native()
         try:
-            major, minor, traits = ffi.metadata(handler)
+            major, minor, traits = ffi.metadata(handler, asking[1])
         except ffi.Failure as e:
             raise ValueError(
                 f"the native function {self.name!r} cannot be registered: {e}{at_user_line()}"
@@ -82,13 +84,14 @@ class Target:
         if not OLDEST <= (major, minor) <= ffi.version:
             raise ValueError(
                 f"the native function {self.name!r} was built for version {major}.{minor} of "
-                f"XLA's FFI interface; those from {_dotted(OLDEST)} to {_dotted(ffi.version)} run "
+                f"XLA's FFI interface; those from {dotted(OLDEST)} to {dotted(ffi.version)} run "
                 f"here: build it with covector/ffi.h, of ffi.include_dir(){at_user_line()}"
             )
         return major, minor, traits
 
 
-def _dotted(version: tuple[int, int]) -> str:
+def dotted(version: tuple[int, int]) -> str:
+    """A version as it is written."""
     return ".".join(map(str, version))
 
 
