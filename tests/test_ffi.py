@@ -31,7 +31,9 @@ static double total_of(const covector_ffi_attributes* all) {
       total += total_of((covector_ffi_attributes*)all->items[k]);
     if (all->kinds[k] == COVECTOR_FFI_ARRAY) {
       covector_ffi_array* a = (covector_ffi_array*)all->items[k];
-      for (size_t i = 0; i < a->size; ++i) total += ((const double*)a->data)[i];
+      for (size_t i = 0; i < a->size; ++i)
+        total += a->dtype == COVECTOR_FFI_BOOL ? ((const char*)a->data)[i]
+                                               : ((const double*)a->data)[i];
     }
   }
   return total;
@@ -313,8 +315,9 @@ def test_attributes(library):
     with cv.enable_x64():
         call = cv.ffi.ffi_call("attributes", cv.ShapeDtypeStruct((), "float64"))
         given = dict(a=3, b=0.25, c="four", d=onp.array([[1.5], [2.5]]), e=True, f=onp.float32(0.5))
-        inner = {"x": b"six..!", "y": {"z": [1.0, 2.0]}, "empty": onp.zeros(0)}
-        assert cv.jit(lambda: call(**given, g=inner))() == 3 + 0.25 + 4 + 4 + 1 + 0.5 + 6 + 3
+        inner = {"x": b"six..!", "y": {"z": [1.0, 2.0], "truths": [True, True]}}
+        inner |= {"empty": onp.zeros(0), "half": onp.float16(1)}
+        assert cv.jit(lambda: call(**given, g=inner))() == 3 + 0.25 + 4 + 4 + 1 + 0.5 + 6 + 3 + 2
         assert call() == 0
     for value in (object(), 1j, 2**63, onp.array(["x"]), None):
         with pytest.raises(TypeError, match="attribute 'g'.*must be a real number, a string"):

@@ -183,7 +183,9 @@ void register_handler_type(const Plugin& plugin, const std::string& name,
   args.size = COVECTOR_FFI_SIZE(covector_ffi_type_register, info);
   args.name = text_of(name);
   args.type = type;
-  args.info = info;
+  covector_ffi_type_info none{};
+  none.size = COVECTOR_FFI_SIZE(covector_ffi_type_info, deleter);
+  args.info = info ? info : &none;
   const covector_ffi_api* api = table_of(plugin);
   check(api, api->type_register(&args));
 }

@@ -139,7 +139,7 @@ def register_ffi_target(
     See docs/native-functions.md.
 
     >>> import covector as cv
-    >>> cv.ffi.register_ffi_target("norm", "norm")
+    >>> cv.ffi.register_ffi_target("norm", "norm")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     TypeError: register_ffi_target takes what ffi.pycapsule returns, got str 'norm'
     """
@@ -529,7 +529,8 @@ def _register_type(what: str, name: str, type_id: Any, info: Any, platform: str)
         if where == "cpu":
             ffi.register_type(name, number, about)
         else:
-            get_backend(where).register_ffi_type(name, number, about)
+            backend: Any = get_backend(where)
+            backend.register_ffi_type(name, number, about)
     except ffi.Failure as e:
         raise ValueError(f"{what}: {e}{at_user_line()}") from None
 

@@ -38,6 +38,7 @@ _lock = threading.Lock()
 
 # What XLA calls the platforms that it calls native functions on.
 _FFI_PLATFORMS = {"xla_cpu": "Host", "cuda": "CUDA", "rocm": "ROCM"}
+_STATES = (0, 3)
 
 # XLA's memory for results of the host comes fresh from the system: from this size on, programs are
 # given that of dead ones.
@@ -265,7 +266,12 @@ class PjrtBackend:
 
     def register_ffi_type(self, name: str, number: int, info: int) -> None:
         """Make a type of the states of native functions known to the plugin."""
-        self.plugin.start_ffi(_FFI_PLATFORMS[self.platform])
+        version = self.plugin.start_ffi(_FFI_PLATFORMS[self.platform])
+        if version < _STATES:
+            raise foreign.native().Failure(
+                f"the plugin of {self.platform} has version {foreign.dotted(version)} of XLA's FFI "
+                f"interface; states of user types are to be had from {foreign.dotted(_STATES)} on"
+            )
         try:
             self.plugin.register_type(name, number, info)
         except native().DeviceError as e:

@@ -98,7 +98,7 @@ def _below_a_byte(dtype: DType) -> bool:
 
 
 def _bits(dtype: DType) -> DType:
-    return np.dtype(dtypes.uint4 if dtypes.bits_of(dtype) == 4 else dtypes.uint2)
+    return dtypes.as_dtype(f"uint{dtypes.bits_of(dtype)}")
 
 
 def _by_bytes(b: Builder, x: Value) -> Value:
