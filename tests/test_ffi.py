@@ -5,6 +5,7 @@ import gc
 import re
 import shlex
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -257,6 +258,16 @@ static void services(const covector_ffi_frame* frame) {
 }
 COVECTOR_FFI_HANDLER(services_handler, services, 0, 1)
 
+// Waits until Python has run in another thread.
+static std::atomic<int> told{0};
+COVECTOR_FFI_EXPORT void tell() { told = 1; }
+static covector_ffi_error* waits(const covector_ffi_frame* frame) {
+  for (int k = 0; k < 5000 && !told; ++k)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return told ? nullptr : covector_ffi_fail(frame, "nobody told me");
+}
+COVECTOR_FFI_HANDLER(waits_handler, waits, -1, -1)
+
 COVECTOR_FFI_EXPORT covector_ffi_error* throws_handler(covector_ffi_frame* frame) {
   covector_ffi_error* error;
   if (covector_ffi_begin(frame, -1, -1, &error)) return error;
@@ -291,7 +302,7 @@ def library(tmp_path_factory):
     lib.normalised = names["normalised"]
     lib.number_of_calls.restype = ctypes.c_int64
     lib.cpp = ctypes.CDLL(str(folder / "librunning_sums.so"))
-    for name in ("running_sums", "later", "services", "throws"):
+    for name in ("running_sums", "later", "services", "throws", "waits"):
         cv.ffi.register_ffi_target(name, cv.ffi.pycapsule(getattr(lib.cpp, f"{name}_handler")))
     return lib
 
@@ -508,6 +519,16 @@ def test_functions_that_finish_later(library):
     assert cv.vmap(f)(np.arange(3.0)).tolist() == [2, 4, 6]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(f, [1.0] * 8)) == [4] * 8
+
+
+def test_python_runs_beside_native_functions(library):
+    """A short program, which otherwise keeps the interpreter's lock."""
+    f = cv.jit(lambda x: cv.ffi.ffi_call("waits", F32)(x))
+    f.lower(1.0).compile()
+    timer = threading.Timer(0.1, library.cpp.tell)
+    timer.start()
+    f(1.0)
+    timer.join()
 
 
 def test_what_the_host_offers(library):

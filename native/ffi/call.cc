@@ -31,16 +31,6 @@ void check(covector_ffi_error* error) {
   throw failure;
 }
 
-// Waits without the GIL, which whoever completes the future may need.
-covector_ffi_error* await(covector_ffi_future* future) {
-  if (!PyGILState_Check()) return await_future(future);
-  if (thread_state.running) thread_state.running->pin();
-  PyThreadState* state = PyEval_SaveThread();
-  covector_ffi_error* error = await_future(future);
-  PyEval_RestoreThread(state);
-  return error;
-}
-
 void call_stage(covector_ffi_handler* handler, covector_ffi_stage stage,
                 covector_ffi_frame& frame) {
   frame.stage = stage;
@@ -54,9 +44,11 @@ void call_stage(covector_ffi_handler* handler, covector_ffi_stage stage,
     throw Failure(COVECTOR_FFI_INTERNAL, "it threw something that is no std::exception");
   }
   if (frame.future) {
-    covector_ffi_error* late = await(frame.future);
-    if (!error) error = late;
-    else if (late) delete late;
+    covector_ffi_error* late = await_future(frame.future);
+    if (error)
+      delete late;
+    else
+      error = late;
   }
   check(error);
 }
@@ -220,6 +212,8 @@ struct Call::Run {
 };
 
 int32_t Call::run(void** ins, void** outs) const {
+  // It may take long, or wait for a thread of Python's: the program goes on without the GIL.
+  if (thread_state.running) thread_state.running->release_gil();
   try {
     Run(*this, ins, outs).level(0);
     return kOk;

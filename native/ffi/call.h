@@ -27,6 +27,8 @@ struct Handlers {
   int minor;  // the version they were built for
 };
 
+// Handlers are called without the GIL.
+
 // The metadata of a handler, as it answers a caller of version 0.`minor`; or a Failure.
 covector_ffi_metadata describe(covector_ffi_handler* handler, int minor);
 

@@ -71,13 +71,19 @@ void make_call(Call* self, const std::string& name, Addresses addresses, int min
   std::vector<Alias> shared;
   for (nb::handle a : aliases)
     shared.push_back({nb::cast<size_t>(a[0]), nb::cast<size_t>(a[1]), nb::cast<int64_t>(a[2])});
-  new (self) Call(std::move(handlers), types_of(args), types_of(results), std::move(tree),
-                  std::move(mapped), std::move(shared));
+  std::vector<ArrayType> ins = types_of(args), outs = types_of(results);
+  nb::gil_scoped_release without;
+  new (self) Call(std::move(handlers), ins, outs, std::move(tree), std::move(mapped),
+                  std::move(shared));
 }
 
 // (major, minor, traits)
 nb::tuple metadata_of(uintptr_t address, int minor) {
-  covector_ffi_metadata found = describe(handler_at(address), minor);
+  covector_ffi_metadata found;
+  {
+    nb::gil_scoped_release without;
+    found = describe(handler_at(address), minor);
+  }
   return nb::make_tuple(found.version.major_version, found.version.minor_version, found.traits);
 }
 
