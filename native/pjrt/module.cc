@@ -171,10 +171,10 @@ void add_programs(nb::module_& m) {
       .def_prop_ro("num_outputs", &Loaded::num_outputs)
       .def("executable",
            [](const std::shared_ptr<Loaded>& l, int device, nb::object in_specs,
-              nb::object out_specs, nb::object constants, nb::str name, nb::object placement,
-              nb::object spares, nb::list callbacks) {
+              nb::object out_specs, nb::object constants, nb::str name, const std::string& text,
+              nb::object placement, nb::object spares, nb::list callbacks) {
              return checked(make_executable(l, device, in_specs.ptr(), out_specs.ptr(),
-                                            constants.ptr(), name.ptr(), placement.ptr(),
+                                            constants.ptr(), name.ptr(), text, placement.ptr(),
                                             spares.ptr(), callbacks.ptr()));
            });
   nb::class_<Topology>(m, "Topology")

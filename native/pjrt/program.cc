@@ -332,9 +332,8 @@ PyType_Spec spec = {"covector._native.PjrtExecutable", sizeof(ExecutableObject),
 
 PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
                           PyObject* out_specs, PyObject* constants, PyObject* name,
-                          PyObject* placement, PyObject* spares, PyObject* callbacks) {
-  const char* text = PyUnicode_AsUTF8(name);
-  if (!text) return nullptr;
+                          const std::string& text, PyObject* placement, PyObject* spares,
+                          PyObject* callbacks) {
   auto* body = new PjrtExecutable(name, text, loaded, device, callbacks);
   if (!body->describe(in_specs, out_specs, constants, placement, spares)) {
     delete body;

@@ -213,6 +213,19 @@ def _back(x: Any, layout: Layout) -> Any:
     return _in_order(x, tuple([layout.index(d) for d in range(len(layout))]))
 
 
+def _check_call(vmap_method: str | None, api_version: int, backend_config: str | None) -> None:
+    if vmap_method is not None and vmap_method not in VMAP_METHODS:
+        raise ValueError(
+            f"ffi_call: vmap_method must be one of {', '.join(VMAP_METHODS)}, got {vmap_method!r}"
+            f"{at_user_line()}"
+        )
+    if api_version != 4 or backend_config is not None:
+        raise ValueError(
+            "ffi_call: functions have XLA's FFI interface: custom_call_api_version must be 4, "
+            f"legacy_backend_config None{at_user_line()}"
+        )
+
+
 def ffi_call(
     target_name: str,
     result_shape_dtypes: Any,
@@ -277,16 +290,7 @@ def ffi_call(
     >>> norm.__name__
     'norm'
     """
-    if vmap_method is not None and vmap_method not in VMAP_METHODS:
-        raise ValueError(
-            f"ffi_call: vmap_method must be one of {', '.join(VMAP_METHODS)}, got {vmap_method!r}"
-            f"{at_user_line()}"
-        )
-    if custom_call_api_version != 4 or legacy_backend_config is not None:
-        raise ValueError(
-            "ffi_call: functions have XLA's FFI interface: custom_call_api_version must be 4, "
-            f"legacy_backend_config None{at_user_line()}"
-        )
+    _check_call(vmap_method, custom_call_api_version, legacy_backend_config)
     several = isinstance(result_shape_dtypes, (list, tuple))
     results = list(result_shape_dtypes) if several else [result_shape_dtypes]
     avals = tuple([aval_like(r) for r in results])

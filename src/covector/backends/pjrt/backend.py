@@ -146,6 +146,12 @@ class PjrtModule:
                 return self.text.with_places
         return self.text.plain
 
+    def _named(self) -> str:
+        """The program in messages: the plugin names no native function that reports an error."""
+        targets = sorted(self.text.targets)
+        what = "functions" if len(targets) > 1 else "function"
+        return self.name + (f" (it calls the native {what} {', '.join(targets)})" * bool(targets))
+
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
@@ -155,8 +161,8 @@ class PjrtModule:
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
         )
         executable = loaded.executable(
-            device._position, ins, outs, self.text.hoisted, self.name, placement, spares,
-            self.text.callbacks,
+            device._position, ins, outs, self.text.hoisted, self.name, self._named(),
+            placement, spares, self.text.callbacks,
         )  # fmt: skip
         return PjrtProgram(loaded, executable)
 

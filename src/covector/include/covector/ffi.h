@@ -182,7 +182,9 @@ static inline int covector_ffi_begin(covector_ffi_frame* frame, int64_t args, in
 
 #ifdef __cplusplus
 } /* extern "C" */
+#endif
 
+#if defined(__cplusplus) && __cplusplus >= 201703L
 /* --- C++ ------------------------------------------------------------------------------------- */
 
 #include <cstdlib>
