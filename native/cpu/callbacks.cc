@@ -4,8 +4,8 @@
 #include <unordered_map>
 
 #include "cpu/executable.h"
-#include "cpu/foreign.h"
 #include "cpu/runtime.h"
+#include "ffi/call.h"
 #include "python/ref.h"
 #include "python/trace_state.h"
 
@@ -31,7 +31,7 @@ PyObject* address_list(int64_t n, void** addresses) {
 
 // Ids of Python's functions are odd; an even one is the address of a native call.
 int32_t run_callback(int64_t id, int64_t nin, void** ins, int64_t nout, void** outs) {
-  if (id % 2 == 0) return run_foreign(*reinterpret_cast<const ForeignCall*>(id), ins, outs);
+  if (id % 2 == 0) return reinterpret_cast<const ffi::Call*>(id)->run(ins, outs);
   GilGuard gil;
   if (PyErr_Occurred()) return kPythonError;  // an earlier callback of the same run failed
   if (thread_state.running) thread_state.running->pin();

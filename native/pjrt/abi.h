@@ -534,6 +534,33 @@ struct CompiledStatsArgs : Head {
   int64_t peak_memory_in_bytes;
 };
 
+// The extension that registers native functions (pjrt_c_api_ffi_extension.h). Plugins of before
+// 2025 have one member more, and refuse the size of the shorter structure.
+struct RegisterHandlerArgs {
+  size_t size;
+  const char* name;
+  size_t name_size;
+  void* handler;  // of covector/ffi_abi.h
+  const char* platform;
+  size_t platform_size;
+  int traits;
+};
+struct OldRegisterHandlerArgs {
+  size_t size;
+  const char* name;
+  size_t name_size;
+  int api_version;  // 1
+  void* handler;
+  const char* platform;
+  size_t platform_size;
+  int traits;
+};
+struct FfiExtension : Extension {
+  void* register_type;
+  void* add_user_data;
+  Error* (*register_handler)(void* args);
+};
+
 // A structure with zeros behind it: what later versions of the interface have added reads as absent,
 // and has room to be written.
 template <class T>

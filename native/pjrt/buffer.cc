@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host/registry.h"
+#include "pjrt/foreign.h"
 #include "python/ref.h"
 
 namespace covector::pjrt {
@@ -67,7 +68,7 @@ const Memory kDeviceMemory{read_storage,          wait_storage,       storage_is
                            start_reading_storage, address_of_storage, size_of_storage};
 
 void raise_failure(const Failure& failure) {
-  if (PyErr_Occurred()) return;
+  if (PyErr_Occurred() || raise_callback_exception(failure.what())) return;
   if (error_maker) {
     Ref text(PyUnicode_DecodeUTF8(failure.what(), Py_ssize_t(std::strlen(failure.what())),
                                   "replace"));

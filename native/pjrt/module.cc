@@ -2,11 +2,14 @@
 #include "pjrt/module.h"
 
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 
 #include "host/registry.h"
 #include "pjrt/buffer.h"
 #include "pjrt/client.h"
+#include "pjrt/foreign.h"
 #include "pjrt/layout.h"
 #include "pjrt/program.h"
 #include "pjrt/topology.h"
@@ -91,6 +94,21 @@ void add_client(nb::module_& m) {
       .def_prop_ro("version",
                    [](const Plugin& p) { return nb::make_tuple(p.major(), p.minor()); })
       .def("attributes", [](const Plugin& p) { return as_python(p.attributes()); })
+      .def("start_ffi", start_ffi, nb::arg("platform"),
+           "The version of XLA's FFI interface that the plugin has.")
+      .def("register_handlers",
+           [](const Plugin& p, const std::string& name, const std::string& platform,
+              std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t> addresses, uint32_t traits) {
+             auto at = [](uintptr_t a) { return reinterpret_cast<covector_ffi_handler*>(a); };
+             auto [instantiate, prepare, initialize, execute] = addresses;
+             register_handlers(p, name, platform,
+                               {at(instantiate), at(prepare), at(initialize), at(execute)}, traits);
+           })
+      .def("register_type",
+           [](const Plugin& p, const std::string& name, uintptr_t type, uintptr_t info) {
+             register_handler_type(p, name, reinterpret_cast<covector_ffi_type_id*>(type),
+                                   reinterpret_cast<const covector_ffi_type_info*>(info));
+           })
       .def("has_extension", [](const Plugin& p, int type) { return p.extension(type) != nullptr; });
   m.def(
       "load",
@@ -153,11 +171,11 @@ void add_programs(nb::module_& m) {
       .def_prop_ro("num_outputs", &Loaded::num_outputs)
       .def("executable",
            [](const std::shared_ptr<Loaded>& l, int device, nb::object in_specs,
-              nb::object out_specs, nb::object constants, nb::str name, nb::object placement,
-              nb::object spares) {
+              nb::object out_specs, nb::object constants, nb::str name, const std::string& text,
+              nb::object placement, nb::object spares, nb::list callbacks) {
              return checked(make_executable(l, device, in_specs.ptr(), out_specs.ptr(),
-                                            constants.ptr(), name.ptr(), placement.ptr(),
-                                            spares.ptr()));
+                                            constants.ptr(), name.ptr(), text, placement.ptr(),
+                                            spares.ptr(), callbacks.ptr()));
            });
   nb::class_<Topology>(m, "Topology")
       .def_prop_ro("platform_name", &Topology::platform_name)

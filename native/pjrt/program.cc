@@ -140,13 +140,19 @@ namespace {
 
 class PjrtExecutable final : public Executable {
  public:
-  PjrtExecutable(PyObject* name, std::string text, std::shared_ptr<Loaded> loaded, int device)
+  PjrtExecutable(PyObject* name, std::string text, std::shared_ptr<Loaded> loaded, int device,
+                 PyObject* callbacks)
       : Executable(name),
         program_(std::make_shared<const std::string>(std::move(text))),
         loaded_(std::move(loaded)),
-        device_(device) {}
+        device_(device),
+        callbacks_(Ref::borrow(callbacks)) {}
   ~PjrtExecutable() override {
     for (ArrayObject* c : constants_) Py_DECREF(c);
+  }
+  int traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(callbacks_.get());
+    return 0;
   }
 
   bool describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants, PyObject* placement,
@@ -164,6 +170,8 @@ class PjrtExecutable final : public Executable {
     return put_array(loaded_->client(), device_, -1, array, placement_);
   }
   void execute(const Argument* arguments, BufferHandle** made) const;
+  // Waits until the program has run; what it made is destroyed where that fails.
+  void finish(Event* event, BufferHandle** made) const;
 
   std::shared_ptr<const std::string> program_;
   std::shared_ptr<Loaded> loaded_;
@@ -172,6 +180,7 @@ class PjrtExecutable final : public Executable {
   std::vector<ArrayObject*> constants_;  // owned; they are arguments after those of the call
   Placement placement_ = kDefaultPlacement;
   std::shared_ptr<Spares> spares_;  // null if there are none
+  Ref callbacks_;
 };
 
 bool PjrtExecutable::describe(PyObject* in_specs, PyObject* out_specs, PyObject* constants,
@@ -259,6 +268,9 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
   args.num_args = all;
   BufferHandle** output_list = made;
   args.output_lists = &output_list;
+  Event* finished = nullptr;
+  bool waits = PyList_GET_SIZE(callbacks_.get()) > 0;
+  if (waits) args.device_complete_events = &finished;
   PyThreadState* state = PyEval_SaveThread();
   Error* error = client->plugin().call<kLoadedExecutable_Execute>(&args);
   PyEval_RestoreThread(state);
@@ -267,6 +279,25 @@ void PjrtExecutable::execute(const Argument* arguments, BufferHandle** made) con
     Failure failure = client->plugin().failure(error);
     throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
   }
+  if (waits) finish(finished, made);
+}
+
+void PjrtExecutable::finish(Event* event, BufferHandle** made) const {
+  const Plugin& plugin = loaded_->client()->plugin();
+  auto destroy = [&] {
+    for (size_t i = 0; i < num_outputs_; ++i) destroy_buffer(plugin, made[i]);
+  };
+  Error* error;
+  try {
+    error = plugin.await(event);
+  } catch (const Interrupted&) {
+    destroy();
+    throw;
+  }
+  if (!error) return;
+  destroy();
+  Failure failure = plugin.failure(error);
+  throw Failure(failure.code, "while running " + *program_ + ": " + failure.what());
 }
 
 bool PjrtExecutable::run(const Argument* arguments, PyObject** results) const {
@@ -305,10 +336,9 @@ PyType_Spec spec = {"covector._native.PjrtExecutable", sizeof(ExecutableObject),
 
 PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
                           PyObject* out_specs, PyObject* constants, PyObject* name,
-                          PyObject* placement, PyObject* spares) {
-  const char* text = PyUnicode_AsUTF8(name);
-  if (!text) return nullptr;
-  auto* body = new PjrtExecutable(name, text, loaded, device);
+                          const std::string& text, PyObject* placement, PyObject* spares,
+                          PyObject* callbacks) {
+  auto* body = new PjrtExecutable(name, text, loaded, device, callbacks);
   if (!body->describe(in_specs, out_specs, constants, placement, spares)) {
     delete body;
     return nullptr;

@@ -39,11 +39,12 @@ class Loaded final : public Owned {
 };
 
 extern PyTypeObject* PjrtExecutableType;
-// PjrtExecutable: (loaded, device, in_specs, out_specs, constants, donations, name, placement,
-// spares): `spares` are the results that have a buffer to be written into as a last argument each.
+// PjrtExecutable: `text` stands for the program in messages of the plugin's; `spares` are the results that have a buffer to be written into as a last argument
+// each; `callbacks`, a list, keeps the Python functions that the program calls. If there are any, a
+// call waits until the program has run.
 PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyObject* in_specs,
                           PyObject* out_specs, PyObject* constants, PyObject* name,
-                          PyObject* placement, PyObject* spares);
+                          const std::string& text, PyObject* placement, PyObject* spares, PyObject* callbacks);
 bool init_pjrt_executable(PyObject* module);
 
 std::string serialize_executable(const Plugin& plugin, ExecutableHandle* executable);

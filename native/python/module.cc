@@ -11,6 +11,7 @@
 #include "cpu/fortran.h"
 #include "cpu/interrupts.h"
 #include "cpu/runtime.h"
+#include "ffi/module.h"
 #include "host/array.h"
 #include "host/numpy_sort.h"
 #include "host/registry.h"
@@ -152,6 +153,7 @@ NB_MODULE(covector_native, m) {
         register_node(type.ptr(), flatten.ptr());
       },
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
+  m.def("load_ffi", [m] { ffi::add_ffi(m); }, "Make the module covector._native.ffi.");
   m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
   m.def("set_routines", set_routines, nb::arg("routines"),
         "Register the addresses of BLAS and LAPACK routines by name.");

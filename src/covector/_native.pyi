@@ -333,3 +333,8 @@ def set_internal_prefixes(library: Iterable[str], helpers: Iterable[str] = (), /
     user_frame skips both. Tracebacks lose the library's frames, and those of helpers where the
     library called them.
     """
+
+# Made by load_ffi.
+ffi: Any
+
+def load_ffi() -> None: ...

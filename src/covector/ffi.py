@@ -8,26 +8,42 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import aval_of, is_array_like
+from covector.core.avals import ShapedArray, aval_of, is_array_like
+from covector.core.backend import get_backend
 from covector.core.errors import at_user_line, describe, meaningless
 from covector.core.errors import export as _export
 from covector.core.trace import NO_EFFECTS, Primitive
 from covector.interpreters.mlir import LoweringRule
+from covector.lax.shape_functions import transpose
 from covector.runtime import foreign
 from covector.transforms.callbacks import VMAP_METHODS, pure_callback_p
-from covector.transforms.foreign import EFFECTS, ForeignFunction
+from covector.transforms.foreign import EFFECTS, ForeignFunction, Layout
 from covector.transforms.shapes import aval_like
 
-_CAPSULE = b"covector.ffi"
-_api = ctypes.pythonapi
-_api.PyCapsule_New.restype = ctypes.py_object
-_api.PyCapsule_New.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-_api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+_CAPSULE = b"xla._CUSTOM_CALL_TARGET"
+
+
+def _of_python(name: str, result: Any, *args: Any) -> Any:
+    """A function of Python's; the attributes of `ctypes.pythonapi` belong to whoever sets them."""
+    return ctypes.PYFUNCTYPE(result, *args)((name, ctypes.pythonapi))
+
+
+_new_capsule = _of_python(
+    "PyCapsule_New", ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
+)
+_capsule_name = _of_python("PyCapsule_GetName", ctypes.c_void_p, ctypes.py_object)
+_capsule_pointer = _of_python(
+    "PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+)
+
+_PLATFORMS = {
+    "cpu": "cpu", "host": "cpu", "xla_cpu": "xla_cpu", "cuda": "cuda", "gpu": "cuda",
+    "rocm": "rocm",
+}  # fmt: skip
 
 
 def include_dir() -> str:
-    """The folder of the header that native functions include: ``#include "covector/ffi.h"``.
+    """The folder of the headers that native functions include: ``#include "covector/ffi.h"``.
 
     Returns
     -------
@@ -37,8 +53,8 @@ def include_dir() -> str:
     --------
     >>> import os
     >>> import covector as cv
-    >>> os.listdir(os.path.join(cv.ffi.include_dir(), "covector"))
-    ['ffi.h']
+    >>> sorted(os.listdir(os.path.join(cv.ffi.include_dir(), "covector")))
+    ['ffi.h', 'ffi_abi.h']
     """
     return str(pathlib.Path(__file__).parent / "include")
 
@@ -49,7 +65,7 @@ def pycapsule(funcptr: Any) -> Any:
     Parameters
     ----------
     funcptr : ctypes function pointer
-        A symbol that COVECTOR_FFI_TARGET defines, as an attribute of a `ctypes.CDLL`.
+        A handler, as an attribute of a `ctypes.CDLL`.
 
     Returns
     -------
@@ -63,7 +79,25 @@ def pycapsule(funcptr: Any) -> Any:
     'PyCapsule'
     """
     address = ctypes.cast(funcptr, ctypes.c_void_p).value
-    return _api.PyCapsule_New(address, _CAPSULE, None)
+    return _new_capsule(address, _CAPSULE, None)
+
+
+def _platform(what: str, platform: str) -> str:
+    found = _PLATFORMS.get(platform.lower())
+    if found is None:
+        raise ValueError(
+            f"{what}: native functions run on the platforms {', '.join(sorted(_PLATFORMS))}, got "
+            f"{platform!r}{at_user_line()}"
+        )
+    return found
+
+
+def _address(what: str, capsule: Any) -> int:
+    if type(capsule).__name__ != "PyCapsule":
+        raise TypeError(
+            f"{what} takes what ffi.pycapsule returns, got {describe(capsule)}{at_user_line()}"
+        )
+    return int(_capsule_pointer(capsule, _capsule_name(capsule)))
 
 
 def register_ffi_target(
@@ -74,14 +108,17 @@ def register_ffi_target(
     Parameters
     ----------
     name : str
-    fn : PyCapsule
-        See `pycapsule`.
+    fn : PyCapsule or dict
+        A handler of XLA's FFI interface: see `pycapsule`. A dictionary has one for each stage:
+        ``"instantiate"``, ``"prepare"``, ``"initialize"``, ``"execute"``, of which only the last
+        is required.
     platform : str
-        ``"cpu"``.
+        Where its arrays are: ``"cpu"``, or a platform of XLA's plugins, ``"xla_cpu"``, ``"CUDA"``
+        or ``"ROCM"``. A function of ``"cpu"`` also serves ``"xla_cpu"``.
     api_version : int
         1.
     **kwargs
-        There are no others.
+        ``traits``: what XLA may assume of the function, as bits.
 
     Returns
     -------
@@ -90,54 +127,73 @@ def register_ffi_target(
     Raises
     ------
     ValueError
-        If ``fn`` is not what COVECTOR_FFI_TARGET defines, was compiled with another version of
-        the header, or if the name is that of another function.
+        If the handler was built for a version of the interface that is not known, or if the name
+        is that of another function.
+
+    Notes
+    -----
+    Of something else than a handler nothing can be told: calling it ends the process, as in JAX.
 
     Examples
     --------
-    >>> import ctypes
+    See docs/native-functions.md.
+
     >>> import covector as cv
-    >>> function = cv.ffi.pycapsule(ctypes.pythonapi.Py_IncRef)
-    >>> cv.ffi.register_ffi_target("mine", function)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    >>> cv.ffi.register_ffi_target("norm", "norm")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    ValueError: what is registered as 'mine' is no target of covector/ffi.h
+    TypeError: register_ffi_target takes what ffi.pycapsule returns, got str 'norm'
     """
-    if platform != "cpu" or api_version != 1 or kwargs:
+    where = _platform("register_ffi_target", platform)
+    traits = kwargs.pop("traits", 0)
+    if api_version != 1 or kwargs:
         raise ValueError(
-            "register_ffi_target: native functions run on the platform 'cpu', by version 1 of the "
-            f"interface; got platform={platform!r}, api_version={api_version}"
-            f"{''.join(f', {k}={v!r}' for k, v in kwargs.items())}{at_user_line()}"
-        )
-    if type(fn).__name__ != "PyCapsule":
-        raise TypeError(
-            f"register_ffi_target takes what ffi.pycapsule returns, got {describe(fn)}"
+            "register_ffi_target: functions have XLA's FFI interface, api_version=1; got "
+            f"api_version={api_version}{''.join(f', {k}={v!r}' for k, v in kwargs.items())}"
             f"{at_user_line()}"
         )
-    try:
-        address = _api.PyCapsule_GetPointer(fn, _CAPSULE)
-    except ValueError:
+    stages = fn if isinstance(fn, Mapping) else {"execute": fn}
+    unknown = set(stages) - set(foreign.STAGES)
+    if unknown or "execute" not in stages:
         raise ValueError(
-            f"register_ffi_target: the capsule of {name!r} is not of ffi.pycapsule{at_user_line()}"
-        ) from None
-    foreign.add_target(name, address, fn)
+            "register_ffi_target: the stages of a function are instantiate, prepare, initialize "
+            f"and execute, of which it must have the last, got {sorted(stages)}{at_user_line()}"
+        )
+    handlers = tuple([
+        _address("register_ffi_target", stages[s]) if s in stages else 0 for s in foreign.STAGES
+    ])  # fmt: skip
+    foreign.add_target(where, foreign.Target(name, handlers, int(traits), fn))
 
 
-def _check_layouts(what: str, layouts: Any, n: int) -> None:
-    for layout in layouts or ():
-        if layout is not None and list(layout) != sorted(layout):
+def _layouts(what: str, layouts: Any, avals: Sequence[ShapedArray]) -> tuple[Layout, ...]:
+    """The order of the axes of each array, the major one first."""
+    if layouts is None:
+        return tuple([tuple(range(a.ndim)) for a in avals])
+    if len(layouts) != len(avals):
+        raise ValueError(
+            f"ffi_call: {what} has {len(layouts)} layouts for {len(avals)} arrays{at_user_line()}"
+        )
+    out = []
+    for layout, a in zip(layouts, avals, strict=True):
+        order = getattr(layout, "major_to_minor", layout)
+        order = tuple(range(a.ndim)) if order is None else tuple([int(d) for d in order])
+        if sorted(order) != list(range(a.ndim)):
             raise ValueError(
-                f"ffi_call: {what} {layouts!r}: arrays of Covector are in row-major order; "
-                f"transpose what the function is to have in another{at_user_line()}"
+                f"ffi_call: {what} gives {a.str_short()} the layout {order}: the axes in their "
+                f"order in memory are expected, the major one first{at_user_line()}"
             )
-    if layouts is not None and len(layouts) != n:
-        raise ValueError(f"ffi_call: {what} has {len(layouts)} layouts for {n} arrays")
+        out.append(order)
+    return tuple(out)
 
 
-def _check_aliases(aliases: Mapping[int, int], ins: Sequence[Any], outs: Sequence[Any]) -> Any:
+def _check_aliases(
+    aliases: Mapping[int, int], ins: Sequence[Any], outs: Sequence[Any],
+    layouts: tuple[Sequence[Layout], Sequence[Layout]],
+) -> Any:  # fmt: skip
     """The aliases as pairs, of arrays of one type each."""
     pairs = tuple(sorted(aliases.items()))
     for i, j in pairs:
-        if not (0 <= i < len(ins) and 0 <= j < len(outs)) or not ins[i].matches(outs[j]):
+        there = 0 <= i < len(ins) and 0 <= j < len(outs)
+        if not there or not ins[i].matches(outs[j]) or layouts[0][i] != layouts[1][j]:
             raise ValueError(
                 f"ffi_call: input_output_aliases gives argument {i} the memory of result {j}: "
                 f"there must be both, of one type{at_user_line()}"
@@ -145,6 +201,29 @@ def _check_aliases(aliases: Mapping[int, int], ins: Sequence[Any], outs: Sequenc
     if len({j for _, j in pairs}) < len(pairs):
         raise ValueError(f"ffi_call: input_output_aliases names a result twice{at_user_line()}")
     return pairs
+
+
+def _in_order(x: Any, layout: Layout) -> Any:
+    """An array with its axes in the order of a layout."""
+    return x if list(layout) == sorted(layout) else transpose(x, layout)
+
+
+def _back(x: Any, layout: Layout) -> Any:
+    """An array whose axes are in the order of a layout, with them in theirs."""
+    return _in_order(x, tuple([layout.index(d) for d in range(len(layout))]))
+
+
+def _check_call(vmap_method: str | None, api_version: int, backend_config: str | None) -> None:
+    if vmap_method is not None and vmap_method not in VMAP_METHODS:
+        raise ValueError(
+            f"ffi_call: vmap_method must be one of {', '.join(VMAP_METHODS)}, got {vmap_method!r}"
+            f"{at_user_line()}"
+        )
+    if api_version != 4 or backend_config is not None:
+        raise ValueError(
+            "ffi_call: functions have XLA's FFI interface: custom_call_api_version must be 4, "
+            f"legacy_backend_config None{at_user_line()}"
+        )
 
 
 def ffi_call(
@@ -174,8 +253,9 @@ def ffi_call(
         leading axis of the size of the batch before all arguments; ``"expand_dims"`` once, with a
         leading axis of size 1 before arguments that are not mapped. By default `vmap` raises an
         error.
-    input_layouts, output_layouts : sequence of (sequence of int or None), optional
-        Must be those of arrays in row-major order.
+    input_layouts, output_layouts : sequence of (sequence of int, Layout or None), optional
+        The axes of each array in the order that the function has them in memory, the major one
+        first; None stands for row-major order.
     input_output_aliases : dict, optional
         Arguments that the function is given in the memory of a result, which it may write to.
     custom_call_api_version : int
@@ -185,15 +265,16 @@ def ffi_call(
     Returns
     -------
     callable
-        Takes the arrays, and attributes by name: numbers, strings, arrays of numbers. Returns an
+        Takes the arrays, and attributes by name: numbers, strings, arrays of numbers and
+        dictionaries of these. Python's numbers are of 64 bits, NumPy's of theirs. Returns an
         array, or a list for a sequence of types.
 
     Raises
     ------
     ValueError
-        If there is no function of this name, or if it takes another number of arrays.
+        If there is no function of this name.
     RuntimeError
-        If the function reports an error.
+        If the function reports an error: it has its name and message.
 
     Notes
     -----
@@ -209,21 +290,17 @@ def ffi_call(
     >>> norm.__name__
     'norm'
     """
-    if vmap_method is not None and vmap_method not in VMAP_METHODS:
-        raise ValueError(
-            f"ffi_call: vmap_method must be one of {', '.join(VMAP_METHODS)}, got {vmap_method!r}"
-            f"{at_user_line()}"
-        )
-    if custom_call_api_version != 4 or legacy_backend_config is not None:
-        raise ValueError(
-            "ffi_call: functions have the interface of covector/ffi.h: custom_call_api_version "
-            f"must be 4, legacy_backend_config None{at_user_line()}"
-        )
+    _check_call(vmap_method, custom_call_api_version, legacy_backend_config)
     several = isinstance(result_shape_dtypes, (list, tuple))
     results = list(result_shape_dtypes) if several else [result_shape_dtypes]
     avals = tuple([aval_like(r) for r in results])
-    _check_layouts("output_layouts", output_layouts if several else output_layouts and
-                   [output_layouts], len(avals))  # fmt: skip
+    if output_layouts is not None and not several:
+        output_layouts = [output_layouts]
+    of_results = _layouts("output_layouts", output_layouts, avals)
+    made = tuple([
+        a.update(shape=tuple([a.shape[d] for d in order]))
+        for a, order in zip(avals, of_results, strict=True)
+    ])  # fmt: skip
 
     def call(*args: Any, **attributes: Any) -> Any:
         for x in args:
@@ -233,17 +310,21 @@ def ffi_call(
                     f"got {describe(x)}{at_user_line()}"
                 )
         ins = [aval_of(x) for x in args]
-        _check_layouts("input_layouts", input_layouts, len(ins))
+        of_args = _layouts("input_layouts", input_layouts, ins)
         for a in (*ins, *avals):
             if dtypes.is_extended(a.dtype):
                 raise TypeError(f"{target_name}: native functions take no PRNG keys")
-        pairs = _check_aliases(input_output_aliases or {}, ins, avals)
-        given = tuple((k, foreign.attribute(k, v)) for k, v in sorted(attributes.items()))
+            foreign.number_of(a.dtype, target_name)
+        layouts = (of_args, of_results)
+        pairs = _check_aliases(input_output_aliases or {}, ins, avals, layouts)
+        given = tuple(sorted([(k, foreign.attribute(k, v)) for k, v in attributes.items()]))
         effects = EFFECTS if has_side_effect else NO_EFFECTS
-        what = ForeignFunction(target_name, given, pairs, (), effects)
+        what = ForeignFunction(target_name, given, pairs, layouts, (), effects)
         out = pure_callback_p.bind(
-            *args, callback=what, result_avals=avals, vmap_method=vmap_method
-        )
+            *[_in_order(x, o) for x, o in zip(args, of_args, strict=True)],
+            callback=what, result_avals=made, vmap_method=vmap_method,
+        )  # fmt: skip
+        out = [_back(x, o) for x, o in zip(out, of_results, strict=True)]
         return out if several else out[0]
 
     call.__name__ = target_name
@@ -269,6 +350,12 @@ class _ForeignRule(LoweringRule):
         return call
 
 
+def _major_first(layouts: Sequence[Any] | None) -> Any:
+    if layouts is None:
+        return None
+    return [x if x is None or hasattr(x, "major_to_minor") else tuple(x)[::-1] for x in layouts]
+
+
 def ffi_lowering(
     call_target_name: str,
     *,
@@ -286,7 +373,7 @@ def ffi_lowering(
         What the native function was registered under. The parameters of the primitive are its
         attributes.
     operand_layouts, result_layouts : sequence, optional
-        As those of `ffi_call`.
+        The axes of each array in their order in memory, the minor one first, as XLA has them.
     backend_config : None
         That of XLA.
     skip_ffi_layout_processing : bool
@@ -308,7 +395,10 @@ def ffi_lowering(
     """
     if backend_config is not None:
         raise meaningless("ffi_lowering", "backend_config is of XLA: give attributes")
-    options = dict(lowering_args, input_layouts=operand_layouts, output_layouts=result_layouts)
+    options = dict(
+        lowering_args,
+        input_layouts=_major_first(operand_layouts), output_layouts=_major_first(result_layouts),
+    )  # fmt: skip
     return _ForeignRule(call_target_name, options)
 
 
@@ -351,15 +441,17 @@ def build_ffi_lowering_function(
     )
 
 
-_NO_STATE = "native functions of covector/ffi.h keep no state of user types between calls"
-
-
 def register_ffi_type(name: str, type_registration: Any, platform: str = "cpu") -> None:
-    """Not to be had: types of the state of functions of XLA.
+    """Make a type known whose objects functions keep as a state between their stages.
 
     Parameters
     ----------
-    name, type_registration, platform
+    name : str
+    type_registration : dict of PyCapsule
+        ``"type_id"``: the address of the number of the type, which is set; ``"type_info"``: the
+        address of what says how its objects are destroyed.
+    platform : str
+        As of `register_ffi_target`, which comes afterwards.
 
     Returns
     -------
@@ -367,26 +459,45 @@ def register_ffi_type(name: str, type_registration: Any, platform: str = "cpu") 
 
     Raises
     ------
-    NotImplementedError
-        Always.
+    ValueError
+        If the name is that of another type.
 
     Examples
     --------
+    >>> import ctypes
     >>> import covector as cv
-    >>> cv.ffi.register_ffi_type("state", {})
-    Traceback (most recent call last):
-    NotImplementedError: register_ffi_type: native functions of covector/ffi.h keep no state of \
-user types between calls
+    >>> class Info(ctypes.Structure):
+    ...     _fields_ = [("size", ctypes.c_size_t), ("next", ctypes.c_void_p),
+    ...                 ("deleter", ctypes.c_void_p)]
+    >>> number = ctypes.c_int64(0)
+    >>> info = Info(ctypes.sizeof(Info), None, ctypes.cast(ctypes.pythonapi.PyMem_Free, \
+ctypes.c_void_p))
+    >>> parts = {"type_id": ctypes.addressof(number), "type_info": ctypes.addressof(info)}
+    >>> cv.ffi.register_ffi_type("counts", {k: cv.ffi.pycapsule(v) for k, v in parts.items()})
+    >>> number.value > 0
+    True
     """
-    raise meaningless("register_ffi_type", _NO_STATE)
+    if not isinstance(type_registration, Mapping) or "type_id" not in type_registration:
+        raise TypeError(
+            "register_ffi_type takes a dictionary with the capsules 'type_id' and 'type_info', got "
+            f"{describe(type_registration)}{at_user_line()}"
+        )
+    _register_type(
+        "register_ffi_type", name, type_registration["type_id"], type_registration.get("type_info"),
+        platform,
+    )  # fmt: skip
 
 
 def register_ffi_type_id(name: str, obj: Any, platform: str = "cpu") -> None:
-    """Not to be had: types of the state of functions of XLA.
+    """Make the number of a type known, of whose objects functions keep none as a state.
 
     Parameters
     ----------
-    name, obj, platform
+    name : str
+    obj : PyCapsule
+        The address of the number of the type, which is set.
+    platform : str
+        As of `register_ffi_target`.
 
     Returns
     -------
@@ -394,18 +505,38 @@ def register_ffi_type_id(name: str, obj: Any, platform: str = "cpu") -> None:
 
     Raises
     ------
-    NotImplementedError
-        Always.
+    ValueError
+        If the name is that of another type.
 
     Examples
     --------
+    >>> import ctypes
     >>> import covector as cv
-    >>> cv.ffi.register_ffi_type_id("state", None)
-    Traceback (most recent call last):
-    NotImplementedError: register_ffi_type_id: native functions of covector/ffi.h keep no state \
-of user types between calls
+    >>> number = ctypes.c_int64(0)
+    >>> cv.ffi.register_ffi_type_id("units", cv.ffi.pycapsule(ctypes.addressof(number)))
+    >>> number.value > 0
+    True
     """
-    raise meaningless("register_ffi_type_id", _NO_STATE)
+    _register_type("register_ffi_type_id", name, obj, None, platform)
+
+
+# Native code keeps pointers to them.
+_types: list[Any] = []
+
+
+def _register_type(what: str, name: str, type_id: Any, info: Any, platform: str) -> None:
+    where = _platform(what, platform)
+    number, about = _address(what, type_id), 0 if info is None else _address(what, info)
+    ffi = foreign.native()
+    _types.append((type_id, info))
+    try:
+        if where == "cpu":
+            ffi.register_type(name, number, about)
+        else:
+            backend: Any = get_backend(where)
+            backend.register_ffi_type(name, number, about)
+    except ffi.Failure as e:
+        raise ValueError(f"{what}: {e}{at_user_line()}") from None
 
 
 def register_ffi_target_as_batch_partitionable(name: str) -> None:

@@ -45,8 +45,6 @@ MEANINGLESS = {
     "sharding.get_serialized_proto_from_hlo_sharding": lambda: (
         sharding.get_serialized_proto_from_hlo_sharding(None)
     ),
-    "ffi.register_ffi_type": lambda: ffi.register_ffi_type("state", {}),
-    "ffi.register_ffi_type_id": lambda: ffi.register_ffi_type_id("state", None),
     "ffi.register_ffi_target_as_batch_partitionable": lambda: (
         ffi.register_ffi_target_as_batch_partitionable("norm")
     ),

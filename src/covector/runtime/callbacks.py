@@ -42,15 +42,21 @@ class Registration:
         weakref.finalize(self, _native.unregister_callback, self.ident)
 
 
-def register(eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> Registration:
+def register(
+    eqn: Any, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray], copied: bool = False
+) -> Registration:
     """Make the callback of an equation known to the native core.
 
-    The Python function receives arrays and returns one array per result.
+    The Python function receives arrays, copies of the program's memory if ``copied``, and returns
+    one array per result.
     """
     callback = eqn.params["callback"]
 
     def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
-        args = [host_array(_view(p, a), a) for p, a in zip(in_addresses, ins, strict=True)]
+        views = [_view(p, a) for p, a in zip(in_addresses, ins, strict=True)]
+        if copied:
+            views = [v.copy() for v in views]
+        args = [host_array(v, a) for v, a in zip(views, ins, strict=True)]
         if not outs:
             callback(*args)
             return

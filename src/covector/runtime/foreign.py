@@ -1,218 +1,235 @@
-"""Native functions of users: the registered ones, and what compiled programs call them with.
-
-The structs are those of ``include/covector/ffi.h`` and ``native/cpu/foreign.h``.
-"""
+"""Native functions of users: the registered ones, and the calls of them that programs make."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from covector import _native
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, nbytes_of
 from covector.core.errors import at_user_line
 from covector.core.trace import Tracer
-from covector.transforms.foreign import ForeignFunction
+from covector.transforms.foreign import ForeignFunction, logical_axes
 
-VERSION = 1
-MAGIC = 0x5F6966665F766F63
-_INT, _FLOAT, _STRING, _ARRAY = range(4)
-_I32, _I64, _P = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+STAGES = ("instantiate", "prepare", "initialize", "execute")
+OLDEST = (0, 1)
 
+# XLA's numbers of the types of elements. Those of less than a byte are missing: in XLA's memory
+# several share one, in ours each has its own.
+DTYPES = {
+    "bool": 1, "int8": 2, "int16": 3, "int32": 4, "int64": 5, "uint8": 6, "uint16": 7,
+    "uint32": 8, "uint64": 9, "float16": 10, "float32": 11, "float64": 12, "complex64": 15,
+    "bfloat16": 16, "complex128": 18, "float8_e5m2": 19, "float8_e4m3fn": 20,
+    "float8_e4m3b11fnuz": 23, "float8_e5m2fnuz": 24, "float8_e4m3fnuz": 25, "float8_e4m3": 28,
+    "float8_e3m4": 29, "float8_e8m0fnu": 33,
+}  # fmt: skip
 
-class _Buffer(ctypes.Structure):
-    _fields_ = (
-        ("data", _P), ("dtype", _I32), ("ndim", _I32), ("shape", ctypes.POINTER(_I64)),
-        ("size", _I64), ("itemsize", _I64),
-    )  # fmt: skip
-
-
-class _Attr(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p), ("kind", _I32), ("i", _I64), ("f", ctypes.c_double),
-        ("s", ctypes.c_char_p), ("array", _Buffer),
-    )  # fmt: skip
+_lock = threading.Lock()
 
 
-class _Call(ctypes.Structure):
-    _fields_ = (
-        ("version", _I32), ("num_args", _I32), ("num_results", _I32), ("num_attrs", _I32),
-        ("target", ctypes.c_char_p), ("args", ctypes.POINTER(_Buffer)),
-        ("results", ctypes.POINTER(_Buffer)), ("attrs", ctypes.POINTER(_Attr)),
-        ("message", _P), ("message_size", ctypes.c_size_t),
-    )  # fmt: skip
+def native() -> Any:
+    """The native module of native functions, which is made when it is first asked for."""
+    found = getattr(_native, "ffi", None)
+    if found is None:
+        with _lock:
+            if not hasattr(_native, "ffi"):
+                _native.load_ffi()
+            found = _native.ffi
+    return found
 
 
-class _Target(ctypes.Structure):
-    _fields_ = (
-        ("magic", ctypes.c_uint64), ("version", _I32), ("num_args", _I32), ("num_results", _I32),
-        ("call_size", _I32), ("function", _P),
-    )  # fmt: skip
+class Target:
+    """A registered native function.
 
-
-class _ForeignCall(ctypes.Structure):
-    _fields_ = (
-        ("function", _P), ("call", ctypes.POINTER(_Call)), ("levels", _I32), ("aliases", _I32),
-        ("sizes", ctypes.POINTER(_I64)), ("strides", ctypes.POINTER(_I64)),
-        ("alias", ctypes.POINTER(_I64)),
-    )  # fmt: skip
-
-
-_targets: dict[str, _Target] = {}
-
-
-def add_target(name: str, address: int, owner: Any) -> None:
-    """Register the target at an address under a name.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or of another version, or if the name is that of another.
+    Attributes
+    ----------
+    name : str
+    handlers : tuple of int
+        Addresses for the `STAGES`, 0 where there is none.
+    version, oldest : pair of int
+        Of the interface that they were built for, and the oldest that they fit.
+    traits : int
+        What XLA may assume of them.
     """
-    if not address or address % ctypes.alignment(_Target):
-        raise _no_target(name)
-    target = _Target.from_address(address)
-    if target.magic != MAGIC:
-        raise _no_target(name)
-    if target.version != VERSION or target.call_size != ctypes.sizeof(_Call):
-        raise ValueError(
-            f"the native function {name!r} was compiled with version {target.version} of "
-            f"covector/ffi.h, this is version {VERSION}: compile it anew, with the header in "
-            f"ffi.include_dir(){at_user_line()}"
-        )
-    known = _targets.get(name)
-    if known is not None and ctypes.addressof(known) != address:
-        raise ValueError(f"there is another native function {name!r} already{at_user_line()}")
-    target.owner = owner  # type: ignore[attr-defined]
-    _targets[name] = target
 
+    def __init__(self, name: str, handlers: tuple[int, ...], traits: int, owner: Any) -> None:
+        self.name = name
+        self.handlers = handlers
+        self.owner = owner  # keeps the handlers alive
+        found = [self._metadata(h, native().version) for h in handlers if h]
+        self.version = max([(major, minor) for major, minor, _ in found])
+        # Some fit whoever asks.
+        self.oldest = max([self._metadata(h, OLDEST)[:2] for h in handlers if h])
+        self.traits = traits
+        for _, _, own in found:
+            self.traits |= own
 
-def _no_target(name: str) -> ValueError:
-    return ValueError(
-        f"what is registered as {name!r} is no target of covector/ffi.h: define it with "
-        f"COVECTOR_FFI_TARGET, and give the symbol that this defines{at_user_line()}"
-    )
-
-
-def find_target(name: str, num_args: int, num_results: int) -> _Target:
-    """The target of a name, which takes so many arrays.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or if it takes others.
-    """
-    target = _targets.get(name)
-    if target is None:
-        known = ", ".join(sorted(_targets)) or "none"
-        raise ValueError(
-            f"there is no native function {name!r}: register it with ffi.register_ffi_target; "
-            f"registered: {known}{at_user_line()}"
-        )
-    for what, takes, n in (
-        ("arguments", target.num_args, num_args), ("results", target.num_results, num_results),
-    ):  # fmt: skip
-        if takes not in (-1, n):
+    def _metadata(self, handler: int, asking: tuple[int, int]) -> tuple[int, int, int]:
+        ffi = native()
+        try:
+            major, minor, traits = ffi.metadata(handler, asking[1])
+        except ffi.Failure as e:
             raise ValueError(
-                f"the native function {name!r} has {takes} {what}, ffi_call gives it {n}"
-                f"{at_user_line()}"
+                f"the native function {self.name!r} cannot be registered: {e}{at_user_line()}"
+            ) from None
+        if major < 0 or minor < 0:
+            raise ValueError(
+                f"what is registered as {self.name!r} does not say for which version of XLA's FFI "
+                f"interface it was built: it is no handler of that interface{at_user_line()}"
             )
+        if not OLDEST <= (major, minor) <= ffi.version:
+            raise ValueError(
+                f"the native function {self.name!r} was built for version {major}.{minor} of "
+                f"XLA's FFI interface; those from {dotted(OLDEST)} to {dotted(ffi.version)} run "
+                f"here: build it with covector/ffi.h, of ffi.include_dir(){at_user_line()}"
+            )
+        return major, minor, traits
+
+
+def dotted(version: tuple[int, int]) -> str:
+    """A version as it is written."""
+    return ".".join(map(str, version))
+
+
+_targets: dict[tuple[str, str], Target] = {}
+
+
+def add_target(platform: str, target: Target) -> None:
+    """Register a target for a platform.
+
+    Raises
+    ------
+    ValueError
+        If the name is that of another.
+    """
+    known = _targets.setdefault((platform, target.name), target)
+    if known.handlers != target.handlers:
+        raise ValueError(
+            f"there is another native function {target.name!r} for {platform} already"
+            f"{at_user_line()}"
+        )
+
+
+def find_target(name: str, platform: str) -> Target:
+    """The target of a name for a platform; those of ``cpu`` also serve ``xla_cpu``.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    target = _targets.get((platform, name))
+    if target is None and platform == "xla_cpu":
+        target = _targets.get(("cpu", name))
+    if target is None:
+        known = ", ".join(sorted([f"{n} ({p})" for p, n in _targets])) or "none"
+        raise ValueError(
+            f"there is no native function {name!r} for {platform}: register it with "
+            f"ffi.register_ffi_target; registered: {known}{at_user_line()}"
+        )
     return target
 
 
-class Registration:
+def number_of(dtype: Any, what: str) -> int:
+    """XLA's number of a dtype.
+
+    Raises
+    ------
+    TypeError
+        If arrays of it cannot be handed over.
+    """
+    found = DTYPES.get(str(dtype))
+    if found is None:
+        raise TypeError(
+            f"{what}: native functions take no arrays of dtype {dtype}: convert them, "
+            f"for example to int8{at_user_line()}"
+        )
+    return found
+
+
+def registration(
+    what: ForeignFunction, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]
+) -> Any:
     """What the native core calls a function with, under ``ident``, while this object lives."""
-
-    def __init__(
-        self, what: ForeignFunction, ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]
-    ) -> None:
-        target = find_target(what.name, len(ins), len(outs))
-        self._kept: list[Any] = [target]
-        sizes = [n for n, _ in what.levels]
-        mapped = [(*m, *[True] * len(outs)) for _, m in what.levels]
-        cut = [sum(m[k] for m in mapped) for k in range(len(ins) + len(outs))]
-        elements = [a.update(shape=a.shape[c:]) for a, c in zip((*ins, *outs), cut, strict=True)]
-        buffers = (_Buffer * max(1, len(elements)))(*[self._buffer(a) for a in elements])
-        attrs = [self._attr(name.encode(), value) for name, value in what.attributes]
-        call = _Call(
-            VERSION, len(ins), len(outs), len(attrs), what.name.encode(), buffers, None,
-            self._keep((_Attr * max(1, len(attrs)))(*attrs)), None, 0,
+    target = find_target(what.name, "cpu")
+    mapped = [(*m, *[True] * len(outs)) for _, m in what.levels]
+    cut = [sum(m[k] for m in mapped) for k in range(len(ins) + len(outs))]
+    elements = [a.update(shape=a.shape[c:]) for a, c in zip((*ins, *outs), cut, strict=True)]
+    layouts = (*what.layouts[0], *what.layouts[1])
+    arrays = []
+    for a, layout in zip(elements, layouts, strict=True):
+        dims = [a.shape[k] for k in logical_axes(a.shape, layout)]
+        arrays.append((number_of(a.dtype, what.name), dims, nbytes_of(a)))
+    sizes = [n for n, _ in what.levels]
+    levels = zip(sizes, _strides(sizes, mapped, [a[2] for a in arrays]), strict=True)
+    aliases = [(i, j, nbytes_of(ins[i])) for i, j in what.aliases]
+    ffi = native()
+    try:
+        return ffi.Call(
+            what.name, target.handlers, target.version[1], arrays[: len(ins)], arrays[len(ins) :],
+            what.attributes, list(levels), aliases,
         )  # fmt: skip
-        strides = _strides(sizes, mapped, [nbytes_of(a) for a in elements])
-        alias = [n for i, j in what.aliases for n in (i, j, nbytes_of(ins[i]))]
-        self._keep(buffers)
-        self._call = self._keep(
-            _ForeignCall(
-                target.function, ctypes.pointer(self._keep(call)), len(sizes), len(what.aliases),
-                self._numbers(sizes), self._numbers(strides), self._numbers(alias),
-            )
-        )  # fmt: skip
-        self.ident = ctypes.addressof(self._call)
-
-    def _keep(self, x: Any) -> Any:
-        self._kept.append(x)
-        return x
-
-    def _numbers(self, xs: Sequence[int]) -> Any:
-        return self._keep((_I64 * max(1, len(xs)))(*xs))
-
-    def _buffer(self, aval: ShapedArray, data: int | None = None) -> _Buffer:
-        code = dtypes.code_of[aval.dtype]
-        shape = self._numbers(aval.shape)
-        return _Buffer(data, code, aval.ndim, shape, aval.size, int(aval.dtype.itemsize))
-
-    def _attr(self, name: bytes, value: Any) -> _Attr:
-        if isinstance(value, int):
-            return _Attr(name=name, kind=_INT, i=int(value))
-        if isinstance(value, float):
-            return _Attr(name=name, kind=_FLOAT, f=value)
-        if isinstance(value, str):
-            return _Attr(name=name, kind=_STRING, s=value.encode())
-        data, dtype, shape = value
-        memory = self._keep(ctypes.create_string_buffer(data, max(1, len(data))))
-        aval = ShapedArray(shape, dtypes.as_dtype(dtype))
-        return _Attr(name=name, kind=_ARRAY, array=self._buffer(aval, ctypes.addressof(memory)))
+    except ffi.Failure as e:
+        raise RuntimeError(f"the native function {what.name} failed: {e}") from None
 
 
 def _strides(
     sizes: Sequence[int], mapped: Sequence[Sequence[bool]], nbytes: Sequence[int]
-) -> list[int]:
+) -> list[list[int]]:
     """Bytes from an element to the next, for each level and array."""
     steps = list(nbytes)
     rows = []
     for n, has in zip(reversed(sizes), reversed(mapped), strict=True):
         rows.append([s if m else 0 for s, m in zip(steps, has, strict=True)])
         steps = [s * n if m else s for s, m in zip(steps, has, strict=True)]
-    return [s for row in reversed(rows) for s in row]
+    return rows[::-1]
 
 
 def attribute(name: str, value: Any) -> Any:
-    """An attribute as `ForeignFunction` has it.
+    """An attribute as `ForeignFunction` has it: its kind, the number of its dtype, and bytes.
 
     Raises
     ------
     TypeError
-        If it is no number, string or array of numbers.
+        If it is no number, string, array of numbers or dictionary of such.
     """
-    if isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (np.bool_, np.integer)):
-        return int(value)
-    if isinstance(value, np.floating):
-        return float(value)
+    if isinstance(value, str):
+        return "string", value.encode()
+    if isinstance(value, bytes):
+        return "string", value
+    if isinstance(value, Mapping):
+        inner = [(str(k), attribute(f"{name}.{k}", v)) for k, v in value.items()]
+        return "dict", tuple(sorted(inner))
     if isinstance(value, Tracer):
         raise TypeError(
             f"the attribute {name!r} of a native function must be known when the function is "
             f"traced, got {value.describe()}: mark the argument static (static_argnums or "
             f"static_argnames of jit), or pass it as an array{at_user_line()}"
         )
-    array = np.ascontiguousarray(value) if isinstance(value, (list, tuple, np.ndarray)) else None
-    if array is None or array.dtype not in dtypes.code_of:
+    array = _numbers(value)
+    number = None if array is None or array.dtype.kind == "c" else DTYPES.get(str(array.dtype))
+    if array is None or number is None:
         raise TypeError(
-            f"the attribute {name!r} of a native function must be a number, a string or an array "
-            f"of numbers, got {value!r:.100}{at_user_line()}"
+            f"the attribute {name!r} of a native function must be a real number, a string, an "
+            f"array of real numbers, or a dictionary of these, got {value!r:.100}{at_user_line()}"
         )
-    return array.tobytes(), array.dtype.name, array.shape
+    if array.ndim == 0 and not isinstance(value, np.ndarray):
+        return "scalar", number, array.tobytes()
+    return "array", number, array.tobytes(), array.size
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    if isinstance(value, bool):
+        return np.asarray(value)
+    if isinstance(value, int):
+        return np.asarray(value, np.int64) if -(2**63) <= value < 2**63 else None
+    if isinstance(value, float):
+        return np.asarray(value, np.float64)
+    if isinstance(value, (np.generic, np.ndarray, list, tuple)):
+        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+        return array if array.dtype in dtypes.code_of else None
+    return None

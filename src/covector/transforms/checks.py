@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from covector.core.avals import ShapedArray
+from covector.core.errors import SourceFrame
+from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim
 from covector.core.trace import Primitive
@@ -27,6 +29,15 @@ class CheckEffect:
 
 
 _EFFECTS = frozenset((CheckEffect(),))
+
+
+def cannot_stop(eqn: JaxprEqn) -> ValueError:
+    """The error of a compiled program that has a check."""
+    where = f"\nIt stands at {SourceFrame(*eqn.source_info)}" if eqn.source_info else ""
+    return ValueError(
+        "compiled code cannot stop at a check: transform the function with checkify.checkify, "
+        f"whose error says whether it failed, and compile that{where}"
+    )
 
 
 @check_p.def_abstract_eval

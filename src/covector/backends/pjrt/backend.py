@@ -8,7 +8,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from covector import _native
@@ -23,6 +23,7 @@ from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
+from covector.runtime import foreign
 
 # Numbers of the plugins' element types (PJRT_Buffer_Type).
 _ELEMENTS = {
@@ -36,6 +37,10 @@ _ELEMENTS = {
 
 _lock = threading.Lock()
 _ready = False
+
+# What XLA calls the platforms that it calls native functions on.
+_FFI_PLATFORMS = {"xla_cpu": "Host", "cuda": "CUDA", "rocm": "ROCM"}
+_STATES = (0, 3)
 
 # XLA's memory for results of the host comes fresh from the system: from this size on, programs are
 # given that of dead ones.
@@ -150,6 +155,12 @@ class PjrtModule:
                 return self.text.with_places
         return self.text.plain
 
+    def _named(self) -> str:
+        """The program in messages: the plugin names no native function that reports an error."""
+        targets = sorted(self.text.targets)
+        what = "functions" if len(targets) > 1 else "function"
+        return self.name + (f" (it calls the native {what} {', '.join(targets)})" * bool(targets))
+
     def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
         """The program compiled by the plugin, and loaded on ``device``."""
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
@@ -163,8 +174,9 @@ class PjrtModule:
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
         )
         executable = loaded.executable(
-            device._position, ins, outs, self.text.hoisted, self.name, placement, spares
-        )
+            device._position, ins, outs, self.text.hoisted, self.name, self._named(),
+            placement, spares, self.text.callbacks,
+        )  # fmt: skip
         return PjrtProgram(loaded, executable)
 
 
@@ -203,6 +215,7 @@ class PjrtBackend:
         self._flags: dict[str, Any] = {}
         self._devices: list[PjrtDevice] = []
         self._start = threading.Lock()
+        self._registered: dict[str, foreign.Target] = {}
 
     @property
     def client(self) -> Any:
@@ -215,12 +228,9 @@ class PjrtBackend:
 
     def _made(self) -> Any:
         found = plugins.find(self.platform)
-        settings.prepare_environment(self.platform)
-        pjrt = native()
         options = settings.client_options(self.platform)
         try:
-            self._plugin = pjrt.load(found.path)
-            client = pjrt.create_client(self._plugin, options)
+            client = native().create_client(self.plugin, options)
         except (RuntimeError, MemoryError) as e:
             raise errors.not_started(found, e) from None
         atexit.register(client.close)
@@ -233,6 +243,8 @@ class PjrtBackend:
     def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
         """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
         client, options = self.client, compile_options(devices, self.flags())
+        if text.targets or text.callbacks:
+            self._register(text.targets)
         # Where operations stand in the user's files changes nothing.
         key = f"{self._version}\n{options.hex()}\n{spares}\n{text.plain}"
         name = stored.digest(key.encode())
@@ -252,6 +264,52 @@ class PjrtBackend:
             with contextlib.suppress(errors.DeviceError):  # not all plugins can
                 stored.store(name, key, loaded.serialize(), None, seconds)
         return loaded
+
+    # --- native functions ---
+
+    @property
+    def plugin(self) -> Any:
+        """The native plugin, which needs no device."""
+        if self._plugin is None:
+            settings.prepare_environment(self.platform)
+            self._plugin = native().load(plugins.find(self.platform).path)
+        return self._plugin
+
+    def _register(self, names: Iterable[str]) -> None:
+        """Make native functions, and what runs Python's, known to the plugin."""
+        where = _FFI_PLATFORMS[self.platform]
+        version = self.plugin.start_ffi(where)
+        for name in sorted(names):
+            target = foreign.find_target(name, self.platform)
+            if self._registered.get(name) is target:
+                continue
+            if target.oldest > version:
+                raise RuntimeError(
+                    f"the native function {name!r} was built for version "
+                    f"{foreign.dotted(target.oldest)} of XLA's FFI interface, the plugin of "
+                    f"{self.platform} has {foreign.dotted(version)}: build it with covector/ffi.h, "
+                    "which fits every version, or with the header of a jaxlib of the plugin's age"
+                )
+            try:
+                self.plugin.register_handlers(name, where, target.handlers, target.traits)
+            except native().DeviceError as e:
+                raise RuntimeError(
+                    f"the plugin of {self.platform} refuses the native function {name!r}: {e}"
+                ) from None
+            self._registered[name] = target
+
+    def register_ffi_type(self, name: str, number: int, info: int) -> None:
+        """Make a type of the states of native functions known to the plugin."""
+        version = self.plugin.start_ffi(_FFI_PLATFORMS[self.platform])
+        if version < _STATES:
+            raise foreign.native().Failure(
+                f"the plugin of {self.platform} has version {foreign.dotted(version)} of XLA's FFI "
+                f"interface; states of user types are to be had from {foreign.dotted(_STATES)} on"
+            )
+        try:
+            self.plugin.register_type(name, number, info)
+        except native().DeviceError as e:
+            raise foreign.native().Failure(str(e)) from None
 
     @property
     def _version(self) -> str:

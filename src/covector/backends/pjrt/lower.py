@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from covector.backends.pjrt.text import Builder, Places, Shape, Value, without_places
+from covector.backends.pjrt.text import Builder, Shape, Value, without_places
 from covector.core.avals import Array, ShapedArray
 from covector.core.backend import LoweringRules
 from covector.core.dtypes import DType
@@ -105,18 +105,22 @@ class Text:
     ----------
     hoisted : list of Array
         Constants of the program.
+    targets : set of str
+        Native functions that it calls.
+    callbacks : list
+        What keeps the Python functions that it calls alive.
     """
 
     def __init__(
-        self, name: str, body: list[str], places: list[str], declared: list[str],
-        outs: list[Value], aliased: Collection[int], hoisted: list[Array],
+        self, name: str, b: Builder, declared: list[str], outs: list[Value],
+        aliased: Collection[int], hoisted: list[Array],
     ) -> None:  # fmt: skip
-        self.hoisted = hoisted
+        self.hoisted, self.targets, self.callbacks = hoisted, b.targets, b.callbacks
         self._name, self._declared, self._outs, self._aliased = name, declared, outs, aliased
         # A literal result is written before the line that returns it.
         refs, types = _listed(outs)
         result = f" {refs} : {types}" if outs else ""
-        self._rest = "\n".join([*body, f"    return{result}", "  }", "}", *places, ""])
+        self._rest = "\n".join([*b.lines, f"    return{result}", "  }", "}", *b.places.lines, ""])
 
     def _text(self, declared: Sequence[str]) -> str:
         head = f"module @{symbol(self._name)} {{\n  func.func public @main("
@@ -164,8 +168,7 @@ def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform
             found = hoisted[id(array)] = (array, value)
         return found[1]
 
-    places = Places()
-    b = Builder(platform, hoist, places)
+    b = Builder(platform, hoist)
     jaxpr = closed.jaxpr
     args = [Value(f"%arg{i}", v.aval.dtype, v.aval.shape) for i, v in enumerate(jaxpr.invars)]
     outs = emit(b, jaxpr, consts_of(b, closed), args)
@@ -176,7 +179,7 @@ def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform
     ]
     declared += [f"{v.ref}: {v.type}" for _, v in hoisted.values()]
     arrays = [array for array, _ in hoisted.values()]
-    return Text(name, b.lines, places.lines, declared, outs, set(aliases.values()), arrays)
+    return Text(name, b, declared, outs, set(aliases.values()), arrays)
 
 
 def symbol(name: str) -> str:

@@ -210,6 +210,11 @@ class Builder:
         self.place = ""
         self.count = 0
         self.indent = "    "
+        # What the program calls: native functions, and what keeps Python's alive.
+        self.targets: set[str] = set()
+        self.callbacks: list[Any] = []
+        # The value that the next callback that keeps its place takes from the one before it.
+        self.order: Value | None = None
         # What was written already, in this block and those around it.
         self.known: list[dict[Any, Value]] = [{}]
 
@@ -510,9 +515,18 @@ class Builder:
 
     def loop(
         self, state: Sequence[Value], test: Callable[..., Value],
-        body: Callable[..., Sequence[Value]],
+        body: Callable[..., Sequence[Value]], ordered: bool = False,
     ) -> list[Value]:  # fmt: skip
-        """``while test(*state): state = body(*state)``."""
+        """``while test(*state): state = body(*state)``.
+
+        ``ordered`` says that it has callbacks that keep their places.
+        """
+        if ordered:
+            *out, self.order = self.loop(
+                [*state, self.place_in_order()],
+                self._ordered(lambda *s: test(*s[:-1])), self._ordered(body, True),
+            )  # fmt: skip
+            return out
         types = [(x.dtype, x.shape) for x in state]
         return self.ops(
             "stablehlo.while", state, types,
@@ -521,11 +535,43 @@ class Builder:
 
     def case(
         self, index: Value, branches: Sequence[Callable[[], Sequence[Value]]],
-        outs: Sequence[tuple[DType, Shape]],
+        outs: Sequence[tuple[DType, Shape]], ordered: bool = False,
     ) -> list[Value]:  # fmt: skip
         """The results of one of ``branches``, the last one for an index out of range."""
+        if ordered:
+            before = self.place_in_order()
+
+            def within(branch: Callable[[], Sequence[Value]]) -> Callable[[], Sequence[Value]]:
+                run = self._ordered(branch, True)
+                return lambda: run(before)
+
+            *out, self.order = self.case(
+                index, [within(branch) for branch in branches],
+                [*outs, (before.dtype, before.shape)],
+            )  # fmt: skip
+            return out
         regions = [self.block([], branch) for branch in branches]
         return self.ops("stablehlo.case", [index], outs, regions=regions)
+
+    def place_in_order(self) -> Value:
+        """The value that the next ordered callback depends on."""
+        if self.order is None:
+            self.order = self.constant(0, np.dtype(np.int32))
+        return self.order
+
+    def _ordered(self, write: Callable[..., Any], returned: bool = False) -> Callable[..., Any]:
+        """``write`` in a block whose last argument is the place in the order; ``returned`` has it
+        given back with the results."""
+
+        def run(*values: Value) -> Any:
+            outer, self.order = self.order, values[-1]
+            out = write(*values[: -1 if returned else None])
+            if returned:
+                out = [*out, self.order]
+            self.order = outer
+            return out
+
+        return run
 
 
 def typed(aval: ShapedArray) -> tuple[DType, Shape]:

@@ -8,12 +8,11 @@ from covector.compiler.ir.nodes import LibraryCall, Value
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.checkpoint import name_p
 from covector.control_flow.composite import dce_sink_p
-from covector.core.errors import SourceFrame
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime import foreign
 from covector.runtime.callbacks import register
 from covector.transforms.callbacks import debug_callback_p, pure_callback_p
-from covector.transforms.checks import check_p
+from covector.transforms.checks import cannot_stop, check_p
 from covector.transforms.foreign import ForeignFunction
 from covector.transforms.io_callback import io_callback_p
 
@@ -23,7 +22,7 @@ def _callback(low: Lowering, eqn: JaxprEqn, effect: bool, *args: Value) -> list[
     outs = [v.aval for v in eqn.outvars]
     what = eqn.params["callback"]
     if type(what) is ForeignFunction:
-        registration: Any = foreign.Registration(what, ins, outs)
+        registration: Any = foreign.registration(what, ins, outs)
     else:
         registration = register(eqn, ins, outs)
     low.keepalive.append(registration)
@@ -51,11 +50,7 @@ def _io_callback(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
 def _check(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     if eqn.params["debug"]:
         return []
-    where = f"\nIt stands at {SourceFrame(*eqn.source_info)}" if eqn.source_info else ""
-    raise ValueError(
-        "compiled code cannot stop at a check: transform the function with checkify.checkify, "
-        f"whose error says whether it failed, and compile that{where}"
-    )
+    raise cannot_stop(eqn)
 
 
 @rule(name_p)

@@ -23,11 +23,13 @@ from covector.control_flow.while_loop import while_p
 from covector.core.jaxpr import JaxprEqn
 from covector.lax.ragged import ragged_matrices_p, ragged_rows_p
 from covector.primitives import parallel as pa
-from covector.transforms.checks import check_p
+from covector.transforms.callbacks import OrderedDebugEffect
+from covector.transforms.io_callback import OrderedIOEffect
 from covector.transforms.jit import jit_p
 
 _I32 = np.dtype(np.int32)
 _BOOL = np.dtype(np.bool_)
+ORDERED_EFFECTS = (OrderedDebugEffect, OrderedIOEffect)
 
 IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 for _p in (
@@ -59,7 +61,12 @@ def _cond(b: Builder, eqn: JaxprEqn, index: Value, *args: Value) -> list[Value]:
         return emit(b, branches[k].jaxpr, consts[k], args)
 
     cases = [functools.partial(write, k) for k in range(len(branches))]
-    return b.case(which, cases, outs)
+    return b.case(which, cases, outs, ordered(eqn))
+
+
+def ordered(eqn: JaxprEqn) -> bool:
+    """Whether it has callbacks that keep their places."""
+    return any([isinstance(e, ORDERED_EFFECTS) for e in eqn.effects])
 
 
 @rule(while_p)
@@ -74,17 +81,18 @@ def _while(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
         state,
         lambda *s: emit(b, test.jaxpr, of_test, [*cond_consts, *s])[0],
         lambda *s: emit(b, body.jaxpr, of_step, [*body_consts, *s]),
+        ordered(eqn),
     )
 
 
-def _row(b: Builder, x: Value, t: Value) -> Value:
+def row_of(b: Builder, x: Value, t: Value) -> Value:
     """Row ``t`` of a tensor."""
     zeros = [b.constant(0, _I32)] * (len(x.shape) - 1)
     row = b.dynamic_slice(x, [t, *zeros], (1, *x.shape[1:]))
     return b.reshape(row, x.shape[1:])
 
 
-def _with_row(b: Builder, x: Value, row: Value, t: Value) -> Value:
+def with_row(b: Builder, x: Value, row: Value, t: Value) -> Value:
     zeros = [b.constant(0, _I32)] * (len(x.shape) - 1)
     row = b.reshape(spread(b, row, x.shape[1:]), (1, *x.shape[1:]))
     return b.dynamic_update_slice(x, row, [t, *zeros])
@@ -106,10 +114,10 @@ def _scan(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
         if reverse:
             t = b.sub(b.constant(length - 1, _I32), t)
         outs = emit(
-            b, closed.jaxpr, inner, [*consts, *state[:of_carry], *[_row(b, x, t) for x in xs]]
+            b, closed.jaxpr, inner, [*consts, *state[:of_carry], *[row_of(b, x, t) for x in xs]]
         )
         made = zip(state[of_carry:], outs[of_carry:], strict=True)
-        return [*outs[:of_carry], *[_with_row(b, rows, y, t) for rows, y in made]]
+        return [*outs[:of_carry], *[with_row(b, rows, y, t) for rows, y in made]]
 
     def body(t: Value, *state: Value) -> list[Value]:
         for k in range(at_once):
@@ -122,13 +130,9 @@ def _scan(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
     if whole:
         end = b.constant(whole, _I32)
         _, *state = b.loop(
-            [b.constant(0, _I32), *state], lambda t, *s: b.compare("LT", t, end), body
-        )
+            [b.constant(0, _I32), *state], lambda t, *s: b.compare("LT", t, end), body,
+            ordered(eqn),
+        )  # fmt: skip
     for k in range(whole, length):
         state = step(b.constant(k, _I32), state)
     return state
-
-
-@rule(check_p)
-def _check(b: Builder, eqn: JaxprEqn, *args: Value) -> list[Value]:
-    return []
