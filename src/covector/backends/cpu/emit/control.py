@@ -12,7 +12,7 @@ from covector.backends.cpu.emit.nests import NestEmitter
 from covector.backends.cpu.emit.reductions import Accumulator
 from covector.backends.cpu.emit.storage import Mem, Regs
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import real
+from covector.backends.cpu.numerics.number import real
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.ir.nodes import Block, Branch, Loop, LoopProgram, Value
 from covector.compiler.schedule.nodes import Schedule

@@ -10,7 +10,7 @@ from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, parts, some_lanes, whole
 from covector.backends.cpu.emit.values import ValueEmitter
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.ir.nodes import Arg, FromIndex, Lit, Op, Reduce
 from covector.compiler.ir.visit import Walk

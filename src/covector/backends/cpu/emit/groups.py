@@ -9,7 +9,7 @@ from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.reductions import Accumulator, Running
 from covector.backends.cpu.emit.values import ValueEmitter
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import real
+from covector.backends.cpu.numerics.number import real
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, Part

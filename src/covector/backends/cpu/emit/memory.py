@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import Cx, Number
+from covector.backends.cpu.numerics.number import Cx, Number
 from covector.backends.cpu.writer import Function, Module, Val, int_const
 from covector.core import dtypes
 from covector.core.dtypes import DType

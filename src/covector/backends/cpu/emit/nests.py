@@ -11,7 +11,7 @@ from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (

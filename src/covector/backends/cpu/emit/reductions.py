@@ -11,8 +11,8 @@ from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import ValueEmitter
-from covector.backends.cpu.numerics import elementary, ops
-from covector.backends.cpu.numerics.num import Cx, Number, real
+from covector.backends.cpu.numerics import calls, ops
+from covector.backends.cpu.numerics.number import Cx, Number, real
 from covector.backends.cpu.writer import Function, Val, float_const, int_const
 from covector.compiler.ir.nodes import Combination, Cumulative, Reduce, Value
 from covector.compiler.schedule.loops import SUM_ROUNDS
@@ -58,7 +58,7 @@ def merge(b: Function, kind: Combination, x: Number, y: Number, dtype: DType) ->
 def _logaddexp(b: Function, x: Val, y: Val) -> Val:
     top = ops.float_max(b, x, y)
     low = b.bin("fsub", b.intrinsic("fabs", b.bin("fsub", x, y)), float_const(0.0, x.ty))
-    tail = elementary.emit(b, "log1p", elementary.emit(b, "exp", b.un("fneg", low)))
+    tail = calls.emit(b, "log1p", calls.emit(b, "exp", b.un("fneg", low)))
     total = b.bin("fadd", top, tail)
     infinite = b.cmp("fcmp oeq", b.intrinsic("fabs", top), float_const(np.inf, x.ty))
     return b.select(infinite, top, total)

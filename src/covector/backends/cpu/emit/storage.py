@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
-from covector.backends.cpu.numerics.num import Number
+from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Function, Val
 from covector.compiler.ir.nodes import Dim, Value
 

@@ -10,7 +10,7 @@ from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.num import Cx, Number, real
+from covector.backends.cpu.numerics.number import Cx, Number, real
 from covector.backends.cpu.writer import Function, Module, Val, int_const
 from covector.compiler.ir.nodes import (
     Expr,

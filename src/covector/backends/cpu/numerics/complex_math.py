@@ -10,26 +10,25 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.backends.cpu.numerics import (
-    elementary,
+from covector.backends.cpu.numerics import calls
+from covector.backends.cpu.numerics.number import Cx, Number
+from covector.backends.cpu.writer import Function, float_const
+from covector.core.record import Record
+from covector.numerics import (
     exponential,
     inverse_trig,
     logarithm,
     power,
     trigonometric,
 )
-from covector.backends.cpu.numerics.num import (
-    Cx,
+from covector.numerics.num import (
     Num,
-    Number,
     fma,
     maximum,
     minimum,
     power_chain,
     where,
 )
-from covector.backends.cpu.writer import Function, float_const
-from covector.core.record import Record
 
 INF = math.inf
 LN2 = math.log(2.0)
@@ -79,7 +78,7 @@ def emit(b: Function, name: str, args: Sequence[Cx], attr: Any) -> Number:
             return b.bin("and", b.cmp("fcmp olt", b.intrinsic("fabs", x.re), inf),
                          b.cmp("fcmp olt", b.intrinsic("fabs", x.im), inf))  # fmt: skip
         case "abs":
-            return elementary.emit(b, "hypot", x.re, x.im)
+            return calls.emit(b, "hypot", x.re, x.im)
         case "integer_pow":
             one = Cx(float_const(1.0, x.re.ty), float_const(0.0, x.re.ty))
             out = power_chain(lambda p, q: product(b, p, q), x, abs(attr), one)
@@ -104,7 +103,8 @@ def _extreme(b: Function, x: Cx, y: Cx, greatest: bool) -> Cx:
 def _apply(b: Function, fn: Callable[..., Z], args: Sequence[Cx], double: bool) -> Cx:
     """``fn`` of numbers with equal lanes, in double if so wished."""
     parts, _ = b.unify(*[p for a in args for p in a])
-    nums = [Num(b, p) for p in parts]
+    w = calls.Kernels(b)
+    nums = [Num(w, p) for p in parts]
     narrow = double and not nums[0].double
     if narrow:
         nums = [n.cast("fpext", "double") for n in nums]

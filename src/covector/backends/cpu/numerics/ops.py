@@ -13,8 +13,8 @@ import ml_dtypes
 import numpy as np
 
 from covector.backends.cpu import numerics
-from covector.backends.cpu.numerics import elementary, formats
-from covector.backends.cpu.numerics.num import Cx, Number, power_chain, real
+from covector.backends.cpu.numerics import calls, formats
+from covector.backends.cpu.numerics.number import Cx, Number, real
 from covector.backends.cpu.writer import (
     Function,
     Val,
@@ -24,6 +24,7 @@ from covector.backends.cpu.writer import (
 )
 from covector.core import dtypes
 from covector.core.dtypes import DType
+from covector.numerics.num import power_chain
 
 _TYPES: dict[Any, str] = {
     dtypes.bool_: "i1",
@@ -476,7 +477,7 @@ def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val
             return x
         case "reduce_precision":
             return _reduce_precision(b, x, *attr)
-    return elementary.call(b, name, *a)
+    return calls.call(b, name, *a)
 
 
 def _reduce_precision(b: Function, x: Val, exponent_bits: int, mantissa_bits: int) -> Val:

@@ -7,6 +7,7 @@ from covector.backends.pjrt.rules import (  # noqa: F401 - each fills the table
     indexing,
     products,
     reductions,
+    special,
     structure,
     windows,
 )

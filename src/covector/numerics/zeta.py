@@ -11,12 +11,12 @@ import functools
 import math
 from collections.abc import Callable
 
-from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import digamma, lgamma, sin_cos_pi
-from covector.backends.cpu.numerics.gamma_function import LARGEST, gamma
-from covector.backends.cpu.numerics.iteration import if_any, iterate
-from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, where
-from covector.backends.cpu.numerics.power import pow_of_positive, short_pow_of_positive
+from covector.numerics.exponential import exp
+from covector.numerics.gamma import digamma, lgamma, sin_cos_pi
+from covector.numerics.gamma_function import LARGEST, gamma
+from covector.numerics.iteration import if_any, iterate
+from covector.numerics.num import Num, in_double, maximum, muladd, where
+from covector.numerics.power import pow_of_positive, short_pow_of_positive
 
 Power = Callable[[Num, Num], Num]
 TERMS = 10
@@ -42,7 +42,7 @@ def _positive(power_of: Power, s: Num, q: Num) -> Num:
     inverse = 1.0 / a
     term = power * s * inverse
     for j, c in enumerate(BERNOULLI):
-        total = fma(term, c, total)
+        total = muladd(term, c, total)
         factor = (s + float(2 * j + 1)) * (s + float(2 * j + 2))
         term = term * factor * inverse * inverse
     return total

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, minimum, where
+from covector.numerics.num import Num, in_double, maximum, minimum, muladd, where
 
 I0_LOW = (
     0.33839763720473803, -0.3046826723431984, 0.17162090152220877, -0.09490109704804764,
@@ -63,8 +63,8 @@ def _chebyshev(t: Num, coefficients: Sequence[float]) -> Num:
     b1: Any = t.like(coefficients[-1])
     b2: Any = t.like(0.0)
     for c in reversed(coefficients[1:-1]):
-        b1, b2 = fma(twice, b1, c - b2), b1
-    return fma(t, b1, coefficients[0] - b2)
+        b1, b2 = muladd(twice, b1, c - b2), b1
+    return muladd(t, b1, coefficients[0] - b2)
 
 
 def _scaled(a: Num, low: Num, high: Sequence[float]) -> Num:

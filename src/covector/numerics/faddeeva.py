@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp, exp_fraction_pair, scale
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.exponential import exp, exp_fraction_pair, scale
+from covector.numerics.num import (
     Num,
-    fma,
     in_double,
     maximum,
     minimum,
+    muladd,
     two_prod,
     two_sum,
     where,
 )
-from covector.backends.cpu.numerics.trigonometric import cos, sin
+from covector.numerics.trigonometric import cos, sin
 
 TERMS = 11
 STEP = math.sqrt(math.pi / (TERMS + 1))
@@ -39,7 +39,7 @@ def _power(x: Num, y: Num) -> tuple[Num, Num]:
     p, pl = two_prod(x + x, y)
     c, k = cos(p), sin(p)
     # A phase of 0 leaves nothing of an infinite size.
-    real, imag = fma(-pl, k, c), fma(pl, c, k)
+    real, imag = muladd(-pl, k, c), muladd(pl, c, k)
     return size * real, where(imag.eq(0.0), imag, size * imag)
 
 
@@ -56,9 +56,9 @@ def _sum(x: Num, y: Num, shifted: Num) -> tuple[Num, Num]:
         weight = where(shifted, x.like(math.exp(-mid * mid)), math.exp(-trap * trap) if k else 0.0)
         t2 = node * node
         low, high = x - node, x + node
-        ratio = weight / (fma(low, low, y2) * fma(high, high, y2))
-        real = fma(y * (square + t2), ratio, real)
-        imag = fma(x * (low * high + y2), ratio, imag)
+        ratio = weight / (muladd(low, low, y2) * muladd(high, high, y2))
+        real = muladd(y * (square + t2), ratio, real)
+        imag = muladd(x * (low * high + y2), ratio, imag)
     factor = 2.0 * STEP / math.pi
     return factor * real, factor * imag
 
@@ -70,8 +70,8 @@ def _residue(x: Num, y: Num, shifted: Num) -> tuple[Num, Num]:
     c, s = cos(angle), sin(angle)
     sign = where(shifted, x.like(1.0), -1.0)
     e = sign * exp((2.0 * math.pi / STEP) * minimum(50.0, y))
-    scale = 2.0 / fma(e, e, fma(2.0 * e, c, 1.0))
-    return scale * fma(e, c, 1.0), scale * (e * s)
+    scale = 2.0 / muladd(e, e, muladd(2.0 * e, c, 1.0))
+    return scale * muladd(e, c, 1.0), scale * (e * s)
 
 
 def _quadrant(x: Num, y: Num, power: tuple[Num, Num]) -> tuple[Num, Num]:
@@ -89,7 +89,7 @@ def _quadrant(x: Num, y: Num, power: tuple[Num, Num]) -> tuple[Num, Num]:
     imag = imag + (p * b - q * a)
     top = maximum(x, y)
     xs, ys = x / top, y / top
-    d = 1.0 / (math.sqrt(math.pi) * fma(xs, xs, ys * ys))
+    d = 1.0 / (math.sqrt(math.pi) * muladd(xs, xs, ys * ys))
     return where(far, ys * d / top, real), where(far, xs * d / top, imag)
 
 

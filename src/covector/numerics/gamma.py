@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.logarithm import log
-from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, minimum, poly, where
-from covector.backends.cpu.numerics.trigonometric import COS_D, SIN_D
+from covector.numerics.logarithm import log
+from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
+from covector.numerics.trigonometric import COS_D, SIN_D
 
 # lgamma(y) / ((y - 1)(y - 2)) in y - 2 on [1.5, 2.5], relative error 2^-54.7.
 CENTRE = (
@@ -43,8 +43,8 @@ def sin_cos_pi(w: Num) -> tuple[Num, Num]:
     swap = a > 0.25
     r = math.pi * where(swap, 0.5 - a, a)
     s = r * r
-    sin = fma(r * s, poly(s, SIN_D), r)
-    cos = fma(s * s, poly(s, COS_D), fma(s, -0.5, 1.0))
+    sin = muladd(r * s, poly(s, SIN_D), r)
+    cos = muladd(s * s, poly(s, COS_D), muladd(s, -0.5, 1.0))
     return where(swap, cos, sin), where(swap, sin, cos).copysign(f)
 
 
@@ -66,7 +66,8 @@ def _lgamma(x: Num) -> Num:
     z = maximum(START, a)
     inverse = 1.0 / z
     logz = log(z)
-    far = fma(z - 0.5, logz - 1.0, HALF_LOG_2PI - 0.5) + inverse * poly(inverse * inverse, STIRLING)
+    far = muladd(z - 0.5, logz - 1.0, HALF_LOG_2PI - 0.5)
+    far = far + inverse * poly(inverse * inverse, STIRLING)
     big = a >= START
     body = where(big, far, near)
     negative = x < 0.0
@@ -88,12 +89,12 @@ def _digamma(x: Num) -> Num:
     num, den = x.like(1.0), a
     for i in range(1, int(START)):
         term = a + float(i)
-        num = fma(num, term, den)
+        num = muladd(num, term, den)
         den = den * term
     z = where(small, a + START, a)
     inverse = 1.0 / z
     s = inverse * inverse
-    y = log(z) - fma(s, poly(s, ASYMPTOTIC), 0.5 * inverse)
+    y = log(z) - muladd(s, poly(s, ASYMPTOTIC), 0.5 * inverse)
     y = y - where(small, num / den, 0.0)
     sin, cos = sin_cos_pi(a)
     reflected = y + 1.0 / a + math.pi * cos / sin

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp_fraction_pair, exp_normal, scale
-from covector.backends.cpu.numerics.normal import ndtr
-from covector.backends.cpu.numerics.num import Num, in_double, maximum, minimum, two_prod, where
+from covector.numerics.exponential import exp_fraction_pair, exp_normal, scale
+from covector.numerics.normal import ndtr
+from covector.numerics.num import Num, in_double, maximum, minimum, two_prod, where
 
 # Gauss-Legendre quadrature on [0, 1].
 NODES = (

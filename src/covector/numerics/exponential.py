@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.num import (
+from covector.core.record import Record
+from covector.numerics.num import (
     Num,
     fast_two_sum,
     fma,
     maximum,
     minimum,
+    muladd,
+    native,
     poly,
     where,
 )
-from covector.core.record import Record
 
 
 class Format(Record):
@@ -75,7 +77,7 @@ def format_of(x: Num) -> Format:
 def reduce_exp(x: Num) -> tuple[Num, Num, Num]:
     """(n, hi, lo) with x = k log 2 + hi + lo; the low bits of n hold k plus twice the bias."""
     f = format_of(x)
-    n = fma(x, LOG2E, f.magic + f.bias)
+    n = muladd(x, LOG2E, f.magic + f.bias)
     k = n - (f.magic + f.bias)
     return n, fma(k, -f.ln2_hi, x), k * -f.ln2_lo
 
@@ -98,7 +100,7 @@ def exp_fraction(x: Num) -> tuple[Num, Num]:
     """(n, p) with e^x = 2^k p, for `scale` or `power_of_two`."""
     n, hi, lo = reduce_exp(x)
     r = hi + lo
-    return n, 1.0 + fma(r * r, poly(r, format_of(x).exp), r)
+    return n, 1.0 + muladd(r * r, poly(r, format_of(x).exp), r)
 
 
 def exp_fraction_pair(hi: Num, lo: Num) -> tuple[Num, Num, Num]:
@@ -106,12 +108,13 @@ def exp_fraction_pair(hi: Num, lo: Num) -> tuple[Num, Num, Num]:
     n, r, rl = reduce_exp(hi)
     rl = rl + lo
     w = r + rl
-    t = fma(w * w, poly(w, format_of(hi).exp), rl)
+    t = muladd(w * w, poly(w, format_of(hi).exp), rl)
     p, q = fast_two_sum(hi.like(1.0), r)
     p, t = fast_two_sum(p, t)
     return n, p, q + t
 
 
+@native
 def exp(x: Num) -> Num:
     """e^x."""
     f = format_of(x)
@@ -121,6 +124,8 @@ def exp(x: Num) -> Num:
 
 def exp_normal(x: Num) -> Num:
     """e^x where neither it overflows nor is subnormal (x in [-87, 88], [-708, 709])."""
+    if "exp" in x.b.natives:
+        return exp(x)
     n, p = exp_fraction(x)
     return p * power_of_two(n)
 
@@ -130,9 +135,10 @@ def exp2_fraction(x: Num) -> tuple[Num, Num]:
     f = format_of(x)
     n = x + (f.magic + f.bias)
     r = x - (n - (f.magic + f.bias))
-    return n, fma(r, poly(r, f.exp2), 1.0)
+    return n, muladd(r, poly(r, f.exp2), 1.0)
 
 
+@native
 def exp2(x: Num) -> Num:
     """2^x."""
     f = format_of(x)
@@ -145,9 +151,11 @@ def _expm1_parts(x: Num, shift: int) -> tuple[Num, Num]:
     n, hi, lo = reduce_exp(x)
     r = hi + lo
     s = power_of_two(n, shift)
-    return fma(s, hi, s - math.ldexp(1.0, shift)), s * fma(r * r, poly(r, format_of(x).exp), lo)
+    first = muladd(s, hi, s - math.ldexp(1.0, shift))
+    return first, s * muladd(r * r, poly(r, format_of(x).exp), lo)
 
 
+@native
 def expm1(x: Num) -> Num:
     """e^x - 1."""
     f = format_of(x)
@@ -161,9 +169,10 @@ def quotient(n: Num, d: Num, rest: Num) -> Num:
     """n / (d + rest), for ``rest`` the rounding error of d."""
     inverse = 1.0 / d
     q = n * inverse
-    return fma(fma(-q, d, n) - q * rest, inverse, q)
+    return muladd(fma(-q, d, n) - q * rest, inverse, q)
 
 
+@native
 def tanh(x: Num) -> Num:
     """q / (q + 2) with q = e^(2|x|) - 1."""
     a, t = _expm1_parts(2.0 * minimum(format_of(x).tanh_one, abs(x)), 0)
@@ -172,6 +181,7 @@ def tanh(x: Num) -> Num:
     return quotient(q, d, q - (d - 2.0)).copysign(x)
 
 
+@native
 def logistic(x: Num) -> Num:
     """1 / (1 + e^-x), or e^x / (1 + e^x) for negative x."""
     f = format_of(x)
@@ -188,16 +198,18 @@ def _half_exp(a: Num) -> Num:
     return scale(0.5 * p, n)
 
 
+@native
 def sinh(x: Num) -> Num:
     """An odd polynomial on [-1, 1], (e^|x| - e^-|x|) / 2 elsewhere."""
     a = abs(x)
     e = _half_exp(a)
     big = e - 0.25 / e
     s = x * x
-    small = fma(a * s, poly(s, format_of(x).sinh), a)
+    small = muladd(a * s, poly(s, format_of(x).sinh), a)
     return where(a < 1.0, small, big).copysign(x)
 
 
+@native
 def cosh(x: Num) -> Num:
     """(e^|x| + e^-|x|) / 2."""
     e = _half_exp(abs(x))

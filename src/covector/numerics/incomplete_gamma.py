@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.error import erfc
-from covector.backends.cpu.numerics.exponential import exp, expm1
-from covector.backends.cpu.numerics.gamma import CENTRE, START, STIRLING, digamma, lgamma
-from covector.backends.cpu.numerics.iteration import iterate
-from covector.backends.cpu.numerics.logarithm import LOG_D, log, log1p
-from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, minimum, poly, where
+from covector.numerics.error import erfc
+from covector.numerics.exponential import exp, expm1
+from covector.numerics.gamma import CENTRE, START, STIRLING, digamma, lgamma
+from covector.numerics.iteration import iterate
+from covector.numerics.logarithm import LOG_D, log, log1p
+from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
 
 # C_k(eta) of Temme's expansion in powers of eta, from the recurrence DLMF 8.12.10 in 60 digits.
 TEMME = (
@@ -55,7 +55,7 @@ def log1p_minus(d: Num) -> tuple[Num, Num]:
     """log(1 + d) - d without cancellation, and whether d is where the series is meant for."""
     near = (d >= -0.29) & (d <= 0.41)
     r = d / (d + 2.0)
-    return r * fma(r * r, poly(r * r, LOG_D), -d), near
+    return r * muladd(r * r, poly(r * r, LOG_D), -d), near
 
 
 def stirling(a: Num) -> Num:
@@ -76,7 +76,7 @@ class _Gamma:
         self.rising = (x <= a) | (x <= 1.0)
         big = maximum(START, a)
         self.rest = stirling(big)
-        far = (big / (2.0 * math.pi)).sqrt() * exp(fma(big, self.phi, -self.rest))
+        far = (big / (2.0 * math.pi)).sqrt() * exp(muladd(big, self.phi, -self.rest))
         near = exp(a * log(x) - x - lgamma(a))
         self.factor = where(a >= START, far, near)
 
@@ -107,7 +107,7 @@ class _Gamma:
         def step(k: Num, b: Num, c: Num, d: Num, h: Num, *slopes: Num) -> tuple[list[Num], Num]:
             an = k * (a - k)
             b = b + 2.0
-            den, top = off_zero(fma(an, d, b)), off_zero(b + an / c)
+            den, top = off_zero(muladd(an, d, b)), off_zero(b + an / c)
             new = 1.0 / den
             ratio = new * top
             out = [b, top, new, h * ratio]
@@ -139,9 +139,9 @@ class _Gamma:
         power = x0 + 1.0
         for k, row in enumerate(TEMME):
             value = poly(eta, row)
-            total = fma(value, power, total)
-            in_eta = fma(poly(eta, [n * c for n, c in enumerate(row)][1:]), power, in_eta)
-            in_a = fma(value, -float(k) * power * inverse, in_a)
+            total = muladd(value, power, total)
+            in_eta = muladd(poly(eta, [n * c for n, c in enumerate(row)][1:]), power, in_eta)
+            in_a = muladd(value, -float(k) * power * inverse, in_a)
             power = power * inverse
         return eta, total, in_a - in_eta * turn * inverse
 
@@ -152,7 +152,7 @@ class _Gamma:
         big = maximum(TEMME_FROM, a)
         z = eta * (0.5 * big).sqrt()
         edge = exp(big * where(self.near, self.phi, 0.0)) / (2.0 * math.pi * big).sqrt() * total
-        middle = fma(0.5, erfc(z), edge) if upper else fma(0.5, erfc(-z), -edge)
+        middle = muladd(0.5, erfc(z), edge) if upper else muladd(0.5, erfc(-z), -edge)
         rising = self.factor / a * self.series(False)[0]
         falling = self.factor * self.fraction(False)[0]
         if upper:

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.elementary import call
-from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import (
+from covector.numerics.exponential import exp
+from covector.numerics.gamma import (
     START,
     STIRLING,
     sin_cos_pi,
 )
-from covector.backends.cpu.numerics.iteration import if_any
-from covector.backends.cpu.numerics.logarithm import log, log1p
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.iteration import if_any
+from covector.numerics.logarithm import log, log1p
+from covector.numerics.num import (
     Num,
-    fma,
     in_double,
     maximum,
     minimum,
+    muladd,
     poly,
     two_sum,
     unit,
     where,
 )
-from covector.backends.cpu.numerics.power import pow_
+from covector.numerics.power import pow_
 
 # 1 / Gamma(2 + t) on [-0.5, 0.5].
 RECIPROCAL = (
@@ -66,7 +65,7 @@ def _gamma(x: Num) -> Num:
     def stirling(a: Num) -> list[Num]:
         # The power in two factors that do not overflow.
         z = maximum(START, minimum(200.0, a))
-        w = pow_(z, fma(z, 0.5, -0.25))
+        w = pow_(z, muladd(z, 0.5, -0.25))
         return [w, exp(-z), exp(_stirling(z)) * math.sqrt(2.0 * math.pi)]
 
     w, e, s = if_any(big, stirling, [a], [one, one, one])
@@ -89,19 +88,19 @@ def _gamma(x: Num) -> Num:
 
 def called(name: str, x: Num) -> Num:
     """A function of doubles as a call: several uses in place would take long to compile."""
-    return Num(x.b, call(x.b, name, x.v))
+    return Num(x.b, x.b.call(name, x.v))
 
 
 def _log_ratio(h: Num, low: Num) -> Num:
     """log of Gamma(h + low) / Gamma(h) for h and h + low from START on."""
     rest = _stirling(h + low) - _stirling(h)
-    return fma(h + low - 0.5, log1p(low / h), low * (log(h) - 1.0)) + rest
+    return muladd(h + low - 0.5, log1p(low / h), low * (log(h) - 1.0)) + rest
 
 
 def _quotient(h: Num, low: Num) -> Num:
     """Gamma(h) / Gamma(h + low) where neither overflows."""
     total, rest = two_sum(h, low)
-    slope = fma(-rest, called("digamma", total), 1.0)
+    slope = muladd(-rest, called("digamma", total), 1.0)
     return called("gamma", h) / called("gamma", total) * slope
 
 
@@ -109,8 +108,8 @@ def _log_beta_great(h: Num, low: Num) -> Num:
     """log B(h, low), for arguments from START on."""
     rest = _stirling(h) + _stirling(low) - _stirling(h + low)
     logs = log1p(low / h)
-    scale = fma(0.5, logs - log(low), HALF_LOG_2PI)
-    return (scale + rest) - fma(h, logs, low * log1p(h / low))
+    scale = muladd(0.5, logs - log(low), HALF_LOG_2PI)
+    return (scale + rest) - muladd(h, logs, low * log1p(h / low))
 
 
 def _ordered(a: Num, b: Num) -> tuple[Num, Num, Num]:

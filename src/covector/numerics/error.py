@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp_fraction_pair, exp_normal, scale
-from covector.backends.cpu.numerics.logarithm import log
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.exponential import exp_fraction_pair, exp_normal, scale
+from covector.numerics.logarithm import log
+from covector.numerics.num import (
     Num,
     fast_two_sum,
     fma,
     minimum,
+    muladd,
+    native,
     poly,
     two_prod,
     where,
@@ -95,6 +97,7 @@ INV_FAR_D = (
 )  # fmt: skip
 
 
+@native
 def erf(x: Num) -> Num:
     """x + x P(x^2) on [-1, 1], 1 - e^Q(|x|) elsewhere."""
     a = abs(x)
@@ -105,7 +108,7 @@ def erf(x: Num) -> Num:
 
 def erf_near(x: Num) -> Num:
     """erf on [-1, 1]."""
-    return fma(x, poly(x * x, ERF_D if x.double else ERF_F), x)
+    return muladd(x, poly(x * x, ERF_D if x.double else ERF_F), x)
 
 
 def erfc_scaled(a: Num) -> tuple[Num, Num]:
@@ -115,9 +118,9 @@ def erfc_scaled(a: Num) -> tuple[Num, Num]:
     """
     centre, g0, g = (4.0, G0_D, G_D) if a.double else (2.0, G0_F, G_F)
     t = (a - centre) / (a + centre)
-    p, pl = fast_two_sum(a.like(g0[0]), fma(t, poly(t, g), g0[1]))
-    d = fma(a, 2.0, 1.0)
-    dl = fma(a, 2.0, 1.0 - d)
+    p, pl = fast_two_sum(a.like(g0[0]), muladd(t, poly(t, g), g0[1]))
+    d = muladd(a, 2.0, 1.0)
+    dl = muladd(a, 2.0, 1.0 - d)
     inverse = 1.0 / d
     q = p * inverse
     return q, ((fma(-q, d, p) + pl) - q * dl) * inverse
@@ -132,7 +135,7 @@ def erfc(x: Num) -> Num:
     q, ql = erfc_scaled(a)
     s, sl = two_prod(a, a)
     n, e, el = exp_fraction_pair(-s, -sl)
-    y = scale(fma(q, e, fma(q, el, ql * e)), n)
+    y = scale(muladd(q, e, muladd(q, el, ql * e)), n)
     y = where(x < 0.0, 2.0 - y, y)
     return where(abs(x) < 0.5, 1.0 - erf_near(x), y)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma_function import called
-from covector.backends.cpu.numerics.iteration import if_any, iterate
-from covector.backends.cpu.numerics.logarithm import log
-from covector.backends.cpu.numerics.num import Num, in_double, where
-from covector.backends.cpu.numerics.power import pow_
+from covector.numerics.exponential import exp
+from covector.numerics.gamma_function import called
+from covector.numerics.iteration import if_any, iterate
+from covector.numerics.logarithm import log
+from covector.numerics.num import Num, in_double, where
+from covector.numerics.power import pow_
 
 EPS = 2.0**-53
 MOST_ROUNDS = 5000

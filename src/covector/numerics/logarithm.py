@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from covector.backends.cpu.numerics.num import Num, fast_two_sum, fma, poly, two_sum, where
+from covector.numerics.num import Num, fast_two_sum, fma, muladd, native, poly, two_sum, where
 
 # (log(1+f) - f + f^2/2) / f^3, error 2^-27.3 relative to log(1+f).
 LOG_F = (
@@ -58,15 +58,15 @@ def normalise(x: Num) -> tuple[Num, Num]:
 def log_sum(f: Num, e: Num, c: Any = 0.0) -> Num:
     """e log 2 + log(1 + f) + c."""
     hi, lo = ln2(f)
-    rest = fma(e, lo, c)
+    rest = muladd(e, lo, c)
     if f.double:
         s = f / (f + 2.0)
         z = s * s
         half = 0.5 * f * f
-        y = half - fma(s, fma(z, poly(z, LOG_D), half), rest)
-        return fma(e, hi, f - y)
-    y = fma(f * f, fma(f, poly(f, LOG_F), -0.5), rest)
-    return fma(e, hi, f + y)
+        y = half - muladd(s, muladd(z, poly(z, LOG_D), half), rest)
+        return muladd(e, hi, f - y)
+    y = muladd(f * f, muladd(f, poly(f, LOG_F), -0.5), rest)
+    return muladd(e, hi, f + y)
 
 
 def special(x: Num, y: Num) -> Num:
@@ -75,6 +75,7 @@ def special(x: Num, y: Num) -> Num:
     return where(x >= 0.0, y, NAN)
 
 
+@native
 def log(x: Num) -> Num:
     """Natural logarithm."""
     m, e = normalise(x)
@@ -91,7 +92,7 @@ def log1p_sum(x: Num, lo: Any = 0.0, more: Any = 0.0) -> Num:
     c = where(near, lo, c + lo)
     one = 0x3FF0000000000000 if x.double else 0x3F800000
     down = (m.bits() - u.bits() + one).as_float()
-    c = where(u < 2.0**100, c * down * fma(m, -0.7071, 1.6820), 0.0)
+    c = where(u < 2.0**100, c * down * muladd(m, -0.7071, 1.6820), 0.0)
     return special(u, log_sum(where(near, x, m - 1.0), e + more, c))
 
 
@@ -105,11 +106,13 @@ def _huge(x: Num) -> Num:
     return x > (2.0**60 if x.double else 2.0**30)
 
 
+@native
 def log1p(x: Num) -> Num:
     """log(1 + x)."""
     return where(_tiny(x), x, log1p_sum(x))
 
 
+@native
 def asinh(x: Num) -> Num:
     """log1p(a + a^2 / (1 + sqrt(1 + a^2))) for a = |x|, with the sign of x."""
     a = abs(x)
@@ -121,16 +124,18 @@ def asinh(x: Num) -> Num:
     return where(_tiny(x), x, y.copysign(x))
 
 
+@native
 def acosh(x: Num) -> Num:
     """log1p(t + sqrt(t^2 + 2t)) with t = x - 1."""
     t = x - 1.0
     huge = _huge(x)
-    w, lo = fast_two_sum(fma(t, t, t + t).sqrt(), t)
+    w, lo = fast_two_sum(muladd(t, t, t + t).sqrt(), t)
     more = where(huge, x.like(1.0), 0.0)
     y = log1p_sum(where(huge, x, w), where(huge, x.like(0.0), lo), more)
     return where(x >= 1.0, y, NAN)
 
 
+@native
 def atanh(x: Num) -> Num:
     """log1p(2a / (1 - a)) / 2 for a = |x|, with the sign of x; the quotient in two parts."""
     a = abs(x)

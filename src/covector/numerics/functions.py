@@ -1,18 +1,15 @@
-"""Elementary and special functions of f32 and f64, as scalar or vector code.
+"""The elementary and special functions, by name.
 
 How each function is computed stands with it; `docs/elementary-functions.md` has the measured
-errors and speeds. Scalar code, vector code past the first uses in a module, and all code of
-long functions calls an internal function: a program of a hundred sines then compiles as fast as
-one of two.
+errors and speeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from covector.backends.cpu import numerics
-from covector.backends.cpu.numerics.num import Num
-from covector.backends.cpu.writer import Function, Val
+from covector import numerics
+from covector.numerics.num import Num
 
 # By attributes of the package, so that a module is imported when a program first has its function.
 FUNCTIONS: dict[str, Callable[..., Num]] = {
@@ -75,47 +72,3 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "hyp1f1": lambda a, b, x: numerics.hypergeometric.hyp1f1(a, b, x),
     "hyp2f1": lambda a, b, c, x: numerics.hypergeometric.hyp2f1(a, b, c, x),
 }
-# So long that they are always called, never written in place.
-LONG = frozenset(("zeta", "polygamma", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
-                  "regularized_incomplete_beta", "gamma", "beta", "betaln", "poch",
-                  "riemann_zeta", "wofz_re", "wofz_im", "owens_t", "expn",
-                  "hyp1f1", "hyp2f1"))  # fmt: skip
-
-
-# Uses of one function at one vector type that are written in place.
-IN_PLACE = 2
-
-
-def emit(b: Function, name: str, *args: Val) -> Val:
-    """The function ``name`` of float or double values, elementwise."""
-    fn = FUNCTIONS.get(name)
-    if fn is None:
-        raise NotImplementedError(f"{name} of {args[0].ty} has no CPU lowering")
-    args, _ = b.unify(*args)
-    return fn(*[Num(b, a) for a in args]).v
-
-
-def call(b: Function, name: str, *args: Val) -> Val:
-    """The elementary function ``name`` of float or double values."""
-    args, lanes = b.unify(*args)
-    ty = args[0].ty
-    key = (name, ty, lanes)
-    if lanes and name not in LONG:
-        uses = b.module.uses[key] = b.module.uses.get(key, 0) + 1
-        if uses <= IN_PLACE:
-            return emit(b, name, *args)
-    fn = f"cv_{name}_{lanes or ''}{ty}"
-    if fn not in b.module.internal:
-        b.module.internal.add(fn)
-        t = args[0].type
-        params = [Val(f"%a{k}", ty, lanes) for k in range(len(args))]
-        header = ", ".join(f"{t} {p.ref}" for p in params)
-        child = Function(
-            b.module, fn, f"define internal fastcc {t} @{fn}({header}) noinline nounwind", None
-        )
-        out = emit(child, name, *(Val(p.ref, ty, lanes, child, 0) for p in params))
-        child.line(f"ret {t} {out.ref}")
-        child.finish()
-    operands = ", ".join([f"{args[0].type} %s"] * len(args))
-    text = f"call fastcc {args[0].type} @{fn}({operands})"
-    return b.ins(("call", fn), text, args, ty, lanes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.num import Num, fast_two_sum, fma, poly, where
+from covector.numerics.num import Num, fast_two_sum, fma, muladd, native, poly, where
 
 # (asin x - x) / x^3 in x^2 on [0, 1/2]; relative errors of asin 2^-27.6 and 2^-55.9.
 ASIN_F = (
@@ -43,22 +43,24 @@ def _half_pi(x: Num) -> tuple[float, float]:
 def _asin_parts(a: Num) -> tuple[Num, Num, Num]:
     """(big, s, r) with asin a = s + r, or pi/2 - 2 (s + r) where big (a > 1/2)."""
     big = a > 0.5
-    z = where(big, fma(a, -0.5, 0.5), a * a)
+    z = where(big, muladd(a, -0.5, 0.5), a * a)
     root = z.sqrt()
     s = where(big, root, a)
     # The rounding error of the root; the line is close to 1/(2s) where it matters, s near 1/2.
-    rest = where(big, fma(-s, s, z) * fma(z, -3.3, 1.82), 0.0)
-    return big, s, fma(s * z, poly(z, ASIN_D if a.double else ASIN_F), rest)
+    rest = where(big, fma(-s, s, z) * muladd(z, -3.3, 1.82), 0.0)
+    return big, s, muladd(s * z, poly(z, ASIN_D if a.double else ASIN_F), rest)
 
 
+@native
 def asin(x: Num) -> Num:
     """s + s^3 P(s^2) with s = |x|, or pi/2 - 2 asin(sqrt((1 - |x|)/2)) above 1/2."""
     big, s, r = _asin_parts(abs(x))
     hi, lo = _half_pi(x)
-    top = fma(s, -2.0, hi) + fma(r, -2.0, lo)
+    top = muladd(s, -2.0, hi) + muladd(r, -2.0, lo)
     return where(big, top, s + r).copysign(x)
 
 
+@native
 def acos(x: Num) -> Num:
     """pi/2 - asin x, from the same parts."""
     big, s, r = _asin_parts(abs(x))
@@ -82,17 +84,18 @@ def _angle(low: Num, high: Num, offset: Num, sign: Num) -> Num:
     t = n / d
     tl = ((fma(-t, d, n) + nl) - t * dl) / d
     s = t * t
-    r = fma(t * s, poly(s, ATAN_D if t.double else ATAN_F), tl).flip_sign(sign)
+    r = muladd(t * s, poly(s, ATAN_D if t.double else ATAN_F), tl).flip_sign(sign)
     t = t.flip_sign(sign)
     one = where(steep, t.like(1.0), 0.0).flip_sign(sign)
     hi, lo = PI_4_D if t.double else PI_4_F
     k = offset + one
     base = k * hi
-    base_lo = fma(k, lo, fma(k, hi, -base))
+    base_lo = muladd(k, lo, fma(k, hi, -base))
     y, yl = fast_two_sum(base, t)
     return y + (yl + (base_lo + r))
 
 
+@native
 def atan(x: Num) -> Num:
     """atan(|x|), or pi/2 - atan(1/|x|) above 1, with the sign of x."""
     a = abs(x)
@@ -107,6 +110,7 @@ def atan(x: Num) -> Num:
     return where(a.isnan(), x, y.copysign(x))
 
 
+@native
 def atan2(y: Num, x: Num) -> Num:
     """Angle of the point (x, y), with C's conventions for zeros and infinities."""
     ax, ay = abs(x), abs(y)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.error import erf_near, erfc_scaled
-from covector.backends.cpu.numerics.exponential import exp_fraction_pair, scale
-from covector.backends.cpu.numerics.logarithm import log
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.error import erf_near, erfc_scaled
+from covector.numerics.exponential import exp_fraction_pair, scale
+from covector.numerics.logarithm import log
+from covector.numerics.num import (
     Num,
-    fma,
     in_double,
     minimum,
+    muladd,
     poly,
     two_prod,
     unit,
@@ -84,7 +84,7 @@ def _erfcx(x: Num) -> Num:
     s, sl = two_prod(b, b)
     n, e, el = exp_fraction_pair(s, sl)
     down = where(x < -26.7, math.inf, 2.0 * scale(e + el, n) - up)
-    near = scale(fma(erf_near(x), -e, e), n)
+    near = scale(muladd(erf_near(x), -e, e), n)
     return where(a < 0.5, near, where(x < 0.0, down, up))
 
 
@@ -95,8 +95,8 @@ def _ndtr(x: Num) -> Num:
     q, ql = erfc_scaled(z)
     s, sl = two_prod(a, a)
     n, e, el = exp_fraction_pair(-0.5 * s, -0.5 * sl)
-    tail = scale(0.5 * fma(q, e, fma(q, el, ql * e)), n)
-    near = fma(erf_near(x * ROOT_HALF), 0.5, 0.5)
+    tail = scale(0.5 * muladd(q, e, muladd(q, el, ql * e)), n)
+    near = muladd(erf_near(x * ROOT_HALF), 0.5, 0.5)
     return where(z < 0.5, near, where(x < 0.0, tail, 1.0 - tail))
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import (
+from covector.numerics.exponential import (
     F64,
     LOG2E,
     exp_fraction_pair,
     power_of_two,
     scale,
 )
-from covector.backends.cpu.numerics.logarithm import ln2, mantissa_exponent, normalise
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.logarithm import ln2, mantissa_exponent, normalise
+from covector.numerics.num import (
     Num,
     fast_two_sum,
     fma,
     in_double,
     maximum,
     minimum,
+    muladd,
+    native,
     poly,
     two_prod,
     where,
@@ -52,15 +54,15 @@ def _log_pair(a: Num) -> tuple[Num, Num]:
     s = f * inverse
     sl = (fma(-s, d, f) - s * (f - (d - 2.0))) * inverse
     z, zl = two_prod(s, s)
-    zl = fma(s + s, sl, zl)
+    zl = muladd(s + s, sl, zl)
     c, cl = two_prod(s, z)
-    cl = fma(sl, z, fma(s, zl, cl))
+    cl = muladd(sl, z, muladd(s, zl, cl))
     t, tl = two_prod(c, TWO_THIRDS[0])
-    tl = fma(cl, TWO_THIRDS[0], fma(c, TWO_THIRDS[1], tl))
+    tl = muladd(cl, TWO_THIRDS[0], muladd(c, TWO_THIRDS[1], tl))
     hi, lo = ln2(a)
     h1, l1 = fast_two_sum(e * hi, s + s)
     h2, l2 = fast_two_sum(h1, t)
-    rest = fma(e, lo, fma(c * z, poly(z, LOG5), fma(sl, 2.0, tl))) + (l1 + l2)
+    rest = muladd(e, lo, muladd(c * z, poly(z, LOG5), muladd(sl, 2.0, tl))) + (l1 + l2)
     return fast_two_sum(h2, rest)
 
 
@@ -68,7 +70,7 @@ def pow_of_positive(a: Num, y: Num) -> Num:
     """a^y for 0 < a < inf."""
     hi, lo = _log_pair(a)
     p, pl = two_prod(hi, y)
-    pl = fma(lo, y, pl)
+    pl = muladd(lo, y, pl)
     inside = abs(p) < 800.0
     n, u, v = exp_fraction_pair(maximum(F64.low, minimum(F64.high, p)), where(inside, pl, 0.0))
     return scale(u + v, n)
@@ -80,15 +82,16 @@ def short_pow_of_positive(a: Num, y: Num) -> Num:
     f = m - 1.0
     s = f / (f + 2.0)
     z = s * s
-    p = y * fma(e, 0.6931471805599453, fma(s * z, poly(z, LOG_SHORT), s + s))
+    p = y * muladd(e, 0.6931471805599453, muladd(s * z, poly(z, LOG_SHORT), s + s))
     p = maximum(-700.0, minimum(700.0, p))
-    n = fma(p, LOG2E, F64.magic + F64.bias)
+    n = muladd(p, LOG2E, F64.magic + F64.bias)
     k = n - (F64.magic + F64.bias)
-    r = fma(k, -F64.ln2_hi, p)
-    q = 1.0 + fma(r * r, poly(r, EXP_SHORT), r)
+    r = muladd(k, -F64.ln2_hi, p)
+    q = 1.0 + muladd(r * r, poly(r, EXP_SHORT), r)
     return q * power_of_two(n)
 
 
+@native
 def pow_(x: Num, y: Num) -> Num:
     """x^y with the special values of C (Annex F)."""
     a = abs(x)
@@ -111,6 +114,7 @@ def pow_(x: Num, y: Num) -> Num:
     return where(one, 1.0, out)
 
 
+@native
 def cbrt(x: Num) -> Num:
     """Cube root: z = a^(-1/3) by steps on a guess from the exponent, then a z^2 corrected once."""
     a = abs(x)
@@ -124,16 +128,16 @@ def cbrt(x: Num) -> Num:
         i = v.bits()
         third = Num(i.b, i.b.bin("udiv", i.v, i.val(3)))
         z = (0x54A21D2A - third).as_float()
-    h = fma(-(v * z), z * z, 1.0)
-    z = fma(z * h, fma(h, fma(h, 14.0 / 81.0, 2.0 / 9.0), 1.0 / 3.0), z)
+    h = muladd(-(v * z), z * z, 1.0)
+    z = muladd(z * h, muladd(h, muladd(h, 14.0 / 81.0, 2.0 / 9.0), 1.0 / 3.0), z)
     if x.double:
-        h = fma(-(v * z), z * z, 1.0)
-        z = fma(z * h, 1.0 / 3.0, z)
+        h = muladd(-(v * z), z * z, 1.0)
+        z = muladd(z * h, 1.0 / 3.0, z)
     w = z * z
     y = v * w
     s, sl = two_prod(y, y)
     excess = fma(s, y, -v) + sl * y
-    y = fma(excess * w, -1.0 / 3.0, y)
+    y = muladd(excess * w, -1.0 / 3.0, y)
     y = where(small, y * down, y)
     return where((a > 0.0) & (a < INF), y.copysign(x), x)
 
@@ -152,6 +156,6 @@ def hypot(x: Num, y: Num) -> Num:
     factor = where(big, x.like(down), where(small, x.like(up), 1.0))
     back = where(big, x.like(1.0 / down), where(small, x.like(1.0 / up), 1.0))
     h, l = high * factor, low * factor
-    out = fma(h, h, l * l).sqrt() * back
+    out = muladd(h, h, l * l).sqrt() * back
     out = where(Num(x.b, x.b.cmp("fcmp uno", x.v, y.v)), x + y, out)
     return where(ax.eq(INF) | ay.eq(INF), INF, out)

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import digamma, lgamma
-from covector.backends.cpu.numerics.iteration import if_any, iterate
-from covector.backends.cpu.numerics.logarithm import log, log1p
-from covector.backends.cpu.numerics.num import (
+from covector.numerics.exponential import exp
+from covector.numerics.gamma import digamma, lgamma
+from covector.numerics.iteration import if_any, iterate
+from covector.numerics.logarithm import log, log1p
+from covector.numerics.num import (
     Num,
-    fma,
     in_double,
     minimum,
+    muladd,
     poly,
     two_prod,
     unit,
     where,
 )
-from covector.backends.cpu.numerics.trigonometric import cos, sin
+from covector.numerics.trigonometric import cos, sin
 
 EULER = 0.5772156649015329
 # (E1(x) + log x + gamma) / x on [0, 1]; x e^x E1(x) in 1/x on [1/3, 1], [1/8, 1/3], [0, 1/8].
@@ -216,7 +216,7 @@ def _e1_scaled(x: Num) -> Num:
 
 
 def _exp1(x: Num) -> Num:
-    near = fma(x, poly(unit(x, 0.0, 1.0), E1_NEAR), -log(x) - EULER)
+    near = muladd(x, poly(unit(x, 0.0, 1.0), E1_NEAR), -log(x) - EULER)
     far = exp(-x) * _e1_scaled(x) / x
     out = where(x < 1.0, near, where(x.eq(math.inf), 0.0, far))
     return where(x < 0.0, math.nan, out)
@@ -234,7 +234,7 @@ def _log_ratio(x: Num, zero: tuple[float, float]) -> Num:
 
 def _expi_positive(x: Num) -> Num:
     d = (x - EI_ZERO[0]) - EI_ZERO[1]
-    near = fma(d, poly(unit(x, 0.0, 3.0), EI_NEAR), _log_ratio(x, EI_ZERO))
+    near = muladd(d, poly(unit(x, 0.0, 3.0), EI_NEAR), _log_ratio(x, EI_ZERO))
 
     def far(x: Num) -> list[Num]:
         inverse = 1.0 / x
@@ -270,7 +270,7 @@ def _expn(n: Num, x: Num) -> Num:
 
     def fraction(k: Num, d: Num, term: Num, total: Num) -> tuple[list[Num], Num]:
         a = k * (m - 1.0 + k)
-        new = 1.0 / fma(-a, d, (z + m) + (k + k))
+        new = 1.0 / muladd(-a, d, (z + m) + (k + k))
         term = a * d * new * term
         return [new, term, total + term], term > 2.0**-54 * total
 
@@ -289,7 +289,7 @@ def _expn(n: Num, x: Num) -> Num:
     factor = exp(top * log(u) - lgamma(m))
     odd = (top * 0.5).floor().ne(top * 0.5)
     factor = where(odd, -factor, factor)
-    near = fma(factor, digamma(m) - log(u), total)
+    near = muladd(factor, digamma(m) - log(u), total)
     out = where(high, far, near)
     out = where(x.eq(0.0), where(n > 1.0, 1.0 / (n - 1.0), math.inf), out)
     out = where(n.eq(0.0), exp(-x) / x, out)
@@ -303,7 +303,7 @@ def _expn_negative(n: Num, x: Num) -> Num:
     e = exp(-x)
 
     def step(k: Num, total: Num) -> tuple[list[Num], Num]:
-        return [fma(k, total, e) / x], n < -k
+        return [muladd(k, total, e) / x], n < -k
 
     return iterate([e / x], n < 0.0, step, MOST_ROUNDS)[0]
 
@@ -334,7 +334,7 @@ def _sin_integral(x: Num) -> Num:
 
 def _cos_integral(x: Num) -> Num:
     d = ((x - CI_ZERO[0]) - CI_ZERO[1]) * (x + CI_ZERO[0])
-    near = fma(d, poly(unit(x * x, 0.0, 16.0), CI), _log_ratio(x, CI_ZERO))
+    near = muladd(d, poly(unit(x * x, 0.0, 16.0), CI), _log_ratio(x, CI_ZERO))
 
     def far(x: Num) -> list[Num]:
         f, g = _auxiliary(x)
@@ -392,9 +392,9 @@ def _spence(x: Num) -> Num:
     logx = log(where(high, x - 1.0, x))
     other = log1p(where(high, 1.0 / (x - 1.0), -x))
     u = where(high | low, -other, 0.0 - logx)
-    core = u * fma(u, -0.25, poly(unit(u * u, 0.0, SPENCE_END), SPENCE))
+    core = u * muladd(u, -0.25, poly(unit(u * u, 0.0, SPENCE_END), SPENCE))
     down = math.pi**2 / 6 - where(x.eq(0.0), 0.0, logx * other) - core
-    out = where(low, down, where(high, fma(logx * logx, -0.5, -core) - math.pi**2 / 6, core))
+    out = where(low, down, where(high, muladd(logx * logx, -0.5, -core) - math.pi**2 / 6, core))
     return where(x < 0.0, math.nan, out)
 
 

@@ -1,49 +1,27 @@
 """Numbers with operators: how the elementary functions are written down.
 
-A `Num` is a `Val` and the function under construction. Its operators write plain IEEE
-operations, never contracted or reordered, so that scalar code, vector code and every lane of it
-give the same bits; where a product and a sum are to be rounded once, `fma` says so.
+A `Num` is a value of the program and what writes it. Its operators write plain IEEE operations,
+never contracted or reordered where the backend can help it; where a product and a sum are to be
+rounded once, `fma` says so, and `muladd` where that does not matter.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from covector.backends.cpu.writer import (
-    Function,
-    Val,
-    bool_const,
-    float_const,
-    int_const,
-)
-from covector.core.record import Record
+from covector.numerics.writer import Value, Writer
 
 Operand = Any  # Num, float or int
 
 
-class Cx(Record):
-    """A complex number: real and imaginary part."""
-
-    re: Val
-    im: Val
-
-
-Number = Val | Cx
-
-
-def real(x: Number) -> Val:
-    """A number that is known not to be complex."""
-    assert type(x) is Val
-    return x
-
-
 class Num:
-    """A float, integer or boolean value (scalar or vector) under construction."""
+    """A float, integer or boolean value under construction."""
 
     __slots__ = ("b", "v")
 
-    def __init__(self, b: Function, v: Val) -> None:
+    def __init__(self, b: Writer, v: Any) -> None:
         self.b = b
         self.v = v
 
@@ -55,18 +33,18 @@ class Num:
     def floating(self) -> bool:
         return self.v.ty in ("float", "double")
 
-    def val(self, o: Operand) -> Val:
+    def val(self, o: Operand) -> Any:
         """An operand as a value of this type."""
         if type(o) is Num:
             return o.v
         if self.floating:
-            return float_const(o, self.v.ty)
-        return int_const(o, self.v.ty)
+            return self.b.real(o, self.v.ty)
+        return self.b.integer(o, self.v.ty)
 
     def like(self, o: Operand) -> Num:
         return o if type(o) is Num else Num(self.b, self.val(o))
 
-    def _bin(self, f: str, i: str, a: Val, c: Val) -> Num:
+    def _bin(self, f: str, i: str, a: Value, c: Value) -> Num:
         return Num(self.b, self.b.bin(f if self.floating else i, a, c))
 
     def __add__(self, o: Operand) -> Num:
@@ -115,7 +93,7 @@ class Num:
 
     def __invert__(self) -> Num:
         """The opposite of a condition."""
-        return Num(self.b, self.b.bin("xor", self.v, bool_const(True)))
+        return Num(self.b, self.b.bin("xor", self.v, self.b.boolean(True)))
 
     def _cmp(self, f: str, i: str, o: Operand) -> Num:
         op = f"fcmp {f}" if self.floating else f"icmp {i}"
@@ -174,9 +152,15 @@ class Num:
 
 
 def fma(a: Operand, x: Operand, y: Operand) -> Num:
-    """``a * x + y``, rounded once."""
+    """``a * x + y``, rounded once: for what is left where the two cancel."""
     n = a if type(a) is Num else x if type(x) is Num else y
-    return Num(n.b, n.b.intrinsic("fma", n.val(a), n.val(x), n.val(y)))
+    return Num(n.b, n.b.fma(n.val(a), n.val(x), n.val(y)))
+
+
+def muladd(a: Operand, x: Operand, y: Operand) -> Num:
+    """``a * x + y``, rounded once or twice, whichever is faster."""
+    n = a if type(a) is Num else x if type(x) is Num else y
+    return Num(n.b, n.b.muladd(n.val(a), n.val(x), n.val(y)))
 
 
 def where(c: Num, a: Operand, o: Operand) -> Num:
@@ -206,7 +190,7 @@ def poly(x: Num, coeffs: Sequence[float]) -> Num:
     Long ones are split into even and odd part, which halves the chain of dependent steps.
     """
     if len(coeffs) >= 8:
-        return fma(poly_chain(x * x, coeffs[1::2]), x, poly_chain(x * x, coeffs[::2]))
+        return muladd(poly_chain(x * x, coeffs[1::2]), x, poly_chain(x * x, coeffs[::2]))
     return poly_chain(x, coeffs)
 
 
@@ -214,7 +198,7 @@ def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:
     """Horner's rule."""
     out: Any = coeffs[-1]
     for c in reversed(coeffs[:-1]):
-        out = fma(out, x, c)
+        out = muladd(out, x, c)
     return out
 
 
@@ -233,8 +217,22 @@ def fast_two_sum(x: Num, y: Num) -> tuple[Num, Num]:
 
 def two_prod(x: Num, y: Operand) -> tuple[Num, Num]:
     """``x * y`` and its rounding error."""
-    p = x * y
-    return p, fma(x, y, -p)
+    p, rest = x.b.two_prod(x.v, x.val(y))
+    return Num(x.b, p), Num(x.b, rest)
+
+
+def native(fn: Callable[..., Num]) -> Callable[..., Num]:
+    """``fn``, but of a target that has this function itself."""
+    name = fn.__name__.rstrip("_")
+
+    @functools.wraps(fn)
+    def written(*args: Num) -> Num:
+        b = args[0].b
+        if name in b.natives:
+            return Num(b, b.native(name, *[a.v for a in args]))
+        return fn(*args)
+
+    return written
 
 
 def in_double(fn: Callable[..., Num], *args: Num) -> Num:

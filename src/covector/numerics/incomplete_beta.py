@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from covector.backends.cpu.numerics.exponential import exp
-from covector.backends.cpu.numerics.gamma import START, lgamma
-from covector.backends.cpu.numerics.incomplete_gamma import EPS, log1p_minus, off_zero, stirling
-from covector.backends.cpu.numerics.iteration import iterate
-from covector.backends.cpu.numerics.logarithm import log, log1p
-from covector.backends.cpu.numerics.num import Num, fma, in_double, maximum, where
+from covector.numerics.exponential import exp
+from covector.numerics.gamma import START, lgamma
+from covector.numerics.incomplete_gamma import EPS, log1p_minus, off_zero, stirling
+from covector.numerics.iteration import iterate
+from covector.numerics.logarithm import log, log1p
+from covector.numerics.num import Num, fma, in_double, maximum, muladd, where
 
 # The fraction takes about the square root of max(a, b) rounds.
 MOST_ROUNDS = 20_000
@@ -25,7 +25,7 @@ def _factor(a: Num, b: Num, x: Num, y: Num) -> Num:
     high, low = where(swap, b, a), where(swap, a, b)
     # log Gamma(high + low) / Gamma(high), by Stirling's formula without the parts that cancel.
     h = maximum(START, high)
-    ratio = fma(h + low - 0.5, log1p(low / h), low * (log(h) - 1.0)) + stirling(h + low)
+    ratio = muladd(h + low - 0.5, log1p(low / h), low * (log(h) - 1.0)) + stirling(h + low)
     ratio = where(high >= START, ratio - stirling(h), lgamma(a + b) - lgamma(high))
     small = exp(a * log(x) + b * log(y) + (ratio - lgamma(low)))
     # Both great: around the maximum at x = a / (a + b), with nothing that cancels.
@@ -49,11 +49,11 @@ def _fraction(a: Num, b: Num, x: Num) -> Num:
     def step(k: Num, c: Num, d: Num, h: Num) -> tuple[list[Num], Num]:
         twice = a + (k + k)
         even = k * (b - k) * x / ((twice - 1.0) * twice)
-        d = 1.0 / off_zero(fma(even, d, 1.0))
+        d = 1.0 / off_zero(muladd(even, d, 1.0))
         c = off_zero(1.0 + even / c)
         h = h * d * c
         odd = -(a + k) * (total + k) * x / (twice * (twice + 1.0))
-        d = 1.0 / off_zero(fma(odd, d, 1.0))
+        d = 1.0 / off_zero(muladd(odd, d, 1.0))
         c = off_zero(1.0 + odd / c)
         ratio = d * c
         return [c, d, h * ratio], abs(ratio - 1.0) > 2.0 * EPS
