@@ -202,6 +202,23 @@ def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:
     return out
 
 
+def poly_pair(
+    x: Num, head: Sequence[tuple[float, float]], coeffs: Sequence[float]
+) -> tuple[Num, Num]:
+    """A polynomial as the sum of two numbers, and of its leading coefficients likewise.
+
+    ``coeffs`` come after ``head``. Each number of that is at least as large as what follows it.
+    """
+    hi = poly(x, coeffs)
+    lo: Any = None
+    for c, rest in reversed(head):
+        total = fma(x, hi, c)
+        error = fma(x, hi, c - total)
+        lo = error + (rest if lo is None else muladd(x, lo, rest))
+        hi = total
+    return hi, lo
+
+
 def two_sum(x: Num, y: Num) -> tuple[Num, Num]:
     """``x + y`` and its rounding error (Knuth)."""
     s = x + y
