@@ -8,6 +8,7 @@ rounded once, `fma` says so, and `muladd` where that does not matter.
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -200,6 +201,12 @@ def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:
     for c in reversed(coeffs[:-1]):
         out = muladd(out, x, c)
     return out
+
+
+def halves(c: float, double: bool) -> tuple[float, float]:
+    """``c`` as a number of the format and what is left of it."""
+    first = c if double else struct.unpack("f", struct.pack("f", c))[0]
+    return first, c - first
 
 
 def poly_pair(
