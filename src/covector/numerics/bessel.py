@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from covector.numerics.num import (
     Num,
     fma,
+    from_infinity,
     halves,
     minimum,
     muladd,
@@ -67,12 +68,7 @@ I1_D = (
 
 def _over_root(x: Num, centre: float, factor: float, terms: Sequence[float]) -> tuple[Num, Num]:
     """The polynomial over (1 + factor |x|)^(1/2), in two parts."""
-    # Infinity has no fraction, and the polynomial is at its limit long before.
-    a = minimum(1e17 if x.double else 1e9, abs(x))
-    # What is lost of t beside zero counts there alone, where the slope is almost that at -1.
-    v = (a + a) / (a + centre)
-    t = v - 1.0
-    lost = v - (t + 1.0)
+    t, lost = from_infinity(abs(x), centre)
     slope = sum(k * c * (-1) ** (k - 1) for k, c in enumerate(terms))
     p, pl = poly_pair(t, [halves(c, x.double) for c in terms[:2]], terms[2:])
     pl = muladd(lost, slope, pl)

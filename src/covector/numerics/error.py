@@ -13,6 +13,7 @@ from covector.numerics.num import (
     Num,
     fast_two_sum,
     fma,
+    from_infinity,
     minimum,
     muladd,
     native,
@@ -129,9 +130,10 @@ def scaled_tail(a: Num, centre: float, shift: float, terms: Terms) -> tuple[Num,
     The constant term and the divisor are known in two parts each.
     """
     first, rest = terms
-    b = minimum(1e17 if a.double else 1e9, a)
-    t = (b - centre) / (b + centre)
+    t, lost = from_infinity(a, centre)
+    slope = sum(k * c * (-0.75) ** (k - 1) for k, c in enumerate(rest, 1))
     p, pl = fast_two_sum(a.like(first[0]), muladd(t, poly(t, rest), first[1]))
+    pl = muladd(lost, slope, pl)
     d = a + shift
     inverse = 1.0 / d
     q = p * inverse

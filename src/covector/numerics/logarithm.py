@@ -55,17 +55,21 @@ def normalise(x: Num) -> tuple[Num, Num]:
     return m, e - where(small, x.like(up), 0.0)
 
 
-def log_sum(f: Num, e: Num, c: Any = 0.0) -> Num:
-    """e log 2 + log(1 + f) + c."""
+def log_parts(f: Num, e: Num, c: Any = 0.0) -> tuple[float, Num]:
+    """(h, y) with e log 2 + log(1 + f) + c = e h + f + y, where e h is exact and y the least."""
     hi, lo = ln2(f)
     rest = muladd(e, lo, c)
     if f.double:
         s = f / (f + 2.0)
         z = s * s
         half = 0.5 * f * f
-        y = half - muladd(s, muladd(z, poly(z, LOG_D), half), rest)
-        return muladd(e, hi, f - y)
-    y = muladd(f * f, muladd(f, poly(f, LOG_F), -0.5), rest)
+        return hi, muladd(s, muladd(z, poly(z, LOG_D), half), rest) - half
+    return hi, muladd(f * f, muladd(f, poly(f, LOG_F), -0.5), rest)
+
+
+def log_sum(f: Num, e: Num, c: Any = 0.0) -> Num:
+    """e log 2 + log(1 + f) + c."""
+    hi, y = log_parts(f, e, c)
     return muladd(e, hi, f + y)
 
 

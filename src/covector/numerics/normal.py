@@ -12,7 +12,7 @@ import math
 from covector.numerics.error import ERFC, ERFC_D, ERFC_F, scaled_tail
 from covector.numerics.exponential import exp_fraction_pair, scale
 from covector.numerics.iteration import if_any
-from covector.numerics.logarithm import log
+from covector.numerics.logarithm import log, log_parts, mantissa_exponent
 from covector.numerics.num import (
     Num,
     fast_two_sum,
@@ -24,6 +24,7 @@ from covector.numerics.num import (
     poly,
     poly_pair,
     two_prod,
+    two_sum,
     unit,
     where,
 )
@@ -145,14 +146,42 @@ def erfcx(x: Num) -> Num:
     return where(x < 0.0, left, q + ql)
 
 
+def _normal_tail(a: Num) -> tuple[Num, Num, Num, Num]:
+    """ndtr(-a) for a >= 0 times e^(a^2 / 2), and as it is; each in two parts."""
+    q, ql = scaled_tail(a, 5.5, 1.25, NORMAL_D if a.double else NORMAL_F)
+    b = minimum(38.9 if a.double else 14.5, a)
+    s, sl = two_prod(b, b)
+    n, e, el = exp_fraction_pair(-0.5 * s, -0.5 * sl)
+    w = q * e
+    wl = fma(q, e, -w) + muladd(q, el, ql * e)
+    return q, ql, scale(w + wl, n), scale(wl - ((w + wl) - w), n)
+
+
 def ndtr(x: Num) -> Num:
     """The distribution function of the normal distribution."""
-    a = minimum(38.9 if x.double else 14.5, abs(x))
-    q, ql = scaled_tail(a, 5.5, 1.25, NORMAL_D if x.double else NORMAL_F)
+    _, _, w, rest = _normal_tail(abs(x))
+    return where(x < 0.0, w, (1.0 - w) - rest)
+
+
+def log_ndtr(x: Num) -> Num:
+    """Its logarithm: log(1 - w) for x > 0, log(w e^(x^2 / 2)) - x^2 / 2 elsewhere."""
+    low = x <= 0.0
+    a = abs(x)
+    q, ql, w, wl = _normal_tail(a)
     s, sl = two_prod(a, a)
-    n, e, el = exp_fraction_pair(-0.5 * s, -0.5 * sl)
-    tail = scale(muladd(q, e, muladd(q, el, ql * e)), n)
-    return where(x < 0.0, tail, 1.0 - tail)
+    finite = s < math.inf
+    square, rest = where(low, -0.5 * s, 0.0), where(low & finite, -0.5 * sl, 0.0)
+    u = where(low, q, 1.0 - w)
+    m, e = mantissa_exponent(u)
+    near = e.eq(0.0) & ~low
+    f = where(near, -w, m - 1.0)
+    c = where(low, ql, where(near, 0.0, (1.0 - u) - w) - wl)
+    h, y = log_parts(f, e, c / u)
+    first, l1 = fast_two_sum(e * h, f)
+    total, l2 = two_sum(square, first)
+    out = total + where(finite, (l1 + l2) + (y + rest), 0.0)
+    # Bits of NaN are no mantissa.
+    return where((~low & (w < 2.0**-60)) | x.isnan(), -w, out)
 
 
 def _ndtri(p: Num) -> Num:

@@ -185,6 +185,15 @@ def unit(x: Num, low: float, high: float) -> Num:
     return (x - 0.5 * (low + high)) * (2.0 / (high - low))
 
 
+def from_infinity(a: Num, centre: float) -> tuple[Num, Num]:
+    """``(a - centre) / (a + centre)`` for a >= 0, and what its rounding beside -1 has lost."""
+    # Infinity has no fraction, and is as good as numbers long before.
+    b = minimum(1e17 if a.double else 1e9, a)
+    v = (b + b) / (b + centre)
+    t = v - 1.0
+    return t, v - (t + 1.0)
+
+
 def poly(x: Num, coeffs: Sequence[float]) -> Num:
     """Polynomial with coefficients from the constant upwards.
 

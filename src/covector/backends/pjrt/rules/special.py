@@ -15,8 +15,8 @@ NAMES = (
     "erf", "erfc", "erf_inv", "lgamma", "digamma", "polygamma", "zeta", "riemann_zeta",
     "bessel_i0e", "bessel_i1e", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
     "regularized_incomplete_beta", "gamma", "beta", "betaln", "poch", "erfcx", "dawsn", "ndtr",
-    "ndtri", "wofz_re", "wofz_im", "owens_t", "hyp1f1", "hyp2f1", "expi", "exp1", "expn",
-    "sin_integral", "cos_integral", "fresnel_sin", "fresnel_cos", "spence",
+    "log_ndtr", "ndtri", "wofz_re", "wofz_im", "owens_t", "hyp1f1", "hyp2f1", "expi", "exp1",
+    "expn", "sin_integral", "cos_integral", "fresnel_sin", "fresnel_cos", "spence",
 )  # fmt: skip
 
 
