@@ -21,6 +21,7 @@ from covector.numerics.num import (
     where,
 )
 
+FAR = 1e17
 I0_F = (
     0.46287036661381, -0.13507443278806217, 0.15788414215026522, -0.18550168734814707,
     0.16697632737735413, -0.04382552961770525, -0.11517061436456358, 0.11206022964321743,
@@ -68,7 +69,8 @@ I1_D = (
 
 def _over_root(x: Num, centre: float, factor: float, terms: Sequence[float]) -> tuple[Num, Num]:
     """The polynomial over (1 + factor |x|)^(1/2), in two parts."""
-    t, lost = from_infinity(abs(x), centre)
+    # Infinity has no fraction, and the polynomial is at its limit long before.
+    t, lost = from_infinity(minimum(FAR, abs(x)), centre)
     slope = sum(k * c * (-1) ** (k - 1) for k, c in enumerate(terms))
     p, pl = poly_pair(t, [halves(c, x.double) for c in terms[:2]], terms[2:])
     pl = muladd(lost, slope, pl)
@@ -92,7 +94,7 @@ def i0e(x: Num) -> Num:
 def i1e(x: Num) -> Num:
     """exp(-|x|) I_1(x)."""
     q, rest = _over_root(x, 8.0, 0.625, I1_D if x.double else I1_F)
-    a = minimum(1e17 if x.double else 1e9, abs(x))
+    a = minimum(FAR, abs(x))
     d = muladd(a, 0.625, 1.0)
     inverse = 1.0 / d
     u = a * inverse

@@ -125,9 +125,9 @@ def erf_near(x: Num) -> Num:
 
 
 def scaled_tail(a: Num, centre: float, shift: float, terms: Terms) -> tuple[Num, Num]:
-    """A polynomial in (a - centre) / (a + centre), divided by a + shift, in two parts; for a >= 0.
+    """A polynomial in (a - centre) / (a + centre), divided by a + shift, in two parts.
 
-    The constant term and the divisor are known in two parts each.
+    For 0 <= a < 1e18. The constant term and the divisor are known in two parts each.
     """
     first, rest = terms
     t, lost = from_infinity(a, centre)
@@ -138,7 +138,7 @@ def scaled_tail(a: Num, centre: float, shift: float, terms: Terms) -> tuple[Num,
     inverse = 1.0 / d
     q = p * inverse
     ql = (fma(-q, d, p) + pl) - q * ((shift - d) + a)
-    return q, where(a < math.inf, ql * inverse, 0.0)
+    return q, ql * inverse
 
 
 def erfc(x: Num) -> Num:

@@ -12,7 +12,7 @@ import math
 from covector.numerics.error import ERFC, ERFC_D, ERFC_F, scaled_tail
 from covector.numerics.exponential import exp_fraction_pair, scale
 from covector.numerics.iteration import if_any
-from covector.numerics.logarithm import log, log_parts, mantissa_exponent
+from covector.numerics.logarithm import log, log_parts, mantissa_exponent, small_quotient
 from covector.numerics.num import (
     Num,
     fast_two_sum,
@@ -29,6 +29,8 @@ from covector.numerics.num import (
     where,
 )
 
+# From here on scaled tails are their limits.
+FAR = 1e17
 # -ndtri(1/2 - q) / q in q^2 on [0, 0.09].
 NDTRI_CENTRE = (
     2.638092834323769, 0.14672381961923803, 0.01748479505840252, 0.0025874528846428963,
@@ -130,7 +132,7 @@ NORMAL_D = (
 def erfcx(x: Num) -> Num:
     """e^(x^2) erfc(x)."""
     a = abs(x)
-    q, ql = scaled_tail(a, *ERFC, ERFC_D if x.double else ERFC_F)
+    q, ql = scaled_tail(minimum(FAR, a), *ERFC, ERFC_D if x.double else ERFC_F)
 
     def mirrored(x: Num, q: Num, ql: Num) -> list[Num]:
         # 2 e^(x^2) less that of -x, which is small beside it but near zero.
@@ -143,13 +145,15 @@ def erfcx(x: Num) -> Num:
         return [where(x < (-26.7 if x.double else -9.4), math.inf, y)]
 
     (left,) = if_any(x < 0.0, mirrored, [x, q, ql], [q])
-    return where(x < 0.0, left, q + ql)
+    right = q + ql
+    (limit,) = if_any(x > FAR, lambda x: [(1.0 / math.sqrt(math.pi)) / x], [x], [right])
+    return where(x < 0.0, left, where(x > FAR, limit, right))
 
 
-def _normal_tail(a: Num) -> tuple[Num, Num, Num, Num]:
-    """ndtr(-a) for a >= 0 times e^(a^2 / 2), and as it is; each in two parts."""
-    q, ql = scaled_tail(a, 5.5, 1.25, NORMAL_D if a.double else NORMAL_F)
-    b = minimum(38.9 if a.double else 14.5, a)
+def _normal_tail(a: Num, b: Num) -> tuple[Num, Num, Num, Num]:
+    """ndtr(-a) e^(a^2 / 2), and ndtr(-b) if ``b`` is ``a``; each in two parts, for a, b >= 0."""
+    q, ql = scaled_tail(minimum(FAR, a), 5.5, 1.25, NORMAL_D if a.double else NORMAL_F)
+    b = minimum(38.9 if a.double else 14.5, b)
     s, sl = two_prod(b, b)
     n, e, el = exp_fraction_pair(-0.5 * s, -0.5 * sl)
     w = q * e
@@ -159,7 +163,7 @@ def _normal_tail(a: Num) -> tuple[Num, Num, Num, Num]:
 
 def ndtr(x: Num) -> Num:
     """The distribution function of the normal distribution."""
-    _, _, w, rest = _normal_tail(abs(x))
+    _, _, w, rest = _normal_tail(abs(x), abs(x))
     return where(x < 0.0, w, (1.0 - w) - rest)
 
 
@@ -167,7 +171,8 @@ def log_ndtr(x: Num) -> Num:
     """Its logarithm: log(1 - w) for x > 0, log(w e^(x^2 / 2)) - x^2 / 2 elsewhere."""
     low = x <= 0.0
     a = abs(x)
-    q, ql, w, wl = _normal_tail(a)
+    # Where it is not wanted the exponential is no subnormal number, which would be slow.
+    q, ql, w, wl = _normal_tail(a, where(low, 0.0, a))
     s, sl = two_prod(a, a)
     finite = s < math.inf
     square, rest = where(low, -0.5 * s, 0.0), where(low & finite, -0.5 * sl, 0.0)
@@ -176,7 +181,7 @@ def log_ndtr(x: Num) -> Num:
     near = e.eq(0.0) & ~low
     f = where(near, -w, m - 1.0)
     c = where(low, ql, where(near, 0.0, (1.0 - u) - w) - wl)
-    h, y = log_parts(f, e, c / u)
+    h, y = log_parts(f, e, small_quotient(c, u, m))
     first, l1 = fast_two_sum(e * h, f)
     total, l2 = two_sum(square, first)
     out = total + where(finite, (l1 + l2) + (y + rest), 0.0)

@@ -186,10 +186,8 @@ def unit(x: Num, low: float, high: float) -> Num:
 
 
 def from_infinity(a: Num, centre: float) -> tuple[Num, Num]:
-    """``(a - centre) / (a + centre)`` for a >= 0, and what its rounding beside -1 has lost."""
-    # Infinity has no fraction, and is as good as numbers long before.
-    b = minimum(1e17 if a.double else 1e9, a)
-    v = (b + b) / (b + centre)
+    """``(a - centre) / (a + centre)`` and what its rounding beside -1 has lost; 0 <= a < 1e18."""
+    v = (a + a) / (a + centre)
     t = v - 1.0
     return t, v - (t + 1.0)
 
