@@ -158,6 +158,12 @@ def _ndtri(p):
     return -y
 
 
+def _log_ndtr(x):
+    if x > 0:
+        return mp.log1p(-mp.erfc(x / mp.sqrt(2)) / 2) if x < 1e4 else mp.mpf(0)
+    return mp.log(_erfcx(-x / mp.sqrt(2)) / 2) - x * x / 2
+
+
 def _spence(x):
     if abs(x - 1) < 1e-9:
         return (1 - x) + (1 - x) ** 2 / 4
@@ -170,6 +176,9 @@ ONE = {
     "erfcx": ([_both_signs(-20, 1.4), _positive(0, 10)], _erfcx, 3),
     "ndtr": (
         [_both_signs(-20, 1), _between(-37, 8)], lambda x: mp.erfc(-x / mp.sqrt(2)) / 2, 3
+    ),
+    "log_ndtr": (
+        [_both_signs(-20, 1), _between(-40, 8), _both_signs(1, 18)], _log_ndtr, 3
     ),
     "ndtri": ([_positive(-300, -2), _between(0.01, 0.4)], _ndtri, 9),
     "dawsn": ([_both_signs(-300, 10), _between(-9, 9)], _dawsn, 6),

@@ -232,16 +232,20 @@ def test_by_operation():
         assert checkify.checkify(np.log, all_checks)(-X)[0].get().startswith("nan generated")
 
 
-@pytest.mark.parametrize("op", ["set", "add", "subtract", "multiply", "min", "max"])
+@pytest.mark.parametrize(
+    "op", ["set", "add", "subtract", "multiply", "divide", "power", "min", "max", "apply"]
+)
 def test_updates_at_known_indices(op):
     """They are dropped as the program runs, not before it is checked."""
-    x = np.ones((2, 3))
-    for at, text in [((5,), "index 5"), ((-4,), "index -2"), ((1, 3), "index 3"), (2**40, "index")]:
-        fun = lambda x, at=at: getattr(x.at[at], op)(7.0)  # noqa: E731
+    x, value = np.ones((2, 3)), np.cos if op == "apply" else 7.0
+    inner = (5, slice(1, None))
+    outside = [((5,), "index 5"), ((-4,), "index -2"), ((1, 3), "index 3"), (2**40, "index")]
+    for at, text in [*outside, (inner, "index 5")]:
+        fun = lambda x, at=at: getattr(x.at[at], op)(value)  # noqa: E731
         err, out = checkify.checkify(fun, errors=checkify.index_checks)(x)
         assert text in err.get()
         onp.testing.assert_array_equal(out, x)
         onp.testing.assert_array_equal(cv.jit(fun)(x), x)
         onp.testing.assert_array_equal(cv.grad(lambda x, f=fun: f(x).sum())(x), x)
-    err, _ = checkify.checkify(lambda x: getattr(x.at[-1, 2], op)(7.0), checkify.index_checks)(x)
+    err, _ = checkify.checkify(lambda x: getattr(x.at[-1, 2], op)(value), checkify.index_checks)(x)
     assert err.get() is None

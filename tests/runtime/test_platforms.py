@@ -38,6 +38,7 @@ TABLES = {"toy": (RULES, IMPOSSIBLE), "xla_cpu": (pjrt.RULES, pjrt.IMPOSSIBLE)}
 
 @pytest.fixture(params=TABLES)
 def platform(request):
+    cv.devices(request.param)  # loads its rules
     return request.param
 
 

@@ -67,6 +67,11 @@ F64 = Format(
     (0.16666666666666669, 0.008333333333332912, 0.00019841269841593402, 2.75573191067166e-06,
      2.5052131018868496e-08, 1.605665613634808e-10, 7.77674411290942e-13),
 )  # fmt: skip
+# The same in f32 with one more term, where e^r is wanted as a sum of two floats; error 2^-32.4.
+EXP_PAIR_F = (
+    0.5000000013543257, 0.16666666719322767, 0.041666464167313115, 0.008333298340603958,
+    0.0013933733216281662, 0.00019899392456492918,
+)  # fmt: skip
 LOG2E = 1.4426950408889634
 
 
@@ -108,7 +113,7 @@ def exp_fraction_pair(hi: Num, lo: Num) -> tuple[Num, Num, Num]:
     n, r, rl = reduce_exp(hi)
     rl = rl + lo
     w = r + rl
-    t = muladd(w * w, poly(w, format_of(hi).exp), rl)
+    t = muladd(w * w, poly(w, F64.exp if hi.double else EXP_PAIR_F), rl)
     p, q = fast_two_sum(hi.like(1.0), r)
     p, t = fast_two_sum(p, t)
     return n, p, q + t

@@ -57,6 +57,7 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "erfcx": lambda x: numerics.normal.erfcx(x),
     "dawsn": lambda x: numerics.normal.dawsn(x),
     "ndtr": lambda x: numerics.normal.ndtr(x),
+    "log_ndtr": lambda x: numerics.normal.log_ndtr(x),
     "ndtri": lambda x: numerics.normal.ndtri(x),
     "wofz_re": lambda x, y: numerics.faddeeva.wofz_re(x, y),
     "wofz_im": lambda x, y: numerics.faddeeva.wofz_im(x, y),

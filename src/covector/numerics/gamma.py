@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from covector.numerics.iteration import if_any
 from covector.numerics.logarithm import log
 from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
 from covector.numerics.trigonometric import COS_D, SIN_D
@@ -48,6 +49,20 @@ def sin_cos_pi(w: Num) -> tuple[Num, Num]:
     return where(swap, cos, sin), where(swap, sin, cos).copysign(f)
 
 
+def _stirling(a: Num) -> list[Num]:
+    """log Gamma(a) for a from START on."""
+    z = maximum(START, a)
+    inverse = 1.0 / z
+    far = muladd(z - 0.5, log(z) - 1.0, HALF_LOG_2PI - 0.5)
+    return [far + inverse * poly(inverse * inverse, STIRLING)]
+
+
+def _mirror(a: Num, ratio: Num, product: Num) -> list[Num]:
+    """sin(pi a), and pi / (a sin(pi a)) times ratio / product."""
+    sin, _ = sin_cos_pi(a)
+    return [sin, math.pi * ratio / (a * sin * product)]
+
+
 def _lgamma(x: Num) -> Num:
     a = abs(x)
     # Move to [1.5, 2.5]: up by two or one step, or down by at most four.
@@ -63,19 +78,14 @@ def _lgamma(x: Num) -> Num:
         t = where(down, t - 1.0, t)
         product = product * where(down, y, 1.0)
     near = t * (t + 1.0) * poly(t, CENTRE)
-    z = maximum(START, a)
-    inverse = 1.0 / z
-    logz = log(z)
-    far = muladd(z - 0.5, logz - 1.0, HALF_LOG_2PI - 0.5)
-    far = far + inverse * poly(inverse * inverse, STIRLING)
-    big = a >= START
+    big, negative = a >= START, x < 0.0
+    (far,) = if_any(big, _stirling, [a], [near])
     body = where(big, far, near)
-    negative = x < 0.0
     # log of what is left: -ratio or product, or pi / (a sin(pi a)) times ratio / product.
-    sin, _ = sin_cos_pi(a)
     reflect = negative & (a >= 2.0**-60)
     product = where(big, 1.0, product)
-    mirror = math.pi * ratio / (a * sin * product)
+    one = x.like(1.0)
+    sin, mirror = if_any(negative, _mirror, [a, ratio, product], [one, one])
     rest = log(where(reflect, mirror, where(low, ratio, product)))
     out = where(reflect, rest - body, body + where(low, -rest, rest))
     out = where(a.eq(math.inf) | (negative & sin.eq(0.0)), math.inf, out)

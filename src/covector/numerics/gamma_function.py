@@ -124,8 +124,12 @@ def _log_of_beta(a: Num, b: Num) -> Num:
     return called("lgamma", a) + called("lgamma", b) - called("lgamma", a + b)
 
 
-def _betaln_between(h: Num, low: Num) -> list[Num]:
-    return [called("lgamma", low) - _log_ratio(maximum(START, h), low)]
+def _betaln_near(h: Num, low: Num, small: Num) -> list[Num]:
+    return [called("lgamma", h) + small - called("lgamma", h + low)]
+
+
+def _betaln_between(h: Num, low: Num, small: Num) -> list[Num]:
+    return [small - _log_ratio(maximum(START, h), low)]
 
 
 def _betaln_far(h: Num, low: Num) -> list[Num]:
@@ -142,8 +146,9 @@ def _betaln(a: Num, b: Num) -> Num:
     h, low, inside = _ordered(a, b)
     near, great, mixed = h < START, low >= START, (h >= START) & (low < START)
     nan = [math.nan + 0.0 * h]
-    out = if_any(near, lambda h, low: [_log_of_beta(h, low)], [h, low], nan)[0]
-    out = where(mixed, if_any(mixed, _betaln_between, [h, low], nan)[0], out)
+    (small,) = if_any(~great, lambda low: [called("lgamma", low)], [low], nan)
+    out = if_any(near, _betaln_near, [h, low, small], nan)[0]
+    out = where(mixed, if_any(mixed, _betaln_between, [h, low, small], nan)[0], out)
     out = where(great, if_any(great, _betaln_far, [h, low], nan)[0], out)
     return where(inside, out, if_any(~inside, _betaln_outside, [a, b], nan)[0])
 

@@ -10,13 +10,19 @@ import math
 
 from covector.numerics.exponential import exp
 from covector.numerics.gamma import START, lgamma
-from covector.numerics.incomplete_gamma import EPS, log1p_minus, off_zero, stirling
+from covector.numerics.incomplete_gamma import EPS, log1p_minus, stirling
 from covector.numerics.iteration import iterate
 from covector.numerics.logarithm import log, log1p
 from covector.numerics.num import Num, fma, in_double, maximum, muladd, where
 
 # The fraction takes about the square root of max(a, b) rounds.
 MOST_ROUNDS = 20_000
+TINY = 1e-300
+
+
+def off_zero(x: Num) -> Num:
+    """``x``, or next to zero what may be divided by."""
+    return where(abs(x) < TINY, TINY, x)
 
 
 def _factor(a: Num, b: Num, x: Num, y: Num) -> Num:

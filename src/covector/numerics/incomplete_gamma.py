@@ -1,19 +1,21 @@
 """The regularised incomplete gamma functions and their slopes in a, computed in double.
 
 With F = x^a e^-x / Gamma(a): P = F/a sum x^k / ((a+1)...(a+k)) (DLMF 8.7.1) for x <= a or x <= 1,
-Q = F times the continued fraction DLMF 8.9.2, by Lentz's method, for greater x; Q by DLMF 8.7.3
+Q = F times the continued fraction DLMF 8.9.2, by Steed's sum, for greater x; Q by DLMF 8.7.3
 where a and x are small and Q = 1 - P would cancel; and for great a with x near it Temme's uniform
 expansion (DLMF 8.12). Slopes come from the same recurrences, differentiated.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 from covector.numerics.error import erfc
 from covector.numerics.exponential import exp, expm1
 from covector.numerics.gamma import CENTRE, START, STIRLING, digamma, lgamma
-from covector.numerics.iteration import iterate
+from covector.numerics.iteration import if_any, iterate
 from covector.numerics.logarithm import LOG_D, log, log1p
 from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
 
@@ -45,10 +47,10 @@ TEMME = (
      8.907507532205309e-07),
 )  # fmt: skip
 TEMME_FROM = 200.0
-EPS = 2.0**-52
+# What a round must add for another one to follow, and the same where float32 is wanted.
+EPS, SHORT_EPS = 2.0**-52, 2.0**-30
 # Below TEMME_FROM, or further than a third from the middle, this many rounds suffice.
 MOST_ROUNDS = 1000
-TINY = 1e-300
 
 
 def log1p_minus(d: Num) -> tuple[Num, Num]:
@@ -64,21 +66,70 @@ def stirling(a: Num) -> Num:
     return inverse * poly(inverse * inverse, STIRLING)
 
 
+def _small_factor(a: Num, x: Num) -> list[Num]:
+    """x^a e^-x / Gamma(a)."""
+    return [exp(a * log(x) - x - lgamma(a))]
+
+
+def _great_factor(a: Num, phi: Num) -> list[Num]:
+    """The same for a from START on, by Stirling's formula."""
+    big = maximum(START, a)
+    return [(big / (2.0 * math.pi)).sqrt() * exp(muladd(big, phi, -stirling(big)))]
+
+
+def _expansion(a: Num, d: Num, phi: Num) -> list[Num]:
+    """Temme's eta, the sum T and its slopes in a, at fixed x, where he is wanted."""
+    a = maximum(TEMME_FROM, a)
+    eta = (maximum(0.0, -2.0 * phi)).sqrt().copysign(d)
+    inverse = 1.0 / a
+    turn = where(abs(d) < 1e-8, 1.0, d / eta)
+    total = in_eta = in_a = x0 = 0.0 * eta
+    power = x0 + 1.0
+    for k, row in enumerate(TEMME):
+        value = poly(eta, row)
+        total = muladd(value, power, total)
+        in_eta = muladd(poly(eta, [n * c for n, c in enumerate(row)][1:]), power, in_eta)
+        in_a = muladd(value, -float(k) * power * inverse, in_a)
+        power = power * inverse
+    return [eta, total, in_a - in_eta * turn * inverse]
+
+
+def _middle(upper: bool, a: Num, d: Num, phi: Num) -> list[Num]:
+    """P, or Q, by it."""
+    eta, total, _ = _expansion(a, d, phi)
+    big = maximum(TEMME_FROM, a)
+    z = eta * (0.5 * big).sqrt()
+    edge = exp(big * phi) / (2.0 * math.pi * big).sqrt() * total
+    return [muladd(0.5, erfc(z), edge) if upper else muladd(0.5, erfc(-z), -edge)]
+
+
+def _small_upper(a: Num, x: Num) -> list[Num]:
+    """Q for a < 1/2 and x <= 1."""
+    a, x = minimum(0.5, a), minimum(1.0, x)
+    # x^a / Gamma(1 + a) = e^t
+    t = a * log(x) - (a * (a + 1.0) * poly(a, CENTRE) - log1p(a))
+    total, power = 0.0 * x, 0.0 * x + 1.0
+    for n in range(1, 20):
+        power = power * x * (-1.0 / n)
+        total = total + power / (a + float(n))
+    return [-expm1(t) - exp(t) * a * total]
+
+
 class _Gamma:
     """What the functions of a > 0 and x >= 0 share."""
 
-    def __init__(self, a: Num, x: Num) -> None:
-        self.a, self.x = a, x
+    def __init__(self, eps: float, a: Num, x: Num) -> None:
+        self.eps, self.a, self.x = eps, a, x
         self.d = (x - a) / a
         phi, self.near = log1p_minus(self.d)
         self.phi = where(self.near, phi, log(x / a) - self.d)
         self.temme = self.near & (a >= TEMME_FROM)
         self.rising = (x <= a) | (x <= 1.0)
-        big = maximum(START, a)
-        self.rest = stirling(big)
-        far = (big / (2.0 * math.pi)).sqrt() * exp(muladd(big, self.phi, -self.rest))
-        near = exp(a * log(x) - x - lgamma(a))
-        self.factor = where(a >= START, far, near)
+        self.rest = stirling(maximum(START, a))
+        great = a >= START
+        (near,) = if_any(~great, _small_factor, [a, x], [x])
+        (far,) = if_any(great, _great_factor, [a, self.phi], [x])
+        self.factor = where(great, far, near)
 
     def series(self, slope: bool) -> list[Num]:
         """The sum, and with ``slope`` its derivative."""
@@ -89,11 +140,11 @@ class _Gamma:
             r = a + k
             new = c * x / r
             out = [new, total + new]
-            going = new > EPS * total
+            going = new > self.eps * total
             if slope:
                 change = (slopes[0] - c / r) * x / r
                 out += [change, slopes[1] + change]
-                going = going | (abs(change) > EPS * abs(out[-1]))
+                going = going | (abs(change) > self.eps * abs(out[-1]))
             return out, going
 
         start = [one, one] + ([zero, zero] if slope else [])
@@ -104,80 +155,52 @@ class _Gamma:
         a, x = self.a, self.x
         b0 = maximum(1.0, x + 1.0 - a)
 
-        def step(k: Num, b: Num, c: Num, d: Num, h: Num, *slopes: Num) -> tuple[list[Num], Num]:
+        # By Steed's sum: one division a round.
+        def step(k: Num, b: Num, d: Num, t: Num, h: Num, *slopes: Num) -> tuple[list[Num], Num]:
             an = k * (a - k)
             b = b + 2.0
-            den, top = off_zero(muladd(an, d, b)), off_zero(b + an / c)
-            new = 1.0 / den
-            ratio = new * top
-            out = [b, top, new, h * ratio]
-            going = abs(ratio - 1.0) > 2.0 * EPS
+            new = 1.0 / muladd(an, d, b)
+            ratio = -an * d * new
+            change = ratio * t
+            out = [b, new, change, h + change]
+            going = abs(change) > self.eps * abs(h)
             if slope:
-                dc, dd, dh = slopes
-                new_d = (1.0 - k * d - an * dd) * new * new
-                new_c = k / c - an * dc / (c * c) - 1.0
-                change = new_d * top + new * new_c
-                out += [new_c, new_d, dh * ratio + h * change]
-                going = going | (abs(change) > EPS * abs(ratio))
+                dd, dt, dh = slopes
+                new_d = (1.0 - muladd(k, d, an * dd)) * new * new
+                moved = -(k * d * new + an * (dd * new + d * new_d))
+                along = muladd(moved, t, ratio * dt)
+                out += [new_d, along, dh + along]
+                going = going | (abs(along) > self.eps * abs(dh))
             return out, going
 
         first = 1.0 / b0
-        start = [b0, x.like(1.0 / TINY) + 0.0 * x, first, first]
+        start = [b0, first, first, first]
         if slope:
-            start += [0.0 * x, first * first, first * first]
+            start += [first * first] * 3
         out = iterate(start, ~self.rising & ~self.temme, step, MOST_ROUNDS)
         return [out[3], out[6]] if slope else [out[3]]
 
-    def expansion(self) -> tuple[Num, Num, Num]:
-        """Temme's eta, the sum T and its slopes in a, at fixed x."""
-        a = maximum(TEMME_FROM, self.a)
-        eta = (maximum(0.0, -2.0 * self.phi)).sqrt().copysign(self.d)
-        eta = where(self.near, eta, 0.0)
-        inverse = 1.0 / a
-        turn = where(abs(self.d) < 1e-8, 1.0, self.d / eta)
-        total = in_eta = in_a = x0 = 0.0 * eta
-        power = x0 + 1.0
-        for k, row in enumerate(TEMME):
-            value = poly(eta, row)
-            total = muladd(value, power, total)
-            in_eta = muladd(poly(eta, [n * c for n, c in enumerate(row)][1:]), power, in_eta)
-            in_a = muladd(value, -float(k) * power * inverse, in_a)
-            power = power * inverse
-        return eta, total, in_a - in_eta * turn * inverse
-
     def p_and_q(self, upper: bool) -> Num:
         """P, or Q."""
-        a = self.a
-        eta, total, _ = self.expansion()
-        big = maximum(TEMME_FROM, a)
-        z = eta * (0.5 * big).sqrt()
-        edge = exp(big * where(self.near, self.phi, 0.0)) / (2.0 * math.pi * big).sqrt() * total
-        middle = muladd(0.5, erfc(z), edge) if upper else muladd(0.5, erfc(-z), -edge)
+        a, x = self.a, self.x
         rising = self.factor / a * self.series(False)[0]
         falling = self.factor * self.fraction(False)[0]
         if upper:
-            rising = where((a < 0.5) & (self.x <= 1.0), self._small_upper(), 1.0 - rising)
+            small = (a < 0.5) & (x <= 1.0)
+            rising = where(small, if_any(small, _small_upper, [a, x], [x])[0], 1.0 - rising)
             out = where(self.rising, rising, falling)
         else:
             out = where(self.rising, rising, 1.0 - falling)
+        write = functools.partial(_middle, upper)
+        phi = where(self.near, self.phi, 0.0)
+        (middle,) = if_any(self.temme, write, [a, self.d, phi], [out])
         return where(self.temme, middle, out)
-
-    def _small_upper(self) -> Num:
-        """Q for a < 1/2 and x <= 1."""
-        a, x = minimum(0.5, self.a), minimum(1.0, self.x)
-        # x^a / Gamma(1 + a) = e^t
-        t = a * log(x) - (a * (a + 1.0) * poly(a, CENTRE) - log1p(a))
-        total, power = 0.0 * x, 0.0 * x + 1.0
-        for n in range(1, 20):
-            power = power * x * (-1.0 / n)
-            total = total + power / (a + float(n))
-        return -expm1(t) - exp(t) * a * total
 
     def slope(self) -> Num:
         """dP/da / factor."""
         a, d = self.a, self.d
         big = maximum(TEMME_FROM, a)
-        eta, total, moved = self.expansion()
+        eta, total, moved = _expansion(a, d, where(self.near, self.phi, 0.0))
         turn = where(abs(d) < 1e-8, 1.0, d / eta)
         along = (moved - total * (0.5 / big + 0.5 * eta * eta - d)) / (2.0 * math.pi * big).sqrt()
         across = (0.5 * eta - turn) / (2.0 * math.pi * big).sqrt()
@@ -191,11 +214,6 @@ class _Gamma:
         return where(self.temme, middle, where(self.rising, rising, falling))
 
 
-def off_zero(x: Num) -> Num:
-    """``x``, or next to zero what may be divided by."""
-    return where(abs(x) < TINY, TINY, x)
-
-
 def _ends(a: Num, x: Num, out: Num, low: float, high: float, at_a_zero: float) -> Num:
     """``out``, or its limit for x -> 0 or a -> inf, for x -> inf, for a -> 0; NaN outside."""
     inf = math.inf
@@ -206,38 +224,43 @@ def _ends(a: Num, x: Num, out: Num, low: float, high: float, at_a_zero: float) -
     return where(valid, out, math.nan)
 
 
-def _igamma(a: Num, x: Num) -> Num:
-    return _ends(a, x, _Gamma(a, x).p_and_q(False), 0.0, 1.0, 1.0)
+def _igamma(eps: float, a: Num, x: Num) -> Num:
+    return _ends(a, x, _Gamma(eps, a, x).p_and_q(False), 0.0, 1.0, 1.0)
 
 
-def _igammac(a: Num, x: Num) -> Num:
-    return _ends(a, x, _Gamma(a, x).p_and_q(True), 1.0, 0.0, 0.0)
+def _igammac(eps: float, a: Num, x: Num) -> Num:
+    return _ends(a, x, _Gamma(eps, a, x).p_and_q(True), 1.0, 0.0, 0.0)
 
 
-def _igamma_grad_a(a: Num, x: Num) -> Num:
-    g = _Gamma(a, x)
+def _igamma_grad_a(eps: float, a: Num, x: Num) -> Num:
+    g = _Gamma(eps, a, x)
     return _ends(a, x, g.factor * g.slope(), 0.0, 0.0, math.nan)
 
 
-def _random_gamma_grad(a: Num, x: Num) -> Num:
-    return _ends(a, x, -x * _Gamma(a, x).slope(), 0.0, math.inf, math.nan)
+def _random_gamma_grad(eps: float, a: Num, x: Num) -> Num:
+    return _ends(a, x, -x * _Gamma(eps, a, x).slope(), 0.0, math.inf, math.nan)
+
+
+def _in_double(fn: Callable[..., Num], a: Num, x: Num) -> Num:
+    """``fn`` with as many rounds as the format of the arguments needs."""
+    return in_double(functools.partial(fn, EPS if a.double else SHORT_EPS), a, x)
 
 
 def igamma(a: Num, x: Num) -> Num:
     """P(a, x)."""
-    return in_double(_igamma, a, x)
+    return _in_double(_igamma, a, x)
 
 
 def igammac(a: Num, x: Num) -> Num:
     """Q(a, x) = 1 - P(a, x)."""
-    return in_double(_igammac, a, x)
+    return _in_double(_igammac, a, x)
 
 
 def igamma_grad_a(a: Num, x: Num) -> Num:
     """The derivative of P in a."""
-    return in_double(_igamma_grad_a, a, x)
+    return _in_double(_igamma_grad_a, a, x)
 
 
 def random_gamma_grad(a: Num, x: Num) -> Num:
     """The derivative in a of a gamma variate x, at a fixed value of P."""
-    return in_double(_random_gamma_grad, a, x)
+    return _in_double(_random_gamma_grad, a, x)

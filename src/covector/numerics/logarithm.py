@@ -55,17 +55,21 @@ def normalise(x: Num) -> tuple[Num, Num]:
     return m, e - where(small, x.like(up), 0.0)
 
 
-def log_sum(f: Num, e: Num, c: Any = 0.0) -> Num:
-    """e log 2 + log(1 + f) + c."""
+def log_parts(f: Num, e: Num, c: Any = 0.0) -> tuple[float, Num]:
+    """(h, y) with e log 2 + log(1 + f) + c = e h + f + y, where e h is exact and y the least."""
     hi, lo = ln2(f)
     rest = muladd(e, lo, c)
     if f.double:
         s = f / (f + 2.0)
         z = s * s
         half = 0.5 * f * f
-        y = half - muladd(s, muladd(z, poly(z, LOG_D), half), rest)
-        return muladd(e, hi, f - y)
-    y = muladd(f * f, muladd(f, poly(f, LOG_F), -0.5), rest)
+        return hi, muladd(s, muladd(z, poly(z, LOG_D), half), rest) - half
+    return hi, muladd(f * f, muladd(f, poly(f, LOG_F), -0.5), rest)
+
+
+def log_sum(f: Num, e: Num, c: Any = 0.0) -> Num:
+    """e log 2 + log(1 + f) + c."""
+    hi, y = log_parts(f, e, c)
     return muladd(e, hi, f + y)
 
 
@@ -82,17 +86,21 @@ def log(x: Num) -> Num:
     return special(x, log_sum(m - 1.0, e))
 
 
+def small_quotient(c: Num, u: Num, m: Num) -> Num:
+    """c / u, crudely, where m is the mantissa of u: the line is within 3 % of 1/m."""
+    one = 0x3FF0000000000000 if u.double else 0x3F800000
+    return c * (m.bits() - u.bits() + one).as_float() * muladd(m, -0.7071, 1.6820)
+
+
 def log1p_sum(x: Num, lo: Any = 0.0, more: Any = 0.0) -> Num:
     """log(1 + x + lo) + more log 2, for ``lo`` a rounding error of x."""
     u, c = two_sum(x.like(1.0), x)
     m, e = mantissa_exponent(u)
     near = e.eq(0.0)
-    # lo is added as lo / (1 + x), crudely: the line is within 3 % of 1/m. Where u is so large
-    # that the power of two below is not normal, the correction does not matter.
+    # lo is added as lo / (1 + x). Where u is so large that the power of two for it is not normal,
+    # the correction does not matter.
     c = where(near, lo, c + lo)
-    one = 0x3FF0000000000000 if x.double else 0x3F800000
-    down = (m.bits() - u.bits() + one).as_float()
-    c = where(u < 2.0**100, c * down * muladd(m, -0.7071, 1.6820), 0.0)
+    c = where(u < 2.0**100, small_quotient(c, u, m), 0.0)
     return special(u, log_sum(where(near, x, m - 1.0), e + more, c))
 
 

@@ -1,27 +1,36 @@
-"""The scaled error function, the normal distribution, Dawson's integral; computed in double.
+"""The scaled error function, the normal distribution, Dawson's integral.
 
 Coefficients: Chebyshev interpolation in 40 digits, on the intervals that stand with each, as
-polynomials of what is moved to [-1, 1]; what was left out is below 2^-57.
+polynomials of what is moved to [-1, 1]; what was left out is below 2^-57 (2^-28 in f32, where the
+leading coefficients are known in two parts each, so that the results are as good as rounded).
 """
 
 from __future__ import annotations
 
 import math
 
-from covector.numerics.error import erf_near, erfc_scaled
+from covector.numerics.error import ERFC, ERFC_D, ERFC_F, scaled_tail
 from covector.numerics.exponential import exp_fraction_pair, scale
-from covector.numerics.logarithm import log
+from covector.numerics.iteration import if_any
+from covector.numerics.logarithm import log, log_parts, mantissa_exponent, small_quotient
 from covector.numerics.num import (
     Num,
+    fast_two_sum,
+    fma,
     in_double,
+    maximum,
     minimum,
     muladd,
     poly,
+    poly_pair,
     two_prod,
+    two_sum,
     unit,
     where,
 )
 
+# From here on scaled tails are their limits.
+FAR = 1e17
 # -ndtri(1/2 - q) / q in q^2 on [0, 0.09].
 NDTRI_CENTRE = (
     2.638092834323769, 0.14672381961923803, 0.01748479505840252, 0.0025874528846428963,
@@ -69,35 +78,115 @@ DAWSON_FAR = (
     7.841474583951571e-11, 3.7714640209832775e-11, -3.2087887283607666e-11, -4.23846221640676e-11,
     -7.43197067899083e-13, 1.2772876934406458e-11, 1.2971632914723164e-12, -1.55846734509521e-12,
 )  # fmt: skip
-# Terms of the asymptotic series of sqrt(pi) x erfcx(x) in 1/x^2, for x > 27 (DLMF 7.12.1).
-ERFCX_FAR = (1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125, 162.421875, -1055.7421875)
-ROOT_HALF = math.sqrt(0.5)
+# In f32: dawsn(x) / x in x - 3/4 on [0, 1.5]; x dawsn(x) in x - 11/4 on [1.5, 4];
+# (2x dawsn(x) - 1) x^2 in 1/x^2 on [0, 1/16].
+DAWSON_NEAR_HEAD = (
+    (0.6973503828048706, -2.5748789824837594e-08),
+    (-0.6424926519393921, -2.6366185574832314e-08),
+    (-0.05617431178689003, -4.794126837648237e-10),
+)
+DAWSON_NEAR_F = (
+    0.33977614969299313, -0.09594783403091879, -0.08514617714136384, 0.047764866826571564,
+    0.011281199139627269, -0.012638812541213153, -0.00019003496434434437, 0.0022786162258648986,
+    -0.00026381474873399903, -0.00026045815028113636, 5.3691567458766864e-05,
+)  # fmt: skip
+DAWSON_MIDDLE_HEAD = (
+    (0.5440900921821594, 1.1701628134155848e-08),
+    (-0.04464462772011757, -1.58977974921195e-09),
+    (0.03459259122610092, -1.1709080917680616e-09),
+)
+DAWSON_MIDDLE_F = (
+    -0.018774977104332548, 0.002752971739974348, 0.0063580560878291545, -0.006924858272534164,
+    0.0033259302330295956, -0.00031941181959100815, -0.000644869598935484,
+    0.00044109644419162807, -8.183994909077089e-05, -5.431458695666797e-05,
+    3.0295691274100086e-05, 1.015420866784541e-06, -2.509902966090884e-06,
+)  # fmt: skip
+DAWSON_FAR_F = (
+    0.5000002644557077, 0.7498604052571438, 1.899256980063968, 4.673867079786699,
+    103.13365953623726, -1266.3435135726306, 12609.245534763308,
+)  # fmt: skip
+# ndtr(-a) e^(a^2 / 2) (a + 5/4) in (a - 11/2) / (a + 11/2), as in `scaled_tail`.
+NORMAL_F = (
+    (0.47481319308280945, -8.796067635393692e-09),
+    (
+        -0.12149701747038268, 0.06393156176576607, -0.018299526412974405, -0.008120574601680116,
+        0.016859271396966465, -0.014708057089059283, 0.008882925565189754, -0.0038912577981687784,
+        0.0011054411160977184, -7.855618252198063e-05, -7.99543979299955e-05, 2.484018535171971e-05,
+    ),
+)  # fmt: skip
+NORMAL_D = (
+    (0.47481318466961325, -1.1578363565630753e-17),
+    (
+        -0.12149701301836846, 0.06393152397553735, -0.018299646565126216, -0.008119964155198181,
+        0.016860180220629944, -0.014711769255598835, 0.008880092919591229, -0.0038804351823709554,
+        0.0011093185096635227, -9.497361351331428e-05, -8.156109591384893e-05,
+        3.760614737702789e-05, -1.1309350973753465e-06, -4.406917104230756e-06,
+        1.082882185617208e-06, 4.0605380723343826e-07, -2.130241908695777e-07,
+        -3.4149962015613463e-08, 3.5073439821475525e-08, 2.8657506487051655e-09,
+        -5.426198906100993e-09, -2.559035893822247e-10, 7.171159732002146e-10,
+        1.8281961466193638e-11, -5.7014092586092996e-11,
+    ),
+)  # fmt: skip
 
 
-def _erfcx(x: Num) -> Num:
+def erfcx(x: Num) -> Num:
+    """e^(x^2) erfc(x)."""
     a = abs(x)
-    q, ql = erfc_scaled(minimum(27.5, a))
-    inverse = 1.0 / a
-    far = inverse * poly(inverse * inverse, ERFCX_FAR) * (1.0 / math.sqrt(math.pi))
-    up = where(a > 27.0, far, q + ql)
-    b = minimum(27.5, a)
+    q, ql = scaled_tail(minimum(FAR, a), *ERFC, ERFC_D if x.double else ERFC_F)
+
+    def mirrored(x: Num, q: Num, ql: Num) -> list[Num]:
+        # 2 e^(x^2) less that of -x, which is small beside it but near zero.
+        b = maximum(-27.5 if x.double else -10.2, x)
+        s, sl = two_prod(b, b)
+        n, e, el = exp_fraction_pair(s, sl)
+        down = scale(e, n), scale(el, n)
+        y, yl = fast_two_sum(2.0 * down[0], -q)
+        y = y + (muladd(down[1], 2.0, -ql) + yl)
+        return [where(x < (-26.7 if x.double else -9.4), math.inf, y)]
+
+    (left,) = if_any(x < 0.0, mirrored, [x, q, ql], [q])
+    right = q + ql
+    (limit,) = if_any(x > FAR, lambda x: [(1.0 / math.sqrt(math.pi)) / x], [x], [right])
+    return where(x < 0.0, left, where(x > FAR, limit, right))
+
+
+def _normal_tail(a: Num, b: Num) -> tuple[Num, Num, Num, Num]:
+    """ndtr(-a) e^(a^2 / 2), and ndtr(-b) if ``b`` is ``a``; each in two parts, for a, b >= 0."""
+    q, ql = scaled_tail(minimum(FAR, a), 5.5, 1.25, NORMAL_D if a.double else NORMAL_F)
+    b = minimum(38.9 if a.double else 14.5, b)
     s, sl = two_prod(b, b)
-    n, e, el = exp_fraction_pair(s, sl)
-    down = where(x < -26.7, math.inf, 2.0 * scale(e + el, n) - up)
-    near = scale(muladd(erf_near(x), -e, e), n)
-    return where(a < 0.5, near, where(x < 0.0, down, up))
-
-
-def _ndtr(x: Num) -> Num:
-    # The exponent is that of x itself, not of the rounded x / sqrt(2).
-    a = minimum(38.9, abs(x))
-    z = a * ROOT_HALF
-    q, ql = erfc_scaled(z)
-    s, sl = two_prod(a, a)
     n, e, el = exp_fraction_pair(-0.5 * s, -0.5 * sl)
-    tail = scale(0.5 * muladd(q, e, muladd(q, el, ql * e)), n)
-    near = muladd(erf_near(x * ROOT_HALF), 0.5, 0.5)
-    return where(z < 0.5, near, where(x < 0.0, tail, 1.0 - tail))
+    w = q * e
+    wl = fma(q, e, -w) + muladd(q, el, ql * e)
+    return q, ql, scale(w + wl, n), scale(wl - ((w + wl) - w), n)
+
+
+def ndtr(x: Num) -> Num:
+    """The distribution function of the normal distribution."""
+    _, _, w, rest = _normal_tail(abs(x), abs(x))
+    return where(x < 0.0, w, (1.0 - w) - rest)
+
+
+def log_ndtr(x: Num) -> Num:
+    """Its logarithm: log(1 - w) for x > 0, log(w e^(x^2 / 2)) - x^2 / 2 elsewhere."""
+    low = x <= 0.0
+    a = abs(x)
+    # Where it is not wanted the exponential is no subnormal number, which would be slow.
+    q, ql, w, wl = _normal_tail(a, where(low, 0.0, a))
+    s, sl = two_prod(a, a)
+    finite = s < math.inf
+    square, rest = where(low, -0.5 * s, 0.0), where(low & finite, -0.5 * sl, 0.0)
+    u = where(low, q, 1.0 - w)
+    m, e = mantissa_exponent(u)
+    near = e.eq(0.0) & ~low
+    f = where(near, -w, m - 1.0)
+    c = where(low, ql, where(near, 0.0, (1.0 - u) - w) - wl)
+    h, y = log_parts(f, e, small_quotient(c, u, m))
+    first, l1 = fast_two_sum(e * h, f)
+    total, l2 = two_sum(square, first)
+    out = total + where(finite, (l1 + l2) + (y + rest), 0.0)
+    # Bits of NaN are no mantissa.
+    return where((~low & (w < 2.0**-60)) | x.isnan(), -w, out)
 
 
 def _ndtri(p: Num) -> Num:
@@ -120,25 +209,37 @@ def _dawsn(x: Num) -> Num:
     near = x * poly(unit(s, 0.0, 2.25), DAWSON_NEAR)
     inverse = 1.0 / x
     middle = inverse * poly(unit(a, 1.5, 5.0), DAWSON_MIDDLE)
-    far = 0.5 * inverse * poly(unit(inverse * inverse, 0.0, 0.04), DAWSON_FAR)
-    return where(a < 1.5, near, where(a < 5.0, middle, far))
+
+    def beyond(inverse: Num) -> list[Num]:
+        return [0.5 * inverse * poly(unit(inverse * inverse, 0.0, 0.04), DAWSON_FAR)]
+
+    (far,) = if_any(a > 5.0, beyond, [inverse], [middle])
+    return where(a < 1.5, near, where(a > 5.0, far, middle))
 
 
-def erfcx(x: Num) -> Num:
-    """e^(x^2) erfc(x)."""
-    return in_double(_erfcx, x)
+def _dawsn_f(x: Num) -> Num:
+    a = abs(x)
+    near, rest = poly_pair(minimum(1.5, a) - 0.75, DAWSON_NEAR_HEAD, DAWSON_NEAR_F)
+    near = muladd(a, near, a * rest)
+    product = poly_pair(maximum(1.5, minimum(4.0, a)) - 2.75, DAWSON_MIDDLE_HEAD, DAWSON_MIDDLE_F)
+    inverse = 1.0 / a
+
+    def beyond(inverse: Num) -> list[Num]:
+        u = inverse * inverse
+        return [u.like(0.5), 0.5 * u * poly(u, DAWSON_FAR_F)]
+
+    p, pl = if_any(a > 4.0, beyond, [inverse], product)
+    p, pl = where(a > 4.0, p, product[0]), where(a > 4.0, pl, product[1])
+    q = p * inverse
+    q = q + where(a < math.inf, fma(-q, a, p) + pl, 0.0) * inverse
+    return where(a < 1.5, near, q).copysign(x)
 
 
-def ndtr(x: Num) -> Num:
-    """The distribution function of the normal distribution."""
-    return in_double(_ndtr, x)
+def dawsn(x: Num) -> Num:
+    """e^(-x^2) times the integral of e^(t^2) from 0 to x."""
+    return _dawsn(x) if x.double else _dawsn_f(x)
 
 
 def ndtri(p: Num) -> Num:
     """Its inverse."""
     return in_double(_ndtri, p)
-
-
-def dawsn(x: Num) -> Num:
-    """e^(-x^2) times the integral of e^(t^2) from 0 to x."""
-    return in_double(_dawsn, x)

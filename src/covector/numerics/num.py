@@ -8,6 +8,7 @@ rounded once, `fma` says so, and `muladd` where that does not matter.
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -184,6 +185,13 @@ def unit(x: Num, low: float, high: float) -> Num:
     return (x - 0.5 * (low + high)) * (2.0 / (high - low))
 
 
+def from_infinity(a: Num, centre: float) -> tuple[Num, Num]:
+    """``(a - centre) / (a + centre)`` and what its rounding beside -1 has lost; 0 <= a < 1e18."""
+    v = (a + a) / (a + centre)
+    t = v - 1.0
+    return t, v - (t + 1.0)
+
+
 def poly(x: Num, coeffs: Sequence[float]) -> Num:
     """Polynomial with coefficients from the constant upwards.
 
@@ -200,6 +208,29 @@ def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:
     for c in reversed(coeffs[:-1]):
         out = muladd(out, x, c)
     return out
+
+
+def halves(c: float, double: bool) -> tuple[float, float]:
+    """``c`` as a number of the format and what is left of it."""
+    first = c if double else struct.unpack("f", struct.pack("f", c))[0]
+    return first, c - first
+
+
+def poly_pair(
+    x: Num, head: Sequence[tuple[float, float]], coeffs: Sequence[float]
+) -> tuple[Num, Num]:
+    """A polynomial as the sum of two numbers, and of its leading coefficients likewise.
+
+    ``coeffs`` come after ``head``. Each number of that is at least as large as what follows it.
+    """
+    hi = poly(x, coeffs)
+    lo: Any = None
+    for c, rest in reversed(head):
+        total = fma(x, hi, c)
+        error = fma(x, hi, c - total)
+        lo = error + (rest if lo is None else muladd(x, lo, rest))
+        hi = total
+    return hi, lo
 
 
 def two_sum(x: Num, y: Num) -> tuple[Num, Num]:

@@ -566,16 +566,42 @@ def _edges(low: Any, high: Any, *, num: int) -> Any:
     return _linspace(lo, hi, num=num, endpoint=True, dtype=None, axis=0)[0]
 
 
+def _bins(edges: Any, v: Any) -> Any:
+    """The bin of each number, by ``edges[i] <= v < edges[i + 1]``; the number of bins if none."""
+    n = edges.shape[0] - 1
+    if n == 0:
+        return lax.full(v.shape, 0, dtypes.int32)
+    first, last = edges[0], edges[n]
+    scale = n / lax.select(lax.gt(last, first), lax.sub(last, first), lax.full_like(last, 1))
+    inside = lax.bitwise_and(lax.ge(v, first), lax.le(v, last))
+
+    def guess(x: Any) -> Any:
+        return convert(lax.floor((x - first) * scale - 0.25), dtypes.int32)
+
+    def near(v: Any) -> Any:
+        below = lax.clamp(onp.int32(-1), guess(v), onp.int32(n - 1))
+        above = edges.at[below + 1].get(mode="promise_in_bounds")
+        return below + convert(lax.ge(v, above), dtypes.int32)
+
+    def searched(v: Any) -> Any:
+        return lax.sub(search(edges, v, "right"), onp.int32(1))
+
+    # Where that is so for the edges themselves, it is the bin or the one before for all numbers,
+    # because a guess never falls when its number grows.
+    even = lax.eq(guess(edges), lax.iota(dtypes.int32, n + 1) - 1)
+    inner = lax.select(inside, v, lax.full_like(v, 0) + first)
+    index = lax.cond(lax.reduce_and(even, (0,)), near, searched, inner)
+    # The last bin is closed: values on its right edge belong to it.
+    index = lax.select(lax.eq(v, last), lax.full_like(index, n - 1), index)
+    return lax.select(inside, index, lax.full_like(index, n))
+
+
 @fused()
 def _counts(x: Any, edges: Any, weights: Any) -> Any:
     x, edges = promote_inexact("histogram", x, edges)
     flat = lax.reshape(array(x), (product(shape_of(x)),))
     n = edges.shape[0] - 1
-    index = lax.sub(search(edges, flat, "right"), onp.int32(1))
-    # The last bin is closed: values on its right edge belong to it.
-    last = lax.index_in_dim(edges, n, 0, False)
-    index = lax.select(lax.eq(flat, last), onp.int32(n - 1), index)
-    index = lax.select(lax.lt(index, onp.int32(0)), onp.int32(n), index)
+    index = _bins(edges, flat)
     if weights is None:
         w = lax.full(flat.shape, 1, edges.dtype)
     else:
@@ -693,9 +719,8 @@ def histogramdd(
     valid = lax.full((n,), True, dtypes.bool_)
     for c, e, m in zip(columns, edges, sizes, strict=True):
         v, e = (array(t) for t in promote_inexact("histogramdd", c, e))
-        index = lax.sub(search(e, v, "right"), onp.int32(1))
-        index = lax.select(v == e[-1], lax.full_like(index, m - 1), index)
-        valid = valid & (index >= 0) & (index < m)
+        index = _bins(e, v)
+        valid = valid & (index < m)
         flat = flat * m + index
     total = product(sizes)
     flat = lax.select(valid, flat, lax.full_like(flat, total))

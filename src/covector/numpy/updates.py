@@ -362,10 +362,10 @@ def _update_at(x: Any, at: tuple[int, ...], v: Any, op: Any) -> Any:
     for i, n in zip(at, shape, strict=False):
         i = i + n if i < 0 else i
         if not 0 <= i < n:
+            items = [*map(Scalar, at), *(Slice(0, m, 1) for m in shape[len(at) :])]
             if op not in _POINT_SCATTERS:
-                return x
-            rest = [Slice(0, m, 1) for m in shape[len(at) :]]
-            return _scatter_at(x, [*map(Scalar, at), *rest], _cast(v, x), op, _DROP)
+                return _outside(x, items)
+            return _scatter_at(x, items, _cast(v, x), op, _DROP)
         starts.append(i)
     k = len(at)
     rest = shape[k:]
@@ -424,6 +424,11 @@ def _scatter_window(
             starts.append(value)
         dim += 1
     return dims, starts, inserted, window, selected, empty
+
+
+def _outside(x: Any, items: list[Item]) -> Any:
+    """``x``, by a write that is dropped when the program runs: `checkify` sees it."""
+    return x if dtypes.is_extended(x.dtype) else _scatter_at(x, items, _cast(0, x), "set", _DROP)
 
 
 def _scatter_at(x: Any, items: list[Item], v: Any, op: str, mode: Any) -> Any:
@@ -583,7 +588,7 @@ def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
     """``x`` updated where integers and slices select: one `dynamic_update_slice`."""
     r = _Region(x.shape, items, mode)
     if r.nothing:
-        return x
+        return _outside(x, items)
     if 0 in r.selected:
         if v is not None:
             _region_value(v, tuple(r.selected))

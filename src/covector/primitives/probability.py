@@ -10,7 +10,7 @@ from covector.core.operands import like
 from covector.core.trace import Bind
 from covector.primitives.arithmetic import abs, add, div, integer_pow, mul, neg, square, sub
 from covector.primitives.common import FLOAT
-from covector.primitives.compare import gt
+from covector.primitives.compare import gt, le, lt
 from covector.primitives.elementwise import binary, slopes, slopes_of_result, unary
 from covector.primitives.exponential import exp
 from covector.primitives.select import select
@@ -79,6 +79,41 @@ ndtr_p = unary(
     values=[((0.0,), 0.5), ((inf,), 1.0), ((-inf,), 0.0)],
 )
 
+# From here on leftwards the quotient of density and distribution function is a series, by Horner's
+# rule: ndtr(x) is -density(x) (1 - 1 / x^2 + 3 / x^4 - …) / x.
+_FAR_LEFT = -20.0
+_MILLS = [(-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14)]
+
+
+def _far_mills(x: Any) -> Any:
+    """Density by distribution function for x < -20."""
+    t = select(lt(x, like(_FAR_LEFT, x)), x, like(_FAR_LEFT, x))
+    u = integer_pow(t, y=-2)
+    tail = like(_MILLS[-1], x)
+    for c in reversed(_MILLS[:-1]):
+        tail = add(mul(u, tail), like(c, x))
+    series = sub(like(1.0, x), mul(u, tail))
+    # -t / series, as a sum of which all derivatives have limits.
+    return neg(add(t, div(div(tail, t), series)))
+
+
+def _mills(g: Any, x: Any) -> Any:
+    """Density by distribution function, both scaled where they vanish."""
+    low, far, zero = le(x, like(0.0, x)), lt(x, like(_FAR_LEFT, x)), like(0.0, x)
+    scaled = erfcx(mul(select(far, zero, select(low, x, zero)), like(-math.sqrt(0.5), x)))
+    left = select(far, _far_mills(x), div(like(math.sqrt(2.0 / math.pi), x), scaled))
+    t = select(low, zero, x)
+    return mul(g, select(low, left, div(normal_density(t), ndtr(t))))
+
+
+log_ndtr_p = unary(
+    "log_ndtr",
+    FLOAT,
+    derivative=slopes(_mills),
+    cost=60,
+    values=[((inf,), -0.0), ((-inf,), -inf)],
+)
+
 ndtri_p = unary(
     "ndtri",
     FLOAT,
@@ -145,6 +180,7 @@ owens_t_p = binary(
 erfcx: Bind = erfcx_p.bind
 dawsn: Bind = dawsn_p.bind
 ndtr: Bind = ndtr_p.bind
+log_ndtr: Bind = log_ndtr_p.bind
 ndtri: Bind = ndtri_p.bind
 wofz_re: Bind = wofz_re_p.bind
 wofz_im: Bind = wofz_im_p.bind

@@ -10,7 +10,7 @@ from typing import Any
 import covector
 from covector import _native
 from covector.backends.cpu import codegen
-from covector.core import stored
+from covector.core import formats, stored
 
 
 @functools.cache
@@ -20,12 +20,14 @@ def _version() -> bytes:
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(here))
     # The rows of the primitives say what operations cost, by which programs are scheduled.
-    for root in (here, os.path.join(package, "compiler"), os.path.join(package, "primitives")):
+    roots = [os.path.join(package, name) for name in ("compiler", "numerics", "primitives")]
+    for root in (here, *roots):
         for folder, _, names in sorted(os.walk(root)):
             for name in sorted(names):
                 if name.endswith(".py"):
                     info = os.stat(os.path.join(folder, name))
                     files.append(f"{name} {info.st_size} {info.st_mtime_ns}")
+    files.append(str(os.stat(formats.__file__)[6:9]))
     files.append(getattr(covector, "__version__", ""))
     # Code reads the functions of the runtime at these places of its table.
     files.append(repr(sorted(_native.runtime_slots.items())))

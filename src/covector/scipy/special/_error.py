@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
 from covector import lax
-from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
 from covector.numpy._util import fused
 from covector.primitives import probability as primitives
-from covector.scipy.special._common import elementwise, filled, horner, like
+from covector.scipy.special._common import elementwise, filled
 
 
 @fused()
@@ -187,46 +185,6 @@ def ndtri(p: Any) -> Any:
     return elementwise("ndtri", primitives.ndtri, p)
 
 
-@custom_jvp
-def _log_ndtr(x: Any) -> Any:
-    low = lax.le(x, 0.0)
-    zero = filled(x, 0)
-    t = lax.select(low, x, zero)
-    scaled = primitives.erfcx(lax.mul(t, -math.sqrt(0.5)))
-    left = lax.sub(lax.log(lax.mul(scaled, 0.5)), lax.mul(lax.square(t), 0.5))
-    right = lax.log1p(lax.neg(primitives.ndtr(lax.neg(lax.select(low, zero, x)))))
-    return lax.select(low, left, right)
-
-
-# From here on leftwards the quotient of density and distribution function is a series.
-_FAR_LEFT = -20.0
-_MILLS = [(-1.0) ** k * math.prod(range(1, 2 * k + 2, 2)) for k in range(14)]
-
-
-def _inverse_mills(x: Any) -> Any:
-    """The same for x < -20, where ndtr(x) is -density(x) (1 - 1 / x^2 + 3 / x^4 - …) / x."""
-    t = lax.select(lax.lt(x, _FAR_LEFT), x, filled(x, _FAR_LEFT))
-    u = lax.integer_pow(t, -2)
-    tail = horner(u, _MILLS)
-    series = lax.sub(1.0, lax.mul(u, tail))
-    # -t / series, as a sum of which all derivatives have limits.
-    return lax.neg(lax.add(t, lax.div(lax.div(tail, t), series)))
-
-
-@_log_ndtr.defjvp
-def _log_ndtr_jvp(primals: Any, tangents: Any) -> Any:
-    # The density by the distribution function, both scaled where they vanish.
-    (x,), (g,) = primals, tangents
-    low, far, zero = lax.le(x, 0.0), lax.lt(x, _FAR_LEFT), filled(x, 0)
-    scaled = primitives.erfcx(
-        lax.mul(lax.select(far, zero, lax.select(low, x, zero)), -math.sqrt(0.5))
-    )
-    left = lax.select(far, _inverse_mills(x), lax.div(like(math.sqrt(2.0 / math.pi), x), scaled))
-    t = lax.select(low, zero, x)
-    right = lax.div(primitives.normal_density(t), primitives.ndtr(t))
-    return _log_ndtr(x), lax.mul(g, lax.select(low, left, right))
-
-
 @fused("series_order")
 def log_ndtr(x: Any, series_order: int = 3) -> Any:
     """Logarithm of `ndtr`, without its underflow.
@@ -266,7 +224,7 @@ def log_ndtr(x: Any, series_order: int = 3) -> Any:
         raise ValueError(
             f"log_ndtr: series_order must be from 0 to 30, got {order}{at_user_line()}"
         )
-    return elementwise("log_ndtr", _log_ndtr, x, double=True)
+    return elementwise("log_ndtr", primitives.log_ndtr, x)
 
 
 @fused()

@@ -113,12 +113,13 @@ class Kernels:
         self, start: Sequence[Val], step: Callable[..., Sequence[Val]], most: int
     ) -> list[Val]:
         b = self.b
+        (*start,), lanes = b.unify(*start)
         slots = [b.alloca(x.type) for x in start]
-        self._put(start, slots)
+        self._put(start, slots, lanes)
 
         def round_(k: Val) -> Val:
             state = step(k, *self._get(start, slots))
-            self._put(state, slots)
+            self._put(state, slots, lanes)
             return self._any(state[-1])
 
         b.rounds(most, round_)
@@ -129,15 +130,21 @@ class Kernels:
         otherwise: Sequence[Val],
     ) -> list[Val]:  # fmt: skip
         b = self.b
+        # Constants among them fill a vector, too.
+        lanes = wanted.lanes
+        inputs, otherwise = ([b.splat(x, lanes) for x in xs] for xs in (inputs, otherwise))
         given, slots = ([b.alloca(x.type) for x in xs] for xs in (inputs, otherwise))
-        self._put(inputs, given)
-        self._put(otherwise, slots)
-        b.when(self._any(wanted), lambda: self._put(compute(*self._get(inputs, given)), slots))
+        self._put(inputs, given, lanes)
+        self._put(otherwise, slots, lanes)
+        b.when(
+            self._any(wanted),
+            lambda: self._put(compute(*self._get(inputs, given)), slots, lanes),
+        )
         return self._get(otherwise, slots)
 
-    def _put(self, values: Sequence[Val], places: Sequence[Val]) -> None:
+    def _put(self, values: Sequence[Val], places: Sequence[Val], lanes: int) -> None:
         for x, slot in zip(values, places, strict=True):
-            v = self.b.local(x)
+            v = self.b.local(self.b.splat(x, lanes))
             self.b.line(f"store {v.type} {v.ref}, ptr {slot.ref}, align 64")
 
     def _get(self, like: Sequence[Val], places: Sequence[Val]) -> list[Val]:

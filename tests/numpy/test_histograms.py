@@ -1,0 +1,60 @@
+"""Histograms count exactly by their edges, be these even or not."""
+
+from __future__ import annotations
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+
+RANGES = [None, (-1.0, 1.0), (-3.3, 2.7), (0.1, 0.1)]
+
+
+def _same(x, bins, limits=None):
+    counts, edges = cv.jit(lambda x: np.histogram(x, bins, limits))(x)
+    edges = onp.asarray(edges)
+    assert edges.dtype == x.dtype
+    onp.testing.assert_array_equal(counts, onp.histogram(x, edges)[0])
+    return edges
+
+
+@pytest.mark.parametrize("limits", RANGES)
+@pytest.mark.parametrize("bins", [1, 2, 7, 100, 1000, 100_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_even_bins(dtype, bins, limits):
+    """The numbers beside the edges are the hard ones; 100 000 bins of float32 are searched."""
+    with cv.enable_x64():
+        x = onp.random.default_rng(0).normal(size=5000).astype(dtype)
+        e = _same(x, bins, limits)
+        beside = [onp.nextafter(e, e.dtype.type(s * 9)) for s in (-1, 1)]
+        far = onp.asarray([onp.inf, -onp.inf], dtype)
+        around = onp.concatenate([e, *beside, far])
+        _same(around, bins, limits or (float(e[0]), float(e[-1])))
+
+
+@pytest.mark.parametrize(
+    "edges", [[-2, 0, 1, 3], [-onp.inf, 0, 1, onp.inf], [-1, 0, 0, 1], [0, 0], [1, 2], [-3, 3]]
+)
+def test_given_edges(edges):
+    x = onp.append(onp.random.default_rng(1).normal(size=500), edges).astype("float32")
+    _same(x, onp.asarray(edges, "float32"))
+
+
+def test_nan_is_in_no_bin():
+    for edges in ([0.0, 1.0, 2.0], [0.0, 0.1, 2.0]):
+        counts, _ = np.histogram(np.array([onp.nan, 0.05, 2.0]), np.array(edges))
+        assert counts.tolist() == [1.0, 1.0]
+
+
+def test_batched_and_weighted():
+    x = onp.random.default_rng(2).normal(size=(3, 40)).astype("float32")
+    w = onp.random.default_rng(3).normal(size=(3, 40)).astype("float32")
+    count = lambda x, w: np.histogram(x, 5, (-2.0, 2.0), weights=w)[0]  # noqa: E731
+    rows = cv.vmap(count)(x, w)
+    for row, a, b in zip(rows, x, w, strict=True):
+        onp.testing.assert_allclose(row, onp.histogram(a, 5, (-2, 2), weights=b)[0], rtol=2e-5)
+    slopes = cv.grad(lambda w: count(x[0], w) @ np.arange(5.0))(w[0])
+    bins = onp.searchsorted(onp.linspace(-2, 2, 6), x[0], "right") - 1
+    inside = (bins >= 0) & (bins < 5)
+    onp.testing.assert_array_equal(slopes, onp.where(inside, bins, 0).astype("float32"))
