@@ -16,7 +16,8 @@ from covector.core import formats, stored
 @functools.cache
 def _version() -> bytes:
     """Changes whenever the compiler does: a hash of the source files it is made of."""
-    files = []
+    info = os.stat(formats.__file__)
+    files = [f"formats {info.st_size} {info.st_mtime_ns}"]
     here = os.path.dirname(os.path.abspath(__file__))
     package = os.path.dirname(os.path.dirname(here))
     # The rows of the primitives say what operations cost, by which programs are scheduled.
@@ -27,7 +28,6 @@ def _version() -> bytes:
                 if name.endswith(".py"):
                     info = os.stat(os.path.join(folder, name))
                     files.append(f"{name} {info.st_size} {info.st_mtime_ns}")
-    files.append(str(os.stat(formats.__file__)[6:9]))
     files.append(getattr(covector, "__version__", ""))
     # Code reads the functions of the runtime at these places of its table.
     files.append(repr(sorted(_native.runtime_slots.items())))
