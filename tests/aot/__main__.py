@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import time
 
@@ -26,6 +27,8 @@ from tests.aot.targets import TARGETS
 from tests.aot.uncovered import EXPECTED
 from tests.lax.test_rules import flat
 from tests.property_tables import CASES, DISCRETE
+
+SAMPLE = 24
 
 
 def programs():
@@ -54,6 +57,7 @@ def main() -> int:
     parser.add_argument("platform", choices=TARGETS)
     parser.add_argument("plugin")
     parser.add_argument("--all", action="store_true", help="every case of the tables")
+    parser.add_argument("--sample", metavar="SEED", help=f"{SAMPLE} of the programs")
     args = parser.parse_args()
     pjrt = native()
     plugin = pjrt.load(args.plugin)
@@ -62,6 +66,8 @@ def main() -> int:
     cases, uncovered = chosen()
     if args.all:
         cases = [(name, traced) for name, traced, _ in programs()]
+    if args.sample is not None:
+        cases = random.Random(args.sample).sample(cases, min(SAMPLE, len(cases)))
     failed = 0
     start = time.perf_counter()
     for name, traced in cases:
