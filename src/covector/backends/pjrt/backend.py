@@ -13,13 +13,13 @@ from typing import Any
 
 from covector import _native
 from covector.backends.pjrt import plugins
-from covector.backends.pjrt.lower import Text, lower_text
+from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.core import dtypes, stored
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import reduce_device
 from covector.core.config import config
-from covector.core.jaxpr import ClosedJaxpr, nesting
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 
@@ -245,6 +245,13 @@ class PjrtBackend:
 
     def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
         return self.client.put(x, device._position, -1, placement)
+
+    def check_rules(self, jaxpr: Jaxpr) -> None:
+        """Raise the error for an operation of a jaxpr that this platform does not run."""
+        from covector.backends.pjrt import rules  # noqa: F401 - fills the table
+
+        for eqn in jaxpr.eqns:
+            rule_of(eqn, self.platform)
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> PjrtModule:
         from covector.backends.pjrt import rules  # noqa: F401 - fills the table

@@ -17,6 +17,7 @@ from covector.core.levels import descends
 from covector.core.trace import Primitive
 
 # rule(builder, eqn, *values) -> a value, or a list of them for a primitive of several results.
+Rule = Callable[..., Any]
 RULES = LoweringRules()
 rule = RULES.rule
 # Primitives that no accelerator runs, with the reason.
@@ -81,9 +82,7 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
 
     outer = b.place
     for eqn in jaxpr.eqns:
-        write = RULES.get(eqn.primitive)
-        if write is None:
-            raise _no_rule(b, eqn)
+        write = rule_of(eqn, b.platform)
         b.place = b.places(eqn.source_info)
         out = write(b, eqn, *[read(a) for a in eqn.invars])
         if eqn.primitive.multiple_results:
@@ -94,12 +93,16 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
     return [read(a) for a in jaxpr.outvars]
 
 
-def _no_rule(b: Builder, eqn: JaxprEqn) -> NotImplementedError:
-    why = IMPOSSIBLE.get(eqn.primitive, "it has no rule")
-    where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
-    return NotImplementedError(
-        f"a program for {b.platform} cannot run the operation {eqn.primitive}: {why}{where}"
-    )
+def rule_of(eqn: JaxprEqn, platform: str) -> Rule:
+    """The rule that writes an equation."""
+    found = RULES.get(eqn.primitive)
+    if found is None:
+        why = IMPOSSIBLE.get(eqn.primitive, "it has no rule")
+        where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
+        raise NotImplementedError(
+            f"a program for {platform} cannot run the operation {eqn.primitive}: {why}{where}"
+        )
+    return found
 
 
 class Text:
@@ -195,7 +198,6 @@ def out_type(eqn: JaxprEqn, k: int = 0) -> ShapedArray:
     return aval
 
 
-Rule = Callable[..., Any]
 __all__ = [
     "IMPOSSIBLE", "RULES", "Number", "Text", "emit", "lower_text", "out_type", "rule", "run",
     "scalar_text", "spread",
