@@ -106,7 +106,7 @@ def _size_as_array(d: DimExpr) -> Any:
     return convert_element_type_p.bind_params((d,), params)
 
 
-DimExpr.__jax_array__ = _size_as_array  # type: ignore[method-assign]
+DimExpr.__jax_array__ = _size_as_array  # type: ignore[method-assign, assignment]
 
 
 def scalar(value: Any, dtype: DType, weak_type: bool = False) -> Any:

@@ -69,6 +69,10 @@ _RECORDS: dict[str, Any] = {
 }
 
 
+def _dtype_of(name: str) -> Any:
+    return dtypes.key_dtype if name == str(dtypes.key_dtype) else dtypes.as_dtype(name)
+
+
 class Damaged(Exception):
     """What is read is not what was written."""
 
@@ -143,7 +147,7 @@ class Encoder:
         if prim is custom_vmap_call_p:
             # Mapped, it is computed as what it is made of.
             prim, params = jit_p, {
-                "jaxpr": params[prim.call_param], "name": str(params.get("name", prim.name)),
+                "jaxpr": params["call_jaxpr"], "name": str(params.get("name", prim.name)),
                 "inline": True,
             }  # fmt: skip
         if prim is checkpoint_p and callable(params["policy"]):
@@ -249,7 +253,7 @@ class Decoder:
     def _arrays(self, constants: Any, blob: bytes) -> list[Array]:
         out, at = [], 0
         for name, shape, weak, n in constants:
-            dtype = dtypes.as_dtype(name)
+            dtype = _dtype_of(name)
             plain = np.dtype(np.uint64) if dtypes.is_extended(dtype) else dtype
             values = np.frombuffer(blob, plain, n // plain.itemsize, at).reshape(shape)
             out.append(settled(_array(values, dtype, bool(weak))))
@@ -266,7 +270,7 @@ class Decoder:
     def aval(self, code: Any) -> ShapedArray:
         name, shape, weak = code
         sizes = tuple([self.size(d) for d in shape])
-        return ShapedArray(sizes, dtypes.as_dtype(name), bool(weak))
+        return ShapedArray(sizes, _dtype_of(name), bool(weak))
 
     def _program(self, code: Any) -> Jaxpr:
         avals = [self.aval(t) for t in code["types"]]
@@ -311,11 +315,11 @@ class Decoder:
             case "complex":
                 return complex(*map(float.fromhex, x))
             case "number":
-                return np.frombuffer(bytes.fromhex(x[1]), dtypes.as_dtype(x[0]))[0]
+                return np.frombuffer(bytes.fromhex(x[1]), _dtype_of(x[0]))[0]
             case "size":
                 return self.size(code)
             case "dtype":
-                return dtypes.as_dtype(x)
+                return _dtype_of(x)
             case "type":
                 return self.aval(x)
             case "closed":

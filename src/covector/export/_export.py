@@ -45,6 +45,8 @@ def export(
         ``cpu``, ``cuda``, ``rocm``, ``tpu``, …; no devices of them are needed. By default that of
         the default device.
     disabled_checks : sequence of DisabledSafetyCheck
+    _override_lowering_rules : None
+        Rules of one export alone are not supported.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from covector.core.jaxpr import ClosedJaxpr, check_jaxpr, eval_jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.trace import Tracer, current_trace, eval_trace
 from covector.core.tree_paths import flatten_with_path, keystr
-from covector.export._lowering import traced
+from covector.export._lowering import module_text, traced
 from covector.export._refining import Refined, scope_of, solve
 from covector.export._safety import DisabledSafetyCheck
 from covector.export._serializing import serialized
@@ -144,7 +144,8 @@ class Exported:
         Raises
         ------
         NotImplementedError
-            If the function has symbolic sizes: plugins take modules of known sizes alone.
+            If the function has symbolic sizes: plugins take modules of known sizes alone. Or if
+            StableHLO lacks an operation that our own compiler has on the CPU.
         """
         if self._is_symbolic:
             raise NotImplementedError(
@@ -153,12 +154,14 @@ class Exported:
                 f"shows that of a call{at_user_line()}"
             )
         platform = self.platforms[0] if platform is None else platform
-        if platform not in self._texts:
+        if platform not in self.platforms:
             raise ValueError(
                 f"the function {self.fun_name} was exported for {', '.join(self.platforms)}, not "
                 f"for {platform}{at_user_line()}"
             )
-        text = self._texts[platform]
+        text = self._texts.get(platform)
+        if text is None:  # raises the error that says why there is none
+            text = module_text(self._closed, platform, self.fun_name)
         return text.encode() if serialized else text
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -51,11 +52,15 @@ def traced(
         )
     closed = ClosedJaxpr(expand(entry.closed.jaxpr), entry.closed.consts)
     check_calls(closed, checks, jitted.name)
+    texts = {}
     symbolic = scope_of(closed.in_avals) is not None
-    texts = {} if symbolic else {p: module_text(closed, p, jitted.name) for p in platforms}
-    if symbolic:
-        for p in platforms:
-            check_rules(closed, p, jitted.name)
+    for p in platforms:
+        # What our own compiler runs on the CPU needs no module.
+        with contextlib.suppress(*[NotImplementedError] * (p == "cpu")):
+            if symbolic:
+                check_rules(closed, p)
+            else:
+                texts[p] = module_text(closed, p, jitted.name)
     return Parts(jitted.name, entry.in_tree, entry.out_tree, closed, platforms, checks, texts)
 
 
@@ -72,7 +77,7 @@ def module_text(closed: ClosedJaxpr, platform: str, name: str) -> str:
     return module.as_text("stablehlo")
 
 
-def check_rules(closed: ClosedJaxpr, platform: str, name: str) -> None:
+def check_rules(closed: ClosedJaxpr, platform: str) -> None:
     """Raise the error for operations that do not run on a platform.
 
     The module of a program with symbolic sizes is written only for the sizes of a call.

@@ -69,9 +69,9 @@ def symbolic_shape(
     --------
     >>> import covector as cv
     >>> from covector import export
-    >>> a, b = export.symbolic_shape("a, 2*b", constraints=["a >= b"])
-    >>> a + b, a >= b, b % 2
-    (a + 2*b, False, 0)
+    >>> a, b = export.symbolic_shape("a, b", constraints=["a >= b"])
+    >>> 2 * a + b, a >= b, 4 * b % 2
+    (2*a + b, True, 0)
     >>> export.symbolic_shape("a, ...", like=(5, 6, 7))
     (a, 6, 7)
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,7 +27,7 @@ class _Node(NamedTuple):
 
 _by_type: dict[type, _Node] = {}
 _by_name: dict[str, _Node] = {}
-_BUILT_IN = (tuple, list, dict, type(None), OrderedDict, defaultdict, deque)
+_BUILT_IN = (tuple, list, dict, type(None), OrderedDict)
 
 
 def _register(node: _Node, what: str) -> None:
@@ -167,7 +167,7 @@ def tree_code(treedef: PyTreeDef, value: Callable[[Any], Any]) -> Any:
         return {kind.__name__: children}
     if kind in (dict, OrderedDict):
         by_key = dict(zip(treedef.entries(), children, strict=True))
-        made = treedef.one_level().unflatten([0] * len(children))
+        made = _one_level(treedef).unflatten([0] * len(children))
         return {kind.__name__: [[value(k), by_key[k]] for k in made]}
     node = _by_type.get(kind)
     if node is None:
@@ -182,11 +182,17 @@ def tree_code(treedef: PyTreeDef, value: Callable[[Any], Any]) -> Any:
     return {"node": [node.name, _aux(treedef, node), children]}
 
 
+def _one_level(treedef: PyTreeDef) -> PyTreeDef:
+    one = treedef.one_level()
+    assert one is not None  # it is no leaf
+    return one
+
+
 def _aux(treedef: PyTreeDef, node: _Node) -> str | None:
     """What a node has beside its children, in hexadecimal digits."""
     if node.aux_to_bytes is None:
         return None
-    one = treedef.one_level()
+    one = _one_level(treedef)
     made = one.unflatten([_Leaf() for _ in range(one.num_children)])
     _, aux, *_ = optree.tree_flatten_one_level(made, namespace=tree.NAMESPACE)[:3]
     data = node.aux_to_bytes(aux)
@@ -230,4 +236,9 @@ def _example(code: Any, value: Callable[[Any], Any]) -> Any:
     if node.from_children is not None:
         return node.from_children(aux, children)
     entry = optree.register_pytree_node.get(node.nodetype, namespace=tree.NAMESPACE)
+    if entry is None:
+        raise ValueError(
+            f"the type {node.nodetype.__name__} in the file of an exported function is no node of "
+            f"pytrees: register it with tree_util.register_pytree_node{at_user_line()}"
+        )
     return entry.unflatten_func(aux, children)

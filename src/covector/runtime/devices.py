@@ -13,10 +13,12 @@ from covector import _native
 from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ScopedPlace, at_user_line, describe
 from covector.core.trace import (
     Composed,
     EagerTrace,
+    JaxprTrace,
+    Trace,
     Tracer,
     current_trace,
     eval_trace,
@@ -485,12 +487,26 @@ class named_scope(contextlib.ContextDecorator):
         if not isinstance(name, str):
             raise TypeError(f"named_scope takes a string, got {describe(name)}{at_user_line()}")
         self.name = name
+        self._opened: list[tuple[JaxprTrace, int] | None] = []
+
+    def _recreate_cm(self) -> named_scope:
+        # Of a decorated function each call has its own.
+        return named_scope(self.name)
 
     def __enter__(self) -> str:
+        trace: Trace | None = current_trace()
+        while trace is not None and not isinstance(trace, JaxprTrace):
+            trace = trace.parent
+        self._opened.append(None if trace is None else (trace, len(trace.eqns)))
         return self.name
 
     def __exit__(self, *exc: object) -> None:
-        return None
+        opened = self._opened.pop()
+        if opened is not None:
+            # Named when the block ends, so that operations outside of any cost nothing.
+            trace, start = opened
+            for eqn in trace.eqns[start:]:
+                eqn.source_info = ScopedPlace.within(self.name, eqn.source_info)
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:

@@ -15,10 +15,12 @@ from covector import _native
 from covector.backends.pjrt import plugins
 from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
+from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, stored
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import reduce_device
 from covector.core.config import config
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
@@ -141,8 +143,12 @@ class PjrtModule:
                 return self.text.with_places
         return self.text.plain
 
-    def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
-        """The program compiled by the plugin, and loaded on ``device``."""
+    def compile(
+        self, device: PjrtDevice | AbsentDevice, placement: int
+    ) -> PjrtProgram | AbsentProgram:
+        """The program compiled by the plugin, and loaded on ``device`` if that is there."""
+        if isinstance(device, AbsentDevice):
+            return AbsentProgram(device, self.text, self.name)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
         loaded = self.backend.load(self.text, [device.id], spares)
         ins, outs = (
@@ -243,7 +249,16 @@ class PjrtBackend:
         assert self.client is not None
         return list(self._devices)
 
+    def topology(self, name: str, options: dict[str, Any]) -> list[AbsentDevice]:
+        """Devices that need not be there, as the plugin describes them."""
+        return Topology(self.platform, name, options, native()).devices
+
     def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
+        if isinstance(device, AbsentDevice):
+            raise RuntimeError(
+                f"{x.aval.str_short()} cannot be put on {device!r}: it is not a device of this "
+                f"process{at_user_line()}"
+            )
         return self.client.put(x, device._position, -1, placement)
 
     def check_rules(self, jaxpr: Jaxpr) -> None:

@@ -11,7 +11,7 @@ from covector.backends.pjrt.text import Builder, Places, Shape, Value, scalar_te
 from covector.core.avals import Array, ShapedArray
 from covector.core.backend import LoweringRules
 from covector.core.dtypes import DType
-from covector.core.errors import SourceFrame
+from covector.core.errors import ScopedPlace, SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from covector.core.levels import descends
 from covector.core.trace import Primitive
@@ -80,16 +80,21 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
     def read(a: Any) -> Value:
         return Number(b, a.val, a.aval.dtype) if type(a) is Literal else env[a]
 
-    outer = b.place
+    outer = b.place, b.scope
     for eqn in jaxpr.eqns:
         write = rule_of(eqn, b.platform)
-        b.place = b.places(eqn.source_info)
+        place = eqn.source_info
+        if type(place) is ScopedPlace:
+            b.scope = f"{outer[1]}/{place.scope}" if outer[1] else place.scope
+        else:
+            b.scope = outer[1]
+        b.place = b.places(place, b.scope)
         out = write(b, eqn, *[read(a) for a in eqn.invars])
         if eqn.primitive.multiple_results:
             env.update(zip(eqn.outvars, out, strict=True))
         else:
             env[eqn.outvars[0]] = out
-    b.place = outer
+    b.place, b.scope = outer
     return [read(a) for a in jaxpr.outvars]
 
 

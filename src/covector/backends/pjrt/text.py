@@ -207,7 +207,7 @@ class Builder:
         self.hoist = hoist
         self.places = places or Places()
         self.lines: list[str] = []
-        self.place = ""
+        self.place = self.scope = ""
         self.count = 0
         self.indent = "    "
         # What was written already, in this block and those around it.
