@@ -56,7 +56,7 @@ class SymbolicScope:
         self.constraints: list[tuple[Dim, str, Dim]] = []
         self.bounds: dict[str, tuple[float, float]] = {}
         self.nonnegative: list[DimExpr] = []
-        self._equations: list[tuple[Monomial, int, Terms]] = []
+        self.equations: list[tuple[Monomial, int, Terms]] = []
         for text in constraints_str:
             self._add(text)
 
@@ -69,7 +69,7 @@ class SymbolicScope:
 
     def rewritten(self, terms: Terms) -> Terms:
         """Terms in which the right sides of equations stand for the left ones."""
-        if not self._equations:
+        if not self.equations:
             return terms
         for _ in range(_MAX_REWRITES):
             found = self._match(terms)
@@ -86,7 +86,7 @@ class SymbolicScope:
 
     def _match(self, terms: Terms) -> tuple[Monomial, Monomial, int, int, Terms] | None:
         """A term that has the left side of an equation as a factor, and how often."""
-        for left, k, right in self._equations:
+        for left, k, right in self.equations:
             for m, j in terms.items():
                 rest = quotient(m, left)
                 if rest is not None and j // k:
@@ -116,14 +116,14 @@ class SymbolicScope:
                 f"the left side of the constraint {text!r} must be a product of variables and "
                 f"operations, for which its right side is to stand{at_user_line()}"
             )
-        self._equations.append((m, k, terms_of(y)))
+        self.equations.append((m, k, terms_of(y)))
         if m[0][0].name == "mod" and (len(m), m[0][1], k) == (1, 1, 1) and type(y) is int:
             # The quotient times the divisor is the rest.
             of, by = m[0][0].operands
             whole = terms_of(operation("floordiv", of, by) * by)
             if len(whole) == 1:
                 ((m, k),) = whole.items()
-                self._equations.append((m, k, terms_of(of - y)))
+                self.equations.append((m, k, terms_of(of - y)))
 
     def _add_bound(self, e: Dim, text: str) -> None:
         """Take ``e >= 0`` as known."""

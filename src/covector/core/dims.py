@@ -480,7 +480,7 @@ def is_nonnegative(d: Dim) -> bool | None:
         return d >= 0
     if lower_bound(d) >= 0:
         return True
-    return False if -lower_bound(-d) < 0 else None
+    return False if lower_bound(-d - 1) >= 0 else None
 
 
 _DEPTH = 3
@@ -493,16 +493,42 @@ def lower_bound(d: Dim, depth: int = _DEPTH) -> float:
     low, _ = _bounds(d)
     if low >= 0 or not depth:
         return low
-    # d = k * c + (d - k * c) >= d - k * c, of the constraints c >= 0 that share a term with it.
+    for f in {f for m, _ in d.terms for f, _ in m if f.name in ("max", "min") and f.operands}:
+        # It is one of the two.
+        of_both = [lower_bound(_replaced(d, f, x), depth - 1) for x in f.operands]
+        low = max(low, min(of_both))
+    for left, k, _ in d.scope.equations:
+        # So many times d, the equation holds of it.
+        if k > 1 and any(quotient(m, left) is not None for m in terms):
+            of_times = lower_bound(d * k, depth - 1)
+            if of_times > -math.inf:
+                low = max(low, math.ceil(of_times / k))
+    # s * d >= s * d - t * c, of the constraints c >= 0 that share a term with it.
     terms = dict(d.terms)
     for c in _facts(d):
         for m, k in c.terms:
-            if m and terms.get(m, 0) * k > 0 and terms[m] % k == 0:
-                less = d - c * (terms[m] // k)
-                low = max(low, lower_bound(less, depth - 1))
-                if low >= 0:
-                    return low
+            j = terms.get(m, 0)
+            if not m or j * k <= 0:
+                continue
+            shared = math.gcd(j, k)
+            times = abs(k) // shared
+            less = d * times - c * (abs(j) // shared)
+            of_less = lower_bound(less, depth - 1)
+            if of_less > -math.inf:
+                low = max(low, math.ceil(of_less / times))
+            if low >= 0:
+                return low
     return low
+
+
+def _replaced(d: DimExpr, factor: Factor, by: Dim) -> Dim:
+    """``d`` with ``by`` for a factor of its terms."""
+    out: Dim = 0
+    for m, k in d.terms:
+        rest = tuple((f, n) for f, n in m if f != factor)
+        times = sum(n for f, n in m if f == factor)
+        out = out + made({rest: k}, d.scope) * by**times
+    return out
 
 
 def factors_of(d: Dim) -> Iterator[Factor]:

@@ -6,13 +6,13 @@ from typing import Any
 
 from covector.core.dim_scope import SymbolicScope
 from covector.core.errors import at_user_line
-from covector.export import _file
-from covector.export._encoding import Damaged, Decoder
+from covector.export._encoding import Decoder
 from covector.export._exported import (
     Exported,
     maximum_supported_calling_convention_version,
     minimum_supported_calling_convention_version,
 )
+from covector.export._file import Refused, unpacked
 from covector.export._safety import DisabledSafetyCheck
 from covector.export._trees import tree_of
 
@@ -46,14 +46,16 @@ def deserialize(blob: bytes | bytearray) -> Exported:
     >>> square.call(3.0), cv.grad(square.call)(3.0)
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
-    head, data = _file.unpacked(blob)
+    head, data = unpacked(blob)
     try:
         scope = SymbolicScope(head["constraints"])
         decoder = Decoder(head["programs"], head["constants"], data, scope)
         made: Exported | None = None
         for code in reversed(head["functions"]):
             made = _function(code, decoder, made)
-    except (KeyError, IndexError, AttributeError, TypeError, Damaged) as e:
+    except Refused as e:
+        raise ValueError(f"deserialize: {e}{at_user_line()}") from e
+    except (LookupError, AttributeError, TypeError, ValueError, AssertionError) as e:
         raise ValueError(
             "deserialize: the content of the file of an exported function is not what this "
             f"release of Covector writes: {e}{at_user_line()}"
@@ -68,10 +70,9 @@ def _function(code: dict[str, Any], decoder: Decoder, backward: Exported | None)
     least = minimum_supported_calling_convention_version
     most = maximum_supported_calling_convention_version
     if not least <= version <= most:
-        raise ValueError(
-            f"deserialize: the exported function {code['name']} has the calling convention "
-            f"{version}, and this release of Covector has those from {least} to {most}"
-            f"{at_user_line()}"
+        raise Refused(
+            f"the exported function {code['name']} has the calling convention {version}, and this "
+            f"release of Covector has those from {least} to {most}"
         )
     return Exported(
         code["name"],

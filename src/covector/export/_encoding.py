@@ -39,6 +39,7 @@ from covector.core.errors import SourceFrame, at_user_line
 from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Jaxpr, JaxprEqn, Literal, Var
 from covector.core.levels import descends
 from covector.core.trace import NO_EFFECTS, Primitive
+from covector.export._file import Refused
 from covector.export._primitives import by_name, is_ours
 from covector.export._rules import (
     RULE_PARAM,
@@ -71,10 +72,6 @@ _RECORDS: dict[str, Any] = {
 
 def _dtype_of(name: str) -> Any:
     return dtypes.key_dtype if name == str(dtypes.key_dtype) else dtypes.as_dtype(name)
-
-
-class Damaged(Exception):
-    """What is read is not what was written."""
 
 
 def aval_code(aval: ShapedArray, size: Callable[[Any], Any]) -> list[Any]:
@@ -162,7 +159,7 @@ class Encoder:
 
     def _params(self, e: JaxprEqn, params: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {k: self.value(v) for k, v in sorted(params.items())}
+            return {k: self.value(v) for k, v in params.items()}
         except TypeError as error:
             raise _no_bytes(e, str(error)) from error
 
@@ -238,7 +235,7 @@ class Decoder:
 
     Raises
     ------
-    Damaged
+    Refused
         If it is none of that.
     """
 
@@ -336,7 +333,7 @@ class Decoder:
                 return StoredVjp([self.closed(p) for p in x[0]], *x[1:])
             case "no rule":
                 return NoRule(x)
-        raise Damaged(f"it has a value of the unknown kind {kind!r}")
+        raise Refused(f"the file has a value of the unknown kind {kind!r}")
 
 
 def _array(values: np.ndarray, dtype: Any, weak: bool) -> Array:
@@ -359,5 +356,5 @@ def _checked(
             f"version of Covector does not have: {e}"
         ) from e
     if len(found) != len(outs) or not all(a.matches(b) for a, b in zip(found, outs, strict=True)):
-        raise Damaged(f"the operation {prim} has results of other types")
+        raise Refused(f"in the file, the operation {prim} has results of other types")
     return effects

@@ -18,6 +18,10 @@ VERSION = 1
 _FRAME = struct.Struct("<16sIQQ32s")
 
 
+class Refused(Exception):
+    """What is wrong with the content of a file, for the message of an error."""
+
+
 def packed(head: dict[str, Any], blob: bytes) -> bytearray:
     """A file of this content."""
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()

@@ -190,7 +190,7 @@ def _check(avals: Sequence[ShapedArray], values: dict[str, Dim], what: str) -> N
     if scope is None:
         return
     for variable, n in values.items():
-        if not n >= 1 or not n <= dims.LARGEST:
+        if not n >= 1 or dims.is_nonnegative(dims.LARGEST - n) is False:
             raise ValueError(
                 f"{what}: the dimension variable {variable} would be {n}; a variable stands for "
                 f"sizes from 1 to 2^31 - 1{at_user_line()}"

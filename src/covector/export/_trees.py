@@ -11,6 +11,7 @@ import optree
 from covector.core import tree
 from covector.core.errors import at_user_line, describe
 from covector.core.tree import PyTreeDef
+from covector.export._file import Refused
 
 T = TypeVar("T")
 
@@ -226,19 +227,27 @@ def _example(code: Any, value: Callable[[Any], Any]) -> Any:
     name, data, codes = items
     node = _by_name.get(name)
     if node is None:
-        raise ValueError(
+        raise Refused(
             f"the file of an exported function has nodes of the type {name!r} in its arguments or "
             "results: register the type with export.register_pytree_node_serialization or "
-            f"export.register_namedtuple_serialization{at_user_line()}"
+            f"export.register_namedtuple_serialization"
         )
     children = [_example(c, value) for c in codes]
-    aux = None if node.aux_from_bytes is None else node.aux_from_bytes(bytes.fromhex(data))
+    aux = None
+    if node.aux_from_bytes is not None:
+        try:
+            aux = node.aux_from_bytes(bytes.fromhex(data))
+        except Exception as e:
+            raise Refused(
+                f"deserialize_auxdata of {name} raises {type(e).__name__} for the bytes that are "
+                f"in the file: {e}"
+            ) from e
     if node.from_children is not None:
         return node.from_children(aux, children)
     entry = optree.register_pytree_node.get(node.nodetype, namespace=tree.NAMESPACE)
     if entry is None:
-        raise ValueError(
+        raise Refused(
             f"the type {node.nodetype.__name__} in the file of an exported function is no node of "
-            f"pytrees: register it with tree_util.register_pytree_node{at_user_line()}"
+            f"pytrees: register it with tree_util.register_pytree_node"
         )
     return entry.unflatten_func(aux, children)
