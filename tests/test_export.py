@@ -1,8 +1,10 @@
 """`covector.export`: functions written to files, read back, called and transformed."""
 
 import collections
+import doctest
 import hashlib
 import json
+import pathlib
 import struct
 import subprocess
 import sys
@@ -593,6 +595,12 @@ def test_auxiliary_data_must_be_bytes():
     )  # fmt: skip
     with pytest.raises(TypeError, match="serialize_auxdata of tests.Bad must return bytes"):
         export.export(cv.jit(lambda b: b.x))(Bad(1.0, "text")).serialize()
+
+
+def test_the_page_of_the_documentation():
+    page = pathlib.Path(__file__).parents[1] / "docs" / "export.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert not failed and tried > 15
 
 
 def test_the_versions():

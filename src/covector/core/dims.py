@@ -299,7 +299,7 @@ def as_size(x: Any) -> Dim:
 
 def slice_bounds(s: slice, n: Dim) -> tuple[Dim, Dim, int]:
     """First position, number of positions and step of a slice of an axis of size ``n``."""
-    if type(n) is int and not any([type(k) is DimExpr for k in (s.start, s.stop)]):
+    if type(n) is int and type(s.start) is not DimExpr and type(s.stop) is not DimExpr:
         lo, hi, step = s.indices(n)
         return lo, len(range(lo, hi, step)), step
     step = 1 if s.step is None else s.step
@@ -493,32 +493,33 @@ def lower_bound(d: Dim, depth: int = _DEPTH) -> float:
     low, _ = _bounds(d)
     if low >= 0 or not depth:
         return low
+    for weaker, times in _weaker(d):
+        of_weaker = min([lower_bound(w, depth - 1) for w in weaker])
+        if of_weaker > -math.inf:
+            low = max(low, math.ceil(of_weaker / times))
+        if low >= 0:
+            break
+    return low
+
+
+def _weaker(d: DimExpr) -> Iterator[tuple[list[Dim], int]]:
+    """Lists of expressions of which one is not above so many times ``d``."""
     for f in {f for m, _ in d.terms for f, _ in m if f.name in ("max", "min") and f.operands}:
         # It is one of the two.
-        of_both = [lower_bound(_replaced(d, f, x), depth - 1) for x in f.operands]
-        low = max(low, min(of_both))
-    for left, k, _ in d.scope.equations:
-        # So many times d, the equation holds of it.
-        if k > 1 and any(quotient(m, left) is not None for m in terms):
-            of_times = lower_bound(d * k, depth - 1)
-            if of_times > -math.inf:
-                low = max(low, math.ceil(of_times / k))
-    # s * d >= s * d - t * c, of the constraints c >= 0 that share a term with it.
+        yield [_replaced(d, f, x) for x in f.operands], 1
     terms = dict(d.terms)
+    for left, k, _ in d.scope.equations:
+        # So many times the left side is something else.
+        if k > 1 and any(quotient(m, left) is not None for m in terms):
+            yield [d * k], k
+    # s * d >= s * d - t * c, of the constraints c >= 0 that share a term with it.
     for c in _facts(d):
         for m, k in c.terms:
             j = terms.get(m, 0)
-            if not m or j * k <= 0:
-                continue
-            shared = math.gcd(j, k)
-            times = abs(k) // shared
-            less = d * times - c * (abs(j) // shared)
-            of_less = lower_bound(less, depth - 1)
-            if of_less > -math.inf:
-                low = max(low, math.ceil(of_less / times))
-            if low >= 0:
-                return low
-    return low
+            if m and j * k > 0:
+                shared = math.gcd(j, k)
+                times = abs(k) // shared
+                yield [d * times - c * (abs(j) // shared)], times
 
 
 def _replaced(d: DimExpr, factor: Factor, by: Dim) -> Dim:

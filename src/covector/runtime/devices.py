@@ -487,7 +487,7 @@ class named_scope(contextlib.ContextDecorator):
         if not isinstance(name, str):
             raise TypeError(f"named_scope takes a string, got {describe(name)}{at_user_line()}")
         self.name = name
-        self._opened: list[tuple[JaxprTrace, int] | None] = []
+        self._opened: list[list[tuple[JaxprTrace, int]]] = []
 
     def _recreate_cm(self) -> named_scope:
         # Of a decorated function each call has its own.
@@ -495,16 +495,17 @@ class named_scope(contextlib.ContextDecorator):
 
     def __enter__(self) -> str:
         trace: Trace | None = current_trace()
-        while trace is not None and not isinstance(trace, JaxprTrace):
+        recording = []
+        while trace is not None:
+            if isinstance(trace, JaxprTrace):
+                recording.append((trace, len(trace.eqns)))
             trace = trace.parent
-        self._opened.append(None if trace is None else (trace, len(trace.eqns)))
+        self._opened.append(recording)
         return self.name
 
     def __exit__(self, *exc: object) -> None:
-        opened = self._opened.pop()
-        if opened is not None:
-            # Named when the block ends, so that operations outside of any cost nothing.
-            trace, start = opened
+        # Named when the block ends, so that operations outside of any cost nothing.
+        for trace, start in self._opened.pop():
             for eqn in trace.eqns[start:]:
                 eqn.source_info = ScopedPlace.within(self.name, eqn.source_info)
 
