@@ -109,6 +109,26 @@ def test_random_expressions_have_the_values_of_integers():
     assert decided > 200
 
 
+def test_products_divide_by_their_factors():
+    rng = random.Random(1)
+    a, b, c = export.symbolic_shape("a, b, c")
+
+    def polynomial():
+        terms = []
+        for _ in range(3):
+            i, j, k = rng.randint(0, 2), rng.randint(0, 1), rng.randint(0, 2)
+            terms.append(rng.randint(1, 4) * a**i * b**j * c**k)
+        return sum(terms, 0)
+
+    for _ in range(100):
+        p, q = polynomial(), polynomial()
+        assert (p * q) // q == p and (p * q) % q == 0
+        # What does not divide is right, too.
+        for v in ({"a": 2, "b": 3, "c": 5}, {"a": 7, "b": 1, "c": 2}):
+            x, y = substituted(p, v), substituted(q, v)
+            assert substituted(p // q, v) == x // y and substituted(p % q, v) == x % y
+
+
 def test_comparisons():
     assert A >= 1 and A > 0 and not A <= 0 and A != 0 and not A == 0 and A + 1 > A
     assert A != B and A == A and hash(A + B) == hash(B + A)

@@ -10,19 +10,15 @@ from covector.core.dims import (
     LARGEST,
     Dim,
     DimExpr,
-    Factor,
-    Monomial,
-    Terms,
     max_dim,
     min_dim,
     operation,
-    product_of,
-    quotient,
     substituted,
     terms_of,
     variables_of,
 )
 from covector.core.errors import at_user_line
+from covector.core.polynomials import Factor, Monomial, Terms, product_of, quotient
 
 _COMPARISON = re.compile(r"(.*?)(>=|<=|==)(.*)$", re.S)
 

@@ -11,17 +11,22 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from covector.core.avals import ShapedArray, scalar_aval
 from covector.core.errors import InconclusiveDimensionOperation, at_user_line
+from covector.core.polynomials import (
+    Factor,
+    Terms,
+    long_division,
+    order,
+    product_of,
+    quotient,
+    text_of,
+)
 
 Dim = Any  # an int or a DimExpr
-# A product of factors with their exponents, in order; the empty one is the number one.
-Monomial = tuple[tuple["Factor", int], ...]
-Terms = dict[Monomial, int]
-
 # Variables stand for sizes from one to this: what decides by it whether 32 bits hold an index.
 LARGEST = 2**31 - 1
 
@@ -29,48 +34,6 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "floordiv": operator.floordiv, "mod": operator.mod,
     "max": lambda x, y: max_dim(x, y), "min": lambda x, y: min_dim(x, y),
 }  # fmt: skip
-
-
-class Factor(NamedTuple):
-    """A variable, or an operation on two expressions.
-
-    Attributes
-    ----------
-    name : str
-        Of the variable, or ``floordiv``, ``mod``, ``max``, ``min``.
-    operands : tuple
-        Empty, or two expressions or integers.
-    """
-
-    name: str
-    operands: tuple[Dim, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(str, self.operands))})" if self.operands else self.name
-
-
-def _order(monomial: Monomial) -> tuple[Any, ...]:
-    """Higher powers first, then by name."""
-    return (-sum(n for _, n in monomial), tuple((str(f), -n) for f, n in monomial))
-
-
-def product_of(x: Monomial, y: Monomial) -> Monomial:
-    if not x or not y:
-        return x or y
-    powers = dict(x)
-    for f, n in y:
-        powers[f] = powers.get(f, 0) + n
-    return tuple(sorted(powers.items(), key=lambda item: str(item[0])))
-
-
-def quotient(x: Monomial, y: Monomial) -> Monomial | None:
-    """``x`` divided by ``y``, if that is a product of factors."""
-    powers = dict(x)
-    for f, n in y:
-        powers[f] = powers.get(f, 0) - n
-        if powers[f] < 0:
-            return None
-    return tuple((f, n) for f, n in powers.items() if n)
 
 
 class DimExpr:
@@ -96,7 +59,7 @@ class DimExpr:
     __slots__ = ("terms", "scope", "_hash")
 
     def __init__(self, terms: Terms, scope: Any) -> None:
-        self.terms = tuple(sorted(terms.items(), key=lambda item: _order(item[0])))
+        self.terms = tuple(sorted(terms.items(), key=lambda item: order(item[0])))
         self.scope = scope
         self._hash = hash(self.terms)
 
@@ -275,21 +238,9 @@ class DimExpr:
         return self.aval.dtype
 
     def __str__(self) -> str:
-        return _text(self.terms)
+        return text_of(self.terms)
 
     __repr__ = __str__
-
-
-def _text(terms: Iterable[tuple[Monomial, int]]) -> str:
-    out = ""
-    # A negative term stands first only where all are.
-    for monomial, k in sorted(terms, key=lambda item: item[1] < 0):
-        factors = [str(f) if n == 1 else f"{f}^{n}" for f, n in monomial]
-        if abs(k) != 1 or not factors:
-            factors.insert(0, str(abs(k)))
-        sign = ("- " if k < 0 else "+ ") if out else ("-" if k < 0 else "")
-        out += f"{' ' if out else ''}{sign}{'*'.join(factors)}"
-    return out
 
 
 def as_size(x: Any) -> Dim:
@@ -381,7 +332,7 @@ def divided(x: Dim, y: Dim) -> tuple[Dim, Dim]:
     if type(y) is int and y == 0:
         raise ZeroDivisionError(f"the size {x} is divided by zero{at_user_line()}")
     scope = _scope_of(x, y)
-    whole, rest = _long_division(terms_of(x), terms_of(y))
+    whole, rest = long_division(terms_of(x), terms_of(y))
     q, r = made(whole, scope), made(rest, scope)
     if type(r) is int and r == 0:
         return q, 0
@@ -393,31 +344,6 @@ def divided(x: Dim, y: Dim) -> tuple[Dim, Dim]:
     if type(y) is int or is_nonnegative(y - 1):
         return q + operation("floordiv", r, y), operation("mod", r, y)
     return operation("floordiv", x, y), operation("mod", x, y)
-
-
-def _long_division(x: Terms, y: Terms) -> tuple[Terms, Terms]:
-    """Quotient and remainder of polynomials."""
-    lead = min(y, key=_order)
-    whole: Terms = {}
-    rest: Terms = {}
-    left = dict(x)
-    while left:
-        m = min(left, key=_order)
-        k = left[m]
-        q = quotient(m, lead)
-        if q is None or abs(k) < abs(y[lead]):
-            rest[m] = left.pop(m)
-            continue
-        by = k // y[lead]
-        whole[q] = whole.get(q, 0) + by
-        for n, l in y.items():
-            p = product_of(q, n)
-            left[p] = left.get(p, 0) - by * l
-            if not left[p]:
-                del left[p]
-        if m in left:
-            rest[m] = left.pop(m)
-    return whole, rest
 
 
 def max_dim(d1: Dim, d2: Dim) -> Dim:
