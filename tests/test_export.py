@@ -327,7 +327,7 @@ def test_arguments_that_do_not_fit(args, error, message):
 def test_what_is_not_exported():
     with pytest.raises(ValueError, match="function that jit returned, got .*write export"):
         export.export(lambda x: x)
-    with pytest.raises(ValueError, match="unknown backend 'gpu'.*cuda and rocm"):
+    with pytest.raises(ValueError, match="'gpu' stands for.* cuda and rocm"):
         export.export(cv.jit(lambda x: x), platforms=["gpu"])
     with pytest.raises(TypeError, match="sequence"):
         export.export(cv.jit(lambda x: x), platforms="cpu")
@@ -355,6 +355,9 @@ def test_platforms_of_calls():
     f = export.export(cv.jit(lambda x: x + 1), platforms=["tpu"])(TYPE)
     with pytest.raises(ValueError, match="exported for tpu, and is called where .* on cpu"):
         f.call(X)
+    assert onp.array_equal(cv.jit(f.call)(X), X + 1)  # the program runs on all
+    with pytest.raises(ValueError, match="unknown backend 'abacus'"):
+        export.export(cv.jit(lambda x: x + 1), platforms=["abacus"])
     checks = [export.DisabledSafetyCheck.platform()]
     f, loaded = both(lambda x: x + 1, TYPE, platforms=["tpu"], disabled_checks=checks)
     assert loaded.disabled_safety_checks == tuple(checks)

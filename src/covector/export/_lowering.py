@@ -20,11 +20,15 @@ def known_platform(name: Any) -> str:
     """The name of a platform that programs can be lowered for."""
     if not isinstance(name, str):
         raise TypeError(f"export: a platform is a text, got {describe(name)}{at_user_line()}")
+    if name == "gpu":
+        raise ValueError(
+            "export: 'gpu' stands for whichever platform of GPUs is there; those to export for are "
+            f"cuda and rocm{at_user_line()}"
+        )
     try:
         return get_backend(name).platform
     except RuntimeError as e:
-        hint = "; those of GPUs are cuda and rocm" if name == "gpu" else ""
-        raise ValueError(f"export: {e}{hint}{at_user_line()}") from e
+        raise ValueError(f"export: {e}{at_user_line()}") from e
 
 
 class Parts(NamedTuple):
