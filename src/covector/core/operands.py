@@ -77,6 +77,11 @@ def _wrapped(value: int, dtype: DType) -> Any:
     raise dtypes.too_large(value, dtype if dtype.itemsize >= default.itemsize else default)
 
 
+def as_number(n: Any, dtype: DType) -> Any:
+    """A size, which may be symbolic, as a scalar operand that is typed."""
+    return scalar(n, dtype) if type(n) is DimExpr else dtype.type(n)
+
+
 def like(value: Any, x: Any) -> Any:
     """``value`` as a scalar operand of the dtype of ``x``."""
     return scalar(value, aval_of(x).dtype)

@@ -13,7 +13,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.dims import DimExpr, as_size, max_dim
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, no_sharding, scalar, traced_size
+from covector.core.operands import as_number, canonical_axis, no_sharding, traced_size
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -219,9 +219,9 @@ def _linspace(
     delta = lax.sub(hi, lo)
     shape = lo.shape
     if div > 0:
-        step = lax.div(delta, scalar(div, computed))
+        step = lax.div(delta, as_number(div, computed))
         rdt = dtypes.real_dtype(computed)
-        t = lax.div(lax.iota(rdt, div), scalar(div, rdt))
+        t = lax.div(lax.iota(rdt, div), as_number(div, rdt))
         t = convert(lax.reshape(t, (div,) + (1,) * len(shape)), computed)
         t = _util.broadcast_to(t, (div, *shape))
         lo_, hi_ = (lax.broadcast_in_dim(v, (div, *shape), tuple(range(1, len(shape) + 1)))
