@@ -19,6 +19,7 @@ from covector.control_flow.scan import run_scan
 from covector.control_flow.while_rules import while_p
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.dims import DimExpr
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, Var
 from covector.core.operands import like
@@ -153,6 +154,8 @@ def concrete_number(x: Any) -> int | float | None:
         x = x.concrete()
         if x is None:
             return None
+    if type(x) is DimExpr:
+        return None
     return int(x) if dtypes.is_integer(aval_of(x).dtype) else float(x)
 
 

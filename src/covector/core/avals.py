@@ -81,7 +81,7 @@ class ShapedArray(AbstractValue):
             self._sharding = sharding
         if isinstance(dtype, (type, str)) or type(shape) is not tuple:
             # As users write them.
-            self.shape = tuple([int(d) for d in shape])
+            self.shape = tuple([d if hasattr(d, "terms") else int(d) for d in shape])
             self.dtype = dtypes.canonicalize_dtype(dtype)
 
     @property

@@ -211,6 +211,33 @@ class SourceFrame:
         return f"{text}: {self.code}" if self.code else text
 
 
+class ScopedPlace(tuple):
+    """File, line and function of an operation in a `named_scope`.
+
+    Attributes
+    ----------
+    scope : str
+        The names of the scopes, the outermost first, with slashes between them.
+    """
+
+    scope: str
+
+    @staticmethod
+    def within(name: str, place: Any) -> Any:
+        """``place``, which may be None, in the scope ``name``."""
+        if place is None:
+            return None
+        made = ScopedPlace(place)
+        inner = scope_of(place)
+        made.scope = f"{name}/{inner}" if inner else name
+        return made
+
+
+def scope_of(place: Any) -> str:
+    """The scopes that an operation stands in, empty if there are none."""
+    return place.scope if type(place) is ScopedPlace else ""
+
+
 def user_frame() -> SourceFrame | None:
     """The innermost frame of the running code outside Covector."""
     found = _native.user_frame(PACKAGE_DIR)

@@ -10,6 +10,7 @@ import numpy as np
 
 from covector.core import dtypes, structural
 from covector.core.avals import Array, array_from_numpy, aval_of, is_array_like, to_array
+from covector.core.dims import DimExpr, as_size
 from covector.core.dtypes import DType
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace, origin
@@ -25,6 +26,8 @@ def scalar(value: Any, dtype: DType) -> Any:
     well in jaxprs), else a NumPy scalar.
     """
     t = type(value)
+    if t is DimExpr:
+        return structural.convert_element_type(value.__jax_array__(), dtype)
     if dtypes.is_extended(dtype):
         raise TypeError(
             f"a number is needed beside PRNG keys, which are none; see random.key_data"
@@ -72,6 +75,11 @@ def _wrapped(value: int, dtype: DType) -> Any:
     if low <= value <= high:
         return np.asarray(value).astype(dtype)[()]
     raise dtypes.too_large(value, dtype if dtype.itemsize >= default.itemsize else default)
+
+
+def as_number(n: Any, dtype: DType) -> Any:
+    """A size, which may be symbolic, as a scalar operand that is typed."""
+    return scalar(n, dtype) if type(n) is DimExpr else dtype.type(n)
 
 
 def like(value: Any, x: Any) -> Any:
@@ -207,8 +215,8 @@ def canonical_axes(axes: Any, of: Any, what: str = "axis") -> tuple[int, ...]:
 
 
 def canonical_shape(shape: Any, what: str = "shape") -> tuple[int, ...]:
-    """``shape`` as a tuple of non-negative Python integers."""
-    if isinstance(shape, (int, np.integer)):
+    """``shape`` as a tuple of non-negative Python integers and symbolic sizes."""
+    if isinstance(shape, (int, np.integer, DimExpr)):
         shape = (shape,)
     elif getattr(shape, "ndim", None) == 0:
         shape = (shape,)
@@ -228,7 +236,7 @@ def canonical_shape(shape: Any, what: str = "shape") -> tuple[int, ...]:
     out = []
     for d in items:
         try:
-            n = operator.index(d)
+            n = as_size(d)
         except TypeError as e:
             if isinstance(d, Tracer):
                 raise traced_size(d, what) from e

@@ -6,7 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from covector.core.dims import max_dim, min_dim
 from covector.core.trace import eval_trace, set_current_trace
+
+__all__ = ["ParamDict", "eval_context", "max_dim", "min_dim"]
 
 ParamDict = dict[str, Any]
 
@@ -31,43 +34,3 @@ def eval_context() -> Iterator[None]:
     """
     with set_current_trace(eval_trace):
         yield
-
-
-def max_dim(d1: int, d2: int) -> int:
-    """The larger of two sizes.
-
-    Parameters
-    ----------
-    d1, d2 : int
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> cv.core.max_dim(2, 3)
-    3
-    """
-    return max(d1, d2)
-
-
-def min_dim(d1: int, d2: int) -> int:
-    """The smaller of two sizes.
-
-    Parameters
-    ----------
-    d1, d2 : int
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> cv.core.min_dim(2, 3)
-    2
-    """
-    return min(d1, d2)

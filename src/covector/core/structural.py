@@ -14,11 +14,12 @@ import numpy as np
 from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Shape, ShapedArray, aval_of
+from covector.core.dims import DimExpr
 from covector.core.dtypes import DType
-from covector.core.errors import at_user_line
+from covector.core.errors import InconclusiveDimensionOperation, at_user_line
 from covector.core.opspec import UNIT, OpSpec
 from covector.core.rules import Zero, add_row, batching_rules, jvp_rules, transpose_rules
-from covector.core.trace import Primitive
+from covector.core.trace import Primitive, current_trace, eval_trace
 
 add_any_p = Primitive("add_any")
 broadcast_in_dim_p = Primitive("broadcast_in_dim")
@@ -94,6 +95,18 @@ def convert_element_type(x: Any, dtype: DType, weak_type: bool = False) -> Any:
     return convert_element_type_p.bind_params(
         (x,), {"new_dtype": dtype, "weak_type": bool(weak_type)}
     )
+
+
+def _size_as_array(d: DimExpr) -> Any:
+    if current_trace() is eval_trace:
+        raise InconclusiveDimensionOperation(
+            f"the size {d} has a value only where a function is traced for export{at_user_line()}"
+        )
+    params = {"new_dtype": d.dtype, "weak_type": True}
+    return convert_element_type_p.bind_params((d,), params)
+
+
+DimExpr.__jax_array__ = _size_as_array  # type: ignore[method-assign, assignment]
 
 
 def scalar(value: Any, dtype: DType, weak_type: bool = False) -> Any:

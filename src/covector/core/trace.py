@@ -17,6 +17,7 @@ from covector import _native
 from covector.core import errors
 from covector.core.avals import Array, ShapedArray, aval_of, scalar_aval, to_array
 from covector.core.config import config, x64_enabled
+from covector.core.dims import DimExpr
 from covector.core.dtypes import WIDE, check_default_int, is_extended
 from covector.core.jaxpr import (
     Atom,
@@ -594,6 +595,8 @@ class JaxprTrace(Trace):
             if not x._trace.alive:
                 raise_leaked(x)
             return self.const(x, x.aval)
+        if t is DimExpr:
+            return Literal(x, scalar_aval(int))
         aval = aval_of(x)
         if not aval.shape and not is_extended(aval.dtype):
             if t is Array:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.primitives.convolution import ConvDimensionNumbers, Geometry, Pads, geometry
 
@@ -177,7 +178,7 @@ def steps_of(name: str, given: Any, rank: int) -> tuple[int, ...]:
 
 def pairs_of(padding: Any) -> Pads:
     try:
-        return tuple([(operator.index(low), operator.index(high)) for low, high in padding])
+        return tuple([(as_size(low), as_size(high)) for low, high in padding])
     except (TypeError, ValueError) as e:
         raise ValueError(
             f"padding must be one of {', '.join(_PADDINGS)} or pairs of integers, got {padding!r}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array
 from covector.primitives.fourier import FftType, fft_p
@@ -51,7 +51,7 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Any:
     """
     operand = as_array(x, "fft")
     kind = _kind(fft_type)
-    lengths = tuple([operator.index(n) for n in fft_lengths])
+    lengths = tuple([as_size(n) for n in fft_lengths])
     rank, k = operand.ndim, len(lengths)
     if k > rank:
         raise ValueError(

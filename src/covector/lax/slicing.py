@@ -10,6 +10,7 @@ import numpy as np
 
 from covector.core import dtypes, structural
 from covector.core.avals import Array, Shape, ShapedArray, aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import (
     PY_SCALARS,
@@ -69,12 +70,11 @@ def slice(  # noqa: A001
            [5, 7]], dtype=int32)
     """
     x = as_operand(operand, "slice")
-    index = operator.index
-    start, limit = tuple(map(index, start_indices)), tuple(map(index, limit_indices))
-    steps = None if strides is None else tuple(map(index, strides))
+    start, limit = tuple(map(as_size, start_indices)), tuple(map(as_size, limit_indices))
+    steps = None if strides is None else tuple(map(operator.index, strides))
     if steps is not None and all(s == 1 for s in steps):
         steps = None
-    if steps is None and limit == aval_of(x).shape and not any(start):
+    if steps is None and limit == aval_of(x).shape and start == (0,) * len(start):
         return as_array(x)
     return slice_p.bind(x, start_indices=start, limit_indices=limit, strides=steps)
 
@@ -117,8 +117,8 @@ def slice_in_dim(
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
     n = shape[axis]
-    lo = 0 if start_index is None else operator.index(start_index)
-    hi = n if limit_index is None else operator.index(limit_index)
+    lo = 0 if start_index is None else as_size(start_index)
+    hi = n if limit_index is None else as_size(limit_index)
     lo, hi = (lo + n if lo < 0 else lo), (hi + n if hi < 0 else hi)
     start, limit, steps = [0] * len(shape), list(shape), [1] * len(shape)
     start[axis], limit[axis], steps[axis] = lo, hi, operator.index(stride)

@@ -11,6 +11,7 @@ import numpy as np
 from covector.control_flow.common import trace_body
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import PY_SCALARS, as_array, as_operand, weak_operand
 from covector.core.trace import Primitive, Tracer
@@ -63,7 +64,7 @@ def _parameters(
         reach = [(w - 1) * d + 1 for w, d in zip(dims, wd, strict=True)]
         padding = padtype_to_pads(shape, reach, steps, padding)
     try:
-        pads = tuple([(operator.index(low), operator.index(high)) for low, high in padding])
+        pads = tuple([(as_size(low), as_size(high)) for low, high in padding])
     except (TypeError, ValueError) as e:
         raise ValueError(
             f"reduce_window: padding must be 'SAME', 'SAME_LOWER', 'VALID' or pairs of integers, "

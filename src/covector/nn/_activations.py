@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.avals import aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
 from covector.numpy._util import array, check_concrete, fused, inexact
@@ -709,7 +709,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
 def _class_count(n: Any) -> int:
     check_concrete(n, "num_classes of one_hot")
     try:
-        n = operator.index(n)
+        n = as_size(n)
     except TypeError as e:
         raise TypeError(
             f"one_hot: num_classes must be an integer, got {n!r}{at_user_line()}"

@@ -9,6 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, refuse_mask
+from covector.core.dims import DimExpr, slice_bounds
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
 from covector.core.record import Record
 from covector.core.structural import convert_element_type
@@ -238,7 +239,7 @@ def _prepare(entry: Any) -> Any:
 
 
 def _integer(x: Any, what: str) -> int | None:
-    if x is None or type(x) is int:
+    if x is None or type(x) is int or type(x) is DimExpr:
         return x
     if isinstance(x, Tracer) and x.concrete() is None:
         raise IndexError(
@@ -262,8 +263,7 @@ def _slice(s: slice, n: int) -> Slice:
     step = _integer(s.step, "step")
     if step == 0:
         raise ValueError(f"the step of a slice must not be 0{at_user_line()}")
-    lo, hi, by = slice(start, stop, step).indices(n)
-    return Slice(lo, len(range(lo, hi, by)), by)
+    return Slice(*slice_bounds(slice(start, stop, step), n))
 
 
 def _window(w: Window, n: int) -> Item:

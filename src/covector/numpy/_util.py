@@ -13,6 +13,7 @@ from covector import _native
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of, is_array_like, to_array
 from covector.core.config import config, x64_enabled
+from covector.core.dims import DimExpr
 from covector.core.errors import (
     ConcretizationTypeError,
     ShapeMismatchError,
@@ -149,7 +150,7 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
     if t in PY_SCALARS and not weak:
         return scalar_of(x, dtype)
     if t is not Array and not isinstance(x, Tracer):
-        x = to_array(x)
+        x = x.__jax_array__() if t is DimExpr else to_array(x)
     if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
         x = real(x)
     return convert_element_type(x, dtype, weak)

@@ -391,8 +391,8 @@ class _Selection:
         if step < 0:
             self.flipped.append(dim)
             start, step = start + (size - 1) * step if size else 0, -step
-        self.lo[dim] = start if size else 0
-        self.hi[dim] = start + (size - 1) * step + 1 if size else 0
+        self.lo[dim] = 0 if size == 0 else start
+        self.hi[dim] = 0 if size == 0 else start + (size - 1) * step + 1
         self.steps[dim] = step
 
 

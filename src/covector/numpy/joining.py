@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as onp
@@ -11,6 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape, no_sharding, product
 from covector.core.trace import Tracer
@@ -628,7 +628,7 @@ def repeat(
             )
         index = onp.repeat(onp.arange(n, dtype=onp.int32), counts)
         return x[(slice(None),) * axis + (index,)]
-    total = operator.index(total_repeat_length)
+    total = as_size(total_repeat_length)
     counts = broadcast_to(convert(array(repeats, "repeat"), dtypes.int32), (n,))
     if n == 0:
         return lax.full((*x.shape[:axis], total, *x.shape[axis + 1 :]), 0, x.dtype)

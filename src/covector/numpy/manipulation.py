@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as onp
@@ -10,6 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import structural
 from covector.core.avals import Array
+from covector.core.dims import as_size
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import (
     canonical_axes,
@@ -115,7 +115,7 @@ def new_shape(x: Any, sizes: Any) -> tuple[int, ...]:
     for i, n in enumerate(sizes):
         if isinstance(n, Tracer):
             (n,) = canonical_shape((n,))
-        n = operator.index(n)
+        n = as_size(n)
         if n < 0:
             if n != -1 or unknown is not None:
                 raise ShapeMismatchError(
@@ -800,8 +800,8 @@ def _roll_static(x: Any, *, shift: tuple[int, ...], axis: Any) -> Any:
     for i in range(n):
         k, by = axes[i % len(axes)], shift[i % len(shift)]
         size = x.shape[k]
-        by = by % size if size else 0
-        if by:
+        by = 0 if size == 0 else by % size
+        if by != 0:
             parts = [
                 lax.slice_in_dim(x, size - by, size, axis=k),
                 lax.slice_in_dim(x, 0, size - by, axis=k),

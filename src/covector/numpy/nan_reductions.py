@@ -8,7 +8,7 @@ from typing import Any
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.core.operands import no_sharding
+from covector.core.operands import as_number, no_sharding
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
@@ -472,7 +472,7 @@ def _quantile(
     # A position among the sorted elements for each q and row: (q..., rows...).
     full = (*nq, *rows)
     of_rows = tuple(range(len(nq), len(full)))
-    top: Any = wide.type(n - 1)
+    top: Any = as_number(n - 1, wide)
     if ignore_nan:
         present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
         top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
@@ -510,7 +510,7 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
 
 def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: int) -> Any:
     """What lies at ``position`` among the elements of each row in order, as a ``dt``."""
-    wide, end = position.dtype, position.dtype.type(x.shape[-1] - 1)
+    wide, end = position.dtype, as_number(x.shape[-1] - 1, position.dtype)
     low = lax.clamp(wide.type(0), lax.floor(position), end)
     high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), end), top)
     found = _at_ranks(x, convert(low, dtypes.int32), convert(high, dtypes.int32), nq)

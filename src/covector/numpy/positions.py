@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
 from covector.numpy._util import (
@@ -65,7 +65,7 @@ def indices_of(a: Any, size: Any, fill_value: Any, name: str) -> tuple[Any, ...]
         v = concrete(x, f"the argument of {name} (or its argument size)")
         dt = dtypes.default_int()
         return tuple(from_numpy(i.astype(dt, copy=False), dt, x) for i in onp.nonzero(v))
-    n = operator.index(size)
+    n = as_size(size)
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
     if len(fills) != x.ndim:
         raise ValueError(

@@ -11,8 +11,9 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
+from covector.core.dims import DimExpr, as_size, max_dim
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, no_sharding, traced_size
+from covector.core.operands import as_number, canonical_axis, no_sharding, traced_size
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -84,12 +85,12 @@ def arange(
         dt = dtypes.check_user_dtype(dtype, "arange")
     if by == 0:
         raise ValueError(f"arange: step must not be 0{at_user_line()}")
-    integers = all(isinstance(v, int) for v in values)
-    n = len(range(lo, hi, by)) if integers else max(0, math.ceil((hi - lo) / by))
+    integers = all(isinstance(v, (int, DimExpr)) for v in values)
+    n = _range_length(lo, hi, by) if integers else max(0, math.ceil((hi - lo) / by))
     if dt in dtypes.INTEGERS and not integers:
         # As NumPy has it: the step is that between the first two numbers, as integers.
         lo, by, integers = int(lo), int(lo + by) - int(lo), True
-    if dt in dtypes.INTEGERS and n:
+    if dt in dtypes.INTEGERS and type(n) is int and n:
         dtypes.check_fits(lo, dt)
         dtypes.check_fits(lo + (n - 1) * by, dt)
     if current_trace() is eval_trace:
@@ -106,6 +107,13 @@ def arange(
     return settled(array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True))
 
 
+def _range_length(lo: Any, hi: Any, by: Any) -> Any:
+    """The number of integers in a range, whose bounds may be symbolic."""
+    if all(type(v) is int for v in (lo, hi, by)):
+        return len(range(lo, hi, by))
+    return max_dim(0, (hi - lo + by - 1) // by if by > 0 else (lo - hi - by - 1) // -by)
+
+
 def _host_range(lo: int, hi: int, by: int, n: int, dtype: Any) -> onp.ndarray:
     """``n`` integers in steps, which a dtype holds although int64 may not."""
     if dtype == dtypes.uint64:
@@ -118,7 +126,7 @@ _RANGE_NAMES = ("start", "stop", "step")
 
 
 def _range_bound(x: Any, name: str) -> Any:
-    if type(x) is int or type(x) is float:
+    if type(x) is int or type(x) is float or type(x) is DimExpr:
         return x
     v = concrete(x, f"the argument {name} of arange")
     if v.ndim:
@@ -134,7 +142,7 @@ def _range_bound(x: Any, name: str) -> Any:
 
 def _count(num: Any, name: str) -> int:
     try:
-        n = operator.index(num)
+        n = as_size(num)
     except TypeError as e:
         if isinstance(num, Tracer):
             raise traced_size(num, f"{name}: num") from e
@@ -211,9 +219,9 @@ def _linspace(
     delta = lax.sub(hi, lo)
     shape = lo.shape
     if div > 0:
-        step = lax.div(delta, computed.type(div))
+        step = lax.div(delta, as_number(div, computed))
         rdt = dtypes.real_dtype(computed)
-        t = lax.div(lax.iota(rdt, div), rdt.type(div))
+        t = lax.div(lax.iota(rdt, div), as_number(div, rdt))
         t = convert(lax.reshape(t, (div,) + (1,) * len(shape)), computed)
         t = _util.broadcast_to(t, (div, *shape))
         lo_, hi_ = (lax.broadcast_in_dim(v, (div, *shape), tuple(range(1, len(shape) + 1)))

@@ -575,7 +575,7 @@ class _Region:
             start, step = start + (count - 1) * step if count else 0, -step
         self.starts[dim] = start if count else 0
         self.dynamic = self.dynamic or type(start) is not int
-        self.steps[dim] = step if count > 1 else 1
+        self.steps[dim] = step if step != 1 and count > 1 else 1
         self.sizes[dim] = (count - 1) * self.steps[dim] + 1 if count else 0
 
     @property

@@ -241,7 +241,7 @@ def _pad_aval(x: ShapedArray, value: ShapedArray, *, padding_config: PadConfig) 
     for size, (low, high, interior) in zip(x.shape, padding_config, strict=True):
         if interior < 0:
             raise ValueError(f"pad: interior padding must not be negative, got {padding_config}")
-        new = size + low + high + (interior * (size - 1) if size > 1 else 0)
+        new = size + low + high + (interior * (size - 1) if interior and size > 1 else 0)
         if new < 0:
             raise ValueError(
                 f"pad of {x.str_short()} with {padding_config} would give a negative size"

@@ -15,6 +15,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of, is_array_like
 from covector.core.config import config
+from covector.core.dims import Dim, DimExpr, is_nonnegative
 from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import product
 from covector.core.structural import convert_element_type, scalar
@@ -94,8 +95,8 @@ def _several(name: str, aval: Any) -> ValueError:
 def cipher(words: Words, counters: Any) -> Words:
     """Cipher text of the counters 0, 1, … (an ``int`` of them) or of a ``uint32`` array."""
     low, high = counters, _ZERO
-    if type(counters) is int:
-        if counters <= 2**32:
+    if type(counters) is int or type(counters) is DimExpr:
+        if is_nonnegative(2**32 - counters):
             low = _iota(counters, dtypes.uint32)
         else:
             # The only place where 64-bit integers occur without the x64 option.
@@ -106,7 +107,7 @@ def cipher(words: Words, counters: Any) -> Words:
     return tuple(threefry2x32_p.bind(*words, high, low))  # type: ignore[return-value]
 
 
-def _iota(n: int, dtype: Any) -> Any:
+def _iota(n: Dim, dtype: Any) -> Any:
     return iota_p.bind(dtype=dtype, shape=(n,), dimension=0)
 
 

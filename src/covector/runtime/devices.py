@@ -13,10 +13,12 @@ from covector import _native
 from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import ScopedPlace, at_user_line, describe
 from covector.core.trace import (
     Composed,
     EagerTrace,
+    JaxprTrace,
+    Trace,
     Tracer,
     current_trace,
     eval_trace,
@@ -490,12 +492,27 @@ class named_scope(contextlib.ContextDecorator):
         if not isinstance(name, str):
             raise TypeError(f"named_scope takes a string, got {describe(name)}{at_user_line()}")
         self.name = name
+        self._opened: list[list[tuple[JaxprTrace, int]]] = []
+
+    def _recreate_cm(self) -> named_scope:
+        # Of a decorated function each call has its own.
+        return named_scope(self.name)
 
     def __enter__(self) -> str:
+        trace: Trace | None = current_trace()
+        recording = []
+        while trace is not None:
+            if isinstance(trace, JaxprTrace):
+                recording.append((trace, len(trace.eqns)))
+            trace = trace.parent
+        self._opened.append(recording)
         return self.name
 
     def __exit__(self, *exc: object) -> None:
-        return None
+        # Named when the block ends, so that operations outside of any cost nothing.
+        for trace, start in self._opened.pop():
+            for eqn in trace.eqns[start:]:
+                eqn.source_info = ScopedPlace.within(self.name, eqn.source_info)
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:

@@ -13,14 +13,16 @@ from typing import Any
 
 from covector import _native
 from covector.backends.pjrt import errors, plugins, settings
-from covector.backends.pjrt.lower import Text, lower_text
+from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
+from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, stored
 from covector.core.avals import Array, nbytes_of
 from covector.core.backend import GPU, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
-from covector.core.jaxpr import ClosedJaxpr, nesting
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 from covector.runtime import foreign
@@ -161,8 +163,12 @@ class PjrtModule:
         what = "functions" if len(targets) > 1 else "function"
         return self.name + (f" (it calls the native {what} {', '.join(targets)})" * bool(targets))
 
-    def compile(self, device: PjrtDevice, placement: int) -> PjrtProgram:
-        """The program compiled by the plugin, and loaded on ``device``."""
+    def compile(
+        self, device: PjrtDevice | AbsentDevice, placement: int
+    ) -> PjrtProgram | AbsentProgram:
+        """The program compiled by the plugin, and loaded on ``device`` if that is there."""
+        if isinstance(device, AbsentDevice):
+            return AbsentProgram(device, self.text, self.name)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
         try:
             loaded = self.backend.load(self.text, [device.id], spares)
@@ -333,8 +339,24 @@ class PjrtBackend:
         self.client  # noqa: B018 - starts it
         return list(self._devices)
 
+    def topology(self, name: str, options: dict[str, Any]) -> list[AbsentDevice]:
+        """Devices that need not be there, as the plugin describes them."""
+        return Topology(self.platform, name, options, native()).devices
+
     def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
+        if isinstance(device, AbsentDevice):
+            raise RuntimeError(
+                f"{x.aval.str_short()} cannot be put on {device!r}: it is not a device of this "
+                f"process{at_user_line()}"
+            )
         return self.client.put(x, device._position, -1, placement)
+
+    def check_rules(self, jaxpr: Jaxpr) -> None:
+        """Raise the error for an operation of a jaxpr that this platform does not run."""
+        from covector.backends.pjrt import rules  # noqa: F401 - fills the table
+
+        for eqn in jaxpr.eqns:
+            rule_of(eqn, self.platform)
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> PjrtModule:
         from covector.backends.pjrt import rules  # noqa: F401 - fills the table

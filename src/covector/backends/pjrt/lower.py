@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ from covector.backends.pjrt.text import Builder, Shape, Value, without_places
 from covector.core.avals import Array, ShapedArray
 from covector.core.backend import LoweringRules
 from covector.core.dtypes import DType
-from covector.core.errors import SourceFrame
+from covector.core.errors import ScopedPlace, SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from covector.core.levels import descends
 from covector.core.trace import Primitive
 
 # rule(builder, eqn, *values) -> a value, or a list of them for a primitive of several results.
+Rule = Callable[..., Any]
 RULES = LoweringRules()
 rule = RULES.rule
 # Primitives that no accelerator runs, with the reason.
@@ -79,23 +80,30 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
     def read(a: Any) -> Value:
         return Number(b, a.val, a.aval.dtype) if type(a) is Literal else env[a]
 
-    outer = b.place
+    outer = b.place, b.scope
     for eqn in jaxpr.eqns:
-        write = RULES.get(eqn.primitive)
-        if write is None:
-            raise _no_rule(b, eqn)
-        b.place = b.places(eqn.source_info)
+        write = rule_of(eqn, b.platform)
+        place = eqn.source_info
+        if type(place) is ScopedPlace:
+            b.scope = f"{outer[1]}/{place.scope}" if outer[1] else place.scope
+        else:
+            b.scope = outer[1]
+        b.place = b.places(place, b.scope)
         out = write(b, eqn, *[read(a) for a in eqn.invars])
         if eqn.primitive.multiple_results:
             env.update(zip(eqn.outvars, out, strict=True))
         else:
             env[eqn.outvars[0]] = out
-    b.place = outer
+    b.place, b.scope = outer
     return [read(a) for a in jaxpr.outvars]
 
 
-def _no_rule(b: Builder, eqn: JaxprEqn) -> NotImplementedError:
-    return refused(b, eqn, IMPOSSIBLE.get(eqn.primitive, "it has no rule"))
+def rule_of(eqn: JaxprEqn, platform: str) -> Rule:
+    """The rule that writes an equation."""
+    found = RULES.get(eqn.primitive)
+    if found is None:
+        raise refused(platform, eqn, IMPOSSIBLE.get(eqn.primitive, "it has no rule"))
+    return found
 
 
 class Text:
@@ -188,11 +196,11 @@ def symbol(name: str) -> str:
     return f"covector_{kept}"
 
 
-def refused(b: Builder, eqn: JaxprEqn, why: str) -> NotImplementedError:
+def refused(platform: str, eqn: JaxprEqn, why: str) -> NotImplementedError:
     """The error for an operation that a platform does not have."""
     where = f" ({SourceFrame(*eqn.source_info)})" if eqn.source_info is not None else ""
     return NotImplementedError(
-        f"a program for {b.platform} cannot run the operation {eqn.primitive}: {why}{where}"
+        f"a program for {platform} cannot run the operation {eqn.primitive}: {why}{where}"
     )
 
 

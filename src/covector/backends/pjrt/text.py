@@ -207,7 +207,7 @@ class Builder:
         self.hoist = hoist
         self.places = places or Places()
         self.lines: list[str] = []
-        self.place = ""
+        self.place = self.scope = ""
         self.count = 0
         self.indent = "    "
         # What the program calls: native functions, and what keeps Python's alive.

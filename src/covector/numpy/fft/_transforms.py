@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axes, canonical_axis, scalar
 from covector.numpy._util import array, convert, fused
@@ -47,7 +47,7 @@ def _check_norm(name: str, norm: Any) -> None:
 
 
 def _count(name: str, n: Any) -> int:
-    k = operator.index(n)
+    k = as_size(n)
     if k < 1:
         raise ValueError(f"{name}: the number of points must be positive, got {k}{at_user_line()}")
     return k

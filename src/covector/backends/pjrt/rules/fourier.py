@@ -12,7 +12,9 @@ from covector.primitives.fourier import fft_p
 def _fft(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     p, aval = eqn.params, out_type(eqn)
     if b.platform == "tpu" and max(x.dtype.itemsize, aval.dtype.itemsize) > 8:
-        raise refused(b, eqn, "TPUs have Fourier transforms in complex64 alone; convert to it")
+        raise refused(
+            b.platform, eqn, "TPUs have Fourier transforms in complex64 alone; convert to it"
+        )
     axes = [a % len(x.shape) for a in p["axes"]]
     order = [*[d for d in range(len(x.shape)) if d not in axes], *axes]
     if 0 in aval.shape or 0 in x.shape:

@@ -82,7 +82,9 @@ def _bitcast(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
 def _reduce_precision(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     p = eqn.params
     if b.platform == "tpu" and x.dtype == np.float64:
-        raise refused(b, eqn, "TPUs reduce the precision of float32 and narrower; convert to it")
+        raise refused(
+            b.platform, eqn, "TPUs reduce the precision of float32 and narrower; convert to it"
+        )
     attrs = (
         f"exponent_bits = {p['exponent_bits']} : i32, mantissa_bits = {p['mantissa_bits']} : i32"
     )

@@ -1,0 +1,191 @@
+"""Devices that need not be there, to compile for (``covector.experimental.topologies``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
+
+from covector.core.backend import Device as _Device
+from covector.core.backend import default_platform, get_backend
+from covector.core.errors import at_user_line
+from covector.core.errors import export as _export
+
+__all__ = [
+    "Device", "TopologyDescription", "get_attached_topology", "get_topology_desc", "make_mesh",
+]  # fmt: skip
+
+
+class Device(_Device, Protocol):
+    """A device of this process, or of a topology.
+
+    Attributes
+    ----------
+    platform : str
+    device_kind : str
+    id, process_index : int
+    local_hardware_id : int or None
+
+    Examples
+    --------
+    >>> from covector.experimental import topologies
+    >>> topologies.get_attached_topology("cpu").devices[0].device_kind
+    'cpu'
+    """
+
+    local_hardware_id: int | None = None
+
+    def memory_stats(self) -> dict[str, int] | None:
+        """Bytes in use, their peak and the limit; None if they are not known."""
+
+    def addressable_memories(self) -> Sequence[Any]:
+        """The memories of the device."""
+
+    def default_memory(self) -> Any:
+        """The memory where arrays are put."""
+
+    def memory(self, kind: str) -> Any:
+        """The memory of a kind, such as ``"pinned_host"``."""
+
+
+class TopologyDescription:
+    """Devices of one kind and how they are connected.
+
+    Parameters
+    ----------
+    devices : list of Device
+
+    Attributes
+    ----------
+    devices : list of Device
+
+    Examples
+    --------
+    >>> from covector.experimental import topologies
+    >>> topologies.get_attached_topology("cpu").devices
+    [CpuDevice(id=0)]
+    """
+
+    def __init__(self, devices: list[Device]) -> None:
+        self.devices = list(devices)
+
+    def __repr__(self) -> str:
+        return f"TopologyDescription(devices={self.devices})"
+
+
+def get_attached_topology(platform: str | None = None) -> TopologyDescription:
+    """The devices of this process.
+
+    Parameters
+    ----------
+    platform : str, optional
+        By default that of the default device.
+
+    Returns
+    -------
+    TopologyDescription
+
+    Examples
+    --------
+    >>> from covector.experimental import topologies
+    >>> len(topologies.get_attached_topology().devices)
+    1
+    """
+    return TopologyDescription(list(get_backend(platform).devices()))
+
+
+def get_topology_desc(
+    topology_name: str = "", platform: str | None = None, **kwargs: Any
+) -> TopologyDescription:
+    """Devices as the plugin of a platform describes them, which need not exist.
+
+    A function is compiled for one of them by ``jit(f).trace(x).lower(lowering_platforms=("tpu",))
+    .compile(device_assignment=(device,))``, or by arguments that are `ShapeDtypeStruct` with
+    ``sharding=SingleDeviceSharding(device)``.
+
+    Parameters
+    ----------
+    topology_name : str
+        For TPUs kind and shape, such as ``"v5e:2x2"``; for CUDA ``"h100"``, or any name with the
+        options below.
+    platform : str, optional
+        By default that of the default device.
+    **kwargs
+        Options of the plugin. That of CUDA takes ``target_config``, the text of a
+        GpuTargetConfigProto, and ``topology``, the numbers of partitions, of hosts in each and of
+        devices in each of those, such as ``"1x1x1"``.
+
+    Returns
+    -------
+    TopologyDescription
+
+    Raises
+    ------
+    NotImplementedError
+        If the backend of the platform compiles only for devices that are there.
+    ValueError
+        If the plugin knows no such topology.
+    RuntimeError
+        If the plugin is not installed.
+
+    Examples
+    --------
+    >>> from covector.experimental import topologies
+    >>> try:
+    ...     device = topologies.get_topology_desc("v5e:2x2", "tpu").devices[0]
+    ... except RuntimeError:
+    ...     print("the plugin of TPUs is not installed")
+    ... else:
+    ...     print(device.device_kind)  # TPU v5 lite
+    the plugin of TPUs is not installed
+    """
+    name = default_platform() if platform is None else platform
+    describe = getattr(get_backend(name), "topology", None)
+    if describe is None:
+        raise NotImplementedError(
+            f"get_topology_desc: the backend of {name} compiles for the devices of this process "
+            "alone; the platforms of plugins, such as cuda and tpu, for others too"
+            f"{at_user_line()}"
+        )
+    return TopologyDescription(describe(topology_name, kwargs))
+
+
+def make_mesh(
+    topo: TopologyDescription,
+    mesh_shape: Sequence[int],
+    axis_names: tuple[str, ...],
+    *,
+    contiguous_submeshes: bool = False,
+) -> NoReturn:
+    """A mesh of the devices of a topology: programs run on one device, there are no meshes yet.
+
+    Parameters
+    ----------
+    topo : TopologyDescription
+    mesh_shape : sequence of int
+    axis_names : tuple of str
+    contiguous_submeshes : bool
+
+    Returns
+    -------
+    Mesh
+
+    Raises
+    ------
+    NotImplementedError
+        Always.
+
+    Examples
+    --------
+    >>> from covector.experimental import topologies
+    >>> try:
+    ...     topologies.make_mesh(topologies.get_attached_topology(), (1,), ("x",))
+    ... except NotImplementedError:
+    ...     print("programs run on one device")
+    programs run on one device
+    """
+    raise NotImplementedError(
+        f"make_mesh: programs run on one device, and there are no meshes of several{at_user_line()}"
+    )
+
+
+_export(globals(), __all__)

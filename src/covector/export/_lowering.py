@@ -1,0 +1,92 @@
+"""Functions traced and lowered for platforms whose devices need not be there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from covector.core.backend import get_backend
+from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr, all_jaxprs, nesting
+from covector.core.levels import room_for
+from covector.export._refining import scope_of
+from covector.export._safety import DisabledSafetyCheck, check_calls
+from covector.transforms.expand import expand
+from covector.transforms.jit import Jitted
+
+
+def known_platform(name: Any) -> str:
+    """The name of a platform that programs can be lowered for."""
+    if not isinstance(name, str):
+        raise TypeError(f"export: a platform is a text, got {describe(name)}{at_user_line()}")
+    if name == "gpu":
+        raise ValueError(
+            "export: 'gpu' stands for whichever platform of GPUs is there; those to export for are "
+            f"cuda and rocm{at_user_line()}"
+        )
+    try:
+        return get_backend(name).platform
+    except RuntimeError as e:
+        raise ValueError(f"export: {e}{at_user_line()}") from e
+
+
+class Parts(NamedTuple):
+    """What an exported function is made of."""
+
+    fun_name: str
+    in_tree: Any
+    out_tree: Any
+    closed: ClosedJaxpr
+    platforms: Sequence[str]
+    disabled: tuple[DisabledSafetyCheck, ...]
+    texts: dict[str, str]
+
+
+def traced(
+    jitted: Jitted, platforms: Sequence[str], checks: tuple[DisabledSafetyCheck, ...],
+    args: Sequence[Any], kwargs: dict[str, Any],
+) -> Parts:  # fmt: skip
+    """Trace a jitted function for these arguments, and lower it."""
+    entry, _ = jitted.trace(tuple(args), kwargs, abstract=True)
+    if entry.hoisted or entry.refs is not None:
+        raise NotImplementedError(
+            f"export: {jitted.name} closes over traced values or references; an exported function "
+            f"takes all of them as arguments{at_user_line()}"
+        )
+    closed = ClosedJaxpr(expand(entry.closed.jaxpr), entry.closed.consts)
+    check_calls(closed, checks, jitted.name)
+    texts = {}
+    symbolic = scope_of(closed.in_avals) is not None
+    for p in platforms:
+        # What our own compiler runs on the CPU needs no module.
+        with contextlib.suppress(*[NotImplementedError] * (p == "cpu")):
+            if symbolic:
+                check_rules(closed, p)
+            else:
+                texts[p] = module_text(closed, p, jitted.name)
+    return Parts(jitted.name, entry.in_tree, entry.out_tree, closed, platforms, checks, texts)
+
+
+def module_text(closed: ClosedJaxpr, platform: str, name: str) -> str:
+    """The module of StableHLO of a program."""
+    # The CPU's own compiler does without StableHLO; XLA's takes the text.
+    backend = get_backend("xla_cpu" if platform == "cpu" else platform)
+    with room_for(nesting(closed.jaxpr)):
+        module = backend.lower(closed, (False,) * len(closed.in_avals), name)
+    if "stablehlo" not in module.dialects:
+        raise NotImplementedError(
+            f"export: the backend of {platform} does not write StableHLO{at_user_line()}"
+        )
+    return module.as_text("stablehlo")
+
+
+def check_rules(closed: ClosedJaxpr, platform: str) -> None:
+    """Raise the error for operations that do not run on a platform.
+
+    The module of a program with symbolic sizes is written only for the sizes of a call.
+    """
+    check = getattr(get_backend("xla_cpu" if platform == "cpu" else platform), "check_rules", None)
+    if check is not None:
+        for jaxpr in all_jaxprs(closed.jaxpr):
+            check(jaxpr)
