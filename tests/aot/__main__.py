@@ -22,6 +22,7 @@ import covector.backends.pjrt.rules  # fills the table
 from covector.backends.pjrt.backend import native
 from covector.backends.pjrt.lower import RULES
 from covector.backends.pjrt.options import compile_options
+from covector.backends.pjrt.topology import Topology
 from covector.core.jaxpr import all_jaxprs
 from tests.aot.targets import TARGETS
 from tests.aot.uncovered import EXPECTED
@@ -59,10 +60,8 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every case of the tables")
     parser.add_argument("--sample", metavar="SEED", help=f"{SAMPLE} of the programs")
     args = parser.parse_args()
-    pjrt = native()
-    plugin = pjrt.load(args.plugin)
-    name, options = TARGETS[args.platform]
-    topology = pjrt.create_topology(plugin, name, options)
+    os.environ["COVECTOR_PJRT_PLUGINS"] = f"{args.platform}:{args.plugin}"
+    topology = Topology(args.platform, TARGETS[args.platform], {}, native()).native
     cases, uncovered = chosen()
     if args.all:
         cases = [(name, traced) for name, traced, _ in programs()]
@@ -82,7 +81,7 @@ def main() -> int:
     took = time.perf_counter() - start
     print(
         f"{len(cases)} programs compiled for {topology.platform_version.splitlines()[0]} by "
-        f"{plugin.version[0]}.{plugin.version[1]} in {took:.0f} s, {failed} failed; in none of the "
+        f"{args.plugin.rpartition('/')[2]} in {took:.0f} s, {failed} failed; in none of the "
         f"tables' cases: {', '.join(uncovered) or 'no primitive'}"
     )
     return 1 if failed else 0
