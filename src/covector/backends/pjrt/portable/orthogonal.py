@@ -53,9 +53,12 @@ def geqrf(a: Any) -> list[Any]:
     if k == 0:
         return [a, zeros((k,), a.dtype)]
     small, power = scaled(a)
-    out, taus = _counted(
-        k, lambda step, s: _reflect_columns(*s, step), (small, zeros((k,), a.dtype))
-    )
+
+    def body(step: Any, state: Any) -> Any:
+        out, taus = state
+        return _reflect_columns(out, taus, step)
+
+    out, taus = _counted(k, body, (small, zeros((k,), a.dtype)))
     i, j = positions(a.shape), positions(a.shape, 1)
     return [where(i <= j, restored(out, power), out), taus]
 

@@ -50,7 +50,7 @@ def tridiagonal(a: Any, *, lower: bool) -> list[Any]:
     if n < 2:
         on = diagonal(a)
         on = lax.real(on) if a.dtype in dtypes.COMPLEX else on
-        return [a, on, on[:0], zeros((0,), a.dtype)]
+        return [as_type(on[None], a) if n else a, on, on[:0], zeros((0,), a.dtype)]
     small, power = scaled(a)
     packed, d, e, taus = reduce_to_tridiagonal(small, lower)
     i, j = positions(a.shape), positions(a.shape, 1)
@@ -462,8 +462,11 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
 
 
 def _unit(v: Any, w: Any, real_input: bool) -> Any:
-    """Columns divided by their lengths; the largest component of complex ones is real."""
-    sizes = squares(v)
+    """Columns divided by their lengths; the largest component of complex ones is real.
+
+    Of complex matrices it is positive, of real ones it keeps the sign of its real part, as LAPACK
+    has it.
+    """
     largest = lax.reduce_max(magnitude(v), (0,))
     v = times(v, 1 / where(largest == 0, 1.0, largest)[None, :])
     sizes = squares(v)
@@ -472,11 +475,11 @@ def _unit(v: Any, w: Any, real_input: bool) -> Any:
     at = positions(v.shape) == best[None, :]
     head = lax.reduce_sum(where(at, v, 0.0), (0,))
     size = lax.abs(head)
-    turn = times(lax.conj(head), 1 / where(size == 0, 1.0, size))
-    out = where(at, as_type(size, v)[None, :], v * turn[None, :])
     if real_input:
-        out = where((lax.imag(w) != 0)[None, :], out, v)
-    return out
+        size = _sign(lax.real(head)) * size
+    turn = times(lax.conj(head), 1 / where(size == 0, 1.0, size))
+    turned = where(at, as_type(size, v)[None, :], v * turn[None, :])
+    return where((lax.imag(w) != 0)[None, :], turned, v) if real_input else turned
 
 
 @guarded

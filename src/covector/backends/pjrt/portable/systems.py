@@ -1,4 +1,4 @@
-"""Tridiagonal systems, Sylvester equations of Schur forms, updates of Cholesky factors."""
+"""Tridiagonal systems, and Sylvester equations of Schur forms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from covector.core import dtypes
 from covector.core.structural import full
 from covector.primitives.linalg.common import (
     adjoint,
-    conjugate,
     diagonal,
     matmul,
     on_diagonal,
@@ -161,35 +160,3 @@ def triangular_sylvester(
     (ta, u), (tb, v) = _triangular(a), _triangular(b)
     right = matmul(matmul(adjoint(u), as_type(c, u)), v)
     return [lax.real(matmul(matmul(u, _by_columns(ta, tb, right, *flags)), adjoint(v)))]
-
-
-# --- updates ----------------------------------------------------------------------------------
-
-
-def cholesky_update(r: Any, w: Any) -> Any:
-    """The upper factor of ``rᴴ r + w wᴴ``, by a rotation for each row.
-
-    P. Gill, G. Golub, W. Murray, M. Saunders, "Methods for modifying matrix factorizations", Math.
-    Comp. 28 (1974).
-    """
-    n = r.shape[0]
-    r, w = triu(r), conjugate(w)
-
-    def body(k: Any, state: Any) -> Any:
-        r, w = state
-        row = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
-        x, y = (lax.dynamic_index_in_dim(v, k, 0, keepdims=False) for v in (row, w))
-        size = lax.max(magnitude(x), magnitude(y))
-        unit = where(size == 0, 1.0, size)
-        x, y = (times(v, 1 / unit) for v in (x, y))
-        length = lax.sqrt(squares(x) + squares(y))
-        safe = where(size == 0, 1.0, length)
-        c, s = (times(v, 1 / safe) for v in (x, y))
-        turned = conjugate(c) * row + conjugate(s) * w
-        at = positions((n,)) == k
-        turned = where(at, as_type(length * size, turned), where(positions((n,)) < k, 0.0, turned))
-        w = where(size == 0, w, c * w - s * row)
-        return lax.dynamic_update_index_in_dim(r, where(size == 0, row, turned), k, 0), w
-
-    zero, end = (full((), k, dtypes.int32) for k in (0, n))
-    return lax.fori_loop(zero, end, body, (r, w))[0] if n else r
