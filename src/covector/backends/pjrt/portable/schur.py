@@ -288,6 +288,7 @@ def _standard_rotation(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any]:
     equal = lax.sqrt(0.5 * (1 + lax.abs(total)))
     gap, _ = _direction(a - d, b + c)
     sine = -0.5 * gap / equal * _sign(b + c)
+    equal, sine = where(a == d, 1.0, equal), where(a == d, 0.0, sine)
     swap = b == 0
     cos, sin = where(real, cos, equal), where(real, sin, sine)
     return where(swap, 0.0, cos), where(swap, 1.0, sin), lax.bitwise_or(real, swap)
@@ -462,11 +463,7 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
 
 
 def _unit(v: Any, w: Any, real_input: bool) -> Any:
-    """Columns divided by their lengths; the largest component of complex ones is real.
-
-    Of complex matrices it is positive, of real ones it keeps the sign of its real part, as LAPACK
-    has it.
-    """
+    """Columns divided by their lengths; the largest component of complex ones is positive."""
     largest = lax.reduce_max(magnitude(v), (0,))
     v = times(v, 1 / where(largest == 0, 1.0, largest)[None, :])
     sizes = squares(v)
@@ -475,8 +472,6 @@ def _unit(v: Any, w: Any, real_input: bool) -> Any:
     at = positions(v.shape) == best[None, :]
     head = lax.reduce_sum(where(at, v, 0.0), (0,))
     size = lax.abs(head)
-    if real_input:
-        size = _sign(lax.real(head)) * size
     turn = times(lax.conj(head), 1 / where(size == 0, 1.0, size))
     turned = where(at, as_type(size, v)[None, :], v * turn[None, :])
     return where((lax.imag(w) != 0)[None, :], turned, v) if real_input else turned

@@ -186,6 +186,7 @@ def _householder_product(b: Builder, eqn: JaxprEqn, a: Value, taus: Value) -> Va
         return _call(b, "ProductOfElementaryHouseholderReflectors", (a, taus), eqn)[0]
 
     def product(a: Any, taus: Any) -> Any:
-        return reflect(a, taus, eye_like(a))
+        one = eye_like(a)
+        return reflect(a, taus, one) if taus.size else one
 
     return expand(b, householder_product_p, product, a, taus)[0]
