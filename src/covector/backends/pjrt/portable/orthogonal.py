@@ -8,6 +8,7 @@ from covector import lax
 from covector.backends.pjrt.portable.common import (
     as_type,
     constant,
+    dot,
     finite,
     nan_unless,
     picked,
@@ -32,7 +33,7 @@ def _reflect_columns(a: Any, taus: Any, step: Any) -> tuple[Any, Any]:
     i, j = positions((m,)), positions((n,))
     column = lax.dynamic_index_in_dim(a, step, 1, keepdims=False)
     v, tau, beta = reflection(column, step)
-    row = conjugate(tau) * lax.dot(conjugate(v), where(j > step, a, 0.0))
+    row = conjugate(tau) * dot(conjugate(v), where(j > step, a, 0.0))
     a = a - v[:, None] * row[None, :]
     packed = where(i > step, v, where(i == step, beta, column))
     a = lax.dynamic_update_index_in_dim(a, packed, step, 1)
