@@ -12,6 +12,7 @@ from covector.control_flow.map import map as in_turn
 from covector.core import dtypes
 from covector.core.structural import full
 from covector.numpy import take, where
+from covector.primitives.dot import dot_general
 from covector.transforms.vmap_api import vmap
 
 Function = Callable[..., Any]
@@ -60,6 +61,11 @@ def magnitude(x: Any) -> Any:
     if x.dtype in dtypes.COMPLEX:
         return lax.abs(lax.real(x)) + lax.abs(lax.imag(x))
     return lax.abs(x)
+
+
+def dot(x: Any, y: Any) -> Any:
+    """A product of a vector with a matrix, or of a matrix with a vector, in full precision."""
+    return dot_general(x, y, (((x.ndim - 1,), (0,)), ((), ())))
 
 
 def picked(x: Any, order: Any, axis: int) -> Any:

@@ -28,6 +28,7 @@ from covector.primitives.linalg.common import (
     adjoint,
     conjugate,
     eye_like,
+    is_complex,
     matmul,
     on_diagonal,
     rows,
@@ -40,25 +41,44 @@ from covector.primitives.linalg.triangular import from_lower
 _SWEEPS = 40
 
 
-def _rotated(p: Any, q: Any, length: int, tolerance: float) -> tuple[Any, Any, Any]:
-    """Columns ``p[:, i]`` and ``q[:, i]`` rotated so that their first ``length`` elements are
-    orthogonal; and whether any were not."""
-    a, b = p[:length], q[:length]
-    alpha, beta = (lax.reduce_sum(squares(x), (0,)) for x in (a, b))
-    gamma = lax.reduce_sum(conjugate(a) * b, (0,))
+def _norms(x: Any, length: int) -> Any:
+    """The squared lengths of the first elements of columns."""
+    return lax.reduce_sum(squares(x[:length]), (0,))
+
+
+def _rotated(
+    p: Any, q: Any, alpha: Any, beta: Any, length: int, tolerance: float
+) -> tuple[list[Any], list[Any], Any]:
+    """Columns of ``p`` and ``q`` rotated so that their first ``length`` elements are orthogonal,
+    each with its squared norm, which is ``alpha`` and ``beta`` before; and whether any were not."""
+    gamma = lax.reduce_sum(conjugate(p[:length]) * q[:length], (0,))
     size = lax.abs(gamma)
     turn = size > tolerance * lax.sqrt(alpha) * lax.sqrt(beta)
     safe = where(turn, size, 1.0)
     zeta = (beta - alpha) / (2 * safe)
     t = where(zeta < 0, -1.0, 1.0) / (lax.abs(zeta) + lax.sqrt(1 + zeta * zeta))
-    c = where(turn, lax.rsqrt(1 + t * t), 1.0)
-    s = where(turn, t * c, 0.0)
-    if p.dtype in dtypes.COMPLEX:
+    t = where(turn, t, 0.0)
+    c = lax.rsqrt(1 + t * t)
+    s = t * c
+    if is_complex(p):
         phase = times(gamma, 1 / safe)
         forward, back = times(phase, s), times(conjugate(phase), s)
     else:
         forward = back = where(gamma < 0, -s, s)
-    return times(p, c) - back * q, forward * p + times(q, c), lax.reduce_or(turn, (0,))
+    first = [times(p, c) - back * q, lax.max(alpha - t * size, 0 * alpha)]
+    second = [forward * p + times(q, c), lax.max(beta + t * size, 0 * beta)]
+    return first, second, lax.reduce_or(turn, (0,))
+
+
+def _next_round(p: Any, q: Any) -> tuple[Any, Any]:
+    """All but the first of the partners (the last axis) move on by one place, around both rows."""
+    axis = p.ndim - 1
+    if p.shape[axis] == 1:
+        return p, q
+    return (
+        lax.concatenate([p[..., :1], q[..., :1], p[..., 1:-1]], axis),
+        lax.concatenate([q[..., 1:], p[..., -1:]], axis),
+    )
 
 
 def orthogonalised(x: Any, length: int) -> Any:
@@ -67,9 +87,9 @@ def orthogonalised(x: Any, length: int) -> Any:
     M. Hestenes, "Inversion of matrices by biorthogonalization and related results", J. SIAM 6
     (1958); disjoint pairs are rotated at once, in the order of R. Brent, F. Luk, "The solution of
     singular-value and symmetric eigenvalue problems on multiprocessor arrays", SIAM J. Sci. Stat.
-    Comput. 6 (1985).
+    Comput. 6 (1985). Norms are computed once a sweep, and follow the rotations in it.
     """
-    height, n = x.shape
+    n = x.shape[1]
     if n < 2:
         return x
     half = -(-n // 2)
@@ -79,20 +99,18 @@ def orthogonalised(x: Any, length: int) -> Any:
     zero, rounds = (full((), k, dtypes.int32) for k in (0, 2 * half - 1))
 
     def meet(_: Any, state: Any) -> Any:
-        p, q, turned = state
-        p, q, any_turned = _rotated(p, q, length, tolerance)
-        # All but the first column move on by one place, around the two rows of partners.
-        if half > 1:
-            p, q = (
-                lax.concatenate([p[:, :1], q[:, :1], p[:, 1:-1]], 1),
-                lax.concatenate([q[:, 1:], p[:, -1:]], 1),
-            )
-        return p, q, lax.bitwise_or(turned, any_turned)
+        p, q, alpha, beta, turned = state
+        first, second, any_turned = _rotated(p, q, alpha, beta, length, tolerance)
+        p, q = _next_round(first[0], second[0])
+        alpha, beta = _next_round(first[1], second[1])
+        return p, q, alpha, beta, lax.bitwise_or(turned, any_turned)
 
     def sweep(state: Any) -> Any:
         count, p, q, _ = state
         none = full((), False, dtypes.bool_)
-        return (count + 1, *lax.fori_loop(zero, rounds, meet, (p, q, none)))
+        start = (p, q, _norms(p, length), _norms(q, length), none)
+        p, q, _, _, turned = lax.fori_loop(zero, rounds, meet, start)
+        return count + 1, p, q, turned
 
     def more(state: Any) -> Any:
         return lax.bitwise_and(state[0] < _SWEEPS, state[3])

@@ -102,6 +102,8 @@ def lu(a: Any) -> list[Any]:
     """
     m, n = a.shape
     k = min(m, n)
+    if k == 0:
+        return [a, full((0,), 0, dtypes.int32), positions((m,))]
     if k < _BLOCKED_FROM:
         out, order, pivots = _factor_columns(a, positions((m,)), full((), 0, dtypes.int32), k)
         return [out, pivots, order]
@@ -115,6 +117,8 @@ def lu(a: Any) -> list[Any]:
 def permutation(pivots: Any, *, permutation_size: int) -> Any:
     """The order of rows after exchanging row ``i`` with row ``pivots[i]``, in turn."""
     order = positions((permutation_size,))
+    if not pivots.size:
+        return order
 
     def body(i: Any, order: Any) -> Any:
         return _exchange(order, i, lax.dynamic_index_in_dim(pivots, i, 0, keepdims=False))

@@ -8,6 +8,7 @@ from covector import lax
 from covector.backends.pjrt.portable.common import (
     as_type,
     constant,
+    dot,
     finite,
     nan_unless,
     picked,
@@ -32,7 +33,7 @@ def _reflect_columns(a: Any, taus: Any, step: Any) -> tuple[Any, Any]:
     i, j = positions((m,)), positions((n,))
     column = lax.dynamic_index_in_dim(a, step, 1, keepdims=False)
     v, tau, beta = reflection(column, step)
-    row = conjugate(tau) * lax.dot(conjugate(v), where(j > step, a, 0.0))
+    row = conjugate(tau) * dot(conjugate(v), where(j > step, a, 0.0))
     a = a - v[:, None] * row[None, :]
     packed = where(i > step, v, where(i == step, beta, column))
     a = lax.dynamic_update_index_in_dim(a, packed, step, 1)
@@ -53,9 +54,12 @@ def geqrf(a: Any) -> list[Any]:
     if k == 0:
         return [a, zeros((k,), a.dtype)]
     small, power = scaled(a)
-    out, taus = _counted(
-        k, lambda step, s: _reflect_columns(*s, step), (small, zeros((k,), a.dtype))
-    )
+
+    def body(step: Any, state: Any) -> Any:
+        out, taus = state
+        return _reflect_columns(out, taus, step)
+
+    out, taus = _counted(k, body, (small, zeros((k,), a.dtype)))
     i, j = positions(a.shape), positions(a.shape, 1)
     return [where(i <= j, restored(out, power), out), taus]
 

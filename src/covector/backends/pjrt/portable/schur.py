@@ -8,6 +8,7 @@ from covector import lax
 from covector.backends.pjrt.portable.common import (
     as_type,
     constant,
+    dot,
     eps_of,
     guarded,
     magnitude,
@@ -50,7 +51,7 @@ def tridiagonal(a: Any, *, lower: bool) -> list[Any]:
     if n < 2:
         on = diagonal(a)
         on = lax.real(on) if a.dtype in dtypes.COMPLEX else on
-        return [a, on, on[:0], zeros((0,), a.dtype)]
+        return [as_type(on[None], a) if n else a, on, on[:0], zeros((0,), a.dtype)]
     small, power = scaled(a)
     packed, d, e, taus = reduce_to_tridiagonal(small, lower)
     i, j = positions(a.shape), positions(a.shape, 1)
@@ -198,7 +199,7 @@ def _sweep(h: Any, z: Any, first: Any, last: Any, v: Any) -> tuple[Any, Any]:
         h, z, v = state
         w, tau, beta = reflection(v, zero)
         rows = lax.dynamic_slice_in_dim(h, k, width, axis=0)
-        rows = rows - (conjugate(tau) * w)[:, None] * lax.dot(conjugate(w), rows)[None, :]
+        rows = rows - (conjugate(tau) * w)[:, None] * dot(conjugate(w), rows)[None, :]
         # The column that v was taken from becomes a multiple of the first unit vector.
         before = lax.bitwise_and(positions(rows.shape, 1) == k - 1, k > first)
         rows = where(before, where(place == 0, beta, 0.0)[:, None], rows)
@@ -206,7 +207,7 @@ def _sweep(h: Any, z: Any, first: Any, last: Any, v: Any) -> tuple[Any, Any]:
 
         def from_right(x: Any) -> Any:
             columns = lax.dynamic_slice_in_dim(x, k, width, axis=1)
-            columns = columns - (tau * lax.dot(columns, w))[:, None] * conjugate(w)[None, :]
+            columns = columns - (tau * dot(columns, w))[:, None] * conjugate(w)[None, :]
             return lax.dynamic_update_slice_in_dim(x, columns, k, axis=1)
 
         h = from_right(h)
@@ -288,6 +289,7 @@ def _standard_rotation(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any]:
     equal = lax.sqrt(0.5 * (1 + lax.abs(total)))
     gap, _ = _direction(a - d, b + c)
     sine = -0.5 * gap / equal * _sign(b + c)
+    equal, sine = where(a == d, 1.0, equal), where(a == d, 0.0, sine)
     swap = b == 0
     cos, sin = where(real, cos, equal), where(real, sin, sine)
     return where(swap, 0.0, cos), where(swap, 1.0, sin), lax.bitwise_or(real, swap)
@@ -399,6 +401,29 @@ def _eigenvalues(t: Any) -> Any:
     return lax.complex(on, im - where(second == 0, 0.0, before))
 
 
+def _start_vectors(w: Any, below: Any, on: Any, above: Any, leads: Any, start: Any) -> Any:
+    """Columns that solve ``(t - w) x = 0`` within the blocks on the diagonal, by the row with the
+    larger element beside it, and are zero elsewhere; with a row of zeros below.
+
+    ``start`` is the first row of the block of each column.
+    """
+    n = w.shape[0]
+    index = positions((n,))
+    follows = start < index
+
+    def of_block(v: Any) -> Any:
+        return where(follows, lax.pad(v[:-1], constant(0, v), [(1, 0, 0)]), v)
+
+    b, c, middle = of_block(above), of_block(below), of_block(on)
+    alone = lax.bitwise_not(lax.bitwise_or(leads, follows))
+    by_first = magnitude(b) >= magnitude(c)
+    upper = where(alone, 1.0 + 0 * w, where(by_first, b, w - middle))
+    lower = where(alone, 0.0, where(by_first, w - middle, c))
+    i = positions((n + 1, n))
+    x = where(i == start[None, :], upper[None, :], 0.0)
+    return where(i == start[None, :] + 1, lower[None, :], x)
+
+
 def _triangular_vectors(t: Any, w: Any) -> Any:
     """Eigenvectors of a Schur form for its eigenvalues ``w``, by back-substitution for all at once.
 
@@ -409,28 +434,15 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
     below, second, above = (as_type(x, w) for x in _blocks(t))
     t = as_type(t, w)
     on = diagonal(t)
-    i, j = positions((n, n)), positions((n, n), 1)
     leads, follows = below != 0, second != 0  # the first, the second row of a block
     start = positions((n,)) - as_type(follows, positions((1,)))
-    # Within a block: (t - w) x = 0 by the row with the larger element beside the diagonal.
-    last_below = lax.pad(below[:-1], constant(0, w), [(1, 0, 0)])
-    last_above = lax.pad(above[:-1], constant(0, w), [(1, 0, 0)])
-    last_on = lax.pad(on[:-1], constant(0, w), [(1, 0, 0)])
-    b, c = where(leads, above, last_above), where(leads, below, last_below)
-    middle = where(leads, on, last_on)
-    by_first = magnitude(b) >= magnitude(c)
-    upper = where(by_first, b, w - middle)
-    lower = where(by_first, w - middle, c)
-    alone = lax.bitwise_not(lax.bitwise_or(leads, follows))
-    x = where(i == start[None, :], where(alone, 1.0 + 0 * w, upper)[None, :], 0.0)
-    x = where(lax.bitwise_and(i == start[None, :] + 1, lax.bitwise_not(alone)[None, :]),
-              lower[None, :], x)  # fmt: skip
+    x = _start_vectors(w, below, on, above, leads, start)
+    i, j = positions((n, n)), positions((n, n), 1)
     coupled = lax.bitwise_and(i + 1 == j, leads[:, None])
     rest = where(lax.bitwise_or(i >= j, coupled), 0.0, t)
     largest = lax.reduce_max(magnitude(t), (0, 1))
     least = lax.max(largest * eps_of(w), constant(tiny_of(w) / eps_of(w), largest))
     limit = tiny_of(w) ** -0.25
-    x = lax.pad(x, constant(0, x), [(0, 1, 0), (0, 0, 0)])
 
     def pick(v: Any, k: Any) -> Any:
         return lax.dynamic_index_in_dim(v, k, 0, keepdims=False)
@@ -438,7 +450,7 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
     def body(step: Any, state: Any) -> Any:
         x, r_next = state
         k = n - 1 - step
-        r = -lax.dot(pick(rest, k), x[:n])
+        r = -dot(pick(rest, k), x[:n])
         pair, behind = pick(leads, k), pick(follows, k)
         a = pick(on, k) - w
         d = where(pair, a, 1.0)
@@ -462,8 +474,7 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
 
 
 def _unit(v: Any, w: Any, real_input: bool) -> Any:
-    """Columns divided by their lengths; the largest component of complex ones is real."""
-    sizes = squares(v)
+    """Columns divided by their lengths; the largest component of complex ones is positive."""
     largest = lax.reduce_max(magnitude(v), (0,))
     v = times(v, 1 / where(largest == 0, 1.0, largest)[None, :])
     sizes = squares(v)
@@ -473,10 +484,8 @@ def _unit(v: Any, w: Any, real_input: bool) -> Any:
     head = lax.reduce_sum(where(at, v, 0.0), (0,))
     size = lax.abs(head)
     turn = times(lax.conj(head), 1 / where(size == 0, 1.0, size))
-    out = where(at, as_type(size, v)[None, :], v * turn[None, :])
-    if real_input:
-        out = where((lax.imag(w) != 0)[None, :], out, v)
-    return out
+    turned = where(at, as_type(size, v)[None, :], v * turn[None, :])
+    return where((lax.imag(w) != 0)[None, :], turned, v) if real_input else turned
 
 
 @guarded

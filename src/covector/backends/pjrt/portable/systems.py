@@ -1,4 +1,4 @@
-"""Tridiagonal systems, Sylvester equations of Schur forms, updates of Cholesky factors."""
+"""Tridiagonal systems, and Sylvester equations of Schur forms."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from covector.backends.pjrt.portable.common import (
     eps_of,
     guarded,
     magnitude,
+    picked,
     positions,
     squares,
     times,
@@ -21,13 +22,12 @@ from covector.core import dtypes
 from covector.core.structural import full
 from covector.primitives.linalg.common import (
     adjoint,
-    conjugate,
     diagonal,
     matmul,
-    on_diagonal,
+    matrix_transpose,
+    tril,
     triu,
 )
-from covector.primitives.linalg.triangular import triangular_solve_p
 
 
 def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool) -> Any:
@@ -118,34 +118,37 @@ def _triangular(t: Any) -> tuple[Any, Any]:
     return triu(matmul(matmul(adjoint(u), t), u)), u
 
 
-def _by_columns(a: Any, b: Any, c: Any, adjoint_a: bool, adjoint_b: bool, minus: bool) -> Any:
-    """The solution for complex triangles, a column at a time: R. Bartels, G. Stewart, "Solution of
-    the matrix equation AX + XB = C", Comm. ACM 15 (1972)."""
-    n = b.shape[0]
-    b = adjoint(b) if adjoint_b else b
+def _in_waves(a: Any, b: Any, c: Any, adjoint_a: bool, adjoint_b: bool, minus: bool) -> Any:
+    """The solution for complex triangles: R. Bartels, G. Stewart, "Solution of the matrix equation
+    AX + XB = C", Comm. ACM 15 (1972). An element depends on those before it in its row and its
+    column, so that all of an antidiagonal are found at once."""
+    m, n = c.shape
+    # a x + x b = c with rows and columns reversed where it takes that to begin at the first ones.
+    a = adjoint(a) if adjoint_a else lax.rev(a, (0, 1))
+    b = lax.rev(adjoint(b), (0, 1)) if adjoint_b else b
     b = -b if minus else b
-    a = triu(a)
-    sizes = lax.max(lax.reduce_max(magnitude(a), (0, 1)), lax.reduce_max(magnitude(b), (0, 1)))
-    least = lax.max(sizes * eps_of(a), constant(tiny_of(a) / eps_of(a), sizes))
-    diagonal_a = on_diagonal(a.shape)
+    turned = ((0,) if not adjoint_a else ()) + ((1,) if adjoint_b else ())
+    a, b, c = tril(a), triu(b), lax.rev(c, turned)
+    largest = lax.max(lax.reduce_max(magnitude(a), (0, 1)), lax.reduce_max(magnitude(b), (0, 1)))
+    least = lax.max(largest * eps_of(a), constant(tiny_of(a) / eps_of(a), largest))
+    sums = diagonal(a)[:, None] + diagonal(b)[None, :]
+    # Sums of eigenvalues that vanish are replaced by the rounding unit.
+    sums = where(magnitude(sums) < least, as_type(least, a), sums)
+    columns_of_a, i, j = matrix_transpose(a), positions((m,)), positions((n,))
+    row, column = positions((m, n)), positions((m, n), 1)
 
-    def body(step: Any, x: Any) -> Any:
-        k = n - 1 - step if adjoint_b else step
-        column = lax.dynamic_index_in_dim(b, k, 1)
-        shift = lax.dynamic_index_in_dim(column, k, 0, keepdims=False)[0]
-        right = lax.dynamic_index_in_dim(c, k, 1) - matmul(x, column)
-        shifted = a + where(diagonal_a, lax.conj(shift) if adjoint_a else shift, 0.0)
-        # Sums of eigenvalues that vanish are replaced by the rounding unit.
-        none = lax.bitwise_and(diagonal_a, magnitude(shifted) < least)
-        shifted = where(none, as_type(least, a), shifted)
-        y = triangular_solve_p.bind(
-            shifted, right, left_side=True, lower=False, transpose_a=adjoint_a,
-            conjugate_a=adjoint_a, unit_diagonal=False,
-        )  # fmt: skip
-        return lax.dynamic_update_slice_in_dim(x, y, k, axis=1)
+    def body(wave: Any, state: Any) -> Any:
+        x, rest = state
+        found = where(row + column == wave, rest / sums, 0.0)
+        by_column = lax.reduce_sum(found, (0,))
+        by_row = lax.reduce_sum(found, (1,))
+        below = picked(columns_of_a, lax.clamp(0, wave - j, m - 1), 0) * by_column[:, None]
+        right = picked(b, lax.clamp(0, wave - i, n - 1), 0) * by_row[:, None]
+        return x + found, rest - matrix_transpose(below) - right
 
-    zero, end = (full((), k, dtypes.int32) for k in (0, n))
-    return lax.fori_loop(zero, end, body, 0 * c)
+    zero, end = (full((), k, dtypes.int32) for k in (0, m + n - 1))
+    x, _ = lax.fori_loop(zero, end, body, (0 * c, c))
+    return lax.rev(x, turned)
 
 
 @guarded
@@ -157,39 +160,7 @@ def triangular_sylvester(
         return [c]
     flags = (adjoint_a, adjoint_b, minus)
     if a.dtype in dtypes.COMPLEX:
-        return [_by_columns(a, triu(b), c, *flags)]
+        return [_in_waves(a, triu(b), c, *flags)]
     (ta, u), (tb, v) = _triangular(a), _triangular(b)
     right = matmul(matmul(adjoint(u), as_type(c, u)), v)
-    return [lax.real(matmul(matmul(u, _by_columns(ta, tb, right, *flags)), adjoint(v)))]
-
-
-# --- updates ----------------------------------------------------------------------------------
-
-
-def cholesky_update(r: Any, w: Any) -> Any:
-    """The upper factor of ``rᴴ r + w wᴴ``, by a rotation for each row.
-
-    P. Gill, G. Golub, W. Murray, M. Saunders, "Methods for modifying matrix factorizations", Math.
-    Comp. 28 (1974).
-    """
-    n = r.shape[0]
-    r, w = triu(r), conjugate(w)
-
-    def body(k: Any, state: Any) -> Any:
-        r, w = state
-        row = lax.dynamic_index_in_dim(r, k, 0, keepdims=False)
-        x, y = (lax.dynamic_index_in_dim(v, k, 0, keepdims=False) for v in (row, w))
-        size = lax.max(magnitude(x), magnitude(y))
-        unit = where(size == 0, 1.0, size)
-        x, y = (times(v, 1 / unit) for v in (x, y))
-        length = lax.sqrt(squares(x) + squares(y))
-        safe = where(size == 0, 1.0, length)
-        c, s = (times(v, 1 / safe) for v in (x, y))
-        turned = conjugate(c) * row + conjugate(s) * w
-        at = positions((n,)) == k
-        turned = where(at, as_type(length * size, turned), where(positions((n,)) < k, 0.0, turned))
-        w = where(size == 0, w, c * w - s * row)
-        return lax.dynamic_update_index_in_dim(r, where(size == 0, row, turned), k, 0), w
-
-    zero, end = (full((), k, dtypes.int32) for k in (0, n))
-    return lax.fori_loop(zero, end, body, (r, w))[0] if n else r
+    return [lax.real(matmul(matmul(u, _in_waves(ta, tb, right, *flags)), adjoint(v)))]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from covector import lax
 from covector.backends.pjrt.lower import rule
 from covector.backends.pjrt.portable import (
+    cholesky,
     exponential,
     jacobi,
     lu,
@@ -22,7 +22,6 @@ from covector.backends.pjrt.portable.common import (
     finite,
     nan_unless,
     one_by_one,
-    real,
     restored,
     scaled,
     together,
@@ -42,12 +41,10 @@ from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.core.trace import Primitive
 from covector.primitives.linalg.common import (
-    diagonal,
     eye_like,
     matmul,
     matrix_transpose,
     tril,
-    triu,
 )
 from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
@@ -104,21 +101,18 @@ _portable(hessenberg_p, schur.hessenberg, 2)
 _portable(tridiagonal_p, schur.tridiagonal, 2)
 _portable(triangular_sylvester_p, systems.triangular_sylvester, 2, 2, 2)
 _portable(tridiagonal_solve_p, systems.tridiagonal_solve, 1, 1, 1, 2)
-_portable(cholesky_update_p, systems.cholesky_update, 2, 1)
+_portable(cholesky_update_p, cholesky.cholesky_update, 2, 1)
 _portable(symmetric_product_p, lambda a: matmul(a, matrix_transpose(a)), 2)
 _portable(ormqr_p, apply_reflections, 2, 1, 2)
 _portable(expm_p, exponential.expm, 2)
 _portable(expm_frechet_p, exponential.expm_frechet, 2, 2)
 
 
+# XLA's compiler for CPUs factors column by column, which from this size on is slower than blocks.
+_SLOW_CHOLESKY = 64
+
+
 # --- Cholesky and triangular systems ----------------------------------------------------------
-
-
-def _positive_definite(upper: bool, factor: Any) -> Any:
-    """The factor, whose triangle is NaN if the matrix has none."""
-    kept = (triu if upper else tril)(factor)
-    ok = lax.bitwise_and(finite(kept), lax.reduce_and(real(diagonal(kept)) > 0, (0,)))
-    return (triu if upper else tril)(nan_unless(ok, kept))
 
 
 @rule(cholesky_p)
@@ -126,10 +120,15 @@ def _cholesky(b: Builder, eqn: JaxprEqn, a: Value) -> Value:
     upper = eqn.params["upper"]
     if not np.prod(a.shape):
         return a
-    attrs = f"lower = {'false' if upper else 'true'}"
-    factor = b.op("stablehlo.cholesky", (a,), a.dtype, a.shape, attrs)
-    check = together(functools.partial(_positive_definite, upper), 2)
-    return expand(b, (cholesky_p, upper), check, factor)[0]
+    (a,) = expand(b, (cholesky_p, "before"), cholesky.real_diagonal, a)
+    if b.platform == "xla_cpu" and a.shape[-1] >= _SLOW_CHOLESKY:
+        whole = together(functools.partial(cholesky.by_blocks, upper=upper), 2)
+        (factor,) = expand(b, (cholesky_p, "blocks", upper), whole, a)
+    else:
+        attrs = f"lower = {_flag(not upper)}"
+        factor = b.op("stablehlo.cholesky", (a,), a.dtype, a.shape, attrs)
+    check = together(functools.partial(cholesky.checked, upper=upper), 2)
+    return expand(b, (cholesky_p, "after", upper), check, factor)[0]
 
 
 def _flag(value: bool) -> str:
@@ -187,6 +186,7 @@ def _householder_product(b: Builder, eqn: JaxprEqn, a: Value, taus: Value) -> Va
         return _call(b, "ProductOfElementaryHouseholderReflectors", (a, taus), eqn)[0]
 
     def product(a: Any, taus: Any) -> Any:
-        return reflect(a, taus, eye_like(a))
+        one = eye_like(a)
+        return reflect(a, taus, one) if taus.size else one
 
     return expand(b, householder_product_p, product, a, taus)[0]
