@@ -3,11 +3,12 @@ checked, nodes of the loop IR do not change, and new memory is full of rubbish. 
 `peer` run where JAX is installed.
 
 ``--sample SEED`` runs a part of the tests on further platforms: of those marked `platform` one for
-each case of the tables, of those marked `peer` half of the cases of each test."""
+each rule or function in the tables, of those marked `peer` half of the cases of each test."""
 
 import importlib.util
 import os
 import random
+import re
 import sys
 from collections import defaultdict
 
@@ -37,13 +38,20 @@ def pytest_report_header(config):
     return None if seed is None else f"tests on platforms: a sample, drawn with the seed {seed}"
 
 
+def _subject(case):
+    """The platform of a case, and what it is about: the first word of its name."""
+    platform = case.params.get("platform", "")
+    name = case.id.removeprefix(f"{platform}-").removesuffix(f"-{platform}")
+    return platform, re.split(r"[^\w.]", name)[0]
+
+
 def _left_out(items, seed):
     """The tests that are not drawn."""
     groups = defaultdict(list)
     for item in items:
         case = getattr(item, "callspec", None)
         if case is not None and item.get_closest_marker("platform"):
-            groups[item.path, case.id].append(item)
+            groups[item.path, *_subject(case)].append(item)
         elif case is not None and item.get_closest_marker("peer"):
             groups[item.path, item.originalname].append(item)
     draw = random.Random(seed)
