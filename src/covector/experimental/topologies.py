@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from covector.core.backend import Device as _Device
 from covector.core.backend import default_platform, get_backend
+from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 
 __all__ = [
     "Device", "TopologyDescription", "get_attached_topology", "get_topology_desc", "make_mesh",
 ]  # fmt: skip
-
-
-class Device(_Device, Protocol):
-    """A device of this process, or of a topology.
-
-    Attributes
-    ----------
-    platform : str
-    device_kind : str
-    id, process_index : int
-    local_hardware_id : int or None
-
-    Examples
-    --------
-    >>> from covector.experimental import topologies
-    >>> topologies.get_attached_topology("cpu").devices[0].device_kind
-    'cpu'
-    """
-
-    local_hardware_id: int | None = None
-
-    def memory_stats(self) -> dict[str, int] | None:
-        """Bytes in use, their peak and the limit; None if they are not known."""
-
-    def addressable_memories(self) -> Sequence[Any]:
-        """The memories of the device."""
-
-    def default_memory(self) -> Any:
-        """The memory where arrays are put."""
-
-    def memory(self, kind: str) -> Any:
-        """The memory of a kind, such as ``"pinned_host"``."""
 
 
 class TopologyDescription:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from covector.backends.pjrt import plugins
 from covector.backends.pjrt.lower import Text
 from covector.backends.pjrt.options import compile_options
+from covector.core.device import Device
 from covector.core.errors import at_user_line
 
 # The text of a GpuTargetConfigProto, from NVIDIA's public data sheet of the H100 SXM5 and the
@@ -43,7 +44,7 @@ _KNOWN: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-class AbsentDevice:
+class AbsentDevice(Device):
     """A device of a topology, for which programs are compiled and on which nothing runs.
 
     Attributes
@@ -65,23 +66,11 @@ class AbsentDevice:
         """What is known of the memory: nothing."""
         return None
 
-    def _no_memory(self) -> NoReturn:
+    def _memories(self) -> NoReturn:
         raise NotImplementedError(
             f"the memories of {self!r} are not known: the device is described by a topology and "
             f"need not exist{at_user_line()}"
         )
-
-    def addressable_memories(self) -> NoReturn:
-        """The memories: they are not known."""
-        self._no_memory()
-
-    def default_memory(self) -> NoReturn:
-        """The default memory: it is not known."""
-        self._no_memory()
-
-    def memory(self, kind: str) -> NoReturn:
-        """The memory of a kind: it is not known."""
-        self._no_memory()
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_attributes", {})
