@@ -103,9 +103,7 @@ def _transpose(ct: Any, x: Any, offsets: Any) -> list[Any]:
 transpose_rules[group_sums_p] = _transpose
 
 
-def _batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None]
-) -> tuple[Any, int]:
+def _batch(axis_size: int, args: Sequence[Any], dims: Sequence[int | None]) -> tuple[Any, int]:
     (x, offsets), (d, e) = args, dims
     if e is None:
         assert d is not None

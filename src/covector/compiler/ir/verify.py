@@ -285,8 +285,10 @@ class _Verifier(Visitor):
         (axis,), at = p.serial, p.tests[0][0]
         known = type(at) is IVar and at.axis == axis and len(p.tests) == 1
         self.check(known, "the one test of a part grouped along an inner axis is of that axis")
-        for i in p.limits or ():
-            # Of earlier axes alone.
+        self.check(p.combine is not None, "the elements of a group are merged")
+        # Limits are of earlier axes alone, and so is where the elements of an innermost axis go.
+        innermost = axis == len(p.extents) - 1
+        for i in (*(p.limits or ()), *(p.dest if innermost else ())):
             self.element(i, axis)
 
     def call(self, v: Value, d: LibraryCall) -> None:

@@ -116,8 +116,13 @@ class NestEmitter(ValueEmitter):
     def _rounds(self, node: NestLoop, inner: NestLoop) -> int | Val:
         """Rounds of a loop in one of ``node``, on average where groups of elements differ."""
         rounds = self.dim(inner.dim)
-        if all([groups.limited(s, s.order[s.dims.index(inner.dim)]) is None
-                for s in inner.stages() if inner.role == "s" and inner.dim in s.dims]):
+        if all(
+            [
+                groups.limited(s, s.order[s.dims.index(inner.dim)]) is None
+                for s in inner.stages()
+                if inner.role == "s" and inner.dim in s.dims
+            ]
+        ):
             return rounds
         b = self.b
         count = b.intrinsic("umax", indexing.val(self.dim(node.dim)), int_const(1))
