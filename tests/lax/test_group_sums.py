@@ -30,10 +30,10 @@ def offsets_of(n, m, dtype=onp.int32):
     return onp.sort(R.integers(-2, n + 3, m + 1)).astype(dtype)
 
 
-# Elements, groups, the shape of an element: none, one, groups in registers, tasks, rows of vectors.
-SIZES = [(0, 4, ()), (4, 0, ()), (6, 1, (0,)), (1, 1, ()), (9, 4, ()), (9, 4, (3,)), (50, 7, (2, 3)),
-         (5000, 700, ()), (90_000, 3, ()), (3, 40_000, ()), (200_000, 20_000, (20,)),
-         (200_000, 20_000, ())]  # fmt: skip
+# Elements, groups, the shape of an element: none, one, few, tasks, long groups, rows of vectors.
+SIZES = [(0, 4, ()), (4, 0, ()), (6, 1, (0,)), (1, 1, ()), (9, 4, ()), (9, 4, (3,)),
+         (50, 7, (2, 3)), (5000, 700, ()), (90_000, 3, ()), (3, 40_000, ()),
+         (200_000, 20_000, (20,)), (200_000, 20_000, ())]  # fmt: skip
 
 
 @pytest.mark.parametrize("n, m, rest", SIZES)

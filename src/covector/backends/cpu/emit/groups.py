@@ -58,25 +58,23 @@ def accumulates(part: Part) -> bool:
     )  # fmt: skip
 
 
-def limited(stage: Stage, axis: int) -> tuple[Index, Index] | None:
-    """The limits of the elements along an axis that belong to a group, if the axis has them."""
-    if stage.kind != "part" or stage.part.serial != (axis,):
-        return None
-    return stage.part.limits
+def limits(stage: Stage) -> tuple[Index, Index] | None:
+    """Where a group begins and ends along the serial axis, if the part says so."""
+    return stage.part.limits if stage.kind == "part" else None
 
 
-def span(em: ValueEmitter, r: Running, limits: Sequence[Index], n: Val) -> tuple[Val, Val]:
+def span(em: ValueEmitter, r: Running, ends: Sequence[Index], n: Val) -> tuple[Val, Val]:
     """Where the group at hand begins and ends among ``n`` elements."""
-    low, high = (indexing.val(em.index(i, r.env).base) for i in limits)
+    low, high = (indexing.val(em.index(i, r.env).base) for i in ends)
     begin = em.b.intrinsic("smax", low, int_const(0))
     return begin, em.b.intrinsic("smin", high, em.b.local(n))
 
 
-def merge(em: ValueEmitter, r: Running, axis: int, begin: Val, end: Val) -> None:
+def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
     """The elements of one group, merged in a register."""
     b, part, v = em.b, r.stage.part, r.stage.value
     assert part.combine is not None
-    combine, mem = part.combine, em.memory(v)
+    combine, (axis,), mem = part.combine, part.serial, em.memory(v)
     dest = [em.index(i, r.env) for i in part.dest]
     acc = Accumulator(b, em.fresh_load(v, mem, dest), 0)
 

@@ -116,13 +116,7 @@ class NestEmitter(ValueEmitter):
     def _rounds(self, node: NestLoop, inner: NestLoop) -> int | Val:
         """Rounds of a loop in one of ``node``, on average where groups of elements differ."""
         rounds = self.dim(inner.dim)
-        if all(
-            [
-                groups.limited(s, s.order[s.dims.index(inner.dim)]) is None
-                for s in inner.stages()
-                if inner.role == "s" and inner.dim in s.dims
-            ]
-        ):
+        if inner.role != "s" or all([groups.limits(s) is None for s in inner.stages()]):
             return rounds
         b = self.b
         count = b.intrinsic("umax", indexing.val(self.dim(node.dim)), int_const(1))
@@ -317,13 +311,13 @@ class NestEmitter(ValueEmitter):
     def _limited(self, nest: Nest, node: NestLoop, depth: int) -> bool:
         """Write a loop over the elements of a group, if that is what it is."""
         stages = list(node.stages())
-        limits = groups.limited(stages[0], stages[0].order[depth]) if len(stages) == 1 else None
+        limits = groups.limits(stages[0]) if node.role == "s" and len(stages) == 1 else None
         if limits is None:
             return False
         r = self.running[id(stages[0])]
         begin, end = groups.span(self, r, limits, self._extent(node)[1])
         if node.leaves:
-            groups.merge(self, r, depth, begin, end)
+            groups.merge(self, r, begin, end)
         else:
             self._counted(nest, node, depth, begin, end, 0)
         return True
