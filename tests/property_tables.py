@@ -21,6 +21,7 @@ from covector.core.rules import ELEMENTWISE
 from covector.custom_derivatives import linear_call
 from covector.experimental import checkify, io_callback
 from covector.primitives.common import dtype_set
+from covector.primitives.groups import group_sums_p
 from covector.primitives.sorting import partition_p
 from covector.primitives.windows import window_position_p
 
@@ -222,6 +223,8 @@ for n in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):
     f = getattr(lax, n)
     case(n, lambda a, f=f: f(a, 1), real(2, 5))
     case(f"{n}-reverse", lambda a, f=f: f(a, 0, True), real(5, 2))
+for n, shape in (("", (7,)), ("-blocks", (7, 3))):
+    case(f"group_sums{n}", lambda a: group_sums_p.bind(a, onp.int32([1, 3, 3, 9])), real(*shape))
 case("dot_general", lambda a, b: lax.dot_general(a, b, (((1,), (0,)), ((), ()))), X, real(3, 4))
 case(
     "dot_general-batch",

@@ -60,6 +60,8 @@ over (i0 < 3) order (0): v6[i0], v7[i0]
     part (i0 < n0, i1 < 2) if 0 <= [v1[]] < n0 & (i0 % 2) <= 0 < 1 serial (0): [[v1[]], i1] add = \
 v0[i0, (i1 inside 3)]
     part (): [0, 1] = 1.5:f32
+    part (i0 < n0, i1 < 7, i2 < 3) if i0 <= i1 < (i0 + 1) serial (1) grouped: [i0, i2] add = \
+v0[i1, i2]
     each (v0[i0, i1] if 0 <= i0 < 4 else bits 0xffc00001:f32)
   v12:f32[3] = update nothing
   v13:f32[3] = call sort(v6) {num_keys: 1, dims: (n0, (3, n1)), flag: false, none: none, s: "a"}
@@ -243,6 +245,14 @@ WRONG = [
     (within("v2:i32[n0] = update v0"), *AT, "has the shape and dtype of its base"),
     (within("v2:f32[n0] = update v0\n    part (): [0, 1] = 1.0:f32"), *AT, "destination"),
     (within("v2:f32[n0] = update v0\n    part (): [0] mod = 1.0:f32"), *AT, "merges no"),
+    (within("v2:f32[n0] = update v0\n    part (i0 < n0, i1 < 3) if 0 <= i0 < [v1[]] serial (1) "
+            "grouped: [i0] add = v0[i1]"), *AT, "the one test of a part grouped"),
+    (within("v2:f32[n0] = update v0\n    part (i0 < n0, i1 < 3) if 0 <= i1 < i1 serial (1) "
+            "grouped: [i0] add = v0[i1]"), *AT, "i1 is one of 1 index"),
+    (within("v2:f32[n0] = update v0\n    part (i0 < n0, i1 < 3) if 0 <= i1 < i0 serial (1) "
+            "grouped: [i0] = v0[i1]"), *AT, "are merged"),
+    (within("v2:f32[n0] = update v0\n    part (i0 < n0, i1 < 3) serial (1, 0) "
+            "grouped: [i0] add = v0[i1]"), *AT, "has one serial axis"),
     (within("v2:f32[n0] = repeat 3 (v3:f32[n0] = v0)\n    next v1"), *AT, "is carried"),
     (within("v2:i32[] = while (v3:i32[] = v1)\n    test v3\n    next v3"), *AT, "bool scalar"),
     (within("v2:f32[n0] = branch v1 of 1\n    yield v1"), *AT, "results of the branch"),

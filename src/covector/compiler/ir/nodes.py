@@ -219,7 +219,8 @@ class Part:
 
     ``combine`` (``add mul min max``) merges with the element there; ``tests`` guard the
     write; indices that differ along the ``serial`` axes alone may share a destination. In a
-    ``grouped`` part, those that do follow each other, and the only serial axis is the first.
+    ``grouped`` part, those that do follow each other, and there is one serial axis. If it is not
+    the first, the only test says which of its elements belong to a group, each to at most one.
     """
 
     __slots__ = ("extents", "dest", "expr", "combine", "tests", "serial", "grouped")
@@ -241,6 +242,13 @@ class Part:
         self.tests = tuple(tests)
         self.serial = tuple(serial)
         self.grouped = grouped
+
+    @property
+    def limits(self) -> tuple[Index, Index] | None:
+        """Where a group begins and ends along an inner serial axis."""
+        if not self.grouped or self.serial == (0,) or not self.tests:
+            return None
+        return self.tests[0][1:]
 
     def indices(self) -> list[Index]:
         """The indices of the destination and of the tests."""

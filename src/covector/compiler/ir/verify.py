@@ -274,9 +274,22 @@ class _Verifier(Visitor):
         self.check(len(p.dest) == v.ndim, f"a destination in {v.ndim} axes has as many indices")
         self.check(p.combine is None or p.combine in _COMBINE, f"{p.combine} merges no elements")
         self.check(all(0 <= k < n for k in p.serial), "a serial axis is one of the part's")
-        self.check(not p.grouped or p.serial == (0,), "a grouped part is serial along axis 0 alone")
+        self.check(not p.grouped or len(p.serial) == 1, "a grouped part has one serial axis")
+        if p.limits is not None:
+            self.limits(p)
         for i in p.indices():
             self.element(i, n)
+
+    def limits(self, p: Part) -> None:
+        """An inner serial axis of groups: the first test says where each begins and ends."""
+        (axis,), at = p.serial, p.tests[0][0]
+        known = type(at) is IVar and at.axis == axis and len(p.tests) == 1
+        self.check(known, "the one test of a part grouped along an inner axis is of that axis")
+        self.check(p.combine is not None, "the elements of a group are merged")
+        # Limits are of earlier axes alone, and so is where the elements of an innermost axis go.
+        innermost = axis == len(p.extents) - 1
+        for i in (*(p.limits or ()), *(p.dest if innermost else ())):
+            self.element(i, axis)
 
     def call(self, v: Value, d: LibraryCall) -> None:
         self.sizes_in(d.attrs)

@@ -19,6 +19,7 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
 from covector.core.jaxpr import JaxprEqn
+from covector.primitives.groups import group_sums_p
 from covector.primitives.indexing import (
     default_fill,
     gather_p,
@@ -170,6 +171,23 @@ def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest:
     part = Part(updates.shape, dest, updates.at(*v), combine, tests, serial, grouped)
     extents: tuple[Dim, ...] = low.shape(aval.shape)
     return low.define(extents, aval.dtype, Update(x, [part]))
+
+
+@rule(group_sums_p)
+def _group_sums(low: Lowering, eqn: JaxprEqn, x: Value, offsets: Value) -> Value:
+    aval = eqn.outvars[0].aval
+    zero = Lit(0, aval.dtype)
+    out = low.pointwise(low.shape(aval.shape), aval.dtype, zero)
+    if 0 in aval.shape or 0 in eqn.invars[0].aval.shape:
+        return out
+    # Axes: the groups, the elements of each, those of an element.
+    group, k, *inner = ivars(x.ndim + 1)
+    limits = [IDyn(offsets.at(i)) for i in (group, iop("+", group, 1))]
+    part = Part(
+        (out.shape[0], *x.shape), [group, *inner], x.at(k, *inner), "add",
+        [(k, limits[0], limits[1])], [1], True,
+    )  # fmt: skip
+    return low.define(out.shape, aval.dtype, Update(out, [part]))
 
 
 _COMBINATIONS = {

@@ -199,7 +199,9 @@ class _Classifier:
         if d.base is not None:
             self._of(d.base).add(v)
         for p in d.parts:
-            self._read(p.expr, p, len(p.extents), bool(p.serial) and not p.grouped)
+            # All groups together walk an axis once.
+            axes = len(p.extents) - (p.limits is not None)
+            self._read(p.expr, p, axes, bool(p.serial) and not p.grouped)
             if d.base is not None:
                 self._store_apart(p.expr, d.base)
             for i in (*p.dest, *[i for test in p.tests for i in test]):

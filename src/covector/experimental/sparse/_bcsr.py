@@ -452,7 +452,11 @@ def _dot(lhs: Any, rhs: Any, dims: Any) -> Any:
         columns = [rows_of(lhs.indptr, lhs.nse), lhs.indices]
         ordered = lhs.indices_sorted or 1 in dims[0][0]
         promises = ordered, lhs.unique_indices
-        return _products.product_of(lhs.data, columns, lhs.shape, promises, cnp.asarray(rhs), dims)
+        wide = cnp.int64 if lhs.indptr.dtype.itemsize == 8 else cnp.int32
+        return _products.product_of(
+            lhs.data, columns, lhs.shape, promises, cnp.asarray(rhs), dims,
+            lhs.indptr.astype(wide),
+        )  # fmt: skip
     lhs, rhs = (_to_bcoo(x) if isinstance(x, BCSR) else x for x in (lhs, rhs))
     return _products.bcoo_dot_general(lhs, rhs, dimension_numbers=dims)
 

@@ -19,7 +19,7 @@ from covector.experimental.sparse._base import (
     to_array,
 )
 from covector.experimental.sparse._bcoo import BCOO, bcoo_fromdense, bcoo_todense
-from covector.experimental.sparse._bcsr import _from_bcoo, rows_of
+from covector.experimental.sparse._bcsr import BCSR, _from_bcoo, bcsr_dot_general, rows_of
 from covector.numpy._util import fused
 from covector.tree_util import register_pytree_node_class
 
@@ -107,6 +107,11 @@ def _times(mat: _Matrix, x: Any, transpose: bool) -> Any:
             f"cannot be multiplied by {x.aval.str_short()}{at_user_line()}"
         )
     dims = (((axis,), (0,)), ((), ()))
+    if isinstance(mat, _Compressed) and axis != mat._axis:
+        # The sums of its lines.
+        shape = mat.shape if axis else mat.shape[::-1]
+        lines = BCSR.tree_unflatten(SparseInfo(shape), mat._buffers())
+        return bcsr_dot_general(lines, x, dimension_numbers=(((1,), (0,)), ((), ())))
     return _products.bcoo_dot_general(mat._bcoo(), x, dimension_numbers=dims)
 
 

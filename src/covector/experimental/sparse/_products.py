@@ -29,6 +29,7 @@ from covector.experimental.sparse._bcoo import (
 from covector.experimental.sparse._layouts import _relaid
 from covector.experimental.sparse._order import _sum_duplicates
 from covector.numpy._util import fused, promote_dtypes
+from covector.primitives.groups import group_sums_p
 
 # ((contracting of lhs, of rhs), (batch of lhs, of rhs))
 Dims = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
@@ -150,10 +151,12 @@ def product_of(
     promises: tuple[bool, bool],
     x: Any,
     dims: Dims,
+    offsets: Any = None,
 ) -> Any:
     """Blocks, of which the coordinates along each sparse axis are given, times a dense array.
 
-    ``promises`` are those of a BCOO: whether coordinates are sorted, and unique.
+    ``promises`` are those of a BCOO: whether coordinates are sorted, and unique. ``offsets`` say
+    where the blocks of each coordinate along the first sparse axis begin, and the last ones end.
     """
     data, x = promote_dtypes("bcoo_dot_general", data, x)
     (cl, cr), (bl, br) = dims
@@ -169,7 +172,10 @@ def product_of(
     axes = [p + offset for p, _ in summed], [p + offset for p, _ in batch]
     blocks = _multiplied(data, [columns[p] for p, _ in found], x, axes)
     kept = [p for p in bl if p < n] + _rest(n, cl, bl)
-    out = _placed(blocks, columns, shape, kept, promises)
+    if offsets is not None and kept == [0] and blocks.dtype != bool:
+        out = group_sums_p.bind(blocks, offsets)
+    else:
+        out = _placed(blocks, columns, shape, kept, promises)
     # Now the axes that are kept sparse, those of batch, other dense ones, those of x.
     dense = [p for p in range(n, ndim) if p not in cl and p not in bl]
     names = [*kept, *(p for p, _ in batch), *dense, *(ndim + k for k in range(len(free)))]

@@ -12,6 +12,7 @@ from covector.core.trace import Primitive
 from covector.primitives import cumulative as cu
 from covector.primitives import reductions as re
 from covector.primitives.dot import dot_general_p
+from covector.primitives.groups import group_sums_p
 from covector.primitives.sorting import partition_p, sort_p, top_k_p
 from covector_toy.interpreter import rule
 from covector_toy.rules.elementwise import Elements, widened
@@ -77,6 +78,14 @@ _cumulative(cu.cumprod_p, np.multiply)
 _cumulative(cu.cummax_p, np.maximum)
 _cumulative(cu.cummin_p, np.minimum)
 _cumulative(cu.cumlogsumexp_p, np.logaddexp)
+
+
+@rule(group_sums_p)
+def _group_sums(eqn: JaxprEqn, x: Elements, offsets: Elements) -> Elements:
+    x = widened(x)
+    ends = np.clip(offsets.astype(np.int64), 0, x.shape[0])
+    sums = [x[i:j].sum(0, dtype=x.dtype) for i, j in zip(ends[:-1], ends[1:], strict=True)]
+    return np.stack(sums) if sums else np.zeros((0, *x.shape[1:]), x.dtype)
 
 
 @rule(dot_general_p)

@@ -13,6 +13,7 @@ from covector.backends.cpu.numerics.number import real
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, Part
+from covector.compiler.schedule.nodes import Stage
 
 
 def _axes(part: Part) -> list[Index]:
@@ -55,6 +56,35 @@ def accumulates(part: Part) -> bool:
         part.combine is not None and len(part.extents) == 1
         and all(id(i) in known or not variables(i) for i in tests)
     )  # fmt: skip
+
+
+def limits(stage: Stage) -> tuple[Index, Index] | None:
+    """Where a group begins and ends along the serial axis, if the part says so."""
+    return stage.part.limits if stage.kind == "part" else None
+
+
+def span(em: ValueEmitter, r: Running, ends: Sequence[Index], n: Val) -> tuple[Val, Val]:
+    """Where the group at hand begins and ends among ``n`` elements."""
+    low, high = (indexing.val(em.index(i, r.env).base) for i in ends)
+    begin = em.b.intrinsic("smax", low, int_const(0))
+    return begin, em.b.intrinsic("smin", high, em.b.local(n))
+
+
+def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
+    """The elements of one group, merged in a register."""
+    b, part, v = em.b, r.stage.part, r.stage.value
+    assert part.combine is not None
+    combine, (axis,), mem = part.combine, part.serial, em.memory(v)
+    dest = [em.index(i, r.env) for i in part.dest]
+    acc = Accumulator(b, em.fresh_load(v, mem, dest), 0)
+
+    def one(i: Val) -> None:
+        r.env[axis] = Idx(i)
+        x = em.expr(r.stage.expr, r.env)
+        acc.set(b, ops.apply(b, combine, [acc.get(b), x], [v.dtype] * 2, v.dtype, None))
+
+    b.repeat(begin, end, 1, one)
+    em.store(v, mem, dest, acc.get(b))
 
 
 def write(em: ValueEmitter, r: Running, first: Val, last: Val) -> None:

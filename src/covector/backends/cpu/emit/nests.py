@@ -109,9 +109,18 @@ class NestEmitter(ValueEmitter):
         best: int | Val = 1
         for c in node.children:
             if isinstance(c, NestLoop):
-                w = indexing.mul(self.b, self.inner_work(c), self.dim(c.dim))
+                w = indexing.mul(self.b, self.inner_work(c), self._rounds(node, c))
                 best = w if type(best) is int and best == 1 else indexing.add(self.b, best, w)
         return best
+
+    def _rounds(self, node: NestLoop, inner: NestLoop) -> int | Val:
+        """Rounds of a loop in one of ``node``, on average where groups of elements differ."""
+        rounds = self.dim(inner.dim)
+        if inner.role != "s" or all([groups.limits(s) is None for s in inner.stages()]):
+            return rounds
+        b = self.b
+        count = b.intrinsic("umax", indexing.val(self.dim(node.dim)), int_const(1))
+        return b.bin("udiv", indexing.val(rounds), count)
 
     def grain(self, root: NestLoop) -> Val:
         """Rounds of the outermost loop per task: a multiple of the vector length."""
@@ -293,11 +302,25 @@ class NestEmitter(ValueEmitter):
             self._accumulate(nest, node, depth, self._extent(node)[1])
         elif depth == 0 and self.b is self.root and not self._totals(node, depth):
             self._patient(nest, node)
-        else:
+        elif not self._limited(nest, node, depth):
             begin, end = span or self._extent(node)
             self._counted(nest, node, depth, begin, end, node.lanes)
         for r in starting:
             reductions.finish(self, nest, r)
+
+    def _limited(self, nest: Nest, node: NestLoop, depth: int) -> bool:
+        """Write a loop over the elements of a group, if that is what it is."""
+        stages = list(node.stages())
+        limits = groups.limits(stages[0]) if node.role == "s" and len(stages) == 1 else None
+        if limits is None:
+            return False
+        r = self.running[id(stages[0])]
+        begin, end = groups.span(self, r, limits, self._extent(node)[1])
+        if node.leaves:
+            groups.merge(self, r, begin, end)
+        else:
+            self._counted(nest, node, depth, begin, end, 0)
+        return True
 
     def _patient(self, nest: Nest, node: NestLoop) -> None:
         """The outermost loop where it runs on this thread alone: it looks out now and then."""

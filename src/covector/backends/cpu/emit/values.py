@@ -257,7 +257,7 @@ class ValueEmitter:
         none: Val | None = FALSE
         for test in e.tests:
             i, lo, hi = (self.index(x, env) for x in test)
-            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+            for op, x, y in self._limits(i, lo, hi):
                 ok = self.compare(op, x, y)
                 if ok is False:
                     return self.expr(e.other, env)
@@ -299,7 +299,7 @@ class ValueEmitter:
         return b.cmp("icmp slt", last, bound), b.cmp("icmp sge", first, bound)
 
     def compare(self, op: str, x: AnyIdx, y: AnyIdx) -> Val | bool:
-        """A comparison (``sge`` or ``slt``) of indices, decided at once where that is possible."""
+        """A comparison (``sge slt``, ``ult`` of scalars), decided at once where it is possible."""
         if x.uniform and y.uniform:
             if type(x.base) is int and type(y.base) is int:
                 return x.base >= y.base if op == "sge" else x.base < y.base
@@ -312,12 +312,21 @@ class ValueEmitter:
         u = indexing.to_vector(b, x, self.lanes)
         return b.cmp(f"icmp {op}", u, indexing.to_vector(b, y, self.lanes))
 
+    def _limits(self, i: AnyIdx, lo: AnyIdx, hi: AnyIdx) -> list[tuple[str, AnyIdx, AnyIdx]]:
+        """The comparisons that make up ``lo <= i < hi``."""
+        scalar = i.uniform and lo.uniform and hi.uniform and type(i.base) is Val
+        if not scalar or lo.base != 0:
+            return [("sge", i, lo), ("slt", i, hi)]
+        # Negative numbers are large ones without a sign: one comparison will do.
+        most = self.b.intrinsic("smax", indexing.val(hi.base), int_const(0))
+        return [("ult", i, Idx(most))]
+
     def tests(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> Val | bool:
         """Whether all tests hold, decided at once where that is possible."""
         cond: Val | bool = True
         for test in tests:
             i, lo, hi = (self.index(x, env) for x in test)
-            for op, x, y in (("sge", i, lo), ("slt", i, hi)):
+            for op, x, y in self._limits(i, lo, hi):
                 ok = self.compare(op, x, y)
                 if ok is False:
                     return False

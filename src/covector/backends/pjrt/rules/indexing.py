@@ -9,9 +9,11 @@ import numpy as np
 
 from covector.backends.pjrt.lower import out_type, rule
 from covector.backends.pjrt.rules.elementwise import computed_in
+from covector.backends.pjrt.rules.expansions import expand
 from covector.backends.pjrt.text import Builder, Value, ints
 from covector.core.jaxpr import JaxprEqn
 from covector.core.trace import Primitive
+from covector.primitives.groups import group_sums_p, sums_by_scatter
 from covector.primitives.indexing import (
     GatherScatterMode,
     default_fill,
@@ -157,6 +159,12 @@ def _combined(b: Builder, name: str | None, old: Value, new: Value) -> Value:
     if old.dtype == _BOOL:
         name = {"add": "xor", "multiply": "and", "maximum": "or", "minimum": "and"}[name]
     return b.same(name, old, new)
+
+
+@rule(group_sums_p)
+def _group_sums(b: Builder, eqn: JaxprEqn, x: Value, offsets: Value) -> Value:
+    (out,) = expand(b, group_sums_p, sums_by_scatter, x, offsets)
+    return out
 
 
 _scatter(scatter_p, None)
