@@ -13,6 +13,7 @@ namespace covector {
 // cannot be undone; without it -0.0 comes just before 0.0.
 template <class U>
 struct SignedOrder {
+  static constexpr bool kFloat = false;
   static constexpr U kSign = U(1) << (sizeof(U) * 8 - 1);
   template <bool kCanonical>
   static U image(U bits) {
@@ -23,6 +24,7 @@ struct SignedOrder {
 
 template <class U>
 struct UnsignedOrder {
+  static constexpr bool kFloat = false;
   template <bool kCanonical>
   static U image(U bits) {
     return bits;
@@ -32,6 +34,7 @@ struct UnsignedOrder {
 
 template <class U, U kInfinity, U kNan>
 struct FloatOrder {
+  static constexpr bool kFloat = true;
   static constexpr U kSign = U(1) << (sizeof(U) * 8 - 1);
   template <bool kCanonical>
   static U image(U bits) {

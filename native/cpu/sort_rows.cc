@@ -1,6 +1,8 @@
 // Sorting rows of one operand: as unsigned integers through order-preserving images, by radix;
 // short rows by a sorter for the dtype.
+#include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "cpu/order.h"
 #include "cpu/radix.h"
@@ -26,6 +28,33 @@ void counting_sort(U* a, int64_t n) {
     a += counts[v];
   }
 }
+
+// The signs of the zeros of a row, which are equal: they keep their order.
+template <class U, class Order>
+class ZeroSigns {
+ public:
+  ZeroSigns(const U* row, int64_t n) {
+    int64_t plus = 0, minus = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      plus += row[i] == 0;
+      minus += row[i] == Order::kSign;
+    }
+    if (!plus || !minus) return;
+    zeros_.reserve(size_t(plus + minus));
+    for (int64_t i = 0; i < n; ++i)
+      if (U(row[i] << 1) == 0) zeros_.push_back(row[i]);
+  }
+  void restore(U* row, int64_t n) const {
+    if (zeros_.empty()) return;
+    U zero = Order::template image<true>(0);
+    U* first = std::partition_point(
+        row, row + n, [=](U bits) { return Order::template image<true>(bits) < zero; });
+    std::copy(zeros_.begin(), zeros_.end(), first);
+  }
+
+ private:
+  std::vector<U> zeros_;
+};
 
 // Replaces a row by its images, sorted, and these by the elements again.
 template <class U, class Order>
@@ -54,7 +83,7 @@ bool sort_images(U* row, int64_t n) {
 }
 
 template <class U, class Order>
-bool sort_row(int code, U* row, int64_t n) {
+bool sort_row_of_images(int code, U* row, int64_t n) {
   Sorter sorter = sorters[code];
   if (sorter && n <= kSorterLimit) return sorter(row, n, nullptr) == 0;
   if constexpr (sizeof(U) > 1) {
@@ -67,6 +96,18 @@ bool sort_row(int code, U* row, int64_t n) {
     std::sort(row, row + n);
   for (int64_t i = 0; i < n; ++i) row[i] = Order::inverse(row[i]);
   return true;
+}
+
+template <class U, class Order>
+bool sort_row(int code, U* row, int64_t n) {
+  if constexpr (Order::kFloat) {
+    ZeroSigns<U, Order> signs(row, n);
+    if (!sort_row_of_images<U, Order>(code, row, n)) return false;
+    signs.restore(row, n);
+    return true;
+  } else {
+    return sort_row_of_images<U, Order>(code, row, n);
+  }
 }
 
 }  // namespace

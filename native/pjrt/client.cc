@@ -52,11 +52,11 @@ void Client::check() const {
   if (pid_ != getpid())
     throw Failure(kFailedPrecondition,
                   "this process was forked from the one that uses the devices of " +
-                      platform_name_ + ", and a device cannot be used by both. Start processes " +
+                      name_ + ", and a device cannot be used by both. Start processes " +
                       "with multiprocessing's method 'spawn', or fork before the first array is " +
                       "made on a device");
   if (!handle_ || closing_)
-    throw Failure(kFailedPrecondition, "the client of " + platform_name_ + " is closed");
+    throw Failure(kFailedPrecondition, "the client of " + name_ + " is closed");
 }
 
 void Client::close() {
@@ -110,6 +110,7 @@ void Client::describe() {
   text.client = handle_;
   plugin_->invoke<kClient_PlatformName>(&text);
   platform_name_.assign(text.text, text.text_size);
+  name_ = platform_name_;
   on_cpu_ = platform_name_ == "cpu";
   plugin_->invoke<kClient_PlatformVersion>(&text);
   platform_version_.assign(text.text, text.text_size);

@@ -74,6 +74,8 @@ class Client : public std::enable_shared_from_this<Client> {
   const Plugin& plugin() const { return *plugin_; }
   ClientHandle* handle() const { return handle_; }
   const std::string& platform_name() const { return platform_name_; }
+  // What messages call it: the plugin's own name may be that of another platform.
+  void call(const std::string& name) { name_ = name; }
   const std::string& platform_version() const { return platform_version_; }
   int process_index() const { return process_index_; }
   const std::vector<DeviceInfo>& devices() const { return devices_; }  // those of this process
@@ -89,7 +91,7 @@ class Client : public std::enable_shared_from_this<Client> {
   std::shared_ptr<Plugin> plugin_;
   ClientHandle* handle_;
   pid_t pid_;
-  std::string platform_name_, platform_version_;
+  std::string platform_name_, platform_version_, name_;
   int process_index_ = 0;
   bool on_cpu_ = false;
   std::vector<DeviceInfo> devices_;

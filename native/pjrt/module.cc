@@ -128,6 +128,7 @@ void add_client(nb::module_& m) {
              for (const DeviceInfo& d : c.devices()) out.append(describe(d));
              return out;
            })
+      .def("call", &Client::call, nb::arg("name"), "Name the client in messages.")
       .def("memory_stats",
            [](const Client& c, int device) { return as_python(c.memory_stats(device)); })
       .def("put",

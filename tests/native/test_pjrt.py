@@ -90,12 +90,16 @@ module @stress {
 """
 
 
+# Name, name in messages, placement, results with spare memory, callbacks.
+LAST = ("double", "double", 0, [], [])
+
+
 @pytest.fixture(scope="module")
 def double(client, options):
     """A program that doubles 64 numbers, and may overwrite its argument."""
     loaded = client.compile(PROGRAM, options([0]))
     spec = [(CODE["f32"], (64,), False)]
-    made = loaded.executable(0, spec, spec, [], "double", 0)
+    made = loaded.executable(0, spec, spec, [], *LAST)
     made.donate([0])
     return made
 
@@ -145,7 +149,7 @@ def test_handles_die_in_any_order(pjrt, options, array, order):
     client = pjrt.create_client(pjrt.load(str(PACKAGE / "xla_cpu_pjrt.so")), {})
     loaded = client.compile(PROGRAM, options([0]))
     spec = [(CODE["f32"], (64,), False)]
-    program = loaded.executable(0, spec, spec, [], "double", 0)
+    program = loaded.executable(0, spec, spec, [], *LAST)
     x = client.put(array(np.ones(64, np.float32)), 0, -1, 0)
     (y,) = program.call([x])
     y.copy_to_host_async()
@@ -168,7 +172,7 @@ def test_handles_die_in_any_order(pjrt, options, array, order):
 def test_a_client_is_closed_under_running_threads(pjrt, options, array):
     client = pjrt.create_client(pjrt.load(str(PACKAGE / "xla_cpu_pjrt.so")), {})
     spec = [(CODE["f32"], (64,), False)]
-    program = client.compile(PROGRAM, options([0])).executable(0, spec, spec, [], "double", 0)
+    program = client.compile(PROGRAM, options([0])).executable(0, spec, spec, [], *LAST)
     said, started = [], threading.Barrier(4)
 
     def work(which):

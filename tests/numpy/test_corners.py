@@ -434,3 +434,13 @@ def test_partition_keeps_the_order_of_equal_elements():
     assert np.argpartition(np.array([1j, 0, 1]), 1).tolist() == [1, 0, 2]
     tangents = cv.grad(lambda a: np.median(a) + np.partition(a, 0)[0])(np.array([3.0, 1.0, 2.0]))
     assert tangents.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("n", [2, 9, 33, 1000, 70_000])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_zeros_of_both_signs_keep_their_order(dtype, n):
+    x = onp.random.default_rng(n).choice(onp.array([0.0, -0.0, 1.0, -1.0], dtype), n)
+    with cv.enable_x64():
+        got = onp.asarray(np.sort(x))
+        assert same(got, x[onp.argsort(x, kind="stable")])
+        assert same(got, x[onp.asarray(np.argsort(x))])

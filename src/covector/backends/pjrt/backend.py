@@ -239,6 +239,7 @@ class PjrtBackend:
             client = native().create_client(self.plugin, options)
         except (RuntimeError, MemoryError) as e:
             raise errors.not_started(found, e) from None
+        client.call(self.platform)
         atexit.register(client.close)
         self._flags = settings.compile_flags(self.platform, found.path)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
