@@ -7,6 +7,7 @@ run operation by operation meanwhile, so that keys have values.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,7 @@ def _use(key: Any, name: str) -> None:
 
 def watched(fun: Any, key: Any, run: Callable[[], Any]) -> Any:
     """What ``run()`` gives, a call of ``fun`` with a key; its own calls use no keys of users."""
+    fun = inspect.unwrap(fun)
     name = fun.__name__
     if not _calls.depth and fun.__code__.co_varnames[0] == "key" and name != "_fold_in":
         _use(key, f"random.{name.lstrip('_')}")
