@@ -513,6 +513,8 @@ def test_arrays_on_different_devices(working):
 def test_control_c_while_a_device_is_busy(fake):
     code = (
         "import os, signal, threading, covector as cv, covector.numpy as np\n"
+        # Where the tests run in the background, a child would ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "x = cv.device_put(np.arange(3.0), cv.devices('fake')[0])\n"
         "y = cv.jit(lambda a: a * 2)(x)\n"
         "assert not y.is_ready() and x.is_ready()\n"
