@@ -80,17 +80,19 @@ def _bitcast(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
 
 @rule(reduce_precision_p)
 def _reduce_precision(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
-    p = eqn.params
-    if b.platform == "tpu" and x.dtype == np.float64:
-        raise refused(
-            b.platform, eqn, "TPUs reduce the precision of float32 and narrower; convert to it"
-        )
-    attrs = (
-        f"exponent_bits = {p['exponent_bits']} : i32, mantissa_bits = {p['mantissa_bits']} : i32"
-    )
-    wide = b.convert(x, computed_in(x.dtype))
-    out = b.op("stablehlo.reduce_precision", (wide,), wide.dtype, wide.shape, attrs)
-    return b.convert(out, x.dtype)
+    p, dtype = eqn.params, x.dtype
+    exponent, mantissa = p["exponent_bits"], p["mantissa_bits"]
+    wide = computed_in(dtype)
+    if b.platform == "tpu" and dtype == np.float64:
+        if mantissa or exponent < 11:
+            raise refused(
+                b.platform, eqn, "TPUs reduce the precision of float32 and narrower; convert to it"
+            )
+        # To a power of two, by way of float32, whose exponents the doubles of TPUs have.
+        wide, exponent = np.dtype(np.float32), 8
+    attrs = f"exponent_bits = {exponent} : i32, mantissa_bits = {mantissa} : i32"
+    x = b.convert(x, wide)
+    return b.convert(b.op("stablehlo.reduce_precision", (x,), wide, x.shape, attrs), dtype)
 
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
