@@ -17,7 +17,7 @@ from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, stored
-from covector.core.avals import Array, nbytes_of
+from covector.core.avals import Array
 from covector.core.backend import GPU, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
@@ -190,18 +190,12 @@ def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
     """The result that takes over each donated argument: the first of its type that is free."""
     free = list(enumerate(closed.out_avals))
     out: dict[int, int] = {}
-    for exactly in (True, False):
-        for i, (aval, given) in enumerate(zip(closed.in_avals, donated, strict=True)):
-            if not given or i in out:
-                continue
-            for position, (k, result) in enumerate(free):
-                same = aval.shape == result.shape and aval.dtype == result.dtype
-                if same or (not exactly and nbytes_of(aval) == nbytes_of(result)):
-                    if not exactly:
-                        break  # plugins alias results of one type alone
-                    out[i] = k
-                    del free[position]
-                    break
+    for i, (aval, given) in enumerate(zip(closed.in_avals, donated, strict=True)):
+        for position, (k, result) in enumerate(free if given else ()):
+            if aval.shape == result.shape and aval.dtype == result.dtype:
+                out[i] = k
+                del free[position]
+                break
     return out
 
 

@@ -186,6 +186,11 @@ def without_places(text: str) -> str:
     return _PLACE.sub("", "\n".join(ln for ln in text.split("\n") if not ln.startswith("#loc")))
 
 
+def listed(values: Sequence[int]) -> str:
+    """Integers as the attributes of StableHLO's own list them."""
+    return f"[{', '.join([str(int(v)) for v in values])}]"
+
+
 # --- operations -------------------------------------------------------------------------------
 
 
@@ -326,10 +331,7 @@ class Builder:
         """A tensor of the elements of a NumPy array, written into the program."""
         array = np.asarray(values).astype(dtype)
         out = Value(self.name(), dtype, array.shape)
-        if array.size == 0:
-            text = ""
-        else:
-            text = dense_text(array, dtype)
+        text = dense_text(array, dtype) if array.size else ""
         self.line(f"{out.ref} = stablehlo.constant dense<{text}> : {out.type}")
         return out
 

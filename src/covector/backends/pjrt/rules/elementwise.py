@@ -49,15 +49,9 @@ def _applied(fn: Emission) -> Callable[..., Value]:
         args = [x if x.shape == shape else spread(b, x, shape) for x in xs]
         if any([x.dtype in dtypes.SMALL for x in args]):
             args = [b.convert(x, computed_in(x.dtype)) for x in args]
-        out = fn(b, *args)
-        return out if out.dtype == dtype else narrowed(b, out, dtype)
+        return b.convert(fn(b, *args), dtype)
 
     return write
-
-
-def narrowed(b: Builder, x: Value, dtype: DType) -> Value:
-    """``x``, which was computed in a wider type, as ``dtype``."""
-    return b.convert(x, dtype)
 
 
 def named(name: str) -> Emission:

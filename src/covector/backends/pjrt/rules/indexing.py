@@ -10,7 +10,7 @@ import numpy as np
 from covector.backends.pjrt.lower import out_type, rule
 from covector.backends.pjrt.rules.elementwise import computed_in
 from covector.backends.pjrt.rules.expansions import expand
-from covector.backends.pjrt.text import Builder, Value, ints
+from covector.backends.pjrt.text import Builder, Value, ints, listed
 from covector.core.jaxpr import JaxprEqn
 from covector.core.trace import Primitive
 from covector.primitives.groups import group_sums_p, sums_by_scatter
@@ -59,10 +59,6 @@ def _dynamic_update_slice(
     return b.dynamic_update_slice(x, update, _starts(b, starts))
 
 
-def _listed(values: Sequence[int]) -> str:
-    return f"[{', '.join([str(int(v)) for v in values])}]"
-
-
 def _limits(
     b: Builder, x: Value, like: Value, dims: Sequence[int], windows: Sequence[int]
 ) -> Value:
@@ -89,11 +85,11 @@ def _gather(b: Builder, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
     if 0 in x.shape and 0 not in aval.shape:
         return b.constant(fill, aval.dtype, aval.shape)
     attrs = (
-        f"dimension_numbers = #stablehlo.gather<offset_dims = {_listed(d.offset_dims)}, "
-        f"collapsed_slice_dims = {_listed(d.collapsed_slice_dims)}, "
-        f"operand_batching_dims = {_listed(d.operand_batching_dims)}, "
-        f"start_indices_batching_dims = {_listed(d.start_indices_batching_dims)}, "
-        f"start_index_map = {_listed(d.start_index_map)}, "
+        f"dimension_numbers = #stablehlo.gather<offset_dims = {listed(d.offset_dims)}, "
+        f"collapsed_slice_dims = {listed(d.collapsed_slice_dims)}, "
+        f"operand_batching_dims = {listed(d.operand_batching_dims)}, "
+        f"start_indices_batching_dims = {listed(d.start_indices_batching_dims)}, "
+        f"start_index_map = {listed(d.start_index_map)}, "
         f"index_vector_dim = {len(indices.shape) - 1}>, slice_sizes = {ints(windows)}, "
         f"indices_are_sorted = {'true' if p['indices_are_sorted'] else 'false'}"
     )
@@ -118,11 +114,11 @@ def _scatter(prim: Primitive, name: str | None) -> None:
         indices = _placed(b, x, _signed(b, indices), d.scatter_dims_to_operand_dims, windows, p)
         attrs = (
             "scatter_dimension_numbers = #stablehlo.scatter<"
-            f"update_window_dims = {_listed(d.update_window_dims)}, "
-            f"inserted_window_dims = {_listed(d.inserted_window_dims)}, "
-            f"input_batching_dims = {_listed(d.operand_batching_dims)}, "
-            f"scatter_indices_batching_dims = {_listed(d.scatter_indices_batching_dims)}, "
-            f"scatter_dims_to_operand_dims = {_listed(d.scatter_dims_to_operand_dims)}, "
+            f"update_window_dims = {listed(d.update_window_dims)}, "
+            f"inserted_window_dims = {listed(d.inserted_window_dims)}, "
+            f"input_batching_dims = {listed(d.operand_batching_dims)}, "
+            f"scatter_indices_batching_dims = {listed(d.scatter_indices_batching_dims)}, "
+            f"scatter_dims_to_operand_dims = {listed(d.scatter_dims_to_operand_dims)}, "
             f"index_vector_dim = {len(indices.shape) - 1}>, "
             f"indices_are_sorted = {'true' if p['indices_are_sorted'] else 'false'}, "
             f"unique_indices = {'true' if p['unique_indices'] else 'false'}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from covector.backends.pjrt.lower import out_type, rule
 from covector.backends.pjrt.rules.elementwise import complex_, computed_in, imag, real
-from covector.backends.pjrt.text import Builder, Value, ints
+from covector.backends.pjrt.text import Builder, Value, ints, listed
 from covector.core import dtypes
 from covector.core.dtypes import DType
 from covector.core.jaxpr import JaxprEqn
@@ -33,18 +33,14 @@ def _precision(given: Any, dtype: DType) -> str:
     return f"precision_config = [{', '.join(names)}]"
 
 
-def _listed(values: Sequence[int]) -> str:
-    return f"[{', '.join([str(int(v)) for v in values])}]"
-
-
 @rule(dot_general_p)
 def _dot_general(b: Builder, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     (xc, yc), (xb, yb) = eqn.params["dimension_numbers"]
     aval = out_type(eqn)
     numbers = (
-        f"dot_dimension_numbers = #stablehlo.dot<lhs_batching_dimensions = {_listed(xb)}, "
-        f"rhs_batching_dimensions = {_listed(yb)}, lhs_contracting_dimensions = {_listed(xc)}, "
-        f"rhs_contracting_dimensions = {_listed(yc)}>"
+        f"dot_dimension_numbers = #stablehlo.dot<lhs_batching_dimensions = {listed(xb)}, "
+        f"rhs_batching_dimensions = {listed(yb)}, lhs_contracting_dimensions = {listed(xc)}, "
+        f"rhs_contracting_dimensions = {listed(yc)}>"
     )
     out = aval.dtype
     made = computed_in(out)

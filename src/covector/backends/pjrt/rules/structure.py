@@ -20,15 +20,7 @@ def _broadcast(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     shape = eqn.params["shape"]
     if type(x) is Number:
         return spread(b, x, shape)
-    if x.shape == shape:
-        return x
-    out = Value(b.name(), x.dtype, shape)
-    dims = ", ".join([str(d) for d in eqn.params["broadcast_dimensions"]])
-    b.line(
-        f"{out.ref} = stablehlo.broadcast_in_dim {x.ref}, dims = [{dims}] : "
-        f"({x.type}) -> {out.type}"
-    )
-    return out
+    return b.broadcast(x, shape, eqn.params["broadcast_dimensions"])
 
 
 @rule(reshape_p, squeeze_p)
