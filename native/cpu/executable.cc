@@ -18,6 +18,7 @@ PyTypeObject* CpuExecutableType = nullptr;
 struct OutputSpec : ArraySpec {
   int64_t kind;
   int64_t donor;  // the input whose memory is taken over, or -1
+  Placement placement;
 };
 
 struct Description {
@@ -52,6 +53,7 @@ class CpuExecutable final : public Executable {
     return as_array(Py_XNewRef(as_object(on_host(array))));
   }
   bool add_kind(size_t at, int64_t kind);
+  bool add_placements(PyObject* placement);
   bool add_donation(PyObject* item);
   ArrayObject* make_output(const OutputSpec& spec, const Argument* arguments) const;
   ArrayObject* forward(const Argument& argument, const OutputSpec& spec) const;
@@ -68,7 +70,6 @@ class CpuExecutable final : public Executable {
   size_t fresh_outputs_ = 0;
   size_t workspace_bytes_;
   bool release_gil_;
-  Placement placement_ = kDefaultPlacement;
   PyObject* keepalive_;
 };
 
@@ -131,10 +132,27 @@ bool CpuExecutable::add_kind(size_t at, int64_t kind) {
   return true;
 }
 
+// One placement for all results, or a sequence of one for each.
+bool CpuExecutable::add_placements(PyObject* placement) {
+  if (PyLong_Check(placement)) {
+    Placement same;
+    if (!parse_placement(placement, &same)) return false;
+    for (OutputSpec& out : outputs_) out.placement = same;
+    return true;
+  }
+  size_t at = 0;
+  auto add = [&](PyObject* item) {
+    if (at >= outputs_.size()) return bad_executable("more placements than out_specs");
+    return parse_placement(item, &outputs_[at++].placement);
+  };
+  if (!for_each_item(placement, "placement must be an integer or a sequence of them", add))
+    return false;
+  return at == outputs_.size() || bad_executable("fewer placements than out_specs");
+}
+
 bool CpuExecutable::describe(const Description& d) {
   if (!entry_) return bad_executable("the entry address is null");
   if (d.workspace < 0) return bad_executable("workspace_bytes is negative");
-  if (d.placement && !parse_placement(d.placement, &placement_)) return false;
   auto add_param = [&](PyObject* item) {
     params_.push_back(0);
     return parse_int(item, &params_.back());
@@ -142,7 +160,7 @@ bool CpuExecutable::describe(const Description& d) {
   auto add_const = [&](PyObject* item) {
     ArrayObject* a = require_array(item);
     if (!a || !check_alive(a) || !(a = on_host(a))) return false;
-    ArrayObject* alias = array_alias(a, a->weak, placement_);
+    ArrayObject* alias = array_alias(a, a->weak);
     if (alias) consts_.push_back(alias);
     return alias != nullptr;
   };
@@ -151,7 +169,7 @@ bool CpuExecutable::describe(const Description& d) {
     return parse_spec(item, false, &inputs_.back());
   };
   auto add_output = [&](PyObject* item) {
-    outputs_.push_back({{}, kFreshOutput, -1});
+    outputs_.push_back({{}, kFreshOutput, -1, kDefaultPlacement});
     return parse_spec(item, true, &outputs_.back());
   };
   if (!for_each_item(d.params, "params must be a sequence", add_param) ||
@@ -160,6 +178,7 @@ bool CpuExecutable::describe(const Description& d) {
       !for_each_item(d.out_specs, "out_specs must be a sequence", add_output))
     return false;
   num_outputs_ = outputs_.size();
+  if (d.placement && !add_placements(d.placement)) return false;
   size_t at = 0;
   auto kind = [&](PyObject* item) {
     int64_t value;
@@ -196,13 +215,13 @@ PyObject* executable_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 
 ArrayObject* CpuExecutable::fresh(const OutputSpec& spec) const {
   ArrayObject* a = array_empty(spec.code, spec.weak, spec.ndim(), spec.shape.data());
-  if (a) a->placement = placement_;
+  if (a) a->placement = spec.placement;
   return a;
 }
 
 // A result is another array than the argument, so that deleting one leaves the other.
 ArrayObject* CpuExecutable::forward(const Argument& argument, const OutputSpec& spec) const {
-  if (argument.array) return array_alias(argument.array, spec.weak, placement_);
+  if (argument.array) return array_alias(argument.array, spec.weak, spec.placement);
   ArrayObject* a = fresh(spec);
   if (a) std::memcpy(a->data, argument.data, array_nbytes(a));
   return a;
@@ -216,7 +235,7 @@ ArrayObject* CpuExecutable::take_over(const OutputSpec& spec, const Argument* ar
   if (a && a->storage->is_exclusive()) {
     ArrayObject* taken = array_wrap(spec.code, spec.weak, spec.ndim(), spec.shape.data(),
                                     a->storage->share(), a->data);
-    if (taken) taken->placement = placement_;
+    if (taken) taken->placement = spec.placement;
     return taken;
   }
   ArrayObject* copy = fresh(spec);
@@ -227,7 +246,7 @@ ArrayObject* CpuExecutable::take_over(const OutputSpec& spec, const Argument* ar
 ArrayObject* CpuExecutable::make_output(const OutputSpec& spec, const Argument* arguments) const {
   if (spec.kind == kFreshOutput) return spec.donor >= 0 ? take_over(spec, arguments) : fresh(spec);
   if (spec.kind >= kConstOutput)
-    return array_alias(consts_[size_t(spec.kind - kConstOutput)], spec.weak);
+    return array_alias(consts_[size_t(spec.kind - kConstOutput)], spec.weak, spec.placement);
   return forward(arguments[spec.kind], spec);
 }
 

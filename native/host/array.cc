@@ -78,6 +78,8 @@ PyObject* get_aval(PyObject* self, void*) {
   ArrayObject* a = as_array(self);
   if (!a->aval) {
     PyObject* aval = make_aval(a->code, a->weak, a->ndim, a->shape);
+    if (aval && placement_typed(a->placement))
+      aval = placed_aval(aval, placement_sharding(a->placement));
     if (!aval) return nullptr;
     Py_XSETREF(a->aval, aval);  // the factory may have asked for it too
   }
@@ -96,6 +98,13 @@ PyObject* get_placement(PyObject* self, void*) {
 PyObject* get_on_host(PyObject* self, void*) {
   ArrayObject* a = as_array(self);
   return check_alive(a) ? PyBool_FromLong(a->storage->memory == nullptr) : nullptr;
+}
+
+// Whether other arrays on the same memory may be made, without a program.
+PyObject* get_viewable(PyObject* self, void*) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  return PyBool_FromLong(!a->storage->memory && !placement_spread(a->placement));
 }
 
 bool require_host(const ArrayObject* a, const char* what) {
@@ -254,6 +263,28 @@ PyObject* subarray(PyObject* self, PyObject* index) {
   return as_object(made);
 }
 
+// The block from row `start` to `stop` along the first axis, on the same memory.
+PyObject* rows(PyObject* self, PyObject* const* args, Py_ssize_t nargs) {
+  ArrayObject* a = as_array(self);
+  if (!check_alive(a)) return nullptr;
+  Py_ssize_t start = nargs == 2 ? PyNumber_AsSsize_t(args[0], PyExc_IndexError) : 0;
+  if (start == -1 && PyErr_Occurred()) return nullptr;
+  Py_ssize_t stop = nargs == 2 ? PyNumber_AsSsize_t(args[1], PyExc_IndexError) : -1;
+  if (stop == -1 && PyErr_Occurred()) return nullptr;
+  if (nargs != 2 || a->ndim == 0 || start < 0 || stop < start || stop > a->shape[0]) {
+    PyErr_SetString(PyExc_IndexError, "_rows(start, stop) takes a range of the first axis");
+    return nullptr;
+  }
+  if (!require_host(a, "a view")) return nullptr;
+  std::vector<int64_t> shape(a->shape, a->shape + a->ndim);
+  size_t row = a->shape[0] ? array_nbytes(a) / size_t(a->shape[0]) : 0;
+  shape[0] = stop - start;
+  ArrayObject* made = array_wrap(a->code, a->weak, a->ndim, shape.data(), a->storage->share(),
+                                 a->data + size_t(start) * row);
+  if (made) made->placement = a->placement;
+  return as_object(made);
+}
+
 Py_ssize_t length(PyObject* self) {
   ArrayObject* a = as_array(self);
   if (a->ndim == 0) {
@@ -281,6 +312,8 @@ PyGetSetDef getset[] = {
     {"committed", get_committed, nullptr,
      "Whether the array stays on its devices, rather than going where it is needed.", nullptr},
     {"_code", get_code, nullptr, "The native code of the dtype.", nullptr},
+    {"_viewable", get_viewable, nullptr,
+     "Whether the host addresses it and it is on one device.", nullptr},
     {"_placement", get_placement, nullptr, "The index of the placement.", nullptr},
     {"_on_host", get_on_host, nullptr, "Whether the host can address the elements.", nullptr},
     {"_handle", array_handle, nullptr,
@@ -301,6 +334,7 @@ PyMethodDef methods[] = {
     {"block_until_ready", block_until_ready, METH_NOARGS, "Wait for the value; returns self."},
     {"_to_host", to_host, METH_NOARGS, "The array itself, or its copy on the host."},
     {"_placed", placed, METH_O, "The same memory with another placement of the same device."},
+    {"_rows", as_method(rows), METH_FASTCALL, "A block along the first axis, on the same memory."},
     {"_copied", copied, METH_NOARGS, "Another array with the same elements."},
     {"_with_weak", with_weak, METH_O, "The same elements with another weak_type."},
     {"_reshaped", reshaped, METH_O, "The same elements with another shape."},

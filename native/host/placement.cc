@@ -11,10 +11,12 @@ namespace {
 struct Entry {
   PyObject* sharding;  // null for the default placement until it is asked for
   bool committed;
+  bool spread;
+  bool typed;
 };
 
 std::vector<Entry>& table() {
-  static auto* entries = new std::vector<Entry>{{nullptr, false}};
+  static auto* entries = new std::vector<Entry>{{nullptr, false, false, false}};
   return *entries;
 }
 
@@ -34,6 +36,8 @@ PyObject* placement_sharding(Placement placement) {
 }
 
 bool placement_committed(Placement placement) { return table()[placement].committed; }
+bool placement_spread(Placement placement) { return table()[placement].spread; }
+bool placement_typed(Placement placement) { return table()[placement].typed; }
 
 bool parse_placement(PyObject* obj, Placement* placement) {
   long value = PyLong_AsLong(obj);
@@ -47,13 +51,14 @@ bool parse_placement(PyObject* obj, Placement* placement) {
 }
 
 PyObject* add_placement(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs != 2) {
-    PyErr_SetString(PyExc_TypeError, "add_placement(sharding, committed)");
+  if (nargs != 4) {
+    PyErr_SetString(PyExc_TypeError, "add_placement(sharding, committed, spread, typed)");
     return nullptr;
   }
-  int committed = PyObject_IsTrue(args[1]);
-  if (committed < 0) return nullptr;
-  table().push_back({Py_NewRef(args[0]), committed != 0});
+  int flags[3];
+  for (int i = 0; i < 3; ++i)
+    if ((flags[i] = PyObject_IsTrue(args[1 + i])) < 0) return nullptr;
+  table().push_back({Py_NewRef(args[0]), flags[0] != 0, flags[1] != 0, flags[2] != 0});
   return PyLong_FromSize_t(table().size() - 1);
 }
 

@@ -21,6 +21,7 @@ PyObject* dtypes[kMaxCodes];
 std::string names[kMaxCodes];
 SmallType* small_types[kMaxCodes];
 PyObject* aval_factory;
+PyObject* placed_aval_factory;
 
 struct AvalEntry {
   PyObject* aval;
@@ -107,6 +108,11 @@ bool set_small_type(int code, char kind, int dlpack, const char* doubles, size_t
   return true;
 }
 
+void set_placed_aval_factory(PyObject* factory) {
+  Py_INCREF(factory);
+  Py_XSETREF(placed_aval_factory, factory);
+}
+
 void set_aval_factory(PyObject* factory) {
   Py_INCREF(factory);
   Py_XSETREF(aval_factory, factory);
@@ -137,6 +143,16 @@ PyObject* shape_tuple(int ndim, const int64_t* shape) {
     PyTuple_SET_ITEM(tuple, i, n);
   }
   return tuple;
+}
+
+PyObject* placed_aval(PyObject* aval, PyObject* sharding) {
+  PyObject* placed = nullptr;
+  if (sharding && placed_aval_factory)
+    placed = PyObject_CallFunctionObjArgs(placed_aval_factory, aval, sharding, nullptr);
+  else if (sharding)
+    PyErr_SetString(PyExc_RuntimeError, "no factory of placed avals is registered");
+  Py_DECREF(aval);
+  return placed;
 }
 
 PyObject* make_aval(int code, bool weak, int ndim, const int64_t* shape) {

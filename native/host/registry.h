@@ -31,11 +31,14 @@ const SmallType* small_type(int code);  // null for a code of another kind
 bool set_small_type(int code, char kind, int dlpack, const char* doubles, size_t nbytes);
 
 void set_aval_factory(PyObject* factory);
+void set_placed_aval_factory(PyObject* factory);
 void set_numpy_types(PyObject* ndarray, PyObject* generic);
 void set_converter(PyObject* converter);
 
 // The abstract value for a shape and dtype: avals are immutable, so equal ones are shared.
 PyObject* make_aval(int code, bool weak, int ndim, const int64_t* shape);
+// The one for an array with a sharding (null with an exception, as is `aval`, which it takes over).
+PyObject* placed_aval(PyObject* aval, PyObject* sharding);
 
 PyObject* shape_tuple(int ndim, const int64_t* shape);
 

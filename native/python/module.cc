@@ -45,7 +45,7 @@ PyMethodDef hot_functions[] = {
     {"opaque_array", as_method(opaque_array), METH_FASTCALL,
      "opaque_array(handle, code, shape, weak, placement)"},
     {"add_placement", as_method(add_placement), METH_FASTCALL,
-     "add_placement(sharding, committed) -> its index"},
+     "add_placement(sharding, committed, spread, typed) -> its index"},
     {"set_default_sharding", set_default_sharding, METH_O,
      "Set the function that gives the sharding of placement 0."},
     {"live_arrays", live_arrays, METH_NOARGS, "All arrays that exist, the oldest first."},
@@ -134,6 +134,11 @@ NB_MODULE(covector_native, m) {
   m.def(
       "set_aval_factory", [](nb::callable f) { set_aval_factory(f.ptr()); }, nb::arg("factory"),
       "Register f(shape, dtype, weak_type), which makes abstract values.");
+  m.def(
+      "set_placed_aval_factory", [](nb::callable f) { set_placed_aval_factory(f.ptr()); },
+      nb::arg("factory"),
+      "Register f(aval, sharding), which makes abstract values of arrays whose types say where "
+      "they are.");
   m.def(
       "set_numpy_types",
       [](nb::object ndarray, nb::object generic) {

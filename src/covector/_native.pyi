@@ -55,6 +55,13 @@ class Array:
     def block_until_ready(self) -> Array: ...
     def _to_host(self) -> Array:
         """The array itself, or its copy on the host, which it keeps."""
+    @property
+    def _viewable(self) -> bool:
+        """Whether the host addresses it and it is on one device."""
+
+    def _rows(self, start: int, stop: int, /) -> Array:
+        """A block along the first axis, on the same memory."""
+
     def _placed(self, placement: int, /) -> Array:
         """The same memory with another placement of the same device."""
     def _copied(self) -> Array: ...
@@ -116,7 +123,7 @@ class CpuExecutable(Executable):
         release_gil: bool = False,
         keepalive: Any = None,
         name: str = "<program>",
-        placement: int = 0,
+        placement: int | Sequence[int] = 0,
     ) -> None:
         """Specs are (code, shape) and (code, shape, weak).
 
@@ -214,7 +221,7 @@ def opaque_array(
 ) -> Array:
     """An array in memory that the host cannot address: ``handle.to_host()`` gives its bytes."""
 
-def add_placement(sharding: Any, committed: bool, /) -> int:
+def add_placement(sharding: Any, committed: bool, spread: bool, typed: bool, /) -> int:
     """Register a placement; returns its index. It stays for as long as the process."""
 
 def set_default_sharding(function: Callable[[], Any], /) -> None:
@@ -257,6 +264,9 @@ def set_small_type(code: int, kind: str, dlpack: int, doubles: bytes) -> None:
 
 def set_dtypes(dtypes: Sequence[Any]) -> None:
     """The dtype object of each code."""
+
+def set_placed_aval_factory(factory: Callable[[Any, Any], Any]) -> None:
+    """Register f(aval, sharding), which makes avals of arrays whose types say where they are."""
 
 def set_aval_factory(factory: Callable[[tuple[int, ...], Any, bool], Any]) -> None:
     """f(shape, dtype, weak_type), which must return immutable objects."""

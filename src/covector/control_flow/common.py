@@ -15,6 +15,7 @@ from covector.core.rules import UndefinedPrimal
 from covector.core.structural import bring_dim, convert_element_type
 from covector.core.trace import Primitive, Tracer, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
+from covector.primitives.parallel import pvary
 from covector.transforms.arguments import check_results, fun_name, src_info
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
 from covector.transforms.jaxprs import batch_jaxpr, permute
@@ -247,7 +248,8 @@ def arrays_of(x: Any) -> Any:
 def promote_weak(
     values: Sequence[Any], in_avals: Sequence[ShapedArray], out_avals: Sequence[ShapedArray]
 ) -> tuple[list[Any], list[ShapedArray], bool]:
-    """Convert weakly typed carries to the dtype that the body makes of them.
+    """Convert weakly typed carries to the dtype that the body makes of them, and have carries vary
+    over the axes of a mesh over which the body makes them vary.
 
     Returns
     -------
@@ -260,8 +262,12 @@ def promote_weak(
             dtype, weak = dtypes.promote(((a.dtype, True), (o.dtype, o.weak_type)))
             if dtype != a.dtype:
                 values[i] = convert_element_type(values[i], dtype, weak)
-                avals[i] = ShapedArray(a.shape, dtype, weak)
+                avals[i] = a.update(dtype=dtype, weak_type=weak)
                 changed = True
+        if o.varying - a.varying:
+            values[i] = pvary(values[i], sorted(o.varying - a.varying, key=str))
+            avals[i] = aval_of(values[i])
+            changed = True
     return values, avals, changed
 
 

@@ -168,7 +168,7 @@ def run_scan(
     steps = check_unroll(unroll, n)
     if n > 0 and runs_in_python([*init_flat, *xs_flat]):
         return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)
-    x_avals = [ShapedArray(a.shape[1:], a.dtype, a.weak_type) for a in xs_avals]
+    x_avals = [a.without(0) for a in xs_avals]
     in_tree = tree.structure((init, xs))
     body = trace_body(f, in_tree, [*carry_avals, *x_avals], what, refs=True)
     carry_tree, y_tree = split_result(body.out_tree, f)

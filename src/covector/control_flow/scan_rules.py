@@ -49,9 +49,7 @@ def _scan_avals(
     unroll: int,
 ) -> list[ShapedArray]:
     outs = jaxpr.out_avals
-    return outs[:num_carry] + [
-        ShapedArray((length, *a.shape), a.dtype, a.weak_type) for a in outs[num_carry:]
-    ]
+    return outs[:num_carry] + [a.stacked(length) for a in outs[num_carry:]]
 
 
 scan_p.def_effects(lambda params: params["jaxpr"].effects)

@@ -148,12 +148,13 @@ def _any(cond: ClosedJaxpr) -> ClosedJaxpr:
     return ClosedJaxpr(jaxpr, consts)
 
 
-def _batch(
-    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[list[Any], list[int | None]]:
+def _mapped(
+    trace: BatchTrace, dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[bool], list[bool], ClosedJaxpr, ClosedJaxpr, bool]:
+    """What of the loop is mapped: the constants of the body, the carry; the jaxprs of the body and
+    the condition for all elements, and whether the condition is."""
     size, name = trace.axis_size, trace.axis_name
     cond, body = params["cond_jaxpr"], params["body_jaxpr"]
-    nc, nb = params["cond_nconsts"], params["body_nconsts"]
     b_cond, b_body, b_carry = _parts([d is not None for d in dims], params)
     while True:
         closed, b_out = batch_jaxpr(body, size, name, (*b_body, *b_carry), tuple(b_carry))
@@ -162,6 +163,22 @@ def _batch(
             break
         b_carry = joined
     closed_cond, (b_pred,) = batch_jaxpr(cond, size, name, (*b_cond, *b_carry))
+    return b_body, b_carry, closed, closed_cond, b_pred
+
+
+def mapped_condition(trace: BatchTrace, dims: Sequence[int | None], params: dict[str, Any]) -> bool:
+    """Whether elements may leave the loop after different numbers of turns."""
+    return _mapped(trace, dims, params)[-1]
+
+
+def _batch(
+    trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]]:
+    size, name = trace.axis_size, trace.axis_name
+    cond, body = params["cond_jaxpr"], params["body_jaxpr"]
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    b_cond = [d is not None for d in dims[:nc]]
+    b_body, b_carry, closed, closed_cond, b_pred = _mapped(trace, dims, params)
     if b_pred:
         read_only = _read_only(body, nb)
         b_carry = [b or not same for b, same in zip(b_carry, read_only, strict=True)]

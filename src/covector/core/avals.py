@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -115,6 +115,20 @@ class ShapedArray(AbstractValue):
     def strip_weak_type(self) -> ShapedArray:
         return ShapedArray(self.shape, self.dtype) if self.weak_type else self
 
+    @property
+    def varying(self) -> frozenset[Any]:
+        """Axes of a mesh whose devices may have different values, inside of `shard_map`."""
+        return NONE_VARY
+
+    def without(self, dim: int) -> ShapedArray:
+        """The type of an element along an axis."""
+        shape = self.shape
+        return ShapedArray(shape[:dim] + shape[dim + 1 :], self.dtype, self.weak_type)
+
+    def stacked(self, size: int) -> ShapedArray:
+        """The type of ``size`` arrays of this type along a new first axis."""
+        return ShapedArray((size, *self.shape), self.dtype, self.weak_type)
+
     def to_tangent_aval(self) -> ShapedArray:
         """The aval of a tangent of this value (``float0`` for integers and booleans)."""
         return ShapedArray(self.shape, dtypes.tangent_dtype(self.dtype), self.weak_type)
@@ -141,6 +155,117 @@ class ShapedArray(AbstractValue):
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""
         return f"ShapedArray({self.str_short()}{weak})"
+
+
+NONE_VARY: frozenset[Any] = frozenset()
+
+
+class PlacedArray(ShapedArray):
+    """A type that says of an array how it is split over explicit axes of a mesh, and over which
+    manual axes it varies.
+
+    Attributes
+    ----------
+    placed : NamedSharding or None
+        Over an abstract mesh; None says nothing.
+    varying : frozenset of hashable
+    """
+
+    __slots__ = ("placed", "_varying")
+    exist: ClassVar[bool] = False  # whether there has ever been one
+
+    def __init__(
+        self, shape: Shape, dtype: DType, weak_type: bool, placed: Any, varying: frozenset[Any]
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.weak_type = weak_type
+        self.placed = placed
+        self._varying = varying
+        PlacedArray.exist = True
+
+    @property
+    def varying(self) -> frozenset[Any]:
+        return self._varying
+
+    @property
+    def sharding(self) -> Any:
+        return getattr(self, "_sharding", None) or self.placed
+
+    def with_sharding(self, sharding: Any) -> ShapedArray:
+        out = PlacedArray(self.shape, self.dtype, self.weak_type, self.placed, self._varying)
+        out._sharding = sharding
+        return out
+
+    def _as(self, plain: ShapedArray, placed: Any) -> ShapedArray:
+        return place(plain, placed, self._varying)
+
+    def update(self, **changes: Any) -> ShapedArray:
+        same = "shape" not in changes or changes["shape"] == self.shape
+        return self._as(super().update(**changes), self.placed if same else None)
+
+    def without(self, dim: int) -> ShapedArray:
+        placed = self.placed
+        if placed is not None:
+            parts = [*placed.spec, *[None] * (len(self.shape) - len(placed.spec))]
+            placed = placed.update(spec=tuple(parts[:dim] + parts[dim + 1 :]))
+        return self._as(super().without(dim), placed)
+
+    def stacked(self, size: int) -> ShapedArray:
+        placed = self.placed
+        if placed is not None:
+            placed = placed.update(spec=(None, *placed.spec))
+        return self._as(super().stacked(size), placed)
+
+    def strip_weak_type(self) -> ShapedArray:
+        return self.update(weak_type=False) if self.weak_type else self
+
+    def to_tangent_aval(self) -> ShapedArray:
+        return self._as(super().to_tangent_aval(), self.placed)
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
+        spec = () if self.placed is None else self.placed.spec
+        dims = list(map(str, self.shape))
+        for k, part in enumerate(spec):
+            if part is not None:
+                axes = part if type(part) is tuple else (part,)
+                shown = ",".join(map(str, axes))
+                dims[k] += f"@({shown})" if len(axes) > 1 else f"@{shown}"
+        marks = []
+        if self._varying:
+            marks.append(f"V:{_axes_text(self._varying)}")
+        for letter, axes in (("U", spec and spec.unreduced), ("R", spec and spec.reduced)):
+            if axes:
+                marks.append(f"{letter}:{_axes_text(axes)}")
+        return f"{name}[{','.join(dims)}]{'{' + ', '.join(marks) + '}' if marks else ''}"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is PlacedArray
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+            and self._varying == other._varying
+            and self.placed == other.placed
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type, self._varying, self.placed))
+
+
+def _axes_text(axes: Any) -> str:
+    names = sorted(map(str, axes))
+    return names[0] if len(names) == 1 else f"({','.join(names)})"
+
+
+def place(aval: ShapedArray, placed: Any, varying: frozenset[Any]) -> ShapedArray:
+    """The type of ``aval`` with another sharding, and other axes over which it varies."""
+    if placed is None and not varying:
+        if type(aval) is ShapedArray:
+            return aval
+        return ShapedArray(aval.shape, aval.dtype, aval.weak_type)
+    return PlacedArray(aval.shape, aval.dtype, aval.weak_type, placed, varying)
 
 
 def nbytes_of(aval: ShapedArray) -> int:

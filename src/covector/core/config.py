@@ -108,10 +108,10 @@ def _check_modes(value: Any) -> None:
 
 
 def _check_cpu_devices(value: Any) -> None:
-    if value not in (-1, 1) or isinstance(value, bool):
+    if type(value) is not int or (value < 1 and value != -1):
         raise ValueError(
-            "option 'num_cpu_devices' takes 1, or -1 for the default: all processors are one "
-            f"device, whose programs run on as many threads; got {value!r}"
+            "option 'num_cpu_devices' takes the number of logical devices that the CPU has, at "
+            f"least 1, or -1 for the default; got {value!r}"
         )
 
 
@@ -245,8 +245,10 @@ def _all_of(name: str) -> tuple[str, ...]:
     return (name,)
 
 
-# Names of what users have made to be part of the context key, and what says it is not set.
+# Names of what users have made to be part of the context key, and what says it is not set; of
+# them, those that say where new arrays are.
 user_contexts: list[str] = []
+place_contexts: list[str] = []
 UNSET = object()
 
 
@@ -325,7 +327,8 @@ class Config(threading.local):
             key = cls._keys.setdefault(state, next(cls._next_key))
             _x64_of_key[key] = get("enable_x64")
             _states[key] = types.SimpleNamespace(**dict(zip(_TRACED, state, strict=False)))
-            if all(get(name) in _PLAIN for name in _PLACES):
+            somewhere = any(get(name) is not UNSET for name in place_contexts)
+            if not somewhere and all(get(name) in _PLAIN for name in _PLACES):
                 _plain_keys.add(key)
             checks = (get(f"error_checking_behavior_{what}") for what in ("divide", "oob"))
             if get("disable_jit") or get("debug_key_reuse") or "raise" in checks:
@@ -430,6 +433,12 @@ class Config(threading.local):
             raise AttributeError(name)
         return getattr(self, _canonical(name))
 
+    def set_context(self, name: str, value: Any) -> None:
+        """Set a value of `add_context` for the process."""
+        vars(Config)[name].value = value
+        self._publish()
+        self._rekey()
+
     @property
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in OPTIONS}
@@ -441,10 +450,15 @@ class Config(threading.local):
         return {n: "block" if n in own else vars(Config)[n].source for n in OPTIONS}
 
 
-def add_context() -> str:
-    """Make a value of users part of the context key; the name of its attribute of `config`."""
+def add_context(place: bool = False) -> str:
+    """Make a value of users part of the context key; the name of its attribute of `config`.
+
+    With ``place``, one that says where new arrays are.
+    """
     name = f"user_context_{len(user_contexts)}"
     setattr(Config, name, _Option(name, UNSET, "default"))
+    if place:
+        place_contexts.append(name)
     user_contexts.append(name)
     return name
 

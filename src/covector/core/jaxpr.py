@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from covector.core.avals import ShapedArray, short_dtype
+from covector.core.avals import ShapedArray
 from covector.core.errors import JaxprTypeError
 from covector.core.levels import descends
 
@@ -343,8 +343,7 @@ class _Namer:
 
 
 def _aval_str(aval: ShapedArray) -> str:
-    star = "*" if aval.weak_type else ""
-    return f"{short_dtype(aval.dtype)}[{','.join(map(str, aval.shape))}]{star}"
+    return aval.str_short(short_dtypes=True) + ("*" if aval.weak_type else "")
 
 
 def _print_param(value: Any, indent: int) -> str:

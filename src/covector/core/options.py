@@ -173,7 +173,7 @@ OPTIONS: dict[str, Option] = {
     "platform_name": Option("", "the backend to use, where platforms says nothing", traced=True),
     "default_device": Option(None, "where arrays and programs are", traced=True),
     "num_cpu_devices": Option(
-        -1, "there is one device for all processors", (-1, 1)
+        -1, "logical devices of the CPU: its threads run the programs of each"
     ),
     "pjrt_client_create_options": Option(
         None, "what the client of a plugin is made with when it starts: a dict, or key:value;…"

@@ -36,6 +36,14 @@ collective_rules: dict[Primitive, Callable[..., tuple[Any, Any]]] = {}
 # the name of the mapped axis, for the collectives inside.
 higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]]]] = {}
 
+# Control flow along an axis of devices, each of which runs on its own what depends on it:
+# rule(trace, args, dims, params) -> (outs, out_dims), or None where all go the same way.
+device_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]] | None]] = {}
+
+# Over which axes of a mesh the result of a collective varies: rule(axes, names), where the operand
+# varies over the set ``axes`` and the operation is over ``names``. Others vary where operands do.
+varying_rules: dict[Primitive, Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]] = {}
+
 # rule(trace, args, params) -> list of results, for operations of which some operands are
 # unknown (tracers of `trace`, a `PartialTrace`) and some may be known. Without a rule, the
 # whole operation is recorded.

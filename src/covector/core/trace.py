@@ -15,7 +15,7 @@ import numpy as np
 
 from covector import _native
 from covector.core import errors
-from covector.core.avals import Array, ShapedArray, aval_of, scalar_aval, to_array
+from covector.core.avals import Array, PlacedArray, ShapedArray, aval_of, scalar_aval, to_array
 from covector.core.config import config, x64_enabled
 from covector.core.dims import DimExpr
 from covector.core.dtypes import WIDE, check_default_int, is_extended
@@ -559,8 +559,21 @@ class JaxprTrace(Trace):
     ``memo`` is for those who record: variables that already hold what they are to compute.
     """
 
-    __slots__ = ("eqns", "invars", "consts", "debug_info", "effects", "memo", "refs", "_keep")
+    __slots__ = (
+        "eqns",
+        "invars",
+        "consts",
+        "debug_info",
+        "effects",
+        "memo",
+        "refs",
+        "axes",
+        "_keep",
+    )
     captures = True
+    # The equation of an operation whose operands may have types that say where they are; set by
+    # the layer that knows them.
+    record_placed: ClassVar[Callable[..., list[Any]]]
 
     def __init__(self, parent: Trace | None, debug_info: DebugInfo | None = None) -> None:
         super().__init__(parent)
@@ -571,6 +584,9 @@ class JaxprTrace(Trace):
         self.effects: frozenset[Any] = NO_EFFECTS
         self.memo: dict[Any, Var] = {}
         self.refs: dict[Reference, Captured] = {}
+        # Named axes of a mesh that the traced function is run along, with their sizes, and whether
+        # types say what varies over them.
+        self.axes: tuple[tuple[Any, int, bool], ...] = ()
         self._keep: list[Any] = []
 
     def describe(self) -> str:
@@ -631,6 +647,8 @@ class JaxprTrace(Trace):
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         invars = [self.atom(x) for x in args]
+        if PlacedArray.exist:
+            return JaxprTrace.record_placed(self, prim, invars, params)
         avals, effects = prim.infer([a.aval for a in invars], params)
         return self.emit(prim, invars, avals, params, effects)
 
@@ -657,6 +675,8 @@ class JaxprTrace(Trace):
         invars = [
             x._var if type(x) is JaxprTracer and x._trace is self else self.atom(x) for x in args
         ]
+        if PlacedArray.exist:
+            return JaxprTrace.record_placed(self, prim, invars, params)[0]
         out = Var(aval)
         self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, _user_frame(_PACKAGE)))
         return JaxprTracer(self, aval, out)
@@ -707,6 +727,7 @@ def trace_to_jaxpr(
     in_avals: Sequence[ShapedArray],
     debug_info: DebugInfo | None = None,
     written: list[Reference] | None = None,
+    axes: tuple[tuple[Any, int, bool], ...] = (),
 ) -> tuple[Jaxpr, list[Any]]:
     """Trace ``fun``, from flat arrays to a flat sequence, to a jaxpr.
 
@@ -717,6 +738,8 @@ def trace_to_jaxpr(
     debug_info : DebugInfo, optional
     written : list, optional
         Has references captured and takes those written, see `JaxprTrace.finish`.
+    axes : tuple, optional
+        Named axes that it is run along, see `JaxprTrace`.
 
     Returns
     -------
@@ -726,6 +749,7 @@ def trace_to_jaxpr(
         transformations.
     """
     trace = JaxprTrace(current_trace(), debug_info)
+    trace.axes = axes
     args = [trace.new_arg(a) for a in in_avals]
     try:
         with set_current_trace(trace):

@@ -166,7 +166,7 @@ __all__ = [
     "sort_p", "split", "split_p", "squeeze", "squeeze_p", "stack", "stack_p", "stage", "stage_p",
     "stop_gradient", "stop_gradient_p", "switch", "threefry2x32_p", "tile", "tile_p", "top_k",
     "top_k_p", "transpose", "transpose_p", "unstack", "unstack_p", "while_loop", "while_p",
-    "with_sharding_constraint",
+    "sharding_constraint_p", "with_sharding_constraint",
     *_ROWS, *(f"{_name}_p" for _name in _ELEMENTWISE),
 ]  # fmt: skip
 
@@ -220,7 +220,7 @@ _LAZY = {
         ),
         "covector.lax.stateful": "rng_uniform rng_uniform_p",
         "covector.lax.taking": "dtype index_take",
-        "covector.runtime.constraints": "with_sharding_constraint",
+        "covector.runtime.constraints": "sharding_constraint_p with_sharding_constraint",
         "covector.lax.windows": "reduce_window reduce_window_shape_tuple",
         "covector.primitives.windows": (
             "reduce_window_max_p reduce_window_min_p reduce_window_sum_p"

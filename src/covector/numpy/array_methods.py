@@ -381,6 +381,27 @@ def _device(self: Any) -> Any:
     return next(iter(devices)) if len(devices) == 1 else self.sharding
 
 
+def _shards(self: Any) -> Any:
+    """The parts that the devices of this process have, in the order of the sharding's devices."""
+    from covector.runtime import shards  # few processes look at them
+
+    return shards.addressable_shards(self)
+
+
+def _global_shards(self: Any) -> Any:
+    """The parts on all devices; those of other processes have no data here."""
+    from covector.runtime import shards
+
+    return shards.global_shards(self)
+
+
+def _addressable_data(self: Any, index: int) -> Any:
+    """The part on the device of number ``index`` among those of this process."""
+    from covector.runtime import shards
+
+    return shards.addressable_data(self, index)
+
+
 _METHODS: dict[str, Callable[..., Any]] = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax,
     "argmin": reductions.argmin, "astype": astype, "byteswap": byteswap, "clip": clip,
@@ -501,6 +522,9 @@ def attach() -> None:
         "devices": _devices,
         "tobytes": Boundary(tobytes, "covector"),
         "platform": lambda self: _device(self).platform,
+        "addressable_data": Boundary(_addressable_data, "covector"),
+        "addressable_shards": property(_shards),
+        "global_shards": property(_global_shards),
         "is_fully_addressable": property(lambda self: self.sharding.is_fully_addressable),
         "is_fully_replicated": property(lambda self: self.sharding.is_fully_replicated),
     }.items():

@@ -44,7 +44,7 @@ def getitem(x: Any, index: Any) -> Any:
     """``x[index]``: indices out of bounds are clamped to the nearest position."""
     if type(x) is Array and current_trace() is eval_trace:
         where = x._placement
-        if not where or x._on_host:
+        if not where or x._viewable:
             if type(index) is int:
                 shape = x.shape
                 if shape and -shape[0] <= index < shape[0]:

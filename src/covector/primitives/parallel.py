@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
-from covector.core.rules import batching_rules, collective_rules, transpose_rules
+from covector.core.rules import (
+    UndefinedPrimal,
+    batching_rules,
+    collective_rules,
+    transpose_rules,
+    varying_rules,
+)
 from covector.core.structural import bring_dim, moveaxis, reduce_sum_p, zeros
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import mul
@@ -25,6 +32,7 @@ ppermute_p = Primitive("ppermute")
 all_gather_p = Primitive("all_gather")
 all_to_all_p = Primitive("all_to_all")
 axis_index_p = Primitive("axis_index")
+pvary_p = Primitive("pvary")
 
 
 # --- constructors: what rules bind ---------------------------------------------------------
@@ -77,7 +85,47 @@ _def_reduction(psum_p, reduce_sum_p, _times)
 _def_reduction(pmax_p, reduce_max_p, lambda x, size: x)
 _def_reduction(pmin_p, reduce_min_p, lambda x, size: x)
 def_jvp_linear(psum_p)
-transpose_rules[psum_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
+varying_rules[psum_p] = varying_rules[pmax_p] = varying_rules[pmin_p] = operator.sub
+
+
+def _psum_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list[Any]:
+    # A cotangent of what does not vary is one for all devices, where types say so; elsewhere each
+    # element has its own.
+    if axis_name in x.aval.varying:
+        return [pvary_p.bind(ct, axis_name=axis_name)]
+    return [psum(ct, axis_name)]
+
+
+transpose_rules[psum_p] = _psum_transpose
+
+
+# --- values that are the same for all, as ones that may vary -------------------------------
+
+
+def pvary(x: Any, axes: Sequence[Hashable]) -> Any:
+    """``x``, which may vary over ``axes`` as far as types say."""
+    for name in axes:
+        x = pvary_p.bind(x, axis_name=name)
+    return x
+
+
+@pvary_p.def_abstract_eval
+def _pvary_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
+    return place(x, getattr(x, "placed", None), x.varying | {axis_name})
+
+
+collective_rules[pvary_p] = lambda size, args, dims, **params: (args[0], dims[0])
+batching_rules[pvary_p] = lambda size, args, dims, **params: (
+    pvary_p.bind_params(args, params),
+    dims[0],
+)
+def_jvp_linear(pvary_p)
+transpose_rules[pvary_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
+
+
+# Every device has its own.
+for _prim in (ppermute_p, all_gather_p, all_to_all_p, axis_index_p):
+    varying_rules[_prim] = operator.or_
 
 
 # --- position ----------------------------------------------------------------------------

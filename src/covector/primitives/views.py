@@ -26,7 +26,7 @@ def _view(prim: Primitive) -> Impl:
 
     def impl(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         x = _operand(args[0])
-        if not x._on_host:
+        if not x._viewable:
             return EvalTrace.dispatch(prim, args, params)
         (aval,), _ = prim.infer([x.aval], params)
         return [x._reshaped(aval.shape)]
@@ -40,7 +40,7 @@ def _broadcast(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     size = 1
     for n in shape:
         size *= n
-    if size == x.size and x._on_host:
+    if size == x.size and x._viewable:
         broadcast_in_dim_p.infer([x.aval], params)
         return [x._reshaped(shape)]
     return EvalTrace.dispatch(broadcast_in_dim_p, args, params)
@@ -55,7 +55,7 @@ def _convert(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 
 def _bitcast(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     x = _operand(args[0])
-    if not x._on_host:
+    if not x._viewable:
         return EvalTrace.dispatch(bitcast_convert_type_p, args, params)
     (aval,), _ = bitcast_convert_type_p.infer([x.aval], params)
     return [x._bitcast(dtypes.code_of[aval.dtype], aval.shape)]

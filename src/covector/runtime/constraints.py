@@ -1,42 +1,25 @@
-"""Where intermediate values of programs are to be: `with_sharding_constraint`."""
+"""`reshard` and `with_sharding_constraint` on arrays that are there: they are moved."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from covector.runtime.devices import device_put
+from covector.core.avals import to_array
+from covector.runtime.placement import as_sharding, placement, put
+from covector.sharding.reshard import (
+    reshard,
+    reshard_p,
+    sharding_constraint_p,
+    with_sharding_constraint,
+)
+
+__all__ = ["reshard", "reshard_p", "sharding_constraint_p", "with_sharding_constraint"]
 
 
-def with_sharding_constraint(x: Any, shardings: Any) -> Any:
-    """``x`` on the devices that are named.
+def _move(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    where = as_sharding(params["sharding"], "reshard")
+    return [put(to_array(args[0]), placement(where, True))]
 
-    Parameters
-    ----------
-    x : pytree of arrays
-    shardings : Sharding or pytree of Sharding
-        One for all arrays, or a prefix of ``x``.
 
-    Returns
-    -------
-    pytree of arrays
-
-    Raises
-    ------
-    TypeError
-        If ``shardings`` holds something else.
-
-    Notes
-    -----
-    Arrays that are known are moved. A compiled program runs on one device, that of its arguments:
-    in it the constraint holds, or calling the program is an error.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> x = cv.numpy.ones(2)
-    >>> cv.lax.with_sharding_constraint(x, x.sharding)
-    Array([1., 1.], dtype=float32)
-    """
-    if shardings is None:
-        raise TypeError("with_sharding_constraint takes a sharding, got None")
-    return device_put(x, shardings)
+reshard_p.impl = sharding_constraint_p.impl = _move

@@ -24,8 +24,9 @@ from covector.core.trace import (
     eval_trace,
     set_current_trace,
 )
-from covector.runtime.placement import Sharding, as_sharding, placement, placement_of, put
+from covector.runtime.placement import as_sharding, placement, placement_of, put
 from covector.runtime.transfers import asked_for
+from covector.sharding.base import Sharding
 from covector.transforms.arguments import api_boundary
 
 
@@ -215,12 +216,17 @@ host_count = process_count
 host_ids = process_indices
 
 
+def _is_place(x: Any) -> bool:
+    """Whether it is a device, or a spec of a sharding."""
+    return hasattr(x, "platform") or hasattr(x, "partitions")
+
+
 def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
     """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
-    if prefix is None or isinstance(prefix, (bool, Sharding)) or hasattr(prefix, "platform"):
+    if prefix is None or isinstance(prefix, (bool, Sharding)) or _is_place(prefix):
         return [prefix] * n
     try:
-        return tree.broadcast_prefix(prefix, x)
+        return tree.broadcast_prefix(prefix, x, is_leaf=_is_place)
     except (ValueError, TypeError) as e:
         raise ValueError(
             f"device_put: {what} must be one value, or a tree that is a prefix of the value's, "
@@ -231,7 +237,15 @@ def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
     if isinstance(x, Tracer) or getattr(x, "dtype", None) == dtypes.float0:
         if where is not None:
-            as_sharding(where, "device_put")
+            sharding = as_sharding(where, "device_put")
+            if sharding.spread:
+                from covector.runtime import constraints
+
+                prim = (
+                    constraints.reshard_p if sharding.typed else constraints.sharding_constraint_p
+                )
+                sharding.check(x.shape, "device_put")
+                return prim.bind(x, sharding=sharding)
         return x
     if where is None and may_alias is not False:
         return to_array(x)

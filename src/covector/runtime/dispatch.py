@@ -57,5 +57,13 @@ def traced(*args: Any) -> Any:
     return stages.traced(*args)
 
 
+def placed(*args: Any) -> Any:
+    """A function whose arguments and results lie as shardings say."""
+    from covector.sharding import arguments
+
+    return arguments.placed(*args)
+
+
 Jitted.traced = staticmethod(traced)
+Jitted.placed = staticmethod(placed)
 EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]

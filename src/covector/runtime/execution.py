@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from covector.runtime.placement import (
     Placement,
     as_sharding,
     default_placement,
+    on_all_of,
     placement,
     target_of,
 )
@@ -54,10 +56,14 @@ def lower_entry(
 
 
 def compile_entry(
-    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement
-) -> tuple[Program, list[int]]:
-    """The compiled program, and the positions of the flat arguments that it takes."""
-    key = (where.index, donated, keep_unused)
+    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement,
+    results: tuple[int, ...] | None = None,
+) -> tuple[Program, list[int]]:  # fmt: skip
+    """The compiled program, and the positions of the flat arguments that it takes.
+
+    ``results`` are the native indices of where the results are, if not all at ``where``.
+    """
+    key = (where.index, donated, keep_unused, results)
     found = entry.programs.get(key)
     if found is None:
         device = where.device
@@ -65,7 +71,8 @@ def compile_entry(
             start = time.perf_counter()
             module, kept, given = lower_entry(entry, donated, keep_unused, name, device.platform)
             middle = time.perf_counter()
-            program = module.compile(device, where.index)
+            at = where.index if results is None else results
+            program = module.compile(device, at)
             program.executable.donate(given)
             _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
             if config.dump_ir_to:
@@ -190,6 +197,31 @@ def where_to_run(
     return placement(as_sharding(given, f"jit of {jitted.name}"), True)
 
 
+def on_mesh(entry: Entry, where: Placement) -> Placement:
+    """Where a program runs that says itself on which devices, if its arguments do not."""
+    if where.committed or where.sharding.spread:
+        return where
+    propagate = sys.modules.get("covector.sharding.propagate")
+    mesh = None if propagate is None else propagate.mesh_in(entry.closed.jaxpr)
+    return where if mesh is None else on_all_of(mesh, True)
+
+
+def places_of_results(
+    entry: Entry, where: Placement, operands: Sequence[Any]
+) -> tuple[int, ...] | None:
+    """Where the results of a program on several devices are: the native indices."""
+    sharding = where.sharding
+    if not sharding.spread:
+        return None
+    from covector.sharding import propagate
+
+    given = [x.sharding if type(x) is Array else None for x in operands]
+    given = [None] * (len(entry.closed.in_avals) - len(given)) + given
+    specs = propagate.results(entry.closed, sharding.mesh, given)
+    shardings = [sharding.update(spec=spec) for spec in specs]
+    return tuple([placement(s, where.committed).index for s in shardings])
+
+
 def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[str]:
     """Names of the arrays among the arguments of a call, for messages."""
     if jitted.primitive is not None or jitted.name.startswith("_"):
@@ -209,12 +241,18 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     for x in (*entry.hoisted, *flat):
         if isinstance(x, Tracer):
             raise_leaked(x)
-    where = where_to_run(jitted, flat, lambda: names_in(jitted, args, kwargs))
+    names = lambda: names_in(jitted, args, kwargs)  # noqa: E731
+    if getattr(jitted.fun, "_in_shardings", None) is not None:
+        from covector.sharding.arguments import check_committed
+
+        check_committed(jitted, args, names)
+    where = on_mesh(entry, where_to_run(jitted, flat, names))
+    results = places_of_results(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
     if looks:
         donated = (False,) * len(donated)  # the arguments are needed a second time
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, results)
     avals = entry.closed.in_avals
     plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
     with transfers.asked_for() if not plain else contextlib.nullcontext():
@@ -238,8 +276,10 @@ def _execute_on_refs(
         if isinstance(x, Tracer):
             raise_leaked(x)
     where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
+    where = on_mesh(entry, where)
+    results = places_of_results(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where)
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, results)
     outs = call_on_refs(entry, program, kept, flat, operands)
     if config.debug_nans or config.debug_infs:
         assert entry.refs is not None

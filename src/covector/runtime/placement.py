@@ -2,151 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from covector import _native
 from covector.core import avals
 from covector.core.avals import Array
-from covector.core.backend import Device, get_backend
-from covector.core.config import config
+from covector.core.backend import get_backend
+from covector.core.config import config, places_set
+from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.runtime.transfers import transfer
-
-Index = tuple[slice, ...]
-
-
-class Sharding:
-    """How the elements of an array are spread over devices.
-
-    The base of all shardings; see `SingleDeviceSharding`.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> isinstance(cv.numpy.ones(2).sharding, cv.sharding.Sharding)
-    True
-    """
-
-    __slots__ = ()
-
-    @property
-    def device_set(self) -> set[Device]:
-        """The devices that hold elements."""
-        raise NotImplementedError("the class Sharding is abstract: a subclass says the devices")
-
-    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
-        """For each device, the slices of an array of ``global_shape`` that it holds."""
-        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
-
-    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the part that one device holds."""
-        raise NotImplementedError("the class Sharding is abstract: a subclass says the shape")
-
-    @property
-    def addressable_devices(self) -> set[Device]:
-        """The devices that belong to this process."""
-        return self.device_set
-
-    def addressable_devices_indices_map(
-        self, global_shape: Sequence[int]
-    ) -> Mapping[Device, Index | None]:
-        """`devices_indices_map` of this process."""
-        return self.devices_indices_map(global_shape)
-
-    @property
-    def has_addressable_devices(self) -> bool:
-        """Whether a device belongs to this process."""
-        return bool(self.addressable_devices)
-
-    @property
-    def is_fully_addressable(self) -> bool:
-        """Whether all devices belong to this process."""
-        return len(self.addressable_devices) == len(self.device_set)
-
-    @property
-    def is_fully_replicated(self) -> bool:
-        """Whether each device holds all elements."""
-        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
-
-    @property
-    def num_devices(self) -> int:
-        """The number of devices."""
-        return len(self.device_set)
-
-    @property
-    def memory_kind(self) -> str | None:
-        """The kind of memory on the devices; None stands for their default."""
-        return None
-
-    def with_memory_kind(self, kind: str | None) -> Sharding:
-        """The same in another kind of memory; devices have one, their default."""
-        if kind not in (None, "device", self.memory_kind):
-            raise ValueError(
-                f"{self!r} has no memory of the kind {kind!r}: its devices have one kind, 'device'"
-                f"{at_user_line()}"
-            )
-        return self
-
-    def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
-        """Whether an array of ``ndim`` dimensions is spread in the same way."""
-        return self == other
-
-
-class SingleDeviceSharding(Sharding):
-    """All elements on one device.
-
-    Parameters
-    ----------
-    device : Device
-
-    Raises
-    ------
-    TypeError
-        If ``device`` is no device.
-
-    Examples
-    --------
-    >>> import covector as cv
-    >>> s = cv.sharding.SingleDeviceSharding(cv.devices("cpu")[0])
-    >>> cv.device_put(cv.numpy.ones(2), s).sharding == s
-    True
-    >>> s.shard_shape((3, 4))
-    (3, 4)
-    """
-
-    __slots__ = ("_device",)
-
-    def __init__(self, device: Device) -> None:
-        if not hasattr(device, "platform"):
-            raise TypeError(
-                f"SingleDeviceSharding takes a device, such as those of covector.devices(), got "
-                f"{device!r}{at_user_line()}"
-            )
-        self._device = device
-
-    @property
-    def device_set(self) -> set[Device]:
-        return {self._device}
-
-    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
-        return {self._device: (slice(None),) * len(global_shape)}
-
-    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
-        return tuple(global_shape)
-
-    @property
-    def is_fully_replicated(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SingleDeviceSharding) and self._device == other._device
-
-    def __hash__(self) -> int:
-        return hash(self._device)
-
-    def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self._device!r})"
+from covector.sharding.base import Sharding, SingleDeviceSharding
 
 
 class Placement:
@@ -161,9 +29,8 @@ class Placement:
 
     @property
     def device(self) -> Device:
-        """The device, where it is the only one."""
-        (device,) = self.sharding.device_set
-        return device
+        """The device, or the first of several."""
+        return self.sharding.devices[0]
 
 
 _placements: dict[tuple[Sharding, bool], Placement] = {}
@@ -183,7 +50,9 @@ def placement(sharding: Sharding, committed: bool) -> Placement:
         _placements[first, False] = Placement(first, False, 0)
     found = _placements.get((sharding, committed))
     if found is None:
-        index = _native.add_placement(sharding, committed)
+        if sharding.typed:
+            from covector.sharding import types  # noqa: F401 - gives the types of such arrays
+        index = _native.add_placement(sharding, committed, sharding.spread, sharding.typed)
         found = _placements.setdefault((sharding, committed), Placement(sharding, committed, index))
     return found
 
@@ -195,27 +64,55 @@ def placement_of(x: Array) -> Placement:
 
 def default_placement() -> Placement:
     """Where arrays are made and programs run that are nowhere in particular."""
+    if places_set():
+        mesh = mesh_in_place()
+        if mesh is not None:
+            return on_all_of(mesh, False)
     device = config.default_device
     if device is None or isinstance(device, str):
         device = get_backend(device).devices()[0]
     return placement(SingleDeviceSharding(device), False)
 
 
+def on_all_of(mesh: Any, committed: bool) -> Placement:
+    """On all devices of a mesh, each of which has the whole."""
+    from covector.sharding.named import replicated
+
+    return placement(replicated(mesh), committed)
+
+
+def mesh_in_place() -> Any:
+    """The mesh that is set, if one is."""
+    context = sys.modules.get("covector.sharding.context")
+    return None if context is None else context.concrete_mesh(entered=False)
+
+
 def as_sharding(where: Any, what: str) -> Sharding:
-    """A device or sharding as a sharding."""
+    """A device or sharding as a sharding, a `PartitionSpec` as one on the mesh that is set."""
     if type(where) is Sharding:
         raise TypeError(
             f"{what} takes a device, or a sharding that says where, such as SingleDeviceSharding; "
             f"Sharding is their base class{at_user_line()}"
         )
     if isinstance(where, Sharding):
-        return where
+        return _on_devices(where, what) if where.spread else where
     if hasattr(where, "platform"):
         return SingleDeviceSharding(where)
+    if hasattr(where, "partitions"):
+        from covector.sharding.reshard import resolved
+
+        return _on_devices(resolved(where, what), what)
     raise TypeError(
         f"{what} takes a device, such as those of covector.devices(), or a sharding, got "
         f"{where!r}{at_user_line()}"
     )
+
+
+def _on_devices(sharding: Sharding, what: str) -> Sharding:
+    from covector.sharding.reshard import on_devices
+
+    found: Sharding = on_devices(sharding, what)
+    return found
 
 
 def put(x: Array, where: Placement) -> Array:
@@ -223,10 +120,13 @@ def put(x: Array, where: Placement) -> Array:
     differs."""
     if x._placement == where.index:
         return x
-    if x.sharding == where.sharding:
+    sharding = where.sharding
+    if sharding.spread:
+        sharding.check(x.shape, "device_put")
+    if x.sharding == sharding:
         return x._placed(where.index)
     device = where.device
-    transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {device!r}")
+    transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {_named(sharding)}")
     moved = get_backend(device.platform).put(x, device, where.index)
     if type(moved) is not Array or moved._placement != where.index:
         raise RuntimeError(
@@ -241,7 +141,8 @@ def target_of(
 ) -> Placement:
     """Where a program with these arguments runs: where the committed ones are.
 
-    ``names`` gives the names of the arguments, for the message.
+    ``names`` gives the names of the arguments, for the message. Arguments that are spread over the
+    same devices may be so in different ways.
 
     Raises
     ------
@@ -253,7 +154,7 @@ def target_of(
         if type(x) is Array and x._placement and x.committed:
             if found is None:
                 found, first = x, k
-            elif x.sharding != found.sharding:
+            elif x.sharding != found.sharding and not _same_devices(x.sharding, found.sharding):
                 known = names() if names is not None else ()
                 one, two = (known[i] if i < len(known) else str(i) for i in (first, k))
                 raise ValueError(
@@ -262,11 +163,25 @@ def target_of(
                     f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
                     f"{at_user_line()}"
                 )
+            elif x.sharding.spread and not found.sharding.spread:
+                found, first = x, k
     return default_placement() if found is None else placement_of(found)
 
 
+def _same_devices(a: Sharding, b: Sharding) -> bool:
+    return (a.spread or b.spread) and a.device_set == b.device_set
+
+
 def _where(x: Array) -> str:
-    return ", ".join(sorted(map(repr, x.sharding.device_set)))
+    return _named(x.sharding)
+
+
+def _named(sharding: Sharding) -> str:
+    """The devices of a sharding, for messages."""
+    found = sorted(sharding.device_set, key=lambda d: (d.platform, d.id))
+    if len(found) > 4 and [d.id for d in found] == list(range(found[0].id, found[-1].id + 1)):
+        return f"{found[0]!r} to {found[-1]!r}"
+    return ", ".join(map(repr, found))
 
 
 def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:

@@ -1,7 +1,20 @@
 """How arrays lie on devices (`covector.sharding`)."""
 
-from covector.core.errors import export as _export
-from covector.runtime.placement import Sharding, SingleDeviceSharding
+from covector.core.lazy import lazy_names as _lazy_names
 
-__all__ = ["Sharding", "SingleDeviceSharding"]
-_export(globals(), __all__)
+_NAMES = {
+    **dict.fromkeys(("Sharding", "SingleDeviceSharding"), "covector.sharding.base"),
+    **dict.fromkeys(
+        ("AbstractDevice", "AbstractMesh", "AxisType", "Mesh"), "covector.sharding.mesh"
+    ),
+    **dict.fromkeys(
+        ("get_abstract_mesh", "get_mesh", "set_mesh", "use_abstract_mesh"),
+        "covector.sharding.context",
+    ),
+    "NamedSharding": "covector.sharding.named",
+    "PartitionSpec": "covector.sharding.spec",
+    "reshard": "covector.runtime.constraints",
+}
+
+__getattr__, __dir__ = _lazy_names(globals(), _NAMES)
+__all__ = list(_NAMES)

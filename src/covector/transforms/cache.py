@@ -13,7 +13,7 @@ from covector.core.errors import unwrapped
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.levels import descends
 from covector.core.trace import current_trace, eval_trace
-from covector.transforms.vmap import axis_env
+from covector.transforms.vmap import axis_env, varies_by_type
 
 T = TypeVar("T")
 
@@ -25,7 +25,11 @@ def context_key() -> tuple[Any, ...]:
     trace = current_trace()
     if trace is eval_trace:
         return (_native.context_key(),)
-    return (_native.context_key(), *axis_env(trace))
+    names = tuple(axis_env(trace))
+    if not names:
+        return (_native.context_key(),)
+    checked = [varies_by_type(name, trace) for name, _ in names]
+    return (_native.context_key(), *names, *checked)
 
 
 def cached_on_jaxpr(fun: Callable[..., T]) -> Callable[..., T]:

@@ -147,6 +147,9 @@ class Jitted:
     # on concrete values, and ``traced(jitted, entry, donated, leaves)`` makes a `stages.Traced`.
     execute: ClassVar[Callable[[Jitted, tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]]
     traced: ClassVar[Callable[..., Any]]
+    # ``placed(fun, in_shardings, out_shardings, static_argnums, static_argnames)`` is the function
+    # with its arguments and results laid out so; of the layer that knows shardings.
+    placed: ClassVar[Callable[..., Callable[..., Any]]]
 
     def __init__(
         self,
@@ -509,8 +512,11 @@ def jit(
         The platform on whose first device to run.
     compiler_options : dict, optional
         There are none: a name in it is an error.
-    in_shardings, out_shardings : optional
-        Have no effect.
+    in_shardings, out_shardings : Sharding, PartitionSpec, or pytree of those, optional
+        How arguments and results lie on devices: one for all, or a prefix of the tuple of arguments
+        that are not static, or of the result. None in it says nothing. A spec is of the mesh that
+        `set_mesh` has set. Arguments that lie in another way, and are committed to it, are an
+        error.
 
     Returns
     -------
@@ -566,8 +572,16 @@ def jit(
     check_callable(fun, "jit")
     check_compiler_options(compiler_options)
     fun = unwrapped(fun)
+    traced = fun
+    if in_shardings is not None or out_shardings is not None:
+        if device is not None or backend is not None:
+            raise ValueError(
+                f"jit of {fun_name(fun)}: give shardings, or a device or backend, not both"
+                f"{at_user_line()}"
+            )
+        traced = Jitted.placed(fun, in_shardings, out_shardings, static_argnums, static_argnames)
     jitted = Jitted(
-        fun,
+        traced,
         static_argnums,
         static_argnames,
         donate_argnums,

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import aval_of
 from covector.core.config import config
 from covector.core.jaxpr import Jaxpr, all_jaxprs, sub_jaxprs
-from covector.core.rules import batching_rules, collective_rules, higher_order_rules, missing_rule
+from covector.core.rules import (
+    batching_rules,
+    collective_rules,
+    device_rules,
+    higher_order_rules,
+    missing_rule,
+)
 from covector.core.trace import (
+    JaxprTrace,
     Primitive,
     Trace,
     Tracer,
@@ -21,6 +28,30 @@ from covector.core.trace import (
 # --- the trace ---------------------------------------------------------------------------
 
 
+class DeviceAxis:
+    """The name of an axis along which devices run, each on its own where control flow depends on
+    what it has."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: Hashable) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DeviceAxis) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash((DeviceAxis, self.name))
+
+    def __repr__(self) -> str:
+        return f"DeviceAxis({self.name!r})"
+
+
+def _plain(name: Hashable) -> Hashable:
+    """A name as collectives give it."""
+    return name.name if type(name) is DeviceAxis else name
+
+
 class BatchTracer(Tracer):
     """An array with one of its axes hidden from the function that is mapped."""
 
@@ -30,21 +61,20 @@ class BatchTracer(Tracer):
         self._trace = trace
         self.val = val
         self.dim = dim
-        aval = aval_of(val)
-        shape = aval.shape
-        self._aval = ShapedArray(shape[:dim] + shape[dim + 1 :], aval.dtype, aval.weak_type)
+        self._aval = aval_of(val).without(dim)
 
 
 class BatchTrace(Trace):
     """Runs each operation for all elements of the mapped axis at once, under the parent."""
 
-    __slots__ = ("axis_size", "axis_name")
+    __slots__ = ("axis_size", "axis_name", "plain_name")
     parent: Trace
 
     def __init__(self, parent: Trace, axis_size: int, axis_name: Hashable = None) -> None:
         super().__init__(parent)
         self.axis_size = axis_size
         self.axis_name = axis_name
+        self.plain_name = _plain(axis_name)
 
     def describe(self) -> str:
         return "vectorisation (vmap)"
@@ -52,7 +82,7 @@ class BatchTrace(Trace):
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         vals, dims = self.unpack(args)
         rules = batching_rules
-        if prim in collective_rules and self.axis_name in _axis_names(params):
+        if prim in collective_rules and self.plain_name in _axis_names(params):
             rules = collective_rules
             if type(params["axis_name"]) is tuple and len(params["axis_name"]) > 1:
                 raise NotImplementedError(f"{prim.name} over several axes at once")
@@ -66,7 +96,10 @@ class BatchTrace(Trace):
         higher_order = higher_order_rules.get(prim)
         if higher_order is not None:
             with set_current_trace(self.parent):
-                outs, out_dims = higher_order(self, vals, dims, params)
+                done = None
+                if type(self.axis_name) is DeviceAxis and prim in device_rules:
+                    done = device_rules[prim](self, vals, dims, params)
+                outs, out_dims = done or higher_order(self, vals, dims, params)
             return [self.pack(x, d) for x, d in zip(outs, out_dims, strict=True)]
         rule = rules.get(prim)
         if rule is None:
@@ -95,6 +128,7 @@ class BatchTrace(Trace):
 
 def uses_axis(jaxpr: Jaxpr, name: Hashable) -> bool:
     """Whether a collective over the axis ``name`` occurs in ``jaxpr``."""
+    name = _plain(name)
     return any(
         eqn.primitive in collective_rules and name in _axis_names(eqn.params)
         for inner in all_jaxprs(jaxpr)
@@ -111,9 +145,28 @@ def axis_env(trace: Trace | None = None) -> Iterator[tuple[Hashable, int]]:
     """Named axes mapped around the running code, innermost first, with their sizes."""
     at = current_trace() if trace is None else trace
     while at is not None:
-        if type(at) is BatchTrace and at.axis_name is not None:
-            yield at.axis_name, at.axis_size
+        if type(at) is BatchTrace:
+            if at.axis_name is not None:
+                yield at.plain_name, at.axis_size
+        elif isinstance(at, JaxprTrace):
+            for name, size, _ in at.axes:
+                yield name, size
         at = at.parent  # type: ignore[assignment]
+
+
+def varies_by_type(name: Hashable, trace: Trace) -> bool:
+    """Whether types say what varies over a named axis."""
+    at: Trace | None = trace
+    while at is not None:
+        if type(at) is BatchTrace:
+            if at.plain_name == name:
+                return False
+        elif isinstance(at, JaxprTrace):
+            for each, _, checked in at.axes:
+                if each == name:
+                    return checked
+        at = at.parent
+    return False
 
 
 def vmap_flat(

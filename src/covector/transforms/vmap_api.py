@@ -29,7 +29,9 @@ def _is_axis(x: Any) -> bool:
     return x is None or (isinstance(x, int) and not isinstance(x, bool))
 
 
-def flatten_axes(axes: Any, full: Any, what: str, of: str) -> list[int | None]:
+def flatten_axes(
+    axes: Any, full: Any, what: str, of: str, function: str = "vmap"
+) -> list[int | None]:
     """One entry of ``axes``, a tree prefix of ``full``, for each leaf of ``full``.
 
     Raises
@@ -43,7 +45,7 @@ def flatten_axes(axes: Any, full: Any, what: str, of: str) -> list[int | None]:
         return tree.broadcast_prefix(axes, full)
     except (ValueError, TypeError) as e:
         raise ValueError(
-            f"vmap: {what} must be an int, None, or a tree that is a prefix of {of}; got "
+            f"{function}: {what} must be an int, None, or a tree that is a prefix of {of}; got "
             f"{what}={axes!r} for a tree {tree.structure(full)}. {str(e).splitlines()[0]}"
             f"{at_user_line()}"
         ) from None
@@ -56,6 +58,7 @@ def _size_error(
     flat: Sequence[Any],
     dims: Sequence[int | None],
     axis_size: int | None,
+    what: str,
 ) -> str:
     names = argument_names(fun, args, kwargs)
     by_size: dict[int, list[str]] = {}
@@ -69,7 +72,7 @@ def _size_error(
     for size, items in by_size.items():
         shown = "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")
         lines.append(f"  size {size}: {shown}")
-    head = "vmap got inconsistent sizes for array axes to be mapped"
+    head = f"{what} got inconsistent sizes for array axes to be mapped"
     if axis_size is not None:
         head += f" (axis_size={axis_size} was given)"
     return head + ":\n" + "\n".join(lines) + at_user_line()
@@ -145,7 +148,7 @@ def vmap(
         flat, in_tree = tree.flatten((args, kwargs))
         dims = flatten_axes(in_axes, args, "in_axes", "the positional arguments")
         dims += [0] * (len(flat) - len(dims))
-        size = _mapped_size(fun, args, kwargs, flat, dims, axis_size)
+        size = mapped_size(fun, args, kwargs, flat, dims, axis_size)
         if size is None:
             raise ValueError(
                 f"vmap: no argument of {fun_name(fun)} is mapped: at least one entry of in_axes "
@@ -217,13 +220,14 @@ def _check_call(fun: Any, in_axes: Any, args: tuple[Any, ...]) -> None:
         )
 
 
-def _mapped_size(
+def mapped_size(
     fun: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     flat: list[Any],
     dims: list[int | None],
     axis_size: int | None,
+    what: str = "vmap",
 ) -> int | None:
     """The size of the mapped axis, None if there is none; ``dims`` are made non-negative.
 
@@ -239,14 +243,14 @@ def _mapped_size(
         except TypeError:
             name = argument_names(fun, args, kwargs)[i]
             raise TypeError(
-                f"vmap: the argument {name} is not an array: {not_an_array(flat[i])}. With None "
+                f"{what}: the argument {name} is not an array: {not_an_array(flat[i])}. With None "
                 f"in in_axes, it is passed as it is{at_user_line()}"
             ) from None
         n = len(aval.shape)
         if not -n <= d < n:
             name = argument_names(fun, args, kwargs)[i]
             raise ValueError(
-                f"vmap was requested to map argument {name} along axis {d}, which implies "
+                f"{what} was requested to map argument {name} along axis {d}, which implies "
                 f"that its rank should be at least {d + 1 if d >= 0 else -d}, but it is "
                 f"{aval.str_short()} of rank {n}{at_user_line()}"
             )
@@ -256,7 +260,7 @@ def _mapped_size(
         elif size != aval.shape[d]:
             consistent = False
     if not consistent:
-        raise ValueError(_size_error(fun, args, kwargs, flat, dims, axis_size))
+        raise ValueError(_size_error(fun, args, kwargs, flat, dims, axis_size, what))
     return size
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copyreg
+import os
+import re
 import time
 import weakref
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.backend import reduce_device
+from covector.core.config import config
 from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
@@ -51,6 +54,18 @@ class CpuDevice(Device):
 
     def __repr__(self) -> str:
         return f"CpuDevice(id={self.id})"
+
+
+def _count() -> int:
+    """The number of logical devices: threads on all processors run the programs of each."""
+    n = int(config.num_cpu_devices)
+    if n < 1:
+        found = re.findall(_XLA_FLAG, os.environ.get("XLA_FLAGS", ""))
+        n = int(found[-1]) if found else 1
+    return max(n, 1)
+
+
+_XLA_FLAG = r"--xla_force_host_platform_device_count=(\d+)"
 
 
 class Code:
@@ -151,7 +166,7 @@ class CpuModule:
         text = cpu.generate.llvm_text(self.program)[0].text
         return text
 
-    def compile(self, device: CpuDevice, placement: int) -> CpuProgram:
+    def compile(self, device: CpuDevice, placement: int | Sequence[int]) -> CpuProgram:
         """Code for the program, bound to its sizes."""
         program = self.program
         calls = library_calls(program.block)
@@ -195,7 +210,10 @@ class CpuBackend:
         self._devices = [CpuDevice(0)]
 
     def devices(self) -> list[CpuDevice]:
-        return list(self._devices)
+        n = _count()
+        while len(self._devices) < n:
+            self._devices.append(CpuDevice(len(self._devices)))
+        return self._devices[:n]
 
     def put(self, x: Array, device: CpuDevice, placement: int) -> Array:
         """``x`` in host memory, which all CPU devices share."""

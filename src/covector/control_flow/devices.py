@@ -1,0 +1,50 @@
+"""Control flow that runs along the devices of a mesh: each goes its own way.
+
+`vmap` computes all branches and goes on until the last element is through. Devices have programs of
+their own: where the way depends on what a device has, it alone is gone, and effects in it happen
+where they would. Collectives must be met by all devices at once, so that control flow which holds
+one along the axis is left to `vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.control_flow.cond_rules import cond_p
+from covector.control_flow.scan import scan
+from covector.control_flow.while_rules import mapped_condition, while_p
+from covector.core.jaxpr import sub_jaxprs
+from covector.core.rules import device_rules
+from covector.core.structural import moveaxis
+from covector.core.trace import Primitive
+from covector.transforms.vmap import BatchTrace, uses_axis
+
+Dims = Sequence[int | None]
+
+
+def _one_by_one(
+    prim: Primitive, own_way: Callable[[BatchTrace, Dims, dict[str, Any]], bool]
+) -> None:
+    def rule(
+        trace: BatchTrace, args: Sequence[Any], dims: Dims, params: dict[str, Any]
+    ) -> tuple[list[Any], list[int | None]] | None:
+        if any(uses_axis(j, trace.axis_name) for j in sub_jaxprs(params)):
+            return None
+        if not own_way(trace, dims, params):
+            return None
+        mapped = [moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True) if d is not None]
+
+        def body(carry: Any, xs: list[Any]) -> tuple[Any, Any]:
+            given = iter(xs)
+            operands = [x if d is None else next(given) for x, d in zip(args, dims, strict=True)]
+            return carry, prim.bind_params(operands, params)
+
+        _, outs = scan(body, (), mapped)
+        return list(outs), [0] * len(outs)
+
+    device_rules[prim] = rule
+
+
+_one_by_one(cond_p, lambda trace, dims, params: dims[0] is not None)
+_one_by_one(while_p, mapped_condition)

@@ -1,0 +1,335 @@
+"""The parts of arrays that devices have, and arrays made of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import dtypes, tree
+from covector.core.avals import Array, array_from_numpy, to_array
+from covector.core.device import Device
+from covector.core.errors import at_user_line
+from covector.runtime.placement import as_sharding, placement, put
+from covector.sharding.base import Index, Sharding, SingleDeviceSharding
+
+
+class Shard:
+    """The part of an array that one device has.
+
+    Parameters
+    ----------
+    device : Device
+    sharding : Sharding
+        Of the whole array.
+    global_shape : tuple of int
+        The shape of the whole array.
+    data : Array, optional
+        The part, on the device; None where the device belongs to another process.
+
+    Attributes
+    ----------
+    index : tuple of slice
+        Where it is in the whole.
+    replica_id : int
+        Which of the equal parts it is.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> (shard,) = cv.numpy.arange(3).addressable_shards
+    >>> shard
+    Shard(device=CpuDevice(id=0), index=(slice(None, None, None),), replica_id=0, data=[0 1 2])
+    """
+
+    __slots__ = ("device", "_sharding", "_global_shape", "_data", "_whole")
+
+    def __init__(
+        self, device: Device, sharding: Sharding, global_shape: tuple[int, ...], data: Any = None
+    ) -> None:
+        self.device = device
+        self._sharding = sharding
+        self._global_shape = tuple(global_shape)
+        self._data = data
+        self._whole: Array | None = None
+
+    @property
+    def index(self) -> Index:
+        return self._sharding.devices_indices_map(self._global_shape)[self.device]
+
+    @property
+    def replica_id(self) -> int:
+        here = self.index
+        count = 0
+        for device, index in self._sharding.devices_indices_map(self._global_shape).items():
+            if device == self.device:
+                return count
+            count += index == here
+        raise ValueError(f"{self.device!r} is not among the devices of {self._sharding!r}")
+
+    @property
+    def data(self) -> Any:
+        if self._data is None and self._whole is not None:
+            self._data = _part(self._whole, self.index, self.device)
+            self._whole = None
+        return self._data
+
+    def __repr__(self) -> str:
+        data = "" if self._data is None and self._whole is None else f", data={self.data!s}"
+        return (
+            f"Shard(device={self.device!r}, index={self.index}, replica_id={self.replica_id}{data})"
+        )
+
+
+def _part(x: Array, index: Index, device: Device) -> Array:
+    """The elements of ``x`` at ``index`` on a device: on the same memory where they are a block."""
+    where = placement(SingleDeviceSharding(device), True)
+    host = x._placed(placement(SingleDeviceSharding(device), False).index)
+    first = 0
+    whole = list(zip(index, x.shape, strict=True))
+    while whole and _is_whole(*whole[-1]):
+        whole.pop()
+    if not whole:
+        return host._placed(where.index)
+    if len(whole) == 1:
+        s = whole[0][0]
+        first, stop = s.start or 0, s.stop if s.stop is not None else x.shape[0]
+        return host._rows(first, stop)._placed(where.index)
+    return put(host[index], where)
+
+
+def _is_whole(s: slice, size: int) -> bool:
+    return (s.start or 0) == 0 and (s.stop is None or s.stop == size)
+
+
+def addressable_shards(x: Array) -> list[Shard]:
+    """The parts of an array that the devices of this process have.
+
+    Returns
+    -------
+    list of Shard
+        In the order of the devices of its sharding.
+    """
+    sharding = x.sharding
+    here = sharding.addressable_devices
+    shards = []
+    for device in sharding.devices:
+        if device in here:
+            shard = Shard(device, sharding, x.shape)
+            if sharding.spread:
+                shard._whole = x
+            else:
+                shard._data = x
+            shards.append(shard)
+    return shards
+
+
+def global_shards(x: Array) -> list[Shard]:
+    """The parts of an array on all devices; ``data`` is None for those of other processes."""
+    mine = {shard.device: shard for shard in addressable_shards(x)}
+    sharding = x.sharding
+    return [mine.get(d) or Shard(d, sharding, x.shape) for d in sharding.devices]
+
+
+def addressable_data(x: Array, index: int) -> Array:
+    """The part of an array on the device of number ``index`` among those of this process."""
+    shards = addressable_shards(x)
+    if not -len(shards) <= index < len(shards):
+        raise IndexError(
+            f"addressable_data({index}) of an array on {len(shards)} devices of this process"
+            f"{at_user_line()}"
+        )
+    data: Array = shards[index].data
+    return data
+
+
+# --- arrays of parts -------------------------------------------------------------------------
+
+
+def _joined(
+    shape: tuple[int, ...], sharding: Sharding, dtype: Any, parts: Callable[[Index, Device], Any],
+    what: str,
+) -> Array:  # fmt: skip
+    """An array of ``shape`` whose part at each index ``parts`` gives."""
+    where = placement(sharding, True)
+    whole: np.ndarray | None = None
+    seen: set[Any] = set()
+    for device, index in sharding.devices_indices_map(shape).items():
+        key = tuple([(s.start, s.stop) for s in index])
+        if key in seen:
+            continue
+        seen.add(key)
+        part = np.asarray(parts(index, device))
+        wanted = tuple([len(range(*s.indices(n))) for s, n in zip(index, shape, strict=True)])
+        if part.shape != wanted:
+            raise ValueError(
+                f"{what}: the part at {_shown(index)} of an array of the shape {shape} has the "
+                f"shape {wanted}, got one of the shape {part.shape}{at_user_line()}"
+            )
+        if whole is None:
+            dtype = part.dtype if dtype is None else dtype
+            whole = np.empty(shape, dtype)
+        whole[index] = part
+    assert whole is not None
+    return put(array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True), where)
+
+
+def _shown(index: Index) -> str:
+    each = [
+        f"{'' if s.start is None else s.start}:{'' if s.stop is None else s.stop}" for s in index
+    ]
+    return f"[{', '.join(each)}]"
+
+
+def _checked(shape: Sequence[int], sharding: Any, what: str) -> tuple[tuple[int, ...], Sharding]:
+    sharding = as_sharding(getattr(sharding, "sharding", sharding), what)
+    sizes = tuple([int(n) for n in shape])
+    if sharding.spread:
+        sharding.check(sizes, what)
+    return sizes, sharding
+
+
+def make_array_from_callback(
+    shape: Sequence[int],
+    sharding: Any,
+    data_callback: Callable[[Index | None], Any],
+    dtype: Any = None,
+) -> Array:
+    """An array whose parts a function gives.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole array.
+    sharding : Sharding
+    data_callback : callable
+        Called with the slices of the whole array that a device has, once for each part that is
+        different; returns them as an array.
+    dtype : dtype, optional
+        By default that of the first part.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If a part does not have the shape of its slices.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> from covector.sharding import PartitionSpec as P
+    >>> s = cv.NamedSharding(cv.make_mesh((1,), ("x",)), P("x"))
+    >>> cv.make_array_from_callback((4,), s, lambda index: numpy.arange(4.0)[index])
+    Array([0., 1., 2., 3.], dtype=float32)
+    """
+    sizes, where = _checked(shape, sharding, "make_array_from_callback")
+    return _joined(sizes, where, dtype, lambda i, d: data_callback(i), "make_array_from_callback")
+
+
+def make_array_from_single_device_arrays(
+    shape: Sequence[int], sharding: Any, arrays: Sequence[Any], *, dtype: Any = None
+) -> Array:
+    """An array of the parts that devices have.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole array.
+    sharding : Sharding
+    arrays : sequence of Array
+        One for each device of this process, on it.
+    dtype : dtype, optional
+        Of the array, where there are no arrays.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If there is not one array for each device, or one has another shape than its part.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.sharding import PartitionSpec as P
+    >>> s = cv.NamedSharding(cv.make_mesh((1,), ("x",)), P("x"))
+    >>> part = cv.device_put(cv.numpy.arange(4), cv.devices()[0])
+    >>> cv.make_array_from_single_device_arrays((4,), s, [part]).sharding.spec
+    P('x',)
+    """
+    what = "make_array_from_single_device_arrays"
+    sizes, where = _checked(shape, sharding, what)
+    by_device: dict[Device, Any] = {}
+    for x in arrays:
+        if type(x) is not Array or len(x.sharding.device_set) != 1:
+            raise ValueError(
+                f"{what} takes arrays that are each on one device, got {x!r:.100}{at_user_line()}"
+            )
+        by_device[x.sharding.devices[0]] = x
+    missing = [d for d in where.devices if d in where.addressable_devices and d not in by_device]
+    if missing or len(arrays) != len(where.addressable_devices):
+        lacking = f"; there is none on {', '.join(map(repr, missing))}" if missing else ""
+        raise ValueError(
+            f"{what}: {where!r} has {len(where.addressable_devices)} devices of this process, each "
+            f"of which has a part, and {len(arrays)} arrays were given{lacking}{at_user_line()}"
+        )
+    return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
+
+
+def make_array_from_process_local_data(
+    sharding: Any, local_data: Any, global_shape: Sequence[int | None] | None = None
+) -> Any:
+    """An array of the data that each process has.
+
+    Parameters
+    ----------
+    sharding : Sharding or pytree of Sharding
+    local_data : array or pytree of arrays
+        What this process has: the whole, or what its devices have.
+    global_shape : tuple of int, optional
+        Of the whole array; None in it for a dimension that is as long as the data. With one
+        process it is that of the data.
+
+    Returns
+    -------
+    Array or pytree of Array
+
+    Raises
+    ------
+    ValueError
+        If the data is no part of an array of the shape.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> import covector as cv
+    >>> from covector.sharding import PartitionSpec as P
+    >>> s = cv.NamedSharding(cv.make_mesh((1,), ("x",)), P("x"))
+    >>> cv.make_array_from_process_local_data(s, numpy.ones(2, "float32"))
+    Array([1., 1.], dtype=float32)
+    """
+    what = "make_array_from_process_local_data"
+
+    def one(where: Any, data: Any) -> Array:
+        array = np.asarray(data) if not isinstance(data, Array) else data
+        shape = tuple(array.shape)
+        if global_shape is not None:
+            shape = tuple([n if g is None else g for g, n in zip(global_shape, shape, strict=True)])
+        sizes, found = _checked(shape, where, what)
+        if sizes != tuple(array.shape):
+            raise ValueError(
+                f"{what}: with one process, its data is the whole array: the data has the shape "
+                f"{tuple(array.shape)}, and global_shape is {global_shape}{at_user_line()}"
+            )
+        return put(to_array(array), placement(found, True))
+
+    if isinstance(sharding, Sharding) or hasattr(sharding, "partitions"):
+        return tree.map(lambda data: one(sharding, data), local_data)
+    return tree.map(one, sharding, local_data)

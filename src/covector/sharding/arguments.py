@@ -1,0 +1,122 @@
+"""Arguments and results of compiled functions that say how they lie on devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import Array, aval_of
+from covector.core.errors import at_user_line
+from covector.sharding.base import Sharding
+from covector.sharding.mesh import AxisType
+from covector.sharding.named import NamedSharding
+from covector.sharding.reshard import reshard_p, resolved, sharding_constraint_p
+from covector.sharding.spec import PartitionSpec
+from covector.transforms.arguments import argument_names, fun_name, resolve_nums_and_names, wraps
+
+
+def _is_place(x: Any) -> bool:
+    return x is None or isinstance(x, (Sharding, PartitionSpec)) or hasattr(x, "platform")
+
+
+def _each(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
+    """A sharding or None for each leaf of ``values``."""
+    if _is_place(shardings):
+        return [shardings] * len(tree.leaves(values))
+    if isinstance(shardings, list):
+        shardings = tuple(shardings)
+    for s in tree.leaves(shardings, is_leaf=_is_place):
+        if not _is_place(s):
+            raise TypeError(
+                f"jit of {shown}: {what} holds shardings, PartitionSpecs, devices and None, got "
+                f"{s!r:.100}{at_user_line()}"
+            )
+    try:
+        return tree.broadcast_prefix(shardings, values, is_leaf=_is_place)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"jit of {shown}: {what} must be one sharding, or a tree that is a prefix of "
+            f"{tree.structure(values)}; got {shardings!r:.200}. {str(e).splitlines()[0]}"
+            f"{at_user_line()}"
+        ) from None
+
+
+def _lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
+    """``x`` laid out so."""
+    where = resolved(where, what)
+    if where is None:
+        return x
+    if isinstance(where, NamedSharding):
+        where.check(aval_of(x).shape, name())
+        if AxisType.Explicit in where.mesh.axis_types:
+            return reshard_p.bind(x, sharding=where)
+    return sharding_constraint_p.bind(x, sharding=where)
+
+
+def placed(
+    fun: Callable[..., Any], in_shardings: Any, out_shardings: Any, static_argnums: Any,
+    static_argnames: Any,
+) -> Callable[..., Any]:  # fmt: skip
+    """``fun`` with its arguments and results laid out as the shardings say."""
+    shown = fun_name(fun)
+    static, _ = resolve_nums_and_names(fun, static_argnums, static_argnames, "static")
+
+    @wraps(fun)
+    def laid_out(*args: Any, **kwargs: Any) -> Any:
+        if in_shardings is not None:
+            if kwargs:
+                raise ValueError(
+                    f"jit of {shown}: in_shardings are of the positional arguments; pass "
+                    f"{next(iter(kwargs))!r} as one{at_user_line()}"
+                )
+            args = _lay_arguments(fun, args, in_shardings, static, shown)
+        out = fun(*args, **kwargs)
+        if out_shardings is None:
+            return out
+        leaves, treedef = tree.flatten(out)
+        found = _each(out_shardings, out, "out_shardings", shown)
+        what = f"jit of {shown}: out_shardings"
+        return tree.unflatten(
+            treedef, [_lay(x, s, what, lambda: what) for x, s in zip(leaves, found, strict=True)]
+        )
+
+    laid_out._in_shardings = in_shardings  # type: ignore[attr-defined]
+    return laid_out
+
+
+def _lay_arguments(
+    fun: Any, args: Sequence[Any], in_shardings: Any, static: Sequence[int], shown: str
+) -> tuple[Any, ...]:
+    n = len(args)
+    fixed = {i % n for i in static if -n <= i < n}
+    dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+    leaves, treedef = tree.flatten(dynamic)
+    found = _each(in_shardings, dynamic, "in_shardings", shown)
+    names = argument_names(fun, list(args), {}, sorted(fixed))
+    what = f"jit of {shown}: in_shardings"
+    laid = [
+        _lay(x, s, what, lambda k=k: f"{what} of the argument {names[k]}")  # type: ignore[misc]
+        for k, (x, s) in enumerate(zip(leaves, found, strict=True))
+    ]
+    given = iter(tree.unflatten(treedef, laid))
+    return tuple([x if i in fixed else next(given) for i, x in enumerate(args)])
+
+
+def check_committed(jitted: Any, args: tuple[Any, ...], names: Callable[[], Sequence[str]]) -> None:
+    """Raise the error for arguments that are committed to lie in another way than was asked."""
+    in_shardings = jitted.fun._in_shardings
+    n = len(args)
+    fixed = {i % n for i in jitted.static_nums if -n <= i < n}
+    dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+    found = _each(in_shardings, dynamic, "in_shardings", jitted.name)
+    for k, (x, s) in enumerate(zip(tree.leaves(dynamic), found, strict=True)):
+        if type(x) is not Array or not x.committed:
+            continue
+        wanted = resolved(s, f"jit of {jitted.name}: in_shardings")
+        if isinstance(wanted, Sharding) and not wanted.is_equivalent_to(x.sharding, x.ndim):
+            raise ValueError(
+                f"jit of {jitted.name}: the argument {names()[k]} is committed to {x.sharding!r}, "
+                f"and in_shardings asks for {wanted!r}. Move it with device_put, or ask for None, "
+                f"which takes it as it is{at_user_line()}"
+            )

@@ -1,0 +1,153 @@
+"""Shardings: how the elements of an array are spread over devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from covector.core.device import Device
+from covector.core.errors import at_user_line
+
+Index = tuple[slice, ...]
+
+
+class Sharding:
+    """How the elements of an array are spread over devices.
+
+    The base of all shardings; see `SingleDeviceSharding`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> isinstance(cv.numpy.ones(2).sharding, cv.sharding.Sharding)
+    True
+    """
+
+    __slots__ = ()
+    # Whether elements may be on several devices, so that an array has a shard on each.
+    spread: ClassVar[bool] = False
+    # Whether types of arrays say it.
+    typed: bool = False
+
+    @property
+    def device_set(self) -> set[Device]:
+        """The devices that hold elements."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the devices")
+
+    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
+        """For each device, the slices of an array of ``global_shape`` that it holds."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the part that one device holds."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the shape")
+
+    @property
+    def addressable_devices(self) -> set[Device]:
+        """The devices that belong to this process."""
+        return self.device_set
+
+    def addressable_devices_indices_map(
+        self, global_shape: Sequence[int]
+    ) -> Mapping[Device, Index | None]:
+        """`devices_indices_map` of this process."""
+        return self.devices_indices_map(global_shape)
+
+    @property
+    def has_addressable_devices(self) -> bool:
+        """Whether a device belongs to this process."""
+        return bool(self.addressable_devices)
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        """Whether all devices belong to this process."""
+        return len(self.addressable_devices) == len(self.device_set)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether each device holds all elements."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the slices")
+
+    @property
+    def num_devices(self) -> int:
+        """The number of devices."""
+        return len(self.device_set)
+
+    @property
+    def memory_kind(self) -> str | None:
+        """The kind of memory on the devices; None stands for their default."""
+        return None
+
+    def with_memory_kind(self, kind: str | None) -> Sharding:
+        """The same in another kind of memory; devices have one, their default."""
+        if kind not in (None, "device", self.memory_kind):
+            raise ValueError(
+                f"{self!r} has no memory of the kind {kind!r}: its devices have one kind, 'device'"
+                f"{at_user_line()}"
+            )
+        return self
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices, in their order; the first one stands for all where one does."""
+        return tuple(self.device_set)
+
+    def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
+        """Whether an array of ``ndim`` dimensions is spread in the same way."""
+        return self == other
+
+
+class SingleDeviceSharding(Sharding):
+    """All elements on one device.
+
+    Parameters
+    ----------
+    device : Device
+
+    Raises
+    ------
+    TypeError
+        If ``device`` is no device.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> s = cv.sharding.SingleDeviceSharding(cv.devices("cpu")[0])
+    >>> cv.device_put(cv.numpy.ones(2), s).sharding == s
+    True
+    >>> s.shard_shape((3, 4))
+    (3, 4)
+    """
+
+    __slots__ = ("_device",)
+
+    def __init__(self, device: Device) -> None:
+        if not hasattr(device, "platform"):
+            raise TypeError(
+                f"SingleDeviceSharding takes a device, such as those of covector.devices(), got "
+                f"{device!r}{at_user_line()}"
+            )
+        self._device = device
+
+    @property
+    def device_set(self) -> set[Device]:
+        return {self._device}
+
+    def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
+        return {self._device: (slice(None),) * len(global_shape)}
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        return tuple(global_shape)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SingleDeviceSharding) and self._device == other._device
+
+    def __hash__(self) -> int:
+        return hash(self._device)
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self._device!r})"

@@ -1,0 +1,234 @@
+"""How the results of a program are split, from how its arguments are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from covector.core.avals import ShapedArray
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
+from covector.core.trace import Primitive
+from covector.sharding import rules  # noqa: F401 - registers the factors
+from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.mesh import Mesh
+from covector.sharding.spec import PartitionSpec, names_in, part_of
+
+# For each dimension of an array, the axes over which it is split.
+Split = tuple[tuple[Hashable, ...], ...]
+Sizes = dict[Hashable, int]
+
+# rule(eqn, splits of the operands, sizes of the axes) -> splits of the results: primitives that
+# hold programs, and those that say where their results are.
+split_rules: dict[Primitive, Callable[[JaxprEqn, list[Split], Sizes], list[Split]]] = {}
+
+
+def split_of(spec: PartitionSpec, ndim: int) -> Split:
+    """A spec with a part for each dimension."""
+    parts = [names_in(p) for p in spec]
+    return tuple(parts + [()] * (ndim - len(parts)))
+
+
+def spec_of(split: Split, whole: bool = False) -> PartitionSpec:
+    """The spec of a split: as short as it can be, or, ``whole``, with all dimensions."""
+    parts = [part_of(names) for names in split]
+    while parts and parts[-1] is None and not whole:
+        parts.pop()
+    return PartitionSpec(*parts)
+
+
+def nowhere(aval: ShapedArray) -> Split:
+    """Not split at all."""
+    return ((),) * len(aval.shape)
+
+
+def splits_of_factors(
+    f: Factors, splits: Sequence[Split], sizes: Sizes, clash: Callable[[int], None] | None = None
+) -> list[tuple[Hashable, ...]]:
+    """For each factor the axes that split it, as the operands say.
+
+    Where they differ, the first operand that splits a factor decides, or ``clash``, given the
+    factor, raises the error. An axis splits one factor.
+    """
+    found: dict[int, tuple[Hashable, ...]] = {}
+    owner: dict[Hashable, int] = {}
+    for dims, split in zip(f.operands, splits, strict=True):
+        for dim, names in zip(dims, split, strict=True):
+            left = list(names)
+            for factor in dim:
+                taken, n = [], f.sizes[factor]
+                while left and n % sizes[left[0]] == 0:
+                    n //= sizes[left[0]]
+                    taken.append(left.pop(0))
+                axes = tuple(taken)
+                if axes:
+                    if factor in found and found[factor] != axes:
+                        if clash is not None:
+                            clash(factor)
+                    elif any(owner.get(a, factor) != factor for a in axes):
+                        if clash is not None:
+                            clash(factor)
+                    else:
+                        found[factor] = axes
+                        owner.update(dict.fromkeys(axes, factor))
+                if n > 1:
+                    break  # the later ones count faster: they are not split before this one is
+    return [found.get(k, ()) for k in range(len(f.sizes))]
+
+
+def results_of_factors(
+    f: Factors,
+    by_factor: Sequence[tuple[Hashable, ...]],
+    avals: Sequence[ShapedArray],
+    sizes: Sizes,
+) -> list[Split]:
+    """How the results are split where factors are."""
+    outs: list[Split] = []
+    for dims, aval in zip(f.results, avals, strict=True):
+        used: set[Hashable] = set()
+        split: list[tuple[Hashable, ...]] = []
+        for dim, size in zip(dims, aval.shape, strict=True):
+            names: list[Hashable] = []
+            n = size
+            for factor in dim:
+                for a in by_factor[factor]:
+                    if factor in f.whole or a in used or n % sizes[a]:
+                        break
+                    names.append(a)
+                    used.add(a)
+                    n //= sizes[a]
+                parts = 1
+                for a in by_factor[factor]:
+                    parts *= sizes[a]
+                if parts != f.sizes[factor]:
+                    break
+            split.append(tuple(names))
+        outs.append(tuple(split))
+    return outs
+
+
+def forward(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
+    """How the results of an equation are split."""
+    prim = eqn.primitive
+    special = split_rules.get(prim)
+    if special is not None:
+        return special(eqn, splits, sizes)
+    if prim.call_param is not None:
+        closed = eqn.params[prim.call_param]
+        return through(closed.jaxpr, splits, sizes)
+    rule = factor_rules.get(prim)
+    outs = [v.aval for v in eqn.outvars]
+    factors = None
+    if rule is not None and any(names for s in splits for names in s):
+        factors = rule([a.aval for a in eqn.invars], outs, eqn.params)
+    if factors is None:
+        return [nowhere(a) for a in outs]
+    return results_of_factors(factors, splits_of_factors(factors, splits, sizes), outs, sizes)
+
+
+def through(jaxpr: Jaxpr, splits: Sequence[Split], sizes: Sizes) -> list[Split]:
+    """How the results of a program are split whose arguments are split so."""
+    env: dict[Any, Split] = {v: nowhere(v.aval) for v in jaxpr.constvars}
+    env.update(zip(jaxpr.invars, splits, strict=True))
+
+    def read(a: Any) -> Split:
+        return nowhere(a.aval) if isinstance(a, Literal) else env[a]
+
+    for eqn in jaxpr.eqns:
+        env.update(
+            zip(eqn.outvars, forward(eqn, [read(a) for a in eqn.invars], sizes), strict=True)
+        )
+    return [read(a) for a in jaxpr.outvars]
+
+
+def results(closed: ClosedJaxpr, mesh: Any, shardings: Sequence[Any]) -> list[PartitionSpec]:
+    """The specs of the results of a program on a mesh whose arguments lie so."""
+    sizes = dict(mesh.shape)
+    splits = []
+    for aval, s in zip(closed.in_avals, shardings, strict=True):
+        known = getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
+        splits.append(split_of(s.spec, aval.ndim) if known else nowhere(aval))
+    found = through(closed.jaxpr, splits, sizes)
+    specs = []
+    for aval, split in zip(closed.out_avals, found, strict=True):
+        placed = getattr(aval, "placed", None)
+        if placed is not None:
+            explicit = split_of(placed.spec, aval.ndim)
+            split = tuple([e or s for e, s in zip(explicit, split, strict=True)])
+            split = _once(split)
+        specs.append(spec_of(split, whole=placed is not None))
+    return specs
+
+
+def _once(split: Split) -> Split:
+    """No axis twice: the first dimension has it."""
+    seen: set[Hashable] = set()
+    out = []
+    for names in split:
+        kept = tuple([n for n in names if n not in seen])
+        seen.update(kept)
+        out.append(kept)
+    return tuple(out)
+
+
+def mesh_in(jaxpr: Jaxpr) -> Any:
+    """The first mesh with devices that a program names, or None."""
+    for inner in all_jaxprs(jaxpr):
+        for eqn in inner.eqns:
+            if eqn.primitive in split_rules:
+                s = eqn.params.get("sharding")
+                mesh = eqn.params.get("mesh") or getattr(s, "mesh", None)
+                if mesh is not None and isinstance(mesh, Mesh):
+                    return mesh
+    return None
+
+
+def common(a: Split, b: Split) -> Split:
+    """Where two ways to split an array agree."""
+    return tuple([x if x == y else () for x, y in zip(a, b, strict=True)])
+
+
+def _scan(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
+    p = eqn.params
+    nc, n = p["num_consts"], p["num_carry"]
+    closed: ClosedJaxpr = p["jaxpr"]
+    carry = splits[nc : nc + n]
+    xs = [s[1:] for s in splits[nc + n :]]
+    for _ in range(len(carry) + 1):
+        outs = through(closed.jaxpr, [*splits[:nc], *carry, *xs], sizes)
+        new = [common(a, b) for a, b in zip(carry, outs, strict=False)]
+        if new == carry:
+            break
+        carry = new
+    return [*carry, *[((), *s) for s in outs[n:]]]
+
+
+def _while(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
+    p = eqn.params
+    nc, nb = p["cond_nconsts"], p["body_nconsts"]
+    consts, carry = splits[nc : nc + nb], splits[nc + nb :]
+    for _ in range(len(carry) + 1):
+        outs = through(p["body_jaxpr"].jaxpr, [*consts, *carry], sizes)
+        new = [common(a, b) for a, b in zip(carry, outs, strict=True)]
+        if new == carry:
+            break
+        carry = new
+    return carry
+
+
+def _cond(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
+    branches = [through(b.jaxpr, splits[1:], sizes) for b in eqn.params["branches"]]
+    outs = branches[0]
+    for other in branches[1:]:
+        outs = [common(a, b) for a, b in zip(outs, other, strict=True)]
+    return outs
+
+
+def _register() -> None:
+    from covector.control_flow.cond_rules import cond_p
+    from covector.control_flow.scan_rules import scan_p
+    from covector.control_flow.while_rules import while_p
+
+    split_rules.update({scan_p: _scan, while_p: _while, cond_p: _cond})
+
+
+_register()

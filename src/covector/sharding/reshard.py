@@ -1,0 +1,246 @@
+"""Where values of programs are to be: `reshard` and `with_sharding_constraint`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import ShapedArray, aval_of, place
+from covector.core.definers import def_jvp_linear
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import JaxprEqn
+from covector.core.rules import batching_rules, transpose_rules
+from covector.core.trace import Primitive
+from covector.sharding.base import Sharding
+from covector.sharding.context import concrete_mesh, mesh_for_specs
+from covector.sharding.mesh import AbstractMesh, AxisType
+from covector.sharding.named import NamedSharding
+from covector.sharding.propagate import Split, split_of, split_rules
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec
+from covector.sharding.types import explicit, placing
+
+reshard_p = Primitive("reshard")
+sharding_constraint_p = Primitive("sharding_constraint")
+
+
+def _define(prim: Primitive) -> None:
+    # What backends see: where values are is in the placements of arguments and results.
+    prim.expansion = lambda x, sharding: x
+    def_jvp_linear(prim)
+    placing.add(prim)
+
+    def batch(size: int, args: Sequence[Any], dims: Sequence[int], *, sharding: Any) -> Any:
+        (d,) = dims
+        if isinstance(sharding, NamedSharding):
+            parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
+            parts.insert(d, None)
+            sharding = sharding.update(spec=tuple(parts))
+        return prim.bind(args[0], sharding=sharding), d
+
+    batching_rules[prim] = batch
+
+    def split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> list[Split]:
+        sharding = eqn.params["sharding"]
+        if not isinstance(sharding, NamedSharding) or dict(sharding.mesh.shape) != sizes:
+            return [((),) * len(splits[0])]
+        given = split_of(sharding.spec, len(splits[0]))
+        free = [p is UNCONSTRAINED for p in sharding.spec] + [False] * len(splits[0])
+        return [tuple([s if f else g for s, g, f in zip(splits[0], given, free, strict=False)])]
+
+    split_rules[prim] = split
+
+
+for _prim in (reshard_p, sharding_constraint_p):
+    _define(_prim)
+
+
+@reshard_p.def_abstract_eval
+def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
+    placed = explicit(sharding, x.ndim) if isinstance(sharding, NamedSharding) else None
+    return place(x, placed, x.varying)
+
+
+@sharding_constraint_p.def_abstract_eval
+def _constraint_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
+    return x
+
+
+def _back(ct: Any, x: Any, *, sharding: Any) -> list[Any]:
+    placed = getattr(x.aval, "placed", None)
+    return [ct if placed is None else reshard_p.bind(ct, sharding=placed)]
+
+
+transpose_rules[reshard_p] = _back
+transpose_rules[sharding_constraint_p] = lambda ct, x, *, sharding: [
+    sharding_constraint_p.bind(ct, sharding=sharding)
+]
+
+
+def resolved(where: Any, what: str) -> Any:
+    """A sharding as users give it, a spec on the mesh that is set.
+
+    Raises
+    ------
+    RuntimeError
+        If a spec is given and no mesh is set.
+    """
+    if isinstance(where, PartitionSpec):
+        mesh = mesh_for_specs()
+        if mesh is None or mesh.empty:
+            raise RuntimeError(
+                f"{what}: the PartitionSpec {where!r} refers to the mesh that is set, and none is. "
+                "Set one with covector.set_mesh, or give a NamedSharding, which has its mesh"
+                f"{at_user_line()}"
+            )
+        return NamedSharding(mesh, where)
+    return where
+
+
+def on_devices(sharding: Any, what: str) -> Any:
+    """A sharding on devices: those of the mesh that is set for one on an abstract mesh."""
+    if isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, AbstractMesh):
+        mesh = concrete_mesh()
+        if mesh is None or dict(mesh.shape) != dict(sharding.mesh.shape):
+            raise ValueError(
+                f"{what}: {sharding!r} is on an abstract mesh, which says no devices, and no mesh "
+                f"with these axes is set (covector.set_mesh){at_user_line()}"
+            )
+        return sharding.update(mesh=mesh)
+    return sharding
+
+
+def _each(xs: Any, shardings: Any, what: str) -> tuple[list[Any], list[Any], Any]:
+    """Leaves, the sharding of each, and their tree."""
+    leaves, treedef = tree.flatten(xs)
+    if isinstance(shardings, (Sharding, PartitionSpec)) or hasattr(shardings, "platform"):
+        return leaves, [shardings] * len(leaves), treedef
+    try:
+        found = tree.broadcast_prefix(shardings, xs, is_leaf=_is_place)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"{what}: the shardings must be one, or a tree that is a prefix of the values'; got "
+            f"{shardings!r:.200}. {str(e).splitlines()[0]}{at_user_line()}"
+        ) from None
+    return leaves, found, treedef
+
+
+def _is_place(x: Any) -> bool:
+    return x is None or isinstance(x, (Sharding, PartitionSpec))
+
+
+def reshard(xs: Any, out_shardings: Any) -> Any:
+    """Arrays laid out in another way over the explicit axes of a mesh.
+
+    Parameters
+    ----------
+    xs : pytree of arrays
+    out_shardings : NamedSharding, PartitionSpec, or pytree of those
+        One for all, or a prefix of ``xs``. A spec is of the mesh that `set_mesh` has set.
+
+    Returns
+    -------
+    pytree of arrays
+        With the same values.
+
+    Raises
+    ------
+    RuntimeError
+        If a spec is given and no mesh is set.
+    ValueError
+        If an array cannot be split so.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.sharding import PartitionSpec as P
+    >>> with cv.set_mesh(cv.make_mesh((1,), ("x",))):
+    ...     cv.typeof(cv.reshard(cv.numpy.arange(4), P("x")))
+    ShapedArray(int32[4@x])
+    """
+    leaves, shardings, treedef = _each(xs, out_shardings, "reshard")
+    outs = []
+    for x, s in zip(leaves, shardings, strict=True):
+        s = resolved(s, "reshard")
+        if not isinstance(s, NamedSharding):
+            raise TypeError(
+                f"reshard takes a NamedSharding or a PartitionSpec, got {s!r}; device_put moves "
+                f"arrays to single devices{at_user_line()}"
+            )
+        s.check(aval_of(x).shape, "reshard")
+        outs.append(reshard_p.bind(x, sharding=s))
+    return tree.unflatten(treedef, outs)
+
+
+def with_sharding_constraint(x: Any, shardings: Any) -> Any:
+    """Values of a program on the devices that are named.
+
+    Over axes of the type Auto, the compiler lays the value out so, and what it is computed from in
+    a way that suits it. Over Explicit axes it is an assertion on the types.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    shardings : Sharding, PartitionSpec, or pytree of those
+        One for all arrays, or a prefix of ``x``. `PartitionSpec.UNCONSTRAINED` in a spec leaves a
+        dimension to the compiler.
+
+    Returns
+    -------
+    pytree of arrays
+        With the same values.
+
+    Raises
+    ------
+    TypeError
+        If ``shardings`` holds something else.
+    RuntimeError
+        If a spec is given and no mesh is set.
+    AssertionError
+        If the type of a value says that it is split in another way over an Explicit axis.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.sharding import AxisType, PartitionSpec as P
+    >>> mesh = cv.make_mesh((1,), ("x",), (AxisType.Auto,))
+    >>> spread = cv.NamedSharding(mesh, P("x"))
+    >>> f = cv.jit(lambda x: cv.lax.with_sharding_constraint(x * 2, spread))
+    >>> f(cv.numpy.arange(3))
+    Array([0, 2, 4], dtype=int32)
+    """
+    if shardings is None:
+        raise TypeError(
+            "with_sharding_constraint takes a sharding or a PartitionSpec, got None"
+            f"{at_user_line()}"
+        )
+    leaves, found, treedef = _each(x, shardings, "with_sharding_constraint")
+    outs = []
+    for leaf, s in zip(leaves, found, strict=True):
+        s = resolved(s, "with_sharding_constraint")
+        if s is None:
+            outs.append(leaf)
+            continue
+        if not isinstance(s, Sharding) and not hasattr(s, "platform"):
+            raise TypeError(
+                "with_sharding_constraint takes a device, a sharding or a PartitionSpec, got "
+                f"{s!r}{at_user_line()}"
+            )
+        if isinstance(s, NamedSharding):
+            s.check(aval_of(leaf).shape, "with_sharding_constraint")
+            _check_type(leaf, s)
+        outs.append(sharding_constraint_p.bind(leaf, sharding=s))
+    return tree.unflatten(treedef, outs)
+
+
+def _check_type(x: Any, wanted: NamedSharding) -> None:
+    placed = getattr(aval_of(x), "placed", None)
+    if placed is None or AxisType.Explicit not in wanted.mesh.axis_types:
+        return
+    asked = explicit(wanted, aval_of(x).ndim)
+    if asked is not None and placed.spec != asked.spec and UNCONSTRAINED not in wanted.spec:
+        raise AssertionError(
+            "with_sharding_constraint asserts the sharding of a value over Explicit axes; its type "
+            f"is {aval_of(x).str_short()}, and the spec {wanted.spec!r} was given. "
+            f"covector.reshard lays it out in another way{at_user_line()}"
+        )

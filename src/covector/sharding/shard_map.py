@@ -1,0 +1,516 @@
+"""``shard_map``: a function of the parts that devices have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
+from covector.core import tree
+from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, aval_of, place
+from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr, DebugInfo, JaxprEqn, eval_jaxpr
+from covector.core.rules import batching_rules, higher_order_rules, jvp_rules, partial_eval_rules
+from covector.core.structural import bring_dim, reshape, transpose
+from covector.core.trace import Primitive, close_over, trace_to_jaxpr
+from covector.core.tree_paths import flatten_with_path, keystr
+from covector.primitives.slicing import dynamic_index_in_dim
+from covector.sharding import types  # noqa: F401 - types that say where arrays are
+from covector.sharding.context import mesh_for_specs, use_abstract_mesh
+from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
+from covector.sharding.named import check_spec
+from covector.sharding.propagate import Split, split_of, split_rules
+from covector.sharding.spec import PartitionSpec, names_in
+from covector.transforms.arguments import (
+    api_boundary,
+    argument_names,
+    check_arrays,
+    check_callable,
+    check_results,
+    fun_name,
+    src_info,
+    wraps,
+)
+from covector.transforms.vmap import DeviceAxis, vmap_flat
+
+shard_map_p = Primitive("shard_map", multiple_results=True)
+
+
+class _Infer:
+    """The specs are those that the types of the arguments say."""
+
+    def __repr__(self) -> str:
+        return "Infer"
+
+
+Infer = _Infer()
+
+
+@shard_map_p.def_abstract_eval
+def _shard_map_avals(
+    *avals: ShapedArray, jaxpr: ClosedJaxpr, mesh: Any, in_specs: Any, out_specs: Any,
+    manual_axes: Any, check_vma: bool,
+) -> list[ShapedArray]:  # fmt: skip
+    outs = []
+    for a, spec in zip(jaxpr.out_avals, out_specs, strict=True):
+        counts = [mesh.size_of(names_in(p)) for p in spec] + [1] * (a.ndim - len(spec))
+        shape = tuple([n * c for n, c in zip(a.shape, counts, strict=True)])
+        whole = ShapedArray(shape, a.dtype, a.weak_type)
+        outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY
+        placed = types.explicit_spec(mesh.abstract_mesh, spec, a.ndim)
+        outs.append(place(whole, placed, outer))
+    return outs
+
+
+shard_map_p.def_effects(lambda params: params["jaxpr"].effects)
+types.placing.add(shard_map_p)
+
+
+# --- as a program over all devices -----------------------------------------------------------
+
+
+def _blocks(x: Any, spec: PartitionSpec, mesh: Any, axes: Sequence[Hashable]) -> Any:
+    """``x`` with a leading dimension for each of ``axes`` that splits it, in their order."""
+    shape = aval_of(x).shape
+    parts = [names_in(p) for p in spec] + [()] * (len(shape) - len(spec))
+    inner: list[int] = []
+    at: dict[Hashable, int] = {}
+    local: list[int] = []
+    for n, names in zip(shape, parts, strict=True):
+        for name in names:
+            at[name] = len(inner)
+            inner.append(mesh.shape[name])
+        local.append(len(inner))
+        inner.append(n // math.prod(mesh.shape[a] for a in names))
+    if not at:
+        return x
+    order = [at[a] for a in axes if a in at] + local
+    return transpose(reshape(x, tuple(inner)), tuple(order))
+
+
+def _joined(x: Any, spec: PartitionSpec, mesh: Any, axes: Sequence[Hashable]) -> Any:
+    """The inverse of `_blocks`."""
+    leading = [a for a in axes if any(a in names_in(p) for p in spec)]
+    if not leading:
+        return x
+    shape = aval_of(x).shape
+    ndim = len(shape) - len(leading)
+    parts = [names_in(p) for p in spec] + [()] * (ndim - len(spec))
+    order: list[int] = []
+    out: list[int] = []
+    for k, names in enumerate(parts):
+        order += [leading.index(a) for a in names]
+        order.append(len(leading) + k)
+        out.append(shape[len(leading) + k] * math.prod(mesh.shape[a] for a in names))
+    return reshape(transpose(x, tuple(order)), tuple(out))
+
+
+def _on_all(
+    *args: Any, jaxpr: ClosedJaxpr, mesh: Any, in_specs: Any, out_specs: Any, manual_axes: Any,
+    check_vma: bool,
+) -> list[Any]:  # fmt: skip
+    """The results for all devices: each axis of the mesh is one that `vmap` maps and names."""
+    axes = [a for a in mesh.axis_names if a in manual_axes]
+    splits = [frozenset(a for p in s for a in names_in(p)) for s in in_specs]
+    outs_over = [frozenset(a for p in s for a in names_in(p)) for s in out_specs]
+    blocks = [_blocks(x, s, mesh, axes) for x, s in zip(args, in_specs, strict=True)]
+
+    def along(k: int, values: Sequence[Any]) -> list[Any]:
+        if k == len(axes):
+            return eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *values)
+        name = axes[k]
+        size = mesh.shape[name]
+        dims = [0 if name in s else None for s in splits]
+        outs, at = vmap_flat(
+            lambda *inner: along(k + 1, inner), size, values, dims, DeviceAxis(name)
+        )
+        return [
+            bring_dim(x, size, d, 0) if name in over
+            else x if d is None else dynamic_index_in_dim(x, 0, d, keepdims=False)
+            for x, d, over in zip(outs, at, outs_over, strict=True)
+        ]  # fmt: skip
+
+    outs = along(0, blocks)
+    return [_joined(x, s, mesh, axes) for x, s in zip(outs, out_specs, strict=True)]
+
+
+shard_map_p.expansion = _on_all
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+    from covector.core.rules import Zero
+    from covector.core.structural import fill_zeros
+    from covector.transforms.jaxprs import jvp_jaxpr
+
+    closed = _whole(params, tuple([aval_of(x) for x in primals]))
+    nonzero = tuple(type(t) is not Zero for t in tangents)
+    derivative, nonzero_out = jvp_jaxpr(closed, nonzero)
+    args = [*primals, *(t for t in tangents if type(t) is not Zero)]
+    outs = eval_jaxpr(derivative.jaxpr, derivative.consts, *args)
+    n = len(nonzero_out)
+    return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
+
+
+def _whole(params: dict[str, Any], avals: tuple[ShapedArray, ...]) -> ClosedJaxpr:
+    """The program over all devices as a jaxpr, one for equal calls."""
+    key = (*avals, params["mesh"].abstract_mesh, params["in_specs"], params["out_specs"])
+    cache = _wholes.setdefault(params["jaxpr"], {})
+    found = cache.get(key)
+    if found is None:
+        plain = [ShapedArray(a.shape, a.dtype, a.weak_type) for a in avals]
+        jaxpr, consts = trace_to_jaxpr(lambda *xs: _on_all(*xs, **params), plain)
+        found = cache[key] = ClosedJaxpr(jaxpr, consts)
+    return found
+
+
+def _weak_cache() -> Any:
+    import weakref
+
+    from covector.transforms.cache import on_clear
+
+    made: Any = weakref.WeakKeyDictionary()
+    on_clear(made)
+    return made
+
+
+_wholes = _weak_cache()
+
+
+def _batch(
+    trace: Any, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+) -> Any:
+    outs, at = vmap_flat(
+        lambda *xs: _on_all(*xs, **params), trace.axis_size, args, dims, trace.axis_name
+    )
+    return outs, at
+
+
+jvp_rules[shard_map_p] = _jvp
+higher_order_rules[shard_map_p] = _batch
+batching_rules.pop(shard_map_p, None)
+partial_eval_rules[shard_map_p] = lambda trace, args, params: _on_all(*args, **params)
+
+
+def _split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> list[Split]:
+    outs = []
+    for v, spec in zip(eqn.outvars, eqn.params["out_specs"], strict=True):
+        known = [tuple([a for a in names if a in sizes]) for names in split_of(spec, v.aval.ndim)]
+        outs.append(tuple(known))
+    return outs
+
+
+split_rules[shard_map_p] = _split
+
+
+# --- what users call -------------------------------------------------------------------------
+
+
+def _is_spec(x: Any) -> bool:
+    return isinstance(x, PartitionSpec)
+
+
+def _specs(specs: Any, values: Any, what: str, fun: Any) -> list[PartitionSpec]:
+    """A spec for each leaf of ``values``, from a tree of them that is a prefix of its tree."""
+    for s in tree.leaves(specs, is_leaf=_is_spec):
+        if not isinstance(s, PartitionSpec):
+            raise TypeError(
+                f"shard_map of {fun_name(fun)}: {what} must be a tree of PartitionSpec, got "
+                f"{describe(s)} in it{at_user_line()}"
+            )
+    if isinstance(specs, PartitionSpec):
+        return [specs] * len(tree.leaves(values))
+    if isinstance(specs, list):
+        specs = tuple(specs)
+    try:
+        return tree.broadcast_prefix(specs, values, is_leaf=_is_spec)
+    except (ValueError, TypeError) as e:
+        of = "the arguments" if what == "in_specs" else "the result"
+        raise ValueError(
+            f"shard_map of {fun_name(fun)}: {what} must be a PartitionSpec, or a tree of them that "
+            f"is a prefix of {of}, {tree.structure(values)}; got {specs!r:.200}. "
+            f"{str(e).splitlines()[0]}{at_user_line()}"
+        ) from None
+
+
+@api_boundary
+def shard_map(
+    f: Callable[..., Any] | None = None,
+    /,
+    *,
+    out_specs: Any,
+    in_specs: Any = Infer,
+    mesh: Mesh | AbstractMesh | None = None,
+    axis_names: Any = frozenset(),
+    check_vma: bool = True,
+) -> Any:
+    """Run a function on each device of a mesh, on the part of the arguments that it has.
+
+    Parameters
+    ----------
+    f : callable
+        Of arrays in pytrees. On a device it sees blocks of the arguments; collectives of
+        `covector.lax` over names of axes exchange values with other devices. Without it, a
+        decorator is returned.
+    out_specs : PartitionSpec or pytree of those
+        How the results of the devices are put together: blocks along a dimension are joined over
+        the axes named there; over axes that are not named, all devices have the same result.
+    in_specs : PartitionSpec, None, or pytree of those
+        How the arguments are split; a prefix of the tuple of arguments. By default as their
+        types say, on meshes with Explicit axes.
+    mesh : Mesh or AbstractMesh, optional
+        By default the one that `set_mesh` has set.
+    axis_names : set of hashable
+        The axes that ``f`` is run along; over others, it sees the arrays whole. By default all.
+    check_vma : bool
+        Check that results are the same on all devices over axes that ``out_specs`` does not name,
+        by types that say over which axes values vary. Derivatives taken inside of ``f`` by values
+        that the devices share are then summed over the devices.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        In a call: if a dimension is not divisible by the number of its blocks, a spec is longer
+        than an array has dimensions, or a result may differ where ``out_specs`` says that it is
+        the same.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.sharding import PartitionSpec as P
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> f = cv.shard_map(
+    ...     lambda x: cv.lax.psum(x.sum(), "x"), mesh=mesh, in_specs=P("x"), out_specs=P()
+    ... )
+    >>> f(cv.numpy.arange(4.0))
+    Array(6., dtype=float32)
+    """
+    if f is None:
+        return lambda g: shard_map(
+            g, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names,
+            check_vma=check_vma,
+        )  # fmt: skip
+    check_callable(f, "shard_map")
+    if mesh is not None and not isinstance(mesh, (Mesh, AbstractMesh)):
+        raise TypeError(
+            f"shard_map of {fun_name(f)}: mesh must be a Mesh or an AbstractMesh, got {mesh!r}"
+            f"{at_user_line()}"
+        )
+
+    @api_boundary
+    @wraps(f)
+    def mapped(*args: Any) -> Any:
+        return on_mesh(f, args, in_specs, out_specs, mesh, frozenset(axis_names), check_vma)
+
+    return mapped
+
+
+def on_mesh(
+    f: Callable[..., Any], args: tuple[Any, ...], in_specs: Any, out_specs: Any, mesh: Any,
+    axis_names: frozenset[Hashable], check_vma: bool,
+) -> Any:  # fmt: skip
+    """The result of `shard_map`; ``out_specs`` may be a function that gives a spec for each leaf
+    once the function has been traced."""
+    over = mesh_for_specs() if mesh is None else mesh
+    if over is None or over.empty:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: there is no mesh. Give one (mesh=), or set one with "
+            f"covector.set_mesh{at_user_line()}"
+        )
+    unknown = axis_names - set(over.axis_names)
+    if unknown:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: axis_names has {sorted(map(repr, unknown))}, which are "
+            f"no axes of the mesh {over}{at_user_line()}"
+        )
+    manual = axis_names or frozenset(over.axis_names)
+    flat, in_tree = tree.flatten(args)
+    check_arrays(flat, lambda: argument_names(f, args, {}), f"shard_map of {fun_name(f)}")
+    avals = [aval_of(x) for x in flat]
+    names = lambda: argument_names(f, args, {})  # noqa: E731
+    if in_specs is Infer or in_specs is None:
+        specs = [_inferred(f, a, over, manual, names, i) for i, a in enumerate(avals)]
+    else:
+        specs = _specs(in_specs, args, "in_specs", f)
+    for i, (a, s) in enumerate(zip(avals, specs, strict=True)):
+        _check_in(f, a, s, over, manual, names, i)
+    out_tree: Any = None
+
+    def flat_f(*leaves: Any) -> list[Any]:
+        nonlocal out_tree
+        outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, leaves)))
+        check_results(outs, out_tree, f, "shard_map")
+        return outs
+
+    inner = over.abstract_mesh.update_axis_types(dict.fromkeys(manual, AxisType.Manual))
+    axes = tuple((n, over.shape[n], check_vma) for n in over.axis_names if n in manual)
+    info = DebugInfo("shard_map", src_info(fun_name(f), f))
+    locals_ = [_local(a, s, over, manual, check_vma) for a, s in zip(avals, specs, strict=True)]
+    with use_abstract_mesh(inner):
+        jaxpr, consts = trace_to_jaxpr(flat_f, locals_, info, axes=axes)
+    closed, hoisted = close_over(jaxpr, consts)
+    result = tree.unflatten(out_tree, [0] * len(closed.out_avals))
+    outs = out_specs() if callable(out_specs) else _specs(out_specs, result, "out_specs", f)
+    for i, (a, s) in enumerate(zip(closed.out_avals, outs, strict=True)):
+        _check_out(f, a, s, over, manual, check_vma, result, i)
+    params = {
+        "jaxpr": closed, "mesh": over,
+        "in_specs": (*[PartitionSpec()] * len(hoisted), *specs), "out_specs": tuple(outs),
+        "manual_axes": manual, "check_vma": check_vma,
+    }  # fmt: skip
+    found = shard_map_p.bind_params([*hoisted, *flat], params)
+    return tree.unflatten(out_tree, found)
+
+
+def _inferred(
+    f: Any, a: ShapedArray, mesh: Any, manual: Any, names: Callable[[], Sequence[str]], i: int
+) -> PartitionSpec:
+    if not all(mesh.axis_types[mesh.axis_names.index(n)] is AxisType.Explicit for n in manual):
+        raise TypeError(
+            f"shard_map of {fun_name(f)}: in_specs can be left out only where all axes are of the "
+            f"type Explicit, so that the types of arguments say how they are split; the mesh is "
+            f"{mesh}{at_user_line()}"
+        )
+    placed = a.placed if type(a) is PlacedArray else None
+    if placed is None:
+        return PartitionSpec()
+    parts = [tuple([n for n in names_in(p) if n in manual]) for p in placed.spec]
+    return PartitionSpec(*parts)
+
+
+def _check_in(
+    f: Any, a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable],
+    names: Callable[[], Sequence[str]], i: int,
+) -> None:  # fmt: skip
+    check_spec(spec, mesh)
+    if len(spec) > a.ndim:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} is for an array of at least "
+            f"{len(spec)} dimensions; the argument {names()[i]} is {a.str_short()}{at_user_line()}"
+        )
+    for k, part in enumerate(spec):
+        outside = [n for n in names_in(part) if n not in manual]
+        if outside:
+            raise ValueError(
+                f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} names the axis "
+                f"{outside[0]!r}, along which the function is not run; axis_names are "
+                f"{sorted(map(str, manual))}{at_user_line()}"
+            )
+        n = mesh.size_of(names_in(part))
+        if a.shape[k] % n:
+            axes = " and ".join(map(repr, names_in(part)))
+            raise ValueError(
+                f"shard_map of {fun_name(f)}: axis {k} of the argument {names()[i]}, "
+                f"{a.str_short()}, is split over the mesh's {axes} into {n} blocks, which do not "
+                f"divide its size {a.shape[k]} (in_specs entry {spec!r}). Pad the axis to a "
+                f"multiple of {n}, or split another{at_user_line()}"
+            )
+
+
+def _local(
+    a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable], check_vma: bool
+) -> ShapedArray:
+    """The type of the part that a device has."""
+    counts = [mesh.size_of(names_in(p)) for p in spec] + [1] * (a.ndim - len(spec))
+    shape = tuple([n // c for n, c in zip(a.shape, counts, strict=True)])
+    varying = frozenset(n for p in spec for n in names_in(p)) if check_vma else frozenset()
+    plain = ShapedArray(shape, a.dtype, a.weak_type)
+    return place(plain, None, varying | (a.varying if check_vma else NONE_VARY))
+
+
+def _check_out(
+    f: Any, a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable],
+    check_vma: bool, result: Any, i: int,
+) -> None:  # fmt: skip
+    check_spec(spec, mesh)
+    where = lambda: keystr(flatten_with_path(result)[0][i][0])  # noqa: E731
+    if len(spec) > a.ndim:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the out_specs entry {spec!r} is for an array of at least "
+            f"{len(spec)} dimensions; the result{where()} of a device is {a.str_short()}. Without "
+            "dimensions there is nothing to join: sum it over the devices with lax.psum, or give "
+            f"it an axis with reshape(1){at_user_line()}"
+        )
+    named = {n for p in spec for n in names_in(p)}
+    if named - manual:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the out_specs entry {spec!r} names an axis along which "
+            f"the function is not run; axis_names are {sorted(map(str, manual))}{at_user_line()}"
+        )
+    over = a.varying & manual - named
+    if check_vma and over:
+        axes = ", ".join(sorted(map(repr, over)))
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the out_specs entry {spec!r} says that the result"
+            f"{where()} is the same on all devices along {axes}, and it may differ there: its type "
+            f"is {a.str_short()}. Sum it over the devices with lax.psum (or take lax.pmean, "
+            f"lax.pmax, …), name the axis in out_specs, or, if it is the same for a reason that "
+            f"types do not show, pass check_vma=False{at_user_line()}"
+        )
+
+
+@api_boundary
+def smap(
+    f: Callable[..., Any] | None = None,
+    /,
+    *,
+    in_axes: Any = Infer,
+    out_axes: Any,
+    axis_name: Hashable,
+) -> Any:
+    """Run a function along one axis of the mesh that is set, on blocks of the arguments.
+
+    It is `shard_map` for one axis, with positions of dimensions in place of specs.
+
+    Parameters
+    ----------
+    f : callable
+        Without it, a decorator is returned.
+    in_axes : int, None, or pytree of those
+        The dimension of each argument that is split; None for those that are not. By default as
+        the types of the arguments say.
+    out_axes : int, None, or pytree of those
+        The dimension along which each result is joined; None for those that are the same on all.
+    axis_name : hashable
+        The axis of the mesh.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        In a call, as those of `shard_map`.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> with cv.set_mesh(cv.make_mesh((1,), ("x",))):
+    ...     cv.smap(lambda x: x * 2, in_axes=0, out_axes=0, axis_name="x")(cv.numpy.arange(3))
+    Array([0, 2, 4], dtype=int32)
+    """
+    if f is None:
+        return lambda g: smap(g, in_axes=in_axes, out_axes=out_axes, axis_name=axis_name)
+
+    def spec(axis: Any) -> PartitionSpec:
+        if axis is None:
+            return PartitionSpec()
+        if not isinstance(axis, int) or isinstance(axis, bool) or axis < 0:
+            raise TypeError(
+                f"smap: in_axes and out_axes hold positions of dimensions, from 0, and None; got "
+                f"{axis!r}{at_user_line()}"
+            )
+        return PartitionSpec(*[None] * axis, axis_name)
+
+    def specs(axes: Any) -> Any:
+        return tree.map(spec, axes, is_leaf=lambda x: x is None)
+
+    return shard_map(
+        f, out_specs=specs(out_axes), in_specs=Infer if in_axes is Infer else specs(in_axes),
+        axis_names={axis_name},
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Types that say where arrays are: explicit shardings, and what varies over manual axes.
+
+Both follow from the operands of each equation while a program is traced. Operands that vary over
+different axes are made to vary over all of them (`pvary`), so that derivatives sum over devices
+what the devices share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from covector import _native
+from covector.core.avals import PlacedArray, ShapedArray, place
+from covector.core.config import UNSET, add_context, config, in_place
+from covector.core.errors import at_user_line
+from covector.core.jaxpr import Literal, sub_jaxprs
+from covector.core.rules import collective_rules, varying_rules
+from covector.core.trace import JaxprTrace, Primitive
+from covector.primitives.parallel import pvary_p
+from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.mesh import AxisType
+from covector.sharding.named import NamedSharding
+from covector.sharding.propagate import (
+    Split,
+    nowhere,
+    results_of_factors,
+    spec_of,
+    split_of,
+    splits_of_factors,
+)
+
+# Whether results whose sharding the operands leave open are replicated, rather than an error: an
+# `out_sharding` says where they go.
+_OPEN = add_context()
+
+
+class ShardingTypeError(Exception):
+    """Explicit shardings of operands that do not say how the result is split.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> issubclass(cv.sharding.types.ShardingTypeError, Exception)
+    True
+    """
+
+
+def left_open() -> Any:
+    """Context manager: what operands leave open is replicated, to be put somewhere next."""
+    return in_place({_OPEN: True})
+
+
+def _is_open() -> bool:
+    return getattr(config, _OPEN) is not UNSET
+
+
+def placed_aval(aval: ShapedArray, sharding: Any) -> ShapedArray:
+    """The type of an array that lies on a mesh with explicit axes."""
+    return place(aval, explicit(sharding, len(aval.shape)), frozenset())
+
+
+def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
+    """What types say of a sharding: its explicit axes, on the abstract mesh."""
+    mesh = sharding.mesh.abstract_mesh
+    kinds = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
+    if AxisType.Explicit not in mesh.axis_types:
+        return None
+    split = split_of(sharding.spec, ndim)
+    kept = [tuple([a for a in names if kinds[a] is AxisType.Explicit]) for names in split]
+    spec = spec_of(tuple(kept), whole=True)
+    spec = spec.update(unreduced=sharding.spec.unreduced, reduced=sharding.spec.reduced)
+    return NamedSharding(mesh, spec)
+
+
+_native.set_placed_aval_factory(placed_aval)
+
+
+def record(
+    trace: JaxprTrace, prim: Primitive, invars: list[Any], params: dict[str, Any]
+) -> list[Any]:
+    """`JaxprTrace.process`, once there are such types."""
+    avals = [a.aval for a in invars]
+    first_order = prim.call_param is None and not any(sub_jaxprs(params))
+    names = _axes_of(prim, params)
+    varying = frozenset().union(*[a.varying for a in avals]) if avals else frozenset()
+    if first_order and (varying or names):
+        invars, varying = _unified(trace, prim, invars, varying, names, params)
+        avals = [a.aval for a in invars]
+    outs, effects = prim.infer(avals, params)
+    if first_order:
+        if names:
+            checked = _checked(trace, names)
+            rule = varying_rules.get(prim)
+            varying = rule(varying, checked) if rule is not None and checked else varying
+        if prim is not pvary_p and prim not in placing:
+            shardings = _shardings(prim, avals, outs, params)
+            outs = [place(a, s, varying) for a, s in zip(outs, shardings, strict=True)]
+    elif prim.name == "cond":
+        branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
+        over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
+        outs = [place(a, getattr(a, "placed", None), v) for a, v in zip(outs, over, strict=True)]
+    return trace.emit(prim, invars, outs, params, effects)
+
+
+# Primitives whose abstract evaluation says where their results are.
+placing: set[Primitive] = set()
+JaxprTrace.record_placed = staticmethod(record)  # type: ignore[assignment]
+
+
+def _axes_of(prim: Primitive, params: dict[str, Any]) -> frozenset[Hashable]:
+    """The axes that a collective is over."""
+    if prim not in collective_rules:
+        return frozenset()
+    name = params["axis_name"]
+    return frozenset(name if type(name) is tuple else (name,))
+
+
+def _checked(trace: JaxprTrace, names: frozenset[Hashable]) -> frozenset[Hashable]:
+    from covector.transforms.vmap import varies_by_type
+
+    return frozenset([n for n in names if varies_by_type(n, trace)])
+
+
+def _unified(
+    trace: JaxprTrace, prim: Primitive, invars: list[Any], varying: frozenset[Hashable],
+    names: frozenset[Hashable], params: dict[str, Any],
+) -> tuple[list[Any], frozenset[Hashable]]:  # fmt: skip
+    """Operands that all vary over the same axes, those of a collective among them."""
+    if prim is pvary_p:
+        return invars, varying
+    wanted = varying | _checked(trace, names) if names else varying
+    out = []
+    for a in invars:
+        lacking = wanted - a.aval.varying
+        if not isinstance(a, Literal):
+            for name in sorted(lacking, key=str):
+                over = {"axis_name": name}
+                aval, _ = pvary_p.infer([a.aval], over)
+                (made,) = trace.emit(pvary_p, [a], aval, over)
+                a = made._var
+        out.append(a)
+    return out, wanted if invars else varying
+
+
+# --- explicit shardings ----------------------------------------------------------------------
+
+
+def _shardings(
+    prim: Primitive, avals: Sequence[ShapedArray], outs: Sequence[ShapedArray],
+    params: dict[str, Any],
+) -> list[NamedSharding | None]:  # fmt: skip
+    """How the results of an operation are split over explicit axes."""
+    meshes = []
+    for a in avals:
+        placed = a.placed if type(a) is PlacedArray else None
+        if placed is not None and placed.mesh not in meshes:
+            meshes.append(placed.mesh)
+    if not meshes:
+        return [None] * len(outs)
+    if len(meshes) > 1:
+        raise ValueError(
+            f"{prim.name}: the operands lie on different meshes, {meshes[0]} and {meshes[1]}; move "
+            f"one of them with covector.reshard{at_user_line()}"
+        )
+    mesh = meshes[0]
+    splits: list[Split] = []
+    for a in avals:
+        placed = a.placed if type(a) is PlacedArray else None
+        splits.append(nowhere(a) if placed is None else split_of(placed.spec, len(a.shape)))
+    rule = factor_rules.get(prim)
+    if not any(names for s in splits for names in s):
+        found = [nowhere(a) for a in outs]
+    elif rule is None:
+        if not _is_open():
+            raise ShardingTypeError(
+                f"{prim.name} has no rule for explicit shardings, and its operands are "
+                f"{_shown(avals)}. Replicate them with covector.reshard first{at_user_line()}"
+            )
+        found = [nowhere(a) for a in outs]
+    else:
+        factors = rule(avals, outs, params)
+        assert factors is not None
+        found = _by_rule(prim, factors, splits, avals, outs, dict(mesh.shape))
+    return [NamedSharding(mesh, spec_of(s, whole=True)) for s in found]
+
+
+def _shown(avals: Sequence[ShapedArray]) -> str:
+    return ", ".join([a.str_short() for a in avals])
+
+
+def _by_rule(
+    prim: Primitive, factors: Factors, splits: list[Split], avals: Sequence[ShapedArray],
+    outs: Sequence[ShapedArray], sizes: dict[Hashable, int],
+) -> list[Split]:  # fmt: skip
+    if _is_open():
+        by_factor = splits_of_factors(factors, splits, sizes)
+        return results_of_factors(factors, by_factor, outs, sizes)
+
+    def clash(factor: int) -> None:
+        raise ShardingTypeError(
+            f"{prim.name}: the operands are split differently along a dimension that they share: "
+            f"{_shown(avals)}. Move one of them with covector.reshard, or say with out_sharding "
+            f"how the result is split{at_user_line()}"
+        )
+
+    by_factor = splits_of_factors(factors, splits, sizes, clash)
+    for factor in sorted(factors.whole):
+        if by_factor[factor]:
+            axes = ", ".join(map(repr, by_factor[factor]))
+            raise ShardingTypeError(
+                f"{prim.name} needs all of a dimension that is split over {axes}: the operands "
+                f"are {_shown(avals)}. Replicate it with covector.reshard first, or say with "
+                f"out_sharding how the result is split{at_user_line()}"
+            )
+    if prim.name == "dot_general":
+        both = [d for d in factors.operands[0] if d in factors.operands[1]]
+        for (factor,) in both:
+            if factor in factors.summed and by_factor[factor]:
+                split_in = [
+                    any(names for d, names in zip(dims, s, strict=True) if d == (factor,))
+                    for dims, s in zip(factors.operands, splits, strict=True)
+                ]
+                if all(split_in[:2]):
+                    axes = ", ".join(map(repr, by_factor[factor]))
+                    raise ShardingTypeError(
+                        f"the dimensions that are contracted are split over {axes} in both "
+                        f"operands, {_shown(avals)}, so that the result is a sum over devices. Say "
+                        "with out_sharding how it is to be split, for example "
+                        f"PartitionSpec(){at_user_line()}"
+                    )
+    return results_of_factors(factors, by_factor, outs, sizes)
+
+
+def explicit_spec(mesh: Any, spec: Any, ndim: int) -> NamedSharding | None:
+    """What types say of an array that is split so over a mesh."""
+    return explicit(NamedSharding(mesh, spec), ndim)
