@@ -582,7 +582,7 @@ class JaxprTrace(Trace):
         self.consts: dict[int, tuple[Var, Any]] = {}
         self.debug_info = debug_info
         self.effects: frozenset[Any] = NO_EFFECTS
-        self.memo: dict[Any, Var] = {}
+        self.memo: dict[Any, Any] = {}
         self.refs: dict[Reference, Captured] = {}
         # Named axes of a mesh that the traced function is run along, with their sizes, and whether
         # types say what varies over them.

@@ -13,7 +13,7 @@ from covector.core.avals import aval_of, scalar_aval
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
 from covector.core.structural import convert_element_type, moveaxis, reduce_sum_p
-from covector.core.trace import Primitive
+from covector.core.trace import JaxprTrace, Primitive, current_trace, set_current_trace
 from covector.lax.arithmetic import mul
 from covector.lax.gather import gather
 from covector.lax.select import select
@@ -30,9 +30,10 @@ from covector.primitives.parallel import (
     pmin_p,
     ppermute_p,
     psum_p,
+    pvary,
 )
 from covector.primitives.reductions import reduce_max_p, reduce_min_p
-from covector.transforms.vmap import axis_env
+from covector.transforms.vmap import BatchTrace, axis_env, varies_by_type
 
 
 def axis_size(axis_name: Hashable) -> int:
@@ -325,9 +326,27 @@ def axis_index(axis_name: Any) -> Any:
     """
     index: Any = None
     for n in _names(axis_name):
-        i = axis_index_p.bind_params((), {"axis_name": n})
+        i = _index(n)
         index = i if index is None else add(mul(index, np.int32(axis_size(n))), i)
     return index
+
+
+def _index(name: Hashable) -> Any:
+    """The position along one axis: along one of devices, a value of the program of the device, so
+    that control flow in it takes it as an operand and can go its own way."""
+    at: Any = current_trace()
+    while at is not None:
+        if isinstance(at, JaxprTrace) and any(name == each for each, *_ in at.axes):
+            found = at.memo.get((axis_index_p, name))
+            if found is None:
+                with set_current_trace(at):
+                    made = axis_index_p.bind(axis_name=name)
+                found = at.memo[axis_index_p, name] = made
+            return found
+        if type(at) is BatchTrace and at.plain_name == name:
+            break
+        at = at.parent
+    return axis_index_p.bind(axis_name=name)
 
 
 # --- exchange ----------------------------------------------------------------------------
@@ -700,18 +719,26 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
 
 
 def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
-    """``x`` itself: `vmap` does not distinguish varying from equal values.
+    """``x`` with a type that says that it may vary over named axes; its value is the same.
+
+    Inside of `shard_map`, types say over which axes of the mesh values vary. Operations on values
+    of different kinds cast by themselves; of the derivative by a value that all devices share, the
+    cast becomes a sum over the devices. Under `vmap` it is ``x`` itself.
 
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : hashable
-    to : str
-        Has no effect.
+    axis_name : hashable, or tuple of those
+    to : {"varying"}
 
     Returns
     -------
     pytree of arrays
+
+    Raises
+    ------
+    ValueError
+        If ``to`` is something else.
 
     Examples
     --------
@@ -720,4 +747,14 @@ def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
     >>> f(cv.numpy.array([1, 2]))
     Array([1, 2], dtype=int32)
     """
-    return x
+    names = _names(axis_name)
+    if to != "varying":
+        raise ValueError(
+            f"pcast: to={to!r}: values are cast to 'varying'; a sum over the axis, lax.psum, makes "
+            f"one that does not vary{at_user_line()}"
+        )
+    trace = current_trace()
+    checked = [n for n in names if varies_by_type(n, trace)]
+    return tree.map(
+        lambda leaf: pvary(leaf, [n for n in checked if n not in aval_of(leaf).varying]), x
+    )

@@ -29,6 +29,7 @@ from covector.sharding.propagate import (
     split_of,
     splits_of_factors,
 )
+from covector.transforms.vmap import varies_by_type
 
 # Whether results whose sharding the operands leave open are replicated, rather than an error: an
 # `out_sharding` says where they go.
@@ -84,6 +85,9 @@ def record(
     first_order = prim.call_param is None and not any(sub_jaxprs(params))
     names = _axes_of(prim, params)
     varying = frozenset().union(*[a.varying for a in avals]) if avals else frozenset()
+    if varying:
+        # Where the program is run for all devices, their axes are those of `vmap`.
+        varying = _checked(trace, varying)
     if first_order and (varying or names):
         invars, varying = _unified(trace, prim, invars, varying, names, params)
         avals = [a.aval for a in invars]
@@ -99,7 +103,10 @@ def record(
     elif prim.name == "cond":
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
-        outs = [place(a, getattr(a, "placed", None), v) for a, v in zip(outs, over, strict=True)]
+        outs = [
+            place(a, getattr(a, "placed", None), _checked(trace, v))
+            for a, v in zip(outs, over, strict=True)
+        ]
     return trace.emit(prim, invars, outs, params, effects)
 
 
@@ -117,8 +124,6 @@ def _axes_of(prim: Primitive, params: dict[str, Any]) -> frozenset[Hashable]:
 
 
 def _checked(trace: JaxprTrace, names: frozenset[Hashable]) -> frozenset[Hashable]:
-    from covector.transforms.vmap import varies_by_type
-
     return frozenset([n for n in names if varies_by_type(n, trace)])
 
 
