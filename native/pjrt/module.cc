@@ -5,6 +5,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include "host/registry.h"
 #include "pjrt/buffer.h"
@@ -178,6 +179,17 @@ void add_programs(nb::module_& m) {
                                             constants.ptr(), name.ptr(), text, placement.ptr(),
                                             spares.ptr(), callbacks.ptr()));
            });
+  m.def(
+      "execute_on",
+      [](const std::shared_ptr<Loaded>& loaded, const std::vector<int>& devices,
+         nb::object arguments, nb::object out_specs, const std::vector<int>& placements,
+         const std::vector<int64_t>& donated, const std::string& text) {
+        return checked(execute_on(loaded, devices, arguments.ptr(), out_specs.ptr(), placements,
+                                  donated, text));
+      },
+      nb::arg("loaded"), nb::arg("devices"), nb::arg("arguments"), nb::arg("out_specs"),
+      nb::arg("placements"), nb::arg("donated"), nb::arg("text"),
+      "Run a program on several devices; lists of the arrays on each.");
   nb::class_<Topology>(m, "Topology")
       .def_prop_ro("platform_name", &Topology::platform_name)
       .def_prop_ro("platform_version", &Topology::platform_version)

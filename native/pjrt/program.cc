@@ -346,6 +346,130 @@ PyObject* make_executable(const std::shared_ptr<Loaded>& loaded, int device, PyO
   return wrap_executable(PjrtExecutableType, body);
 }
 
+namespace {
+
+// Argument lists of several devices, and what keeps them alive during the call.
+struct Arguments {
+  std::vector<std::vector<BufferHandle*>> handles;
+  std::vector<Storage*> pins;
+  std::vector<int64_t> kept;  // not to be overwritten on any device
+
+  ~Arguments() {
+    for (Storage* storage : pins) storage->drop();
+  }
+
+  bool add(PyObject* list, const std::shared_ptr<Client>& client, int device) {
+    handles.emplace_back();
+    return for_each_item(list, "the arguments of a device must be a sequence", [&](PyObject* item) {
+      ArrayObject* array = require_array(item);
+      if (!array || !check_alive(array)) return false;
+      const Buffer* buffer = buffer_of(array);
+      if (!buffer || buffer->client() != client || buffer->device() != device)
+        return bad_executable("an argument is not on the device that it is given for");
+      handles.back().push_back(buffer->handle());
+      pins.push_back(array->storage->share());
+      return true;
+    });
+  }
+
+  // An argument may be overwritten if it was given for good and nobody else has any part of it.
+  void keep(const std::vector<int64_t>& donated) {
+    size_t n = handles.empty() ? 0 : handles[0].size();
+    std::vector<bool> free(n);
+    for (int64_t i : donated)
+      if (size_t(i) < n) free[size_t(i)] = true;
+    for (size_t k = 0; k < pins.size(); ++k)
+      if (pins[k]->refs.load(std::memory_order_acquire) > 2) free[k % n] = false;
+    for (size_t i = 0; i < n; ++i)
+      if (!free[i]) kept.push_back(int64_t(i));
+  }
+};
+
+PyObject* wrap_results(const std::shared_ptr<Loaded>& loaded, const std::vector<int>& devices,
+                       std::vector<std::vector<BufferHandle*>>& made,
+                       const std::vector<ArraySpec>& specs, const std::vector<int>& placements,
+                       const std::shared_ptr<const std::string>& program) {
+  Ref all(PyList_New(Py_ssize_t(devices.size())));
+  bool ok = bool(all);
+  for (size_t d = 0; d < devices.size(); ++d) {
+    PyObject* list = ok ? PyList_New(Py_ssize_t(specs.size())) : nullptr;
+    ok = ok && list;
+    if (list) PyList_SET_ITEM(all.get(), Py_ssize_t(d), list);
+    for (size_t k = 0; k < specs.size(); ++k) {
+      auto buffer = std::make_unique<Buffer>(loaded->client(), devices[d], made[d][k],
+                                             specs[k].ndim(), program);
+      if (!ok) continue;  // the buffer dies
+      ArrayObject* a = wrap_buffer(std::move(buffer), specs[k].code, specs[k].weak,
+                                   specs[k].ndim(), specs[k].shape.data(),
+                                   Placement(placements[d]));
+      ok = a != nullptr;
+      if (a) PyList_SET_ITEM(list, Py_ssize_t(k), as_object(a));
+    }
+  }
+  return ok ? all.release() : nullptr;
+}
+
+}  // namespace
+
+PyObject* execute_on(const std::shared_ptr<Loaded>& loaded, const std::vector<int>& devices,
+                     PyObject* arguments, PyObject* out_specs, const std::vector<int>& placements,
+                     const std::vector<int64_t>& donated, const std::string& text) {
+  const std::shared_ptr<Client>& client = loaded->client();
+  std::shared_lock calls(client->calls());
+  Arguments given;
+  size_t at = 0;
+  auto add = [&](PyObject* list) {
+    if (at >= devices.size()) return bad_executable("more lists of arguments than devices");
+    return given.add(list, client, devices[at++]);
+  };
+  std::vector<ArraySpec> specs;
+  auto add_spec = [&](PyObject* item) {
+    specs.emplace_back();
+    return parse_spec(item, true, &specs.back());
+  };
+  if (!for_each_item(arguments, "arguments must be a sequence", add) ||
+      !for_each_item(out_specs, "out_specs must be a sequence", add_spec))
+    return nullptr;
+  bool uneven = at != devices.size() || placements.size() != devices.size();
+  for (const auto& list : given.handles) uneven |= list.size() != given.handles[0].size();
+  if (uneven) {
+    bad_executable("each device has one list of arguments, of one length, and one placement");
+    return nullptr;
+  }
+  given.keep(donated);
+  std::vector<std::vector<BufferHandle*>> made(devices.size());
+  auto program = std::make_shared<const std::string>(text);
+  bool ok = guarded([&] {
+    client->check();
+    std::vector<BufferHandle* const*> lists;
+    std::vector<BufferHandle**> outs;
+    for (size_t d = 0; d < devices.size(); ++d) {
+      lists.push_back(given.handles[d].data());
+      made[d].resize(specs.size());
+      outs.push_back(made[d].data());
+    }
+    Call<ExecuteOptions> options;
+    options.non_donatable_input_indices = given.kept.data();
+    options.num_non_donatable_input_indices = given.kept.size();
+    Call<ExecuteArgs> args;
+    args.executable = loaded->handle();
+    args.options = &options;
+    args.argument_lists = lists.data();
+    args.num_devices = devices.size();
+    args.num_args = given.handles.empty() ? 0 : given.handles[0].size();
+    args.output_lists = outs.data();
+    PyThreadState* state = PyEval_SaveThread();
+    Error* error = client->plugin().call<kLoadedExecutable_Execute>(&args);
+    PyEval_RestoreThread(state);
+    if (error) {
+      Failure failure = client->plugin().failure(error);
+      throw Failure(failure.code, "while running " + *program + ": " + failure.what());
+    }
+  });
+  if (!ok) return nullptr;
+  return wrap_results(loaded, devices, made, specs, placements, program);
+}
+
 bool init_pjrt_executable(PyObject* module) {
   return add_type(module, "PjrtExecutable", &spec, &PjrtExecutableType, ExecutableType);
 }

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "pjrt/client.h"
 
@@ -37,6 +38,14 @@ class Loaded final : public Owned {
 
   LoadedHandle* handle_;
 };
+
+// Runs a program on several devices, in the order of its assignment: `arguments[d]` are the arrays
+// of device `devices[d]`, on it, and the result holds lists of the results on each. Those of the
+// arguments whose numbers are in `donated` may be overwritten. A new reference; null with an
+// exception.
+PyObject* execute_on(const std::shared_ptr<Loaded>& loaded, const std::vector<int>& devices,
+                     PyObject* arguments, PyObject* out_specs, const std::vector<int>& placements,
+                     const std::vector<int64_t>& donated, const std::string& text);
 
 extern PyTypeObject* PjrtExecutableType;
 // PjrtExecutable: `text` stands for the program in messages of the plugin's; `spares` are the results that have a buffer to be written into as a last argument

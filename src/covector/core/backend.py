@@ -60,6 +60,49 @@ class Module(Protocol):
         """Compile for ``device``; the results have the native ``placement``, which is on it."""
 
 
+class Layout:
+    """Where a program on several devices has its arguments and results.
+
+    Attributes
+    ----------
+    replicated : NamedSharding
+        What all devices of the mesh have whole.
+    operands, results : tuple of NamedSharding
+        On the same mesh.
+    """
+
+    __slots__ = ("replicated", "operands", "results", "_hash")
+
+    def __init__(self, replicated: Any, operands: Sequence[Any], results: Sequence[Any]) -> None:
+        self.replicated = replicated
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self._hash = hash((self.replicated, self.operands, self.results))
+
+    @property
+    def mesh(self) -> Any:
+        return self.replicated.mesh
+
+    @property
+    def devices(self) -> tuple[Any, ...]:
+        """The devices, in the order of the mesh."""
+        found: tuple[Any, ...] = self.replicated.devices
+        return found
+
+    def kept(self, operands: Sequence[int]) -> Layout:
+        """The same without the operands that a program does not take."""
+        return Layout(self.replicated, [self.operands[i] for i in operands], self.results)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and (
+            (self.replicated, self.operands, self.results)
+            == (other.replicated, other.operands, other.results)
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class Backend(Protocol):
     """One kind of device, with its transfers, its compiler and its caches."""
 
@@ -73,6 +116,28 @@ class Backend(Protocol):
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Module:
         """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
+
+
+class SpreadingBackend(Backend, Protocol):
+    """A backend whose devices have memories of their own, and which partitions programs.
+
+    Where devices share one memory, as the logical ones of the CPU do, an array on several of them
+    is one buffer, and a program on it one program: there is nothing to do.
+    """
+
+    def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
+        """``x``, wherever it is, on the devices of a sharding."""
+
+    def lower_spread(
+        self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
+    ) -> Module:
+        """Lower a program that runs on several devices; the module's ``compile`` is given the
+        placements of the results."""
+
+
+def spreads(backend: Any) -> bool:
+    """Whether an array on several devices of a backend has a part in the memory of each."""
+    return hasattr(backend, "put_spread")
 
 
 class LoweringRules(dict[Primitive, Callable[..., Any]]):

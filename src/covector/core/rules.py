@@ -44,6 +44,9 @@ device_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]] |
 # varies over the set ``axes`` and the operation is over ``names``. Others vary where operands do.
 varying_rules: dict[Primitive, Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]] = {}
 
+# Operations that only say where values are: they compute nothing.
+layout_primitives: set[Primitive] = set()
+
 # rule(trace, args, params) -> list of results, for operations of which some operands are
 # unknown (tracers of `trace`, a `PartialTrace`) and some may be known. Without a rule, the
 # whole operation is recorded.

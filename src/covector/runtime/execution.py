@@ -8,14 +8,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from covector import _native
 from covector.core import collector, tree
 from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
-from covector.core.backend import Module, Program, get_backend
+from covector.core.backend import (
+    Layout,
+    Module,
+    Program,
+    SpreadingBackend,
+    get_backend,
+    spreads,
+)
 from covector.core.config import config, override
 from covector.core.dce import dce
 from covector.core.errors import SourceFrame, at_user_line, warn
@@ -42,34 +49,54 @@ from covector.transforms.jit import Entry, Jitted, tell_step
 _MODULE = ("platform", "dialects", "default_dialect", "as_text", "compile")
 
 
+class Spread:
+    """Where a program on several devices has what.
+
+    Attributes
+    ----------
+    results : tuple of int
+        The native index of the placement of each result.
+    layout : Layout or None
+        For a backend that partitions the program; None where the devices share one memory.
+    """
+
+    __slots__ = ("results", "layout")
+
+    def __init__(self, results: tuple[int, ...], layout: Layout | None) -> None:
+        self.results = results
+        self.layout = layout
+
+
 def lower_entry(
-    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, platform: str
-) -> tuple[Module, list[int], list[int]]:
+    entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, platform: str,
+    layout: Layout | None = None,
+) -> tuple[Module, list[int], list[int]]:  # fmt: skip
     """The lowered program, the positions of the flat arguments that it takes, and which of those
     it is given for good."""
-    key = (platform, donated, keep_unused)
+    key = (platform, donated, keep_unused, layout)
     found = entry.programs.get(key)
     if found is None:
         with room_for(nesting(entry.closed.jaxpr)):
-            found = entry.programs[key] = _lower(entry.closed, donated, keep_unused, name, platform)
+            found = _lower(entry.closed, donated, keep_unused, name, platform, layout)
+            entry.programs[key] = found
     return found
 
 
 def compile_entry(
     entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement,
-    results: tuple[int, ...] | None = None,
+    spread: Spread | None = None,
 ) -> tuple[Program, list[int]]:  # fmt: skip
-    """The compiled program, and the positions of the flat arguments that it takes.
-
-    ``results`` are the native indices of where the results are, if not all at ``where``.
-    """
-    key = (where.index, donated, keep_unused, results)
+    """The compiled program, and the positions of the flat arguments that it takes."""
+    results, layout = (None, None) if spread is None else (spread.results, spread.layout)
+    key = (where.index, donated, keep_unused, results, layout)
     found = entry.programs.get(key)
     if found is None:
         device = where.device
         with collector.paused(), room_for(nesting(entry.closed.jaxpr)):
             start = time.perf_counter()
-            module, kept, given = lower_entry(entry, donated, keep_unused, name, device.platform)
+            module, kept, given = lower_entry(
+                entry, donated, keep_unused, name, device.platform, layout
+            )
             middle = time.perf_counter()
             at = where.index if results is None else results
             program = module.compile(device, at)
@@ -115,7 +142,12 @@ def _warn_of_constants(jaxpr: Jaxpr, name: str) -> None:
 
 
 def _lower(
-    closed: ClosedJaxpr, donated: Sequence[bool], keep_unused: bool, name: str, platform: str
+    closed: ClosedJaxpr,
+    donated: Sequence[bool],
+    keep_unused: bool,
+    name: str,
+    platform: str,
+    layout: Layout | None,
 ) -> tuple[Module, list[int], list[int]]:
     """Lower ``closed`` without dead code and, unless ``keep_unused``, without dead arguments."""
     jaxpr = dce(closed.jaxpr)
@@ -123,7 +155,7 @@ def _lower(
         # Not at the top: few programs have primitives of users.
         from covector.transforms.expand import expand
 
-        jaxpr = expand(jaxpr)
+        jaxpr = expand(jaxpr, layout is not None)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
     used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
@@ -132,7 +164,12 @@ def _lower(
     if consts:
         _warn_of_constants(jaxpr, name)
     usable = _usable(jaxpr, [donated[i] for i in kept], name)
-    module = get_backend(platform).lower(ClosedJaxpr(jaxpr, [c for _, c in consts]), usable, name)
+    backend, program = get_backend(platform), ClosedJaxpr(jaxpr, [c for _, c in consts])
+    if layout is None:
+        module = backend.lower(program, usable, name)
+    else:
+        spreading = cast(SpreadingBackend, backend)
+        module = spreading.lower_spread(program, usable, name, layout.kept(kept))
     lacking = [a for a in _MODULE if not hasattr(module, a)]
     if lacking:
         raise RuntimeError(
@@ -206,20 +243,27 @@ def on_mesh(entry: Entry, where: Placement) -> Placement:
     return where if mesh is None else on_all_of(mesh, True)
 
 
-def places_of_results(
-    entry: Entry, where: Placement, operands: Sequence[Any]
-) -> tuple[int, ...] | None:
-    """Where the results of a program on several devices are: the native indices."""
+def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread | None:
+    """Where a program has what, if it runs on several devices; ``operands`` are arrays, or
+    shardings of those that are to come."""
     sharding = where.sharding
     if not sharding.spread:
         return None
     from covector.sharding import propagate
 
-    given = [x.sharding if type(x) is Array else None for x in operands]
+    given = [x.sharding if type(x) is Array else x for x in operands]
     given = [None] * (len(entry.closed.in_avals) - len(given)) + given
     specs = propagate.results(entry.closed, sharding.mesh, given)
-    shardings = [sharding.update(spec=spec) for spec in specs]
-    return tuple([placement(s, where.committed).index for s in shardings])
+    results = [sharding.update(spec=spec) for spec in specs]
+    layout = None
+    if spreads(get_backend(where.device.platform)):
+        operands = [s if _on_same(s, sharding) else propagate.whole(sharding) for s in given]
+        layout = Layout(propagate.whole(sharding), operands, results)
+    return Spread(tuple([placement(s, where.committed).index for s in results]), layout)
+
+
+def _on_same(s: Any, sharding: Any) -> bool:
+    return getattr(s, "mesh", None) == sharding.mesh
 
 
 def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[str]:
@@ -247,12 +291,12 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
 
         check_committed(jitted, args, names)
     where = on_mesh(entry, where_to_run(jitted, flat, names))
-    results = places_of_results(entry, where, flat)
+    spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
     if looks:
         donated = (False,) * len(donated)  # the arguments are needed a second time
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, results)
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
     avals = entry.closed.in_avals
     plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
     with transfers.asked_for() if not plain else contextlib.nullcontext():
@@ -277,9 +321,9 @@ def _execute_on_refs(
             raise_leaked(x)
     where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
     where = on_mesh(entry, where)
-    results = places_of_results(entry, where, operands)
+    spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, results)
+    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
     outs = call_on_refs(entry, program, kept, flat, operands)
     if config.debug_nans or config.debug_infs:
         assert entry.refs is not None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from covector import _native
 from covector.core import avals
 from covector.core.avals import Array
-from covector.core.backend import get_backend
+from covector.core.backend import SpreadingBackend, get_backend, spreads
 from covector.core.config import config, places_set
 from covector.core.device import Device
 from covector.core.errors import at_user_line
@@ -126,8 +126,12 @@ def put(x: Array, where: Placement) -> Array:
     if x.sharding == sharding:
         return x._placed(where.index)
     device = where.device
+    backend = get_backend(device.platform)
     transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {_named(sharding)}")
-    moved = get_backend(device.platform).put(x, device, where.index)
+    if sharding.spread and spreads(backend):
+        moved = cast(SpreadingBackend, backend).put_spread(x, sharding, where.index)
+    else:
+        moved = backend.put(x, device, where.index)
     if type(moved) is not Array or moved._placement != where.index:
         raise RuntimeError(
             f"the backend {device.platform!r} did not put {x.aval.str_short()} on {device!r}: its "

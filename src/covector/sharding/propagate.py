@@ -140,6 +140,11 @@ def through(jaxpr: Jaxpr, splits: Sequence[Split], sizes: Sizes) -> list[Split]:
     return [read(a) for a in jaxpr.outvars]
 
 
+def whole(sharding: Any) -> Any:
+    """The sharding of what all devices of a mesh have."""
+    return sharding.update(spec=PartitionSpec())
+
+
 def results(closed: ClosedJaxpr, mesh: Any, shardings: Sequence[Any]) -> list[PartitionSpec]:
     """The specs of the results of a program on a mesh whose arguments lie so."""
     sizes = dict(mesh.shape)

@@ -10,7 +10,7 @@ from covector.core.avals import ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
-from covector.core.rules import batching_rules, transpose_rules
+from covector.core.rules import batching_rules, layout_primitives, transpose_rules
 from covector.core.trace import Primitive
 from covector.sharding.base import Sharding
 from covector.sharding.context import concrete_mesh, mesh_for_specs
@@ -29,6 +29,7 @@ def _define(prim: Primitive) -> None:
     prim.expansion = lambda x, sharding: x
     def_jvp_linear(prim)
     placing.add(prim)
+    layout_primitives.add(prim)
 
     def batch(size: int, args: Sequence[Any], dims: Sequence[int], *, sharding: Any) -> Any:
         (d,) = dims

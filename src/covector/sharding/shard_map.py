@@ -19,8 +19,9 @@ from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import types  # noqa: F401 - types that say where arrays are
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
-from covector.sharding.named import check_spec
+from covector.sharding.named import NamedSharding, check_spec
 from covector.sharding.propagate import Split, split_of, split_rules
+from covector.sharding.reshard import sharding_constraint_p
 from covector.sharding.spec import PartitionSpec, names_in
 from covector.transforms.arguments import (
     api_boundary,
@@ -114,7 +115,10 @@ def _on_all(
     axes = [a for a in mesh.axis_names if a in manual_axes]
     splits = [frozenset(a for p in s for a in names_in(p)) for s in in_specs]
     outs_over = [frozenset(a for p in s for a in names_in(p)) for s in out_specs]
-    blocks = [_blocks(x, s, mesh, axes) for x, s in zip(args, in_specs, strict=True)]
+    blocks = [
+        _placed(_blocks(_placed(x, s, mesh), s, mesh, axes), _leading(s, axes), mesh)
+        for x, s in zip(args, in_specs, strict=True)
+    ]
 
     def along(k: int, values: Sequence[Any]) -> list[Any]:
         if k == len(axes):
@@ -131,8 +135,23 @@ def _on_all(
             for x, d, over in zip(outs, at, outs_over, strict=True)
         ]  # fmt: skip
 
-    outs = along(0, blocks)
-    return [_joined(x, s, mesh, axes) for x, s in zip(outs, out_specs, strict=True)]
+    outs = [
+        _placed(x, _leading(s, axes), mesh)
+        for x, s in zip(along(0, blocks), out_specs, strict=True)
+    ]
+    return [
+        _placed(_joined(x, s, mesh, axes), s, mesh) for x, s in zip(outs, out_specs, strict=True)
+    ]
+
+
+def _leading(spec: PartitionSpec, axes: Sequence[Hashable]) -> PartitionSpec:
+    """The spec of the blocks: a leading dimension for each axis that is named."""
+    return PartitionSpec(*[a for a in axes if any(a in names_in(p) for p in spec)])
+
+
+def _placed(x: Any, spec: PartitionSpec, mesh: Any) -> Any:
+    """``x`` with the word that it lies so, for backends that partition programs."""
+    return sharding_constraint_p.bind(x, sharding=NamedSharding(mesh, spec))
 
 
 shard_map_p.expansion = _on_all

@@ -18,7 +18,7 @@ from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, stored
 from covector.core.avals import Array
-from covector.core.backend import GPU, reduce_device
+from covector.core.backend import GPU, Layout, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
 from covector.core.errors import at_user_line
@@ -140,13 +140,16 @@ class PjrtModule:
     default_dialect = "stablehlo"
 
     def __init__(
-        self, backend: PjrtBackend, closed: ClosedJaxpr, donated: Sequence[bool], name: str
-    ) -> None:
+        self, backend: PjrtBackend, closed: ClosedJaxpr, donated: Sequence[bool], name: str,
+        layout: Layout | None = None,
+    ) -> None:  # fmt: skip
+        self.layout = layout
         self.platform = backend.platform
         self.backend = backend
         self.jaxpr = closed
         self.name = name
-        self.text: Text = lower_text(closed, _aliases(closed, donated), name, backend.platform)
+        aliases = _aliases(closed, donated)
+        self.text: Text = lower_text(closed, aliases, name, backend.platform, layout)
 
     def as_text(self, dialect: str) -> str:
         """The program as ``jaxpr`` or ``stablehlo``, also ``stablehlo with places``."""
@@ -164,9 +167,12 @@ class PjrtModule:
         return self.name + (f" (it calls the native {what} {', '.join(targets)})" * bool(targets))
 
     def compile(
-        self, device: PjrtDevice | AbsentDevice, placement: int
+        self, device: PjrtDevice | AbsentDevice, placement: int | Sequence[int]
     ) -> PjrtProgram | AbsentProgram:
         """The program compiled by the plugin, and loaded on ``device`` if that is there."""
+        if self.layout is not None:
+            return self._compile_spread(self.layout, placement)
+        assert isinstance(placement, int)
         if isinstance(device, AbsentDevice):
             return AbsentProgram(device, self.text, self.name)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
@@ -184,6 +190,24 @@ class PjrtModule:
             placement, spares, self.text.callbacks,
         )  # fmt: skip
         return PjrtProgram(loaded, executable)
+
+    def _compile_spread(self, layout: Layout, results: Any) -> Any:
+        """The program on several devices, partitioned by the plugin."""
+        from covector.backends.pjrt import spread  # few processes need it
+
+        if self.text.callbacks:
+            raise NotImplementedError(
+                f"{self.name} calls Python (pure_callback, io_callback, debug.print) on several "
+                f"devices of the platform {self.platform}, which is not supported: call it on the "
+                f"CPU's devices, or outside of the program{at_user_line()}"
+            )
+        try:
+            loaded = self.backend.load(self.text, [d.id for d in layout.devices], [])
+        except errors.DeviceError as e:
+            text = self.text.with_places
+            raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
+        made = spread.executable(native(), self.backend.client, loaded, layout, self, results)
+        return PjrtProgram(loaded, made)
 
 
 def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
@@ -346,6 +370,17 @@ class PjrtBackend:
             )
         return self.client.put(x, device._position, -1, placement)
 
+    def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
+        from covector.backends.pjrt import spread
+
+        shards = spread.spread_over(self.client, x, sharding)
+        return spread.wrapped(shards, x._code, x.weak_type, placement)
+
+    def lower_spread(
+        self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
+    ) -> PjrtModule:
+        return self._lowered(jaxpr, donated, name, layout)
+
     def check_rules(self, jaxpr: Jaxpr) -> None:
         """Raise the error for an operation of a jaxpr that this platform does not run."""
         from covector.backends.pjrt import rules  # noqa: F401 - fills the table
@@ -354,7 +389,12 @@ class PjrtBackend:
             rule_of(eqn, self.platform)
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> PjrtModule:
+        return self._lowered(jaxpr, donated, name, None)
+
+    def _lowered(
+        self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout | None
+    ) -> PjrtModule:
         from covector.backends.pjrt import rules  # noqa: F401 - fills the table
 
         with room_for(nesting(jaxpr.jaxpr)):
-            return PjrtModule(self, jaxpr, donated, name)
+            return PjrtModule(self, jaxpr, donated, name, layout)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from covector.backends.pjrt.text import Builder, Shape, Value, without_places
+from covector.backends.pjrt.text import (
+    Builder,
+    Shape,
+    Value,
+    mesh_text,
+    split_text,
+    without_places,
+)
 from covector.core.avals import Array, ShapedArray
-from covector.core.backend import LoweringRules
+from covector.core.backend import Layout, LoweringRules
 from covector.core.dtypes import DType
 from covector.core.errors import ScopedPlace, SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
@@ -117,22 +124,37 @@ class Text:
         Native functions that it calls.
     callbacks : list
         What keeps the Python functions that it calls alive.
+    donated : collection of int
+        Arguments whose memory results take over.
     """
 
     def __init__(
         self, name: str, b: Builder, declared: list[str], outs: list[Value],
-        aliased: Collection[int], hoisted: list[Array],
+        aliases: dict[int, int], hoisted: list[Array], layout: Layout | None = None,
     ) -> None:  # fmt: skip
         self.hoisted, self.targets, self.callbacks = hoisted, b.targets, b.callbacks
+        self.donated = aliases.keys()
+        aliased = set(aliases.values())
         self._name, self._declared, self._outs, self._aliased = name, declared, outs, aliased
         # A literal result is written before the line that returns it.
         refs, types = _listed(outs)
         result = f" {refs} : {types}" if outs else ""
+        self._attributes = self._mesh = ""
+        self._results = types
+        if layout is not None:
+            shardings = zip(outs, layout.results, strict=True)
+            self._results = ", ".join([f"{x.type} {{{_sharding(s, x)}}}" for x, s in shardings])
+            n = layout.mesh.size
+            self._attributes = (
+                f" attributes {{mhlo.num_partitions = {n} : i32, mhlo.num_replicas = 1 : i32}}"
+            )
+            self._mesh = f"  sdy.mesh @mesh = {mesh_text(dict(layout.mesh.shape))}\n"
         self._rest = "\n".join([*b.lines, f"    return{result}", "  }", "}", *b.places.lines, ""])
 
     def _text(self, declared: Sequence[str]) -> str:
-        head = f"module @{symbol(self._name)} {{\n  func.func public @main("
-        return f"{head}{', '.join(declared)}) -> ({_listed(self._outs)[1]}) {{\n{self._rest}"
+        head = f"module @{symbol(self._name)}{self._attributes} {{\n{self._mesh}"
+        main = f"  func.func public @main({', '.join(declared)}) -> ({self._results}) {{\n"
+        return f"{head}{main}{self._rest}"
 
     @property
     def with_places(self) -> str:
@@ -162,8 +184,16 @@ def _listed(values: Sequence[Value]) -> tuple[str, str]:
     return ", ".join([x.ref for x in values]), ", ".join([x.type for x in values])
 
 
-def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str) -> Text:
-    """The module of a program.
+def _sharding(sharding: Any, x: Value) -> str:
+    """The attribute of an argument or result that says how it is split."""
+    return f"sdy.sharding = #sdy.sharding<@mesh, {split_text(sharding.spec, len(x.shape))}>"
+
+
+def lower_text(
+    closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str,
+    layout: Layout | None = None,
+) -> Text:  # fmt: skip
+    """The module of a program, on several devices if there is a ``layout``.
 
     ``aliases`` says which result takes over the memory of an argument.
     """
@@ -177,17 +207,23 @@ def lower_text(closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform
         return found[1]
 
     b = Builder(platform, hoist)
+    if layout is not None:
+        b.mesh = dict(layout.mesh.shape)
     jaxpr = closed.jaxpr
     args = [Value(f"%arg{i}", v.aval.dtype, v.aval.shape) for i, v in enumerate(jaxpr.invars)]
     outs = emit(b, jaxpr, consts_of(b, closed), args)
-    declared = [
-        f"{a.ref}: {a.type}"
-        + (f" {{tf.aliasing_output = {aliases[i]} : i32}}" if i in aliases else "")
-        for i, a in enumerate(args)
-    ]
-    declared += [f"{v.ref}: {v.type}" for _, v in hoisted.values()]
+    declared = []
+    for i, a in enumerate(args):
+        attributes = [_sharding(layout.operands[i], a)] if layout is not None else []
+        if i in aliases:
+            attributes.append(f"tf.aliasing_output = {aliases[i]} : i32")
+        written = f" {{{', '.join(attributes)}}}" if attributes else ""
+        declared.append(f"{a.ref}: {a.type}{written}")
+    for _, v in hoisted.values():
+        whole = f" {{{_sharding(layout.replicated, v)}}}" if layout is not None else ""
+        declared.append(f"{v.ref}: {v.type}{whole}")
     arrays = [array for array, _ in hoisted.values()]
-    return Text(name, b, declared, outs, set(aliases.values()), arrays)
+    return Text(name, b, declared, outs, aliases, arrays, layout)
 
 
 def symbol(name: str) -> str:

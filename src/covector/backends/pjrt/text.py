@@ -191,6 +191,30 @@ def listed(values: Sequence[int]) -> str:
     return f"[{', '.join([str(int(v)) for v in values])}]"
 
 
+# --- shardings --------------------------------------------------------------------------------
+
+
+def split_text(spec: Any, ndim: int) -> str:
+    """How dimensions are split over axes of the mesh, as Shardy writes it; `?` leaves it open."""
+    dims = []
+    for k in range(ndim):
+        part = spec[k] if k < len(spec) else None
+        if part is None:
+            dims.append("{}")
+        elif isinstance(part, tuple):
+            dims.append(f"{{{', '.join([quoted(str(a)) for a in part])}}}")
+        elif part is type(spec).UNCONSTRAINED:
+            dims.append("{?}")
+        else:
+            dims.append(f"{{{quoted(str(part))}}}")
+    return f"[{', '.join(dims)}]"
+
+
+def mesh_text(mesh: dict[Any, int]) -> str:
+    """The axes of a mesh."""
+    return f"<[{', '.join([f'{quoted(str(a))}={n}' for a, n in mesh.items()])}]>"
+
+
 # --- operations -------------------------------------------------------------------------------
 
 
@@ -220,6 +244,8 @@ class Builder:
         self.callbacks: list[Any] = []
         # The value that the next callback that keeps its place takes from the one before it.
         self.order: Value | None = None
+        # The axes of the mesh of the devices that the program runs on, if there are several.
+        self.mesh: dict[Any, int] | None = None
         # What was written already, in this block and those around it.
         self.known: list[dict[Any, Value]] = [{}]
 

@@ -9,6 +9,7 @@ from covector.backends.pjrt.rules import (  # noqa: F401 - each fills the table
     linalg,
     products,
     reductions,
+    sharding,
     special,
     structure,
     windows,

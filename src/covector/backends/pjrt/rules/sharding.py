@@ -1,0 +1,25 @@
+"""Where values of a program on several devices are: Shardy's dialect.
+
+The syntax is that of https://openxla.org/shardy/sdy_dialect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.backends.pjrt.lower import rule
+from covector.backends.pjrt.text import Builder, Value, split_text
+from covector.core.jaxpr import JaxprEqn
+from covector.sharding.reshard import reshard_p, sharding_constraint_p
+
+
+@rule(reshard_p, sharding_constraint_p)
+def _constraint(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
+    sharding: Any = eqn.params["sharding"]
+    mesh = getattr(sharding, "mesh", None)
+    if b.mesh is None or mesh is None or dict(mesh.shape) != b.mesh:
+        return x
+    out = Value(b.name(), x.dtype, x.shape)
+    split = split_text(sharding.spec, len(x.shape))
+    b.line(f"{out.ref} = sdy.sharding_constraint {x.ref} <@mesh, {split}> : {x.type}")
+    return out

@@ -1,0 +1,118 @@
+"""Arrays and programs on several devices of a plugin, which partitions the programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from covector import _native
+from covector.core import dtypes
+from covector.core.avals import Array, array_from_numpy
+from covector.core.backend import Layout
+from covector.runtime.placement import placement
+from covector.sharding.base import Sharding, SingleDeviceSharding
+
+_KEY_BITS = dtypes.code_of[np.dtype(np.uint64)]
+
+
+def bits(x: Array) -> np.ndarray:
+    """The elements of an array on the host; those of keys as integers."""
+    host = x._to_host()
+    return np.asarray(host._bitcast(_KEY_BITS, x.shape) if dtypes.is_extended(x.dtype) else host)
+
+
+def from_bits(elements: np.ndarray, like: Array) -> Array:
+    """The array of what `bits` gave."""
+    made = array_from_numpy(np.ascontiguousarray(elements), alias=True)
+    if dtypes.is_extended(like.dtype):
+        return made._bitcast(like._code, made.shape)
+    return made._with_weak(like.weak_type)
+
+
+class Shards:
+    """The parts of an array, one on each device in the order of its sharding."""
+
+    __slots__ = ("parts", "sharding", "shape")
+
+    def __init__(self, parts: list[Array], sharding: Sharding, shape: tuple[int, ...]) -> None:
+        self.parts = parts
+        self.sharding = sharding
+        self.shape = shape
+
+    def to_host(self) -> Any:
+        """The bytes of the whole array."""
+        whole: np.ndarray | None = None
+        seen: set[Any] = set()
+        for part, index in zip(
+            self.parts, self.sharding.devices_indices_map(self.shape).values(), strict=True
+        ):
+            key = tuple([(s.start, s.stop) for s in index])
+            if key in seen:
+                continue
+            seen.add(key)
+            elements = bits(part)
+            if whole is None:
+                whole = np.empty(self.shape, elements.dtype)
+            whole[index] = elements
+        assert whole is not None
+        return whole.reshape(-1).view(np.uint8)
+
+
+def single(device: Any) -> int:
+    """The native placement of a part on a device."""
+    return placement(SingleDeviceSharding(device), True).index
+
+
+def wrapped(shards: Shards, code: int, weak: bool, where: int) -> Array:
+    """The array of these parts."""
+    return _native.opaque_array(shards, code, shards.shape, weak, where)
+
+
+def spread_over(client: Any, x: Array, sharding: Any) -> Shards:
+    """``x``, wherever it is, in parts on the devices of a sharding."""
+    held = x._handle
+    if isinstance(held, Shards) and held.sharding == sharding:
+        return held
+    elements = bits(x)
+    parts = [
+        client.put(from_bits(elements[index], x), d._position, -1, single(d))
+        for d, index in sharding.devices_indices_map(x.shape).items()
+    ]
+    return Shards(parts, sharding, x.shape)
+
+
+def executable(
+    native: Any, client: Any, loaded: Any, layout: Layout, module: Any, results: Sequence[int]
+) -> Any:
+    """What calls a program: it takes arrays as their parts, and makes arrays of parts."""
+    jaxpr, text = module.jaxpr, module.text
+    ins, outs = (
+        [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
+        for avals in (jaxpr.in_avals, jaxpr.out_avals)
+    )
+    devices = layout.devices
+    positions = [d._position for d in devices]
+    places = [single(d) for d in devices]
+    local = [
+        (code, sharding.shard_shape(shape), weak)
+        for (code, shape, weak), sharding in zip(outs, layout.results, strict=True)
+    ]
+    constants = [spread_over(client, c, layout.replicated) for c in text.hoisted]
+    donated = list(text.donated)
+
+    def call(arrays: list[Array]) -> list[Array]:
+        given = [spread_over(client, x, s) for x, s in zip(arrays, layout.operands, strict=True)]
+        given += constants
+        arguments = [[s.parts[k] for s in given] for k in range(len(devices))]
+        del given
+        made = native.execute_on(loaded, positions, arguments, local, places, donated, module.name)
+        return [
+            wrapped(Shards([on[k] for on in made], sharding, shape), code, weak, where)
+            for k, ((code, shape, weak), sharding, where) in enumerate(
+                zip(outs, layout.results, results, strict=True)
+            )
+        ]
+
+    return _native.HostedExecutable(call, ins, outs, module.name)
