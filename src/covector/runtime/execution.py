@@ -56,14 +56,19 @@ class Spread:
     ----------
     results : tuple of int
         The native index of the placement of each result.
+    shardings : tuple of Sharding
+        Of the results.
     layout : Layout or None
         For a backend that partitions the program; None where the devices share one memory.
     """
 
-    __slots__ = ("results", "layout")
+    __slots__ = ("results", "shardings", "layout")
 
-    def __init__(self, results: tuple[int, ...], layout: Layout | None) -> None:
+    def __init__(
+        self, results: tuple[int, ...], shardings: tuple[Any, ...], layout: Layout | None
+    ) -> None:
         self.results = results
+        self.shardings = shardings
         self.layout = layout
 
 
@@ -243,23 +248,27 @@ def on_mesh(entry: Entry, where: Placement) -> Placement:
     return where if mesh is None else on_all_of(mesh, True)
 
 
-def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread | None:
-    """Where a program has what, if it runs on several devices; ``operands`` are arrays, or
+def layout_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Layout:
+    """How arguments and results of a program on several devices lie; ``operands`` are arrays, or
     shardings of those that are to come."""
-    sharding = where.sharding
-    if not sharding.spread:
-        return None
     from covector.sharding import propagate
 
+    sharding = where.sharding
     given = [x.sharding if type(x) is Array else x for x in operands]
     given = [None] * (len(entry.closed.in_avals) - len(given)) + given
-    specs = propagate.results(entry.closed, sharding.mesh, given)
-    results = [sharding.update(spec=spec) for spec in specs]
-    layout = None
-    if spreads(get_backend(where.device.platform)):
-        operands = [s if _on_same(s, sharding) else propagate.whole(sharding) for s in given]
-        layout = Layout(propagate.whole(sharding), operands, results)
-    return Spread(tuple([placement(s, where.committed).index for s in results]), layout)
+    whole = propagate.whole(sharding)
+    results = propagate.results(entry.closed, sharding, given)
+    return Layout(whole, [s if _on_same(s, sharding) else whole for s in given], results)
+
+
+def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread | None:
+    """Where a program has what, if it runs on several devices."""
+    if not where.sharding.spread:
+        return None
+    layout = layout_of(entry, where, operands)
+    results = tuple([placement(s, where.committed).index for s in layout.results])
+    partitioned = spreads(get_backend(where.device.platform))
+    return Spread(results, layout.results, layout if partitioned else None)
 
 
 def _on_same(s: Any, sharding: Any) -> bool:

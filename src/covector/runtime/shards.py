@@ -113,11 +113,15 @@ def addressable_shards(x: Array) -> list[Shard]:
     """
     sharding = x.sharding
     here = sharding.addressable_devices
+    # Where devices have memories of their own, their backend holds the parts.
+    parts = getattr(x._handle, "parts", None)
     shards = []
-    for device in sharding.devices:
+    for k, device in enumerate(sharding.devices):
         if device in here:
             shard = Shard(device, sharding, x.shape)
-            if sharding.spread:
+            if parts is not None:
+                shard._data = parts[k]
+            elif sharding.spread:
                 shard._whole = x
             else:
                 shard._data = x

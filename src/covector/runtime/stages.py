@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.core import tree
 from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
-from covector.core.backend import Device, Module
+from covector.core.backend import Device, Module, get_backend, spreads
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
@@ -17,13 +17,17 @@ from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
 from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import (
+    Spread,
     call_on_refs,
     compile_entry,
     donated_with_refs,
     find_nonfinite,
+    layout_of,
     looks_at_results,
     lower_entry,
+    on_mesh,
     raise_no_execution,
+    spread_of,
     where_to_run,
 )
 from covector.runtime.placement import Placement, as_sharding, placement
@@ -69,12 +73,18 @@ class ArgInfo:
 
 class _Stage:
     def __init__(
-        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement
-    ) -> None:
+        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
+        given: Sequence[Any] = (),
+    ) -> None:  # fmt: skip
         self._jitted = jitted
         self._entry = entry
         self._donated = donated
         self._where = where
+        # The shardings of the arguments, where these are on several devices.
+        self._given = given
+
+    def _spread(self, where: Placement) -> Spread | None:
+        return spread_of(self._entry, where, self._given)
 
     @property
     def in_tree(self) -> Any:
@@ -144,7 +154,9 @@ class Traced(_Stage):
         if isinstance(lowering_platforms, str):
             lowering_platforms = (lowering_platforms,)
         platforms = tuple(lowering_platforms or (self._where.device.platform,))
-        return Lowered(self._jitted, self._entry, self._donated, self._where, platforms)
+        return Lowered(
+            self._jitted, self._entry, self._donated, self._where, self._given, platforms
+        )
 
 
 class Lowered(_Stage):
@@ -178,9 +190,9 @@ class Lowered(_Stage):
 
     def __init__(
         self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
-        platforms: tuple[str, ...],
+        given: Sequence[Any], platforms: tuple[str, ...],
     ) -> None:  # fmt: skip
-        super().__init__(jitted, entry, donated, where)
+        super().__init__(jitted, entry, donated, where, given)
         self.platforms = platforms
 
     def _module(self, platform: str | None) -> Module:
@@ -195,7 +207,12 @@ class Lowered(_Stage):
 
     def _lowered_for(self, platform: str) -> Module:
         jitted = self._jitted
-        return lower_entry(self._entry, self._donated, jitted.keep_unused, jitted.name, platform)[0]
+        layout = None
+        if self._where.sharding.spread and spreads(get_backend(platform)):
+            layout = layout_of(self._entry, self._where, self._given)
+        return lower_entry(
+            self._entry, self._donated, jitted.keep_unused, jitted.name, platform, layout
+        )[0]
 
     def as_text(
         self, dialect: str | None = None, *, debug_info: bool = False, platform: str | None = None
@@ -256,7 +273,7 @@ class Lowered(_Stage):
                 )
             where = placement(as_sharding(device_assignment[0], "device_assignment"), True)
         self._module(where.device.platform)  # raises the error if it was not lowered for it
-        return Compiled(self._jitted, self._entry, self._donated, where)
+        return Compiled(self._jitted, self._entry, self._donated, where, self._given)
 
 
 def _has_stablehlo(module: Module) -> bool:
@@ -290,11 +307,13 @@ class Compiled(_Stage):
     """
 
     def __init__(
-        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement
-    ) -> None:
-        super().__init__(jitted, entry, donated, where)
+        self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
+        given: Sequence[Any],
+    ) -> None:  # fmt: skip
+        super().__init__(jitted, entry, donated, where, given)
+        self._at = self._spread(where)
         self._program, self._kept = compile_entry(
-            entry, donated, jitted.keep_unused, jitted.name, where
+            entry, donated, jitted.keep_unused, jitted.name, where, self._at
         )
 
     def as_text(self, dialect: str | None = None) -> str:
@@ -305,20 +324,28 @@ class Compiled(_Stage):
         """
         jitted, platform = self._jitted, self._where.device.platform
         module, *_ = lower_entry(
-            self._entry, self._donated, jitted.keep_unused, jitted.name, platform
-        )
+            self._entry, self._donated, jitted.keep_unused, jitted.name, platform,
+            None if self._at is None else self._at.layout,
+        )  # fmt: skip
         return _text(self._entry, module, dialect or module.default_dialect)
 
     @property
     def input_shardings(self) -> Any:
         """Tree of the shardings of the arguments, as ``(args, kwargs)``."""
-        leaves = [self._where.sharding] * self._entry.in_tree.num_leaves
-        return tree.unflatten(self._entry.in_tree, leaves)
+        return tree.unflatten(self._entry.in_tree, self._in_shardings())
+
+    def _in_shardings(self) -> list[Any]:
+        where = self._where.sharding
+        if self._at is None:
+            return [where] * self._entry.in_tree.num_leaves
+        given = list(self._given)[-self._entry.in_tree.num_leaves :]
+        return [s if s is not None and s.spread else where.update(spec=()) for s in given]
 
     @property
     def output_shardings(self) -> Any:
         """Tree of the shardings of the result."""
-        leaves = [self._where.sharding] * self._entry.out_tree.num_leaves
+        n = self._entry.out_tree.num_leaves
+        leaves = [self._where.sharding] * n if self._at is None else self._at.shardings[:n]
         return tree.unflatten(self._entry.out_tree, leaves)
 
     def cost_analysis(self) -> dict[str, float]:
@@ -391,9 +418,10 @@ class Compiled(_Stage):
 
     def _check_placements(self, flat: Sequence[Any]) -> None:
         """An array that is committed elsewhere is an error, as it is for `jit`."""
-        sharding = self._where.sharding
-        for i, x in enumerate(flat):
-            if type(x) is Array and x._placement and x.committed and x.sharding != sharding:
+        for i, (x, sharding) in enumerate(zip(flat, self._in_shardings(), strict=True)):
+            if type(x) is not Array or not x._placement or not x.committed:
+                continue
+            if not x.sharding.is_equivalent_to(sharding, x.ndim):
                 raise ValueError(
                     f"the compiled function {self._jitted.name} was made for {sharding!r}, but "
                     f"argument {i} is committed to {x.sharding!r}. Move it with device_put, or "
@@ -433,14 +461,23 @@ def traced(
     jitted: Jitted, entry: Entry, donated: tuple[bool, ...], leaves: Sequence[Any]
 ) -> Traced:
     """A function traced for ``leaves``, which may be types that say where arrays will be."""
+    given: list[Any] = []
+    for x in leaves:
+        s = x.sharding if isinstance(x, (ShapeDtypeStruct, Array)) else None
+        if isinstance(x, ShapeDtypeStruct) and s is not None:
+            s = as_sharding(s, "the sharding of a ShapeDtypeStruct")
+        given.append(s)
     wanted = {
-        as_sharding(x.sharding, "the sharding of a ShapeDtypeStruct")
-        for x in leaves
-        if isinstance(x, ShapeDtypeStruct) and x.sharding is not None
+        s
+        for x, s in zip(leaves, given, strict=True)
+        if isinstance(x, ShapeDtypeStruct) and s is not None
     }
     if jitted.device is None and wanted:
         arrays = (x for x in leaves if type(x) is Array and x._placement and x.committed)
         wanted.update(x.sharding for x in arrays)
+        spread = [s for s in wanted if s.spread]
+        if spread and len({frozenset(s.device_set) for s in wanted}) == 1:
+            wanted = {spread[0]}
         if len(wanted) > 1:
             raise ValueError(
                 f"{jitted.name} was given arguments on different devices: "
@@ -449,4 +486,5 @@ def traced(
         where = placement(wanted.pop(), True)
     else:
         where = where_to_run(jitted, values_of(leaves))
-    return Traced(jitted, entry, donated_with_refs(entry, donated), where)
+    where = on_mesh(entry, where)
+    return Traced(jitted, entry, donated_with_refs(entry, donated), where, given)

@@ -145,23 +145,23 @@ def whole(sharding: Any) -> Any:
     return sharding.update(spec=PartitionSpec())
 
 
-def results(closed: ClosedJaxpr, mesh: Any, shardings: Sequence[Any]) -> list[PartitionSpec]:
-    """The specs of the results of a program on a mesh whose arguments lie so."""
-    sizes = dict(mesh.shape)
+def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[Any]:
+    """The shardings of the results of a program, on the mesh of ``sharding``, whose arguments lie
+    as ``given`` says."""
+    sizes = dict(sharding.mesh.shape)
     splits = []
-    for aval, s in zip(closed.in_avals, shardings, strict=True):
+    for aval, s in zip(closed.in_avals, given, strict=True):
         known = getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
         splits.append(split_of(s.spec, aval.ndim) if known else nowhere(aval))
     found = through(closed.jaxpr, splits, sizes)
-    specs = []
+    out = []
     for aval, split in zip(closed.out_avals, found, strict=True):
         placed = getattr(aval, "placed", None)
         if placed is not None:
             explicit = split_of(placed.spec, aval.ndim)
-            split = tuple([e or s for e, s in zip(explicit, split, strict=True)])
-            split = _once(split)
-        specs.append(spec_of(split, whole=placed is not None))
-    return specs
+            split = _once(tuple([e or s for e, s in zip(explicit, split, strict=True)]))
+        out.append(sharding.update(spec=spec_of(split, whole=placed is not None)))
+    return out
 
 
 def _once(split: Split) -> Split:

@@ -25,10 +25,10 @@ def bits(x: Array) -> np.ndarray:
 
 def from_bits(elements: np.ndarray, like: Array) -> Array:
     """The array of what `bits` gave."""
-    made = array_from_numpy(np.ascontiguousarray(elements), alias=True)
+    whole = np.ascontiguousarray(elements)
     if dtypes.is_extended(like.dtype):
-        return made._bitcast(like._code, made.shape)
-    return made._with_weak(like.weak_type)
+        return array_from_numpy(whole, whole.dtype, alias=True)._bitcast(like._code, whole.shape)
+    return array_from_numpy(whole, like.dtype, like.weak_type, alias=True)
 
 
 class Shards:

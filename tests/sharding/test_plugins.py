@@ -1,0 +1,128 @@
+"""Several devices of a plugin: XLA partitions what is sharded, and computes the same."""
+
+import re
+import zlib
+
+import numpy as onp
+import pytest
+
+import covector as cv
+import covector.numpy as np
+from covector import lax
+from covector.sharding import AxisType, NamedSharding
+from covector.sharding import PartitionSpec as P
+from tests.property_tables import CASES, DISCRETE
+
+TABLE = {**CASES, **DISCRETE}
+A = onp.arange(32.0, dtype="float32").reshape(8, 4)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    devices = cv.devices("xla_cpu")
+    assert len(devices) >= 4
+    return cv.make_mesh((2, 2), ("x", "y"), (AxisType.Auto,) * 2, devices=devices)
+
+
+def put(x, mesh, spec):
+    return cv.device_put(x, NamedSharding(mesh, spec))
+
+
+@pytest.mark.parametrize("spec", [P(), P("x"), P(None, "y"), P("y", "x"), P(("x", "y"))])
+def test_arrays_have_a_part_on_each_device(mesh, spec):
+    x = put(A, mesh, spec)
+    onp.testing.assert_array_equal(x, A)
+    assert not x._on_host
+    for shard in x.addressable_shards:
+        assert shard.data.device == shard.device
+        onp.testing.assert_array_equal(shard.data, A[shard.index])
+    y = put(x, mesh, P("x", "y"))
+    onp.testing.assert_array_equal(y, A)
+    onp.testing.assert_array_equal(cv.device_put(y, cv.devices("cpu")[0]), A)
+    with cv.enable_x64():
+        onp.testing.assert_array_equal(put(A.astype("float64"), mesh, spec), A)
+    half = np.asarray(A).astype("bfloat16")
+    assert put(half, mesh, spec).addressable_shards[0].data.dtype == half.dtype
+    keys = put(cv.random.split(cv.random.key(1), 4), mesh, P("x"))
+    expected = cv.random.key_data(cv.random.split(cv.random.key(1), 4))
+    onp.testing.assert_array_equal(onp.asarray(cv.random.key_data(keys)), expected)
+
+
+def test_programs_are_partitioned(mesh):
+    x = put(A, mesh, P("x", "y"))
+    f = cv.jit(lambda x: np.sin(x) @ x.T)
+    y = f(x)
+    onp.testing.assert_allclose(y, onp.sin(A) @ A.T, rtol=1e-5, atol=1e-5)
+    assert y.sharding.spec == P("x")
+    assert y.addressable_shards[0].data.shape == (4, 8)
+    onp.testing.assert_allclose(f(x), y)  # a second call
+    text = f.lower(x).as_text()
+    assert 'sdy.mesh @mesh = <["x"=2, "y"=2]>' in text
+    assert '#sdy.sharding<@mesh, [{"x"}, {"y"}]>' in text
+    assert "mhlo.num_partitions = 4" in text
+    compiled = f.lower(x).compile()
+    assert compiled.output_shardings == y.sharding
+    onp.testing.assert_allclose(compiled(x), y)
+    onp.testing.assert_array_equal(x[2:4], A[2:4])
+    onp.testing.assert_array_equal(x + put(A, mesh, P("y")), 2 * A)
+
+
+def test_constraints_donation_and_constants(mesh):
+    s = NamedSharding(mesh, P("y"))
+    f = cv.jit(lambda x: lax.with_sharding_constraint(x * 2, s) + 1)
+    assert "sdy.sharding_constraint" in f.lower(put(A, mesh, P("x"))).as_text()
+    onp.testing.assert_array_equal(f(put(A, mesh, P("x"))), 2 * A + 1)
+    x = put(A, mesh, P("x"))
+    g = cv.jit(lambda x: x + 1, donate_argnums=0)
+    onp.testing.assert_array_equal(g(x), A + 1)
+    assert x.is_deleted()
+    table = np.asarray(onp.arange(100.0, dtype="float32"))
+    h = cv.jit(lambda x: x.sum() + table.sum())
+    assert float(h(put(A, mesh, P("x")))) == A.sum() + 4950
+    out = cv.jit(lambda x: x * 3, in_shardings=s, out_shardings=NamedSharding(mesh, P(None, "x")))
+    assert out(A).sharding.spec == P(None, "x")
+    onp.testing.assert_array_equal(out(A), 3 * A)
+
+
+def test_shard_map_and_pmap(mesh):
+    f = cv.shard_map(
+        lambda a: lax.ppermute(a, "x", [(0, 1), (1, 0)]) + lax.psum(a.sum(), ("x", "y")),
+        mesh=mesh, in_specs=P("x", "y"), out_specs=P("x", "y"),
+    )  # fmt: skip
+    expected = onp.roll(A, 4, 0) + A.sum()
+    onp.testing.assert_allclose(f(A), expected)
+    onp.testing.assert_allclose(cv.jit(f)(put(A, mesh, P("x", "y"))), expected)
+    g = cv.pmap(lambda x: x / lax.psum(x, "i"), "i", devices=cv.devices("xla_cpu")[:4])
+    onp.testing.assert_allclose(g(A[0]), A[0] / A[0].sum(), rtol=1e-6)
+    loss = lambda w, x: lax.pmean(((x * w) ** 2).mean(), ("x", "y"))  # noqa: E731
+    h = cv.shard_map(cv.grad(loss), mesh=mesh, in_specs=(P(), P("x", "y")), out_specs=P())
+    onp.testing.assert_allclose(h(2.0, A), 4 * (A**2).mean(), rtol=1e-5)
+
+
+def test_bad_input(mesh):
+    x = put(A, mesh, P("x"))
+    other = cv.device_put(A, cv.devices("xla_cpu")[1])
+    with pytest.raises(ValueError, match="committed to different devices"):
+        x + other
+    with pytest.raises(NotImplementedError, match=re.escape("calls Python")):
+        cv.jit(lambda x: cv.pure_callback(lambda x: x, x, x))(x)
+
+
+@pytest.mark.platform
+@pytest.mark.parametrize("name", CASES)
+def test_sharded_equals_unsharded(name, mesh):
+    case = CASES[name]
+    rng = onp.random.default_rng(zlib.crc32(name.encode()))
+    with cv.enable_x64():
+        args = []
+        for x in case.args:
+            axes = list(rng.permutation(["x", "y"]))
+            parts = [axes.pop() if n % 2 == 0 and n and axes else None for n in x.shape]
+            args.append(put(x, mesh, P(*parts)))
+        try:
+            expected = cv.jit(case.fun)(*case.args)
+        except NotImplementedError:
+            pytest.skip("the CPU does not run it either")
+        found = cv.jit(case.fun)(*args)
+    for a, b in zip(cv.tree.leaves(found), cv.tree.leaves(expected), strict=True):
+        onp.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
