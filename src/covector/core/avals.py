@@ -71,7 +71,7 @@ class ShapedArray(AbstractValue):
         weak_type: bool = False,
         *,
         sharding: Any = None,
-        manual_axis_type: None = None,
+        manual_axis_type: Any = None,
         memory_space: None = None,
     ) -> None:
         self.shape = shape
@@ -119,6 +119,18 @@ class ShapedArray(AbstractValue):
     def varying(self) -> frozenset[Any]:
         """Axes of a mesh whose devices may have different values, inside of `shard_map`."""
         return NONE_VARY
+
+    @property
+    def manual_axis_type(self) -> Any:
+        """What is known of the value over manual axes of a mesh, a `ManualAxisType`."""
+        from covector.core.manual_axes import ManualAxisType  # few programs ask for it
+
+        return ManualAxisType(varying=self.varying)
+
+    @property
+    def vma(self) -> frozenset[Any]:
+        """`varying`, as it is called elsewhere."""
+        return self.varying
 
     def without(self, dim: int) -> ShapedArray:
         """The type of an element along an axis."""

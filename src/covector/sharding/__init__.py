@@ -3,6 +3,7 @@
 from covector.core.lazy import lazy_names as _lazy_names
 
 _NAMES = {
+    **dict.fromkeys(("auto_axes", "explicit_axes"), "covector.sharding.regions"),
     **dict.fromkeys(("Sharding", "SingleDeviceSharding"), "covector.sharding.base"),
     **dict.fromkeys(
         ("AbstractDevice", "AbstractMesh", "AxisType", "Mesh"), "covector.sharding.mesh"
@@ -11,6 +12,7 @@ _NAMES = {
         ("get_abstract_mesh", "get_mesh", "set_mesh", "use_abstract_mesh"),
         "covector.sharding.context",
     ),
+    "ManualAxisType": "covector.core.manual_axes",
     "NamedSharding": "covector.sharding.named",
     "PartitionSpec": "covector.sharding.spec",
     "reshard": "covector.runtime.constraints",

@@ -20,7 +20,7 @@ def _is_place(x: Any) -> bool:
     return x is None or isinstance(x, (Sharding, PartitionSpec)) or hasattr(x, "platform")
 
 
-def _each(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
+def places(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
     """A sharding or None for each leaf of ``values``."""
     if _is_place(shardings):
         return [shardings] * len(tree.leaves(values))
@@ -29,20 +29,20 @@ def _each(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
     for s in tree.leaves(shardings, is_leaf=_is_place):
         if not _is_place(s):
             raise TypeError(
-                f"jit of {shown}: {what} holds shardings, PartitionSpecs, devices and None, got "
+                f"{shown}: {what} holds shardings, PartitionSpecs, devices and None, got "
                 f"{s!r:.100}{at_user_line()}"
             )
     try:
         return tree.broadcast_prefix(shardings, values, is_leaf=_is_place)
     except (ValueError, TypeError) as e:
         raise ValueError(
-            f"jit of {shown}: {what} must be one sharding, or a tree that is a prefix of "
+            f"{shown}: {what} must be one sharding, or a tree that is a prefix of "
             f"{tree.structure(values)}; got {shardings!r:.200}. {str(e).splitlines()[0]}"
             f"{at_user_line()}"
         ) from None
 
 
-def _lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
+def lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
     """``x`` laid out so."""
     where = resolved(where, what)
     if where is None:
@@ -75,10 +75,10 @@ def placed(
         if out_shardings is None:
             return out
         leaves, treedef = tree.flatten(out)
-        found = _each(out_shardings, out, "out_shardings", shown)
+        found = places(out_shardings, out, "out_shardings", f"jit of {shown}")
         what = f"jit of {shown}: out_shardings"
         return tree.unflatten(
-            treedef, [_lay(x, s, what, lambda: what) for x, s in zip(leaves, found, strict=True)]
+            treedef, [lay(x, s, what, lambda: what) for x, s in zip(leaves, found, strict=True)]
         )
 
     laid_out._in_shardings = in_shardings  # type: ignore[attr-defined]
@@ -92,11 +92,11 @@ def _lay_arguments(
     fixed = {i % n for i in static if -n <= i < n}
     dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
     leaves, treedef = tree.flatten(dynamic)
-    found = _each(in_shardings, dynamic, "in_shardings", shown)
+    found = places(in_shardings, dynamic, "in_shardings", f"jit of {shown}")
     names = argument_names(fun, list(args), {}, sorted(fixed))
     what = f"jit of {shown}: in_shardings"
     laid = [
-        _lay(x, s, what, lambda k=k: f"{what} of the argument {names[k]}")  # type: ignore[misc]
+        lay(x, s, what, lambda k=k: f"{what} of the argument {names[k]}")  # type: ignore[misc]
         for k, (x, s) in enumerate(zip(leaves, found, strict=True))
     ]
     given = iter(tree.unflatten(treedef, laid))
@@ -109,7 +109,7 @@ def check_committed(jitted: Any, args: tuple[Any, ...], names: Callable[[], Sequ
     n = len(args)
     fixed = {i % n for i in jitted.static_nums if -n <= i < n}
     dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
-    found = _each(in_shardings, dynamic, "in_shardings", jitted.name)
+    found = places(in_shardings, dynamic, "in_shardings", f"jit of {jitted.name}")
     for k, (x, s) in enumerate(zip(tree.leaves(dynamic), found, strict=True)):
         if type(x) is not Array or not x.committed:
             continue

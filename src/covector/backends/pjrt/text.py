@@ -328,6 +328,15 @@ class Builder:
             self.line(f"stablehlo.return{written}")
         return lines
 
+    def whole(self, x: Value, dims: Sequence[int]) -> Value:
+        """``x``, of whose dimensions ``dims`` each device has all."""
+        if self.mesh is None:
+            return x
+        split = ", ".join(["{}" if k in dims else "{?}" for k in range(len(x.shape))])
+        out = Value(self.name(), x.dtype, x.shape)
+        self.line(f"{out.ref} = sdy.sharding_constraint {x.ref} <@mesh, [{split}]> : {x.type}")
+        return out
+
     def once(self, key: Any, write: Callable[[], Value]) -> Value:
         """What ``write`` makes, which depends on ``key`` alone: written once in a block."""
         for known in self.known:

@@ -90,6 +90,8 @@ def _convolution(b: Builder, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     if made == _BOOL:
         made = _I32
     x, y = (b.convert(v, made) for v in (x, y))
+    # XLA's partitioner ends the process on dilated windows along dimensions that are split.
+    x, y = b.whole(x, numbers.lhs_spec[2:]), b.whole(y, numbers.rhs_spec[2:])
 
     def multiply(u: Value, v: Value) -> Value:
         attrs = (
@@ -101,7 +103,8 @@ def _convolution(b: Builder, eqn: JaxprEqn, x: Value, y: Value) -> Value:
             f"batch_group_count = {p['batch_group_count']} : i64, "
             f"{_precision(p['precision'], u.dtype)}"
         )
-        return b.op("stablehlo.convolution", (u, v), u.dtype, aval.shape, attrs)
+        product = b.op("stablehlo.convolution", (u, v), u.dtype, aval.shape, attrs)
+        return b.whole(product, numbers.out_spec[2:])
 
     if made in dtypes.COMPLEX:
         return _in_parts(b, x, y, multiply)
