@@ -31,7 +31,13 @@ def test_notebook(name):
     assert pictures
 
 
-@pytest.mark.parametrize("name", ["convolution", "gaussian_process", "rotation", "spectrogram"])
+PROGRAMS = [
+    "convolution", "data_parallel", "gaussian_process", "heat", "ring_attention", "rotation",
+    "spectrogram",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name, tmp_path):
     # As a user runs it, without the checks that other tests are run with.
     env = {k: v for k, v in os.environ.items() if k not in _CHECKS}

@@ -79,7 +79,7 @@ def test_values_of_environment_variables(name, text, value):
     [
         ("captured_constants_warn_bytes", "many", "is not a number"),
         ("transfer_guard", "maybe", "takes one of"),
-        ("num_cpu_devices", "4", "all processors are one device"),
+        ("num_cpu_devices", "0", "at least 1"),
         ("dump_ir_modes", "hlo", "names of stages"),
     ],
 )

@@ -189,7 +189,10 @@ OPTIONS: dict[str, Option] = {
 _XLA = "for parts of XLA that are not used here: what is compiled by plugins has its own settings"
 _ACCELERATOR = "for devices, or for libraries of devices, that no backend here uses"
 _PALLAS = "for the kernel languages Pallas and Mosaic, which there are not"
-_MESH = "for meshes of devices: there is one device"
+_MESH = (
+    "values are cast and types checked in one way (`shard_map(check_vma=)` says whether), and "
+    "Shardy partitions programs of plugins"
+)
 _PROCESSES = "for several processes that compute together: there is one"
 _TF = "for the conversion to TensorFlow, which there is not"
 _PGLE = "for programs that XLA compiles anew by their profiles"

@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.core.avals import to_array
 from covector.runtime.placement import as_sharding, placement, put
-from covector.sharding.reshard import (
+from covector.sharding.constraints import (
     reshard,
     reshard_p,
     sharding_constraint_p,

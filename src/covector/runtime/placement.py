@@ -99,7 +99,7 @@ def as_sharding(where: Any, what: str) -> Sharding:
     if hasattr(where, "platform"):
         return SingleDeviceSharding(where)
     if hasattr(where, "partitions"):
-        from covector.sharding.reshard import resolved
+        from covector.sharding.constraints import resolved
 
         return _on_devices(resolved(where, what), what)
     raise TypeError(
@@ -109,7 +109,7 @@ def as_sharding(where: Any, what: str) -> Sharding:
 
 
 def _on_devices(sharding: Sharding, what: str) -> Sharding:
-    from covector.sharding.reshard import on_devices
+    from covector.sharding.constraints import on_devices
 
     found: Sharding = on_devices(sharding, what)
     return found

@@ -9,9 +9,9 @@ from covector.core import tree
 from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line
 from covector.sharding.base import Sharding
+from covector.sharding.constraints import reshard_p, resolved, sharding_constraint_p
 from covector.sharding.mesh import AxisType
 from covector.sharding.named import NamedSharding
-from covector.sharding.reshard import reshard_p, resolved, sharding_constraint_p
 from covector.sharding.spec import PartitionSpec
 from covector.transforms.arguments import argument_names, fun_name, resolve_nums_and_names, wraps
 

@@ -17,11 +17,11 @@ from covector.core.trace import Primitive, close_over, trace_to_jaxpr
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import types  # noqa: F401 - types that say where arrays are
+from covector.sharding.constraints import sharding_constraint_p
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
 from covector.sharding.named import NamedSharding, check_spec
 from covector.sharding.propagate import Split, split_of, split_rules
-from covector.sharding.reshard import sharding_constraint_p
 from covector.sharding.spec import PartitionSpec, names_in
 from covector.transforms.arguments import (
     api_boundary,

@@ -10,7 +10,7 @@ from typing import Any
 from covector.backends.pjrt.lower import rule
 from covector.backends.pjrt.text import Builder, Value, split_text
 from covector.core.jaxpr import JaxprEqn
-from covector.sharding.reshard import reshard_p, sharding_constraint_p
+from covector.sharding.constraints import reshard_p, sharding_constraint_p
 
 
 @rule(reshard_p, sharding_constraint_p)
