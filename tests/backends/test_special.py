@@ -120,6 +120,13 @@ VALUES = {
     "betainc": [(0, 1, 0.5, 1), (1, 0, 0.5, 0), (0, 0, 0.5, NAN), (1, 1, 0, 0), (1, 1, 1, 1),
                 (1, 1, -1, NAN), (1, 1, 2, NAN), (INF, 1, 0.5, 0), (1, INF, 0.5, 1),
                 (-1, 1, 0.5, NAN), (1, 1, NAN, NAN)],
+    "beta": [(0, 0, INF), (-1, 1, -1), (1, -1, -1), (-1, 2, INF), (-1, 0.5, INF),
+             (-2, -3, INF), (-0.5, 0.5, 0), (INF, 1, 0), (INF, -0.5, -INF), (INF, -1, INF),
+             (-INF, 1, INF), (1, NAN, NAN)],
+    "poch": [(-1, 1, -1), (-3, 2, 6), (-3, 4, 0), (2, -2, INF), (-1, -1, -0.5), (0, -1, -1),
+             (0, 0.5, 0), (0.5, -0.5, INF), (INF, 1, INF), (INF, -1, 0), (INF, 0, 1),
+             (-INF, 1, -INF), (-1.5, INF, INF), (-1, INF, 0), (1, INF, INF), (1, -INF, NAN),
+             (NAN, 0, NAN)],
     "bessel_i0e": [(0, 1), (INF, 0), (-INF, 0), (NAN, NAN)],
     "bessel_i1e": [(0, 0), (INF, 0), (-INF, -0.0), (NAN, NAN)],
 }  # fmt: skip
@@ -210,6 +217,67 @@ def test_units_in_the_last_place(name, dtype):
                 assert ulp_error(g, want, dtype) <= limit, (v, g, want)
 
 
+def _pairs(rng):
+    """Arguments of the beta function of all signs and sizes, whole ones among them."""
+    mixed = rng.uniform(-40, 40, (2, N))
+    far = 10 ** rng.uniform(-3, 8, N), rng.uniform(-5, 5, N)
+    wide = rng.uniform(-300, 300, (2, N))
+    near = 10 ** rng.uniform(-12, 2.5, (2, N)) * rng.choice([-1, 1], (2, N))
+    halves = np.round(rng.uniform(-9, 9, N)) + 0.5, np.round(rng.uniform(-9, 9, N))
+    return np.concatenate([mixed, far, wide, near, halves], axis=1)
+
+
+def _beta(a, b):
+    if any(x == mp.floor(x) <= 0 for x in (a, b)):
+        # As in SciPy the limit along whole arguments, where one is positive, else infinite.
+        a, b = min(a, b), max(a, b)
+        there = b > 0 and b == mp.floor(b) and 1 - a - b > 0
+        return (-1) ** int(b) * mp.beta(1 - a - b, b) if there else mp.inf
+    return mp.beta(a, b)
+
+
+# Bounds in units of the last place; the exponents of great powers are taken with 40 more bits.
+PAIRS = {"beta": (_beta, 12), "poch": (mp.rf, 12)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_of_all_signs_and_sizes(name, dtype):
+    exact, bound = PAIRS[name]
+    a, b = _pairs(np.random.default_rng(len(name))).astype(dtype)
+    with cv.enable_x64():
+        got = np.asarray(cv.jit(ELEMENTWISE[name].bind)(a, b))
+    info, tested = np.finfo(dtype), 0
+    limit = bound if dtype == np.float64 else 1
+    with mp.workdps(60):
+        for x, y, g in zip(a, b, got, strict=True):
+            want = exact(mp.mpf(float(x)), mp.mpf(float(y)))
+            if mp.isinf(want):
+                assert g == np.inf, (x, y, g)
+            elif want == 0:
+                assert g == 0, (x, y, g)
+            elif info.tiny <= abs(want) <= info.max:
+                assert ulp_error(g, want, dtype) <= limit, (x, y, g, want)
+                tested += 1
+    assert tested > 3 * N
+
+
+def test_logarithms_of_the_beta_function():
+    """To the digits of the greatest of its terms, where it is small."""
+    a, b = _pairs(np.random.default_rng(6))
+    with cv.enable_x64():
+        got = np.asarray(cv.jit(ELEMENTWISE["betaln"].bind)(a, b))
+    with mp.workdps(60):
+        for x, y, g in zip(a, b, got, strict=True):
+            want = _beta(mp.mpf(float(x)), mp.mpf(float(y)))
+            if want == 0 or mp.isinf(want):
+                assert g == (-np.inf if want == 0 else np.inf)
+                continue
+            size = 1 + sum(mp.log(1 + abs(v)) for v in (x, y))
+            error = abs(mp.mpf(float(g)) - mp.log(abs(want)))
+            assert error <= 1e-15 * max(size, abs(g)), (x, y, g)
+
+
 def test_zeros_of_the_cosine_integral():
     """Its digits beside the first zero, and those of the logarithm and the waves elsewhere."""
     rng = np.random.default_rng(0)
@@ -228,7 +296,10 @@ def test_zeros_of_the_cosine_integral():
 @pytest.mark.parametrize("name", VALUES)
 def test_special_values(name, dtype):
     *args, want = (np.asarray(c, dtype) for c in zip(*VALUES[name], strict=True))
-    np.testing.assert_array_equal(run(name, *args), want)
+    with cv.enable_x64():
+        prim = ELEMENTWISE["regularized_incomplete_beta" if name == "betainc" else name]
+        got = cv.jit(prim.bind)(*args)
+    np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("name", [*CASES, "zeta"])

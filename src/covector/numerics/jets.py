@@ -247,13 +247,14 @@ def gamma_of(x: Jet) -> Jet:
 
 def sin_pi(x: Jet) -> Jet:
     """sin(pi x)."""
-    a = x.value
+    a = abs(x.value)
     whole = a.floor()
-    f = a - whole
+    # The sine of what is left is positive, and the product of the two has its own sign.
+    sine, cosine = sin_cos_pi(a)
+    cosine = where(a - whole > 0.5, -abs(cosine), abs(cosine))
     odd = (0.5 * whole).floor().ne(0.5 * whole)
-    sine, cosine = sin_cos_pi(f)
-    # The signs of both: the sine of f is positive, and the product of the two has its own.
-    sine, cosine = (where(odd, -v, v) for v in (sine, where(f > 0.5, -abs(cosine), abs(cosine))))
+    sine, cosine = (where(odd, -v, v) for v in (sine, cosine))
+    sine = where(x.value < 0.0, -sine, sine)
     derivatives = (sine, cosine, -sine, -cosine)
     coefficients = [
         derivatives[k % 4] * (math.pi**k / math.factorial(k)) for k in range(sum(x.orders) + 1)
