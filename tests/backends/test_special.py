@@ -195,7 +195,8 @@ ONE = {
     "fresnel_sin": ([_both_signs(-80, 4), _between(-6, 6)], mp.fresnels, 5),
     "fresnel_cos": ([_both_signs(-300, 4), _between(-6, 6)], mp.fresnelc, 6),
     "spence": ([_positive(-300, 10), _between(0, 4)], _spence, 4),
-    "riemann_zeta": ([_between(-6, 30), _positive(-20, 1.5)], mp.zeta, 60),
+    "riemann_zeta": ([_between(-6, 30), _positive(-20, 1.5), _between(-250, -6)], mp.zeta, 40),
+    "digamma": ([_between(1, 2), _positive(0, 8)], mp.digamma, 6),
 }  # fmt: skip
 
 

@@ -208,6 +208,11 @@ def test_whole_numbers_give_whole_numbers():
             assert [float(ours.comb(40, k)), float(ours.comb(40, k, repetition=True))] == (
                 pytest.approx(want, rel=1e-14 if want[1] > 2**40 else 0)
             )
+        # Of others the sum n + 1 is not rounded.
+        for n in (0.5, 1.75, 2.3, 127.13817524304564, 169.9):
+            with mp.workdps(40):
+                want = float(mp.gamma(mp.mpf(n) + 1))
+            assert float(ours.factorial(n)) == pytest.approx(want, rel=3e-15)
     assert ours.comb(onp.array([0, 0]), onp.array([0, 1]), repetition=True).tolist() == [1.0, 0.0]
     assert ours.comb(onp.array([-3, 5]), onp.array([1, -1])).tolist() == [0.0, 0.0]
     for f, args in ((ours.factorial, (3,)), (ours.comb, (5, 2))):

@@ -219,7 +219,7 @@ def _stepped(a: Jet, b: Jet, c: Jet, y: Num, going: Num) -> Jet:
     slope = _series(a + 1.0, b + 1.0, c + 1.0, z0, going) * (a * b / c)
     trace = a + b + 1.0
 
-    def move(_: Num, *flat: Num) -> tuple[list[Num], Num]:
+    def move(k: Num, *flat: Num) -> tuple[list[Num], Num]:
         now = flat[0]
         f, g = (
             Jet(orders, dict(zip(a.powers(), flat[k : k + n], strict=True))) for k in (1, n + 1)
@@ -240,9 +240,9 @@ def _stepped(a: Jet, b: Jet, c: Jet, y: Num, going: Num) -> Jet:
             along = along + rise
             return [w, new, total, along], more | unsettled(rise, along, EPS) | (k < 3.0)
 
-        w = g * h
-        _, _, total, along = iterate([f, w, f + w, w], now > y, term, 400)
-        return [next_, *total.dense(), *(along / h).dense()], next_ > y
+        first = g * h
+        _, _, value, slope = iterate([f, first, f + first, first], now > y, term, 400)
+        return [next_, *value.dense(), *(slope / h).dense()], next_ > y
 
     out = iterate_numbers(
         [start.value, *value.dense(), *slope.dense()], going & (start.value > y), move, 1100

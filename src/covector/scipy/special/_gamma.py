@@ -373,7 +373,10 @@ def poch(z: Any, m: Any) -> Any:
 
 @custom_jvp
 def _factorial(n: Any) -> Any:
-    out = primitives.gamma(lax.add(n, 1.0))
+    # Of great numbers the sum would be rounded.
+    great = lax.ge(n, 2.0)
+    out = primitives.gamma(lax.select(great, n, lax.add(n, 1.0)))
+    out = lax.select(great, lax.mul(n, out), out)
     # Of a whole number it is one; rounding is exact where it can be told from its neighbours.
     out = lax.select(lax.eq(lax.floor(n), n), lax.round(out), out)
     return lax.select(lax.lt(n, 0.0), filled(out, 0), out)
