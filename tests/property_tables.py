@@ -22,6 +22,7 @@ from covector.custom_derivatives import linear_call
 from covector.experimental import checkify, io_callback
 from covector.primitives.common import dtype_set
 from covector.primitives.groups import group_sums_p
+from covector.primitives.parameters import PRIMITIVES as PARTIAL
 from covector.primitives.sorting import partition_p
 from covector.primitives.windows import window_position_p
 
@@ -67,6 +68,11 @@ W = Z[::-1]
 
 # --- elementwise: from the rows of the table -------------------------------------------------
 
+
+def partial(function, *orders):
+    return lambda *xs: PARTIAL[function].bind(*xs, orders=orders)
+
+
 # A row with parameters: the same with fixed ones.
 WITH_PARAMETERS = {
     "round": lambda x: lax.round(x),
@@ -74,6 +80,12 @@ WITH_PARAMETERS = {
     "reduce_precision": lambda x: lax.reduce_precision(x, 11, 52),
     "integer_pow": lambda x: lax.integer_pow(x, 3),
     "convert_element_type": lambda x: lax.convert_element_type(x, onp.complex128),
+    "betainc_partial": partial("betainc", 1, 0, 0),
+    "hyp1f1_partial": partial("hyp1f1", 0, 1, 0),
+    "hyp2f1_partial": partial("hyp2f1", 0, 0, 1, 0),
+    "expn_partial": partial("expn", 1, 0),
+    "zeta_partial": partial("zeta", 1, 0),
+    "riemann_zeta_partial": partial("riemann_zeta", 1),
 }
 # Rows of which one operand selects or bounds: they have cases of their own below.
 BY_HAND = {"select_n", "clamp", "add_any"}

@@ -14,12 +14,13 @@ from covector.core.avals import ShapedArray, to_array
 from covector.core.backend import get_backend
 from covector.core.config import enable_x64
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.rules import ELEMENTWISE
 from covector.core.trace import trace_to_jaxpr
 
 
 @functools.cache
 def _program(name: str, avals: tuple[ShapedArray, ...]) -> Any:
-    f = getattr(lax, name) if hasattr(lax, name) else HELPERS[name]
+    f = getattr(lax, name, None) or HELPERS.get(name) or ELEMENTWISE[name].bind
     jaxpr, consts = trace_to_jaxpr(lambda *a: [f(*a)], list(avals))
     backend = get_backend("cpu")
     module = backend.lower(ClosedJaxpr(jaxpr, consts), [False] * len(avals), name)
@@ -30,7 +31,7 @@ HELPERS: dict[str, Callable[..., Any]] = {"hypot": lambda x, y: lax.abs(lax.comp
 
 
 def run(name: str, *args: Any) -> Any:
-    """``lax.<name>`` of NumPy arrays, compiled."""
+    """``lax.<name>``, or the primitive of this name, of NumPy arrays, compiled."""
     with enable_x64():
         arrays = [to_array(np.asarray(a)) for a in args]
         program = _program(name, tuple(a.aval for a in arrays))

@@ -249,3 +249,82 @@ def test_updates_at_known_indices(op):
         onp.testing.assert_array_equal(cv.grad(lambda x, f=fun: f(x).sum())(x), x)
     err, _ = checkify.checkify(lambda x: getattr(x.at[-1, 2], op)(value), checkify.index_checks)(x)
     assert err.get() is None
+
+
+def with_rule(kind, in_rule=False):
+    """x**2 with a check and the derivative 3x, by a rule that applies the function."""
+
+    def square(x):
+        check(x > 0, "negative: {}", x)
+        return x * x
+
+    def said(x):
+        if in_rule:
+            check(x > 1, "below 1: {}", x)
+
+    if kind == "jvp":
+        f = cv.custom_jvp(square)
+
+        @f.defjvp
+        def rule(primals, tangents):
+            said(primals[0])
+            return f(*primals), 3 * primals[0] * tangents[0]
+
+        return f
+    f = cv.custom_vjp(square)
+
+    def fwd(x):
+        if kind == "vjp":
+            said(x)
+        return f(x), x
+
+    def bwd(x, ct):
+        if kind == "bwd":
+            said(x)
+        return (3 * f(x) / x * ct,)
+
+    f.defvjp(fwd, bwd)
+    return f
+
+
+RULES = ["jvp", "vjp", "bwd"]
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_derivatives_of_checked_functions_with_rules(kind):
+    """The function's check is found beside it; in the rule it has nothing to add."""
+    f = with_rule(kind)
+
+    def reversed_pair(g):
+        return lambda x: checkify.checkify(g)(x)[::-1]
+
+    def mapped(x):
+        err, y = checkify.checkify(cv.vmap(f))(x)
+        return y.sum(), err
+
+    def looped(x):
+        return lax.scan(lambda c, _: (f(c), None), x, None, length=2)[0]
+
+    for wrap in (lambda g: g, cv.jit):
+        slope = wrap(cv.grad(reversed_pair(f), has_aux=True))
+        for x, message in ((2.0, None), (-1.0, "negative: -1.0 (`check` failed)")):
+            got, err = slope(x)
+            assert got == 3 * x
+            assert (err.get() and err.get().splitlines()[0]) == message
+        got, err = wrap(cv.grad(mapped, has_aux=True))(np.array([2.0, -1.0]))
+        onp.testing.assert_array_equal(got, [6, -3])
+        assert err.get().startswith("negative: -1.0")
+        got, err = wrap(cv.grad(reversed_pair(looped), has_aux=True))(2.0)
+        assert got == 6 * 12 and err.get() is None
+    # Without checks of users, none counts.
+    got = cv.grad(lambda x: checkify.checkify(f, checkify.nan_checks)(x)[1])(-1.0)
+    assert got == -3
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_checks_of_rules(kind):
+    f = with_rule(kind, in_rule=True)
+    err, got = checkify.checkify(cv.grad(f))(0.5)
+    assert got == 1.5 and err.get().startswith("below 1: 0.5")
+    with pytest.raises(ValueError, match=r"rule of square has a check .* checkify\(grad\(f\)\)"):
+        cv.grad(lambda x: checkify.checkify(f)(x)[1])(2.0)

@@ -65,6 +65,47 @@ def test_derivatives():
     np.testing.assert_allclose(cv.vmap(end)(np.arange(3.0)), np.exp(-np.arange(3.0)), 1e-6)
 
 
+def test_forward_mode():
+    def end(u, a, b, t):
+        y = ode.odeint(field, {"u": u, "v": 0.5}, t, a, b)
+        return cnp.stack([y["u"], y["v"]])
+
+    args = (1.0, 2.0, 3.0, T)
+    rows = cv.jit(cv.jacfwd(end, (0, 1, 2, 3)))(*args)
+    columns = cv.jacrev(end, (0, 1, 2, 3))(*args)
+    for a, b in zip(rows, columns, strict=True):
+        np.testing.assert_allclose(a, b, 1e-6, 1e-7)
+    # The first value is the start, whenever that is.
+    np.testing.assert_array_equal(rows[3][:, 0], np.zeros((2, 4)))
+    out, dot = cv.jvp(lambda c: ode.odeint(lambda y, t: c * y, 1 + 0j, T), (1j,), (0.5 + 0j,))
+    np.testing.assert_allclose(dot, 0.5 * T * np.exp(1j * T), 1e-6, 1e-7)
+
+
+def test_second_derivatives():
+    def end(v):
+        # y' = a y cos(b t), whose solution is y0 exp(a sin(b t) / b).
+        return ode.odeint(lambda y, t, a: a * y * cnp.cos(v[1] * t), v[2], v[3:], v[0])[1]
+
+    def exact(v):
+        a, b, y, s, t = v
+        return y * cnp.exp(a * (cnp.sin(b * t) - cnp.sin(b * s)) / b)
+
+    v = np.array([0.7, 1.3, 0.8, 0.2, 1.1])
+    want = cv.hessian(exact)(v)
+    for outer in (cv.jacfwd, cv.jacrev):
+        for inner in (cv.jacfwd, cv.jacrev):
+            got = cv.jit(outer(inner(end)))(v)
+            np.testing.assert_allclose(got, want, 1e-5, 1e-6)
+
+
+def test_arguments_that_are_no_floats():
+    def end(a, n):
+        return ode.odeint(lambda y, t, a, n: a * y * n, 1.0, np.array([0.0, 0.5]), a, n)[1]
+
+    for d in (cv.grad, cv.jacfwd):
+        np.testing.assert_allclose(d(end)(0.3, 2), np.exp(0.3), 1e-6)
+
+
 def test_steps():
     y = np.array([1.0, 2.0])
     y1, f1, error, k = ode.runge_kutta_step(lambda y, t: -y, y, -y, 0.0, 0.1)

@@ -7,6 +7,7 @@ import pytest
 import covector as cv
 from covector.backends.pjrt.rules.special import NAMES
 from covector.core.rules import ELEMENTWISE
+from covector.primitives.parameters import PRIMITIVES as PARTIAL
 from tests.backends import test_special
 from tests.backends.elementwise import ulp_error
 
@@ -125,6 +126,28 @@ def test_the_bounds_of_the_cpu(name, dtype, monkeypatch):
 def test_values_at_the_ends(name, monkeypatch):
     monkeypatch.setattr(test_special, "run", run)
     test_special.test_special_values(name, np.float64)
+
+
+@pytest.mark.parametrize("name", test_special.PAIRS)
+def test_pairs_of_all_signs_and_sizes(name, monkeypatch):
+    monkeypatch.setattr(test_special, "N", 30)
+    monkeypatch.setattr(test_special, "run", run)
+    test_special.test_pairs_of_all_signs_and_sizes(name, np.float64)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", PARTIAL)
+def test_derivatives_by_parameters(name, dtype):
+    """Those of the compiler for CPUs, which have been compared with exact ones."""
+    prim = PARTIAL[name]
+    n = prim.spec.arity
+    rng = np.random.default_rng(n)
+    args = [rng.uniform(*bounds, 30).astype(dtype) for bounds in prim.spec.domain]
+    fun = lambda *xs: prim.bind(*xs, orders=(1,) * min(n, 2) + (0,) * (n - 2))  # noqa: E731
+    with cv.enable_x64():
+        got = np.asarray(cv.jit(fun, device=cv.devices("xla_cpu")[0])(*args))
+        want = np.asarray(cv.jit(fun)(*args))
+    np.testing.assert_allclose(got, want, rtol=3e-7 if dtype == np.float32 else 1e-12)
 
 
 def test_elements_converge_one_by_one():

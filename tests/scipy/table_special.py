@@ -61,7 +61,7 @@ ORDER = (1, 6)
 ROWS: dict[str, Row] = {
     "bessel_jn": Row([(0.5, 40.0)], _bessel, 1e-11, call=lambda f, z: f(z, v=3), special=False),
     "beta": Row([POSITIVE] * 2, vary=(0, 1), special=False),
-    "betainc": Row([POSITIVE, POSITIVE, UNIT], tol=1e-11, vary=(2,), special=False),
+    "betainc": Row([POSITIVE, POSITIVE, UNIT], tol=1e-11, vary=(0, 1, 2), special=False),
     "betaln": Row([POSITIVE] * 2, tol=1e-12, vary=(0, 1), special=False),
     "boxcox": Row([POSITIVE, REAL], tol=1e-13, vary=(0, 1)),
     "boxcox1p": Row([POSITIVE, REAL], tol=1e-13, vary=(0, 1)),
@@ -84,9 +84,12 @@ ROWS: dict[str, Row] = {
     "gammaincc": Row([POSITIVE] * 2, tol=1e-12, vary=(1,), special=False),
     "gammaln": Row([POSITIVE], tol=1e-13),
     "gammasgn": Row([REAL]),
-    "hyp1f1": Row([REAL, POSITIVE, REAL], tol=1e-11, vary=(2,), special=False),
+    "hyp1f1": Row([REAL, POSITIVE, REAL], tol=1e-11, vary=(0, 1, 2), special=False),
     "hyp2f1": Row(
-        [POSITIVE, POSITIVE, POSITIVE, (-3.0, 0.95)], tol=1e-10, vary=(3,), special=False
+        [POSITIVE, POSITIVE, POSITIVE, (-3.0, 0.95)],
+        tol=1e-10,
+        vary=(0, 1, 2, 3),
+        special=False,
     ),
     "i0": Row([REAL], ulps=2),
     "i0e": Row([REAL]),
@@ -121,11 +124,11 @@ ROWS: dict[str, Row] = {
     "wofz": Row([REAL], tol=1e-13, special=False),
     "xlog1py": Row([POSITIVE] * 2, vary=(0, 1)),
     "xlogy": Row([POSITIVE] * 2, tol=1e-13, vary=(0, 1)),
-    "zeta": Row([(1.5, 9.0), POSITIVE], tol=1e-13, vary=(1,), special=False),
+    "zeta": Row([(1.5, 9.0), POSITIVE], tol=1e-13, vary=(0, 1), special=False),
 }
 # Other uses of the same functions.
 MORE: dict[str, tuple[str, Row]] = {
-    "zeta of Riemann": ("zeta", Row([(-6.0, 6.0)], _riemann, 1e-13, vary=(), special=False)),
+    "zeta of Riemann": ("zeta", Row([(-6.0, 6.0)], _riemann, 1e-13, special=False)),
     "comb of whole numbers": ("comb", Row([(0, 12), (0, 12)], vary=(), special=False)),
     "softmax along an axis": (
         "softmax", Row([REAL], _softmax, 1e-13, call=lambda f, x: f(x, axis=-1), special=False,

@@ -34,7 +34,7 @@ def _differentiate(
     return jvp(primals, tangents)
 
 
-class _Flat:
+class FlatJvpCall:
     """A rule at given operands, as a function from flat arrays to flat arrays."""
 
     __slots__ = ("rule", "num_primals", "nonzero", "args", "nonzero_out")
@@ -71,8 +71,8 @@ class _MappedJvp(MappedRule):
 
     def _mapped(
         self, primals: Sequence[Any], tangents: Sequence[Any]
-    ) -> tuple[_Flat, list[Any], list[int | None]]:
-        flat = _Flat(self.rule, primals, tangents)
+    ) -> tuple[FlatJvpCall, list[Any], list[int | None]]:
+        flat = FlatJvpCall(self.rule, primals, tangents)
         in_dims = [0 if b else None for b in self.batched]
         dims = in_dims + [d for d, nz in zip(in_dims, flat.nonzero, strict=True) if nz]
         return flat, *vmap_flat(flat, self.size, flat.args, dims, self.axis_name)
@@ -103,7 +103,7 @@ class _ClosedJvp(ClosedRule):
         self, primals: Sequence[Any], tangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
         n = len(self.values)
-        flat = _Flat(self.rule, primals[n:], tangents[n:])
+        flat = FlatJvpCall(self.rule, primals[n:], tangents[n:])
         return flat.split(self.run(flat, flat.args, primals[:n]))
 
 

@@ -118,7 +118,7 @@ def _lin_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> 
 # --- batching ----------------------------------------------------------------------------
 
 
-class _FlatBackward:
+class FlatBackward:
     """A backward pass at given operands, as a function from flat arrays to flat arrays."""
 
     __slots__ = ("rule", "num_res", "cts", "args", "found")
@@ -163,7 +163,7 @@ class _MappedBwd(MappedRule):
             Zero(ct.aval.update(shape=ct.aval.shape[1:])) if type(ct) is Zero and b else ct
             for ct, b in zip(cts, self.out_batched, strict=True)
         ]
-        flat = _FlatBackward(self.rule, res, given)
+        flat = FlatBackward(self.rule, res, given)
         pairs = zip(given, self.out_batched, strict=True)
         batched = [*self.res_batched, *(b for ct, b in pairs if type(ct) is not Zero)]
         dims = [0 if b else None for b in batched]
@@ -252,7 +252,7 @@ class _ClosedBwd(ClosedRule):
 
     def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
         n = len(self.values)
-        flat = _FlatBackward(self.rule, res[n:], cts)
+        flat = FlatBackward(self.rule, res[n:], cts)
         found = flat.split(self.run(flat, flat.args, res[:n]))
         return [*map(Zero.of, res[:n]), *found]
 

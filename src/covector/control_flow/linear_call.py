@@ -15,12 +15,12 @@ from covector.control_flow.common import (
 )
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.rules import Zero, higher_order_rules, jvp_rules, transpose_rules
-from covector.core.structural import instantiate
+from covector.core.structural import add_tangents, instantiate
 from covector.core.trace import Primitive
 from covector.transforms.arguments import api_boundary, check_callable
+from covector.transforms.jvp import jvp_flat
 from covector.transforms.vmap import BatchTrace
 
 # linear_call(*residuals, *linear; …): both jaxprs take the same residuals, the constants that the
@@ -38,17 +38,20 @@ def _avals(
 def _jvp(
     primals: Sequence[Any], tangents: Sequence[Any], **params: Any
 ) -> tuple[list[Any], list[Any]]:
-    n = params["num_residuals"]
-    if any(type(t) is not Zero for t in tangents[:n]):
-        raise ValueError(
-            "linear_call is not differentiated with respect to its residuals, nor to what its "
-            f"functions close over; pass stop_gradient of them{at_user_line()}"
-        )
+    n, closed = params["num_residuals"], params["jaxpr"]
     outs = linear_call_p.bind_params(primals, params)
-    if all(type(t) is Zero for t in tangents):
-        return outs, [Zero.of(x) for x in outs]
-    moved = [*primals[:n], *map(instantiate, tangents[n:])]
-    return outs, linear_call_p.bind_params(moved, params)
+    found: list[Any] = [Zero.of(x) for x in outs]
+    if any(type(t) is not Zero for t in tangents[n:]):
+        moved = [*primals[:n], *map(instantiate, tangents[n:])]
+        found = linear_call_p.bind_params(moved, params)
+    if any(type(t) is not Zero for t in tangents[:n]):
+        # By the residuals it is a function like others.
+        def at(*residuals: Any) -> list[Any]:
+            return eval_jaxpr(closed.jaxpr, closed.consts, *residuals, *primals[n:])
+
+        _, along = jvp_flat(at, primals[:n], tangents[:n])
+        found = [add_tangents(a, b) for a, b in zip(found, along, strict=True)]
+    return outs, found
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
@@ -89,7 +92,7 @@ def linear_call(
         ``fun_transpose(residual_args, ct)``, with the cotangent of the result of ``fun``, gives
         that of ``linear_args``. It is not checked to be the transpose.
     residual_args, linear_args : pytrees
-        Residuals are not differentiated.
+        With respect to residuals the derivative is that of ``fun``.
 
     Returns
     -------
@@ -100,8 +103,6 @@ def linear_call(
     ------
     TypeError
         If ``fun_transpose`` does not return arrays of the types of ``linear_args``.
-    ValueError
-        If it is differentiated with respect to residuals.
 
     Examples
     --------

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from covector import numpy as cnp
 from covector.control_flow.checkpoint import checkpoint_p
 from covector.control_flow.cond_rules import cond_p
-from covector.control_flow.custom_jvp import stop_gradient
+from covector.control_flow.custom_jvp import FlatJvpCall, custom_jvp_call_p, stop_gradient
+from covector.control_flow.custom_vjp import FlatBackward, custom_vjp_call_p
 from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.while_rules import while_p
 from covector.core import dtypes
@@ -22,10 +23,11 @@ from covector.core.errors import SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_jaxpr
 from covector.core.levels import descends
 from covector.core.structural import convert_element_type, zeros
-from covector.core.trace import Primitive, trace_to_jaxpr
+from covector.core.trace import Primitive, close_over, trace_to_jaxpr
 from covector.experimental._checkify_errors import (
     DivisionByZeroError,
     ErrorEffect,
+    FailedCheckError,
     NaNError,
     OOBError,
     Site,
@@ -317,7 +319,82 @@ def _custom(found: Found, enabled: Enabled, eqn: JaxprEqn, values: list[Any]) ->
         constants = [stop_gradient(x) for x in values]
         outs = eval_jaxpr(new.closed.jaxpr, new.closed.consts, *constants)
         _split(found, new.effects, new.sites, outs)
-    return eqn.primitive.bind_params(values, {**eqn.params, param: _unchecked(closed)})
+    params = {**eqn.params, param: _unchecked(closed)}
+    known = frozenset(new.sites.values()) if FailedCheckError in enabled else None
+    if eqn.primitive is custom_jvp_call_p:
+        params["jvp"] = _JvpWithoutChecks(params["jvp"], known, params["name"])
+    elif eqn.primitive is custom_vjp_call_p:
+        params["fwd"] = _FwdWithoutChecks(params["fwd"], known, params["name"])
+    return eqn.primitive.bind_params(values, params)
+
+
+class _WithoutChecks:
+    """A derivative rule of a function whose errors are found beside it.
+
+    It runs when the checked function is differentiated, whose error has been returned by then. Its
+    checks that are those of the function are left out; ``known`` are these, or None if it does not
+    matter.
+    """
+
+    __slots__ = ("rule", "known", "name")
+
+    def __init__(self, rule: Any, known: frozenset[Site] | None, name: str) -> None:
+        self.rule = rule
+        self.known = known
+        self.name = name
+
+    def run(self, fun: Callable[..., list[Any]], args: Sequence[Any]) -> list[Any]:
+        """``fun(*args)``, which applies the rule, without its checks."""
+        jaxpr, consts = trace_to_jaxpr(fun, [aval_of(x) for x in args])
+        closed, hoisted = close_over(jaxpr, consts)
+        if self.known is not None:
+            for site in checked(closed, frozenset((FailedCheckError,))).sites.values():
+                if site not in self.known:
+                    raise ValueError(
+                        f"the derivative rule of {self.name} has a check that can say nothing any "
+                        "more, as a function is differentiated that checkify has transformed: "
+                        "apply checkify to its derivative, checkify(grad(f)), not "
+                        f"grad(checkify(f))\nIt stands at {site.where}"
+                    )
+        new = _unchecked(closed)
+        return eval_jaxpr(new.jaxpr, new.consts, *hoisted, *args)
+
+
+class _JvpWithoutChecks(_WithoutChecks):
+    __slots__ = ()
+
+    def __call__(
+        self, primals: Sequence[Any], tangents: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        call = FlatJvpCall(self.rule, primals, tangents)
+        return call.split(self.run(call, call.args))
+
+
+class _FwdWithoutChecks(_WithoutChecks):
+    __slots__ = ()
+
+    def __call__(
+        self, args: Sequence[Any], active: Sequence[bool]
+    ) -> tuple[list[Any], list[Any], Any]:
+        n = 0
+        bwd: Any = None
+
+        def fun(*xs: Any) -> list[Any]:
+            nonlocal n, bwd
+            outs, res, bwd = self.rule(xs, active)
+            n = len(outs)
+            return [*outs, *res]
+
+        found = self.run(fun, args)
+        return found[:n], found[n:], _BwdWithoutChecks(bwd, self.known, self.name)
+
+
+class _BwdWithoutChecks(_WithoutChecks):
+    __slots__ = ()
+
+    def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        call = FlatBackward(self.rule, res, cts)
+        return call.split(self.run(call, call.args))
 
 
 def _cond(found: Found, enabled: Enabled, eqn: JaxprEqn, values: list[Any]) -> list[Any]:

@@ -11,14 +11,17 @@ import numpy as onp
 from covector import lax
 from covector import numpy as cnp
 from covector.control_flow.custom_gradient import closure_convert
-from covector.control_flow.custom_vjp import custom_vjp
+from covector.control_flow.custom_jvp import custom_jvp
+from covector.control_flow.linear_call import linear_call
 from covector.core import dtypes
+from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.flatten_util import ravel_pytree
 from covector.numpy._util import promote_inexact
-from covector.transforms.autodiff import vjp
-from covector.tree_util import tree_leaves, tree_map
+from covector.transforms.autodiff import jvp, vjp
+from covector.transforms.vmap_api import vmap
+from covector.tree_util import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 __all__ = [
     "abs2", "fit_4th_order_polynomial", "initial_step_size", "interp_fit_dopri", "map",
@@ -478,8 +481,8 @@ def odeint(
     Notes
     -----
     Steps are those of Dormand and Prince [1]_, values between them of a polynomial of degree 4.
-    The gradient solves the adjoint equation backwards [2]_: it needs no memory for the steps, and
-    is as precise as the tolerances. There is no forward mode.
+    Reverse mode solves the adjoint equation backwards [2]_: it needs no memory for the steps, and
+    is as precise as the tolerances. Forward mode solves the variational equation with the other.
 
     References
     ----------
@@ -505,12 +508,10 @@ def odeint(
     flat, unravel = ravel_pytree(tree_map(lambda x: promote_dtypes_inexact(x)[0], y0))
     slope = functools.partial(ravel_first_arg_, converted, unravel)
     out = _odeint(slope, rtol, atol, mxstep, hmax, flat, t, *args, *consts)
-    from covector.transforms.vmap_api import vmap
-
     return vmap(unravel)(out)
 
 
-@functools.partial(custom_vjp, nondiff_argnums=(0, 1, 2, 3, 4))
+@functools.partial(custom_jvp, nondiff_argnums=(0, 1, 2, 3, 4))
 def _odeint(func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, y0: Any, ts: Any,
             *args: Any) -> Any:  # fmt: skip
     def slope(y: Any, t: Any) -> Any:
@@ -548,42 +549,91 @@ def _odeint(func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, y0: Any, ts
     return cnp.concatenate([y0[None], ys])
 
 
-def _forward(func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, y0: Any, ts: Any,
-             *args: Any) -> Any:  # fmt: skip
-    ys = _odeint(func, rtol, atol, mxstep, hmax, y0, ts, *args)
-    return ys, (ys, ts, args)
+class _Derivative:
+    """How a solution moves with its start, the times and the floats among the arguments.
+
+    The tangents solve the variational equation forwards, together with the solution [1]_; the
+    cotangents solve the adjoint equation backwards [2]_. Both take ``(ys, ts, leaves)``.
+
+    References
+    ----------
+    .. [1] E. Hairer, S. P. Nørsett, G. Wanner, "Solving ordinary differential equations I",
+       section I.14.
+    .. [2] R. T. Q. Chen, Y. Rubanova, J. Bettencourt, D. Duvenaud, "Neural ordinary differential
+       equations", NeurIPS, 2018.
+    """
+
+    def __init__(self, func: Any, args: Any, options: dict[str, Any]) -> None:
+        leaves, self.tree = tree_flatten(args)
+        self.func = func
+        self.options = options
+        self.real = [dtypes.is_inexact(aval_of(x).dtype) for x in leaves]
+
+    def moving(self, leaves: Any) -> list[Any]:
+        """The leaves that have derivatives."""
+        return [x for x, r in _tuples(leaves, self.real) if r]
+
+    def slope(self, leaves: Any, y: Any, t: Any, *moving: Any) -> Any:
+        """The slope, with those leaves in the place of theirs."""
+        rest = iter(moving)
+        args = [next(rest) if r else x for x, r in _tuples(leaves, self.real)]
+        return self.func(y, t, *tree_unflatten(self.tree, args)).astype(y.dtype)
+
+    def forwards(self, given: Any, tangents: Any) -> Any:
+        ys, ts, leaves = given
+        y_dot, t_dots, dots = tangents
+
+        def augmented(state: Any, t: Any, leaves: Any, dots: Any) -> Any:
+            y, y_dot = state
+            fun = lambda y, *moving: self.slope(leaves, y, t, *moving)  # noqa: E731
+            return jvp(fun, (y, *self.moving(leaves)), (y_dot, *dots))
+
+        slopes = vmap(lambda y, t: self.slope(leaves, y, t, *self.moving(leaves)))(ys, ts)
+        by_time = slopes * t_dots[:, None].astype(ys.dtype)
+        # The later the start, the less is gone: the solution moves against it.
+        _, y_dots = odeint(augmented, (ys[0], y_dot - by_time[0]), ts, leaves, dots, **self.options)
+        return y_dots + by_time
+
+    def backwards(self, given: Any, g: Any) -> Any:
+        ys, ts, leaves = given
+        slope = functools.partial(self.slope, leaves)
+        moving = self.moving(leaves)
+
+        def augmented(state: Any, t: Any, leaves: Any) -> Any:
+            """The equation of the values, their cotangents, and those of time and arguments."""
+            y, y_bar, *_ = state
+            fun = functools.partial(self.slope, leaves)
+            slope, pull = vjp(fun, y, -t, *self.moving(leaves))
+            y_bar, t_bar, *bars = pull(y_bar)
+            return (-slope, y_bar, t_bar, bars)
+
+        def back(carry: Any, i: Any) -> Any:
+            y_bar, t0_bar, bars = carry
+            # By the time at which the value is taken.
+            t_bar = cnp.real(cnp.dot(slope(ys[i], ts[i], *moving), g[i])).astype(ts.dtype)
+            t0_bar = t0_bar - t_bar
+            out = odeint(
+                augmented, (ys[i], y_bar, t0_bar, bars), cnp.stack([-ts[i], -ts[i - 1]]), leaves,
+                **self.options,
+            )  # fmt: skip
+            _, y_bar, t0_bar, bars = tree_map(lambda x: x[1], out)
+            return (y_bar + g[i - 1], t0_bar, bars), t_bar
+
+        first = (g[-1], cnp.zeros((), ts.dtype), tree_map(cnp.zeros_like, moving))
+        (y_bar, t0_bar, bars), t_bars = lax.scan(back, first, cnp.arange(len(ts) - 1, 0, -1))
+        return y_bar, cnp.concatenate([t0_bar[None], t_bars[::-1]]), bars
 
 
-def _backward(func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, saved: Any, g: Any) -> Any:
-    ys, ts, args = saved
+@_odeint.defjvp
+def _odeint_jvp(func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, primals: Any,
+                tangents: Any) -> Any:  # fmt: skip
+    _, ts, *args = primals
+    y_dot, t_dots, *dots = tangents
+    ys = _odeint(func, rtol, atol, mxstep, hmax, *primals)
+    options = {"rtol": rtol, "atol": atol, "mxstep": mxstep, "hmax": hmax}
+    d = _Derivative(func, args, options)
+    moved = (y_dot, t_dots, d.moving(tree_leaves(dots)))
+    return ys, linear_call(d.forwards, d.backwards, (ys, ts, tree_leaves(args)), moved)
 
-    def augmented(state: Any, t: Any, *args: Any) -> Any:
-        """The equation of the values, their cotangents, and those of time and arguments."""
-        y, y_bar, *_ = state
-        slope, pull = vjp(lambda y, t, *a: func(y, t, *a).astype(y.dtype), y, -t, *args)
-        y_bar, t_bar, *args_bar = pull(y_bar)
-        return (-slope, y_bar, t_bar, tuple(args_bar))
-
-    flat_zero = tree_map(cnp.zeros_like, args)
-
-    def back(carry: Any, i: Any) -> Any:
-        y_bar, t0_bar, args_bar = carry
-        # By the time at which the value is taken.
-        slope = func(ys[i], ts[i], *args).astype(ys.dtype)
-        t_bar = cnp.real(cnp.dot(slope, g[i])).astype(ts.dtype)
-        t0_bar = t0_bar - t_bar
-        _, y_bar, t0_bar, args_bar = odeint(
-            augmented, (ys[i], y_bar, t0_bar, args_bar), cnp.stack([-ts[i], -ts[i - 1]]), *args,
-            rtol=rtol, atol=atol, mxstep=mxstep, hmax=hmax,
-        )  # fmt: skip
-        y_bar, t0_bar, args_bar = tree_map(lambda x: x[1], (y_bar, t0_bar, args_bar))
-        return (y_bar + g[i - 1], t0_bar, args_bar), t_bar
-
-    first = (g[-1], cnp.zeros((), ts.dtype), flat_zero)
-    (y_bar, t0_bar, args_bar), t_bars = lax.scan(back, first, cnp.arange(len(ts) - 1, 0, -1))
-    return y_bar, cnp.concatenate([t0_bar[None], t_bars[::-1]]), *args_bar
-
-
-_odeint.defvjp(_forward, _backward)
 
 _export(globals(), __all__)

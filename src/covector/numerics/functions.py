@@ -6,6 +6,7 @@ errors and speeds.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from covector import numerics
@@ -73,3 +74,21 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
     "hyp1f1": lambda a, b, x: numerics.hypergeometric.hyp1f1(a, b, x),
     "hyp2f1": lambda a, b, c, x: numerics.hypergeometric.hyp2f1(a, b, c, x),
 }
+# Derivatives by parameters, which take their orders, too.
+PARTIAL: dict[str, Callable[..., Num]] = {
+    "betainc_partial": lambda *xs, orders: numerics.parameters.betainc(*xs, orders=orders),
+    "hyp1f1_partial": lambda *xs, orders: numerics.parameters.hyp1f1(*xs, orders=orders),
+    "hyp2f1_partial": lambda *xs, orders: numerics.parameters.hyp2f1(*xs, orders=orders),
+    "expn_partial": lambda *xs, orders: numerics.parameters.expn(*xs, orders=orders),
+    "zeta_partial": lambda *xs, orders: numerics.parameters.zeta(*xs, orders=orders),
+    "riemann_zeta_partial": lambda *xs, orders: numerics.parameters.riemann_zeta(
+        *xs, orders=orders
+    ),
+}
+
+
+def function(name: str, orders: tuple[int, ...] | None = None) -> Callable[..., Num] | None:
+    """A function of `FUNCTIONS`, or a derivative of these ``orders``; None if there is none."""
+    if orders is None:
+        return FUNCTIONS.get(name)
+    return functools.partial(PARTIAL[name], orders=orders)

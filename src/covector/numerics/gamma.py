@@ -11,7 +11,7 @@ import math
 
 from covector.numerics.iteration import if_any
 from covector.numerics.logarithm import log
-from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
+from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, unit, where
 from covector.numerics.trigonometric import COS_D, SIN_D
 
 # lgamma(y) / ((y - 1)(y - 2)) in y - 2 on [1.5, 2.5], relative error 2^-54.7.
@@ -31,6 +31,18 @@ STIRLING = (
 ASYMPTOTIC = (
     0.08333333333333298, -0.008333333332919076, 0.003968253798981301, -0.0041666330353019145,
     0.007572024852604855, -0.02084694324280784, 0.07357922613950267, -0.21479080857604804,
+)  # fmt: skip
+# The positive zero of digamma in two parts, and digamma(x) / (x - zero) in x on [1, 2], moved to
+# [-1, 1]: Chebyshev interpolation in 40 digits, error 2^-58.
+ZERO = (1.4616321449683622, 9.549995429965697e-17)
+ABOUT_ZERO = (
+    0.9510558760318328, -0.2118137106407303, 0.060135621060196744, -0.018550615381735115,
+    0.005936795278305649, -0.0019350666648590097, 0.0006368880303257201,
+    -0.00021074841140458636, 6.995018873950506e-05, -2.325824239445257e-05,
+    7.741232223504057e-06, -2.57809436305308e-06, 8.589127353033379e-07, -2.86315275846934e-07,
+    9.542050972688906e-08, -3.163020268955334e-08, 1.0542687624027994e-08,
+    -3.7075072647122386e-09, 1.2358072433984831e-09, -2.7619635330317715e-10,
+    9.206434499177992e-11, -8.498137230186096e-11, 2.832706668021759e-11,
 )  # fmt: skip
 START = 6.0
 HALF_LOG_2PI = 0.9189385332046728
@@ -92,6 +104,10 @@ def _lgamma(x: Num) -> Num:
     return where(big & (x > 0.0) & (a < math.inf), far, out)
 
 
+def _about_zero(x: Num) -> list[Num]:
+    return [((x - ZERO[0]) - ZERO[1]) * poly(unit(x, 1.0, 2.0), ABOUT_ZERO)]
+
+
 def _digamma(x: Num) -> Num:
     a = abs(x)
     small = a < START
@@ -109,6 +125,8 @@ def _digamma(x: Num) -> Num:
     sin, cos = sin_cos_pi(a)
     reflected = y + 1.0 / a + math.pi * cos / sin
     y = where(x < 0.0, where(sin.eq(0.0) | (a >= 2.0**52), math.nan, reflected), y)
+    about = (x > 1.0) & (x < 2.0)
+    y = where(about, if_any(about, _about_zero, [x], [y])[0], y)
     return where(a < 2.0**-60, -1.0 / x, y)
 
 

@@ -25,7 +25,7 @@ def off_zero(x: Num) -> Num:
     return where(abs(x) < TINY, TINY, x)
 
 
-def _factor(a: Num, b: Num, x: Num, y: Num) -> Num:
+def factor(a: Num, b: Num, x: Num, y: Num) -> Num:
     """x^a y^b / B(a, b), for y = 1 - x."""
     swap = a < b
     high, low = where(swap, b, a), where(swap, a, b)
@@ -74,7 +74,7 @@ def _betainc(a: Num, b: Num, x: Num) -> Num:
     swap = t > (p + 1.0) / (p + q + 2.0)
     p, q = where(swap, q, p), where(swap, p, q)
     u, v = where(swap, 1.0 - t, t), where(swap, t, 1.0 - t)
-    part = _factor(p, q, u, v) / p * _fraction(p, q, u)
+    part = factor(p, q, u, v) / p * _fraction(p, q, u)
     out = where(swap, 1.0 - part, part)
     # All of the mass is at 0 if a = 0 or b is infinite, at 1 if b = 0 or a is infinite.
     low, high = a.eq(0.0) | b.eq(math.inf), b.eq(0.0) | a.eq(math.inf)

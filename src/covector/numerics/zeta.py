@@ -13,13 +13,15 @@ from collections.abc import Callable
 
 from covector.numerics.exponential import exp
 from covector.numerics.gamma import digamma, lgamma, sin_cos_pi
-from covector.numerics.gamma_function import LARGEST, gamma
+from covector.numerics.gamma_function import called
 from covector.numerics.iteration import if_any, iterate
-from covector.numerics.num import Num, in_double, maximum, muladd, where
+from covector.numerics.num import Num, in_double, maximum, muladd, two_sum, where
 from covector.numerics.power import pow_of_positive, short_pow_of_positive
 
 Power = Callable[[Num, Num], Num]
 TERMS = 10
+# What pi has beyond its double, in relation to it.
+PI_REST = 3.8981718325193755e-17
 # B_2j / (2j)!
 BERNOULLI = (
     1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
@@ -83,22 +85,35 @@ def _polygamma(power_of: Power, m: Num, x: Num) -> Num:
 
 
 def _riemann(power_of: Power, s: Num) -> Num:
-    """The Euler-Maclaurin formula for s > 0, else the functional equation DLMF 25.4.2."""
-    left = s < 0.0
+    """The Euler-Maclaurin formula for s > -0.1, else the functional equation DLMF 25.4.2."""
+    # Next to 0 the equation has a pole.
+    left = s < -0.1
     t = where(left, 1.0 - s, s)
     right = _positive(power_of, where(t.eq(1.0) | ~(t < math.inf), 2.0, t), t.like(1.0))
     right = where(t.eq(1.0) | t.isnan(), math.inf + 0.0 * t, where(t > 60.0, 1.0, right))
+    write = functools.partial(_mirrored, power_of)
+    return where(left, if_any(left, write, [s, right], [right])[0], right)
+
+
+def _mirrored(power_of: Power, s: Num, right: Num) -> list[Num]:
+    """zeta(s) for s < -0.1 from that of 1 - s.
+
+    With Gamma(1 - s) as a product of two (DLMF 5.5.5), that are within range with half of the
+    power each.
+    """
     whole = (0.5 * s).floor()
     sine, _ = sin_cos_pi(0.5 * s)
     sine = where((0.5 * whole).floor().ne(0.5 * whole), -sine, sine)
-    power = power_of(s.like(2.0 * math.pi), maximum(-300.0, 0.5 * s))
-    # Below -170 the gamma function is infinite before its product with the power is.
-    few = t < LARGEST
-    direct = power * gamma(where(few, t, 1.0)) * power
-    logs = exp(lgamma(t) + s * math.log(2.0 * math.pi))
-    mirror = sine * right * where(few, direct, logs) * (1.0 / math.pi)
-    mirror = where(s.eq(-math.inf), math.nan, where(sine.eq(0.0), 0.0, mirror))
-    return where(left, mirror, right)
+    t, lost = two_sum(1.0 - 0.0 * s, -s)
+    first = 0.5 * t
+    second, rest = two_sum(first, 0.5 + 0.0 * s)
+    power = power_of(s.like(math.pi), maximum(-600.0, 0.5 * s))
+    # What the arguments and pi have lost by rounding.
+    slopes = 0.5 * lost * called("digamma", first), (0.5 * lost + rest) * called("digamma", second)
+    moved = muladd(s, PI_REST, 1.0 + (slopes[0] + slopes[1]))
+    product = (power * called("gamma", first)) * (power * called("gamma", second))
+    out = sine * (math.pi**-1.5) * right * moved * product
+    return [where(s.eq(-math.inf), math.nan, where(sine.eq(0.0), 0.0, out))]
 
 
 def _with_power(fn: Callable[..., Num], x: Num) -> Callable[..., Num]:

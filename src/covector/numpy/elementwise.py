@@ -530,11 +530,15 @@ def _sinc(x: Any) -> Any:
     for k in reversed(range(13)):
         series = lax.add(lax.mul(lax.neg(t), series), scalar(1 / math.factorial(2 * k + 1), dt))
     far = lax.select(near, one, x)
-    turned = far
+    turned, sign = far, one
     if dt not in dtypes.COMPLEX:
-        # Whole turns are taken off before the product is rounded.
-        turned = lax.sub(far, lax.mul(lax.round(lax.mul(far, 0.5)), 2.0))
-    quotient = lax.div(lax.sin(lax.mul(turned, math.pi)), lax.mul(far, math.pi))
+        # Half turns are taken off before the product is rounded.
+        whole = lax.round(far)
+        turned = lax.sub(far, whole)
+        odd = lax.abs(lax.sub(whole, lax.mul(lax.round(lax.mul(whole, 0.5)), 2.0)))
+        sign = lax.sub(1.0, lax.mul(odd, 2.0))
+    sine = lax.mul(lax.sin(lax.mul(turned, math.pi)), sign)
+    quotient = lax.div(sine, lax.mul(far, math.pi))
     return lax.select(near, series, quotient)
 
 

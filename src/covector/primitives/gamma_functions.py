@@ -9,7 +9,7 @@ from covector.core.trace import Bind
 from covector.primitives.arithmetic import add, mul, sub
 from covector.primitives.common import FLOAT
 from covector.primitives.elementwise import binary, slopes, slopes_of_result, unary
-from covector.primitives.special import digamma, no_derivative
+from covector.primitives.special import by_parameters, digamma
 
 gamma_p = unary(
     "gamma",
@@ -63,9 +63,8 @@ poch_p = binary(
 riemann_zeta_p = unary(
     "riemann_zeta",
     FLOAT,
-    derivative=slopes(no_derivative("zeta", "x")),
+    derivative=slopes(by_parameters("riemann_zeta", 1)),
     cost=1500,
-    smooth=False,
     values=[((2.0,), pi**2 / 6), ((0.0,), -0.5), ((1.0,), inf), ((inf,), 1.0), ((-2.0,), 0.0)],
 )
 

@@ -11,7 +11,7 @@ from covector.core.trace import Bind
 from covector.primitives.arithmetic import add, div, mul
 from covector.primitives.common import FLOAT, check_dtype, elementwise_aval
 from covector.primitives.elementwise import operation, slopes
-from covector.primitives.special import no_derivative
+from covector.primitives.special import by_parameters
 
 
 def _up(x: Any) -> Any:
@@ -23,20 +23,18 @@ def _hyp1f1_aval(a: ShapedArray, b: ShapedArray, x: ShapedArray) -> ShapedArray:
     return elementwise_aval("hyp1f1", (a, b, x))
 
 
-_NO_1F1 = no_derivative("hyp1f1", "a and b")
-
 hyp1f1_p = operation(
     "hyp1f1",
     ("a", "b", "x"),
     FLOAT,
     _hyp1f1_aval,
     derivative=slopes(
-        _NO_1F1,
-        _NO_1F1,
+        by_parameters("hyp1f1", 1, 0, 0),
+        by_parameters("hyp1f1", 0, 1, 0),
         lambda g, a, b, x: mul(g, mul(div(a, b), hyp1f1(_up(a), _up(b), x))),
     ),
     cost=2000,
-    domain=((0.7, 0.7), (1.5, 1.5), (0.2, 0.8)),
+    domain=((0.7, 2.0), (1.5, 2.0), (0.2, 0.8)),
     values=[((1.0, 1.0, 1.0), e), ((2.0, 3.0, 0.0), 1.0), ((2.0, -3.0, 1.0), inf)],
 )
 
@@ -46,21 +44,19 @@ def _hyp2f1_aval(a: ShapedArray, b: ShapedArray, c: ShapedArray, x: ShapedArray)
     return elementwise_aval("hyp2f1", (a, b, c, x))
 
 
-_NO_2F1 = no_derivative("hyp2f1", "a, b and c")
-
 hyp2f1_p = operation(
     "hyp2f1",
     ("a", "b", "c", "x"),
     FLOAT,
     _hyp2f1_aval,
     derivative=slopes(
-        _NO_2F1,
-        _NO_2F1,
-        _NO_2F1,
+        by_parameters("hyp2f1", 1, 0, 0, 0),
+        by_parameters("hyp2f1", 0, 1, 0, 0),
+        by_parameters("hyp2f1", 0, 0, 1, 0),
         lambda g, a, b, c, x: mul(g, mul(div(mul(a, b), c), hyp2f1(_up(a), _up(b), _up(c), x))),
     ),
     cost=3000,
-    domain=((0.7, 0.7), (1.5, 1.5), (2.25, 2.25), (0.2, 0.8)),
+    domain=((0.7, 2.0), (1.5, 2.0), (2.25, 3.0), (0.2, 0.8)),
     values=[((1.0, 1.0, 2.0, 0.0), 1.0), ((1.0, 2.0, 4.0, 1.0), 3.0), ((1.0, 1.0, 1.0, 1.0), inf)],
 )
 

@@ -21,7 +21,7 @@ from covector.primitives.elementwise import (
 )
 from covector.primitives.exponential import exp, log, log1p, pow
 from covector.primitives.select import select
-from covector.primitives.special import lgamma, no_derivative
+from covector.primitives.special import by_parameters, lgamma, no_derivative
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
@@ -155,9 +155,6 @@ def _beta_density(a: Any, b: Any, x: Any) -> Any:
     return select(at_end, mul(ends, exp(finite)), exp(add(powers, scale)))
 
 
-_NO_SHAPES = no_derivative("betainc", "a and b")
-
-
 def _betainc_aval(a: ShapedArray, b: ShapedArray, x: ShapedArray) -> ShapedArray:
     check_dtype("betainc", a, FLOAT)
     return elementwise_aval("betainc", (a, b, x))
@@ -168,9 +165,13 @@ regularized_incomplete_beta_p = operation(
     ("a", "b", "x"),
     FLOAT,
     _betainc_aval,
-    derivative=slopes(_NO_SHAPES, _NO_SHAPES, lambda g, a, b, x: mul(g, _beta_density(a, b, x))),
+    derivative=slopes(
+        by_parameters("betainc", 1, 0, 0),
+        by_parameters("betainc", 0, 1, 0),
+        lambda g, a, b, x: mul(g, _beta_density(a, b, x)),
+    ),
     cost=1000,
-    domain=((0.7, 0.7), (1.5, 1.5), (0.2, 0.8)),
+    domain=((0.7, 2.0), (1.5, 2.0), (0.2, 0.8)),
     values=[((1.0, 1.0, 0.25), 0.25), ((2.0, 3.0, 1.0), 1.0), ((2.0, 3.0, 2.0), nan)],
 )
 

@@ -17,7 +17,7 @@ from covector.primitives.compare import lt
 from covector.primitives.elementwise import binary, slopes, unary
 from covector.primitives.exponential import cos, exp, log, sin
 from covector.primitives.select import select
-from covector.primitives.special import no_derivative
+from covector.primitives.special import by_parameters
 
 
 def _expi_slope(g: Any, x: Any) -> Any:
@@ -48,7 +48,7 @@ expn_p = binary(
     FLOAT,
     ("n", "x"),
     derivative=slopes(
-        no_derivative("expn", "n"), lambda g, n, x: neg(mul(g, expn(sub(n, like(1, n)), x)))
+        by_parameters("expn", 1, 0), lambda g, n, x: neg(mul(g, expn(sub(n, like(1, n)), x)))
     ),
     cost=1000,
     domain=((2.0, 2.0), (0.2, 0.8)),

@@ -184,15 +184,28 @@ def no_derivative(function: str, arguments: str) -> Callable[..., Any]:
     return rule
 
 
+def by_parameters(function: str, *orders: int) -> Callable[..., Any]:
+    """The derivative rule of an operand, of which ``orders`` has a 1 in its place."""
+
+    def rule(g: Any, *xs: Any) -> Any:
+        # Few programs have such derivatives.
+        from covector.primitives.parameters import PRIMITIVES
+
+        return mul(g, PRIMITIVES[function].bind(*xs, orders=orders))
+
+    return rule
+
+
 zeta_p = binary(
     "zeta",
     FLOAT,
     ("x", "q"),
     derivative=slopes(
-        no_derivative("zeta", "x"), lambda g, x, q: mul(g, mul(neg(x), zeta(add(x, like(1, x)), q)))
+        by_parameters("zeta", 1, 0),
+        lambda g, x, q: mul(g, mul(neg(x), zeta(add(x, like(1, x)), q))),
     ),
     cost=1000,
-    domain=((2.5, 2.5), (0.2, 0.8)),
+    domain=((2.5, 4.0), (0.2, 0.8)),
     values=[((2.0, 1.0), pi**2 / 6), ((1.0, 2.0), inf)],
     doc=doc(
         r"Elementwise Hurwitz zeta function :math:`\sum_{k \ge 0} (q + k)^{-x}`.",

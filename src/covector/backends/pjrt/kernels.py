@@ -18,7 +18,7 @@ import numpy as np
 from covector.backends.pjrt.text import Builder, Shape, Value
 from covector.core import dtypes
 from covector.core.dtypes import DType
-from covector.numerics.functions import FUNCTIONS
+from covector.numerics.functions import FUNCTIONS, function
 from covector.numerics.num import Num
 
 _DTYPES: dict[str, DType] = {
@@ -295,11 +295,13 @@ def _same_bits(number: Any, old: str, new: str) -> Any:
     return struct.unpack(codes[new], struct.pack(codes[old], number))[0]
 
 
-def write(b: Builder, name: str, *args: Value) -> Value:
+def write(b: Builder, name: str, *args: Value, orders: tuple[int, ...] | None = None) -> Value:
     """A function of `covector.numerics.functions`, of tensors of one shape and dtype."""
     dtype = args[0].dtype
     if dtype not in _NAMES:
         args = tuple([b.convert(x, np.dtype(np.float32)) for x in args])
     w = Kernels(b, args[0].shape)
-    out = FUNCTIONS[name](*[Num(w, Val(_NAMES[x.dtype], x)) for x in args])
+    fn = function(name, orders)
+    assert fn is not None
+    out = fn(*[Num(w, Val(_NAMES[x.dtype], x)) for x in args])
     return b.convert(w.value(out.v), dtype)

@@ -36,6 +36,11 @@ for _p in ELEMENTWISE.values():
         rule(_p)(plain(_p.name))
 
 
+def partial(name: str) -> Any:
+    """The rule of derivatives, of the orders that stand with them."""
+    return lambda low, eqn, *args: _apply(low, eqn, name, args, eqn.params["orders"])
+
+
 @rule(integer_pow_p)
 def _integer_pow(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     return _apply(low, eqn, "integer_pow", (x,), eqn.params["y"])

@@ -180,7 +180,7 @@ def zeta(x: Any, q: Any = None) -> Any:
     Notes
     -----
     By the Euler-Maclaurin formula (DLMF 25.11.28), and the functional equation (DLMF 25.4.2) for
-    negative ``x``. There is no derivative with respect to ``x``.
+    negative ``x``; derivatives with respect to ``x`` are those of the formulae.
 
     Examples
     --------
@@ -327,7 +327,13 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 
     Notes
     -----
-    There is no derivative with respect to ``a`` and ``b``.
+    A continued fraction (DLMF 8.17.22). Derivatives with respect to ``a`` and ``b`` are those of
+    the fraction [1]_.
+
+    References
+    ----------
+    .. [1] R. J. Boik, J. F. Robison-Cox, "Derivatives of the incomplete beta function", Journal of
+       Statistical Software 3(1), 1998.
 
     Examples
     --------
@@ -367,7 +373,10 @@ def poch(z: Any, m: Any) -> Any:
 
 @custom_jvp
 def _factorial(n: Any) -> Any:
-    out = primitives.gamma(lax.add(n, 1.0))
+    # Of great numbers the sum would be rounded.
+    great = lax.ge(n, 2.0)
+    out = primitives.gamma(lax.select(great, n, lax.add(n, 1.0)))
+    out = lax.select(great, lax.mul(n, out), out)
     # Of a whole number it is one; rounding is exact where it can be told from its neighbours.
     out = lax.select(lax.eq(lax.floor(n), n), lax.round(out), out)
     return lax.select(lax.lt(n, 0.0), filled(out, 0), out)

@@ -26,7 +26,8 @@ def hyp1f1(a: Any, b: Any, x: Any) -> Any:
     Notes
     -----
     Kummer's series, after his transformation for negative ``x``, and the asymptotic expansion
-    DLMF 13.7.1 for great ``x``. There is no derivative with respect to ``a`` and ``b``.
+    DLMF 13.7.1 for great ``x``. Derivatives with respect to ``a`` and ``b`` are those of the same
+    sums, term by term.
 
     Examples
     --------
@@ -58,8 +59,8 @@ def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
     Notes
     -----
     Gauss's series on [0, 0.9], the transformations of Pfaff and Euler (DLMF 15.8.1) for negative
-    ``x``, and those to 1 - x above (DLMF 15.8.4 and 15.8.10). There is no derivative with respect
-    to ``a``, ``b`` and ``c``.
+    ``x``, and those to 1 - x above (DLMF 15.8.4 and 15.8.10). Derivatives with respect to ``a``,
+    ``b`` and ``c`` are those of the series and of solutions of the hypergeometric equation.
 
     Examples
     --------

@@ -83,8 +83,8 @@ def expn(n: Any, x: Any) -> Any:
 
     Notes
     -----
-    By power series (DLMF 8.19.8) up to ``x = 1`` and a continued fraction (DLMF 8.19.17). There is
-    no derivative with respect to ``n``.
+    By power series (DLMF 8.19.8) up to ``x = 1`` and a continued fraction (DLMF 8.19.17). The
+    derivative with respect to ``n`` is that of the integral, which has values between whole ``n``.
 
     Examples
     --------

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import mpmath as mp
 import numpy as np
 from scipy import special
 
+from covector.core.jaxpr import JaxprEqn
 from covector.primitives import gamma_functions as gf
 from covector.primitives import hypergeometric as hy
 from covector.primitives import incomplete as ic
 from covector.primitives import integrals as it
+from covector.primitives import parameters as pa
 from covector.primitives import probability as pr
 from covector.primitives import special as sp
-from covector_toy.rules.elementwise import Elements, rules_of
+from covector_toy.interpreter import rule
+from covector_toy.rules.elementwise import Elements, rules_of, widened
 
 
 def _polygamma(m: Elements, x: Elements) -> Elements:
@@ -76,3 +83,27 @@ rules_of({
     it.fresnel_cos_p: lambda x: special.fresnel(x)[1], it.spence_p: special.spence,
     hy.hyp1f1_p: special.hyp1f1, hy.hyp2f1_p: special.hyp2f1,
 })  # fmt: skip
+
+
+def _partial(fn: Callable[..., Any]) -> Callable[..., Elements]:
+    """Differences in forty digits."""
+
+    def write(eqn: JaxprEqn, *xs: Elements) -> Elements:
+        orders = eqn.params["orders"]
+        args = np.broadcast_arrays(*map(widened, xs))
+        with mp.workdps(40):
+            out = [
+                float(mp.diff(fn, tuple(map(mp.mpf, map(float, point))), orders))
+                for point in zip(*(x.flat for x in args), strict=True)
+            ]
+        return np.reshape(out, args[0].shape).astype(args[0].dtype)
+
+    return write
+
+
+for prim, fn in {
+    pa.betainc_partial_p: lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True),
+    pa.hyp1f1_partial_p: mp.hyp1f1, pa.hyp2f1_partial_p: mp.hyp2f1,
+    pa.expn_partial_p: mp.expint, pa.zeta_partial_p: mp.zeta, pa.riemann_zeta_partial_p: mp.zeta,
+}.items():  # fmt: skip
+    rule(prim)(_partial(fn))

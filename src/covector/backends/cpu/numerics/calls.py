@@ -17,21 +17,22 @@ from covector.backends.cpu.writer import (
     float_const,
     int_const,
 )
-from covector.numerics.functions import FUNCTIONS
+from covector.numerics.functions import PARTIAL, function
 from covector.numerics.num import Num
 
 # So long that they are always called, never written in place.
 LONG = frozenset(("zeta", "polygamma", "igamma", "igammac", "igamma_grad_a", "random_gamma_grad",
                   "regularized_incomplete_beta", "gamma", "beta", "betaln", "poch",
                   "riemann_zeta", "wofz_re", "wofz_im", "owens_t", "expn",
-                  "hyp1f1", "hyp2f1"))  # fmt: skip
+                  "hyp1f1", "hyp2f1", *PARTIAL))  # fmt: skip
+Orders = tuple[int, ...] | None
 # Uses of one function at one vector type that are written in place.
 IN_PLACE = 2
 
 
-def emit(b: Function, name: str, *args: Val) -> Val:
-    """The function ``name`` of float or double values, elementwise."""
-    fn = FUNCTIONS.get(name)
+def emit(b: Function, name: str, *args: Val, orders: Orders = None) -> Val:
+    """The function ``name`` of float or double values, elementwise; a derivative has orders."""
+    fn = function(name, orders)
     if fn is None:
         raise NotImplementedError(f"{name} of {args[0].ty} has no CPU lowering")
     args, _ = b.unify(*args)
@@ -40,8 +41,8 @@ def emit(b: Function, name: str, *args: Val) -> Val:
     return out
 
 
-def call(b: Function, name: str, *args: Val) -> Val:
-    """The elementary function ``name`` of float or double values."""
+def call(b: Function, name: str, *args: Val, orders: Orders = None) -> Val:
+    """The elementary function ``name`` of float or double values; a derivative has orders."""
     args, lanes = b.unify(*args)
     ty = args[0].ty
     key = (name, ty, lanes)
@@ -49,7 +50,8 @@ def call(b: Function, name: str, *args: Val) -> Val:
         uses = b.module.uses[key] = b.module.uses.get(key, 0) + 1
         if uses <= IN_PLACE:
             return emit(b, name, *args)
-    fn = f"cv_{name}_{lanes or ''}{ty}"
+    of = "".join([f"_{k}" for k in orders or ()])
+    fn = f"cv_{name}{of}_{lanes or ''}{ty}"
     if fn not in b.module.internal:
         b.module.internal.add(fn)
         t = args[0].type
@@ -58,7 +60,7 @@ def call(b: Function, name: str, *args: Val) -> Val:
         child = Function(
             b.module, fn, f"define internal fastcc {t} @{fn}({header}) noinline nounwind", None
         )
-        out = emit(child, name, *(Val(p.ref, ty, lanes, child, 0) for p in params))
+        out = emit(child, name, *(Val(p.ref, ty, lanes, child, 0) for p in params), orders=orders)
         child.line(f"ret {t} {out.ref}")
         child.finish()
     operands = ", ".join([f"{args[0].type} %s"] * len(args))

@@ -477,7 +477,7 @@ def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val
             return x
         case "reduce_precision":
             return _reduce_precision(b, x, *attr)
-    return calls.call(b, name, *a)
+    return calls.call(b, name, *a, orders=attr)
 
 
 def _reduce_precision(b: Function, x: Val, exponent_bits: int, mantissa_bits: int) -> Val:

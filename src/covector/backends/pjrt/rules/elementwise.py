@@ -39,10 +39,12 @@ def computed_in(dtype: DType) -> DType:
 def elementwise(table: dict[Primitive, Emission]) -> None:
     """Make functions of tensors of one shape the rules of primitives."""
     for prim, fn in table.items():
-        rule(prim)(_applied(fn))
+        rule(prim)(applied(fn))
 
 
-def _applied(fn: Emission) -> Callable[..., Value]:
+def applied(fn: Emission) -> Callable[..., Value]:
+    """The rule of a function of tensors of one shape."""
+
     def write(b: Builder, eqn: JaxprEqn, *xs: Value) -> Value:
         aval = eqn.outvars[0].aval
         shape, dtype = aval.shape, aval.dtype
