@@ -149,6 +149,12 @@ def stencil(x):
     return lax.fori_loop(0, 50, step, x)
 
 
+@program(f32(8, 56, 56, 64))
+def pooling(x):
+    window, strides = (1, 3, 3, 1), (1, 2, 2, 1)
+    return nn.relu(lax.reduce_window(x, -onp.inf, lax.max, window, strides, "SAME"))
+
+
 @program(f32(4, 128, 8, 64), f32(4, 128, 8, 64), f32(4, 128, 8, 64))
 def attention(q, k, v):
     weights = nn.softmax(np.einsum("bqhd,bkhd->bhqk", q, k) / onp.float32(8.0), axis=-1)

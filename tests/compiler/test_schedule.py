@@ -9,7 +9,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import lax
-from covector.compiler.ir.nodes import Block, LoopProgram
+from covector.compiler.ir.nodes import Block, LibraryCall, LoopProgram
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Times, times
@@ -250,3 +250,25 @@ def test_tests_of_rows_are_no_longer_than_registers():
     program = lowered(lambda x: np.any(x > 400, axis=1), f32(480, 600))
     text = show(program, *planned(program))
     assert "vector 64" not in text and "vector 16" in text
+
+
+def _sort_places(f, *args):
+    """Where the operands of the sort of a program are, and where its results."""
+    program = lowered(f, *args)
+    _, storage = planned(program)
+    (call,) = {v.defn for v in program.block.values if type(v.defn) is LibraryCall}
+    return [[storage.places[v] for v in vs] for vs in (call.operands, call.results)]
+
+
+def test_sorts_of_what_is_of_no_use_afterwards_are_in_place():
+    operands, results = _sort_places(lambda x: np.sort(x, axis=0), f32(100, 200))
+    assert operands == results
+    operands, results = _sort_places(lambda x: lax.sort((x + 1, x - 1)), f32(1000))
+    assert operands == results
+    # What is read later, or sorted in two places, is copied.
+    operands, results = _sort_places(lambda x: (np.sort(x + 1), x + 1), f32(1000))
+    assert operands != results
+    operands, results = _sort_places(lambda x: (lambda y: lax.sort((y, y)))(x + 1), f32(1000))
+    assert not set(operands) & set(results)
+    operands, results = _sort_places(np.sort, f32(1000))
+    assert operands != results

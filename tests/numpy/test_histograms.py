@@ -33,6 +33,23 @@ def test_even_bins(dtype, bins, limits):
         _same(around, bins, limits or (float(e[0]), float(e[-1])))
 
 
+@pytest.mark.parametrize("low, width", [(1e6, 2.0), (1e6, 64.0), (-1e5, 1.0), (0.1, 1e-5)])
+@pytest.mark.parametrize("bins", [7, 10, 29])
+def test_narrow_bins_far_from_zero(low, width, bins):
+    """Edges are rounded once, as NumPy's are: a bin is a few units in the last place wide."""
+    x = onp.random.default_rng(4).uniform(low, low + width, 5000).astype("float32")
+    limits = (low, low + width)
+    rounded = tuple(map(onp.float32, limits))
+    for given, ours in (
+        (None, np.histogram(x, bins)),
+        (limits, np.histogram(x, bins, limits)),
+        (tuple(map(float, rounded)), np.histogram(x, bins, tuple(map(np.asarray, rounded)))),
+    ):
+        counts, edges = onp.histogram(x, bins, given)
+        onp.testing.assert_array_equal(ours[0], counts)
+        onp.testing.assert_array_equal(ours[1], edges)
+
+
 @pytest.mark.parametrize(
     "edges", [[-2, 0, 1, 3], [-onp.inf, 0, 1, onp.inf], [-1, 0, 0, 1], [0, 0], [1, 2], [-3, 3]]
 )

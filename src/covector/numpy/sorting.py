@@ -10,8 +10,10 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, no_sharding, product, scalar
+from covector.core.operands import canonical_axis, like, no_sharding, product, scalar
+from covector.core.structural import convert_element_type
 from covector.numpy._util import (
     array,
     concrete,
@@ -22,8 +24,10 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.numpy.creation import asarray
-from covector.numpy.ranges import _linspace
 from covector.primitives.sorting import partition_p
+
+# Python's and NumPy's numbers: known to all their digits.
+_NUMBER = (int, float, onp.integer, onp.floating)
 
 
 def _no_kind(kind: Any, order: Any, name: str) -> None:
@@ -551,19 +555,37 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
                 axes = tuple(i for i, _ in enumerate(x.shape))
                 low, high = lax.reduce_min(x, axes), lax.reduce_max(x, axes)
         else:
-            low, high = (convert(array(r), dt) for r in range)
-        return _edges(low, high, num=n + 1)
+            low, high = range
+            if isinstance(low, _NUMBER) and isinstance(high, _NUMBER):
+                return asarray(_known_edges(float(low), float(high), n), dt)
+            low, high = convert(array(low), dt), convert(array(high), dt)
+        return _edges(low, high, num=n)
     return convert(asarray(bins), dtypes.to_inexact_dtype(array(a, "histogram").dtype))
+
+
+def _known_edges(low: float, high: float, num: int) -> onp.ndarray[Any, Any]:
+    """The edges of equal bins, in double precision."""
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return onp.linspace(low, high, num + 1)
 
 
 @fused("num")
 def _edges(low: Any, high: Any, *, num: int) -> Any:
+    """The edges of equal bins, computed in double precision.
+
+    Far from zero the bins may be few units in the last place wide, which edges are rounded to.
+    """
     low, high = promote_inexact("histogram", low, high)
-    same = lax.eq(low, high)
-    half = array(low).dtype.type(0.5)
-    lo = lax.select(same, lax.sub(low, half), low)
-    hi = lax.select(same, lax.add(high, half), high)
-    return _linspace(lo, hi, num=num, endpoint=True, dtype=None, axis=0)[0]
+    dt = aval_of(low).dtype
+    lo, hi = (convert_element_type(x, dtypes.float64) for x in (low, high))
+    same = lax.eq(lo, hi)
+    lo, hi = (lax.select(same, lax.add(x, like(h, x)), x) for x, h in ((lo, -0.5), (hi, 0.5)))
+    step = lax.div(lax.sub(hi, lo), like(num, lo))
+    k = convert_element_type(lax.iota(dtypes.int32, num), dtypes.float64)
+    inner = lax.add(lax.mul(k, step), lo)
+    edges = lax.concatenate([inner, lax.expand_dims(hi, (0,))], 0)
+    return convert_element_type(edges, dt)
 
 
 def _bins(edges: Any, v: Any) -> Any:

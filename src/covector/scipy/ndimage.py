@@ -122,6 +122,19 @@ def map_coordinates(
     return _mapped(x, coordinates, order, mode, cval)
 
 
+_ONE_BY_ONE = lax.GatherDimensionNumbers(
+    offset_dims=(), collapsed_slice_dims=(0,), start_index_map=(0,)
+)
+
+
+def _pixels(row: Any, at: Any) -> Any:
+    """Elements of a vector at positions that are in bounds: none counts from the end."""
+    return lax.gather(
+        row, lax.expand_dims(at, (at.ndim,)), _ONE_BY_ONE, slice_sizes=(1,),
+        mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+    )  # fmt: skip
+
+
 def _mapped(x: Any, coordinates: Sequence[Any], order: int, mode: str, cval: Any) -> Any:
     at = [inexact(c, "map_coordinates") for c in coordinates]
     at = broadcast_all("map_coordinates", *at) if at else at
@@ -134,7 +147,7 @@ def _mapped(x: Any, coordinates: Sequence[Any], order: int, mode: str, cval: Any
     total = None
     for corner in itertools.product(*[_neighbours(c, order) for c in at]):
         fixed = [fix(i, n) * s for (i, _), n, s in zip(corner, x.shape, strides, strict=True)]
-        value = pixels.at[sum(fixed)].get(mode="promise_in_bounds") if fixed else x
+        value = _pixels(pixels, sum(fixed)) if fixed else x
         if mode == "constant":
             for (i, _), n in zip(corner, x.shape, strict=True):
                 value = cnp.where((i >= 0) & (i < n), value, cnp.asarray(cval, dt))

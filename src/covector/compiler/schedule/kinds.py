@@ -40,6 +40,12 @@ FEW_RESULTS = 12
 CHEAP = 6
 CHEAP_IN_ALL = 24
 INLINE_DEPTH = 60
+# A row of at least this many elements that is contiguous in memory is walked innermost.
+LONG_ROW = 16
+# Elements reduced to one result that are taken one by one, a result a lane, and simple
+# operations that this may unroll to.
+SHORT_WINDOW = 32
+WINDOW_OPERATIONS = 256
 
 
 class Readers:
@@ -334,6 +340,22 @@ def few_results(v: Value) -> bool:
     if n is None or n == 0:
         return False
     return n == 1 and v.ndim == 0 or (n <= FEW_RESULTS and not v.defn.kind.finds)
+
+
+def in_lanes(v: Value) -> bool:
+    """Whether a result is reduced from so little that this is written out, a result a lane."""
+    d, n = v.defn, v.ndim
+    rounds = product(d.extents)
+    return (
+        rounds is not None
+        and 1 <= rounds <= SHORT_WINDOW
+        and d.kind.known
+        and not d.kind.finds
+        # Neighbours in memory are of different results, of which there is a vector.
+        and d.order[-1] == n - 1
+        and (type(v.shape[-1]) is not int or v.shape[-1] >= LONG_ROW)
+        and rounds * weight(d.expr, REGISTER_ELEMENTS) <= WINDOW_OPERATIONS
+    )
 
 
 def _total_cost(v: Value, depth: int, seen: dict[Value, int], enough: int = CHEAP) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from covector.compiler.access import cost, variables
 from covector.compiler.ir.nodes import IOp, IVar
-from covector.compiler.schedule.kinds import weight
+from covector.compiler.schedule.kinds import in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
 from covector.core import dtypes
@@ -106,7 +106,7 @@ class _Placer:
         if node.role in ("t", "b"):
             axis = next(iter(node.stages())).order[depth]
             return node._replace(children=self._in_tile(node, depth + 1, axis))
-        if not lanes and self._rows(node):
+        if not lanes and self._rows(node, depth):
             rows = self._row_lanes(node)
             return self._inner(node._replace(lanes=rows), depth, rows)
         if (lanes and short(node)) or (not spanned and self._unrolls(node)):
@@ -140,7 +140,7 @@ class _Placer:
         work = constant_work(node)
         return work is not None and work <= UNROLL_LOOP and not self.in_tasks
 
-    def _rows(self, node: NestLoop) -> bool:
+    def _rows(self, node: NestLoop, depth: int) -> bool:
         """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
         inside it are walked element by element: short rows are written out."""
         if node.role != "p" or node.leaves:
@@ -149,9 +149,7 @@ class _Placer:
             return False
         if all([_searches_columns(s) for s in node.stages()]):
             return True
-        if not all([short(c) and c.dim != 8 for c in node.loops]):
-            return False
-        if any([c.loops for c in node.loops]):
+        if not all([_short_rows(c, depth + 1) for c in node.loops]):
             return False
         return (
             all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
@@ -212,6 +210,18 @@ def _together(node: NestLoop) -> int:
 def short(node: NestLoop) -> bool:
     """Whether a loop inside the lanes of a vector is written out."""
     return type(node.dim) is int and 1 <= node.dim <= SHORT_ROW
+
+
+def _short_rows(node: NestLoop, depth: int) -> bool:
+    """Whether what is inside the lanes of a vector is a short row, or a short window."""
+    if all([_is_window(s, depth) for s in node.stages()]):
+        return True
+    return short(node) and not node.loops and node.dim != 8
+
+
+def _is_window(s: Stage, depth: int) -> bool:
+    """Whether a stage does nothing from here on but reduce, and little."""
+    return s.kind == "reduce" and "p" not in s.roles[depth:] and in_lanes(s.value)
 
 
 def _searches_columns(s: Stage) -> bool:

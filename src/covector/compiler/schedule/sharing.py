@@ -22,6 +22,9 @@ from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 from covector.core.record import Record
 
+# Library calls each result of which is made of the operand in its place, where that lies.
+IN_PLACE = frozenset(("sort",))
+
 
 class Sharing(Record):
     """For one block, which values take over the buffer of another.
@@ -90,6 +93,8 @@ class _Sharer:
                 self._loop(k, step.defn)
             elif type(step.defn) is Branch:
                 self._branch(k, step.defn)
+            elif type(step.defn) is LibraryCall:
+                self._call(k, step.defn)
         return Sharing(self.alias, self.inner, self.reads)
 
     def _free(self, u: Value, k: int) -> bool:
@@ -121,6 +126,14 @@ class _Sharer:
             u = _overwritten(nest, s, lambda u: self._free(u, k))
             if u is not None:
                 self._take(v, u)
+
+    def _call(self, k: int, d: LibraryCall) -> None:
+        """A call that works in place has no need of copies of what is of no use afterwards."""
+        if d.kind not in IN_PLACE:
+            return
+        for r, u in zip(d.results, d.operands, strict=True):
+            if d.operands.count(u) == 1 and self._free(u, k):
+                self._take(r, u)
 
     def _loop(self, k: int, d: Loop) -> None:
         inner = _read_inside(self.schedule, d)

@@ -17,12 +17,10 @@ from covector.compiler.ir.nodes import (
     Value,
     ivars,
 )
-from covector.compiler.schedule.kinds import few_results
+from covector.compiler.schedule.kinds import LONG_ROW, few_results, in_lanes
 from covector.compiler.schedule.nest import block_transposed
 from covector.compiler.schedule.nodes import Extent, Stage
 
-# A reduced axis of at least this many elements that is contiguous in memory is walked innermost.
-LONG_ROW = 16
 Inline = Callable[[Value], bool]
 
 
@@ -96,7 +94,7 @@ def _reduce(v: Value, d: Reduce, inline: Inline) -> list[Stage]:
     if few_results(v):
         # One accumulator (or vector of them) per result, the results written out.
         return [stage("reduce", reduced, few=True)]
-    if _rows_inside(d, n, dims):
+    if _rows_inside(d, n, dims) or in_lanes(v):
         # Reduced axes innermost: the running result stays in registers.
         return [stage("reduce", [*[a for a in order if a < n], *reduced])]
     # A result axis is innermost: whole rows of results are accumulated in memory.

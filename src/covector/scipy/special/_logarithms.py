@@ -44,12 +44,23 @@ def expit(x: Any) -> Any:
     return elementwise("expit", lax.logistic, x, holomorphic=True)
 
 
+# Below this the quotient of 1 - p and p may overflow: it is computed of a multiple of p.
+_SMALL, _MULTIPLE = 2.0**-120, 64
+
+
 @custom_jvp
 def _logit(p: Any) -> Any:
-    middle = lax.lt(lax.abs(lax.sub(p, 0.5)), 0.25)
-    # Twice p less one is exact near 1/2.
-    near = lax.mul(lax.atanh(lax.sub(lax.mul(p, 2.0), 1.0)), 2.0)
-    return lax.select(middle, near, lax.log(lax.div(p, lax.sub(1.0, p))))
+    """log1p((2p - 1) / (1 - p)), and -log1p((1 - 2p) / p) for p < 1/2.
+
+    Of these differences the small ones, of numbers near each other, are exact.
+    """
+    low, small = lax.lt(p, 0.5), lax.lt(lax.abs(p), _SMALL)
+    over = lax.abs(lax.sub(lax.mul(p, 2.0), 1.0))
+    multiple = lax.select(small, filled(p, 2.0**_MULTIPLE), filled(p, 1))
+    under = lax.select(low, lax.mul(p, multiple), lax.sub(1.0, p))
+    more = lax.select(small, filled(p, _MULTIPLE * math.log(2.0)), filled(p, 0))
+    y = lax.add(lax.log1p(lax.div(over, under)), more)
+    return lax.select(lax.eq(p, 0.0), filled(p, -_INF), lax.select(low, lax.neg(y), y))
 
 
 @_logit.defjvp
@@ -335,17 +346,38 @@ def kl_div(p: Any, q: Any) -> Any:
     return elementwise("kl_div", _kl_div, p, q, full=True)
 
 
+# Below this a power transformation is the logarithm, to all digits of a double.
+_TINY = 2.0**-54
+
+
+def _exponent(log: Any, lmbda: Any) -> Any:
+    """``lmbda log``; 0 for the logarithm of 0 or infinity where ``lmbda`` is 0."""
+    limit = lax.bitwise_and(lax.eq(lmbda, 0.0), lax.eq(lax.abs(log), _INF))
+    return lax.mul(lmbda, lax.select(limit, filled(log, 0), log))
+
+
+@custom_jvp
 def _power_of_log(log: Any, lmbda: Any) -> Any:
     """expm1(lmbda log) / lmbda, smooth in ``lmbda`` at 0."""
-    zero, one = filled(log, 0), filled(log, 1)
-    # There the logarithm itself is the result, infinite or not.
-    limit = lax.bitwise_and(lax.eq(lmbda, 0.0), lax.eq(lax.abs(log), _INF))
-    u = lax.mul(lmbda, lax.select(limit, zero, log))
+    u = lax.mul(lmbda, log)
+    # Where lmbda is 0 the logarithm itself is the result, infinite or not.
+    near = lax.bitwise_or(lax.lt(lax.abs(u), _TINY), lax.eq(lmbda, 0.0))
+    return lax.select(near, log, lax.div(lax.expm1(u), lmbda))
+
+
+@_power_of_log.defjvp
+def _power_of_log_jvp(primals: Any, tangents: Any) -> Any:
+    (log, lmbda), (g, h) = primals, tangents
+    out, u = _power_of_log(log, lmbda), _exponent(log, lmbda)
+    power = lax.exp(u)
     near = lax.lt(lax.abs(u), 0.5)
-    terms = [1.0 / math.factorial(k + 1) for k in range(18)]
-    small = lax.mul(log, horner(lax.select(near, u, zero), terms))
-    large = lax.div(lax.expm1(lax.select(near, one, u)), lax.select(near, one, lmbda))
-    return lax.select(near, small, large)
+    # What it grows by with lmbda is log^2 (u e^u - e^u + 1) / u^2.
+    terms = [1.0 / (math.factorial(k) * (k + 2)) for k in range(16)]
+    zero, one = filled(log, 0), filled(log, 1)
+    small = lax.mul(lax.mul(log, log), horner(lax.select(near, u, zero), terms))
+    large = lax.div(lax.sub(lax.mul(log, power), out), lax.select(near, one, lmbda))
+    slope = lax.select(near, small, large)
+    return out, lax.add(lax.mul(g, power), lax.mul(h, slope))
 
 
 @fused()

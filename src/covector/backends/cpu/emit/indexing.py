@@ -15,7 +15,8 @@ Scalar = int | Val
 class Idx:
     """``base + stride * lane``, or ``vec`` where the lanes follow no line.
 
-    Lanes of a ``wild`` index may be out of bounds where the result is not used.
+    Lanes of a ``wild`` index may be out of bounds where the result is not used. Those of ``vec``
+    have 32 bits as long as they need no more: `to_vector` widens them.
     """
 
     __slots__ = ("base", "stride", "vec", "wild")
@@ -160,7 +161,7 @@ def mul(b: Function, x: Scalar, y: Scalar) -> Scalar:
 def to_vector(b: Function, i: AnyIdx, lanes: int) -> Val:
     """One index per lane."""
     if i.vec is not None:
-        return i.vec
+        return i.vec if i.vec.ty == "i64" else b.cast("sext", i.vec, "i64")
     base = b.splat(val(i.base), lanes)
     if type(i.stride) is int and i.stride == 0:
         return base
@@ -191,8 +192,31 @@ def combine(b: Function, op: str, x: AnyIdx, y: AnyIdx, lanes: int) -> Idx:
                 return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base), None, wild)
         if x.uniform and y.uniform:
             return Idx(_scalar(b, op, x.base, y.base), 0, None, wild)
+    for i, j in ((x, y), (y, x)):
+        if i.vec is not None and j.uniform:
+            found = _narrow(b, op, i.vec, j.base)
+            if found is not None:
+                return Idx(0, 0, found, wild)
     u, w = to_vector(b, x, lanes), to_vector(b, y, lanes)
     return Idx(0, 0, _apply(b, op, u, w), wild)
+
+
+_LEAST, _MOST = -(2**31), 2**31 - 1
+
+
+def _narrow(b: Function, op: str, x: Val, y: Scalar) -> Val | None:
+    """``x op y`` of a vector and a number in as many bits as the vector has, if they do."""
+    if y == {"+": 0, "*": 1}.get(op):
+        return x
+    if x.ty != "i32" or op not in ("min", "max"):
+        return None
+    if type(y) is int:
+        return _apply(b, op, x, int_const(y, "i32")) if _LEAST <= y <= _MOST else None
+    if op == "max":
+        return None
+    # A limit that run-time sizes make; one that is so far below 0 is not told from others there.
+    near = b.intrinsic("smin", b.intrinsic("smax", val(y), int_const(_LEAST)), int_const(_MOST))
+    return b.intrinsic("smin", x, b.cast("trunc", near, "i32"))
 
 
 def _scalar(b: Function, op: str, x: Scalar, y: Scalar) -> Scalar:

@@ -330,7 +330,9 @@ def gather(
     guard: Guard | None = None,
 ) -> Number:  # fmt: skip
     """An element per lane from anywhere; lanes out of range repeat the first."""
-    vec = indexing.to_vector(b, index, lanes)
+    vec = index.vec
+    if vec is None or dtype in dtypes.COMPLEX:
+        vec = indexing.to_vector(b, index, lanes)
     mask = None
     if guard is not None:
         mask = _in_range(b, guard, tail).mask

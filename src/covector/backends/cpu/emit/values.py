@@ -202,7 +202,10 @@ class ValueEmitter:
         if type(i) is IPart:
             return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
         assert type(i) is IDyn
-        v = real(ops.convert(self.b, self.expr(i.expr, env), i.expr.dtype, dtypes.int64))
+        found = self.expr(i.expr, env)
+        if i.expr.dtype == dtypes.int32 and real(found).lanes:
+            return Idx(0, 0, real(found))
+        v = real(ops.convert(self.b, found, i.expr.dtype, dtypes.int64))
         if v.lanes:
             return Idx(0, 0, v)
         return Idx(int(v.ref)) if v.fn is None else Idx(v)

@@ -178,11 +178,11 @@ def _float_to_int(b: Function, x: Val, ty: str, signed: bool) -> Val:
 def _vector_to_int32(b: Function, x: Val) -> Val:
     """As the intrinsic, for which LLVM converts the elements of a vector one by one."""
     limit = 2.0**31
-    above, below = b.cmp("fcmp oge", x, fconst(x, limit)), b.cmp("fcmp olt", x, fconst(x, -limit))
-    outside = b.bin("or", b.bin("or", above, below), b.cmp("fcmp uno", x, x))
-    out = b.cast("fptosi", b.select(outside, fconst(x, 0.0), x), "i32")
-    out = b.select(below, iconst(out, -(2**31)), out)
-    return b.select(above, iconst(out, 2**31 - 1), out)
+    # One comparison finds what is outside, NaN too: vectors of bits are dear to combine.
+    inside = b.cmp("fcmp olt", b.intrinsic("fabs", x), fconst(x, limit))
+    out = b.cast("fptosi", b.select(inside, x, fconst(x, 0.0)), "i32")
+    out = b.select(b.cmp("fcmp ole", x, fconst(x, -limit)), iconst(out, -(2**31)), out)
+    return b.select(b.cmp("fcmp oge", x, fconst(x, limit)), iconst(out, 2**31 - 1), out)
 
 
 def bitcast_scalar(b: Function, x: Val, src: DType, dst: DType) -> Val:
