@@ -21,6 +21,7 @@ from covector.transforms.foreign import EFFECTS, ForeignFunction, Layout
 from covector.transforms.shapes import aval_like
 
 _CAPSULE = b"xla._CUSTOM_CALL_TARGET"
+_POINTERS = (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)  # type: ignore[attr-defined]
 
 
 def _of_python(name: str, result: Any, *args: Any) -> Any:
@@ -65,11 +66,18 @@ def pycapsule(funcptr: Any) -> Any:
     Parameters
     ----------
     funcptr : ctypes function pointer
-        A handler, as an attribute of a `ctypes.CDLL`.
+        A handler, as an attribute of a `ctypes.CDLL`, or another pointer of ctypes.
 
     Returns
     -------
     PyCapsule
+
+    Raises
+    ------
+    TypeError
+        If it is no pointer of ctypes.
+    ValueError
+        If it points nowhere.
 
     Examples
     --------
@@ -78,7 +86,15 @@ def pycapsule(funcptr: Any) -> Any:
     >>> type(cv.ffi.pycapsule(ctypes.pythonapi.Py_IncRef)).__name__
     'PyCapsule'
     """
+    # A number would be taken for an address, which is called without a look at it.
+    if not isinstance(funcptr, _POINTERS):
+        raise TypeError(
+            "ffi.pycapsule takes a symbol of a ctypes.CDLL, or another pointer of ctypes, got "
+            f"{describe(funcptr)}{at_user_line()}"
+        )
     address = ctypes.cast(funcptr, ctypes.c_void_p).value
+    if not address:
+        raise ValueError(f"ffi.pycapsule got a null pointer, {funcptr!r}{at_user_line()}")
     return _new_capsule(address, _CAPSULE, None)
 
 
