@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import numpy as onp
 import pytest
@@ -341,6 +342,21 @@ def test_options_reach_the_client():
     code = "import covector as cv; print(len(cv.devices('xla_cpu')))"
     out, _ = python(code, COVECTOR_PJRT_CLIENT_CREATE_OPTIONS="cpu_device_count:3")
     assert out == "3\n"
+
+
+def test_options_that_come_too_late(working):
+    before = cv.config.read("pjrt_client_create_options")
+    try:
+        late = rf"comes too late for {working.platform}, .* made with \(none\): set it before"
+        with pytest.warns(UserWarning, match=late):
+            cv.config.update("pjrt_client_create_options", {"memory_fraction": 0.5})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            cv.config.update("pjrt_client_create_options", "")  # what it was made with
+            cv.config.update("cuda_visible_devices", "1")
+    finally:
+        cv.config.update("pjrt_client_create_options", before)
+        cv.config.update("cuda_visible_devices", "all")
 
 
 def test_the_tools_of_cuda_in_wheels(tmp_path, monkeypatch):
