@@ -55,7 +55,9 @@ def python(code, **environment):
     """The output of a process of its own, and what it says on its error stream."""
     env = {**os.environ, "COVECTOR_PLATFORMS": "", **environment}
     env = {k: v for k, v in env.items() if v != ""}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
@@ -526,16 +528,17 @@ def test_arrays_on_different_devices(working):
         f(x, y)
 
 
-def test_control_c_while_a_device_is_busy(fake):
+@pytest.mark.parametrize("wait", ["y.block_until_ready()", "numpy.asarray(y)", "y.tolist()"])
+def test_control_c_while_a_device_is_busy(fake, wait):
     code = (
-        "import os, signal, threading, covector as cv, covector.numpy as np\n"
+        "import os, signal, threading, numpy, covector as cv, covector.numpy as np\n"
         # Where the tests run in the background, a child would ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "x = cv.device_put(np.arange(3.0), cv.devices('fake')[0])\n"
         "y = cv.jit(lambda a: a * 2)(x)\n"
         "assert not y.is_ready() and x.is_ready()\n"
         "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "try: y.block_until_ready()\n"
+        f"try: {wait}\n"
         "except KeyboardInterrupt: print('stopped', x.tolist())\n"
     )
     out, _ = python(code, COVECTOR_PJRT_PLUGINS=f"fake:{fake('WORKS')}", FAKE_RESULTS="never")
