@@ -9,6 +9,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import random
+from covector.experimental.layout import Format, Layout
 from covector.sharding import Sharding, SingleDeviceSharding
 
 
@@ -232,9 +233,69 @@ def test_one_platform_may_be_named_alone():
     assert lowered.platforms == ("cpu",)
 
 
-def test_kinds_of_memory():
-    sharding = np.ones(2).sharding
-    for kind in (None, "device"):
-        assert sharding.with_memory_kind(kind) == sharding
-    with pytest.raises(ValueError, match="no memory of the kind 'pinned_host'"):
-        sharding.with_memory_kind("pinned_host")
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+def test_kinds_of_memory(platform):
+    device = cv.devices(platform)[0]
+    kinds = [m.kind for m in device.addressable_memories()]
+    assert kinds == ["device", "pinned_host", "unpinned_host"]
+    there = {k: SingleDeviceSharding(device, memory_kind=k) for k in kinds}
+    plain = SingleDeviceSharding(device)
+    assert there["device"] == plain and hash(there["device"]) == hash(plain)
+    assert len(set(there.values())) == 3 and "unpinned_host" in repr(there["unpinned_host"])
+    assert pickle.loads(pickle.dumps(there["pinned_host"])) == there["pinned_host"]
+    x = cv.device_put(np.arange(3.0), device)
+    for kind, sharding in there.items():
+        assert sharding.memory_kind == kind
+        assert plain.with_memory_kind(kind) == sharding
+        assert sharding.with_memory_kind(None) == plain
+        y = cv.device_put(x, sharding)
+        assert y.sharding == sharding and y.committed and y.tolist() == [0, 1, 2]
+        for z in (y + x, cv.jit(lambda a: 2 * a)(y), cv.device_put(y, plain) * 2):
+            assert z.sharding == plain and z.tolist() == [0, 2, 4]
+        assert cv.jit(np.sin).lower(y).compile()(y).sharding == plain
+        assert cv.jit(np.sin, device=sharding)(1.0).sharding == plain
+    for ask in (
+        lambda: SingleDeviceSharding(device, memory_kind="tape"),
+        lambda: plain.with_memory_kind("tape"),
+        lambda: device.memory("tape"),
+    ):
+        with pytest.raises(ValueError, match="no memory of the kind 'tape'; it has 'device', 'p"):
+            ask()
+
+
+def test_memory_spaces(cpu, toys):
+    x = np.arange(3.0)
+    host, space = cv.device_put(x, cv.memory.Space.Host), cv.memory.Space
+    assert host.sharding == SingleDeviceSharding(cpu, memory_kind="pinned_host")
+    assert host.committed and not x.committed
+    assert cv.device_put(host, space.Device).sharding == SingleDeviceSharding(cpu)
+    assert cv.device_put(host, space.Any).sharding == host.sharding
+    assert cv.device_put(host, space.Host) is host
+    new = cv.device_put({"a": onp.ones(2), "b": 1}, {"a": space.Host, "b": space.Device})
+    assert [v.sharding.memory_kind for v in new.values()] == ["pinned_host", "device"]
+    with pytest.raises(ValueError, match="read no memory of their host"):
+        cv.device_put(cv.device_put(x, toys[0]), space.Host)
+
+
+def test_formats(cpu):
+    rows = Format(Layout((0, 1)), SingleDeviceSharding(cpu))
+    x = np.ones((2, 3))
+    assert x.format == cv.new_ref(x).format == rows
+    there = cv.device_put(x, cv.memory.Space.Host)
+    assert there.format == Format(Layout((0, 1)), there.sharding)
+    struct = cv.ShapeDtypeStruct((2,), "float32", sharding=rows.sharding)
+    assert struct.format == Format(None, rows.sharding)
+    compiled = cv.jit(lambda x, y: {"z": x + y}).lower(x, y=1.0).compile()
+    one = Format(Layout(()), rows.sharding)
+    assert compiled.input_formats == ((rows,), {"y": one})
+    assert compiled.output_formats == {"z": rows}
+    assert compiled.call(x, y=1.0)["z"].tolist() == compiled(x, y=1.0)["z"].tolist()
+    with pytest.raises(AttributeError, match="format"):
+        cv.jit(lambda x: x.format)(x)
+    traced = cv.jit(np.sin).trace(x)
+    assert traced.lojax.jaxpr == traced.jaxpr and traced.lojax.out_info == traced.out_info
+    assert isinstance(cv.jit(np.sin), cv.stages.Wrapped)
+    assert not isinstance(traced, cv.stages.Wrapped)
+    assert cv.device_put(x, rows).sharding == rows.sharding
+    with pytest.raises(NotImplementedError, match="lie in memory row by row"):
+        cv.device_put(x, Format(Layout((1, 0)), rows.sharding))

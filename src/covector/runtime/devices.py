@@ -13,7 +13,9 @@ from covector import _native
 from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
+from covector.core.device import Space
 from covector.core.errors import ScopedPlace, at_user_line, describe
+from covector.core.layout import Format, check_layout
 from covector.core.trace import (
     Composed,
     EagerTrace,
@@ -24,7 +26,14 @@ from covector.core.trace import (
     eval_trace,
     set_current_trace,
 )
-from covector.runtime.placement import Sharding, as_sharding, placement, placement_of, put
+from covector.runtime.placement import (
+    Sharding,
+    as_sharding,
+    in_space,
+    placement,
+    placement_of,
+    put,
+)
 from covector.runtime.transfers import asked_for
 from covector.transforms.arguments import api_boundary
 
@@ -217,7 +226,7 @@ host_ids = process_indices
 
 def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
     """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
-    if prefix is None or isinstance(prefix, (bool, Sharding)) or hasattr(prefix, "platform"):
+    if prefix is None or isinstance(prefix, (bool, Sharding, Space)) or hasattr(prefix, "platform"):
         return [prefix] * n
     try:
         return tree.broadcast_prefix(prefix, x)
@@ -237,9 +246,15 @@ def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
         return to_array(x)
     given = x if type(x) is Array else None
     array = to_array(x)
-    target = (
-        placement_of(array) if where is None else placement(as_sharding(where, "device_put"), True)
-    )
+    if where is None:
+        target = placement_of(array)
+    elif isinstance(where, Format):
+        check_layout(where.layout, array.shape, array.aval.str_short(), "device_put")
+        target = placement(as_sharding(where.sharding, "device_put"), True)
+    elif isinstance(where, Space):
+        target = placement(in_space(array.sharding, where), True)
+    else:
+        target = placement(as_sharding(where, "device_put"), True)
     out = put(array, target)
     if may_alias is False and given is not None and out._on_host and given._on_host:
         out = given._copied()._placed(target.index)
@@ -261,9 +276,9 @@ def device_put(
     ----------
     x : pytree
         NumPy arrays are copied; arrays that are there are returned as they are.
-    device : Device or Sharding, optional
+    device : Device, Sharding, memory.Space or experimental.layout.Format, optional
         Where the arrays are to be and to stay (they are *committed*), or a pytree of such, a
-        prefix of ``x``. Without it, arrays stay where they are and new ones go to the default
+        prefix of ``x``; a memory space leaves them on their device. Without it, arrays stay where they are and new ones go to the default
         device.
     src : optional
         Where the arrays are; has no effect.

@@ -187,7 +187,7 @@ def where_to_run(
         return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
-    return placement(as_sharding(given, f"jit of {jitted.name}"), True)
+    return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
 
 
 def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,12 @@ from covector.core import avals
 from covector.core.avals import Array
 from covector.core.backend import Device, get_backend
 from covector.core.config import config
+from covector.core.device import Space
 from covector.core.errors import at_user_line
 from covector.runtime.transfers import transfer
 
 Index = tuple[slice, ...]
+_OF_HOSTS = ("pinned_host", "unpinned_host")
 
 
 class Sharding:
@@ -80,13 +83,8 @@ class Sharding:
         return None
 
     def with_memory_kind(self, kind: str | None) -> Sharding:
-        """The same in another kind of memory; devices have one, their default."""
-        if kind not in (None, "device", self.memory_kind):
-            raise ValueError(
-                f"{self!r} has no memory of the kind {kind!r}: its devices have one kind, 'device'"
-                f"{at_user_line()}"
-            )
-        return self
+        """The same in another kind of memory; None stands for the default of the devices."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the memory")
 
     def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
         """Whether an array of ``ndim`` dimensions is spread in the same way."""
@@ -99,11 +97,16 @@ class SingleDeviceSharding(Sharding):
     Parameters
     ----------
     device : Device
+    memory_kind : str, optional
+        The kind of memory, one of those of `Device.addressable_memories`; by default the one where
+        programs have their arrays.
 
     Raises
     ------
     TypeError
         If ``device`` is no device.
+    ValueError
+        If it has no such memory.
 
     Examples
     --------
@@ -115,15 +118,30 @@ class SingleDeviceSharding(Sharding):
     (3, 4)
     """
 
-    __slots__ = ("_device",)
+    __slots__ = ("_device", "_memory_kind")
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, memory_kind: str | None = None) -> None:
         if not hasattr(device, "platform"):
             raise TypeError(
                 f"SingleDeviceSharding takes a device, such as those of covector.devices(), got "
                 f"{device!r}{at_user_line()}"
             )
+        if memory_kind is not None:
+            kind = device.memory(memory_kind).kind
+            memory_kind = None if kind == device.default_memory().kind else kind
         self._device = device
+        self._memory_kind = memory_kind
+
+    @property
+    def memory_kind(self) -> str | None:
+        if self._memory_kind is None:
+            # Devices that are not here do not know theirs, and those of others need not say them.
+            with contextlib.suppress(NotImplementedError, AttributeError):
+                return self._device.default_memory().kind
+        return self._memory_kind
+
+    def with_memory_kind(self, kind: str | None) -> SingleDeviceSharding:
+        return SingleDeviceSharding(self._device, memory_kind=kind)
 
     @property
     def device_set(self) -> set[Device]:
@@ -140,13 +158,18 @@ class SingleDeviceSharding(Sharding):
         return True
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SingleDeviceSharding) and self._device == other._device
+        return (
+            isinstance(other, SingleDeviceSharding)
+            and self._device == other._device
+            and self._memory_kind == other._memory_kind
+        )
 
     def __hash__(self) -> int:
-        return hash(self._device)
+        return hash((self._device, self._memory_kind))
 
     def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self._device!r})"
+        kind = f", memory_kind={self._memory_kind!r}" if self._memory_kind else ""
+        return f"SingleDeviceSharding(device={self._device!r}{kind})"
 
 
 class Placement:
@@ -210,12 +233,30 @@ def as_sharding(where: Any, what: str) -> Sharding:
         )
     if isinstance(where, Sharding):
         return where
+    if isinstance(where, Space):
+        return in_space(default_placement().sharding, where)
     if hasattr(where, "platform"):
         return SingleDeviceSharding(where)
     raise TypeError(
-        f"{what} takes a device, such as those of covector.devices(), or a sharding, got "
+        f"{what} takes a device, such as those of covector.devices(), a sharding or a "
+        "memory.Space, got "
         f"{where!r}{at_user_line()}"
     )
+
+
+def in_space(sharding: Sharding, space: Space) -> Sharding:
+    """A sharding in the memory that a `Space` stands for."""
+    if space is Space.Device:
+        return sharding.with_memory_kind(None)
+    if space is Space.Any or sharding.memory_kind in _OF_HOSTS:
+        return sharding
+    for device in sharding.device_set:
+        memories = getattr(device, "addressable_memories", list)()
+        known = {m.kind for m in memories}
+        for kind in _OF_HOSTS:
+            if kind in known:
+                return sharding.with_memory_kind(kind)
+    raise ValueError(f"the devices of {sharding!r} read no memory of their host{at_user_line()}")
 
 
 def put(x: Array, where: Placement) -> Array:
@@ -227,7 +268,10 @@ def put(x: Array, where: Placement) -> Array:
         return x._placed(where.index)
     device = where.device
     transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {device!r}")
-    moved = get_backend(device.platform).put(x, device, where.index)
+    sharding = where.sharding
+    in_default = sharding == sharding.with_memory_kind(None)
+    kind = () if in_default else (sharding.memory_kind,)
+    moved = get_backend(device.platform).put(x, device, where.index, *kind)
     if type(moved) is not Array or moved._placement != where.index:
         raise RuntimeError(
             f"the backend {device.platform!r} did not put {x.aval.str_short()} on {device!r}: its "
@@ -251,9 +295,10 @@ def target_of(
     found: Array | None = None
     for k, x in enumerate(args):
         if type(x) is Array and x._placement and x.committed:
+            at = x.sharding.with_memory_kind(None)  # what is in another memory is brought there
             if found is None:
-                found, first = x, k
-            elif x.sharding != found.sharding:
+                found, first, home = x, k, at
+            elif at != home:
                 known = names() if names is not None else ()
                 one, two = (known[i] if i < len(known) else str(i) for i in (first, k))
                 raise ValueError(
@@ -262,7 +307,7 @@ def target_of(
                     f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
                     f"{at_user_line()}"
                 )
-    return default_placement() if found is None else placement_of(found)
+    return default_placement() if found is None else placement(home, True)
 
 
 def _where(x: Array) -> str:

@@ -11,6 +11,7 @@ from covector.core.backend import Device, Module
 from covector.core.config import config
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
+from covector.core.layout import format_of
 from covector.core.levels import room_for
 from covector.core.references import type_of_value, values_of
 from covector.core.trace import Tracer
@@ -139,6 +140,11 @@ class Traced(_Stage):
     def fun_name(self) -> str:
         return self._jitted.name
 
+    @property
+    def lojax(self) -> Traced:
+        """The function in terms of arrays alone: itself, for there are no other types."""
+        return self
+
     def lower(self, *, lowering_platforms: str | Sequence[str] | None = None) -> Lowered:
         """Prepare the program for compilation, by default for where its arguments are."""
         if isinstance(lowering_platforms, str):
@@ -254,7 +260,8 @@ class Lowered(_Stage):
                     f"the function {self._jitted.name} runs on one device, but device_assignment "
                     f"has {len(device_assignment)}{at_user_line()}"
                 )
-            where = placement(as_sharding(device_assignment[0], "device_assignment"), True)
+            sharding = as_sharding(device_assignment[0], "device_assignment")
+            where = placement(sharding.with_memory_kind(None), True)
         self._module(where.device.platform)  # raises the error if it was not lowered for it
         return Compiled(self._jitted, self._entry, self._donated, where)
 
@@ -321,6 +328,19 @@ class Compiled(_Stage):
         leaves = [self._where.sharding] * self._entry.out_tree.num_leaves
         return tree.unflatten(self._entry.out_tree, leaves)
 
+    @property
+    def input_formats(self) -> Any:
+        """Tree of the `experimental.layout.Format` of the arguments, as ``(args, kwargs)``."""
+        return tree.map(self._format, self.in_avals)
+
+    @property
+    def output_formats(self) -> Any:
+        """Tree of the `experimental.layout.Format` of the result."""
+        return tree.map(self._format, self.out_info)
+
+    def _format(self, aval: Any) -> Any:
+        return format_of(len(aval.shape), self._where.sharding)
+
     def cost_analysis(self) -> dict[str, float]:
         """Estimates of the work: ``flops``, ``bytes accessed``."""
         return _cost(self._entry.closed)
@@ -336,6 +356,10 @@ class Compiled(_Stage):
 
     def runtime_executable(self) -> Any:
         return self._program.executable
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The result for these arguments, as of a call of the object itself."""
+        return self(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         flat, in_tree = without_float0(*tree.flatten((args, kwargs)))
@@ -393,7 +417,9 @@ class Compiled(_Stage):
         """An array that is committed elsewhere is an error, as it is for `jit`."""
         sharding = self._where.sharding
         for i, x in enumerate(flat):
-            if type(x) is Array and x._placement and x.committed and x.sharding != sharding:
+            if type(x) is not Array or not x._placement or not x.committed:
+                continue
+            if x.sharding.with_memory_kind(None) != sharding:
                 raise ValueError(
                     f"the compiled function {self._jitted.name} was made for {sharding!r}, but "
                     f"argument {i} is committed to {x.sharding!r}. Move it with device_put, or "
@@ -434,13 +460,13 @@ def traced(
 ) -> Traced:
     """A function traced for ``leaves``, which may be types that say where arrays will be."""
     wanted = {
-        as_sharding(x.sharding, "the sharding of a ShapeDtypeStruct")
+        as_sharding(x.sharding, "the sharding of a ShapeDtypeStruct").with_memory_kind(None)
         for x in leaves
         if isinstance(x, ShapeDtypeStruct) and x.sharding is not None
     }
     if jitted.device is None and wanted:
         arrays = (x for x in leaves if type(x) is Array and x._placement and x.committed)
-        wanted.update(x.sharding for x in arrays)
+        wanted.update(x.sharding.with_memory_kind(None) for x in arrays)
         if len(wanted) > 1:
             raise ValueError(
                 f"{jitted.name} was given arguments on different devices: "

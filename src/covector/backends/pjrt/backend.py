@@ -109,6 +109,12 @@ class PjrtDevice(Device):
         standard = max(self._description["default_memory"], 0)
         return [*found[standard : standard + 1], *found[:standard], *found[standard + 1 :]]
 
+    def place_of(self, memory_kind: str | None) -> int:
+        """The number of a memory in the plugin's list; -1 stands for the default one."""
+        if memory_kind is None:
+            return -1
+        return [kind for _, kind in self._description["memories"]].index(memory_kind)
+
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_description", {}).get("attributes", {})
         if name in attributes:
@@ -352,13 +358,15 @@ class PjrtBackend:
         """Devices that need not be there, as the plugin describes them."""
         return Topology(self.platform, name, options, native()).devices
 
-    def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
+    def put(
+        self, x: Array, device: PjrtDevice, placement: int, memory_kind: str | None = None
+    ) -> Array:
         if isinstance(device, AbsentDevice):
             raise RuntimeError(
                 f"{x.aval.str_short()} cannot be put on {device!r}: it is not a device of this "
                 f"process{at_user_line()}"
             )
-        return self.client.put(x, device._position, -1, placement)
+        return self.client.put(x, device._position, device.place_of(memory_kind), placement)
 
     def check_rules(self, jaxpr: Jaxpr) -> None:
         """Raise the error for an operation of a jaxpr that this platform does not run."""
