@@ -488,7 +488,7 @@ def register_ffi_type(name: str, type_registration: Any, platform: str = "cpu") 
     >>> number = ctypes.c_int64(0)
     >>> info = Info(ctypes.sizeof(Info), None, ctypes.cast(ctypes.pythonapi.PyMem_Free, \
 ctypes.c_void_p))
-    >>> parts = {"type_id": ctypes.addressof(number), "type_info": ctypes.addressof(info)}
+    >>> parts = {"type_id": ctypes.pointer(number), "type_info": ctypes.pointer(info)}
     >>> cv.ffi.register_ffi_type("counts", {k: cv.ffi.pycapsule(v) for k, v in parts.items()})
     >>> number.value > 0
     True
@@ -529,7 +529,7 @@ def register_ffi_type_id(name: str, obj: Any, platform: str = "cpu") -> None:
     >>> import ctypes
     >>> import covector as cv
     >>> number = ctypes.c_int64(0)
-    >>> cv.ffi.register_ffi_type_id("units", cv.ffi.pycapsule(ctypes.addressof(number)))
+    >>> cv.ffi.register_ffi_type_id("units", cv.ffi.pycapsule(ctypes.pointer(number)))
     >>> number.value > 0
     True
     """

@@ -9,11 +9,11 @@ from covector.core.errors import at_user_line
 
 
 class Space(enum.Enum):
-    """Where arrays are: in the memory of the device that computes, or in that of its host.
+    """Where arrays are: in the memory of the device that computes, or of its host.
 
-    `covector.device_put` takes them in place of a device: the array stays on its device, and goes to
-    the memory ``Device`` where programs have their arrays, or ``Host`` where it waits. ``Any`` leaves
-    it where it is.
+    `covector.device_put` takes them in place of a device: the array stays on its device, and goes
+    to the memory ``Device`` where programs have their arrays, or ``Host`` where it waits. ``Any``
+    leaves it where it is.
 
     Examples
     --------
@@ -112,10 +112,11 @@ class Device:
         Examples
         --------
         >>> import covector as cv
-        >>> cv.devices("cpu")[0].addressable_memories()
-        [Memory(kind='device', device=CpuDevice(id=0)),
-         Memory(kind='pinned_host', device=CpuDevice(id=0)),
-         Memory(kind='unpinned_host', device=CpuDevice(id=0))]
+        >>> device = cv.devices("cpu")[0]
+        >>> device.addressable_memories()[0]
+        Memory(kind='device', device=CpuDevice(id=0))
+        >>> [memory.kind for memory in device.addressable_memories()]
+        ['device', 'pinned_host', 'unpinned_host']
         """
         return [Memory(self, *each) for each in self._memories()]
 

@@ -107,9 +107,7 @@ def check_layout(layout: Any, shape: tuple[int, ...], type_text: str, what: str)
     if not isinstance(layout, Layout):  # one is as good as another
         return
     if sorted(layout.major_to_minor) != list(range(len(shape))):
-        raise ValueError(
-            f"{what}: {layout} does not order the axes of {type_text}{at_user_line()}"
-        )
+        raise ValueError(f"{what}: {layout} does not order the axes of {type_text}{at_user_line()}")
     rows = layout.major_to_minor == tuple(range(len(shape)))
     if not rows or layout.tiling or layout.sub_byte_element_size_in_bits:
         raise NotImplementedError(

@@ -276,10 +276,10 @@ def device_put(
     ----------
     x : pytree
         NumPy arrays are copied; arrays that are there are returned as they are.
-    device : Device, Sharding, memory.Space or experimental.layout.Format, optional
+    device : Device or Sharding, optional
         Where the arrays are to be and to stay (they are *committed*), or a pytree of such, a
-        prefix of ``x``; a memory space leaves them on their device. Without it, arrays stay where they are and new ones go to the default
-        device.
+        prefix of ``x``; a `memory.Space` leaves them on their device. Without it, arrays stay
+        where they are and new ones go to the default device.
     src : optional
         Where the arrays are; has no effect.
     donate : bool or pytree

@@ -357,9 +357,10 @@ class Compiled(_Stage):
     def runtime_executable(self) -> Any:
         return self._program.executable
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The result for these arguments, as of a call of the object itself."""
-        return self(*args, **kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        """The result for arguments, as of a call of the object itself, which is the first one."""
+        compiled, *rest = args
+        return compiled(*rest, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         flat, in_tree = without_float0(*tree.flatten((args, kwargs)))
