@@ -8,7 +8,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import random
+from covector import new_ref, random
 from covector.experimental.layout import Format, Layout
 from covector.sharding import Sharding, SingleDeviceSharding
 
@@ -299,3 +299,96 @@ def test_formats(cpu):
     assert cv.device_put(x, rows).sharding == rows.sharding
     with pytest.raises(NotImplementedError, match="lie in memory row by row"):
         cv.device_put(x, Format(Layout((1, 0)), rows.sharding))
+
+
+# --- moves within programs ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair():
+    return cv.devices("xla_cpu")[:2]
+
+
+def where(x):
+    return cv.tree.map(lambda a: (a.device, a.committed), x)
+
+
+def test_results_of_programs_are_moved(pair, cpu):
+    first, second = pair
+    x = np.arange(3.0)
+    there = cv.device_put(x, first)
+
+    @cv.jit
+    def f(x):
+        return cv.device_put(2 * x, second), x + 1
+
+    for _ in range(2):
+        moved, stays = f(x)
+        assert where([moved, stays]) == [(second, True), (cpu, False)]
+        assert moved.tolist() == [0, 2, 4] and stays.tolist() == [1, 2, 3]
+    assert where(f(there)) == ((second, True), (first, True))
+    assert where(cv.jit(lambda x: f(x)[0])(there)) == (second, True)
+    compiled = f.lower(there).compile()
+    plain = SingleDeviceSharding
+    assert compiled.output_shardings == (plain(second), plain(first))
+    assert [g.sharding for g in compiled.output_formats] == [plain(second), plain(first)]
+    assert where(compiled(there)) == ((second, True), (first, True))
+    host = cv.jit(lambda x: cv.device_put(2 * x, cv.memory.Space.Host))
+    assert host(there).sharding == plain(first, memory_kind="pinned_host")
+    assert host.lower(there).compile().output_shardings.memory_kind == "pinned_host"
+    ref = new_ref(there)
+
+    @cv.jit
+    def g(ref):
+        ref[...] += 1
+        return cv.device_put(ref[...], second)
+
+    assert where(g(ref)) == (second, True) and ref[...].device == first
+    with pytest.raises(TypeError, match="device_put takes a device"):
+        cv.jit(lambda x: cv.device_put(x, 3))(x)
+
+
+def test_programs_run_where_their_values_are_moved(pair, cpu):
+    first, second = pair
+    x = np.arange(3.0)
+
+    def f(x):
+        return cv.device_put(x, second) + 1
+
+    assert where(cv.jit(f)(x)) == where(f(x)) == (second, True)
+    assert where(cv.jit(f)(cv.device_put(x, second))) == (second, True)
+    scan = cv.jit(lambda x: cv.lax.scan(lambda c, a: (c, f(a)), 0.0, x)[1])
+    assert where(scan(x)) == (second, True)
+    same = cv.jit(lambda x: cv.device_put(x, cv.memory.Space.Host) + 1)
+    assert where(same(cv.device_put(x, first))) == (first, True)
+    with pytest.raises(ValueError, match=r"f computes with values on .*\(id=0\).*\(id=1\)"):
+        cv.jit(f)(cv.device_put(x, first))
+    with pytest.raises(
+        ValueError, match=r"computes with values on different devices: .*id=0.*id=1"
+    ):
+        cv.jit(lambda x: cv.device_put(x, first).sum() + cv.device_put(x, second))(x)
+
+
+def test_moves_are_mapped_and_differentiated(pair):
+    first, second = pair
+    x = cv.device_put(np.arange(3.0), first)
+
+    def f(x):
+        return cv.device_put(np.sin(x), second) ** 2
+
+    assert where(cv.vmap(f)(x)) == (second, True)
+    y, t = cv.jvp(f, (x,), (x,))
+    assert where([y, t]) == [(second, True)] * 2
+    assert where(cv.linearize(f, x)[1](x)) == (second, True)
+    got = cv.grad(lambda x: f(x).sum())(x)
+    assert where(got) == (first, True)
+    onp.testing.assert_allclose(got, onp.sin(2 * onp.arange(3.0)), rtol=1e-6, atol=1e-6)
+    got = cv.jit(cv.grad(lambda x: f(x).sum()))(np.arange(3.0))
+    onp.testing.assert_allclose(got, onp.sin(2 * onp.arange(3.0)), rtol=1e-6, atol=1e-6)
+
+
+def test_constants_are_wherever_the_program_runs(pair):
+    """An array that a compiled function closes over is a constant of its program."""
+    first, second = (cv.device_put(np.arange(3.0), d) for d in pair)
+    assert where(cv.jit(lambda x: first + x)(second)) == (pair[1], True)
+    assert not cv.jit(lambda x: first + x)(np.ones(3)).committed

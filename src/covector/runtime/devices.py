@@ -26,6 +26,7 @@ from covector.core.trace import (
     eval_trace,
     set_current_trace,
 )
+from covector.runtime.moves import move_p
 from covector.runtime.placement import (
     Sharding,
     as_sharding,
@@ -239,9 +240,13 @@ def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
 
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
     if isinstance(x, Tracer) or getattr(x, "dtype", None) == dtypes.float0:
-        if where is not None:
-            as_sharding(where, "device_put")
-        return x
+        if where is None or not isinstance(x, Tracer):
+            return x
+        if isinstance(where, Format):
+            check_layout(where.layout, x.shape, x.aval.str_short(), "device_put")
+            where = where.sharding
+        target = where if isinstance(where, Space) else as_sharding(where, "device_put")
+        return x if target is Space.Any else move_p.bind(x, where=target, source=None)
     if where is None and may_alias is not False:
         return to_array(x)
     given = x if type(x) is Array else None

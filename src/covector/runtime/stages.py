@@ -9,6 +9,7 @@ from covector.core import tree
 from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import Device, Module
 from covector.core.config import config
+from covector.core.device import Space
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.layout import format_of
@@ -27,7 +28,8 @@ from covector.runtime.execution import (
     raise_no_execution,
     where_to_run,
 )
-from covector.runtime.placement import Placement, as_sharding, placement
+from covector.runtime.moves import move_results, moves_of, place_of
+from covector.runtime.placement import Placement, as_sharding, in_space, placement
 from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
@@ -299,6 +301,9 @@ class Compiled(_Stage):
     def __init__(
         self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement
     ) -> None:
+        self._moves = moves_of(entry)
+        if self._moves is not None:
+            where = place_of(self._moves, where, jitted.name)
         super().__init__(jitted, entry, donated, where)
         self._program, self._kept = compile_entry(
             entry, donated, jitted.keep_unused, jitted.name, where
@@ -325,21 +330,29 @@ class Compiled(_Stage):
     @property
     def output_shardings(self) -> Any:
         """Tree of the shardings of the result."""
-        leaves = [self._where.sharding] * self._entry.out_tree.num_leaves
-        return tree.unflatten(self._entry.out_tree, leaves)
+        return tree.unflatten(self._entry.out_tree, self._result_shardings())
+
+    def _result_shardings(self) -> list[Any]:
+        home = self._where.sharding
+        if self._moves is None:
+            return [home] * self._entry.out_tree.num_leaves
+        return [
+            home if m is None else in_space(home, m) if isinstance(m, Space) else m
+            for m in self._moves.results[: self._entry.out_tree.num_leaves]
+        ]
 
     @property
     def input_formats(self) -> Any:
         """Tree of the `experimental.layout.Format` of the arguments, as ``(args, kwargs)``."""
-        return tree.map(self._format, self.in_avals)
+        home = self._where.sharding
+        return tree.map(lambda a: format_of(len(a.shape), home), self.in_avals)
 
     @property
     def output_formats(self) -> Any:
         """Tree of the `experimental.layout.Format` of the result."""
-        return tree.map(self._format, self.out_info)
-
-    def _format(self, aval: Any) -> Any:
-        return format_of(len(aval.shape), self._where.sharding)
+        avals, shardings = self._entry.out_avals, self._result_shardings()
+        found = [format_of(a.ndim, s) for a, s in zip(avals, shardings, strict=True)]
+        return tree.unflatten(self._entry.out_tree, found)
 
     def cost_analysis(self) -> dict[str, float]:
         """Estimates of the work: ``flops``, ``bytes accessed``."""
@@ -397,9 +410,13 @@ class Compiled(_Stage):
         if self._entry.refs is not None:
             operands = self._entry.operands(flat)
             outs = call_on_refs(self._entry, self._program, self._kept, flat, operands)
+            if self._moves is not None:
+                outs = move_results(self._moves, outs)
             return tree.unflatten(self._entry.out_tree, outs)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
+        if self._moves is not None:
+            outs = move_results(self._moves, outs)
         if looks_at_results():
             self._check(outs)
         return tree.unflatten(self._entry.out_tree, outs)
