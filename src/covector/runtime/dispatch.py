@@ -13,7 +13,6 @@ from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.trace import EvalTrace, Primitive
 from covector.runtime.execution import looks_at_results
 from covector.transforms.cache import Latest
-from covector.transforms.foreign import ForeignFunction
 from covector.transforms.jit import Jitted, jit_p, make_jit_function
 
 _operations = Latest(8192)
@@ -29,10 +28,8 @@ def _has_jaxpr(params: dict[str, Any]) -> bool:
 
 def _name_of(prim: Primitive, params: dict[str, Any]) -> str:
     """What messages call an operation: what was called knows its name best."""
-    called = params.get("callback")
-    if type(called) is ForeignFunction:
-        return f"ffi_call of {called.name}"
-    return str(params.get("name") or prim.name)
+    named = getattr(params.get("callback"), "operation", None)
+    return str(named or params.get("name") or prim.name)
 
 
 def _operation(prim: Primitive, params: dict[str, Any]) -> Any:

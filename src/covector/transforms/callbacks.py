@@ -158,7 +158,7 @@ debug_callback_p.impl = _run_debug
 
 def _pure_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> NoReturn:
     what = params["callback"]
-    name = f"ffi_call of {what.name}" if type(what) is ForeignFunction else "pure_callback"
+    name = what.operation if type(what) is ForeignFunction else "pure_callback"
     raise ValueError(
         f"{name} cannot be differentiated: wrap the function that calls it in custom_jvp or "
         f"custom_vjp, or its arguments in lax.stop_gradient{at_user_line()}"
