@@ -256,6 +256,7 @@ case(
 )
 case("top_k", lambda a: lax.top_k(a, 2)[0], real(3, 5))
 case("top_k-axis", lambda a: lax.top_k(a, 2, axis=0)[0], real(5, 3))
+case("device_put", lambda x: cv.device_put(x, cv.memory.Space.Device), X)
 case("optimization_barrier", lambda a, b: lax.optimization_barrier((a, b)), X, Y)
 case("reduce", lambda a: lax.reduce(a, 0.0, lax.add, (0,)), X)
 case(

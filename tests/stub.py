@@ -29,7 +29,7 @@ class Array:
 _PROPERTIES = {
     "shape": "tuple[int, ...]", "ndim": "int", "size": "int", "nbytes": "int", "itemsize": "int",
     "dtype": "Any", "weak_type": "bool", "aval": "Any", "sharding": "Any", "committed": "bool",
-    "device": "Any", "is_fully_addressable": "bool", "is_fully_replicated": "bool",
+    "device": "Any", "format": "Any", "is_fully_addressable": "bool", "is_fully_replicated": "bool",
     "T": "Array", "mT": "Array", "real": "Array", "imag": "Array", "at": "IndexHelper",
 }  # fmt: skip
 _METHODS = {

@@ -156,4 +156,33 @@ CASES = dict(
         spec("a, b"),
     ),
     sizex=(lambda x: x / x.size, spec("a, b")),
+    gradstep=(lambda x: cv.grad(lambda z: np.sum(z[::2] ** 2))(x), spec("a, b")),
+    gradstep1=(lambda x: cv.grad(lambda z: np.sum(z[1::2, ::3] ** 3))(x), spec("a, b")),
+    gradstep2=(lambda x: cv.grad(lambda z: np.sum(z[::-2] ** 2))(x), spec("a, b")),
+    grad2step=(
+        lambda x: cv.jvp(cv.grad(lambda z: np.sum(z[1::2] ** 3)), (x,), (x,)),
+        spec("a, b"),
+    ),
+    gradrfft=(
+        lambda x: cv.grad(lambda z: np.sum(abs(np.fft.rfft(z)) ** 2))(x),
+        spec("a, b"),
+    ),
+    gradirfft=(
+        lambda x: cv.grad(lambda z: np.sum(np.fft.irfft(z, z.shape[1]).real ** 2))(x),
+        spec("a, b"),
+    ),
+    gradrfft2=(lambda x: cv.grad(lambda z: np.sum(abs(np.fft.rfft2(z))))(x), spec("a, 5")),
+    roll1=(lambda x: np.roll(x, x.shape[0] - 3, 0), spec("a, b")),
+    roll2=(lambda x: np.roll(x, (1, -x.shape[0]), (0, 1)), spec("a, b")),
+    roll3=(lambda x: np.roll(x, np.argmax(x)), spec("a, b")),
+    gradroll=(lambda x: cv.grad(lambda z: np.sum(np.roll(z, 1) * z))(x), spec("a, b")),
+    far=(lambda x, i: np.concatenate([x, x])[i], [*spec("a, b"), S((3,), "int32")]),
+    far1=(
+        lambda x, i: np.tile(x, (3, 1)).at[i, 0].add(1.0),
+        [*spec("a, b"), S((), "int32")],
+    ),
+    far2=(
+        lambda x: np.take_along_axis(np.concatenate([x, x]), np.argsort(x, 0), 0),
+        spec("a, b"),
+    ),
 )

@@ -28,7 +28,8 @@ MODULES.append("covector")
 
 # Modules whose public functions all have numpydoc docstrings.
 PUBLIC = (
-    "covector", "covector.ad_checkpoint", "covector.api_util", "covector.core",
+    "covector", "covector.ad", "covector.memory",
+    "covector.ad_checkpoint", "covector.api_util", "covector.core",
     "covector.custom_batching", "covector.custom_derivatives", "covector.debug", "covector.dlpack",
     "covector.dtypes", "covector.example_libraries.optimizers", "covector.example_libraries.stax",
     "covector.experimental.buffer_callback", "covector.experimental.checkify",

@@ -600,6 +600,17 @@ def test_auxiliary_data_must_be_bytes():
         export.export(cv.jit(lambda b: b.x))(Bad(1.0, "text")).serialize()
 
 
+def test_donation_is_of_calls():
+    exported = export.export(cv.jit(lambda x: x + 1, donate_argnums=0))(np.ones(3))
+    for loaded in (exported, export.deserialize(exported.serialize())):
+        x = np.arange(3.0) * 2
+        loaded.call(x)
+        cv.jit(loaded.call)(x)
+        assert not x.is_deleted()
+        cv.jit(loaded.call, donate_argnums=0)(x)
+        assert x.is_deleted()
+
+
 def test_the_page_of_the_documentation():
     page = pathlib.Path(__file__).parents[1] / "docs" / "export.md"
     failed, tried = doctest.testfile(str(page), module_relative=False)

@@ -442,6 +442,11 @@ def test_what_is_not_registered(library):
         register("dot", capsule(library.dot_handler), api_version=0)
     with pytest.raises(ValueError, match=r"must have the last, got \['prepare'\]"):
         register("dot", {"prepare": capsule(library.dot_handler)})
+    for wrong in (5, 0, None, "dot_handler", lambda: None, library):
+        with pytest.raises(TypeError, match="takes a symbol of a ctypes.CDLL, .*, got "):
+            capsule(wrong)
+    with pytest.raises(ValueError, match="got a null pointer"):
+        capsule(ctypes.c_void_p())
 
 
 def test_the_order_of_axes_in_memory(library):
@@ -487,7 +492,7 @@ def test_stages_and_their_states(library):
     number = ctypes.c_int64.in_dll(lib, "count_type").value
     other = ctypes.c_int64(number + 1)
     with pytest.raises(ValueError, match="another type count already"):
-        cv.ffi.register_ffi_type_id("count", cv.ffi.pycapsule(ctypes.addressof(other)))
+        cv.ffi.register_ffi_type_id("count", cv.ffi.pycapsule(ctypes.pointer(other)))
     cv.ffi.register_ffi_target("staged", stages)
     call = cv.ffi.ffi_call("staged", I32)
     f = cv.jit(lambda: call(start=1))

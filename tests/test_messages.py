@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import pathlib
 
 import numpy as onp
@@ -215,6 +216,6 @@ def _missing():
 @pytest.mark.parametrize("name", _missing())
 def test_what_the_documents_call_missing_is(name):
     module, _, attribute = name.removeprefix("covector.").rpartition(".")
-    owner = getattr(cv, module) if module else cv
+    owner = operator.attrgetter(module)(cv) if module else cv
     with pytest.raises(AttributeError, match=f"has no attribute {attribute!r}"):
         getattr(owner, attribute)

@@ -29,6 +29,7 @@ NO_LOWERING = {
         "vmap resolves it",
     ),
     "custom_lin": "it has a transpose only: running it is an error",
+    "move": "nothing is computed: see runtime/moves.py",
 }
 TABLES = {
     name: getattr(rules, name)

@@ -736,3 +736,46 @@ def test_pure_functions_take_no_references(what):
     for call in (f, cv.grad(f), cv.jit(f)):
         with pytest.raises(NotImplementedError, match=f"used in {what} of .* must be a pure"):
             call(2.0)
+
+
+# --- cotangents that are added to references ---------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, cv.jit], ids=["eager", "jit"])
+def test_pullbacks_into_references(wrapped):
+    x, w = {"a": np.array([1.0, 2.0]), "b": np.float32(3)}, np.array([4.0, 5.0])
+    ad = cv.ad
+
+    def f(x, w):
+        return np.sin(x["a"]) * w + x["b"]
+
+    def pulled(total):
+        _, pullback = cv.vjp(f, x, w)
+        return pullback.with_refs({"a": total, "b": ad.GradValue()}, ad.DontWant())(w)
+
+    want = cv.vjp(f, x, w)[1](w)[0]
+    total = cv.new_ref(np.ones(2))
+    for k in (1, 2):
+        (got, other) = wrapped(pulled)(total)
+        assert got["a"] == ad.GradRef() and other == ad.DidntWant()
+        onp.testing.assert_allclose(got["b"], want["b"])
+        onp.testing.assert_allclose(total[...], 1 + k * want["a"], rtol=1e-6)
+
+
+def test_pullbacks_into_references_are_pytrees_and_check():
+    ad = cv.ad
+    _, pullback = cv.vjp(lambda x, i: x * i, 2.0, 3)
+    total = cv.new_ref(0.0)
+    cv.jit(lambda p, r: p.with_refs(r, ad.DontWant())(1.0))(pullback, total)
+    assert total[...] == 3
+    assert pullback.with_refs(total, ad.GradValue())(1.0)[1].dtype == cv.float0
+    assert hash(ad.GradRef()) == hash(ad.GradRef()) and repr(ad.DontWant()) == "DontWant()"
+    for refs, error, match in (
+        ((total,), ValueError, "for each array in the arguments, in their structure"),
+        ((total, 3.0), TypeError, "for each array in the arguments, got float 3.0"),
+        ((ad.GradValue, ad.DontWant()), TypeError, "got type"),
+        ((cv.new_ref(np.ones(2)), ad.DontWant()), ValueError, r"type float32\[\] .*float32\[2\]"),
+        ((total, total), ValueError, r"type int32\[\].* has no cotangent"),
+    ):
+        with pytest.raises(error, match=match):
+            pullback.with_refs(*refs)

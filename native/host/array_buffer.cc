@@ -82,7 +82,15 @@ PyObject* numpy_ndarray() {
 int array_getbuffer(PyObject* self, Py_buffer* view, int flags) {
   ArrayObject* a = as_array(self);
   view->obj = nullptr;
-  if (!check_alive(a) || !(a = on_host(a))) return -1;
+  if (!check_alive(a)) return -1;
+  if (!(a = on_host(a))) {
+    // NumPy drops what is raised here and asks in another way: Ctrl-C is to reach it there.
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+      PyErr_SetString(PyExc_BufferError, "interrupted while waiting for the array's elements");
+      PyErr_SetInterrupt();
+    }
+    return -1;
+  }
   const char* format = buffer_format(a->code);
   if (!format) {
     PyErr_Format(PyExc_BufferError, "dtype %s has no buffer format%s", dtype_name(a->code),

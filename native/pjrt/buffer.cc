@@ -272,6 +272,8 @@ std::unique_ptr<Buffer> copy_buffer(const Buffer& from, const std::shared_ptr<Cl
   const Plugin& plugin = client->plugin();
   const DeviceInfo& info = client->devices().at(size_t(device));
   BufferHandle* made;
+  // A copy to a device goes to its usual memory only from other devices.
+  if (memory < 0 && from.memory() >= 0) memory = info.default_memory;
   if (memory >= 0) {
     Call<BufferToMemoryArgs> args;
     args.buffer = from.handle();
@@ -304,6 +306,7 @@ ArrayObject* put_array(const std::shared_ptr<Client>& client, int device, int me
       made = put_elements(client, device, memory, host->data, host->code, host->ndim, host->shape,
                           host->storage);
     }
+    made->in_memory(memory);
     out = wrap_buffer(std::move(made), array->code, array->weak, array->ndim, array->shape,
                       placement);
   });

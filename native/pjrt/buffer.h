@@ -34,6 +34,9 @@ class Buffer final : public Owned {
 
   int ndim() const { return ndim_; }
   int device() const { return device_; }  // its index among those of the client
+  // Its memory's index among those of the device; -1 for the one where programs have their arrays.
+  int memory() const { return memory_; }
+  void in_memory(int memory) { memory_ = memory; }
   BufferHandle* handle() const { return handle_; }
   const std::shared_ptr<const std::string>& program() const { return program_; }
 
@@ -55,7 +58,7 @@ class Buffer final : public Owned {
   };
   Copy copy_to_host(size_t nbytes) const;
 
-  int device_, ndim_;
+  int device_, ndim_, memory_ = -1;
   BufferHandle* handle_;
   std::shared_ptr<const std::string> program_;
   std::shared_ptr<Spares> spares_;

@@ -163,7 +163,8 @@ class PjrtExecutable final : public Executable {
   bool run(const Argument* arguments, PyObject** results) const override;
   bool takes(const ArrayObject* array) const override {
     const Buffer* buffer = buffer_of(array);
-    return buffer && buffer->client() == loaded_->client() && buffer->device() == device_;
+    return buffer && buffer->client() == loaded_->client() && buffer->device() == device_ &&
+           buffer->memory() < 0;
   }
   ArrayObject* bring(ArrayObject* array) const override {
     if (takes(array)) return as_array(Py_NewRef(as_object(array)));

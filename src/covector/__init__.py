@@ -65,6 +65,7 @@ def clear_caches() -> None:
 
 # Where other public names live. A name that is not a module is found in the module given.
 _MODULES = frozenset((
+    "ad", "memory",
     "ad_checkpoint", "api_util", "custom_batching", "custom_derivatives", "debug", "dlpack",
     "dtypes", "errors", "example_libraries", "experimental", "extend", "ffi", "flatten_util",
     "image", "interpreters", "lax", "monitoring", "nn", "numpy", "ops", "random", "ref", "scipy",

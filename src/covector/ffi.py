@@ -21,6 +21,7 @@ from covector.transforms.foreign import EFFECTS, ForeignFunction, Layout
 from covector.transforms.shapes import aval_like
 
 _CAPSULE = b"xla._CUSTOM_CALL_TARGET"
+_POINTERS = (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)  # type: ignore[attr-defined]
 
 
 def _of_python(name: str, result: Any, *args: Any) -> Any:
@@ -65,11 +66,18 @@ def pycapsule(funcptr: Any) -> Any:
     Parameters
     ----------
     funcptr : ctypes function pointer
-        A handler, as an attribute of a `ctypes.CDLL`.
+        A handler, as an attribute of a `ctypes.CDLL`, or another pointer of ctypes.
 
     Returns
     -------
     PyCapsule
+
+    Raises
+    ------
+    TypeError
+        If it is no pointer of ctypes.
+    ValueError
+        If it points nowhere.
 
     Examples
     --------
@@ -78,7 +86,15 @@ def pycapsule(funcptr: Any) -> Any:
     >>> type(cv.ffi.pycapsule(ctypes.pythonapi.Py_IncRef)).__name__
     'PyCapsule'
     """
+    # A number would be taken for an address, which is called without a look at it.
+    if not isinstance(funcptr, _POINTERS):
+        raise TypeError(
+            "ffi.pycapsule takes a symbol of a ctypes.CDLL, or another pointer of ctypes, got "
+            f"{describe(funcptr)}{at_user_line()}"
+        )
     address = ctypes.cast(funcptr, ctypes.c_void_p).value
+    if not address:
+        raise ValueError(f"ffi.pycapsule got a null pointer, {funcptr!r}{at_user_line()}")
     return _new_capsule(address, _CAPSULE, None)
 
 
@@ -472,7 +488,7 @@ def register_ffi_type(name: str, type_registration: Any, platform: str = "cpu") 
     >>> number = ctypes.c_int64(0)
     >>> info = Info(ctypes.sizeof(Info), None, ctypes.cast(ctypes.pythonapi.PyMem_Free, \
 ctypes.c_void_p))
-    >>> parts = {"type_id": ctypes.addressof(number), "type_info": ctypes.addressof(info)}
+    >>> parts = {"type_id": ctypes.pointer(number), "type_info": ctypes.pointer(info)}
     >>> cv.ffi.register_ffi_type("counts", {k: cv.ffi.pycapsule(v) for k, v in parts.items()})
     >>> number.value > 0
     True
@@ -513,7 +529,7 @@ def register_ffi_type_id(name: str, obj: Any, platform: str = "cpu") -> None:
     >>> import ctypes
     >>> import covector as cv
     >>> number = ctypes.c_int64(0)
-    >>> cv.ffi.register_ffi_type_id("units", cv.ffi.pycapsule(ctypes.addressof(number)))
+    >>> cv.ffi.register_ffi_type_id("units", cv.ffi.pycapsule(ctypes.pointer(number)))
     >>> number.value > 0
     True
     """

@@ -76,6 +76,10 @@ class Ref(Reference):
         return read(self).sharding
 
     @property
+    def format(self) -> Any:
+        return read(self).format
+
+    @property
     def committed(self) -> bool:
         return bool(read(self).committed)
 

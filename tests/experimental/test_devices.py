@@ -207,6 +207,9 @@ def test_serialized_programs():
         lambda: xla_metadata.set_xla_metadata(a=1),
         lambda: scheduling_groups.scheduling_group("a"),
         lambda: scheduling_groups.xla_metadata_call(abs),
+        lambda: scheduling_groups.xla_metadata_call_p.bind(1.0),
+        lambda: scheduling_groups.dce_jaxpr_xla_metadata_rule([True], None),
+        lambda: scheduling_groups.FlatTree([], None, ()),
     ],
 )
 def test_what_has_no_meaning(call):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from covector import nn
-from covector import numpy as cnp
 from covector.core.config import enable_x64
 from covector.transforms.grad import grad
 from covector.transforms.jit import jit
@@ -169,14 +168,6 @@ def test_bad_operands():
     for call in (lambda: nn.relu([1, 2]), lambda: nn.gelu("a"), lambda: nn.softplus(None)):
         with pytest.raises(TypeError):
             call()
-
-
-def test_scales_of_blocks_are_not_chosen():
-    x = cnp.ones((1, 2, 2))
-    with pytest.raises(NotImplementedError, match="nn.scaled_matmul"):
-        nn.scaled_dot_general(x, x, (((2,), (2,)), ((0,), (0,))))
-    with pytest.raises(NotImplementedError):
-        nn.get_scaled_dot_general_config("mxfp8")
 
 
 def test_small_integers():

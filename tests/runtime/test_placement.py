@@ -8,7 +8,8 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import random
+from covector import new_ref, random
+from covector.experimental.layout import Format, Layout
 from covector.sharding import Sharding, SingleDeviceSharding
 
 
@@ -232,9 +233,162 @@ def test_one_platform_may_be_named_alone():
     assert lowered.platforms == ("cpu",)
 
 
-def test_kinds_of_memory():
-    sharding = np.ones(2).sharding
-    for kind in (None, "device"):
-        assert sharding.with_memory_kind(kind) == sharding
-    with pytest.raises(ValueError, match="no memory of the kind 'pinned_host'"):
-        sharding.with_memory_kind("pinned_host")
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+def test_kinds_of_memory(platform):
+    device = cv.devices(platform)[0]
+    kinds = [m.kind for m in device.addressable_memories()]
+    assert kinds == ["device", "pinned_host", "unpinned_host"]
+    there = {k: SingleDeviceSharding(device, memory_kind=k) for k in kinds}
+    plain = SingleDeviceSharding(device)
+    assert there["device"] == plain and hash(there["device"]) == hash(plain)
+    assert len(set(there.values())) == 3 and "unpinned_host" in repr(there["unpinned_host"])
+    assert pickle.loads(pickle.dumps(there["pinned_host"])) == there["pinned_host"]
+    x = cv.device_put(np.arange(3.0), device)
+    for kind, sharding in there.items():
+        assert sharding.memory_kind == kind
+        assert plain.with_memory_kind(kind) == sharding
+        assert sharding.with_memory_kind(None) == plain
+        y = cv.device_put(x, sharding)
+        assert y.sharding == sharding and y.committed and y.tolist() == [0, 1, 2]
+        for z in (y + x, cv.jit(lambda a: 2 * a)(y), cv.device_put(y, plain) * 2):
+            assert z.sharding == plain and z.tolist() == [0, 2, 4]
+        assert cv.jit(np.sin).lower(y).compile()(y).sharding == plain
+        assert cv.jit(np.sin, device=sharding)(1.0).sharding == plain
+    for ask in (
+        lambda: SingleDeviceSharding(device, memory_kind="tape"),
+        lambda: plain.with_memory_kind("tape"),
+        lambda: device.memory("tape"),
+    ):
+        with pytest.raises(ValueError, match="no memory of the kind 'tape'; it has 'device', 'p"):
+            ask()
+
+
+def test_memory_spaces(cpu, toys):
+    x = np.arange(3.0)
+    host, space = cv.device_put(x, cv.memory.Space.Host), cv.memory.Space
+    assert host.sharding == SingleDeviceSharding(cpu, memory_kind="pinned_host")
+    assert host.committed and not x.committed
+    assert cv.device_put(host, space.Device).sharding == SingleDeviceSharding(cpu)
+    assert cv.device_put(host, space.Any).sharding == host.sharding
+    assert cv.device_put(host, space.Host) is host
+    new = cv.device_put({"a": onp.ones(2), "b": 1}, {"a": space.Host, "b": space.Device})
+    assert [v.sharding.memory_kind for v in new.values()] == ["pinned_host", "device"]
+    with pytest.raises(ValueError, match="read no memory of their host"):
+        cv.device_put(cv.device_put(x, toys[0]), space.Host)
+
+
+def test_formats(cpu):
+    rows = Format(Layout((0, 1)), SingleDeviceSharding(cpu))
+    x = np.ones((2, 3))
+    assert x.format == cv.new_ref(x).format == rows
+    there = cv.device_put(x, cv.memory.Space.Host)
+    assert there.format == Format(Layout((0, 1)), there.sharding)
+    struct = cv.ShapeDtypeStruct((2,), "float32", sharding=rows.sharding)
+    assert struct.format == Format(None, rows.sharding)
+    compiled = cv.jit(lambda x, y: {"z": x + y}).lower(x, y=1.0).compile()
+    one = Format(Layout(()), rows.sharding)
+    assert compiled.input_formats == ((rows,), {"y": one})
+    assert compiled.output_formats == {"z": rows}
+    assert compiled.call(x, y=1.0)["z"].tolist() == compiled(x, y=1.0)["z"].tolist()
+    with pytest.raises(AttributeError, match="format"):
+        cv.jit(lambda x: x.format)(x)
+    traced = cv.jit(np.sin).trace(x)
+    assert traced.lojax.jaxpr == traced.jaxpr and traced.lojax.out_info == traced.out_info
+    assert isinstance(cv.jit(np.sin), cv.stages.Wrapped)
+    assert not isinstance(traced, cv.stages.Wrapped)
+    assert cv.device_put(x, rows).sharding == rows.sharding
+    with pytest.raises(NotImplementedError, match="lie in memory row by row"):
+        cv.device_put(x, Format(Layout((1, 0)), rows.sharding))
+
+
+# --- moves within programs ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair():
+    return cv.devices("xla_cpu")[:2]
+
+
+def where(x):
+    return cv.tree.map(lambda a: (a.device, a.committed), x)
+
+
+def test_results_of_programs_are_moved(pair, cpu):
+    first, second = pair
+    x = np.arange(3.0)
+    there = cv.device_put(x, first)
+
+    @cv.jit
+    def f(x):
+        return cv.device_put(2 * x, second), x + 1
+
+    for _ in range(2):
+        moved, stays = f(x)
+        assert where([moved, stays]) == [(second, True), (cpu, False)]
+        assert moved.tolist() == [0, 2, 4] and stays.tolist() == [1, 2, 3]
+    assert where(f(there)) == ((second, True), (first, True))
+    assert where(cv.jit(lambda x: f(x)[0])(there)) == (second, True)
+    compiled = f.lower(there).compile()
+    plain = SingleDeviceSharding
+    assert compiled.output_shardings == (plain(second), plain(first))
+    assert [g.sharding for g in compiled.output_formats] == [plain(second), plain(first)]
+    assert where(compiled(there)) == ((second, True), (first, True))
+    host = cv.jit(lambda x: cv.device_put(2 * x, cv.memory.Space.Host))
+    assert host(there).sharding == plain(first, memory_kind="pinned_host")
+    assert host.lower(there).compile().output_shardings.memory_kind == "pinned_host"
+    ref = new_ref(there)
+
+    @cv.jit
+    def g(ref):
+        ref[...] += 1
+        return cv.device_put(ref[...], second)
+
+    assert where(g(ref)) == (second, True) and ref[...].device == first
+    with pytest.raises(TypeError, match="device_put takes a device"):
+        cv.jit(lambda x: cv.device_put(x, 3))(x)
+
+
+def test_programs_run_where_their_values_are_moved(pair, cpu):
+    first, second = pair
+    x = np.arange(3.0)
+
+    def f(x):
+        return cv.device_put(x, second) + 1
+
+    assert where(cv.jit(f)(x)) == where(f(x)) == (second, True)
+    assert where(cv.jit(f)(cv.device_put(x, second))) == (second, True)
+    scan = cv.jit(lambda x: cv.lax.scan(lambda c, a: (c, f(a)), 0.0, x)[1])
+    assert where(scan(x)) == (second, True)
+    same = cv.jit(lambda x: cv.device_put(x, cv.memory.Space.Host) + 1)
+    assert where(same(cv.device_put(x, first))) == (first, True)
+    with pytest.raises(ValueError, match=r"f computes with values on .*\(id=0\).*\(id=1\)"):
+        cv.jit(f)(cv.device_put(x, first))
+    with pytest.raises(
+        ValueError, match=r"computes with values on different devices: .*id=0.*id=1"
+    ):
+        cv.jit(lambda x: cv.device_put(x, first).sum() + cv.device_put(x, second))(x)
+
+
+def test_moves_are_mapped_and_differentiated(pair):
+    first, second = pair
+    x = cv.device_put(np.arange(3.0), first)
+
+    def f(x):
+        return cv.device_put(np.sin(x), second) ** 2
+
+    assert where(cv.vmap(f)(x)) == (second, True)
+    y, t = cv.jvp(f, (x,), (x,))
+    assert where([y, t]) == [(second, True)] * 2
+    assert where(cv.linearize(f, x)[1](x)) == (second, True)
+    got = cv.grad(lambda x: f(x).sum())(x)
+    assert where(got) == (first, True)
+    onp.testing.assert_allclose(got, onp.sin(2 * onp.arange(3.0)), rtol=1e-6, atol=1e-6)
+    got = cv.jit(cv.grad(lambda x: f(x).sum()))(np.arange(3.0))
+    onp.testing.assert_allclose(got, onp.sin(2 * onp.arange(3.0)), rtol=1e-6, atol=1e-6)
+
+
+def test_constants_are_wherever_the_program_runs(pair):
+    """An array that a compiled function closes over is a constant of its program."""
+    first, second = (cv.device_put(np.arange(3.0), d) for d in pair)
+    assert where(cv.jit(lambda x: first + x)(second)) == (pair[1], True)
+    assert not cv.jit(lambda x: first + x)(np.ones(3)).committed

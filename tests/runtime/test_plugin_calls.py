@@ -309,6 +309,8 @@ def test_one_function_for_both_compilers(library, device):
     onp.testing.assert_array_equal(y, X * 3 + 1)
     with pytest.raises(RuntimeError, match=r"it calls the native function p_scaled\): .*by zero"):
         cv.jit(lambda x: call(x, by=0.0))(X).block_until_ready()
+    with pytest.raises(RuntimeError, match=r"while running ffi_call of p_scaled .*by zero"):
+        call(cv.device_put(X, device), by=0.0).block_until_ready()
 
 
 def test_mapped_native_functions(library, device):
@@ -379,7 +381,7 @@ def test_functions_that_do_not_fit(library, device):
 
 def test_states_need_a_later_version_of_the_plugin():
     number = ctypes.c_int64(0)
-    capsule = cv.ffi.pycapsule(ctypes.addressof(number))
+    capsule = cv.ffi.pycapsule(ctypes.pointer(number))
     with pytest.raises(ValueError, match=r"xla_cpu has version 0.2 .* to be had from 0.3 on"):
         cv.ffi.register_ffi_type_id("p_units", capsule, platform="xla_cpu")
     assert number.value == 0

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import numpy as onp
 import pytest
@@ -54,7 +55,9 @@ def python(code, **environment):
     """The output of a process of its own, and what it says on its error stream."""
     env = {**os.environ, "COVECTOR_PLATFORMS": "", **environment}
     env = {k: v for k, v in env.items() if v != ""}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
@@ -343,6 +346,21 @@ def test_options_reach_the_client():
     assert out == "3\n"
 
 
+def test_options_that_come_too_late(working):
+    before = cv.config.read("pjrt_client_create_options")
+    try:
+        late = rf"comes too late for {working.platform}, .* made with \(none\): set it before"
+        with pytest.warns(UserWarning, match=late):
+            cv.config.update("pjrt_client_create_options", {"memory_fraction": 0.5})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            cv.config.update("pjrt_client_create_options", "")  # what it was made with
+            cv.config.update("cuda_visible_devices", "1")
+    finally:
+        cv.config.update("pjrt_client_create_options", before)
+        cv.config.update("cuda_visible_devices", "all")
+
+
 def test_the_tools_of_cuda_in_wheels(tmp_path, monkeypatch):
     assert settings.compile_flags("cuda", "x") == {} == settings.compile_flags("tpu", "x")
     for name in ("cu13/nvvm", "cuda_nvcc/nvvm"):
@@ -510,16 +528,17 @@ def test_arrays_on_different_devices(working):
         f(x, y)
 
 
-def test_control_c_while_a_device_is_busy(fake):
+@pytest.mark.parametrize("wait", ["y.block_until_ready()", "numpy.asarray(y)", "y.tolist()"])
+def test_control_c_while_a_device_is_busy(fake, wait):
     code = (
-        "import os, signal, threading, covector as cv, covector.numpy as np\n"
+        "import os, signal, threading, numpy, covector as cv, covector.numpy as np\n"
         # Where the tests run in the background, a child would ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "x = cv.device_put(np.arange(3.0), cv.devices('fake')[0])\n"
         "y = cv.jit(lambda a: a * 2)(x)\n"
         "assert not y.is_ready() and x.is_ready()\n"
         "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "try: y.block_until_ready()\n"
+        f"try: {wait}\n"
         "except KeyboardInterrupt: print('stopped', x.tolist())\n"
     )
     out, _ = python(code, COVECTOR_PJRT_PLUGINS=f"fake:{fake('WORKS')}", FAKE_RESULTS="never")

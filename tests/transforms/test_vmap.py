@@ -163,6 +163,43 @@ def test_pure_callback_may_return_python_numbers(dtype: str) -> None:
         assert complex(y) == 3 and str(y.dtype) == dtype
 
 
+def _returns(result: Any, announced: Any, **options: Any) -> Any:
+    def call(x: Any) -> Any:
+        return cv.pure_callback(lambda x: result, announced, x, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, cv.jit], ids=["eager", "jit"])
+def test_dtypes_of_callback_results(wrapped: Any) -> None:
+    """Another dtype is an error, but for 64 bits where there are none."""
+    f32, i32 = (cv.ShapeDtypeStruct((2,), d) for d in ("float32", "int32"))
+    for result in (np.ones(2), np.ones(2, "float32"), [1, 2.0], (True, 3)):
+        assert wrapped(_returns(result, f32))(1.0).dtype == np.float32
+    wrong = (
+        (np.ones(2, "int32"), f32), (np.ones(2, "float16"), f32), (np.ones(2, bool), i32),
+        (np.ones(2, "int8"), i32), ([np.int32(1), 2], f32), ([1.0, 2.0], i32),
+    )  # fmt: skip
+    for result, announced in wrong:
+        match = rf"announced to return {announced.dtype}\[2\], it returned .*\. Convert it"
+        with pytest.raises(ValueError, match=match):
+            wrapped(_returns(result, announced))(1.0)
+        with pytest.raises(ValueError, match="it returned"):
+            cv.vmap(wrapped(_returns(result, announced, vmap_method="sequential")))(np.ones(3))
+    scalar = cv.ShapeDtypeStruct((), "float32")
+    pair = np.float32(1)
+    with pytest.raises(ValueError, match="it returned a tuple of 2, as an array of shape"):
+        wrapped(_returns((pair, pair), scalar))(1.0)
+    for nothing in (None, "a", [pair, np.ones(2)]):
+        with pytest.raises(ValueError, match="which is no array of numbers"):
+            wrapped(_returns(nothing, scalar))(1.0)
+    with cv.enable_x64():
+        with pytest.raises(ValueError, match="dtype float64. Convert it"):
+            wrapped(_returns(np.ones(2), f32))(1.0)
+        mapped = cv.vmap(wrapped(_returns([3, 4], i32, vmap_method="sequential")))
+        assert mapped(np.ones(2)).dtype == np.int32
+
+
 def test_pure_callback_errors() -> None:
     scalar = cv.ShapeDtypeStruct((), np.float32)
     with pytest.raises(NotImplementedError, match="vmap_method"):

@@ -112,7 +112,11 @@ class Backend(Protocol):
         """The devices of this process."""
 
     def put(self, x: Array, device: Device, placement: int) -> Array:
-        """``x``, wherever it is, on ``device``; ``placement`` is the native index of that."""
+        """``x``, wherever it is, on ``device``; ``placement`` is the native index of that.
+
+        Where devices have several memories, a fourth parameter, ``memory_kind``, is given for
+        others than the default one.
+        """
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Module:
         """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""

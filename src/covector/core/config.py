@@ -252,6 +252,10 @@ place_contexts: list[str] = []
 UNSET = object()
 
 
+# Who is told that an option of the process has been set, by the option.
+listeners: dict[str, list[Callable[[str], None]]] = {}
+
+
 # What is asked for every operation, by the context key, which is had in no time.
 _x64_of_key: dict[int, bool] = {}
 _states: dict[int, Any] = {}
@@ -403,6 +407,8 @@ class Config(threading.local):
         _warn_without_effect(name, value)
         for each in _all_of(name):
             self._set_global(each, value)
+        for told in listeners.get(name, ()):
+            told(name)
 
     @_native.Boundary
     def read(self, name: str) -> Any:

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
+
+from covector.core.errors import at_user_line
+
+
+class Space(enum.Enum):
+    """Where arrays are: in the memory of the device that computes, or of its host.
+
+    `covector.device_put` takes them in place of a device: the array stays on its device, and goes
+    to the memory ``Device`` where programs have their arrays, or ``Host`` where it waits. ``Any``
+    leaves it where it is.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> x = cv.device_put(cv.numpy.arange(3.0), cv.memory.Space.Host)
+    >>> x.sharding.memory_kind
+    'pinned_host'
+    >>> cv.device_put(x, cv.memory.Space.Device).sharding.memory_kind
+    'device'
+    """
+
+    Device = 0
+    Host = 1
+    Any = 2
+
+    def __repr__(self) -> str:
+        return f"Space.{self.name}"
 
 
 class Memory:
@@ -84,8 +112,11 @@ class Device:
         Examples
         --------
         >>> import covector as cv
-        >>> cv.devices("cpu")[0].addressable_memories()
-        [Memory(kind='device', device=CpuDevice(id=0))]
+        >>> device = cv.devices("cpu")[0]
+        >>> device.addressable_memories()[0]
+        Memory(kind='device', device=CpuDevice(id=0))
+        >>> [memory.kind for memory in device.addressable_memories()]
+        ['device', 'pinned_host', 'unpinned_host']
         """
         return [Memory(self, *each) for each in self._memories()]
 
@@ -131,7 +162,9 @@ class Device:
             if each.kind == kind:
                 return each
         known = ", ".join(repr(m.kind) for m in found)
-        raise ValueError(f"{self!r} has no memory of the kind {kind!r}; it has {known}")
+        raise ValueError(
+            f"{self!r} has no memory of the kind {kind!r}; it has {known}{at_user_line()}"
+        )
 
     def memory_stats(self) -> dict[str, int] | None:
         """Bytes in use, their peak and the limit, as far as they are known; None if they are not.

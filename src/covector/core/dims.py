@@ -483,8 +483,10 @@ def _facts(d: DimExpr) -> list[DimExpr]:
             match f.name:
                 case "floordiv" if is_nonnegative(y - 1):
                     found += [x - y * value, y * value + y - 1 - x]
-                case "mod" if is_nonnegative(x) and is_nonnegative(y - 1):
-                    found.append(x - value)
+                case "mod" if is_nonnegative(y - 1):
+                    found.append(y - 1 - value)
+                    if is_nonnegative(x):
+                        found.append(x - value)
                 case "max":
                     found += [value - x, value - y]
                 case "min":

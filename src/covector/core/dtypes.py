@@ -16,7 +16,12 @@ import numpy as np
 from covector import _native
 from covector.core import formats
 from covector.core.config import config, x64_enabled
-from covector.core.errors import TypePromotionError, at_user_line, warn
+from covector.core.errors import (
+    InconclusiveDimensionOperation,
+    TypePromotionError,
+    at_user_line,
+    warn,
+)
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 bool_ = np.dtype(np.bool_)
@@ -362,6 +367,18 @@ def check_default_int(value: int) -> None:
 def index_dtype(size: int) -> DType:
     """The integer type of positions along a dimension of this size, and of the size itself."""
     return int32 if size < 2**31 else int64
+
+
+def position_dtype(*sizes: int) -> DType:
+    """`index_dtype` of the largest size, for positions that no one sees: where sizes are symbolic
+    and could be too large for 32 bits, they have 64."""
+    try:
+        for size in sizes:
+            if index_dtype(size) == int64:
+                return int64
+    except InconclusiveDimensionOperation:
+        return int64
+    return int32
 
 
 def default_complex() -> DType:

@@ -48,7 +48,7 @@ NO_EFFECTS: frozenset[Any] = frozenset()
 # What arrays say of where they are.
 _PLACES = frozenset({
     "sharding", "committed", "devices", "device", "is_fully_addressable", "is_fully_replicated",
-    "addressable_shards", "global_shards", "addressable_data",
+    "addressable_shards", "global_shards", "addressable_data", "format",
 })  # fmt: skip
 # `Primitive.bind` of one primitive, by which rules apply it.
 Bind = Callable[..., Any]

@@ -70,17 +70,22 @@ class _Hashed:
             return id(self.fun)
 
 
-def _partial_of(func: Any, children: Any) -> Partial:
-    args, keywords = children
-    return Partial(func, *args, **keywords)
+def register_partial(cls: type[Partial]) -> None:
+    """Make a class of partial functions one of pytrees."""
+
+    def made(func: Any, children: Any) -> Partial:
+        args, keywords = children
+        return cls(func, *args, **keywords)
+
+    register_node(
+        cls,
+        lambda p: ((p.args, p.keywords), p.func),
+        made,
+        lambda p: (GetAttrKey("args"), GetAttrKey("keywords")),
+    )
 
 
-register_node(
-    Partial,
-    lambda p: ((p.args, p.keywords), p.func),
-    _partial_of,
-    lambda p: (GetAttrKey("args"), GetAttrKey("keywords")),
-)
+register_partial(Partial)
 
 
 def _fields(

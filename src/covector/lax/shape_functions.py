@@ -10,6 +10,7 @@ import numpy as np
 
 from covector.core import dtypes, structural
 from covector.core.avals import Array, aval_of, to_array
+from covector.core.dims import DimExpr
 from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.operands import (
     PY_SCALARS,
@@ -632,7 +633,10 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     value = padding_value
     if type(value) in PY_SCALARS:
         value = weak_operand("pad", value, x)
-    config = tuple((int(a), int(b), int(c)) for a, b, c in padding_config)
+    config = tuple(
+        (*[k if type(k) is DimExpr else int(k) for k in (low, high)], int(interior))
+        for low, high, interior in padding_config
+    )
     return pad_p.bind(x, as_operand(value, "pad"), padding_config=config)
 
 

@@ -196,7 +196,7 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         s = s + size if s < 0 and allow_negative else s
         if -(2**31) <= s < 2**31:
             return s
-        if dtypes.index_dtype(size) == dtypes.int32:
+        if dtypes.position_dtype(size) == dtypes.int32:
             return min(max(s, -(2**31)), 2**31 - 1)
         return structural.scalar(min(max(s, -(2**63)), 2**63 - 1), dtypes.int64)
     if isinstance(s, (np.integer, np.ndarray)) and not np.ndim(s):
@@ -211,7 +211,7 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         return min_p.bind(s, scalar(2**63 - 1, aval.dtype))
     if not allow_negative or aval.dtype in dtypes.UNSIGNED:
         return s
-    wanted = dtypes.index_dtype(size)
+    wanted = dtypes.position_dtype(size)
     if aval.dtype.itemsize < wanted.itemsize:
         s = structural.convert_element_type(s, wanted)
         aval = aval_of(s)

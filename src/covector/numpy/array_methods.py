@@ -375,6 +375,13 @@ def _devices(self: Any) -> Any:
     return self.sharding.device_set
 
 
+def _format(self: Any) -> Any:
+    """How the elements lie in memory, and on which devices."""
+    from covector.core.layout import format_of  # few processes need it
+
+    return format_of(self.ndim, self.sharding)
+
+
 def _device(self: Any) -> Any:
     """The device, or the sharding where there are several."""
     devices = self.sharding.device_set
@@ -520,6 +527,7 @@ def attach() -> None:
     for name, value in {
         "device": property(_device),
         "devices": _devices,
+        "format": property(_format),
         "tobytes": Boundary(tobytes, "covector"),
         "platform": lambda self: _device(self).platform,
         "addressable_data": Boundary(_addressable_data, "covector"),

@@ -11,6 +11,7 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
 from covector.core.config import config, current
+from covector.core.dims import is_nonnegative
 from covector.core.errors import at_user_line
 from covector.core.operands import bind_known, scalar
 from covector.core.structural import convert_element_type, reshape_p
@@ -363,7 +364,7 @@ class _Selection:
                 if type(item) is Moving:
                     self._moving(dim, *item)
                 else:
-                    self._slice(dim, *item)  # type: ignore[misc]
+                    self._slice(dim, shape[dim], *item)  # type: ignore[misc]
                 dim += 1
                 out += 1
 
@@ -386,13 +387,16 @@ class _Selection:
         self.starts[dim] = start
         self.sizes[dim] = size
 
-    def _slice(self, dim: int, start: Any, size: int, step: int) -> None:
+    def _slice(self, dim: int, n: int, start: Any, size: int, step: int) -> None:
         self.sizes[dim] = size
         if step < 0:
             self.flipped.append(dim)
             start, step = start + (size - 1) * step if size else 0, -step
         self.lo[dim] = 0 if size == 0 else start
-        self.hi[dim] = 0 if size == 0 else start + (size - 1) * step + 1
+        end = start + (size - 1) * step + 1
+        if step > 1 and is_nonnegative(size - 1) is None and (n - start + step - 1) // step == size:
+            end = n  # of a size that may be 0, all that is left
+        self.hi[dim] = 0 if size == 0 else end
         self.steps[dim] = step
 
 
@@ -405,7 +409,7 @@ def get_basic(x: Any, items: list[Item]) -> Any:
     if s.dynamic and not strided:
         # One window for all: static positions are starts like the others.
         starts = [a if type(b) is int else b for a, b in zip(s.lo, starts, strict=True)]
-    elif strided or any(s.lo) or tuple(s.hi) != shape:
+    elif strided or any([k != 0 for k in s.lo]) or tuple(s.hi) != shape:
         x = _sliced(x, s, strided)
     if s.dynamic:
         plain = not (s.added or s.flipped)
@@ -486,7 +490,7 @@ def split_advanced(
 
 def stacked_indices(shape: tuple[int, ...], plan: GatherPlan, mode: Any, wrap: bool = False) -> Any:
     """The index arrays, counted from the start of each dimension, as one array of vectors."""
-    dt = dtypes.index_dtype(max([shape[d] for d in plan.dims]))
+    dt = dtypes.position_dtype(*[shape[d] for d in plan.dims])
     for v in plan.arrays:
         if getattr(v, "dtype", None) in (dtypes.int64, dtypes.uint64, dtypes.uint32):
             dt = dtypes.int64 if dtypes.config.enable_x64 else dt
@@ -541,8 +545,9 @@ def normalized(v: Any, n: int) -> Any:
     """An index array with negative entries counted from the end of an axis of size ``n``."""
     if v.dtype in dtypes.UNSIGNED:
         return v
-    if v.dtype.itemsize < dtypes.index_dtype(n).itemsize:
-        v = convert_element_type(v, dtypes.index_dtype(n))
+    wanted = dtypes.position_dtype(n)
+    if v.dtype.itemsize < wanted.itemsize:
+        v = convert_element_type(v, wanted)
     dt = v.dtype
     return lax.select(lax.lt(v, scalar(0, dt)), lax.add(v, scalar(n, dt)), v)
 

@@ -9,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import structural
 from covector.core.avals import Array
-from covector.core.dims import as_size
+from covector.core.dims import DimExpr, as_size
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import (
     canonical_axes,
@@ -17,6 +17,7 @@ from covector.core.operands import (
     canonical_shape,
     no_sharding,
     product,
+    scalar,
 )
 from covector.core.structural import reshape_p
 from covector.core.trace import Tracer
@@ -766,13 +767,13 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if isinstance(axis, list):
         axis = tuple(axis)
     if isinstance(shift, (list, tuple)):
-        if all(isinstance(s, (int, onp.integer)) for s in shift):
-            shift = tuple(int(s) for s in shift)
+        if all(isinstance(s, (int, onp.integer, DimExpr)) for s in shift):
+            shift = tuple(as_size(s) for s in shift)
         else:
             shift = asarray(shift)
     elif isinstance(shift, onp.integer):
         shift = int(shift)
-    if isinstance(shift, int):
+    if isinstance(shift, (int, DimExpr)):
         return _roll_static(x, shift=(shift,), axis=axis)
     if isinstance(shift, tuple):
         return _roll_static(x, shift=shift, axis=axis)
@@ -826,7 +827,7 @@ def _roll_dynamic(x: Any, shift: Any, *, axis: Any) -> Any:
         if size == 0:
             continue
         by = lax.index_in_dim(flat_shift, i % count, 0, False)
-        start = lax.sub(shift.dtype.type(size), _remainder(by, size))
+        start = lax.sub(scalar(size, shift.dtype), _remainder(by, size))
         doubled = lax.concatenate([x, x], k)
         x = lax.dynamic_slice_in_dim(doubled, start, size, k)
     return x

@@ -373,7 +373,7 @@ def _along(x: Any, index: Any, axis: int, wrap: bool, normalize: bool = True) ->
     if wrap:
         index = index % max(n, 1)
     elif normalize:
-        index = normalized(as_index_array(index, dtypes.index_dtype(n)), n)
+        index = normalized(as_index_array(index, dtypes.position_dtype(n)), n)
     return index, full
 
 
@@ -518,7 +518,7 @@ def put_along_axis(
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x)
     index, full = _along(x, index, axis, mode == "wrap")
-    grid = [lax.broadcasted_iota(dtypes.index_dtype(n), full, d) for d, n in enumerate(full)]
+    grid = [lax.broadcasted_iota(dtypes.position_dtype(n), full, d) for d, n in enumerate(full)]
     grid[axis] = index
     v = broadcast_to(asarray(values), full)
     return lax.reshape(x.at[tuple(grid)].set(v, mode=mode), shape)

@@ -16,7 +16,7 @@ from covector.core.operands import scalar
 from covector.core.rules import batching_rules, transpose_rules
 from covector.core.structural import broadcast_in_dim
 from covector.core.trace import Primitive
-from covector.primitives.arithmetic import complex, conj, imag, mul, real
+from covector.primitives.arithmetic import complex, conj, div, imag, mul, real
 from covector.primitives.compare import bitwise_or, eq
 from covector.primitives.select import select
 from covector.primitives.structure import iota
@@ -109,12 +109,18 @@ def _transpose(ct: Any, x: Any, *, fft_type: FftType, fft_lengths: Shape, axes: 
     if fft_type is FftType.RFFT:
         weighted = _times_inner(conj(ct), 0.5, fft_lengths[-1], axes[-1])
         out = fft_p.bind(weighted, fft_type=FftType.IRFFT, **params)
-        return [mul(out, scalar(float(count), aval_of(out).dtype))]
+        return [mul(out, _number(count, aval_of(out).dtype))]
     if fft_type is FftType.IRFFT:
         out = conj(fft_p.bind(ct, fft_type=FftType.RFFT, **params))
         out = _times_inner(out, 2.0, fft_lengths[-1], axes[-1])
-        return [_times_real(out, scalar(1 / count, dtypes.real_dtype(aval_of(out).dtype)))]
+        dtype = dtypes.real_dtype(aval_of(out).dtype)
+        return [_times_real(out, div(scalar(1.0, dtype), _number(count, dtype)))]
     return [fft_p.bind(ct, fft_type=fft_type, **params)]
+
+
+def _number(count: Any, dtype: DType) -> Any:
+    """A number of elements, which may be symbolic, as a float."""
+    return scalar(float(count) if type(count) is int else count, dtype)
 
 
 def _times_inner(z: Any, factor: float, n: int, axis: int) -> Any:
@@ -122,9 +128,8 @@ def _times_inner(z: Any, factor: float, n: int, axis: int) -> Any:
     aval = aval_of(z)
     dt = dtypes.real_dtype(aval.dtype)
     k = iota(dtypes.int32, n // 2 + 1)
-    ends = eq(k, scalar(0, dtypes.int32))
-    if n % 2 == 0:
-        ends = bitwise_or(ends, eq(k, scalar(n // 2, dtypes.int32)))
+    zero, last = (scalar(m, dtypes.int32) for m in (0, n - n // 2))
+    ends = bitwise_or(eq(k, zero), eq(k, last))  # of odd n, the last one is beyond those there are
     one, inner = (structural.full((n // 2 + 1,), c, dt) for c in (1.0, factor))
     return _times_real(z, broadcast_in_dim(select(ends, one, inner), aval.shape, (axis,)))
 

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes, structural
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp_zero
+from covector.core.dims import is_nonnegative
 from covector.core.errors import at_user_line
 from covector.core.operands import product
 from covector.core.rules import Zero, batching_rules, jvp_rules
@@ -84,7 +85,8 @@ def _arg_reduction(name: str) -> Primitive:
             )
         if index_dtype not in dtypes.INTEGERS:
             raise TypeError(f"{name}: index_dtype must be an integer dtype, got {index_dtype}")
-        if x.shape[axes[0]] - 1 > dtypes.LIMITS[index_dtype][1]:
+        # Calls look again, when sizes are known.
+        if is_nonnegative(x.shape[axes[0]] - 2 - dtypes.LIMITS[index_dtype][1]):
             raise OverflowError(
                 f"{name} of {x.str_short()} along axis {axes[0]}: positions do not fit in "
                 f"{index_dtype}; 64-bit integers need the option enable_x64{at_user_line()}"

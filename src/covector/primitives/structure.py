@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
 from covector.core.definers import def_jvp_linear
+from covector.core.dims import is_nonnegative, max_dim
 from covector.core.dtypes import DType
 from covector.core.errors import ShapeMismatchError, at_user_line
 from covector.core.rules import UndefinedPrimal, batching_rules, transpose_rules
@@ -61,10 +62,25 @@ def _slice_transpose(
     config = []
     for i, (n, lo) in enumerate(zip(shape, start_indices, strict=True)):
         step = 1 if strides is None else strides[i]
-        covered = lo + (got[i] - 1) * step + 1 if got[i] else lo
-        config.append((lo, n - covered, step - 1))
+        if step > 1 and is_nonnegative(got[i] - 1) is None:
+            # A size that may be 0, which has nothing between its elements.
+            ct, step = _spread(ct, i, step), 1
+        size = aval_of(ct).shape[i]
+        covered = 1 + (size - 1) * step if step > 1 and size else size
+        config.append((lo, n - lo - covered, step - 1))
     zero = structural.full((), 0, aval_of(ct).dtype)
     return [pad_p.bind(ct, zero, padding_config=tuple(config))]
+
+
+def _spread(x: Any, axis: int, step: int) -> Any:
+    """``x`` with ``step - 1`` zeros behind each element along an axis."""
+    shape = aval_of(x).shape
+    n, size = len(shape), shape[axis]
+    rows = reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+    config = [(0, step - 1 if k == axis + 1 else 0, 0) for k in range(n + 1)]
+    zero = structural.full((), 0, aval_of(x).dtype)
+    padded = pad_p.bind(rows, zero, padding_config=tuple(config))
+    return reshape(padded, (*shape[:axis], size * step, *shape[axis + 1 :]))
 
 
 transpose_rules[slice_p] = _slice_transpose
@@ -241,7 +257,7 @@ def _pad_aval(x: ShapedArray, value: ShapedArray, *, padding_config: PadConfig) 
     for size, (low, high, interior) in zip(x.shape, padding_config, strict=True):
         if interior < 0:
             raise ValueError(f"pad: interior padding must not be negative, got {padding_config}")
-        new = size + low + high + (interior * (size - 1) if interior and size > 1 else 0)
+        new = size + low + high + interior * max_dim(size - 1, 0)
         if new < 0:
             raise ValueError(
                 f"pad of {x.str_short()} with {padding_config} would give a negative size"
@@ -319,7 +335,7 @@ def slice(x: Any, start: Shape, limit: Shape, strides: Shape | None = None) -> A
     """The part of ``x`` from ``start`` up to ``limit``, in ``strides``."""
     if strides is not None and all(s == 1 for s in strides):
         strides = None
-    if strides is None and tuple(limit) == aval_of(x).shape and not any(start):
+    if strides is None and tuple(limit) == aval_of(x).shape and all(k == 0 for k in start):
         return x
     return slice_p.bind(x, start_indices=start, limit_indices=limit, strides=strides)
 

@@ -13,7 +13,9 @@ from covector import _native
 from covector.core import dtypes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
+from covector.core.device import Space
 from covector.core.errors import ScopedPlace, at_user_line, describe
+from covector.core.layout import Format, check_layout
 from covector.core.trace import (
     Composed,
     EagerTrace,
@@ -24,7 +26,8 @@ from covector.core.trace import (
     eval_trace,
     set_current_trace,
 )
-from covector.runtime.placement import as_sharding, placement, placement_of, put
+from covector.runtime.moves import move_p
+from covector.runtime.placement import as_sharding, in_space, placement, placement_of, put
 from covector.runtime.transfers import asked_for
 from covector.sharding.base import Sharding
 from covector.transforms.arguments import api_boundary
@@ -223,7 +226,7 @@ def _is_place(x: Any) -> bool:
 
 def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
     """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
-    if prefix is None or isinstance(prefix, (bool, Sharding)) or _is_place(prefix):
+    if prefix is None or isinstance(prefix, (bool, Sharding, Space)) or _is_place(prefix):
         return [prefix] * n
     try:
         return tree.broadcast_prefix(prefix, x, is_leaf=_is_place)
@@ -236,24 +239,32 @@ def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
 
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
     if isinstance(x, Tracer) or getattr(x, "dtype", None) == dtypes.float0:
-        if where is not None:
-            sharding = as_sharding(where, "device_put")
-            if sharding.spread:
-                from covector.runtime import constraints
+        if where is None or not isinstance(x, Tracer):
+            return x
+        if isinstance(where, Format):
+            check_layout(where.layout, x.shape, x.aval.str_short(), "device_put")
+            where = where.sharding
+        target = where if isinstance(where, Space) else as_sharding(where, "device_put")
+        if isinstance(target, Sharding) and target.spread:
+            from covector.runtime import constraints
 
-                prim = (
-                    constraints.reshard_p if sharding.typed else constraints.sharding_constraint_p
-                )
-                sharding.check(x.shape, "device_put")
-                return prim.bind(x, sharding=sharding)
-        return x
+            prim = constraints.reshard_p if target.typed else constraints.sharding_constraint_p
+            target.check(x.shape, "device_put")
+            return prim.bind(x, sharding=target)
+        return x if target is Space.Any else move_p.bind(x, where=target, source=None)
     if where is None and may_alias is not False:
         return to_array(x)
     given = x if type(x) is Array else None
     array = to_array(x)
-    target = (
-        placement_of(array) if where is None else placement(as_sharding(where, "device_put"), True)
-    )
+    if where is None:
+        target = placement_of(array)
+    elif isinstance(where, Format):
+        check_layout(where.layout, array.shape, array.aval.str_short(), "device_put")
+        target = placement(as_sharding(where.sharding, "device_put"), True)
+    elif isinstance(where, Space):
+        target = placement(in_space(array.sharding, where), True)
+    else:
+        target = placement(as_sharding(where, "device_put"), True)
     out = put(array, target)
     if may_alias is False and given is not None and out._on_host and given._on_host:
         out = given._copied()._placed(target.index)
@@ -277,8 +288,8 @@ def device_put(
         NumPy arrays are copied; arrays that are there are returned as they are.
     device : Device or Sharding, optional
         Where the arrays are to be and to stay (they are *committed*), or a pytree of such, a
-        prefix of ``x``. Without it, arrays stay where they are and new ones go to the default
-        device.
+        prefix of ``x``; a `memory.Space` leaves them on their device. Without it, arrays stay
+        where they are and new ones go to the default device.
     src : optional
         Where the arrays are; has no effect.
     donate : bool or pytree

@@ -26,12 +26,18 @@ def _has_jaxpr(params: dict[str, Any]) -> bool:
     return False
 
 
+def _name_of(prim: Primitive, params: dict[str, Any]) -> str:
+    """What messages call an operation: what was called knows its name best."""
+    named = getattr(params.get("callback"), "operation", None)
+    return str(named or params.get("name") or prim.name)
+
+
 def _operation(prim: Primitive, params: dict[str, Any]) -> Any:
     def run(*args: Any) -> list[Any]:
         out = prim.bind_params(args, params)
         return out if prim.multiple_results else [out]
 
-    run.__name__ = str(params.get("name") or prim.name)
+    run.__name__ = _name_of(prim, params)
     jitted = Jitted(run, primitive=prim)
     return make_jit_function(jitted)
 

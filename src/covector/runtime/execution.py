@@ -34,6 +34,7 @@ from covector.core.rules import transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.primitives.arithmetic import div_p, rem_p
 from covector.runtime import transfers
+from covector.runtime.moves import move_results, moves_of, place_of
 from covector.runtime.placement import (
     Placement,
     as_sharding,
@@ -236,7 +237,7 @@ def where_to_run(
         return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
-    return placement(as_sharding(given, f"jit of {jitted.name}"), True)
+    return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
 
 
 def on_mesh(entry: Entry, where: Placement) -> Placement:
@@ -300,6 +301,9 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
 
         check_committed(jitted, args, names)
     where = on_mesh(entry, where_to_run(jitted, flat, names))
+    moves = moves_of(entry)
+    if moves is not None:
+        where = place_of(moves, where, jitted.name)
     spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
@@ -311,6 +315,8 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     with transfers.asked_for() if not plain else contextlib.nullcontext():
         operands = [to_array(flat[i], avals[i]) for i in kept]
     outs = program.executable.call(operands)
+    if moves is not None:
+        outs, plain = move_results(moves, outs), False
     result = tree.unflatten(entry.out_tree, outs)
     if looks:
         _check_finite(jitted, outs, args, kwargs)
@@ -330,10 +336,15 @@ def _execute_on_refs(
             raise_leaked(x)
     where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
     where = on_mesh(entry, where)
+    moves = moves_of(entry)
+    if moves is not None:
+        where = place_of(moves, where, jitted.name)
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
     program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
     outs = call_on_refs(entry, program, kept, flat, operands)
+    if moves is not None:
+        outs = move_results(moves, outs)
     if config.debug_nans or config.debug_infs:
         assert entry.refs is not None
         written = values_of(entry.refs.written_refs(flat))

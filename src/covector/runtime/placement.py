@@ -11,10 +11,12 @@ from covector.core import avals
 from covector.core.avals import Array
 from covector.core.backend import SpreadingBackend, get_backend, spreads
 from covector.core.config import config, places_set
-from covector.core.device import Device
+from covector.core.device import Device, Space
 from covector.core.errors import at_user_line
 from covector.runtime.transfers import transfer
 from covector.sharding.base import Sharding, SingleDeviceSharding
+
+_OF_HOSTS = ("pinned_host", "unpinned_host")
 
 
 class Placement:
@@ -96,6 +98,8 @@ def as_sharding(where: Any, what: str) -> Sharding:
         )
     if isinstance(where, Sharding):
         return _on_devices(where, what) if where.spread else where
+    if isinstance(where, Space):
+        return in_space(default_placement().sharding, where)
     if hasattr(where, "platform"):
         return SingleDeviceSharding(where)
     if hasattr(where, "partitions"):
@@ -103,7 +107,8 @@ def as_sharding(where: Any, what: str) -> Sharding:
 
         return _on_devices(resolved(where, what), what)
     raise TypeError(
-        f"{what} takes a device, such as those of covector.devices(), or a sharding, got "
+        f"{what} takes a device, such as those of covector.devices(), a sharding or a "
+        "memory.Space, got "
         f"{where!r}{at_user_line()}"
     )
 
@@ -113,6 +118,21 @@ def _on_devices(sharding: Sharding, what: str) -> Sharding:
 
     found: Sharding = on_devices(sharding, what)
     return found
+
+
+def in_space(sharding: Sharding, space: Space) -> Sharding:
+    """A sharding in the memory that a `Space` stands for."""
+    if space is Space.Device:
+        return sharding.with_memory_kind(None)
+    if space is Space.Any or sharding.memory_kind in _OF_HOSTS:
+        return sharding
+    for device in sharding.device_set:
+        memories = getattr(device, "addressable_memories", list)()
+        known = {m.kind for m in memories}
+        for kind in _OF_HOSTS:
+            if kind in known:
+                return sharding.with_memory_kind(kind)
+    raise ValueError(f"the devices of {sharding!r} read no memory of their host{at_user_line()}")
 
 
 def put(x: Array, where: Placement) -> Array:
@@ -131,7 +151,9 @@ def put(x: Array, where: Placement) -> Array:
     if sharding.spread and spreads(backend):
         moved = cast(SpreadingBackend, backend).put_spread(x, sharding, where.index)
     else:
-        moved = backend.put(x, device, where.index)
+        in_default = sharding == sharding.with_memory_kind(None)
+        kind = () if in_default else (sharding.memory_kind,)
+        moved = backend.put(x, device, where.index, *kind)
     if type(moved) is not Array or moved._placement != where.index:
         raise RuntimeError(
             f"the backend {device.platform!r} did not put {x.aval.str_short()} on {device!r}: its "
@@ -156,9 +178,10 @@ def target_of(
     found: Array | None = None
     for k, x in enumerate(args):
         if type(x) is Array and x._placement and x.committed:
+            at = x.sharding.with_memory_kind(None)  # what is in another memory is brought there
             if found is None:
-                found, first = x, k
-            elif x.sharding != found.sharding and not _same_devices(x.sharding, found.sharding):
+                found, first, home = x, k, at
+            elif at != home and not _same_devices(at, home):
                 known = names() if names is not None else ()
                 one, two = (known[i] if i < len(known) else str(i) for i in (first, k))
                 raise ValueError(
@@ -167,9 +190,9 @@ def target_of(
                     f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
                     f"{at_user_line()}"
                 )
-            elif x.sharding.spread and not found.sharding.spread:
-                found, first = x, k
-    return default_placement() if found is None else placement_of(found)
+            elif at.spread and not home.spread:
+                found, first, home = x, k, at
+    return default_placement() if found is None else placement(home, True)
 
 
 def _same_devices(a: Sharding, b: Sharding) -> bool:

@@ -9,8 +9,10 @@ from covector.core import tree
 from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import Device, Module, get_backend, spreads
 from covector.core.config import config
+from covector.core.device import Space
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, nesting
+from covector.core.layout import format_of
 from covector.core.levels import room_for
 from covector.core.references import type_of_value, values_of
 from covector.core.trace import Tracer
@@ -30,7 +32,8 @@ from covector.runtime.execution import (
     spread_of,
     where_to_run,
 )
-from covector.runtime.placement import Placement, as_sharding, placement
+from covector.runtime.moves import move_results, moves_of, place_of
+from covector.runtime.placement import Placement, as_sharding, in_space, placement
 from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
@@ -148,6 +151,11 @@ class Traced(_Stage):
     @property
     def fun_name(self) -> str:
         return self._jitted.name
+
+    @property
+    def lojax(self) -> Traced:
+        """The function in terms of arrays alone: itself, for there are no other types."""
+        return self
 
     def lower(self, *, lowering_platforms: str | Sequence[str] | None = None) -> Lowered:
         """Prepare the program for compilation, by default for where its arguments are."""
@@ -271,7 +279,8 @@ class Lowered(_Stage):
                     f"the function {self._jitted.name} runs on one device, but device_assignment "
                     f"has {len(device_assignment)}{at_user_line()}"
                 )
-            where = placement(as_sharding(device_assignment[0], "device_assignment"), True)
+            sharding = as_sharding(device_assignment[0], "device_assignment")
+            where = placement(sharding.with_memory_kind(None), True)
         self._module(where.device.platform)  # raises the error if it was not lowered for it
         return Compiled(self._jitted, self._entry, self._donated, where, self._given)
 
@@ -310,6 +319,9 @@ class Compiled(_Stage):
         self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
         given: Sequence[Any],
     ) -> None:  # fmt: skip
+        self._moves = moves_of(entry)
+        if self._moves is not None:
+            where = place_of(self._moves, where, jitted.name)
         super().__init__(jitted, entry, donated, where, given)
         self._at = self._spread(where)
         self._program, self._kept = compile_entry(
@@ -344,9 +356,32 @@ class Compiled(_Stage):
     @property
     def output_shardings(self) -> Any:
         """Tree of the shardings of the result."""
-        n = self._entry.out_tree.num_leaves
-        leaves = [self._where.sharding] * n if self._at is None else self._at.shardings[:n]
-        return tree.unflatten(self._entry.out_tree, leaves)
+        return tree.unflatten(self._entry.out_tree, self._result_shardings())
+
+    def _result_shardings(self) -> list[Any]:
+        home, n = self._where.sharding, self._entry.out_tree.num_leaves
+        if self._at is not None:
+            return list(self._at.shardings[:n])
+        if self._moves is None:
+            return [home] * n
+        return [
+            home if m is None else in_space(home, m) if isinstance(m, Space) else m
+            for m in self._moves.results[:n]
+        ]
+
+    @property
+    def input_formats(self) -> Any:
+        """Tree of the `experimental.layout.Format` of the arguments, as ``(args, kwargs)``."""
+        avals = tree.leaves(self.in_avals)
+        found = [format_of(a.ndim, s) for a, s in zip(avals, self._in_shardings(), strict=True)]
+        return tree.unflatten(self._entry.in_tree, found)
+
+    @property
+    def output_formats(self) -> Any:
+        """Tree of the `experimental.layout.Format` of the result."""
+        avals, shardings = self._entry.out_avals, self._result_shardings()
+        found = [format_of(a.ndim, s) for a, s in zip(avals, shardings, strict=True)]
+        return tree.unflatten(self._entry.out_tree, found)
 
     def cost_analysis(self) -> dict[str, float]:
         """Estimates of the work: ``flops``, ``bytes accessed``."""
@@ -363,6 +398,11 @@ class Compiled(_Stage):
 
     def runtime_executable(self) -> Any:
         return self._program.executable
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        """The result for arguments, as of a call of the object itself, which is the first one."""
+        compiled, *rest = args
+        return compiled(*rest, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         flat, in_tree = without_float0(*tree.flatten((args, kwargs)))
@@ -399,9 +439,13 @@ class Compiled(_Stage):
         if self._entry.refs is not None:
             operands = self._entry.operands(flat)
             outs = call_on_refs(self._entry, self._program, self._kept, flat, operands)
+            if self._moves is not None:
+                outs = move_results(self._moves, outs)
             return tree.unflatten(self._entry.out_tree, outs)
         values = [to_array(flat[i - n], avals[i - n]) for i in self._kept]
         outs = self._program.executable.call(values)
+        if self._moves is not None:
+            outs = move_results(self._moves, outs)
         if looks_at_results():
             self._check(outs)
         return tree.unflatten(self._entry.out_tree, outs)
@@ -421,7 +465,7 @@ class Compiled(_Stage):
         for i, (x, sharding) in enumerate(zip(flat, self._in_shardings(), strict=True)):
             if type(x) is not Array or not x._placement or not x.committed:
                 continue
-            if not x.sharding.is_equivalent_to(sharding, x.ndim):
+            if not x.sharding.with_memory_kind(None).is_equivalent_to(sharding, x.ndim):
                 raise ValueError(
                     f"the compiled function {self._jitted.name} was made for {sharding!r}, but "
                     f"argument {i} is committed to {x.sharding!r}. Move it with device_put, or "
@@ -468,13 +512,13 @@ def traced(
             s = as_sharding(s, "the sharding of a ShapeDtypeStruct")
         given.append(s)
     wanted = {
-        s
+        s.with_memory_kind(None)
         for x, s in zip(leaves, given, strict=True)
         if isinstance(x, ShapeDtypeStruct) and s is not None
     }
     if jitted.device is None and wanted:
         arrays = (x for x in leaves if type(x) is Array and x._placement and x.committed)
-        wanted.update(x.sharding for x in arrays)
+        wanted.update(x.sharding.with_memory_kind(None) for x in arrays)
         spread = [s for s in wanted if s.spread]
         if spread and len({frozenset(s.device_set) for s in wanted}) == 1:
             wanted = {spread[0]}

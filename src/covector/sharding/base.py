@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -79,13 +80,8 @@ class Sharding:
         return None
 
     def with_memory_kind(self, kind: str | None) -> Sharding:
-        """The same in another kind of memory; devices have one, their default."""
-        if kind not in (None, "device", self.memory_kind):
-            raise ValueError(
-                f"{self!r} has no memory of the kind {kind!r}: its devices have one kind, 'device'"
-                f"{at_user_line()}"
-            )
-        return self
+        """The same in another kind of memory; None stands for the default of the devices."""
+        raise NotImplementedError("the class Sharding is abstract: a subclass says the memory")
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -103,11 +99,16 @@ class SingleDeviceSharding(Sharding):
     Parameters
     ----------
     device : Device
+    memory_kind : str, optional
+        The kind of memory, one of those of `Device.addressable_memories`; by default the one where
+        programs have their arrays.
 
     Raises
     ------
     TypeError
         If ``device`` is no device.
+    ValueError
+        If it has no such memory.
 
     Examples
     --------
@@ -119,15 +120,30 @@ class SingleDeviceSharding(Sharding):
     (3, 4)
     """
 
-    __slots__ = ("_device",)
+    __slots__ = ("_device", "_memory_kind")
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, memory_kind: str | None = None) -> None:
         if not hasattr(device, "platform"):
             raise TypeError(
                 f"SingleDeviceSharding takes a device, such as those of covector.devices(), got "
                 f"{device!r}{at_user_line()}"
             )
+        if memory_kind is not None:
+            kind = device.memory(memory_kind).kind
+            memory_kind = None if kind == device.default_memory().kind else kind
         self._device = device
+        self._memory_kind = memory_kind
+
+    @property
+    def memory_kind(self) -> str | None:
+        if self._memory_kind is None:
+            # Devices that are not here do not know theirs, and those of others need not say them.
+            with contextlib.suppress(NotImplementedError, AttributeError):
+                return self._device.default_memory().kind
+        return self._memory_kind
+
+    def with_memory_kind(self, kind: str | None) -> SingleDeviceSharding:
+        return SingleDeviceSharding(self._device, memory_kind=kind)
 
     @property
     def device_set(self) -> set[Device]:
@@ -144,10 +160,15 @@ class SingleDeviceSharding(Sharding):
         return True
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SingleDeviceSharding) and self._device == other._device
+        return (
+            isinstance(other, SingleDeviceSharding)
+            and self._device == other._device
+            and self._memory_kind == other._memory_kind
+        )
 
     def __hash__(self) -> int:
-        return hash(self._device)
+        return hash((self._device, self._memory_kind))
 
     def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self._device!r})"
+        kind = f", memory_kind={self._memory_kind!r}" if self._memory_kind else ""
+        return f"SingleDeviceSharding(device={self._device!r}{kind})"

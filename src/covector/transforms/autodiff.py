@@ -30,6 +30,7 @@ from covector.transforms.arguments import (
 from covector.transforms.jit import jit
 from covector.transforms.jvp import jvp_flat
 from covector.transforms.linearize import LinearProgram, linearize_flat
+from covector.transforms.pullback import Pullback
 from covector.transforms.shapes import aval_like
 from covector.transforms.transpose import backward_pass
 
@@ -174,8 +175,15 @@ def jvp(
 
 
 class _LinearMap:
-    """A derivative at a point, given its residuals."""
+    """A derivative at a point, given its residuals.
 
+    Attributes
+    ----------
+    applied : type
+        Of the functions that users get.
+    """
+
+    applied: type[Partial] = Partial
     __slots__ = ("program", "in_tree", "in_avals", "out_tree", "name")
 
     def __init__(
@@ -208,7 +216,7 @@ def _value_and_map(
     lin = linearize_flat(f, flat, f.aux)
     linear_map = kind(lin.static(), in_tree, avals, f.out_tree, fun_name(fun))
     out = tree.unflatten(f.out_tree, [as_result(x) for x in lin.outs])
-    applied = Partial(linear_map, lin.residuals)
+    applied = kind.applied(linear_map, lin.residuals)
     return (out, applied, f.aux_result()) if has_aux else (out, applied)
 
 
@@ -278,6 +286,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 class _Pull(_LinearMap):
     """The pullback of `vjp`."""
 
+    applied = Pullback
     __slots__ = ()
 
     @api_boundary
@@ -340,7 +349,8 @@ def vjp(
     primals_out : pytree
     vjp_fun : callable
         From a cotangent of ``primals_out`` to a tuple with one cotangent per argument. It is a
-        pytree, so that it can be passed to and returned from transformed functions.
+        pytree, so that it can be passed to and returned from transformed functions. Its method
+        ``with_refs`` gives a function that adds cotangents to references; see `covector.ad`.
     aux : pytree
         If ``has_aux``.
 

@@ -77,16 +77,49 @@ def call_checked(
     avals: Sequence[ShapedArray],
     what: str = "pure_callback",
 ) -> list[np.ndarray]:
-    """The results of a callback, which must be of the announced shapes and kinds of numbers."""
-    results = [np.asarray(x) for x in callback(*args)]
-    for x, aval in zip(results, avals, strict=True):
-        kind = dtypes.kind_rank(dtypes.canonicalize_dtype(x.dtype))
-        if x.shape != aval.shape or kind > dtypes.kind_rank(aval.dtype):
-            raise ValueError(
-                f"{what}: {callback.__name__} was announced to return {aval.str_short()}, "
-                f"it returned an array of shape {x.shape} and dtype {x.dtype}"
-            )
-    return results
+    """The results of a callback, which must be of the announced shapes and dtypes.
+
+    64 bits count as 32 where there are no more. Python's numbers have no dtype of their own: they
+    take the announced one, if it holds numbers of their kind.
+    """
+    found = list(callback(*args))
+    return [_checked(x, a, callback.__name__, what) for x, a in zip(found, avals, strict=True)]
+
+
+def _checked(x: Any, aval: ShapedArray, name: str, what: str) -> np.ndarray:
+    announced = f"{what}: {name} was announced to return {aval.str_short()}, it returned"
+    try:
+        array = np.asarray(x)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind in "OUSMm":
+        raise ValueError(f"{announced} {_described(x)}, which is no array of numbers")
+    dtype = dtypes.canonicalize_dtype(array.dtype)
+    fits = dtype == aval.dtype
+    if not fits and _of_python(x):
+        fits = dtypes.kind_rank(dtype) <= dtypes.kind_rank(aval.dtype)
+    if array.shape == aval.shape and fits:
+        return array
+    given = f"an array of shape {array.shape} and dtype {array.dtype}"
+    if isinstance(x, (tuple, list)):
+        given = f"{_described(x)}, as an array of shape {array.shape} and dtype {array.dtype}"
+    advice = ""
+    if array.shape == aval.shape:
+        advice = f". Convert it, numpy.asarray(result, {aval.dtype.name!r}), or announce its dtype"
+    raise ValueError(f"{announced} {given}{advice}")
+
+
+def _described(x: Any) -> str:
+    if isinstance(x, (tuple, list)):
+        return f"a {type(x).__name__} of {len(x)}"
+    return describe(x)
+
+
+def _of_python(x: Any) -> bool:
+    """Whether something is a number of Python's, or lists of such."""
+    if type(x) in (list, tuple):
+        return all(map(_of_python, x))
+    return type(x) in (bool, int, float, complex)
 
 
 # Native functions say theirs.
@@ -125,7 +158,7 @@ debug_callback_p.impl = _run_debug
 
 def _pure_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> NoReturn:
     what = params["callback"]
-    name = f"ffi_call of {what.name}" if type(what) is ForeignFunction else "pure_callback"
+    name = what.operation if type(what) is ForeignFunction else "pure_callback"
     raise ValueError(
         f"{name} cannot be differentiated: wrap the function that calls it in custom_jvp or "
         f"custom_vjp, or its arguments in lax.stop_gradient{at_user_line()}"
@@ -148,7 +181,11 @@ def each_element(callback: FlatCallback, axis_size: int, mapped: Sequence[bool])
             list(callback(*[x[i] if m else x for x, m in zip(arrays, mapped, strict=True)]))
             for i in range(axis_size)
         ]
-        return [np.stack([np.asarray(x) for x in column]) for column in zip(*rows, strict=True)]
+        # Numbers of Python's stay such: they have no dtype.
+        return [
+            list(c) if all(map(_of_python, c)) else np.stack([np.asarray(x) for x in c])
+            for c in zip(*rows, strict=True)
+        ]
 
     run.__name__ = callback.__name__
     return run
@@ -250,8 +287,9 @@ def pure_callback(
     Parameters
     ----------
     callback : callable
-        Gets arrays (NumPy functions work on them) and returns arrays of the announced types. The
-        program may call it more than once, or not at all.
+        Gets arrays (NumPy functions work on them) and returns arrays of the announced types;
+        Python's numbers take the announced dtype. The program may call it more than once, or not
+        at all.
     result_shape_dtypes : pytree
         `ShapeDtypeStruct` (or anything with ``shape`` and ``dtype``) for each result.
     *args, **kwargs

@@ -61,6 +61,11 @@ class ForeignFunction:
         self.effects = effects
 
     @property
+    def operation(self) -> str:
+        """What messages call a call of it."""
+        return f"ffi_call of {self.name}"
+
+    @property
     def __name__(self) -> str:
         return self.name
 

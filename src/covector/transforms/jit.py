@@ -90,8 +90,10 @@ class Entry:
         Structures of ``(dynamic args, dynamic kwargs)`` and of the result.
     """
 
-    # What the runtime compiled it to.
-    __slots__ = ("closed", "hoisted", "refs", "in_tree", "out_tree", "programs", "__weakref__")
+    # What the runtime compiled it to, and what it knows of moves within it.
+    __slots__ = (
+        "closed", "hoisted", "refs", "in_tree", "out_tree", "programs", "moves", "__weakref__",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -107,6 +109,7 @@ class Entry:
         self.out_tree = out_tree
         self.refs = refs
         self.programs: dict[Any, Any] = {}
+        self.moves: tuple[Any] | None = None
 
     @property
     def out_avals(self) -> list[ShapedArray]:

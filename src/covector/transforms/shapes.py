@@ -82,6 +82,13 @@ class ShapeDtypeStruct:
     def nbytes(self) -> int:
         return self.size * int(self.dtype.itemsize)
 
+    @property
+    def format(self) -> Any:
+        """A `Format` that leaves the layout open, and has the sharding."""
+        from covector.core.layout import Format  # few processes need it
+
+        return Format(None, self.sharding)
+
     def update(self, **kwargs: Any) -> ShapeDtypeStruct:
         """A copy with other ``shape``, ``dtype``, ``sharding`` or ``weak_type``."""
         new = {name: kwargs.get(name, getattr(self, name)) for name in self.__slots__}

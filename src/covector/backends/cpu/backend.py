@@ -49,6 +49,10 @@ class CpuDevice(Device):
     def client(self) -> CpuBackend:
         return backend
 
+    def _memories(self) -> tuple[tuple[int, str], ...]:
+        # All are the same memory: programs that name those of an accelerator's host run here.
+        return ((0, "device"), (1, "pinned_host"), (2, "unpinned_host"))
+
     def memory_stats(self) -> dict[str, int]:
         return dict(_native.allocator_stats())
 
@@ -215,7 +219,9 @@ class CpuBackend:
             self._devices.append(CpuDevice(len(self._devices)))
         return self._devices[:n]
 
-    def put(self, x: Array, device: CpuDevice, placement: int) -> Array:
+    def put(
+        self, x: Array, device: CpuDevice, placement: int, memory_kind: str | None = None
+    ) -> Array:
         """``x`` in host memory, which all CPU devices share."""
         return x._to_host()._placed(placement)
 

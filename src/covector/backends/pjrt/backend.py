@@ -19,9 +19,9 @@ from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topolog
 from covector.core import dtypes, stored
 from covector.core.avals import Array
 from covector.core.backend import GPU, Layout, reduce_device
-from covector.core.config import config
+from covector.core.config import config, listeners
 from covector.core.device import Device
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
@@ -108,6 +108,12 @@ class PjrtDevice(Device):
         found = list(self._description["memories"])
         standard = max(self._description["default_memory"], 0)
         return [*found[standard : standard + 1], *found[:standard], *found[standard + 1 :]]
+
+    def place_of(self, memory_kind: str | None) -> int:
+        """The number of a memory in the plugin's list; -1 stands for the default one."""
+        if memory_kind is None:
+            return -1
+        return [kind for _, kind in self._description["memories"]].index(memory_kind)
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_description", {}).get("attributes", {})
@@ -237,6 +243,7 @@ class PjrtBackend:
         self._client: Any = None
         self._plugin: Any = None
         self._flags: dict[str, Any] = {}
+        self._options: dict[str, Any] = {}
         self._devices: list[PjrtDevice] = []
         self._start = threading.Lock()
         self._registered: dict[str, foreign.Target] = {}
@@ -258,12 +265,25 @@ class PjrtBackend:
         except (RuntimeError, MemoryError) as e:
             raise errors.not_started(found, e) from None
         client.call(self.platform)
+        self._options = options
+        for name in settings.options_of(self.platform):
+            listeners.setdefault(name, []).append(self._tell_late)
         atexit.register(client.close)
         self._flags = settings.compile_flags(self.platform, found.path)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
         if not self._devices:
             raise errors.not_started(found, RuntimeError("it has no devices"))
         return client
+
+    def _tell_late(self, name: str) -> None:
+        """Warn of an option that the client, which runs, was made without."""
+        if settings.client_options(self.platform) != self._options:
+            have = ", ".join(f"{k}={v!r}" for k, v in self._options.items()) or "none"
+            warn(
+                f"the option {name} comes too late for {self.platform}, whose client has started "
+                f"and keeps the options it was made with ({have}): set it before the first use of "
+                f"its devices, or in the environment, COVECTOR_{name.upper()}"
+            )
 
     def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
         """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
@@ -362,13 +382,15 @@ class PjrtBackend:
         """Devices that need not be there, as the plugin describes them."""
         return Topology(self.platform, name, options, native()).devices
 
-    def put(self, x: Array, device: PjrtDevice, placement: int) -> Array:
+    def put(
+        self, x: Array, device: PjrtDevice, placement: int, memory_kind: str | None = None
+    ) -> Array:
         if isinstance(device, AbsentDevice):
             raise RuntimeError(
                 f"{x.aval.str_short()} cannot be put on {device!r}: it is not a device of this "
                 f"process{at_user_line()}"
             )
-        return self.client.put(x, device._position, -1, placement)
+        return self.client.put(x, device._position, device.place_of(memory_kind), placement)
 
     def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
         from covector.backends.pjrt import spread

@@ -22,6 +22,12 @@ _VARIABLES = (
 )
 
 
+def options_of(platform: str) -> tuple[str, ...]:
+    """Names of the options that `client_options` is about."""
+    visible = (f"{platform}_visible_devices",) if platform in _GPU else ()
+    return ("pjrt_client_create_options", *visible)
+
+
 def client_options(platform: str) -> dict[str, Any]:
     """What the plugin's client is made with."""
     out: dict[str, Any] = {}

@@ -58,7 +58,7 @@ def _resized(x: Any, sizes: Sequence[int], axes: Sequence[int]) -> Any:
     config = [(0, 0, 0)] * x.ndim
     for n, k in zip(sizes, axes, strict=True):
         config[k] = (0, n - x.shape[k], 0)
-    if any(high for _, high, _ in config):
+    if any(high != 0 for _, high, _ in config):
         return lax.pad(x, scalar(0, x.dtype), config)
     return x
 
