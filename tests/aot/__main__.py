@@ -24,7 +24,8 @@ from covector.backends.pjrt.lower import RULES
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import Topology
 from covector.core.jaxpr import all_jaxprs
-from tests.aot.targets import TARGETS
+from tests.aot.parallel import compiled
+from tests.aot.targets import FOUR, TARGETS
 from tests.aot.uncovered import EXPECTED
 from tests.lax.test_rules import flat
 from tests.property_tables import CASES, DISCRETE
@@ -84,6 +85,8 @@ def main() -> int:
         f"{args.plugin.rpartition('/')[2]} in {took:.0f} s, {failed} failed; in none of the "
         f"tables' cases: {', '.join(uncovered) or 'no primitive'}"
     )
+    name, options = TARGETS[args.platform], FOUR[args.platform]
+    print(f"{compiled(args.platform, name, options)} programs compiled for four devices")
     return 1 if failed else 0
 
 

@@ -88,8 +88,10 @@ def test_topologies_that_there_are_not(native):
         topologies.get_topology_desc("nowhere", "cuda")
     with pytest.raises(NotImplementedError, match="the backend of cpu compiles for the devices of"):
         topologies.get_topology_desc()
-    with pytest.raises(NotImplementedError, match="programs run on one device"):
-        topologies.make_mesh(topologies.get_attached_topology(), (1,), ("x",))
+    mesh = topologies.make_mesh(topologies.get_attached_topology("cpu"), (1,), ("x",))
+    assert mesh.devices.flat[0] == cv.devices("cpu")[0]
+    with pytest.raises(ValueError, match="there are 1"):
+        topologies.make_mesh(topologies.get_attached_topology("cpu"), (2,), ("x",))
     with pytest.raises(RuntimeError, match="unknown backend"):
         topologies.get_topology_desc("x", "abacus")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from covector.core.backend import default_platform, get_backend
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
+from covector.sharding import mesh
+from covector.sharding.mesh import AxisType, Mesh
 
 __all__ = [
     "Device", "TopologyDescription", "get_attached_topology", "get_topology_desc", "make_mesh",
@@ -123,8 +125,8 @@ def make_mesh(
     axis_names: tuple[str, ...],
     *,
     contiguous_submeshes: bool = False,
-) -> NoReturn:
-    """A mesh of the devices of a topology: programs run on one device, there are no meshes yet.
+) -> Mesh:
+    """A mesh of the devices of a topology, to compile for.
 
     Parameters
     ----------
@@ -132,28 +134,26 @@ def make_mesh(
     mesh_shape : sequence of int
     axis_names : tuple of str
     contiguous_submeshes : bool
+        Devices are taken in their order in any case.
 
     Returns
     -------
     Mesh
+        With axes of the type Auto.
 
     Raises
     ------
-    NotImplementedError
-        Always.
+    ValueError
+        If the topology has fewer devices than the mesh.
 
     Examples
     --------
     >>> from covector.experimental import topologies
-    >>> try:
-    ...     topologies.make_mesh(topologies.get_attached_topology(), (1,), ("x",))
-    ... except NotImplementedError:
-    ...     print("programs run on one device")
-    programs run on one device
+    >>> topologies.make_mesh(topologies.get_attached_topology("cpu"), (1,), ("x",)).shape["x"]
+    1
     """
-    raise NotImplementedError(
-        f"make_mesh: programs run on one device, and there are no meshes of several{at_user_line()}"
-    )
+    auto = (AxisType.Auto,) * len(axis_names)
+    return mesh.make_mesh(mesh_shape, axis_names, auto, devices=topo.devices)
 
 
 _export(globals(), __all__)

@@ -180,7 +180,7 @@ class PjrtModule:
             return self._compile_spread(self.layout, placement)
         assert isinstance(placement, int)
         if isinstance(device, AbsentDevice):
-            return AbsentProgram(device, self.text, self.name)
+            return AbsentProgram([device], self.text, self.name)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
         try:
             loaded = self.backend.load(self.text, [device.id], spares)
@@ -207,6 +207,8 @@ class PjrtModule:
                 f"devices of the platform {self.platform}, which is not supported: call it on the "
                 f"CPU's devices, or outside of the program{at_user_line()}"
             )
+        if isinstance(layout.devices[0], AbsentDevice):
+            return AbsentProgram(layout.devices, self.text, self.name)
         try:
             loaded = self.backend.load(self.text, [d.id for d in layout.devices], [])
         except errors.DeviceError as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from covector.backends.pjrt import plugins
@@ -131,7 +132,8 @@ class AbsentExecutable:
 class AbsentProgram:
     """What `AbsentExecutable` is to backends."""
 
-    def __init__(self, device: AbsentDevice, text: Text, name: str) -> None:
-        options = compile_options([device.id])
+    def __init__(self, devices: Sequence[AbsentDevice], text: Text, name: str) -> None:
+        device = devices[0]
+        options = compile_options([d.id for d in devices])
         data = device.topology.native.compile(text.with_places.encode(), options)
         self.executable = AbsentExecutable(device, name, data)
