@@ -366,3 +366,10 @@ def test_what_types_leave_open_is_an_error(explicit):
         assert cv.reshard(x, P()).sharding.is_fully_replicated
         assert np.sort(cv.reshard(x, P("x", None))).sharding.spec == P("x", None)
         fails(TypeError, "reshard takes a NamedSharding", cv.reshard, x, cv.devices()[0])
+
+
+def test_arrays_that_programs_close_over(mesh):
+    x = cv.device_put(A, NamedSharding(mesh, P("x", "y")))
+    f = cv.jit(lambda y: x + y)
+    assert f(np.ones((8, 4))).sharding == x.sharding
+    assert cv.jit(lambda: x.sum(0))().sharding.spec == P("y")

@@ -240,12 +240,21 @@ def where_to_run(
     return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
 
 
+def _propagate() -> Any:
+    """The module that knows how programs on meshes are laid out, if there are any meshes."""
+    if "covector.sharding.named" not in sys.modules:
+        return None
+    from covector.sharding import propagate
+
+    return propagate
+
+
 def on_mesh(entry: Entry, where: Placement) -> Placement:
     """Where a program runs that says itself on which devices, if its arguments do not."""
     if where.committed or where.sharding.spread:
         return where
-    propagate = sys.modules.get("covector.sharding.propagate")
-    mesh = None if propagate is None else propagate.mesh_in(entry.closed.jaxpr)
+    propagate = _propagate()
+    mesh = None if propagate is None else propagate.mesh_in(entry.closed)
     return where if mesh is None else on_all_of(mesh, True)
 
 

@@ -125,9 +125,12 @@ def forward(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
     return results_of_factors(factors, splits_of_factors(factors, splits, sizes), outs, sizes)
 
 
-def through(jaxpr: Jaxpr, splits: Sequence[Split], sizes: Sizes) -> list[Split]:
-    """How the results of a program are split whose arguments are split so."""
+def through(
+    jaxpr: Jaxpr, splits: Sequence[Split], sizes: Sizes, consts: Sequence[Split] = ()
+) -> list[Split]:
+    """How the results of a program are split whose arguments, and constants, are split so."""
     env: dict[Any, Split] = {v: nowhere(v.aval) for v in jaxpr.constvars}
+    env.update(zip(jaxpr.constvars, consts, strict=False))
     env.update(zip(jaxpr.invars, splits, strict=True))
 
     def read(a: Any) -> Split:
@@ -149,11 +152,17 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
     """The shardings of the results of a program, on the mesh of ``sharding``, whose arguments lie
     as ``given`` says."""
     sizes = dict(sharding.mesh.shape)
-    splits = []
-    for aval, s in zip(closed.in_avals, given, strict=True):
-        known = getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
-        splits.append(split_of(s.spec, aval.ndim) if known else nowhere(aval))
-    found = through(closed.jaxpr, splits, sizes)
+    at = [getattr(c, "sharding", None) for c in closed.consts]
+    splits, consts = (
+        [
+            split_of(s.spec, v.aval.ndim)
+            if getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
+            else nowhere(v.aval)
+            for v, s in zip(variables, shardings, strict=True)
+        ]
+        for variables, shardings in ((closed.jaxpr.invars, given), (closed.jaxpr.constvars, at))
+    )
+    found = through(closed.jaxpr, splits, sizes, consts)
     out = []
     for aval, split in zip(closed.out_avals, found, strict=True):
         placed = getattr(aval, "placed", None)
@@ -175,9 +184,13 @@ def _once(split: Split) -> Split:
     return tuple(out)
 
 
-def mesh_in(jaxpr: Jaxpr) -> Any:
-    """The first mesh with devices that a program names, or None."""
-    for inner in all_jaxprs(jaxpr):
+def mesh_in(closed: ClosedJaxpr) -> Any:
+    """The first mesh with devices that a program names, or that its constants lie on, or None."""
+    for c in closed.consts:
+        mesh = getattr(getattr(c, "sharding", None), "mesh", None)
+        if isinstance(mesh, Mesh):
+            return mesh
+    for inner in all_jaxprs(closed.jaxpr):
         for eqn in inner.eqns:
             if eqn.primitive in split_rules:
                 s = eqn.params.get("sharding")
