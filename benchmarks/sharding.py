@@ -7,6 +7,7 @@ Both sides run in this process, rounds alternate, and the smallest time counts.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -77,7 +78,9 @@ def programs(m: Any, np_: Any) -> dict[str, tuple[Callable[..., Any], list[Any]]
         "MLP step, batch 4096": (step, [params, f32(4096, 784), f32(4096, 10)]),
         "sum of 4096²": (lambda a: a.sum(), [f32(4096, 4096)]),
         "5-point stencil, 4096²": (lambda a: stencil(a, np_.roll), [f32(4096, 4096)]),
-        "8 arguments, x + 1 of each": (lambda *xs: [x + 1 for x in xs], [f32(8, 8) for _ in range(8)]),
+        "8 arguments, x + 1 of each": (
+            lambda *xs: [x + 1 for x in xs], [f32(8, 8) for _ in range(8)]
+        ),
     }  # fmt: skip
 
 
@@ -95,6 +98,11 @@ def placed(m: Any, args: list[Any], spread: bool) -> list[Any]:
     ]
 
 
+def call(m: Any, f: Callable[..., Any], args: list[Any]) -> None:
+    """Call a function, and wait for its results."""
+    m.block_until_ready(f(*args))
+
+
 def main() -> None:
     """Print the table."""
     print("| program | 8 devices, µs | one device | ratio | JAX, 8 devices | ratio |")
@@ -106,9 +114,8 @@ def main() -> None:
         cf, jf = cv.jit(f), jax.jit(g)
         many, one, j = placed(cv, args, True), placed(cv, args, False), placed(jax, jargs, True)
         t = smallest({
-            "many": lambda: cv.block_until_ready(cf(*many)),
-            "one": lambda: cv.block_until_ready(cf(*one)),
-            "jax": lambda: jax.block_until_ready(jf(*j)),
+            "many": functools.partial(call, cv, cf, many), "one": functools.partial(call, cv, cf, one),
+            "jax": functools.partial(call, jax, jf, j),
         })  # fmt: skip
         print(
             f"| {name} | {t['many']:.1f} | {t['one']:.1f} | {t['many'] / t['one']:.2f} | "
@@ -125,11 +132,10 @@ def main() -> None:
     x = np.ones((8, 1024), "float32")
     a, b = placed(cv, [x], True), placed(jax, [x], True)
     t = smallest({
-        "ours": lambda: cv.block_until_ready(f(*a)), "jax": lambda: jax.block_until_ready(g(*b))
+        "ours": functools.partial(call, cv, f, a), "jax": functools.partial(call, jax, g, b)
     })  # fmt: skip
-    print(
-        f"| shard_map with psum, 8×1024 | {t['ours']:.1f} | | | {t['jax']:.1f} | {t['ours'] / t['jax']:.2f} |"
-    )
+    ratio = t["ours"] / t["jax"]
+    print(f"| shard_map with psum, 8×1024 | {t['ours']:.1f} | | | {t['jax']:.1f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

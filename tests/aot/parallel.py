@@ -15,7 +15,8 @@ def programs(platform: str, name: str, options: dict):
         topologies.get_topology_desc(name, platform, **options), (2, 2), ("x", "y")
     )
 
-    def array(*shape, spec=P()):
+    def array(*shape, spec=None):
+        spec = P() if spec is None else spec
         return cv.ShapeDtypeStruct(shape, "float32", sharding=cv.NamedSharding(mesh, spec))
 
     def loss(w, x):
