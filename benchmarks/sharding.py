@@ -114,7 +114,8 @@ def main() -> None:
         cf, jf = cv.jit(f), jax.jit(g)
         many, one, j = placed(cv, args, True), placed(cv, args, False), placed(jax, jargs, True)
         t = smallest({
-            "many": functools.partial(call, cv, cf, many), "one": functools.partial(call, cv, cf, one),
+            "many": functools.partial(call, cv, cf, many),
+            "one": functools.partial(call, cv, cf, one),
             "jax": functools.partial(call, jax, jf, j),
         })  # fmt: skip
         print(

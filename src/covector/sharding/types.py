@@ -82,6 +82,9 @@ def record(
 ) -> list[Any]:
     """`JaxprTrace.process`, once there are such types."""
     avals = [a.aval for a in invars]
+    if prim not in collective_rules and not any([type(a) is PlacedArray for a in avals]):
+        outs, effects = prim.infer(avals, params)
+        return trace.emit(prim, invars, outs, params, effects)
     first_order = prim.call_param is None and not any(sub_jaxprs(params))
     names = _axes_of(prim, params)
     varying = frozenset().union(*[a.varying for a in avals]) if avals else frozenset()
