@@ -18,7 +18,7 @@ from covector.core.jaxpr import Literal, sub_jaxprs
 from covector.core.rules import collective_rules, varying_rules
 from covector.core.trace import JaxprTrace, Primitive
 from covector.primitives.parallel import pvary_p
-from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.factors import Factors, factor_rules, pointwise
 from covector.sharding.mesh import AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import (
@@ -159,6 +159,11 @@ def _shardings(
     params: dict[str, Any],
 ) -> list[NamedSharding | None]:  # fmt: skip
     """How the results of an operation are split over explicit axes."""
+    rule = factor_rules.get(prim)
+    if rule is pointwise:
+        same = _same_for_all(avals)
+        if same is not None and all(a.shape == outs[0].shape for a in outs):
+            return [same] * len(outs)
     meshes = []
     for a in avals:
         placed = a.placed if type(a) is PlacedArray else None
@@ -176,7 +181,6 @@ def _shardings(
     for a in avals:
         placed = a.placed if type(a) is PlacedArray else None
         splits.append(nowhere(a) if placed is None else split_of(placed.spec, len(a.shape)))
-    rule = factor_rules.get(prim)
     if not any(names for s in splits for names in s):
         found = [nowhere(a) for a in outs]
     elif rule is None:
@@ -191,6 +195,21 @@ def _shardings(
         assert factors is not None
         found = _by_rule(prim, factors, splits, avals, outs, dict(mesh.shape))
     return [NamedSharding(mesh, spec_of(s, whole=True)) for s in found]
+
+
+def _same_for_all(avals: Sequence[ShapedArray]) -> NamedSharding | None:
+    """The sharding that all operands that are no scalars have, if they are of one shape."""
+    first: PlacedArray | None = None
+    for a in avals:
+        if not a.shape:
+            continue
+        if type(a) is not PlacedArray or a.placed is None:
+            return None
+        if first is None:
+            first = a
+        elif a.shape != first.shape or a.placed != first.placed:
+            return None
+    return None if first is None else first.placed
 
 
 def _shown(avals: Sequence[ShapedArray]) -> str:
