@@ -426,5 +426,27 @@ for n in ("pmax", "pmin"):
 case("ppermute", collective(lambda a: lax.ppermute(lax.sin(a), "i", [(0, 1)])), X)
 case("all_gather", collective(lambda a: lax.all_gather(lax.sin(a), "i")), X)
 case("all_to_all", collective(lambda a: lax.all_to_all(a, "i", 0, 0)), real(2, 2, 3))
+
+
+def rows(x):
+    """A sharding on the device where the case runs."""
+    device = getattr(x, "device", None)
+    if not hasattr(device, "platform"):
+        device = cv.device_put(0.0).device
+    mesh = cv.make_mesh((1,), ("m",), (cv.sharding.AxisType.Auto,), devices=[device])
+    return cv.NamedSharding(mesh, cv.P("m"))
+
+
+def mapped_over_rows(x):
+    def part(a):
+        return lax.pcast(lax.psum(lax.sin(a), "m"), "m", to="varying") * a
+
+    spec = cv.P("m")
+    return cv.jit(cv.shard_map(part, mesh=rows(x).mesh, in_specs=spec, out_specs=spec))(x)
+
+
+case("shard_map", mapped_over_rows, X)
+case("reshard", lambda x: cv.reshard(lax.sin(x), rows(x)), X)
+case("sharding_constraint", lambda x: lax.with_sharding_constraint(lax.sin(x), rows(x)), X)
 case("axis_index", collective(lambda a: a * lax.axis_index("i")), X)
 case("copy", lambda a: cv.numpy.copy(a), X)

@@ -25,9 +25,13 @@ NO_DERIVATIVE = {
 NO_BATCHING = {"iota": "it has no operands"}
 NO_LOWERING = {
     **dict.fromkeys(
-        ("axis_index", "psum", "pmax", "pmin", "ppermute", "all_gather", "all_to_all"),
+        ("axis_index", "psum", "pmax", "pmin", "ppermute", "all_gather", "all_to_all", "pvary"),
         "vmap resolves it",
     ),
+    **dict.fromkeys(
+        ("reshard", "sharding_constraint"), "nothing is computed: see sharding/constraints.py"
+    ),
+    "shard_map": "it is expanded to a program over all devices",
     "custom_lin": "it has a transpose only: running it is an error",
     "move": "nothing is computed: see runtime/moves.py",
 }

@@ -18,6 +18,7 @@ from covector.core import config as options
 from covector.core.avals import Array
 from covector.core.config import config
 from covector.core.device import Device
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import Primitive
 
@@ -142,6 +143,22 @@ class SpreadingBackend(Backend, Protocol):
 def spreads(backend: Any) -> bool:
     """Whether an array on several devices of a backend has a part in the memory of each."""
     return hasattr(backend, "put_spread")
+
+
+def has_one_memory(backend: Any) -> bool:
+    """Whether the devices of a backend share one memory (its attribute ``one_memory``), so that the
+    ``compile`` of its modules takes a placement for each result."""
+    return bool(getattr(backend, "one_memory", False))
+
+
+def check_spread(backend: Backend, sharding: Any) -> None:
+    """Raise the error for several devices of a backend that knows one at a time."""
+    if sharding.num_devices > 1 and not spreads(backend) and not has_one_memory(backend):
+        raise NotImplementedError(
+            f"the backend {backend.platform!r} has no arrays on several devices, as {sharding!r} "
+            "says: it defines neither put_spread and lower_spread, nor one_memory"
+            f"{at_user_line()}"
+        )
 
 
 class LoweringRules(dict[Primitive, Callable[..., Any]]):

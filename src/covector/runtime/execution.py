@@ -20,7 +20,9 @@ from covector.core.backend import (
     Module,
     Program,
     SpreadingBackend,
+    check_spread,
     get_backend,
+    has_one_memory,
     spreads,
 )
 from covector.core.config import config, override
@@ -104,7 +106,9 @@ def compile_entry(
                 entry, donated, keep_unused, name, device.platform, layout
             )
             middle = time.perf_counter()
-            at = where.index if results is None else results
+            backend = get_backend(device.platform)
+            each = layout is not None or (results is not None and has_one_memory(backend))
+            at = results if each else where.index
             program = module.compile(device, at)
             program.executable.donate(given)
             _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
@@ -275,10 +279,11 @@ def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread
     """Where a program has what, if it runs on several devices."""
     if not where.sharding.spread:
         return None
+    backend = get_backend(where.device.platform)
+    check_spread(backend, where.sharding)
     layout = layout_of(entry, where, operands)
     results = tuple([placement(s, where.committed).index for s in layout.results])
-    partitioned = spreads(get_backend(where.device.platform))
-    return Spread(results, layout.results, layout if partitioned else None)
+    return Spread(results, layout.results, layout if spreads(backend) else None)
 
 
 def _on_same(s: Any, sharding: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from covector import _native
 from covector.core import avals
 from covector.core.avals import Array
-from covector.core.backend import SpreadingBackend, get_backend, spreads
+from covector.core.backend import SpreadingBackend, check_spread, get_backend, spreads
 from covector.core.config import config, places_set
 from covector.core.device import Device, Space
 from covector.core.errors import at_user_line
@@ -148,6 +148,8 @@ def put(x: Array, where: Placement) -> Array:
     device = where.device
     backend = get_backend(device.platform)
     transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {_named(sharding)}")
+    if sharding.spread:
+        check_spread(backend, sharding)
     if sharding.spread and spreads(backend):
         moved = cast(SpreadingBackend, backend).put_spread(x, sharding, where.index)
     else:

@@ -209,6 +209,7 @@ class CpuBackend:
     """The CPU backend."""
 
     platform = "cpu"
+    one_memory = True
 
     def __init__(self) -> None:
         self._devices = [CpuDevice(0)]

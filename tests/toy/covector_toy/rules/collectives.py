@@ -1,10 +1,22 @@
-"""Collectives: `vmap` resolves them, so that no program of one device has any."""
+"""Collectives: `vmap` resolves them, so that no program of one device has any; and where values
+are, which is one device."""
 
+from covector.core.jaxpr import JaxprEqn
 from covector.primitives import parallel as pa
-from covector_toy.interpreter import IMPOSSIBLE
+from covector.runtime.moves import move_p
+from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.sharding.shard_map import shard_map_p
+from covector_toy.interpreter import IMPOSSIBLE, rule
+from covector_toy.rules.elementwise import Elements
 
 for _p in (
     pa.psum_p, pa.pmax_p, pa.pmin_p, pa.ppermute_p, pa.all_gather_p, pa.all_to_all_p,
-    pa.axis_index_p,
+    pa.axis_index_p, pa.pvary_p,
 ):  # fmt: skip
     IMPOSSIBLE[_p] = "one device has no named axes; vmap resolves those that it maps"
+IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
+
+
+@rule(reshard_p, sharding_constraint_p, move_p)
+def _where(eqn: JaxprEqn, x: Elements) -> Elements:
+    return x

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.backends.pjrt.lower import rule
+from covector.backends.pjrt.lower import IMPOSSIBLE, rule
 from covector.backends.pjrt.text import Builder, Value, split_text
 from covector.core.jaxpr import JaxprEqn
+from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.sharding.shard_map import shard_map_p
+
+IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
 
 
 @rule(reshard_p, sharding_constraint_p)
@@ -23,3 +27,8 @@ def _constraint(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
     split = split_text(sharding.spec, len(x.shape))
     b.line(f"{out.ref} = sdy.sharding_constraint {x.ref} <@mesh, {split}> : {x.type}")
     return out
+
+
+@rule(move_p)
+def _move(b: Builder, eqn: JaxprEqn, x: Value) -> Value:
+    return x  # the results of the program are moved when it has run
