@@ -28,6 +28,7 @@ NO_LOWERING = {
         ("axis_index", "psum", "pmax", "pmin", "ppermute", "all_gather", "all_to_all"),
         "vmap resolves it",
     ),
+    "inspect_sharding": "it is answered when the program is compiled",
     "custom_lin": "it has a transpose only: running it is an error",
 }
 TABLES = {

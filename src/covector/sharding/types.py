@@ -156,6 +156,8 @@ def _shardings(
     params: dict[str, Any],
 ) -> list[NamedSharding | None]:  # fmt: skip
     """How the results of an operation are split over explicit axes."""
+    if not outs:
+        return []
     meshes = []
     for a in avals:
         placed = a.placed if type(a) is PlacedArray else None
