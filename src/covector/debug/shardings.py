@@ -28,6 +28,10 @@ def visualize_array_sharding(arr: Any, **kwargs: Any) -> None:
     **kwargs
         As those of `visualize_sharding`.
 
+    Returns
+    -------
+    None
+
     Raises
     ------
     ValueError
@@ -75,6 +79,10 @@ def visualize_sharding(
     color_map : callable, optional
         The colour, red, green and blue from 0 to 1, of a part, given where it is among the parts,
         from 0 to 1. Colour maps of Matplotlib are such functions.
+
+    Returns
+    -------
+    None
 
     Raises
     ------

@@ -151,3 +151,34 @@ class SingleDeviceSharding(Sharding):
 
     def __repr__(self) -> str:
         return f"SingleDeviceSharding(device={self._device!r})"
+
+
+def make_single_device_sharding(
+    device: Device, *, memory_kind: str | None = None
+) -> SingleDeviceSharding:
+    """The sharding of arrays that are on one device.
+
+    Parameters
+    ----------
+    device : Device
+    memory_kind : str, optional
+        The kind of its memory.
+
+    Returns
+    -------
+    SingleDeviceSharding
+
+    Raises
+    ------
+    ValueError
+        If the device has no memory of this kind.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.sharding.make_single_device_sharding(cv.devices("cpu")[0])
+    SingleDeviceSharding(device=CpuDevice(id=0))
+    """
+    made = SingleDeviceSharding(device)
+    made.with_memory_kind(memory_kind)  # raises the error for a kind that there is not
+    return made

@@ -126,19 +126,25 @@ def inspect_array_sharding(value: Any, *, callback: Callable[[Sharding], None]) 
     callback : callable
         Called with the sharding of each array.
 
+    Returns
+    -------
+    None
+
     Examples
     --------
     >>> import covector as cv
     >>> from covector.sharding import PartitionSpec as P
     >>> x = cv.device_put(cv.numpy.arange(4), cv.NamedSharding(cv.make_mesh((1,), ("x",)), P("x")))
+    >>> found = []
     >>> @cv.jit
     ... def f(x):
     ...     y = x * 2
-    ...     cv.debug.inspect_array_sharding(y, callback=lambda s: print(s.spec))
+    ...     cv.debug.inspect_array_sharding(y, callback=found.append)
     ...     return y.sum()
     >>> f(x)
-    P('x',)
     Array(12, dtype=int32)
+    >>> found[0].spec
+    P('x',)
     """
     check_callable(callback, "inspect_array_sharding")
     for leaf in tree.leaves(value):
