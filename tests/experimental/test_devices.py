@@ -207,6 +207,8 @@ def test_serialized_programs():
         lambda: xla_metadata.set_xla_metadata(a=1),
         lambda: scheduling_groups.scheduling_group("a"),
         lambda: scheduling_groups.xla_metadata_call(abs),
+        lambda: cv.vmap(lambda x: lax.psend(x, "i", [(0, 1)]), axis_name="i")(X),
+        lambda: lax.precv(lax.create_token(), VECTOR, "i", [(0, 1)]),
     ],
 )
 def test_what_has_no_meaning(call):
