@@ -311,6 +311,7 @@ discrete("pure_callback", lambda a: cv.pure_callback(
 discrete("io_callback", lambda a: io_callback(
     lambda x: x + 1, cv.ShapeDtypeStruct((2, 3), onp.float64), a), X)  # fmt: skip
 discrete("check", lambda a: (checkify.debug_check(a[0, 0] > 0, "negative"), a)[1], X)
+discrete("inspect_sharding", lambda a: (cv.debug.inspect_array_sharding(a, callback=id), a)[1], X)
 discrete("debug_callback", lambda a: (cv.debug.callback(lambda x: None, a), a)[1], X)
 
 # --- linear algebra --------------------------------------------------------------------------

@@ -408,7 +408,7 @@ SHARDED = {
 
 @pytest.mark.parametrize("name", SHARDED)
 def test_an_out_sharding_is_not_ignored(name):
-    with pytest.raises(NotImplementedError, match="out_sharding"):
+    with pytest.raises(TypeError, match="out_sharding must be a NamedSharding"):
         SHARDED[name](cv.sharding.SingleDeviceSharding(cv.devices()[0]))
     SHARDED[name](None)
 

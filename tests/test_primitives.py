@@ -32,6 +32,7 @@ NO_LOWERING = {
         ("reshard", "sharding_constraint"), "nothing is computed: see sharding/constraints.py"
     ),
     "shard_map": "it is expanded to a program over all devices",
+    "inspect_sharding": "it is answered when the program is compiled",
     "custom_lin": "it has a transpose only: running it is an error",
     "move": "nothing is computed: see runtime/moves.py",
 }

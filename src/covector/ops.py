@@ -12,8 +12,9 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.core.operands import no_sharding, product
+from covector.core.operands import product
 from covector.numpy._util import concrete, fused
+from covector.sharding.results import laid_out
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 
@@ -100,8 +101,8 @@ bucket_size : int, optional
     {bucket_size}
 mode : optional
     What becomes of identifiers out of bounds (see `covector.lax.GatherScatterMode`).
-out_sharding : None
-    Not supported.
+out_sharding : NamedSharding or PartitionSpec, optional
+    How the result is laid out over the axes of a mesh.
 
 Returns
 -------
@@ -160,7 +161,8 @@ def _segment_function(
         mode: Any = None,
         out_sharding: Any = None,
     ) -> Any:
-        no_sharding(out_sharding, name)
+        if out_sharding is not None:
+            return laid_out(segment_function, locals(), name)
         data, ids = cnp.asarray(data), cnp.asarray(segment_ids)
         _check_segments(name, data.aval, ids.aval)
         n = _number_of_segments(name, num_segments, ids)

@@ -210,6 +210,8 @@ def test_serialized_programs():
         lambda: scheduling_groups.xla_metadata_call_p.bind(1.0),
         lambda: scheduling_groups.dce_jaxpr_xla_metadata_rule([True], None),
         lambda: scheduling_groups.FlatTree([], None, ()),
+        lambda: cv.vmap(lambda x: lax.psend(x, "i", [(0, 1)]), axis_name="i")(X),
+        lambda: lax.precv(lax.create_token(), VECTOR, "i", [(0, 1)]),
     ],
 )
 def test_what_has_no_meaning(call):

@@ -22,7 +22,6 @@ MEANINGLESS = {
     "primitives.empty2_p": lambda: primitives.empty2_p.bind(dtype="float32"),
     "primitives.get_p": lambda: primitives.get_p.bind(np.ones(2)),
     "primitives.swap_p": lambda: primitives.swap_p.bind(np.ones(2), 1.0),
-    "primitives.ragged_all_to_all_p": lambda: primitives.ragged_all_to_all_p.bind(np.ones(2)),
     "batching.register_vmappable": lambda: batching.register_vmappable(*[None] * 6),
     "batching.unregister_vmappable": lambda: batching.unregister_vmappable(list),
     "partial_eval.JaxprTracer": lambda: pe.JaxprTracer(None, None, None),

@@ -213,7 +213,7 @@ _BAD = {
         lambda: random.multivariate_normal(KEY, np.ones(2, _f32), np.eye(2), method="lu"),
         ValueError, "lu",
     ),
-    "sharding": (lambda: random.uniform(KEY, out_sharding="x"), NotImplementedError, "sharding"),
+    "sharding": (lambda: random.uniform(KEY, out_sharding="x"), TypeError, "out_sharding"),
 }  # fmt: skip
 
 

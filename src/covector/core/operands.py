@@ -271,12 +271,3 @@ def product(sizes: Iterable[int]) -> int:
     for s in sizes:
         n *= s
     return n
-
-
-def no_sharding(out_sharding: Any, name: str) -> None:
-    """Raise for an ``out_sharding``, which no function takes yet."""
-    if out_sharding is not None:
-        raise NotImplementedError(
-            f"{name}: out_sharding is not supported, got {out_sharding!r}; place the result with "
-            f"device_put{at_user_line()}"
-        )

@@ -500,6 +500,8 @@ class EvalTrace(Trace):
     __slots__ = ()
     # Runs a primitive without `impl`; set by the layer that owns executables.
     dispatch: ClassVar[Callable[[Primitive, Sequence[Any], dict[str, Any]], list[Any]]]
+    # Moves an array to where the parameter `sharding` says; set there, too.
+    move: ClassVar[Callable[[Sequence[Any], dict[str, Any]], list[Any]]]
 
     def process(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         if prim.impl is not None:

@@ -213,6 +213,7 @@ _LAZY = {
         "covector.lax.general_reduction": "reduce",
         "covector.lax.generators": "RandomAlgorithm rng_bit_generator rng_bit_generator_p",
         "covector.lax.ragged": "RaggedDotDimensionNumbers ragged_dot ragged_dot_general",
+        "covector.lax.ragged_exchange": "precv psend ragged_all_to_all ragged_all_to_all_p",
         "covector.lax.tokens": "after_all after_all_p create_token create_token_p",
         "covector.lax.scaled": "scaled_dot",
         "covector.lax.sorting": (

@@ -9,7 +9,7 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.operands import as_array, no_sharding
+from covector.core.operands import as_array
 from covector.lax.convert import convert_element_type
 from covector.lax.convolution_shapes import (
     conv_dimension_numbers,
@@ -28,6 +28,7 @@ from covector.primitives.convolution import (
     Pads,
     conv_general_dilated_p,
 )
+from covector.sharding.results import laid_out
 
 ConvGeneralDilatedDimensionNumbers = None | ConvDimensionNumbers | tuple[str, str, str]
 
@@ -75,8 +76,8 @@ def conv_general_dilated(
         See `canonicalize_precision`; on CPUs all are full precision.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -102,7 +103,8 @@ def conv_general_dilated(
     >>> lax.conv_general_dilated(x, k, (1,), "SAME")[0, 0]
     Array([-1., -2., -2., -2.,  3.], dtype=float32)
     """
-    no_sharding(out_sharding, "conv_general_dilated")
+    if out_sharding is not None:
+        return laid_out(conv_general_dilated, locals())
     x, y = promoted(as_array(lhs, "conv_general_dilated"), as_array(rhs, "conv_general_dilated"))
     a, b = aval_of(x).shape, aval_of(y).shape
     numbers = conv_dimension_numbers(a, b, dimension_numbers)

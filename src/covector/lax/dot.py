@@ -7,10 +7,11 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_operand, no_sharding
+from covector.core.operands import as_operand
 from covector.core.structural import convert_element_type
 from covector.lax.precision import canonicalize_precision
 from covector.primitives.dot import Dims, dot_general_p
+from covector.sharding.results import laid_out
 
 DotDimensionNumbers = Dims
 
@@ -46,8 +47,8 @@ def dot_general(
         to the types that they take.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -69,7 +70,8 @@ def dot_general(
     >>> lax.dot_general(x, y, (([2], [1]), ([0], [0]))).shape
     (5, 2, 4)
     """
-    no_sharding(out_sharding, "dot_general")
+    if out_sharding is not None:
+        return laid_out(dot_general, locals())
     x, y = promoted(as_operand(lhs, "dot_general"), as_operand(rhs, "dot_general"))
     (xc, yc), (xb, yb) = dimension_numbers
     wanted = (
@@ -117,8 +119,8 @@ def dot(
         See `canonicalize_precision`.
     preferred_element_type : dtype, optional
         Dtype in which to accumulate and return.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -136,7 +138,8 @@ def dot(
     >>> lax.dot(np.array([[1, 2], [3, 4]]), np.array([1, 10]))
     Array([21, 43], dtype=int32)
     """
-    no_sharding(out_sharding, "dot")
+    if out_sharding is not None:
+        return laid_out(dot, locals())
     if dimension_numbers is None:
         n, m = len(aval_of(lhs).shape), len(aval_of(rhs).shape)
         if not (1 <= n <= 2 and 1 <= m <= 2):

@@ -16,7 +16,6 @@ from covector.core.operands import (
     as_array,
     as_operand,
     canonical_axes,
-    no_sharding,
     weak_operand,
 )
 from covector.core.structural import reduce_sum_p
@@ -31,6 +30,7 @@ from covector.primitives.reductions import (
     reduce_prod_p,
     reduce_xor_p,
 )
+from covector.sharding.results import laid_out
 from covector.transforms.arguments import fun_name
 
 # The reduction of each function that has one.
@@ -67,8 +67,8 @@ def reduce(
         are not specified.
     dimensions : sequence of int
         Distinct; negative ones count from the end.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -92,7 +92,8 @@ def reduce(
     >>> lax.reduce(np.array([True, True, True]), False, lambda a, b: a ^ b, [0])
     Array(True, dtype=bool)
     """
-    no_sharding(out_sharding, "reduce")
+    if out_sharding is not None:
+        return laid_out(reduce, locals())
     flat, treedef = tree.flatten(operands)
     inits, init_tree = tree.flatten(init_values)
     if init_tree != treedef or not flat:

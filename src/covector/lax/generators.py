@@ -12,7 +12,7 @@ import numpy as np
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import as_operand, canonical_shape, no_sharding
+from covector.core.operands import as_operand, canonical_shape
 from covector.core.structural import broadcast_in_dim, convert_element_type, reshape
 from covector.core.trace import Composed
 from covector.lax.shape_functions import full_like, iota, stack
@@ -21,6 +21,7 @@ from covector.lax.slicing import slice as slice_
 from covector.primitives.arithmetic import add_p, mul_p, mulhi_p
 from covector.primitives.compare import lt_p, or_p, shift_left_p, xor_p
 from covector.primitives.random_bits import threefry2x32_p
+from covector.sharding.results import laid_out
 
 
 class RandomAlgorithm(enum.Enum):
@@ -115,8 +116,8 @@ def rng_bit_generator(
         An unsigned integer; of a narrower one than 32 bits each number takes 32 all the same.
     algorithm : RandomAlgorithm
         Threefry-2x32 with 20 rounds, or Philox-4x32 with 10, whose counter ends in the key.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How ``bits`` are laid out over the axes of a mesh.
 
     Returns
     -------
@@ -143,7 +144,8 @@ def rng_bit_generator(
     >>> key
     Array([0, 0, 1, 0], dtype=uint32)
     """
-    no_sharding(out_sharding, "rng_bit_generator")
+    if out_sharding is not None:
+        return laid_out(rng_bit_generator, locals(), only=1)
     x = as_operand(key, "rng_bit_generator")
     aval = aval_of(x)
     if aval.shape != (4,) or aval.dtype != dtypes.uint32:

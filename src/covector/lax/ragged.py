@@ -13,7 +13,7 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
-from covector.core.operands import as_operand, no_sharding
+from covector.core.operands import as_operand
 from covector.core.rules import UndefinedPrimal, Zero, batching_rules, jvp_rules, transpose_rules
 from covector.core.structural import add_any, convert_element_type, reshape, transpose, zeros
 from covector.core.trace import Composed, Primitive, trace_to_jaxpr
@@ -30,6 +30,7 @@ from covector.lax.slicing import (
     dynamic_update_slice_in_dim,
     index_in_dim,
 )
+from covector.sharding.results import laid_out
 from covector.transforms.vmap import vmap_flat
 from covector.transforms.vmap_api import vmap
 
@@ -267,8 +268,8 @@ def ragged_dot(
         Dtype in which to accumulate and return.
     group_offset : array_like of int, shape (1,), optional
         ``rhs`` has the matrices of the groups from this one on; rows of others give zeros.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -355,7 +356,8 @@ def ragged_dot_general(
     >>> lax.ragged_dot_general(x, x, np.array([1, 3]), numbers)
     Array([ 0., 14.], dtype=float32)
     """
-    no_sharding(out_sharding, "ragged_dot_general")
+    if out_sharding is not None:
+        return laid_out(ragged_dot_general, locals())
     x, y = promoted(as_operand(lhs, "ragged_dot_general"), as_operand(rhs, "ragged_dot_general"))
     sizes = as_operand(group_sizes, "ragged_dot_general")
     if not dtypes.is_integer(aval_of(sizes).dtype):

@@ -13,7 +13,6 @@ from covector.core.operands import (
     as_operand,
     canonical_axes,
     canonical_axis,
-    no_sharding,
 )
 from covector.core.structural import reduce_sum_p
 from covector.core.trace import Primitive
@@ -27,6 +26,7 @@ from covector.primitives.reductions import (
     reduce_prod_p,
     reduce_xor_p,
 )
+from covector.sharding.results import laid_out
 
 # --- public functions --------------------------------------------------------------------
 
@@ -53,8 +53,8 @@ def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
         Numbers, of any shape.
     axes : sequence of int
         Distinct; negative ones count from the end. An empty sequence reduces nothing.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -69,7 +69,8 @@ def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -
     >>> lax.reduce_sum(np.array([[1, 2], [3, 4]]), [0])
     Array([4, 6], dtype=int32)
     """
-    no_sharding(out_sharding, "reduce_sum")
+    if out_sharding is not None:
+        return laid_out(reduce_sum, locals())
     if not config.allow_f16_reductions:
         _refuse_halves(operand)
     return _bind(reduce_sum_p, operand, axes)

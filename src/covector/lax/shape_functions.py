@@ -19,7 +19,6 @@ from covector.core.operands import (
     canonical_axes,
     canonical_axis,
     canonical_shape,
-    no_sharding,
     product,
     weak_operand,
 )
@@ -28,6 +27,7 @@ from covector.core.trace import Tracer
 from covector.lax.slicing import slice_in_dim
 from covector.primitives.convert import bitcast_convert_type_p, convert
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
+from covector.sharding.results import laid, laid_out
 
 
 def broadcast_in_dim(
@@ -42,8 +42,8 @@ def broadcast_in_dim(
     shape : int or sequence of int
     broadcast_dimensions : sequence of int
         Increasing, one for each dimension of ``operand``.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -65,7 +65,8 @@ def broadcast_in_dim(
     Array([[1, 1, 1],
            [2, 2, 2]], dtype=int32)
     """
-    no_sharding(out_sharding, "broadcast_in_dim")
+    if out_sharding is not None:
+        return laid_out(broadcast_in_dim, locals())
     shape = canonical_shape(shape)
     x = as_operand(operand, "broadcast_in_dim")
     dims = tuple(map(int, broadcast_dimensions))
@@ -84,8 +85,8 @@ def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -
     ----------
     operand : array_like
     sizes : int or sequence of int
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -101,7 +102,8 @@ def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -
            [1, 2],
            [1, 2]], dtype=int32)
     """
-    no_sharding(out_sharding, "broadcast")
+    if out_sharding is not None:
+        return laid_out(broadcast, locals())
     x = as_operand(operand, "broadcast")
     sizes = canonical_shape(sizes, "sizes")
     shape = aval_of(x).shape
@@ -217,8 +219,8 @@ def reshape(
         Their product is the number of elements; none is inferred.
     dimensions : sequence of int, optional
         The order in which the operand's dimensions are read.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -240,7 +242,8 @@ def reshape(
     >>> lax.reshape(np.array([[1, 2, 3], [4, 5, 6]]), (6,), (1, 0))
     Array([1, 4, 2, 5, 3, 6], dtype=int32)
     """
-    no_sharding(out_sharding, "reshape")
+    if out_sharding is not None:
+        return laid_out(reshape, locals())
     x = as_operand(operand, "reshape")
     sizes = canonical_shape(new_sizes, "new_sizes")
     if dimensions is not None:
@@ -649,8 +652,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     fill_value : scalar
     dtype : dtype, optional
         By default that of ``fill_value``.
-    sharding : None
-        Has no effect.
+    sharding : Sharding, optional
+        Where the array is, or how it is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -670,6 +673,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     Array([[7, 7],
            [7, 7]], dtype=int32, weak_type=True)
     """
+    if sharding is not None:
+        return laid(full(shape, fill_value, dtype), sharding, "full")
     shape = canonical_shape(shape)
     x = as_operand(fill_value, "full")
     aval = aval_of(x)
@@ -717,8 +722,8 @@ def full_like(
         By default that of ``x``.
     shape : int or sequence of int, optional
         By default that of ``x``.
-    sharding : None
-        Has no effect.
+    sharding : Sharding, optional
+        Where the array is, or how it is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -731,6 +736,8 @@ def full_like(
     >>> lax.full_like(np.array([1.0, 2.0]), 7)
     Array([7., 7.], dtype=float32)
     """
+    if sharding is not None:
+        return laid(full_like(x, fill_value, dtype, shape), sharding, "full_like")
     new_shape = np.shape(x) if shape is None and not hasattr(x, "shape") else (
         x.shape if shape is None else canonical_shape(shape)
     )  # fmt: skip
@@ -752,8 +759,8 @@ def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     ----------
     shape : int or sequence of int
     dtype : dtype
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -765,7 +772,8 @@ def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
     >>> lax.empty((2,), "int32")
     Array([0, 0], dtype=int32)
     """
-    no_sharding(out_sharding, "empty")
+    if out_sharding is not None:
+        return laid_out(empty, locals())
     return full(shape, 0, dtype)
 
 
@@ -804,8 +812,8 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
     shape : int or sequence of int
     dimension : int
         Negative ones count from the end.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -818,7 +826,8 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
     Array([[0, 1, 2],
            [0, 1, 2]], dtype=int32)
     """
-    no_sharding(out_sharding, "broadcasted_iota")
+    if out_sharding is not None:
+        return laid_out(broadcasted_iota, locals())
     shape = canonical_shape(shape)
     return iota_p.bind(
         dtype=dtypes.canonicalize_dtype(dtype),

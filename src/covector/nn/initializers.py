@@ -14,7 +14,8 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.core.operands import canonical_shape, no_sharding, product
+from covector.core.operands import canonical_shape, product
+from covector.sharding.results import laid_out
 
 Axes = int | Sequence[int]
 
@@ -44,8 +45,8 @@ def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> 
     shape : int or tuple of int
     dtype : dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -57,7 +58,8 @@ def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> 
     >>> cv.nn.initializers.zeros(cv.random.key(0), (2,))
     Array([0., 0.], dtype=float32)
     """
-    no_sharding(out_sharding, "zeros")
+    if out_sharding is not None:
+        return laid_out(zeros, locals())
     return cnp.zeros(shape, _dtype(dtype, None))
 
 
@@ -71,8 +73,8 @@ def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> A
     shape : int or tuple of int
     dtype : dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -84,7 +86,8 @@ def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> A
     >>> cv.nn.initializers.ones(cv.random.key(0), (2,))
     Array([1., 1.], dtype=float32)
     """
-    no_sharding(out_sharding, "ones")
+    if out_sharding is not None:
+        return laid_out(ones, locals())
     return cnp.ones(shape, _dtype(dtype, None))
 
 
@@ -112,7 +115,8 @@ def constant(value: Any, dtype: Any = None) -> Initializer:
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "constant")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         return cnp.full(shape, value, _dtype(dtype, default))
 
     return init
@@ -142,7 +146,8 @@ def uniform(scale: Any = 0.01, dtype: Any = None) -> Initializer:
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "uniform")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         dt = _dtype(dtype, default)
         return cnp.multiply(random.uniform(key, shape, dt), cnp.asarray(scale, dt))
 
@@ -174,7 +179,8 @@ def normal(stddev: Any = 0.01, dtype: Any = None) -> Initializer:
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "normal")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         dt = _dtype(dtype, default)
         return cnp.multiply(random.normal(key, shape, dt), cnp.asarray(stddev, dt))
 
@@ -211,7 +217,8 @@ def truncated_normal(
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "truncated_normal")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         dt = _dtype(dtype, default)
         x = random.truncated_normal(key, lower, upper, shape, dt)
         return cnp.multiply(x, cnp.asarray(stddev, dt))
@@ -318,7 +325,8 @@ def variance_scaling(
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "variance_scaling")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         shape = canonical_shape(shape)
         dt = _dtype(dtype, default)
         fan_in, fan_out = _fans(shape, in_axis, out_axis, batch_axis)
@@ -471,7 +479,8 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "orthogonal")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         shape = canonical_shape(shape)
         if len(shape) < 2:
             raise ValueError(
@@ -528,7 +537,8 @@ def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None)
     default = dtype
 
     def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
-        no_sharding(out_sharding, "delta_orthogonal")
+        if out_sharding is not None:
+            return laid_out(init, locals())
         shape = canonical_shape(shape)
         if len(shape) not in (3, 4, 5):
             raise ValueError(

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 from covector import lax
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import no_sharding
 from covector.numpy import indexing
 from covector.numpy._index import NOTHING, Promised
 from covector.numpy.indexing import get_with_mode
 from covector.numpy.updates import update
+from covector.sharding.results import laid_out
 
 
 class IndexHelper:
@@ -97,8 +97,10 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x[index]``; ``fill_value`` is read out of bounds in mode ``fill``."""
+        if out_sharding is not None:
+            return laid_out(IndexRef.get, locals(), "at[].get")
         clips = mode in (None, "clip") and fill_value is None
-        index = _as_asked(self.index, wrap_negative_indices, clips, out_sharding)
+        index = self.index if wrap_negative_indices else _not_wrapped(self.index, clips)
         if mode is None and fill_value is None:
             return indexing.getitem(self.array, index)
         return get_with_mode(self.array, index, mode, fill_value)
@@ -114,12 +116,14 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``x[index] = values``."""
+        if out_sharding is not None:
+            return laid_out(IndexRef.set, locals(), "at[].set")
         index, promised = self.index, NOTHING
         if indices_are_sorted or unique_indices:
             # Numbers before the first element that are not counted from the end leave the order.
             promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
-        if not wrap_negative_indices or out_sharding is not None:
-            index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
+        if not wrap_negative_indices:
+            index = _not_wrapped(index, mode == "clip")
         return update(self.array, index, values, "set", mode, promised)
 
     def add(
@@ -133,12 +137,14 @@ class IndexRef:
         out_sharding: Any = None,
     ) -> Any:
         """``x`` with ``values`` added at the index, as often as a position occurs in it."""
+        if out_sharding is not None:
+            return laid_out(IndexRef.add, locals(), "at[].add")
         index, promised = self.index, NOTHING
         if indices_are_sorted or unique_indices:
             # Numbers before the first element that are not counted from the end leave the order.
             promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
-        if not wrap_negative_indices or out_sharding is not None:
-            index = _as_asked(index, wrap_negative_indices, mode == "clip", out_sharding)
+        if not wrap_negative_indices:
+            index = _not_wrapped(index, mode == "clip")
         return update(self.array, index, values, "add", mode, promised)
 
     def subtract(self, values: Any, **options: Any) -> Any:
@@ -183,15 +189,11 @@ def _with(
     wrap_negative_indices: bool = True,
     out_sharding: Any = None,
 ) -> Any:
+    if out_sharding is not None:
+        return laid_out(_with, locals(), f"at[].{op if isinstance(op, str) else 'apply'}")
     promised = Promised(indices_are_sorted and wrap_negative_indices, unique_indices)
-    index = _as_asked(ref.index, wrap_negative_indices, mode == "clip", out_sharding)
+    index = ref.index if wrap_negative_indices else _not_wrapped(ref.index, mode == "clip")
     return update(ref.array, index, values, op, mode, promised)
-
-
-def _as_asked(index: Any, wraps: bool, clips: bool, out_sharding: Any) -> Any:
-    """The index that the options of an access make of one."""
-    no_sharding(out_sharding, "at")
-    return index if wraps else _not_wrapped(index, clips)
 
 
 def _not_wrapped(index: Any, clips: bool) -> Any:

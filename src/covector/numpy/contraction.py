@@ -9,7 +9,6 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes, structural
 from covector.core.errors import at_user_line
-from covector.core.operands import no_sharding
 from covector.numpy._util import (
     array,
     broadcast_to,
@@ -19,6 +18,7 @@ from covector.numpy._util import (
     promote_dtypes,
 )
 from covector.numpy.products import _dot_general
+from covector.sharding.results import laid_out
 
 
 def einsum(
@@ -51,8 +51,8 @@ def einsum(
         Of the sums and the result.
     _dot_general
         Accepted and ignored.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -73,7 +73,8 @@ def einsum(
     >>> np.einsum("ii->i", x), np.einsum("ij->", x)
     (Array([1, 4], dtype=int32), Array(10, dtype=int32))
     """
-    no_sharding(out_sharding, "einsum")
+    if out_sharding is not None:
+        return laid_out(einsum, locals())
     check_out(out, "einsum")
     if not isinstance(subscripts, str):
         # The form with lists of axes: operand, axes, operand, axes, ..., axes of the result.

@@ -10,7 +10,7 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, refuse_mask, settled, to_array
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import PY_SCALARS, canonical_shape, no_sharding
+from covector.core.operands import PY_SCALARS, canonical_shape
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -20,6 +20,7 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.runtime.placement import as_sharding, placement, put
+from covector.sharding.results import laid_out
 
 
 def on_device(x: Any, device: Any) -> Any:
@@ -66,8 +67,8 @@ def array(
         Least number of dimensions; leading ones of size 1 are added.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -92,7 +93,8 @@ def array(
     >>> np.array([1, 0, 2], dtype=bool, ndmin=2)
     Array([[ True, False,  True]], dtype=bool)
     """
-    no_sharding(out_sharding, "array")
+    if out_sharding is not None:
+        return laid_out(array, locals())
     if order not in ("K", "C", "A", None):
         raise NotImplementedError(
             f"array: order={order!r} is not supported, arrays are stored in row-major order"
@@ -130,8 +132,8 @@ def asarray(
         Copy an Array, too.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -146,7 +148,8 @@ def asarray(
     >>> np.asarray(x) is x
     True
     """
-    no_sharding(out_sharding, "asarray")
+    if out_sharding is not None:
+        return laid_out(asarray, locals())
     if (
         dtype is None
         and device is None
@@ -592,8 +595,8 @@ def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
         By default the default float type.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -606,7 +609,8 @@ def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     Array([[0., 0., 0.],
            [0., 0., 0.]], dtype=float32)
     """
-    no_sharding(out_sharding, "zeros")
+    if out_sharding is not None:
+        return laid_out(zeros, locals())
     return _filled(shape, 0, dtype, device, "zeros")
 
 
@@ -620,8 +624,8 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
         By default the default float type.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -633,7 +637,8 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
     >>> np.ones(3, dtype=int)
     Array([1, 1, 1], dtype=int32)
     """
-    no_sharding(out_sharding, "ones")
+    if out_sharding is not None:
+        return laid_out(ones, locals())
     return _filled(shape, 1, dtype, device, "ones")
 
 
@@ -647,8 +652,8 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
         By default the default float type.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -660,7 +665,8 @@ def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: An
     >>> np.empty(2)
     Array([0., 0.], dtype=float32)
     """
-    no_sharding(out_sharding, "empty")
+    if out_sharding is not None:
+        return laid_out(empty, locals())
     return _filled(shape, 0, dtype, device, "empty")
 
 
@@ -678,8 +684,8 @@ def full(
         By default that of ``fill_value``.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -700,7 +706,8 @@ def full(
     Array([[1, 2],
            [1, 2]], dtype=int32)
     """
-    no_sharding(out_sharding, "full")
+    if out_sharding is not None:
+        return laid_out(full, locals())
     shape = canonical_shape(shape)
     value = fill_value if type(fill_value) in PY_SCALARS else asarray(fill_value)
     dt = None if dtype is None else dtypes.check_user_dtype(dtype, "full")
@@ -754,8 +761,8 @@ def zeros_like(
         Instead of that of ``a``.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -767,7 +774,8 @@ def zeros_like(
     >>> np.zeros_like(np.array([1, 2]))
     Array([0, 0], dtype=int32)
     """
-    no_sharding(out_sharding, "zeros_like")
+    if out_sharding is not None:
+        return laid_out(zeros_like, locals())
     return _filled_like(a, 0, dtype, shape, device, "zeros_like")
 
 
@@ -786,8 +794,8 @@ def ones_like(
         Instead of that of ``a``.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -799,7 +807,8 @@ def ones_like(
     >>> np.ones_like(np.array([1.5, 2.5]), dtype=int)
     Array([1, 1], dtype=int32)
     """
-    no_sharding(out_sharding, "ones_like")
+    if out_sharding is not None:
+        return laid_out(ones_like, locals())
     return _filled_like(a, 1, dtype, shape, device, "ones_like")
 
 
@@ -853,8 +862,8 @@ def full_like(
         Instead of that of ``a``.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -866,7 +875,8 @@ def full_like(
     >>> np.full_like(np.array([1, 2]), 7)
     Array([7, 7], dtype=int32)
     """
-    no_sharding(out_sharding, "full_like")
+    if out_sharding is not None:
+        return laid_out(full_like, locals())
     sizes, a = _like(a, shape)
     dt = a.dtype if dtype is None else dtype
     out = full(sizes, fill_value, dt, device=_beside(a, device))
@@ -882,8 +892,8 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     ----------
     array : array_like
     shape : int or tuple of int
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -903,7 +913,8 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
            [1, 2],
            [1, 2]], dtype=int32)
     """
-    no_sharding(out_sharding, "broadcast_to")
+    if out_sharding is not None:
+        return laid_out(broadcast_to, locals())
     x = _util.array(array, "broadcast_to")
     shape = canonical_shape(shape)
     old = x.shape

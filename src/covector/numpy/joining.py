@@ -12,7 +12,7 @@ from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.dims import as_size
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, canonical_shape, no_sharding, product
+from covector.core.operands import canonical_axis, canonical_shape, product
 from covector.core.trace import Tracer
 from covector.numpy._util import (
     array,
@@ -27,6 +27,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import asarray
 from covector.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ndim
+from covector.sharding.results import laid_out
 
 # --- joining -----------------------------------------------------------------------------
 
@@ -579,8 +580,8 @@ def repeat(
     total_repeat_length : int, optional
         Size of the result along the axis; needed where ``repeats`` is traced. Longer results
         are cut, shorter ones padded with the last element.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -601,7 +602,8 @@ def repeat(
            [3, 4],
            [3, 4]], dtype=int32)
     """
-    no_sharding(out_sharding, "repeat")
+    if out_sharding is not None:
+        return laid_out(repeat, locals())
     x = array(a, "repeat")
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0

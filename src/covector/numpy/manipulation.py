@@ -15,7 +15,6 @@ from covector.core.operands import (
     canonical_axes,
     canonical_axis,
     canonical_shape,
-    no_sharding,
     product,
     scalar,
 )
@@ -29,6 +28,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import asarray
 from covector.numpy.powers import _remainder
+from covector.sharding.results import laid_out
 
 # --- shape -------------------------------------------------------------------------------
 
@@ -159,8 +159,8 @@ def reshape(
         Whether the last index changes fastest, or the first.
     copy : bool, optional
         Accepted and ignored: arrays are immutable.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
     newshape : int or tuple of int, optional
         An older name of ``shape``.
 
@@ -183,7 +183,8 @@ def reshape(
     Array([[0, 2, 4],
            [1, 3, 5]], dtype=int32)
     """
-    no_sharding(out_sharding, "reshape")
+    if out_sharding is not None:
+        return laid_out(reshape, locals())
     x = array(a, "reshape")
     sizes = new_shape(x, newshape if shape is None else shape)
     if order == "C":
@@ -203,8 +204,8 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     a : array_like
     order : {'C', 'F'}
         Whether elements are read with the last index changing fastest, or the first.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -218,7 +219,8 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     >>> np.ravel(x), np.ravel(x, "F")
     (Array([1, 2, 3, 4], dtype=int32), Array([1, 3, 2, 4], dtype=int32))
     """
-    no_sharding(out_sharding, "ravel")
+    if out_sharding is not None:
+        return laid_out(ravel, locals())
     x = array(a, "ravel")
     if order == "K":
         raise NotImplementedError("ravel with order='K' is not supported")

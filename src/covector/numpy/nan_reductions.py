@@ -11,11 +11,12 @@ from covector import lax
 from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
-from covector.core.operands import as_number, no_sharding
+from covector.core.operands import as_number
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
 from covector.primitives.sorting import partition_p, take_along
+from covector.sharding.results import laid_out
 
 
 def _nan(x: Any) -> Any:
@@ -700,7 +701,7 @@ def _fraction(q: Any, name: str) -> Any:
     return lax.div(convert(q, dt), dt.type(100))
 
 
-@fused(*_QUANTILE)
+@fused(*_QUANTILE, "out_sharding")
 def percentile(
     a: Any,
     q: Any,
@@ -733,8 +734,8 @@ def percentile(
         Whether the reduced axes stay, with size 1.
     weights : None
         Not supported.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -752,7 +753,8 @@ def percentile(
     >>> np.percentile(np.array([[1.0, 3.0], [2.0, 8.0]]), 25, axis=1)
     Array([1.5, 3.5], dtype=float32)
     """
-    no_sharding(out_sharding, "percentile")
+    if out_sharding is not None:
+        return laid_out(percentile, locals())
     check_out(out, "percentile")
     q = _fraction(q, "percentile")
     return _quantile("percentile", a, q, axis, method, keepdims, False, weights)

@@ -10,7 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes, structural
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
-from covector.core.operands import canonical_axes, canonical_axis, no_sharding
+from covector.core.operands import canonical_axes, canonical_axis
 from covector.numpy._util import (
     array,
     broadcast_shapes,
@@ -24,6 +24,7 @@ from covector.numpy._util import (
 from covector.numpy.joining import stack
 from covector.numpy.manipulation import moveaxis
 from covector.numpy.ufuncs import _multiply, _subtract
+from covector.sharding.results import laid_out
 
 _DOT = ("precision", "preferred_element_type")
 
@@ -64,8 +65,8 @@ def matmul(
         Accuracy of the products, as of `covector.lax.dot_general`.
     preferred_element_type : dtype, optional
         Of the sums and the result.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -87,7 +88,8 @@ def matmul(
     >>> np.matmul(np.zeros((5, 2, 3)), np.zeros((3, 4))).shape
     (5, 2, 4)
     """
-    no_sharding(out_sharding, "matmul")
+    if out_sharding is not None:
+        return laid_out(matmul, locals())
     x, y, weak = _operands("matmul", a, b, preferred_element_type)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(
@@ -146,8 +148,8 @@ def dot(
         Accuracy of the products, as of `covector.lax.dot_general`.
     preferred_element_type : dtype, optional
         Of the sums and the result.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -168,7 +170,8 @@ def dot(
     Array([[ 1, 20],
            [ 3, 40]], dtype=int32)
     """
-    no_sharding(out_sharding, "dot")
+    if out_sharding is not None:
+        return laid_out(dot, locals())
     x, y, weak = _operands("dot", a, b, preferred_element_type)
     if not x.ndim or not y.ndim:
         dims: Any = (((), ()), ((), ()))
@@ -436,8 +439,8 @@ def tensordot(
         Accuracy of the products, as of `covector.lax.dot_general`.
     preferred_element_type : dtype, optional
         Of the sums and the result.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -458,7 +461,8 @@ def tensordot(
     >>> np.tensordot(x, np.zeros((3, 4)), axes=1).shape
     (2, 4)
     """
-    no_sharding(out_sharding, "tensordot")
+    if out_sharding is not None:
+        return laid_out(tensordot, locals())
     axes = axes.tolist() if hasattr(axes, "tolist") else axes
     if isinstance(axes, (list, tuple)):
         axes = [s.tolist() if hasattr(s, "tolist") else s for s in axes]

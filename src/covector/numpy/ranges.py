@@ -13,7 +13,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.dims import DimExpr, as_size, max_dim
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import as_number, canonical_axis, no_sharding, traced_size
+from covector.core.operands import as_number, canonical_axis, traced_size
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -25,6 +25,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import on_device
 from covector.numpy.powers import _power
+from covector.sharding.results import laid_out
 
 
 def arange(
@@ -48,8 +49,8 @@ def arange(
         By default the one that the arguments promote to.
     device : Device, optional
         Where the array is to be; by default the default device.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def arange(
     >>> np.arange(3), np.arange(1, 2, 0.25)
     (Array([0, 1, 2], dtype=int32), Array([1.  , 1.25, 1.5 , 1.75], dtype=float32))
     """
-    no_sharding(out_sharding, "arange")
+    if out_sharding is not None:
+        return laid_out(arange, locals())
     if stop is None:
         start, stop = 0, start
     step = 1 if step is None else step

@@ -12,7 +12,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import aval_of
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axis, like, no_sharding, product, scalar
+from covector.core.operands import canonical_axis, like, product, scalar
 from covector.core.structural import convert_element_type
 from covector.numpy._util import (
     array,
@@ -25,6 +25,7 @@ from covector.numpy._util import (
 )
 from covector.numpy.creation import asarray
 from covector.primitives.sorting import partition_p
+from covector.sharding.results import laid_out
 
 # Python's and NumPy's numbers: known to all their digits.
 _NUMBER = (int, float, onp.integer, onp.floating)
@@ -451,8 +452,8 @@ def bincount(
         Least size of the result.
     length : int, optional
         Size of the result; needed under tracing. Larger values are dropped.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -474,7 +475,8 @@ def bincount(
     >>> np.bincount(np.array([1, 3, 1]), weights=np.array([0.5, 1.0, 2.0]))
     Array([0. , 2.5, 0. , 1. ], dtype=float32)
     """
-    no_sharding(out_sharding, "bincount")
+    if out_sharding is not None:
+        return laid_out(bincount, locals())
     v = array(x, "bincount")
     if v.ndim != 1:
         raise ValueError(f"bincount takes a vector, got {describe(v)}{at_user_line()}")

@@ -156,8 +156,8 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
         Of the result.
     dtype : dtype, optional
         ``uint8`` to ``uint64``; by default ``uint32`` (``uint64`` with 64-bit types enabled).
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

@@ -36,6 +36,7 @@ from covector.random._uniform import (
     signs,
     unit_floats,
 )
+from covector.sharding.results import laid_out
 
 
 def _tiny(dtype: Any) -> float:
@@ -83,8 +84,8 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
         Of the result.
     dtype : float or complex dtype, optional
         Complex numbers have independent parts of variance 1/2.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -127,10 +128,8 @@ def _in_tail(u: Any, low: Any, high: Any, x: Any) -> Any:
     return cond(some, tail, lambda u, low, high, x: x, u, low, high, x)
 
 
-@program("shape", "dtype", "tails", "out_sharding")
-def _truncated_normal(
-    key: Any, lower: Any, upper: Any, shape: Any, dtype: Any, tails: bool, out_sharding: Any
-) -> Any:
+@program("shape", "dtype", "tails")
+def _truncated_normal(key: Any, lower: Any, upper: Any, shape: Any, dtype: Any, tails: bool) -> Any:
     dt = float_dtype(dtype, "truncated_normal")
     shape = result_shape("truncated_normal", shape, lower=lower, upper=upper)
     low, high = (parameter(x, dt, shape, "truncated_normal") for x in (lower, upper))
@@ -170,8 +169,8 @@ def truncated_normal(
         Of the result; by default that of the bounds broadcast together.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -189,10 +188,12 @@ def truncated_normal(
     >>> np.round(cv.random.truncated_normal(cv.random.key(0), -1.0, 1.0, (3,)), 3)
     Array([ 0.862,  0.941, -0.291], dtype=float32)
     """
+    if out_sharding is not None:
+        return laid_out(truncated_normal, locals())
     # Most bounds are numbers that show that no tail is reached, which saves much code.
     numbers = type(lower) in (int, float) and type(upper) in (int, float)
     tails = not numbers or lower >= _TAIL[2] or upper <= -_TAIL[2]
-    return _truncated_normal(key, lower, upper, shape, dtype, tails, out_sharding)
+    return _truncated_normal(key, lower, upper, shape, dtype, tails)
 
 
 @program("shape", "dtype", "out_sharding")
@@ -215,8 +216,8 @@ def lognormal(
         Of the result; by default that of ``sigma``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -257,8 +258,8 @@ def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
         Of the result.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -339,8 +340,8 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: A
         Of the result.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -410,8 +411,8 @@ def gumbel(
         By default the default float type.
     mode : {"low", "high"}, optional
         "high" draws twice as many bits and reaches further into the upper tail.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -441,8 +442,8 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
         Of the result.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -473,8 +474,8 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
         Of the result.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -505,8 +506,8 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
         Of the result.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -543,8 +544,8 @@ def pareto(
         Of the result; by default that of ``b``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -624,8 +625,8 @@ def rayleigh(
         Of the result; by default that of ``scale``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -669,8 +670,8 @@ def wald(
         Of the result; by default that of ``mean``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -735,8 +736,8 @@ def triangular(
         Of the result; by default that of the parameters broadcast together.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

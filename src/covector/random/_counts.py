@@ -136,8 +136,8 @@ def poisson(
         Of the result; by default that of ``lam``.
     dtype : integer dtype, optional
         By default the default integer type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

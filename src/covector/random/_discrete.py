@@ -11,7 +11,7 @@ from covector.control_flow.while_loop import fori_loop
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
-from covector.core.operands import as_array, canonical_axis, no_sharding, product, scalar
+from covector.core.operands import as_array, canonical_axis, product, scalar
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer
 from covector.random._bits import Words, shaped_bits, split_words, words_of
@@ -24,6 +24,7 @@ from covector.random._checks import (
 from covector.random._continuous import gumbel_mode, shaped_gumbel
 from covector.random._program import program
 from covector.random._uniform import _randint, shaped_floats
+from covector.sharding.results import laid_out
 
 
 def _shuffle(words: Words, x: Any, axis: int) -> Any:
@@ -104,8 +105,8 @@ def permutation(
         Slices along it change places.
     independent : bool
         Permute each one-dimensional slice along ``axis`` on its own.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -122,7 +123,8 @@ def permutation(
            [1, 2],
            [3, 4]], dtype=int32)
     """
-    no_sharding(out_sharding, "permutation")
+    if out_sharding is not None:
+        return laid_out(permutation, locals())
     n = _population(x, "permutation", "x")
     if n is not None:
         canonical_axis(axis, 1)
@@ -291,8 +293,8 @@ def categorical(
         Whether draws along the leading axes of ``shape`` may repeat a category.
     mode : {"low", "high"}, optional
         Resolution of the noise (see `gumbel`).
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -391,8 +393,8 @@ def geometric(
         Of the result; by default that of ``p``.
     dtype : integer dtype, optional
         By default the default integer type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

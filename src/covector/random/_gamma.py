@@ -165,8 +165,8 @@ def gamma(
         Of the result; by default that of ``a``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -215,8 +215,8 @@ def loggamma(
         Of the result; by default that of ``a``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -257,8 +257,8 @@ def beta(
         Of the result; by default that of the parameters broadcast together.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -302,8 +302,8 @@ def dirichlet(
         Of the batch: the result has the last axis of ``alpha`` besides.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -358,8 +358,8 @@ def chisquare(
         Of the result; by default that of ``df``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -404,8 +404,8 @@ def f(
         Of the result; by default that of the parameters broadcast together.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -445,8 +445,8 @@ def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: 
         Of the result; by default that of ``df``.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -494,8 +494,8 @@ def generalized_normal(
     shape : int or tuple of int, or None for that of ``p``
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -541,8 +541,8 @@ def ball(
         Of the batch.
     dtype : float dtype, optional
         By default the default float type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

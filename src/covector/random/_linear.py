@@ -58,8 +58,8 @@ def multivariate_normal(
         By default the default float type.
     method : {"cholesky", "eigh", "svd"}
         How a factor of the covariance is found.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -140,8 +140,8 @@ def orthogonal(
     dtype : float or complex dtype, optional
         By default the default float type.
     m : int, optional
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from covector.core import dtypes
 from covector.core.config import current
-from covector.core.operands import canonical_shape, no_sharding
+from covector.core.operands import canonical_shape
 from covector.core.trace import current_trace, eval_trace
 from covector.random._checks import float_dtype, is_small_float, rounded
+from covector.sharding.results import called_laid_out
 from covector.transforms.jit import Jitted, make_jit_function
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,8 @@ class Program(Jitted):
         names = code.co_varnames[: code.co_argcount]
         if "dtype" in static and not own:
             fun = _drawn_wide(fun, names.index("dtype") if "dtype" in names else len(names))
+        if "out_sharding" in static:
+            fun = _laid_out(fun)
         super().__init__(fun, inline=True)
         self.static_names = static
         self.static_nums = tuple([i for i, name in enumerate(names) if name in static])
@@ -39,9 +42,6 @@ class Program(Jitted):
 
     def fallback(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """Called for a signature that the native path does not know or cannot hash."""
-        sharding = kwargs.get("out_sharding")
-        if sharding is not None and "out_sharding" in self.static_names:
-            no_sharding(sharding, self.fun.__name__)
         i = self.shape_at
         given = args[i] if i < len(args) else kwargs.get(self.shape)
         if given is not None:
@@ -59,6 +59,18 @@ class Program(Jitted):
             key = args[0] if args else kwargs.get("key")
             return _reuse.watched(self.fun, key, lambda: Jitted.fallback(self, args, kwargs))
         return super().fallback(args, kwargs)
+
+
+def _laid_out(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """``fun`` with its result laid out as its argument ``out_sharding`` says."""
+
+    @functools.wraps(fun)
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out_sharding") is None:
+            return fun(*args, **kwargs)
+        return called_laid_out(fun, args, kwargs)
+
+    return draw
 
 
 def _drawn_wide(fun: Callable[..., Any], dtype_at: int) -> Callable[..., Any]:
@@ -85,8 +97,8 @@ def program(*static: str, small_floats: bool = False) -> Callable[[F], F]:
 
     ``static`` names the arguments that are not arrays. The native call path looks up the
     program; under a transformation the function's operations are traced where it is called.
-    Checks in the function run when it is traced, once per signature. An ``out_sharding``, which
-    none supports, is refused here. ``small_floats`` says that the function draws them itself.
+    Checks in the function run when it is traced, once per signature. An ``out_sharding`` is
+    heeded here. ``small_floats`` says that the function draws them itself.
     """
 
     def decorate(fun: F) -> F:

@@ -11,7 +11,7 @@ from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
 from covector.core.errors import at_user_line
 from covector.core.formats import FLOAT_FORMATS
-from covector.core.operands import as_array, no_sharding, product, scalar
+from covector.core.operands import as_array, product, scalar
 from covector.core.structural import convert_element_type
 from covector.random._bits import Words, bits_of, shaped_bits, split_words, words_of
 from covector.random._checks import (
@@ -22,6 +22,7 @@ from covector.random._checks import (
     shape_argument,
 )
 from covector.random._program import program
+from covector.sharding.results import laid_out
 
 # dtype: (random bits per number, bits shifted out, bit pattern of 1.0)
 _FLOAT_FORMATS = {
@@ -110,8 +111,8 @@ def uniform(
         By default the default float type.
     minval, maxval : array_like
         Bounds, broadcast to ``shape``. Where ``maxval <= minval`` the result is ``minval``.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -223,8 +224,8 @@ def randint(
         ``maxval <= minval`` the result is ``minval``.
     dtype : integer dtype, optional
         By default the default integer type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -241,7 +242,8 @@ def randint(
     >>> cv.random.randint(cv.random.key(0), (5,), 0, 10)
     Array([9, 0, 2, 3, 1], dtype=int32)
     """
-    no_sharding(out_sharding, "randint")
+    if out_sharding is not None:
+        return laid_out(randint, locals())
     dt = int_dtype(dtype, "randint")
     closed = False
     if isinstance(maxval, int) and not -(2**31) <= maxval < 2**31:
@@ -290,8 +292,8 @@ def bernoulli(
         Of the result; by default that of ``p``.
     mode : {"low", "high"}
         Whether probabilities are resolved to the precision of the dtype near 1, or also below.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------
@@ -341,8 +343,8 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: An
         Of the result.
     dtype : dtype, optional
         By default the default integer type.
-    out_sharding : None
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

@@ -17,9 +17,7 @@ from covector.sharding.constraints import (
 __all__ = ["reshard", "reshard_p", "sharding_constraint_p", "with_sharding_constraint"]
 
 
-def _move(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+def move(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """An array moved to where the parameter ``sharding`` says."""
     where = as_sharding(params["sharding"], "reshard")
     return [put(to_array(args[0]), placement(where, True))]
-
-
-reshard_p.impl = sharding_constraint_p.impl = _move

@@ -70,6 +70,14 @@ def placed(*args: Any) -> Any:
     return arguments.placed(*args)
 
 
+def move(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """An array moved to where the parameter ``sharding`` says."""
+    from covector.runtime import constraints
+
+    return constraints.move(args, params)
+
+
 Jitted.traced = staticmethod(traced)
 Jitted.placed = staticmethod(placed)
+EvalTrace.move = staticmethod(move)  # type: ignore[method-assign, assignment]
 EvalTrace.dispatch = staticmethod(dispatch)  # type: ignore[method-assign, assignment]

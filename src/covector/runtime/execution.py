@@ -61,18 +61,19 @@ class Spread:
         The native index of the placement of each result.
     shardings : tuple of Sharding
         Of the results.
+    operands : tuple of Sharding or None
+        Of the arguments; None stands for the whole on each device.
     layout : Layout or None
         For a backend that partitions the program; None where the devices share one memory.
     """
 
-    __slots__ = ("results", "shardings", "layout")
+    __slots__ = ("results", "shardings", "operands", "layout")
 
-    def __init__(
-        self, results: tuple[int, ...], shardings: tuple[Any, ...], layout: Layout | None
-    ) -> None:
+    def __init__(self, results: tuple[int, ...], found: Layout, partitioned: bool) -> None:
         self.results = results
-        self.shardings = shardings
-        self.layout = layout
+        self.shardings = found.results
+        self.operands = found.operands
+        self.layout = found if partitioned else None
 
 
 def lower_entry(
@@ -117,6 +118,10 @@ def compile_entry(
 
                 dumps.dump(module, name)
             found = entry.programs[key] = (program, kept)
+            inspection = sys.modules.get("covector.sharding.inspection")
+            if inspection is not None and entry.closed.effects:
+                operands = None if spread is None else spread.operands
+                inspection.tell(entry.closed, where.sharding, operands)
     return found
 
 
@@ -283,7 +288,7 @@ def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread
     check_spread(backend, where.sharding)
     layout = layout_of(entry, where, operands)
     results = tuple([placement(s, where.committed).index for s in layout.results])
-    return Spread(results, layout.results, layout if spreads(backend) else None)
+    return Spread(results, layout, spreads(backend))
 
 
 def _on_same(s: Any, sharding: Any) -> bool:

@@ -53,7 +53,7 @@ def placement(sharding: Sharding, committed: bool) -> Placement:
     found = _placements.get((sharding, committed))
     if found is None:
         if sharding.typed:
-            from covector.sharding import types  # noqa: F401 - gives the types of such arrays
+            from covector.sharding import backward  # noqa: F401 - gives the types of such arrays
         index = _native.add_placement(sharding, committed, sharding.spread, sharding.typed)
         found = _placements.setdefault((sharding, committed), Placement(sharding, committed, index))
     return found

@@ -4,7 +4,10 @@ from covector.core.lazy import lazy_names as _lazy_names
 
 _NAMES = {
     **dict.fromkeys(("auto_axes", "explicit_axes"), "covector.sharding.regions"),
-    **dict.fromkeys(("Sharding", "SingleDeviceSharding"), "covector.sharding.base"),
+    **dict.fromkeys(
+        ("Sharding", "SingleDeviceSharding", "make_single_device_sharding"),
+        "covector.sharding.base",
+    ),
     **dict.fromkeys(
         ("AbstractDevice", "AbstractMesh", "AxisType", "Mesh"), "covector.sharding.mesh"
     ),

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line
+from covector.sharding import backward  # noqa: F401 - derivatives of what is laid out
 from covector.sharding.base import Sharding
 from covector.sharding.constraints import reshard_p, resolved, sharding_constraint_p
 from covector.sharding.mesh import AxisType

@@ -172,3 +172,32 @@ class SingleDeviceSharding(Sharding):
     def __repr__(self) -> str:
         kind = f", memory_kind={self._memory_kind!r}" if self._memory_kind else ""
         return f"SingleDeviceSharding(device={self._device!r}{kind})"
+
+
+def make_single_device_sharding(
+    device: Device, *, memory_kind: str | None = None
+) -> SingleDeviceSharding:
+    """The sharding of arrays that are on one device.
+
+    Parameters
+    ----------
+    device : Device
+    memory_kind : str, optional
+        The kind of its memory.
+
+    Returns
+    -------
+    SingleDeviceSharding
+
+    Raises
+    ------
+    ValueError
+        If the device has no memory of this kind.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> cv.sharding.make_single_device_sharding(cv.devices("cpu")[0])
+    SingleDeviceSharding(device=CpuDevice(id=0))
+    """
+    return SingleDeviceSharding(device, memory_kind=memory_kind)

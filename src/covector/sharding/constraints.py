@@ -11,13 +11,13 @@ from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import batching_rules, layout_primitives, transpose_rules
-from covector.core.trace import Primitive
+from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
 from covector.sharding.context import concrete_mesh, mesh_for_specs
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Split, split_of, split_rules
-from covector.sharding.spec import UNCONSTRAINED, PartitionSpec
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 from covector.sharding.types import explicit, placing
 
 reshard_p = Primitive("reshard")
@@ -27,6 +27,7 @@ sharding_constraint_p = Primitive("sharding_constraint")
 def _define(prim: Primitive) -> None:
     # What backends see: where values are is in the placements of arguments and results.
     prim.expansion = lambda x, sharding: x
+    prim.impl = lambda args, params: EvalTrace.move(args, params)
     def_jvp_linear(prim)
     placing.add(prim)
     layout_primitives.add(prim)
@@ -35,7 +36,7 @@ def _define(prim: Primitive) -> None:
         (d,) = dims
         if isinstance(sharding, NamedSharding):
             parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
-            parts.insert(d, None)
+            parts.insert(d, _free(args[0], d, sharding.spec))
             sharding = sharding.update(spec=tuple(parts))
         return prim.bind(args[0], sharding=sharding), d
 
@@ -67,9 +68,22 @@ def _constraint_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
     return x
 
 
+def _free(x: Any, d: int, spec: PartitionSpec) -> Any:
+    """How a mapped dimension is split, over axes that the others leave: it stays so."""
+    placed = getattr(aval_of(x), "placed", None)
+    if placed is None:
+        return None
+    taken = {n for p in spec for n in names_in(p)}
+    return tuple([n for n in split_of(placed.spec, d + 1)[d] if n not in taken])
+
+
 def _back(ct: Any, x: Any, *, sharding: Any) -> list[Any]:
     placed = getattr(x.aval, "placed", None)
-    return [ct if placed is None else reshard_p.bind(ct, sharding=placed)]
+    if placed is None:
+        return [ct]
+    if placed.mesh == sharding.mesh.abstract_mesh:
+        placed = placed.update(mesh=sharding.mesh)  # the one that has devices
+    return [reshard_p.bind(ct, sharding=placed)]
 
 
 transpose_rules[reshard_p] = _back

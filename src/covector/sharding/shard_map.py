@@ -16,7 +16,7 @@ from covector.core.structural import bring_dim, reshape, transpose
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.primitives.slicing import dynamic_index_in_dim
-from covector.sharding import types  # noqa: F401 - types that say where arrays are
+from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
 from covector.sharding.constraints import sharding_constraint_p
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh

@@ -159,6 +159,8 @@ def _shardings(
     params: dict[str, Any],
 ) -> list[NamedSharding | None]:  # fmt: skip
     """How the results of an operation are split over explicit axes."""
+    if not outs:
+        return []
     rule = factor_rules.get(prim)
     if rule is pointwise:
         same = _same_for_all(avals)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from covector.core.avals import aval_of
@@ -16,6 +16,10 @@ from covector.core.rules import (
     transpose_rules,
 )
 from covector.core.structural import add_tangents, convert_element_type
+
+# ``transposed(rule, ct, vals, eqn)`` calls the rule where types say how arrays are split over
+# devices; set once there are such types.
+transposed: Callable[..., Sequence[Any]] | None = None
 
 
 def backward_pass(
@@ -71,7 +75,10 @@ def backward_pass(
             a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
             for a in eqn.invars
         ]
-        found = rule(ct_out, *vals, **eqn.params)
+        if transposed is None:
+            found = rule(ct_out, *vals, **eqn.params)
+        else:
+            found = transposed(rule, ct_out, vals, eqn)
         if eqn.primitive in transpose_only:
             if once is None:
                 once = _read_once(jaxpr) if as_given else ()

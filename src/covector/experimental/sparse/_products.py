@@ -8,7 +8,7 @@ from typing import Any
 from covector import lax
 from covector import numpy as cnp
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
-from covector.core.operands import no_sharding, product
+from covector.core.operands import product
 from covector.core.trace import Composed
 from covector.experimental.sparse._base import SparseInfo
 from covector.experimental.sparse._bcoo import (
@@ -48,7 +48,11 @@ def _dims(name: str, lhs: Any, rhs: Any, dimension_numbers: Any) -> Dims:
 
 
 def _check_options(name: str, preferred_element_type: Any, out_sharding: Any) -> None:
-    no_sharding(out_sharding, name)
+    if out_sharding is not None:
+        raise NotImplementedError(
+            f"{name}: out_sharding is not supported, got {out_sharding!r}; lay the result out with "
+            f"covector.reshard{at_user_line()}"
+        )
     if preferred_element_type is not None:
         raise NotImplementedError(
             f"{name}: preferred_element_type is not supported: convert the operands with "

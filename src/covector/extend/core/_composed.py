@@ -66,9 +66,6 @@ _VALUES = "programs of Covector hold the values of references: use covector.ref"
 get_p = _absent("get", _VALUES)
 swap_p = _absent("swap", _VALUES)
 empty2_p = _absent("empty2", "arrays of Covector have values from the start: use lax.full")
-ragged_all_to_all_p = _absent(
-    "ragged_all_to_all", "a program of Covector runs on one device, and exchanges nothing"
-)
 closed_call_p = Composed("closed_call", _closed_call, multiple_results=True)
 random_seed_p = Composed("random_seed", _seed)
 random_split_p = Composed("random_split", _split)

@@ -30,7 +30,7 @@ _LINALG = (
 )
 _COMPOSED = (
     "call closed_call random_bits random_fold_in random_gamma random_seed random_split "
-    "remat add_jaxvals empty2 get swap ragged_all_to_all "
+    "remat add_jaxvals empty2 get swap "
 )
 _NAMES = {
     **{f"{name}_p": "covector.lax" for name in _LAX.split()},
@@ -39,6 +39,7 @@ _NAMES = {
     "custom_jvp_call_p": "covector.control_flow.custom_jvp",
     **dict.fromkeys(("custom_lin_p", "custom_vjp_call_p"), "covector.control_flow.custom_vjp"),
     "jit_p": "covector.transforms.jit",
+    "ragged_all_to_all_p": "covector.lax",
     "name_p": "covector.control_flow.checkpoint",
     "reduce_p": "covector.control_flow.reduce",
     "threefry2x32_p": "covector.primitives.random_bits",

@@ -76,8 +76,8 @@ def tensordot(
         Accuracy of the products, as of `covector.lax.dot_general`.
     preferred_element_type : dtype, optional
         Of the sums and the result.
-    out_sharding : optional
-        Not supported.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the result is laid out over the axes of a mesh.
 
     Returns
     -------

@@ -1,0 +1,339 @@
+"""Values of several processes (`covector.experimental.multihost_utils`).
+
+There is one process: what it has is what all have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from covector.core import tree
+from covector.core.avals import is_array_like
+from covector.core.device import Device
+from covector.core.errors import at_user_line, describe
+from covector.core.errors import export as _export
+from covector.core.trace import Tracer
+from covector.runtime.devices import device_put, process_count, process_index
+from covector.sharding.mesh import Mesh
+from covector.sharding.named import NamedSharding
+from covector.sharding.spec import PartitionSpec
+from covector.sharding.spec import PartitionSpec as P
+
+
+class ProcessFailureError(Exception):
+    """Processes failed in a block of `live_devices`.
+
+    Parameters
+    ----------
+    failed_devices : set of Device
+        Their devices.
+
+    Examples
+    --------
+    >>> from covector.experimental.multihost_utils import ProcessFailureError
+    >>> ProcessFailureError(set()).failed_devices
+    set()
+    """
+
+    def __init__(self, failed_devices: set[Device]) -> None:
+        super().__init__(f"processes failed; their devices: {failed_devices}")
+        self.failed_devices = failed_devices
+
+
+def _one_process(what: str) -> None:
+    if process_count() > 1:
+        raise NotImplementedError(
+            f"{what}: values are not exchanged between processes; there are {process_count()}"
+            f"{at_user_line()}"
+        )
+
+
+def _values(in_tree: Any, what: str) -> Any:
+    """The arrays of a tree in the memory of the host."""
+
+    def one(x: Any) -> np.ndarray:
+        if isinstance(x, Tracer):
+            raise TypeError(
+                f"{what} takes values, and {x.describe()} is traced: call it outside of the "
+                f"transformed function{at_user_line()}"
+            )
+        if not is_array_like(x):
+            raise TypeError(f"{what} takes arrays and numbers, got {describe(x)}{at_user_line()}")
+        return np.asarray(x)
+
+    return tree.map(one, in_tree)
+
+
+def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
+    """The values of all processes, in the memory of each.
+
+    Parameters
+    ----------
+    in_tree : pytree of arrays
+    tiled : bool
+        Join them along the first axis, rather than along a new one.
+
+    Returns
+    -------
+    pytree of numpy.ndarray
+
+    Raises
+    ------
+    TypeError
+        If a leaf is no array, or traced.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> multihost_utils.process_allgather(cv.numpy.arange(3))
+    array([[0, 1, 2]], dtype=int32)
+    """
+    _one_process("process_allgather")
+    found = _values(in_tree, "process_allgather")
+    return found if tiled else tree.map(lambda x: x[None], found)
+
+
+def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
+    """The values of one process, in the memory of each.
+
+    Parameters
+    ----------
+    in_tree : pytree of arrays
+    is_source : bool, optional
+        Whether they are this process's. By default those of the first process are taken.
+
+    Returns
+    -------
+    pytree of numpy.ndarray
+
+    Raises
+    ------
+    TypeError
+        If a leaf is no array, or traced.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> multihost_utils.broadcast_one_to_all({"a": cv.numpy.arange(3)})
+    {'a': array([0, 1, 2], dtype=int32)}
+    """
+    _one_process("broadcast_one_to_all")
+    return _values(in_tree, "broadcast_one_to_all")
+
+
+def assert_equal(in_tree: Any, fail_message: str = "") -> None:
+    """Check that all processes have the same values.
+
+    Parameters
+    ----------
+    in_tree : pytree of arrays
+    fail_message : str
+        Of the error.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    AssertionError
+        If they differ, NaN from itself, too.
+
+    Examples
+    --------
+    >>> from covector.experimental import multihost_utils
+    >>> multihost_utils.assert_equal({"epoch": 3}, "processes are in different epochs")
+    """
+    first = broadcast_one_to_all(in_tree)
+    same = tree.map(lambda a, b: bool(np.all(np.asarray(a) == b)), in_tree, first)
+    if not all(tree.leaves(same)):
+        raise AssertionError(f"{fail_message}: {in_tree} differs from {first}{at_user_line()}")
+
+
+def sync_global_devices(name: str) -> None:
+    """Wait until all processes are here.
+
+    Parameters
+    ----------
+    name : str
+        Of the place in the program, the same in all processes.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+
+    Examples
+    --------
+    >>> from covector.experimental import multihost_utils
+    >>> multihost_utils.sync_global_devices("weights are written")
+    """
+    _one_process("sync_global_devices")
+    if not isinstance(name, str):
+        raise TypeError(f"sync_global_devices takes a name, got {describe(name)}{at_user_line()}")
+
+
+def reached_preemption_sync_point(step_id: int) -> bool:
+    """Whether the processes are to save what they have at this step, before they are ended.
+
+    Parameters
+    ----------
+    step_id : int
+        The number of the step, the same in all processes.
+
+    Returns
+    -------
+    bool
+        False for one process, which nobody tells of its end.
+
+    Examples
+    --------
+    >>> from covector.experimental import multihost_utils
+    >>> multihost_utils.reached_preemption_sync_point(3)
+    False
+    """
+    _one_process("reached_preemption_sync_point")
+    return False
+
+
+@contextlib.contextmanager
+def live_devices(devices: Sequence[Device]) -> Iterator[list[Device]]:
+    """Context manager: those of ``devices`` whose processes are alive.
+
+    Parameters
+    ----------
+    devices : sequence of Device
+        At least one of this process.
+
+    Returns
+    -------
+    context manager
+        Of a list of devices.
+
+    Raises
+    ------
+    ValueError
+        If none is of this process.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> with multihost_utils.live_devices(cv.devices()[:1]) as devices:
+    ...     devices
+    [CpuDevice(id=0)]
+    """
+    _one_process("live_devices")
+    here = process_index()
+    found = list(devices)
+    if not any(d.process_index == here for d in found):
+        raise ValueError(
+            f"live_devices takes at least one device of this process, got {found}{at_user_line()}"
+        )
+    yield found
+
+
+def _each(arrays: Any, mesh: Any, pspecs: Any, what: str) -> Any:
+    """Arrays of one process as those of all: laid out over the mesh."""
+    _one_process(what)
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"{what} takes a Mesh, got {mesh!r}{at_user_line()}")
+    is_leaf = lambda x: x is None or isinstance(x, PartitionSpec)  # noqa: E731
+    for spec in tree.leaves(pspecs, is_leaf=is_leaf):
+        if not isinstance(spec, PartitionSpec):
+            raise ValueError(
+                f"{what}: pspecs holds PartitionSpecs, got {spec!r}; PartitionSpec() stands for "
+                f"arrays that are whole on each device{at_user_line()}"
+            )
+    shardings = tree.map(lambda s: NamedSharding(mesh, s), pspecs, is_leaf=is_leaf)
+    return device_put(arrays, shardings)
+
+
+def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
+    """The arrays that the parts which processes have make up.
+
+    Parameters
+    ----------
+    local_inputs : pytree of arrays
+        What the devices of this process have.
+    global_mesh : Mesh
+    pspecs : PartitionSpec or pytree of those
+        How the arrays are split, a prefix of their tree.
+
+    Returns
+    -------
+    pytree of Array
+        On the devices of the mesh.
+
+    Raises
+    ------
+    ValueError
+        If an array cannot be split so.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> from covector.sharding import PartitionSpec as P
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> x = multihost_utils.host_local_array_to_global_array(cv.numpy.arange(4), mesh, P("x"))
+    >>> x.sharding.spec
+    P('x',)
+    """
+    return _each(local_inputs, global_mesh, pspecs, "host_local_array_to_global_array")
+
+
+def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
+    """What the devices of this process have of arrays on all.
+
+    Parameters
+    ----------
+    global_inputs : pytree of arrays
+    global_mesh : Mesh
+    pspecs : PartitionSpec or pytree of those
+        How the arrays are split, a prefix of their tree.
+
+    Returns
+    -------
+    pytree of Array
+
+    Raises
+    ------
+    ValueError
+        If an array cannot be split so.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> from covector.sharding import PartitionSpec as P
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> multihost_utils.global_array_to_host_local_array(cv.numpy.arange(4), mesh, P("x"))
+    Array([0, 1, 2, 3], dtype=int32)
+    """
+    return _each(global_inputs, global_mesh, pspecs, "global_array_to_host_local_array")
+
+
+__all__ = [
+    "P",
+    "ProcessFailureError",
+    "assert_equal",
+    "broadcast_one_to_all",
+    "global_array_to_host_local_array",
+    "host_local_array_to_global_array",
+    "live_devices",
+    "process_allgather",
+    "reached_preemption_sync_point",
+    "sync_global_devices",
+]
+_export(globals(), __all__)
