@@ -84,7 +84,7 @@ def _checked(where: Any, device: Any, name: str) -> Any:
     """
     from covector.sharding.mesh import AxisType
     from covector.sharding.named import NamedSharding
-    from covector.sharding.reshard import resolved
+    from covector.sharding.constraints import resolved
     from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 
     if not isinstance(where, (NamedSharding, PartitionSpec)):
