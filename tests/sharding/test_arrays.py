@@ -373,3 +373,40 @@ def test_arrays_that_programs_close_over(mesh):
     f = cv.jit(lambda y: x + y)
     assert f(np.ones((8, 4))).sharding == x.sharding
     assert cv.jit(lambda: x.sum(0))().sharding.spec == P("y")
+
+
+def test_programs_and_arguments_on_other_devices(mesh):
+    s = NamedSharding(mesh, P("x"))
+    there = cv.device_put(A, cv.devices()[0])
+    for f in (
+        cv.jit(lambda a: a * 2, out_shardings=s),
+        cv.jit(lambda a: lax.with_sharding_constraint(a * 2, s)),
+        cv.jit(cv.shard_map(lambda a: a, mesh=mesh, in_specs=P("x"), out_specs=P("x"))),
+    ):
+        with pytest.raises(ValueError, match="committed to other devices"):
+            f(there)
+    others = cv.make_mesh((4,), ("i",), AUTO[:1], devices=cv.devices()[4:])
+    g = cv.shard_map(lambda a: a, mesh=others, in_specs=P("i"), out_specs=P("i"))
+    with pytest.raises(ValueError, match="committed to other devices"):
+        g(cv.device_put(A, s))
+    same = cv.make_mesh((8,), ("i",), AUTO[:1])
+    h = cv.jit(lambda a: a * 2, out_shardings=NamedSharding(same, P("i")))
+    assert h(cv.device_put(A, s)).sharding.spec == P("i")
+
+
+def test_updates_lie_as_what_is_updated(mesh):
+    x = cv.device_put(A, NamedSharding(mesh, P("x", "y")))
+    assert x.at[0].set(1.0).sharding == x[::-1].sharding == x.sharding
+    ref = cv.new_ref(x)
+    ref[1] = 5.0
+    assert ref[...].sharding == x.sharding
+
+
+def test_parts_have_one_dtype(mesh):
+    s = NamedSharding(mesh, P("x"))
+    parts = [h.data for h in cv.device_put(A, s).addressable_shards]
+    parts[2] = parts[2].astype("int32")
+    with pytest.raises(ValueError, match="have one dtype"):
+        cv.make_array_from_single_device_arrays(A.shape, s, parts)
+    with pytest.raises(ValueError, match="at least 1"):
+        cv.make_mesh((0, 2), ("x", "y"))

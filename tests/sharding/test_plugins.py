@@ -76,6 +76,9 @@ def test_constraints_donation_and_constants(mesh):
     g = cv.jit(lambda x: x + 1, donate_argnums=0)
     onp.testing.assert_array_equal(g(x), A + 1)
     assert x.is_deleted()
+    y = put(A, mesh, P("x", "y"))
+    moved = cv.jit(lambda a: a.T.reshape(8, 4) + 1, donate_argnums=0)
+    onp.testing.assert_array_equal(moved(y), A.T.reshape(8, 4) + 1)
     table = np.asarray(onp.arange(100.0, dtype="float32"))
     h = cv.jit(lambda x: x.sum() + table.sum())
     assert float(h(put(A, mesh, P("x")))) == A.sum() + 4950

@@ -10,7 +10,7 @@ import covector.numpy as np
 from covector import lax
 from covector.sharding import AbstractMesh, AxisType
 from covector.sharding import PartitionSpec as P
-from covector.sharding.shard_map import shard_map_p
+from covector.sharding.mapped import shard_map_p
 
 
 def mesh_of(*sizes, names="xyz", kind=AxisType.Auto):
@@ -399,3 +399,74 @@ def test_an_abstract_mesh_will_do_for_a_trace():
     mesh = AbstractMesh((4, 2), ("x", "y"))
     f = cv.shard_map(lambda a: lax.psum(a, "x"), mesh=mesh, in_specs=P("x"), out_specs=P())
     assert cv.eval_shape(f, X).shape == (2,)
+
+
+# --- rules of users, branches that devices take on their own ---------------------------------
+
+
+def test_backward_passes_of_users_sum_once():
+    @cv.custom_vjp
+    def dense(w, x):
+        return w * x
+
+    def backward(r, ct):
+        return lax.psum((ct * r[1]).sum(), "x"), ct * r[0]
+
+    dense.defvjp(lambda w, x: (w * x, (w, x)), backward)
+    inside = on(lambda w, a: cv.grad(lambda w: dense(w, a).sum())(w), (P(), P("x")), P())
+    assert float(inside(2.0, X)) == X.sum()
+    outside = on(dense, (P(), P("x")), P("x"))
+    for g in (cv.grad, lambda f: cv.jit(cv.grad(f)), lambda f: cv.grad(cv.jit(f))):
+        found = g(lambda w: (outside(w, X) ** 2).sum())(2.0)
+        onp.testing.assert_allclose(found, 4 * (X**2).sum(), rtol=1e-6)
+    by_x = cv.grad(lambda x: (outside(2.0, x) ** 2).sum())(X)
+    onp.testing.assert_allclose(by_x, 8 * X, rtol=1e-6)
+
+
+def test_a_cotangent_that_varies_where_its_argument_does_not_is_an_error():
+    @cv.custom_vjp
+    def f(w, x):
+        return w * x
+
+    f.defvjp(lambda w, x: (w * x, (w, x)), lambda r, ct: ((ct * r[1]).sum(), ct * r[0]))
+    g = on(lambda w, a: cv.grad(lambda w: f(w, a).sum())(w), (P(), P("x")), P())
+    with pytest.raises(ValueError, match="its cotangent may differ there"):
+        g(2.0, X)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_derivatives_through_a_branch_by_what_devices_share(closed):
+    def loss(w, x):
+        if closed:
+            return lax.cond(x.sum() > 5, lambda: (w * x).sum(), lambda: (w * w * x).sum())
+        return lax.cond(
+            x.sum() > 5, lambda w, x: (w * x).sum(), lambda w, x: (w * w * x).sum(), w, x
+        )
+
+    expected = sum(b.sum() if b.sum() > 5 else 4 * b.sum() for b in blocks(X))
+    g = on(lambda w, a: cv.grad(loss)(w, a), (P(), P("x")), P())
+    assert float(g(2.0, X)) == expected
+    steps = lambda w, a: lax.scan(lambda c, _: (c + loss(w, a), None), 0.0, None, length=3)[0]  # noqa: E731
+    h = on(lambda w, a: cv.grad(steps)(w, a), (P(), P("x")), P())
+    assert float(h(2.0, X)) == 3 * expected
+    outside = cv.grad(lambda w: on(
+        lambda w, a: lax.psum(loss(w, a), "x"), (P(), P("x")), P()
+    )(w, X))(2.0)  # fmt: skip
+    assert float(outside) == expected
+
+
+def test_no_arguments_and_no_specs():
+    f = on(lambda: lax.axis_index("x")[None], (), P("x"))
+    onp.testing.assert_array_equal(f(), [0, 1, 2, 3])
+    g = on(lambda a, n: lax.psum(a, "x") + n, (P("x"), None), None)
+    onp.testing.assert_array_equal(g(X, 1.0), sum(blocks(X)) + 1)
+    onp.testing.assert_array_equal(
+        cv.pmap(lambda: lax.axis_index("i"), axis_name="i", axis_size=3)(), [0, 1, 2]
+    )
+
+
+def test_axes_are_used_once():
+    with pytest.raises(ValueError, match="names an axis twice"):
+        on(lambda a: lax.psum(a, ("x", "x")), P("x"), P())(X)
+    with pytest.raises(ValueError, match="runs along 'x' already"):
+        on(lambda a: on(lambda b: b, P("x"), P("x"))(a), P("x"), P("x"))(onp.ones(64))

@@ -550,6 +550,13 @@ class custom_vjp(CustomFunction):
                 f"{name} must return cotangents of the types of the arguments: for {what} expected "
                 f"{expected.str_short()}, got {got.str_short()}{at_user_line()}"
             )
+        if got.varying - expected.varying:
+            axes = ", ".join(sorted(map(repr, got.varying - expected.varying)))
+            raise ValueError(
+                f"{name}: {what} is the same on all devices along {axes}, and its cotangent may "
+                f"differ there: its type is {got.str_short()}. Sum it over the devices that use "
+                f"the argument, with lax.psum over {axes}{at_user_line()}"
+            )
         return ct
 
 

@@ -68,8 +68,9 @@ def axis_size(axis_name: Hashable) -> int:
             return size
     known = ", ".join(repr(n) for n, _ in env) or "none"
     raise NameError(
-        f"unbound axis name: {axis_name!r}. Collectives refer to an axis by the axis_name that a "
-        f"surrounding vmap gives it; names there are here: {known}{at_user_line()}"
+        f"unbound axis name: {axis_name!r}. Collectives refer to an axis of the mesh that a "
+        "surrounding shard_map runs along, or by the axis_name that a surrounding vmap or pmap "
+        f"gives it; names there are here: {known}{at_user_line()}"
     )
 
 
@@ -80,6 +81,8 @@ def _names(axis_name: Any) -> tuple[Hashable, ...]:
     names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
     for n in names:
         axis_size(n)
+    if len(set(names)) != len(names):
+        raise ValueError(f"a collective names an axis twice: {names}{at_user_line()}")
     return names
 
 
@@ -337,6 +340,8 @@ def _index(name: Hashable) -> Any:
     at: Any = current_trace()
     while at is not None:
         if isinstance(at, JaxprTrace) and any(name == each for each, *_ in at.axes):
+            if at.memo is None:
+                break
             found = at.memo.get((axis_index_p, name))
             if found is None:
                 with set_current_trace(at):

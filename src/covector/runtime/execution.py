@@ -258,13 +258,25 @@ def _propagate() -> Any:
     return propagate
 
 
-def on_mesh(entry: Entry, where: Placement) -> Placement:
-    """Where a program runs that says itself on which devices, if its arguments do not."""
-    if where.committed or where.sharding.spread:
-        return where
+def on_mesh(entry: Entry, where: Placement, name: str) -> Placement:
+    """Where a program runs that may say itself on which devices.
+
+    Raises
+    ------
+    ValueError
+        If these are not those that its arguments are committed to.
+    """
     propagate = _propagate()
     mesh = None if propagate is None else propagate.mesh_in(entry.closed)
-    return where if mesh is None else on_all_of(mesh, True)
+    if mesh is None or (where.sharding.spread and where.sharding.mesh == mesh):
+        return where
+    if where.committed and where.sharding.device_set != set(mesh.devices.flat):
+        raise ValueError(
+            f"{name} says that values lie on the mesh {mesh}, of {mesh.size} devices from "
+            f"{mesh.devices.flat[0]!r}, and has arguments that are committed to other devices, "
+            f"{where.sharding!r}. Move them with device_put{at_user_line()}"
+        )
+    return on_all_of(mesh, True)
 
 
 def layout_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Layout:
@@ -319,7 +331,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         from covector.sharding.arguments import check_committed
 
         check_committed(jitted, args, names)
-    where = on_mesh(entry, where_to_run(jitted, flat, names))
+    where = on_mesh(entry, where_to_run(jitted, flat, names), jitted.name)
     moves = moves_of(entry)
     if moves is not None:
         where = place_of(moves, where, jitted.name)
@@ -354,7 +366,7 @@ def _execute_on_refs(
         if isinstance(x, Tracer):
             raise_leaked(x)
     where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
-    where = on_mesh(entry, where)
+    where = on_mesh(entry, where, jitted.name)
     moves = moves_of(entry)
     if moves is not None:
         where = place_of(moves, where, jitted.name)

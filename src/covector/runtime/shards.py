@@ -172,8 +172,12 @@ def _joined(
                 f"shape {wanted}, got one of the shape {part.shape}{at_user_line()}"
             )
         if whole is None:
-            dtype = part.dtype if dtype is None else dtype
-            whole = np.empty(shape, dtype)
+            whole = np.empty(shape, part.dtype if dtype is None else dtype)
+        elif dtype is None and part.dtype != whole.dtype:
+            raise ValueError(
+                f"{what}: the parts of an array have one dtype: the first has {whole.dtype}, the "
+                f"one at {_shown(index)} {part.dtype}{at_user_line()}"
+            )
         whole[index] = part
     assert whole is not None
     return put(array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True), where)

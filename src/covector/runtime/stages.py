@@ -530,5 +530,5 @@ def traced(
         where = placement(wanted.pop(), True)
     else:
         where = where_to_run(jitted, values_of(leaves))
-    where = on_mesh(entry, where)
+    where = on_mesh(entry, where, jitted.name)
     return Traced(jitted, entry, donated_with_refs(entry, donated), where, given)

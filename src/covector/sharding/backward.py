@@ -8,9 +8,9 @@ from typing import Any
 from covector.core.avals import Array, PlacedArray, aval_of
 from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import UndefinedPrimal, Zero
+from covector.sharding.constraints import reshard_p
 from covector.sharding.context import concrete_mesh
 from covector.sharding.named import NamedSharding
-from covector.sharding.constraints import reshard_p
 from covector.sharding.types import left_open
 from covector.transforms import transpose
 

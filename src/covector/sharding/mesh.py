@@ -565,6 +565,10 @@ def make_mesh(
             f"make_mesh: there are {len(sizes)} sizes of axes, {sizes}, and {len(names)} names, "
             f"{names}; each axis has one of both{at_user_line()}"
         )
+    if any(n < 1 for n in sizes):
+        raise ValueError(
+            f"make_mesh: the sizes of axes are at least 1, got {sizes}{at_user_line()}"
+        )
     found = list(get_backend(None).devices() if devices is None else devices)
     wanted = math.prod(sizes)
     if wanted > len(found):

@@ -106,6 +106,13 @@ def results_of_factors(
     return outs
 
 
+# Their results lie as their first operand does, though devices exchange values for it.
+_AS_OPERAND = frozenset((
+    "scatter", "scatter_add", "scatter_mul", "scatter_min", "scatter_max", "dynamic_update_slice",
+    "rev", "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp",
+))  # fmt: skip
+
+
 def forward(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
     """How the results of an equation are split."""
     prim = eqn.primitive
@@ -117,6 +124,8 @@ def forward(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
         return through(closed.jaxpr, splits, sizes)
     rule = factor_rules.get(prim)
     outs = [v.aval for v in eqn.outvars]
+    if prim.name in _AS_OPERAND and outs[0].shape == eqn.invars[0].aval.shape:
+        return [splits[0]] + [nowhere(a) for a in outs[1:]]
     factors = None
     if rule is not None and any(names for s in splits for names in s):
         factors = rule([a.aval for a in eqn.invars], outs, eqn.params)

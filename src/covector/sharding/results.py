@@ -82,9 +82,9 @@ def _checked(where: Any, device: Any, name: str) -> Any:
         If it names axes of the type Manual, leaves dimensions to the compiler over axes of the
         type Explicit, or is given beside a ``device``.
     """
+    from covector.sharding.constraints import resolved
     from covector.sharding.mesh import AxisType
     from covector.sharding.named import NamedSharding
-    from covector.sharding.constraints import resolved
     from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 
     if not isinstance(where, (NamedSharding, PartitionSpec)):

@@ -14,9 +14,9 @@ from covector import _native
 from covector.core.avals import PlacedArray, ShapedArray, place
 from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import Literal, sub_jaxprs
-from covector.core.rules import collective_rules, varying_rules
-from covector.core.trace import JaxprTrace, Primitive
+from covector.core.jaxpr import ClosedJaxpr, Literal, eval_jaxpr, sub_jaxprs
+from covector.core.rules import collective_rules, transpose_only, varying_rules
+from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import pvary_p
 from covector.sharding.factors import Factors, factor_rules, pointwise
 from covector.sharding.mesh import AxisType
@@ -86,6 +86,13 @@ def record(
         outs, effects = prim.infer(avals, params)
         return trace.emit(prim, invars, outs, params, effects)
     first_order = prim.call_param is None and not any(sub_jaxprs(params))
+    if prim in transpose_only:
+        first_order = False  # the user's rule says all
+    if prim is pvary_p and params["axis_name"] in avals[0].varying:
+        return [JaxprTracer(trace, avals[0], invars[0])]
+    if prim.name == "cond" and avals[0].varying:
+        invars, params = _own_ways(trace, invars, params)
+        avals = [a.aval for a in invars]
     names = _axes_of(prim, params)
     varying = frozenset().union(*[a.varying for a in avals]) if avals else frozenset()
     if varying:
@@ -138,17 +145,42 @@ def _unified(
     if prim is pvary_p:
         return invars, varying
     wanted = varying | _checked(trace, names) if names else varying
-    out = []
-    for a in invars:
-        lacking = wanted - a.aval.varying
-        if not isinstance(a, Literal):
-            for name in sorted(lacking, key=str):
-                over = {"axis_name": name}
-                aval, _ = pvary_p.infer([a.aval], over)
-                (made,) = trace.emit(pvary_p, [a], aval, over)
-                a = made._var
-        out.append(a)
+    out = [_varied(trace, a, wanted) for a in invars]
     return out, wanted if invars else varying
+
+
+def _own_ways(
+    trace: JaxprTrace, invars: list[Any], params: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Operands and branches of a branch that devices take on their own: what they share is cast
+    outside of it, so that derivatives by it are summed over all devices, not over those that went
+    one way."""
+    wanted = _checked(trace, invars[0].aval.varying)
+    cast = [invars[0], *[_varied(trace, a, wanted) for a in invars[1:]]]
+    types = tuple([a.aval for a in cast[1:]])
+    branches = tuple([_retraced(b, types) for b in params["branches"]])
+    return cast, {**params, "branches": branches}
+
+
+def _retraced(closed: ClosedJaxpr, avals: tuple[ShapedArray, ...]) -> ClosedJaxpr:
+    """The program for arguments that vary over other axes."""
+    if tuple(closed.in_avals) == avals:
+        return closed
+    jaxpr, consts = trace_to_jaxpr(
+        lambda *xs: eval_jaxpr(closed.jaxpr, closed.consts, *xs), avals, closed.jaxpr.debug_info
+    )
+    return ClosedJaxpr(jaxpr, consts)
+
+
+def _varied(trace: JaxprTrace, a: Any, wanted: frozenset[Hashable]) -> Any:
+    """An operand that varies over these axes."""
+    if not isinstance(a, Literal):
+        for name in sorted(wanted - a.aval.varying, key=str):
+            over = {"axis_name": name}
+            aval, _ = pvary_p.infer([a.aval], over)
+            (made,) = trace.emit(pvary_p, [a], aval, over)
+            a = made._var
+    return a
 
 
 # --- explicit shardings ----------------------------------------------------------------------

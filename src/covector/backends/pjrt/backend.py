@@ -154,7 +154,7 @@ class PjrtModule:
         self.backend = backend
         self.jaxpr = closed
         self.name = name
-        aliases = _aliases(closed, donated)
+        aliases = _aliases(closed, donated, layout)
         self.text: Text = lower_text(closed, aliases, name, backend.platform, layout)
 
     def as_text(self, dialect: str) -> str:
@@ -218,13 +218,18 @@ class PjrtModule:
         return PjrtProgram(loaded, made)
 
 
-def _aliases(closed: ClosedJaxpr, donated: Sequence[bool]) -> dict[int, int]:
+def _aliases(
+    closed: ClosedJaxpr, donated: Sequence[bool], layout: Layout | None = None
+) -> dict[int, int]:
     """The result that takes over each donated argument: the first of its type that is free."""
     free = list(enumerate(closed.out_avals))
     out: dict[int, int] = {}
     for i, (aval, given) in enumerate(zip(closed.in_avals, donated, strict=True)):
         for position, (k, result) in enumerate(free if given else ()):
-            if aval.shape == result.shape and aval.dtype == result.dtype:
+            same = layout is None or layout.operands[i].is_equivalent_to(
+                layout.results[k], aval.ndim
+            )
+            if aval.shape == result.shape and aval.dtype == result.dtype and same:
                 out[i] = k
                 del free[position]
                 break

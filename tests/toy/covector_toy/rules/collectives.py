@@ -5,7 +5,7 @@ from covector.core.jaxpr import JaxprEqn
 from covector.primitives import parallel as pa
 from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
-from covector.sharding.shard_map import shard_map_p
+from covector.sharding.mapped import shard_map_p
 from covector_toy.interpreter import IMPOSSIBLE, rule
 from covector_toy.rules.elementwise import Elements
 

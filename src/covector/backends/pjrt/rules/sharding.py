@@ -12,7 +12,7 @@ from covector.backends.pjrt.text import Builder, Value, split_text
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
-from covector.sharding.shard_map import shard_map_p
+from covector.sharding.mapped import shard_map_p
 
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
 
