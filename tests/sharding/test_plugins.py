@@ -111,8 +111,12 @@ def test_bad_input(mesh):
         cv.jit(lambda x: cv.pure_callback(lambda x: x, x, x))(x)
 
 
+# They name a mesh of their own.
+PLACED = {"shard_map", "reshard", "sharding_constraint"}
+
+
 @pytest.mark.platform
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n for n in CASES if n not in PLACED])
 def test_sharded_equals_unsharded(name, mesh):
     case = CASES[name]
     rng = onp.random.default_rng(zlib.crc32(name.encode()))

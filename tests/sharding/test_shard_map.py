@@ -468,5 +468,5 @@ def test_no_arguments_and_no_specs():
 def test_axes_are_used_once():
     with pytest.raises(ValueError, match="names an axis twice"):
         on(lambda a: lax.psum(a, ("x", "x")), P("x"), P())(X)
-    with pytest.raises(ValueError, match="runs along 'x' already"):
+    with pytest.raises(ValueError, match="runs along 'x', 'y' already"):
         on(lambda a: on(lambda b: b, P("x"), P("x"))(a), P("x"), P("x"))(onp.ones(64))
