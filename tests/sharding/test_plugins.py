@@ -11,9 +11,8 @@ import covector.numpy as np
 from covector import lax
 from covector.sharding import AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
-from tests.property_tables import CASES, DISCRETE
+from tests.property_tables import CASES
 
-TABLE = {**CASES, **DISCRETE}
 A = onp.arange(32.0, dtype="float32").reshape(8, 4)
 
 
