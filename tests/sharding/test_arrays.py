@@ -161,6 +161,7 @@ def test_an_array_is_the_same_wherever_it_lies(mesh, spec):
     shards = x.addressable_shards
     assert [shard.device for shard in shards] == list(mesh.devices.flat)
     for shard in shards:
+        assert isinstance(shard, cv.Shard)
         onp.testing.assert_array_equal(shard.data, A[shard.index])
         assert shard.data.device == shard.device
     joined = cv.make_array_from_single_device_arrays(A.shape, s, [shard.data for shard in shards])
