@@ -67,7 +67,7 @@ def clear_caches() -> None:
 _MODULES = frozenset((
     "ad", "memory",
     "ad_checkpoint", "api_util", "custom_batching", "custom_derivatives", "debug", "dlpack",
-    "dtypes", "errors", "example_libraries", "experimental", "extend", "ffi", "flatten_util",
+    "distributed", "dtypes", "errors", "example_libraries", "experimental", "extend", "ffi", "flatten_util",
     "image", "interpreters", "lax", "monitoring", "nn", "numpy", "ops", "random", "ref", "scipy",
     "sharding", "stages", "test_util", "tree", "tree_util", "typing",
 ))  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from covector import _native
-from covector.core import dtypes, tree
+from covector.core import dtypes, processes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import get_backend
 from covector.core.device import Space
@@ -44,6 +44,7 @@ def devices(backend: str | None = None) -> list[Any]:
     Returns
     -------
     list of Device
+        Those of this process, where several compute together.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def local_devices(
     Parameters
     ----------
     process_index : int, optional
-        Devices of another process, of which there are none.
+        Devices of another process, of which this one knows none.
     backend : str, optional
         For example ``"cpu"``.
     host_id : int, optional
@@ -160,7 +161,7 @@ def process_index(backend: str | None = None) -> int:
     Returns
     -------
     int
-        Always 0.
+        0, unless `distributed.initialize` was called.
 
     Examples
     --------
@@ -168,7 +169,7 @@ def process_index(backend: str | None = None) -> int:
     >>> cv.process_index()
     0
     """
-    return 0
+    return processes.index
 
 
 def process_count(backend: str | None = None) -> int:
@@ -182,7 +183,7 @@ def process_count(backend: str | None = None) -> int:
     Returns
     -------
     int
-        Always 1.
+        1, unless `distributed.initialize` was called.
 
     Examples
     --------
@@ -190,7 +191,7 @@ def process_count(backend: str | None = None) -> int:
     >>> cv.process_count()
     1
     """
-    return 1
+    return processes.count
 
 
 def process_indices(backend: str | None = None) -> list[int]:
@@ -211,7 +212,7 @@ def process_indices(backend: str | None = None) -> list[int]:
     >>> cv.process_indices()
     [0]
     """
-    return [0]
+    return list(range(processes.count))
 
 
 host_id = process_index

@@ -19,7 +19,7 @@ from covector.compiler.ir.walk import library_calls
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.compiler.schedule.workspace import workspace_layout
-from covector.core import dtypes
+from covector.core import dtypes, processes
 from covector.core.avals import Array
 from covector.core.backend import reduce_device
 from covector.core.config import config
@@ -38,12 +38,18 @@ class CpuDevice(Device):
 
     platform = "cpu"
     device_kind = "cpu"
-    process_index = 0
-    host_id = 0
     local_hardware_id = 0
 
     def __init__(self, ident: int) -> None:
         self.id = ident
+
+    @property
+    def process_index(self) -> int:  # type: ignore[override]
+        return processes.index
+
+    @property
+    def host_id(self) -> int:
+        return processes.index
 
     @property
     def client(self) -> CpuBackend:
