@@ -20,7 +20,7 @@ at, n, address = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 def start(**options):
     options = {"initialization_timeout": 30, "heartbeat_timeout_seconds": 3,
                "shutdown_timeout_seconds": 30, **options}
-    if "COVECTOR_TEST_LAUNCHED" in os.environ:
+    if "TEST_LAUNCHED" in os.environ:
         cd.initialize(**options)
     else:
         cd.initialize(address, n, at, **options)
