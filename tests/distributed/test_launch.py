@@ -40,8 +40,8 @@ def test_slurm():
 @pytest.mark.parametrize(
     "nodes, first",
     [
-        ("node1", "node1"), ("node1,node2", "node1"), ("n[3,5-7]", "n3"), ("n[08-10]-ib,x", "n08-ib"),
-        ("rack1-node[002-004]", "rack1-node002"),
+        ("node1", "node1"), ("node1,node2", "node1"), ("n[3,5-7]", "n3"),
+        ("n[08-10]-ib,x", "n08-ib"), ("rack1-node[002-004]", "rack1-node002"),
     ],
 )  # fmt: skip
 def test_first_of_nodes(nodes, first):

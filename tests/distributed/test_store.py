@@ -153,7 +153,8 @@ def test_other_programs_that_call(server):
     for data in (
         b"GET / HTTP/1.0\r\n\r\n", b"\x80\x04\x95", b"CVD1\xff\xff\xff\xff\xff\xff\xff\xff",
         encode({"op": "set", "key": "x"}, b"1"), encode({"op": "beat"}), encode({}),
-        encode({"op": "watch", "rank": 0, "token": "wrong"}), b"CVD1\x00\x00\x00\x02\x00\x00\x00\x00[]",
+        encode({"op": "watch", "rank": 0, "token": "wrong"}),
+        b"CVD1\x00\x00\x00\x02\x00\x00\x00\x00[]",
     ):  # fmt: skip
         with socket.create_connection(("127.0.0.1", server.port)) as s:
             s.sendall(data)

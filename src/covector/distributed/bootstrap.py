@@ -84,9 +84,7 @@ def current_job() -> Job:
     return _job
 
 
-def _launch(
-    address: str | None, size: int | None, rank: int | None, method: str | None
-) -> Launch:
+def _launch(address: str | None, size: int | None, rank: int | None, method: str | None) -> Launch:
     """What was given, completed by what the environment says."""
     given = {"coordinator_address": address, "num_processes": size, "process_id": rank}
     missing = [name for name, value in given.items() if value is None]
@@ -128,7 +126,7 @@ def _launch(
 
 
 def _bind_address(address: str | None, bind: str | None) -> tuple[str, int]:
-    """Where the coordinator listens: on all addresses, unless its own is that of this machine only."""
+    """Where the coordinator listens: all addresses, unless its own is of this machine alone."""
     if bind is not None:
         return split_address(bind)
     if address is None:
@@ -141,7 +139,9 @@ def _bind_address(address: str | None, bind: str | None) -> tuple[str, int]:
     return (host if local else ""), port
 
 
-def _start(launch: Launch, bind: str | None, timeout: float, silence: float, patience: float) -> Job:
+def _start(
+    launch: Launch, bind: str | None, timeout: float, silence: float, patience: float
+) -> Job:
     deadline = time.monotonic() + timeout
     server = store = None
     try:
@@ -165,6 +165,8 @@ def _start(launch: Launch, bind: str | None, timeout: float, silence: float, pat
             from covector.distributed.tcp import TcpCommunicator
 
             communicator = TcpCommunicator(store, max(deadline - time.monotonic(), 0.1))
+        # None goes on, and perhaps fails, while others still start.
+        store.barrier("connected", max(deadline - time.monotonic(), 1.0))
         return Job(server, store, communicator, patience)
     except BaseException:
         if store is not None:

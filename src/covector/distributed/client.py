@@ -140,34 +140,47 @@ class StoreClient:
     ) -> None:
         self.host, self.port, self.rank, self.size = host, port, rank, size
         self._lock = threading.Lock()
-        self._decoder = Decoder()
-        where = f"{host}:{port}"
-        deadline = time.monotonic() + timeout
         self.watch: Watch | None = None
+        deadline = time.monotonic() + timeout
+        answer = self._join(deadline, timeout)
+        while answer is None or answer.head.get("error") == "early" and time.monotonic() < deadline:
+            # The last job at this address is just ending.
+            self._sock.close()
+            time.sleep(0.05)
+            answer = self._join(deadline, timeout)
+        if "error" in answer.head:
+            self._sock.close()
+            raise DistributedError(
+                f"the coordinator at {host}:{port} refuses: {answer.head['text']}"
+            )
+        self.token: str = answer.head["token"]
+        self.local_host: str = self._sock.getsockname()[0]
+        self.watch = Watch(host, port, rank, self.token, silence)
+
+    def _join(self, deadline: float, timeout: float) -> Message | None:
+        """Connect with the coordinator, and hear what it says to that; None if it has just gone."""
+        where = f"{self.host}:{self.port}"
+        self._decoder = Decoder()
         try:
-            self._sock = connect(host, port, deadline)
+            self._sock = connect(self.host, self.port, deadline)
         except OSError as e:
             raise ProcessTimeoutError(
-                f"process {rank} could not reach the coordinator at {where} within {timeout:g} s "
-                f"({e}): process 0 must run there, and the port be open"
+                f"process {self.rank} could not reach the coordinator at {where} within "
+                f"{timeout:g} s ({e}): process 0 must run there, and the port be open"
             ) from None
         try:
-            answer = self._exchange(
-                {"op": "join", "rank": rank, "size": size, **identity()},
+            return self._exchange(
+                {"op": "join", "rank": self.rank, "size": self.size, **identity()},
                 deadline=max(deadline, time.monotonic() + 1.0),
             )
         except (ForeignMessageError, OSError) as e:
+            if isinstance(e, ConnectionError) and time.monotonic() < deadline:
+                return None
             self._sock.close()
             raise DistributedError(
                 f"what answers at {where} is no coordinator of Covector ({e or type(e).__name__}): "
                 "is the port that of another program?"
             ) from None
-        if "error" in answer.head:
-            self._sock.close()
-            raise DistributedError(f"the coordinator at {where} refuses: {answer.head['text']}")
-        self.token: str = answer.head["token"]
-        self.local_host: str = self._sock.getsockname()[0]
-        self.watch = Watch(host, port, rank, self.token, silence)
 
     # --- calls
 

@@ -7,8 +7,8 @@ the processes, whatever the size of the array and the engine.
 
 Each message carries the *fingerprint* of the collective: how many there were before, its name, and
 the shapes and dtypes of what it is given. A process compares it with its own before it uses what
-came with it, and each hears from its neighbour in any case, so that different programs are reported,
-rather than computed with or waited for.
+came with it, and each hears from its neighbour in any case, so that different programs are
+reported, rather than computed with or waited for.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def reduce_rows(rows: Iterable[Array], op: str) -> Array:
     out = first.astype(wide)
     for row in rows:
         _OPS[op](out, row.astype(wide, copy=False), out=out)
-    return out.astype(first.dtype, copy=False)
+    with np.errstate(over="ignore"):
+        return out.astype(first.dtype, copy=False)
 
 
 def frame_of(count: int, text: str) -> bytes:
@@ -238,7 +239,9 @@ class Collectives(abc.ABC):
         """
         array = _given(x, "allreduce")
         if op not in _OPS:
-            raise ValueError(f"allreduce takes an op of {', '.join(_OPS)}, got {op!r}{at_user_line()}")
+            raise ValueError(
+                f"allreduce takes an op of {', '.join(_OPS)}, got {op!r}{at_user_line()}"
+            )
         if array.dtype.kind == "b" and op in ("sum", "prod"):
             raise TypeError(
                 f"allreduce: booleans have no {op}; convert them to integers, or take op='or' or "

@@ -33,6 +33,7 @@ class Member:
         self.host, self.pid = host, pid
         self.heard: float | None = None  # none before its first sign of life
         self.left = False
+        self.lost = False  # whether it has ended, or does not answer
 
     def __str__(self) -> str:
         return f"{self.host}, pid {self.pid}"
@@ -127,16 +128,23 @@ class StoreServer:
     # --- for the coordinator
 
     def wait_until_all_left(self, timeout: float) -> list[int]:
-        """Wait for all other processes' farewell; the numbers of those that have not come to it."""
+        """Wait for all other processes' farewell; the numbers of those that have not come to it.
+
+        After a failure others have still to hear of it, but the wait is short.
+        """
 
         def remaining() -> list[int]:
-            if self._failure is not None:
-                return []
-            return [r for r in range(1, self.size) if not self._has_left(r)]
+            return [r for r in range(1, self.size) if not self._is_gone(r)]
 
+        deadline = time.monotonic() + timeout
         with self._changed:
-            self._changed.wait_for(lambda: not remaining(), timeout)
-            return remaining()
+            while remaining() and time.monotonic() < deadline:
+                if self._failure is not None:
+                    deadline = min(deadline, time.monotonic() + 2 * self.silence)
+                    self._changed.wait_for(lambda: not remaining(), deadline - time.monotonic())
+                    break
+                self._changed.wait(deadline - time.monotonic())
+            return [] if self._failure is not None else remaining()
 
     def stop(self) -> None:
         """End the thread and close all connections."""
@@ -151,9 +159,9 @@ class StoreServer:
             sock.close()
         self._selector.close()
 
-    def _has_left(self, rank: int) -> bool:
+    def _is_gone(self, rank: int) -> bool:
         member = self._members.get(rank)
-        return member is not None and member.left
+        return member is not None and (member.left or member.lost)
 
     # --- the thread
 
@@ -225,6 +233,7 @@ class StoreServer:
         rank = connection.rank
         self._close(connection)
         if connection.watched and rank is not None and not self._members[rank].left:
+            self._lose(rank)
             self._fail(rank, f"process {rank} ({self._members[rank]}) has ended", "ended")
 
     def _close(self, connection: Connection) -> None:
@@ -268,7 +277,13 @@ class StoreServer:
                     f"process {rank} ({member}) has not answered for {self.silence:g} s: it hangs, "
                     "is stopped, or its machine cannot be reached"
                 )
+                self._lose(rank)
                 self._fail(rank, text, "silent")
+
+    def _lose(self, rank: int) -> None:
+        with self._changed:
+            self._members[rank].lost = True
+            self._changed.notify_all()
 
     def _fail(self, rank: int, text: str, kind: str) -> None:
         if self._failure is not None:
@@ -356,6 +371,10 @@ class StoreServer:
     def _join(self, connection: Connection, head: dict[str, Any]) -> None:
         rank, size = int(head["rank"]), int(head["size"])
         who = Member(str(head["host"]), int(head["pid"]))
+        if rank in self._members and self._members[rank].left:
+            # It has come for the next job, before the coordinator has ended this one.
+            self._refuse(connection, "early", "the last job is not over")
+            return
         if head["version"] != VERSION:
             text = f"the coordinator speaks version {VERSION} of the protocol, this process " + (
                 f"{head['version']}: all need the same version of Covector"

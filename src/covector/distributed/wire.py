@@ -88,7 +88,7 @@ def readable(socks: Iterable[socket.socket], timeout: float) -> list[socket.sock
 
 
 def connect(host: str, port: int, deadline: float) -> socket.socket:
-    """A connection, tried until the deadline (by `time.monotonic`); the last error if there is none."""
+    """A connection, tried until the deadline by `time.monotonic`; then the last error."""
     while True:
         left = deadline - time.monotonic()
         try:

@@ -1,0 +1,256 @@
+"""Processes that die, hang, never come, or run another program: the others say so, and go on."""
+
+import signal
+import time
+
+import pytest
+
+from tests.distributed import jobs
+
+# Works with the others until told otherwise, and says how it ended.
+WORK = """
+c = start(heartbeat_timeout_seconds=SILENCE)
+print("ready", os.getpid(), flush=True)
+x = numpy.ones(SIZE)
+try:
+    while True:
+        c.allreduce(x)
+        if SLOW:
+            time.sleep(0.01)
+except cd.ProcessFailedError as e:
+    print("found", e.process, e, flush=True)
+    try:
+        c.barrier()
+    except cd.ProcessFailedError as again:
+        print("again", again.process, flush=True)
+"""
+
+
+def work(size=10, silence=2, slow=False):
+    return (
+        WORK.replace("SIZE", str(size)).replace("SILENCE", str(silence)).replace("SLOW", str(slow))
+    )
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize("n, victim", [(2, 0), (2, 1), (4, 2), (4, 0)])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_is_killed_or_stopped(n, victim, how, size):
+    with jobs.Job(n, work(size)) as job:
+        for at in range(n):
+            assert job[at].line().startswith("ready")
+        time.sleep(0.3)
+        before = time.monotonic()
+        job[victim].kill(how)
+        others = [at for at in range(n) if at != victim]
+        outputs, codes = job.wait(30, others)
+        took = time.monotonic() - before
+    for at in others:
+        assert f"found {victim} process {victim}" in outputs[at], outputs
+        assert f"again {victim}" in outputs[at] and codes[at] == 0, outputs
+        said = "has ended" if how == signal.SIGKILL else "has not answered for 2 s"
+        assert said in outputs[at], outputs
+    assert took < (15 if how == signal.SIGKILL else 20)
+
+
+def test_one_that_others_do_not_wait_for():
+    """Only the next collective says so: what a process computes alone is not interrupted."""
+    program = """
+    c = start()
+    c.barrier()
+    if at == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(1)
+    print("computed", flush=True)
+    try:
+        c.barrier()
+    except cd.ProcessFailedError as e:
+        print(e.process)
+    """
+    with jobs.Job(2, program) as job:
+        outputs, codes = job.wait(30)
+    assert outputs[0] == "computed\n1\n" and codes == {0: 0, 1: -9}
+
+
+def test_one_that_comes_back():
+    """It hears that the others have given it up."""
+    with jobs.Job(3, work(silence=1)) as job:
+        for at in range(3):
+            assert job[at].line().startswith("ready")
+        job[1].kill(signal.SIGSTOP)
+        outputs, _ = job.wait(30, [2])
+        job[1].kill(signal.SIGCONT)
+        more, codes = job.wait(30, [0, 1])
+    assert "found 1" in outputs[2] and "found 1" in more[0] and "found 1" in more[1]
+
+
+def test_exceptions_of_a_program():
+    program = """
+    c = start()
+    c.barrier()
+    if at == 1:
+        time.sleep(0.3)
+        raise ValueError("no such file")
+    try:
+        c.allreduce(numpy.ones(3))
+    except cd.ProcessFailedError as e:
+        print(e.process, e)
+    """
+    with jobs.Job(3, program) as job:
+        outputs, codes = job.wait(30)
+    assert codes == {0: 0, 1: 1, 2: 0}
+    for at in (0, 2):
+        assert "process 1" in outputs[at], outputs
+        assert outputs[at].startswith("1 "), outputs
+
+
+def test_the_exception_is_named():
+    program = """
+    c = start()
+    c.barrier()
+    if at == 0:
+        raise ValueError("no such file")
+    time.sleep(1.5)
+    try:
+        c.barrier()
+    except cd.ProcessFailedError as e:
+        print(e.process, e)
+    """
+    with jobs.Job(2, program) as job:
+        outputs, codes = job.wait(30)
+    assert codes == {0: 1, 1: 0}
+    assert outputs[1] == "0 process 0 has ended by an exception, ValueError: no such file\n"
+
+
+def test_a_program_that_is_shorter():
+    program = """
+    c = start()
+    c.barrier()
+    if at == 1:
+        cd.shutdown()
+        print("left")
+    else:
+        try:
+            c.allreduce(numpy.ones(3))
+        except cd.ProcessFailedError as e:
+            print(e)
+    """
+    with jobs.Job(2, program) as job:
+        outputs, codes = job.wait(30)
+    assert set(codes.values()) == {0}
+    assert "process 1 has left while process 0 waits for it" in outputs[0]
+
+
+DIFFERENT = [
+    ("c.allreduce(x)", "c.allgather(x)", "allgather(float32[4])"),
+    ("c.allreduce(x)", "c.allreduce(x, 'max')", "allreduce(float32[4], 'max')"),
+    ("c.allreduce(x)", "c.allreduce(x[:3])", "allreduce(float32[3], 'sum')"),
+    ("c.allreduce(x)", "c.allreduce(x.astype('f8'))", "allreduce(float64[4], 'sum')"),
+    ("c.broadcast(x, 0)", "c.broadcast(x, 1)", "broadcast(float32[4], root=1)"),
+    ("c.broadcast(x, 0)", "c.barrier()", "broadcast(float32[4], root=0)"),
+    ("c.sendrecv(x, [(0, 1)])", "c.sendrecv(x, [(1, 0)])", "sendrecv(float32[4], [(1, 0)])"),
+    ("c.barrier(), c.allreduce(x)", "c.allreduce(x), c.barrier()", "barrier()"),
+    ("c.allreduce(big)", "c.allreduce(big[1:])", "allreduce(float32[299999], 'sum')"),
+    ("c.alltoall(rows)", "c.allreduce(rows)", "alltoall(float32["),
+    ("c.agree('the program of f', b'1')", "c.agree('the program of f', b'2')", "agree('the prog"),
+]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_programs_that_differ(n):
+    program = f"""
+    x, big, rows = (numpy.ones(s, "f4") for s in (4, 300_000, (n, 9)))
+    for one, rest, _ in {DIFFERENT}:
+        c = start()
+        try:
+            eval(rest if at else one)
+            print("nothing")
+        except cd.CollectiveMismatchError as e:
+            print(e, flush=True)
+        cd.shutdown()
+    """
+    outputs = jobs.run(n, program, timeout=90)
+    assert len(set(outputs)) == 1, outputs
+    lines = outputs[0].splitlines()
+    for line, (one, rest, text) in zip(lines, DIFFERENT, strict=True):
+        assert "processes run different programs" in line and text in line, (one, rest)
+
+
+def test_a_process_that_never_comes():
+    program = """
+    try:
+        start(initialization_timeout=2)
+    except cd.ProcessTimeoutError as e:
+        print(e)
+    assert not cd.is_initialized() and cv.process_count() == 1
+    """
+    with jobs.Job(3, program, only=[0, 1]) as job:
+        outputs, codes = job.wait(30)
+    assert codes == {0: 0, 1: 0}, outputs
+    for text in outputs.values():
+        assert "no process 2 (it has not started)" in text, outputs
+
+
+def test_a_coordinator_that_never_comes():
+    program = """
+    try:
+        start(initialization_timeout=1)
+    except cd.ProcessTimeoutError as e:
+        print(e)
+    """
+    with jobs.Job(2, program, only=[1]) as job:
+        outputs, _ = job.wait(30)
+    assert "process 1 could not reach the coordinator at 127.0.0.1:" in outputs[1]
+    assert "within 1 s" in outputs[1]
+
+
+def test_a_process_that_is_there_twice():
+    address = f"127.0.0.1:{jobs.free_port()}"
+    program = """
+    try:
+        c = start(initialization_timeout=20)
+    except cd.DistributedError as e:
+        print(e)
+    else:
+        print(c.allreduce(at))
+        cd.shutdown()
+    """
+    with jobs.Job(2, program, address, only=[0]) as first:
+        with jobs.Job(2, program, address, only=[1]) as second:
+            outputs, _ = second.wait(30)
+            assert outputs[1] == "1\n"
+        outputs, _ = first.wait(30)
+    assert outputs[0] == "1\n"
+
+
+def test_a_port_in_use():
+    program = """
+    import socket
+    if at == 0:
+        taken = socket.create_server(("127.0.0.1", int(address.split(":")[1])))
+        try:
+            start()
+        except cd.DistributedError as e:
+            print(e)
+    """
+    with jobs.Job(2, program, only=[0]) as job:
+        outputs, _ = job.wait(30)
+    assert "is in use, perhaps by a job that still runs; choose another port" in outputs[0]
+
+
+def test_shutdown_says_who_is_missing():
+    program = """
+    c = start(shutdown_timeout_seconds=1)
+    if at == 1:
+        c.barrier()
+        time.sleep(4)
+    else:
+        c.barrier()
+        try:
+            cd.shutdown()
+        except cd.ProcessTimeoutError as e:
+            print(e)
+    """
+    with jobs.Job(2, program) as job:
+        outputs, _ = job.wait(30)
+    assert "processes [1] have not called it within 1 s" in outputs[0]
