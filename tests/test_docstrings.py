@@ -16,7 +16,7 @@ PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
-    "experimental", "experimental.sparse", "example_libraries",
+    "experimental", "experimental.sparse", "example_libraries", "distributed",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -30,7 +30,8 @@ MODULES.append("covector")
 PUBLIC = (
     "covector", "covector.ad", "covector.memory",
     "covector.ad_checkpoint", "covector.api_util", "covector.core",
-    "covector.custom_batching", "covector.custom_derivatives", "covector.debug", "covector.dlpack",
+    "covector.custom_batching", "covector.custom_derivatives", "covector.debug",
+    "covector.distributed", "covector.dlpack",
     "covector.dtypes", "covector.example_libraries.optimizers", "covector.example_libraries.stax",
     "covector.experimental.buffer_callback", "covector.experimental.checkify",
     "covector.experimental.compilation_cache.compilation_cache", "covector.experimental.compute_on",

@@ -112,12 +112,33 @@ def run(n, program, timeout=60, **options):
     return [outputs[at] for at in sorted(outputs)]
 
 
+def launched_code(n, program):
+    """A program of ``n`` processes that a launcher starts."""
+    rank = (
+        "import os, sys\n"
+        "rank = os.environ.get('OMPI_COMM_WORLD_RANK', os.environ.get('PMI_RANK'))\n"
+        f"sys.argv = ['', rank, '{n}', '']\n"
+    )
+    return rank + HEAD + textwrap.dedent(program)
+
+
 def mpirun():
-    """The command of a launcher of MPI with two processes, None if there is none to use."""
+    """The command of a launcher of MPI, None if there is none to use.
+
+    Open MPI's is told that processes may fail; MPICH's ends all when one ends.
+    """
     found = shutil.which("mpirun", path=os.path.dirname(sys.executable)) or shutil.which("mpirun")
     if found is None:
         return None
     version = subprocess.run([found, "--version"], capture_output=True, text=True).stdout
     if "Open MPI" in version or "OpenRTE" in version:
-        return [found, "--oversubscribe", "--bind-to", "none", "--allow-run-as-root"]
+        return [
+            found,
+            "--with-ft",
+            "ulfm",
+            "--oversubscribe",
+            "--bind-to",
+            "none",
+            "--allow-run-as-root",
+        ]
     return [found]

@@ -1,6 +1,11 @@
 """Processes that die, hang, never come, or run another program: the others say so, and go on."""
 
+import contextlib
+import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
@@ -10,7 +15,7 @@ from tests.distributed import jobs
 # Works with the others until told otherwise, and says how it ended.
 WORK = """
 c = start(heartbeat_timeout_seconds=SILENCE)
-print("ready", os.getpid(), flush=True)
+print("ready", at, os.getpid(), flush=True)
 x = numpy.ones(SIZE)
 try:
     while True:
@@ -32,8 +37,7 @@ def work(size=10, silence=2, slow=False):
     )
 
 
-@pytest.mark.parametrize("size", [10, 300_000])
-@pytest.mark.parametrize("n, victim", [(2, 0), (2, 1), (4, 2), (4, 0)])
+@pytest.mark.parametrize("n, victim, size", [(2, 0, 10), (2, 1, 300_000), (4, 2, 10), (3, 0, 9999)])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_is_killed_or_stopped(n, victim, how, size):
     with jobs.Job(n, work(size)) as job:
@@ -164,6 +168,8 @@ def test_programs_that_differ(n):
         c = start()
         try:
             eval(rest if at else one)
+            # Who needs nothing of the processes that differ hears of it by then.
+            c.barrier()
             print("nothing")
         except cd.CollectiveMismatchError as e:
             print(e, flush=True)
@@ -254,3 +260,43 @@ def test_shutdown_says_who_is_missing():
     with jobs.Job(2, program) as job:
         outputs, _ = job.wait(30)
     assert "processes [1] have not called it within 1 s" in outputs[0]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_failures_under_mpirun(how):
+    command = jobs.mpirun()
+    if command is None:
+        pytest.skip("there is no mpirun")
+    pytest.importorskip("mpi4py")
+    if how == signal.SIGKILL and "ulfm" not in command:
+        pytest.skip("this launcher ends all processes when one ends")
+    launcher = subprocess.Popen(
+        [*command, "-n", "3", sys.executable, "-u", "-c", jobs.launched_code(3, work(2000))],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**jobs.environment(), "TEST_LAUNCHED": "1"},
+    )  # fmt: skip
+    # Nothing may hang, not even what is read here.
+    alarm = threading.Timer(60, os.killpg, (launcher.pid, signal.SIGKILL))
+    alarm.start()
+    pids = []
+    try:
+        ready = [launcher.stdout.readline() for _ in range(3)]
+        assert all(line.startswith("ready") for line in ready), ready
+        pids = [pid for _, pid in sorted(tuple(map(int, line.split()[1:])) for line in ready)]
+        time.sleep(0.3)
+        os.kill(pids[1], how)
+        lines = []
+        while sum(line.startswith("found") for line in lines) < 2:
+            line = launcher.stdout.readline()
+            assert line, lines
+            lines.append(line)
+    finally:
+        alarm.cancel()
+        for pid in (*pids, launcher.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        launcher.stdout.close()
+        launcher.wait()
+    found = [line for line in lines if line.startswith("found")]
+    assert all(f"pid {pids[1]})" in line for line in found), (pids, lines)
+    assert found[0] == found[1]

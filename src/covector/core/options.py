@@ -193,7 +193,7 @@ _MESH = (
     "values are cast and types checked in one way (`shard_map(check_vma=)` says whether), and "
     "Shardy partitions programs of plugins"
 )
-_PROCESSES = "for several processes that compute together: there is one"
+_PROCESSES = "for arrays of several processes, which there are not; initialize has its time-outs"
 _TF = "for the conversion to TensorFlow, which there is not"
 _PGLE = "for programs that XLA compiles anew by their profiles"
 _INSIDE = "chooses between two implementations inside JAX; here there is one"

@@ -94,7 +94,7 @@ def _given(x: Any, what: str) -> Array:
 
 def as_bytes(x: Array) -> memoryview:
     """The memory of a contiguous array; NumPy's own view knows not all dtypes."""
-    return memoryview(x.reshape(-1).view(np.uint8)) if x.nbytes else memoryview(b"")
+    return x.reshape(-1).view(np.uint8).data if x.nbytes else memoryview(b"")
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:

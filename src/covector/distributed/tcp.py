@@ -1,11 +1,12 @@
 """Collectives over TCP sockets of our own, for processes that no launcher of MPI has started.
 
-All processes are connected with each other. MPI would do this only if its launcher's protocol (PMI)
-were served to it: each implementation has another one (PMI-1, PMI-2, PMIx), it cannot start a
-second time in a process, and none answers when a process on the same machine is killed or stopped.
-Gloo and UCX are in no package that brings them alone with an interface to Python. What is needed
-here is one step, "send these bytes and receive those"; sockets have it everywhere, and are awoken by
-the watch over failures while they wait.
+All processes are connected with each other. Existing engines were considered. Processes that have
+started MPI by themselves cannot be joined (`MPI_Comm_connect` fails in MPICH and Open MPI); to be
+started together they need the protocol of a launcher, which is another one for each implementation
+(PMI-1, PMI-2, PMIx), and MPI starts once in a process, where jobs here may follow each other. Gloo
+comes inside of frameworks of hundreds of megabytes; UCX and oneCCL are packaged as native libraries
+without an interface to Python. What is needed is one step, "send these bytes and receive those":
+sockets have it everywhere, and the watch over failures wakes it.
 """
 
 from __future__ import annotations
