@@ -271,7 +271,7 @@ def test_failures_under_mpirun(how):
     if how == signal.SIGKILL and "ulfm" not in command:
         pytest.skip("this launcher ends all processes when one ends")
     launcher = subprocess.Popen(
-        [*command, "-n", "3", sys.executable, "-u", "-c", jobs.launched_code(3, work(2000))],
+        [*command, "-n", "3", sys.executable, "-c", jobs.launched_code(3, work(2000))],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**jobs.environment(), "TEST_LAUNCHED": "1"},
     )  # fmt: skip
