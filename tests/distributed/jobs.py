@@ -18,7 +18,7 @@ import covector.distributed as cd
 at, n, address = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 def start(**options):
-    options = {"initialization_timeout": 30, "heartbeat_timeout_seconds": 3,
+    options = {"initialization_timeout": 60, "heartbeat_timeout_seconds": 15,
                "shutdown_timeout_seconds": 30, **options}
     if "TEST_LAUNCHED" in os.environ:
         cd.initialize(**options)
@@ -104,7 +104,7 @@ class Job:
         return outputs, codes
 
 
-def run(n, program, timeout=60, **options):
+def run(n, program, timeout=180, **options):
     """The outputs of a job whose processes all end well."""
     with Job(n, program, **options) as job:
         outputs, codes = job.wait(timeout)

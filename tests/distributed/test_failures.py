@@ -12,6 +12,8 @@ import pytest
 
 from tests.distributed import jobs
 
+pytestmark = pytest.mark.processes
+
 # Works with the others until told otherwise, and says how it ended.
 WORK = """
 c = start(heartbeat_timeout_seconds=SILENCE)
@@ -47,14 +49,14 @@ def test_a_process_is_killed_or_stopped(n, victim, how, size):
         before = time.monotonic()
         job[victim].kill(how)
         others = [at for at in range(n) if at != victim]
-        outputs, codes = job.wait(30, others)
+        outputs, codes = job.wait(90, others)
         took = time.monotonic() - before
     for at in others:
         assert f"found {victim} process {victim}" in outputs[at], outputs
         assert f"again {victim}" in outputs[at] and codes[at] == 0, outputs
         said = "has ended" if how == signal.SIGKILL else "has not answered for 2 s"
         assert said in outputs[at], outputs
-    assert took < (15 if how == signal.SIGKILL else 20)
+    assert took < (30 if how == signal.SIGKILL else 60)
 
 
 def test_one_that_others_do_not_wait_for():
@@ -72,7 +74,7 @@ def test_one_that_others_do_not_wait_for():
         print(e.process)
     """
     with jobs.Job(2, program) as job:
-        outputs, codes = job.wait(30)
+        outputs, codes = job.wait(90)
     assert outputs[0] == "computed\n1\n" and codes == {0: 0, 1: -9}
 
 
@@ -82,9 +84,9 @@ def test_one_that_comes_back():
         for at in range(3):
             assert job[at].line().startswith("ready")
         job[1].kill(signal.SIGSTOP)
-        outputs, _ = job.wait(30, [2])
+        outputs, _ = job.wait(90, [2])
         job[1].kill(signal.SIGCONT)
-        more, codes = job.wait(30, [0, 1])
+        more, codes = job.wait(90, [0, 1])
     assert "found 1" in outputs[2] and "found 1" in more[0] and "found 1" in more[1]
 
 
@@ -101,7 +103,7 @@ def test_exceptions_of_a_program():
         print(e.process, e)
     """
     with jobs.Job(3, program) as job:
-        outputs, codes = job.wait(30)
+        outputs, codes = job.wait(90)
     assert codes == {0: 0, 1: 1, 2: 0}
     for at in (0, 2):
         assert "process 1" in outputs[at], outputs
@@ -114,14 +116,14 @@ def test_the_exception_is_named():
     c.barrier()
     if at == 0:
         raise ValueError("no such file")
-    time.sleep(1.5)
+    time.sleep(6)
     try:
         c.barrier()
     except cd.ProcessFailedError as e:
         print(e.process, e)
     """
     with jobs.Job(2, program) as job:
-        outputs, codes = job.wait(30)
+        outputs, codes = job.wait(90)
     assert codes == {0: 1, 1: 0}
     assert outputs[1] == "0 process 0 has ended by an exception, ValueError: no such file\n"
 
@@ -140,7 +142,7 @@ def test_a_program_that_is_shorter():
             print(e)
     """
     with jobs.Job(2, program) as job:
-        outputs, codes = job.wait(30)
+        outputs, codes = job.wait(90)
     assert set(codes.values()) == {0}
     assert "process 1 has left while process 0 waits for it" in outputs[0]
 
@@ -175,7 +177,7 @@ def test_programs_that_differ(n):
             print(e, flush=True)
         cd.shutdown()
     """
-    outputs = jobs.run(n, program, timeout=90)
+    outputs = jobs.run(n, program, timeout=240)
     assert len(set(outputs)) == 1, outputs
     lines = outputs[0].splitlines()
     for line, (one, rest, text) in zip(lines, DIFFERENT, strict=True):
@@ -191,7 +193,7 @@ def test_a_process_that_never_comes():
     assert not cd.is_initialized() and cv.process_count() == 1
     """
     with jobs.Job(3, program, only=[0, 1]) as job:
-        outputs, codes = job.wait(30)
+        outputs, codes = job.wait(90)
     assert codes == {0: 0, 1: 0}, outputs
     for text in outputs.values():
         assert "no process 2 (it has not started)" in text, outputs
@@ -205,7 +207,7 @@ def test_a_coordinator_that_never_comes():
         print(e)
     """
     with jobs.Job(2, program, only=[1]) as job:
-        outputs, _ = job.wait(30)
+        outputs, _ = job.wait(90)
     assert "process 1 could not reach the coordinator at 127.0.0.1:" in outputs[1]
     assert "within 1 s" in outputs[1]
 
@@ -223,9 +225,9 @@ def test_a_process_that_is_there_twice():
     """
     with jobs.Job(2, program, address, only=[0]) as first:
         with jobs.Job(2, program, address, only=[1]) as second:
-            outputs, _ = second.wait(30)
+            outputs, _ = second.wait(90)
             assert outputs[1] == "1\n"
-        outputs, _ = first.wait(30)
+        outputs, _ = first.wait(90)
     assert outputs[0] == "1\n"
 
 
@@ -240,7 +242,7 @@ def test_a_port_in_use():
             print(e)
     """
     with jobs.Job(2, program, only=[0]) as job:
-        outputs, _ = job.wait(30)
+        outputs, _ = job.wait(90)
     assert "is in use, perhaps by a job that still runs; choose another port" in outputs[0]
 
 
@@ -258,7 +260,7 @@ def test_shutdown_says_who_is_missing():
             print(e)
     """
     with jobs.Job(2, program) as job:
-        outputs, _ = job.wait(30)
+        outputs, _ = job.wait(90)
     assert "processes [1] have not called it within 1 s" in outputs[0]
 
 

@@ -17,6 +17,8 @@ from covector.distributed.errors import (
 from covector.distributed.store import StoreServer
 from covector.distributed.wire import Decoder, encode
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def server():
