@@ -9,6 +9,8 @@ import pytest
 
 from tests.distributed import jobs
 
+pytestmark = pytest.mark.processes
+
 RESULTS = """
 import hashlib, ml_dtypes
 c = start()
@@ -37,8 +39,6 @@ def in_order(f, xs, dtype):
     return functools.reduce(f, xs).astype(dtype)
 
 import functools
-
-pytestmark = pytest.mark.processes
 numpy.seterr(over="ignore")  # of short numbers
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "float16", "float32", "float64", "complex64", "complex128", "bfloat16",
