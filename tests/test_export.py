@@ -25,6 +25,8 @@ TYPE = cv.ShapeDtypeStruct((3,), "float32")
 X = onp.array([1.0, 2.0, 3.0], "float32")
 # What calls Python has no file.
 NO_FILE = {"pure_callback", "io_callback", "debug_callback", "check"}
+# Answered when a program is compiled: files do not have them.
+LEFT_OUT = {"inspect_sharding"}
 
 
 def both(fun, *args, vjp_order=0, **options):
@@ -47,7 +49,7 @@ def same(got, want):
 # --- files hold programs -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [n for n in {**CASES, **DISCRETE} if n not in NO_FILE])
+@pytest.mark.parametrize("name", [n for n in {**CASES, **DISCRETE} if n not in NO_FILE | LEFT_OUT])
 def test_every_primitive_has_a_form_in_files(name):
     case = {**CASES, **DISCRETE}[name]
     with cv.enable_x64():
