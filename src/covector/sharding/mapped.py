@@ -18,7 +18,7 @@ from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
 from covector.sharding.constraints import sharding_constraint_p
-from covector.sharding.named import NamedSharding
+from covector.sharding.named import NamedSharding, parts_of
 from covector.sharding.propagate import Split, split_of, split_rules
 from covector.sharding.spec import PartitionSpec, names_in
 from covector.transforms.vmap import DeviceAxis, vmap_flat
@@ -33,7 +33,7 @@ def _shard_map_avals(
 ) -> list[ShapedArray]:  # fmt: skip
     outs = []
     for a, spec in zip(jaxpr.out_avals, out_specs, strict=True):
-        counts = [mesh.size_of(names_in(p)) for p in spec] + [1] * (a.ndim - len(spec))
+        counts = parts_of(spec, mesh, a.ndim)
         shape = tuple([n * c for n, c in zip(a.shape, counts, strict=True)])
         whole = ShapedArray(shape, a.dtype, a.weak_type)
         outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY

@@ -207,8 +207,7 @@ class NamedSharding(Sharding):
 
     def parts(self, ndim: int) -> tuple[int, ...]:
         """Into how many parts each of ``ndim`` dimensions is split."""
-        counts = [self.mesh.size_of(names_in(p)) for p in self.spec]
-        return tuple(counts + [1] * (ndim - len(counts)))
+        return parts_of(self.spec, self.mesh, ndim)
 
     def check(self, shape: Sequence[int], what: str) -> None:
         """Raise the error for an array of ``shape`` that cannot be split so."""
@@ -290,6 +289,12 @@ def indices(sharding: NamedSharding, shape: tuple[int, ...]) -> list[Index]:
 
 def _named(mesh: Any, spec: PartitionSpec, memory_kind: str | None) -> NamedSharding:
     return NamedSharding(mesh, spec, memory_kind=memory_kind)
+
+
+def parts_of(spec: PartitionSpec, mesh: Mesh | AbstractMesh, ndim: int) -> tuple[int, ...]:
+    """Into how many parts a spec splits each of ``ndim`` dimensions."""
+    counts = [mesh.size_of(names_in(p)) for p in spec]
+    return tuple(counts + [1] * (ndim - len(counts)))
 
 
 def check_spec(spec: PartitionSpec, mesh: Mesh | AbstractMesh) -> None:

@@ -12,15 +12,15 @@ from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
 from covector.core.trace import close_over, trace_to_jaxpr
 from covector.core.tree_paths import flatten_with_path, keystr
-from covector.sharding import (  # noqa: F401 - types that say where arrays are
+from covector.sharding import (  # noqa: F401 - types that say where arrays are; rules
     backward,
-    shard_map_rules,  # noqa: F401 - registers them
+    shard_map_rules,
     types,
 )
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
-from covector.sharding.named import check_spec
+from covector.sharding.named import check_spec, parts_of
 from covector.sharding.spec import PartitionSpec, names_in
 from covector.transforms.arguments import (
     api_boundary,
@@ -43,9 +43,6 @@ class _Infer:
 
 
 Infer = _Infer()
-
-
-# --- what users call -------------------------------------------------------------------------
 
 
 def _is_spec(x: Any) -> bool:
@@ -273,7 +270,7 @@ def _local(
     a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable], check_vma: bool
 ) -> ShapedArray:
     """The type of the part that a device has."""
-    counts = [mesh.size_of(names_in(p)) for p in spec] + [1] * (a.ndim - len(spec))
+    counts = parts_of(spec, mesh, a.ndim)
     shape = tuple([n // c for n, c in zip(a.shape, counts, strict=True)])
     varying = frozenset(n for p in spec for n in names_in(p)) if check_vma else frozenset()
     plain = ShapedArray(shape, a.dtype, a.weak_type)
