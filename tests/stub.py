@@ -30,6 +30,7 @@ _PROPERTIES = {
     "shape": "tuple[int, ...]", "ndim": "int", "size": "int", "nbytes": "int", "itemsize": "int",
     "dtype": "Any", "weak_type": "bool", "aval": "Any", "sharding": "Any", "committed": "bool",
     "device": "Any", "format": "Any", "is_fully_addressable": "bool", "is_fully_replicated": "bool",
+    "addressable_shards": "list[Any]", "global_shards": "list[Any]",
     "T": "Array", "mT": "Array", "real": "Array", "imag": "Array", "at": "IndexHelper",
 }  # fmt: skip
 _METHODS = {
@@ -37,7 +38,7 @@ _METHODS = {
     "is_deleted": ") -> bool", "delete": ") -> None", "block_until_ready": ") -> Array",
     "unsafe_buffer_pointer": ") -> int", "devices": ") -> set[Any]", "is_ready": ") -> bool",
     "copy_to_host_async": ") -> None", "platform": ") -> str",
-    "on_device_size_in_bytes": ") -> int",
+    "on_device_size_in_bytes": ") -> int", "addressable_data": "index: int) -> Array",
     "compress": "condition: Any, axis: Any = None, out: Any = None, *, size: Any = None, "
                 "fill_value: Any = 0) -> Array",
     "nonzero": "*, size: Any = None, fill_value: Any = None) -> tuple[Array, ...]",

@@ -12,9 +12,11 @@ from covector.backends.pjrt.text import Builder, Value, split_text
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p
 
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
+IMPOSSIBLE[inspect_sharding_p] = "it is answered when the program is compiled"
 
 
 @rule(reshard_p, sharding_constraint_p)
