@@ -15,7 +15,7 @@ from covector.core.avals import Array, ShapedArray, array_from_numpy
 from covector.transforms.callbacks import call_checked
 
 
-def _view(address: int, aval: ShapedArray) -> np.ndarray:
+def view(address: int, aval: ShapedArray) -> np.ndarray:
     """The memory of a value as a NumPy array."""
     nbytes = aval.size * aval.dtype.itemsize
     raw = (ctypes.c_char * nbytes).from_address(address) if nbytes else b""
@@ -53,7 +53,7 @@ def register(
     callback = eqn.params["callback"]
 
     def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
-        views = [_view(p, a) for p, a in zip(in_addresses, ins, strict=True)]
+        views = [view(p, a) for p, a in zip(in_addresses, ins, strict=True)]
         if copied:
             views = [v.copy() for v in views]
         args = [host_array(v, a) for v, a in zip(views, ins, strict=True)]
@@ -62,7 +62,7 @@ def register(
             return
         found = call_checked(callback, args, outs, eqn.primitive.name)
         for p, a, r in zip(out_addresses, outs, found, strict=True):
-            _view_out(p, a)[...] = r
+            view(p, a)[...] = r
 
     return Registration(run)
 

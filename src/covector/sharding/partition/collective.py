@@ -1,0 +1,62 @@
+"""What processes send each other, as operations of the program of one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covector.core.avals import ShapedArray
+from covector.core.effects import Effect
+from covector.core.structural import moveaxis, reshape
+from covector.core.trace import Primitive
+
+# Params: ``kind``, one of those below; ``ranks``, the processes that take part, in their order;
+# ``pairs``, for "permute" who sends to whom, numbers of places in ``ranks``.
+#   sum, prod, max, min, and, or, xor: the combination of the values of all;
+#   gather: their values along a new first axis;
+#   exchange: row i of the result is what process i has in the row of this one;
+#   permute: the value of who sends to this one, or zeros;
+#   broadcast: the value of the first process.
+collective_p = Primitive("collective")
+
+
+class CollectiveEffect(Effect):
+    """Keeps collectives in their order, the same on all processes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Collective"
+
+
+_EFFECTS: frozenset[Any] = frozenset((CollectiveEffect(),))
+collective_p.def_effects(lambda params: _EFFECTS)
+
+
+@collective_p.def_abstract_eval
+def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any) -> ShapedArray:
+    shape = (len(ranks), *x.shape) if kind == "gather" else x.shape
+    return ShapedArray(shape, x.dtype, x.weak_type)
+
+
+def collective(x: Any, kind: str, ranks: tuple[int, ...], pairs: Any = ()) -> Any:
+    """A collective among ``ranks``; of one process, nothing."""
+    return collective_p.bind(x, kind=kind, ranks=ranks, pairs=tuple(pairs))
+
+
+def gathered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:
+    """What ``ranks`` have, joined along a dimension."""
+    rows = moveaxis(collective(x, "gather", ranks), 0, dim)
+    shape = list(x.aval.shape if hasattr(x, "aval") else x.shape)
+    shape[dim] *= len(ranks)
+    return reshape(rows, tuple(shape))
+
+
+def exchanged(x: Any, split: int, join: int, ranks: tuple[int, ...]) -> Any:
+    """Parts along the dimension ``split`` for parts along the dimension ``join``."""
+    n = len(ranks)
+    shape = list(x.aval.shape if hasattr(x, "aval") else x.shape)
+    shape[split] //= n
+    rows = reshape(x, (*shape[:split], n, *shape[split:]))
+    rows = collective(moveaxis(rows, split, 0), "exchange", ranks)
+    shape[join] *= n
+    return reshape(moveaxis(rows, 0, join), tuple(shape))

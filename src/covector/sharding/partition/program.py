@@ -1,0 +1,507 @@
+"""The program of one process, from one of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from covector.control_flow.cond_rules import cond_p
+from covector.control_flow.scan_rules import scan_p
+from covector.control_flow.while_rules import while_p
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.dce import dce
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from covector.core.structural import moveaxis, optimization_barrier_p, zeros
+from covector.core.trace import Primitive, current_trace, eval_trace, set_current_trace
+from covector.core.trace import trace_to_jaxpr
+from covector.primitives import parallel as pa
+from covector.primitives.structure import iota_p
+from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.inspection import inspect_sharding_p
+from covector.sharding.mapped import shard_map_p, whole_program
+from covector.sharding.named import NamedSharding
+from covector.sharding.partition import local
+from covector.sharding.partition.collective import collective
+from covector.sharding.partition.mesh import Axes, ProcessMesh
+from covector.sharding.partition.part import Part
+from covector.sharding.propagate import (
+    Split,
+    common,
+    nowhere,
+    results_of_factors,
+    splits_of_factors,
+)
+from covector.transforms.callbacks import debug_callback_p
+from covector.transforms.io_callback import io_callback_p
+
+# How often a part of a value is asked for from what it is computed from, rather than cut out.
+_DEPTH = 64
+
+Rule = Callable[["Partitioner", JaxprEqn, list[Part]], list[Part]]
+rules: dict[Primitive, Rule] = {}
+
+
+def partition(
+    closed: ClosedJaxpr,
+    consts: Sequence[tuple[Split, Any]],
+    operands: Sequence[Split],
+    results: Sequence[Split],
+    mesh: ProcessMesh,
+) -> ClosedJaxpr:
+    """The program of this process.
+
+    Parameters
+    ----------
+    closed : ClosedJaxpr
+        Of whole arrays.
+    consts : sequence of (Split, array)
+        What the process has of each of its constants.
+    operands, results : sequence of Split
+        How arguments and results are split over the axes of processes.
+    mesh : ProcessMesh
+
+    Returns
+    -------
+    ClosedJaxpr
+        Of the parts of this process. Those of other processes have the same collectives in the
+        same order.
+    """
+    jaxpr = closed.jaxpr
+
+    def run(*parts: Any) -> list[Any]:
+        known = [
+            Part(v.aval, split, x) for v, (split, x) in zip(jaxpr.constvars, consts, strict=True)
+        ]
+        given = [Part(v.aval, s, x) for v, s, x in zip(jaxpr.invars, operands, parts, strict=True)]
+        outs = Partitioner(mesh).run(jaxpr, known, given)
+        return [p.at(mesh, s) for p, s in zip(outs, results, strict=True)]
+
+    with set_current_trace(eval_trace):
+        avals = [_local(v.aval, s, mesh) for v, s in zip(jaxpr.invars, operands, strict=True)]
+        made, found = trace_to_jaxpr(run, avals)
+    return ClosedJaxpr(dce(made), found)
+
+
+def _local(aval: ShapedArray, split: Split, mesh: ProcessMesh) -> ShapedArray:
+    return ShapedArray(mesh.shape(aval.shape, split), aval.dtype, aval.weak_type)
+
+
+class Partitioner:
+    """Goes through a program.
+
+    Parameters
+    ----------
+    mesh : ProcessMesh
+    """
+
+    def __init__(self, mesh: ProcessMesh) -> None:
+        self.mesh = mesh
+        self._depth = 0
+
+    def run(self, jaxpr: Jaxpr, consts: Sequence[Part], args: Sequence[Part]) -> list[Part]:
+        """The results of a program."""
+        env: dict[Any, Part] = {}
+        env.update(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+
+        def read(a: Any) -> Part:
+            if isinstance(a, Literal):
+                return Part(a.aval, nowhere(a.aval), a.val)
+            return env[a]
+
+        for eqn in jaxpr.eqns:
+            trace: Any = current_trace()
+            start = len(trace.eqns)
+            outs = self.equation(eqn, [read(a) for a in eqn.invars])
+            env.update(zip(eqn.outvars, outs, strict=True))
+            for new in trace.eqns[start:]:
+                if new.source_info is None or eqn.source_info is not None:
+                    new.source_info = eqn.source_info
+        return [read(a) for a in jaxpr.outvars]
+
+    def inside(self, closed: ClosedJaxpr, args: Sequence[Part]) -> list[Part]:
+        """The results of a program that an operation holds."""
+        consts = [Part(aval_of(c), nowhere(aval_of(c)), c) for c in closed.consts]
+        return self.run(closed.jaxpr, consts, args)
+
+    def body(
+        self, closed: ClosedJaxpr, splits: Sequence[Split], results: Sequence[Split] | None
+    ) -> tuple[ClosedJaxpr, list[Split]]:
+        """The program of the parts, for a program of a loop or branch; its results are split as
+        ``results`` says, or as they come."""
+        found: list[Split] = []
+
+        def run(*parts: Any) -> list[Any]:
+            vars_ = closed.jaxpr.invars
+            given = [Part(v.aval, s, x) for v, s, x in zip(vars_, splits, parts, strict=True)]
+            outs = self.inside(closed, given)
+            found[:] = [p.split for p in outs] if results is None else results
+            return [p.at(self.mesh, s) for p, s in zip(outs, found, strict=True)]
+
+        avals = [
+            _local(v.aval, s, self.mesh) for v, s in zip(closed.jaxpr.invars, splits, strict=True)
+        ]
+        jaxpr, consts = trace_to_jaxpr(run, avals)
+        return ClosedJaxpr(jaxpr, consts), found
+
+    # --- one equation
+
+    def equation(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+        """The results of an equation."""
+        prim = eqn.primitive
+        special = rules.get(prim)
+        if special is not None:
+            return special(self, eqn, args)
+        if prim.call_param is not None:
+            return self.inside(eqn.params[prim.call_param], args)
+        found = self._factored(eqn, args) if any(not p.whole for p in args) else None
+        if found is None:
+            found = self._replicated(eqn, args)
+        return found
+
+    def _bind(self, eqn: JaxprEqn, values: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        out = eqn.primitive.bind_params(list(values), params)
+        return list(out) if eqn.primitive.multiple_results else [out]
+
+    def _replicated(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+        """Computed by all processes, from all of the operands."""
+        outs = self._bind(eqn, [p.gathered(self.mesh) for p in args], eqn.params)
+        again = eqn.primitive in local.ANEW
+        return [
+            Part(v.aval, nowhere(v.aval), x, partial(self._cut, eqn, args, k) if again else None)
+            for k, (v, x) in enumerate(zip(eqn.outvars, outs, strict=True))
+        ]
+
+    def _factors(self, eqn: JaxprEqn) -> Factors | None:
+        rule = factor_rules.get(eqn.primitive)
+        if rule is None:
+            return None
+        f = rule([a.aval for a in eqn.invars], [v.aval for v in eqn.outvars], eqn.params)
+        if f is None:
+            return None
+        extra = local.whole_rules.get(eqn.primitive)
+        if extra is not None:
+            for k in extra(eqn.params):
+                f.whole.update(f.operands[0][k])
+        return f
+
+    def _factored(self, eqn: JaxprEqn, args: list[Part]) -> list[Part] | None:
+        """Each process computes its part, from parts of the operands."""
+        f = self._factors(eqn)
+        if f is None:
+            return None
+        sizes = self.mesh.sizes
+        combined = local.COMBINED.get(eqn.primitive)
+        axes = splits_of_factors(f, [p.split for p in args], sizes)
+        summed = f.summed
+        for k in range(len(axes)):
+            if k in f.whole or (k in summed and combined is None):
+                axes[k] = ()
+        ins, outs = self._settled(f, axes, eqn)
+        if not any(axes):
+            return None
+        values = [p.at(self.mesh, s) for p, s in zip(args, ins, strict=True)]
+        results = self._bind(eqn, values, self._params(eqn, ins, outs))
+        over = tuple([a for k in sorted(summed) for a in axes[k]])
+        if over:
+            assert combined is not None
+            group = self.mesh.group(over)
+            results = [collective(x, combined, group) for x in results]
+        return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, outs, results, strict=True)]
+
+    def _settled(
+        self, f: Factors, axes: list[Axes], eqn: JaxprEqn
+    ) -> tuple[list[Split], list[Split]]:
+        """How operands and results are split; factors that cannot be split in all arrays in which
+        they occur are not split in any (``axes`` is changed so)."""
+        sizes = self.mesh.sizes
+        ins_of = Factors(f.results, f.operands, f.sizes, f.whole)
+        while True:
+            ins = results_of_factors(ins_of, axes, [a.aval for a in eqn.invars], sizes)
+            outs = results_of_factors(f, axes, [v.aval for v in eqn.outvars], sizes)
+            bad: set[int] = set()
+            for every, splits in ((f.operands, ins), (f.results, outs)):
+                for dims, split in zip(every, splits, strict=True):
+                    for dim, names in zip(dims, split, strict=True):
+                        asked = [a for k in dim for a in axes[k]]
+                        if tuple(asked) != names:
+                            bad.update(k for k in dim if axes[k])
+            if not bad:
+                return ins, outs
+            for k in bad:
+                axes[k] = ()
+
+    def _params(
+        self, eqn: JaxprEqn, ins: Sequence[Split], outs: Sequence[Split]
+    ) -> dict[str, Any]:
+        rule = local.local_rules.get(eqn.primitive)
+        if rule is None:
+            return eqn.params
+        shapes, made = (
+            [self.mesh.shape(v.aval.shape, s) for v, s in zip(variables, splits, strict=True)]
+            for variables, splits in ((eqn.invars, ins), (eqn.outvars, outs))
+        )
+        # Parameters are of the whole: a dimension that is taken whole is so of the part.
+        return rule(eqn.params, shapes, made)
+
+    def _cut(self, eqn: JaxprEqn, args: list[Part], k: int, split: Split) -> Any:
+        """The part of a result that is split so, computed anew from parts of the operands."""
+        if self._depth >= _DEPTH:
+            return None
+        f = self._factors(eqn)
+        if f is None:
+            return None
+        back = Factors(f.results, f.operands, f.sizes, f.whole)
+        splits = [split if i == k else nowhere(v.aval) for i, v in enumerate(eqn.outvars)]
+        axes = splits_of_factors(back, splits, self.mesh.sizes)
+        for i in f.whole:
+            axes[i] = ()
+        ins, outs = self._settled(f, axes, eqn)
+        if outs[k] != split:
+            return None
+        self._depth += 1
+        try:
+            values = [p.at(self.mesh, s) for p, s in zip(args, ins, strict=True)]
+        finally:
+            self._depth -= 1
+        x = self._bind(eqn, values, self._params(eqn, ins, outs))[k]
+        if eqn.primitive is iota_p:
+            at = eqn.params["dimension"]
+            x = local.counted_from(x, self.mesh.block(eqn.outvars[0].aval.shape, split)[at].start)
+        return x
+
+
+def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
+    """Register how operations that hold programs, or say where values are, are partitioned."""
+
+    def register(fn: Rule) -> Rule:
+        for p in primitives:
+            rules[p] = fn
+        return fn
+
+    return register
+
+
+# --- where values are
+
+
+@rule(reshard_p, sharding_constraint_p)
+def _constraint(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    (x,) = args
+    sharding = eqn.params["sharding"]
+    if not isinstance(sharding, NamedSharding) or not low.mesh.knows(sharding.mesh):
+        return [x]
+    asked = low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)
+    free = [p is not None and not isinstance(p, (str, tuple)) for p in sharding.spec]
+    free += [False] * len(asked)
+    split = tuple([h if u else a for a, h, u in zip(asked, x.split, free, strict=False)])
+    return [Part(x.aval, split, x.at(low.mesh, split))]
+
+
+@rule(inspect_sharding_p)
+def _asked(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    return []
+
+
+@rule(optimization_barrier_p)
+def _barrier(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    outs = low._bind(eqn, [p.value for p in args], eqn.params)
+    return [Part(p.aval, p.split, x) for p, x in zip(args, outs, strict=True)]
+
+
+# --- control flow
+
+
+@rule(scan_p)
+def _scan(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    params = eqn.params
+    nc, n = params["num_consts"], params["num_carry"]
+    closed: ClosedJaxpr = params["jaxpr"]
+    consts, carry, xs = args[:nc], args[nc : nc + n], args[nc + n :]
+    rows = [((), *p.split[1:]) for p in xs]
+
+    def outs_of(splits: Sequence[Split]) -> list[Split]:
+        given = [*[p.split for p in consts], *splits, *[r[1:] for r in rows]]
+        return low.body(closed, given, None)[1]
+
+    splits, found = _settled_carry([p.split for p in carry], outs_of, n)
+    given = [*[p.split for p in consts], *splits, *[r[1:] for r in rows]]
+    inner, _ = low.body(closed, given, [*splits, *found[n:]])
+    want = [*[p.split for p in consts], *splits, *rows]
+    values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
+    outs = low._bind(eqn, values, {**params, "jaxpr": inner})
+    at = [*splits, *[((), *s) for s in found[n:]]]
+    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, at, outs, strict=True)]
+
+
+def _settled_carry(
+    given: list[Split], outs_of: Callable[[Sequence[Split]], list[Split]], n: int
+) -> tuple[list[Split], list[Split]]:
+    """How what a loop carries is split, before and after each step, and how its results are.
+
+    What comes whole, as zeros to which is added, is split as the first step leaves it.
+    """
+    found = outs_of(given)
+    carry = [a if any(a) else b for a, b in zip(given, found, strict=False)]
+    while True:
+        found = outs_of(carry)
+        new = [common(a, b) for a, b in zip(carry, found, strict=False)]
+        if new == carry:
+            return carry, found
+        carry = new
+
+
+@rule(while_p)
+def _while(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    params = eqn.params
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    tests, consts, carry = args[:nc], args[nc : nc + nb], args[nc + nb :]
+    at = [p.split for p in consts]
+    splits, _ = _settled_carry(
+        [p.split for p in carry],
+        lambda s: low.body(params["body_jaxpr"], [*at, *s], None)[1],
+        len(carry),
+    )
+    body, _ = low.body(params["body_jaxpr"], [*at, *splits], splits)
+    test, _ = low.body(params["cond_jaxpr"], [*[p.split for p in tests], *splits], [()])
+    want = [*[p.split for p in tests], *at, *splits]
+    values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
+    outs = low._bind(eqn, values, {**params, "body_jaxpr": body, "cond_jaxpr": test})
+    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
+
+
+@rule(cond_p)
+def _cond(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    branches = eqn.params["branches"]
+    at = [p.split for p in args[1:]]
+    splits = low.body(branches[0], at, None)[1]
+    for b in branches[1:]:
+        others = low.body(b, at, None)[1]
+        splits = [common(x, y) for x, y in zip(splits, others, strict=True)]
+    made = tuple([low.body(b, at, splits)[0] for b in branches])
+    values = [args[0].gathered(low.mesh), *[p.value for p in args[1:]]]
+    outs = low._bind(eqn, values, {**eqn.params, "branches": made})
+    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
+
+
+# --- effects
+
+
+@rule(debug_callback_p, io_callback_p)
+def _effect(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    """The first process has the effect, and tells the others what came of it."""
+    values = [p.gathered(low.mesh) for p in args]
+    ranks = low.mesh.ranks
+    if low.mesh.here == ranks[0]:
+        outs = low._bind(eqn, values, eqn.params)
+    else:
+        outs = [_zeros(v.aval) for v in eqn.outvars]
+    outs = [collective(x, "broadcast", ranks) for x in outs]
+    return [Part(v.aval, nowhere(v.aval), x) for v, x in zip(eqn.outvars, outs, strict=True)]
+
+
+def _zeros(aval: ShapedArray) -> Any:
+    return zeros(ShapedArray(aval.shape, aval.dtype, aval.weak_type))
+
+
+# --- shard_map
+
+
+@rule(shard_map_p)
+def _shard_map(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    params = eqn.params
+    mesh = low.mesh
+    manual = [a for a in params["mesh"].axis_names if a in params["manual_axes"]]
+    if not mesh.knows(params["mesh"]) or any(mesh.devices_along[a] > 1 for a in manual):
+        return low.inside(whole_program(params, tuple([p.aval for p in args])), args)
+    closed: ClosedJaxpr = params["jaxpr"]
+    given = []
+    for p, spec, v in zip(args, params["in_specs"], closed.jaxpr.invars, strict=True):
+        over = mesh.split(spec, p.aval.shape, "shard_map")
+        # Axes that are not manual stay as they are, within.
+        rest = _beside(p.split, manual)
+        within = tuple([(*a, *b) for a, b in zip(over, rest, strict=True)])
+        given.append(Part(v.aval, rest, p.at(mesh, within)))
+    outs = low.inside(closed, given)
+    made = []
+    for p, spec, v in zip(outs, params["out_specs"], eqn.outvars, strict=True):
+        over = mesh.split(spec, v.aval.shape, "shard_map")
+        rest = _beside(p.split, [a for axes in over for a in axes])
+        split = tuple([(*a, *b) for a, b in zip(over, rest, strict=True)])
+        made.append(Part(v.aval, split, p.at(mesh, rest)))
+    return made
+
+
+def _beside(split: Split, without: Sequence[Hashable]) -> Split:
+    return tuple([tuple([a for a in axes if a not in without]) for axes in split])
+
+
+def _group(low: Partitioner, eqn: JaxprEqn) -> tuple[int, ...]:
+    name = eqn.params["axis_name"]
+    return low.mesh.group((name,)) if name in low.mesh.sizes else (low.mesh.here,)
+
+
+def _same(eqn: JaxprEqn, x: Part, value: Any) -> list[Part]:
+    return [Part(eqn.outvars[0].aval, x.split, value)]
+
+
+_REDUCED = {pa.psum_p: "sum", pa.pmax_p: "max", pa.pmin_p: "min"}
+
+
+@rule(*_REDUCED)
+def _reduced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    group = _group(low, eqn)
+    (x,) = args
+    value = collective(x.value, _REDUCED[eqn.primitive], group) if len(group) > 1 else x.value
+    return _same(eqn, x, value)
+
+
+@rule(pa.pvary_p)
+def _varying(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    return _same(eqn, args[0], args[0].value)
+
+
+@rule(pa.ppermute_p)
+def _permuted(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    group = _group(low, eqn)
+    (x,) = args
+    pairs = eqn.params["perm"]
+    if len(group) == 1:
+        alone = x.value if (0, 0) in pairs else _zeros(_local(x.aval, x.split, low.mesh))
+        return _same(eqn, x, alone)
+    return _same(eqn, x, collective(x.value, "permute", group, pairs))
+
+
+@rule(pa.axis_index_p)
+def _index(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    k = low.mesh.at.get(eqn.params["axis_name"], 0)
+    aval = eqn.outvars[0].aval
+    return [Part(aval, (), np.asarray(k, aval.dtype))]
+
+
+@rule(pa.all_gather_p)
+def _all_gather(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    group = _group(low, eqn)
+    (x,) = args
+    at = eqn.params["axis"]
+    value = moveaxis(collective(x.value, "gather", group), 0, at)
+    split = (*x.split[:at], (), *x.split[at:])
+    return [Part(eqn.outvars[0].aval, split, value)]
+
+
+@rule(pa.all_to_all_p)
+def _all_to_all(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    group = _group(low, eqn)
+    (x,) = args
+    give, take = eqn.params["split_axis"], eqn.params["concat_axis"]
+    value = x.at(low.mesh, tuple([() if k == give else s for k, s in enumerate(x.split)]))
+    rows = collective(moveaxis(value, give, 0), "exchange", group)
+    split = list(x.split)
+    split.pop(give)
+    split.insert(take, ())
+    return [Part(eqn.outvars[0].aval, tuple(split), moveaxis(rows, 0, take))]
+
