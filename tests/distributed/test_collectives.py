@@ -191,8 +191,8 @@ for members, text in (
     else:
         raise AssertionError(text)
 again = c.group(rows[at // 2])
-c.barrier()
 try:
+    c.barrier()
     # Two groups of the same processes are two.
     (row if at % 2 else again).barrier() if at > 1 else c.barrier()
     c.barrier()
