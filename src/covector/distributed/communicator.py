@@ -17,6 +17,7 @@ import abc
 import hashlib
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
@@ -76,6 +77,9 @@ class Communicator(Protocol):
     def agree(self, what: str, value: bytes) -> None:
         """Raise an error on all processes unless all have the same bytes."""
 
+    def group(self, members: Iterable[int]) -> Communicator:
+        """A communicator of some of the processes, in that order; all of them call it."""
+
 
 def _describe(x: Array) -> str:
     return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
@@ -127,7 +131,7 @@ def frame_of(count: int, text: str) -> bytes:
 
 
 class Mismatch(Exception):
-    """Raised by an engine whose peer has sent another fingerprint."""
+    """Raised by an engine whose peer, a number in the job, has sent another fingerprint."""
 
     def __init__(self, peer: int, frame: bytes) -> None:
         self.peer, self.frame = peer, frame
@@ -140,10 +144,18 @@ class Collectives(abc.ABC):
     ----------
     rank, size : int
         Which process this is, of how many.
+
+    Attributes
+    ----------
+    members : tuple of int
+        The numbers that the processes have in the job.
     """
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
+        self.members = tuple(range(size))
+        self._name = ""  # what tells a group from others in fingerprints
+        self._groups: Counter[tuple[int, ...]] = Counter()
         self._count = 0
         self._text, self._frame = "", b""
         self._pid = os.getpid()
@@ -163,7 +175,7 @@ class Collectives(abc.ABC):
 
     @abc.abstractmethod
     def _report(self, process: int, text: str) -> None:
-        """Tell all processes that programs differ, and raise what is known of it first."""
+        """Tell all processes of the job that programs differ, and raise what is known first."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -181,8 +193,10 @@ class Collectives(abc.ABC):
                 f"that compute together, and cannot call a collective{at_user_line()}"
             )
         self._count += 1
-        self._text = text
-        self._frame = frame_of(self._count, text)
+        self._text = text + self._name
+        self._frame = frame_of(self._count, self._text)
+        if self.size == 1:
+            return
         right, left = (self.rank + 1) % self.size, (self.rank - 1) % self.size
         nothing = memoryview(b"")
         self._next({right: nothing, **sends}, {left: nothing, **receives})
@@ -202,7 +216,8 @@ class Collectives(abc.ABC):
             other = "the same with another value"
         message = (
             f"processes run different programs: as collective number {self._count}, process "
-            f"{self.rank} calls {text}, and as number {count}, process {found.peer} calls {other}. "
+            f"{self.members[self.rank]} calls {text}, and as number {count}, process {found.peer} "
+            f"calls {other}. "
             "All must call the same ones in the same order, with the same shapes and dtypes"
         )
         self._report(found.peer, message)
@@ -434,17 +449,83 @@ class Collectives(abc.ABC):
         self._first(f"agree({what!r}, {digest})", {}, {})
         self.barrier()
 
+    def group(self, members: Iterable[int]) -> Collectives:
+        """A communicator of some of the processes.
+
+        All of them call it, and nobody else needs to. Its collectives are counted by themselves.
+
+        Parameters
+        ----------
+        members : iterable of int
+            Their numbers here. In the group they are numbered in this order.
+
+        Returns
+        -------
+        Communicator
+        """
+        found = tuple(int(k) for k in members)
+        if len(set(found)) < len(found) or any(not 0 <= k < self.size for k in found):
+            raise ValueError(
+                f"group takes different numbers from 0 to {self.size - 1}, got {list(found)}"
+                f"{at_user_line()}"
+            )
+        if self.rank not in found:
+            raise ValueError(
+                f"group: process {self.rank} is none of {list(found)}; only its members make a "
+                f"group{at_user_line()}"
+            )
+        self._groups[found] += 1
+        return self._make_group(found, self._groups[found])
+
+    def _make_group(self, members: tuple[int, ...], number: int) -> Collectives:
+        return Group(self, members, number)
+
+
+class Group(Collectives):
+    """Some of the processes, over the engine of all.
+
+    Parameters
+    ----------
+    whole : Collectives
+        Where they are members.
+    members : tuple of int
+        Their numbers there.
+    number : int
+        Which group of these members it is.
+    """
+
+    def __init__(self, whole: Collectives, members: tuple[int, ...], number: int) -> None:
+        super().__init__(members.index(whole.rank), len(members))
+        self.members = tuple(whole.members[k] for k in members)
+        self._whole, self._numbers = whole, members
+        self._name = f"{whole._name} in group {number} of the processes {list(members)}"
+        self._first("group()", {}, {})
+
+    def _exchange(
+        self,
+        sends: Mapping[int, memoryview],
+        receives: Mapping[int, memoryview],
+        frame: bytes,
+    ) -> None:
+        there = self._numbers
+        self._whole._exchange(
+            {there[k]: data for k, data in sends.items()},
+            {there[k]: data for k, data in receives.items()},
+            frame,
+        )
+
+    def _report(self, process: int, text: str) -> None:
+        self._whole._report(process, text)
+
+    def close(self) -> None:
+        """The engine is that of all."""
+
 
 class Alone(Collectives):
     """The communicator of one process."""
 
     def __init__(self) -> None:
         super().__init__(0, 1)
-
-    def _first(
-        self, text: str, sends: Mapping[int, memoryview], receives: Mapping[int, memoryview]
-    ) -> None:
-        self._count += 1
 
     def _exchange(
         self,
