@@ -126,8 +126,10 @@ class Backend(Protocol):
 class SpreadingBackend(Backend, Protocol):
     """A backend whose devices have memories of their own, and which partitions programs.
 
-    Where devices share one memory, as the logical ones of the CPU do, an array on several of them
-    is one buffer, and a program on it one program: there is nothing to do.
+    Where devices share one memory, as the logical ones of the CPU do (its attribute
+    ``one_memory``), an array on several of them is one buffer, and a program on it one program:
+    there is nothing to do, unless there are devices of other processes among them. Primitives in
+    its attribute ``kept`` are left to it, though they have an expansion.
     """
 
     def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
@@ -140,9 +142,11 @@ class SpreadingBackend(Backend, Protocol):
         placements of the results."""
 
 
-def spreads(backend: Any) -> bool:
-    """Whether an array on several devices of a backend has a part in the memory of each."""
-    return hasattr(backend, "put_spread")
+def spreads(backend: Any, sharding: Any) -> bool:
+    """Whether an array with a sharding has parts in several memories."""
+    if not hasattr(backend, "put_spread"):
+        return False
+    return not has_one_memory(backend) or not sharding.is_fully_addressable
 
 
 def has_one_memory(backend: Any) -> bool:
@@ -153,7 +157,7 @@ def has_one_memory(backend: Any) -> bool:
 
 def check_spread(backend: Backend, sharding: Any) -> None:
     """Raise the error for several devices of a backend that knows one at a time."""
-    if sharding.num_devices > 1 and not spreads(backend) and not has_one_memory(backend):
+    if sharding.num_devices > 1 and not spreads(backend, sharding) and not has_one_memory(backend):
         raise NotImplementedError(
             f"the backend {backend.platform!r} has no arrays on several devices, as {sharding!r} "
             "says: it defines neither put_spread and lower_spread, nor one_memory"
@@ -179,9 +183,15 @@ class LoweringRules(dict[Primitive, Callable[..., Any]]):
         return register
 
 
+def all_devices(backend: Any) -> list[Device]:
+    """The devices of a backend, those of other processes included (its ``all_devices``)."""
+    everywhere = getattr(backend, "all_devices", None)
+    return list(backend.devices() if everywhere is None else everywhere())
+
+
 def device_like(platform: str, ident: int) -> Device:
-    """The device of this process that a pickled one stands for."""
-    for device in get_backend(platform).devices():
+    """The device that a pickled one stands for."""
+    for device in all_devices(get_backend(platform)):
         if device.id == ident:
             return device
     raise RuntimeError(f"this process has no device {ident} of the platform {platform!r}")

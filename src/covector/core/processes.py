@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 index = 0
 count = 1
+# The number of CPU devices of each process; none where this one is alone.
+devices: tuple[int, ...] = ()
 
 
-def place(at: int, among: int) -> None:
-    """Make this process number ``at`` of ``among``."""
-    global index, count
-    index, count = at, among
+def place(at: int, among: int, cpus: Sequence[int] = ()) -> None:
+    """Make this process number ``at`` of ``among``, which have so many CPU devices each."""
+    global index, count, devices
+    index, count, devices = at, among, tuple(cpus)

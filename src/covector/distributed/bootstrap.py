@@ -12,7 +12,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from covector.core import processes
+from covector.core.backend import get_backend
 from covector.core.errors import at_user_line
 from covector.distributed.client import StoreClient
 from covector.distributed.communicator import Alone, Collectives
@@ -34,6 +37,16 @@ class Job:
     ) -> None:
         self.server, self.store, self.communicator = server, store, communicator
         self.patience = patience
+        self._groups: dict[tuple[int, ...], Collectives] = {}
+
+    def group(self, ranks: tuple[int, ...]) -> Collectives:
+        """The collectives of some of the processes, one object for the same ones."""
+        if ranks == self.communicator.members:
+            return self.communicator
+        found = self._groups.get(ranks)
+        if found is None:
+            found = self._groups[ranks] = self.communicator.group(ranks)
+        return found
 
     def end(self) -> None:
         """Take leave; the coordinator waits for the others."""
@@ -284,7 +297,8 @@ def initialize(
                 launch, coordinator_bind_address, initialization_timeout,
                 heartbeat_timeout_seconds, shutdown_timeout_seconds,
             )  # fmt: skip
-        processes.place(launch.rank, launch.size)
+        counts = _job.communicator.allgather(np.int64(len(get_backend("cpu").devices())))
+        processes.place(launch.rank, launch.size, [int(n) for n in counts])
 
 
 def shutdown() -> None:

@@ -25,7 +25,7 @@ def registration(params: dict[str, Any], given: ShapedArray, result: ShapedArray
 
 def collect(kind: str, ranks: tuple[int, ...], pairs: Any, x: np.ndarray) -> np.ndarray:
     """The result of a collective among ``ranks``."""
-    group = current_job().communicator.group(ranks)
+    group = current_job().group(ranks)
     match kind:
         case "gather":
             return group.allgather(x)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from covector.core.backend import get_backend
+from covector.core.backend import all_devices, get_backend
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
@@ -57,7 +57,7 @@ def create_device_mesh(
     Mesh('x': 1, 'y': 1, axis_types=(Auto, Auto))
     """
     sizes = tuple([int(n) for n in mesh_shape])
-    found = list(get_backend(None).devices() if devices is None else devices)
+    found = list(all_devices(get_backend(None)) if devices is None else devices)
     if math.prod(sizes) != len(found):
         raise ValueError(
             f"create_device_mesh: a mesh of the shape {sizes} has {math.prod(sizes)} devices; "
@@ -136,7 +136,7 @@ def create_hybrid_device_mesh(
             "create_hybrid_device_mesh: mesh_shape and dcn_mesh_shape are of the same axes, got "
             f"{inner} and {outer}{at_user_line()}"
         )
-    found = list(get_backend(None).devices() if devices is None else devices)
+    found = list(all_devices(get_backend(None)) if devices is None else devices)
     name = "process_index" if process_is_granule else "slice_index"
     groups: dict[int, list[Device]] = {}
     for device in found:

@@ -12,7 +12,7 @@ import numpy as np
 from covector import _native
 from covector.core import dtypes, processes, tree
 from covector.core.avals import Array, to_array
-from covector.core.backend import get_backend
+from covector.core.backend import all_devices, get_backend
 from covector.core.device import Space
 from covector.core.errors import ScopedPlace, at_user_line, describe
 from covector.core.layout import Format, check_layout
@@ -57,7 +57,7 @@ def devices(backend: str | None = None) -> list[Any]:
     >>> cv.devices("cpu")
     [CpuDevice(id=0)]
     """
-    return get_backend(backend).devices()
+    return all_devices(get_backend(backend))
 
 
 def local_devices(
@@ -68,7 +68,7 @@ def local_devices(
     Parameters
     ----------
     process_index : int, optional
-        Devices of another process, of which this one knows none.
+        Devices of this process, by default of the one that asks.
     backend : str, optional
         For example ``"cpu"``.
     host_id : int, optional
@@ -86,9 +86,10 @@ def local_devices(
     >>> cv.local_devices(process_index=1)
     []
     """
-    found = devices(backend)
     index = process_index if process_index is not None else host_id
-    return found if index is None else [d for d in found if d.process_index == index]
+    if index is None:
+        return list(get_backend(backend).devices())
+    return [d for d in devices(backend) if d.process_index == index]
 
 
 def device_count(backend: str | None = None) -> int:

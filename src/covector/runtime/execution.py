@@ -32,7 +32,7 @@ from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
 from covector.core.references import Reference, values_of
-from covector.core.rules import transpose_only
+from covector.core.rules import layout_primitives, transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.primitives.arithmetic import div_p, rem_p
 from covector.runtime import transfers
@@ -170,7 +170,11 @@ def _lower(
         # Not at the top: few programs have primitives of users.
         from covector.transforms.expand import expand
 
-        jaxpr = expand(jaxpr, layout is not None)
+        keeps = frozenset[Any]()
+        if layout is not None:
+            kept = getattr(get_backend(platform), "kept", keeps)
+            keeps = kept | layout_primitives
+        jaxpr = expand(jaxpr, keeps)
     used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
     used.update(jaxpr.outvars)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
@@ -300,7 +304,7 @@ def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread
     check_spread(backend, where.sharding)
     layout = layout_of(entry, where, operands)
     results = tuple([placement(s, where.committed).index for s in layout.results])
-    return Spread(results, layout, spreads(backend))
+    return Spread(results, layout, spreads(backend, where.sharding))
 
 
 def _on_same(s: Any, sharding: Any) -> bool:

@@ -150,7 +150,7 @@ def put(x: Array, where: Placement) -> Array:
     transfer("device_to_device", f"{x.aval.str_short()}, from {_where(x)} to {_named(sharding)}")
     if sharding.spread:
         check_spread(backend, sharding)
-    if sharding.spread and spreads(backend):
+    if sharding.spread and spreads(backend, sharding):
         moved = cast(SpreadingBackend, backend).put_spread(x, sharding, where.index)
     else:
         in_default = sharding == sharding.with_memory_kind(None)

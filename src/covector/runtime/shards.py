@@ -14,6 +14,22 @@ from covector.core.errors import at_user_line
 from covector.runtime.placement import as_sharding, placement, put
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
 
+_KEY_BITS = dtypes.code_of[np.dtype(np.uint64)]
+
+
+def bits(x: Array) -> np.ndarray:
+    """The elements of an array on the host; those of keys as integers."""
+    host = x._to_host()
+    return np.asarray(host._bitcast(_KEY_BITS, x.shape) if dtypes.is_extended(x.dtype) else host)
+
+
+def from_bits(elements: np.ndarray, like: Array) -> Array:
+    """The array of what `bits` gave."""
+    whole = np.ascontiguousarray(elements)
+    if dtypes.is_extended(like.dtype):
+        return array_from_numpy(whole, whole.dtype, alias=True)._bitcast(like._code, whole.shape)
+    return array_from_numpy(whole, like.dtype, like.weak_type, alias=True)
+
 
 class Shard:
     """The part of an array that one device has.
@@ -71,7 +87,7 @@ class Shard:
     @property
     def data(self) -> Any:
         if self._data is None and self._whole is not None:
-            self._data = _part(self._whole, self.index, self.device)
+            self._data = part_of(self._whole, self.index, self.device)
             self._whole = None
         return self._data
 
@@ -82,7 +98,7 @@ class Shard:
         )
 
 
-def _part(x: Array, index: Index, device: Device) -> Array:
+def part_of(x: Array, index: Index, device: Device) -> Array:
     """The elements of ``x`` at ``index`` on a device: on the same memory where they are a block."""
     where = placement(SingleDeviceSharding(device), True)
     host = x._placed(placement(SingleDeviceSharding(device), False).index)

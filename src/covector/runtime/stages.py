@@ -216,7 +216,7 @@ class Lowered(_Stage):
     def _lowered_for(self, platform: str) -> Module:
         jitted = self._jitted
         layout = None
-        if self._where.sharding.spread and spreads(get_backend(platform)):
+        if self._where.sharding.spread and spreads(get_backend(platform), self._where.sharding):
             layout = layout_of(self._entry, self._where, self._given)
         return lower_entry(
             self._entry, self._donated, jitted.keep_unused, jitted.name, platform, layout

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from covector.core.backend import get_backend
+from covector.core.backend import all_devices, get_backend
 from covector.core.config import add_context, in_place
 from covector.core.device import Device
 from covector.core.errors import at_user_line
@@ -569,7 +569,7 @@ def make_mesh(
         raise ValueError(
             f"make_mesh: the sizes of axes are at least 1, got {sizes}{at_user_line()}"
         )
-    found = list(get_backend(None).devices() if devices is None else devices)
+    found = list(all_devices(get_backend(None)) if devices is None else devices)
     wanted = math.prod(sizes)
     if wanted > len(found):
         more = ""

@@ -8,38 +8,36 @@ from typing import Any
 
 from covector.core.errors import JAXTypeError
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
-from covector.core.rules import layout_primitives
 from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace, trace_to_jaxpr
 from covector.transforms.callbacks import pure_callback_p
 from covector.transforms.jit import jit_p
 
-# Jaxprs expanded, by whether they keep where values are.
-_expanded: tuple[weakref.WeakKeyDictionary[Jaxpr, Jaxpr], ...] = (
-    weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary(),
-)  # fmt: skip
+Kept = frozenset[Primitive]
+# Jaxprs expanded, by what they keep.
+_expanded: dict[Kept, weakref.WeakKeyDictionary[Jaxpr, Jaxpr]] = {}
 
 
-def expand(jaxpr: Jaxpr, spread: bool = False) -> Jaxpr:
+def expand(jaxpr: Jaxpr, keeps: Kept = frozenset()) -> Jaxpr:
     """``jaxpr`` without primitives of users, those inside it included.
 
     Each becomes a call of the program that its function does. A function which cannot be traced
-    is called when the program runs. A program that is ``spread`` over devices keeps operations
-    that only say where values are.
+    is called when the program runs. Primitives in ``keeps`` stay: in a program over several devices
+    those that only say where values are.
     """
-    known = _expanded[spread]
+    known = _expanded.setdefault(keeps, weakref.WeakKeyDictionary())
     found = known.get(jaxpr)
     if found is None:
-        eqns = [_eqn(e, spread) for e in jaxpr.eqns]
+        eqns = [_eqn(e, keeps) for e in jaxpr.eqns]
         same = all(a is b for a, b in zip(eqns, jaxpr.eqns, strict=True))
         found = known[jaxpr] = jaxpr if same else jaxpr.replace(eqns=eqns)
     return found
 
 
-def _eqn(eqn: JaxprEqn, spread: bool) -> JaxprEqn:
+def _eqn(eqn: JaxprEqn, keeps: Kept) -> JaxprEqn:
     prim = eqn.primitive
     fun = prim.expansion or prim.function
-    if fun is None or (spread and prim in layout_primitives):
-        params = {k: _param(v, spread) for k, v in eqn.params.items()}
+    if fun is None or prim in keeps:
+        params = {k: _param(v, keeps) for k, v in eqn.params.items()}
         same = all(params[k] is v for k, v in eqn.params.items())
         return eqn if same else eqn.replace(params=params)
     try:
@@ -48,19 +46,19 @@ def _eqn(eqn: JaxprEqn, spread: bool) -> JaxprEqn:
         if prim.expansion is not None:
             raise
         return _called_back(prim, fun, eqn)
-    params = {"jaxpr": _param(closed, spread), "name": prim.name, "inline": True}
+    params = {"jaxpr": _param(closed, keeps), "name": prim.name, "inline": True}
     return eqn.replace(primitive=jit_p, params=params)
 
 
-def _param(value: Any, spread: bool) -> Any:
+def _param(value: Any, keeps: Kept) -> Any:
     """A parameter of an equation, the jaxprs in it expanded; itself if nothing changes."""
     if type(value) is Jaxpr:
-        return expand(value, spread)
+        return expand(value, keeps)
     if type(value) is ClosedJaxpr:
-        inner = expand(value.jaxpr, spread)
+        inner = expand(value.jaxpr, keeps)
         return value if inner is value.jaxpr else value.replace(inner)
     if type(value) in (tuple, list):
-        items = [_param(v, spread) for v in value]
+        items = [_param(v, keeps) for v in value]
         same = all(a is b for a, b in zip(items, value, strict=True))
         return value if same else type(value)(items)
     return value

@@ -21,7 +21,7 @@ from covector.compiler.passes import simplify
 from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes, processes
 from covector.core.avals import Array
-from covector.core.backend import reduce_device
+from covector.core.backend import Layout, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
@@ -40,16 +40,21 @@ class CpuDevice(Device):
     device_kind = "cpu"
     local_hardware_id = 0
 
-    def __init__(self, ident: int) -> None:
-        self.id = ident
+    def __init__(self, number: int, process: int | None = None) -> None:
+        self._number = number
+        self._process = process  # None stands for this one, whatever its number
+
+    @property
+    def id(self) -> int:  # type: ignore[override]
+        return sum(processes.devices[: self.process_index]) + self._number
 
     @property
     def process_index(self) -> int:  # type: ignore[override]
-        return processes.index
+        return processes.index if self._process is None else self._process
 
     @property
     def host_id(self) -> int:
-        return processes.index
+        return self.process_index
 
     @property
     def client(self) -> CpuBackend:
@@ -66,7 +71,7 @@ class CpuDevice(Device):
         return f"CpuDevice(id={self.id})"
 
 
-def _count() -> int:
+def count() -> int:
     """The number of logical devices: threads on all processors run the programs of each."""
     n = int(config.num_cpu_devices)
     if n < 1:
@@ -219,12 +224,46 @@ class CpuBackend:
 
     def __init__(self) -> None:
         self._devices = [CpuDevice(0)]
+        self._absent: dict[tuple[int, int], CpuDevice] = {}
 
     def devices(self) -> list[CpuDevice]:
-        n = _count()
+        # The others have been told how many there are.
+        n = processes.devices[processes.index] if processes.devices else count()
         while len(self._devices) < n:
             self._devices.append(CpuDevice(len(self._devices)))
         return self._devices[:n]
+
+    def all_devices(self) -> list[CpuDevice]:
+        """The devices of all processes."""
+        found: list[CpuDevice] = []
+        for process, n in enumerate(processes.devices or (0,)):
+            if not processes.devices or process == processes.index:
+                found += self.devices()
+                continue
+            for k in range(n):
+                found.append(self._absent.setdefault((process, k), CpuDevice(k, process)))
+        return found
+
+    @property
+    def kept(self) -> frozenset[Any]:
+        """Primitives that programs of several processes keep, though they have an expansion."""
+        from covector.backends.cpu import across
+
+        return across.KEPT
+
+    def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
+        """The parts of ``x`` that this process has of those on the devices of several."""
+        from covector.backends.cpu import across
+
+        return across.put(x, sharding, placement)
+
+    def lower_spread(
+        self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
+    ) -> Any:
+        """The program of this process, of one of several."""
+        from covector.backends.cpu import across
+
+        return across.AcrossModule(jaxpr, donated, name, layout)
 
     def put(
         self, x: Array, device: CpuDevice, placement: int, memory_kind: str | None = None

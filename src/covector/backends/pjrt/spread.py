@@ -9,26 +9,11 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.avals import Array, array_from_numpy
+from covector.core.avals import Array
 from covector.core.backend import Layout
 from covector.runtime.placement import placement
+from covector.runtime.shards import bits, from_bits
 from covector.sharding.base import Sharding, SingleDeviceSharding
-
-_KEY_BITS = dtypes.code_of[np.dtype(np.uint64)]
-
-
-def bits(x: Array) -> np.ndarray:
-    """The elements of an array on the host; those of keys as integers."""
-    host = x._to_host()
-    return np.asarray(host._bitcast(_KEY_BITS, x.shape) if dtypes.is_extended(x.dtype) else host)
-
-
-def from_bits(elements: np.ndarray, like: Array) -> Array:
-    """The array of what `bits` gave."""
-    whole = np.ascontiguousarray(elements)
-    if dtypes.is_extended(like.dtype):
-        return array_from_numpy(whole, whole.dtype, alias=True)._bitcast(like._code, whole.shape)
-    return array_from_numpy(whole, like.dtype, like.weak_type, alias=True)
 
 
 class Shards:

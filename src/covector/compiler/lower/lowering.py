@@ -50,7 +50,7 @@ lowering_rules: dict[Primitive, Rule] = {}
 # a first call waits for them only if it needs them.
 _LATE = (
     "control", "combinations", "linalg", "callbacks", "fourier", "convolution", "windows",
-    "special",
+    "special", "collectives",
 )  # fmt: skip
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program

@@ -15,8 +15,13 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from covector.core.structural import moveaxis, optimization_barrier_p, zeros
-from covector.core.trace import Primitive, current_trace, eval_trace, set_current_trace
-from covector.core.trace import trace_to_jaxpr
+from covector.core.trace import (
+    Primitive,
+    current_trace,
+    eval_trace,
+    set_current_trace,
+    trace_to_jaxpr,
+)
 from covector.primitives import parallel as pa
 from covector.primitives.structure import iota_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
@@ -235,9 +240,7 @@ class Partitioner:
             for k in bad:
                 axes[k] = ()
 
-    def _params(
-        self, eqn: JaxprEqn, ins: Sequence[Split], outs: Sequence[Split]
-    ) -> dict[str, Any]:
+    def _params(self, eqn: JaxprEqn, ins: Sequence[Split], outs: Sequence[Split]) -> dict[str, Any]:
         rule = local.local_rules.get(eqn.primitive)
         if rule is None:
             return eqn.params
@@ -504,4 +507,3 @@ def _all_to_all(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]
     split.pop(give)
     split.insert(take, ())
     return [Part(eqn.outvars[0].aval, tuple(split), moveaxis(rows, 0, take))]
-
