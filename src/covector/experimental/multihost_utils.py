@@ -1,6 +1,7 @@
 """Values of several processes (`covector.experimental.multihost_utils`).
 
-There is one process: what it has is what all have.
+All processes call the same functions in the same order. With one process, what it has is what all
+have.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from covector.core import tree
-from covector.core.avals import is_array_like
+from covector.core.avals import Array, is_array_like
 from covector.core.device import Device
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
 from covector.core.trace import Tracer
+from covector.distributed import get_communicator
 from covector.runtime.devices import device_put, process_count, process_index
+from covector.runtime.shards import make_array_from_process_local_data
 from covector.sharding.mesh import Mesh
 from covector.sharding.named import NamedSharding
 from covector.sharding.spec import PartitionSpec
@@ -44,12 +47,9 @@ class ProcessFailureError(Exception):
         self.failed_devices = failed_devices
 
 
-def _one_process(what: str) -> None:
-    if process_count() > 1:
-        raise NotImplementedError(
-            f"{what}: values are not exchanged between processes; there are {process_count()}"
-            f"{at_user_line()}"
-        )
+def _others() -> Any:
+    """The collectives of all processes; None where there is one."""
+    return get_communicator() if process_count() > 1 else None
 
 
 def _values(in_tree: Any, what: str) -> Any:
@@ -74,8 +74,10 @@ def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
     Parameters
     ----------
     in_tree : pytree of arrays
+        An array over several processes is given whole.
     tiled : bool
-        Join them along the first axis, rather than along a new one.
+        Join them along the first axis, rather than along a new one. True for arrays over several
+        processes.
 
     Returns
     -------
@@ -85,6 +87,8 @@ def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
     ------
     TypeError
         If a leaf is no array, or traced.
+    ValueError
+        If it is over several processes, without ``tiled``.
 
     Examples
     --------
@@ -93,9 +97,24 @@ def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
     >>> multihost_utils.process_allgather(cv.numpy.arange(3))
     array([[0, 1, 2]], dtype=int32)
     """
-    _one_process("process_allgather")
-    found = _values(in_tree, "process_allgather")
-    return found if tiled else tree.map(lambda x: x[None], found)
+    others = _others()
+
+    def one(x: Any) -> np.ndarray:
+        if isinstance(x, Array) and not x.is_fully_addressable:
+            if not tiled:
+                raise ValueError(
+                    "process_allgather: an array over several processes is given whole, with "
+                    f"tiled=True; got {x.aval.str_short()}{at_user_line()}"
+                )
+            whole = device_put(x, NamedSharding(x.sharding.mesh, PartitionSpec()))
+            return np.asarray(whole)
+        value = np.asarray(_values(x, "process_allgather"))
+        rows = value[None] if others is None else others.allgather(value)
+        if not tiled:
+            return rows
+        return rows.reshape(-1) if value.ndim == 0 else rows.reshape(-1, *value.shape[1:])
+
+    return tree.map(one, in_tree)
 
 
 def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
@@ -105,7 +124,8 @@ def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
     ----------
     in_tree : pytree of arrays
     is_source : bool, optional
-        Whether they are this process's. By default those of the first process are taken.
+        Whether they are this process's, in all processes or in none. By default those of the first
+        process are taken.
 
     Returns
     -------
@@ -123,8 +143,20 @@ def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
     >>> multihost_utils.broadcast_one_to_all({"a": cv.numpy.arange(3)})
     {'a': array([0, 1, 2], dtype=int32)}
     """
-    _one_process("broadcast_one_to_all")
-    return _values(in_tree, "broadcast_one_to_all")
+    others = _others()
+    found = _values(in_tree, "broadcast_one_to_all")
+    if others is None:
+        return found
+    root = 0
+    if is_source is not None:
+        sources = np.flatnonzero(others.allgather(np.asarray(bool(is_source))))
+        if len(sources) != 1:
+            raise ValueError(
+                f"broadcast_one_to_all: is_source is to be True in one process; it is in "
+                f"{[int(k) for k in sources]}{at_user_line()}"
+            )
+        root = int(sources[0])
+    return tree.map(lambda x: others.broadcast(x, root), found)
 
 
 def assert_equal(in_tree: Any, fail_message: str = "") -> None:
@@ -178,9 +210,11 @@ def sync_global_devices(name: str) -> None:
     >>> from covector.experimental import multihost_utils
     >>> multihost_utils.sync_global_devices("weights are written")
     """
-    _one_process("sync_global_devices")
     if not isinstance(name, str):
         raise TypeError(f"sync_global_devices takes a name, got {describe(name)}{at_user_line()}")
+    others = _others()
+    if others is not None:
+        others.agree("sync_global_devices", name.encode())
 
 
 def reached_preemption_sync_point(step_id: int) -> bool:
@@ -194,7 +228,7 @@ def reached_preemption_sync_point(step_id: int) -> bool:
     Returns
     -------
     bool
-        False for one process, which nobody tells of its end.
+        False: Covector hears of no such notices.
 
     Examples
     --------
@@ -202,7 +236,6 @@ def reached_preemption_sync_point(step_id: int) -> bool:
     >>> multihost_utils.reached_preemption_sync_point(3)
     False
     """
-    _one_process("reached_preemption_sync_point")
     return False
 
 
@@ -233,7 +266,11 @@ def live_devices(devices: Sequence[Device]) -> Iterator[list[Device]]:
     ...     devices
     [CpuDevice(id=0)]
     """
-    _one_process("live_devices")
+    if process_count() > 1:
+        raise NotImplementedError(
+            "live_devices: processes cannot go on without one that has failed; there are "
+            f"{process_count()}. Start again with fewer, from a checkpoint{at_user_line()}"
+        )
     here = process_index()
     found = list(devices)
     if not any(d.process_index == here for d in found):
@@ -243,9 +280,8 @@ def live_devices(devices: Sequence[Device]) -> Iterator[list[Device]]:
     yield found
 
 
-def _each(arrays: Any, mesh: Any, pspecs: Any, what: str) -> Any:
-    """Arrays of one process as those of all: laid out over the mesh."""
-    _one_process(what)
+def _shardings(arrays: Any, mesh: Any, pspecs: Any, what: str) -> list[Any]:
+    """The sharding of each array."""
     if not isinstance(mesh, Mesh):
         raise TypeError(f"{what} takes a Mesh, got {mesh!r}{at_user_line()}")
     is_leaf = lambda x: x is None or isinstance(x, PartitionSpec)  # noqa: E731
@@ -255,8 +291,8 @@ def _each(arrays: Any, mesh: Any, pspecs: Any, what: str) -> Any:
                 f"{what}: pspecs holds PartitionSpecs, got {spec!r}; PartitionSpec() stands for "
                 f"arrays that are whole on each device{at_user_line()}"
             )
-    shardings = tree.map(lambda s: NamedSharding(mesh, s), pspecs, is_leaf=is_leaf)
-    return device_put(arrays, shardings)
+    found = tree.broadcast_prefix(pspecs, arrays, is_leaf=is_leaf)
+    return [NamedSharding(mesh, spec) for spec in found]
 
 
 def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
@@ -290,7 +326,13 @@ def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspec
     >>> x.sharding.spec
     P('x',)
     """
-    return _each(local_inputs, global_mesh, pspecs, "host_local_array_to_global_array")
+    what = "host_local_array_to_global_array"
+    shardings = _shardings(local_inputs, global_mesh, pspecs, what)
+    leaves, treedef = tree.flatten(local_inputs)
+    outs = [
+        make_array_from_process_local_data(s, x) for s, x in zip(shardings, leaves, strict=True)
+    ]
+    return tree.unflatten(treedef, outs)
 
 
 def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
@@ -321,7 +363,17 @@ def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspe
     >>> multihost_utils.global_array_to_host_local_array(cv.numpy.arange(4), mesh, P("x"))
     Array([0, 1, 2, 3], dtype=int32)
     """
-    return _each(global_inputs, global_mesh, pspecs, "global_array_to_host_local_array")
+    what = "global_array_to_host_local_array"
+    shardings = _shardings(global_inputs, global_mesh, pspecs, what)
+    leaves, treedef = tree.flatten(global_inputs)
+    outs = []
+    for s, x in zip(shardings, leaves, strict=True):
+        there = device_put(x, s)
+        if s.is_fully_addressable:
+            outs.append(there)
+        else:
+            outs.append(device_put(there._handle.local, s.update(mesh=global_mesh.local_mesh)))
+    return tree.unflatten(treedef, outs)
 
 
 __all__ = [

@@ -17,6 +17,12 @@ def _values(x: Any) -> onp.ndarray:
     return onp.asarray(x)
 
 
+def _is_elsewhere(arr: Any) -> bool:
+    """Whether other processes have elements that this one does not have."""
+    sharding = arr.sharding
+    return sharding.spread and not (sharding.is_fully_addressable or sharding.is_fully_replicated)
+
+
 def array_repr(
     arr: Any,
     max_line_width: int | None = None,
@@ -46,6 +52,8 @@ def array_repr(
     'Array([1. , 2.2], dtype=float32)'
     """
     tail = f"dtype={arr.dtype.name}" + (", weak_type=True" if arr.weak_type else "")
+    if _is_elsewhere(arr):
+        return f"Array(shape={arr.shape}, {tail}, sharding={arr.sharding!r})"
     if is_extended(arr.dtype):
         return f"Array({arr.shape}, dtype={arr.dtype}) overlaying:\n{_key_words(arr)}"
     if arr.size == 0:
@@ -98,12 +106,16 @@ def array_str(
     >>> np.array_str(np.array([1.0, 2.25]))
     '[1.   2.25]'
     """
+    if _is_elsewhere(a):
+        return array_repr(a)
     return onp.array_str(_values(a), max_line_width, precision, suppress_small)
 
 
 def array_string(x: Any) -> str:
     """``str(x)``."""
-    return str(_values(x)) if not is_extended(x.dtype) else array_repr(x)
+    if _is_elsewhere(x) or is_extended(x.dtype):
+        return array_repr(x)
+    return str(_values(x))
 
 
 def array_format(x: Any, spec: str) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from covector.core import dtypes, tree
+from covector.core import dtypes, processes, tree
 from covector.core.avals import Array, array_from_numpy, to_array
+from covector.core.backend import get_backend
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.runtime.placement import as_sharding, placement, put
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
+from covector.sharding.partition.mesh import process_mesh
 
 _KEY_BITS = dtypes.code_of[np.dtype(np.uint64)]
 
@@ -171,11 +173,15 @@ def _joined(
     shape: tuple[int, ...], sharding: Sharding, dtype: Any, parts: Callable[[Index, Device], Any],
     what: str,
 ) -> Array:  # fmt: skip
-    """An array of ``shape`` whose part at each index ``parts`` gives."""
-    where = placement(sharding, True)
+    """An array of ``shape`` whose part at each index ``parts`` gives: of those of this process."""
     whole: np.ndarray | None = None
     seen: set[Any] = set()
+    here = sharding.addressable_devices
+    block = _block_here(shape, sharding, what)
+    size = tuple([s.stop - s.start for s in block])
     for device, index in sharding.devices_indices_map(shape).items():
+        if device not in here:
+            continue
         key = tuple([(s.start, s.stop) for s in index])
         if key in seen:
             continue
@@ -188,15 +194,43 @@ def _joined(
                 f"shape {wanted}, got one of the shape {part.shape}{at_user_line()}"
             )
         if whole is None:
-            whole = np.empty(shape, part.dtype if dtype is None else dtype)
+            whole = np.empty(size, part.dtype if dtype is None else dtype)
         elif dtype is None and part.dtype != whole.dtype:
             raise ValueError(
                 f"{what}: the parts of an array have one dtype: the first has {whole.dtype}, the "
                 f"one at {_shown(index)} {part.dtype}{at_user_line()}"
             )
-        whole[index] = part
+        within = [
+            slice(s.indices(n)[0] - b.start, s.indices(n)[1] - b.start)
+            for s, b, n in zip(index, block, shape, strict=True)
+        ]
+        whole[tuple(within)] = part
     assert whole is not None
-    return put(array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True), where)
+    local = array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True)
+    return _of_block(local, sharding, shape)
+
+
+def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
+    """Where in an array of ``shape`` the devices of this process have their parts."""
+    if sharding.is_fully_addressable:
+        return tuple([slice(0, n) for n in shape])
+    if not sharding.has_addressable_devices:
+        raise ValueError(
+            f"{what}: {sharding!r} has no device of this process, {processes.index}, which has no "
+            f"part of such an array{at_user_line()}"
+        )
+    mesh = process_mesh(sharding.mesh, processes.index)  # type: ignore[attr-defined]
+    return mesh.block(shape, mesh.split(sharding.spec, shape, what))  # type: ignore[attr-defined]
+
+
+def _of_block(local: Array, sharding: Sharding, shape: tuple[int, ...]) -> Array:
+    """The array of ``shape`` of which this process has ``local``."""
+    where = placement(sharding, True)
+    if sharding.is_fully_addressable:
+        return put(local, where)
+    backend: Any = get_backend(where.device.platform)
+    made: Array = backend.of_block(local, sharding, shape, where.index)
+    return made
 
 
 def _shown(index: Index) -> str:
@@ -307,6 +341,14 @@ def make_array_from_single_device_arrays(
     return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
 
 
+def _processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
+    """Into how many parts processes split each dimension."""
+    if sharding.is_fully_addressable:
+        return (1,) * ndim
+    mesh = process_mesh(sharding.mesh, processes.index)  # type: ignore[attr-defined]
+    return [mesh.count(axes) for axes in mesh.split(sharding.spec, (1,) * ndim)]  # type: ignore[attr-defined]
+
+
 def make_array_from_process_local_data(
     sharding: Any, local_data: Any, global_shape: Sequence[int | None] | None = None
 ) -> Any:
@@ -318,8 +360,9 @@ def make_array_from_process_local_data(
     local_data : array or pytree of arrays
         What this process has: the whole, or what its devices have.
     global_shape : tuple of int, optional
-        Of the whole array; None in it for a dimension that is as long as the data. With one
-        process it is that of the data.
+        Of the whole array. Where it is not given, or None, the data is taken for the part of this
+        process: a dimension is as long as that of the data times the number of parts into which
+        processes split it. Where it is, the data may be the whole along a dimension.
 
     Returns
     -------
@@ -343,16 +386,32 @@ def make_array_from_process_local_data(
 
     def one(where: Any, data: Any) -> Array:
         array = np.asarray(data) if not isinstance(data, Array) else data
-        shape = tuple(array.shape)
-        if global_shape is not None:
-            shape = tuple([n if g is None else g for g, n in zip(global_shape, shape, strict=True)])
-        sizes, found = _checked(shape, where, what)
-        if sizes != tuple(array.shape):
+        given = tuple(array.shape)
+        where = as_sharding(getattr(where, "sharding", where), what)
+        along = _processes_along(where, len(given))
+        asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
+        if len(asked) != len(given):
             raise ValueError(
-                f"{what}: with one process, its data is the whole array: the data has the shape "
-                f"{tuple(array.shape)}, and global_shape is {global_shape}{at_user_line()}"
+                f"{what}: the data has {len(given)} dimensions, its shape is {given}, and "
+                f"global_shape {len(asked)}: {asked}{at_user_line()}"
             )
-        return put(to_array(array), placement(found, True))
+        sizes = [
+            n * p if g is None else int(g) for g, n, p in zip(asked, given, along, strict=True)
+        ]
+        shape, found = _checked(sizes, where, what)
+        block = _block_here(shape, found, what)
+        cut = []
+        for k, (n, size, s) in enumerate(zip(given, shape, block, strict=True)):
+            if n not in (size, s.stop - s.start):
+                raise ValueError(
+                    f"{what}: axis {k} of the array has the size {size}, of which this process has "
+                    f"{s.start} to {s.stop}; its data has the size {n} there: it is to have either "
+                    f"the whole or its part{at_user_line()}"
+                )
+            cut.append(s if n == size else slice(None))
+        if any(n != s.stop - s.start for n, s in zip(given, block, strict=True)):
+            array = array[tuple(cut)]
+        return _of_block(to_array(array), found, shape)
 
     if isinstance(sharding, Sharding) or hasattr(sharding, "partitions"):
         return tree.map(lambda data: one(sharding, data), local_data)

@@ -58,9 +58,8 @@ def _padded(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
 
 
 def _transformed(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
-    """`fft`: along the last dimensions, as many as there are lengths."""
-    ndim = len(operands[0].shape)
-    return together(operands, results, set(range(ndim - len(params["fft_lengths"]), ndim)))
+    """`fft`: along its axes."""
+    return together(operands, results, set(params["axes"]))
 
 
 def _windowed(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:

@@ -8,7 +8,7 @@ from typing import Any
 from covector import _native
 from covector.core import dtypes, processes
 from covector.core.avals import Array
-from covector.core.backend import Layout
+from covector.core.backend import Layout, get_backend
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import trace_to_jaxpr
@@ -49,7 +49,7 @@ class Block:
         """The parts of the devices of the sharding; None for those of other processes."""
         if self._parts is None:
             block = _mesh(self.sharding).block(self.shape, self.split)
-            found = []
+            found: list[Any] = []
             for device, index in self.sharding.devices_indices_map(self.shape).items():
                 if device.process_index != processes.index:
                     found.append(None)
@@ -149,8 +149,6 @@ class AcrossModule:
     def __init__(
         self, closed: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
     ) -> None:
-        from covector.backends.cpu.backend import CpuModule
-
         self.jaxpr = closed
         self.layout = layout
         mesh = _mesh(layout.replicated)
@@ -166,7 +164,7 @@ class AcrossModule:
         )  # fmt: skip
         consts = [self._constant(c) for c in closed.consts]
         local = partition(closed, consts, operands, self.results, mesh)
-        self.inner = CpuModule(local, donated, name)
+        self.inner: Any = get_backend("cpu").lower(local, donated, name)
         self.donated = [k for k, d in enumerate(donated) if d]
         self.dialects = self.inner.dialects
         self.default_dialect = self.inner.default_dialect

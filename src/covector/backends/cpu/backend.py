@@ -257,6 +257,14 @@ class CpuBackend:
 
         return across.put(x, sharding, placement)
 
+    def of_block(
+        self, local: Array, sharding: Any, shape: tuple[int, ...], placement: int
+    ) -> Array:
+        """The array over several processes of which this one has ``local``."""
+        from covector.backends.cpu import across
+
+        return across.of_block(self.put(local, self.devices()[0], 0), sharding, shape, placement)
+
     def lower_spread(
         self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
     ) -> Any:
