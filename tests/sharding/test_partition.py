@@ -130,7 +130,8 @@ PROGRAMS = {
     "concatenation": (lambda x: np.concatenate([x, x.T * 2, x[:6]], 0), X12),
     "convolution": (
         lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME"),
-        R.normal(size=(12, 6, 5, 5)).astype("float32"), R.normal(size=(4, 6, 3, 3)).astype("float32"),
+        R.normal(size=(12, 6, 5, 5)).astype("float32"),
+        R.normal(size=(4, 6, 3, 3)).astype("float32"),
     ),
     "small floats": (lambda x: (x.astype("bfloat16") @ x.T.astype("bfloat16")).sum(0), X12),
     "booleans": (lambda x: ((x > 0).all(0), (x > 1).any(), np.cumsum(x > 0, 1)), X12),
