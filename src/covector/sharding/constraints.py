@@ -70,7 +70,7 @@ def _constraint_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
 
 def _free(x: Any, d: int, spec: PartitionSpec) -> Any:
     """How a mapped dimension is split, over axes that the others leave: it stays so."""
-    placed = getattr(aval_of(x), "placed", None)
+    placed = aval_of(x).placed
     if placed is None:
         return None
     taken = {n for p in spec for n in names_in(p)}
@@ -78,7 +78,7 @@ def _free(x: Any, d: int, spec: PartitionSpec) -> Any:
 
 
 def _back(ct: Any, x: Any, *, sharding: Any) -> list[Any]:
-    placed = getattr(x.aval, "placed", None)
+    placed = x.aval.placed
     if placed is None:
         return [ct]
     if placed.mesh == sharding.mesh.abstract_mesh:
@@ -249,7 +249,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
 
 def _check_type(x: Any, wanted: NamedSharding) -> None:
-    placed = getattr(aval_of(x), "placed", None)
+    placed = aval_of(x).placed
     if placed is None or AxisType.Explicit not in wanted.mesh.axis_types:
         return
     asked = explicit(wanted, aval_of(x).ndim)

@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
 from covector.core import tree
-from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
 from covector.core.trace import close_over, trace_to_jaxpr
@@ -230,7 +230,7 @@ def _inferred(
             f"type Explicit, so that the types of arguments say how they are split; the mesh is "
             f"{mesh}{at_user_line()}"
         )
-    placed = a.placed if type(a) is PlacedArray else None
+    placed = a.placed
     if placed is None:
         return PartitionSpec()
     parts = [tuple([n for n in names_in(p) if n in manual]) for p in placed.spec]

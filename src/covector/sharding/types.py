@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector import _native
-from covector.core.avals import PlacedArray, ShapedArray, place
+from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, place
 from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Literal, eval_jaxpr, sub_jaxprs
@@ -19,7 +19,8 @@ from covector.core.rules import collective_rules, transpose_only, varying_rules
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import pvary_p
 from covector.sharding.factors import Factors, factor_rules, pointwise
-from covector.sharding.mesh import AxisType
+from covector.sharding.context import get_abstract_mesh
+from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import (
     Split,
@@ -29,6 +30,7 @@ from covector.sharding.propagate import (
     split_of,
     splits_of_factors,
 )
+from covector.sharding.spec import PartitionSpec
 from covector.transforms.vmap import varies_by_type
 
 # Whether results whose sharding the operands leave open are replicated, rather than an error: an
@@ -74,6 +76,25 @@ def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
     return NamedSharding(mesh, spec)
 
 
+def _whole(aval: Any, mesh: AbstractMesh) -> Any:
+    """The type of an array that all devices of the mesh have whole."""
+    if type(aval) is not ShapedArray:
+        return aval
+    return place(aval, NamedSharding(mesh, PartitionSpec(*[None] * len(aval.shape))), NONE_VARY)
+
+
+def here(aval: ShapedArray) -> NamedSharding | None:
+    """What the type says over the axes that are explicit where the code is: values that are closed
+    over come from where other axes were."""
+    placed: NamedSharding | None = aval.placed
+    if placed is None:
+        return None
+    mesh = get_abstract_mesh()
+    if placed.mesh is mesh or placed.mesh == mesh or placed.mesh.shape_tuple != mesh.shape_tuple:
+        return placed
+    return explicit(placed.update(mesh=mesh), len(aval.shape))
+
+
 _native.set_placed_aval_factory(placed_aval)
 
 
@@ -82,10 +103,13 @@ def record(
 ) -> list[Any]:
     """`JaxprTrace.process`, once there are such types."""
     avals = [a.aval for a in invars]
+    mesh = get_abstract_mesh()
+    first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim not in collective_rules and not any([type(a) is PlacedArray for a in avals]):
         outs, effects = prim.infer(avals, params)
+        if mesh.explicit_axes and first_order and prim not in placing:
+            outs = [_whole(a, mesh) for a in outs]
         return trace.emit(prim, invars, outs, params, effects)
-    first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim in transpose_only:
         first_order = False  # the user's rule says all
     if prim is pvary_p and params["axis_name"] in avals[0].varying:
@@ -114,7 +138,7 @@ def record(
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
         outs = [
-            place(a, getattr(a, "placed", None), _checked(trace, v))
+            place(a, a.placed, _checked(trace, v))
             for a, v in zip(outs, over, strict=True)
         ]
     return trace.emit(prim, invars, outs, params, effects)
@@ -198,23 +222,23 @@ def _shardings(
         same = _same_for_all(avals)
         if same is not None and all(a.shape == outs[0].shape for a in outs):
             return [same] * len(outs)
-    meshes = []
-    for a in avals:
-        placed = a.placed if type(a) is PlacedArray else None
-        if placed is not None and placed.mesh not in meshes:
-            meshes.append(placed.mesh)
+    known = [here(a) for a in avals]
+    meshes = list(dict.fromkeys([s.mesh for s in known if s is not None]))
     if not meshes:
-        return [None] * len(outs)
+        mesh = get_abstract_mesh()
+        if not mesh.explicit_axes:
+            return [None] * len(outs)
+        meshes = [mesh]
     if len(meshes) > 1:
         raise ValueError(
             f"{prim.name}: the operands lie on different meshes, {meshes[0]} and {meshes[1]}; move "
             f"one of them with covector.reshard{at_user_line()}"
         )
     mesh = meshes[0]
-    splits: list[Split] = []
-    for a in avals:
-        placed = a.placed if type(a) is PlacedArray else None
-        splits.append(nowhere(a) if placed is None else split_of(placed.spec, len(a.shape)))
+    splits = [
+        nowhere(a) if s is None else split_of(s.spec, len(a.shape))
+        for a, s in zip(avals, known, strict=True)
+    ]
     if not any(names for s in splits for names in s):
         found = [nowhere(a) for a in outs]
     elif rule is None:
@@ -233,17 +257,17 @@ def _shardings(
 
 def _same_for_all(avals: Sequence[ShapedArray]) -> NamedSharding | None:
     """The sharding that all operands that are no scalars have, if they are of one shape."""
-    first: PlacedArray | None = None
+    first: ShapedArray | None = None
     for a in avals:
         if not a.shape:
             continue
-        if type(a) is not PlacedArray or a.placed is None:
+        if a.placed is None:
             return None
         if first is None:
             first = a
         elif a.shape != first.shape or a.placed != first.placed:
             return None
-    return None if first is None else first.placed
+    return None if first is None else here(first)
 
 
 def _shown(avals: Sequence[ShapedArray]) -> str:
