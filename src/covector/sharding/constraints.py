@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, place
+from covector.core.avals import Array, ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
@@ -16,9 +16,10 @@ from covector.sharding.base import Sharding
 from covector.sharding.context import concrete_mesh, mesh_for_specs
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
-from covector.sharding.propagate import Split, split_of, split_rules
+from covector.sharding.propagate import Split, spec_of, split_of, split_rules
 from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 from covector.sharding.types import explicit, placing
+from covector.transforms.vmap import SplitAxis
 
 reshard_p = Primitive("reshard")
 sharding_constraint_p = Primitive("sharding_constraint")
@@ -66,6 +67,22 @@ def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
 @sharding_constraint_p.def_abstract_eval
 def _constraint_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
     return x
+
+
+def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
+    """``x`` with a dimension laid out as a vector is; the others stay as they are."""
+    aval = aval_of(x)
+    parts = [()] * aval.ndim if aval.placed is None else list(split_of(aval.placed.spec, aval.ndim))
+    parts[dim] = split_of(placed.spec, 1)[0]
+    if type(x) is Array:
+        mesh = concrete_mesh()
+        if mesh is None or mesh.abstract_mesh != placed.mesh:
+            return x
+        placed = placed.update(mesh=mesh)
+    return reshard_p.bind(x, sharding=placed.update(spec=spec_of(tuple(parts), whole=True)))
+
+
+SplitAxis.lay = staticmethod(_lay_dim)
 
 
 def _free(x: Any, d: int, spec: PartitionSpec) -> Any:

@@ -18,7 +18,7 @@ from covector.core.structural import (
 )
 from covector.core.trace import Primitive
 from covector.primitives import cumulative, indexing, reductions, windows
-from covector.primitives.convert import copy_p
+from covector.primitives.convert import bitcast_convert_type_p, copy_p
 from covector.primitives.convolution import conv_general_dilated_p
 from covector.primitives.dot import dot_general_p
 from covector.primitives.fourier import fft_p
@@ -72,6 +72,18 @@ def _windowed(operands: Avals, results: Avals, params: dict[str, Any]) -> Factor
     return together(operands, results, whole)
 
 
+def _bits(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """`bitcast_convert_type`: a last dimension of the parts of each number may come or go."""
+    n = min(len(operands[0].shape), len(results[0].shape))
+    b = Builder()
+    dims = b.dims(operands[0].shape[:n])
+    rest = [[(b.new(m, True),) for m in a.shape[n:]] for a in (operands[0], results[0])]
+    return b.build([[*dims, *rest[0]]], [[*dims, *rest[1]]])
+
+
+gather_p = indexing.gather_p
+
+
 def _register() -> None:
     same = (
         *ELEMENTWISE.values(), add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
@@ -113,10 +125,18 @@ def _register() -> None:
         iota_p: factors.made,
         conv_general_dilated_p: factors.convolved,
         fft_p: _transformed,
+        bitcast_convert_type_p: _bits,
         lu_pivots_to_permutation_p: factors.leading(1),
         tridiagonal_solve_p: factors.leading(1),
     })  # fmt: skip
 
 
-gather_p = indexing.gather_p
 _register()
+
+# Types say of their results that they are split as the first operand is, where that is split along
+# dimensions of which a device needs more than its part.
+as_operand: set[Primitive] = {
+    slice_p, dynamic_slice_p, dynamic_update_slice_p, rev_p, pad_p, fft_p, concatenate_p,
+    *(p for p, rule in factor_rules.items() if rule is _windowed),
+}  # fmt: skip
+

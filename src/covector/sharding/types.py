@@ -7,6 +7,7 @@ what the devices share.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -16,9 +17,11 @@ from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Literal, eval_jaxpr, sub_jaxprs
 from covector.core.rules import collective_rules, transpose_only, varying_rules
+from covector.core.structural import reshape_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import pvary_p
 from covector.sharding.factors import Factors, factor_rules, pointwise
+from covector.sharding.rules import as_operand
 from covector.sharding.context import get_abstract_mesh
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
@@ -281,6 +284,8 @@ def _by_rule(
     if _is_open():
         by_factor = splits_of_factors(factors, splits, sizes)
         return results_of_factors(factors, by_factor, outs, sizes)
+    if prim in as_operand and _changes_what_is_split(factors, splits):
+        return _as_operand(prim, splits, avals, outs, sizes)
 
     def clash(factor: int) -> None:
         raise ShardingTypeError(
@@ -290,6 +295,8 @@ def _by_rule(
         )
 
     by_factor = splits_of_factors(factors, splits, sizes, clash)
+    makes = _merged if prim is reshape_p else results_of_factors
+    found = makes(factors, by_factor, outs, sizes)
     for factor in sorted(factors.whole):
         if by_factor[factor]:
             axes = ", ".join(map(repr, by_factor[factor]))
@@ -314,7 +321,78 @@ def _by_rule(
                         "with out_sharding how it is to be split, for example "
                         f"PartitionSpec(){at_user_line()}"
                     )
-    return results_of_factors(factors, by_factor, outs, sizes)
+    _nothing_lost(prim, factors, splits, found, avals, outs)
+    return found
+
+
+def _changes_what_is_split(factors: Factors, splits: Sequence[Split]) -> bool:
+    """Whether a dimension is split along which elements of the first operand are others' places."""
+    first = set(factors.operands[0])
+    return any(
+        names and (dim not in first or not factors.whole.isdisjoint(dim))
+        for dims, split in zip(factors.operands, splits, strict=True)
+        for dim, names in zip(dims, split, strict=True)
+    )
+
+
+def _as_operand(
+    prim: Primitive, splits: list[Split], avals: Sequence[ShapedArray],
+    outs: Sequence[ShapedArray], sizes: dict[Hashable, int],
+) -> list[Split]:  # fmt: skip
+    """The results are split as the first operand is, though devices exchange values for it."""
+    for a, split in zip(avals, splits, strict=True):
+        if split != splits[0] and any(split):
+            raise ShardingTypeError(
+                f"{prim.name}: along a dimension that it changes, the operands must be split in "
+                f"one way; they are {_shown(avals)}. Move one of them with covector.reshard"
+                f"{at_user_line()}"
+            )
+    for out in outs:
+        for n, names in zip(out.shape, splits[0], strict=True):
+            if n % math.prod([sizes[a] for a in names]):
+                axes = ", ".join(map(repr, names))
+                raise ShardingTypeError(
+                    f"{prim.name} of {_shown(avals[:1])} makes a dimension of the size {n}, which "
+                    f"cannot be split over {axes}. Replicate it with covector.reshard first, or "
+                    f"say with out_sharding how the result is split{at_user_line()}"
+                )
+    return [splits[0]] * len(outs)
+
+
+def _merged(
+    factors: Factors, by_factor: Sequence[tuple[Hashable, ...]], outs: Sequence[ShapedArray],
+    sizes: dict[Hashable, int],
+) -> list[Split]:  # fmt: skip
+    """Splits of the results of a reshape: a dimension that several make up has the axes of all, as
+    far as the first ones are split."""
+    made = []
+    for dim, n in zip(factors.results[0], outs[0].shape, strict=True):
+        names: tuple[Hashable, ...] = ()
+        for factor in dim:
+            if not by_factor[factor]:
+                break
+            names += by_factor[factor]
+        made.append(names if n % math.prod([sizes[a] for a in names]) == 0 else ())
+    return [tuple(made)]
+
+
+def _nothing_lost(
+    prim: Primitive, factors: Factors, splits: Sequence[Split], found: Sequence[Split],
+    avals: Sequence[ShapedArray], outs: Sequence[ShapedArray],
+) -> None:  # fmt: skip
+    """Raise the error for an axis that splits an operand, and could split no result."""
+    kept = {a for split in found for names in split for a in names}
+    summed = factors.summed
+    for dims, split in zip(factors.operands, splits, strict=True):
+        for dim, names in zip(dims, split, strict=True):
+            lost = [a for a in names if a not in kept]
+            if lost and not summed.issuperset(dim):
+                raise ShardingTypeError(
+                    f"{prim.name} of {_shown(avals)} to {_shown(outs)} leaves open how the result "
+                    f"is split over {', '.join(map(repr, lost))}. Replicate the operand with "
+                    "covector.reshard first, or say with out_sharding how the result is split"
+                    f"{at_user_line()}"
+                )
 
 
 def explicit_spec(mesh: Any, spec: Any, ndim: int) -> NamedSharding | None:
