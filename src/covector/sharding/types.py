@@ -110,7 +110,7 @@ def record(
     first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim not in collective_rules and not any([type(a) is PlacedArray for a in avals]):
         outs, effects = prim.infer(avals, params)
-        if mesh.explicit_axes and first_order and prim not in placing:
+        if mesh.explicit_axes and first_order and prim not in placing and not _is_open():
             outs = [_whole(a, mesh) for a in outs]
         return trace.emit(prim, invars, outs, params, effects)
     if prim in transpose_only:
@@ -229,7 +229,7 @@ def _shardings(
     meshes = list(dict.fromkeys([s.mesh for s in known if s is not None]))
     if not meshes:
         mesh = get_abstract_mesh()
-        if not mesh.explicit_axes:
+        if not mesh.explicit_axes or _is_open():
             return [None] * len(outs)
         meshes = [mesh]
     if len(meshes) > 1:
