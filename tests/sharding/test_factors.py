@@ -13,6 +13,7 @@ import pytest
 import covector as cv
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.jaxpr import Literal, all_jaxprs
+from covector.core.rules import collective_rules
 from covector.core.structural import reduce_sum_p
 from covector.primitives.dot import dot_general_p
 from covector.sharding import AxisType, NamedSharding, propagate
@@ -22,8 +23,8 @@ from covector.sharding.propagate import forward
 from tests import property_tables
 
 TABLE = {**property_tables.CASES, **property_tables.DISCRETE}
-# Their results are positions, of a block others; or there is nothing to run.
-OTHER = {"iota", "argmax", "argmin", "pvary"}
+# Their results are positions, of a block others; or they run along devices alone.
+OTHER = {"iota", "argmax", "argmin", *(p.name for p in collective_rules)}
 
 
 def equations(case):

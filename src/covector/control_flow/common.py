@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dtypes, tree
-from covector.core.avals import ShapedArray, aval_of, not_an_array, to_array
+from covector.core.avals import ShapedArray, aval_of, not_an_array, place, to_array
 from covector.core.config import runs_by_operation
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, Var
 from covector.core.references import Reference, type_of_value
 from covector.core.rules import UndefinedPrimal
-from covector.core.structural import bring_dim, convert_element_type
+from covector.core.structural import convert_element_type
 from covector.core.trace import Primitive, Tracer, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.primitives.parallel import pvary
@@ -20,7 +20,7 @@ from covector.transforms.arguments import check_results, fun_name, src_info
 from covector.transforms.cache import FunctionCache, cached_on_jaxpr, context_key
 from covector.transforms.jaxprs import batch_jaxpr, permute
 from covector.transforms.jit import jit_p
-from covector.transforms.vmap import BatchTrace
+from covector.transforms.vmap import BatchTrace, bring
 
 
 class Body:
@@ -220,7 +220,7 @@ def batch_jaxprs(
         return batch_jaxpr(closed, size, trace.axis_name, batched, force)[0]
 
     moved = [
-        x if k < num_shared and d is None else bring_dim(x, size, d, 0)
+        x if k < num_shared and d is None else bring(x, size, trace.axis_name, d, 0)
         for k, (x, d) in enumerate(zip(args, dims, strict=True))
     ]
     outs = prim.bind_params(moved, {**params, **{name: mapped(params[name]) for name in names}})
@@ -248,8 +248,9 @@ def arrays_of(x: Any) -> Any:
 def promote_weak(
     values: Sequence[Any], in_avals: Sequence[ShapedArray], out_avals: Sequence[ShapedArray]
 ) -> tuple[list[Any], list[ShapedArray], bool]:
-    """Convert weakly typed carries to the dtype that the body makes of them, and have carries vary
-    over the axes of a mesh over which the body makes them vary.
+    """Convert weakly typed carries to the dtype that the body makes of them, have carries vary
+    over the axes of a mesh over which the body makes them vary, and be split as it says, if their
+    own types say nothing.
 
     Returns
     -------
@@ -264,9 +265,12 @@ def promote_weak(
                 values[i] = convert_element_type(values[i], dtype, weak)
                 avals[i] = a.update(dtype=dtype, weak_type=weak)
                 changed = True
+        if a.placed is None and o.placed is not None:
+            avals[i] = place(avals[i], o.placed, a.varying)
+            changed = True
         if o.varying - a.varying:
             values[i] = pvary(values[i], sorted(o.varying - a.varying, key=str))
-            avals[i] = aval_of(values[i])
+            avals[i] = place(avals[i], avals[i].placed, aval_of(values[i]).varying)
             changed = True
     return values, avals, changed
 
@@ -300,18 +304,20 @@ def check_carry(
             f"{what}: the carry that {name} returns must have the same tree structure as the one "
             f"it takes, but it takes {in_tree} and returns {out_tree}{at_user_line()}"
         )
-    if all(a.matches(o) for a, o in zip(in_avals, out_avals, strict=True)):
+    if all(a.matches(o) and a.lies_as(o) for a, o in zip(in_avals, out_avals, strict=True)):
         return
     lines = []
     paths = path_names(tree.unflatten(in_tree, [0] * len(in_avals)))
     for path, a, o in zip(paths, in_avals, out_avals, strict=True):
-        if a.matches(o):
+        if a.matches(o) and a.lies_as(o):
             continue
         reasons = []
         if a.shape != o.shape:
             reasons.append("the shapes do not match")
         if a.dtype != o.dtype:
             reasons.append("the dtypes do not match")
+        if not reasons:
+            reasons.append("they are split differently over the mesh")
         lines.append(
             f"  * carry{path} goes in as {a.str_short()} and comes out as {o.str_short()}: "
             + " and ".join(reasons)
@@ -319,7 +325,7 @@ def check_carry(
     listing = "\n".join(lines)
     hint = (
         "Give the initial value the type that the body returns, or convert what it returns "
-        "(for example with .astype)."
+        "(for example with .astype, or covector.reshard)."
     )
     raise TypeError(
         f"{what}: the carry that {name} takes and the carry that it returns must have equal "

@@ -42,18 +42,20 @@ def _check_branches(what: str, funs: Sequence[Any], bodies: Sequence[Body]) -> N
                 f"{what}: the branches must return the same tree structure, but {names[0]} returns "
                 f"{first.out_tree} and {names[1]} returns {body.out_tree}{at_user_line()}"
             )
-        if all(a.matches(b) for a, b in zip(first.out_avals, body.out_avals, strict=True)):
+        pairs = list(zip(first.out_avals, body.out_avals, strict=True))
+        if all(a.matches(b) and a.lies_as(b) for a, b in pairs):
             continue
         paths = path_names(tree.unflatten(body.out_tree, [0] * len(body.out_avals)))
         lines = [
             f"  * result{path}: {a.str_short()} from {names[0]}, {b.str_short()} from {names[1]}"
-            for path, a, b in zip(paths, first.out_avals, body.out_avals, strict=True)
-            if not a.matches(b)
+            for path, (a, b) in zip(paths, pairs, strict=True)
+            if not (a.matches(b) and a.lies_as(b))
         ]
         listing = "\n".join(lines)
         raise TypeError(
             f"{what}: the branches must return equal types, but they differ:\n{listing}\n"
-            f"Convert the results to one type (for example with .astype){at_user_line()}"
+            "Convert the results to one type (for example with .astype, or covector.reshard)"
+            f"{at_user_line()}"
         )
 
 

@@ -45,7 +45,7 @@ from covector.transforms.partial_eval import (
     partial_eval_jaxpr,
     split,
 )
-from covector.transforms.vmap import BatchTrace, vmap_flat
+from covector.transforms.vmap import BatchTrace, bring, vmap_flat
 
 cond_p = Primitive("cond", multiple_results=True)
 
@@ -54,7 +54,9 @@ cond_p = Primitive("cond", multiple_results=True)
 def _cond_avals(
     index: ShapedArray, *avals: ShapedArray, branches: tuple[ClosedJaxpr, ...]
 ) -> list[ShapedArray]:
-    return branches[0].out_avals
+    # A branch whose type says nothing of where a result is goes with one that does.
+    columns = zip(*[b.out_avals for b in branches], strict=True)
+    return [next((a for a in each if a.placed is not None), each[0]) for each in columns]
 
 
 cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params["branches"])))
@@ -124,7 +126,7 @@ def _mapped(
         lambda *xs: eval_jaxpr(branch.jaxpr, branch.consts, *xs),
         size, args, [0 if m else None for m in mapped], name,
     )  # fmt: skip
-    return [bring_dim(x, size, d, 0) for x, d in zip(outs, dims, strict=True)]
+    return [bring(x, size, name, d, 0) for x, d in zip(outs, dims, strict=True)]
 
 
 def _constant_elsewhere(

@@ -20,7 +20,7 @@ from covector.core.rules import (
     partial_eval_rules,
     transpose_rules,
 )
-from covector.core.structural import bring_dim, mapped_first
+from covector.core.structural import mapped_first
 from covector.core.trace import (
     EvalTrace,
     JaxprTrace,
@@ -46,7 +46,7 @@ from covector.transforms.jvp import JVPTrace, JVPTracer
 from covector.transforms.partial_eval import PartialTrace
 from covector.transforms.references import GivenRefs
 from covector.transforms.transpose import backward_pass
-from covector.transforms.vmap import BatchTrace
+from covector.transforms.vmap import BatchTrace, bring, placed_along
 
 FlatFun = Callable[..., list[Any]]
 Dims = Sequence[int | None]
@@ -130,14 +130,14 @@ class MappedRule:
                 f"{at_user_line()}"
             )
         return [
-            bring_dim(x, self.size, d, 0) if w else x
+            bring(x, self.size, self.axis_name, d, 0) if w else x
             for x, d, w in zip(outs, dims, wanted, strict=True)
         ]
 
     def mapped_avals(self, avals: Sequence[ShapedArray]) -> list[ShapedArray]:
         """Types of the arguments, from those of one element."""
         return [
-            a.update(shape=(self.size, *a.shape)) if b else a
+            a.stacked(self.size, placed_along(self.axis_name)) if b else a
             for a, b in zip(avals, self.batched, strict=True)
         ]
 

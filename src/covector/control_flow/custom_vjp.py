@@ -28,12 +28,12 @@ from covector.core.rules import (
     transpose_only,
     transpose_rules,
 )
-from covector.core.structural import bring_dim, instantiate, mapped_first, reduce_sum
+from covector.core.structural import instantiate, mapped_first, reduce_sum
 from covector.core.trace import Primitive, Tracer, current_trace, eval_trace, trace_to_jaxpr
 from covector.core.tree_paths import path_names
 from covector.transforms.arguments import fun_name
 from covector.transforms.references import GivenRefs
-from covector.transforms.vmap import BatchTrace, vmap_flat
+from covector.transforms.vmap import BatchTrace, bring, placed_along, vmap_flat
 
 # residuals, cotangents of the results -> a cotangent (or Zero) per argument
 FlatBwd = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
@@ -160,7 +160,7 @@ class _MappedBwd(MappedRule):
 
     def __call__(self, res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
         given = [
-            Zero(ct.aval.update(shape=ct.aval.shape[1:])) if type(ct) is Zero and b else ct
+            Zero(ct.aval.without(0)) if type(ct) is Zero and b else ct
             for ct, b in zip(cts, self.out_batched, strict=True)
         ]
         flat = FlatBackward(self.rule, res, given)
@@ -169,13 +169,13 @@ class _MappedBwd(MappedRule):
         dims = [0 if b else None for b in batched]
         outs, out_dims = vmap_flat(flat, self.size, flat.args, dims, self.axis_name)
         moved = flat.split(
-            [bring_dim(x, self.size, d, 0) for x, d in zip(outs, out_dims, strict=True)]
+            [bring(x, self.size, self.axis_name, d, 0) for x, d in zip(outs, out_dims, strict=True)]
         )
         result: list[Any] = []
         for ct, b in zip(moved, self.batched, strict=True):
             if type(ct) is Zero:
-                shape = (self.size, *ct.aval.shape) if b else ct.aval.shape
-                result.append(Zero(ct.aval.update(shape=shape)))
+                along = placed_along(self.axis_name)
+                result.append(Zero(ct.aval.stacked(self.size, along)) if b else ct)
             else:
                 # An argument that all elements share gets the sum of their cotangents.
                 result.append(ct if b else reduce_sum(ct, (0,)))
@@ -233,12 +233,11 @@ def _batch_lin(
     size, n = trace.axis_size, params["num_res"]
     res_batched = tuple(d is not None for d in dims[:n])
     moved = mapped_first(args[:n], dims[:n])
-    moved += [bring_dim(x, size, d, 0) for x, d in zip(args[n:], dims[n:], strict=True)]
+    name = trace.axis_name
+    moved += [bring(x, size, name, d, 0) for x, d in zip(args[n:], dims[n:], strict=True)]
     mapped = (True,) * len(params["out_avals"])
-    bwd = _MappedBwd(
-        params["bwd"], size, trace.axis_name, tuple(params["active"]), mapped, res_batched
-    )
-    avals = tuple(a.update(shape=(size, *a.shape)) for a in params["out_avals"])
+    bwd = _MappedBwd(params["bwd"], size, name, tuple(params["active"]), mapped, res_batched)
+    avals = tuple(a.stacked(size, placed_along(name)) for a in params["out_avals"])
     outs = custom_lin_p.bind_params(moved, {**params, "bwd": bwd, "out_avals": avals})
     return outs, [0] * len(outs)
 

@@ -64,6 +64,18 @@ def _length(xs_flat: list[Any], xs: Any, avals: list[ShapedArray], length: int |
     return sizes.pop()
 
 
+def _check_whole(what: str, xs: Any, avals: list[ShapedArray]) -> None:
+    """Raise the error for a loop over an axis that types say is split over devices."""
+    for i, a in enumerate(avals):
+        if a.placed is not None and a.placed.spec[0] is not None:
+            raise ValueError(
+                f"{what}: the loop runs over the leading axis of each array in xs, and that of "
+                f"xs{path_names(xs)[i]}, {a.str_short()}, is split over the mesh. Lay it out in "
+                f"another way with covector.reshard, or run along devices (covector.shard_map)"
+                f"{at_user_line()}"
+            )
+
+
 def check_unroll(unroll: int | bool, length: int) -> int:
     """The number of steps per turn of the loop."""
     if unroll is True:
@@ -165,6 +177,7 @@ def run_scan(
     carry_avals = check_arrays_of(init_flat, init, what, "init")
     xs_avals = check_arrays_of(xs_flat, xs, what, "xs")
     n = _length(xs_flat, xs, xs_avals, length)
+    _check_whole(what, xs, xs_avals)
     steps = check_unroll(unroll, n)
     if n > 0 and runs_in_python([*init_flat, *xs_flat]):
         return _scan_in_python(f, init, xs_flat, xs_tree, n, reverse)

@@ -33,7 +33,7 @@ from covector.transforms.partial_eval import (
     pick_residuals,
     split,
 )
-from covector.transforms.vmap import BatchTrace
+from covector.transforms.vmap import BatchTrace, bring
 
 scan_p = Primitive("scan", multiple_results=True)
 
@@ -163,7 +163,7 @@ def _batch(
     for i, (x, d) in enumerate(zip(args, dims, strict=True)):
         if i < nc + ncarry:
             wanted = d is not None or (i >= nc and b_carry[i - nc])
-            operands.append(bring_dim(x, size, d, 0) if wanted else x)
+            operands.append(bring(x, size, trace.axis_name, d, 0) if wanted else x)
         else:
             operands.append(x if d is None else bring_dim(x, size, d, 1))
     outs = scan_p.bind_params(operands, {**params, "jaxpr": closed})

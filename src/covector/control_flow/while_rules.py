@@ -18,7 +18,7 @@ from covector.core.rules import (
     partial_eval_rules,
     transpose_rules,
 )
-from covector.core.structural import bring_dim, broadcast_in_dim, fill_zeros, instantiate
+from covector.core.structural import broadcast_in_dim, fill_zeros, instantiate
 from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.reductions import reduce_or_p
 from covector.primitives.select import select_n_p
@@ -32,7 +32,7 @@ from covector.transforms.partial_eval import (
     partial_eval_jaxpr,
     split,
 )
-from covector.transforms.vmap import BatchTrace
+from covector.transforms.vmap import BatchTrace, bring
 
 while_p = Primitive("while", multiple_results=True)
 
@@ -185,7 +185,7 @@ def _batch(
         closed, _ = batch_jaxpr(body, size, name, (*b_body, *b_carry), tuple(b_carry))
         closed_cond, _ = batch_jaxpr(cond, size, name, (*b_cond, *b_carry), (True,))
     operands = [
-        bring_dim(x, size, d, 0) if d is not None or (i >= nc + nb and b_carry[i - nc - nb]) else x
+        bring(x, size, name, d, 0) if d is not None or (i >= nc + nb and b_carry[i - nc - nb]) else x
         for i, (x, d) in enumerate(zip(args, dims, strict=True))
     ]
     if b_pred:

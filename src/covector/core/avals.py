@@ -63,6 +63,8 @@ class ShapedArray(AbstractValue):
     dtype: DType
     weak_type: bool
     _sharding: Any
+    # How the array is split over explicit axes of a mesh; None says nothing.
+    placed: Any = None
 
     def __init__(
         self,
@@ -137,9 +139,14 @@ class ShapedArray(AbstractValue):
         shape = self.shape
         return ShapedArray(shape[:dim] + shape[dim + 1 :], self.dtype, self.weak_type)
 
-    def stacked(self, size: int) -> ShapedArray:
-        """The type of ``size`` arrays of this type along a new first axis."""
-        return ShapedArray((size, *self.shape), self.dtype, self.weak_type)
+    def stacked(self, size: int, along: Any = None) -> ShapedArray:
+        """The type of ``size`` arrays of this type along a new first axis, which is split as
+        ``along``, the sharding of a vector, says."""
+        out = ShapedArray((size, *self.shape), self.dtype, self.weak_type)
+        if along is None:
+            return out
+        parts = along.spec.partitions + (None,) * len(self.shape)
+        return place(out, along.update(spec=parts), NONE_VARY)
 
     def to_tangent_aval(self) -> ShapedArray:
         """The aval of a tangent of this value (``float0`` for integers and booleans)."""
@@ -148,6 +155,11 @@ class ShapedArray(AbstractValue):
     def matches(self, other: ShapedArray) -> bool:
         """Equal up to weak type."""
         return self.shape == other.shape and self.dtype == other.dtype
+
+    def lies_as(self, other: ShapedArray) -> bool:
+        """Whether both are split alike over explicit axes, as far as both say it."""
+        a, b = self.placed, other.placed
+        return a is None or b is None or (a.mesh == b.mesh and a.spec == b.spec)
 
     def str_short(self, short_dtypes: bool = False) -> str:
         name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
@@ -223,11 +235,13 @@ class PlacedArray(ShapedArray):
             placed = placed.update(spec=tuple(parts[:dim] + parts[dim + 1 :]))
         return self._as(super().without(dim), placed)
 
-    def stacked(self, size: int) -> ShapedArray:
+    def stacked(self, size: int, along: Any = None) -> ShapedArray:
+        plain = super().stacked(size, along)
         placed = self.placed
-        if placed is not None:
-            placed = placed.update(spec=(None, *placed.spec))
-        return self._as(super().stacked(size), placed)
+        if placed is None:
+            return self._as(plain, plain.placed)
+        first = (None,) if along is None else along.spec.partitions
+        return self._as(plain, placed.update(spec=(*first, *placed.spec)))
 
     def strip_weak_type(self) -> ShapedArray:
         return self.update(weak_type=False) if self.weak_type else self

@@ -27,7 +27,7 @@ from covector.core.trace import Tracer
 from covector.lax.slicing import slice_in_dim
 from covector.primitives.convert import bitcast_convert_type_p, convert
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, squeeze_p
-from covector.sharding.results import laid, laid_out
+from covector.sharding.results import laid, laid_out, like
 
 
 def broadcast_in_dim(
@@ -749,7 +749,7 @@ def full_like(
     out = full(new_shape, fill_value, dt)
     if dtype is None and getattr(x, "weak_type", False):
         out = convert(out, out.dtype, True)
-    return out
+    return like(out, x, shape)
 
 
 def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:

@@ -20,7 +20,7 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.runtime.placement import as_sharding, placement, put
-from covector.sharding.results import laid_out
+from covector.sharding.results import laid_out, like
 
 
 def on_device(x: Any, device: Any) -> Any:
@@ -743,7 +743,7 @@ def _filled_like(a: Any, value: int, dtype: Any, shape: Any, device: Any, name: 
     out = _filled(sizes, value, dt, _beside(a, device), name)
     if dtype is None and getattr(a, "weak_type", False):
         out = convert(out, out.dtype, True)
-    return out
+    return like(out, a, shape, device)
 
 
 def zeros_like(
@@ -882,7 +882,7 @@ def full_like(
     out = full(sizes, fill_value, dt, device=_beside(a, device))
     if dtype is None and getattr(a, "weak_type", False):
         out = convert(out, out.dtype, True)
-    return out
+    return like(out, a, shape, device)
 
 
 def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:

@@ -111,7 +111,7 @@ def pvary(x: Any, axes: Sequence[Hashable]) -> Any:
 
 @pvary_p.def_abstract_eval
 def _pvary_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
-    return place(x, getattr(x, "placed", None), x.varying | {axis_name})
+    return place(x, x.placed, x.varying | {axis_name})
 
 
 collective_rules[pvary_p] = lambda size, args, dims, **params: (args[0], dims[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.core.avals import Array, PlacedArray, aval_of
+from covector.core.avals import Array, aval_of
 from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.sharding.constraints import reshard_p
@@ -24,7 +24,7 @@ def transposed(
     devices does. Here it is known.
     """
     wanted = [
-        a.aval.placed if type(x) is UndefinedPrimal and type(a.aval) is PlacedArray else None
+        a.aval.placed if type(x) is UndefinedPrimal else None
         for a, x in zip(eqn.invars, vals, strict=True)
     ]
     if not any(s is not None for s in wanted):
@@ -55,7 +55,7 @@ def _is_spread(x: Any) -> bool:
 
 
 def _placed(x: Any) -> Any:
-    return getattr(aval_of(x), "placed", None)
+    return aval_of(x).placed
 
 
 transpose.transposed = transposed

@@ -6,19 +6,20 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, place
+from covector.core.avals import Array, ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
-from covector.core.rules import batching_rules, layout_primitives, transpose_rules
+from covector.core.rules import higher_order_rules, layout_primitives, transpose_rules
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
 from covector.sharding.context import concrete_mesh, mesh_for_specs
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
-from covector.sharding.propagate import Split, split_of, split_rules
+from covector.sharding.propagate import Split, spec_of, split_of, split_rules
 from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
-from covector.sharding.types import explicit, placing
+from covector.sharding.types import explicit, here, placing
+from covector.transforms.vmap import BatchTrace, DeviceAxis, SplitAxis
 
 reshard_p = Primitive("reshard")
 sharding_constraint_p = Primitive("sharding_constraint")
@@ -32,15 +33,17 @@ def _define(prim: Primitive) -> None:
     placing.add(prim)
     layout_primitives.add(prim)
 
-    def batch(size: int, args: Sequence[Any], dims: Sequence[int], *, sharding: Any) -> Any:
-        (d,) = dims
-        if isinstance(sharding, NamedSharding):
+    def batch(
+        trace: BatchTrace, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
+    ) -> tuple[list[Any], list[int | None]]:
+        (x,), (d,), sharding = args, dims, params["sharding"]
+        if isinstance(sharding, NamedSharding) and d is not None:
             parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
-            parts.insert(d, _free(args[0], d, sharding.spec))
+            parts.insert(d, _along(trace.axis_name, sharding, x, d))
             sharding = sharding.update(spec=tuple(parts))
-        return prim.bind(args[0], sharding=sharding), d
+        return [prim.bind(x, sharding=sharding)], [d]
 
-    batching_rules[prim] = batch
+    higher_order_rules[prim] = batch
 
     def split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> list[Split]:
         sharding = eqn.params["sharding"]
@@ -59,8 +62,10 @@ for _prim in (reshard_p, sharding_constraint_p):
 
 @reshard_p.def_abstract_eval
 def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
-    placed = explicit(sharding, x.ndim) if isinstance(sharding, NamedSharding) else None
-    return place(x, placed, x.varying)
+    if not isinstance(sharding, NamedSharding):
+        return place(x, None, x.varying)
+    laid = place(x, explicit(sharding, x.ndim), x.varying)
+    return place(x, here(laid), x.varying)
 
 
 @sharding_constraint_p.def_abstract_eval
@@ -68,19 +73,59 @@ def _constraint_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
     return x
 
 
-def _free(x: Any, d: int, spec: PartitionSpec) -> Any:
-    """How a mapped dimension is split, over axes that the others leave: it stays so."""
-    placed = getattr(aval_of(x), "placed", None)
+def recast(x: Any, kinds: dict[Hashable, AxisType]) -> Any:
+    """``x`` as it lies, with a type that says it where axes of its mesh are of these types."""
+    aval = aval_of(x)
+    if aval.placed is None:
+        return x
+    where = x.sharding if type(x) is Array else aval.placed
+    mesh = where.mesh
+    types = tuple([kinds.get(n, t) for n, t in zip(mesh.axis_names, mesh.axis_types, strict=True)])
+    if types == mesh.axis_types:
+        return x
+    return reshard_p.bind(x, sharding=where.update(mesh=mesh.update(axis_types=types)))
+
+
+def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
+    """``x`` with a dimension laid out as a vector is; the others stay as they are."""
+    aval = aval_of(x)
+    parts = [()] * aval.ndim if aval.placed is None else list(split_of(aval.placed.spec, aval.ndim))
+    parts[dim] = split_of(placed.spec, 1)[0]
+    if type(x) is Array:
+        mesh = concrete_mesh()
+        if mesh is None or mesh.abstract_mesh != placed.mesh:
+            return x
+        placed = placed.update(mesh=mesh)
+    return reshard_p.bind(x, sharding=placed.update(spec=spec_of(tuple(parts), whole=True)))
+
+
+SplitAxis.lay = staticmethod(_lay_dim)
+
+
+def _along(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
+    """How a mapped dimension is split, where the others are split so: as it is known to be."""
+    taken = {n for p in sharding.spec for n in names_in(p)}
+    if type(name) is DeviceAxis:
+        there = name.name in sharding.mesh.axis_names and name.name not in taken
+        return name.name if there else None
+    if type(name) is SplitAxis:
+        twice = [n for n in name.over if n in taken]
+        if twice:
+            raise ValueError(
+                f"vmap: the mapped axis is split over the mesh's {twice[0]!r}, and so is another "
+                f"dimension by the spec {sharding.spec!r}{at_user_line()}"
+            )
+        return name.over
+    placed = aval_of(x).placed
     if placed is None:
         return None
-    taken = {n for p in spec for n in names_in(p)}
     return tuple([n for n in split_of(placed.spec, d + 1)[d] if n not in taken])
 
 
 def _back(ct: Any, x: Any, *, sharding: Any) -> list[Any]:
-    placed = getattr(x.aval, "placed", None)
+    placed = x.aval.placed
     if placed is None:
-        return [ct]
+        return [recast(ct, dict.fromkeys(sharding.mesh.axis_names, AxisType.Auto))]
     if placed.mesh == sharding.mesh.abstract_mesh:
         placed = placed.update(mesh=sharding.mesh)  # the one that has devices
     return [reshard_p.bind(ct, sharding=placed)]
@@ -249,7 +294,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
 
 def _check_type(x: Any, wanted: NamedSharding) -> None:
-    placed = getattr(aval_of(x), "placed", None)
+    placed = aval_of(x).placed
     if placed is None or AxisType.Explicit not in wanted.mesh.axis_types:
         return
     asked = explicit(wanted, aval_of(x).ndim)

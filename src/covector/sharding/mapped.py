@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
-from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, Array, ShapedArray, aval_of, place
+from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
     batching_rules,
@@ -17,11 +18,13 @@ from covector.core.structural import bring_dim, reshape, transpose
 from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
-from covector.sharding.constraints import sharding_constraint_p
+from covector.sharding.constraints import recast, reshard_p, sharding_constraint_p
+from covector.sharding.context import concrete_mesh, use_abstract_mesh
+from covector.sharding.mesh import AxisType, Mesh
 from covector.sharding.named import NamedSharding, parts_of
-from covector.sharding.propagate import Split, split_of, split_rules
-from covector.sharding.spec import PartitionSpec, names_in
-from covector.transforms.vmap import DeviceAxis, vmap_flat
+from covector.sharding.propagate import Split, spec_of, split_of, split_rules, through
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
+from covector.transforms.vmap import DeviceAxis, SplitAxis, vmap_flat
 
 shard_map_p = Primitive("shard_map", multiple_results=True)
 
@@ -37,9 +40,18 @@ def _shard_map_avals(
         shape = tuple([n * c for n, c in zip(a.shape, counts, strict=True)])
         whole = ShapedArray(shape, a.dtype, a.weak_type)
         outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY
+        if a.placed is not None:
+            spec = _both(spec, split_of(a.placed.spec, a.ndim))
         placed = types.explicit_spec(mesh.abstract_mesh, spec, a.ndim)
         outs.append(place(whole, placed, outer))
     return outs
+
+
+def _both(spec: PartitionSpec, inner: Split) -> PartitionSpec:
+    """How an array is split whose parts, on the devices that the function is run on, are split
+    over other axes."""
+    outer = split_of(spec, len(inner))
+    return spec_of(tuple([a + b for a, b in zip(outer, inner, strict=True)]))
 
 
 shard_map_p.def_effects(lambda params: params["jaxpr"].effects)
@@ -91,16 +103,25 @@ def on_all(
 ) -> list[Any]:  # fmt: skip
     """The results for all devices: each axis of the mesh is one that `vmap` maps and names."""
     axes = [a for a in mesh.axis_names if a in manual_axes]
+    some = len(axes) < len(mesh.axis_names)
+    # Types are those of the program of one device: here they say nothing.
+    auto = dict.fromkeys(mesh.axis_names, AxisType.Auto)
+    args = tuple([recast(x, auto) for x in args])
+    consts = [recast(c, auto) if type(c) is Array else c for c in jaxpr.consts]
     splits = [frozenset(a for p in s for a in names_in(p)) for s in in_specs]
     outs_over = [frozenset(a for p in s for a in names_in(p)) for s in out_specs]
-    blocks = [
-        _placed(_blocks(_placed(x, s, mesh), s, mesh, axes), _leading(s, axes), mesh)
-        for x, s in zip(args, in_specs, strict=True)
-    ]
+
+    def split(x: Any, spec: PartitionSpec) -> Any:
+        x = x if some else _placed(x, spec, mesh)
+        return _placed(_blocks(x, spec, mesh, axes), _leading(spec, axes), mesh, some)
+
+    def join(x: Any, spec: PartitionSpec) -> Any:
+        x = _joined(_placed(x, _leading(spec, axes), mesh, some), spec, mesh, axes)
+        return x if some else _placed(x, spec, mesh)
 
     def along(k: int, values: Sequence[Any]) -> list[Any]:
         if k == len(axes):
-            return eval_jaxpr(jaxpr.jaxpr, jaxpr.consts, *values)
+            return eval_jaxpr(jaxpr.jaxpr, consts, *values)
         name = axes[k]
         size = mesh.shape[name]
         dims = [0 if name in s else None for s in splits]
@@ -113,13 +134,33 @@ def on_all(
             for x, d, over in zip(outs, at, outs_over, strict=True)
         ]  # fmt: skip
 
-    outs = [
-        _placed(x, _leading(s, axes), mesh)
-        for x, s in zip(along(0, blocks), out_specs, strict=True)
-    ]
-    return [
-        _placed(_joined(x, s, mesh, axes), s, mesh) for x, s in zip(outs, out_specs, strict=True)
-    ]
+    with untyped(mesh):
+        blocks = [split(x, s) for x, s in zip(args, in_specs, strict=True)]
+        return [join(x, s) for x, s in zip(along(0, blocks), out_specs, strict=True)]
+
+
+def untyped(mesh: Any) -> use_abstract_mesh:
+    """Context manager: types say nothing of how arrays are split over the mesh."""
+    auto = dict.fromkeys(mesh.axis_names, AxisType.Auto)
+    return use_abstract_mesh(mesh.abstract_mesh.update_axis_types(auto))
+
+
+def typed(outs: Sequence[Any], params: dict[str, Any], which: Sequence[int]) -> list[Any]:
+    """Values of the program over all devices with the types that its results of the numbers
+    ``which`` have."""
+    avals = _shard_map_avals(**params)
+    return [_typed(x, avals[k].placed, params["mesh"]) for x, k in zip(outs, which, strict=True)]
+
+
+def _typed(x: Any, placed: NamedSharding | None, mesh: Any) -> Any:
+    if placed is None:
+        return x
+    found = mesh if isinstance(mesh, Mesh) else concrete_mesh()
+    if found is None or found.abstract_mesh != placed.mesh:
+        found = placed.mesh
+    if type(x) is Array and not isinstance(found, Mesh):
+        return x
+    return reshard_p.bind(x, sharding=placed.update(mesh=found))
 
 
 def _leading(spec: PartitionSpec, axes: Sequence[Hashable]) -> PartitionSpec:
@@ -127,8 +168,11 @@ def _leading(spec: PartitionSpec, axes: Sequence[Hashable]) -> PartitionSpec:
     return PartitionSpec(*[a for a in axes if any(a in names_in(p) for p in spec)])
 
 
-def _placed(x: Any, spec: PartitionSpec, mesh: Any) -> Any:
-    """``x`` with the word that it lies so, for backends that partition programs."""
+def _placed(x: Any, spec: PartitionSpec, mesh: Any, some: bool = False) -> Any:
+    """``x`` with the word that it lies so, for backends that partition programs. Where the
+    function is run along ``some`` axes, other dimensions may be split over others."""
+    if some:
+        spec = spec + (UNCONSTRAINED,) * (aval_of(x).ndim - len(spec))
     return sharding_constraint_p.bind(x, sharding=NamedSharding(mesh, spec))
 
 
@@ -163,10 +207,19 @@ _wholes = _weak_cache()
 def _batch(
     trace: Any, args: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
 ) -> Any:
-    outs, at = vmap_flat(
-        lambda *xs: on_all(*xs, **params), trace.axis_size, args, dims, trace.axis_name
-    )
-    return outs, at
+    over = trace.axis_name.over if type(trace.axis_name) is SplitAxis else ()
+    twice = [n for s in params["in_specs"] for p in s for n in names_in(p) if n in over]
+    if twice:
+        raise ValueError(
+            f"vmap: the mapped axis is split over the mesh's {twice[0]!r}, along which shard_map "
+            f"splits its arguments, too (in_specs {params['in_specs']!r}){at_user_line()}"
+        )
+
+    def all_results(*xs: Any) -> list[Any]:
+        outs = on_all(*xs, **params)
+        return typed(outs, params, range(len(outs)))
+
+    return vmap_flat(all_results, trace.axis_size, args, dims, trace.axis_name)
 
 
 higher_order_rules[shard_map_p] = _batch
@@ -174,9 +227,17 @@ batching_rules.pop(shard_map_p, None)
 
 
 def _split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> list[Split]:
+    manual = eqn.params["manual_axes"]
+    jaxpr = eqn.params["jaxpr"].jaxpr
+    # Over the other axes, results of the parts are split as those say.
+    parts = [tuple([tuple([a for a in p if a not in manual]) for p in s]) for s in splits]
+    inner = through(jaxpr, parts, sizes) if any(p for s in parts for p in s) else None
     outs = []
-    for v, spec in zip(eqn.outvars, eqn.params["out_specs"], strict=True):
-        known = [tuple([a for a in names if a in sizes]) for names in split_of(spec, v.aval.ndim)]
+    for k, spec in enumerate(eqn.params["out_specs"]):
+        aval = eqn.outvars[k].aval
+        if inner is not None:
+            spec = _both(spec, inner[k])
+        known = [tuple([a for a in names if a in sizes]) for names in split_of(spec, aval.ndim)]
         outs.append(tuple(known))
     return outs
 

@@ -174,7 +174,7 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
     found = through(closed.jaxpr, splits, sizes, consts)
     out = []
     for aval, split in zip(closed.out_avals, found, strict=True):
-        placed = getattr(aval, "placed", None)
+        placed = aval.placed
         if placed is not None:
             explicit = split_of(placed.spec, aval.ndim)
             split = _once(tuple([e or s for e, s in zip(explicit, split, strict=True)]))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from covector.core import tree
 from covector.core.errors import at_user_line
 from covector.sharding.arguments import lay, places
+from covector.sharding.constraints import recast
 from covector.sharding.context import get_abstract_mesh, use_abstract_mesh
 from covector.sharding.mesh import AxisType
-from covector.sharding.types import left_open
 from covector.transforms.arguments import api_boundary, check_callable, fun_name, wraps
 
 
@@ -20,7 +20,14 @@ def _names(axes: Any, known: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(axes) if isinstance(axes, (tuple, list, set, frozenset)) else (axes,)
 
 
-def _in_region(axes: Any, kind: AxisType, what: str) -> Any:
+def _region(axes: Any, kind: AxisType, what: str) -> dict[Hashable, AxisType]:
+    """The types of axes inside of a function.
+
+    Raises
+    ------
+    ValueError
+        If the mesh that is set does not have the axes.
+    """
     mesh = get_abstract_mesh()
     names = _names(axes, mesh.axis_names)
     unknown = [n for n in names if n not in mesh.axis_names]
@@ -30,7 +37,19 @@ def _in_region(axes: Any, kind: AxisType, what: str) -> Any:
             f"{what}: {unknown or 'the function'} needs axes of the mesh that is set "
             f"(covector.set_mesh); it has {known}{at_user_line()}"
         )
-    return use_abstract_mesh(mesh.update_axis_types(dict.fromkeys(names, kind)))
+    return dict.fromkeys(names, kind)
+
+
+def _inside(kinds: dict[Hashable, AxisType]) -> use_abstract_mesh:
+    return use_abstract_mesh(get_abstract_mesh().update_axis_types(kinds))
+
+
+def _recast(values: Any, kinds: dict[Hashable, AxisType]) -> Any:
+    """``values`` with types of where axes are of these types."""
+    leaves, treedef = tree.flatten(values)
+    return tree.unflatten(
+        treedef, [recast(x, kinds) if hasattr(x, "aval") else x for x in leaves]
+    )
 
 
 @api_boundary
@@ -82,7 +101,9 @@ def auto_axes(
                 f"{shown} needs out_sharding, which says how the result is split over the axes "
                 f"outside of it{at_user_line()}"
             )
-        with _in_region(axes, AxisType.Auto, shown), left_open():
+        kinds = _region(axes, AxisType.Auto, shown)
+        args, kwargs = _recast((args, kwargs), kinds)
+        with _inside(kinds):
             out = f(*args, **kwargs)
         return _laid(out, out_sharding, "out_sharding", shown)
 
@@ -137,9 +158,11 @@ def explicit_axes(
                 f"{shown} needs in_sharding, which says how the arguments are split over the axes"
                 f"{at_user_line()}"
             )
-        with _in_region(axes, AxisType.Explicit, shown):
+        before = get_abstract_mesh()
+        with _inside(_region(axes, AxisType.Explicit, shown)):
             args = _laid(args, in_sharding, "in_sharding", shown)
-            return f(*args, **kwargs)
+            out = f(*args, **kwargs)
+        return _recast(out, dict(zip(before.axis_names, before.axis_types, strict=True)))
 
     return in_region
 

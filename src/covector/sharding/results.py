@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import tree
+from covector.core.avals import PlacedArray
 from covector.core.errors import at_user_line
 
 
@@ -63,6 +64,19 @@ def laid(x: Any, where: Any, name: str) -> Any:
             f"{name}: sharding must be a sharding or a device, got {where!r}{at_user_line()}"
         )
     return _lay(x, where, f"{name}: sharding")
+
+
+def like(x: Any, other: Any, shape: Any = None, device: Any = None) -> Any:
+    """``x``, a new array like ``other``, split as the type of that says; unless a ``shape`` or
+    ``device`` was asked for."""
+    if not PlacedArray.exist:
+        return x
+    placed = getattr(getattr(other, "aval", None), "placed", None)
+    if placed is None or shape is not None or device is not None:
+        return x
+    from covector.sharding.constraints import reshard_p
+
+    return reshard_p.bind(x, sharding=getattr(other, "sharding", None) or placed)
 
 
 def _lay(x: Any, where: Any, what: str) -> Any:

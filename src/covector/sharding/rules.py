@@ -18,7 +18,7 @@ from covector.core.structural import (
 )
 from covector.core.trace import Primitive
 from covector.primitives import cumulative, indexing, reductions, windows
-from covector.primitives.convert import copy_p
+from covector.primitives.convert import bitcast_convert_type_p, copy_p
 from covector.primitives.convolution import conv_general_dilated_p
 from covector.primitives.dot import dot_general_p
 from covector.primitives.fourier import fft_p
@@ -27,7 +27,16 @@ from covector.primitives.linalg.qr import geqrf_p, qr_p
 from covector.primitives.linalg.spectral import eig_p, eigh_p, svd_p
 from covector.primitives.linalg.triangular import cholesky_p, triangular_solve_p
 from covector.primitives.linalg.tridiagonal import tridiagonal_solve_p
-from covector.primitives.parallel import pvary_p
+from covector.primitives.parallel import (
+    all_gather_p,
+    all_to_all_p,
+    axis_index_p,
+    pmax_p,
+    pmin_p,
+    ppermute_p,
+    psum_p,
+    pvary_p,
+)
 from covector.primitives.random_bits import threefry2x32_p
 from covector.primitives.select import clamp_p, select_n_p
 from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
@@ -71,10 +80,40 @@ def _windowed(operands: Avals, results: Avals, params: dict[str, Any]) -> Factor
     return together(operands, results, whole)
 
 
+def _bits(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """`bitcast_convert_type`: a last dimension of the parts of each number may come or go."""
+    n = min(len(operands[0].shape), len(results[0].shape))
+    b = Builder()
+    dims = b.dims(operands[0].shape[:n])
+    rest = [[(b.new(m, True),) for m in a.shape[n:]] for a in (operands[0], results[0])]
+    return b.build([[*dims, *rest[0]]], [[*dims, *rest[1]]])
+
+
+def _gathered(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """`all_gather`: a new dimension, of which a device has all."""
+    b = Builder()
+    dims = b.dims(operands[0].shape)
+    at = params["axis"]
+    return b.build([dims], [[*dims[:at], (b.new(params["size"], True),), *dims[at:]]])
+
+
+def _exchanged(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """`all_to_all`: a dimension that devices exchange goes elsewhere."""
+    b = Builder()
+    at = params["split_axis"]
+    dims = b.dims(operands[0].shape, (at,))
+    out = [*dims[:at], *dims[at + 1 :]]
+    out.insert(params["concat_axis"], dims[at])
+    return b.build([dims], [out])
+
+
+gather_p = indexing.gather_p
+
+
 def _register() -> None:
     same = (
         *ELEMENTWISE.values(), add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
-        select_n_p, clamp_p, threefry2x32_p, pvary_p,
+        select_n_p, clamp_p, threefry2x32_p, pvary_p, psum_p, pmax_p, pmin_p, ppermute_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
     for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):
@@ -112,10 +151,21 @@ def _register() -> None:
         iota_p: factors.made,
         conv_general_dilated_p: factors.convolved,
         fft_p: _transformed,
+        bitcast_convert_type_p: _bits,
+        all_gather_p: _gathered,
+        all_to_all_p: _exchanged,
+        axis_index_p: factors.made,
         lu_pivots_to_permutation_p: factors.leading(1),
         tridiagonal_solve_p: factors.leading(1),
     })  # fmt: skip
 
 
-gather_p = indexing.gather_p
 _register()
+
+# Types say of their results that they are split as the first operand is, where that is split along
+# dimensions of which a device needs more than its part.
+as_operand: set[Primitive] = {
+    slice_p, dynamic_slice_p, dynamic_update_slice_p, rev_p, pad_p, fft_p, concatenate_p,
+    *(p for p, rule in factor_rules.items() if rule is _windowed),
+}  # fmt: skip
+

@@ -7,7 +7,7 @@ from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
 from covector.core import tree
-from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
 from covector.core.trace import close_over, trace_to_jaxpr
@@ -21,6 +21,7 @@ from covector.sharding.context import mesh_for_specs, use_abstract_mesh
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
 from covector.sharding.named import check_spec, parts_of
+from covector.sharding.propagate import split_of
 from covector.sharding.spec import PartitionSpec, names_in
 from covector.transforms.arguments import (
     api_boundary,
@@ -204,7 +205,9 @@ def on_mesh(
     inner = over.abstract_mesh.update_axis_types(dict.fromkeys(manual, AxisType.Manual))
     axes = tuple((n, over.shape[n], check_vma) for n in over.axis_names if n in manual)
     info = DebugInfo("shard_map", src_info(fun_name(f), f))
-    locals_ = [_local(a, s, over, manual, check_vma) for a, s in zip(avals, specs, strict=True)]
+    locals_ = [
+        _local(a, s, over, inner, manual, check_vma) for a, s in zip(avals, specs, strict=True)
+    ]
     with use_abstract_mesh(inner):
         jaxpr, consts = trace_to_jaxpr(flat_f, locals_, info, axes=axes)
     closed, hoisted = close_over(jaxpr, consts)
@@ -230,7 +233,7 @@ def _inferred(
             f"type Explicit, so that the types of arguments say how they are split; the mesh is "
             f"{mesh}{at_user_line()}"
         )
-    placed = a.placed if type(a) is PlacedArray else None
+    placed = a.placed
     if placed is None:
         return PartitionSpec()
     parts = [tuple([n for n in names_in(p) if n in manual]) for p in placed.spec]
@@ -264,17 +267,42 @@ def _check_in(
                 f"divide its size {a.shape[k]} (in_specs entry {spec!r}). Pad the axis to a "
                 f"multiple of {n}, or split another{at_user_line()}"
             )
+    if a.placed is not None:
+        _check_agrees(f, a, spec, manual, names, i)
+
+
+def _check_agrees(
+    f: Any, a: ShapedArray, spec: PartitionSpec, manual: frozenset[Hashable],
+    names: Callable[[], Sequence[str]], i: int,
+) -> None:  # fmt: skip
+    """Raise the error for a type that says that an argument is split in another way."""
+    said = manual & set(a.placed.mesh.explicit_axes)
+    given, has = (
+        [tuple([n for n in part if n in said]) for part in split_of(s, a.ndim)]
+        for s in (spec, a.placed.spec)
+    )
+    if given != has:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} says how the argument "
+            f"{names()[i]} is split, and its type, {a.str_short()}, says it in another way. Without "
+            f"in_specs the types decide; covector.reshard lays it out so{at_user_line()}"
+        )
 
 
 def _local(
-    a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable], check_vma: bool
-) -> ShapedArray:
+    a: ShapedArray, spec: PartitionSpec, mesh: Any, inner: AbstractMesh,
+    manual: frozenset[Hashable], check_vma: bool,
+) -> ShapedArray:  # fmt: skip
     """The type of the part that a device has."""
     counts = parts_of(spec, mesh, a.ndim)
     shape = tuple([n // c for n, c in zip(a.shape, counts, strict=True)])
     varying = frozenset(n for p in spec for n in names_in(p)) if check_vma else frozenset()
     plain = ShapedArray(shape, a.dtype, a.weak_type)
-    return place(plain, None, varying | (a.varying if check_vma else NONE_VARY))
+    placed = None
+    if a.placed is not None:
+        parts = [tuple([n for n in names_in(p) if n not in manual]) for p in a.placed.spec]
+        placed = types.explicit_spec(inner, PartitionSpec(*parts), a.ndim)
+    return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY))
 
 
 def _check_out(

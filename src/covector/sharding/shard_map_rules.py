@@ -22,7 +22,9 @@ from covector.core.rules import (
 from covector.core.structural import fill_zeros
 from covector.core.trace import JaxprTrace, current_trace, set_current_trace, trace_to_jaxpr
 from covector.primitives.structure import expand_dims, squeeze
-from covector.sharding.mapped import on_all, shard_map_p, whole_program
+from covector.sharding.constraints import recast
+from covector.sharding.mapped import on_all, shard_map_p, typed, untyped, whole_program
+from covector.sharding.mesh import AxisType
 from covector.sharding.spec import PartitionSpec, part_of
 from covector.transforms.jaxprs import jvp_jaxpr, transpose_jaxpr
 from covector.transforms.partial_eval import (
@@ -171,15 +173,20 @@ def _jvp(
     nonzero = tuple(type(t) is not Zero for t in tangents)
     derivative, nonzero_out = jvp_jaxpr(closed, nonzero)
     args = [*primals, *(t for t in tangents if type(t) is not Zero)]
-    outs = eval_jaxpr(derivative.jaxpr, derivative.consts, *args)
+    auto = dict.fromkeys(params["mesh"].axis_names, AxisType.Auto)
+    args = [recast(x, auto) for x in args]
+    with untyped(params["mesh"]):
+        outs = eval_jaxpr(derivative.jaxpr, derivative.consts, *args)
     n = len(nonzero_out)
+    outs = typed(outs, params, [*range(n), *(k for k, nz in enumerate(nonzero_out) if nz)])
     return outs[:n], fill_zeros(outs[:n], nonzero_out, outs[n:])
 
 
 def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     if _by_body(params):
         return _partial_eval_of_body(trace, args, params)
-    return on_all(*args, **params)
+    outs = on_all(*args, **params)
+    return typed(outs, params, range(len(outs)))
 
 
 jvp_rules[shard_map_p] = _jvp

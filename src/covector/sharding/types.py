@@ -7,19 +7,23 @@ what the devices share.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector import _native
-from covector.core.avals import PlacedArray, ShapedArray, place
+from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, place
 from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, Literal, eval_jaxpr, sub_jaxprs
 from covector.core.rules import collective_rules, transpose_only, varying_rules
+from covector.core.structural import reshape_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import pvary_p
 from covector.sharding.factors import Factors, factor_rules, pointwise
-from covector.sharding.mesh import AxisType
+from covector.sharding.rules import as_operand
+from covector.sharding.context import get_abstract_mesh
+from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import (
     Split,
@@ -29,6 +33,7 @@ from covector.sharding.propagate import (
     split_of,
     splits_of_factors,
 )
+from covector.sharding.spec import PartitionSpec
 from covector.transforms.vmap import varies_by_type
 
 # Whether results whose sharding the operands leave open are replicated, rather than an error: an
@@ -74,6 +79,25 @@ def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
     return NamedSharding(mesh, spec)
 
 
+def _whole(aval: Any, mesh: AbstractMesh) -> Any:
+    """The type of an array that all devices of the mesh have whole."""
+    if type(aval) is not ShapedArray:
+        return aval
+    return place(aval, NamedSharding(mesh, PartitionSpec(*[None] * len(aval.shape))), NONE_VARY)
+
+
+def here(aval: ShapedArray) -> NamedSharding | None:
+    """What the type says over the axes that are explicit where the code is: values that are closed
+    over come from where other axes were."""
+    placed: NamedSharding | None = aval.placed
+    if placed is None:
+        return None
+    mesh = get_abstract_mesh()
+    if placed.mesh is mesh or placed.mesh == mesh or placed.mesh.shape_tuple != mesh.shape_tuple:
+        return placed
+    return explicit(placed.update(mesh=mesh), len(aval.shape))
+
+
 _native.set_placed_aval_factory(placed_aval)
 
 
@@ -82,10 +106,13 @@ def record(
 ) -> list[Any]:
     """`JaxprTrace.process`, once there are such types."""
     avals = [a.aval for a in invars]
+    mesh = get_abstract_mesh()
+    first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim not in collective_rules and not any([type(a) is PlacedArray for a in avals]):
         outs, effects = prim.infer(avals, params)
+        if mesh.explicit_axes and first_order and prim not in placing and not _is_open():
+            outs = [_whole(a, mesh) for a in outs]
         return trace.emit(prim, invars, outs, params, effects)
-    first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim in transpose_only:
         first_order = False  # the user's rule says all
     if prim is pvary_p and params["axis_name"] in avals[0].varying:
@@ -114,7 +141,7 @@ def record(
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
         outs = [
-            place(a, getattr(a, "placed", None), _checked(trace, v))
+            place(a, a.placed, _checked(trace, v))
             for a, v in zip(outs, over, strict=True)
         ]
     return trace.emit(prim, invars, outs, params, effects)
@@ -198,23 +225,23 @@ def _shardings(
         same = _same_for_all(avals)
         if same is not None and all(a.shape == outs[0].shape for a in outs):
             return [same] * len(outs)
-    meshes = []
-    for a in avals:
-        placed = a.placed if type(a) is PlacedArray else None
-        if placed is not None and placed.mesh not in meshes:
-            meshes.append(placed.mesh)
+    known = [here(a) for a in avals]
+    meshes = list(dict.fromkeys([s.mesh for s in known if s is not None]))
     if not meshes:
-        return [None] * len(outs)
+        mesh = get_abstract_mesh()
+        if not mesh.explicit_axes or _is_open():
+            return [None] * len(outs)
+        meshes = [mesh]
     if len(meshes) > 1:
         raise ValueError(
             f"{prim.name}: the operands lie on different meshes, {meshes[0]} and {meshes[1]}; move "
             f"one of them with covector.reshard{at_user_line()}"
         )
     mesh = meshes[0]
-    splits: list[Split] = []
-    for a in avals:
-        placed = a.placed if type(a) is PlacedArray else None
-        splits.append(nowhere(a) if placed is None else split_of(placed.spec, len(a.shape)))
+    splits = [
+        nowhere(a) if s is None else split_of(s.spec, len(a.shape))
+        for a, s in zip(avals, known, strict=True)
+    ]
     if not any(names for s in splits for names in s):
         found = [nowhere(a) for a in outs]
     elif rule is None:
@@ -233,17 +260,17 @@ def _shardings(
 
 def _same_for_all(avals: Sequence[ShapedArray]) -> NamedSharding | None:
     """The sharding that all operands that are no scalars have, if they are of one shape."""
-    first: PlacedArray | None = None
+    first: ShapedArray | None = None
     for a in avals:
         if not a.shape:
             continue
-        if type(a) is not PlacedArray or a.placed is None:
+        if a.placed is None:
             return None
         if first is None:
             first = a
         elif a.shape != first.shape or a.placed != first.placed:
             return None
-    return None if first is None else first.placed
+    return None if first is None else here(first)
 
 
 def _shown(avals: Sequence[ShapedArray]) -> str:
@@ -257,6 +284,8 @@ def _by_rule(
     if _is_open():
         by_factor = splits_of_factors(factors, splits, sizes)
         return results_of_factors(factors, by_factor, outs, sizes)
+    if prim in as_operand and _changes_what_is_split(factors, splits):
+        return _as_operand(prim, splits, avals, outs, sizes)
 
     def clash(factor: int) -> None:
         raise ShardingTypeError(
@@ -266,6 +295,8 @@ def _by_rule(
         )
 
     by_factor = splits_of_factors(factors, splits, sizes, clash)
+    makes = _merged if prim is reshape_p else results_of_factors
+    found = makes(factors, by_factor, outs, sizes)
     for factor in sorted(factors.whole):
         if by_factor[factor]:
             axes = ", ".join(map(repr, by_factor[factor]))
@@ -290,7 +321,78 @@ def _by_rule(
                         "with out_sharding how it is to be split, for example "
                         f"PartitionSpec(){at_user_line()}"
                     )
-    return results_of_factors(factors, by_factor, outs, sizes)
+    _nothing_lost(prim, factors, splits, found, avals, outs)
+    return found
+
+
+def _changes_what_is_split(factors: Factors, splits: Sequence[Split]) -> bool:
+    """Whether a dimension is split along which elements of the first operand are others' places."""
+    first = set(factors.operands[0])
+    return any(
+        names and (dim not in first or not factors.whole.isdisjoint(dim))
+        for dims, split in zip(factors.operands, splits, strict=True)
+        for dim, names in zip(dims, split, strict=True)
+    )
+
+
+def _as_operand(
+    prim: Primitive, splits: list[Split], avals: Sequence[ShapedArray],
+    outs: Sequence[ShapedArray], sizes: dict[Hashable, int],
+) -> list[Split]:  # fmt: skip
+    """The results are split as the first operand is, though devices exchange values for it."""
+    for a, split in zip(avals, splits, strict=True):
+        if split != splits[0] and any(split):
+            raise ShardingTypeError(
+                f"{prim.name}: along a dimension that it changes, the operands must be split in "
+                f"one way; they are {_shown(avals)}. Move one of them with covector.reshard"
+                f"{at_user_line()}"
+            )
+    for out in outs:
+        for n, names in zip(out.shape, splits[0], strict=True):
+            if n % math.prod([sizes[a] for a in names]):
+                axes = ", ".join(map(repr, names))
+                raise ShardingTypeError(
+                    f"{prim.name} of {_shown(avals[:1])} makes a dimension of the size {n}, which "
+                    f"cannot be split over {axes}. Replicate it with covector.reshard first, or "
+                    f"say with out_sharding how the result is split{at_user_line()}"
+                )
+    return [splits[0]] * len(outs)
+
+
+def _merged(
+    factors: Factors, by_factor: Sequence[tuple[Hashable, ...]], outs: Sequence[ShapedArray],
+    sizes: dict[Hashable, int],
+) -> list[Split]:  # fmt: skip
+    """Splits of the results of a reshape: a dimension that several make up has the axes of all, as
+    far as the first ones are split."""
+    made = []
+    for dim, n in zip(factors.results[0], outs[0].shape, strict=True):
+        names: tuple[Hashable, ...] = ()
+        for factor in dim:
+            if not by_factor[factor]:
+                break
+            names += by_factor[factor]
+        made.append(names if n % math.prod([sizes[a] for a in names]) == 0 else ())
+    return [tuple(made)]
+
+
+def _nothing_lost(
+    prim: Primitive, factors: Factors, splits: Sequence[Split], found: Sequence[Split],
+    avals: Sequence[ShapedArray], outs: Sequence[ShapedArray],
+) -> None:  # fmt: skip
+    """Raise the error for an axis that splits an operand, and could split no result."""
+    kept = {a for split in found for names in split for a in names}
+    summed = factors.summed
+    for dims, split in zip(factors.operands, splits, strict=True):
+        for dim, names in zip(dims, split, strict=True):
+            lost = [a for a in names if a not in kept]
+            if lost and not summed.issuperset(dim):
+                raise ShardingTypeError(
+                    f"{prim.name} of {_shown(avals)} to {_shown(outs)} leaves open how the result "
+                    f"is split over {', '.join(map(repr, lost))}. Replicate the operand with "
+                    "covector.reshard first, or say with out_sharding how the result is split"
+                    f"{at_user_line()}"
+                )
 
 
 def explicit_spec(mesh: Any, spec: Any, ndim: int) -> NamedSharding | None:

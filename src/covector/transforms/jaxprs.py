@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
 from covector.core.references import Reference
 from covector.core.rules import UndefinedPrimal, Zero
-from covector.core.structural import bring_dim, instantiate
+from covector.core.structural import instantiate
 from covector.core.trace import close_over, trace_to_jaxpr
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.jvp import jvp_flat
 from covector.transforms.transpose import backward_pass
-from covector.transforms.vmap import vmap_flat
+from covector.transforms.vmap import bring, placed_along, vmap_flat
 
 
 @cached_on_jaxpr
@@ -87,12 +87,12 @@ def batch_jaxpr(
         forced = force or (False,) * len(outs)
         out_batched[:] = [d is not None or f for d, f in zip(dims, forced, strict=True)]
         return [
-            bring_dim(x, axis_size, d, 0) if b else x
+            bring(x, axis_size, axis_name, d, 0) if b else x
             for x, d, b in zip(outs, dims, out_batched, strict=True)
         ]
 
     avals = [
-        a.update(shape=(axis_size, *a.shape)) if b else a
+        a.stacked(axis_size, placed_along(axis_name)) if b else a
         for a, b in zip(closed.in_avals, in_batched, strict=True)
     ]
     jaxpr, consts = trace_to_jaxpr(fun, avals, closed.jaxpr.debug_info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from covector.core.avals import aval_of
 from covector.core.config import config
@@ -15,6 +15,7 @@ from covector.core.rules import (
     higher_order_rules,
     missing_rule,
 )
+from covector.core.structural import bring_dim
 from covector.core.trace import (
     JaxprTrace,
     Primitive,
@@ -47,9 +48,57 @@ class DeviceAxis:
         return f"DeviceAxis({self.name!r})"
 
 
+class SplitAxis:
+    """The name of an axis that is split over axes of a mesh.
+
+    Attributes
+    ----------
+    name : hashable
+    over : tuple of hashable
+        The axes of the mesh.
+    placed : NamedSharding or None
+        How a vector along the axis lies, if types say it.
+    """
+
+    __slots__ = ("name", "over", "placed")
+
+    def __init__(self, name: Hashable, over: tuple[Hashable, ...], placed: Any) -> None:
+        self.name = name
+        self.over = over
+        self.placed = placed
+
+    def _all(self) -> tuple[Any, ...]:
+        return self.name, self.over, self.placed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SplitAxis) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"SplitAxis({self.name!r}, over={self.over!r})"
+
+    # lay(x, dim, placed) -> x with its dimension laid out so; set by the layer that knows types.
+    lay: ClassVar[Callable[[Any, int, Any], Any]]
+
+
+def placed_along(name: Hashable) -> Any:
+    """How a vector along an axis of this name lies, if types say it."""
+    return name.placed if type(name) is SplitAxis else None
+
+
+def bring(x: Any, size: int, name: Hashable, src: int | None, dst: int) -> Any:
+    """``x`` with its mapped axis at ``dst``; repeated along it, and split as the axis of this name
+    is, if it is not mapped."""
+    out = bring_dim(x, size, src, dst)
+    placed = placed_along(name)
+    return out if src is not None or placed is None else SplitAxis.lay(out, dst, placed)
+
+
 def _plain(name: Hashable) -> Hashable:
     """A name as collectives give it."""
-    return name.name if type(name) is DeviceAxis else name
+    return name.name if isinstance(name, (DeviceAxis, SplitAxis)) else name
 
 
 class BatchTracer(Tracer):
@@ -87,7 +136,7 @@ class BatchTrace(Trace):
             if type(params["axis_name"]) is tuple and len(params["axis_name"]) > 1:
                 raise NotImplementedError(f"{prim.name} over several axes at once")
         elif all(d is None for d in dims) and not (
-            self.axis_name is not None
+            self.plain_name is not None
             and prim in higher_order_rules
             and any(uses_axis(j, self.axis_name) for j in sub_jaxprs(params))
         ):
@@ -146,7 +195,7 @@ def axis_env(trace: Trace | None = None) -> Iterator[tuple[Hashable, int]]:
     at = current_trace() if trace is None else trace
     while at is not None:
         if type(at) is BatchTrace:
-            if at.axis_name is not None:
+            if at.plain_name is not None:
                 yield at.plain_name, at.axis_size
         elif isinstance(at, JaxprTrace):
             for name, size, _ in at.axes:

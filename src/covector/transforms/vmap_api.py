@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of, not_an_array
+from covector.core.avals import PlacedArray, ShapedArray, aval_of, not_an_array
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
 from covector.core.references import write
@@ -22,7 +22,7 @@ from covector.transforms.arguments import (
 )
 from covector.transforms.autodiff import as_result
 from covector.transforms.references import LocalRefs, mapped_refs
-from covector.transforms.vmap import vmap_flat
+from covector.transforms.vmap import SplitAxis, bring, vmap_flat
 
 
 def _is_axis(x: Any) -> bool:
@@ -103,8 +103,11 @@ def vmap(
         A name for the axis, by which collectives (`lax.psum`, …) refer to it.
     axis_size : int, optional
         The size of the axis, where no argument is mapped.
-    spmd_axis_name, sum_match : optional
-        Have no effect.
+    spmd_axis_name : hashable or tuple of hashable, optional
+        Axes of a mesh over which the mapped axis is split where ``fun`` says how values lie
+        (`lax.with_sharding_constraint`) or runs along a mesh (`shard_map`).
+    sum_match : optional
+        Has no effect.
 
     Returns
     -------
@@ -113,8 +116,8 @@ def vmap(
     Raises
     ------
     ValueError
-        In a call, if the sizes of the mapped axes differ, no argument is mapped, or ``in_axes``
-        does not fit the arguments.
+        In a call, if the sizes of the mapped axes differ, no argument is mapped, ``in_axes``
+        does not fit the arguments, or types say that the mapped axes are split in different ways.
 
     Examples
     --------
@@ -140,6 +143,10 @@ def vmap(
         in_axes = tuple(in_axes)
     _check_in_axes(in_axes)
     _check_out_axes(out_axes)
+    over = (
+        () if spmd_axis_name is None
+        else spmd_axis_name if isinstance(spmd_axis_name, tuple) else (spmd_axis_name,)
+    )  # fmt: skip
 
     @api_boundary
     @wraps(fun)
@@ -166,7 +173,8 @@ def vmap(
             return outs if refs is None else [*outs, *refs.last_values(leaves)]
 
         values = flat if refs is None else refs.values(flat)
-        outs, out_dims = vmap_flat(flat_f, size, values, dims, axis_name)
+        axis = _axis(fun, args, kwargs, values, dims, axis_name, over)
+        outs, out_dims = vmap_flat(flat_f, size, values, dims, axis)
         if refs is not None:
             n = out_tree.num_leaves
             _write_back(refs, outs[n:], out_dims[n:], dims, size)
@@ -174,12 +182,47 @@ def vmap(
         result = f"the result of {fun_name(fun)}"
         wanted = flatten_axes(out_axes, out_tree.unflatten([0] * len(outs)), "out_axes", result)
         results = [
-            _result(fun, out_tree, i, x, d, w, size)
+            _result(fun, out_tree, i, x, d, w, size, axis)
             for i, (x, d, w) in enumerate(zip(outs, out_dims, wanted, strict=True))
         ]
         return tree.unflatten(out_tree, results)
 
     return vmap_f
+
+
+def _axis(
+    fun: Any, args: Any, kwargs: Any, flat: Sequence[Any], dims: Sequence[int | None],
+    name: Hashable, over: tuple[Hashable, ...],
+) -> Hashable:  # fmt: skip
+    """The name of the axis, with the axes of a mesh over which it is split."""
+    if not PlacedArray.exist:
+        return SplitAxis(name, over, None) if over else name
+    avals = {k: aval_of(flat[k]) for k, d in enumerate(dims) if d is not None}
+    known = [a.placed for a in avals.values() if a.placed is not None]
+    parts = {k: () if a.placed is None else _over(a.placed, dims[k]) for k, a in avals.items()}
+    split = next((p for p in parts.values() if p), ())
+    if any(p != split for p in parts.values()):
+        names = argument_names(fun, args, kwargs)
+        listing = "; ".join([f"{names[k]} is {avals[k].str_short()}" for k in parts])
+        raise ValueError(
+            f"vmap of {fun_name(fun)}: the mapped axes of all arguments must be split alike over "
+            f"the mesh, and types say: {listing}. Lay one of them out as another is with "
+            f"covector.reshard{at_user_line()}"
+        )
+    if split and over and over != split:
+        raise ValueError(
+            f"vmap of {fun_name(fun)}: spmd_axis_name={over!r} says over which axes of the mesh "
+            f"the mapped axis is split, and the types of the arguments say {split!r}{at_user_line()}"
+        )
+    if not split:
+        return SplitAxis(name, over, None) if over else name
+    return SplitAxis(name, split, known[0].update(spec=(split,)))
+
+
+def _over(placed: Any, dim: Any) -> tuple[Hashable, ...]:
+    """The axes of the mesh over which a dimension is split."""
+    part = placed.spec[dim] if dim < len(placed.spec) else None
+    return () if part is None else part if isinstance(part, tuple) else (part,)
 
 
 def _write_back(
@@ -265,8 +308,9 @@ def mapped_size(
 
 
 def _result(
-    fun: Callable[..., Any], out_tree: Any, i: int, x: Any, d: int | None, w: int | None, size: int
-) -> Any:
+    fun: Callable[..., Any], out_tree: Any, i: int, x: Any, d: int | None, w: int | None, size: int,
+    axis: Hashable,
+) -> Any:  # fmt: skip
     """Result number ``i``, mapped along ``d``, with its mapped axis at ``w``."""
     if getattr(x, "dtype", None) == float0 and w is not None:
         shape = list(x.shape)
@@ -282,7 +326,7 @@ def _result(
             f"vmap: out_axes asks for the mapped axis at position {w} of a result of rank "
             f"{n} (mapped axis included) of {fun_name(fun)}{at_user_line()}"
         )
-    return as_result(bring_dim(x, size, d, w % n))
+    return as_result(bring(x, size, axis, d, w % n))
 
 
 def _unmapped_error(fun: Callable[..., Any], out_tree: Any, i: int, n: int) -> str:
