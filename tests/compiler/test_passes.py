@@ -377,3 +377,21 @@ def test_unknown_pass():
     with pytest.raises(ValueError, match="no pass inlining that can be left out; there are coun"):
         with passes.without("inlining"):
             pass
+
+
+def test_equal_operations_of_which_other_results_are_used():
+    """One operation gives all that either of two equal ones is asked for."""
+    x = onp.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+
+    def f(x):
+        values, _ = lax.top_k(x, 2)
+        _, places = lax.top_k(x, 2)
+        again, _ = lax.top_k(x, 2)
+        return values, places, again
+
+    values, places, again = cv.jit(f)(x)
+    order = onp.argsort(-x, 1)[:, :2]
+    onp.testing.assert_array_equal(places, order)
+    onp.testing.assert_array_equal(values, onp.take_along_axis(x, order, 1))
+    onp.testing.assert_array_equal(again, values)
+    assert cv.jit(f).lower(x).as_text("simplified").count("top_k") == 1

@@ -59,6 +59,12 @@ Rule = Callable[[Avals, Avals, dict[str, Any]], "Factors | None"]
 factor_rules: dict[Primitive, Rule] = {}
 
 
+def find_rule(prim: Primitive) -> Rule | None:
+    """The rule of a primitive; those that have a row of the elementwise ones share one."""
+    found = factor_rules.get(prim)
+    return pointwise if found is None and prim.spec is not None else found
+
+
 class Builder:
     """Makes factors one dimension at a time."""
 

@@ -9,7 +9,7 @@ from covector.core.avals import ShapedArray
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
 from covector.core.trace import Primitive
 from covector.sharding import rules  # noqa: F401 - registers the factors
-from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.factors import Factors, find_rule
 from covector.sharding.mesh import Mesh
 from covector.sharding.spec import PartitionSpec, names_in, part_of
 
@@ -122,7 +122,7 @@ def forward(eqn: JaxprEqn, splits: list[Split], sizes: Sizes) -> list[Split]:
     if prim.call_param is not None:
         closed = eqn.params[prim.call_param]
         return through(closed.jaxpr, splits, sizes)
-    rule = factor_rules.get(prim)
+    rule = find_rule(prim)
     outs = [v.aval for v in eqn.outvars]
     if prim.name in _AS_OPERAND and outs[0].shape == eqn.invars[0].aval.shape:
         return [splits[0]] + [nowhere(a) for a in outs[1:]]

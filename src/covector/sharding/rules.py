@@ -6,7 +6,6 @@ from typing import Any
 
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
-from covector.core.rules import ELEMENTWISE
 from covector.core.structural import (
     add_any_p,
     broadcast_in_dim_p,
@@ -112,7 +111,7 @@ gather_p = indexing.gather_p
 
 def _register() -> None:
     same = (
-        *ELEMENTWISE.values(), add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
+        add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
         select_n_p, clamp_p, threefry2x32_p, pvary_p, psum_p, pmax_p, pmin_p, ppermute_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
@@ -168,4 +167,3 @@ as_operand: set[Primitive] = {
     slice_p, dynamic_slice_p, dynamic_update_slice_p, rev_p, pad_p, fft_p, concatenate_p,
     *(p for p, rule in factor_rules.items() if rule is _windowed),
 }  # fmt: skip
-

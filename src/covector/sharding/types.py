@@ -20,9 +20,8 @@ from covector.core.rules import collective_rules, transpose_only, varying_rules
 from covector.core.structural import reshape_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import pvary_p
-from covector.sharding.factors import Factors, factor_rules, pointwise
-from covector.sharding.rules import as_operand
 from covector.sharding.context import get_abstract_mesh
+from covector.sharding.factors import Factors, find_rule, pointwise
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import (
@@ -33,6 +32,7 @@ from covector.sharding.propagate import (
     split_of,
     splits_of_factors,
 )
+from covector.sharding.rules import as_operand
 from covector.sharding.spec import PartitionSpec
 from covector.transforms.vmap import varies_by_type
 
@@ -140,10 +140,7 @@ def record(
     elif prim.name == "cond":
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
-        outs = [
-            place(a, a.placed, _checked(trace, v))
-            for a, v in zip(outs, over, strict=True)
-        ]
+        outs = [place(a, a.placed, _checked(trace, v)) for a, v in zip(outs, over, strict=True)]
     return trace.emit(prim, invars, outs, params, effects)
 
 
@@ -220,7 +217,7 @@ def _shardings(
     """How the results of an operation are split over explicit axes."""
     if not outs:
         return []
-    rule = factor_rules.get(prim)
+    rule = find_rule(prim)
     if rule is pointwise:
         same = _same_for_all(avals)
         if same is not None and all(a.shape == outs[0].shape for a in outs):

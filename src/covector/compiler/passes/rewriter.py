@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from covector.core.avals import ShapedArray, array_from_numpy
-from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, sub_jaxprs
+from covector.core.jaxpr import (
+    Atom,
+    ClosedJaxpr,
+    DropVar,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Var,
+    sub_jaxprs,
+)
 from covector.core.record import Record
 from covector.core.trace import Primitive
 
@@ -148,6 +157,8 @@ class Rewriter:
             key = self._key(prim, ins, params)
             found = self._seen.get(key) if key is not None else None
             if found is not None:
+                if any(type(v) is DropVar for v in found):
+                    found = self._kept(found, eqn.outvars, key)
                 return found
         args = [self._materialise(a) for a in ins]
         if params is not eqn.params or any(
@@ -163,6 +174,18 @@ class Rewriter:
             self._defs[v] = eqn
         if key is not None:
             self._seen[key] = eqn.outvars
+
+    def _kept(self, outs: Sequence[Atom], wanted: Sequence[Var], key: Any) -> Sequence[Atom]:
+        """The results of an equation written here, which drops some that are ``wanted`` now."""
+        at = next(k for k in reversed(range(len(self.eqns))) if self.eqns[k].outvars is outs)
+        both = [
+            w if type(v) is DropVar else v
+            for v, w in zip(self.eqns[at].outvars, wanted, strict=True)
+        ]
+        eqn = self.eqns[at] = self.eqns[at].replace(outvars=both)
+        self._defs.update(dict.fromkeys(both, eqn))
+        self._seen[key] = both
+        return both
 
     def _const(self, v: Var, c: Any) -> Var:
         found = self._consts.get(id(c))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from covector.core.rules import ELEMENTWISE
 from covector.core.structural import (
     broadcast_in_dim_p,
     convert_element_type_p,
@@ -16,6 +15,7 @@ from covector.core.structural import (
 from covector.core.trace import Primitive
 from covector.primitives import reductions
 from covector.primitives.arithmetic import add
+from covector.primitives.convert import bitcast_convert_type_p
 from covector.primitives.convolution import conv_general_dilated_p
 from covector.primitives.dot import dot_general_p
 from covector.primitives.indexing import gather_p
@@ -34,11 +34,12 @@ COMBINED: dict[Primitive, str] = {
     reductions.reduce_or_p: "or", reductions.reduce_xor_p: "xor",
 }  # fmt: skip
 
-# What is computed again from its operands where a part of it is asked for: cheap, element by
+# What is computed again from its operands, as elementwise operations are, where a part of it is
+# asked for: cheap, element by
 # element, so that a process never makes the whole of an array of zeros or of random numbers.
 ANEW: frozenset[Primitive] = frozenset((
-    *ELEMENTWISE.values(), broadcast_in_dim_p, reshape_p, transpose_p, squeeze_p, select_n_p,
-    clamp_p, convert_element_type_p, threefry2x32_p, iota_p,
+    broadcast_in_dim_p, reshape_p, transpose_p, squeeze_p, select_n_p, clamp_p,
+    convert_element_type_p, bitcast_convert_type_p, threefry2x32_p, iota_p,
 ))  # fmt: skip
 
 # Parameters for operands and results of other sizes: rule(params, shapes in, shapes out).

@@ -25,7 +25,7 @@ from covector.core.trace import (
 from covector.primitives import parallel as pa
 from covector.primitives.structure import iota_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
-from covector.sharding.factors import Factors, factor_rules
+from covector.sharding.factors import Factors, find_rule
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p, whole_program
 from covector.sharding.named import NamedSharding
@@ -175,14 +175,14 @@ class Partitioner:
     def _replicated(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         """Computed by all processes, from all of the operands."""
         outs = self._bind(eqn, [p.gathered(self.mesh) for p in args], eqn.params)
-        again = eqn.primitive in local.ANEW
+        again = eqn.primitive in local.ANEW or eqn.primitive.spec is not None
         return [
             Part(v.aval, nowhere(v.aval), x, partial(self._cut, eqn, args, k) if again else None)
             for k, (v, x) in enumerate(zip(eqn.outvars, outs, strict=True))
         ]
 
     def _factors(self, eqn: JaxprEqn) -> Factors | None:
-        rule = factor_rules.get(eqn.primitive)
+        rule = find_rule(eqn.primitive)
         if rule is None:
             return None
         f = rule([a.aval for a in eqn.invars], [v.aval for v in eqn.outvars], eqn.params)
