@@ -1,9 +1,14 @@
 """The heat equation on a plate, cut into blocks of rows: each device has one, and neighbours
-exchange the rows at the edges."""
+exchange the rows at the edges.
+
+    python heat.py              # four devices of one process
+    mpirun -n 2 python heat.py  # one device in each of two processes
+"""
 
 import os
 
-os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "4")
+launched = "PMI_SIZE" in os.environ or "OMPI_COMM_WORLD_SIZE" in os.environ
+os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "1" if launched else "4")
 
 import time
 
@@ -14,7 +19,9 @@ from covector.sharding import AxisType
 from covector.sharding import PartitionSpec as P
 from covector.tour.pictures import save
 
-DEVICES = 4
+if launched:
+    cv.distributed.initialize()
+DEVICES = cv.device_count()
 N, STEPS, K = 512, 400, 0.24
 
 mesh = cv.make_mesh((DEVICES,), ("rows",), (AxisType.Auto,))
@@ -49,8 +56,13 @@ for shard in plate.addressable_shards:
 
 start = time.perf_counter()
 after, heat = cv.block_until_ready(simulate(plate))
-print(f"{STEPS} steps of {N} x {N} in {time.perf_counter() - start:.2f} s with compilation")
-print(f"heat left: {heat / plate.sum():.4f} of what there was; sharding {after.sharding.spec}")
+seconds = time.perf_counter() - start
+first = cv.process_index() == 0
+if first:
+    print(f"{STEPS} steps of {N} x {N} in {seconds:.2f} s with compilation")
+left = heat / plate.sum()
+if first:
+    print(f"heat left: {left:.4f} of what there was; sharding {after.sharding.spec}")
 
 # The same on one device.
 one = hot.astype(np.float32)
@@ -62,5 +74,8 @@ three = cv.shard_map(
 )(plate)
 assert np.allclose(one, three, atol=1e-6)
 
-save("heat.png", np.concatenate([plate, after], axis=1))
-print("the plate before and after is in heat.png")
+# All of it on each device, to be looked at.
+plates = cv.device_put(np.concatenate([plate, after], axis=1), cv.NamedSharding(mesh, P()))
+if first:
+    save("heat.png", plates)
+    print("the plate before and after is in heat.png")

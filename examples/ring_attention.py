@@ -1,9 +1,14 @@
 """Attention over a sequence that is split over devices: blocks of keys and values go round a ring,
-while each device keeps its queries and what it has summed up so far."""
+while each device keeps its queries and what it has summed up so far.
+
+    python ring_attention.py              # four devices of one process
+    mpirun -n 2 python ring_attention.py  # one device in each of two processes
+"""
 
 import os
 
-os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "4")
+launched = "PMI_SIZE" in os.environ or "OMPI_COMM_WORLD_SIZE" in os.environ
+os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "1" if launched else "4")
 
 import covector as cv
 import covector.numpy as np
@@ -13,7 +18,9 @@ from covector.sharding import AxisType
 from covector.sharding import PartitionSpec as P
 from covector.tour.pictures import save
 
-DEVICES, LENGTH, HEADS, SIZE = 4, 256, 4, 32
+if launched:
+    cv.distributed.initialize()
+DEVICES, LENGTH, HEADS, SIZE = cv.device_count(), 256, 4, 32
 mesh = cv.make_mesh((DEVICES,), ("ring",), (AxisType.Auto,))
 around = [(i, (i + 1) % DEVICES) for i in range(DEVICES)]
 
@@ -55,14 +62,17 @@ keys = cv.random.split(cv.random.key(0), 3)
 q, k, v = (cv.random.normal(key, (LENGTH, HEADS, SIZE)) for key in keys)
 
 whole, parts = cv.jit(attention)(q, k, v), cv.jit(spread)(q, k, v)
-print(f"of {parts.shape}, a device has {parts.addressable_shards[0].data.shape}")
-print(f"largest difference from attention at once: {np.abs(whole - parts).max():.1e}")
+show = print if cv.process_index() == 0 else lambda text: None
+show(f"of {parts.shape}, a device has {parts.addressable_shards[0].data.shape}")
+show(f"largest difference from attention at once: {np.abs(whole - parts).max():.1e}")
 assert np.allclose(whole, parts, atol=1e-5)
 
 loss = lambda f: cv.jit(cv.grad(lambda q, k, v: (f(q, k, v) ** 2).sum(), (0, 1, 2)))  # noqa: E731
 for name, a, b in zip("qkv", loss(attention)(q, k, v), loss(spread)(q, k, v), strict=True):
-    print(f"derivative by {name}: largest difference {np.abs(a - b).max():.1e}")
+    show(f"derivative by {name}: largest difference {np.abs(a - b).max():.1e}")
     assert np.allclose(a, b, atol=1e-4)
 
-save("ring_attention.png", parts[:, 0, :])
-print("the first head of the result is in ring_attention.png")
+head = cv.device_put(parts[:, 0, :], cv.NamedSharding(mesh, P()))
+if cv.process_index() == 0:
+    save("ring_attention.png", head)
+show("the first head of the result is in ring_attention.png")

@@ -35,6 +35,7 @@ def programs(name):
         yield cv.vmap(case.fun), tuple(onp.stack([x] * STACKED) for x in case.args)
 
 
+@pytest.mark.platform
 @pytest.mark.parametrize("name", [n for n in TABLE if n.split(" ")[0] not in OTHERS])
 def test_parts_are_those_of_the_whole(name, monkeypatch):
     rng = onp.random.default_rng(zlib.crc32(name.encode()))
@@ -141,8 +142,9 @@ PROGRAMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.platform
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_programs(name, seed, monkeypatch):
     fun, *args = PROGRAMS[name]
     loose = 3e-2 if name == "small floats" else 2e-5
