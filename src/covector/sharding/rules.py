@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from covector.control_flow.checkpoint import name_p
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.rules import ELEMENTWISE
@@ -11,7 +12,6 @@ from covector.core.structural import (
     add_any_p,
     broadcast_in_dim_p,
     convert_element_type_p,
-    optimization_barrier_p,
     reduce_sum_p,
     reshape_p,
     transpose_p,
@@ -74,8 +74,8 @@ def _windowed(operands: Avals, results: Avals, params: dict[str, Any]) -> Factor
 
 def _register() -> None:
     same = (
-        *ELEMENTWISE.values(), add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
-        select_n_p, clamp_p, threefry2x32_p, pvary_p,
+        *ELEMENTWISE.values(), add_any_p, convert_element_type_p, copy_p, select_n_p, clamp_p,
+        threefry2x32_p, pvary_p, name_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
     for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):
