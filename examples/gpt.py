@@ -6,7 +6,7 @@ Numbers are kept in float32 and products computed in bfloat16. Every so often al
 checkpoint; a run that was ended goes on from there, on as many devices as there are.
 
     python examples/gpt.py
-    mpirun -n 2 python examples/gpt.py
+    COVECTOR_NUM_CPU_DEVICES=2 mpirun -n 2 python examples/gpt.py
 """
 
 import argparse
@@ -15,11 +15,11 @@ import os
 import pathlib
 import time
 
-MANY = any(int(os.environ.get(n, "1")) > 1 for n in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"))
-os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "2" if MANY else "4")
+os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
-import matplotlib
 import numpy
+from matplotlib import pyplot
 
 import covector as cv
 import covector.numpy as np
@@ -28,9 +28,6 @@ from covector.ad_checkpoint import checkpoint_name
 from covector.experimental.array_serialization import load, nonblocking_save
 from covector.sharding import AxisType
 from covector.sharding import PartitionSpec as P
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--steps", type=int, default=100)
@@ -46,7 +43,7 @@ parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("gpt"))
 parser.add_argument("--sample", type=int, default=160, help="characters written at the end")
 options = parser.parse_args()
 
-if MANY:
+if any(int(os.environ.get(n, "1")) > 1 for n in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")):
     cv.distributed.initialize()
 devices = cv.device_count()
 tensor = math.gcd(options.tensor, devices)
@@ -173,10 +170,10 @@ def loss(params, tokens):
 
 
 def rate(step):
-    """Rising for a tenth of the steps, then falling as a cosine does."""
-    rise = max(options.steps // 10, 1)
+    """Rising for a quarter of the steps, then falling as a cosine does."""
+    rise = max(options.steps // 4, 1)
     fallen = np.clip((step - rise) / max(options.steps - rise, 1), 0, 1)
-    return 3e-3 * np.minimum((step + 1) / rise, 0.1 + 0.9 * np.cos(np.pi / 2 * fallen) ** 2)
+    return 2e-3 * np.minimum((step + 1) / rise, 0.1 + 0.9 * np.cos(np.pi / 2 * fallen) ** 2)
 
 
 def step(state, tokens):
@@ -228,8 +225,9 @@ else:
 
 begun = len(losses)
 if first:
-    print(f"{count:,} parameters, {len(text):,} characters of {len(letters)} kinds, "
-          f"{dict(mesh.shape)} devices of {cv.process_count()} processes, from step {begun}")  # fmt: skip
+    there = f"{dict(mesh.shape)} devices of {cv.process_count()} processes"
+    print(f"{count:,} parameters, {len(text):,} characters of {len(letters)} kinds, {there}, from "
+          f"step {begun}")  # fmt: skip
 writing = None
 clock = time.perf_counter()
 for i in range(begun, options.steps):
