@@ -69,7 +69,7 @@ WORDS = -(-len(letters) // 8) * 8  # so that it can be split
 
 
 def batch(step):
-    """Pieces of the text for one step, which no other run has otherwise: turns × batch × length.
+    """Pieces of the text for one step, the same in every run: turns × batch × length.
 
     Each process makes those that its devices have.
     """

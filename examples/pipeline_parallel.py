@@ -4,13 +4,15 @@ before it computes on the next part. Parts go on by `ppermute`, and backwards th
 import os
 
 os.environ.setdefault("COVECTOR_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from matplotlib import pyplot
 
 import covector as cv
 import covector.numpy as np
 from covector import lax
 from covector.sharding import AxisType
 from covector.sharding import PartitionSpec as P
-from covector.tour.pictures import save
 
 STAGES, PARTS, SIZE, WIDTH = 4, 8, 16, 32
 TICKS = PARTS + STAGES - 1
@@ -71,5 +73,12 @@ for stage, row in enumerate(when):
     print(f"device {stage}: " + " ".join(f"{k}" if k >= 0 else "." for k in row.tolist()))
 print(f"{PARTS * STAGES} of {TICKS * STAGES} turns are used: {PARTS / TICKS:.0%}")
 assert np.sum(when >= 0) == PARTS * STAGES
-save("pipeline_parallel.png", np.where(when >= 0, 1 + when, 0) / PARTS, scale=32)
-print("the schedule is in pipeline_parallel.png: a row a device, a column a turn, a colour a part")
+
+figure, axes = pyplot.subplots(figsize=(7, 2.6), layout="constrained")
+axes.imshow(np.where(when >= 0, when, np.nan), cmap="Blues", vmin=-4, vmax=PARTS + 4)
+for stage, row in enumerate(when.tolist()):
+    for turn, part in enumerate(row):
+        axes.text(turn, stage, f"{part}" if part >= 0 else "", ha="center", va="center")
+axes.set(xlabel="turn", ylabel="device", title="which part of the batch is where")
+figure.savefig("pipeline_parallel.png", dpi=120)
+print("the schedule is in pipeline_parallel.png")

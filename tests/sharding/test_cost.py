@@ -1,6 +1,11 @@
-"""What programs cost on each device, beside formulas by hand."""
+"""What programs cost on each device, beside formulas by hand, and beside what XLA makes of them."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as onp
 import pytest
@@ -304,6 +309,66 @@ def test_of_a_compiled_program():
     assert alone.cost_analysis() == alone.compile().cost_analysis() == {
         "flops": 2 * M * N * K, "bytes accessed": (M * K + K * N + M * N) * 4,
     }  # fmt: skip
+
+
+# What XLA says of the step of `descend`: operations, memory, and which arrays it exchanges.
+PEER = """
+    import json, os, re, sys
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+    from jax.numpy import tanh
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+    sizes, specs = json.loads(sys.argv[1])
+    mesh = jax.make_mesh((4, 2), ("data", "model"), (AxisType.Auto,) * 2)
+    of = lambda *shape: jax.ShapeDtypeStruct(shape, "float32")
+    where = lambda *spec: NamedSharding(mesh, PartitionSpec(*spec))
+    mlp = lambda w, x, y: ((tanh(x @ w[0]) @ w[1] - y) ** 2).mean()
+
+    def descend(w, x, y):
+        return jax.tree.map(lambda p, g: p - 0.1 * g, w, jax.grad(mlp)(w, x, y))
+
+    b, d, h = sizes
+    parts = tuple(where(*s) for s in specs)
+    compiled = jax.jit(
+        descend, in_shardings=(parts, where("data"), where("data")), out_shardings=parts
+    ).lower((of(d, h), of(h, d)), of(b, d), of(b, d)).compile()
+    sent = {}
+    for line in compiled.as_text().splitlines():
+        found = re.search(r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all)[(]", line)
+        if found:
+            for dims in re.findall(r"f32[[]([0-9,]*)[]]", found[1]):
+                size = 4
+                for n in dims.split(","):
+                    size *= int(n)
+                sent[found[2]] = sent.get(found[2], 0) + size
+    memory = compiled.memory_analysis()
+    print(json.dumps([compiled.cost_analysis()["flops"], memory.argument_size_in_bytes,
+                      memory.temp_size_in_bytes, sent]))
+"""
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("specs", [((), ()), ((None, "model"), ("model",)),
+                                   (("data", "model"), ("model", "data"))])  # fmt: skip
+def test_what_xla_makes_of_it(specs):
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PEER), json.dumps([[B, D, H], specs])],
+        env=dict(os.environ), capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    operations, arguments, temporary, arrays = json.loads(done.stdout)
+    found = step_cost(*[P(*s) for s in specs])
+    assert found.flops == pytest.approx(operations, rel=1e-3)
+    assert found.argument_bytes == arguments
+    assert found.temp_bytes == pytest.approx(temporary, rel=0.3)
+    # XLA's CPU does not know the reduce-scatter: it adds up whole arrays, and cuts them.
+    summed = found.sent("all-reduce", "data") / (2 * 3 / 4)
+    summed += found.sent("reduce-scatter", "data") / (3 / 4)
+    summed += found.sent("all-reduce", "model")
+    assert summed == arrays["all-reduce"]
+    assert found.sent("all-gather") / (3 / 4) == arrays.get("all-gather", 0)
 
 
 # --- seven billion parameters ------------------------------------------------------------------
