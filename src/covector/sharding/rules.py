@@ -18,7 +18,7 @@ from covector.core.structural import (
 )
 from covector.core.trace import Primitive
 from covector.primitives import cumulative, indexing, reductions, windows
-from covector.primitives.convert import copy_p
+from covector.primitives.convert import bitcast_convert_type_p, copy_p
 from covector.primitives.convolution import conv_general_dilated_p
 from covector.primitives.dot import dot_general_p
 from covector.primitives.fourier import fft_p
@@ -50,6 +50,17 @@ def _joined(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
         for a in operands[1:]
     ]
     return b.build([dims, *others], [dims])
+
+
+def _bits(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """`bitcast_convert_type`: of a last dimension that comes or goes, a device has all."""
+    b = Builder()
+    n = min(len(operands[0].shape), len(results[0].shape))
+    shared = b.dims(operands[0].shape[:n])
+    given, made = [
+        [*shared, *[(b.new(m, True),) for m in a.shape[n:]]] for a in (operands[0], results[0])
+    ]
+    return b.build([given], [made])
 
 
 def _padded(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
@@ -113,6 +124,7 @@ def _register() -> None:
         iota_p: factors.made,
         conv_general_dilated_p: factors.convolved,
         fft_p: _transformed,
+        bitcast_convert_type_p: _bits,
         lu_pivots_to_permutation_p: factors.leading(1),
         tridiagonal_solve_p: factors.leading(1),
     })  # fmt: skip

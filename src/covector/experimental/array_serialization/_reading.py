@@ -280,14 +280,13 @@ def _array(reader: LeafReader, where: Any) -> Any:
     leaf = reader.leaf
     shape = leaf.shape
     where = getattr(where, "sharding", where)
-    if where is None or isinstance(where, Device) or leaf.kind == "key":
-        array = array_from_numpy(reader.all(), reader.dtype)
-        if leaf.kind == "key":
-            array = wrap_key_data(array, impl=leaf.value)
+    wrapped = lambda x: wrap_key_data(x, impl=leaf.value) if leaf.kind == "key" else x  # noqa: E731
+    if where is None or isinstance(where, Device):
+        array = wrapped(array_from_numpy(reader.all(), reader.dtype))
         return array if where is None else device_put(array, where)
 
     def part(index: Any) -> np.ndarray:
         each = [s.indices(n)[:2] for s, n in zip(index, shape, strict=True)]
         return reader.read(tuple(each))
 
-    return make_array_from_callback(shape, where, part, reader.dtype)
+    return wrapped(make_array_from_callback(shape, where, part, reader.dtype))
