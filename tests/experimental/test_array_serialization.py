@@ -450,3 +450,23 @@ def test_of_several_processes(place, tmp_path, monkeypatch):
     fails(OSError, "No space left on device", writers[1].end)
     assert names_of(tmp_path) == ["weights"]
     same(load(place)["x"], x)
+
+
+def test_in_the_background_of_several_processes(place, tmp_path, monkeypatch):
+    """Processes exchange nothing in threads: what is begun is finished by `result`."""
+    steps = []
+    monkeypatch.setattr(_writing, "sync_global_devices", steps.append)
+    save(onp.arange(3), place)
+    monkeypatch.setattr(processes, "count", 2)
+    steps.clear()
+    pending = nonblocking_save(onp.zeros(3), place)
+    fails(RuntimeError, "call result() of what it returned", nonblocking_save, 1, place)
+    fails(RuntimeError, "call result() of what it returned", save, 1, place)
+    assert len(steps) == 1
+    for _ in range(2):  # the other one is not there
+        with pytest.raises(OSError, match="process 1 has not written its part"):
+            pending.result()
+    assert len(steps) == 3
+    assert names_of(tmp_path) == ["weights"]
+    fails(OSError, "process 1 has not written its part", save, 1, place)
+    same(load(place), onp.arange(3))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from covector.core import processes
+from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.experimental.array_serialization._index import (
     CorruptCheckpointError,
@@ -63,7 +65,10 @@ class Pending(Generic[T]):
             raise TimeoutError(f"the checkpoint is not ready after {timeout} seconds")
         if self._error is None and not self._finished:
             self._finished = True
-            self._value = self._last(self._value)
+            try:
+                self._value = self._last(self._value)
+            except BaseException as e:
+                self._error = e
         if self._error is not None:
             raise self._error
         value: T = self._value
@@ -95,7 +100,7 @@ def save(data: Any, directory: Any, *, overwrite: bool = True) -> None:
     OSError
         If a file cannot be written; what was there before is as it was.
     RuntimeError
-        If an array was deleted.
+        If an array was deleted; with several processes, if one is being written there.
     TypeError
         If a leaf is no array, number or string.
 
@@ -110,12 +115,22 @@ def save(data: Any, directory: Any, *, overwrite: bool = True) -> None:
     {'step': 3, 'w': Array([1., 1., 1.], dtype=float32)}
     """
     folder = absolute(directory, "save")
-    made = plan(data, copy=False)
-    with lock_of(folder):
-        writing = Writing(folder, made, overwrite)
+    writing = Writing(folder, plan(data, copy=False), overwrite)
+    with _alone(folder, "save"):
         writing.begin()
         writing.write()
         writing.end()
+
+
+def _alone(folder: Path, what: str) -> threading.Lock:
+    """The lock of a place: one checkpoint after the other is written there."""
+    lock = lock_of(folder)
+    if processes.count > 1 and lock.locked():
+        raise RuntimeError(
+            f"{what}: a checkpoint is being written at {folder}, by nonblocking_save: with several "
+            f"processes, call result() of what it returned before{at_user_line()}"
+        )
+    return lock
 
 
 def nonblocking_save(data: Any, directory: Any, *, overwrite: bool = True) -> Pending[None]:
@@ -140,7 +155,7 @@ def nonblocking_save(data: Any, directory: Any, *, overwrite: bool = True) -> Pe
     Raises
     ------
     RuntimeError
-        If an array was deleted.
+        If an array was deleted; with several processes, if one is being written there.
     TypeError
         If a leaf is no array, number or string.
 
@@ -157,7 +172,7 @@ def nonblocking_save(data: Any, directory: Any, *, overwrite: bool = True) -> Pe
     """
     folder = absolute(directory, "nonblocking_save")
     writing = Writing(folder, plan(data, copy=True), overwrite)
-    lock = lock_of(folder)
+    lock = _alone(folder, "nonblocking_save")
     if processes.count == 1:
 
         def work() -> None:
@@ -172,8 +187,10 @@ def nonblocking_save(data: Any, directory: Any, *, overwrite: bool = True) -> Pe
     writing.begin()
 
     def last(value: None) -> None:
-        lock.release()
-        writing.end()
+        try:
+            writing.end()
+        finally:
+            lock.release()
 
     return Pending(writing.write, last)
 
