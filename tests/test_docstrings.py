@@ -17,7 +17,7 @@ PACKAGES = (
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
     "experimental", "experimental.array_serialization", "experimental.sparse",
-    "example_libraries", "distributed",
+    "example_libraries", "distributed", "sharding",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -55,7 +55,8 @@ PUBLIC = (
     "covector.ref", "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
     "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
     "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
-    "covector.scipy.stats", "covector.test_util", "covector.tree", "covector.tree_util",
+    "covector.scipy.stats", "covector.sharding.cost", "covector.test_util", "covector.tree",
+    "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

@@ -713,3 +713,6 @@ _handlers: dict[Any, Callable[[_Walk, JaxprEqn], list[Value]]] = {
     reshard_p: _constraint, sharding_constraint_p: _constraint, optimization_barrier_p: _barrier,
     **dict.fromkeys(_SAID, _said),
 }  # fmt: skip
+
+
+__all__ = ["Collective", "Cost", "cost"]
