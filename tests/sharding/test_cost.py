@@ -200,6 +200,21 @@ def test_loops():
     assert found.flops == pytest.approx(2 * 2 * 64**3, rel=0.01)
 
 
+def test_terms_are_added_up_once():
+    f = cv.jit(np.sin)
+    found = cost_of(lambda x, w: f(x @ w) + f(x @ w) * np.cos(x @ w), (P(None, "data"), P("data")),
+                    *PRODUCT)  # fmt: skip
+    share = 2 * 3 / 4 * M * N * 4
+    assert sent(found) == {("all-reduce", "data"): 3 * share}
+
+    def g(x, w):
+        y = x @ w
+        return f(2 * y.T).sum() + f(y).sum() + np.cos(y).sum()
+
+    found = cost_of(g, (P(None, "data"), P("data")), *PRODUCT)
+    assert sent(found) == {("all-reduce", "data"): 2 * share}  # 2 * y.T is another value
+
+
 def test_sums_of_updates():
     """Each device adds up the rows that its indices name."""
     f = lambda table, i, x: table.at[i.astype(int)].add(x)  # noqa: E731
