@@ -16,7 +16,8 @@ PACKAGES = (
     "core", "primitives", "transforms", "control_flow", "runtime", "lax", "lax.linalg", "numpy",
     "numpy.fft", "numpy.linalg", "random", "nn", "scipy", "scipy.cluster", "scipy.linalg",
     "scipy.signal", "scipy.sparse", "scipy.spatial", "scipy.special", "scipy.stats",
-    "experimental", "experimental.sparse", "example_libraries", "distributed",
+    "experimental", "experimental.array_serialization", "experimental.sparse",
+    "example_libraries", "distributed", "sharding",
 )  # fmt: skip
 MODULES = [
     f"covector.{package}.{m.name}"
@@ -33,6 +34,7 @@ PUBLIC = (
     "covector.custom_batching", "covector.custom_derivatives", "covector.debug",
     "covector.distributed", "covector.dlpack",
     "covector.dtypes", "covector.example_libraries.optimizers", "covector.example_libraries.stax",
+    "covector.experimental.array_serialization",
     "covector.experimental.buffer_callback", "covector.experimental.checkify",
     "covector.experimental.compilation_cache.compilation_cache", "covector.experimental.compute_on",
     "covector.experimental.custom_partitioning", "covector.experimental.jet",
@@ -53,7 +55,8 @@ PUBLIC = (
     "covector.ref", "covector.scipy.cluster.vq", "covector.scipy.fft", "covector.scipy.integrate",
     "covector.scipy.linalg", "covector.scipy.ndimage", "covector.scipy.optimize",
     "covector.scipy.signal", "covector.scipy.sparse.linalg", "covector.scipy.special",
-    "covector.scipy.stats", "covector.test_util", "covector.tree", "covector.tree_util",
+    "covector.scipy.stats", "covector.sharding.cost", "covector.test_util", "covector.tree",
+    "covector.tree_util",
     *(f"covector.scipy.stats.{name}" for name in sorted(stats._MODULES)),
 )  # fmt: skip
 

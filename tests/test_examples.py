@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent.parent / "examples"
@@ -32,16 +34,20 @@ def test_notebook(name):
 
 
 PROGRAMS = [
-    "convolution", "data_parallel", "gaussian_process", "heat", "ring_attention", "rotation",
-    "spectrogram",
+    "convolution", "data_parallel", "gaussian_process", "gpt", "heat", "pipeline_parallel",
+    "ring_attention", "rotation", "spectrogram", "tensor_parallel",
 ]  # fmt: skip
+
+
+def environment(**more):
+    # As a user runs it, without the checks that other tests are run with.
+    env = {k: v for k, v in os.environ.items() if k not in _CHECKS}
+    return {**env, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **more}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name, tmp_path):
-    # As a user runs it, without the checks that other tests are run with.
-    env = {k: v for k, v in os.environ.items() if k not in _CHECKS}
-    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    env = environment()
     found = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py"],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False,
@@ -49,3 +55,40 @@ def test_program(name, tmp_path):
     assert found.returncode == 0, found.stderr
     picture = (tmp_path / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) > 1000
+
+
+SMALL = (
+    "--steps=12 --every=4 --layers=2 --width=32 --heads=2 --length=16 --batch=8 --sample=0".split()
+)
+
+
+def gpt(folder, devices, kill_after=None):
+    """Train the small GPT, or end it when it says that it has made a step; what it printed."""
+    command = [sys.executable, FOLDER / "gpt.py", *SMALL, "--folder", folder]
+    env = environment(COVECTOR_NUM_CPU_DEVICES=str(devices))
+    lines = []
+    with subprocess.Popen(
+        command, cwd=folder.parent, env=env, stdout=subprocess.PIPE, text=True
+    ) as child:
+        for line in child.stdout:
+            lines.append(line)
+            if kill_after is not None and line.startswith(f"step {kill_after:4} "):
+                child.kill()
+    assert (child.returncode == 0) == (kill_after is None)
+    return lines
+
+
+def test_training_goes_on_after_it_was_killed(tmp_path):
+    gpt(tmp_path / "whole", 4)
+    whole = np.load(tmp_path / "whole" / "losses.npy")
+    assert len(whole) == 12 and np.isfinite(whole).all() and whole[-1] < whole[0]
+    gpt(tmp_path / "killed", 4, kill_after=11)
+    shutil.copytree(tmp_path / "killed", tmp_path / "fewer")
+    for name, devices in (("killed", 4), ("fewer", 2)):
+        head = gpt(tmp_path / name, devices)[0]
+        assert "from step 4" in head or "from step 8" in head
+        losses = np.load(tmp_path / name / "losses.npy")
+        if devices == 4:
+            assert losses.tobytes() == whole.tobytes()
+        else:
+            np.testing.assert_allclose(losses, whole, rtol=1e-5)

@@ -411,3 +411,19 @@ def test_parts_have_one_dtype(mesh):
         cv.make_array_from_single_device_arrays(A.shape, s, parts)
     with pytest.raises(ValueError, match="at least 1"):
         cv.make_mesh((0, 2), ("x", "y"))
+
+
+def test_what_changes_no_value_leaves_arrays_where_they_are(mesh):
+    x = cv.device_put(A, NamedSharding(mesh, P("x", "y")))
+    v = cv.device_put(A[:, 0], NamedSharding(mesh, P("x")))
+    keys = cv.device_put(cv.random.split(cv.random.key(0), 8), NamedSharding(mesh, P("x")))
+    named = cv.jit(lambda x: cv.ad_checkpoint.checkpoint_name(x, "x"))(x)
+    assert named.sharding.spec == P("x", "y")
+    # Operands of different shapes have nothing to do with each other.
+    held = cv.jit(lambda *xs: lax.optimization_barrier(xs))(v, x)
+    assert [y.sharding.spec for y in held] == [P("x"), P("x", "y")]
+    bits = cv.random.key_data(keys)
+    assert bits.sharding.spec == P("x")
+    assert cv.random.wrap_key_data(bits).sharding.spec == P("x")
+    assert lax.bitcast_convert_type(x, "int32").sharding.spec == P("x", "y")
+    assert lax.bitcast_convert_type(x, "int8").sharding.spec == P("x", "y")

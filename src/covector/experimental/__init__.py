@@ -3,9 +3,9 @@
 from covector.core.lazy import lazy_names as _lazy_names
 
 _MODULES = frozenset((
-    "buffer_callback", "checkify", "compilation_cache", "compute_on", "custom_partitioning", "jet",
-    "layout", "ode", "scheduling_groups", "serialize_executable", "shard_alike", "sparse",
-    "topologies", "xla_metadata",
+    "array_serialization", "buffer_callback", "checkify", "compilation_cache", "compute_on",
+    "custom_partitioning", "jet", "layout", "ode", "scheduling_groups", "serialize_executable",
+    "shard_alike", "sparse", "topologies", "xla_metadata",
 ))  # fmt: skip
 _NAMES = {
     "io_callback": "covector.transforms.io_callback",

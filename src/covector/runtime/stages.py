@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
+from covector.core.avals import Array, ShapedArray, to_array
 from covector.core.backend import Device, Module, get_backend, spreads
 from covector.core.config import config
 from covector.core.device import Space
@@ -17,7 +17,6 @@ from covector.core.levels import room_for
 from covector.core.references import type_of_value, values_of
 from covector.core.trace import Tracer
 from covector.core.tree_nodes import without_float0
-from covector.primitives.dot import dot_general_p
 from covector.runtime.execution import (
     Spread,
     call_on_refs,
@@ -36,6 +35,9 @@ from covector.runtime.moves import move_results, moves_of, place_of
 from covector.runtime.placement import Placement, as_sharding, in_space, placement
 from covector.transforms.jit import Entry, Jitted, check_compiler_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
+
+if TYPE_CHECKING:
+    from covector.sharding.cost import Cost
 
 
 class ArgInfo:
@@ -121,6 +123,27 @@ class _Stage:
     @property
     def donate_argnums(self) -> tuple[int, ...]:
         return tuple(i for i, d in enumerate(self._donated) if d)
+
+    def _cost(self, results: Sequence[Any] | None = None) -> Cost:
+        """What the program costs on each device, with its results where ``results`` says."""
+        from covector.sharding import cost, propagate  # few programs are asked
+
+        closed = self._entry.closed
+        mesh = getattr(self._where.sharding, "mesh", None)
+        sizes = {} if mesh is None else dict(mesh.shape)
+
+        def split(aval: Any, sharding: Any) -> Any:
+            if sizes and dict(getattr(getattr(sharding, "mesh", None), "shape", {})) == sizes:
+                return propagate.split_of(sharding.spec, len(aval.shape))
+            return propagate.nowhere(aval)
+
+        given = [None] * (len(closed.in_avals) - len(self._given)) + list(self._given)
+        ins = [split(a, s) for a, s in zip(closed.in_avals, given, strict=True)]
+        outs = None
+        if results is not None:
+            outs = [split(a, s) for a, s in zip(closed.out_avals, results, strict=True)]
+        donated = [i for i, d in enumerate(self._donated) if d]
+        return cost.of_splits(closed, sizes, ins, outs, donated)
 
 
 class Traced(_Stage):
@@ -262,7 +285,12 @@ class Lowered(_Stage):
         return self._entry.closed
 
     def cost_analysis(self) -> dict[str, float]:
-        return _cost(self._entry.closed)
+        """Estimates for each device: ``flops``, ``bytes accessed``, and what it sends to others.
+
+        What they are, `covector.sharding.cost` says, which also has costs on meshes that are not
+        there.
+        """
+        return self._cost().properties()
 
     def compile(
         self, compiler_options: dict[str, Any] | None = None, *,
@@ -384,17 +412,25 @@ class Compiled(_Stage):
         return tree.unflatten(self._entry.out_tree, found)
 
     def cost_analysis(self) -> dict[str, float]:
-        """Estimates of the work: ``flops``, ``bytes accessed``."""
-        return _cost(self._entry.closed)
+        """Estimates for each device: ``flops``, ``bytes accessed``, and what it sends to others.
+
+        What they are, `covector.sharding.cost` says, which also has costs on meshes that are not
+        there.
+        """
+        return self._cost(None if self._at is None else self._at.shardings).properties()
 
     def memory_analysis(self) -> MemoryStats:
-        """Bytes of arguments, results and temporary memory."""
-        closed = self._entry.closed
-        return MemoryStats(
-            sum(nbytes_of(closed.in_avals[i]) for i in self._kept),
-            sum(map(nbytes_of, closed.out_avals)),
-            getattr(self._program.executable, "workspace_bytes", 0),
-        )
+        """Bytes of arguments, results and temporary memory on each device.
+
+        Temporary memory is that of the compiled program on one device of the CPU, elsewhere an
+        estimate (`covector.sharding.cost`).
+        """
+        cost = self._cost(None if self._at is None else self._at.shardings)
+        temp = cost.temp_bytes
+        if self._at is None:
+            temp = getattr(self._program.executable, "workspace_bytes", temp)
+        kept = sum([cost.bytes_of_arguments[i] for i in self._kept])
+        return MemoryStats(kept, cost.output_bytes, temp, cost.donated_bytes)
 
     def runtime_executable(self) -> Any:
         return self._program.executable
@@ -474,31 +510,22 @@ class Compiled(_Stage):
 
 
 class MemoryStats:
-    """Bytes that a compiled program needs."""
+    """Bytes that a compiled program needs; results take over some of the arguments (alias)."""
 
-    __slots__ = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+    __slots__ = (
+        "argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes",
+        "alias_size_in_bytes",
+    )  # fmt: skip
 
-    def __init__(self, argument: int, output: int, temp: int) -> None:
+    def __init__(self, argument: int, output: int, temp: int, alias: int = 0) -> None:
         self.argument_size_in_bytes = argument
         self.output_size_in_bytes = output
         self.temp_size_in_bytes = temp
+        self.alias_size_in_bytes = alias
 
     def __repr__(self) -> str:
         items = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
         return f"MemoryStats({items})"
-
-
-def _cost(closed: ClosedJaxpr) -> dict[str, float]:
-    flops = 0.0
-    for eqn in closed.eqns:
-        size = sum(v.aval.size for v in eqn.outvars)
-        if eqn.primitive is dot_general_p:
-            (contract, _), _ = eqn.params["dimension_numbers"]
-            for d in contract:
-                size *= 2 * eqn.invars[0].aval.shape[d]
-        flops += size
-    touched = sum(map(nbytes_of, closed.in_avals)) + sum(map(nbytes_of, closed.out_avals))
-    return {"flops": flops, "bytes accessed": float(touched)}
 
 
 def traced(

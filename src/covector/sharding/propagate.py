@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.core.avals import ShapedArray
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
+from covector.core.structural import optimization_barrier_p
 from covector.core.trace import Primitive
 from covector.sharding import rules  # noqa: F401 - registers the factors
 from covector.sharding.factors import Factors, find_rule
@@ -255,7 +256,10 @@ def _register() -> None:
     from covector.control_flow.scan_rules import scan_p
     from covector.control_flow.while_rules import while_p
 
-    split_rules.update({scan_p: _scan, while_p: _while, cond_p: _cond})
+    split_rules.update({
+        scan_p: _scan, while_p: _while, cond_p: _cond,
+        optimization_barrier_p: lambda eqn, splits, sizes: splits,
+    })  # fmt: skip
 
 
 _register()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from covector.control_flow.checkpoint import name_p
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
 from covector.core.structural import (
     add_any_p,
     broadcast_in_dim_p,
     convert_element_type_p,
-    optimization_barrier_p,
     reduce_sum_p,
     reshape_p,
     transpose_p,
@@ -111,8 +111,8 @@ gather_p = indexing.gather_p
 
 def _register() -> None:
     same = (
-        add_any_p, convert_element_type_p, optimization_barrier_p, copy_p,
-        select_n_p, clamp_p, threefry2x32_p, pvary_p, psum_p, pmax_p, pmin_p, ppermute_p,
+        add_any_p, convert_element_type_p, copy_p, select_n_p, clamp_p, threefry2x32_p, name_p,
+        pvary_p, psum_p, pmax_p, pmin_p, ppermute_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
     for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):

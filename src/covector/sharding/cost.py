@@ -1,0 +1,239 @@
+"""What a program costs on each device of a mesh: arithmetic, memory, and what devices send.
+
+A walk over the equations, with the splits of arrays that `propagate` finds. It needs no devices:
+the mesh may be abstract. An operation that sums over a dimension that is split leaves a *term* of
+its result on each device. Linear operations hand terms on; where another one needs the result, or
+the program says how it is to lie, devices add them: by an all-reduce, or, if each needs its part
+only, by a reduce-scatter. An operand that is split where its operation needs the whole is gathered.
+What devices send is counted for the usual algorithms, which are optimal in bytes:
+
+=================  ==================================================
+collective         bytes that each of ``n`` devices sends
+=================  ==================================================
+all-reduce         2 (n - 1) / n × those of the array on one device
+reduce-scatter     (n - 1) / n × those of the array before
+all-gather         (n - 1) / n × those of the array after
+all-to-all         (n - 1) / n × those of the array on one device
+permute            those of the array on one device
+=================  ==================================================
+
+(R. Thakur, R. Rabenseifner and W. Gropp, "Optimization of collective communication operations in
+MPICH", 2005.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from covector.core import tree
+from covector.core.avals import ShapedArray
+from covector.core.dce import dce
+from covector.core.errors import at_user_line, describe
+from covector.core.jaxpr import ClosedJaxpr
+from covector.sharding.cost_walk import Axes, Value, Walk, local_bytes
+from covector.sharding.named import NamedSharding
+from covector.sharding.propagate import Sizes, Split, nowhere, split_of
+from covector.sharding.spec import PartitionSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """What devices exchange in one way along some axes.
+
+    Attributes
+    ----------
+    kind : str
+        ``all-reduce``, ``all-gather``, ``reduce-scatter``, ``all-to-all`` or ``permute``.
+    axes : tuple
+        The axes of the mesh.
+    bytes : float
+        That each device sends, in all.
+    count : int
+        How often.
+    """
+
+    kind: str
+    axes: Axes
+    bytes: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a program costs on one device.
+
+    Attributes
+    ----------
+    flops : float
+        Operations on numbers: additions, products, functions.
+    bytes_accessed : float
+        Bytes read and written, where operations on elements are joined to the one that uses their
+        results, if one does.
+    collectives : tuple of Collective
+    bytes_of_arguments : tuple of int
+        Memory of each argument.
+    constant_bytes, output_bytes, temp_bytes : int
+        Memory of constants, of results, and the most that values in between need at once.
+    donated_bytes : int
+        Of the arguments, what results take over.
+    """
+
+    flops: float
+    bytes_accessed: float
+    collectives: tuple[Collective, ...]
+    bytes_of_arguments: tuple[int, ...]
+    constant_bytes: int
+    output_bytes: int
+    temp_bytes: int
+    donated_bytes: int = 0
+
+    @property
+    def argument_bytes(self) -> int:
+        """Memory of all arguments."""
+        return sum(self.bytes_of_arguments)
+
+    @property
+    def bytes_sent(self) -> float:
+        """Bytes that each device sends."""
+        return sum(c.bytes for c in self.collectives)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that each device needs at once."""
+        results = self.output_bytes - self.donated_bytes
+        return self.argument_bytes + self.constant_bytes + results + self.temp_bytes
+
+    def sent(self, kind: str | None = None, axis: Hashable = None) -> float:
+        """Bytes that each device sends by collectives of one kind, along an axis."""
+        return sum(
+            c.bytes
+            for c in self.collectives
+            if kind in (None, c.kind) and (axis is None or axis in c.axes)
+        )
+
+    def properties(self) -> dict[str, float]:
+        """Work and what is sent, by names."""
+        found = {"flops": self.flops, "bytes accessed": self.bytes_accessed}
+        for c in self.collectives:
+            found[f"bytes sent, {c.kind} over {', '.join(map(str, c.axes))}"] = c.bytes
+        return found
+
+
+def cost(
+    closed: ClosedJaxpr, mesh: Any, in_specs: Any, out_specs: Any = None,
+    donated: Sequence[int] = (),
+) -> Cost:  # fmt: skip
+    """What a program costs on each device of a mesh.
+
+    Of a loop whose number of turns is not known one turn is counted, of branches the one with the
+    most arithmetic.
+
+    Parameters
+    ----------
+    closed : ClosedJaxpr
+        From `make_jaxpr`; its arguments may have been types.
+    mesh : Mesh or AbstractMesh
+    in_specs : PartitionSpec or pytree of those
+        How the arguments are split: one for all, or one for each.
+    out_specs : PartitionSpec or pytree of those, optional
+        How results are to be split; by default as they are found.
+    donated : sequence of int
+        Numbers of arguments whose memory results may take over.
+
+    Returns
+    -------
+    Cost
+
+    Raises
+    ------
+    ValueError
+        If there is not a spec for each argument, or an array cannot be split so.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.sharding import AbstractMesh, PartitionSpec as P
+    >>> from covector.sharding.cost import cost
+    >>> x = cv.ShapeDtypeStruct((512, 1024), "float32")
+    >>> w = cv.ShapeDtypeStruct((1024, 256), "float32")
+    >>> mesh = AbstractMesh((4, 2), ("data", "model"))
+    >>> c = cost(cv.make_jaxpr(lambda x, w: x @ w)(x, w), mesh, (P("data", "model"), P("model")))
+    >>> c.flops == 2 * 512 * 1024 * 256 / 8
+    True
+    >>> c.collectives
+    (Collective(kind='all-reduce', axes=('model',), bytes=131072.0, count=1),)
+    """
+    sizes = dict(mesh.shape)
+    jaxpr = closed.jaxpr
+    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs")
+    outs = None
+    if out_specs is not None:
+        outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs")
+    consts = [
+        split_of(s.spec, v.aval.ndim)
+        if getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
+        else nowhere(v.aval)
+        for v, s in zip(
+            jaxpr.constvars, [getattr(c, "sharding", None) for c in closed.consts], strict=True
+        )
+    ]
+    return of_splits(closed, sizes, ins, outs, donated, consts)
+
+
+def of_splits(
+    closed: ClosedJaxpr, sizes: Sizes, ins: Sequence[Split], outs: Sequence[Split] | None,
+    donated: Sequence[int] = (), consts: Sequence[Split] | None = None,
+) -> Cost:  # fmt: skip
+    """The same for arguments, results and constants whose splits are known."""
+    jaxpr = closed.jaxpr
+    consts = consts or [nowhere(v.aval) for v in jaxpr.constvars]
+    walk = Walk(dce(jaxpr), sizes, {})
+    found = walk.run([Value(s) for s in consts], [Value(s) for s in ins], outs)
+    if outs is None:
+        found = [(v, Value(walk.whole(v))) for v, _ in found]
+    total = walk.total
+    taken, given = 0, Counter([local_bytes(v.aval, f.split, sizes) for v, f in found])
+    for number in donated:
+        size = local_bytes(jaxpr.invars[number].aval, ins[number], sizes)
+        if given[size]:
+            given[size] -= 1
+            taken += size
+    arguments, constants = [
+        tuple([local_bytes(v.aval, s, sizes) for v, s in zip(variables, splits, strict=True)])
+        for variables, splits in ((jaxpr.invars, ins), (jaxpr.constvars, consts))
+    ]
+    collectives = [Collective(*key, sent, int(n)) for key, (sent, n) in total.sent.items()]
+    return Cost(
+        total.flops, total.touched, tuple(collectives),
+        arguments, sum(constants),
+        sum(local_bytes(v.aval, f.split, sizes) for v, f in found),
+        math.ceil(walk.peak), taken,
+    )  # fmt: skip
+
+
+def _specs(specs: Any, avals: Sequence[ShapedArray], mesh: Any, what: str) -> list[Split]:
+    is_spec = lambda s: s is None or isinstance(s, PartitionSpec)  # noqa: E731
+    flat = tree.leaves(specs, is_leaf=is_spec)
+    if isinstance(specs, PartitionSpec):
+        flat = [specs] * len(avals)
+    flat = [PartitionSpec() if s is None else s for s in flat]
+    for s in flat:
+        if not isinstance(s, PartitionSpec):
+            raise TypeError(
+                f"cost: {what} is a tree of PartitionSpec, got {describe(s)} in it{at_user_line()}"
+            )
+    if len(flat) != len(avals):
+        raise ValueError(
+            f"cost: {what} has {len(flat)} specs, and the program has {len(avals)} "
+            f"{'arguments' if what == 'in_specs' else 'results'}{at_user_line()}"
+        )
+    for s, a in zip(flat, avals, strict=True):
+        NamedSharding(mesh, s).check(a.shape, f"cost: {what}")
+    return [split_of(s, len(a.shape)) for s, a in zip(flat, avals, strict=True)]
+
+
+__all__ = ["Collective", "Cost", "cost"]
