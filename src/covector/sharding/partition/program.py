@@ -11,10 +11,11 @@ import numpy as np
 from covector.control_flow.cond_rules import cond_p
 from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.while_rules import while_p
+from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
-from covector.core.structural import moveaxis, optimization_barrier_p, zeros
+from covector.core.structural import convert_element_type, moveaxis, optimization_barrier_p, zeros
 from covector.core.trace import (
     Primitive,
     current_trace,
@@ -210,13 +211,26 @@ class Partitioner:
         if not any(axes):
             return None
         values = [p.at(self.mesh, s) for p, s in zip(args, ins, strict=True)]
-        results = self._bind(eqn, values, self._params(eqn, ins, outs))
+        params = self._params(eqn, ins, outs)
         over = tuple([a for k in sorted(summed) for a in axes[k]])
         if over:
             assert combined is not None
-            group = self.mesh.group(over)
-            results = [collective(x, combined, group) for x in results]
+            results = self._combined(eqn, values, params, combined, self.mesh.group(over))
+        else:
+            results = self._bind(eqn, values, params)
         return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, outs, results, strict=True)]
+
+    def _combined(
+        self, eqn: JaxprEqn, values: list[Any], params: dict[str, Any], kind: str,
+        group: tuple[int, ...],
+    ) -> list[Any]:  # fmt: skip
+        """Terms of this process, combined with those of others; small floats are rounded once."""
+        dtype = eqn.outvars[0].aval.dtype
+        wide = dtype in dtypes.ROUNDED and kind in ("sum", "prod")
+        if wide:
+            values = [convert_element_type(x, dtypes.float32) for x in values]
+        results = [collective(x, kind, group) for x in self._bind(eqn, values, params)]
+        return [convert_element_type(x, dtype) for x in results] if wide else results
 
     def _settled(
         self, f: Factors, axes: list[Axes], eqn: JaxprEqn
