@@ -252,8 +252,30 @@ def test_bytes_that_are_sent(monkeypatch):
     assert sent([P(), P(None, "x")], P(None, "x")) == [0] * 4
     # Sums of terms: all-reduce of 16 KiB, each sends 3/4 of it twice.
     assert sent([P(None, "x"), P("x")], P()) == [2 * 3 * a.nbytes // 4] * 4
+    # The same, of which each wants a part: it sends 3/4 of it once.
+    assert sent([P(None, "x"), P("x")], P("x")) == [3 * a.nbytes // 4] * 4
+    assert sent([P(None, "x"), P("x")], P(None, "x")) == [3 * a.nbytes // 4] * 4
     # Rows become columns: each sends 3/4 of its quarter.
     assert sent([P("x"), P()], P(None, "x")) == [3 * a.nbytes // 16] * 4
+
+
+def test_terms_are_added_before_they_are_sent(monkeypatch):
+    """Sums over the same processes are one; of parameters that are split, each has its part."""
+    mesh = virtual.mesh_of((4,), ("x",))
+    a = R.normal(size=(64, 64)).astype("float32")
+
+    def sent(f, ins, out):
+        closed = cv.make_jaxpr(f)(a, a)
+        _, engines = virtual.run(monkeypatch, closed, [a, a], mesh, ins, [out])
+        return {e.sent for e in engines.values()}
+
+    split = [P(None, "x"), P("x")]
+    assert sent(lambda a, b: a @ b - a @ (2 * b) + a @ (b * b), split, P()) == {
+        2 * 3 * a.nbytes // 4
+    }
+    # Batches split, weights split and gathered: their derivatives come in parts.
+    fsdp = cv.grad(lambda w, x: ((x @ w) ** 2).sum())
+    assert sent(fsdp, [P("x"), P("x")], P("x")) == {3 * a.nbytes // 4 + 3 * a.nbytes // 4}
 
 
 def test_devices_that_are_no_blocks():

@@ -9,6 +9,7 @@ import numpy as np
 
 from covector.core.avals import ShapedArray
 from covector.distributed.bootstrap import current_job
+from covector.distributed.communicator import reduce_rows
 from covector.runtime.callbacks import Registration, view
 
 
@@ -31,6 +32,8 @@ def collect(kind: str, ranks: tuple[int, ...], pairs: Any, x: np.ndarray) -> np.
             return group.allgather(x)
         case "exchange":
             return group.alltoall(x)
+        case "scatter":
+            return reduce_rows(group.alltoall(x), "sum")
         case "permute":
             return group.sendrecv(x, pairs)
         case "broadcast":

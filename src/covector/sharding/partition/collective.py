@@ -12,6 +12,7 @@ from covector.core.trace import Primitive
 # Params: ``kind``, one of those below; ``ranks``, the processes that take part, in their order;
 # ``pairs``, for "permute" who sends to whom, numbers of places in ``ranks``.
 #   sum, prod, max, min, and, or, xor: the combination of the values of all;
+#   scatter: row i of the sum of the values of all, along the first axis, for process i;
 #   gather: their values along a new first axis;
 #   exchange: row i of the result is what process i has in the row of this one;
 #   permute: the value of who sends to this one, or zeros;
@@ -34,7 +35,11 @@ collective_p.def_effects(lambda params: _EFFECTS)
 
 @collective_p.def_abstract_eval
 def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any) -> ShapedArray:
-    shape = (len(ranks), *x.shape) if kind == "gather" else x.shape
+    shape = x.shape
+    if kind == "gather":
+        shape = (len(ranks), *shape)
+    elif kind == "scatter":
+        shape = shape[1:]
     return ShapedArray(shape, x.dtype, x.weak_type)
 
 
@@ -46,7 +51,7 @@ def collective(x: Any, kind: str, ranks: tuple[int, ...], pairs: Any = ()) -> An
 def gathered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:
     """What ``ranks`` have, joined along a dimension."""
     rows = moveaxis(collective(x, "gather", ranks), 0, dim)
-    shape = list(x.aval.shape if hasattr(x, "aval") else x.shape)
+    shape = list(x.shape)
     shape[dim] *= len(ranks)
     return reshape(rows, tuple(shape))
 
@@ -54,9 +59,17 @@ def gathered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:
 def exchanged(x: Any, split: int, join: int, ranks: tuple[int, ...]) -> Any:
     """Parts along the dimension ``split`` for parts along the dimension ``join``."""
     n = len(ranks)
-    shape = list(x.aval.shape if hasattr(x, "aval") else x.shape)
+    shape = list(x.shape)
     shape[split] //= n
     rows = reshape(x, (*shape[:split], n, *shape[split:]))
     rows = collective(moveaxis(rows, split, 0), "exchange", ranks)
     shape[join] *= n
     return reshape(moveaxis(rows, 0, join), tuple(shape))
+
+
+def scattered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:
+    """The part along a dimension of the sum of what ``ranks`` have."""
+    n = len(ranks)
+    shape = x.shape
+    rows = reshape(x, (*shape[:dim], n, shape[dim] // n, *shape[dim + 1 :]))
+    return collective(moveaxis(rows, dim, 0), "scatter", ranks)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from covector.core.avals import ShapedArray
+from covector.core.structural import convert_element_type
 from covector.primitives.structure import slice_in_dim
-from covector.sharding.partition.collective import exchanged, gathered
+from covector.sharding.partition.collective import collective, exchanged, gathered, scattered
 from covector.sharding.partition.mesh import Axes, ProcessMesh
 from covector.sharding.propagate import Split, nowhere
 
@@ -22,12 +23,14 @@ class Part:
     split : Split
         Over which axes of processes each dimension is split.
     value : array
+        Of the type of the whole.
     cut : callable, optional
         ``cut(split)`` computes another part anew from what the value is computed from, or returns
         None where that cannot be.
     """
 
     __slots__ = ("aval", "split", "value", "cut", "_others")
+    value: Any
 
     def __init__(
         self,
@@ -62,6 +65,59 @@ class Part:
     def gathered(self, mesh: ProcessMesh) -> Any:
         """All of it."""
         return self.at(mesh, nowhere(self.aval))
+
+
+class Terms(Part):
+    """A part that is a sum over processes, of which this one has a term.
+
+    What asks for it has the processes add their terms: all of them, or, where the part that is
+    asked for is split over these processes, each those of its part.
+
+    Attributes
+    ----------
+    terms : array
+        What this process has; small floats in float32, as they are rounded once.
+    axes : Axes
+        Over which the terms are added.
+    """
+
+    __slots__ = ("terms", "axes", "mesh", "_sum")
+
+    def __init__(
+        self, aval: ShapedArray, split: Split, terms: Any, axes: Axes, mesh: ProcessMesh
+    ) -> None:
+        self.aval, self.split = aval, split
+        self.cut = None
+        self._others = {}
+        self.terms, self.axes, self.mesh = terms, axes, mesh
+        self._sum: Any = None
+
+    @property
+    def value(self) -> Any:  # type: ignore[override]
+        if self._sum is None:
+            self._sum = self._typed(collective(self.terms, "sum", self.mesh.group(self.axes)))
+        return self._sum
+
+    @property
+    def added(self) -> bool:
+        """Whether the sum has been asked for."""
+        return self._sum is not None
+
+    def like(self, other: Terms) -> bool:
+        """Whether it is a sum over the same processes, of as many elements."""
+        mine, others = ((p.axes, p.split, p.aval.shape) for p in (self, other))
+        return mine == others
+
+    def _typed(self, x: Any) -> Any:
+        return x if x.dtype == self.aval.dtype else convert_element_type(x, self.aval.dtype)
+
+    def at(self, mesh: ProcessMesh, split: Split) -> Any:
+        if self._sum is None and split not in self._others:
+            dims = [k for k, (a, b) in enumerate(zip(self.split, split, strict=True)) if a != b]
+            if len(dims) == 1 and split[dims[0]] == (*self.split[dims[0]], *self.axes):
+                x = scattered(self.terms, dims[0], mesh.group(self.axes))
+                self._others[split] = self._typed(x)
+        return super().at(mesh, split)
 
 
 def moved(x: Any, have: Split, want: Split, mesh: ProcessMesh) -> Any:

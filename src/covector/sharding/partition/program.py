@@ -15,7 +15,13 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
-from covector.core.structural import convert_element_type, moveaxis, optimization_barrier_p, zeros
+from covector.core.structural import (
+    add_any_p,
+    convert_element_type,
+    moveaxis,
+    optimization_barrier_p,
+    zeros,
+)
 from covector.core.trace import (
     Primitive,
     current_trace,
@@ -24,6 +30,7 @@ from covector.core.trace import (
     trace_to_jaxpr,
 )
 from covector.primitives import parallel as pa
+from covector.primitives.arithmetic import add_p, neg_p, sub_p
 from covector.primitives.structure import iota_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.factors import Factors, find_rule
@@ -33,7 +40,7 @@ from covector.sharding.named import NamedSharding
 from covector.sharding.partition import local
 from covector.sharding.partition.collective import collective
 from covector.sharding.partition.mesh import Axes, ProcessMesh
-from covector.sharding.partition.part import Part
+from covector.sharding.partition.part import Part, Terms
 from covector.sharding.propagate import (
     Split,
     common,
@@ -164,18 +171,21 @@ class Partitioner:
             return special(self, eqn, args)
         if prim.call_param is not None:
             return self.inside(eqn.params[prim.call_param], args)
-        found = self._factored(eqn, args) if any(not p.whole for p in args) else None
-        if found is None:
-            found = self._replicated(eqn, args)
-        return found
+        return self.plain(eqn, args)
 
-    def _bind(self, eqn: JaxprEqn, values: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    def plain(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+        """Those of an operation that holds no program."""
+        found = self._factored(eqn, args) if any(not p.whole for p in args) else None
+        return self._replicated(eqn, args) if found is None else found
+
+    def bind(self, eqn: JaxprEqn, values: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """The results of an operation on what this process has."""
         out = eqn.primitive.bind_params(list(values), params)
         return list(out) if eqn.primitive.multiple_results else [out]
 
     def _replicated(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         """Computed by all processes, from all of the operands."""
-        outs = self._bind(eqn, [p.gathered(self.mesh) for p in args], eqn.params)
+        outs = self.bind(eqn, [p.gathered(self.mesh) for p in args], eqn.params)
         again = eqn.primitive in local.ANEW or eqn.primitive.spec is not None
         return [
             Part(v.aval, nowhere(v.aval), x, partial(self._cut, eqn, args, k) if again else None)
@@ -213,24 +223,23 @@ class Partitioner:
         values = [p.at(self.mesh, s) for p, s in zip(args, ins, strict=True)]
         params = self._params(eqn, ins, outs)
         over = tuple([a for k in sorted(summed) for a in axes[k]])
+        if combined == "sum" and over:
+            return self._terms(eqn, values, params, outs, over)
+        results = self.bind(eqn, values, params)
         if over:
             assert combined is not None
-            results = self._combined(eqn, values, params, combined, self.mesh.group(over))
-        else:
-            results = self._bind(eqn, values, params)
+            results = [collective(x, combined, self.mesh.group(over)) for x in results]
         return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, outs, results, strict=True)]
 
-    def _combined(
-        self, eqn: JaxprEqn, values: list[Any], params: dict[str, Any], kind: str,
-        group: tuple[int, ...],
-    ) -> list[Any]:  # fmt: skip
-        """Terms of this process, combined with those of others; small floats are rounded once."""
-        dtype = eqn.outvars[0].aval.dtype
-        wide = dtype in dtypes.ROUNDED and kind in ("sum", "prod")
-        if wide:
+    def _terms(
+        self, eqn: JaxprEqn, values: list[Any], params: dict[str, Any], outs: Sequence[Split],
+        axes: Axes,
+    ) -> list[Part]:  # fmt: skip
+        """Sums, of each of which this process has a term."""
+        if eqn.outvars[0].aval.dtype in dtypes.ROUNDED:
             values = [convert_element_type(x, dtypes.float32) for x in values]
-        results = [collective(x, kind, group) for x in self._bind(eqn, values, params)]
-        return [convert_element_type(x, dtype) for x in results] if wide else results
+        made = zip(eqn.outvars, outs, self.bind(eqn, values, params), strict=True)
+        return [Terms(v.aval, s, x, axes, self.mesh) for v, s, x in made]
 
     def _settled(
         self, f: Factors, axes: list[Axes], eqn: JaxprEqn
@@ -285,7 +294,7 @@ class Partitioner:
             values = [p.at(self.mesh, s) for p, s in zip(args, ins, strict=True)]
         finally:
             self._depth -= 1
-        x = self._bind(eqn, values, self._params(eqn, ins, outs))[k]
+        x = self.bind(eqn, values, self._params(eqn, ins, outs))[k]
         if eqn.primitive is iota_p:
             at = eqn.params["dimension"]
             x = local.counted_from(x, self.mesh.block(eqn.outvars[0].aval.shape, split)[at].start)
@@ -301,6 +310,20 @@ def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
         return fn
 
     return register
+
+
+# --- sums of terms
+
+
+@rule(add_any_p, add_p, sub_p, neg_p)
+def _linear(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    """Of sums over the same processes, the terms are added."""
+    terms = [p for p in args if isinstance(p, Terms) and not p.added]
+    first = terms[0] if len(terms) == len(args) else None
+    if first is None or any(not p.like(first) for p in terms):
+        return low.plain(eqn, args)
+    (x,) = low.bind(eqn, [p.terms for p in terms], eqn.params)
+    return [Terms(eqn.outvars[0].aval, first.split, x, first.axes, low.mesh)]
 
 
 # --- where values are
@@ -326,7 +349,7 @@ def _asked(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
 
 @rule(optimization_barrier_p)
 def _barrier(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
-    outs = low._bind(eqn, [p.value for p in args], eqn.params)
+    outs = low.bind(eqn, [p.value for p in args], eqn.params)
     return [Part(p.aval, p.split, x) for p, x in zip(args, outs, strict=True)]
 
 
@@ -350,7 +373,7 @@ def _scan(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     inner, _ = low.body(closed, given, [*splits, *found[n:]])
     want = [*[p.split for p in consts], *splits, *rows]
     values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
-    outs = low._bind(eqn, values, {**params, "jaxpr": inner})
+    outs = low.bind(eqn, values, {**params, "jaxpr": inner})
     at = [*splits, *[((), *s) for s in found[n:]]]
     return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, at, outs, strict=True)]
 
@@ -387,7 +410,7 @@ def _while(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     test, _ = low.body(params["cond_jaxpr"], [*[p.split for p in tests], *splits], [()])
     want = [*[p.split for p in tests], *at, *splits]
     values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
-    outs = low._bind(eqn, values, {**params, "body_jaxpr": body, "cond_jaxpr": test})
+    outs = low.bind(eqn, values, {**params, "body_jaxpr": body, "cond_jaxpr": test})
     return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
 
 
@@ -401,7 +424,7 @@ def _cond(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         splits = [common(x, y) for x, y in zip(splits, others, strict=True)]
     made = tuple([low.body(b, at, splits)[0] for b in branches])
     values = [args[0].gathered(low.mesh), *[p.value for p in args[1:]]]
-    outs = low._bind(eqn, values, {**eqn.params, "branches": made})
+    outs = low.bind(eqn, values, {**eqn.params, "branches": made})
     return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
 
 
@@ -414,7 +437,7 @@ def _effect(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     values = [p.gathered(low.mesh) for p in args]
     ranks = low.mesh.ranks
     if low.mesh.here == ranks[0]:
-        outs = low._bind(eqn, values, eqn.params)
+        outs = low.bind(eqn, values, eqn.params)
     else:
         outs = [_zeros(v.aval) for v in eqn.outvars]
     outs = [collective(x, "broadcast", ranks) for x in outs]
