@@ -20,6 +20,8 @@ from covector.core.structural import (
     convert_element_type,
     moveaxis,
     optimization_barrier_p,
+    reshape_p,
+    transpose_p,
     zeros,
 )
 from covector.core.trace import (
@@ -31,7 +33,7 @@ from covector.core.trace import (
 )
 from covector.primitives import parallel as pa
 from covector.primitives.arithmetic import add_p, neg_p, sub_p
-from covector.primitives.structure import iota_p
+from covector.primitives.structure import iota_p, squeeze_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.factors import Factors, find_rule
 from covector.sharding.inspection import inspect_sharding_p
@@ -324,6 +326,16 @@ def _linear(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         return low.plain(eqn, args)
     (x,) = low.bind(eqn, [p.terms for p in terms], eqn.params)
     return [Terms(eqn.outvars[0].aval, first.split, x, first.axes, low.mesh)]
+
+
+@rule(transpose_p, reshape_p, squeeze_p)
+def _arranged(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    """Of a sum, the terms are arranged so."""
+    (x,) = args
+    if not isinstance(x, Terms) or x.added:
+        return low.plain(eqn, args)
+    (out,) = low.plain(eqn, [Part(x.aval, x.split, x.terms)])
+    return [Terms(out.aval, out.split, out.value, x.axes, low.mesh)]
 
 
 # --- where values are
