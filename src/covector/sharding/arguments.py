@@ -10,7 +10,7 @@ from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line
 from covector.sharding import backward  # noqa: F401 - derivatives of what is laid out
 from covector.sharding.base import Sharding
-from covector.sharding.constraints import reshard_p, resolved, sharding_constraint_p
+from covector.sharding.constraints import check_whole, reshard_p, resolved, sharding_constraint_p
 from covector.sharding.mesh import AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.spec import PartitionSpec
@@ -49,6 +49,7 @@ def lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
     if where is None:
         return x
     if isinstance(where, NamedSharding):
+        check_whole(where, name())
         where.check(aval_of(x).shape, name())
         if AxisType.Explicit in where.mesh.axis_types:
             return reshard_p.bind(x, sharding=where)

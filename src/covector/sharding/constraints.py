@@ -13,7 +13,7 @@ from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import higher_order_rules, layout_primitives, transpose_rules
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
-from covector.sharding.context import concrete_mesh, mesh_for_specs
+from covector.sharding.context import concrete_mesh, get_abstract_mesh, mesh_for_specs
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules
@@ -157,6 +157,19 @@ def resolved(where: Any, what: str) -> Any:
     return where
 
 
+def check_whole(sharding: Any, what: str) -> None:
+    """Raise the error for a sharding over axes along which the function is run on each device."""
+    if isinstance(sharding, NamedSharding):
+        manual = {*get_abstract_mesh().manual_axes, *sharding.mesh.manual_axes}
+        for name in [n for p in sharding.spec for n in names_in(p)]:
+            if name in manual:
+                raise ValueError(
+                    f"{what}: the spec {sharding.spec!r} names the axis {name!r}, along which the "
+                    "function is run on each device (shard_map): there are only the parts of "
+                    f"arrays here{at_user_line()}"
+                )
+
+
 def on_devices(sharding: Any, what: str) -> Any:
     """A sharding on devices: those of the mesh that is set for one on an abstract mesh."""
     if isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, AbstractMesh):
@@ -208,7 +221,8 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
     RuntimeError
         If a spec is given and no mesh is set.
     ValueError
-        If an array cannot be split so.
+        If an array cannot be split so, or the spec names an axis along which the function is run
+        on each device.
 
     Examples
     --------
@@ -227,6 +241,7 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                 f"reshard takes a NamedSharding or a PartitionSpec, got {s!r}; device_put moves "
                 f"arrays to single devices{at_user_line()}"
             )
+        check_whole(s, "reshard")
         s.check(aval_of(x).shape, "reshard")
         outs.append(reshard_p.bind(x, sharding=s))
     return tree.unflatten(treedef, outs)
@@ -256,6 +271,9 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
         If ``shardings`` holds something else.
     RuntimeError
         If a spec is given and no mesh is set.
+    ValueError
+        If an array cannot be split so, or a spec names an axis along which the function is run on
+        each device (`shard_map`).
     AssertionError
         If the type of a value says that it is split in another way over an Explicit axis.
 
@@ -287,6 +305,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
                 f"{s!r}{at_user_line()}"
             )
         if isinstance(s, NamedSharding):
+            check_whole(s, "with_sharding_constraint")
             s.check(aval_of(leaf).shape, "with_sharding_constraint")
             _check_type(leaf, s)
         outs.append(sharding_constraint_p.bind(leaf, sharding=s))

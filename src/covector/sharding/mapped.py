@@ -231,7 +231,7 @@ def _split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> li
     jaxpr = eqn.params["jaxpr"].jaxpr
     # Over the other axes, results of the parts are split as those say.
     parts = [tuple([tuple([a for a in p if a not in manual]) for p in s]) for s in splits]
-    inner = through(jaxpr, parts, sizes) if any(p for s in parts for p in s) else None
+    inner = through(jaxpr, parts, sizes) if len(manual) < len(sizes) else None
     outs = []
     for k, spec in enumerate(eqn.params["out_specs"]):
         aval = eqn.outvars[k].aval

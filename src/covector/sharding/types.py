@@ -15,11 +15,11 @@ from covector import _native
 from covector.core.avals import NONE_VARY, PlacedArray, ShapedArray, place
 from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr, Literal, eval_jaxpr, sub_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, Literal, all_jaxprs, eval_jaxpr, sub_jaxprs
 from covector.core.rules import collective_rules, transpose_only, varying_rules
 from covector.core.structural import reshape_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
-from covector.primitives.parallel import pvary_p
+from covector.primitives.parallel import axis_index_p, pvary_p
 from covector.sharding.factors import Factors, factor_rules, pointwise
 from covector.sharding.rules import as_operand
 from covector.sharding.context import get_abstract_mesh
@@ -117,7 +117,11 @@ def record(
         first_order = False  # the user's rule says all
     if prim is pvary_p and params["axis_name"] in avals[0].varying:
         return [JaxprTracer(trace, avals[0], invars[0])]
+    if prim.name == "while":
+        over = params["cond_jaxpr"].out_avals[0].varying
+        _check_all_meet(trace, over, [params["cond_jaxpr"], params["body_jaxpr"]], "while_loop")
     if prim.name == "cond" and avals[0].varying:
+        _check_all_meet(trace, avals[0].varying, params["branches"], "cond")
         invars, params = _own_ways(trace, invars, params)
         avals = [a.aval for a in invars]
     names = _axes_of(prim, params)
@@ -150,6 +154,27 @@ def record(
 # Primitives whose abstract evaluation says where their results are.
 placing: set[Primitive] = set()
 JaxprTrace.record_placed = staticmethod(record)  # type: ignore[assignment]
+
+
+def _check_all_meet(
+    trace: JaxprTrace, varying: frozenset[Hashable], programs: Sequence[ClosedJaxpr], what: str
+) -> None:
+    """Raise the error for a collective that only those devices come to that go one way."""
+    over = _checked(trace, varying)
+    if not over:
+        return
+    for inner in [j for closed in programs for j in all_jaxprs(closed.jaxpr)]:
+        for eqn in inner.eqns:
+            met = _axes_of(eqn.primitive, eqn.params) & over
+            if met and eqn.primitive not in (pvary_p, axis_index_p):
+                axes = ", ".join(sorted(map(repr, met)))
+                raise ValueError(
+                    f"{what}: devices along {axes} may go different ways, as the type of the "
+                    f"condition says, and {eqn.primitive.name} over {axes} needs all of them: those "
+                    "that do not come to it would be waited for without end. Take it out of the "
+                    "branch or loop, or make the condition the same on all devices, with lax.pmax "
+                    f"for example{at_user_line()}"
+                )
 
 
 def _axes_of(prim: Primitive, params: dict[str, Any]) -> frozenset[Hashable]:
