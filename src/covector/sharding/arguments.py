@@ -84,6 +84,7 @@ def placed(
         )
 
     laid_out._in_shardings = in_shardings  # type: ignore[attr-defined]
+    laid_out._out_shardings = out_shardings  # type: ignore[attr-defined]
     return laid_out
 
 
