@@ -313,22 +313,40 @@ def test_in_specs_agree_with_types(mesh):
 SOME = {
     "kept": (("a", "b"), lambda v: v * 2, P("a"), "float32[2,8@b]{V:a}", "float32[8@a,8@b]"),
     "of one dimension": (
-        (("a", "b"), None), lambda v: v * 2, P("a"), "float32[2@b,8]{V:a}", "float32[8@(a,b),8]",
+        (("a", "b"), None),
+        lambda v: v * 2,
+        P("a"),
+        "float32[2@b,8]{V:a}",
+        "float32[8@(a,b),8]",
     ),
     "turned": (
-        ("a", None), lambda v: v.T, P(None, "a"), "float32[2,8]{V:a}", "float32[8,8@a]",
+        ("a", None),
+        lambda v: v.T,
+        P(None, "a"),
+        "float32[2,8]{V:a}",
+        "float32[8,8@a]",
     ),
     "joined": (("a", "b"), lambda v: v.T, P("a"), "float32[2,8@b]{V:a}", "float32[32@(a,b),2]"),
     "summed": (
-        ("a", "b"), lambda v: lax.psum(v.sum(0), "a"), P(), "float32[2,8@b]{V:a}", "float32[8@b]",
+        ("a", "b"),
+        lambda v: lax.psum(v.sum(0), "a"),
+        P(),
+        "float32[2,8@b]{V:a}",
+        "float32[8@b]",
     ),
     "gathered": (
-        ("a", "b"), lambda v: lax.all_gather(v, "a", tiled=True), P("a"), "float32[2,8@b]{V:a}",
+        ("a", "b"),
+        lambda v: lax.all_gather(v, "a", tiled=True),
+        P("a"),
+        "float32[2,8@b]{V:a}",
         "float32[32@a,8@b]",
     ),
     "exchanged": (
-        ("a", "b"), lambda v: lax.ppermute(v, "a", [(k, (k + 1) % 4) for k in range(4)]), P("a"),
-        "float32[2,8@b]{V:a}", "float32[8@a,8@b]",
+        ("a", "b"),
+        lambda v: lax.ppermute(v, "a", [(k, (k + 1) % 4) for k in range(4)]),
+        P("a"),
+        "float32[2,8@b]{V:a}",
+        "float32[8@a,8@b]",
     ),
 }
 

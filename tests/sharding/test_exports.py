@@ -42,9 +42,7 @@ def test_shardings_and_devices_are_those_of_the_jit(mesh):
         abstract = mesh.abstract_mesh
         assert e.in_shardings_jax(abstract) == (NamedSharding(abstract, P("a")), None)
         assert e.in_shardings_hlo == ("{devices=[4,1,2]<=[8] last_tile_dim_replicate}", None)
-        assert e.out_shardings_hlo[0] == (
-            "{devices=[1,2,4]<=[4,2]T(1,0) last_tile_dim_replicate}"
-        )
+        assert e.out_shardings_hlo[0] == ("{devices=[1,2,4]<=[4,2]T(1,0) last_tile_dim_replicate}")
         other = cv.make_mesh((2, 4), ("a", "b"), (AxisType.Auto,) * 2)
         with pytest.raises(ValueError, match="has other axes"):
             e.in_shardings_jax(other)

@@ -185,7 +185,9 @@ def _batch(
         closed, _ = batch_jaxpr(body, size, name, (*b_body, *b_carry), tuple(b_carry))
         closed_cond, _ = batch_jaxpr(cond, size, name, (*b_cond, *b_carry), (True,))
     operands = [
-        bring(x, size, name, d, 0) if d is not None or (i >= nc + nb and b_carry[i - nc - nb]) else x
+        bring(x, size, name, d, 0)
+        if d is not None or (i >= nc + nb and b_carry[i - nc - nb])
+        else x
         for i, (x, d) in enumerate(zip(args, dims, strict=True))
     ]
     if b_pred:

@@ -350,13 +350,14 @@ class Exported:
             return pull(list(args[len(ins) :]))
 
         backward.__name__ = backward.__qualname__ = f"{self.fun_name}_vjp"
-        types = [struct_of(a).update(sharding=s) for a, s in zip(ins, self._spread.ins, strict=True)]
+        given = zip(ins, self._spread.ins, strict=True)
+        types = [struct_of(a).update(sharding=s) for a, s in given]
         types += [struct_of(cts[k]).update(sharding=cts[k].placed) for k in kept]
         checks = self.disabled_safety_checks
         parts = traced(jit(backward)._jitted, self.platforms, checks, types, {})
         # Cotangents lie as what they are of.
-        outs = tuple([self._spread.ins[i] for i in moving])
-        spread = parts.spread._replace(devices=self.nr_devices, outs=outs)
+        laid = tuple([self._spread.ins[i] for i in moving])
+        spread = parts.spread._replace(devices=self.nr_devices, outs=laid)
         return Exported(*parts._replace(spread=spread))
 
     # --- bytes ---

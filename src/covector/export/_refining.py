@@ -17,9 +17,7 @@ from covector.sharding.named import NamedSharding
 class Refined:
     """Puts values of the variables into programs; what several share stays shared."""
 
-    def __init__(
-        self, values: dict[str, Dim], lay: Callable[[Any], Any] | None = None
-    ) -> None:
+    def __init__(self, values: dict[str, Dim], lay: Callable[[Any], Any] | None = None) -> None:
         self.values = values
         self._lay = lay  # makes of shardings in programs others
         self._depth = _DEPTH

@@ -1,4 +1,4 @@
-"""How arguments and results of exported functions lie over a mesh whose devices need not be there."""
+"""How arguments and results of exported functions lie over meshes whose devices may be away."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def devices_of(flat: Sequence[Any], wanted: int, what: str) -> tuple[Any, ...] |
     for x in flat:
         if type(x) is Array and x.committed:
             found = getattr(x.sharding, "mesh", None)
-            devices = tuple(found.devices.flat) if found is not None else tuple(x.devices())
+            devices = tuple(found.devices.flat) if found is not None else tuple(x.sharding.device_set)
             break
     else:
         mesh = concrete_mesh()

@@ -10,6 +10,7 @@ from covector.core.avals import Array, ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
+from covector.core.prefixes import spread
 from covector.core.rules import higher_order_rules, layout_primitives, transpose_rules
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
@@ -186,20 +187,12 @@ def on_devices(sharding: Any, what: str) -> Any:
 def _each(xs: Any, shardings: Any, what: str) -> tuple[list[Any], list[Any], Any]:
     """Leaves, the sharding of each, and their tree."""
     leaves, treedef = tree.flatten(xs)
-    if isinstance(shardings, (Sharding, PartitionSpec)) or hasattr(shardings, "platform"):
-        return leaves, [shardings] * len(leaves), treedef
-    try:
-        found = tree.broadcast_prefix(shardings, xs, is_leaf=_is_place)
-    except (ValueError, TypeError) as e:
-        raise ValueError(
-            f"{what}: the shardings must be one, or a tree that is a prefix of the values'; got "
-            f"{shardings!r:.200}. {str(e).splitlines()[0]}{at_user_line()}"
-        ) from None
-    return leaves, found, treedef
+    return leaves, spread(shardings, xs, is_place, f"{what}: the shardings", "one"), treedef
 
 
-def _is_place(x: Any) -> bool:
-    return x is None or isinstance(x, (Sharding, PartitionSpec))
+def is_place(x: Any) -> bool:
+    """Whether it says where an array is, or (None) leaves that open."""
+    return x is None or isinstance(x, (Sharding, PartitionSpec)) or hasattr(x, "platform")
 
 
 def reshard(xs: Any, out_shardings: Any) -> Any:

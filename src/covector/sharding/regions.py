@@ -47,9 +47,7 @@ def _inside(kinds: dict[Hashable, AxisType]) -> use_abstract_mesh:
 def _recast(values: Any, kinds: dict[Hashable, AxisType]) -> Any:
     """``values`` with types of where axes are of these types."""
     leaves, treedef = tree.flatten(values)
-    return tree.unflatten(
-        treedef, [recast(x, kinds) if hasattr(x, "aval") else x for x in leaves]
-    )
+    return tree.unflatten(treedef, [recast(x, kinds) if hasattr(x, "aval") else x for x in leaves])
 
 
 @api_boundary

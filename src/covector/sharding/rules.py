@@ -169,4 +169,3 @@ as_operand: set[Primitive] = {
     slice_p, dynamic_slice_p, dynamic_update_slice_p, rev_p, pad_p, fft_p, concatenate_p,
     *(p for p, rule in factor_rules.items() if rule is _windowed),
 }  # fmt: skip
-

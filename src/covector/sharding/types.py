@@ -20,9 +20,8 @@ from covector.core.rules import collective_rules, transpose_only, varying_rules
 from covector.core.structural import reshape_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
 from covector.primitives.parallel import axis_index_p, pvary_p
-from covector.sharding.factors import Factors, factor_rules, pointwise
-from covector.sharding.rules import as_operand
 from covector.sharding.context import get_abstract_mesh
+from covector.sharding.factors import Factors, factor_rules, pointwise
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import (
@@ -33,6 +32,7 @@ from covector.sharding.propagate import (
     split_of,
     splits_of_factors,
 )
+from covector.sharding.rules import as_operand
 from covector.sharding.spec import PartitionSpec
 from covector.transforms.vmap import varies_by_type
 
@@ -144,10 +144,7 @@ def record(
     elif prim.name == "cond":
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
-        outs = [
-            place(a, a.placed, _checked(trace, v))
-            for a, v in zip(outs, over, strict=True)
-        ]
+        outs = [place(a, a.placed, _checked(trace, v)) for a, v in zip(outs, over, strict=True)]
     return trace.emit(prim, invars, outs, params, effects)
 
 
@@ -170,8 +167,8 @@ def _check_all_meet(
                 axes = ", ".join(sorted(map(repr, met)))
                 raise ValueError(
                     f"{what}: devices along {axes} may go different ways, as the type of the "
-                    f"condition says, and {eqn.primitive.name} over {axes} needs all of them: those "
-                    "that do not come to it would be waited for without end. Take it out of the "
+                    f"condition says, and {eqn.primitive.name} over {axes} needs all of them: it "
+                    "would wait without end for those that do not come to it. Take it out of the "
                     "branch or loop, or make the condition the same on all devices, with lax.pmax "
                     f"for example{at_user_line()}"
                 )
@@ -365,7 +362,7 @@ def _as_operand(
     outs: Sequence[ShapedArray], sizes: dict[Hashable, int],
 ) -> list[Split]:  # fmt: skip
     """The results are split as the first operand is, though devices exchange values for it."""
-    for a, split in zip(avals, splits, strict=True):
+    for split in splits:
         if split != splits[0] and any(split):
             raise ShardingTypeError(
                 f"{prim.name}: along a dimension that it changes, the operands must be split in "

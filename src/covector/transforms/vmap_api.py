@@ -212,7 +212,7 @@ def _axis(
     if split and over and over != split:
         raise ValueError(
             f"vmap of {fun_name(fun)}: spmd_axis_name={over!r} says over which axes of the mesh "
-            f"the mapped axis is split, and the types of the arguments say {split!r}{at_user_line()}"
+            f"the mapped axis is split; the types of the arguments say {split!r}{at_user_line()}"
         )
     if not split:
         return SplitAxis(name, over, None) if over else name
