@@ -456,3 +456,24 @@ def test_types_say_over_which_axes_a_mapped_axis_is_split():
     x = put(A, "a", "b")
     assert shown(cv.vmap(lambda r: r * 2, spmd_axis_name="a"), x) == ["float32[8@a,4@b]"]
     refuses(ValueError, "spmd_axis_name=('b',)", cv.vmap(lambda r: r, spmd_axis_name="b"), x)
+
+
+# --- what others refuse ---
+
+
+def test_values_that_are_closed_over(mesh):
+    x = put(SQUARE, "a", None)
+    wanted = SQUARE + SQUARE.sum()
+    f = cv.shard_map(lambda v: v + x.sum(), in_specs=P("a"), out_specs=P("a"))
+    assert shown(f, x) == ["float32[8@a,8]"]
+    onp.testing.assert_allclose(f(x), wanted, rtol=1e-5, atol=1e-5)
+    g = auto_axes(lambda v: v + x.sum(), out_sharding=P("a"))
+    assert shown(g, x) == ["float32[8@a,8]"]
+    onp.testing.assert_allclose(g(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_blocks_that_grow():
+    x = put(SQUARE, "a", None)
+    for f in (lambda x: np.repeat(x, 2, axis=0), lambda x: x.reshape(16, 4)):
+        assert shown(f, x)[0].startswith("float32[16@a,")
+        same(f, x)

@@ -162,3 +162,8 @@ def test_names_of_axes_that_no_file_holds(eight_devices):
     e = export.export(cv.jit(lambda x: x * 2, in_shardings=on(mesh, 3)))(TYPE)
     with pytest.raises(ValueError, match="which are no texts"):
         e.serialize()
+
+
+def test_in_a_program_of_one_device_it_runs(mesh):
+    f = cv.jit(lambda x: x * 2, in_shardings=on(mesh, "a"))
+    onp.testing.assert_array_equal(cv.jit(export.export(f)(TYPE).call)(SQUARE), SQUARE * 2)

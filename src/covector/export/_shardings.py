@@ -124,7 +124,9 @@ def devices_of(flat: Sequence[Any], wanted: int, what: str) -> tuple[Any, ...] |
     for x in flat:
         if type(x) is Array and x.committed:
             found = getattr(x.sharding, "mesh", None)
-            devices = tuple(found.devices.flat) if found is not None else tuple(x.sharding.device_set)
+            devices = (
+                tuple(found.devices.flat) if found is not None else tuple(x.sharding.device_set)
+            )
             break
     else:
         mesh = concrete_mesh()
