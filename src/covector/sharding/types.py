@@ -81,7 +81,7 @@ def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
 
 def _whole(aval: Any, mesh: AbstractMesh) -> Any:
     """The type of an array that all devices of the mesh have whole."""
-    if type(aval) is not ShapedArray:
+    if not isinstance(aval, ShapedArray):
         return aval
     return place(aval, NamedSharding(mesh, PartitionSpec(*[None] * len(aval.shape))), NONE_VARY)
 
@@ -106,13 +106,13 @@ def record(
 ) -> list[Any]:
     """`JaxprTrace.process`, once there are such types."""
     avals = [a.aval for a in invars]
-    mesh = get_abstract_mesh()
-    first_order = prim.call_param is None and not any(sub_jaxprs(params))
     if prim not in collective_rules and not any([type(a) is PlacedArray for a in avals]):
         outs, effects = prim.infer(avals, params)
-        if mesh.explicit_axes and first_order and prim not in placing and not _is_open():
+        mesh = _mesh_of_types()
+        if mesh is not None and prim not in placing and _is_first_order(prim, params):
             outs = [_whole(a, mesh) for a in outs]
         return trace.emit(prim, invars, outs, params, effects)
+    first_order = _is_first_order(prim, params)
     if prim in transpose_only:
         first_order = False  # the user's rule says all
     if prim is pvary_p and params["axis_name"] in avals[0].varying:
@@ -146,6 +146,16 @@ def record(
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
         outs = [place(a, a.placed, _checked(trace, v)) for a, v in zip(outs, over, strict=True)]
     return trace.emit(prim, invars, outs, params, effects)
+
+
+def _is_first_order(prim: Primitive, params: dict[str, Any]) -> bool:
+    return prim.call_param is None and not any(sub_jaxprs(params))
+
+
+def _mesh_of_types() -> AbstractMesh | None:
+    """The mesh that is set, if what is made there has a type that says that it is whole."""
+    mesh = get_abstract_mesh()
+    return mesh if AxisType.Explicit in mesh.axis_types and not _is_open() else None
 
 
 # Primitives whose abstract evaluation says where their results are.
@@ -242,6 +252,9 @@ def _shardings(
     """How the results of an operation are split over explicit axes."""
     if not outs:
         return []
+    if all([a.placed is None for a in avals]):
+        made = _mesh_of_types()
+        return [None if made is None else _whole(a, made).placed for a in outs]
     rule = factor_rules.get(prim)
     if rule is pointwise:
         same = _same_for_all(avals)
@@ -250,10 +263,7 @@ def _shardings(
     known = [here(a) for a in avals]
     meshes = list(dict.fromkeys([s.mesh for s in known if s is not None]))
     if not meshes:
-        mesh = get_abstract_mesh()
-        if not mesh.explicit_axes or _is_open():
-            return [None] * len(outs)
-        meshes = [mesh]
+        return [None] * len(outs)
     if len(meshes) > 1:
         raise ValueError(
             f"{prim.name}: the operands lie on different meshes, {meshes[0]} and {meshes[1]}; move "

@@ -195,9 +195,13 @@ def _axis(
     name: Hashable, over: tuple[Hashable, ...],
 ) -> Hashable:  # fmt: skip
     """The name of the axis, with the axes of a mesh over which it is split."""
-    if not PlacedArray.exist:
+    avals = (
+        {k: aval_of(flat[k]) for k, d in enumerate(dims) if d is not None}
+        if PlacedArray.exist
+        else {}
+    )
+    if all(a.placed is None for a in avals.values()):
         return SplitAxis(name, over, None) if over else name
-    avals = {k: aval_of(flat[k]) for k, d in enumerate(dims) if d is not None}
     known = [a.placed for a in avals.values() if a.placed is not None]
     parts = {k: () if a.placed is None else _over(a.placed, dims[k]) for k, a in avals.items()}
     split = next((p for p in parts.values() if p), ())
