@@ -167,3 +167,14 @@ def test_names_of_axes_that_no_file_holds(eight_devices):
 def test_in_a_program_of_one_device_it_runs(mesh):
     f = cv.jit(lambda x: x * 2, in_shardings=on(mesh, "a"))
     onp.testing.assert_array_equal(cv.jit(export.export(f)(TYPE).call)(SQUARE), SQUARE * 2)
+
+
+def test_symbolic_sizes(mesh):
+    (n,) = export.symbolic_shape("n")
+    for shape, spec in (((4 * n, 4), P("a")), ((n, 4), P(None, "a"))):
+        f = cv.jit(lambda x: x * x.shape[0], in_shardings=NamedSharding(mesh, spec))  # noqa: B023
+        for e in again(export.export(f)(cv.ShapeDtypeStruct(shape, "float32"))):
+            assert e.in_shardings_jax(mesh) == (NamedSharding(mesh, spec),)
+            out = e.call(cv.device_put(onp.ones((8, 4), "float32"), NamedSharding(mesh, spec)))
+            assert out.sharding.spec == spec
+            onp.testing.assert_array_equal(out, 8)
