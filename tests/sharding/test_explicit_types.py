@@ -467,6 +467,9 @@ def test_values_that_are_closed_over(mesh):
     f = cv.shard_map(lambda v: v + x.sum(), in_specs=P("a"), out_specs=P("a"))
     assert shown(f, x) == ["float32[8@a,8]"]
     onp.testing.assert_allclose(f(x), wanted, rtol=1e-5, atol=1e-5)
+    h = cv.shard_map(lambda v: lax.cond(lax.psum(v.sum(), "a") > 0, lambda: x, lambda: x * 2),
+                     in_specs=P("a"), out_specs=P(None, "a"), check_vma=False)  # fmt: skip
+    assert cv.jit(h)(x).shape == (8, 32)
     g = auto_axes(lambda v: v + x.sum(), out_sharding=P("a"))
     assert shown(g, x) == ["float32[8@a,8]"]
     onp.testing.assert_allclose(g(x), wanted, rtol=1e-5, atol=1e-5)

@@ -51,7 +51,9 @@ def _both(spec: PartitionSpec, inner: Split) -> PartitionSpec:
     """How an array is split whose parts, on the devices that the function is run on, are split
     over other axes."""
     outer = split_of(spec, len(inner))
-    return spec_of(tuple([a + b for a, b in zip(outer, inner, strict=True)]))
+    taken = {n for names in outer for n in names}  # the type of what is closed over may name them
+    rest = [tuple([n for n in names if n not in taken]) for names in inner]
+    return spec_of(tuple([a + b for a, b in zip(outer, rest, strict=True)]))
 
 
 shard_map_p.def_effects(lambda params: params["jaxpr"].effects)
