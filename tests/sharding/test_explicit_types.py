@@ -8,7 +8,7 @@ import covector.numpy as np
 from covector import lax
 from covector.sharding import AxisType, Mesh, NamedSharding, auto_axes, explicit_axes, reshard
 from covector.sharding import PartitionSpec as P
-from covector.sharding.types import ShardingTypeError
+from covector.sharding.explicit import ShardingTypeError
 
 A = onp.linspace(-1, 1, 32, dtype="float32").reshape(8, 4)
 SQUARE = onp.linspace(-1, 1, 64, dtype="float32").reshape(8, 8)

@@ -15,11 +15,12 @@ from covector.core.rules import higher_order_rules, layout_primitives, transpose
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
 from covector.sharding.context import concrete_mesh, get_abstract_mesh, mesh_for_specs
+from covector.sharding.explicit import explicit, here
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules
 from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
-from covector.sharding.types import explicit, here, placing
+from covector.sharding.types import placing
 from covector.transforms.vmap import BatchTrace, DeviceAxis, SplitAxis
 
 reshard_p = Primitive("reshard")

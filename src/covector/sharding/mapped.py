@@ -20,6 +20,7 @@ from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
 from covector.sharding.constraints import recast, reshard_p, sharding_constraint_p
 from covector.sharding.context import concrete_mesh, use_abstract_mesh
+from covector.sharding.explicit import explicit_spec
 from covector.sharding.mesh import AxisType, Mesh
 from covector.sharding.named import NamedSharding, parts_of
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules, through
@@ -42,7 +43,7 @@ def _shard_map_avals(
         outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY
         if a.placed is not None:
             spec = _both(spec, split_of(a.placed.spec, a.ndim))
-        placed = types.explicit_spec(mesh.abstract_mesh, spec, a.ndim)
+        placed = explicit_spec(mesh.abstract_mesh, spec, a.ndim)
         outs.append(place(whole, placed, outer))
     return outs
 

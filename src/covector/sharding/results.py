@@ -40,7 +40,7 @@ def called_laid_out(
     device: Any = None, only: int | None = None,
 ) -> Any:  # fmt: skip
     """`laid_out` of a function whose ``out_sharding`` is among ``kwargs``."""
-    from covector.sharding.types import left_open  # programs on one device do without
+    from covector.sharding.explicit import left_open  # programs on one device do without
 
     name = name or fun.__name__
     kwargs = dict(kwargs)

@@ -19,6 +19,7 @@ from covector.sharding import (  # noqa: F401 - types that say where arrays are;
     types,
 )
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
+from covector.sharding.explicit import explicit_spec
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
 from covector.sharding.named import check_spec, parts_of
@@ -294,7 +295,7 @@ def _local(
     placed = None
     if a.placed is not None:
         parts = [tuple([n for n in names_in(p) if n not in manual]) for p in a.placed.spec]
-        placed = types.explicit_spec(inner, PartitionSpec(*parts), a.ndim)
+        placed = explicit_spec(inner, PartitionSpec(*parts), a.ndim)
     return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY))
 
 
