@@ -480,3 +480,30 @@ def test_blocks_that_grow():
     for f in (lambda x: np.repeat(x, 2, axis=0), lambda x: x.reshape(16, 4)):
         assert shown(f, x)[0].startswith("float32[16@a,")
         same(f, x)
+
+
+# --- programs of ours that loop ---
+
+KEY = cv.random.key(0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: cv.random.gamma(KEY, x), lambda x: cv.random.loggamma(KEY, x),
+        lambda x: cv.random.beta(KEY, x, 2.0), lambda x: cv.random.poisson(KEY, x),
+        lambda x: cv.random.poisson(KEY, 40 * x), lambda x: cv.random.binomial(KEY, 10.0, x / 4),
+        lambda x: cv.random.binomial(KEY, 100 * x, 0.3), lambda x: np.gcd(x.astype(int), 6),
+    ],
+)  # fmt: skip
+def test_random_numbers_lie_as_their_parameters(f):
+    x = put(A**2 + 1, "a", "b")
+    assert shown(f, x)[0].partition("[")[2] == "8@a,4@b]"
+    same(f, x)
+
+
+def test_derivatives_of_random_numbers():
+    f = lambda x: cv.random.gamma(KEY, x).sum()  # noqa: E731
+    x = put(A**2 + 1, "a", "b")
+    assert shown(cv.grad(f), x) == ["float32[8@a,4@b]"]
+    same(cv.grad(f), x)
