@@ -201,7 +201,10 @@ def test_carries_keep_their_type():
     }
     for f in loops.values():
         refuses(TypeError, "they are split differently over the mesh", cv.jit(f), x)
-    likes = lambda x: lax.scan(lambda c, _: (c + x, None), np.zeros_like(x), length=3)[0]  # noqa: E731
+
+    def likes(x):
+        return lax.scan(lambda c, _: (c + x, None), np.zeros_like(x), length=3)[0]
+
     assert shown(likes, x) == ["float32[8@a,8]"]
     same(likes, x)
     # A type that says nothing is that of the body.
