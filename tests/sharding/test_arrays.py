@@ -12,8 +12,8 @@ import covector.numpy as np
 from covector import lax
 from covector.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from covector.sharding import PartitionSpec as P
+from covector.sharding.explicit import ShardingTypeError
 from covector.sharding.named import DuplicateSpecError, IndivisibleError
-from covector.sharding.types import ShardingTypeError
 
 AUTO = (AxisType.Auto,) * 2
 A = onp.arange(32.0, dtype="float32").reshape(8, 4)

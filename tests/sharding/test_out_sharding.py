@@ -12,7 +12,7 @@ from covector import lax, ops, random
 from covector.nn import initializers
 from covector.sharding import AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
-from covector.sharding.types import ShardingTypeError
+from covector.sharding.explicit import ShardingTypeError
 
 A = onp.arange(32.0, dtype="float32").reshape(8, 4) / 7
 B = onp.cos(onp.arange(32.0, dtype="float32")).reshape(4, 8)

@@ -8,7 +8,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import lax
+from covector import export, lax
 from covector.sharding import AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
 from tests.property_tables import CASES
@@ -99,6 +99,38 @@ def test_shard_map_and_pmap(mesh):
     loss = lambda w, x: lax.pmean(((x * w) ** 2).mean(), ("x", "y"))  # noqa: E731
     h = cv.shard_map(cv.grad(loss), mesh=mesh, in_specs=(P(), P("x", "y")), out_specs=P())
     onp.testing.assert_allclose(h(2.0, A), 4 * (A**2).mean(), rtol=1e-5)
+
+
+def test_parts_of_meshes_types_and_exported_functions(mesh):
+    x = put(A, mesh, P("x", "y"))
+    f = cv.shard_map(lambda a: a - lax.pmean(a, "x"), mesh=mesh, in_specs=P("x"), out_specs=P("x"),
+                     axis_names={"x"})  # fmt: skip
+    expected = A - onp.tile(A.reshape(2, 4, 4).mean(0), (2, 1))
+    for g in (f, cv.jit(f)):
+        out = g(x)
+        assert out.sharding.spec == P("x", "y")
+        onp.testing.assert_allclose(out, expected)
+    explicit = mesh.update(axis_types=(AxisType.Explicit,) * 2)
+    with cv.set_mesh(explicit):
+        y = put(A, explicit, P("x", "y"))
+        out = cv.jit(cv.vmap(lambda r: lax.scan(lambda c, _: (c * 2, c), r, None, length=3)[0]))(y)
+        assert cv.typeof(out).str_short() == "float32[8@x,4@y]"
+        onp.testing.assert_allclose(out, A * 8)
+        out = cv.jit(cv.shard_map(lambda a: a - lax.pmean(a, "x"), in_specs=P("x"),
+                                  out_specs=P("x"), axis_names={"x"}))(y)  # fmt: skip
+        assert cv.typeof(out).str_short() == "float32[8@x,4@y]"
+        onp.testing.assert_allclose(out, expected)
+        for h in (lambda x: x.reshape(32), lambda x: x[::-1], lambda x: np.fft.fft(x).real):
+            onp.testing.assert_allclose(cv.jit(h)(y), h(onp.asarray(A)), atol=1e-4)
+    double = cv.jit(lambda x: x * 2, in_shardings=NamedSharding(mesh, P("x")))
+    exported = export.export(double, platforms=["cpu"])(cv.ShapeDtypeStruct((8, 4), "float32"))
+    e = export.deserialize(exported.serialize())
+    assert e.nr_devices == 4
+    check = export.DisabledSafetyCheck.platform()
+    e = export.export(double, disabled_checks=[check])(cv.ShapeDtypeStruct((8, 4), "float32"))
+    out = e.call(x)
+    assert out.sharding.mesh.devices.flat[0].platform == mesh.devices.flat[0].platform
+    onp.testing.assert_array_equal(out, 2 * A)
 
 
 def test_bad_input(mesh):

@@ -470,3 +470,71 @@ def test_axes_are_used_once():
         on(lambda a: lax.psum(a, ("x", "x")), P("x"), P())(X)
     with pytest.raises(ValueError, match="runs along 'x', 'y' already"):
         on(lambda a: on(lambda b: b, P("x"), P("x"))(a), P("x"), P("x"))(onp.ones(64))
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+def test_a_callback_is_called_on_each_device(check_vma):
+    seen = []
+
+    def double(v):
+        seen.append(v.shape)
+        return onp.asarray(v) * 2
+
+    def body(v):
+        out = cv.pure_callback(double, cv.ShapeDtypeStruct(v.shape, v.dtype), v)
+        return out + cv.pure_callback(lambda: onp.ones((), v.dtype),
+                                      cv.ShapeDtypeStruct((), v.dtype))  # fmt: skip
+
+    f = on(body, P("x"), P("x"), check_vma=check_vma)
+    for g in (f, cv.jit(f)):
+        seen.clear()
+        onp.testing.assert_allclose(g(X), X * 2 + 1, rtol=1e-6)
+        assert seen == [(X.shape[0] // 4, *X.shape[1:])] * 4
+    batched = lambda v: cv.pure_callback(  # noqa: E731
+        double, cv.ShapeDtypeStruct(v.shape, v.dtype), v, vmap_method="expand_dims"
+    )
+    seen.clear()
+    onp.testing.assert_allclose(on(batched, P("x"), P("x"))(X), X * 2, rtol=1e-6)
+    assert len(seen) == 1
+
+
+def test_all_devices_come_to_a_collective():
+    total = lambda v: lax.psum(v, "x") + v  # noqa: E731
+    own = lambda v: lax.cond(v.sum() > 0, total, lambda v: v * 2, v)  # noqa: E731
+    text = "devices along 'x' may go different ways"
+    fails(ValueError, text, on(own, P("x"), P("x")), X)
+    fails(ValueError, "psum over 'x'", cv.jit(on(own, P("x"), P("x"))), X)
+    fails(ValueError, "while_loop: devices along 'x'", on(
+        lambda v: lax.while_loop(lambda c: c.sum() < 30, total, v), P("x"), P("x")
+    ), X)  # fmt: skip
+    # All of them go one way, or the collective is over another axis, or it is none.
+    for body in (
+        lambda v: lax.cond(lax.psum(v.sum(), "x") > 0, total, lambda v: v * 2, v),
+        lambda v: lax.cond(v.sum() > 0, lambda v: lax.psum(lax.pcast(v, "y", to="varying"), "y"),
+                           lambda v: v * 2, v),
+        lambda v: lax.cond(v.sum() > 0, lambda v: v * lax.axis_index("x"), lambda v: v * 2, v),
+    ):  # fmt: skip
+        assert on(body, P("x"), P("x"))(X).shape == X.shape
+
+
+def test_what_varies_is_not_cast_again():
+    text = "varies over 'x' already"
+    fails(ValueError, text, on(lambda v: lax.pcast(v, "x", to="varying"), P("x"), P("x")), X)
+    both = lambda v: lax.pcast(v, ("x", "y"), to="varying")  # noqa: E731
+    fails(ValueError, text, on(both, P("x"), P("x", "y")), X)
+    f = on(lambda v: lax.pcast(v, "x", to="varying"), P("x"), P("x"), check_vma=False)
+    onp.testing.assert_array_equal(f(X), X)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_parts_are_not_laid_out_over_the_axes_that_make_them(kind):
+    mesh = mesh_of(4, 2, kind=kind)
+    with cv.set_mesh(mesh):
+        for f in (
+            lambda v: lax.with_sharding_constraint(v, P("y")),
+            lambda v: lax.with_sharding_constraint(v, cv.NamedSharding(mesh, P("y"))),
+            lambda v: cv.sharding.reshard(v, P("y")),
+            lambda v: cv.jit(lambda x: x * 2, in_shardings=P("y"))(v),
+        ):
+            body = cv.shard_map(f, in_specs=P("x"), out_specs=P("x"))
+            fails(ValueError, "names the axis 'y'", body, onp.asarray(X))

@@ -18,6 +18,7 @@ from covector.core.jaxpr import sub_jaxprs
 from covector.core.rules import device_rules
 from covector.core.structural import moveaxis
 from covector.core.trace import Primitive
+from covector.transforms.callbacks import pure_batch, pure_callback_p
 from covector.transforms.vmap import BatchTrace, uses_axis
 
 Dims = Sequence[int | None]
@@ -46,5 +47,16 @@ def _one_by_one(
     device_rules[prim] = rule
 
 
+def _called(
+    trace: BatchTrace, args: Sequence[Any], dims: Dims, params: dict[str, Any]
+) -> tuple[list[Any], list[int | None]] | None:
+    """A function is called for each device, unless it says how it is called for several."""
+    if params["vmap_method"] is not None:
+        return None
+    outs, at = pure_batch(trace.axis_size, args, dims, **{**params, "vmap_method": "sequential"})
+    return outs, list(at)
+
+
+device_rules[pure_callback_p] = _called
 _one_by_one(cond_p, lambda trace, dims, params: dims[0] is not None)
 _one_by_one(while_p, mapped_condition)

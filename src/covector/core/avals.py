@@ -42,6 +42,8 @@ class AbstractValue:
     """
 
     __slots__ = ()
+    # How an array is split over explicit axes of a mesh; None says nothing.
+    placed: Any = None
 
 
 class ShapedArray(AbstractValue):
@@ -63,8 +65,6 @@ class ShapedArray(AbstractValue):
     dtype: DType
     weak_type: bool
     _sharding: Any
-    # How the array is split over explicit axes of a mesh; None says nothing.
-    placed: Any = None
 
     def __init__(
         self,

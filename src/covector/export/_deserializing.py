@@ -14,6 +14,7 @@ from covector.export._exported import (
 )
 from covector.export._file import Refused, unpacked
 from covector.export._safety import DisabledSafetyCheck
+from covector.export._shardings import Spread
 from covector.export._trees import tree_of
 
 
@@ -65,6 +66,14 @@ def deserialize(blob: bytes | bytearray) -> Exported:
     return made
 
 
+def _spread(code: dict[str, Any], decoder: Decoder) -> Spread:
+    """How the function lies; earlier releases wrote nothing of it."""
+    program = decoder.programs[code["program"][0]]
+    none = [[None] * len(program.invars), [None] * len(program.outvars)]
+    ins, outs = ([decoder.value(s) for s in each] for each in code.get("lie", none))
+    return Spread(code.get("devices", 1), tuple(ins), tuple(outs))
+
+
 def _function(code: dict[str, Any], decoder: Decoder, backward: Exported | None) -> Exported:
     version = code["version"]
     least = minimum_supported_calling_convention_version
@@ -82,6 +91,7 @@ def _function(code: dict[str, Any], decoder: Decoder, backward: Exported | None)
         code["platforms"],
         [DisabledSafetyCheck(d) for d in code["disabled"]],
         code["texts"],
+        _spread(code, decoder),
         version,
         backward,
     )

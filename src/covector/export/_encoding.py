@@ -12,7 +12,9 @@ null, true, 7, "text"   themselves
 {"size": "2*b + 1"}     an expression in dimension variables
 {"dtype": name}         a dtype
 {"number": [...]}       a NumPy scalar: dtype, and its bytes in hexadecimal digits
-{"type": [...]}         a type of arrays: dtype, sizes, weak or not
+{"type": [...]}         a type of arrays: dtype, sizes, weak or not, and how it is split, if it says
+{"sharding": [...]}     names, sizes and types of the axes of a mesh; for each dimension the axes
+                        that split it, or null where that is open
 {"enum": [...]}         a member of an enumeration: class and name
 {"record": [...]}       a named tuple: class and items
 {"closed": [...]}       a program: its number, and those of its constants
@@ -32,7 +34,14 @@ from covector import _native
 from covector.control_flow.checkpoint import checkpoint_p
 from covector.control_flow.vmap_rules import custom_vmap_call_p
 from covector.core import dtypes
-from covector.core.avals import Array, ShapedArray, array_from_numpy, settled
+from covector.core.avals import (
+    NONE_VARY,
+    Array,
+    ShapedArray,
+    array_from_numpy,
+    place,
+    settled,
+)
 from covector.core.dim_scope import Parser, SymbolicScope
 from covector.core.dims import DimExpr
 from covector.core.errors import SourceFrame, at_user_line
@@ -59,6 +68,9 @@ from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,
 )
+from covector.sharding.mesh import AbstractMesh, AxisType
+from covector.sharding.named import NamedSharding
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 from covector.transforms.jit import jit_p
 
 _ENUMS: dict[str, Any] = {
@@ -75,7 +87,24 @@ def _dtype_of(name: str) -> Any:
 
 
 def aval_code(aval: ShapedArray, size: Callable[[Any], Any]) -> list[Any]:
-    return [str(aval.dtype), [size(d) for d in aval.shape], int(aval.weak_type)]
+    code = [str(aval.dtype), [size(d) for d in aval.shape], int(aval.weak_type)]
+    return code if aval.placed is None else [*code, sharding_code(aval.placed)]
+
+
+def sharding_code(sharding: NamedSharding) -> list[Any]:
+    mesh, spec = sharding.mesh, sharding.spec
+    if not all(isinstance(n, str) for n in mesh.axis_names):
+        raise TypeError(f"axes of a mesh with the names {mesh.axis_names}, which are no texts")
+    parts = [None if p is UNCONSTRAINED else list(names_in(p)) for p in spec]
+    axes = [list(mesh.axis_names), list(mesh.axis_sizes), [t.name for t in mesh.axis_types]]
+    return [*axes, parts, sorted(map(str, spec.unreduced)), sorted(map(str, spec.reduced))]
+
+
+def sharding_of(code: Any) -> NamedSharding:
+    names, sizes, types, parts, unreduced, reduced = code
+    mesh = AbstractMesh(tuple(sizes), tuple(names), tuple([AxisType[t] for t in types]))
+    spec = PartitionSpec(*[UNCONSTRAINED if p is None else tuple(p) for p in parts])
+    return NamedSharding(mesh, spec.update(unreduced=set(unreduced), reduced=set(reduced)))
 
 
 def _size_code(d: Any) -> Any:
@@ -197,6 +226,8 @@ class Encoder:
                 return {"closed": self.closed(x)}
             case ShapedArray():
                 return {"type": aval_code(x, _size_code)}
+            case NamedSharding():
+                return {"sharding": sharding_code(x)}
             case tuple() if type(x).__name__ in _RECORDS:
                 return {"record": [type(x).__name__, [self.value(v) for v in x]]}
             case tuple() if type(x) is tuple:
@@ -265,9 +296,10 @@ class Decoder:
         return Parser(code["size"], self.scope).whole() if isinstance(code, dict) else int(code)
 
     def aval(self, code: Any) -> ShapedArray:
-        name, shape, weak = code
+        name, shape, weak, *split = code
         sizes = tuple([self.size(d) for d in shape])
-        return ShapedArray(sizes, _dtype_of(name), bool(weak))
+        plain = ShapedArray(sizes, _dtype_of(name), bool(weak))
+        return place(plain, sharding_of(*split), NONE_VARY) if split else plain
 
     def _program(self, code: Any) -> Jaxpr:
         avals = [self.aval(t) for t in code["types"]]
@@ -319,6 +351,8 @@ class Decoder:
                 return _dtype_of(x)
             case "type":
                 return self.aval(x)
+            case "sharding":
+                return sharding_of(x)
             case "closed":
                 return self.closed(x)
             case "list":

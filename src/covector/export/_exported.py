@@ -17,7 +17,9 @@ from covector.export._lowering import module_text, traced
 from covector.export._refining import Refined, scope_of, solve
 from covector.export._safety import DisabledSafetyCheck
 from covector.export._serializing import serialized
+from covector.export._shardings import Spread, devices_of, hlo_text, on_devices, on_mesh
 from covector.runtime.placement import target_of
+from covector.sharding.arguments import lay
 from covector.transforms.autodiff import vjp
 from covector.transforms.jit import jit
 from covector.transforms.shapes import struct_of
@@ -40,15 +42,16 @@ class Exported:
     platforms : tuple of str
         For which there is a module of StableHLO.
     nr_devices : int
-        One.
+        How many devices it runs on: those over which its arguments or values lie, or of the mesh
+        that was set.
     calling_convention_version : int
     module_kept_var_idx : tuple of int
         Which flat arguments the module takes: all. Behind them it takes ``module_constants``.
     disabled_safety_checks : tuple of DisabledSafetyCheck
     ordered_effects, unordered_effects : tuple
         What calls do beside their results.
-    in_shardings_hlo, out_shardings_hlo : tuple of None
-        Programs run on one device.
+    in_shardings_hlo, out_shardings_hlo : tuple of str or None
+        How the flat arguments and results lie, in the syntax of HLO; None leaves it open.
 
     Examples
     --------
@@ -61,14 +64,14 @@ class Exported:
     Array([2., 2., 2.], dtype=float32)
     """
 
-    nr_devices = 1
     uses_global_constants = False
-    _has_named_shardings = False
+    _has_named_shardings = True
 
     def __init__(
         self, fun_name: str, in_tree: Any, out_tree: Any, closed: ClosedJaxpr,
         platforms: Sequence[str], disabled: Sequence[DisabledSafetyCheck],
-        texts: dict[str, str], version: int = maximum_supported_calling_convention_version,
+        texts: dict[str, str], spread: Spread,
+        version: int = maximum_supported_calling_convention_version,
         stored_vjp: Exported | None = None,
     ) -> None:  # fmt: skip
         self.fun_name = fun_name
@@ -79,6 +82,7 @@ class Exported:
         self.calling_convention_version = version
         self._closed = closed
         self._texts = texts
+        self._spread = spread
         self._vjp = stored_vjp
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
@@ -103,23 +107,48 @@ class Exported:
         return tuple(sorted(self._closed.effects, key=repr))
 
     @property
-    def in_shardings_hlo(self) -> tuple[None, ...]:
-        return (None,) * len(self._closed.in_avals)
+    def nr_devices(self) -> int:
+        return self._spread.devices
 
     @property
-    def out_shardings_hlo(self) -> tuple[None, ...]:
-        return (None,) * len(self._closed.out_avals)
+    def in_shardings_hlo(self) -> tuple[str | None, ...]:
+        return tuple(map(hlo_text, self._spread.ins, self.in_avals))
 
-    _in_named_shardings = in_shardings_hlo
-    _out_named_shardings = out_shardings_hlo
+    @property
+    def out_shardings_hlo(self) -> tuple[str | None, ...]:
+        return tuple(map(hlo_text, self._spread.outs, self.out_avals))
 
-    def in_shardings_jax(self, mesh: Any) -> tuple[None, ...]:
-        """The shardings of the arguments on a mesh: programs of one device have none."""
-        return self.in_shardings_hlo
+    @property
+    def _in_named_shardings(self) -> tuple[Any, ...]:
+        return self._spread.ins
 
-    def out_shardings_jax(self, mesh: Any) -> tuple[None, ...]:
-        """The shardings of the results on a mesh: programs of one device have none."""
-        return self.out_shardings_hlo
+    @property
+    def _out_named_shardings(self) -> tuple[Any, ...]:
+        return self._spread.outs
+
+    def in_shardings_jax(self, mesh: Any) -> tuple[Any, ...]:
+        """The shardings of the flat arguments on a mesh.
+
+        Parameters
+        ----------
+        mesh : Mesh or AbstractMesh
+            With the axes of the mesh that the function was exported with.
+
+        Returns
+        -------
+        tuple of NamedSharding or None
+            None leaves it open.
+
+        Raises
+        ------
+        ValueError
+            If it has other axes.
+        """
+        return on_mesh(self._spread.ins, mesh, self.fun_name)
+
+    def out_shardings_jax(self, mesh: Any) -> tuple[Any, ...]:
+        """The shardings of the flat results on a mesh; see `in_shardings_jax`."""
+        return on_mesh(self._spread.outs, mesh, self.fun_name)
 
     # --- the module ---
 
@@ -161,7 +190,7 @@ class Exported:
             )
         text = self._texts.get(platform)
         if text is None:  # raises the error that says why there is none
-            text = module_text(self._closed, platform, self.fun_name)
+            text = module_text(self._closed, platform, self.fun_name, self._spread)
         return text.encode() if serialized else text
 
     @property
@@ -194,7 +223,7 @@ class Exported:
         ------
         ValueError
             If the arguments are of other types or sizes, or if it was not exported for the
-            platform where they are.
+            platform where they are, or for as many devices.
         """
         what = f"the exported function {self.fun_name}"
         flat = self._flat(args, kwargs, what)
@@ -204,7 +233,8 @@ class Exported:
         values = solve(self.in_avals, [a.shape for a in avals], name, what)
         if current_trace() is eval_trace and not any(isinstance(x, Tracer) for x in flat):
             self._check_platform(flat, what)
-        outs = self._function(values)(*flat)
+        devices = devices_of(flat, self.nr_devices, what) if self.nr_devices > 1 else None
+        outs = self._function(values, devices)(*flat)
         return tree.unflatten(self.out_tree, outs)
 
     def _flat(self, args: Any, kwargs: Any, what: str) -> list[Any]:
@@ -245,26 +275,33 @@ class Exported:
                 f"or with disabled_checks=[DisabledSafetyCheck.platform()]{at_user_line()}"
             )
 
-    def _function(self, values: dict[str, Any]) -> Callable[..., list[Any]]:
-        """The compiled function of flat arguments, for these sizes."""
-        key = tuple(sorted(values.items()))
+    def _function(
+        self, values: dict[str, Any], devices: tuple[Any, ...] | None
+    ) -> Callable[..., list[Any]]:
+        """The compiled function of flat arguments, for these sizes, on these devices."""
+        key = (tuple(sorted(values.items())), devices)
         found = self._compiled.get(key)
         if found is None:
-            closed = self.refined(values)
+            closed = self.refined(values, devices)
+            ins = [None if s is None else on_devices(s, devices) for s in self._spread.ins]
+            what = f"the exported function {self.fun_name}"
 
             def fun(*args: Any) -> list[Any]:
-                return eval_jaxpr(closed.jaxpr, closed.consts, *args)
+                laid = [lay(x, s, what, lambda: what) for x, s in zip(args, ins, strict=True)]
+                return eval_jaxpr(closed.jaxpr, closed.consts, *laid)
 
             fun.__name__ = fun.__qualname__ = self.fun_name
             found = self._compiled[key] = jit(fun)
         return found
 
-    def refined(self, values: dict[str, Any]) -> ClosedJaxpr:
-        """The program for these values of the dimension variables."""
-        if not values:
+    def refined(
+        self, values: dict[str, Any], devices: tuple[Any, ...] | None = None
+    ) -> ClosedJaxpr:
+        """The program for these values of the dimension variables, on these devices."""
+        if not values and devices is None:
             return self._closed
         with room_for(nesting(self._closed.jaxpr)):
-            closed = Refined(values).closed(self._closed)
+            closed = Refined(values, lambda s: on_devices(s, devices)).closed(self._closed)
             check_jaxpr(closed.jaxpr)
         return closed
 
@@ -313,9 +350,15 @@ class Exported:
             return pull(list(args[len(ins) :]))
 
         backward.__name__ = backward.__qualname__ = f"{self.fun_name}_vjp"
-        types = [struct_of(a) for a in (*ins, *(cts[k] for k in kept))]
+        given = zip(ins, self._spread.ins, strict=True)
+        types = [struct_of(a).update(sharding=s) for a, s in given]
+        types += [struct_of(cts[k]).update(sharding=cts[k].placed) for k in kept]
         checks = self.disabled_safety_checks
-        return Exported(*traced(jit(backward)._jitted, self.platforms, checks, types, {}))
+        parts = traced(jit(backward)._jitted, self.platforms, checks, types, {})
+        # Cotangents lie as what they are of.
+        laid = tuple([self._spread.ins[i] for i in moving])
+        spread = parts.spread._replace(devices=self.nr_devices, outs=laid)
+        return Exported(*parts._replace(spread=spread))
 
     # --- bytes ---
 

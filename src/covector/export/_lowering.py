@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from covector.core.backend import get_backend
+from covector.core.backend import Layout, SpreadingBackend, get_backend
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
-from covector.export._refining import scope_of
+from covector.export._refining import Refined, scope_of
 from covector.export._safety import DisabledSafetyCheck, check_calls
+from covector.export._shardings import Spread, size_in, spread_of, without_devices
+from covector.sharding import propagate
+from covector.sharding.named import NamedSharding
 from covector.transforms.expand import expand
 from covector.transforms.jit import Jitted
 
@@ -41,6 +44,7 @@ class Parts(NamedTuple):
     platforms: Sequence[str]
     disabled: tuple[DisabledSafetyCheck, ...]
     texts: dict[str, str]
+    spread: Spread
 
 
 def traced(
@@ -54,7 +58,14 @@ def traced(
             f"export: {jitted.name} closes over traced values or references; an exported function "
             f"takes all of them as arguments{at_user_line()}"
         )
-    closed = ClosedJaxpr(expand(entry.closed.jaxpr), entry.closed.consts)
+    spread = spread_of(jitted, entry.closed, args, kwargs, entry.out_tree)
+    jaxpr = expand(entry.closed.jaxpr, True)
+    size = size_in(ClosedJaxpr(jaxpr, entry.closed.consts))
+    if max(spread.devices, size) > 1:
+        spread = spread._replace(devices=max(spread.devices, size))
+        closed = Refined({}, without_devices).closed(ClosedJaxpr(jaxpr, entry.closed.consts))
+    else:
+        closed = ClosedJaxpr(expand(entry.closed.jaxpr), entry.closed.consts)
     check_calls(closed, checks, jitted.name)
     texts = {}
     symbolic = scope_of(closed.in_avals) is not None
@@ -64,21 +75,42 @@ def traced(
             if symbolic:
                 check_rules(closed, p)
             else:
-                texts[p] = module_text(closed, p, jitted.name)
-    return Parts(jitted.name, entry.in_tree, entry.out_tree, closed, platforms, checks, texts)
+                texts[p] = module_text(closed, p, jitted.name, spread)
+    return Parts(
+        jitted.name, entry.in_tree, entry.out_tree, closed, platforms, checks, texts, spread
+    )
 
 
-def module_text(closed: ClosedJaxpr, platform: str, name: str) -> str:
+def module_text(closed: ClosedJaxpr, platform: str, name: str, spread: Spread) -> str:
     """The module of StableHLO of a program."""
     # The CPU's own compiler does without StableHLO; XLA's takes the text.
     backend = get_backend("xla_cpu" if platform == "cpu" else platform)
     with room_for(nesting(closed.jaxpr)):
-        module = backend.lower(closed, (False,) * len(closed.in_avals), name)
+        donated = (False,) * len(closed.in_avals)
+        first = next((s for s in (*spread.ins, *spread.outs) if s is not None), None)
+        if first is None:
+            module = backend.lower(closed, donated, name)
+        else:
+            module = cast(SpreadingBackend, backend).lower_spread(
+                closed, donated, name, _layout(closed, first, spread)
+            )
     if "stablehlo" not in module.dialects:
         raise NotImplementedError(
             f"export: the backend of {platform} does not write StableHLO{at_user_line()}"
         )
     return module.as_text("stablehlo")
+
+
+def _layout(closed: ClosedJaxpr, first: NamedSharding, spread: Spread) -> Layout:
+    """How arguments and results lie over the mesh of the ``first`` of them."""
+    whole = propagate.whole(first)
+    ins = [s if s is not None and s.mesh == first.mesh else whole for s in spread.ins]
+    found = propagate.results(closed, first, ins)
+    outs = [
+        s if s is not None and s.mesh == first.mesh else f
+        for s, f in zip(spread.outs, found, strict=True)
+    ]
+    return Layout(whole, ins, outs)
 
 
 def check_rules(closed: ClosedJaxpr, platform: str) -> None:

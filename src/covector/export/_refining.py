@@ -6,34 +6,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import dims
-from covector.core.avals import ShapedArray
+from covector.core.avals import ShapedArray, place
 from covector.core.dims import Dim, DimExpr, substituted
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import Atom, ClosedJaxpr, DropVar, Jaxpr, JaxprEqn, Literal, Var
 from covector.export._rules import RULE_PARAM, StoredRule, stored
+from covector.sharding.named import NamedSharding
 
 
 class Refined:
-    """Puts values of the variables into programs; what several share stays shared."""
+    """Puts values of the variables, and other shardings, into programs; what several share stays
+    shared."""
 
-    def __init__(self, values: dict[str, Dim]) -> None:
+    def __init__(self, values: dict[str, Dim], lay: Callable[[Any], Any] | None = None) -> None:
         self.values = values
+        self._lay = lay  # makes of shardings in programs others
         self._depth = _DEPTH
         self._done: dict[int, tuple[Jaxpr, Jaxpr]] = {}
 
     def closed(self, closed: ClosedJaxpr) -> ClosedJaxpr:
         return ClosedJaxpr(self.jaxpr(closed.jaxpr), closed.consts)
 
+    def _size(self, d: Any) -> Any:
+        return substituted(d, self.values) if self.values else d
+
     def aval(self, aval: ShapedArray) -> ShapedArray:
         if all(type(d) is int for d in aval.shape):
             return aval
-        return aval.update(shape=tuple([substituted(d, self.values) for d in aval.shape]))
+        known = aval.update(shape=tuple([self._size(d) for d in aval.shape]))
+        return place(known, aval.placed, aval.varying)
 
     def param(self, value: Any) -> Any:
         """A parameter of an equation; itself if there are no variables in it."""
         match value:
             case DimExpr():
-                return substituted(value, self.values)
+                return self._size(value)
             case ClosedJaxpr():
                 return self.closed(value)
             case Jaxpr():
@@ -42,6 +49,8 @@ class Refined:
                 return self.aval(value)
             case StoredRule():
                 return value.mapped(self.closed)
+            case NamedSharding():
+                return value if self._lay is None else self._lay(value)
             case tuple() | list():
                 items = [self.param(v) for v in value]
                 if all(a is b for a, b in zip(items, value, strict=True)):
@@ -68,7 +77,7 @@ class Refined:
         def read(a: Atom) -> Atom:
             if isinstance(a, Var):
                 return env[a]
-            return Literal(substituted(a.val, self.values), a.aval)
+            return Literal(self._size(a.val), a.aval)
 
         constvars, invars = ([define(v) for v in vs] for vs in (jaxpr.constvars, jaxpr.invars))
         eqns = []

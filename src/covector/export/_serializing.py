@@ -46,4 +46,6 @@ def _function_code(exported: Any, encoder: Encoder) -> dict[str, Any]:
         "version": exported.calling_convention_version,
         "texts": exported._texts,
         "program": program,
+        "devices": exported.nr_devices,
+        "lie": [[encoder.value(s) for s in each] for each in exported._spread[1:]],
     }

@@ -743,7 +743,7 @@ def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
     Raises
     ------
     ValueError
-        If ``to`` is something else.
+        If ``to`` is something else, or the type says that ``x`` varies over an axis already.
 
     Examples
     --------
@@ -760,6 +760,12 @@ def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
         )
     trace = current_trace()
     checked = [n for n in names if varies_by_type(n, trace)]
-    return tree.map(
-        lambda leaf: pvary(leaf, [n for n in checked if n not in aval_of(leaf).varying]), x
-    )
+    for leaf in tree.leaves(x):
+        already = aval_of(leaf).varying.intersection(checked)
+        if already:
+            raise ValueError(
+                f"pcast to 'varying' over {', '.join(map(repr, checked))}: a value of the type "
+                f"{aval_of(leaf).str_short()} varies over "
+                f"{', '.join(sorted(map(repr, already)))} already{at_user_line()}"
+            )
+    return tree.map(lambda leaf: pvary(leaf, checked), x)

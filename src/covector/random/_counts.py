@@ -27,6 +27,7 @@ from covector.random._checks import (
 from covector.random._discrete import _take
 from covector.random._program import program
 from covector.random._uniform import shaped_floats
+from covector.sharding.results import typeless
 
 # log k! less the leading terms of Stirling's series at k + 1, for k = 0 … 9.
 _STIRLING_TAIL = np.array(
@@ -58,6 +59,7 @@ class _Constants:
 # --- Poisson -----------------------------------------------------------------------------
 
 
+@typeless
 def _poisson_products(words: Words, rate: Any, dtype: Any) -> Any:
     """Uniform numbers multiplied until the product is below exp(-rate).
 
@@ -80,6 +82,7 @@ def _poisson_products(words: Words, rate: Any, dtype: Any) -> Any:
     return lax.sub(while_loop(more, step, start)[2], one)
 
 
+@typeless
 def _poisson_rejection(words: Words, rate: Any, dtype: Any) -> Any:
     """The transformed rejection method PTRS for rates of at least 10.
 
@@ -170,7 +173,7 @@ def poisson(
     c = _Constants(dtypes.float32)
     small = lax.bitwise_or(lax.ne(rate, rate), lax.lt(rate, c(10.0)))
     few = _poisson_products(words, lax.select(small, rate, lax.full_like(rate, 0)), dt)
-    zero = lax.full(shape, 0, dt)
+    zero = lax.full_like(few, 0)
     many = cond(
         _any(lax.bitwise_not(small)),
         lambda rate: _poisson_rejection(words, rate, dt),
@@ -183,6 +186,7 @@ def poisson(
 # --- binomial ----------------------------------------------------------------------------
 
 
+@typeless
 def _binomial_waiting(words: Words, n: Any, q: Any) -> Any:
     """Successes counted by waiting times, geometric numbers added until they exceed ``n``.
 
@@ -218,6 +222,7 @@ def _stirling_tail(k: Any) -> Any:
     return lax.select(lax.le(k, c(9.0)), _take(table, index, 0), series)
 
 
+@typeless
 def _binomial_rejection(words: Words, n: Any, p: Any) -> Any:
     """The transformed rejection method BTRS for n p >= 10, p <= 1/2.
 

@@ -30,6 +30,7 @@ from covector.random._continuous import (
 )
 from covector.random._program import program
 from covector.random._uniform import signs, unit_floats
+from covector.sharding.results import typeless
 
 # Elements sampled together: enough for vector code, and few enough that none waits long for
 # the last one of its block to be accepted.
@@ -138,6 +139,7 @@ def _differentiable(log_space: bool) -> Any:
 _variates = {False: _differentiable(False), True: _differentiable(True)}
 
 
+@typeless
 def shaped_gamma(words: Words, alpha: Any, shape: Shape, log_space: bool) -> Any:
     """Gamma variates of ``shape`` (or their logarithms) for shape parameters ``alpha``."""
     n = product(shape)

@@ -16,6 +16,7 @@ from covector.core.backend import all_devices, get_backend
 from covector.core.device import Space
 from covector.core.errors import ScopedPlace, at_user_line, describe
 from covector.core.layout import Format, check_layout
+from covector.core.prefixes import spread
 from covector.core.trace import (
     Composed,
     EagerTrace,
@@ -226,17 +227,8 @@ def _is_place(x: Any) -> bool:
     return hasattr(x, "platform") or hasattr(x, "partitions")
 
 
-def _spread(prefix: Any, x: Any, n: int, what: str) -> list[Any]:
-    """An option for each of the ``n`` leaves of ``x``, given as one value or as a prefix of it."""
-    if prefix is None or isinstance(prefix, (bool, Sharding, Space)) or _is_place(prefix):
-        return [prefix] * n
-    try:
-        return tree.broadcast_prefix(prefix, x, is_leaf=_is_place)
-    except (ValueError, TypeError) as e:
-        raise ValueError(
-            f"device_put: {what} must be one value, or a tree that is a prefix of the value's, "
-            f"{tree.structure(x)}; got {prefix!r:.200}. {str(e).splitlines()[0]}{at_user_line()}"
-        ) from None
+def _is_option(x: Any) -> bool:
+    return x is None or isinstance(x, (bool, Sharding, Space)) or _is_place(x)
 
 
 def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
@@ -317,7 +309,7 @@ def device_put(
     """
     leaves, treedef = tree.flatten(x)
     wheres, donates, aliases = (
-        _spread(option, x, len(leaves), what)
+        spread(option, x, _is_option, f"device_put: {what}", "one value")
         for option, what in ((device, "device"), (donate, "donate"), (may_alias, "may_alias"))
     )
     sources = leaves if donate is not False else [None] * len(leaves)

@@ -8,39 +8,32 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import Array, aval_of
 from covector.core.errors import at_user_line
+from covector.core.prefixes import spread
 from covector.sharding import backward  # noqa: F401 - derivatives of what is laid out
 from covector.sharding.base import Sharding
-from covector.sharding.constraints import reshard_p, resolved, sharding_constraint_p
+from covector.sharding.constraints import (
+    check_whole,
+    is_place,
+    reshard_p,
+    resolved,
+    sharding_constraint_p,
+)
 from covector.sharding.mesh import AxisType
 from covector.sharding.named import NamedSharding
-from covector.sharding.spec import PartitionSpec
 from covector.transforms.arguments import argument_names, fun_name, resolve_nums_and_names, wraps
-
-
-def _is_place(x: Any) -> bool:
-    return x is None or isinstance(x, (Sharding, PartitionSpec)) or hasattr(x, "platform")
 
 
 def places(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
     """A sharding or None for each leaf of ``values``."""
-    if _is_place(shardings):
-        return [shardings] * len(tree.leaves(values))
     if isinstance(shardings, list):
         shardings = tuple(shardings)
-    for s in tree.leaves(shardings, is_leaf=_is_place):
-        if not _is_place(s):
+    for s in tree.leaves(shardings, is_leaf=is_place):
+        if not is_place(s):
             raise TypeError(
                 f"{shown}: {what} holds shardings, PartitionSpecs, devices and None, got "
                 f"{s!r:.100}{at_user_line()}"
             )
-    try:
-        return tree.broadcast_prefix(shardings, values, is_leaf=_is_place)
-    except (ValueError, TypeError) as e:
-        raise ValueError(
-            f"{shown}: {what} must be one sharding, or a tree that is a prefix of "
-            f"{tree.structure(values)}; got {shardings!r:.200}. {str(e).splitlines()[0]}"
-            f"{at_user_line()}"
-        ) from None
+    return spread(shardings, values, is_place, f"{shown}: {what}", "one sharding")
 
 
 def lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
@@ -49,6 +42,7 @@ def lay(x: Any, where: Any, what: str, name: Callable[[], str]) -> Any:
     if where is None:
         return x
     if isinstance(where, NamedSharding):
+        check_whole(where, name())
         where.check(aval_of(x).shape, name())
         if AxisType.Explicit in where.mesh.axis_types:
             return reshard_p.bind(x, sharding=where)
@@ -83,6 +77,7 @@ def placed(
         )
 
     laid_out._in_shardings = in_shardings  # type: ignore[attr-defined]
+    laid_out._out_shardings = out_shardings  # type: ignore[attr-defined]
     return laid_out
 
 

@@ -10,8 +10,8 @@ from covector.core.jaxpr import JaxprEqn
 from covector.core.rules import UndefinedPrimal, Zero
 from covector.sharding.constraints import reshard_p
 from covector.sharding.context import concrete_mesh
+from covector.sharding.explicit import left_open
 from covector.sharding.named import NamedSharding
-from covector.sharding.types import left_open
 from covector.transforms import transpose
 
 

@@ -10,15 +10,17 @@ from covector.core.avals import Array, ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
+from covector.core.prefixes import spread
 from covector.core.rules import higher_order_rules, layout_primitives, transpose_rules
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding
-from covector.sharding.context import concrete_mesh, mesh_for_specs
+from covector.sharding.context import concrete_mesh, get_abstract_mesh, mesh_for_specs
+from covector.sharding.explicit import explicit, here
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules
 from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
-from covector.sharding.types import explicit, here, placing
+from covector.sharding.types import placing
 from covector.transforms.vmap import BatchTrace, DeviceAxis, SplitAxis
 
 reshard_p = Primitive("reshard")
@@ -157,6 +159,19 @@ def resolved(where: Any, what: str) -> Any:
     return where
 
 
+def check_whole(sharding: Any, what: str) -> None:
+    """Raise the error for a sharding over axes along which the function is run on each device."""
+    if isinstance(sharding, NamedSharding):
+        manual = {*get_abstract_mesh().manual_axes, *sharding.mesh.manual_axes}
+        for name in [n for p in sharding.spec for n in names_in(p)]:
+            if name in manual:
+                raise ValueError(
+                    f"{what}: the spec {sharding.spec!r} names the axis {name!r}, along which the "
+                    "function is run on each device (shard_map): there are only the parts of "
+                    f"arrays here{at_user_line()}"
+                )
+
+
 def on_devices(sharding: Any, what: str) -> Any:
     """A sharding on devices: those of the mesh that is set for one on an abstract mesh."""
     if isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, AbstractMesh):
@@ -173,20 +188,12 @@ def on_devices(sharding: Any, what: str) -> Any:
 def _each(xs: Any, shardings: Any, what: str) -> tuple[list[Any], list[Any], Any]:
     """Leaves, the sharding of each, and their tree."""
     leaves, treedef = tree.flatten(xs)
-    if isinstance(shardings, (Sharding, PartitionSpec)) or hasattr(shardings, "platform"):
-        return leaves, [shardings] * len(leaves), treedef
-    try:
-        found = tree.broadcast_prefix(shardings, xs, is_leaf=_is_place)
-    except (ValueError, TypeError) as e:
-        raise ValueError(
-            f"{what}: the shardings must be one, or a tree that is a prefix of the values'; got "
-            f"{shardings!r:.200}. {str(e).splitlines()[0]}{at_user_line()}"
-        ) from None
-    return leaves, found, treedef
+    return leaves, spread(shardings, xs, is_place, f"{what}: the shardings", "one"), treedef
 
 
-def _is_place(x: Any) -> bool:
-    return x is None or isinstance(x, (Sharding, PartitionSpec))
+def is_place(x: Any) -> bool:
+    """Whether it says where an array is, or (None) leaves that open."""
+    return x is None or isinstance(x, (Sharding, PartitionSpec)) or hasattr(x, "platform")
 
 
 def reshard(xs: Any, out_shardings: Any) -> Any:
@@ -208,7 +215,8 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
     RuntimeError
         If a spec is given and no mesh is set.
     ValueError
-        If an array cannot be split so.
+        If an array cannot be split so, or the spec names an axis along which the function is run
+        on each device.
 
     Examples
     --------
@@ -227,6 +235,7 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                 f"reshard takes a NamedSharding or a PartitionSpec, got {s!r}; device_put moves "
                 f"arrays to single devices{at_user_line()}"
             )
+        check_whole(s, "reshard")
         s.check(aval_of(x).shape, "reshard")
         outs.append(reshard_p.bind(x, sharding=s))
     return tree.unflatten(treedef, outs)
@@ -256,6 +265,9 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
         If ``shardings`` holds something else.
     RuntimeError
         If a spec is given and no mesh is set.
+    ValueError
+        If an array cannot be split so, or a spec names an axis along which the function is run on
+        each device (`shard_map`).
     AssertionError
         If the type of a value says that it is split in another way over an Explicit axis.
 
@@ -287,6 +299,7 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
                 f"{s!r}{at_user_line()}"
             )
         if isinstance(s, NamedSharding):
+            check_whole(s, "with_sharding_constraint")
             s.check(aval_of(leaf).shape, "with_sharding_constraint")
             _check_type(leaf, s)
         outs.append(sharding_constraint_p.bind(leaf, sharding=s))

@@ -20,6 +20,7 @@ from covector.primitives.slicing import dynamic_index_in_dim
 from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
 from covector.sharding.constraints import recast, reshard_p, sharding_constraint_p
 from covector.sharding.context import concrete_mesh, use_abstract_mesh
+from covector.sharding.explicit import explicit_spec
 from covector.sharding.mesh import AxisType, Mesh
 from covector.sharding.named import NamedSharding, parts_of
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules, through
@@ -42,7 +43,7 @@ def _shard_map_avals(
         outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY
         if a.placed is not None:
             spec = _both(spec, split_of(a.placed.spec, a.ndim))
-        placed = types.explicit_spec(mesh.abstract_mesh, spec, a.ndim)
+        placed = explicit_spec(mesh.abstract_mesh, spec, a.ndim)
         outs.append(place(whole, placed, outer))
     return outs
 
@@ -51,7 +52,9 @@ def _both(spec: PartitionSpec, inner: Split) -> PartitionSpec:
     """How an array is split whose parts, on the devices that the function is run on, are split
     over other axes."""
     outer = split_of(spec, len(inner))
-    return spec_of(tuple([a + b for a, b in zip(outer, inner, strict=True)]))
+    taken = {n for names in outer for n in names}  # the type of what is closed over may name them
+    rest = [tuple([n for n in names if n not in taken]) for names in inner]
+    return spec_of(tuple([a + b for a, b in zip(outer, rest, strict=True)]))
 
 
 shard_map_p.def_effects(lambda params: params["jaxpr"].effects)
@@ -231,7 +234,7 @@ def _split(eqn: JaxprEqn, splits: list[Split], sizes: dict[Hashable, int]) -> li
     jaxpr = eqn.params["jaxpr"].jaxpr
     # Over the other axes, results of the parts are split as those say.
     parts = [tuple([tuple([a for a in p if a not in manual]) for p in s]) for s in splits]
-    inner = through(jaxpr, parts, sizes) if any(p for s in parts for p in s) else None
+    inner = through(jaxpr, parts, sizes) if len(manual) < len(sizes) else None
     outs = []
     for k, spec in enumerate(eqn.params["out_specs"]):
         aval = eqn.outvars[k].aval

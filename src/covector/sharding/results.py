@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,7 +41,7 @@ def called_laid_out(
     device: Any = None, only: int | None = None,
 ) -> Any:  # fmt: skip
     """`laid_out` of a function whose ``out_sharding`` is among ``kwargs``."""
-    from covector.sharding.types import left_open  # programs on one device do without
+    from covector.sharding.explicit import left_open  # programs on one device do without
 
     name = name or fun.__name__
     kwargs = dict(kwargs)
@@ -77,6 +78,42 @@ def like(x: Any, other: Any, shape: Any = None, device: Any = None) -> Any:
     from covector.sharding.constraints import reshard_p
 
     return reshard_p.bind(x, sharding=getattr(other, "sharding", None) or placed)
+
+
+def typeless(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """``fun``, a program of ours that types of explicit axes would stop, run without them. Its
+    result is laid out as the first argument of its shape that is split, or else is whole."""
+
+    @functools.wraps(fun)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        split = [x for x in tree.leaves((args, kwargs)) if PlacedArray.exist and _is_split(x)]
+        return _without_types(fun, args, kwargs, split) if split else fun(*args, **kwargs)
+
+    return run
+
+
+def _without_types(fun: Callable[..., Any], args: Any, kwargs: Any, split: Sequence[Any]) -> Any:
+    from covector.sharding.constraints import recast, reshard_p
+    from covector.sharding.context import use_abstract_mesh
+    from covector.sharding.explicit import whole_type
+    from covector.sharding.mesh import AxisType
+
+    mesh = split[0].aval.placed.mesh
+    kinds = dict.fromkeys(mesh.explicit_axes, AxisType.Auto)
+    args, kwargs = tree.map(lambda x: recast(x, kinds) if hasattr(x, "aval") else x, (args, kwargs))
+    with use_abstract_mesh(mesh.update_axis_types(kinds)):
+        out = fun(*args, **kwargs)
+
+    def lay(x: Any) -> Any:
+        like = next((y.aval for y in split if y.aval.shape == x.shape), whole_type(x.aval, mesh))
+        return reshard_p.bind(x, sharding=like.placed)
+
+    return tree.map(lay, out)
+
+
+def _is_split(x: Any) -> bool:
+    placed = getattr(getattr(x, "aval", None), "placed", None)
+    return placed is not None and any(p is not None for p in placed.spec)
 
 
 def _lay(x: Any, where: Any, what: str) -> Any:

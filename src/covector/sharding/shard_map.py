@@ -10,6 +10,7 @@ from covector.core import tree
 from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
+from covector.core.prefixes import spread
 from covector.core.trace import close_over, trace_to_jaxpr
 from covector.core.tree_paths import flatten_with_path, keystr
 from covector.sharding import (  # noqa: F401 - types that say where arrays are; rules
@@ -18,6 +19,7 @@ from covector.sharding import (  # noqa: F401 - types that say where arrays are;
     types,
 )
 from covector.sharding.context import mesh_for_specs, use_abstract_mesh
+from covector.sharding.explicit import explicit_spec
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
 from covector.sharding.named import check_spec, parts_of
@@ -67,19 +69,11 @@ def _specs(specs: Any, values: Any, what: str, fun: Any) -> list[PartitionSpec]:
                 f"shard_map of {fun_name(fun)}: {what} must be a tree of PartitionSpec, got "
                 f"{describe(s)} in it{at_user_line()}"
             )
-    if isinstance(specs, PartitionSpec):
-        return [specs] * len(tree.leaves(values))
     if isinstance(specs, list):
         specs = tuple(specs)
-    try:
-        return tree.broadcast_prefix(specs, values, is_leaf=_is_spec)
-    except (ValueError, TypeError) as e:
-        of = "the arguments" if what == "in_specs" else "the result"
-        raise ValueError(
-            f"shard_map of {fun_name(fun)}: {what} must be a PartitionSpec, or a tree of them that "
-            f"is a prefix of {of}, {tree.structure(values)}; got {specs!r:.200}. "
-            f"{str(e).splitlines()[0]}{at_user_line()}"
-        ) from None
+    of = "the arguments" if what == "in_specs" else "the result"
+    shown = f"shard_map of {fun_name(fun)}: {what}"
+    return spread(specs, values, _is_spec, shown, "a PartitionSpec", of)
 
 
 @api_boundary
@@ -284,8 +278,8 @@ def _check_agrees(
     if given != has:
         raise ValueError(
             f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} says how the argument "
-            f"{names()[i]} is split, and its type, {a.str_short()}, says it in another way. Without "
-            f"in_specs the types decide; covector.reshard lays it out so{at_user_line()}"
+            f"{names()[i]} is split, and its type, {a.str_short()}, says it in another way. "
+            f"Without in_specs the types decide; covector.reshard lays it out so{at_user_line()}"
         )
 
 
@@ -301,7 +295,7 @@ def _local(
     placed = None
     if a.placed is not None:
         parts = [tuple([n for n in names_in(p) if n not in manual]) for p in a.placed.spec]
-        placed = types.explicit_spec(inner, PartitionSpec(*parts), a.ndim)
+        placed = explicit_spec(inner, PartitionSpec(*parts), a.ndim)
     return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY))
 
 

@@ -196,7 +196,7 @@ VMAP_METHODS = (
 )  # fmt: skip
 
 
-def _pure_batch(
+def pure_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
 ) -> tuple[list[Any], list[int]]:
     method, callback = params["vmap_method"], params["callback"]
@@ -239,7 +239,7 @@ def _debug_batch(
 
 jvp_rules[pure_callback_p] = _pure_jvp
 jvp_rules[debug_callback_p] = _debug_jvp
-batching_rules[pure_callback_p] = _pure_batch
+batching_rules[pure_callback_p] = pure_batch
 batching_rules[debug_callback_p] = _debug_batch
 
 

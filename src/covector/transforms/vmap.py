@@ -143,12 +143,14 @@ class BatchTrace(Trace):
             with set_current_trace(self.parent):
                 return prim.bind_with_trace(self.parent, vals, params)
         higher_order = higher_order_rules.get(prim)
+        if type(self.axis_name) is DeviceAxis and prim in device_rules:
+            with set_current_trace(self.parent):
+                done = device_rules[prim](self, vals, dims, params)
+            if done is not None:
+                return [self.pack(x, d) for x, d in zip(*done, strict=True)]
         if higher_order is not None:
             with set_current_trace(self.parent):
-                done = None
-                if type(self.axis_name) is DeviceAxis and prim in device_rules:
-                    done = device_rules[prim](self, vals, dims, params)
-                outs, out_dims = done or higher_order(self, vals, dims, params)
+                outs, out_dims = higher_order(self, vals, dims, params)
             return [self.pack(x, d) for x, d in zip(outs, out_dims, strict=True)]
         rule = rules.get(prim)
         if rule is None:

@@ -195,9 +195,13 @@ def _axis(
     name: Hashable, over: tuple[Hashable, ...],
 ) -> Hashable:  # fmt: skip
     """The name of the axis, with the axes of a mesh over which it is split."""
-    if not PlacedArray.exist:
+    avals = (
+        {k: aval_of(flat[k]) for k, d in enumerate(dims) if d is not None}
+        if PlacedArray.exist
+        else {}
+    )
+    if all(a.placed is None for a in avals.values()):
         return SplitAxis(name, over, None) if over else name
-    avals = {k: aval_of(flat[k]) for k, d in enumerate(dims) if d is not None}
     known = [a.placed for a in avals.values() if a.placed is not None]
     parts = {k: () if a.placed is None else _over(a.placed, dims[k]) for k, a in avals.items()}
     split = next((p for p in parts.values() if p), ())
@@ -212,7 +216,7 @@ def _axis(
     if split and over and over != split:
         raise ValueError(
             f"vmap of {fun_name(fun)}: spmd_axis_name={over!r} says over which axes of the mesh "
-            f"the mapped axis is split, and the types of the arguments say {split!r}{at_user_line()}"
+            f"the mapped axis is split; the types of the arguments say {split!r}{at_user_line()}"
         )
     if not split:
         return SplitAxis(name, over, None) if over else name
