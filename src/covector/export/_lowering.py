@@ -10,6 +10,7 @@ from covector.core.backend import Layout, SpreadingBackend, get_backend
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
+from covector.core.rules import layout_primitives
 from covector.export._refining import Refined, scope_of
 from covector.export._safety import DisabledSafetyCheck, check_calls
 from covector.export._shardings import Spread, size_in, spread_of, without_devices
@@ -59,7 +60,7 @@ def traced(
             f"takes all of them as arguments{at_user_line()}"
         )
     spread = spread_of(jitted, entry.closed, args, kwargs, entry.out_tree)
-    jaxpr = expand(entry.closed.jaxpr, True)
+    jaxpr = expand(entry.closed.jaxpr, frozenset(layout_primitives))
     size = size_in(ClosedJaxpr(jaxpr, entry.closed.consts))
     if max(spread.devices, size) > 1:
         spread = spread._replace(devices=max(spread.devices, size))
