@@ -169,9 +169,3 @@ def test_values_must_be_known():
         with pytest.raises(TypeError, match="is traced: call it outside"):
             cv.jit(f)(1.0)
         fails(TypeError, "takes arrays and numbers, got", f, "x")
-
-
-def test_other_processes_are_not_reached(monkeypatch):
-    monkeypatch.setattr(multihost_utils, "process_count", lambda: 2)
-    fails(NotImplementedError, "values are not exchanged between processes; there are 2",
-          multihost_utils.process_allgather, 1.0)  # fmt: skip

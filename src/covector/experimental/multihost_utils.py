@@ -329,9 +329,17 @@ def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspec
     what = "host_local_array_to_global_array"
     shardings = _shardings(local_inputs, global_mesh, pspecs, what)
     leaves, treedef = tree.flatten(local_inputs)
-    outs = [
-        make_array_from_process_local_data(s, x) for s, x in zip(shardings, leaves, strict=True)
-    ]
+    outs = []
+    for s, x in zip(shardings, leaves, strict=True):
+        if s.is_fully_addressable:
+            outs.append(device_put(x, s))
+        elif isinstance(x, Tracer):
+            raise TypeError(
+                f"{what} takes what this process has, and {x.describe()} is traced: call it "
+                f"outside of the transformed function{at_user_line()}"
+            )
+        else:
+            outs.append(make_array_from_process_local_data(s, x))
     return tree.unflatten(treedef, outs)
 
 
