@@ -308,7 +308,7 @@ def test_states_scratch_memory_tasks_and_futures(library):
     for part in ("id", "info"):
         function = getattr(library, f"counter_{part}")
         function.restype = ctypes.c_void_p
-        parts[f"type_{part}"] = cv.ffi.pycapsule(function())
+        parts[f"type_{part}"] = cv.ffi.pycapsule(ctypes.c_void_p(function()))
     cv.ffi.register_ffi_type("Counter", parts)
     cv.ffi.register_ffi_target("counter", handlers)
     with cv.enable_x64():
