@@ -323,7 +323,8 @@ class ShmCommunicator(Collectives):
     def _make_group(self, members: tuple[int, ...], number: int) -> Collectives:
         name = f" in group {number} of the processes {list(members)}"
         path = f"{self._path}{name}"
-        found = connect(self._store, [self.members[k] for k in members], path, self._store.patience)
+        there = [self.members[k] for k in members]
+        found = connect(self._store, there, path, self._store.patience, self._whole)
         if found is None:
             raise DistributedError(
                 f"group: the processes {list(members)} could open no more shared memory: is there "
