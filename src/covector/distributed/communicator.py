@@ -132,6 +132,13 @@ def reduce_rows(rows: Iterable[Array], op: str) -> Array:
         return out.astype(first.dtype, copy=False)
 
 
+def reduce_first(stacked: Array, op: str) -> Array:
+    """The rows of an array combined in their order."""
+    # Rows of one dimension at least: NumPy makes numbers of those without.
+    rows = (stacked[k : k + 1] for k in range(len(stacked)))
+    return reduce_rows(rows, op).reshape(stacked.shape[1:])
+
+
 def text_of(kind: str, x: Any, *more: str) -> str:
     """What is called, for processes to compare; of ``x`` it is the dtype and shape that count."""
     return f"{kind}({', '.join([_describe(x), *more])})"

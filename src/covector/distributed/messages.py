@@ -15,7 +15,13 @@ from typing import NoReturn
 
 import numpy as np
 
-from covector.distributed.communicator import Array, Collectives, as_bytes, reduce_rows
+from covector.distributed.communicator import (
+    Array,
+    Collectives,
+    as_bytes,
+    reduce_first,
+    reduce_rows,
+)
 from covector.distributed.errors import (
     CollectiveMismatchError,
     difference,
@@ -109,7 +115,7 @@ class Messages(Collectives):
 
     def _allreduce(self, text: str, array: Array, op: str) -> Array:
         if array.nbytes <= _SMALL:
-            return self._combine(self._allgather(text, array), op)
+            return reduce_first(self._allgather(text, array), op)
         flat = array.reshape(-1)
         bounds = [flat.size * k // self.size for k in range(self.size + 1)]
         parts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
@@ -130,11 +136,7 @@ class Messages(Collectives):
         return out.reshape(array.shape)
 
     def _reduce_scatter(self, text: str, array: Array, op: str) -> Array:
-        return self._combine(self._alltoall(text, array), op)
-
-    def _combine(self, rows: Array, op: str) -> Array:
-        one = (rows[k : k + 1] for k in range(self.size))
-        return reduce_rows(one, op).reshape(rows.shape[1:])
+        return reduce_first(self._alltoall(text, array), op)
 
     def _allgather(self, text: str, array: Array) -> Array:
         out = np.empty((self.size, *array.shape), array.dtype)

@@ -26,7 +26,7 @@ from covector.distributed.communicator import (
     as_bytes,
     check_reduction,
     code_of,
-    reduce_rows,
+    reduce_first,
     text_of,
 )
 from covector.distributed.errors import (
@@ -288,12 +288,12 @@ class ShmCommunicator(Collectives):
         step = max(_PIECE // array.itemsize // self.size, 1)
         for at in range(0, max(flat.size, 1), step):
             piece = slice(at, at + step)
-            out[piece] = reduce_rows(self._allgather(text, flat[piece]), op)
+            out[piece] = reduce_first(self._allgather(text, flat[piece]), op)
         return out.reshape(array.shape)
 
     def _reduce_scatter(self, text: str, array: Array, op: str) -> Array:
         if code_of(array.dtype, op) < 0:
-            return np.asarray(reduce_rows(self._alltoall(text, array), op))
+            return reduce_first(self._alltoall(text, array), op)
         out = np.empty(array.shape[1:], array.dtype)
         return self._run(self._plan("reduce_scatter", text, array.dtype, out.size, op), array, out)
 
