@@ -120,8 +120,10 @@ std::string explanation(int64_t ident, const Plan* plan, Outcome outcome) {
   GilGuard gil;
   if (!PyErr_Occurred()) {
     const std::string_view called = plan ? std::string_view(plan->text) : "";
-    Ref result(PyObject_CallFunction(explain, "Ly#ii", (long long)ident, called.data(),
-                                     Py_ssize_t(called.size()), int(outcome.status), outcome.peer));
+    Ref bytes(PyBytes_FromStringAndSize(called.data(), Py_ssize_t(called.size())));
+    Ref result(bytes ? PyObject_CallFunction(explain, "LOii", (long long)ident, bytes.get(),
+                                             int(outcome.status), outcome.peer)
+                     : nullptr);
   }
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
