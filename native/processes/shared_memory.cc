@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <system_error>
@@ -33,7 +34,8 @@ constexpr int kMaxProcesses = 1 << 12;
 // Arrays of up to this many bytes are reduced by all processes, larger ones in parts.
 constexpr size_t kWhole = 4096;
 // How a process waits: it looks many times, then lets others run, then sleeps.
-constexpr int kSpins = 400, kFewSpins = 10, kYields = 200;
+constexpr int kSpins = 400, kFewSpins = 10;
+constexpr auto kYielding = std::chrono::microseconds(100);
 constexpr long kSleep = 20'000'000;  // nanoseconds until it looks out for failures and signals
 
 std::atomic<unsigned> forks{0};
@@ -235,10 +237,13 @@ bool Channel::wait(int peer, uint32_t step) {
   }
   // Perhaps the peer waits for this very processor.
   spins_ = std::max(spins_ / 2, kFewSpins);
-  for (int k = 0; k < kYields; ++k) {
+  // By the clock: where many want a processor, a turn of theirs is longer than all of it.
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + kYielding;
+  do {
     if (word.load(std::memory_order_acquire) == step) return true;
     sched_yield();
-  }
+  } while (Clock::now() < until);
   return sleep(peer, step);
 }
 
