@@ -34,8 +34,8 @@ constexpr int kMaxProcesses = 1 << 12;
 // Arrays of up to this many bytes are reduced by all processes, larger ones in parts.
 constexpr size_t kWhole = 4096;
 // How a process waits: it looks many times, then lets others run, then sleeps.
-constexpr int kSpins = 400, kFewSpins = 10;
-constexpr auto kYielding = std::chrono::microseconds(100);
+constexpr int kSpins = 4000, kFewSpins = 10;
+constexpr auto kYielding = std::chrono::milliseconds(1);
 constexpr long kSleep = 20'000'000;  // nanoseconds until it looks out for failures and signals
 
 std::atomic<unsigned> forks{0};
@@ -230,7 +230,7 @@ bool Channel::wait(int peer, uint32_t step) {
   const std::atomic<uint32_t>& word = post(peer, step).step;
   for (int k = 0; k < spins_; ++k) {
     if (word.load(std::memory_order_acquire) == step) {
-      if (spins_ < kSpins) ++spins_;
+      if (k > 0) spins_ = std::min(spins_ + spins_ / 8 + 1, kSpins);
       return true;
     }
     cpu_relax();
