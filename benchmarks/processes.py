@@ -3,10 +3,10 @@
     python -m benchmarks.processes [--processes 2 4] [--rounds 5]
 
 starts processes by ``mpirun`` and prints a table of medians in microseconds: ``Allreduce`` of
-mpi4py from one array to another and in place, `Communicator.allreduce`, a compiled program that is one
-all-reduce, one in a loop of a compiled program, and the ratio of the program's time and the shorter
-one of mpi4py's. Rounds of all of them take turns, so that what else runs on the machine disturbs
-them alike; of each the median of its rounds is shown.
+mpi4py from one array to another and in place, `Communicator.allreduce`, a compiled program that is
+one all-reduce, one in a loop of a compiled program, and the ratio of the program's time and the
+shorter one of mpi4py's. Rounds of all of them take turns, so that what else runs on the machine
+disturbs them alike; of each the median of its rounds is shown.
 """
 
 from __future__ import annotations

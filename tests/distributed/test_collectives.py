@@ -213,6 +213,19 @@ def test_groups(env):
     assert jobs.run(4, GROUPS, env=env) == ["found\n"] * 4
 
 
+def test_a_member_that_makes_another_group():
+    program = """
+    c = start(initialization_timeout=10)
+    try:
+        c.group([1, 0] if at == 1 else [0, 1])
+    except cd.ProcessTimeoutError as e:
+        print(e)
+    """
+    outputs = jobs.run(2, program, env=jobs.SHARED)
+    assert "not all of the processes [0, 1] have made this group within 10 s" in outputs[0]
+    assert "not all of the processes [1, 0] have made this group within 10 s" in outputs[1]
+
+
 def test_groups_of_mpi():
     assert launched(4, GROUPS, jobs.MESSAGES, check=False).stdout.count("found") == 4
 

@@ -33,6 +33,7 @@ from covector.distributed.errors import (
     CollectiveMismatchError,
     DistributedError,
     ProcessFailedError,
+    ProcessTimeoutError,
     difference,
     forked,
 )
@@ -324,7 +325,14 @@ class ShmCommunicator(Collectives):
         name = f" in group {number} of the processes {list(members)}"
         path = f"{self._path}{name}"
         there = [self.members[k] for k in members]
-        found = connect(self._store, there, path, self._store.patience, self._whole)
+        try:
+            found = connect(self._store, there, path, self._store.patience, self._whole)
+        except ProcessTimeoutError:
+            raise ProcessTimeoutError(
+                f"group: not all of the processes {list(members)} have made this group within "
+                f"{self._store.patience:g} s: each of them must call group with the same list"
+                f"{at_user_line()}"
+            ) from None
         if found is None:
             raise DistributedError(
                 f"group: the processes {list(members)} could open no more shared memory: is there "
