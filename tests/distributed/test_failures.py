@@ -64,11 +64,12 @@ draw = random.Random(SEED)
 c = start(heartbeat_timeout_seconds=3)
 groups = [c, c.group(range(n)), c.group(reversed(range(n)))]
 victim, when, how = draw.randrange(n), draw.randrange(50, 400), draw.choice(["KILL", "STOP"])
+delay = draw.random() * 0.01
 print(victim, how, flush=True)
 
 def fail():
     # Somewhere in the collectives that follow.
-    time.sleep(draw.random() * 0.01)
+    time.sleep(delay)
     os.kill(os.getpid(), getattr(signal, "SIG" + how))
 
 collectives = [
