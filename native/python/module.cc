@@ -16,6 +16,7 @@
 #include "host/numpy_sort.h"
 #include "host/registry.h"
 #include "pjrt/module.h"
+#include "processes/module.h"
 #include "python/boundary.h"
 #include "python/ref.h"
 #include "python/trace_state.h"
@@ -160,6 +161,8 @@ NB_MODULE(covector_native, m) {
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
   m.def("load_ffi", [m] { ffi::add_ffi(m); }, "Make the module covector._native.ffi.");
   m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
+  m.def("load_processes", [m] { processes::add_processes(m); },
+        "Make the module covector._native.processes.");
   m.def("set_routines", set_routines, nb::arg("routines"),
         "Register the addresses of BLAS and LAPACK routines by name.");
   m.def(

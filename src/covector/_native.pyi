@@ -348,3 +348,8 @@ def set_internal_prefixes(library: Iterable[str], helpers: Iterable[str] = (), /
 ffi: Any
 
 def load_ffi() -> None: ...
+
+# Made by load_processes.
+processes: Any
+
+def load_processes() -> None: ...

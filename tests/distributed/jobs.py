@@ -18,8 +18,8 @@ import covector.distributed as cd
 at, n, address = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 def start(**options):
-    options = {"initialization_timeout": 60, "heartbeat_timeout_seconds": 15,
-               "shutdown_timeout_seconds": 30, **options}
+    options = {"initialization_timeout": 100, "heartbeat_timeout_seconds": 60,
+               "shutdown_timeout_seconds": 60, **options}
     if "TEST_LAUNCHED" in os.environ:
         cd.initialize(**options)
     else:
@@ -32,6 +32,10 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+# What carries collectives.
+SHARED, MESSAGES = {"COVECTOR_SHARED_MEMORY": "1"}, {"COVECTOR_SHARED_MEMORY": "0"}
 
 
 def environment():

@@ -9,8 +9,6 @@ import covector as cv
 from covector.distributed.launch import Launch, detect, first_host
 from covector.distributed.wire import split_address
 
-pytestmark = pytest.mark.processes
-
 SLURM = {
     "SLURM_JOB_ID": "1234", "SLURM_STEP_ID": "0", "SLURM_STEP_NODELIST": "gpu[007-012,20],login1",
     "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3",

@@ -17,18 +17,16 @@ from covector.distributed.errors import (
 from covector.distributed.store import StoreServer
 from covector.distributed.wire import Decoder, encode
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def server():
-    server = StoreServer("127.0.0.1", 0, 3, 1.0)
+    server = StoreServer("127.0.0.1", 0, 3, 60.0)
     yield server
     server.stop()
 
 
-def client(server, rank, size=3, silence=1.0):
-    return StoreClient("127.0.0.1", server.port, rank, size, 5.0, silence)
+def client(server, rank, size=3, silence=60.0):
+    return StoreClient("127.0.0.1", server.port, rank, size, 60.0, silence)
 
 
 @pytest.fixture
@@ -42,9 +40,9 @@ def clients(server):
 def test_values(clients):
     a, b, _ = clients
     a.set("x", b"1")
-    assert b.get("x", 1) == b"1"
+    assert b.get("x", 60) == b"1"
     a.set("x", b"")
-    assert b.get("x", 1) == b""
+    assert b.get("x", 60) == b""
     big = bytes(range(256)) * 20000
     b.set("big", big)
     assert a.get("big", 5) == big
@@ -57,19 +55,19 @@ def test_a_value_is_waited_for(clients):
         time.sleep(0.1)
         assert not found[0].done()
         c.set("late", b"there")
-        assert [f.result(5) for f in found] == [b"there"] * 2
+        assert [f.result(60) for f in found] == [b"there"] * 2
     with pytest.raises(ProcessTimeoutError, match="nobody has set 'never' within 0.2 s"):
         a.get("never", 0.2)
     c.set("never", b"x")
-    assert a.get("never", 1) == b"x"
+    assert a.get("never", 60) == b"x"
 
 
 def test_barriers(clients):
     with ThreadPoolExecutor() as pool:
         for _ in range(3):
-            found = [pool.submit(c.barrier, "here", 10) for c in clients]
+            found = [pool.submit(c.barrier, "here", 60) for c in clients]
             for f in found:
-                f.result(5)
+                f.result(60)
 
 
 def test_a_barrier_says_who_is_missing(clients):
@@ -78,24 +76,24 @@ def test_a_barrier_says_who_is_missing(clients):
         other = pool.submit(b.barrier, "second", 30)
         first = pool.submit(a.barrier, "first", 0.5)
         with pytest.raises(ProcessTimeoutError) as e:
-            first.result(10)
+            first.result(60)
         assert "at the barrier 'first' there was no process 1 (" in str(e.value)
         assert "it waits at 'second'), no process 2 (" in str(e.value)
-        rest = [pool.submit(x.barrier, "second", 5) for x in (a, c)]
+        rest = [pool.submit(x.barrier, "second", 60) for x in (a, c)]
         for f in (other, *rest):
-            f.result(5)
+            f.result(60)
 
 
 def test_a_process_that_never_comes(server):
     a, b = client(server, 0), client(server, 1)
     with pytest.raises(ProcessTimeoutError, match=r"no process 2 \(it has not started\)"):
         with ThreadPoolExecutor() as pool:
-            other = pool.submit(b.barrier, "start", 10)
+            other = pool.submit(b.barrier, "start", 60)
             try:
                 a.barrier("start", 0.3)
             finally:
                 with pytest.raises(ProcessTimeoutError):
-                    other.result(5)
+                    other.result(60)
     a.leave(), b.leave()
 
 
@@ -180,19 +178,25 @@ def test_messages_in_pieces():
         encode({"x": "y" * 70000})
 
 
-def test_a_process_that_falls_silent(server, clients):
+def test_a_process_that_falls_silent():
     """Its connection stays, but nothing comes over it."""
-    a, b, c = clients
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(a.get, "never", 60)
-        c.watch._closing = True  # ends the thread; the socket stays open
-        with pytest.raises(ProcessFailedError, match="process 2 .* has not answered for 1 s") as e:
-            waiting.result(10)
-    assert e.value.process == 2
-    with pytest.raises(ProcessFailedError, match="process 2"):
-        b.barrier("x", 5)
-    with pytest.raises(ProcessFailedError, match="process 2"):
-        b.watch.verdict(5)
+    server = StoreServer("127.0.0.1", 0, 3, 3.0)
+    a, b, c = (client(server, rank, silence=1.0) for rank in range(3))
+    try:
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(a.get, "never", 60)
+            c.watch._closing = True  # ends the thread; the socket stays open
+            with pytest.raises(ProcessFailedError, match="process 2 .* not answered for 3 s") as e:
+                waiting.result(60)
+        assert e.value.process == 2
+        with pytest.raises(ProcessFailedError, match="process 2"):
+            b.barrier("x", 60)
+        with pytest.raises(ProcessFailedError, match="process 2"):
+            b.watch.verdict(60)
+    finally:
+        for member in (a, b, c):
+            member.leave()
+        server.stop()
 
 
 def test_a_process_whose_connection_ends(clients):
@@ -203,7 +207,7 @@ def test_a_process_whose_connection_ends(clients):
         c.watch._closing = True
         c.watch._sock.shutdown(socket.SHUT_RDWR)
         with pytest.raises(ProcessFailedError, match="process 2 .* has ended"):
-            waiting.result(10)
+            waiting.result(60)
 
 
 def test_a_coordinator_that_ends(clients, server):
@@ -213,17 +217,17 @@ def test_a_coordinator_that_ends(clients, server):
         time.sleep(0.1)
         server.stop()
         with pytest.raises(ProcessFailedError, match="process 0, the coordinator") as e:
-            waiting.result(10)
+            waiting.result(60)
     assert e.value.process == 0
 
 
 def test_leaving_is_no_failure(server, clients):
-    a, b, c = clients
-    c.leave()
-    time.sleep(0.2)
+    a, b = clients[:2]
+    clients.pop().leave()
     a.set("x", b"1")
-    assert b.get("x", 1) == b"1"
+    assert b.get("x", 60) == b"1"
     assert a.watch.failure is None
     assert server.wait_until_all_left(0.1) == [1]
+    clients.remove(b)
     b.leave()
-    assert server.wait_until_all_left(5) == []
+    assert server.wait_until_all_left(60) == []

@@ -23,7 +23,7 @@ from covector.core.options import OPTIONS, STAGE_NAMES, WITHOUT_EFFECT
 # Variables that are read elsewhere: by the native core, or where it is built and tested.
 _OTHER_VARIABLES = frozenset((
     "NUM_THREADS", "RUNTIME_SLOTS", "POISON_MEMORY", "INPLACE", "SANITIZE", "TEST_NATIVE",
-    "UPDATE_GOLDEN", "FUZZ_SEED", "PJRT_PLUGINS",
+    "UPDATE_GOLDEN", "FUZZ_SEED", "PJRT_PLUGINS", "SHARED_MEMORY",
 ))  # fmt: skip
 # Options that alter tracing, compiled code or what a call does: each is part of the context key.
 _TRACED = [name for name, option in OPTIONS.items() if option.traced]

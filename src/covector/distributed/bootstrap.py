@@ -18,9 +18,10 @@ from covector.core import processes
 from covector.core.backend import get_backend
 from covector.core.errors import at_user_line
 from covector.distributed.client import StoreClient
-from covector.distributed.communicator import Alone, Collectives
+from covector.distributed.communicator import Collectives
 from covector.distributed.errors import DistributedError, ProcessTimeoutError
 from covector.distributed.launch import Launch, detect
+from covector.distributed.messages import Alone
 from covector.distributed.store import StoreServer
 from covector.distributed.wire import split_address
 
@@ -152,6 +153,28 @@ def _bind_address(address: str | None, bind: str | None) -> tuple[str, int]:
     return (host if local else ""), port
 
 
+def _connect(store: StoreClient, comm: Any, deadline: float) -> Collectives:
+    """What carries the collectives: memory on one host, otherwise messages."""
+    if comm is not None:
+        from covector.distributed import mpi
+
+        mpi.watch_over(store)
+    left = max(deadline - time.monotonic(), 0.1)
+    shares = os.environ.get("COVECTOR_SHARED_MEMORY", "1").strip() != "0"
+    store.set(f"shares/{store.rank}", b"1" if shares else b"0")
+    if all(store.get(f"shares/{k}", left) == b"1" for k in range(store.size)):
+        from covector.distributed import shared
+
+        found = shared.connect(store, range(store.size), "shared", left)
+        if found is not None:
+            return found
+    if comm is not None:
+        return mpi.MpiCommunicator(comm, store)
+    from covector.distributed.tcp import TcpCommunicator
+
+    return TcpCommunicator(store, max(deadline - time.monotonic(), 0.1))
+
+
 def _start(
     launch: Launch, bind: str | None, timeout: float, silence: float, patience: float
 ) -> Job:
@@ -171,13 +194,7 @@ def _start(
             host, port = mpi.share_address(comm, 0 if server is None else server.port)
         store = StoreClient(host, port, launch.rank, launch.size, timeout, silence)
         store.barrier("initialize", max(deadline - time.monotonic(), 0.1))
-        communicator: Collectives
-        if comm is not None:
-            communicator = mpi.MpiCommunicator(comm, store)
-        else:
-            from covector.distributed.tcp import TcpCommunicator
-
-            communicator = TcpCommunicator(store, max(deadline - time.monotonic(), 0.1))
+        communicator = _connect(store, comm, deadline)
         # None goes on, and perhaps fails, while others still start.
         store.barrier("connected", max(deadline - time.monotonic(), 1.0))
         return Job(server, store, communicator, patience)

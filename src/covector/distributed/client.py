@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from covector.distributed.errors import (
@@ -49,16 +50,36 @@ class Watch:
         self._sock.sendall(encode({"op": "watch", "rank": rank, "token": token}))
         self._closing = False
         self._failed = threading.Event()
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="covector watch", daemon=True)
         self._thread.start()
 
     def fail(self, error: DistributedError) -> None:
         """Note a failure, if it is the first, and wake those who wait."""
-        if self.failure is None:
+        with self._lock:
+            if self.failure is not None:
+                return
             self.failure = error
-            self._failed.set()
-            with contextlib.suppress(OSError):
-                self._alarm.send(b"x")
+            listeners = list(self._listeners)
+        self._failed.set()
+        for listener in listeners:
+            listener()
+        with contextlib.suppress(OSError):
+            self._alarm.send(b"x")
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a function called at the first failure, at once if it was before."""
+        with self._lock:
+            self._listeners.append(listener)
+            if self.failure is None:
+                return
+        listener()
+
+    def forget(self, listener: Callable[[], None]) -> None:
+        """Call it no longer."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
 
     def check(self) -> None:
         """Raise the failure, if there is one."""
@@ -130,7 +151,7 @@ class StoreClient:
     rank, size : int
         Which process this is, of how many.
     timeout : float
-        Seconds until it must have answered.
+        Seconds until it must have answered; `patience` in what processes do together later.
     silence : float
         Seconds without a sign of life after which a process has failed.
     """
@@ -139,6 +160,7 @@ class StoreClient:
         self, host: str, port: int, rank: int, size: int, timeout: float, silence: float
     ) -> None:
         self.host, self.port, self.rank, self.size = host, port, rank, size
+        self.patience = timeout
         self._lock = threading.Lock()
         self.watch: Watch | None = None
         deadline = time.monotonic() + timeout

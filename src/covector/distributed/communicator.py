@@ -1,42 +1,38 @@
 """Collectives between processes, on NumPy arrays.
 
-`Communicator` is what they offer. `Collectives` composes all of them of one step, "send these bytes
-to those processes, receive those bytes from these", which an engine implements: `tcp` over sockets
-of our own, `mpi` over MPI. So both give the same results to the bit: sums are taken in the order of
-the processes, whatever the size of the array and the engine.
+`Communicator` is what they offer. `Collectives` looks at what is given, and says in a text what is
+called: its name, and the shapes and dtypes of what it is given. Engines do it: `tcp` and `mpi` by
+messages (`messages`), `shared` through memory that processes of one host share. All give the same
+results to the bit: sums are taken in the order of the processes, whatever the size of the array and
+the engine.
 
-Each message carries the *fingerprint* of the collective: how many there were before, its name, and
-the shapes and dtypes of what it is given. A process compares it with its own before it uses what
-came with it, and each hears from its neighbour in any case, so that different programs are
-reported, rather than computed with or waited for.
+Text and number of a collective are its *fingerprint*, which processes compare with their own before
+they use what comes with it: so different programs are reported, rather than computed with or waited
+for.
 """
 
 from __future__ import annotations
 
 import abc
 import hashlib
-import os
-import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, runtime_checkable
 
 import ml_dtypes
 import numpy as np
 
+from covector import _native
 from covector.core.errors import at_user_line
-from covector.distributed.errors import CollectiveMismatchError, DistributedError
+from covector.distributed.native import native
 
 Array = np.ndarray[Any, Any]
-
-FRAME = struct.Struct("<Q16sH230s")
-# Arrays of up to this many bytes are summed by all processes, larger ones in parts.
-_SMALL = 1 << 13
 
 _OPS: dict[str, Callable[..., Any]] = {
     "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
 }  # fmt: skip
+_CODES = {name: code for code, name in enumerate(_native.dtype_names) if name != "key"}
 
 
 @runtime_checkable
@@ -58,6 +54,9 @@ class Communicator(Protocol):
 
     def allreduce(self, x: Any, op: str = "sum") -> Array:
         """The sum (product, maximum, …) of the arrays of all processes, on all of them."""
+
+    def reduce_scatter(self, x: Any, op: str = "sum") -> Array:
+        """The row of the sum (product, maximum, …) whose number is that of this process."""
 
     def allgather(self, x: Any) -> Array:
         """The arrays of all processes, joined along a new first axis."""
@@ -81,7 +80,7 @@ class Communicator(Protocol):
         """A communicator of some of the processes, in that order; all of them call it."""
 
 
-def _describe(x: Array) -> str:
+def _describe(x: Any) -> str:
     return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
 
 
@@ -93,12 +92,12 @@ def _given(x: Any, what: str) -> Array:
         )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return array if array.flags.c_contiguous else array.copy()
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy()
 
 
 def as_bytes(x: Array) -> memoryview:
     """The memory of a contiguous array; NumPy's own view knows not all dtypes."""
-    return x.reshape(-1).view(np.uint8).data if x.nbytes else memoryview(b"")
+    return x.reshape(-1).view(np.uint8).data if x.nbytes else memoryview(bytearray())
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -110,35 +109,58 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if short else dtype
 
 
+def code_of(dtype: np.dtype[Any], op: str) -> int:
+    """The native core's number of a dtype, if it combines numbers of it so; otherwise -1."""
+    code = _CODES.get(dtype.name, -1)
+    return code if code >= 0 and native().can_reduce(code, op) else -1
+
+
 def reduce_rows(rows: Iterable[Array], op: str) -> Array:
     """The rows combined in their order."""
-    rows = iter(rows)
-    first = next(rows)
+    rows = list(rows)
+    first = rows[0]
+    code = code_of(first.dtype, op)
+    if code >= 0:
+        out = np.empty_like(first)
+        native().reduce([as_bytes(row) for row in rows], as_bytes(out), code, op)
+        return out
     wide = _wide(first.dtype) if op in ("sum", "prod") else first.dtype
     out = first.astype(wide)
-    for row in rows:
+    for row in rows[1:]:
         _OPS[op](out, row.astype(wide, copy=False), out=out)
     with np.errstate(over="ignore"):
         return out.astype(first.dtype, copy=False)
 
 
-def frame_of(count: int, text: str) -> bytes:
-    """The fingerprint of a collective: a digest of all of it, and the start of its text."""
-    data = text.encode()
-    shown = data[:230]
-    digest = hashlib.blake2b(data, digest_size=16).digest()
-    return FRAME.pack(count, digest, len(shown), shown)
+def reduce_first(stacked: Array, op: str) -> Array:
+    """The rows of an array combined in their order."""
+    # Rows of one dimension at least: NumPy makes numbers of those without.
+    rows = (stacked[k : k + 1] for k in range(len(stacked)))
+    return reduce_rows(rows, op).reshape(stacked.shape[1:])
 
 
-class Mismatch(Exception):
-    """Raised by an engine whose peer, a number in the job, has sent another fingerprint."""
+def text_of(kind: str, x: Any, *more: str) -> str:
+    """What is called, for processes to compare; of ``x`` it is the dtype and shape that count."""
+    return f"{kind}({', '.join([_describe(x), *more])})"
 
-    def __init__(self, peer: int, frame: bytes) -> None:
-        self.peer, self.frame = peer, frame
+
+def check_reduction(what: str, x: Any, op: str) -> None:
+    """Raise an error unless arrays of the dtype can be combined so."""
+    if op not in _OPS:
+        raise ValueError(f"{what} takes an op of {', '.join(_OPS)}, got {op!r}{at_user_line()}")
+    if x.dtype.kind == "b" and op in ("sum", "prod"):
+        raise TypeError(
+            f"{what}: booleans have no {op}; convert them to integers, or take op='or' or 'and'"
+            f"{at_user_line()}"
+        )
+    if op in ("and", "or", "xor") and x.dtype.kind not in "biu":
+        raise TypeError(
+            f"{what}: op={op!r} is of booleans and integers, got {_describe(x)}{at_user_line()}"
+        )
 
 
 class Collectives(abc.ABC):
-    """All collectives, composed of one step that an engine implements.
+    """All collectives, but for what an engine does.
 
     Parameters
     ----------
@@ -156,76 +178,38 @@ class Collectives(abc.ABC):
         self.members = tuple(range(size))
         self._name = ""  # what tells a group from others in fingerprints
         self._groups: Counter[tuple[int, ...]] = Counter()
-        self._count = 0
-        self._text, self._frame = "", b""
-        self._pid = os.getpid()
+
+    # --- what engines do: `text` says what is called, arrays are contiguous
 
     @abc.abstractmethod
-    def _exchange(
-        self,
-        sends: Mapping[int, memoryview],
-        receives: Mapping[int, memoryview],
-        frame: bytes,
-    ) -> None:
-        """Send and receive at once.
-
-        The frame goes before what is sent, and before what is received there must be the same;
-        otherwise `Mismatch` is raised.
-        """
+    def _allreduce(self, text: str, array: Array, op: str) -> Array: ...
 
     @abc.abstractmethod
-    def _report(self, process: int, text: str) -> None:
-        """Tell all processes of the job that programs differ, and raise what is known first."""
+    def _reduce_scatter(self, text: str, array: Array, op: str) -> Array: ...
+
+    @abc.abstractmethod
+    def _allgather(self, text: str, array: Array) -> Array: ...
+
+    @abc.abstractmethod
+    def _broadcast(self, text: str, array: Array, root: int) -> Array: ...
+
+    @abc.abstractmethod
+    def _alltoall(self, text: str, array: Array) -> Array: ...
+
+    @abc.abstractmethod
+    def _sendrecv(self, text: str, array: Array, target: int | None, source: int | None) -> Array:
+        """Neither is this process."""
+
+    @abc.abstractmethod
+    def _barrier(self, text: str) -> None:
+        """All have the same text when it returns."""
+
+    @abc.abstractmethod
+    def _make_group(self, members: tuple[int, ...], number: int) -> Collectives: ...
 
     @abc.abstractmethod
     def close(self) -> None:
         """Give back what the engine holds."""
-
-    # --- steps
-
-    def _first(
-        self, text: str, sends: Mapping[int, memoryview], receives: Mapping[int, memoryview]
-    ) -> None:
-        """The first step of a collective: it shows that all are at the same one."""
-        if os.getpid() != self._pid:
-            raise DistributedError(
-                f"process {self._pid} was forked: its child {os.getpid()} is none of the processes "
-                f"that compute together, and cannot call a collective{at_user_line()}"
-            )
-        self._count += 1
-        self._text = text + self._name
-        self._frame = frame_of(self._count, self._text)
-        if self.size == 1:
-            return
-        right, left = (self.rank + 1) % self.size, (self.rank - 1) % self.size
-        nothing = memoryview(b"")
-        self._next({right: nothing, **sends}, {left: nothing, **receives})
-
-    def _next(self, sends: Mapping[int, memoryview], receives: Mapping[int, memoryview]) -> None:
-        """A further step of it."""
-        try:
-            self._exchange(sends, receives, self._frame)
-        except Mismatch as e:
-            self._differ(e)
-
-    def _differ(self, found: Mismatch) -> NoReturn:
-        text = self._text
-        count, _, length, theirs = FRAME.unpack(found.frame)
-        other = theirs[:length].decode(errors="replace")
-        if other == text[: len(other)] and count == self._count:
-            other = "the same with another value"
-        message = (
-            f"processes run different programs: as collective number {self._count}, process "
-            f"{self.members[self.rank]} calls {text}, and as number {count}, process {found.peer} "
-            f"calls {other}. "
-            "All must call the same ones in the same order, with the same shapes and dtypes"
-        )
-        self._report(found.peer, message)
-        raise CollectiveMismatchError(message)
-
-    def _others(self) -> list[int]:
-        # Each starts with another peer, so that not all send to one.
-        return [(self.rank + k) % self.size for k in range(1, self.size)]
 
     # --- collectives
 
@@ -253,47 +237,27 @@ class Collectives(abc.ABC):
             If another process calls something else.
         """
         array = _given(x, "allreduce")
-        if op not in _OPS:
-            raise ValueError(
-                f"allreduce takes an op of {', '.join(_OPS)}, got {op!r}{at_user_line()}"
-            )
-        if array.dtype.kind == "b" and op in ("sum", "prod"):
-            raise TypeError(
-                f"allreduce: booleans have no {op}; convert them to integers, or take op='or' or "
-                f"'and'{at_user_line()}"
-            )
-        if op in ("and", "or", "xor") and array.dtype.kind not in "biu":
-            raise TypeError(
-                f"allreduce: op={op!r} is of booleans and integers, got {_describe(array)}"
-                f"{at_user_line()}"
-            )
-        text = f"allreduce({_describe(array)}, {op!r})"
-        if array.nbytes <= _SMALL:
-            rows = self._gather(text, array)
-            one = (rows[k : k + 1] for k in range(self.size))
-            return reduce_rows(one, op).reshape(array.shape)
-        return self._reduce_parts(text, array, op)
+        check_reduction("allreduce", array, op)
+        return self._allreduce(text_of("allreduce", array, repr(op)), array, op)
 
-    def _reduce_parts(self, text: str, array: Array, op: str) -> Array:
-        """Each process reduces a part and sends it to all."""
-        flat = array.reshape(-1)
-        bounds = [flat.size * k // self.size for k in range(self.size + 1)]
-        parts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
-        mine = parts[self.rank]
-        rows = {k: np.empty(flat[mine].shape, array.dtype) for k in self._others()}
-        self._first(
-            text,
-            {k: as_bytes(flat[parts[k]]) for k in self._others()},
-            {k: as_bytes(row) for k, row in rows.items()},
-        )
-        rows[self.rank] = flat[mine]
-        out = np.empty_like(flat)
-        out[mine] = reduce_rows((rows[k] for k in range(self.size)), op)
-        self._next(
-            dict.fromkeys(self._others(), as_bytes(out[mine])),
-            {k: as_bytes(out[parts[k]]) for k in self._others()},
-        )
-        return out.reshape(array.shape)
+    def reduce_scatter(self, x: Any, op: str = "sum") -> Array:
+        """Of the sum (product, maximum, …) of the arrays of all processes, the row of this one.
+
+        Parameters
+        ----------
+        x : array_like
+            Its first axis has a row for each process.
+        op : str
+            As of `allreduce`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the shape of a row.
+        """
+        array = self._rows("reduce_scatter", x)
+        check_reduction("reduce_scatter", array, op)
+        return self._reduce_scatter(text_of("reduce_scatter", array, repr(op)), array, op)
 
     def allgather(self, x: Any) -> Array:
         """The arrays of all processes, joined along a new first axis.
@@ -308,17 +272,7 @@ class Collectives(abc.ABC):
         numpy.ndarray
         """
         array = _given(x, "allgather")
-        return self._gather(f"allgather({_describe(array)})", array)
-
-    def _gather(self, text: str, array: Array) -> Array:
-        out = np.empty((self.size, *array.shape), array.dtype)
-        out[self.rank] = array
-        self._first(
-            text,
-            dict.fromkeys(self._others(), as_bytes(array)),
-            {k: as_bytes(out[k : k + 1]) for k in self._others()},
-        )
-        return out
+        return self._allgather(text_of("allgather", array), array)
 
     def broadcast(self, x: Any, root: int = 0) -> Array:
         """The array of one process, on all.
@@ -339,18 +293,7 @@ class Collectives(abc.ABC):
             raise ValueError(
                 f"broadcast: root={root} is none of the {self.size} processes{at_user_line()}"
             )
-        # From one half to the other: each step has twice as many senders.
-        out = array.copy()
-        here = (self.rank - root) % self.size
-        self._first(f"broadcast({_describe(array)}, root={root})", {}, {})
-        span = 1
-        while span < self.size:
-            if here < span and here + span < self.size:
-                self._next({(here + span + root) % self.size: as_bytes(out)}, {})
-            elif span <= here < 2 * span:
-                self._next({}, {(here - span + root) % self.size: as_bytes(out)})
-            span *= 2
-        return out
+        return self._broadcast(text_of("broadcast", array, f"root={root}"), array, root)
 
     def alltoall(self, x: Any) -> Array:
         """Row ``i`` is that which process ``i`` has for this one.
@@ -365,20 +308,18 @@ class Collectives(abc.ABC):
         numpy.ndarray
             Of the same shape.
         """
-        array = _given(x, "alltoall")
+        array = self._rows("alltoall", x)
+        return self._alltoall(text_of("alltoall", array), array)
+
+    def _rows(self, what: str, x: Any) -> Array:
+        """An array that has a row for each process."""
+        array = _given(x, what)
         if array.ndim == 0 or array.shape[0] != self.size:
             raise ValueError(
-                f"alltoall takes a row for each of {self.size} processes, got {_describe(array)}"
+                f"{what} takes a row for each of {self.size} processes, got {_describe(array)}"
                 f"{at_user_line()}"
             )
-        out = np.empty_like(array)
-        out[self.rank] = array[self.rank]
-        self._first(
-            f"alltoall({_describe(array)})",
-            {k: as_bytes(array[k : k + 1]) for k in self._others()},
-            {k: as_bytes(out[k : k + 1]) for k in self._others()},
-        )
-        return out
+        return array
 
     def sendrecv(self, x: Any, pairs: Iterable[tuple[int, int]]) -> Array:
         """The array of the process that is to send to this one.
@@ -408,28 +349,16 @@ class Collectives(abc.ABC):
             raise ValueError(
                 f"sendrecv: {pairs} names a process that is none of the {self.size}{at_user_line()}"
             )
-        out = np.zeros_like(array)
+        text = text_of("sendrecv", array, str(pairs))
         target, source = targets.get(self.rank), sources.get(self.rank)
-        if target == self.rank:
-            out[...] = array
-            target = source = None
-        self._first(
-            f"sendrecv({_describe(array)}, {pairs})",
-            {} if target is None else {target: as_bytes(array)},
-            {} if source is None else {source: as_bytes(out)},
-        )
-        return out
+        if target != self.rank:
+            return self._sendrecv(text, array, target, source)
+        self._sendrecv(text, array, None, None)
+        return array.copy()
 
     def barrier(self) -> None:
         """Wait until all processes are there."""
-        self._first("barrier()", {}, {})
-        # After as many steps as the size has digits, each has heard from all, if by others.
-        span = 1
-        token, heard = memoryview(b"x"), memoryview(bytearray(1))
-        while span < self.size:
-            to, of = (self.rank + span) % self.size, (self.rank - span) % self.size
-            self._next({to: token}, {of: heard})
-            span *= 2
+        self._barrier("barrier()")
 
     def agree(self, what: str, value: bytes) -> None:
         """Raise an error on all processes unless all have the same bytes.
@@ -446,8 +375,7 @@ class Collectives(abc.ABC):
             If a process has others.
         """
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
-        self._first(f"agree({what!r}, {digest})", {}, {})
-        self.barrier()
+        self._barrier(f"agree({what!r}, {digest})")
 
     def group(self, members: Iterable[int]) -> Collectives:
         """A communicator of some of the processes.
@@ -476,67 +404,3 @@ class Collectives(abc.ABC):
             )
         self._groups[found] += 1
         return self._make_group(found, self._groups[found])
-
-    def _make_group(self, members: tuple[int, ...], number: int) -> Collectives:
-        return Group(self, members, number)
-
-
-class Group(Collectives):
-    """Some of the processes, over the engine of all.
-
-    Parameters
-    ----------
-    whole : Collectives
-        Where they are members.
-    members : tuple of int
-        Their numbers there.
-    number : int
-        Which group of these members it is.
-    """
-
-    def __init__(self, whole: Collectives, members: tuple[int, ...], number: int) -> None:
-        super().__init__(members.index(whole.rank), len(members))
-        self.members = tuple(whole.members[k] for k in members)
-        self._whole, self._numbers = whole, members
-        self._name = f"{whole._name} in group {number} of the processes {list(members)}"
-        self._first("group()", {}, {})
-
-    def _exchange(
-        self,
-        sends: Mapping[int, memoryview],
-        receives: Mapping[int, memoryview],
-        frame: bytes,
-    ) -> None:
-        there = self._numbers
-        self._whole._exchange(
-            {there[k]: data for k, data in sends.items()},
-            {there[k]: data for k, data in receives.items()},
-            frame,
-        )
-
-    def _report(self, process: int, text: str) -> None:
-        self._whole._report(process, text)
-
-    def close(self) -> None:
-        """The engine is that of all."""
-
-
-class Alone(Collectives):
-    """The communicator of one process."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def _exchange(
-        self,
-        sends: Mapping[int, memoryview],
-        receives: Mapping[int, memoryview],
-        frame: bytes,
-    ) -> None:
-        """There is nobody."""
-
-    def _report(self, process: int, text: str) -> None:
-        """There is nobody."""
-
-    def close(self) -> None:
-        """There is nothing to give back."""

@@ -15,16 +15,30 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from covector.distributed.client import StoreClient
-from covector.distributed.communicator import FRAME, Collectives, Mismatch
+from covector.distributed.client import StoreClient, Watch
 from covector.distributed.errors import DistributedError, ProcessFailedError
+from covector.distributed.messages import FRAME, Messages, Mismatch
 
 _VERDICT = 5.0
 # How often requests are looked at without a pause, and the pauses after that in seconds.
 _EAGER = 2000
 _PAUSE = 50e-6
 
+# Of the job that there is.
+_watch: Watch | None = None
 _failed = False
+
+
+def watch_over(store: StoreClient) -> None:
+    """Remember of which job failures are not to be waited for at the end of MPI."""
+    global _watch
+    _note_failure()
+    _watch = store.watch
+
+
+def _note_failure() -> None:
+    global _failed
+    _failed = _failed or (_watch is not None and _watch.failure is not None)
 
 
 def world(rank: int, size: int, launcher: str) -> Any:
@@ -64,6 +78,7 @@ def world(rank: int, size: int, launcher: str) -> Any:
 def _finalize() -> None:
     from mpi4py import MPI
 
+    _note_failure()
     if not _failed and MPI.Is_initialized() and not MPI.Is_finalized():
         MPI.Finalize()
 
@@ -86,7 +101,7 @@ def share_address(comm: Any, port: int) -> tuple[str, int]:
     return str(name), int(number)
 
 
-class MpiCommunicator(Collectives):
+class MpiCommunicator(Messages):
     """Collectives over a communicator of mpi4py.
 
     Parameters
@@ -105,8 +120,7 @@ class MpiCommunicator(Collectives):
         self._store, self._watch = store, store.watch
 
     def close(self) -> None:
-        # To free a communicator is a collective of its own, which may wait for who has failed.
-        self._note_failure()
+        """To free a communicator is a collective of its own, which may wait for who has failed."""
 
     def close_inherited(self) -> None:
         """MPI's connections are left to it."""
@@ -117,7 +131,7 @@ class MpiCommunicator(Collectives):
         receives: Mapping[int, memoryview],
         frame: bytes,
     ) -> None:
-        self._check()
+        self._watch.check()
         byte = self._mpi.BYTE
         frames = {k: bytearray(FRAME.size) for k in receives}
         try:
@@ -144,15 +158,7 @@ class MpiCommunicator(Collectives):
             if tries > _EAGER:
                 time.sleep(_PAUSE)
             if self._watch.failure is not None:
-                self._check()
-
-    def _check(self) -> None:
-        self._note_failure()
-        self._watch.check()
-
-    def _note_failure(self) -> None:
-        global _failed
-        _failed = _failed or self._watch.failure is not None
+                self._watch.check()
 
     def _watch_or(self, error: Exception) -> None:
         global _failed

@@ -19,8 +19,8 @@ import time
 from collections.abc import Collection, Mapping
 
 from covector.distributed.client import StoreClient
-from covector.distributed.communicator import FRAME, Collectives, Mismatch
 from covector.distributed.errors import ProcessFailedError, ProcessTimeoutError
+from covector.distributed.messages import FRAME, Messages, Mismatch
 from covector.distributed.store import listen
 from covector.distributed.wire import connect, readable
 
@@ -51,7 +51,7 @@ class _Incoming:
         self.checked = False
 
 
-class TcpCommunicator(Collectives):
+class TcpCommunicator(Messages):
     """Collectives over sockets.
 
     Parameters
