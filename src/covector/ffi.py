@@ -24,17 +24,8 @@ _CAPSULE = b"xla._CUSTOM_CALL_TARGET"
 _POINTERS = (ctypes._CFuncPtr, ctypes._Pointer, ctypes.c_void_p)  # type: ignore[attr-defined]
 
 
-def _of_python(name: str, result: Any, *args: Any) -> Any:
-    """A function of Python's; the attributes of `ctypes.pythonapi` belong to whoever sets them."""
-    return ctypes.PYFUNCTYPE(result, *args)((name, ctypes.pythonapi))
-
-
-_new_capsule = _of_python(
+_new_capsule = foreign.of_python(
     "PyCapsule_New", ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
-)
-_capsule_name = _of_python("PyCapsule_GetName", ctypes.c_void_p, ctypes.py_object)
-_capsule_pointer = _of_python(
-    "PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
 )
 
 _PLATFORMS = {
@@ -113,7 +104,7 @@ def _address(what: str, capsule: Any) -> int:
         raise TypeError(
             f"{what} takes what ffi.pycapsule returns, got {describe(capsule)}{at_user_line()}"
         )
-    return int(_capsule_pointer(capsule, _capsule_name(capsule)))
+    return foreign.address_of(capsule)
 
 
 def register_ffi_target(

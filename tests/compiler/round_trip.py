@@ -4,7 +4,7 @@
 parsed and compared, once a key.
 """
 
-from covector.backends.cpu.backend import CpuModule
+from covector.backends.cpu.module import CpuModule
 from covector.compiler.ir import nodes
 from covector.compiler.ir.equal import equal
 from covector.compiler.ir.nodes import LoopProgram

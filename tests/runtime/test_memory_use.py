@@ -13,7 +13,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import _native
-from covector.backends.cpu import backend as cpu
+from covector.backends.cpu import module as cpu
 from covector.transforms.cache import Latest
 
 

@@ -18,7 +18,7 @@ from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.rules import layout_primitives
 from covector.distributed import calls
-from covector.distributed.communicator import FRAME, Collectives, Mismatch
+from covector.distributed.messages import FRAME, Messages, Mismatch
 from covector.sharding import AxisType, Mesh, PartitionSpec
 from covector.sharding.partition.mesh import ProcessMesh
 from covector.sharding.partition.program import partition
@@ -47,7 +47,7 @@ def mesh_of(shape, names, owners=None):
     return Mesh(devices, names, (AxisType.Auto,) * len(names))
 
 
-class Engine(Collectives):
+class Engine(Messages):
     """Sends through queues, one for each pair of processes."""
 
     def __init__(self, rank, size, queues):
@@ -105,24 +105,24 @@ def run(monkeypatch, closed: ClosedJaxpr, args, mesh, in_specs, out_specs):
         ]
         consts = [(((),) * onp.ndim(c), c) for c in closed.consts]
         local = partition(closed, consts, ins, outs, pm)
-        module = get_backend("cpu").lower(local, [False] * len(args), f"process {rank}")
-        program = module.compile(None, 0)
         given = [
             x[pm.block(x.shape, s)] if onp.ndim(x) else x for x, s in zip(args, ins, strict=True)
         ]
         blocks = [
             pm.block(v.aval.shape, s) for v, s in zip(closed.jaxpr.outvars, outs, strict=True)
         ]
-        made.append((rank, program, given, blocks))
+        made.append((rank, local, given, blocks))
     results: dict = {}
     engines = {rank: Engine(rank, len(ranks), queues) for rank in ranks}
     failures = []
     x64 = cv.config.enable_x64
 
-    def one(rank, program, given, blocks):
+    def one(rank, local, given, blocks):
         _here.job = VirtualJob(engines[rank])
         try:
             with cv.enable_x64(x64):
+                module = get_backend("cpu").lower(local, [False] * len(given), f"process {rank}")
+                program = module.compile(None, 0)
                 avals = [v.aval for v in closed.jaxpr.invars]
                 arrays = [to_array(x, a) for x, a in zip(given, avals, strict=True)]
                 outs = program.executable.call(arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,22 @@ DTYPES = {
 }  # fmt: skip
 
 _lock = threading.Lock()
+
+
+def of_python(name: str, result: Any, *args: Any) -> Any:
+    """A function of Python's; the attributes of `ctypes.pythonapi` belong to whoever sets them."""
+    return ctypes.PYFUNCTYPE(result, *args)((name, ctypes.pythonapi))
+
+
+_capsule_name = of_python("PyCapsule_GetName", ctypes.c_void_p, ctypes.py_object)
+_capsule_pointer = of_python(
+    "PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+)
+
+
+def address_of(capsule: Any) -> int:
+    """The address in a capsule."""
+    return int(_capsule_pointer(capsule, _capsule_name(capsule)))
 
 
 def native() -> Any:

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
+from covector.backends.cpu.module import CpuModule
 from covector.core import dtypes, processes
 from covector.core.avals import Array
-from covector.core.backend import Layout, get_backend
+from covector.core.backend import Layout
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import trace_to_jaxpr
+from covector.distributed import calls
+from covector.distributed.bootstrap import current_job
 from covector.runtime.shards import bits, from_bits, part_of
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import ProcessMesh, process_mesh
 from covector.sharding.partition.program import partition
 from covector.sharding.propagate import Split
+from covector.transforms.cache import Latest
 
 # Primitives of which the partitioner has the programs inside.
 KEPT = frozenset((shard_map_p,))
@@ -133,24 +137,44 @@ def _moved(x: Array, held: Block, sharding: Any) -> Block:
 
 def _run(x: Array, held: Block, sharding: Any) -> Block:
     aval = x.aval
-    plain = aval.update(shape=tuple(aval.shape))
-    jaxpr, _ = trace_to_jaxpr(lambda a: [a], [plain])
-    layout = Layout(replicated(sharding.mesh), [held.sharding], [sharding])
-    module = AcrossModule(ClosedJaxpr(jaxpr, []), [False], "device_put", layout)
-    (local,) = module.inner.compile(None, 0).executable.call([held.local])  # type: ignore[arg-type]
-    return Block(local, sharding, tuple(x.shape), module.results[0])
+    key = (aval.shape, aval.dtype, held.sharding, sharding)
+    program = _movers.get(key)
+    if program is None:
+        plain = aval.update(shape=tuple(aval.shape))
+        jaxpr, _ = trace_to_jaxpr(lambda a: [a], [plain])
+        layout = Layout(replicated(sharding.mesh), [held.sharding], [sharding])
+        module = AcrossModule(ClosedJaxpr(jaxpr, []), [False], "device_put", layout)
+        program = LocalProgram(module)
+        _movers.add(key, program)
+    (local,) = program.call([held.local])
+    return Block(local, sharding, tuple(x.shape), program.module.results[0])
+
+
+_movers = Latest(256)
 
 
 class AcrossModule:
-    """A jaxpr partitioned, and lowered for the CPU of one process."""
+    """A jaxpr partitioned for the CPU of one process.
+
+    Attributes
+    ----------
+    local : ClosedJaxpr
+        The program of this process.
+    results : list of Split
+        How its results are parts of the whole.
+    """
 
     platform = "cpu"
+    dialects = CpuModule.dialects
+    default_dialect = CpuModule.default_dialect
 
     def __init__(
         self, closed: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout
     ) -> None:
         self.jaxpr = closed
         self.layout = layout
+        self.donated = list(donated)
+        self.name = name
         mesh = _mesh(layout.replicated)
         jaxpr = closed.jaxpr
         operands, self.results = (
@@ -163,12 +187,7 @@ class AcrossModule:
             )
         )  # fmt: skip
         consts = [self._constant(c) for c in closed.consts]
-        local = partition(closed, consts, operands, self.results, mesh)
-        self.inner: Any = get_backend("cpu").lower(local, donated, name)
-        self.donated = [k for k, d in enumerate(donated) if d]
-        self.dialects = self.inner.dialects
-        self.default_dialect = self.inner.default_dialect
-        self.name = name
+        self.local = partition(closed, consts, operands, self.results, mesh)
 
     def _constant(self, c: Any) -> tuple[Split, Any]:
         if isinstance(getattr(c, "_handle", None), Block):
@@ -176,40 +195,68 @@ class AcrossModule:
             return held.split, held.local
         return ((),) * len(c.shape), c
 
+    def lower(self) -> CpuModule:
+        """The program of this process, lowered for the job that it belongs to now."""
+        return CpuModule(self.local, self.donated, self.name)
+
     def as_text(self, dialect: str) -> str:
         """The program of this process."""
-        return self.inner.as_text(dialect)
+        with calls.only_shown():
+            return self.lower().as_text(dialect)
 
-    def compile(self, device: Any, placement: Sequence[int]) -> Any:
+    def compile(self, device: Any, placement: Sequence[int]) -> AcrossProgram:
         """What runs the program; ``placement`` is that of each result."""
-        program = self.inner.compile(device, 0)
-        program.executable.donate(self.donated)
-        jaxpr = self.jaxpr.jaxpr
+        return AcrossProgram(self, placement)
+
+
+class LocalProgram:
+    """The compiled program of this process; a job compiles it anew, for its collectives."""
+
+    def __init__(self, module: AcrossModule) -> None:
+        self.module = module
+        self._job: Any = None
+        self._made: Any = None
+
+    def made(self) -> Any:
+        """The program for the job of this time."""
+        job = current_job()
+        if self._job is not job:
+            made = self.module.lower().compile(None, 0)
+            made.executable.donate([k for k, d in enumerate(self.module.donated) if d])
+            self._job, self._made = job, made
+        return self._made
+
+    def call(self, arrays: list[Array]) -> Sequence[Array]:
+        """The parts of the results, from those of the arguments."""
+        found: Sequence[Array] = self.made().executable.call(arrays)
+        return found
+
+
+class AcrossProgram:
+    """A program over several processes, bound to its sizes."""
+
+    def __init__(self, module: AcrossModule, placement: Sequence[int]) -> None:
+        self.local = local = LocalProgram(module)
+        jaxpr = module.jaxpr.jaxpr
         ins, outs = (
             [(dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type) for v in variables]
             for variables in (jaxpr.invars, jaxpr.outvars)
         )
-        operands, run = self.layout.operands, program.executable.call
-        results = list(zip(outs, self.layout.results, self.results, placement, strict=True))
+        operands = module.layout.operands
+        results = list(zip(outs, module.layout.results, module.results, placement, strict=True))
 
         def call(arrays: list[Array]) -> list[Array]:
             given = [spread_over(x, s).local for x, s in zip(arrays, operands, strict=True)]
-            made = run(given)
             return [
-                _wrapped(Block(local, sharding, shape, split), code, weak, where)
-                for local, ((code, shape, weak), sharding, split, where) in zip(
-                    made, results, strict=True
+                _wrapped(Block(part, sharding, shape, split), code, weak, where)
+                for part, ((code, shape, weak), sharding, split, where) in zip(
+                    local.call(given), results, strict=True
                 )
             ]
 
-        return AcrossProgram(
-            _native.HostedExecutable(call, ins, outs, self.name), program.workspace_bytes
-        )
+        self.executable = _native.HostedExecutable(call, ins, outs, module.name)
 
-
-class AcrossProgram:
-    """A program of this process, bound to its sizes."""
-
-    def __init__(self, executable: _native.HostedExecutable, workspace_bytes: int) -> None:
-        self.executable = executable
-        self.workspace_bytes = workspace_bytes
+    @property
+    def workspace_bytes(self) -> int:
+        """Of the program of this process."""
+        return int(self.local.made().workspace_bytes)

@@ -13,7 +13,7 @@ from covector.sharding.partition.collective import collective_p
 def _collective(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     (out,) = eqn.outvars
     found = registration(eqn.params, eqn.invars[0].aval, out.aval)
-    low.keepalive.append(found)
-    sym = low.parameter(found.ident)
+    low.keepalive += found
+    sym = low.parameter(found[0].ident)
     (value,) = low.append(LibraryCall("callback", [x], {"id": sym}, low.specs([out.aval]), True))
     return value

@@ -1,0 +1,159 @@
+"""Programs for the CPU: lowered, compiled once for all sizes, kept."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from covector import _native
+from covector.backends import cpu
+from covector.backends.cpu import cache, codegen, fortran
+from covector.compiler.ir.nodes import Constant, Input, LoopProgram
+from covector.compiler.ir.show import key, show
+from covector.compiler.ir.walk import library_calls
+from covector.compiler.lower.lowering import lower
+from covector.compiler.passes import simplify
+from covector.compiler.schedule.workspace import workspace_layout
+from covector.core import dtypes
+from covector.core.jaxpr import ClosedJaxpr
+from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
+from covector.transforms.cache import Latest, on_clear
+
+# Programs that touch more elements than this, or call a library, release the interpreter lock
+# while they run; others do where their loops look out for signals, which takes some time to come.
+_LONG = 1 << 15
+
+
+class Code:
+    """Machine code of a size-erased program."""
+
+    __slots__ = ("address", "temps", "donations", "keepalive", "__weakref__")
+
+    def __init__(self, address: int, meta: Any, keepalive: Any) -> None:
+        self.address = address
+        self.temps, self.donations = meta
+        self.keepalive = keepalive
+
+
+# Code that programs use, and the latest that was asked for.
+_used: weakref.WeakValueDictionary[str, Code] = weakref.WeakValueDictionary()
+_latest = Latest(256)
+on_clear(_used)
+statistics = {"compiled": 0, "loaded": 0, "shared": 0}
+
+
+def _code(program: LoopProgram) -> Code:
+    """Code for a program: from memory, from disk, or compiled now."""
+    level = codegen.level()
+    text = key(program) if level is None else f"O{level}\n{key(program)}"
+    found = _used.get(text)
+    if found is not None:
+        statistics["shared"] += 1
+        _latest.add(text, found)
+        return found
+    stored = cache.load(text)
+    if stored is not None:
+        obj, meta = stored
+        statistics["loaded"] += 1
+        if EVENTS:
+            tell(EVENTS, CACHE_HIT)
+    else:
+        if EVENTS:
+            tell(EVENTS, CACHE_MISS)
+        start = time.perf_counter()
+        module, meta = cpu.generate.llvm_text(program)
+        obj = codegen.compile_object(module)
+        cache.store(text, obj, meta, time.perf_counter() - start)
+        statistics["compiled"] += 1
+    address, tracker = codegen.load_object(obj)
+    code = _used.setdefault(text, Code(address, meta, tracker))
+    _latest.add(text, code)
+    return code
+
+
+def programs_in_memory() -> int:
+    """The number of programs whose machine code is loaded."""
+    return len(_used)
+
+
+class CpuProgram:
+    """Machine code bound to the sizes of one program."""
+
+    def __init__(self, executable: _native.CpuExecutable) -> None:
+        self.executable = executable
+
+    @property
+    def workspace_bytes(self) -> int:
+        return self.executable.workspace_bytes
+
+
+class CpuModule:
+    """A jaxpr lowered for the CPU."""
+
+    platform = "cpu"
+    dialects = ("jaxpr", "simplified", "loop", "schedule", "llvm", "optimised", "asm")
+    default_dialect = "llvm"
+
+    def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], name: str) -> None:
+        self.jaxpr = closed
+        self.name = name
+        self.simplified = simplify(closed)
+        lowered = lower(self.simplified, name, donated)
+        self.program, self.consts = lowered.program, lowered.consts
+        self.keepalive = lowered.keepalive
+
+    def as_text(self, dialect: str) -> str:
+        """The program as ``jaxpr``, ``simplified`` jaxpr, ``loop`` IR, ``schedule``,
+        ``llvm`` IR, ``optimised`` LLVM IR or ``asm``."""
+        match dialect:
+            case "jaxpr":
+                return str(self.jaxpr)
+            case "simplified":
+                return str(self.simplified)
+            case "loop":
+                return show(self.program)
+            case "schedule":
+                text: str = cpu.generate.schedule_text(self.program)
+                return text
+            case "optimised":
+                return codegen.optimised(cpu.generate.llvm_text(self.program)[0])
+            case "asm":
+                return codegen.assembly(cpu.generate.llvm_text(self.program)[0])
+        text = cpu.generate.llvm_text(self.program)[0].text
+        return text
+
+    def compile(self, device: Any, placement: int | Sequence[int]) -> CpuProgram:
+        """Code for the program, bound to its sizes."""
+        program = self.program
+        calls = library_calls(program.block)
+        fortran.load_for(calls)
+        code = _code(program)
+        sizes = [s.value for s in program.syms]
+        offsets, workspace = workspace_layout(code.temps, sizes)
+        jaxpr = self.simplified.jaxpr
+        specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
+        outs, kinds = self._outputs()
+        elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
+        long = elements > _LONG or bool(calls)
+        return CpuProgram(_native.CpuExecutable(
+            code.address, [*sizes, *offsets], self.consts, specs, outs, kinds, workspace,
+            code.donations, long, (code, self.keepalive), self.name, placement,
+        ))  # fmt: skip
+
+    def _outputs(self) -> tuple[list[Any], list[int]]:
+        """Types of the results, and where each comes from: computed, an input or a constant."""
+        outs: list[Any] = []
+        kinds: list[int] = []
+        # The types of the original: simplification drops changes of weak type alone.
+        pairs = zip(self.jaxpr.jaxpr.outvars, self.program.block.results, strict=True)
+        for v, r in pairs:
+            outs.append((dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type))
+            if isinstance(r.defn, Input):
+                kinds.append(r.defn.position)
+            elif isinstance(r.defn, Constant):
+                kinds.append(_native.constant_output + r.defn.position)
+            else:
+                kinds.append(-1)
+        return outs, kinds
