@@ -282,7 +282,7 @@ def test_user_frame(native):
 def test_stub_names_everything(native):
     import pathlib
 
-    for part in ("ffi", "pjrt"):
+    for part in ("ffi", "pjrt", "processes"):
         if not hasattr(native, part):
             getattr(native, f"load_{part}")()
     stub = pathlib.Path(__file__).parents[2] / "src" / "covector" / "_native.pyi"
