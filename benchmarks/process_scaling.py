@@ -3,8 +3,8 @@
     python -m benchmarks.process_scaling
 
 Each side is a job of its own; jobs alternate, and the smallest time of a step counts. An MLP step
-of a batch of 4096 is divided among the processes; a plate of the heat equation has 4096 x 4096 points
-for each process (weak scaling).
+of a batch of 4096 is divided among the processes; a plate of the heat equation has 4096 x 4096
+points for each process (weak scaling).
 """
 
 from __future__ import annotations

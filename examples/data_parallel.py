@@ -1,4 +1,5 @@
-"""A network that reads digits, trained on several devices: each has a part of every batch, all have the parameters.
+"""A network that reads digits, trained on several devices: each has a part of every batch, all have
+the parameters.
 
 Twice: with `jit` over sharded arrays, where the compiler puts in what devices exchange, and with
 `shard_map`, where the program says it. Both do what one device does.
@@ -93,8 +94,8 @@ many, together = train(step, cv.device_put)
 hand, by_hand = train(step_by_hand, cv.device_put)
 first = cv.process_index() == 0
 if first:
-    print(f"loss after {STEPS} steps: {alone[-1]:.5f} on one device, {together[-1]:.5f} on {DEVICES} "
-          f"by jit, {by_hand[-1]:.5f} by shard_map")  # fmt: skip
+    print(f"loss after {STEPS} steps: {alone[-1]:.5f} on one device, {together[-1]:.5f} on "
+          f"{DEVICES} by jit, {by_hand[-1]:.5f} by shard_map")  # fmt: skip
 # Rounding errors grow from step to step.
 assert np.allclose(np.array(alone[:50]), np.array(together[:50]), rtol=1e-4)
 assert np.allclose(np.array(alone[:50]), np.array(by_hand[:50]), rtol=1e-3)

@@ -1,8 +1,10 @@
 """The example notebooks run from top to bottom, and the example programs draw their pictures."""
 
+import importlib.util
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,6 +12,8 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+
+from tests.distributed import jobs
 
 FOLDER = pathlib.Path(__file__).parent.parent / "examples"
 _CHECKS = ("COVECTOR_ENABLE_CHECKS", "COVECTOR_POISON_MEMORY")
@@ -62,9 +66,28 @@ SMALL = (
 )
 
 
-def gpt(folder, devices, kill_after=None):
+def launcher(n):
+    """The command that starts ``n`` processes."""
+    found = jobs.mpirun()
+    if found is None or importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("starts processes with mpirun, which needs an MPI and mpi4py")
+    return [*found, "-n", str(n)]
+
+
+@pytest.mark.parametrize("name", ["data_parallel", "heat", "ring_attention"])
+def test_program_of_two_processes(name, tmp_path):
+    found = subprocess.run(
+        [*launcher(2), sys.executable, FOLDER / f"{name}.py"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    picture = (tmp_path / f"{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 1000
+
+
+def gpt(folder, devices, kill_after=None, start=()):
     """Train the small GPT, or end it when it says that it has made a step; what it printed."""
-    command = [sys.executable, FOLDER / "gpt.py", *SMALL, "--folder", folder]
+    command = [*start, sys.executable, FOLDER / "gpt.py", *SMALL, "--folder", folder]
     env = environment(COVECTOR_NUM_CPU_DEVICES=str(devices))
     lines = []
     with subprocess.Popen(
@@ -73,8 +96,9 @@ def gpt(folder, devices, kill_after=None):
         for line in child.stdout:
             lines.append(line)
             if kill_after is not None and line.startswith(f"step {kill_after:4} "):
-                child.kill()
-    assert (child.returncode == 0) == (kill_after is None)
+                kill = signal.SIGTERM if start else signal.SIGKILL  # mpirun ends its processes
+                child.send_signal(kill)
+    assert (child.returncode == 0) == (kill_after is None), lines
     return lines
 
 
@@ -89,6 +113,23 @@ def test_training_goes_on_after_it_was_killed(tmp_path):
         assert "from step 4" in head or "from step 8" in head
         losses = np.load(tmp_path / name / "losses.npy")
         if devices == 4:
+            assert losses.tobytes() == whole.tobytes()
+        else:
+            np.testing.assert_allclose(losses, whole, rtol=1e-5)
+
+
+def test_training_of_two_processes(tmp_path):
+    """It goes on after they were killed, as if nothing had been; and with other processes."""
+    two = launcher(2)
+    gpt(tmp_path / "whole", 2, start=two)
+    whole = np.load(tmp_path / "whole" / "losses.npy")
+    gpt(tmp_path / "killed", 2, kill_after=11, start=two)
+    shutil.copytree(tmp_path / "killed", tmp_path / "alone")
+    for name, devices, start in (("killed", 2, two), ("alone", 4, ())):
+        head = gpt(tmp_path / name, devices, start=start)[0]
+        assert "from step 4" in head or "from step 8" in head
+        losses = np.load(tmp_path / name / "losses.npy")
+        if start:
             assert losses.tobytes() == whole.tobytes()
         else:
             np.testing.assert_allclose(losses, whole, rtol=1e-5)
