@@ -19,6 +19,7 @@ from covector.sharding import AbstractMesh, AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
 from covector.sharding.cost import Collective, cost
 from tests import property_tables
+from tests.sharding import virtual
 
 MESH = AbstractMesh((4, 2), ("data", "model"))
 TABLE = {**property_tables.CASES, **property_tables.DISCRETE}
@@ -422,3 +423,46 @@ def test_a_step_of_a_large_transformer(data, tensor):
             (5 * scaling.LAYERS + 1) * each, rel=0.05
         )
     assert found.donated_bytes == onp.sum([found.output_bytes]) - 4
+
+
+def _layers(w, x):
+    for m in w:
+        x = np.tanh(x @ m)
+    return x
+
+
+MATRIX = onp.random.default_rng(0).normal(size=(128, 128)).astype("float32")
+BATCH = onp.random.default_rng(1).normal(size=(256, 128)).astype("float32")
+SENT = {
+    "rows": (lambda a, b: a @ b, (MATRIX, MATRIX), (P("x"), P()), P("x")),
+    "terms": (lambda a, b: a @ b, (MATRIX, MATRIX), (P(None, "x"), P("x")), P()),
+    "terms in parts": (lambda a, b: a @ b, (MATRIX, MATRIX), (P(None, "x"), P("x")), P("x")),
+    "columns of rows": (lambda a: a * 2, (MATRIX,), (P("x"),), P(None, "x")),
+    "gathered": (lambda a: a.T, (MATRIX,), (P("x"),), P()),
+    "batches": (
+        cv.grad(lambda w, x: (_layers(w, x) ** 2).sum()), ((MATRIX, MATRIX), BATCH),
+        (P(), P(), P("x")), (P(), P()),
+    ),
+    "columns, then rows": (
+        lambda w, x: np.tanh(x @ w[0]) @ w[1], ((MATRIX, MATRIX), BATCH),
+        (P(None, "x"), P("x"), P()), P(),
+    ),
+    "weights split, too": (
+        cv.grad(lambda w, x: (_layers(w, x) ** 2).sum()), ((MATRIX, MATRIX), BATCH),
+        (P("x"), P("x"), P("x")), (P("x"), P("x")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("processes", [2, 4])
+def test_bytes_are_those_that_processes_send(name, processes, monkeypatch):
+    fun, args, ins, outs = SENT[name]
+    closed = cv.make_jaxpr(fun)(*args)
+    found = cost(closed, AbstractMesh((processes,), ("x",)), ins, outs)
+    flat = cv.tree_util.tree_leaves(args)
+    outs = [outs] if isinstance(outs, P) else list(outs)
+    mesh = virtual.mesh_of((processes,), ("x",))
+    _, engines = virtual.run(monkeypatch, closed, flat, mesh, list(ins), outs)
+    counted = sum(c.bytes for c in found.collectives)
+    assert {e.sent for e in engines.values()} == {counted}, (found.collectives, counted)
