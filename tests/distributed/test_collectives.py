@@ -15,8 +15,9 @@ import hashlib, ml_dtypes
 c = start()
 assert cv.process_index() == at and cv.process_count() == n == c.size
 assert cv.process_indices() == list(range(n)) and c.rank == at
-assert cv.devices()[0].process_index == at and cv.local_devices(at) == cv.devices()
-assert cv.local_devices(process_index=(at + 1) % n) == []
+assert [d.process_index for d in cv.devices()] == list(range(n)) == [d.id for d in cv.devices()]
+assert cv.local_devices(at) == cv.local_devices() == [cv.devices()[at]]
+assert cv.local_devices(process_index=(at + 1) % n) == [cv.devices()[(at + 1) % n]]
 assert isinstance(c, cd.Communicator)
 sums = hashlib.sha256()
 

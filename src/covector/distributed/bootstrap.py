@@ -12,8 +12,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.core import processes
 from covector.core.backend import get_backend
 from covector.core.errors import at_user_line
@@ -35,9 +33,11 @@ class Job:
         store: StoreClient | None,
         communicator: Collectives,
         patience: float,
+        cpus: Sequence[int] = (),
     ) -> None:
         self.server, self.store, self.communicator = server, store, communicator
         self.patience = patience
+        self.cpus = tuple(cpus)  # the number of devices of each process; none for one alone
         self._groups: dict[tuple[int, ...], Collectives] = {}
 
     def group(self, ranks: tuple[int, ...]) -> Collectives:
@@ -193,11 +193,13 @@ def _start(
         else:
             host, port = mpi.share_address(comm, 0 if server is None else server.port)
         store = StoreClient(host, port, launch.rank, launch.size, timeout, silence)
+        store.set(f"cpus/{launch.rank}", str(len(get_backend("cpu").devices())).encode())
         store.barrier("initialize", max(deadline - time.monotonic(), 0.1))
         communicator = _connect(store, comm, deadline)
         # None goes on, and perhaps fails, while others still start.
         store.barrier("connected", max(deadline - time.monotonic(), 1.0))
-        return Job(server, store, communicator, patience)
+        cpus = [int(store.get(f"cpus/{k}", 1.0)) for k in range(store.size)]
+        return Job(server, store, communicator, patience, cpus)
     except BaseException:
         if store is not None:
             store.leave()
@@ -314,8 +316,7 @@ def initialize(
                 launch, coordinator_bind_address, initialization_timeout,
                 heartbeat_timeout_seconds, shutdown_timeout_seconds,
             )  # fmt: skip
-        counts = _job.communicator.allgather(np.int64(len(get_backend("cpu").devices())))
-        processes.place(launch.rank, launch.size, [int(n) for n in counts])
+        processes.place(launch.rank, launch.size, _job.cpus)
 
 
 def shutdown() -> None:

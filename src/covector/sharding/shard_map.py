@@ -367,7 +367,7 @@ def smap(
     Examples
     --------
     >>> import covector as cv
-    >>> with cv.set_mesh(cv.make_mesh((1,), ("x",))):
+    >>> with cv.set_mesh(cv.make_mesh((1,), ("x",), (cv.sharding.AxisType.Auto,))):
     ...     cv.smap(lambda x: x * 2, in_axes=0, out_axes=0, axis_name="x")(cv.numpy.arange(3))
     Array([0, 2, 4], dtype=int32)
     """
