@@ -14,8 +14,8 @@ from collections import defaultdict
 
 import pytest
 
-# Threads of NumPy's and SciPy's OpenBLAS wait for each other by spinning: where other processes run
-# beside them, a factorisation of 64 rows takes a hundred times as long. Covector has its own threads.
+# Threads of NumPy's and SciPy's OpenBLAS wait for each other by spinning: where other processes
+# run beside them, a factorisation of 64 rows takes a hundred times as long. Covector has its own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A distribution with a second backend.
