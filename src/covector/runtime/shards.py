@@ -103,7 +103,7 @@ class Shard:
 def part_of(x: Array, index: Index, device: Device) -> Array:
     """The elements of ``x`` at ``index`` on a device: on the same memory where they are a block."""
     where = placement(SingleDeviceSharding(device), True)
-    host = x._placed(placement(SingleDeviceSharding(device), False).index)
+    host: Any = x._placed(placement(SingleDeviceSharding(device), False).index)
     first = 0
     whole = list(zip(index, x.shape, strict=True))
     while whole and _is_whole(*whole[-1]):
@@ -385,7 +385,7 @@ def make_array_from_process_local_data(
     what = "make_array_from_process_local_data"
 
     def one(where: Any, data: Any) -> Array:
-        array = np.asarray(data) if not isinstance(data, Array) else data
+        array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
         where = as_sharding(getattr(where, "sharding", where), what)
         along = _processes_along(where, len(given))

@@ -175,7 +175,7 @@ def cost(
         outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs")
     consts = [
         split_of(s.spec, v.aval.ndim)
-        if getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
+        if isinstance(s, NamedSharding) and dict(s.mesh.shape) == sizes
         else nowhere(v.aval)
         for v, s in zip(
             jaxpr.constvars, [getattr(c, "sharding", None) for c in closed.consts], strict=True
