@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import sys
 import time
-from collections import Counter
+import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -91,7 +92,23 @@ def lower_entry(
         with room_for(nesting(entry.closed.jaxpr)):
             found = _lower(entry.closed, donated, keep_unused, name, platform, layout)
             entry.programs[key] = found
+        _forget_all_but_the_latest(entry, key)
     return found
+
+
+# What is lowered may be compiled for another device soon, or shown; it is larger than its code.
+_LOWERED = 64
+_lowered: deque[tuple[weakref.ref[Entry], Any]] = deque()
+
+
+def _forget_all_but_the_latest(entry: Entry, key: Any) -> None:
+    """Note that a program was lowered; those of long ago are lowered again if asked for."""
+    _lowered.append((weakref.ref(entry), key))
+    while len(_lowered) > _LOWERED:
+        ref, old = _lowered.popleft()
+        other = ref()
+        if other is not None:
+            other.programs.pop(old, None)
 
 
 def compile_entry(
