@@ -14,6 +14,10 @@ from collections import defaultdict
 
 import pytest
 
+# Threads of NumPy's and SciPy's OpenBLAS wait for each other by spinning: where other processes
+# run beside them, a factorisation of 64 rows takes a hundred times as long. Covector has its own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # A distribution with a second backend.
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "toy"))
 

@@ -137,10 +137,11 @@ def _filter(method: ResizeMethod, antialias: bool) -> _Filter:
 
 def _taps(
     size: int, out: int, scale: Any, shift: Any, method: ResizeMethod, antialias: bool
-) -> tuple[Any, Any]:
+) -> tuple[Any | None, Any]:
     """For each element of the result, indices of pixels and their weights: two matrices.
 
-    Computed by NumPy where ``scale`` and ``shift`` are known.
+    Computed by NumPy where ``scale`` and ``shift`` are known. Without indices, there is a weight
+    for every pixel.
     """
     known = _known(scale) and _known(shift)
     xp = onp if known else cnp
@@ -157,7 +158,7 @@ def _taps(
     unknown = not isinstance(reach, (int, float))
     if unknown:
         # As many as there are: the filter may be as wide as the image.
-        index = xp.broadcast_to(xp.arange(size), (out, size))
+        index = xp.arange(size)
     else:
         count = math.ceil(2 * reach) + 1
         index = xp.floor(centre - reach).astype(int)[:, None] + 1 + xp.arange(count)
@@ -178,11 +179,13 @@ def _taps(
         slack = 1e-6 * size
         outside = (centre < -0.5 - slack) | (centre > size - 0.5 + slack)
         weights = xp.where(outside[:, None], 0.0, weights)
-    return xp.clip(index, 0, size - 1), weights
+    return (None if unknown else xp.clip(index, 0, size - 1)), weights
 
 
-def _matrix(index: Any, weights: Any, size: int) -> Any:
+def _matrix(index: Any | None, weights: Any, size: int) -> Any:
     """The matrix of all weights, from the taps."""
+    if index is None:
+        return weights
     if isinstance(index, onp.ndarray) and isinstance(weights, onp.ndarray):
         out = onp.zeros((index.shape[0], size))
         onp.add.at(out, (onp.arange(index.shape[0])[:, None], index), weights)
@@ -194,10 +197,10 @@ def _matrix(index: Any, weights: Any, size: int) -> Any:
     )
 
 
-def _resampled(x: Any, axis: int, index: Any, weights: Any, precision: Any) -> Any:
+def _resampled(x: Any, axis: int, index: Any | None, weights: Any, precision: Any) -> Any:
     """Sums of the taps along an axis."""
-    count = index.shape[1]
-    if count > _MANY_TAPS:
+    count = weights.shape[1]
+    if index is None or count > _MANY_TAPS:
         matrix = cnp.asarray(_matrix(index, weights, x.shape[axis]), x.dtype)
         dims = (((1,), (axis,)), ((), ()))
         return cnp.moveaxis(lax.dot_general(matrix, x, dims, precision=precision), 0, axis)

@@ -1,5 +1,9 @@
 """Results do not depend on the number of threads, to the last bit."""
 
+import os
+import subprocess
+import sys
+
 import numpy as onp
 import pytest
 
@@ -68,3 +72,32 @@ def test_results_do_not_depend_on_threads(name, restored):
             _native.set_num_threads(n)
             results.append([onp.asarray(x).tobytes() for x in cv.tree.leaves(f())])
     assert results[0] == results[1] == results[2]
+
+
+BLAS = """
+import numpy as onp
+from threadpoolctl import threadpool_info
+import covector as cv, covector.numpy as np
+def threads():
+    return [p["num_threads"] for p in threadpool_info() if p["internal_api"] == "openblas"]
+x = onp.random.default_rng(0).normal(size=(600, 600))
+with cv.enable_x64():
+    np.ones((70, 70)) @ np.ones((70, 70))
+    before = threads()
+    cv._native.set_num_threads(2)
+    y, (q, r) = np.asarray(x) @ x, np.linalg.qr(np.asarray(x))
+    onp.testing.assert_allclose(y, x @ x, 1e-9, 1e-9)
+    onp.testing.assert_allclose(onp.asarray(q) @ r, x, 1e-9, 1e-9)
+assert before and threads() == before, (before, threads())
+print("the same")
+"""
+
+
+def test_threads_of_blas_are_left_as_they_were():
+    """Covector's own threads call it, each of them without further ones."""
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl, which counts them, is missing")
+    done = subprocess.run(
+        [sys.executable, "-c", BLAS], env={**os.environ, "OPENBLAS_NUM_THREADS": "2"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "the same\n", done.stderr

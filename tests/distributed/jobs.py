@@ -43,7 +43,8 @@ def environment():
     kept = {
         k: v
         for k, v in os.environ.items()
-        if not k.startswith(("PMI_", "OMPI_", "SLURM_", "MPI", "PMIX"))
+        # and lines are to be written at once.
+        if not k.startswith(("PMI_", "OMPI_", "SLURM_", "MPI", "PMIX", "PYTHONUNBUFFERED"))
     }
     return {**kept, "COVECTOR_ENABLE_CHECKS": "0", "OMP_NUM_THREADS": "1"}
 

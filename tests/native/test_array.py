@@ -201,7 +201,6 @@ def test_dlpack(native, array, dtype, version):
     assert b.unsafe_buffer_pointer() == a.unsafe_buffer_pointer()
     assert b.dtype == dtype and b.shape == x.shape
     del a
-    gc.collect()
     np.testing.assert_array_equal(np.asarray(b), x)
     with pytest.raises(ValueError, match="not been used"):
         native.from_dlpack_capsule(capsule)

@@ -13,7 +13,9 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import _native
-from covector.backends.cpu import module as cpu
+from covector.backends.cpu import backend as cpu
+from covector.backends.cpu import module
+from covector.runtime import execution
 from covector.transforms.cache import Latest
 
 
@@ -77,13 +79,13 @@ def test_limits_of_control_groups():
 
 
 def test_code_goes_with_its_programs(monkeypatch):
-    monkeypatch.setattr(cpu._latest, "most", 2)
+    monkeypatch.setattr(module._latest, "most", 2)
     codes = []
 
     def program(k):
         f = cv.jit(lambda x: np.sin(x * (k + 0.375)) - k)
         f(1.0)
-        codes.extend(weakref.ref(c) for c in list(cpu._latest.values())[-1:])
+        codes.extend(weakref.ref(c) for c in list(module._latest.values())[-1:])
         return f
 
     kept = program(100)
@@ -98,6 +100,24 @@ def test_code_goes_with_its_programs(monkeypatch):
     cv.clear_caches()
     gc.collect()
     assert [ref() for ref in codes if ref() is not None] == []
+
+
+def test_what_was_lowered_long_ago_goes(monkeypatch):
+    lower, made = cpu.CpuBackend.lower, []
+
+    def noted(*args):
+        module = lower(*args)
+        made.append(weakref.ref(module))
+        return module
+
+    monkeypatch.setattr(cpu.CpuBackend, "lower", noted)
+    monkeypatch.setattr(execution, "_LOWERED", 3)
+    functions = [cv.jit(lambda x, k=k: x * (k + 0.5)) for k in range(6)]
+    results = [float(f(2.0)) for f in functions]
+    gc.collect()
+    assert [ref() is not None for ref in made] == [False] * 3 + [True] * 3
+    assert "mul" in functions[0].lower(2.0).as_text("jaxpr") and len(made) == 7
+    assert [float(f(2.0)) for f in functions] == results and len(made) == 7
 
 
 def test_a_cache_of_the_latest():

@@ -57,8 +57,9 @@ class Module(Protocol):
     def as_text(self, dialect: str) -> str:
         """The program at one stage of its way to the device."""
 
-    def compile(self, device: Device, placement: int) -> Program:
-        """Compile for ``device``; the results have the native ``placement``, which is on it."""
+    def compile(self, device: Device, placement: int | Sequence[int]) -> Program:
+        """Compile for ``device``; the results have the native ``placement``, which is on it, or
+        each its own on several devices."""
 
 
 class Layout:

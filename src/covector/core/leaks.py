@@ -17,10 +17,11 @@ def check(trace: Any, tracer: type[Any], made_at: Callable[[Any], str]) -> None:
 
     ``tracer`` is the class of traced values, and ``made_at(x)`` a clause on where one was made.
     """
+    # One walk of the heap; what it finds may only wait for the collector, which walks it again.
+    if not _values(trace, tracer):
+        return
     gc.collect()
-    alive: list[Any] = [x for x in gc.get_objects() if isinstance(x, tracer)]
-    leaked = [x for x in alive if x._trace is trace]
-    del alive
+    leaked = _values(trace, tracer)
     if not leaked:
         return
     lines = [f"\n  {x.describe()}{made_at(x)}{_holder(x, leaked)}" for x in leaked[:_SHOWN]]
@@ -30,6 +31,11 @@ def check(trace: Any, tracer: type[Any], made_at: Callable[[Any], str]) -> None:
         f"{''.join(lines)}{more}\nReturn them as results instead of keeping them"
         f"{errors.at_user_line()}"
     )
+
+
+def _values(trace: Any, tracer: type[Any]) -> list[Any]:
+    """The values of a trace that are not freed."""
+    return [x for x in gc.get_referrers(trace) if isinstance(x, tracer) and x._trace is trace]
 
 
 def _holder(x: Any, leaked: list[Any]) -> str:

@@ -558,7 +558,8 @@ class JaxprTracer(Tracer):
 class JaxprTrace(Trace):
     """Records each operation as an equation.
 
-    ``memo`` is for those who record: variables that already hold what they are to compute.
+    ``memo`` is for those who record: variables that already hold what they are to compute; None
+    where nothing is recorded.
     """
 
     __slots__ = (
@@ -584,7 +585,7 @@ class JaxprTrace(Trace):
         self.consts: dict[int, tuple[Var, Any]] = {}
         self.debug_info = debug_info
         self.effects: frozenset[Any] = NO_EFFECTS
-        self.memo: dict[Any, Any] = {}
+        self.memo: dict[Any, Any] | None = {}
         self.refs: dict[Reference, Captured] = {}
         # Named axes of a mesh that the traced function is run along, with their sizes, and whether
         # types say what varies over them.

@@ -196,9 +196,9 @@ def _start(
         store.set(f"cpus/{launch.rank}", str(len(get_backend("cpu").devices())).encode())
         store.barrier("initialize", max(deadline - time.monotonic(), 0.1))
         communicator = _connect(store, comm, deadline)
+        cpus = [int(store.get(f"cpus/{k}", 1.0)) for k in range(store.size)]
         # None goes on, and perhaps fails, while others still start.
         store.barrier("connected", max(deadline - time.monotonic(), 1.0))
-        cpus = [int(store.get(f"cpus/{k}", 1.0)) for k in range(store.size)]
         return Job(server, store, communicator, patience, cpus)
     except BaseException:
         if store is not None:
@@ -390,17 +390,20 @@ def get_communicator() -> Collectives:
 def _at_exit() -> None:
     global _job
     job, _job = _job, None
-    if job is None:
-        return
     error = getattr(sys, "last_value", None)
-    if error is not None:
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
+    if error is not None and job is not None:
+        text = f"{type(error).__name__}: {error}".strip(": \n").splitlines()[0]
         job.abandon(f"process {job.communicator.rank} has ended by an exception, {text:.300}")
         return
     try:
-        job.end()
+        if job is not None:
+            job.end()
     except DistributedError as e:
         print(f"covector: {e}", file=sys.stderr)
+        return
+    mpi = sys.modules.get("covector.distributed.mpi")
+    if mpi is not None:
+        mpi.finalize()
 
 
 def _after_fork() -> None:

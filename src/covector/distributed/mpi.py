@@ -7,7 +7,6 @@ when one ends (MPICH's, and Open MPI's without ``--with-ft ulfm``), it comes fir
 
 from __future__ import annotations
 
-import atexit
 import json
 import socket
 import sys
@@ -27,6 +26,8 @@ _PAUSE = 50e-6
 # Of the job that there is.
 _watch: Watch | None = None
 _failed = False
+# Whether MPI was started here, and is to be ended here.
+_is_ours = False
 
 
 def watch_over(store: StoreClient) -> None:
@@ -49,6 +50,7 @@ def world(rank: int, size: int, launcher: str) -> Any:
     DistributedError
         If mpi4py is not installed, or belongs to another MPI than the launcher.
     """
+    global _is_ours
     ours = "mpi4py.MPI" not in sys.modules
     try:
         import mpi4py
@@ -63,7 +65,7 @@ def world(rank: int, size: int, launcher: str) -> Any:
             "pip install 'covector[mpi]', and an MPI, for example pip install mpich"
         ) from None
     if ours:
-        atexit.register(_finalize)
+        _is_ours = True
     comm = MPI.COMM_WORLD
     if (comm.Get_rank(), comm.Get_size()) != (rank, size):
         library = MPI.Get_library_version().splitlines()[0]
@@ -75,7 +77,10 @@ def world(rank: int, size: int, launcher: str) -> Any:
     return comm.Dup()
 
 
-def _finalize() -> None:
+def finalize() -> None:
+    """End MPI, at the end of the program, when leave was taken: it waits for the others."""
+    if not _is_ours:
+        return
     from mpi4py import MPI
 
     _note_failure()

@@ -216,11 +216,11 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         s = structural.convert_element_type(s, wanted)
         aval = aval_of(s)
     trace = current_trace()
-    key = None
+    memo = key = None
     if type(trace) is JaxprTrace and type(s) is JaxprTracer and s._trace is trace:
         # Loops read and write several arrays of one size at the same index.
-        key = (s._var, size)
-        found = trace.memo.get(key)
+        memo, key = trace.memo, (s._var, size)
+        found = memo.get(key) if memo is not None else None
         if found is not None:
             return JaxprTracer(trace, found.aval, found)
     n = scalar(size, aval.dtype)
@@ -228,8 +228,8 @@ def start_index(s: Any, size: int, allow_negative: bool = True, name: str = "the
         aval = aval.strip_weak_type()
     negative = bind_known(lt_p, (s, scalar(0, aval.dtype)), {}, _BOOL)
     out = bind_known(select_n_p, (negative, s, bind_known(add_p, (s, n), {}, aval)), {}, aval)
-    if key is not None:
-        trace.memo[key] = out._var  # type: ignore[attr-defined]
+    if memo is not None:
+        memo[key] = out._var  # type: ignore[attr-defined]
     return out
 
 

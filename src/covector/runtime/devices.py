@@ -238,14 +238,14 @@ def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
         if isinstance(where, Format):
             check_layout(where.layout, x.shape, x.aval.str_short(), "device_put")
             where = where.sharding
-        target = where if isinstance(where, Space) else as_sharding(where, "device_put")
-        if isinstance(target, Sharding) and target.spread:
+        to = where if isinstance(where, Space) else as_sharding(where, "device_put")
+        if isinstance(to, Sharding) and to.spread:
             from covector.runtime import constraints
 
-            prim = constraints.reshard_p if target.typed else constraints.sharding_constraint_p
-            target.check(x.shape, "device_put")
-            return prim.bind(x, sharding=target)
-        return x if target is Space.Any else move_p.bind(x, where=target, source=None)
+            prim = constraints.reshard_p if to.typed else constraints.sharding_constraint_p
+            to.check(x.shape, "device_put")
+            return prim.bind(x, sharding=to)
+        return x if to is Space.Any else move_p.bind(x, where=to, source=None)
     if where is None and may_alias is not False:
         return to_array(x)
     given = x if type(x) is Array else None
@@ -555,7 +555,7 @@ def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[
 
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with named_scope(name or getattr(fun, "__name__", "call")):
+        with named_scope(name or str(getattr(fun, "__name__", "call"))):
             return fun(*args, **kwargs)
 
     return wrapped

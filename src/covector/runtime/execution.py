@@ -6,9 +6,10 @@ import contextlib
 import itertools
 import sys
 import time
-from collections import Counter
+import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
@@ -47,6 +48,9 @@ from covector.runtime.placement import (
 )
 from covector.transforms.arguments import argument_names
 from covector.transforms.jit import Entry, Jitted, tell_step
+
+if TYPE_CHECKING:
+    from covector.sharding.named import NamedSharding
 
 # What a backend's lowered program must have.
 _MODULE = ("platform", "dialects", "default_dialect", "as_text", "compile")
@@ -88,7 +92,23 @@ def lower_entry(
         with room_for(nesting(entry.closed.jaxpr)):
             found = _lower(entry.closed, donated, keep_unused, name, platform, layout)
             entry.programs[key] = found
+        _forget_all_but_the_latest(entry, key)
     return found
+
+
+# What is lowered may be compiled for another device soon, or shown; it is larger than its code.
+_LOWERED = 64
+_lowered: deque[tuple[weakref.ref[Entry], Any]] = deque()
+
+
+def _forget_all_but_the_latest(entry: Entry, key: Any) -> None:
+    """Note that a program was lowered; those of long ago are lowered again if asked for."""
+    _lowered.append((weakref.ref(entry), key))
+    while len(_lowered) > _LOWERED:
+        ref, old = _lowered.popleft()
+        other = ref()
+        if other is not None:
+            other.programs.pop(old, None)
 
 
 def compile_entry(
@@ -109,7 +129,7 @@ def compile_entry(
             middle = time.perf_counter()
             backend = get_backend(device.platform)
             each = layout is not None or (results is not None and has_one_memory(backend))
-            at = results if each else where.index
+            at = results if each and results is not None else where.index
             program = module.compile(device, at)
             program.executable.donate(given)
             _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
@@ -272,7 +292,9 @@ def on_mesh(entry: Entry, where: Placement, name: str) -> Placement:
     """
     propagate = _propagate()
     mesh = None if propagate is None else propagate.mesh_in(entry.closed)
-    if mesh is None or (where.sharding.spread and where.sharding.mesh == mesh):
+    if mesh is None:
+        return where
+    if where.sharding.spread and cast("NamedSharding", where.sharding).mesh == mesh:
         return where
     if where.committed and where.sharding.device_set != set(mesh.devices.flat):
         raise ValueError(

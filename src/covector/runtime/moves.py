@@ -125,7 +125,7 @@ def place_of(moves: Moves, where: Placement, name: str) -> Placement:
     if inside <= {where.sharding}:
         return where
     if len(inside) == 1 and not where.committed:
-        return placement(*inside, True)
+        return placement(next(iter(inside)), True)
     found = sorted(map(repr, inside | ({where.sharding} if where.committed else set())))
     raise ValueError(
         f"{name} computes with values on different devices: its arguments, or what device_put "

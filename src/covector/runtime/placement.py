@@ -127,7 +127,7 @@ def in_space(sharding: Sharding, space: Space) -> Sharding:
     if space is Space.Any or sharding.memory_kind in _OF_HOSTS:
         return sharding
     for device in sharding.device_set:
-        memories = getattr(device, "addressable_memories", list)()
+        memories: list[Any] = getattr(device, "addressable_memories", list)()
         known = {m.kind for m in memories}
         for kind in _OF_HOSTS:
             if kind in known:

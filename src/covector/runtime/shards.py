@@ -103,7 +103,7 @@ class Shard:
 def part_of(x: Array, index: Index, device: Device) -> Array:
     """The elements of ``x`` at ``index`` on a device: on the same memory where they are a block."""
     where = placement(SingleDeviceSharding(device), True)
-    host = x._placed(placement(SingleDeviceSharding(device), False).index)
+    host: Any = x._placed(placement(SingleDeviceSharding(device), False).index)
     first = 0
     whole = list(zip(index, x.shape, strict=True))
     while whole and _is_whole(*whole[-1]):
@@ -223,13 +223,16 @@ def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
     return mesh.block(shape, mesh.split(sharding.spec, shape, what))  # type: ignore[attr-defined]
 
 
-def _of_block(local: Array, sharding: Sharding, shape: tuple[int, ...]) -> Array:
-    """The array of ``shape`` of which this process has ``local``."""
+def _of_block(
+    local: Array, sharding: Sharding, shape: tuple[int, ...], agree: str | None = None
+) -> Array:
+    """The array of ``shape`` of which this process has ``local``; all must find the same shape if
+    ``agree`` says for whom."""
     where = placement(sharding, True)
     if sharding.is_fully_addressable:
         return put(local, where)
     backend: Any = get_backend(where.device.platform)
-    made: Array = backend.of_block(local, sharding, shape, where.index)
+    made: Array = backend.of_block(local, sharding, shape, where.index, agree)
     return made
 
 
@@ -385,7 +388,7 @@ def make_array_from_process_local_data(
     what = "make_array_from_process_local_data"
 
     def one(where: Any, data: Any) -> Array:
-        array = np.asarray(data) if not isinstance(data, Array) else data
+        array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
         where = as_sharding(getattr(where, "sharding", where), what)
         along = _processes_along(where, len(given))
@@ -411,7 +414,7 @@ def make_array_from_process_local_data(
             cut.append(s if n == size else slice(None))
         if any(n != s.stop - s.start for n, s in zip(given, block, strict=True)):
             array = array[tuple(cut)]
-        return _of_block(to_array(array), found, shape)
+        return _of_block(to_array(array), found, shape, what if None in asked else None)
 
     if isinstance(sharding, Sharding) or hasattr(sharding, "partitions"):
         return tree.map(lambda data: one(sharding, data), local_data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from covector.core import tree
 from covector.core.avals import Array, ShapedArray, to_array
@@ -38,6 +38,7 @@ from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
 if TYPE_CHECKING:
     from covector.sharding.cost import Cost
+    from covector.sharding.named import NamedSharding
 
 
 class ArgInfo:
@@ -379,7 +380,8 @@ class Compiled(_Stage):
         if self._at is None:
             return [where] * self._entry.in_tree.num_leaves
         given = list(self._given)[-self._entry.in_tree.num_leaves :]
-        return [s if s is not None and s.spread else where.update(spec=()) for s in given]
+        whole = cast("NamedSharding", where).update(spec=())
+        return [s if s is not None and s.spread else whole for s in given]
 
     @property
     def output_shardings(self) -> Any:

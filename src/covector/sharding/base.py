@@ -83,6 +83,9 @@ class Sharding:
         """The same in another kind of memory; None stands for the default of the devices."""
         raise NotImplementedError("the class Sharding is abstract: a subclass says the memory")
 
+    def check(self, shape: Sequence[int], what: str) -> None:
+        """Raise an error of ``what`` if an array of this shape cannot lie so; here all can."""
+
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices, in their order; the first one stands for all where one does."""

@@ -91,7 +91,9 @@ def recast(x: Any, kinds: dict[Hashable, AxisType]) -> Any:
 def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
     """``x`` with a dimension laid out as a vector is; the others stay as they are."""
     aval = aval_of(x)
-    parts = [()] * aval.ndim if aval.placed is None else list(split_of(aval.placed.spec, aval.ndim))
+    parts: list[tuple[Hashable, ...]] = [()] * aval.ndim
+    if aval.placed is not None:
+        parts = list(split_of(aval.placed.spec, aval.ndim))
     parts[dim] = split_of(placed.spec, 1)[0]
     if type(x) is Array:
         mesh = concrete_mesh()

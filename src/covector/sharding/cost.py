@@ -39,6 +39,8 @@ from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Sizes, Split, nowhere, split_of
 from covector.sharding.spec import PartitionSpec
 
+KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute")
+
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
@@ -109,6 +111,11 @@ class Cost:
 
     def sent(self, kind: str | None = None, axis: Hashable = None) -> float:
         """Bytes that each device sends by collectives of one kind, along an axis."""
+        if kind not in (None, *KINDS):
+            raise ValueError(
+                f"sent takes a kind of collective, one of {', '.join(KINDS)}, got {kind!r}"
+                f"{at_user_line()}"
+            )
         return sum(
             c.bytes
             for c in self.collectives
@@ -175,7 +182,7 @@ def cost(
         outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs")
     consts = [
         split_of(s.spec, v.aval.ndim)
-        if getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
+        if isinstance(s, NamedSharding) and dict(s.mesh.shape) == sizes
         else nowhere(v.aval)
         for v, s in zip(
             jaxpr.constvars, [getattr(c, "sharding", None) for c in closed.consts], strict=True

@@ -120,8 +120,8 @@ def _scattered_terms(operands: Avals, results: Avals, params: dict[str, Any]) ->
 
 def factors_of(eqn: JaxprEqn) -> Factors | None:
     """The factors of an equation, those of sums of updates among them."""
-    rule = _scattered_terms if eqn.primitive is indexing.scatter_add_p else None
-    rule = rule or find_rule(eqn.primitive)
+    adds = eqn.primitive is indexing.scatter_add_p
+    rule = _scattered_terms if adds else find_rule(eqn.primitive)
     if rule is None:
         return None
     return rule([a.aval for a in eqn.invars], [v.aval for v in eqn.outvars], eqn.params)

@@ -132,13 +132,10 @@ class Walk:
             self._equation(eqn)
             for v in self._frees.get(k, ()):
                 self._live -= self.local(v.aval, self._env[v].split)
-        found = []
-        for k, v in enumerate(self.jaxpr.outvars):
-            if outs is None:
-                found.append((v, self.read(v)))
-            else:
-                found.append((v, Value(self.need(v, outs[k]))))
-        return found
+        results = self.jaxpr.outvars
+        if outs is None:
+            return [(a, self.read(a)) for a in results]
+        return [(a, Value(self.need(a, w))) for a, w in zip(results, outs, strict=True)]
 
     def _plan_memory(self) -> None:
         """Find which values are in memory, and until when."""
@@ -305,9 +302,10 @@ class Walk:
         splits = [self.read(a).split for a in eqn.invars]
         factors = factors_of(eqn) if any(_axes_of(s) for s in splits) else None
         outs = [v.aval for v in eqn.outvars]
+        summed: Axes = ()
         if factors is None:
             wanted = [nowhere(a.aval) for a in eqn.invars]
-            results, parts, summed = [nowhere(a) for a in outs], 1, ()
+            results, parts = [nowhere(a) for a in outs], 1
         else:
             by_factor = splits_of_factors(factors, splits, self.sizes)
             wanted = [_wanted(factors, k, by_factor, self.sizes) for k in range(len(splits))]

@@ -6,7 +6,7 @@ import enum
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -341,7 +341,7 @@ def _abstract_mesh(sizes: Any, names: Any, types: Any, device: Any) -> AbstractM
     return AbstractMesh(sizes, names, types, abstract_device=device)
 
 
-def _has_no_devices(attribute: str) -> Any:
+def _has_no_devices(attribute: str) -> NoReturn:
     raise ValueError(
         f"AbstractMesh has no {attribute}: it does not say which devices its axes are of; a Mesh "
         f"does{at_user_line()}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from covector import _native
 from covector.backends.cpu.module import CpuModule
 from covector.core import dtypes, processes
@@ -106,6 +108,20 @@ def of_block(local: Array, sharding: Any, shape: tuple[int, ...], placement: int
     """The array of which this process has ``local``."""
     split = _split(sharding, shape, "an array")
     return _wrapped(Block(local, sharding, shape, split), local._code, local.weak_type, placement)
+
+
+def check_shapes(sharding: Any, shape: tuple[int, ...], what: str) -> None:
+    """Raise the error where processes find different shapes of an array."""
+    ranks = _mesh(sharding).ranks
+    found = current_job().group(ranks).allgather(np.array(shape, np.int64))
+    if (found != found[0]).any():
+        each = ", ".join(
+            f"process {r} {tuple(int(n) for n in row)}" for r, row in zip(ranks, found, strict=True)
+        )
+        raise ValueError(
+            f"{what}: the parts that processes have make up arrays of different shapes: {each}. "
+            f"Parts must be of one size; pad them, or give global_shape{at_user_line()}"
+        )
 
 
 def spread_over(x: Array, sharding: Any) -> Block:

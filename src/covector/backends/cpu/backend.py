@@ -112,11 +112,15 @@ class CpuBackend:
         return across.put(x, sharding, placement)
 
     def of_block(
-        self, local: Array, sharding: Any, shape: tuple[int, ...], placement: int
-    ) -> Array:
-        """The array over several processes of which this one has ``local``."""
+        self, local: Array, sharding: Any, shape: tuple[int, ...], placement: int,
+        agree: str | None,
+    ) -> Array:  # fmt: skip
+        """The array over several processes of which this one has ``local``; that all find the same
+        shape is checked if ``agree`` says for whom."""
         from covector.backends.cpu import across
 
+        if agree is not None:
+            across.check_shapes(sharding, shape, agree)
         return across.of_block(self.put(local, self.devices()[0], 0), sharding, shape, placement)
 
     def lower_spread(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
-from covector.compiler.schedule.nodes import Nest, NestLoop, Stage, times
+from covector.compiler.schedule.nodes import NestLoop, Stage, times
 
 
 def chain(stage: Stage, depth: int = 0) -> NestLoop | Stage:
@@ -17,11 +17,52 @@ def chain(stage: Stage, depth: int = 0) -> NestLoop | Stage:
     return node
 
 
-def fuse(nest: Nest, stage: Stage) -> Nest | None:
-    """``nest`` with ``stage`` as deep in it as dependence allows; None if they share no loop."""
-    if type(nest.root) is Stage or not stage.depth or not _related(nest, stage):
-        return None
-    path = _shared_path(nest, stage)
+class Growing:
+    """A nest that further stages may join.
+
+    Attributes
+    ----------
+    root : NestLoop or Stage
+    made : dict
+        The last of the stages that compute a value.
+    """
+
+    __slots__ = ("root", "made", "_read")
+
+    def __init__(self, stage: Stage) -> None:
+        self.root = chain(stage)
+        self.made = {stage.value: stage}
+        self._read = {v for v, _ in stage.reads if v.ndim}
+
+    def join(self, stage: Stage) -> bool:
+        """Put ``stage`` as deep into the nest as dependence allows, if they share a loop."""
+        fused = self._fused(stage) if self._is_related(stage) else None
+        if fused is None:
+            return False
+        self.root = fused
+        self.made[stage.value] = stage
+        self._read.update([v for v, _ in stage.reads if v.ndim])
+        return True
+
+    def _is_related(self, stage: Stage) -> bool:
+        """Whether the stage reads something the nest computes or reads, or updates its value."""
+        made, read = self.made, self._read
+        return stage.value in made or stage.value in read or any(
+            [v in made or v in read for v, _ in stage.reads]
+        )  # fmt: skip
+
+    def comes_before(self, stage: Stage) -> bool:
+        """Whether ``stage`` has to come after the nest."""
+        made = self.made
+        return stage.value in made or any([v in made for v, _ in stage.reads])
+
+    def _fused(self, stage: Stage) -> NestLoop | None:
+        """The loops with ``stage`` in them; None if it shares none."""
+        return _fused(_shared_path(self.root, self.made, stage), stage)
+
+
+def _fused(path: list[NestLoop], stage: Stage) -> NestLoop | None:
+    """The outermost loop of a path that ``stage`` could run in, with the stage inside."""
     # Reductions may share their loops with what they read, but an inner loop is shared by
     # stages that all end there or all go on.
     while path and not _shape_fits(path[-1], stage, len(path)):
@@ -34,14 +75,14 @@ def fuse(nest: Nest, stage: Stage) -> Nest | None:
         kept = loop.children if q == len(path) - 1 else loop.children[:-1]
         role = stage.roles[q] if stage.roles[q] != "p" and loop.role == "p" else loop.role
         inner = NestLoop(loop.dim, role, (*kept, inner))
-    return Nest(inner)
+    return inner if type(inner) is NestLoop else None
 
 
-def _shared_path(nest: Nest, stage: Stage) -> list[NestLoop]:
+def _shared_path(
+    node: NestLoop | Stage, producers: Mapping[Value, Stage], stage: Stage
+) -> list[NestLoop]:
     """The loops that ``stage`` could run in, outermost first."""
-    producers = {s.value: s for s in nest.stages}
     path: list[NestLoop] = []
-    node = nest.root
     while type(node) is NestLoop and len(path) < stage.depth:
         q = len(path)
         role = stage.roles[q]
@@ -60,16 +101,6 @@ def _shared_path(nest: Nest, stage: Stage) -> list[NestLoop]:
 def _shape_fits(loop: NestLoop, stage: Stage, depth: int) -> bool:
     innermost = type(loop.children[0]) is Stage
     return innermost == (depth == stage.depth)
-
-
-def _related(nest: Nest, stage: Stage) -> bool:
-    """Whether the stage reads something the nest computes or reads, or updates its value."""
-    known = {s.value for s in nest.stages}
-    if stage.value in known:
-        return True
-    for s in nest.stages:
-        known.update([v for v, _ in s.reads if v.ndim])
-    return any([v in known for v, _ in stage.reads])
 
 
 def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
@@ -97,12 +128,6 @@ def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
         if type(i) is not IVar or i.axis != var:
             return False
     return True
-
-
-def depends(stage: Stage, nest: Nest) -> bool:
-    """Whether ``stage`` has to come after ``nest``."""
-    made = {s.value for s in nest.stages}
-    return any([v in made for v, _ in stage.reads]) or stage.value in made
 
 
 # --- merged loops ------------------------------------------------------------------------
@@ -198,13 +223,34 @@ def block_transposed(s: Stage) -> Stage:
 # --- contraction -------------------------------------------------------------------------
 
 
-def reads_locally(nest: Nest, producer: Stage, reader: Stage, index: tuple[Index, ...]) -> bool:
-    """Whether ``reader`` reads exactly the element computed in the current iteration."""
+Around = Mapping[int, tuple[NestLoop, ...]]
+
+
+def loops_around(root: NestLoop | Stage) -> Around:
+    """The loops around each stage of a nest, outermost first, by the stage's identity."""
+    found: dict[int, tuple[NestLoop, ...]] = {}
+
+    def walk(node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> None:
+        if type(node) is NestLoop:
+            path = (*path, node)
+            for c in node.children:
+                walk(c, path)
+        else:
+            found[id(node)] = path
+
+    walk(root, ())
+    return found
+
+
+def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[Index, ...]) -> bool:
+    """Whether ``reader`` reads exactly the element computed in the current iteration.
+
+    Both are stages of one nest, with the loops ``around`` them.
+    """
     depth = producer.roles.count("p")
     if reader.kind == "part" or reader.depth < depth:
         return False
-    shared = shared_depth(nest.root, producer, reader)
-    if shared < depth:
+    if _shared_depth(around[id(producer)], around[id(reader)]) < depth:
         return False
     for q in range(depth):
         i = index[producer.order[q]]
@@ -213,16 +259,11 @@ def reads_locally(nest: Nest, producer: Stage, reader: Stage, index: tuple[Index
     return True
 
 
-def shared_depth(node: NestLoop | Stage, a: Stage, b: Stage) -> int:
+def _shared_depth(a: Sequence[NestLoop], b: Sequence[NestLoop]) -> int:
     """How many loops two stages of a nest share."""
     depth = 0
-    while type(node) is NestLoop:
+    for x, y in zip(a, b, strict=False):
+        if x is not y:
+            break
         depth += 1
-        for c in node.loops:
-            inside = set(map(id, c.stages()))
-            if id(a) in inside and id(b) in inside:
-                node = c
-                break
-        else:
-            return depth
     return depth

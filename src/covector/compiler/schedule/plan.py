@@ -24,10 +24,10 @@ from covector.compiler.ir.walk import sub_blocks, written_out
 from covector.compiler.schedule.kinds import find_kinds, inner_reads, small
 from covector.compiler.schedule.loops import place_loops
 from covector.compiler.schedule.nest import (
+    Growing,
     chain,
     collapse,
-    depends,
-    fuse,
+    loops_around,
     reads_locally,
 )
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
@@ -51,13 +51,13 @@ def copy_nest(v: Value, copy: Value, schedule: Schedule) -> Nest:
     return place_loops(Nest(collapse(chain(stage))), schedule.target)
 
 
-class _Open:
+class _Open(Growing):
     """A nest that further stages may join, and when it runs."""
 
-    __slots__ = ("nest", "when")
+    __slots__ = ("when",)
 
     def __init__(self, stage: Stage, when: _When) -> None:
-        self.nest = Nest(chain(stage))
+        super().__init__(stage)
         self.when = when
 
 
@@ -99,10 +99,11 @@ class _Planner:
             if type(step) is not Nest:
                 out.append(step)
                 continue
+            around = loops_around(step.root)
             used_up = [
                 s.value for s in step.stages
                 if _may_contract(s) and s.value not in outside
-                and all(at is step and reads_locally(step, s, reader, index)
+                and all(at is step and reads_locally(around, s, reader, index)
                         for at, reader, index in readers.get(s.value, ()))
             ]  # fmt: skip
             nest = Nest(collapse(step.root), frozenset(used_up))
@@ -170,7 +171,7 @@ class _Order:
                 for stage in stages_of(v, self.planner.inline):
                     self.when[v] = self._nest_of(stage)
         ordered = sorted(self.order, key=lambda e: e[0])
-        return [s.nest if type(s) is _Open else s for _, s in ordered]  # type: ignore[misc]
+        return [Nest(s.root) if isinstance(s, _Open) else s for _, s in ordered]
 
     def _call(self, v: Value) -> None:
         if v.output_index == 0:
@@ -194,11 +195,9 @@ class _Order:
         for entry in self.open[: -_LOOK_BACK - 1 : -1]:
             if entry.when < ready:
                 break
-            fused = fuse(entry.nest, stage)
-            if fused is not None:
-                entry.nest = fused
+            if entry.join(stage):
                 return entry.when
-            if depends(stage, entry.nest):
+            if entry.comes_before(stage):
                 break
         self.count += 1
         entry = _Open(stage, (self.count, 0))

@@ -18,7 +18,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
 )
-from covector.compiler.schedule.nest import reads_locally
+from covector.compiler.schedule.nest import Around, loops_around, reads_locally
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
 from covector.compiler.schedule.sharing import chase, identity, step_reads
 from covector.compiler.schedule.show import names_of
@@ -66,17 +66,18 @@ class _Order(_Checker):
         stages = [s for step in steps if type(step) is Nest for s in step.stages]
         # The stages of a value that are still to come.
         left = Counter([s.value for s in stages])
+        traffic = _Traffic(self.schedule, block)
         for v in block.values:
             if _uninitialised(v):
                 ready.add(v)
             kind = self.schedule.kinds.get(v)
             if kind not in _KINDS:
                 self.fail(v, "a value is inline, in registers or in memory")
-            if left[v] and left[v] != _stage_count(v, [s for s in stages if s.value is v]):
+            if left[v] and left[v] != _stage_count(v, [s for _, s in traffic.makers[v]]):
                 self.fail(v, "all stages of a value are in the steps of its block")
         for step in steps:
             if type(step) is Nest:
-                self.nest(block, step, ready, left)
+                self.nest(traffic, step, ready, left)
             else:
                 assert type(step) is Value
                 self.value(step, ready)
@@ -112,15 +113,16 @@ class _Order(_Checker):
                 if u not in ready:
                     self.fail(u, "a stored value is computed before it is read")
 
-    def nest(self, block: Block, nest: Nest, ready: set[Value], left: Counter[Value]) -> None:
+    def nest(self, traffic: _Traffic, nest: Nest, ready: set[Value], left: Counter[Value]) -> None:
         self.loops(nest.root, ())
         for s in nest.stages:
             self.read([u for u, _ in s.reads], ready)
             left[s.value] -= 1
             if not left[s.value]:
                 ready.add(s.value)
+        around = loops_around(nest.root)
         for v in nest.contracted:
-            self.used_up(block, nest, v)
+            self.used_up(traffic, nest, around, v)
 
     def loops(self, node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> None:
         if type(node) is NestLoop:
@@ -141,22 +143,45 @@ class _Order(_Checker):
         if _size(_walked(node)) != _size(_domain(node)):
             self.fail(v, "the loops around a stage walk its domain once")
 
-    def used_up(self, block: Block, nest: Nest, v: Value) -> None:
+    def used_up(self, traffic: _Traffic, nest: Nest, around: Around, v: Value) -> None:
         """``v`` is read only in the loops that compute it."""
-        producers = [s for s in nest.stages if s.value is v]
+        producers = [s for at, s in traffic.makers.get(v, ()) if at is nest]
         if len(producers) != 1:
             self.fail(v, "what is used up is computed by one stage of its nest")
         (producer,) = producers
-        for step in self.schedule.steps[block]:
-            if type(step) is Nest:
-                found = [(s, index) for s in step.stages for u, index in s.reads if u is v]
-                local = all(
-                    [step is nest and reads_locally(nest, producer, s, i) for s, i in found]
-                )
-            else:
-                local = v not in step_reads(self.schedule, step)
-            if not local or v in block.results:
-                self.fail(v, "what is used up in its loops is read in them only")
+        local = all(
+            [at is nest and reads_locally(around, producer, s, i)
+             for at, s, i in traffic.readers.get(v, ())]
+        )  # fmt: skip
+        if not local or v in traffic.elsewhere:
+            self.fail(v, "what is used up in its loops is read in them only")
+
+
+class _Traffic:
+    """Who computes and who reads the values of a block.
+
+    Attributes
+    ----------
+    makers : dict
+        The stages that compute a value, each with its nest.
+    readers : dict
+        The stages that read a value, each with its nest and the index.
+    elsewhere : set
+        Values that other steps read, and the results.
+    """
+
+    def __init__(self, schedule: Schedule, block: Block) -> None:
+        self.makers: dict[Value, list[tuple[Nest, Stage]]] = {}
+        self.readers: dict[Value, list[tuple[Nest, Stage, tuple[Index, ...]]]] = {}
+        self.elsewhere: set[Value] = set(block.results)
+        for step in schedule.steps[block]:
+            if type(step) is not Nest:
+                self.elsewhere.update(step_reads(schedule, step))
+                continue
+            for s in step.stages:
+                self.makers.setdefault(s.value, []).append((step, s))
+                for u, index in s.reads:
+                    self.readers.setdefault(u, []).append((step, s, index))
 
 
 def _stage_count(v: Value, stages: Sequence[Stage]) -> int:
