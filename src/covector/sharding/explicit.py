@@ -164,7 +164,15 @@ def _by_rule(
     if prim in as_operand and _changes_what_is_split(factors, splits):
         return _as_operand(prim, splits, avals, outs, sizes)
 
-    def clash(factor: int) -> None:
+    def clash(factor: int, twice: Hashable) -> None:
+        if twice is not None:
+            raise ShardingTypeError(
+                f"{prim.name}: of the operands {_shown(avals)}, dimensions that are not the same "
+                f"are split over the mesh's {twice!r}, which would split the result twice. Lay one "
+                "of them out in another way with covector.reshard; functions that have the "
+                "argument out_sharding, such as numpy.matmul, take how the result is to be split"
+                f"{at_user_line()}"
+            )
         raise ShardingTypeError(
             f"{prim.name}: the operands are split differently along a dimension that they share: "
             f"{_shown(avals)}. Move one of them with covector.reshard, or say with out_sharding "

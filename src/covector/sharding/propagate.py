@@ -43,12 +43,16 @@ def nowhere(aval: ShapedArray) -> Split:
 
 
 def splits_of_factors(
-    f: Factors, splits: Sequence[Split], sizes: Sizes, clash: Callable[[int], None] | None = None
+    f: Factors,
+    splits: Sequence[Split],
+    sizes: Sizes,
+    clash: Callable[[int, Any], None] | None = None,
 ) -> list[tuple[Hashable, ...]]:
     """For each factor the axes that split it, as the operands say.
 
     Where they differ, the first operand that splits a factor decides, or ``clash``, given the
-    factor, raises the error. An axis splits one factor.
+    factor, and the axis that splits another one already, raises the error. An axis splits one
+    factor.
     """
     found: dict[int, tuple[Hashable, ...]] = {}
     owner: dict[Hashable, int] = {}
@@ -64,10 +68,10 @@ def splits_of_factors(
                 if axes:
                     if factor in found and found[factor] != axes:
                         if clash is not None:
-                            clash(factor)
+                            clash(factor, None)
                     elif any(owner.get(a, factor) != factor for a in axes):
                         if clash is not None:
-                            clash(factor)
+                            clash(factor, next(a for a in axes if owner.get(a, factor) != factor))
                     else:
                         found[factor] = axes
                         owner.update(dict.fromkeys(axes, factor))
