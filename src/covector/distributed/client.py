@@ -95,8 +95,12 @@ class Watch:
         self._failed.wait(timeout)
         self.check()
 
+    def close_soon(self) -> None:
+        """Take no end of the coordinator for a failure from now on."""
+        self._closing = True
+
     def stop(self) -> None:
-        """End the thread; the end of the process is no failure then."""
+        """End the thread."""
         self._closing = True
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
@@ -241,6 +245,8 @@ class StoreClient:
 
     def leave(self) -> None:
         """Take leave: the end of this process is no failure from now on."""
+        if self.watch is not None:
+            self.watch.close_soon()  # when all have left, the coordinator ends, which is no failure
         with contextlib.suppress(DistributedError):
             self._call({"op": "bye"})
         if self.watch is not None:
