@@ -115,6 +115,9 @@ class Partitioner:
 
     def __init__(self, mesh: ProcessMesh) -> None:
         self.mesh = mesh
+        # The axes along which this is the body of a `shard_map`: along them each process has a
+        # value of its own.
+        self.manual: frozenset[Hashable] = frozenset()
         self._depth = 0
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Part], args: Sequence[Part]) -> list[Part]:
@@ -445,14 +448,15 @@ def _cond(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
 
 @rule(debug_callback_p, io_callback_p)
 def _effect(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
-    """The first process has the effect, and tells the others what came of it."""
+    """The first of the processes that have the same value has the effect, and tells the others."""
     values = [p.gathered(low.mesh) for p in args]
-    ranks = low.mesh.ranks
+    ranks = low.mesh.group([a for a in low.mesh.sizes if a not in low.manual])
     if low.mesh.here == ranks[0]:
         outs = low.bind(eqn, values, eqn.params)
     else:
         outs = [_zeros(v.aval) for v in eqn.outvars]
-    outs = [collective(x, "broadcast", ranks) for x in outs]
+    if len(ranks) > 1:
+        outs = [collective(x, "broadcast", ranks) for x in outs]
     return [Part(v.aval, nowhere(v.aval), x) for v, x in zip(eqn.outvars, outs, strict=True)]
 
 
@@ -478,7 +482,9 @@ def _shard_map(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         rest = _beside(p.split, manual)
         within = tuple([(*a, *b) for a, b in zip(over, rest, strict=True)])
         given.append(Part(v.aval, rest, p.at(mesh, within)))
+    around, low.manual = low.manual, low.manual | set(manual)
     outs = low.inside(closed, given)
+    low.manual = around
     made = []
     for p, spec, v in zip(outs, params["out_specs"], eqn.outvars, strict=True):
         over = mesh.split(spec, v.aval.shape, "shard_map")
