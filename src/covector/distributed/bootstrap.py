@@ -314,6 +314,9 @@ def initialize(
                 launch, coordinator_bind_address, initialization_timeout,
                 heartbeat_timeout_seconds, shutdown_timeout_seconds,
             )  # fmt: skip
+        # Comes before what the engine does at the end of the program, which may wait for all.
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
         counts = _job.communicator.allgather(np.int64(len(get_backend("cpu").devices())))
         processes.place(launch.rank, launch.size, [int(n) for n in counts])
 
@@ -412,5 +415,4 @@ def _after_fork() -> None:
         job.close_inherited()
 
 
-atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork)
