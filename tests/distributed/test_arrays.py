@@ -143,6 +143,61 @@ def test_several_devices_each(uneven):
     assert [o.strip() for o in jobs.run(2, SETUP + SEVERAL, env=env)] == ["done"] * 2
 
 
+CALLED = """
+from covector.experimental import io_callback
+cv.config.update("num_cpu_devices", int(os.environ["each"]))
+c = start()
+mesh = mesh_of((cv.device_count(),), ("x",))
+over = NamedSharding(mesh, P("x"))
+whole = numpy.arange(16.0, dtype="f4").reshape(8, 2)
+x = cv.device_put(whole, over)
+like = lambda a: cv.ShapeDtypeStruct(a.shape, a.dtype)
+double = lambda a: numpy.asarray(a) * 2
+def same(a, b):
+    numpy.testing.assert_array_equal(multihost_utils.process_allgather(a, tiled=True), b)
+
+# Each device of a shard_map has its own value.
+f = cv.shard_map(lambda a: io_callback(double, like(a), a), mesh=mesh, in_specs=P("x"),
+                 out_specs=P("x"), check_vma=False)
+same(cv.jit(f)(x), whole * 2)
+same(f(x), whole * 2)
+seen = []
+def watched(a):
+    cv.debug.callback(lambda i: seen.append(int(i)), lax.axis_index("x"))
+    return a
+cv.jit(cv.shard_map(watched, mesh=mesh, in_specs=P("x"), out_specs=P("x")))(x)
+cv.effects_barrier()
+counts = c.allreduce(numpy.bincount(numpy.asarray(seen, int), minlength=cv.device_count()))
+numpy.testing.assert_array_equal(counts, 1)
+
+# An operation at a time.
+same(cv.pure_callback(double, like(x), x), whole * 2)
+row = cv.ShapeDtypeStruct((2,), "float32")
+by_row = cv.vmap(lambda r: cv.pure_callback(double, row, r, vmap_method="sequential"))
+same(by_row(x), whole * 2)
+same(io_callback(double, like(x), x), whole * 2)
+del seen[:]
+cv.debug.callback(lambda a: seen.append(a.shape), x)
+assert seen == ([(8, 2)] if at == 0 else []), seen
+
+# Options that have results looked at: all processes find the same.
+with cv.debug_nans(True):
+    same(x * 2, whole * 2)
+    fails(FloatingPointError, "in the operation log", cv.jit(lambda a: np.log(a - 1)), x)
+with cv.debug_infs(True):
+    fails(FloatingPointError, "(inf)", cv.jit(lambda a: 1 / a).lower(x).compile(), x)
+cv.config.update("error_checking_behavior_divide", "raise")
+fails(ZeroDivisionError, "by zero in div", lambda: 1 / x)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_callbacks_and_what_looks_at_results(each):
+    outputs = jobs.run(2, SETUP + CALLED, env={"each": str(each)})
+    assert [o.strip() for o in outputs] == ["done"] * 2
+
+
 DIFFERENT = """
 c = start()
 mesh = mesh_of((n,), ("x",))

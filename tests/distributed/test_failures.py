@@ -354,3 +354,31 @@ def test_failures_under_mpirun(how):
     found = [line for line in lines if line.startswith("found")]
     assert all(f"pid {pids[1]})" in line for line in found), (pids, lines)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("how", ["raise ValueError('boom')", "sys.exit(0)"])
+def test_ends_under_mpirun_are_told_at_once(how):
+    command = jobs.mpirun()
+    if command is None:
+        pytest.skip("there is no mpirun")
+    pytest.importorskip("mpi4py")
+    program = f"""
+    c = start()
+    c.barrier()
+    if at == 1:
+        {how}
+    try:
+        c.allreduce(1.0)
+    except cd.ProcessFailedError as e:
+        print("told:", e, flush=True)
+    """
+    # The heartbeat's 60 s would be too late.
+    ended = subprocess.run(
+        [*command, "-n", "2", sys.executable, "-c", jobs.launched_code(2, program)],
+        capture_output=True, text=True, env={**jobs.environment(), "TEST_LAUNCHED": "1"},
+        timeout=40,
+    )  # fmt: skip
+    if "exit" in how:
+        assert "told: process 1 has left" in ended.stdout, ended
+    else:  # A launcher may end process 0 first.
+        assert "boom" in ended.stderr, ended

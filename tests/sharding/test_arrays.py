@@ -281,6 +281,19 @@ def test_jit_takes_and_gives_what_is_asked(mesh):
         cv.jit(lambda x: x, in_shardings=s, backend="cpu")
     nested = cv.jit(lambda x: cv.jit(lambda y: y + 1, out_shardings=t)(x) * 2)
     assert nested(A).sharding == t
+    # A list for results in a list.
+    pair = cv.jit(lambda x: [x, x + 1], out_shardings=[s, t])
+    assert [x.sharding for x in pair(A)] == [s, t]
+
+
+def test_results_made_on_the_host_have_shapes_of_their_own(mesh):
+    x = cv.device_put(onp.arange(8.0, dtype="f4"), NamedSharding(mesh, P("x")))
+    (found,) = np.nonzero(x > 2)
+    onp.testing.assert_array_equal(found, [3, 4, 5, 6, 7])
+    total = cv.pure_callback(lambda v: onp.sum(v), cv.ShapeDtypeStruct((), "float32"), x)
+    assert float(total) == 28.0 and total.sharding.is_fully_replicated
+    double = cv.pure_callback(lambda v: 2 * onp.asarray(v), cv.ShapeDtypeStruct((8,), "float32"), x)
+    assert double.sharding == x.sharding
 
 
 def test_constraints(mesh):

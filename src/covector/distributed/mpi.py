@@ -84,7 +84,9 @@ def finalize() -> None:
     from mpi4py import MPI
 
     _note_failure()
-    if not _failed and MPI.Is_initialized() and not MPI.Is_finalized():
+    raised = getattr(sys, "last_value", None) is not None
+    # It waits for all others, who may wait for this one in a collective.
+    if not (_failed or raised) and MPI.Is_initialized() and not MPI.Is_finalized():
         MPI.Finalize()
 
 

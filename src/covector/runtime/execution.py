@@ -37,7 +37,7 @@ from covector.core.rules import layout_primitives, transpose_only
 from covector.core.trace import Tracer, raise_leaked
 from covector.primitives.arithmetic import div_p, rem_p
 from covector.runtime import transfers
-from covector.runtime.moves import move_results, moves_of, place_of
+from covector.runtime.moves import move_results, moved, moves_of, place_of
 from covector.runtime.placement import (
     Placement,
     as_sharding,
@@ -458,7 +458,7 @@ def check_operands(
         transfers.check_operands(operands, avals, where.sharding, what)
         plain = False
     if config.error_checking_behavior_divide == "raise":
-        if jitted.primitive in (div_p, rem_p) and not np.all(np.asarray(operands[-1])):
+        if jitted.primitive in (div_p, rem_p) and not np.all(np.asarray(_whole(operands[-1]))):
             raise ZeroDivisionError(
                 f"a division by zero in {jitted.primitive}, and the option "
                 f"error_checking_behavior_divide is 'raise'{at_user_line()}"
@@ -523,12 +523,20 @@ def _check_finite(
     )
 
 
+def _whole(x: Any) -> Any:
+    """All of an operand or result, on each process, so that all of them find the same in it."""
+    if getattr(x, "is_fully_addressable", True) or x.is_fully_replicated:
+        return x
+    with override(debug_nans=False, debug_infs=False, error_checking_behavior_nan="ignore"):
+        return moved(x, x.sharding.update(spec=()))
+
+
 def find_nonfinite(outs: Sequence[Any]) -> str | None:
     """``"nan"`` or ``"inf"`` if the options ask to look for it and an array has one."""
     for x in outs:
         if getattr(x.dtype, "kind", "") not in "fcV" or x.dtype.name.startswith("key"):
             continue
-        values = np.asarray(x)
+        values = np.asarray(_whole(x))
         if values.dtype.kind == "V":
             values = values.astype(np.float32)
         nans = config.debug_nans or config.error_checking_behavior_nan == "raise"

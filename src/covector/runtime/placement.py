@@ -217,7 +217,11 @@ def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:
     """A new array, which is on the host, where a program on ``beside`` would put it."""
     if not beside:
         transfer("host_to_device", x.aval.str_short())
-    return put(x, target_of(beside, "a function that runs on the host"))
+    where = target_of(beside, "a function that runs on the host")
+    if where.sharding.spread and all([getattr(b, "shape", ()) != x.shape for b in beside]):
+        # The result is not laid out as an operand of another shape is: each device has all of it.
+        where = on_all_of(where.sharding.mesh, True)
+    return put(x, where)
 
 
 avals.arrive = _made_on_host

@@ -25,7 +25,7 @@ from covector.transforms.arguments import argument_names, fun_name, resolve_nums
 
 def places(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
     """A sharding or None for each leaf of ``values``."""
-    if isinstance(shardings, list):
+    if isinstance(shardings, list) and isinstance(values, tuple):
         shardings = tuple(shardings)
     for s in tree.leaves(shardings, is_leaf=is_place):
         if not is_place(s):

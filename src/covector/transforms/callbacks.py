@@ -126,8 +126,13 @@ def _of_python(x: Any) -> bool:
 pure_callback_p.def_effects(lambda params: getattr(params["callback"], "effects", NO_EFFECTS))
 
 
+def in_parts(args: Sequence[Any]) -> bool:
+    """Whether this process has no more than a part of one of the values."""
+    return not all(getattr(x, "is_fully_addressable", True) or x.is_fully_replicated for x in args)
+
+
 def _run_pure(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    if type(params["callback"]) is ForeignFunction:
+    if type(params["callback"]) is ForeignFunction or in_parts(args):
         return EvalTrace.dispatch(pure_callback_p, args, params)
     avals = params["result_avals"]
     outs = call_checked(params["callback"], args, avals)
@@ -146,6 +151,8 @@ debug_callback_p.def_effects(lambda params: _ORDERED if params["ordered"] else _
 
 
 def _run_debug(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    if in_parts(args):
+        return EvalTrace.dispatch(debug_callback_p, args, params)
     params["callback"](*args)
     return []
 

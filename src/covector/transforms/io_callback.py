@@ -10,13 +10,14 @@ from covector.core.avals import ShapedArray, array_from_numpy, settled
 from covector.core.errors import at_user_line
 from covector.core.rules import batching_rules, jvp_rules
 from covector.core.structural import mapped_first
-from covector.core.trace import Primitive
+from covector.core.trace import EvalTrace, Primitive
 from covector.transforms.arguments import api_boundary, check_callable
 from covector.transforms.callbacks import (
     FlatCallback,
     call_checked,
     each_element,
     flatten_callback,
+    in_parts,
 )
 
 io_callback_p = Primitive("io_callback", multiple_results=True)
@@ -58,6 +59,8 @@ io_callback_p.def_effects(lambda params: _ORDERED if params["ordered"] else _IO)
 
 
 def _run(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    if in_parts(args):
+        return EvalTrace.dispatch(io_callback_p, args, params)
     avals = params["result_avals"]
     outs = call_checked(params["callback"], args, avals, "io_callback")
     return [settled(array_from_numpy(x, a.dtype), *args) for x, a in zip(outs, avals, strict=True)]
