@@ -220,7 +220,7 @@ def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:
     where = target_of(beside, "a function that runs on the host")
     if where.sharding.spread and all([getattr(b, "shape", ()) != x.shape for b in beside]):
         # The result is not laid out as an operand of another shape is: each device has all of it.
-        where = on_all_of(where.sharding.mesh, True)
+        where = on_all_of(cast(Any, where.sharding).mesh, True)
     return put(x, where)
 
 
