@@ -45,6 +45,8 @@ def environment():
         for k, v in os.environ.items()
         if not k.startswith(("PMI_", "OMPI_", "SLURM_", "MPI", "PMIX"))
     }
+    # Lines of several processes in one pipe stay whole.
+    kept.pop("PYTHONUNBUFFERED", None)
     return {**kept, "COVECTOR_ENABLE_CHECKS": "0", "OMP_NUM_THREADS": "1"}
 
 
