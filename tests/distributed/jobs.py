@@ -46,6 +46,8 @@ def environment():
         # and lines are to be written at once.
         if not k.startswith(("PMI_", "OMPI_", "SLURM_", "MPI", "PMIX", "PYTHONUNBUFFERED"))
     }
+    # Lines of several processes in one pipe stay whole.
+    kept.pop("PYTHONUNBUFFERED", None)
     return {**kept, "COVECTOR_ENABLE_CHECKS": "0", "OMP_NUM_THREADS": "1"}
 
 
