@@ -208,10 +208,27 @@ except cd.CollectiveMismatchError as e:
     assert "'sum'" in str(e) and "'max'" in str(e), e
     print("told")
 """
+ALIKE = """
+c = start()
+mesh = mesh_of((n,), ("x",))
+whole = NamedSharding(mesh, P("x"))
+def total(x):
+    return x.sum()
+x = cv.device_put(numpy.ones((8, 2), "f4"), whole)
+assert float(cv.jit(lambda x: (x * (at + 1)).sum())(x)) == sum(8 * (k + 1) for k in range(n))
+try:
+    # The same collective, of the sums of arrays of different shapes.
+    cv.jit(total)(cv.device_put(numpy.ones((8, 2 + at), "f4"), whole))
+except cd.CollectiveMismatchError as e:
+    assert str(e).count("calls allreduce(float32[], 'sum') of total (") == 2, e
+    print("told")
+"""
 
 
-def test_different_programs_are_told():
-    with jobs.Job(2, SETUP + DIFFERENT) as job:
+@pytest.mark.parametrize("program", [DIFFERENT, ALIKE], ids=["different", "alike"])
+@pytest.mark.parametrize("env", [jobs.SHARED, jobs.MESSAGES], ids=["memory", "messages"])
+def test_different_programs_are_told(program, env):
+    with jobs.Job(2, SETUP + program, env=env) as job:
         outputs, _ = job.wait(120)
     assert all(o.startswith("told") for o in outputs.values()), outputs
 

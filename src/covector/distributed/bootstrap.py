@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ipaddress
 import os
@@ -415,4 +416,5 @@ def _after_fork() -> None:
         job.close_inherited()
 
 
+atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork)

@@ -33,6 +33,7 @@ def registration(
 ) -> tuple[Any, ...]:
     """What the native core calls a collective with, and what is to be kept as long as it."""
     kind, ranks, pairs = params["kind"], params["ranks"], params["pairs"]
+    label = f" of {params['program']}" if params["program"] else ""
     if _shown.get():
         return (Registration(_never),)
     group = current_job().group(ranks)
@@ -42,13 +43,17 @@ def registration(
         options["pairs"] = pairs
     plan = None
     if hasattr(group, "plan"):
-        plan = group.plan(method, _like(given), **options)
+        plan = group.plan(method, _like(given), label=label, **options)
     if plan is not None:
         return _native_call(plan, given, result), plan
     call = getattr(group, method)
 
     def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
-        view(out_addresses[0], result)[...] = call(view(in_addresses[0], given), **options)
+        group.label = label
+        try:
+            view(out_addresses[0], result)[...] = call(view(in_addresses[0], given), **options)
+        finally:
+            group.label = ""
 
     return (Registration(run),)
 

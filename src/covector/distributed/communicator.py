@@ -177,6 +177,7 @@ class Collectives(abc.ABC):
         self.rank, self.size = rank, size
         self.members = tuple(range(size))
         self._name = ""  # what tells a group from others in fingerprints
+        self.label = ""  # the program that calls what follows, the same
         self._groups: Counter[tuple[int, ...]] = Counter()
 
     # --- what engines do: `text` says what is called, arrays are contiguous

@@ -83,7 +83,7 @@ class Messages(Collectives):
         if os.getpid() != self._pid:
             raise forked(self._pid)
         self._count += 1
-        self._text = text + self._name
+        self._text = text + self.label + self._name
         self._frame = frame_of(self._count, self._text)
         if self.size == 1:
             return

@@ -177,6 +177,7 @@ class ShmCommunicator(Collectives):
         op: str = "sum",
         root: int = 0,
         pairs: Iterable[tuple[int, int]] = (),
+        label: str = "",
     ) -> Any:
         """A collective that compiled programs call, without Python between.
 
@@ -192,6 +193,8 @@ class ShmCommunicator(Collectives):
             What it is given: its shape and dtype count.
         op, root, pairs
             As of the method.
+        label : str
+            The program that calls it, the same in all processes: that of another is told from it.
 
         Returns
         -------
@@ -206,17 +209,19 @@ class ShmCommunicator(Collectives):
             if code_of(x.dtype, op) < 0:
                 return None
             each = size // self.size if kind == "reduce_scatter" else size
-            return self._plan(kind, text_of(kind, x, repr(op)), x.dtype, each, op)
+            return self._plan(kind, text_of(kind, x, repr(op)) + label, x.dtype, each, op)
         if kind == "broadcast":
-            return self._plan(kind, text_of(kind, x, f"root={root}"), x.dtype, size, peer=root)
+            return self._plan(
+                kind, text_of(kind, x, f"root={root}") + label, x.dtype, size, peer=root
+            )
         if kind == "sendrecv":
             pairs = [(int(a), int(b)) for a, b in pairs]
             sources, text = {b: a for a, b in pairs}, text_of(kind, x, str(pairs))
             source = sources.get(self.rank, -1)
             sends = self.rank in dict(pairs)
-            return self._plan(kind, text, x.dtype, size, peer=source, sends=sends)
+            return self._plan(kind, text + label, x.dtype, size, peer=source, sends=sends)
         each = size // self.size if kind == "alltoall" else size
-        return self._plan(kind, text_of(kind, x), x.dtype, each)
+        return self._plan(kind, text_of(kind, x) + label, x.dtype, each)
 
     def _plan(
         self, kind: str, text: str, dtype: np.dtype[Any], count: int, op: str = "sum",

@@ -203,7 +203,7 @@ class AcrossModule:
             )
         )  # fmt: skip
         consts = [self._constant(c) for c in closed.consts]
-        self.local = partition(closed, consts, operands, self.results, mesh)
+        self.local = partition(closed, consts, operands, self.results, mesh, name)
 
     def _constant(self, c: Any) -> tuple[Split, Any]:
         if isinstance(getattr(c, "_handle", None), Block):

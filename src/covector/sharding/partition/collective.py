@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 from covector.core.avals import ShapedArray
@@ -10,7 +13,8 @@ from covector.core.structural import moveaxis, reshape
 from covector.core.trace import Primitive
 
 # Params: ``kind``, one of those below; ``ranks``, the processes that take part, in their order;
-# ``pairs``, for "permute" who sends to whom, numbers of places in ``ranks``.
+# ``pairs``, for "permute" who sends to whom, numbers of places in ``ranks``; ``program``, what
+# tells the program from others.
 #   sum, prod, max, min, and, or, xor: the combination of the values of all;
 #   scatter: row i of the sum of the values of all, along the first axis, for process i;
 #   gather: their values along a new first axis;
@@ -34,7 +38,7 @@ collective_p.def_effects(lambda params: _EFFECTS)
 
 
 @collective_p.def_abstract_eval
-def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any) -> ShapedArray:
+def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any, program: str) -> ShapedArray:
     shape = x.shape
     if kind == "gather":
         shape = (len(ranks), *shape)
@@ -43,9 +47,23 @@ def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any) -> ShapedArray:
     return ShapedArray(shape, x.dtype, x.weak_type)
 
 
+_program = contextvars.ContextVar("program", default="")
+
+
+@contextlib.contextmanager
+def of_program(text: str) -> Iterator[None]:
+    """Context manager: collectives are of the program that ``text`` tells from others."""
+    token = _program.set(text)
+    try:
+        yield
+    finally:
+        _program.reset(token)
+
+
 def collective(x: Any, kind: str, ranks: tuple[int, ...], pairs: Any = ()) -> Any:
     """A collective among ``ranks``; of one process, nothing."""
-    return collective_p.bind(x, kind=kind, ranks=ranks, pairs=tuple(pairs))
+    params = {"kind": kind, "ranks": ranks, "pairs": tuple(pairs), "program": _program.get()}
+    return collective_p.bind_params((x,), params)
 
 
 def gathered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from covector.control_flow.while_rules import while_p
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
 from covector.core.structural import (
     add_any_p,
     convert_element_type,
@@ -40,7 +41,7 @@ from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p, whole_program
 from covector.sharding.named import NamedSharding
 from covector.sharding.partition import local
-from covector.sharding.partition.collective import collective
+from covector.sharding.partition.collective import collective, of_program
 from covector.sharding.partition.mesh import Axes, ProcessMesh
 from covector.sharding.partition.part import Part, Terms
 from covector.sharding.propagate import (
@@ -66,6 +67,7 @@ def partition(
     operands: Sequence[Split],
     results: Sequence[Split],
     mesh: ProcessMesh,
+    name: str = "a program",
 ) -> ClosedJaxpr:
     """The program of this process.
 
@@ -78,6 +80,8 @@ def partition(
     operands, results : sequence of Split
         How arguments and results are split over the axes of processes.
     mesh : ProcessMesh
+    name : str
+        For messages.
 
     Returns
     -------
@@ -95,10 +99,21 @@ def partition(
         outs = Partitioner(mesh).run(jaxpr, known, given)
         return [p.at(mesh, s) for p, s in zip(outs, results, strict=True)]
 
-    with set_current_trace(eval_trace):
+    with set_current_trace(eval_trace), of_program(f"{name} ({_digest(jaxpr, operands, results)})"):
         avals = [_local(v.aval, s, mesh) for v, s in zip(jaxpr.invars, operands, strict=True)]
         made, found = trace_to_jaxpr(run, avals)
     return ClosedJaxpr(dce(made), found)
+
+
+def _digest(jaxpr: Jaxpr, *splits: Sequence[Split]) -> str:
+    """What tells a program from others: its operations and their types. Numbers in it and functions
+    of users, which may differ between processes, do not count."""
+    found = hashlib.blake2b(repr(splits).encode(), digest_size=4)
+    for inner in all_jaxprs(jaxpr):
+        for eqn in inner.eqns:
+            types = [(v.aval.shape, str(v.aval.dtype)) for v in (*eqn.invars, *eqn.outvars)]
+            found.update(f"{eqn.primitive.name} {types}".encode())
+    return found.hexdigest()
 
 
 def _local(aval: ShapedArray, split: Split, mesh: ProcessMesh) -> ShapedArray:
