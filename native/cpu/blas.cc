@@ -128,12 +128,13 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
 
 // Products of fewer multiply-adds than this are one task; larger ones are cut along their
 // longer side into blocks. Every block packs the whole other operand, so large products, which
-// have work enough for all, are cut into larger ones; and into columns where they are square,
-// since BLAS, to which columns are rows, packs the left operand in smaller pieces.
+// have work enough for all, are cut into larger ones, if these are a few; and into columns where
+// they are square, since BLAS, to which columns are rows, packs the left operand in smaller pieces.
 constexpr int64_t kBlockWork = 1 << 20;
 constexpr int64_t kLargeWork = int64_t(1) << 28;
 constexpr int64_t kBlockSide = 128;
 constexpr int64_t kLargeBlockSide = 512;
+constexpr int64_t kFewBlocks = 4;
 constexpr int64_t kMostBlocks = 16;
 
 template <class T>
@@ -142,7 +143,8 @@ void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
   bool large = work >= kLargeWork;
-  int64_t blocks = std::min(kMostBlocks, side / (large ? kLargeBlockSide : kBlockSide));
+  int64_t blocks = std::min(large ? kFewBlocks : kMostBlocks, side / kBlockSide);
+  if (large) blocks = std::max(blocks, std::min(kMostBlocks, side / kLargeBlockSide));
   if (work < kBlockWork || blocks < 2 || !SingleThreadedBlas::available()) {
     one_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
     return;
