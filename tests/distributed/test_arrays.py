@@ -129,7 +129,9 @@ else:
     numpy.testing.assert_array_equal(f(a), want)
     fails(NotImplementedError, "come before those within one", cv.device_put, x.T.copy(),
           NamedSharding(mesh, P(("y", "x"))))
-    # A mesh of this process alone.
+    # Devices of this process alone.
+    twice = cv.pmap(lambda r: r * 2 + lax.psum(r, "i"), axis_name="i")(x[:2] + at)
+    numpy.testing.assert_array_equal(twice, 2 * (x[:2] + at) + (x[:2] + at).sum(0))
     own = cv.make_mesh((2,), ("z",), (AxisType.Auto,), devices=cv.local_devices())
     b = cv.device_put(x + at, NamedSharding(own, P("z")))
     assert float(cv.jit(np.sum)(b)) == (x + at).sum() and b.is_fully_addressable

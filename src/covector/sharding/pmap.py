@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector.core import tree
-from covector.core.backend import all_devices, get_backend
+from covector.core.backend import get_backend
 from covector.core.errors import at_user_line
 from covector.primitives.structure import expand_dims, squeeze
 from covector.sharding.mesh import AxisType, Mesh
@@ -144,8 +144,8 @@ def _numbers(argnums: int | Iterable[int]) -> tuple[int, ...]:
 def _mesh(
     shown: str, name: Hashable, size: int, devices: Sequence[Any] | None, backend: str | None
 ) -> Mesh:
-    """The first ``size`` devices along one axis."""
-    found = list(all_devices(get_backend(backend)) if devices is None else devices)
+    """The first ``size`` devices of this process along one axis."""
+    found = list(get_backend(backend).devices() if devices is None else devices)
     if size > len(found):
         raise ValueError(
             f"pmap of {shown}: the mapped axis has the size {size}, one element for each device, "
