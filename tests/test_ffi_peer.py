@@ -215,7 +215,7 @@ COVECTOR_FFI_HANDLER(scaled_handler, scaled, 1, 1)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def library(tmp_path_factory):
     lib = compiled(tmp_path_factory.mktemp("ffi"), THEIRS)
     for ffi in (cv.ffi, jax.ffi):
