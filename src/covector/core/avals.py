@@ -406,6 +406,11 @@ def to_array(x: Any, aval: ShapedArray | None = None) -> Array:
     return settled(made)
 
 
+def spec_of_type(aval: ShapedArray) -> tuple[int, Shape, bool]:
+    """A type as the native core takes it."""
+    return dtypes.code_of[aval.dtype], aval.shape, aval.weak_type
+
+
 def array_from_numpy(
     x: np.ndarray, dtype: DType | None = None, weak: bool = False, alias: bool = False
 ) -> Array:

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.distributed.bootstrap import current_job
 from covector.runtime import foreign
-from covector.runtime.callbacks import Registration, view
+from covector.runtime.callbacks import Registration, view, words
 from covector.transforms.foreign import EFFECTS, ForeignFunction
 
 _NAME = "covector.collective"
@@ -43,7 +42,7 @@ def registration(
         options["pairs"] = pairs
     plan = None
     if hasattr(group, "plan"):
-        plan = group.plan(method, _like(given), label=label, **options)
+        plan = group.plan(method, words(given), label=label, **options)
     if plan is not None:
         return _native_call(plan, given, result), plan
     call = getattr(group, method)
@@ -56,12 +55,6 @@ def registration(
             group.label = ""
 
     return (Registration(run),)
-
-
-def _like(aval: ShapedArray) -> Any:
-    """An array of the type that takes no memory."""
-    dtype = np.dtype(np.uint64) if dtypes.is_extended(aval.dtype) else aval.dtype
-    return np.broadcast_to(np.empty((), dtype), aval.shape)
 
 
 _shown = contextvars.ContextVar("shown", default=False)
@@ -91,5 +84,5 @@ def _native_call(plan: Any, given: ShapedArray, result: ShapedArray) -> Any:
     foreign.add_target("cpu", foreign.Target(_NAME, handlers, 0, capsule))
     attributes = (("plan", foreign.attribute("plan", plan.ident)),)
     what = ForeignFunction(_NAME, attributes, (), (((0,),), ((0,),)), (), EFFECTS)
-    ins, outs = (ShapedArray((a.size,), _BITS[_like(a).itemsize]) for a in (given, result))
+    ins, outs = (ShapedArray((a.size,), _BITS[words(a).dtype.itemsize]) for a in (given, result))
     return foreign.registration(what, [ins], [outs])

@@ -24,7 +24,7 @@ import numpy as np
 
 from covector import _native
 from covector.core.errors import at_user_line
-from covector.distributed.native import native
+from covector.core.native_parts import native_part
 
 Array = np.ndarray[Any, Any]
 
@@ -112,7 +112,7 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def code_of(dtype: np.dtype[Any], op: str) -> int:
     """The native core's number of a dtype, if it combines numbers of it so; otherwise -1."""
     code = _CODES.get(dtype.name, -1)
-    return code if code >= 0 and native().can_reduce(code, op) else -1
+    return code if code >= 0 and native_part("processes").can_reduce(code, op) else -1
 
 
 def reduce_rows(rows: Iterable[Array], op: str) -> Array:
@@ -122,7 +122,7 @@ def reduce_rows(rows: Iterable[Array], op: str) -> Array:
     code = code_of(first.dtype, op)
     if code >= 0:
         out = np.empty_like(first)
-        native().reduce([as_bytes(row) for row in rows], as_bytes(out), code, op)
+        native_part("processes").reduce([as_bytes(row) for row in rows], as_bytes(out), code, op)
         return out
     wide = _wide(first.dtype) if op in ("sum", "prod") else first.dtype
     out = first.astype(wide)

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from covector.core.errors import at_user_line
+from covector.core.native_parts import native_part
 from covector.distributed.client import StoreClient
 from covector.distributed.communicator import (
     Array,
@@ -37,7 +38,6 @@ from covector.distributed.errors import (
     difference,
     forked,
 )
-from covector.distributed.native import native
 
 _VERDICT = 2.0
 # Of numbers that NumPy reduces, so many bytes are gathered at a time.
@@ -100,12 +100,14 @@ def connect(
                 where = {"pid": os.getpid(), "fd": -1, "name": label}
                 try:
                     fd = where["fd"] = os.memfd_create(label)
-                    os.ftruncate(fd, native().segment_bytes(size, _slot(size)))
+                    os.ftruncate(fd, native_part("processes").segment_bytes(size, _slot(size)))
                 finally:
                     store.set(f"{name}/where", json.dumps(where).encode())
             else:
                 fd = _open(json.loads(store.get(f"{name}/where", left())))
-            channel = native().Channel(fd, rank, size, _slot(size), whole, list(members))
+            channel = native_part("processes").Channel(
+                fd, rank, size, _slot(size), whole, list(members)
+            )
         # All have it, or none uses it; until then the first keeps it open for the others.
         if rank > 0:
             store.set(f"{name}/{rank}", b"1" if channel is not None else b"0")
@@ -233,7 +235,7 @@ class ShmCommunicator(Collectives):
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
             code = code_of(dtype, op) if kind in ("allreduce", "reduce_scatter") else -1
-            found = native().Plan(
+            found = native_part("processes").Plan(
                 self._channel, kind, (text + self._name).encode(), count, dtype.itemsize, code, op,
                 peer, sends,
             )  # fmt: skip
@@ -249,7 +251,7 @@ class ShmCommunicator(Collectives):
 
     def explain(self, text: bytes, status: int, peer: int) -> NoReturn:
         """Raise what a collective that has not succeeded is about."""
-        statuses = native().statuses
+        statuses = native_part("processes").statuses
         if status == statuses["forked"]:
             raise forked(self._pid)
         if status == statuses["closed"]:
@@ -366,5 +368,5 @@ def target() -> Any:
 
     It takes an array and gives an array, and has the attribute ``plan``.
     """
-    native().set_explain(_explain)
-    return native().handler
+    native_part("processes").set_explain(_explain)
+    return native_part("processes").handler

@@ -15,12 +15,16 @@ from covector.core.avals import Array, ShapedArray, array_from_numpy
 from covector.transforms.callbacks import call_checked
 
 
+def words(aval: ShapedArray) -> ShapedArray:
+    """The type as the host has it: keys of random numbers are integers."""
+    return aval.update(dtype=np.dtype(np.uint64)) if dtypes.is_extended(aval.dtype) else aval
+
+
 def view(address: int, aval: ShapedArray) -> np.ndarray:
     """The memory of a value as a NumPy array."""
     nbytes = aval.size * aval.dtype.itemsize
     raw = (ctypes.c_char * nbytes).from_address(address) if nbytes else b""
-    dtype = np.uint64 if dtypes.is_extended(aval.dtype) else aval.dtype
-    return np.frombuffer(raw, dtype).reshape(aval.shape)
+    return np.frombuffer(raw, words(aval).dtype).reshape(aval.shape)
 
 
 def host_array(words: np.ndarray, aval: ShapedArray) -> Array:

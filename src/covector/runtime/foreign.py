@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from covector import _native
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, nbytes_of
 from covector.core.errors import at_user_line
+from covector.core.native_parts import native_part
 from covector.core.trace import Tracer
 from covector.transforms.foreign import ForeignFunction, logical_axes
 
@@ -28,8 +27,6 @@ DTYPES = {
     "float8_e4m3b11fnuz": 23, "float8_e5m2fnuz": 24, "float8_e4m3fnuz": 25, "float8_e4m3": 28,
     "float8_e3m4": 29, "float8_e8m0fnu": 33,
 }  # fmt: skip
-
-_lock = threading.Lock()
 
 
 def of_python(name: str, result: Any, *args: Any) -> Any:
@@ -50,13 +47,7 @@ def address_of(capsule: Any) -> int:
 
 def native() -> Any:
     """The native module of native functions, which is made when it is first asked for."""
-    found = getattr(_native, "ffi", None)
-    if found is None:
-        with _lock:
-            if not hasattr(_native, "ffi"):
-                _native.load_ffi()
-            found = _native.ffi
-    return found
+    return native_part("ffi")
 
 
 class Target:

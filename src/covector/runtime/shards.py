@@ -14,7 +14,8 @@ from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.runtime.placement import as_sharding, placement, put
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
-from covector.sharding.partition.mesh import process_mesh
+from covector.sharding.partition.mesh import ProcessMesh, process_mesh
+from covector.sharding.spec import PartitionSpec
 
 _KEY_BITS = dtypes.code_of[np.dtype(np.uint64)]
 
@@ -200,14 +201,24 @@ def _joined(
                 f"{what}: the parts of an array have one dtype: the first has {whole.dtype}, the "
                 f"one at {_shown(index)} {part.dtype}{at_user_line()}"
             )
-        within = [
-            slice(s.indices(n)[0] - b.start, s.indices(n)[1] - b.start)
-            for s, b, n in zip(index, block, shape, strict=True)
-        ]
-        whole[tuple(within)] = part
+        whole[within(index, block, shape)] = part
     assert whole is not None
     local = array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True)
     return _of_block(local, sharding, shape)
+
+
+def within(index: Index, block: Index, shape: Sequence[int]) -> Index:
+    """Where in a block of an array of ``shape`` that is which is at ``index`` in the whole."""
+    found = []
+    for s, b, n in zip(index, block, shape, strict=True):
+        first, stop, _ = s.indices(n)
+        found.append(slice(first - b.start, stop - b.start))
+    return tuple(found)
+
+
+def _processes_of(sharding: Any) -> tuple[ProcessMesh, PartitionSpec]:
+    """The mesh of processes of a sharding over several, and its spec."""
+    return process_mesh(sharding.mesh), sharding.spec
 
 
 def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
@@ -219,8 +230,8 @@ def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
             f"{what}: {sharding!r} has no device of this process, {processes.index}, which has no "
             f"part of such an array{at_user_line()}"
         )
-    mesh = process_mesh(sharding.mesh, processes.index)  # type: ignore[attr-defined]
-    return mesh.block(shape, mesh.split(sharding.spec, shape, what))  # type: ignore[attr-defined]
+    mesh, spec = _processes_of(sharding)
+    return mesh.block(shape, mesh.split(spec, shape, what))
 
 
 def _of_block(
@@ -348,8 +359,8 @@ def _processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
     """Into how many parts processes split each dimension."""
     if sharding.is_fully_addressable:
         return (1,) * ndim
-    mesh = process_mesh(sharding.mesh, processes.index)  # type: ignore[attr-defined]
-    return [mesh.count(axes) for axes in mesh.split(sharding.spec, (1,) * ndim)]  # type: ignore[attr-defined]
+    mesh, spec = _processes_of(sharding)
+    return [mesh.count(axes) for axes in mesh.split(spec, (1,) * ndim)]
 
 
 def make_array_from_process_local_data(

@@ -134,9 +134,7 @@ class _Stage:
         sizes = {} if mesh is None else dict(mesh.shape)
 
         def split(aval: Any, sharding: Any) -> Any:
-            if sizes and dict(getattr(getattr(sharding, "mesh", None), "shape", {})) == sizes:
-                return propagate.split_of(sharding.spec, len(aval.shape))
-            return propagate.nowhere(aval)
+            return propagate.split_on(sharding, aval, sizes)
 
         given = [None] * (len(closed.in_avals) - len(self._given)) + list(self._given)
         ins = [split(a, s) for a, s in zip(closed.in_avals, given, strict=True)]

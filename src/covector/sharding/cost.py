@@ -36,7 +36,7 @@ from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import ClosedJaxpr
 from covector.sharding.cost_walk import Axes, Value, Walk, local_bytes
 from covector.sharding.named import NamedSharding
-from covector.sharding.propagate import Sizes, Split, nowhere, split_of
+from covector.sharding.propagate import Sizes, Split, nowhere, split_of, split_on
 from covector.sharding.spec import PartitionSpec
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "permute")
@@ -181,12 +181,8 @@ def cost(
     if out_specs is not None:
         outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs")
     consts = [
-        split_of(s.spec, v.aval.ndim)
-        if isinstance(s, NamedSharding) and dict(s.mesh.shape) == sizes
-        else nowhere(v.aval)
-        for v, s in zip(
-            jaxpr.constvars, [getattr(c, "sharding", None) for c in closed.consts], strict=True
-        )
+        split_on(getattr(c, "sharding", None), v.aval, sizes)
+        for v, c in zip(jaxpr.constvars, closed.consts, strict=True)
     ]
     return of_splits(closed, sizes, ins, outs, donated, consts)
 

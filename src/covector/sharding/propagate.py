@@ -29,6 +29,15 @@ def split_of(spec: PartitionSpec, ndim: int) -> Split:
     return tuple(parts + [()] * (ndim - len(parts)))
 
 
+def split_on(sharding: Any, aval: ShapedArray, sizes: Sizes) -> Split:
+    """How an array that lies so is split over axes of these sizes; a sharding on another mesh, or
+    none, says nothing."""
+    mesh = getattr(sharding, "mesh", None)
+    if mesh is None or dict(mesh.shape) != sizes:
+        return nowhere(aval)
+    return split_of(sharding.spec, aval.ndim)
+
+
 def spec_of(split: Split, whole: bool = False) -> PartitionSpec:
     """The spec of a split: as short as it can be, or, ``whole``, with all dimensions."""
     parts = [part_of(names) for names in split]
@@ -168,12 +177,7 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
     sizes = dict(sharding.mesh.shape)
     at = [getattr(c, "sharding", None) for c in closed.consts]
     splits, consts = (
-        [
-            split_of(s.spec, v.aval.ndim)
-            if getattr(s, "mesh", None) is not None and dict(s.mesh.shape) == sizes
-            else nowhere(v.aval)
-            for v, s in zip(variables, shardings, strict=True)
-        ]
+        [split_on(s, v.aval, sizes) for v, s in zip(variables, shardings, strict=True)]
         for variables, shardings in ((closed.jaxpr.invars, given), (closed.jaxpr.constvars, at))
     )
     found = through(closed.jaxpr, splits, sizes, consts)

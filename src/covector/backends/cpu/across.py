@@ -9,15 +9,15 @@ import numpy as np
 
 from covector import _native
 from covector.backends.cpu.module import CpuModule
-from covector.core import dtypes, processes
-from covector.core.avals import Array
+from covector.core import processes
+from covector.core.avals import Array, spec_of_type
 from covector.core.backend import Layout
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import trace_to_jaxpr
 from covector.distributed import calls
 from covector.distributed.bootstrap import current_job
-from covector.runtime.shards import bits, from_bits, part_of
+from covector.runtime.shards import bits, from_bits, part_of, within
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import ProcessMesh, process_mesh
@@ -60,8 +60,7 @@ class Block:
                 if device.process_index != processes.index:
                     found.append(None)
                     continue
-                within = [_within(*each) for each in zip(index, block, self.shape, strict=True)]
-                found.append(part_of(self.local, tuple(within), device))
+                found.append(part_of(self.local, within(index, block, self.shape), device))
             self._parts = found
         return self._parts
 
@@ -79,13 +78,8 @@ class Block:
         return bits(self.local).reshape(-1).view("uint8")
 
 
-def _within(index: slice, block: slice, size: int) -> slice:
-    first, stop, _ = index.indices(size)
-    return slice(first - block.start, stop - block.start)
-
-
 def _mesh(sharding: Any) -> ProcessMesh:
-    return process_mesh(sharding.mesh, processes.index)
+    return process_mesh(sharding.mesh)
 
 
 def _split(sharding: Any, shape: Sequence[int], what: str) -> Split:
@@ -145,7 +139,7 @@ def _moved(x: Array, held: Block, sharding: Any) -> Block:
             f"device_put moves no array from processes to others, here from {have!r} to "
             f"{sharding!r}: both meshes must have the same devices{at_user_line()}"
         )
-    if dict(have.mesh.shape) != dict(sharding.mesh.shape) or have.mesh != sharding.mesh:
+    if have.mesh != sharding.mesh:
         whole = _run(x, held, have.update(spec=()))
         return spread_over(whole.local, sharding)
     return _run(x, held, sharding)
@@ -255,8 +249,7 @@ class AcrossProgram:
         self.local = local = LocalProgram(module)
         jaxpr = module.jaxpr.jaxpr
         ins, outs = (
-            [(dtypes.code_of[v.aval.dtype], v.aval.shape, v.aval.weak_type) for v in variables]
-            for variables in (jaxpr.invars, jaxpr.outvars)
+            [spec_of_type(v.aval) for v in variables] for variables in (jaxpr.invars, jaxpr.outvars)
         )
         operands = module.layout.operands
         results = list(zip(outs, module.layout.results, module.results, placement, strict=True))

@@ -58,7 +58,7 @@ class CpuDevice(Device):
         return f"CpuDevice(id={self.id})"
 
 
-def count() -> int:
+def _count() -> int:
     """The number of logical devices: threads on all processors run the programs of each."""
     n = int(config.num_cpu_devices)
     if n < 1:
@@ -82,7 +82,7 @@ class CpuBackend:
 
     def devices(self) -> list[CpuDevice]:
         # The others have been told how many there are.
-        n = processes.devices[processes.index] if processes.devices else count()
+        n = processes.devices[processes.index] if processes.devices else _count()
         while len(self._devices) < n:
             self._devices.append(CpuDevice(len(self._devices)))
         return self._devices[:n]

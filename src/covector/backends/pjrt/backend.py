@@ -17,7 +17,7 @@ from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, stored
-from covector.core.avals import Array
+from covector.core.avals import Array, spec_of_type
 from covector.core.backend import GPU, Layout, reduce_device
 from covector.core.config import config, listeners
 from covector.core.device import Device
@@ -25,6 +25,7 @@ from covector.core.errors import at_user_line, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
+from covector.core.native_parts import native_part
 from covector.runtime import foreign
 
 # Numbers of the plugins' element types (PJRT_Buffer_Type).
@@ -55,14 +56,13 @@ def native() -> Any:
     if not _ready:
         with _lock:
             if not _ready:
-                if not hasattr(_native, "pjrt"):
-                    _native.load_pjrt()
+                pjrt = native_part("pjrt")
                 types = {dtypes.code_of[dtypes.key_dtype]: _ELEMENTS["uint64"]}
                 for dtype, code in dtypes.code_of.items():
                     if str(dtype) in _ELEMENTS:
                         types[code] = _ELEMENTS[str(dtype)]
-                _native.pjrt.set_types(types)
-                _native.pjrt.set_error_maker(errors.made)
+                pjrt.set_types(types)
+                pjrt.set_error_maker(errors.made)
                 _ready = True
     return _native.pjrt
 
@@ -188,7 +188,7 @@ class PjrtModule:
             text = self.text.with_places
             raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
         ins, outs = (
-            [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
+            [spec_of_type(a) for a in avals]
             for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
         )
         executable = loaded.executable(

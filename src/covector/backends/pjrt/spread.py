@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector import _native
-from covector.core import dtypes
-from covector.core.avals import Array
+from covector.core.avals import Array, spec_of_type
 from covector.core.backend import Layout
 from covector.runtime.placement import placement
 from covector.runtime.shards import bits, from_bits
@@ -73,10 +72,7 @@ def executable(
 ) -> Any:
     """What calls a program: it takes arrays as their parts, and makes arrays of parts."""
     jaxpr, text = module.jaxpr, module.text
-    ins, outs = (
-        [(dtypes.code_of[a.dtype], a.shape, a.weak_type) for a in avals]
-        for avals in (jaxpr.in_avals, jaxpr.out_avals)
-    )
+    ins, outs = ([spec_of_type(a) for a in avals] for avals in (jaxpr.in_avals, jaxpr.out_avals))
     devices = layout.devices
     positions = [d._position for d in devices]
     places = [single(d) for d in devices]

@@ -7,9 +7,9 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any
 
-from covector.core.avals import ShapedArray
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.effects import Effect
-from covector.core.structural import moveaxis, reshape
+from covector.core.structural import moveaxis, reshape, zeros
 from covector.core.trace import Primitive
 
 # Params: ``kind``, one of those below; ``ranks``, the processes that take part, in their order;
@@ -61,9 +61,22 @@ def of_program(text: str) -> Iterator[None]:
 
 
 def collective(x: Any, kind: str, ranks: tuple[int, ...], pairs: Any = ()) -> Any:
-    """A collective among ``ranks``; of one process, nothing."""
+    """A collective among ``ranks``; of one process, nothing is sent."""
+    if len(ranks) == 1:
+        return _alone(x, kind, tuple(pairs))
     params = {"kind": kind, "ranks": ranks, "pairs": tuple(pairs), "program": _program.get()}
     return collective_p.bind_params((x,), params)
+
+
+def _alone(x: Any, kind: str, pairs: tuple[tuple[int, int], ...]) -> Any:
+    """The result of a collective of one process."""
+    if kind == "gather":
+        return reshape(x, (1, *x.shape))
+    if kind == "scatter":
+        return reshape(x, x.shape[1:])
+    if kind == "permute" and not pairs:
+        return zeros(aval_of(x))
+    return x
 
 
 def gathered(x: Any, dim: int, ranks: tuple[int, ...]) -> Any:

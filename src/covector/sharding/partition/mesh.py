@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from covector.core import processes
 from covector.core.errors import at_user_line
 from covector.sharding.propagate import Split, split_of
 from covector.sharding.spec import PartitionSpec
@@ -128,14 +129,6 @@ class ProcessMesh:
             out.append(names)
         return tuple(out)
 
-    def contiguous(self, spec: PartitionSpec) -> bool:
-        """Whether what a process has of an array with a spec is a block of it."""
-        try:
-            self.split(spec, (1,) * len(spec))
-        except NotImplementedError:
-            return False
-        return True
-
     def shape(self, shape: Sequence[int], split: Split) -> tuple[int, ...]:
         """The shape of what a process has."""
         return tuple([n // self.count(axes) for n, axes in zip(shape, split, strict=True)])
@@ -161,13 +154,11 @@ def _listed(ranks: Iterable[int]) -> str:
 _made: dict[Any, ProcessMesh] = {}
 
 
-def process_mesh(mesh: Any, here: int) -> ProcessMesh:
-    """The mesh of processes below ``mesh``, one object for equal ones."""
+def process_mesh(mesh: Any) -> ProcessMesh:
+    """The mesh of processes below ``mesh``, for this one; one object for equal ones."""
+    here = processes.index
     key = (mesh, here, tuple(d.process_index for d in mesh.devices.flat))
     found = _made.get(key)
     if found is None:
         found = _made[key] = ProcessMesh(mesh, here)
     return found
-
-
-Sizes = Mapping[Hashable, int]

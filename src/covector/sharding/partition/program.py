@@ -137,6 +137,7 @@ class Partitioner:
         self.mesh = mesh
         self.manual: frozenset[Hashable] = frozenset()
         self._depth = 0
+        self._bodies: dict[Any, tuple[ClosedJaxpr, list[Split]]] = {}
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Part], args: Sequence[Part]) -> list[Part]:
         """The results of a program."""
@@ -168,7 +169,19 @@ class Partitioner:
         self, closed: ClosedJaxpr, splits: Sequence[Split], results: Sequence[Split] | None
     ) -> tuple[ClosedJaxpr, list[Split]]:
         """The program of the parts, for a program of a loop or branch; its results are split as
-        ``results`` says, or as they come."""
+        ``results`` says, or as they come. It is traced once for equal splits."""
+        key = (closed, tuple(splits), self.manual)
+        free = self._bodies.get(key)
+        if free is None or (results is not None and list(results) != free[1]):
+            made = self._traced(closed, splits, results)
+            if results is not None:
+                return made
+            free = self._bodies[key] = made
+        return free
+
+    def _traced(
+        self, closed: ClosedJaxpr, splits: Sequence[Split], results: Sequence[Split] | None
+    ) -> tuple[ClosedJaxpr, list[Split]]:
         found: list[Split] = []
 
         def run(*parts: Any) -> list[Any]:
@@ -474,8 +487,7 @@ def _effect(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         outs = low.bind(eqn, values, eqn.params)
     else:
         outs = [_zeros(v.aval) for v in eqn.outvars]
-    if len(ranks) > 1:
-        outs = [collective(x, "broadcast", ranks) for x in outs]
+    outs = [collective(x, "broadcast", ranks) for x in outs]
     return [Part(v.aval, nowhere(v.aval), x) for v, x in zip(eqn.outvars, outs, strict=True)]
 
 
@@ -533,10 +545,8 @@ _REDUCED = {pa.psum_p: "sum", pa.pmax_p: "max", pa.pmin_p: "min"}
 
 @rule(*_REDUCED)
 def _reduced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
-    group = _group(low, eqn)
     (x,) = args
-    value = collective(x.value, _REDUCED[eqn.primitive], group) if len(group) > 1 else x.value
-    return _same(eqn, x, value)
+    return _same(eqn, x, collective(x.value, _REDUCED[eqn.primitive], _group(low, eqn)))
 
 
 @rule(pa.pvary_p)
@@ -546,13 +556,9 @@ def _varying(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
 
 @rule(pa.ppermute_p)
 def _permuted(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
-    group = _group(low, eqn)
     (x,) = args
-    pairs = eqn.params["perm"]
-    if len(group) == 1:
-        alone = x.value if (0, 0) in pairs else _zeros(_local(x.aval, x.split, low.mesh))
-        return _same(eqn, x, alone)
-    return _same(eqn, x, collective(x.value, "permute", group, pairs))
+    value = collective(x.value, "permute", _group(low, eqn), eqn.params["perm"])
+    return _same(eqn, x, value)
 
 
 @rule(pa.axis_index_p)
