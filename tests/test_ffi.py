@@ -278,8 +278,9 @@ COVECTOR_FFI_EXPORT covector_ffi_error* throws_handler(covector_ffi_frame* frame
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
-    """The functions of this file and of the page, compiled by the commands of the page. Their names are
-    those of the process, whatever other tests run between."""
+    """The functions of this file and of the page, compiled by the commands of the page.
+
+    Their names are those of the process, whatever other tests run between."""
     folder = tmp_path_factory.mktemp("ffi")
     blocks = {
         name: re.findall(rf"^```{re.escape(name)}\n(.*?)^```$", PAGE, re.M | re.S)
