@@ -10,6 +10,7 @@
 #include "cpu/executable.h"
 #include "cpu/fortran.h"
 #include "cpu/interrupts.h"
+#include "cpu/loader.h"
 #include "cpu/runtime.h"
 #include "ffi/module.h"
 #include "host/array.h"
@@ -96,6 +97,12 @@ void set_routines(nb::dict routines) {
       throw nb::value_error("unknown routine of BLAS or LAPACK");
 }
 
+nb::tuple load_code(nb::bytes file, const char* entry) {
+  auto* code = new LoadedCode({file.c_str(), file.size()}, entry);
+  nb::capsule keeper(code, [](void* p) noexcept { delete static_cast<LoadedCode*>(p); });
+  return nb::make_tuple(code->address(), keeper);
+}
+
 void require_type(nb::handle obj) {
   if (!PyType_Check(obj.ptr())) throw nb::type_error("expected a type");
 }
@@ -159,6 +166,9 @@ NB_MODULE(covector_native, m) {
         register_node(type.ptr(), flatten.ptr());
       },
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
+  m.attr("loads_code") = kLoadsCode;
+  m.def("load_code", load_code, nb::arg("file"), nb::arg("entry"),
+        "The address of a symbol of object code, which is loaded, and what keeps it loaded.");
   m.def("load_ffi", [m] { ffi::add_ffi(m); }, "Make the module covector._native.ffi.");
   m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
   m.def("load_processes", [m] { processes::add_processes(m); },

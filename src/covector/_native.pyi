@@ -324,6 +324,12 @@ dtype_names: tuple[str, ...]
 constant_output: int
 """An output of this kind and above is a constant; one below, and not negative, an input."""
 
+loads_code: bool
+"""Whether `load_code` is there for this processor and system."""
+
+def load_code(file: bytes, entry: str) -> tuple[int, object]:
+    """The address of a symbol of object code, which is loaded, and what keeps it loaded."""
+
 def runtime_table() -> int:
     """The address of 64 function pointers; `runtime_slots` names them."""
 

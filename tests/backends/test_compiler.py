@@ -494,3 +494,13 @@ cv.jit(np.sin)(np.arange(100, dtype="float32") * 1e5)
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_llvms_own_loader(monkeypatch):
+    """As on processors whose object code the native core does not load."""
+    monkeypatch.setattr(_native, "loads_code", False)
+    x = onp.random.default_rng(0).normal(size=(17, 33))
+    for i in range(3):
+        got = cv.jit(lambda x, i=i: np.fmod(np.sin(x) * (i + 0.8765), 0.25).sum(1))(x)
+        want = onp.fmod(onp.sin(x) * (i + 0.8765), 0.25).sum(1)
+        onp.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from covector import _native
 from covector.core.config import config
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ def _new_machine(opt: int) -> Any:
 
 
 class _Engine:
-    """What loads the code of some programs; all its memory goes when all of them are gone.
+    """LLVM's loader, for processors and systems whose object code the native core does not load.
 
     LLVM gives back the code of one program, but not what it notes of it (40 KB); only with the
-    engine that goes. A new engine takes about a millisecond.
+    engine, which goes when all programs are gone that it loaded. A new one takes a millisecond.
     """
 
     PROGRAMS = 64
@@ -228,6 +229,12 @@ def optimised(text: Text) -> str:
 
 def load_object(code: bytes) -> tuple[int, Any]:
     """Address of ``entry`` in object code, and what keeps it loaded."""
+    if _native.loads_code:
+        return _native.load_code(code, "entry")
+    return _load_by_llvm(code)
+
+
+def _load_by_llvm(code: bytes) -> tuple[int, Any]:
     global _engine
     with _lock:
         if _engine is None or _engine.is_full:
