@@ -15,6 +15,7 @@ from tests.property_tables import CASES, DISCRETE, doubled
 
 # What has no rule of a kind, and why.
 PARTITIONED = "it is of the program of one process of several, after all transformations"
+COLLECTIVES = dict.fromkeys(("collective", "collective_end", "collective_start"), PARTITIONED)
 NO_DERIVATIVE = {
     "axis_index": "it has no operands",
     "iota": "it has no operands",
@@ -22,9 +23,9 @@ NO_DERIVATIVE = {
     "geqrf": "its results are the factors of one derivative only together; see qr",
     "pmax": "the derivative of an extremum over devices is not defined",
     "pmin": "the derivative of an extremum over devices is not defined",
-    "collective": PARTITIONED,
+    **COLLECTIVES,
 }
-NO_BATCHING = {"iota": "it has no operands", "collective": PARTITIONED}
+NO_BATCHING = {"iota": "it has no operands", **COLLECTIVES}
 NO_LOWERING = {
     **dict.fromkeys(
         ("axis_index", "psum", "pmax", "pmin", "ppermute", "all_gather", "all_to_all", "pvary"),
@@ -118,7 +119,7 @@ def test_every_primitive_has_samples(primitives, monkeypatch):
             cv.make_jaxpr(case.fun)(*case.args)
         # The tangent of a function that is differentiated in reverse.
         cv.make_jaxpr(lambda x: cv.vjp(doubled, x)[1](x))(1.0)
-    assert names(primitives - seen) == ["collective"]  # PARTITIONED; see sharding/test_partition
+    assert names(primitives - seen) == list(COLLECTIVES)  # see sharding/test_partition
 
 
 @pytest.mark.parametrize("name", [n for n, p in rules.ELEMENTWISE.items() if p.spec.values])

@@ -229,6 +229,26 @@ def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
                 yield item
 
 
+def map_inner(eqn: JaxprEqn, f: Callable[[Jaxpr], Jaxpr]) -> JaxprEqn:
+    """The equation with ``f`` of each jaxpr among its parameters; itself if nothing changes."""
+    params = {k: _mapped(v, f) for k, v in eqn.params.items()}
+    same = all(params[k] is v for k, v in eqn.params.items())
+    return eqn if same else eqn.replace(params=params)
+
+
+def _mapped(value: Any, f: Callable[[Jaxpr], Jaxpr]) -> Any:
+    if type(value) is Jaxpr:
+        return f(value)
+    if type(value) is ClosedJaxpr:
+        inner = f(value.jaxpr)
+        return value if inner is value.jaxpr else value.replace(inner)
+    if type(value) in (tuple, list):
+        items = [_mapped(v, f) for v in value]
+        same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    return value
+
+
 def all_jaxprs(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
     """``jaxpr`` and those inside it, each before those inside it."""
     waiting = [jaxpr]

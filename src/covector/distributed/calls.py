@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from covector.core.avals import ShapedArray
 from covector.distributed.bootstrap import current_job
+from covector.distributed.communicator import Collectives
 from covector.runtime import foreign
 from covector.runtime.callbacks import Registration, view, words
+from covector.sharding.partition.collective import Underway
 from covector.transforms.foreign import EFFECTS, ForeignFunction
 
 _NAME = "covector.collective"
@@ -31,30 +33,79 @@ def registration(
     params: dict[str, Any], given: ShapedArray, result: ShapedArray
 ) -> tuple[Any, ...]:
     """What the native core calls a collective with, and what is to be kept as long as it."""
-    kind, ranks, pairs = params["kind"], params["ranks"], params["pairs"]
-    label = f" of {params['program']}" if params["program"] else ""
     if _shown.get():
         return (Registration(_never),)
-    group = current_job().group(ranks)
-    method = _METHODS.get(kind, "allreduce")
-    options: dict[str, Any] = {"op": kind} if method == "allreduce" else {}
-    if kind == "permute":
-        options["pairs"] = pairs
+    group = current_job().group(params["ranks"])
+    method, options = _method(params)
     plan = None
     if hasattr(group, "plan"):
-        plan = group.plan(method, words(given), label=label, **options)
+        plan = group.plan(method, words(given), label=_label(params), **options)
     if plan is not None:
         return _native_call(plan, given, result), plan
-    call = getattr(group, method)
+    call = _call(group, params)
 
     def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
+        if group.line is not None:
+            group.line.settle()
+        view(out_addresses[0], result)[...] = call(view(in_addresses[0], given))
+
+    return (Registration(run),)
+
+
+def start(params: dict[str, Any], given: ShapedArray) -> Registration:
+    """What the native core calls at the start of a collective that goes on meanwhile."""
+    group = current_job().group(params["ranks"])
+    underway, call, line = params["underway"], _call(group, params), group.line
+    assert line is not None
+
+    def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
+        # A copy: the program may end by an error before the collective does.
+        array = view(in_addresses[0], given).copy()
+        underway.result = line.submit(lambda: call(array))
+
+    return Registration(run)
+
+
+def end(underway: Underway, result: ShapedArray) -> Registration:
+    """What it calls at the end of that, for the result."""
+
+    def run(in_addresses: Sequence[int], out_addresses: Sequence[int]) -> None:
+        future, underway.result = underway.result, None
+        view(out_addresses[0], result)[...] = future.result()
+
+    return Registration(run)
+
+
+def sends(ranks: tuple[int, ...]) -> bool:
+    """Whether these processes send messages, which they wait for."""
+    return current_job().group(ranks).line is not None
+
+
+def _method(params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The method of a communicator, and its options."""
+    kind = params["kind"]
+    method = _METHODS.get(kind, "allreduce")
+    if method == "allreduce":
+        return method, {"op": kind}
+    return method, {"pairs": params["pairs"]} if kind == "permute" else {}
+
+
+def _label(params: dict[str, Any]) -> str:
+    return f" of {params['program']}" if params["program"] else ""
+
+
+def _call(group: Collectives, params: dict[str, Any]) -> Callable[[Any], Any]:
+    method, options = _method(params)
+    call, label = getattr(group, method), _label(params)
+
+    def labelled(array: Any) -> Any:
         group.label = label
         try:
-            view(out_addresses[0], result)[...] = call(view(in_addresses[0], given), **options)
+            return call(array, **options)
         finally:
             group.label = ""
 
-    return (Registration(run),)
+    return labelled
 
 
 _shown = contextvars.ContextVar("shown", default=False)

@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import queue
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
 
 import ml_dtypes
@@ -159,6 +162,46 @@ def check_reduction(what: str, x: Any, op: str) -> None:
         )
 
 
+class Line:
+    """Collectives that are done one after the other by a thread, in the order they are given."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Array], Callable[[], Array]]] | None = None
+        self._thread: threading.Thread | None = None
+        self._last: Future[Array] | None = None
+
+    def submit(self, call: Callable[[], Array]) -> Future[Array]:
+        """Have ``call`` done when all before it are."""
+        if self._calls is None:
+            self._calls = queue.SimpleQueue()
+            # It may wait for processes that wait for the end of this one.
+            self._thread = threading.Thread(
+                target=self._run, args=(self._calls,), name="covector collectives", daemon=True
+            )
+            self._thread.start()
+        future: Future[Array] = Future()
+        self._last = future
+        self._calls.put((future, call))
+        return future
+
+    def settle(self) -> None:
+        """Wait until all are done; the thread itself does not."""
+        last = self._last
+        if last is not None and threading.current_thread() is not self._thread:
+            last.exception()
+            self._last = None
+
+    @staticmethod
+    def _run(calls: queue.SimpleQueue[tuple[Future[Array], Callable[[], Array]]]) -> None:
+        while True:
+            future, call = calls.get()
+            try:
+                future.set_result(call())
+            except BaseException as e:
+                future.set_exception(e)
+            del future, call
+
+
 class Collectives(abc.ABC):
     """All collectives, but for what an engine does.
 
@@ -171,7 +214,11 @@ class Collectives(abc.ABC):
     ----------
     members : tuple of int
         The numbers that the processes have in the job.
+    line : Line or None
+        What does collectives while a program goes on, of an engine that waits for messages.
     """
+
+    line: Line | None = None
 
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size

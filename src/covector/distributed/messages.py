@@ -18,6 +18,7 @@ import numpy as np
 from covector.distributed.communicator import (
     Array,
     Collectives,
+    Line,
     as_bytes,
     reduce_first,
     reduce_rows,
@@ -53,6 +54,7 @@ class Messages(Collectives):
 
     def __init__(self, rank: int, size: int) -> None:
         super().__init__(rank, size)
+        self.line: Line = Line()
         self._count = 0
         self._text, self._frame = "", b""
         self._pid = os.getpid()
@@ -82,6 +84,7 @@ class Messages(Collectives):
         """The first step of a collective: it shows that all are at the same one."""
         if os.getpid() != self._pid:
             raise forked(self._pid)
+        self.line.settle()
         self._count += 1
         self._text = text + self.label + self._name
         self._frame = frame_of(self._count, self._text)
@@ -210,6 +213,7 @@ class Group(Messages):
 
     def __init__(self, whole: Messages, members: tuple[int, ...], number: int) -> None:
         super().__init__(members.index(whole.rank), len(members))
+        self.line = whole.line
         self.members = tuple(whole.members[k] for k in members)
         self._whole, self._numbers = whole, members
         self._name = f"{whole._name} in group {number} of the processes {list(members)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core.errors import JAXTypeError
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, map_inner
 from covector.core.trace import Primitive, Tracer, eval_trace, set_current_trace, trace_to_jaxpr
 from covector.transforms.callbacks import pure_callback_p
 from covector.transforms.jit import jit_p
@@ -37,31 +37,16 @@ def _eqn(eqn: JaxprEqn, keeps: Kept) -> JaxprEqn:
     prim = eqn.primitive
     fun = prim.expansion or prim.function
     if fun is None or prim in keeps:
-        params = {k: _param(v, keeps) for k, v in eqn.params.items()}
-        same = all(params[k] is v for k, v in eqn.params.items())
-        return eqn if same else eqn.replace(params=params)
+        return map_inner(eqn, lambda jaxpr: expand(jaxpr, keeps))
     try:
         closed = _traced(prim, fun, eqn)
     except JAXTypeError:
         if prim.expansion is not None:
             raise
         return _called_back(prim, fun, eqn)
-    params = {"jaxpr": _param(closed, keeps), "name": prim.name, "inline": True}
+    closed = closed.map_jaxpr(lambda jaxpr: expand(jaxpr, keeps))
+    params = {"jaxpr": closed, "name": prim.name, "inline": True}
     return eqn.replace(primitive=jit_p, params=params)
-
-
-def _param(value: Any, keeps: Kept) -> Any:
-    """A parameter of an equation, the jaxprs in it expanded; itself if nothing changes."""
-    if type(value) is Jaxpr:
-        return expand(value, keeps)
-    if type(value) is ClosedJaxpr:
-        inner = expand(value.jaxpr, keeps)
-        return value if inner is value.jaxpr else value.replace(inner)
-    if type(value) in (tuple, list):
-        items = [_param(v, keeps) for v in value]
-        same = all(a is b for a, b in zip(items, value, strict=True))
-        return value if same else type(value)(items)
-    return value
 
 
 def _traced(prim: Primitive, fun: Callable[..., Any], eqn: JaxprEqn) -> ClosedJaxpr:

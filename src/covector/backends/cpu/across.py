@@ -21,6 +21,7 @@ from covector.runtime.shards import bits, from_bits, part_of, within
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import ProcessMesh, process_mesh
+from covector.sharding.partition.overlap import overlapped
 from covector.sharding.partition.program import partition
 from covector.sharding.propagate import Split
 from covector.transforms.cache import Latest
@@ -207,12 +208,15 @@ class AcrossModule:
 
     def lower(self) -> CpuModule:
         """The program of this process, lowered for the job that it belongs to now."""
-        return CpuModule(self.local, self.donated, self.name)
+        return self._lowered(self.local.map_jaxpr(lambda jaxpr: overlapped(jaxpr, calls.sends)))
 
     def as_text(self, dialect: str) -> str:
-        """The program of this process."""
+        """The program of this process, before its collectives are overlapped."""
         with calls.only_shown():
-            return self.lower().as_text(dialect)
+            return self._lowered(self.local).as_text(dialect)
+
+    def _lowered(self, local: ClosedJaxpr) -> CpuModule:
+        return CpuModule(local, self.donated, self.name)
 
     def compile(self, device: Any, placement: Sequence[int]) -> AcrossProgram:
         """What runs the program; ``placement`` is that of each result."""

@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.effects import Effect
 from covector.core.structural import moveaxis, reshape, zeros
@@ -39,12 +41,45 @@ collective_p.def_effects(lambda params: _EFFECTS)
 
 @collective_p.def_abstract_eval
 def _aval(x: ShapedArray, *, kind: str, ranks: Any, pairs: Any, program: str) -> ShapedArray:
+    """The type of the result."""
     shape = x.shape
     if kind == "gather":
         shape = (len(ranks), *shape)
     elif kind == "scatter":
         shape = shape[1:]
     return ShapedArray(shape, x.dtype, x.weak_type)
+
+
+class Underway:
+    """A collective between its start and its end, which compiled code puts here."""
+
+    __slots__ = ("result",)
+
+    def __init__(self) -> None:
+        self.result: Any = None
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+# The two halves of a collective that goes on while the program does other things (`overlap`). The
+# first has the parameters of a collective and ``underway``; its result, a number that says nothing,
+# is the operand of the second, which has ``underway`` and ``aval``, the type of the result.
+collective_start_p = Primitive("collective_start")
+collective_end_p = Primitive("collective_end")
+HALVES = (collective_start_p, collective_end_p)
+for _half in HALVES:
+    _half.def_effects(lambda params: _EFFECTS)
+
+
+@collective_start_p.def_abstract_eval
+def _start_aval(x: ShapedArray, **params: Any) -> ShapedArray:
+    return ShapedArray((), np.dtype(np.int32))
+
+
+@collective_end_p.def_abstract_eval
+def _end_aval(started: ShapedArray, *, underway: Underway, aval: ShapedArray) -> ShapedArray:
+    return aval
 
 
 _program = contextvars.ContextVar("program", default="")

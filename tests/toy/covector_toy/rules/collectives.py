@@ -7,7 +7,7 @@ from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p
-from covector.sharding.partition.collective import collective_p
+from covector.sharding.partition.collective import HALVES, collective_p
 from covector_toy.interpreter import IMPOSSIBLE, rule
 from covector_toy.rules.elementwise import Elements
 
@@ -17,7 +17,8 @@ for _p in (
 ):  # fmt: skip
     IMPOSSIBLE[_p] = "one device has no named axes; vmap resolves those that it maps"
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
-IMPOSSIBLE[collective_p] = "the devices of one process send each other nothing"
+for _p in (collective_p, *HALVES):
+    IMPOSSIBLE[_p] = "the devices of one process send each other nothing"
 
 
 @rule(reshard_p, sharding_constraint_p, move_p)

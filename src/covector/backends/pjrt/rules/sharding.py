@@ -14,10 +14,11 @@ from covector.runtime.moves import move_p
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p
-from covector.sharding.partition.collective import collective_p
+from covector.sharding.partition.collective import HALVES, collective_p
 
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
-IMPOSSIBLE[collective_p] = "XLA partitions the program, and puts in what devices send"
+for _p in (collective_p, *HALVES):
+    IMPOSSIBLE[_p] = "XLA partitions the program, and puts in what devices send"
 
 
 @rule(reshard_p, sharding_constraint_p)
