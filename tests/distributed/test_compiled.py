@@ -149,3 +149,75 @@ else:
             job[0].kill(signal.SIGINT)
             assert job[0].line() == "interrupted"
             assert job[0].line() == "True"
+
+
+OVERLAPPED = """
+import covector.numpy as np
+from covector.sharding import NamedSharding, PartitionSpec as P
+c = start(heartbeat_timeout_seconds=3)
+mesh = cv.make_mesh((n,), ("data",), (cv.sharding.AxisType.Auto,))
+split, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+x = numpy.arange(n * 300_000, dtype="f4").reshape(n, -1)
+w = numpy.full((512, 512), 1 / 512, "f4")
+ends = False
+
+def watched(w):
+    if ends == "raises":
+        raise ValueError("in between")
+    if ends == "dies" and at == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return w
+
+@cv.jit
+def f(x, w):
+    total = cv.lax.with_sharding_constraint(x.sum(0), whole)
+    for _ in range(4):
+        w = np.tanh(w @ w)
+    w = cv.pure_callback(watched, w, w)
+    return total, w
+
+a, b = cv.device_put(x, split), cv.device_put(w, whole)
+want = x.sum(0)
+"""
+
+
+def test_sums_that_go_on_meanwhile():
+    """An error between start and end of a sum leaves it to itself, and the next call is right."""
+    program = (
+        OVERLAPPED
+        + """
+import threading
+started = []
+submit = type(c.line).submit
+type(c.line).submit = lambda self, call: started.append(1) or submit(self, call)
+for ends in (False, "raises", False, False):
+    try:
+        total, _ = f(a, b)
+    except ValueError as e:
+        assert "in between" in str(e)
+    else:
+        numpy.testing.assert_array_equal(total, want)
+    same = c.allreduce(numpy.ones(3)), c.allgather(numpy.arange(50_000))
+    assert (same[0] == n).all() and same[1].shape == (n, 50_000)
+print(len(started))
+"""
+    )
+    assert jobs.run(2, program, env=jobs.MESSAGES) == ["4\n"] * 2
+
+
+def test_a_process_fails_while_a_sum_goes_on():
+    program = (
+        OVERLAPPED
+        + """
+f(a, b)
+ends = "dies"
+try:
+    f(a, b)
+    c.barrier()
+except cd.ProcessFailedError as e:
+    print("found", e.process)
+"""
+    )
+    with jobs.Job(2, program, env=jobs.MESSAGES) as job:
+        outputs, _ = job.wait(59, [0])
+    assert outputs == {0: "found 1\n"}
