@@ -1,5 +1,6 @@
 """Collectives that go on while the program computes."""
 
+import gc
 import time
 
 import numpy as onp
@@ -143,3 +144,13 @@ def test_a_line_keeps_the_order_and_its_errors():
     line.settle()
     inner = line.submit(lambda: line.settle() or onp.ones(1))
     assert inner.result() == 1
+
+
+def test_the_thread_of_a_line_ends_with_it():
+    line = Line()
+    line.submit(lambda: onp.zeros(1)).result()
+    thread = line._thread
+    del line
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()

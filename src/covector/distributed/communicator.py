@@ -162,11 +162,15 @@ def check_reduction(what: str, x: Any, op: str) -> None:
         )
 
 
+# What is to be done, with where its result goes; None at the end.
+_Calls = queue.SimpleQueue[tuple[Future[Array], Callable[[], Array]] | None]
+
+
 class Line:
     """Collectives that are done one after the other by a thread, in the order they are given."""
 
     def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Future[Array], Callable[[], Array]]] | None = None
+        self._calls: _Calls | None = None
         self._thread: threading.Thread | None = None
         self._last: Future[Array] | None = None
 
@@ -191,15 +195,19 @@ class Line:
             last.exception()
             self._last = None
 
+    def __del__(self) -> None:
+        if self._calls is not None:
+            self._calls.put(None)
+
     @staticmethod
-    def _run(calls: queue.SimpleQueue[tuple[Future[Array], Callable[[], Array]]]) -> None:
-        while True:
-            future, call = calls.get()
+    def _run(calls: _Calls) -> None:
+        while (given := calls.get()) is not None:
+            future, call = given
             try:
                 future.set_result(call())
             except BaseException as e:
                 future.set_exception(e)
-            del future, call
+            del given, future, call
 
 
 class Collectives(abc.ABC):
