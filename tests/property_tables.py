@@ -81,6 +81,7 @@ WITH_PARAMETERS = {
     "integer_pow": lambda x: lax.integer_pow(x, 3),
     "convert_element_type": lambda x: lax.convert_element_type(x, onp.complex128),
     "betainc_partial": partial("betainc", 1, 0, 0),
+    "igamma_partial": partial("igamma", 2, 0),
     "hyp1f1_partial": partial("hyp1f1", 0, 1, 0),
     "hyp2f1_partial": partial("hyp2f1", 0, 0, 1, 0),
     "expn_partial": partial("expn", 1, 0),

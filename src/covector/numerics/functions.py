@@ -77,6 +77,7 @@ FUNCTIONS: dict[str, Callable[..., Num]] = {
 # Derivatives by parameters, which take their orders, too.
 PARTIAL: dict[str, Callable[..., Num]] = {
     "betainc_partial": lambda *xs, orders: numerics.parameters.betainc(*xs, orders=orders),
+    "igamma_partial": lambda *xs, orders: numerics.parameters.igamma(*xs, orders=orders),
     "hyp1f1_partial": lambda *xs, orders: numerics.parameters.hyp1f1(*xs, orders=orders),
     "hyp2f1_partial": lambda *xs, orders: numerics.parameters.hyp2f1(*xs, orders=orders),
     "expn_partial": lambda *xs, orders: numerics.parameters.expn(*xs, orders=orders),

@@ -15,9 +15,22 @@ from collections.abc import Callable
 from covector.numerics.error import erfc
 from covector.numerics.exponential import exp, expm1
 from covector.numerics.gamma import CENTRE, START, STIRLING, digamma, lgamma
+from covector.numerics.gamma_function import called
 from covector.numerics.iteration import if_any, iterate
 from covector.numerics.logarithm import LOG_D, log, log1p
-from covector.numerics.num import Num, in_double, maximum, minimum, muladd, poly, where
+from covector.numerics.num import (
+    Num,
+    fma,
+    in_double,
+    maximum,
+    minimum,
+    muladd,
+    poly,
+    two_prod,
+    two_sum,
+    where,
+)
+from covector.numerics.power import exp_of_sum, log_pair
 
 # C_k(eta) of Temme's expansion in powers of eta, from the recurrence DLMF 8.12.10 in 60 digits.
 TEMME = (
@@ -77,6 +90,32 @@ def _great_factor(a: Num, phi: Num) -> list[Num]:
     return [(big / (2.0 * math.pi)).sqrt() * exp(muladd(big, phi, -stirling(big)))]
 
 
+def _exponent(a: Num, x: Num, phi: Num) -> list[Num]:
+    """a log x - x as the sum of two numbers; from START on, (a log x - x) - (a log a - a)."""
+    great = a >= START
+    base = where(great, a, 1.0)
+    q = x / base
+    hi, lo = log_pair(q)
+    p, rest = two_prod(hi, a)
+    rest = rest + a * (lo + fma(-q, base, x) / x)
+    d, lost = two_sum(where(great, a, 0.0), -x)
+    total, error = two_sum(p, d)
+    rest = rest + (error + lost)
+    # Next to x = a the two cancel, so that phi has more digits.
+    close = great & (abs(p) > 8192.0 * abs(a * phi))
+    high, low = two_prod(a, where(close, phi, 1.0))
+    return [where(close, high, total), where(close, low, rest)]
+
+
+def _exact_factor(a: Num, high: Num, low: Num) -> list[Num]:
+    """x^a e^-x / Gamma(a) by the exponent."""
+    great, small = a >= START, a < 1.0
+    big = maximum(START, a)
+    stretch = (big / (2.0 * math.pi)).sqrt() * exp(-stirling(big))
+    gamma = called("gamma", where(great, 1.0, where(small, a + 1.0, a)))
+    return [exp_of_sum(high, low) * where(great, stretch, where(small, a, 1.0) / gamma)]
+
+
 def _expansion(a: Num, d: Num, phi: Num) -> list[Num]:
     """Temme's eta, the sum T and its slopes in a, at fixed x, where he is wanted."""
     a = maximum(TEMME_FROM, a)
@@ -94,13 +133,19 @@ def _expansion(a: Num, d: Num, phi: Num) -> list[Num]:
     return [eta, total, in_a - in_eta * turn * inverse]
 
 
-def _middle(upper: bool, a: Num, d: Num, phi: Num) -> list[Num]:
-    """P, or Q, by it."""
-    eta, total, _ = _expansion(a, d, phi)
+def _middle(upper: bool, a: Num, d: Num, phi: Num, high: Num, low: Num) -> list[Num]:
+    """P, or Q, by it; ``high + low`` is a phi."""
+    _, total, _ = _expansion(a, d, phi)
     big = maximum(TEMME_FROM, a)
-    z = eta * (0.5 * big).sqrt()
-    edge = exp(big * phi) / (2.0 * math.pi * big).sqrt() * total
-    return [muladd(0.5, erfc(z), edge) if upper else muladd(0.5, erfc(-z), -edge)]
+    z = maximum(0.0, -high).sqrt()
+    power = exp_of_sum(high, low)
+    # What the root loses, by the slope of erfc.
+    lost = where(z > 0.0, (fma(-z, z, -high) - low) / z, 0.0)
+    z, lost = z.copysign(d), where(d < 0.0, -lost, lost)
+    edge = power / (2.0 * math.pi * big).sqrt() * total
+    moved = power * lost * (0.5 / math.sqrt(math.pi))
+    tail = muladd(0.5, erfc(z if upper else -z), -moved if upper else moved)
+    return [tail + edge if upper else tail - edge]
 
 
 def _small_upper(a: Num, x: Num) -> list[Num]:
@@ -115,6 +160,13 @@ def _small_upper(a: Num, x: Num) -> list[Num]:
     return [-expm1(t) - exp(t) * a * total]
 
 
+def factor(a: Num, x: Num) -> Num:
+    """x^a e^-x / Gamma(a), for positive numbers."""
+    d = (x - a) / a
+    phi, near = log1p_minus(d)
+    return _exact_factor(a, *_exponent(a, x, where(near, phi, log(x / a) - d)))[0]
+
+
 class _Gamma:
     """What the functions of a > 0 and x >= 0 share."""
 
@@ -126,6 +178,11 @@ class _Gamma:
         self.temme = self.near & (a >= TEMME_FROM)
         self.rising = (x <= a) | (x <= 1.0)
         self.rest = stirling(maximum(START, a))
+        if eps == EPS:
+            self.exponent = _exponent(a, x, self.phi)
+            (self.factor,) = _exact_factor(a, *self.exponent)
+            return
+        self.exponent = [a * self.phi, 0.0 * x]
         great = a >= START
         (near,) = if_any(~great, _small_factor, [a, x], [x])
         (far,) = if_any(great, _great_factor, [a, self.phi], [x])
@@ -192,8 +249,8 @@ class _Gamma:
         else:
             out = where(self.rising, rising, 1.0 - falling)
         write = functools.partial(_middle, upper)
-        phi = where(self.near, self.phi, 0.0)
-        (middle,) = if_any(self.temme, write, [a, self.d, phi], [out])
+        given = [where(self.temme, v, 0.0) for v in (self.phi, *self.exponent)]
+        (middle,) = if_any(self.temme, write, [a, self.d, *given], [out])
         return where(self.temme, middle, out)
 
     def slope(self) -> Num:

@@ -3,13 +3,14 @@
 The sums, continued fractions and recurrences of the functions, with Taylor series in the
 parameters in place of numbers (`jets`); those by the last argument shift the parameters first.
 
-Incomplete beta function: the continued fraction DLMF 8.17.22, as R. J. Boik and J. F.
-Robison-Cox, "Derivatives of the incomplete beta function", Journal of Statistical Software 3(1),
-1998. 1F1: Kummer's series and transformation, the expansion DLMF 13.7.1. 2F1: Gauss's series up to
-0.9, the transformations of Pfaff and Euler, and above 0.9 Taylor series of the solution of the
-hypergeometric equation (DLMF 15.10.1), one after the other, each half as far from 1. E_n: the
-fraction DLMF 8.19.17, and the series DLMF 8.19.10, in which what is infinite at whole n is taken
-together. Zeta functions: the Euler-Maclaurin formula DLMF 25.11.28, the equation DLMF 25.4.1.
+Incomplete beta function: the continued fraction DLMF 8.17.22, as R. J. Boik and J. F. Robison-Cox,
+"Derivatives of the incomplete beta function", Journal of Statistical Software 3(1), 1998.
+Incomplete gamma function: DLMF 8.7.1 and 8.9.2. 1F1: Kummer's series and transformation, the
+expansion DLMF 13.7.1. 2F1: Gauss's series up to 0.9, the transformations of Pfaff and Euler, and
+above 0.9 Taylor series of the solution of the hypergeometric equation (DLMF 15.10.1), one after the
+other, each half as far from 1. E_n: the fraction DLMF 8.19.17, and the series DLMF 8.19.10, in
+which what is infinite at whole n is taken together. Zeta functions: the Euler-Maclaurin formula
+DLMF 25.11.28, the equation DLMF 25.4.1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from covector.numerics.exponential import exp
 from covector.numerics.gamma_function import called
 from covector.numerics.incomplete_beta import factor as beta_factor
 from covector.numerics.incomplete_beta import off_zero
+from covector.numerics.incomplete_gamma import factor as gamma_factor
 from covector.numerics.iteration import if_any
 from covector.numerics.iteration import iterate as iterate_numbers
 from covector.numerics.jets import (
@@ -117,6 +119,61 @@ def _betainc(orders: Orders, a: Num, b: Num, x: Num) -> Num:
     out = (part * _fraction(first, second, u, inside)).derivative(jets)
     out = where(inside, where(swap, -out, out), math.nan)
     return where(valid & (end | a.eq(math.inf) | b.eq(math.inf)), 0.0, out)
+
+
+# --- the incomplete gamma function ---------------------------------------------------------------
+
+
+def _gamma_series(a: Jet, x: Num, going: Num) -> Jet:
+    """The sum of x^k / ((a + 1) … (a + k))."""
+    one = Jet.of(1.0 + 0.0 * x, a.orders)
+
+    def step(k: Num, term: Jet, total: Jet) -> tuple[list[Jet], Num]:
+        new = term * x / (a + k)
+        return [new, total + new], unsettled(new, total, EPS)
+
+    return iterate([one, one], going, step, MOST_ROUNDS)[1]
+
+
+def _gamma_fraction(a: Jet, x: Num, going: Num) -> Jet:
+    """The continued fraction DLMF 8.9.2 after the factor x^a e^-x / Gamma(a), by Lentz's method."""
+    first = 1.0 / (-a + (x + 1.0))
+    infinite = Jet.of(1e300 + 0.0 * x, a.orders)
+
+    def step(k: Num, c: Jet, d: Jet, h: Jet) -> tuple[list[Jet], Num]:
+        part = (a - k) * k
+        b = -a + (x + 1.0 + (k + k))
+        d = 1.0 / (part * d + b)
+        c = part / c + b
+        new = h * (c * d)
+        return [c, d, new], unsettled(new - h, new, 4.0 * EPS)
+
+    return iterate([infinite, first, first], going, step, MOST_ROUNDS)[2]
+
+
+def _igamma(orders: Orders, a: Num, x: Num) -> Num:
+    left, by_x = orders[:1], orders[1]
+    inside = (x > 0.0) & (x < math.inf) & (a > 0.0) & (a < math.inf)
+    p, t = where(inside, a, 1.0), where(inside, x, 1.0)
+    ja = Jet.of(p, left, 0)
+    # x^a e^-x / Gamma(a + 1): next to a = 0 the derivatives of log Gamma(a) would cancel.
+    factor = exp_of_rest(ja * log(t) - log_gamma_rest(ja + 1.0)) * (gamma_factor(p, t) / p)
+    if by_x:
+        # Of the density, x^(a - 1) e^-x / Gamma(a).
+        total, falling = Jet.of(t.like((-1.0) ** (by_x - 1)), left), Jet.of(t.like(1.0), left)
+        for k in range(1, by_x):
+            falling = falling * (ja - float(k)) / t
+            total = total + falling * (math.comb(by_x - 1, k) * (-1.0) ** (by_x - 1 - k))
+        zero = x.eq(math.inf) | (a > float(by_x))
+        out = (factor * ja * total).derivative(left) / t
+        return where(inside, out, where((x >= 0.0) & (a > 0.0) & zero, 0.0, a.like(math.nan)))
+    rising = (t <= p) | (t <= 1.0)
+    below = factor * _gamma_series(ja, t, inside & rising)
+    far = where(rising, p + 1.0, t)
+    above = factor * ja * _gamma_fraction(ja, far, inside & ~rising)
+    out = choose(rising, below, -above).derivative(left)
+    end = (x.eq(0.0) | x.eq(math.inf) | a.eq(math.inf)) & (x >= 0.0) & (a > 0.0)
+    return where(inside, out, where(end, 0.0, a.like(math.nan)))
 
 
 # --- hypergeometric functions --------------------------------------------------------------------
@@ -466,6 +523,7 @@ def _written(fn: Callable[..., Num]) -> Callable[..., Num]:
 
 
 betainc = _written(_betainc)
+igamma = _written(_igamma)
 hyp1f1 = _written(_hyp1f1)
 hyp2f1 = _written(_hyp2f1)
 expn = _written(_expn)

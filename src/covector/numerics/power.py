@@ -45,7 +45,7 @@ EXP_SHORT = (
 TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 
 
-def _log_pair(a: Num) -> tuple[Num, Num]:
+def log_pair(a: Num) -> tuple[Num, Num]:
     """log a for a > 0 as a sum of two doubles, relative error 2^-65."""
     m, e = normalise(a)
     f = m - 1.0
@@ -68,9 +68,13 @@ def _log_pair(a: Num) -> tuple[Num, Num]:
 
 def pow_of_positive(a: Num, y: Num) -> Num:
     """a^y for 0 < a < inf."""
-    hi, lo = _log_pair(a)
+    hi, lo = log_pair(a)
     p, pl = two_prod(hi, y)
-    pl = muladd(lo, y, pl)
+    return exp_of_sum(p, muladd(lo, y, pl))
+
+
+def exp_of_sum(p: Num, pl: Num) -> Num:
+    """e^(p + pl) where pl is small."""
     inside = abs(p) < 800.0
     n, u, v = exp_fraction_pair(maximum(F64.low, minimum(F64.high, p)), where(inside, pl, 0.0))
     return scale(u + v, n)

@@ -10,7 +10,7 @@ from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.operands import like
 from covector.core.trace import Bind
-from covector.primitives.arithmetic import add, min, mul, neg, sub
+from covector.primitives.arithmetic import add, div, min, mul, neg, sub
 from covector.primitives.common import FLOAT, check_dtype, elementwise_aval
 from covector.primitives.compare import bitwise_or, eq
 from covector.primitives.elementwise import (
@@ -20,8 +20,9 @@ from covector.primitives.elementwise import (
     slopes,
 )
 from covector.primitives.exponential import exp, log, log1p, pow
+from covector.primitives.parameters import igamma_partial_p
 from covector.primitives.select import select
-from covector.primitives.special import by_parameters, lgamma, no_derivative
+from covector.primitives.special import by_parameters, digamma, lgamma
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
@@ -90,11 +91,9 @@ igamma_grad_a_p = binary(
     "igamma_grad_a",
     FLOAT,
     ("a", "x"),
-    derivative=slopes(
-        *[no_derivative("igamma_grad_a", "its arguments: it is a derivative itself")] * 2
-    ),
+    derivative=slopes(by_parameters("igamma", 2, 0), by_parameters("igamma", 1, 1)),
     cost=2000,
-    smooth=False,
+    domain=((0.5, 2.0), (0.2, 0.8)),
     values=[((2.0, 0.0), 0.0)],
     doc=doc(
         "Elementwise derivative of `igamma` with respect to ``a``.",
@@ -108,15 +107,28 @@ igamma_grad_a_p = binary(
     ),
 )
 
+# Of -P_a / P_x, where P_x is the density and P_ax that times log x - digamma(a).
+
+
+def _variate_by_a(g: Any, a: Any, x: Any) -> Any:
+    bend = div(igamma_partial_p.bind(a, x, orders=(2, 0)), _gamma_density(a, x))
+    slope = sub(log(x), digamma(a))
+    return neg(mul(g, add(bend, mul(random_gamma_grad_p.bind(a, x), slope))))
+
+
+def _variate_by_itself(g: Any, a: Any, x: Any) -> Any:
+    one = like(1, x)
+    bend = sub(div(sub(a, one), x), one)
+    slope = sub(log(x), digamma(a))
+    return neg(mul(g, add(slope, mul(random_gamma_grad_p.bind(a, x), bend))))
+
+
 random_gamma_grad_p = binary(
     "random_gamma_grad",
     FLOAT,
     ("a", "sample"),
-    derivative=slopes(
-        *[no_derivative("random_gamma_grad", "its arguments: it is a derivative itself")] * 2
-    ),
+    derivative=slopes(_variate_by_a, _variate_by_itself),
     cost=2000,
-    smooth=False,
     domain=((0.5, 2.0), (0.2, 0.8)),
     doc=doc(
         """

@@ -47,6 +47,7 @@ def _partial(
 
 
 betainc_partial_p = _partial("betainc", ("a", "b", "x"), 4000, ((0.7, 2), (1.5, 2), (0.2, 0.8)))
+igamma_partial_p = _partial("igamma", ("a", "x"), 3000, ((0.5, 2), (0.2, 0.8)))
 hyp1f1_partial_p = _partial("hyp1f1", ("a", "b", "x"), 4000, ((0.7, 2), (1.5, 2), (0.2, 0.8)))
 hyp2f1_partial_p = _partial(
     "hyp2f1", ("a", "b", "c", "x"), 6000, ((0.7, 2), (1.5, 2), (2.25, 3), (0.2, 0.8))
@@ -58,6 +59,6 @@ riemann_zeta_partial_p = _partial("riemann_zeta", ("x",), 3000, ((1.5, 4.0),))
 
 PRIMITIVES = {
     p.name.removesuffix("_partial"): p
-    for p in (betainc_partial_p, hyp1f1_partial_p, hyp2f1_partial_p, expn_partial_p,
-              zeta_partial_p, riemann_zeta_partial_p)
+    for p in (betainc_partial_p, igamma_partial_p, hyp1f1_partial_p, hyp2f1_partial_p,
+              expn_partial_p, zeta_partial_p, riemann_zeta_partial_p)
 }  # fmt: skip

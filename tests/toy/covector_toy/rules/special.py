@@ -103,6 +103,7 @@ def _partial(fn: Callable[..., Any]) -> Callable[..., Elements]:
 
 for prim, fn in {
     pa.betainc_partial_p: lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True),
+    pa.igamma_partial_p: lambda a, x: mp.gammainc(a, 0, x, regularized=True),
     pa.hyp1f1_partial_p: mp.hyp1f1, pa.hyp2f1_partial_p: mp.hyp2f1,
     pa.expn_partial_p: mp.expint, pa.zeta_partial_p: mp.zeta, pa.riemann_zeta_partial_p: mp.zeta,
 }.items():  # fmt: skip
