@@ -182,6 +182,19 @@ del seen[:]
 cv.debug.callback(lambda a: seen.append(a.shape), x)
 assert seen == ([(8, 2)] if at == 0 else []), seen
 
+# What is raised in the first process, all raise.
+def refuses(a):
+    raise ValueError("not these")
+for _ in range(2):
+    for f in (lambda x: io_callback(refuses, like(x), x), cv.jit(lambda x: x + io_callback(
+            refuses, like(x), x, ordered=True))):
+        if at == 0:
+            fails(ValueError, "not these", f, x)
+        else:
+            fails(RuntimeError, "refuses has raised in process 0, which calls it for all: "
+                  "ValueError: not these", f, x)
+    same(io_callback(double, like(x), x), whole * 2)
+
 # Options that have results looked at: all processes find the same.
 with cv.debug_nans(True):
     same(x * 2, whole * 2)

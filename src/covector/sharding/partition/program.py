@@ -23,7 +23,6 @@ from covector.core.structural import (
     optimization_barrier_p,
     reshape_p,
     transpose_p,
-    zeros,
 )
 from covector.core.trace import (
     Primitive,
@@ -44,6 +43,7 @@ from covector.sharding.partition import local
 from covector.sharding.partition.collective import collective, of_program
 from covector.sharding.partition.mesh import Axes, ProcessMesh
 from covector.sharding.partition.part import Part, Terms
+from covector.sharding.partition.told import called_by_first
 from covector.sharding.propagate import (
     Split,
     common,
@@ -483,16 +483,12 @@ def _effect(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     came of it; in the body of a `shard_map` each has its own."""
     values = [p.gathered(low.mesh) for p in args]
     ranks = low.mesh.group([a for a in low.mesh.sizes if a not in low.manual])
-    if low.mesh.here == ranks[0]:
+    outs = []
+    if eqn.primitive is io_callback_p and len(ranks) > 1:
+        outs = called_by_first(eqn, values, ranks, low.mesh.here)
+    elif low.mesh.here == ranks[0]:
         outs = low.bind(eqn, values, eqn.params)
-    else:
-        outs = [_zeros(v.aval) for v in eqn.outvars]
-    outs = [collective(x, "broadcast", ranks) for x in outs]
     return [Part(v.aval, nowhere(v.aval), x) for v, x in zip(eqn.outvars, outs, strict=True)]
-
-
-def _zeros(aval: ShapedArray) -> Any:
-    return zeros(ShapedArray(aval.shape, aval.dtype, aval.weak_type))
 
 
 # --- shard_map
