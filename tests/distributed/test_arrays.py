@@ -203,6 +203,10 @@ with cv.debug_infs(True):
     fails(FloatingPointError, "(inf)", cv.jit(lambda a: 1 / a).lower(x).compile(), x)
 cv.config.update("error_checking_behavior_divide", "raise")
 fails(ZeroDivisionError, "by zero in div", lambda: 1 / x)
+cv.config.update("num_cpu_devices", int(os.environ["each"]))
+fails(RuntimeError, "so it cannot have 5 now", cv.config.update, "num_cpu_devices", 5)
+cd.shutdown()
+fails(RuntimeError, "since covector.distributed.shutdown()", lambda: x + 1)
 print("done")
 """
 

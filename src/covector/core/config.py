@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from covector import _native
-from covector.core import presence
+from covector.core import presence, processes
 from covector.core.options import OPTIONS, STAGE_NAMES, WITHOUT_EFFECT
 
 # Variables that are read elsewhere: by the native core, or where it is built and tested.
@@ -112,6 +112,11 @@ def _check_cpu_devices(value: Any) -> None:
         raise ValueError(
             "option 'num_cpu_devices' takes the number of logical devices that the CPU has, at "
             f"least 1, or -1 for the default; got {value!r}"
+        )
+    if processes.devices and value != processes.devices[processes.index]:
+        raise RuntimeError(
+            f"option 'num_cpu_devices': the other processes were told by initialize that this one "
+            f"has {processes.devices[processes.index]}, so it cannot have {value} now; set it before"
         )
 
 

@@ -79,6 +79,7 @@ class Job:
 
 
 _job: Job | None = None
+_is_over = False  # whether there was one
 _lock = threading.Lock()
 
 
@@ -90,6 +91,11 @@ def current_job() -> Job:
     RuntimeError
         If there is none.
     """
+    if _job is None and _is_over:
+        raise RuntimeError(
+            "this process computes alone since covector.distributed.shutdown(): arrays that were "
+            f"spread over processes cannot be used after it{at_user_line()}"
+        )
     if _job is None:
         raise RuntimeError(
             "this process computes alone: call covector.distributed.initialize() first"
@@ -340,11 +346,12 @@ def shutdown() -> None:
     >>> cv.distributed.is_initialized()
     False
     """
-    global _job
+    global _job, _is_over
     with _lock:
         job, _job = _job, None
         processes.place(0, 1)
         if job is not None:
+            _is_over = True
             job.end()
 
 
