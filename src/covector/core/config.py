@@ -114,9 +114,10 @@ def _check_cpu_devices(value: Any) -> None:
             f"least 1, or -1 for the default; got {value!r}"
         )
     if processes.devices and value != processes.devices[processes.index]:
+        known = processes.devices[processes.index]
         raise RuntimeError(
-            f"option 'num_cpu_devices': the other processes were told by initialize that this one "
-            f"has {processes.devices[processes.index]}, so it cannot have {value} now; set it before"
+            f"option 'num_cpu_devices': initialize told the other processes that this one has "
+            f"{known}, so it cannot have {value} now; set it before"
         )
 
 
