@@ -89,9 +89,55 @@ except cd.ProcessFailedError as e:
 """
 
 
-def fail_somewhere(seed, env):
+# The same with arrays that are spread over the processes, and programs on them.
+ARRAYS = """
+import random, threading
+import covector.numpy as np
+from covector import lax
+from covector.sharding import NamedSharding, PartitionSpec as P
+draw = random.Random(SEED)
+c = start(heartbeat_timeout_seconds=3)
+mesh = cv.make_mesh((n,), ("data",), (cv.sharding.AxisType.Auto,))
+split, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+x = cv.device_put(numpy.ones((12 * n, 300), "f4"), split)
+w = cv.device_put(numpy.full((300, 300), 1e-3, "f4"), whole)
+ring = [(i, (i + 1) % n) for i in range(n)]
+
+@cv.jit
+def step(w, x):
+    loss, slope = cv.value_and_grad(lambda w: np.tanh(x @ w @ w.T).mean())(w)
+    return w - 0.1 * slope, loss
+
+turn = cv.jit(cv.shard_map(lambda a: lax.fori_loop(0, 5, lambda i, a: lax.ppermute(
+    a, "data", ring) + lax.psum(a.sum(), "data") * 0, a), mesh=mesh, in_specs=P("data"),
+    out_specs=P("data")))
+programs = [
+    lambda: step(w, x), lambda: turn(x), lambda: float(x.sum()), lambda: x @ w + 1,
+    lambda: cv.device_put(x, whole), lambda: cv.random.normal(cv.random.key(0), (12 * n, 300)) + x,
+]
+for program in programs:
+    program()
+victim, when, how = draw.randrange(n), draw.randrange(5, 60), draw.choice(["KILL", "STOP"])
+delay = draw.random() * 0.01
+print(victim, how, flush=True)
+
+def fail():
+    time.sleep(delay)
+    os.kill(os.getpid(), getattr(signal, "SIG" + how))
+
+try:
+    for number in range(1_000_000_000):
+        if number == when and at == victim:
+            threading.Thread(target=fail).start()
+        draw.choice(programs)()
+except cd.ProcessFailedError as e:
+    print("found", e.process, flush=True)
+"""
+
+
+def fail_somewhere(seed, env, program=RANDOM):
     n = 2 + seed % 3
-    with jobs.Job(n, RANDOM.replace("SEED", str(seed)), env=env) as job:
+    with jobs.Job(n, program.replace("SEED", str(seed)), env=env) as job:
         victim, how = job[0].line().split()
         others = [at for at in range(n) if at != int(victim)]
         outputs, codes = job.wait(120, others)
@@ -104,11 +150,17 @@ def test_a_process_fails_somewhere(seed):
     fail_somewhere(seed, jobs.SHARED)
 
 
+@pytest.mark.parametrize("env", [jobs.SHARED, jobs.MESSAGES])
+def test_a_process_fails_while_arrays_are_spread(env):
+    fail_somewhere(0, env, ARRAYS)
+
+
 @pytest.mark.processes
+@pytest.mark.parametrize("program", [RANDOM, ARRAYS], ids=["collectives", "arrays"])
 @pytest.mark.parametrize("env", [jobs.SHARED, jobs.MESSAGES])
 @pytest.mark.parametrize("seed", range(3, 15))
-def test_a_process_fails_somewhere_in_many_ways(seed, env):
-    fail_somewhere(seed, env)
+def test_a_process_fails_somewhere_in_many_ways(seed, env, program):
+    fail_somewhere(seed, env, program)
 
 
 def test_one_that_others_do_not_wait_for():
