@@ -2,7 +2,6 @@
 // a task may wait for others, and outlive the program that scheduled it.
 #include "ffi/tasks.h"
 
-#include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
@@ -11,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/forks.h"
 #include "core/signal_mask.h"
 #include "core/thread_pool.h"
 
@@ -28,7 +28,7 @@ class Tasks {
     added_.notify_one();
     return true;
   }
-  const pid_t pid = getpid();
+  const unsigned generation = fork_generation();
 
  private:
   void start() {
@@ -66,7 +66,7 @@ std::mutex mutex;
 Tasks& tasks() {
   static Tasks* all = nullptr;
   std::lock_guard lock(mutex);
-  if (!all || all->pid != getpid()) all = new Tasks;
+  if (!all || all->generation != fork_generation()) all = new Tasks;
   return *all;
 }
 

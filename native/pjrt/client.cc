@@ -21,7 +21,7 @@ Owned::~Owned() = default;
 void Owned::leave() {
   // A child of a fork neither destroys anything nor waits for a lock that a thread of the parent
   // may have held.
-  if (client_->pid_ != getpid()) return;
+  if (client_->generation_ != fork_generation()) return;
   {
     std::lock_guard lock(client_->mutex_);
     if (!listed_) return;
@@ -44,12 +44,12 @@ std::shared_ptr<Client> Client::create(std::shared_ptr<Plugin> plugin, const Val
 }
 
 Client::Client(std::shared_ptr<Plugin> plugin, ClientHandle* handle)
-    : plugin_(std::move(plugin)), handle_(handle), pid_(getpid()) {}
+    : plugin_(std::move(plugin)), handle_(handle), generation_(fork_generation()) {}
 
 Client::~Client() { close(); }
 
 void Client::check() const {
-  if (pid_ != getpid())
+  if (generation_ != fork_generation())
     throw Failure(kFailedPrecondition,
                   "this process was forked from the one that uses the devices of " +
                       name_ + ", and a device cannot be used by both. Start processes " +

@@ -5,8 +5,6 @@
 // plugin's threads are the parent's.
 #pragma once
 
-#include <unistd.h>
-
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -14,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/forks.h"
 #include "pjrt/plugin.h"
 
 namespace covector::pjrt {
@@ -65,7 +64,7 @@ class Client : public std::enable_shared_from_this<Client> {
 
   // Throws in a forked child, and once the client is closed.
   void check() const;
-  bool usable() const { return handle_ && !closing_ && pid_ == getpid(); }
+  bool usable() const { return handle_ && !closing_ && generation_ == fork_generation(); }
   // Waits for calls that are under way, with the GIL where the caller has it.
   void close();
   // Held by whoever calls the plugin without the GIL: the client is not closed meanwhile.
@@ -90,7 +89,7 @@ class Client : public std::enable_shared_from_this<Client> {
 
   std::shared_ptr<Plugin> plugin_;
   ClientHandle* handle_;
-  pid_t pid_;
+  unsigned generation_;
   std::string platform_name_, platform_version_, name_;
   int process_index_ = 0;
   bool on_cpu_ = false;

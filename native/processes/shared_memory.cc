@@ -2,7 +2,6 @@
 #include "processes/shared_memory.h"
 
 #include <alloca.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #endif
 
 #include "core/dtype.h"
+#include "core/forks.h"
 #include "core/spin_lock.h"
 #include "cpu/runtime.h"
 
@@ -37,14 +37,6 @@ constexpr size_t kWhole = 4096;
 constexpr int kSpins = 4000, kFewSpins = 10;
 constexpr auto kYielding = std::chrono::milliseconds(1);
 constexpr long kSleep = 20'000'000;  // nanoseconds until it looks out for failures and signals
-
-std::atomic<unsigned> forks{0};
-
-unsigned fork_generation() {
-  static const int once = pthread_atfork(nullptr, nullptr, [] { ++forks; });
-  (void)once;
-  return forks.load(std::memory_order_relaxed);
-}
 
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
