@@ -2,7 +2,6 @@
 // a task may wait for others, and outlive the program that scheduled it.
 #include "ffi/tasks.h"
 
-
 #include <condition_variable>
 #include <deque>
 #include <mutex>
