@@ -12,8 +12,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from covector.core import processes
-from covector.core.backend import get_backend
+from covector.core.backend import get_backend, loaded
 from covector.core.errors import at_user_line
 from covector.distributed.client import StoreClient
 from covector.distributed.communicator import Collectives
@@ -96,6 +98,19 @@ def current_job() -> Job:
             f"{at_user_line()}"
         )
     return _job
+
+
+def check_shapes(ranks: Sequence[int], shape: Sequence[int], what: str) -> None:
+    """Raise the error where processes find different shapes of an array that all have parts of."""
+    found = current_job().group(tuple(ranks)).allgather(np.array(shape, np.int64))
+    if (found != found[0]).any():
+        each = ", ".join(
+            f"process {r} {tuple(int(n) for n in row)}" for r, row in zip(ranks, found, strict=True)
+        )
+        raise ValueError(
+            f"{what}: the parts that processes have make up arrays of different shapes: {each}. "
+            f"Parts must be of one size; pad them, or give global_shape{at_user_line()}"
+        )
 
 
 def _launch(address: str | None, size: int | None, rank: int | None, method: str | None) -> Launch:
@@ -309,6 +324,9 @@ def initialize(
                 f"shutdown() first, if it is to join others{at_user_line()}"
             )
         launch = _launch(coordinator_address, num_processes, process_id, cluster_detection_method)
+        if launch.size > 1:
+            for backend in loaded.values():
+                getattr(backend, "check_not_started", lambda: None)()
         if launch.size == 1:
             _job = Job(None, None, Alone(), shutdown_timeout_seconds)
         else:
