@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import covector as cv
 from covector.backends.pjrt import settings
 from covector.core import processes
 from tests.distributed import jobs
@@ -241,3 +242,12 @@ def test_what_clients_are_told(monkeypatch):
         assert options["num_nodes"] == 4 and options["node_id"] == 3
     for platform in ("tpu", "xla_cpu"):
         assert settings.client_options(platform) == {}
+
+
+def test_the_gpus_of_a_process():
+    for ids, visible in ((1, [1]), ([0, 2], [0, 2])):
+        cv.distributed.initialize("localhost:1", 1, 0, local_device_ids=ids)
+        assert settings.client_options("cuda")["visible_devices"] == visible
+        assert settings.client_options("xla_cpu") == {}
+        cv.distributed.shutdown()
+    assert "visible_devices" not in settings.client_options("cuda")

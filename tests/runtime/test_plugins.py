@@ -17,6 +17,7 @@ import covector.numpy as np
 from covector.backends.pjrt import errors, plugins, settings
 from covector.core import presence
 
+
 @pytest.fixture
 def named(monkeypatch):
     """Name a plugin; returns its platform, which no other test has."""

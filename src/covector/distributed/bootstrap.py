@@ -9,7 +9,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,22 @@ def _launch(address: str | None, size: int | None, rank: int | None, method: str
     return found._replace(address=address or found.address)
 
 
+def _device_ids(given: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The GPUs of this process; none where all are."""
+    if given is None:
+        return ()
+    found = tuple(map(index, given)) if isinstance(given, Iterable) else (index(given),)
+    if not found:
+        raise ValueError(
+            f"local_device_ids names the GPUs of this process, got none{at_user_line()}"
+        )
+    if any(k < 0 for k in found) or len(set(found)) < len(found):
+        raise ValueError(
+            f"local_device_ids are different numbers from 0, got {given!r}{at_user_line()}"
+        )
+    return found
+
+
 def _bind_address(address: str | None, bind: str | None) -> tuple[str, int]:
     """Where the coordinator listens: all addresses, unless its own is of this machine alone."""
     if bind is not None:
@@ -249,8 +266,7 @@ def initialize(
     process_id : int, optional
         Number of this one, from 0. Not needed under ``mpirun`` and SLURM.
     local_device_ids : int or sequence of int, optional
-        Not there yet: restrict the devices by the variable of their platform, for example
-        ``CUDA_VISIBLE_DEVICES``.
+        Numbers of the machine's GPUs that are of this process, by default all that it sees.
     cluster_detection_method : str, optional
         ``"mpi4py"`` or ``"slurm"`` looks for that launcher alone, ``"deactivate"`` for none,
         ``"auto"``, as None, for both.
@@ -300,14 +316,13 @@ def initialize(
     """
     global _job
     for name, value in (
-        ("local_device_ids", local_device_ids),
         ("slice_index", slice_index),
         ("partition_index", partition_index),
     ):
         if value is not None:
             raise NotImplementedError(
-                f"initialize: {name} is not there yet; restrict the devices of a process by the "
-                f"variable of their platform, for example CUDA_VISIBLE_DEVICES{at_user_line()}"
+                f"initialize: {name} is not there yet: TPUs of several hosts find each other by "
+                f"themselves{at_user_line()}"
             )
     for name, seconds in (
         ("initialization_timeout", initialization_timeout),
@@ -324,7 +339,8 @@ def initialize(
                 f"shutdown() first, if it is to join others{at_user_line()}"
             )
         launch = _launch(coordinator_address, num_processes, process_id, cluster_detection_method)
-        if launch.size > 1:
+        visible = _device_ids(local_device_ids)
+        if launch.size > 1 or visible:
             for backend in loaded.values():
                 getattr(backend, "check_not_started", lambda: None)()
         if launch.size == 1:
@@ -334,7 +350,7 @@ def initialize(
                 launch, coordinator_bind_address, initialization_timeout,
                 heartbeat_timeout_seconds, shutdown_timeout_seconds,
             )  # fmt: skip
-        processes.place(launch.rank, launch.size, _job.cpus)
+        processes.place(launch.rank, launch.size, _job.cpus, visible)
 
 
 def shutdown() -> None:

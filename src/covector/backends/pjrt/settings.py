@@ -41,6 +41,8 @@ def client_options(platform: str) -> dict[str, Any]:
         visible = getattr(config, f"{platform}_visible_devices")
         if visible != "all":
             out["visible_devices"] = [int(part) for part in visible.split(",")]
+        elif processes.gpus:
+            out["visible_devices"] = list(processes.gpus)
     if has_peers(platform):
         out |= {"node_id": processes.index, "num_nodes": processes.count}
     return {**out, **given_options(config.pjrt_client_create_options)}
