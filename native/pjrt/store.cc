@@ -58,8 +58,10 @@ class Connection {
     for (size_t done = 0; done < data.size();) {
       wait(POLLOUT);
       ssize_t n = ::send(socket_, data.data() + done, data.size() - done, MSG_NOSIGNAL);
-      if (n > 0) done += size_t(n);
-      else if (errno != EAGAIN && errno != EINTR) fail(errno);
+      if (n > 0)
+        done += size_t(n);
+      else if (errno != EAGAIN && errno != EINTR)
+        fail(errno);
     }
   }
 
@@ -68,9 +70,12 @@ class Connection {
     for (size_t done = 0; done < size;) {
       wait(POLLIN);
       ssize_t n = recv(socket_, data.data() + done, size - done, 0);
-      if (n > 0) done += size_t(n);
-      else if (n == 0) fail(ECONNRESET);
-      else if (errno != EAGAIN && errno != EINTR) fail(errno);
+      if (n > 0)
+        done += size_t(n);
+      else if (n == 0)
+        fail(ECONNRESET);
+      else if (errno != EAGAIN && errno != EINTR)
+        fail(errno);
     }
     return data;
   }

@@ -130,6 +130,17 @@ assert [(numpy.asarray(s.data) == a[s.index]).all() for s in again.addressable_s
 moved = cv.device_put(x, whole)
 assert moved.shape == (8, 2) and moved.sharding == whole
 
+# Devices in any order.
+order = [cv.devices("fake")[k] for k in (3, 0, 2, 1)]
+mixed = NamedSharding(mesh.update(devices=numpy.array(order)), P("x"))
+for z in (cv.device_put(a, mixed), cv.jit(lambda x: x * 2)(cv.device_put(a, mixed))):
+    assert z.sharding == mixed and len(z.addressable_shards) == 2
+    for shard in z.addressable_shards:
+        assert shard.data.device == shard.device
+        assert (numpy.asarray(shard.data) == a[shard.index]).all()
+with fails(NotImplementedError, "must be a block of the mesh"):
+    cv.make_array_from_process_local_data(mixed, a[:4])
+
 # What is not there, said.
 here = cv.make_mesh((2,), ("x",), (AxisType.Auto,), devices=cv.local_devices(backend="fake"))
 with fails(ValueError, "device_put moves no array from processes to others"):
