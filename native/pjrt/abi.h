@@ -270,15 +270,44 @@ struct EventOnReadyArgs : Head {
   void (*callback)(Error* error, void* user_arg);
   void* user_arg;
 };
+// What plugins call, from any of their threads; `callback_error` makes the error that is returned.
+using CallbackError = Error* (*)(int code, const char* message, size_t message_size);
+struct KeyValueGetArgs : Head {
+  const char* key;
+  size_t key_size;
+  int timeout_in_ms;
+  CallbackError* callback_error;
+  void* user_arg;
+  char* value;
+  size_t value_size;
+  void (*value_deleter_callback)(char* value);
+};
+struct KeyValueTryGetArgs : Head {
+  const char* key;
+  size_t key_size;
+  CallbackError* callback_error;
+  void* user_arg;
+  char* value;
+  size_t value_size;
+  void (*value_deleter_callback)(char* value);
+};
+struct KeyValuePutArgs : Head {
+  const char* key;
+  size_t key_size;
+  const char* value;
+  size_t value_size;
+  CallbackError* callback_error;
+  void* user_arg;
+};
 struct ClientCreateArgs : Head {
   const NamedValue* create_options;
   size_t num_options;
-  void* kv_get_callback;
+  Error* (*kv_get_callback)(KeyValueGetArgs*);
   void* kv_get_user_arg;
-  void* kv_put_callback;
+  Error* (*kv_put_callback)(KeyValuePutArgs*);
   void* kv_put_user_arg;
   ClientHandle* client;
-  void* kv_try_get_callback;
+  Error* (*kv_try_get_callback)(KeyValueTryGetArgs*);
   void* kv_try_get_user_arg;
 };
 struct ClientArgs : Head {

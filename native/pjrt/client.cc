@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -32,9 +33,12 @@ void Owned::leave() {
   destroy_handle();
 }
 
-std::shared_ptr<Client> Client::create(std::shared_ptr<Plugin> plugin, const Values& options) {
+std::shared_ptr<Client> Client::create(std::shared_ptr<Plugin> plugin, const Values& options,
+                                       std::unique_ptr<Store> store) {
   std::vector<NamedValue> named = as_named(options);
   Call<ClientCreateArgs> args;
+  // Threads of the plugin may call it after the client has ended.
+  if (store) store.release()->offer(&args);
   args.create_options = named.data();
   args.num_options = named.size();
   plugin->invoke<kClient_Create>(&args);
@@ -84,7 +88,11 @@ void Client::close() {
   Call<ClientArgs> args;
   args.client = handle_;
   handle_ = nullptr;
-  if (Error* error = plugin_->call<kClient_Destroy>(&args)) plugin_->destroy_error(error);
+  // It may take leave of other processes, whose service is a thread of Python's.
+  PyThreadState* state = PyGILState_Check() ? PyEval_SaveThread() : nullptr;
+  Error* error = plugin_->call<kClient_Destroy>(&args);
+  if (state) PyEval_RestoreThread(state);
+  if (error) plugin_->destroy_error(error);
 }
 
 std::string description_text(const Plugin& plugin, DeviceDescription* description, Function f) {
@@ -118,15 +126,19 @@ void Client::describe() {
   index.client = handle_;
   plugin_->invoke<kClient_ProcessIndex>(&index);
   process_index_ = index.process_index;
-  Call<ClientDevicesArgs> args;
-  args.client = handle_;
-  plugin_->invoke<kClient_AddressableDevices>(&args);
-  for (size_t i = 0; i < args.num_devices; ++i) add_device(args.devices[i]);
+  Call<ClientDevicesArgs> here, all;
+  here.client = all.client = handle_;
+  plugin_->invoke<kClient_AddressableDevices>(&here);
+  plugin_->invoke<kClient_Devices>(&all);
+  DeviceHandle* const* end = here.devices + here.num_devices;
+  for (size_t i = 0; i < all.num_devices; ++i)
+    add_device(all.devices[i], std::find(here.devices, end, all.devices[i]) != end);
 }
 
-void Client::add_device(DeviceHandle* handle) {
+void Client::add_device(DeviceHandle* handle, bool addressable) {
   DeviceInfo info;
   info.handle = handle;
+  info.addressable = addressable;
   Call<DeviceDescriptionArgs> described;
   described.device = handle;
   plugin_->invoke<kDevice_GetDescription>(&described);
@@ -140,11 +152,18 @@ void Client::add_device(DeviceHandle* handle) {
   info.kind = description_text(*plugin_, description, kDeviceDescription_Kind);
   info.text = description_text(*plugin_, description, kDeviceDescription_ToString);
   info.attributes = description_attributes(*plugin_, description);
+  info.local_hardware_id = -1;
+  if (addressable) add_memories(&info);
+  devices_.push_back(std::move(info));
+}
+
+void Client::add_memories(DeviceInfo* info) const {
+  DeviceHandle* handle = info->handle;
   Call<DeviceIndexArgs> local;
   local.device = handle;
   local.local_hardware_id = -1;
   if (Error* error = plugin_->call<kDevice_LocalHardwareId>(&local)) plugin_->destroy_error(error);
-  info.local_hardware_id = local.local_hardware_id;
+  info->local_hardware_id = local.local_hardware_id;
   Call<DeviceMemoriesArgs> memories;
   memories.device = handle;
   plugin_->invoke<kDevice_AddressableMemories>(&memories);
@@ -159,10 +178,9 @@ void Client::add_device(DeviceHandle* handle) {
     Call<MemoryTextArgs> kind;
     kind.memory = id.memory;
     plugin_->invoke<kMemory_Kind>(&kind);
-    if (id.memory == standard.memory) info.default_memory = int(i);
-    info.memories.push_back({id.memory, id.id, std::string(kind.kind, kind.kind_size)});
+    if (id.memory == standard.memory) info->default_memory = int(i);
+    info->memories.push_back({id.memory, id.id, std::string(kind.kind, kind.kind_size)});
   }
-  devices_.push_back(std::move(info));
 }
 
 Values Client::memory_stats(int device) const {

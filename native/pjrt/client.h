@@ -14,6 +14,7 @@
 
 #include "core/forks.h"
 #include "pjrt/plugin.h"
+#include "pjrt/store.h"
 
 namespace covector::pjrt {
 
@@ -52,14 +53,16 @@ struct DeviceInfo {
   int id, process_index, local_hardware_id;
   std::string kind, text;
   Values attributes;
+  bool addressable;  // whether it is of this process; of others no more is known than what is above
   std::vector<MemoryInfo> memories;
   int default_memory = -1;  // an index into `memories`
 };
 
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  // What Client_Create calls; `options` are the plugin's.
-  static std::shared_ptr<Client> create(std::shared_ptr<Plugin> plugin, const Values& options);
+  // What Client_Create calls; `options` are the plugin's. `store` is null for a process alone.
+  static std::shared_ptr<Client> create(std::shared_ptr<Plugin> plugin, const Values& options,
+                                        std::unique_ptr<Store> store);
   ~Client();
 
   // Throws in a forked child, and once the client is closed.
@@ -77,7 +80,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void call(const std::string& name) { name_ = name; }
   const std::string& platform_version() const { return platform_version_; }
   int process_index() const { return process_index_; }
-  const std::vector<DeviceInfo>& devices() const { return devices_; }  // those of this process
+  const std::vector<DeviceInfo>& devices() const { return devices_; }  // those of all processes
   Values memory_stats(int device) const;
   bool on_cpu() const { return on_cpu_; }
 
@@ -85,7 +88,8 @@ class Client : public std::enable_shared_from_this<Client> {
   friend class Owned;
   Client(std::shared_ptr<Plugin> plugin, ClientHandle* handle);
   void describe();
-  void add_device(DeviceHandle* handle);
+  void add_device(DeviceHandle* handle, bool addressable);
+  void add_memories(DeviceInfo* info) const;
 
   std::shared_ptr<Plugin> plugin_;
   ClientHandle* handle_;

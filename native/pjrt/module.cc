@@ -74,6 +74,7 @@ nb::dict describe(const DeviceInfo& d) {
   out["id"] = d.id;
   out["process_index"] = d.process_index;
   out["local_hardware_id"] = d.local_hardware_id;
+  out["addressable"] = d.addressable;
   out["kind"] = d.kind;
   out["text"] = d.text;
   out["attributes"] = as_python(d.attributes);
@@ -156,12 +157,19 @@ void add_client(nb::module_& m) {
       .def("close", &Client::close, "Destroy the client and what is left on its devices.");
   m.def(
       "create_client",
-      [](std::shared_ptr<Plugin> plugin, nb::dict options) {
+      [](std::shared_ptr<Plugin> plugin, nb::dict options, nb::object store) {
         Values values = from_python(options);
+        std::unique_ptr<Store> shared;
+        if (!store.is_none()) {
+          auto [host, port, token, prefix] =
+              nb::cast<std::tuple<std::string, int, std::string, std::string>>(store);
+          shared = std::make_unique<Store>(host, port, token, prefix);
+        }
         nb::gil_scoped_release without;
-        return Client::create(std::move(plugin), values);
+        return Client::create(std::move(plugin), values, std::move(shared));
       },
-      nb::arg("plugin"), nb::arg("options"));
+      nb::arg("plugin"), nb::arg("options"), nb::arg("store").none() = nb::none(),
+      "A client; `store` is (host, port, token, prefix) of the processes' key–value service.");
 }
 
 void add_programs(nb::module_& m) {

@@ -21,8 +21,8 @@ class Failure : public std::runtime_error {
   const int code;  // those of absl::StatusCode
 };
 class Interrupted {};
-constexpr int kInvalidArgument = 3, kResourceExhausted = 8, kFailedPrecondition = 9,
-              kUnimplemented = 12;
+constexpr int kInvalidArgument = 3, kDeadlineExceeded = 4, kResourceExhausted = 8, kFailedPrecondition = 9,
+              kUnimplemented = 12, kInternal = 13, kUnavailable = 14;
 
 using Value = std::variant<std::string, int64_t, std::vector<int64_t>, double, bool>;
 using Values = std::vector<std::pair<std::string, Value>>;

@@ -289,37 +289,27 @@ def test_arrays_larger_than_the_memory_of_a_process():
 TABLE = """
 import zlib
 sys.path.insert(0, os.environ["TESTS"])
-from tests import property_tables
-from tests.sharding import virtual
+from tests.sharding import tables
 c = start()
-table = {**property_tables.CASES, **property_tables.DISCRETE}
-skipped = {"shard_map", "reshard", "sharding_constraint", "device_put", "io_callback"}
-names = [k for k in table if k.split(" ")[0] not in skipped]
+names = [k for k in tables.NAMES if k.split(" ")[0] not in ("device_put", "io_callback")]
 rng = numpy.random.default_rng(int(os.environ["SEED"]))
 chosen = rng.permutation(names)[: int(os.environ["CASES"])]
 mesh = mesh_of((n,), ("x",)) if n < 4 else mesh_of((2, n // 2), ("x", "y"))
 with cv.enable_x64():
     for name in chosen:
-        case = table[name]
-        fun, args = case.fun, case.args
-        if case.batch:
-            fun, args = cv.vmap(fun), [numpy.stack([x] * 12) for x in args]
+        case = tables.TABLE[name]
+        fun, args = tables.batched(name, 12) if case.batch else (case.fun, case.args)
         want = [numpy.asarray(x) for x in cv.tree_util.tree_leaves(cv.jit(fun)(*args))]
-        specs = virtual.specs_for(rng, [numpy.asarray(x) for x in args], mesh)
+        specs = tables.specs_for(rng, [numpy.asarray(x) for x in args], mesh)
         given = [cv.device_put(x, NamedSharding(mesh, s)) for x, s in zip(args, specs)]
-        outs = virtual.specs_for(rng, want, mesh)
+        outs = tables.specs_for(rng, want, mesh)
         tree = cv.tree_util.tree_structure(cv.eval_shape(fun, *args))
         where = tree.unflatten([NamedSharding(mesh, s) for s in outs])
         for options in ({}, {"out_shardings": where}):
             found = cv.tree_util.tree_leaves(cv.jit(fun, **options)(*given))
             for x, w in zip(found, want):
                 for i in x.addressable_shards:
-                    got, part = numpy.asarray(i.data), w[i.index]
-                    if got.dtype.kind in "fcV":
-                        numpy.testing.assert_allclose(
-                            got.astype(part.dtype), part, 1e-6, 1e-8, err_msg=name)
-                    else:
-                        numpy.testing.assert_array_equal(got, part, err_msg=name)
+                    tables.check_equal(i.data, w[i.index], 1e-6, 1e-8, name)
 print("done")
 """
 

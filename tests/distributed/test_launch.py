@@ -88,8 +88,13 @@ def test_wrong_arguments(by_hand):
         initialize("localhost:1234", 0, 0)
     with pytest.raises(ValueError, match="heartbeat_timeout_seconds is positive, got 0"):
         initialize("localhost:1234", 2, 0, heartbeat_timeout_seconds=0)
-    with pytest.raises(NotImplementedError, match="local_device_ids is not there yet"):
-        initialize("localhost:1234", 2, 0, local_device_ids=[0])
+    with pytest.raises(NotImplementedError, match="slice_index is not there yet"):
+        initialize("localhost:1234", 2, 0, slice_index=0)
+    for ids in (-1, [0, 0], [2, -3]):
+        with pytest.raises(ValueError, match=r"local_device_ids are different numbers from 0, got"):
+            initialize("localhost:1234", 2, 0, local_device_ids=ids)
+    with pytest.raises(ValueError, match="local_device_ids names the GPUs of this process"):
+        initialize("localhost:1234", 2, 0, local_device_ids=[])
     assert not cv.distributed.is_initialized()
     assert cv.process_count() == 1
 

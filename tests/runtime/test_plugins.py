@@ -17,24 +17,6 @@ import covector.numpy as np
 from covector.backends.pjrt import errors, plugins, settings
 from covector.core import presence
 
-SOURCE = pathlib.Path(__file__).with_name("fake_plugin.c")
-INCLUDE = pathlib.Path(plugins.find("xla_cpu").path).with_name("include")
-
-
-@pytest.fixture(scope="session")
-def fake(tmp_path_factory):
-    """The path of a fake plugin that is broken in one way."""
-    folder = tmp_path_factory.mktemp("plugins")
-
-    def build(how):
-        path = folder / f"{how}.so"
-        if not path.exists():
-            command = ["cc", "-shared", "-fPIC", f"-DFAKE_{how}", f"-I{INCLUDE}", str(SOURCE)]
-            subprocess.run([*command, "-o", str(path)], check=True)
-        return str(path)
-
-    return build
-
 
 @pytest.fixture
 def named(monkeypatch):

@@ -10,10 +10,8 @@ import covector.numpy as np
 from covector import lax
 from covector.sharding import PartitionSpec as P
 from covector.sharding.partition.mesh import ProcessMesh
-from tests import property_tables
-from tests.sharding import virtual
+from tests.sharding import tables, virtual
 
-TABLE = {**property_tables.CASES, **property_tables.DISCRETE}
 # Meshes of virtual processes; what is stacked divides by each.
 MESHES = [
     ((2,), ("x",)),
@@ -23,20 +21,18 @@ MESHES = [
     ((2, 3), ("x", "y")),
 ]
 STACKED = 12
-# They call Python, or are tried by themselves below.
-OTHERS = {"shard_map", "reshard", "sharding_constraint"}
 
 
 def programs(name):
-    """The jaxprs of a case, on its arguments and on a batch of them."""
-    case = TABLE[name]
+    """A case, on its arguments and on a batch of them."""
+    case = tables.TABLE[name]
     yield case.fun, case.args
     if case.batch:
-        yield cv.vmap(case.fun), tuple(onp.stack([x] * STACKED) for x in case.args)
+        yield tables.batched(name, STACKED)
 
 
 @pytest.mark.platform
-@pytest.mark.parametrize("name", [n for n in TABLE if n.split(" ")[0] not in OTHERS])
+@pytest.mark.parametrize("name", tables.NAMES)
 def test_parts_are_those_of_the_whole(name, monkeypatch):
     rng = onp.random.default_rng(zlib.crc32(name.encode()))
     with cv.enable_x64():

@@ -1,6 +1,7 @@
 """Several devices of a plugin: XLA partitions what is sharded, and computes the same."""
 
 import re
+import warnings
 import zlib
 
 import numpy as onp
@@ -9,9 +10,10 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import export, lax
+from covector.core import backend
 from covector.sharding import AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
-from tests.property_tables import CASES
+from tests.sharding import tables
 
 A = onp.arange(32.0, dtype="float32").reshape(8, 4)
 
@@ -142,25 +144,55 @@ def test_bad_input(mesh):
         cv.jit(lambda x: cv.pure_callback(lambda x: x, x, x))(x)
 
 
-# They name a mesh of their own.
-PLACED = {"shard_map", "reshard", "sharding_constraint"}
+# --- the property tables, on eight devices ------------------------------------------------------
+
+SHAPES = [(8,), (4, 2), (2, 4), (2, 2, 2)]
+# A program on several devices calls no Python: `test_bad_input` has the error.
+CALLBACKS = {"pure_callback", "io_callback", "debug_callback"}
+NAMES = [name for name in tables.NAMES if name not in CALLBACKS]
+WAYS = [
+    *((name, "") for name in NAMES),
+    *((name, "batch") for name in NAMES if tables.TABLE[name].batch),
+]
+
+
+@pytest.fixture(scope="module")
+def eight_devices_of_the_plugin():
+    """A client with eight devices in place of the one that other tests use."""
+    options = cv.config.read("pjrt_client_create_options")
+    usual = backend.loaded.pop("xla_cpu", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # to clients that run it comes too late
+        cv.config.update("pjrt_client_create_options", {"cpu_device_count": 8})
+        devices = cv.devices("xla_cpu")
+        cv.config.update("pjrt_client_create_options", options)
+    assert len(devices) == 8
+    yield devices
+    del backend.loaded["xla_cpu"]
+    if usual is not None:
+        backend.loaded["xla_cpu"] = usual
 
 
 @pytest.mark.platform
-@pytest.mark.parametrize("name", [n for n in CASES if n not in PLACED])
-def test_sharded_equals_unsharded(name, mesh):
-    case = CASES[name]
-    rng = onp.random.default_rng(zlib.crc32(name.encode()))
+@pytest.mark.parametrize(("name", "way"), WAYS, ids=[" ".join(w).strip() for w in WAYS])
+def test_sharded_equals_unsharded(name, way, eight_devices_of_the_plugin):
+    case = tables.TABLE[name]
+    rng = onp.random.default_rng(zlib.crc32(f"{name} {way}".encode()))
+    shape = SHAPES[rng.integers(len(SHAPES))]
+    axes = tuple("xyz"[: len(shape)])
+    mesh = cv.make_mesh(shape, axes, (AxisType.Auto,) * len(axes),
+                        devices=eight_devices_of_the_plugin)  # fmt: skip
     with cv.enable_x64():
-        args = []
-        for x in case.args:
-            axes = list(rng.permutation(["x", "y"]))
-            parts = [axes.pop() if n % 2 == 0 and n and axes else None for n in x.shape]
-            args.append(put(x, mesh, P(*parts)))
-        try:
-            expected = cv.jit(case.fun)(*case.args)
-        except NotImplementedError:
-            pytest.skip("the CPU does not run it either")
-        found = cv.jit(case.fun)(*args)
-    for a, b in zip(cv.tree.leaves(found), cv.tree.leaves(expected), strict=True):
-        onp.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+        fun, args = tables.batched(name, 8) if way else (case.fun, case.args)
+        flat = lambda *args: cv.tree.leaves(fun(*args))  # noqa: E731
+        args = [np.asarray(x) for x in args]
+        want = cv.jit(flat)(*args)
+        ins, outs = (
+            [NamedSharding(mesh, s) for s in tables.specs_for(rng, arrays, mesh)]
+            for arrays in (args, want)
+        )
+        given = [cv.device_put(x, s) for x, s in zip(args, ins, strict=True)]
+        found = cv.jit(flat, out_shardings=outs)(*given)
+    for x, w, s in zip(found, want, outs, strict=True):
+        assert x.sharding.is_equivalent_to(s, x.ndim)
+        tables.check_equal(x, onp.asarray(w), 1e-6, 1e-9, f"{mesh} {ins} {outs}")

@@ -19,11 +19,12 @@ from covector.core.jaxpr import ClosedJaxpr
 from covector.core.rules import layout_primitives
 from covector.distributed import calls
 from covector.distributed.messages import FRAME, Messages, Mismatch
-from covector.sharding import AxisType, Mesh, PartitionSpec
+from covector.sharding import AxisType, Mesh
 from covector.sharding.partition import overlap
 from covector.sharding.partition.mesh import ProcessMesh
 from covector.sharding.partition.program import partition
 from covector.transforms.expand import expand
+from tests.sharding import tables
 
 KEPT = across.KEPT | layout_primitives
 
@@ -144,38 +145,14 @@ def run(monkeypatch, closed: ClosedJaxpr, args, mesh, in_specs, out_specs):
     return results, engines
 
 
-def specs_for(rng, avals, mesh):
-    """Random specs that divide the arrays."""
-    sizes = dict(mesh.shape)
-    found = []
-    for aval in avals:
-        axes = [str(a) for a in rng.permutation(list(sizes))]
-        parts = []
-        for n in aval.shape:
-            taken = []
-            while axes and rng.uniform() < 0.7 and n and n % sizes[axes[0]] == 0:
-                n //= sizes[axes[0]]
-                taken.append(axes.pop(0))
-            parts.append(tuple(taken) or None)
-        found.append(PartitionSpec(*parts))
-    return found
-
-
 def check(monkeypatch, rng, closed, args, mesh, want, rtol=1e-6, atol=1e-8):
     """Run a program on random shardings, and compare with the results of the whole."""
-    ins = specs_for(rng, [v.aval for v in closed.jaxpr.invars], mesh)
-    outs = specs_for(rng, [v.aval for v in closed.jaxpr.outvars], mesh)
+    ins = tables.specs_for(rng, [v.aval for v in closed.jaxpr.invars], mesh)
+    outs = tables.specs_for(rng, [v.aval for v in closed.jaxpr.outvars], mesh)
     results, engines = run(monkeypatch, closed, args, mesh, ins, outs)
     for found in results.values():
         for (block, x), w in zip(found, want, strict=True):
             part = w[block] if onp.ndim(w) else w
             message = f"{mesh.shape} {ins} {outs} {closed}"
-            assert x.shape == part.shape, message
-            got = onp.asarray(x)
-            if got.dtype.kind in "fcV":
-                onp.testing.assert_allclose(
-                    got.astype(part.dtype), part, rtol, atol, err_msg=message
-                )
-            else:
-                onp.testing.assert_array_equal(got, part, err_msg=message)
+            tables.check_equal(x, part, rtol, atol, message)
     return engines

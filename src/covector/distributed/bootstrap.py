@@ -9,11 +9,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
+import numpy as np
+
 from covector.core import processes
-from covector.core.backend import get_backend
+from covector.core.backend import get_backend, loaded
 from covector.core.errors import at_user_line
 from covector.distributed.client import StoreClient
 from covector.distributed.communicator import Collectives
@@ -104,6 +107,19 @@ def current_job() -> Job:
     return _job
 
 
+def check_shapes(ranks: Sequence[int], shape: Sequence[int], what: str) -> None:
+    """Raise the error where processes find different shapes of an array that all have parts of."""
+    found = current_job().group(tuple(ranks)).allgather(np.array(shape, np.int64))
+    if (found != found[0]).any():
+        each = ", ".join(
+            f"process {r} {tuple(int(n) for n in row)}" for r, row in zip(ranks, found, strict=True)
+        )
+        raise ValueError(
+            f"{what}: the parts that processes have make up arrays of different shapes: {each}. "
+            f"Parts must be of one size; pad them, or give global_shape{at_user_line()}"
+        )
+
+
 def _launch(address: str | None, size: int | None, rank: int | None, method: str | None) -> Launch:
     """What was given, completed by what the environment says."""
     given = {"coordinator_address": address, "num_processes": size, "process_id": rank}
@@ -143,6 +159,22 @@ def _launch(address: str | None, size: int | None, rank: int | None, method: str
             )
         return Launch(found.launcher, rank, size, address or found.address, "tcp")
     return found._replace(address=address or found.address)
+
+
+def _device_ids(given: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The GPUs of this process; none where all are."""
+    if given is None:
+        return ()
+    found = tuple(map(index, given)) if isinstance(given, Iterable) else (index(given),)
+    if not found:
+        raise ValueError(
+            f"local_device_ids names the GPUs of this process, got none{at_user_line()}"
+        )
+    if any(k < 0 for k in found) or len(set(found)) < len(found):
+        raise ValueError(
+            f"local_device_ids are different numbers from 0, got {given!r}{at_user_line()}"
+        )
+    return found
 
 
 def _bind_address(address: str | None, bind: str | None) -> tuple[str, int]:
@@ -240,8 +272,7 @@ def initialize(
     process_id : int, optional
         Number of this one, from 0. Not needed under ``mpirun`` and SLURM.
     local_device_ids : int or sequence of int, optional
-        Not there yet: restrict the devices by the variable of their platform, for example
-        ``CUDA_VISIBLE_DEVICES``.
+        Numbers of the machine's GPUs that are of this process, by default all that it sees.
     cluster_detection_method : str, optional
         ``"mpi4py"`` or ``"slurm"`` looks for that launcher alone, ``"deactivate"`` for none,
         ``"auto"``, as None, for both.
@@ -291,14 +322,13 @@ def initialize(
     """
     global _job
     for name, value in (
-        ("local_device_ids", local_device_ids),
         ("slice_index", slice_index),
         ("partition_index", partition_index),
     ):
         if value is not None:
             raise NotImplementedError(
-                f"initialize: {name} is not there yet; restrict the devices of a process by the "
-                f"variable of their platform, for example CUDA_VISIBLE_DEVICES{at_user_line()}"
+                f"initialize: {name} is not there yet: TPUs of several hosts find each other by "
+                f"themselves{at_user_line()}"
             )
     for name, seconds in (
         ("initialization_timeout", initialization_timeout),
@@ -315,6 +345,10 @@ def initialize(
                 f"shutdown() first, if it is to join others{at_user_line()}"
             )
         launch = _launch(coordinator_address, num_processes, process_id, cluster_detection_method)
+        visible = _device_ids(local_device_ids)
+        if launch.size > 1 or visible:
+            for backend in loaded.values():
+                getattr(backend, "check_not_started", lambda: None)()
         if launch.size == 1:
             _job = Job(None, None, Alone(), shutdown_timeout_seconds)
         else:
@@ -322,7 +356,7 @@ def initialize(
                 launch, coordinator_bind_address, initialization_timeout,
                 heartbeat_timeout_seconds, shutdown_timeout_seconds,
             )  # fmt: skip
-        processes.place(launch.rank, launch.size, _job.cpus)
+        processes.place(launch.rank, launch.size, _job.cpus, visible)
 
 
 def shutdown() -> None:

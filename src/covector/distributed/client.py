@@ -180,6 +180,7 @@ class StoreClient:
                 f"the coordinator at {host}:{port} refuses: {answer.head['text']}"
             )
         self.token: str = answer.head["token"]
+        self.address: tuple[str, int] = self._sock.getpeername()[:2]
         self.local_host: str = self._sock.getsockname()[0]
         self.watch = Watch(host, port, rank, self.token, silence)
 

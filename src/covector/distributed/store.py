@@ -24,6 +24,9 @@ from covector.distributed.errors import DistributedError, ForeignMessageError
 from covector.distributed.wire import Decoder, Message, encode
 
 VERSION = 1
+# What plugins of accelerators are told, by absl's numbers: they call from native code, which reads
+# a number and the bytes behind it.
+_CODES = {"timeout": 4, "absent": 5, "failure": 14}
 
 
 class Member:
@@ -48,6 +51,7 @@ class Connection:
         self.out = bytearray()
         self.rank: int | None = None
         self.watched = False  # whether its end is the end of the process
+        self.native = False  # whether it is answered by a number
 
 
 class Waiting(NamedTuple):
@@ -266,7 +270,13 @@ class StoreServer:
         self._flush(connection)
 
     def _refuse(self, connection: Connection, kind: str, text: str, **more: Any) -> None:
-        self._say(connection, {"error": kind, "text": text, **more})
+        if connection.native:
+            self._say(connection, {"code": _CODES[kind]}, text.encode())
+        else:
+            self._say(connection, {"error": kind, "text": text, **more})
+
+    def _grant(self, connection: Connection, value: bytes = b"") -> None:
+        self._say(connection, {"code": 0} if connection.native else {"ok": True}, value)
 
     # --- failures
 
@@ -340,6 +350,7 @@ class StoreServer:
             return
         if head.get("token") != self.token and connection.rank is None:
             raise ForeignMessageError("a call by no member")
+        connection.native = op in ("kv_get", "kv_try_get", "kv_put")
         if op == "watch":
             self._watch(connection, head)
         elif op == "beat":
@@ -359,6 +370,8 @@ class StoreServer:
             self._get(connection, str(head["key"]), float(head["timeout"]))
         elif op == "barrier":
             self._arrive(connection, str(head["name"]), float(head["timeout"]))
+        elif connection.native:
+            self._answer_plugin(connection, head, message.body)
         else:
             raise ForeignMessageError(f"an unknown call {op!r}")
 
@@ -417,16 +430,27 @@ class StoreServer:
 
     def _set(self, connection: Connection, key: str, value: bytes) -> None:
         self._values[key] = value
-        self._say(connection, {"ok": True})
+        self._grant(connection)
         for waiting in [w for w in self._gets if w.key == key]:
             self._gets.remove(waiting)
-            self._say(waiting.connection, {"ok": True}, value)
+            self._grant(waiting.connection, value)
 
     def _get(self, connection: Connection, key: str, timeout: float) -> None:
         if key in self._values:
-            self._say(connection, {"ok": True}, self._values[key])
+            self._grant(connection, self._values[key])
         else:
             self._gets.append(Waiting(connection, key, time.monotonic() + timeout))
+
+    def _answer_plugin(self, connection: Connection, head: dict[str, Any], body: bytes) -> None:
+        """What a plugin calls (``native/pjrt/store.cc``); its keys are bytes, before the value."""
+        size = int(head["key_size"])
+        key = body[:size].decode("latin-1")
+        if head["op"] == "kv_put":
+            self._set(connection, key, body[size:])
+        elif head["op"] == "kv_get" or key in self._values:
+            self._get(connection, key, int(head["milliseconds"]) / 1000)
+        else:
+            self._refuse(connection, "absent", f"nobody has set {key!r}")
 
     def _arrive(self, connection: Connection, name: str, timeout: float) -> None:
         there = self._barriers.setdefault(name, {})

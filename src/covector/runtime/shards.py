@@ -221,6 +221,18 @@ def _processes_of(sharding: Any) -> tuple[ProcessMesh, PartitionSpec]:
     return process_mesh(sharding.mesh), sharding.spec
 
 
+def must_be_gathered(shape: Sequence[int], sharding: Any) -> RuntimeError:
+    """The error for an array that is to be read, and of which this process has a part."""
+    count = len({d.process_index for d in sharding.devices})
+    return RuntimeError(
+        f"an array of the shape {tuple(shape)} is spread over the devices of {count} processes, "
+        f"{sharding!r}, and process {processes.index} has a part of it. Its attribute "
+        "addressable_shards has that; covector.experimental.multihost_utils.process_allgather "
+        "gives all of it to each process, and jit(lambda x: x, out_shardings=...) lays it out anew"
+        f"{at_user_line()}"
+    )
+
+
 def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
     """Where in an array of ``shape`` the devices of this process have their parts."""
     if sharding.is_fully_addressable:

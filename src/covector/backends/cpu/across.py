@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from covector import _native
 from covector.backends.cpu.module import CpuModule
 from covector.core import processes
@@ -17,7 +15,7 @@ from covector.core.jaxpr import ClosedJaxpr
 from covector.core.trace import trace_to_jaxpr
 from covector.distributed import calls
 from covector.distributed.bootstrap import current_job
-from covector.runtime.shards import bits, from_bits, part_of, within
+from covector.runtime.shards import bits, from_bits, must_be_gathered, part_of, within
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import ProcessMesh, process_mesh
@@ -68,14 +66,7 @@ class Block:
     def to_host(self) -> Any:
         """The bytes of the whole array, where this process has it."""
         if self.local.shape != self.shape:
-            count = len({d.process_index for d in self.sharding.devices})
-            raise RuntimeError(
-                f"an array of the shape {self.shape} is spread over the devices of {count} "
-                f"processes, {self.sharding!r}, and process {processes.index} has a part of it. "
-                "Its attribute addressable_shards has that; "
-                "covector.experimental.multihost_utils.process_allgather gives all of it to each "
-                f"process, and jit(lambda x: x, out_shardings=...) lays it out anew{at_user_line()}"
-            )
+            raise must_be_gathered(self.shape, self.sharding)
         return bits(self.local).reshape(-1).view("uint8")
 
 
@@ -103,20 +94,6 @@ def of_block(local: Array, sharding: Any, shape: tuple[int, ...], placement: int
     """The array of which this process has ``local``."""
     split = _split(sharding, shape, "an array")
     return _wrapped(Block(local, sharding, shape, split), local._code, local.weak_type, placement)
-
-
-def check_shapes(sharding: Any, shape: tuple[int, ...], what: str) -> None:
-    """Raise the error where processes find different shapes of an array."""
-    ranks = _mesh(sharding).ranks
-    found = current_job().group(ranks).allgather(np.array(shape, np.int64))
-    if (found != found[0]).any():
-        each = ", ".join(
-            f"process {r} {tuple(int(n) for n in row)}" for r, row in zip(ranks, found, strict=True)
-        )
-        raise ValueError(
-            f"{what}: the parts that processes have make up arrays of different shapes: {each}. "
-            f"Parts must be of one size; pad them, or give global_shape{at_user_line()}"
-        )
 
 
 def spread_over(x: Array, sharding: Any) -> Block:

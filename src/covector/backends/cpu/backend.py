@@ -118,9 +118,11 @@ class CpuBackend:
         """The array over several processes of which this one has ``local``; that all find the same
         shape is checked if ``agree`` says for whom."""
         from covector.backends.cpu import across
+        from covector.distributed.bootstrap import check_shapes
+        from covector.sharding.partition.mesh import process_mesh
 
         if agree is not None:
-            across.check_shapes(sharding, shape, agree)
+            check_shapes(process_mesh(sharding.mesh).ranks, shape, agree)
         return across.of_block(self.put(local, self.devices()[0], 0), sharding, shape, placement)
 
     def lower_spread(

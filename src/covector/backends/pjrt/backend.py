@@ -16,7 +16,7 @@ from covector.backends.pjrt import errors, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
-from covector.core import dtypes, stored
+from covector.core import dtypes, processes, stored
 from covector.core.avals import Array, spec_of_type
 from covector.core.backend import GPU, Layout, reduce_device
 from covector.core.config import config, listeners
@@ -92,19 +92,39 @@ class PjrtDevice(Device):
         self._description = description
         self.platform = "gpu" if backend.platform in GPU else backend.platform
         self.id: int = description["id"]
-        self.process_index: int = description["process_index"]
-        self.host_id = self.process_index
+        self.addressable: bool = description["addressable"]
         self.local_hardware_id: int = description["local_hardware_id"]
         self.device_kind: str = description["kind"]
+
+    @property
+    def process_index(self) -> int:  # type: ignore[override]
+        # A client that knows nothing of others says 0 in every process.
+        return self._description["process_index"] if self._backend.has_peers else processes.index
+
+    @property
+    def host_id(self) -> int:
+        return self.process_index
 
     @property
     def client(self) -> PjrtBackend:
         return self._backend
 
     def memory_stats(self) -> dict[str, int] | None:
+        self.check_addressable("memory_stats")
         return self._backend.client.memory_stats(self._position) or None
 
+    def check_addressable(self, what: str) -> None:
+        """Raise the error for a device of another process."""
+        if not self.addressable:
+            raise ValueError(
+                f"{what}: {self!r} is a device of process {self.process_index}, and this is "
+                f"process {processes.index}, which cannot address it: take one of "
+                f"covector.local_devices({self.platform!r}), or a sharding over the devices of "
+                f"all processes{at_user_line()}"
+            )
+
     def _memories(self) -> list[tuple[int, str]]:
+        self.check_addressable("the memories of a device")
         found = list(self._description["memories"])
         standard = max(self._description["default_memory"], 0)
         return [*found[standard : standard + 1], *found[:standard], *found[standard + 1 :]]
@@ -209,12 +229,18 @@ class PjrtModule:
             )
         if isinstance(layout.devices[0], AbsentDevice):
             return AbsentProgram(layout.devices, self.text, self.name)
+        if not any(d.addressable for d in layout.devices):
+            raise ValueError(
+                f"{self.name} runs on {layout.mesh!r}, none of whose devices is of this process, "
+                f"{processes.index}: only processes with a part of its mesh call a program"
+                f"{at_user_line()}"
+            )
         try:
             loaded = self.backend.load(self.text, [d.id for d in layout.devices], [])
         except errors.DeviceError as e:
             text = self.text.with_places
             raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
-        made = spread.executable(native(), self.backend.client, loaded, layout, self, results)
+        made = spread.executable(native(), loaded, layout, self, results)
         return PjrtProgram(loaded, made)
 
 
@@ -252,6 +278,7 @@ class PjrtBackend:
         self._flags: dict[str, Any] = {}
         self._options: dict[str, Any] = {}
         self._devices: list[PjrtDevice] = []
+        self.has_peers = False
         self._start = threading.Lock()
         self._registered: dict[str, foreign.Target] = {}
 
@@ -268,7 +295,7 @@ class PjrtBackend:
         found = plugins.find(self.platform)
         options = settings.client_options(self.platform)
         try:
-            client = native().create_client(self.plugin, options)
+            client = native().create_client(self.plugin, options, self._store())
         except (RuntimeError, MemoryError) as e:
             raise errors.not_started(found, e) from None
         client.call(self.platform)
@@ -278,9 +305,31 @@ class PjrtBackend:
         atexit.register(client.close)
         self._flags = settings.compile_flags(self.platform, found.path)
         self._devices = [PjrtDevice(self, k, d) for k, d in enumerate(client.devices())]
-        if not self._devices:
+        self.has_peers = settings.has_peers(self.platform) or not all(
+            d.addressable for d in self._devices
+        )
+        if not any(d.addressable for d in self._devices):
             raise errors.not_started(found, RuntimeError("it has no devices"))
         return client
+
+    def check_not_started(self) -> None:
+        """Raise the error where this process is to join others, and the client is one alone."""
+        if self._client is not None and self.platform not in settings.WITHOUT_PEERS:
+            raise RuntimeError(
+                f"initialize comes too late for {self.platform}, whose client has started and "
+                "does not know these processes: call it before the first use of its devices, and "
+                f"once in a process{at_user_line()}"
+            )
+
+    def _store(self) -> tuple[str, int, str, str] | None:
+        """The service by which the clients of several processes find each other."""
+        if not settings.has_peers(self.platform):
+            return None
+        from covector.distributed.bootstrap import current_job  # few processes need it
+
+        store = current_job().store
+        assert store is not None
+        return (*store.address, store.token, f"pjrt/{self.platform}/")
 
     def _tell_late(self, name: str) -> None:
         """Warn of an option that the client, which runs, was made without."""
@@ -300,7 +349,9 @@ class PjrtBackend:
         # Where operations stand in the user's files changes nothing.
         key = f"{self._version}\n{options.hex()}\n{spares}\n{text.plain}"
         name = stored.digest(key.encode())
-        found = stored.load(name, key)
+        # Processes may compile a program together: all of them do, or none.
+        alone = all([d.addressable for d in self._devices if d.id in devices])
+        found = stored.load(name, key) if alone else None
         if found is not None:
             with contextlib.suppress(errors.DeviceError):
                 loaded = client.deserialize(found[0])
@@ -312,7 +363,7 @@ class PjrtBackend:
         start = time.perf_counter()
         loaded = client.compile(text.with_spares(spares).encode(), options)
         seconds = time.perf_counter() - start
-        if config.enable_compilation_cache:
+        if alone and config.enable_compilation_cache:
             with contextlib.suppress(errors.DeviceError):  # not all plugins can
                 stored.store(name, key, loaded.serialize(), None, seconds)
         return loaded
@@ -378,10 +429,15 @@ class PjrtBackend:
         return self._flags
 
     def started(self) -> list[PjrtDevice]:
-        """The devices, if they were asked for before."""
-        return list(self._devices)
+        """The devices of this process, if they were asked for before."""
+        return [d for d in self._devices if d.addressable]
 
     def devices(self) -> list[PjrtDevice]:
+        self.client  # noqa: B018 - starts it
+        return self.started()
+
+    def all_devices(self) -> list[PjrtDevice]:
+        """The devices of all processes."""
         self.client  # noqa: B018 - starts it
         return list(self._devices)
 
@@ -397,13 +453,29 @@ class PjrtBackend:
                 f"{x.aval.str_short()} cannot be put on {device!r}: it is not a device of this "
                 f"process{at_user_line()}"
             )
+        device.check_addressable("device_put")
         return self.client.put(x, device._position, device.place_of(memory_kind), placement)
 
     def put_spread(self, x: Array, sharding: Any, placement: int) -> Array:
         from covector.backends.pjrt import spread
 
-        shards = spread.spread_over(self.client, x, sharding)
+        shards = spread.spread_over(self, x, sharding)
         return spread.wrapped(shards, x._code, x.weak_type, placement)
+
+    def of_block(
+        self, local: Array, sharding: Any, shape: tuple[int, ...], placement: int,
+        agree: str | None,
+    ) -> Array:  # fmt: skip
+        """The array over several processes of which this one has ``local``; that all find the same
+        shape is checked if ``agree`` says for whom."""
+        from covector.backends.pjrt import spread
+        from covector.distributed.bootstrap import check_shapes
+        from covector.sharding.partition.mesh import process_mesh
+
+        if agree is not None:
+            check_shapes(process_mesh(sharding.mesh).ranks, shape, agree)
+        shards = spread.of_block(self, local, sharding, shape)
+        return spread.wrapped(shards, local._code, local.weak_type, placement)
 
     def lower_spread(
         self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str, layout: Layout

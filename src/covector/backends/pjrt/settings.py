@@ -6,10 +6,12 @@ import os
 from typing import Any
 
 from covector.backends.pjrt.plugins import folders_of
-from covector.core import presence
+from covector.core import presence, processes
 from covector.core.config import config
 
 _GPU = ("cuda", "rocm")
+# They find each other by themselves, or do not know of each other.
+WITHOUT_PEERS = ("tpu", "xla_cpu")
 # The memory of a GPU is taken as it is needed, up to this part: libraries need some, too.
 _MOST = 0.9
 # Variables of JAX's, with the option of the client that each is.
@@ -39,7 +41,16 @@ def client_options(platform: str) -> dict[str, Any]:
         visible = getattr(config, f"{platform}_visible_devices")
         if visible != "all":
             out["visible_devices"] = [int(part) for part in visible.split(",")]
+        elif processes.gpus:
+            out["visible_devices"] = list(processes.gpus)
+    if has_peers(platform):
+        out |= {"node_id": processes.index, "num_nodes": processes.count}
     return {**out, **given_options(config.pjrt_client_create_options)}
+
+
+def has_peers(platform: str) -> bool:
+    """Whether the client is one of several, in processes that compute together."""
+    return processes.count > 1 and platform not in WITHOUT_PEERS
 
 
 def _from_environment() -> dict[str, Any]:
