@@ -45,11 +45,13 @@ TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
 
-    def __init__(self, program: LoopProgram, schedule: Schedule, plan: Storage) -> None:
+    def __init__(
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: bool
+    ) -> None:
         self.program = program
         self.schedule = schedule
         self.plan = plan
-        self.module = Module()
+        self.module = Module(gathers)
         self.root = Function(
             self.module, "entry", "define i32 @entry(ptr %bufs, ptr %params, ptr %rt)", None
         )
