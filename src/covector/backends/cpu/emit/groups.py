@@ -80,7 +80,7 @@ def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
     assert part.combine is not None
     combine, (axis,), mem = part.combine, part.serial, em.memory(v)
     dest = [em.index(i, r.env) for i in part.dest]
-    many = SUMS if combine == "add" and v.dtype in dtypes.FLOATS else 1
+    many = SUMS if combine == "add" and v.dtype in (dtypes.float32, dtypes.float64) else 1
     acc = Accumulator(b, em.fresh_load(v, mem, dest), 0)
     accs = [acc] + [Accumulator(b, ops.literal(-0.0, v.dtype), 0) for _ in range(many - 1)]
 
