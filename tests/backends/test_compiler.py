@@ -148,7 +148,17 @@ def test_empty_values_are_reshaped(shape):
     ],
 )
 def test_borders_and_reversed_axes_need_no_gather(f):
-    assert "gather" not in llvm(f, onp.ones((70, 90), onp.float32))
+    assert not gathers(llvm(f, onp.ones((70, 90), onp.float32)))
+
+
+def gathers(text):
+    """Whether vectors are loaded from anywhere, by an instruction or number by number."""
+    return "gather" in text or "> zeroinitializer, float" in text or "> zeroinitializer, i" in text
+
+
+def test_elements_at_given_places_are_gathered():
+    x, i = onp.ones(100, onp.float32), onp.zeros(100, onp.int32)
+    assert gathers(llvm(lambda x, i: x[i], x, i))
 
 
 @pytest.mark.parametrize("shape, axis", [((300, 7), 1), ((300, 200), 1), ((300, 200), 0)])
@@ -450,6 +460,50 @@ def test_rows_reduced_by_several_running_results(dtype, n):
             f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=1))
             want = getattr(onp, name)(x, axis=1)
             assert onp.array_equal(onp.asarray(f(x)), want, equal_nan=True), name
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("transposed", ["", "a", "b"])
+def test_products_without_blas_walk_memory_in_order(dtype, transposed):
+    rng = onp.random.default_rng(0)
+
+    def product(a, b):
+        return (a.T if "a" in transposed else a) @ (b.T if "b" in transposed else b)
+
+    with cv.enable_x64():
+        f = cv.jit(product)
+        for n in (17, 64, 100):
+            a, b = rng.integers(-100, 100, (2, n, n)).astype(dtype)
+            assert onp.array_equal(onp.asarray(f(a, b)), product(a, b))
+        text = f.lower(a, b).compile().as_text("llvm")
+    assert not gathers(text)
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (1, 2), (0, 1), (1, 3), (0, 3), (0, 1, 3)])
+@pytest.mark.parametrize("last", [3, 40])
+def test_reductions_over_several_axes(axes, last):
+    x = onp.random.default_rng(0).integers(-9, 9, (5, 20, 30, last)).astype("float32")
+    for name in ("sum", "max"):
+        f = cv.jit(lambda x, name=name: getattr(np, name)(x, axis=axes))
+        assert onp.array_equal(onp.asarray(f(x)), getattr(onp, name)(x, axis=axes)), name
+
+
+@pytest.mark.parametrize("shape", [(2**32, 2**32), (2**40, 2**24)])
+@pytest.mark.parametrize("f", [np.max, np.sum, np.any, np.mean])
+def test_more_elements_than_can_be_counted(f, shape):
+    with pytest.raises(MemoryError, match=r"is too large\nThe error arose at .*test_compiler.py"):
+        cv.jit(lambda x: f(np.broadcast_to(x, shape)))(1.0)
+
+
+def test_compiling_writes_nothing(tmp_path):
+    """To the error stream, also where passes skip a function."""
+    code = """
+import covector as cv, covector.numpy as np
+cv.jit(np.sin)(np.arange(100, dtype="float32") * 1e5)
+"""
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
