@@ -148,7 +148,17 @@ def test_empty_values_are_reshaped(shape):
     ],
 )
 def test_borders_and_reversed_axes_need_no_gather(f):
-    assert "gather" not in llvm(f, onp.ones((70, 90), onp.float32))
+    assert not gathers(llvm(f, onp.ones((70, 90), onp.float32)))
+
+
+def gathers(text):
+    """Whether vectors are loaded from anywhere, by an instruction or number by number."""
+    return "gather" in text or "> zeroinitializer, float" in text or "> zeroinitializer, i" in text
+
+
+def test_elements_at_given_places_are_gathered():
+    x, i = onp.ones(100, onp.float32), onp.zeros(100, onp.int32)
+    assert gathers(llvm(lambda x, i: x[i], x, i))
 
 
 @pytest.mark.parametrize("shape, axis", [((300, 7), 1), ((300, 200), 1), ((300, 200), 0)])
@@ -466,7 +476,7 @@ def test_products_without_blas_walk_memory_in_order(dtype, transposed):
             a, b = rng.integers(-100, 100, (2, n, n)).astype(dtype)
             assert onp.array_equal(onp.asarray(f(a, b)), product(a, b))
         text = f.lower(a, b).compile().as_text("llvm")
-    assert "gather" not in text
+    assert not gathers(text)
 
 
 @pytest.mark.parametrize("axes", [(0, 2), (1, 2), (0, 1), (1, 3), (0, 3), (0, 1, 3)])
@@ -504,3 +514,28 @@ def test_llvms_own_loader(monkeypatch):
         got = cv.jit(lambda x, i=i: np.fmod(np.sin(x) * (i + 0.8765), 0.25).sum(1))(x)
         want = onp.fmod(onp.sin(x) * (i + 0.8765), 0.25).sum(1)
         onp.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+def test_whole_quotients_of_vectors(dtype):
+    """Exact beside multiples of the divisor and at the ends, whichever loop knows the divisor."""
+    info = onp.iinfo(dtype)
+    rng = onp.random.default_rng(0)
+    ends = onp.array([info.min, info.min + 1, info.max - 1, info.max, 0, 1, 2, 3, 7], dtype)
+    y = onp.concatenate([rng.integers(info.min, info.max, 2000), rng.integers(1, 99, 2000)])
+    y = y.astype(dtype).astype(onp.int64)
+    multiples = rng.integers(info.min, info.max, 4000) // onp.where(y == 0, 1, y) * y
+    x = onp.concatenate([multiples + k for k in (-1, 0, 1)]).astype(dtype)
+
+    def divided(x, y):
+        y = np.broadcast_to(y, x.shape)
+        return lax.div(x, y), lax.rem(x, y)
+
+    divided = cv.jit(divided)
+    pairs = [(x, onp.tile(y.astype(dtype), 3)), (onp.repeat(ends, 9), onp.tile(ends, 9))]
+    for a, b in [*pairs, *((x, k) for k in ends)]:
+        n, d = a.astype(onp.int64), onp.where(b == 0, 1, b).astype(onp.int64)
+        q = onp.abs(n) // onp.abs(d) * onp.sign(n) * onp.sign(d)
+        got = divided(a, b)
+        onp.testing.assert_array_equal(got[0], onp.where(b == 0, -1, q).astype(dtype))
+        onp.testing.assert_array_equal(got[1], onp.where(b == 0, n, n - q * d).astype(dtype))

@@ -189,6 +189,10 @@ ONE = {
         [_both_signs(-20, 1), _between(-40, 8), _both_signs(1, 18)], _log_ndtr, 3
     ),
     "ndtri": ([_positive(-300, -2), _between(0.01, 0.4)], _ndtri, 9),
+    "logit": (
+        [_between(0, 1), lambda rng: 0.5 + _both_signs(-12, -1)(rng), _positive(-300, -1)],
+        lambda p: mp.log(p / (1 - p)), 3,
+    ),
     "dawsn": ([_both_signs(-300, 10), _between(-9, 9)], _dawsn, 6),
     "exp1": ([_positive(-300, 2.8), _between(0, 12)], mp.e1, 4),
     "expi": ([_both_signs(-300, 2.8), _between(-9, 30)], mp.ei, 6),
@@ -199,6 +203,9 @@ ONE = {
     "riemann_zeta": ([_between(-6, 30), _positive(-20, 1.5), _between(-250, -6)], mp.zeta, 40),
     "digamma": ([_between(1, 2), _positive(0, 8)], mp.digamma, 6),
 }  # fmt: skip
+
+# In f32 the others are computed in double, or as pairs.
+FLOAT32 = {"logit": 2}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -211,7 +218,7 @@ def test_units_in_the_last_place(name, dtype):
     x = x[np.isfinite(x) & (x != 0) & (np.abs(x) >= np.finfo(dtype).tiny)]
     with cv.enable_x64():
         got = np.asarray(cv.jit(ELEMENTWISE[name].bind)(x))
-    limit = bound if dtype == np.float64 else 1
+    limit = bound if dtype == np.float64 else FLOAT32.get(name, 1)
     with mp.workdps(50):
         for v, g in zip(x, got, strict=True):
             want = exact(mp.mpf(float(v)))
@@ -261,6 +268,35 @@ def test_pairs_of_all_signs_and_sizes(name, dtype):
                 assert ulp_error(g, want, dtype) <= limit, (x, y, g, want)
                 tested += 1
     assert tested > 3 * N
+
+
+@pytest.mark.parametrize("name", ["boxcox", "boxcox1p"])
+def test_power_transformations_in_f32(name):
+    """Within 3 units in the last place, and more where what is raised to a power is far from 1."""
+    rng = np.random.default_rng(len(name))
+    x = np.concatenate([rng.uniform(0.1, 20, N), 10 ** rng.uniform(-44, 38, N)])
+    power = rng.uniform(-4, 4, 2 * N)
+    near = 1 + rng.uniform(-1, 1, N) ** 7, rng.uniform(-1, 1, N) * 10 ** rng.uniform(-10, 5, N)
+    x, power = (np.concatenate(c).astype(np.float32) for c in zip((x, power), near, strict=True))
+    x = x - np.float32(1) if name == "boxcox1p" else x
+    info, tested = np.finfo(np.float32), 0
+    with mp.workdps(60):
+        for v, p, g in zip(x, power, run(name, x, power), strict=True):
+            log = mp.log(mp.mpf(float(v)) + (name == "boxcox1p"))
+            want = mp.expm1(mp.mpf(float(p)) * log) / mp.mpf(float(p))
+            if info.tiny <= abs(want) <= info.max:
+                assert ulp_error(g, want, np.float32) <= 3 + abs(p * log) / 16, (v, p, g, want)
+                tested += 1
+    assert tested > 2 * N
+
+
+def test_power_transformations_at_the_ends():
+    x = np.array([0, 0, 0, 1, INF, INF, INF, -1, NAN, 2, 2, 0.5, 2, 1e-42], np.float32)
+    power = np.array([0, 2, -2, 3, 0, 2, -2, 2, 1, INF, NAN, INF, 1e-40, 0], np.float32)
+    for name in ("boxcox", "boxcox1p"):
+        there = x - np.float32(name == "boxcox1p")
+        wide = run(name, there.astype(np.float64), power.astype(np.float64))
+        np.testing.assert_allclose(run(name, there, power), wide.astype(np.float32), rtol=1.2e-7)
 
 
 def test_logarithms_of_the_beta_function():

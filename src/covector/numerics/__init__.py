@@ -28,6 +28,7 @@ __getattr__, __dir__ = lazy_names(
         "owens",
         "parameters",
         "power",
+        "transformations",
         "trigonometric",
         "zeta",
     ),

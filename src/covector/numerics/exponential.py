@@ -170,6 +170,16 @@ def expm1(x: Num) -> Num:
     return where(abs(x) < 2.0 ** (-f.mantissa - 2), x, 2.0 * (a + t))
 
 
+def expm1_negative(x: Num) -> Num:
+    """e^x - 1 for x <= 0 where e^x is normal; log 2 is not split, which e^x - 1 hides."""
+    f = format_of(x)
+    bias = f.magic + f.bias // 2
+    n = muladd(x, LOG2E, bias)
+    r = muladd(n - bias, -math.log(2.0), x)
+    s = (n.bits() << f.mantissa).as_float()
+    return muladd(s, muladd(r * r, poly(r, f.exp), r), s - 1.0)
+
+
 def quotient(n: Num, d: Num, rest: Num) -> Num:
     """n / (d + rest), for ``rest`` the rounding error of d."""
     inverse = 1.0 / d

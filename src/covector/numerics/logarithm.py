@@ -38,13 +38,16 @@ def mantissa_exponent(x: Num) -> tuple[Num, Num]:
     """(m, e) with x = 2^e m and m in [sqrt(1/2), sqrt(2)), for normal x; e as a float."""
     width, start = (52, 0x3FE6A09E667F3BCD) if x.double else (23, 0x3F3504F3)
     i = x.bits() - start
-    m = ((i & ((1 << width) - 1)) + start).as_float()
-    if x.double:
+    return ((i & ((1 << width) - 1)) + start).as_float(), exponent(i)
+
+
+def exponent(i: Num) -> Num:
+    """What the bits of a float hold beside its mantissa, as a float."""
+    if i.v.ty == "i64":
         # The exponent plus an offset as the low bits of a float: no 64-bit conversion on AVX2.
         u = (i + (1 << 62)) >> 52
-        return m, (u | 0x4330000000000000).as_float() - (2.0**52 + 1024.0)
-    shifted = Num(x.b, x.b.bin("ashr", i.v, i.val(23)))
-    return m, shifted.cast("sitofp", "float")
+        return (u | 0x4330000000000000).as_float() - (2.0**52 + 1024.0)
+    return Num(i.b, i.b.bin("ashr", i.v, i.val(23))).cast("sitofp", "float")
 
 
 def normalise(x: Num) -> tuple[Num, Num]:

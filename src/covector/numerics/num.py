@@ -195,11 +195,13 @@ def from_infinity(a: Num, centre: float) -> tuple[Num, Num]:
 def poly(x: Num, coeffs: Sequence[float]) -> Num:
     """Polynomial with coefficients from the constant upwards.
 
-    Long ones are split into even and odd part, which halves the chain of dependent steps.
+    Long ones are split into even and odd part, and these again, which halves the chain of
+    dependent steps.
     """
-    if len(coeffs) >= 8:
-        return muladd(poly_chain(x * x, coeffs[1::2]), x, poly_chain(x * x, coeffs[::2]))
-    return poly_chain(x, coeffs)
+    if len(coeffs) < 8:
+        return poly_chain(x, coeffs)
+    square = x * x
+    return muladd(poly(square, coeffs[1::2]), x, poly(square, coeffs[::2]))
 
 
 def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:

@@ -1,4 +1,5 @@
-"""The scaled error function, Dawson's and Faddeeva's functions, the normal distribution."""
+"""The scaled error function, Dawson's and Faddeeva's functions, the normal distribution,
+logits and power transformations."""
 
 from __future__ import annotations
 
@@ -6,13 +7,15 @@ import math
 from math import inf, nan
 from typing import Any
 
+from covector.core import dtypes
 from covector.core.operands import like
+from covector.core.structural import convert_element_type
 from covector.core.trace import Bind
 from covector.primitives.arithmetic import abs, add, div, integer_pow, mul, neg, square, sub
 from covector.primitives.common import FLOAT
-from covector.primitives.compare import gt, le, lt
+from covector.primitives.compare import bitwise_and, eq, gt, le, lt
 from covector.primitives.elementwise import binary, slopes, slopes_of_result, unary
-from covector.primitives.exponential import exp
+from covector.primitives.exponential import exp, log, log1p
 from covector.primitives.select import select
 from covector.primitives.special import erf
 
@@ -174,6 +177,68 @@ owens_t_p = binary(
     values=[((0.0, 1.0), 0.125), ((inf, 1.0), 0.0), ((1.0, 0.0), 0.0), ((0.0, inf), 0.25)],
 )
 
+logit_p = unary(
+    "logit",
+    FLOAT,
+    derivative=slopes(lambda g, x: div(g, mul(x, sub(like(1.0, x), x)))),
+    cost=40,
+    values=[((0.5,), 0.0), ((0.0,), -inf), ((1.0,), inf), ((2.0,), nan)],
+)
+
+
+def _exponent(log: Any, power: Any) -> Any:
+    """``power log``; 0 for the logarithm of 0 or infinity where ``power`` is 0."""
+    zero = like(0.0, log)
+    limit = bitwise_and(eq(power, zero), eq(abs(log), like(inf, log)))
+    return mul(power, select(limit, zero, log))
+
+
+def _by_power(log: Any, out: Any, power: Any) -> Any:
+    """log^2 (u e^u - e^u + 1) / u^2 for u = power log: what the transformation grows by."""
+    u = _exponent(log, power)
+    near, zero, one = lt(abs(u), like(0.5, u)), like(0.0, u), like(1.0, u)
+    series = zero
+    for k in reversed(range(16)):
+        term = like(1.0 / (math.factorial(k) * (k + 2)), u)
+        series = add(mul(select(near, u, zero), series), term)
+    far = div(sub(mul(log, exp(u)), out), select(near, one, power))
+    return select(near, mul(square(log), series), far)
+
+
+def _in_double(rule: Any) -> Any:
+    """A slope whose terms cancel, computed with more digits than the operands have."""
+
+    def slope(g: Any, *operands: Any) -> Any:
+        wide = [convert_element_type(x, dtypes.float64) for x in operands]
+        return mul(g, convert_element_type(rule(*wide), g.dtype))
+
+    return slope
+
+
+boxcox_p = binary(
+    "boxcox",
+    FLOAT,
+    ("x", "power"),
+    derivative=slopes(
+        _in_double(lambda x, p: div(exp(_exponent(log(x), p)), x)),
+        _in_double(lambda x, p: _by_power(log(x), boxcox(x, p), p)),
+    ),
+    cost=90,
+    values=[((1.0, 2.0), 0.0), ((0.0, 0.5), -2.0), ((0.0, 0.0), -inf), ((-1.0, 2.0), nan)],
+)
+
+boxcox1p_p = binary(
+    "boxcox1p",
+    FLOAT,
+    ("x", "power"),
+    derivative=slopes(
+        _in_double(lambda x, p: div(exp(_exponent(log1p(x), p)), add(like(1.0, x), x))),
+        _in_double(lambda x, p: _by_power(log1p(x), boxcox1p(x, p), p)),
+    ),
+    cost=95,
+    values=[((0.0, 2.0), 0.0), ((-1.0, 0.5), -2.0), ((-1.0, 0.0), -inf), ((-2.0, 2.0), nan)],
+)
+
 
 # --- constructors: what rules and functions bind ---------------------------------------------
 
@@ -185,3 +250,6 @@ ndtri: Bind = ndtri_p.bind
 wofz_re: Bind = wofz_re_p.bind
 wofz_im: Bind = wofz_im_p.bind
 owens_t: Bind = owens_t_p.bind
+logit: Bind = logit_p.bind
+boxcox: Bind = boxcox_p.bind
+boxcox1p: Bind = boxcox1p_p.bind

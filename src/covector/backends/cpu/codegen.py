@@ -95,6 +95,12 @@ def _features() -> str:
 
 
 @functools.cache
+def gathers() -> bool:
+    """Whether one instruction loads numbers from any places faster than one a number."""
+    return "+avx2" in _features().split(",") and not cpu_name().startswith("znver")
+
+
+@functools.cache
 def _machine(opt: int) -> Any:
     return _new_machine(opt)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from covector.backends.cpu import codegen
 from covector.backends.cpu.emit.program import Emitter
 from covector.backends.cpu.writer import Text
 from covector.compiler.ir.nodes import LoopProgram
@@ -41,5 +42,5 @@ def schedule_text(program: LoopProgram) -> str:
 def llvm_text(program: LoopProgram) -> tuple[Text, Any]:
     """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
     schedule, storage = planned(program)
-    text = Emitter(program, schedule, storage).run()
+    text = Emitter(program, schedule, storage, codegen.gathers()).run()
     return text, (piece_sizes(storage.pieces), list(storage.donations))

@@ -160,9 +160,16 @@ class Text(Record):
 
 
 class Module:
-    """The functions, declarations and constants of one LLVM module."""
+    """The functions, declarations and constants of one LLVM module.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    gathers : bool
+        Whether one instruction loads numbers from any places faster than one a number.
+    """
+
+    def __init__(self, gathers: bool) -> None:
+        self.gathers = gathers
         self.functions: list[tuple[str, list[BasicBlock]]] = []
         self.declarations: dict[str, str] = {}
         self.counter = 0

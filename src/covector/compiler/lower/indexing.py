@@ -107,8 +107,11 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
             start = IDyn(indices.at(*batch, dn.start_index_map.index(d)))
             limit = iop("-", low.dim(shape[d]), low.dim(sizes[d]))
             if fill:
-                tests.append((start, 0, iop("+", limit, 1)))
-            safe = iop("max", iop("min", start, limit), 0)
+                size = iop("+", limit, 1)
+                tests.append((start, 0, size))
+                safe = iop("inside", start, size)
+            else:
+                safe = iop("max", iop("min", start, limit), 0)
             index.append(iop("+", safe, offset))
         else:
             index.append(offset)

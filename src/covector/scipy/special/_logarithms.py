@@ -9,6 +9,7 @@ from covector import lax
 from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.numpy._util import fused
+from covector.primitives import probability as primitives
 from covector.scipy.special._common import elementwise, filled, horner
 
 _INF = math.inf
@@ -44,31 +45,6 @@ def expit(x: Any) -> Any:
     return elementwise("expit", lax.logistic, x, holomorphic=True)
 
 
-# Below this the quotient of 1 - p and p may overflow: it is computed of a multiple of p.
-_SMALL, _MULTIPLE = 2.0**-120, 64
-
-
-@custom_jvp
-def _logit(p: Any) -> Any:
-    """log1p((2p - 1) / (1 - p)), and -log1p((1 - 2p) / p) for p < 1/2.
-
-    Of these differences the small ones, of numbers near each other, are exact.
-    """
-    low, small = lax.lt(p, 0.5), lax.lt(lax.abs(p), _SMALL)
-    over = lax.abs(lax.sub(lax.mul(p, 2.0), 1.0))
-    multiple = lax.select(small, filled(p, 2.0**_MULTIPLE), filled(p, 1))
-    under = lax.select(low, lax.mul(p, multiple), lax.sub(1.0, p))
-    more = lax.select(small, filled(p, _MULTIPLE * math.log(2.0)), filled(p, 0))
-    y = lax.add(lax.log1p(lax.div(over, under)), more)
-    return lax.select(lax.eq(p, 0.0), filled(p, -_INF), lax.select(low, lax.neg(y), y))
-
-
-@_logit.defjvp
-def _logit_jvp(primals: Any, tangents: Any) -> Any:
-    (p,), (g,) = primals, tangents
-    return _logit(p), lax.div(g, lax.mul(p, lax.sub(1.0, p)))
-
-
 def _complex_logit(p: Any) -> Any:
     return lax.sub(lax.log(p), lax.log1p(lax.neg(p)))
 
@@ -96,7 +72,7 @@ def logit(x: Any) -> Any:
     """
 
     def fun(p: Any) -> Any:
-        return _complex_logit(p) if dtypes.is_complex(p.dtype) else _logit(p)
+        return _complex_logit(p) if dtypes.is_complex(p.dtype) else primitives.logit(p)
 
     return elementwise("logit", fun, x, holomorphic=True)
 
@@ -346,40 +322,6 @@ def kl_div(p: Any, q: Any) -> Any:
     return elementwise("kl_div", _kl_div, p, q, full=True)
 
 
-# Below this a power transformation is the logarithm, to all digits of a double.
-_TINY = 2.0**-54
-
-
-def _exponent(log: Any, lmbda: Any) -> Any:
-    """``lmbda log``; 0 for the logarithm of 0 or infinity where ``lmbda`` is 0."""
-    limit = lax.bitwise_and(lax.eq(lmbda, 0.0), lax.eq(lax.abs(log), _INF))
-    return lax.mul(lmbda, lax.select(limit, filled(log, 0), log))
-
-
-@custom_jvp
-def _power_of_log(log: Any, lmbda: Any) -> Any:
-    """expm1(lmbda log) / lmbda, smooth in ``lmbda`` at 0."""
-    u = lax.mul(lmbda, log)
-    # Where lmbda is 0 the logarithm itself is the result, infinite or not.
-    near = lax.bitwise_or(lax.lt(lax.abs(u), _TINY), lax.eq(lmbda, 0.0))
-    return lax.select(near, log, lax.div(lax.expm1(u), lmbda))
-
-
-@_power_of_log.defjvp
-def _power_of_log_jvp(primals: Any, tangents: Any) -> Any:
-    (log, lmbda), (g, h) = primals, tangents
-    out, u = _power_of_log(log, lmbda), _exponent(log, lmbda)
-    power = lax.exp(u)
-    near = lax.lt(lax.abs(u), 0.5)
-    # What it grows by with lmbda is log^2 (u e^u - e^u + 1) / u^2.
-    terms = [1.0 / (math.factorial(k) * (k + 2)) for k in range(16)]
-    zero, one = filled(log, 0), filled(log, 1)
-    small = lax.mul(lax.mul(log, log), horner(lax.select(near, u, zero), terms))
-    large = lax.div(lax.sub(lax.mul(log, power), out), lax.select(near, one, lmbda))
-    slope = lax.select(near, small, large)
-    return out, lax.add(lax.mul(g, power), lax.mul(h, slope))
-
-
 @fused()
 def boxcox(x: Any, lmbda: Any) -> Any:
     """Box-Cox transformation (x**lmbda - 1) / lmbda, and log(x) where ``lmbda`` is 0.
@@ -403,11 +345,7 @@ def boxcox(x: Any, lmbda: Any) -> Any:
     >>> np.round(special.boxcox(4.0, np.array([-1.0, 0.0, 0.5])), 3)
     Array([0.75 , 1.386, 2.   ], dtype=float32)
     """
-
-    def fun(x: Any, lmbda: Any) -> Any:
-        return _power_of_log(lax.log(x), lmbda)
-
-    return elementwise("boxcox", fun, x, lmbda, double=True, full=True)
+    return elementwise("boxcox", primitives.boxcox, x, lmbda, full=True)
 
 
 @fused()
@@ -433,8 +371,4 @@ def boxcox1p(x: Any, lmbda: Any) -> Any:
     >>> np.round(special.boxcox1p(3.0, np.array([-1.0, 0.0, 0.5])), 3)
     Array([0.75 , 1.386, 2.   ], dtype=float32)
     """
-
-    def fun(x: Any, lmbda: Any) -> Any:
-        return _power_of_log(lax.log1p(x), lmbda)
-
-    return elementwise("boxcox1p", fun, x, lmbda, double=True, full=True)
+    return elementwise("boxcox1p", primitives.boxcox1p, x, lmbda, full=True)

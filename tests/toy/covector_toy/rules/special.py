@@ -74,6 +74,7 @@ rules_of({
     gf.poch_p: special.poch, gf.riemann_zeta_p: special.zeta,
     pr.erfcx_p: special.erfcx, pr.dawsn_p: special.dawsn, pr.ndtr_p: special.ndtr,
     pr.log_ndtr_p: special.log_ndtr, pr.ndtri_p: special.ndtri, pr.owens_t_p: special.owens_t,
+    pr.logit_p: special.logit, pr.boxcox_p: special.boxcox, pr.boxcox1p_p: special.boxcox1p,
     pr.wofz_re_p: lambda x, y: special.wofz(x + 1j * y).real,
     pr.wofz_im_p: lambda x, y: special.wofz(x + 1j * y).imag,
     it.expi_p: special.expi, it.exp1_p: special.exp1, it.expn_p: _expn,

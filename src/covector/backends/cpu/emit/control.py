@@ -23,8 +23,10 @@ from covector.core import dtypes
 class BlockEmitter(NestEmitter):
     """An emitter that runs blocks."""
 
-    def __init__(self, program: LoopProgram, schedule: Schedule, plan: Storage) -> None:
-        super().__init__(program, schedule, plan)
+    def __init__(
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: bool
+    ) -> None:
+        super().__init__(program, schedule, plan, gathers)
         self.lookout = Lookout(self)
 
     @abstractmethod

@@ -9,11 +9,15 @@ from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.reductions import Accumulator, Running
 from covector.backends.cpu.emit.values import ValueEmitter
 from covector.backends.cpu.numerics import ops
-from covector.backends.cpu.numerics.number import real
+from covector.backends.cpu.numerics.number import Number, real
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, Part
 from covector.compiler.schedule.nodes import Stage
+from covector.core import dtypes
+
+# Running sums of one group: each addition waits for the one before in its own.
+SUMS = 4
 
 
 def _axes(part: Part) -> list[Index]:
@@ -71,20 +75,36 @@ def span(em: ValueEmitter, r: Running, ends: Sequence[Index], n: Val) -> tuple[V
 
 
 def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
-    """The elements of one group, merged in a register."""
+    """The elements of one group, merged in registers: sums of floats in several of them."""
     b, part, v = em.b, r.stage.part, r.stage.value
     assert part.combine is not None
     combine, (axis,), mem = part.combine, part.serial, em.memory(v)
     dest = [em.index(i, r.env) for i in part.dest]
+    many = SUMS if combine == "add" and v.dtype in (dtypes.float32, dtypes.float64) else 1
     acc = Accumulator(b, em.fresh_load(v, mem, dest), 0)
+    accs = [acc] + [Accumulator(b, ops.literal(-0.0, v.dtype), 0) for _ in range(many - 1)]
 
-    def one(i: Val) -> None:
+    def merged(x: Number, y: Number) -> Number:
+        return ops.apply(b, combine, [x, y], [v.dtype] * 2, v.dtype, None)
+
+    def one(i: Val, acc: Accumulator = acc) -> None:
         r.env[axis] = Idx(i)
-        x = em.expr(r.stage.expr, r.env)
-        acc.set(b, ops.apply(b, combine, [acc.get(b), x], [v.dtype] * 2, v.dtype, None))
+        acc.set(b, merged(acc.get(b), em.expr(r.stage.expr, r.env)))
 
+    def several(i: Val) -> None:
+        for k, acc in enumerate(accs):
+            one(b.bin("add", i, int_const(k)), acc)
+
+    if many > 1:
+        whole = b.bin("and", b.bin("sub", end, begin), int_const(-many))
+        whole = b.bin("add", begin, b.intrinsic("smax", whole, int_const(0)))
+        b.repeat(begin, whole, many, several)
+        begin = whole
     b.repeat(begin, end, 1, one)
-    em.store(v, mem, dest, acc.get(b))
+    numbers = [acc.get(b) for acc in accs]
+    while len(numbers) > 1:
+        numbers = [merged(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
+    em.store(v, mem, dest, numbers[0])
 
 
 def write(em: ValueEmitter, r: Running, first: Val, last: Val) -> None:

@@ -337,8 +337,7 @@ def gather(
     if guard is not None:
         mask = _in_range(b, guard, tail).mask
     elif tail is not None:
-        first = b.ins("lane0", f"extractelement {vec.type} %s, i32 0", (vec,), vec.ty, 0)
-        vec = mask_out(b, vec, first, tail)
+        vec = mask_out(b, vec, _lane(b, vec, 0), tail)
     ty = memory_type(dtype)
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
@@ -350,6 +349,8 @@ def gather(
 def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
     lanes = vec.lanes
     ptr, vec = b.local(ptr), b.local(vec)
+    if mask is None and not b.module.gathers:
+        return _lane_by_lane(b, ptr, ty, vec)
     ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
                  "ptr", lanes)  # fmt: skip
     short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
@@ -362,6 +363,31 @@ def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
         f"<{lanes} x i1> {b.local(mask).ref if mask else ones}, {t} zeroinitializer)",
         ty, lanes,
     )  # fmt: skip
+
+
+def _lane_by_lane(b: Function, ptr: Val, ty: str, vec: Val) -> Val:
+    """The same by loads of numbers; narrow indices leave their vector two at a time."""
+    lanes = vec.lanes
+    offsets: list[Val] = []
+    if vec.ty == "i32" and lanes % 2 == 0:
+        half = f"<{lanes // 2} x i64>"
+        pairs = b.ins("pairs", f"bitcast {vec.type} %s to {half}", (vec,), "i64", lanes // 2)
+        for k in range(lanes // 2):
+            two = _lane(b, pairs, k)
+            low = b.cast("sext", b.cast("trunc", two, "i32"), "i64")
+            offsets += [low, b.bin("ashr", two, int_const(32))]
+    else:
+        offsets = [_lane(b, vec, k) for k in range(lanes)]
+    out = Val("zeroinitializer", ty, lanes)
+    for k, offset in enumerate(map(b.local, offsets)):
+        at = b.impure(f"getelementptr {ty}, ptr {ptr.ref}, {offset.type} {offset.ref}", "ptr")
+        x = b.impure(f"load {ty}, ptr {at.ref}, align {align_of(ty)}", ty)
+        out = b.impure(f"insertelement {out.type} {out.ref}, {ty} {x.ref}, i32 {k}", ty, lanes)
+    return out
+
+
+def _lane(b: Function, vec: Val, k: int) -> Val:
+    return b.ins(f"lane{k}", f"extractelement {vec.type} %s, i32 {k}", (vec,), vec.ty, 0)
 
 
 def scatter(

@@ -45,11 +45,13 @@ TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
 
-    def __init__(self, program: LoopProgram, schedule: Schedule, plan: Storage) -> None:
+    def __init__(
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: bool
+    ) -> None:
         self.program = program
         self.schedule = schedule
         self.plan = plan
-        self.module = Module()
+        self.module = Module(gathers)
         self.root = Function(
             self.module, "entry", "define i32 @entry(ptr %bufs, ptr %params, ptr %rt)", None
         )
@@ -59,6 +61,8 @@ class ValueEmitter:
         self.tail: Tail | None = None
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
+        # The condition on which the result is used, where it is one for all lanes.
+        self.within: Val | None = None
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
         # The addresses of places; those of carries that go round hold for one round.
@@ -214,6 +218,8 @@ class ValueEmitter:
         """An index that a condition guards: lanes it rules out are masked when it is used."""
         if self.guard is not None and not i.uniform and i.vec is None:
             return Idx(i.base, i.stride, None, True)
+        if self.within is not None and i.uniform:
+            return Idx(self.b.select(self.within, indexing.val(i.base), ZERO))
         last = indexing.combine(self.b, "-", size, Idx(1), self.lanes)
         i = indexing.combine(self.b, "min", i, last, self.lanes)
         return indexing.combine(self.b, "max", i, Idx(0), self.lanes)
@@ -273,7 +279,10 @@ class ValueEmitter:
         if cond is None:
             return self.expr(e.then, env)
         if not cond.lanes:
-            return ops.select(b, cond, self.expr(e.then, env), self.expr(e.other, env))
+            outer, self.within = self.within, cond
+            found = self.expr(e.then, env)
+            self.within = outer
+            return ops.select(b, cond, found, self.expr(e.other, env))
         then = self._under(Guard(cond, every), e.then, env)
         other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
         return ops.select(b, cond, then, other)

@@ -235,16 +235,33 @@ def _int_div(b: Function, x: Val, y: Val, signed: bool, rem: bool) -> Val:
     if not signed:
         safe = b.select(zero, one, y)
         if rem:
-            return b.select(zero, x, b.bin("urem", x, safe))
-        return b.select(zero, iconst(x, -1), b.bin("udiv", x, safe))
+            return b.select(zero, x, _whole_quotient(b, x, safe, signed, rem))
+        return b.select(zero, iconst(x, -1), _whole_quotient(b, x, safe, signed, rem))
     minus = b.cmp("icmp eq", y, iconst(y, -1))
     safe = b.select(b.bin("or", zero, minus), one, y)
     if rem:
-        r = b.bin("srem", x, safe)
+        r = _whole_quotient(b, x, safe, signed, rem)
         return b.select(zero, x, b.select(minus, iconst(x, 0), r))
-    q = b.bin("sdiv", x, safe)
+    q = _whole_quotient(b, x, safe, signed, rem)
     neg = b.bin("sub", iconst(x, 0), x)
     return b.select(zero, iconst(x, -1), b.select(minus, neg, q))
+
+
+def _whole_quotient(b: Function, x: Val, y: Val, signed: bool, rem: bool) -> Val:
+    """Quotient or remainder where both are defined; those of vectors by floats.
+
+    The reciprocal is made greater by more than what rounding loses, and by less than what a
+    quotient lacks to the next whole number.
+    """
+    width, s = int(x.ty[1:]), "s" if signed else "u"
+    if not x.lanes or width > 32:
+        return b.bin(s + ("rem" if rem else "div"), x, y)
+    ty, more = ("double", 2.0**-50) if width == 32 else ("float", 2.0**-20)
+    divisor = b.cast(f"{s}itofp", y, ty)
+    reciprocal = b.bin("fdiv", fconst(divisor, 1.0 + more), divisor)
+    q = b.bin("fmul", b.cast(f"{s}itofp", x, ty), reciprocal)
+    q = b.cast(f"fpto{s}i", q, x.ty)
+    return b.bin("sub", x, b.bin("mul", q, y)) if rem else q
 
 
 def _shift(b: Function, op: str, x: Val, y: Val) -> Val:
