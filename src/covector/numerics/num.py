@@ -198,10 +198,14 @@ def poly(x: Num, coeffs: Sequence[float]) -> Num:
     Long ones are split into even and odd part, and these again, which halves the chain of
     dependent steps.
     """
+    return _split(x, coeffs, poly)
+
+
+def _split(x: Num, coeffs: Sequence[float], inner: Callable[..., Num]) -> Num:
     if len(coeffs) < 8:
         return poly_chain(x, coeffs)
     square = x * x
-    return muladd(poly(square, coeffs[1::2]), x, poly(square, coeffs[::2]))
+    return muladd(inner(square, coeffs[1::2]), x, inner(square, coeffs[::2]))
 
 
 def poly_chain(x: Num, coeffs: Sequence[float]) -> Num:
@@ -225,7 +229,8 @@ def poly_pair(
 
     ``coeffs`` come after ``head``. Each number of that is at least as large as what follows it.
     """
-    hi = poly(x, coeffs)
+    # Split once: what follows the head is to lose little.
+    hi = _split(x, coeffs, poly_chain)
     lo: Any = None
     for c, rest in reversed(head):
         total = fma(x, hi, c)
