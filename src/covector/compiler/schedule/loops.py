@@ -262,9 +262,15 @@ def _has_borders(node: NestLoop) -> bool:
     found = False
     for s in node.leaves:
         axis = s.order[-1]
-        for index, lo, hi in s.tests:
-            if not any([axis in variables(i) for i in (index, lo, hi)]):
+        # Rows that are accumulated in one pass have no borders in common.
+        rows = {a for a, r in zip(s.order, s.roles, strict=True) if r == "r"} - {axis}
+        for test in s.tests:
+            used = set().union(*map(variables, test))
+            if axis not in used:
                 continue
+            if s.kind == "accumulate" and used & rows:
+                return False
+            index, lo, hi = test
             if not (_shifted(index, axis) and _known(lo, axis) and _known(hi, axis)):
                 return False
             found = True
