@@ -131,3 +131,13 @@ def test_in_place():
     for _ in range(3):
         want = stencil(onp, want)
     assert (onp.asarray(loop(x)) == want).all()
+
+
+def test_nothing_is_read_far_outside():
+    """Positions in pieces that are not taken may be gigabytes away."""
+    far = 2**28
+    x, r = onp.ones((3, 1000), "float32"), onp.arange(1000, dtype="float32")
+    below = cv.jit(lambda x, r: np.pad(np.roll(x, 1, 0), ((far, 0), (0, 0)))[:7] + r)
+    beside = cv.jit(lambda x, r: np.pad(np.roll(x, 1, 1), ((0, 0), (far, 0)))[:, :1000] + r)
+    assert (onp.asarray(below(x, r)) == r).all()
+    assert (onp.asarray(beside(x, r)) == r).all()

@@ -61,10 +61,13 @@ class ValueEmitter:
         self.tail: Tail | None = None
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
-        # Whether conditions on indices are the same for all lanes, and whether an index is only
-        # used where they hold.
+        # Whether conditions on indices are the same for all lanes; whether those around what is
+        # written hold where it runs; whether an index is only used where they hold.
         self.steady = False
+        self.certain = True
         self.granted = False
+        # The level of the innermost branch: what is read in it is not read before it.
+        self.floor = 0
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
         # The addresses of places; those of carries that go round hold for one round.
@@ -208,9 +211,10 @@ class ValueEmitter:
         if type(i) is IPart:
             return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
         assert type(i) is IDyn
-        granted, self.granted = self.granted, False
+        outer = self.certain, self.granted
+        self.certain, self.granted = self.certain and not self.granted, False
         found = self.expr(i.expr, env)
-        self.granted = granted
+        self.certain, self.granted = outer
         if i.expr.dtype == dtypes.int32 and real(found).lanes:
             return Idx(0, 0, real(found))
         v = real(ops.convert(self.b, found, i.expr.dtype, dtypes.int64))
@@ -286,21 +290,24 @@ class ValueEmitter:
             return self.expr(e.then, env)
         if not cond.lanes and self.steady:
             return self._branched(cond, e, env)
-        granted, self.granted = self.granted, False
+        outer = self.certain, self.granted
+        self.certain = self.granted = False
         if not cond.lanes:
             then, other = self.expr(e.then, env), self.expr(e.other, env)
         else:
             then = self._under(Guard(cond, every), e.then, env)
             other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
-        self.granted = granted
+        self.certain, self.granted = outer
         return ops.select(b, cond, then, other)
 
     def _branched(self, cond: Val, e: Where, env: Sequence[AnyIdx]) -> Number:
         """One of two expressions, of which the other is not computed."""
-        granted, self.granted = self.granted, True
+        granted, self.granted = self.granted, self.certain
 
         def side(x: Expr) -> list[Val]:
+            floor, self.floor = self.floor, self.b.level
             found = self.expr(x, env)
+            self.floor = floor
             parts = (found.re, found.im) if isinstance(found, Cx) else (found,)
             return [self.b.local(self.b.splat(p, self.lanes)) for p in parts]
 
@@ -325,7 +332,7 @@ class ValueEmitter:
             return None
         if type(cond) is bool:
             return self._element(e.then if cond else e.other, env)
-        granted, self.granted = self.granted, True
+        granted, self.granted = self.granted, self.certain
         sides = [self._side(x, env) for x in (e.then, e.other)]
         found = self._joined(cond, *sides)
         if found is None:
@@ -480,7 +487,7 @@ class ValueEmitter:
     def _from_memory(self, v: Value, st: Mem, index: Sequence[AnyIdx]) -> Number:
         b = self.b
         at = self.address(v, index)
-        level = st.level if st.fn is b else 0
+        level = max(st.level if st.fn is b else 0, self.floor)
         if at.uniform:
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return memory.load_scalar(b, ptr, v.dtype, base, v, level)
