@@ -2,9 +2,11 @@
 #include "cpu/blas.h"
 
 #include <algorithm>
+#include <bit>
 #include <climits>
 #include <complex>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 
 #include "core/dtype.h"
@@ -20,6 +22,11 @@ using Gemm = void (*)(const char*, const char*, const int*, const int*, const in
 template <class T>
 using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, const int*, const T*,
                       const int*, const T*, T*, const int*);
+
+template <class T>
+constexpr bool is_blas_type = std::is_same_v<T, float> || std::is_same_v<T, double> ||
+                              std::is_same_v<T, std::complex<float>> ||
+                              std::is_same_v<T, std::complex<double>>;
 
 bool fits(int64_t x) { return x <= INT_MAX; }
 
@@ -90,9 +97,7 @@ void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
     for (int64_t i = 0; i < m; ++i) std::memset(static_cast<void*>(c + i * ldc), 0, n * sizeof(T));
     return;
   }
-  if constexpr (!std::is_same_v<T, float> && !std::is_same_v<T, double> &&
-                !std::is_same_v<T, std::complex<float>> &&
-                !std::is_same_v<T, std::complex<double>>) {
+  if constexpr (!is_blas_type<T>) {
     plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else {
     auto gemm = find_routine_for<T, Gemm<T>>(Routine::gemm);
@@ -136,6 +141,46 @@ constexpr int64_t kBlockSide = 128;
 constexpr int64_t kLargeBlockSide = 512;
 constexpr int64_t kFewBlocks = 4;
 constexpr int64_t kMostBlocks = 16;
+// A product of few results whose summed axis is by far the longest is cut along that: so nothing is
+// packed twice.
+constexpr int64_t kLongSum = 4;
+constexpr int64_t kMostParts = 8;
+constexpr int64_t kPartLength = 512;
+constexpr int64_t kFewResults = 1 << 20;
+// Results that one task adds up.
+constexpr int64_t kSumGrain = 16 * 1024;
+
+// How many pieces a sum of k products of m by n results is cut into; 1 if it is not. It is a power
+// of two, and depends on sizes alone.
+int64_t sum_parts(int64_t m, int64_t n, int64_t k) {
+  int64_t side = std::max(m, n);
+  if (std::min(m, n) < 2 || m * n > kFewResults || k < kLongSum * side) return 1;
+  int64_t parts = std::min({kMostParts, k / side, k / kPartLength});
+  return parts < 2 ? 1 : int64_t(std::bit_floor(uint64_t(parts)));
+}
+
+// The product as a sum of `parts`, each over a piece of the summed axis, in order.
+template <class T>
+void summed_gemm(int64_t parts, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                 const T* a, int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
+  int64_t length = ((k + parts - 1) / parts + 15) / 16 * 16;
+  auto sums = std::make_unique_for_overwrite<T[]>((parts - 1) * m * n);
+  parallel_for(parts, 1, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      int64_t begin = p * length, end = std::min(begin + length, k);
+      one_gemm(trans_a, trans_b, m, n, end - begin, a + begin * (trans_a ? lda : 1), lda,
+               b + begin * (trans_b ? 1 : ldb), ldb, p ? sums.get() + (p - 1) * m * n : c,
+               p ? n : ldc);
+    }
+  });
+  parallel_for(m, std::max<int64_t>(1, kSumGrain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t p = 0; p < parts - 1; ++p) {
+        const T* row = sums.get() + (p * m + i) * n;
+        for (int64_t j = 0; j < n; ++j) c[i * ldc + j] += row[j];
+      }
+  });
+}
 
 template <class T>
 void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
@@ -143,6 +188,13 @@ void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
   bool large = work >= kLargeWork;
+  if constexpr (is_blas_type<T>) {
+    int64_t parts = sum_parts(m, n, k);
+    if (work >= kBlockWork && parts > 1 && SingleThreadedBlas::available()) {
+      summed_gemm(parts, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+      return;
+    }
+  }
   int64_t blocks = std::min(large ? kFewBlocks : kMostBlocks, side / kBlockSide);
   if (large) blocks = std::max(blocks, std::min(kMostBlocks, side / kLargeBlockSide));
   if (work < kBlockWork || blocks < 2 || !SingleThreadedBlas::available()) {

@@ -149,6 +149,12 @@ def stencil(x):
     return lax.fori_loop(0, 50, step, x)
 
 
+@program(f32(1000, 1000))
+def shifts(x):
+    near = np.roll(x, 1, 0) + np.roll(x, -1, 0) + np.roll(x, 1, 1) + np.roll(x, -1, 1)
+    return 0.25 * near - x
+
+
 @program(f32(8, 56, 56, 64))
 def pooling(x):
     window, strides = (1, 3, 3, 1), (1, 2, 2, 1)

@@ -83,6 +83,30 @@ def test_gemm(native, name, m, n, k, batch):
             np.testing.assert_array_equal(c, expected)
 
 
+@pytest.mark.parametrize("name", "f32 f64 c64 c128".split())
+@pytest.mark.parametrize("m, n, k", [(24, 40, 4100), (500, 3, 4097), (64, 64, 1030)])
+def test_gemm_over_a_long_axis(native, name, m, n, k):
+    dtype, run, threads = DTYPES[CODE[name]], slot(native, 1, GEMM), native.num_threads()
+    for ta, tb in ((0, 0), (0, 1), (1, 0), (2, 2)):
+        found = []
+        for count, make in ((1, small), (1, values), (3, values)):
+            a = make(dtype, (k, m) if ta else (m, k), 1)
+            b = make(dtype, (n, k) if tb else (k, n), 2)
+            c = np.full((m, n + 2), 77).astype(dtype)
+            try:
+                native.set_num_threads(count)
+                run(CODE[name], ta, tb, m, n, k, a.ctypes.data, a.shape[1], b.ctypes.data,
+                    b.shape[1], c.ctypes.data, n + 2, 1, 0, 0, 0)  # fmt: skip
+            finally:
+                native.set_num_threads(threads)
+            op = [lambda x: x, np.transpose, lambda x: x.T.conj()]
+            if make is small:
+                np.testing.assert_array_equal(c[:, :n], op[ta](a) @ op[tb](b))
+            assert (c[:, n:] == 77).all()
+            found.append(c)
+        np.testing.assert_array_equal(found[1], found[2])
+
+
 def test_gemm_of_submatrices_and_shared_operands(native):
     a, b = small(np.dtype("f4"), (10, 12), 1), small(np.dtype("f4"), (12, 14), 2)
     c = np.zeros((3, 5, 20), np.float32)

@@ -16,6 +16,7 @@ from covector.compiler.ir.nodes import (
     Load,
     Node,
     Op,
+    Test,
     Value,
     Where,
 )
@@ -95,13 +96,16 @@ class Access(Visitor):
     reads : list of (Value, index)
     other : set of int
         Axes used other than as plain subscripts (as numbers, in tests).
+    tests : list of Test
+        The conditions under which one element or another is read.
     """
 
-    __slots__ = ("reads", "other", "_seen", "_bind", "_inline")
+    __slots__ = ("reads", "other", "tests", "_seen", "_bind", "_inline")
 
     def __init__(self) -> None:
         self.reads: list[tuple[Value, tuple[Index, ...]]] = []
         self.other: set[int] = set()
+        self.tests: list[Test] = []
         self._seen: set[Any] = set()
         self._bind = Substitution(())
         self._inline: Callable[[Value], bool]
@@ -136,9 +140,8 @@ class Access(Visitor):
         self._used(node.index)
 
     def where(self, node: Where) -> None:
-        for test in node.tests:
-            for i in test:
-                self._used(i)
+        for i, lo, hi in node.tests:
+            self.tests.append((self._used(i), self._used(lo), self._used(hi)))
         self.visit(node.then)
         self.visit(node.other)
 
@@ -151,9 +154,12 @@ class Access(Visitor):
             self.visit(index)
         return out
 
-    def _used(self, index: Index) -> None:
-        if type(index) is not int:
-            self.other |= variables(self._bound(index))
+    def _used(self, index: Index) -> Index:
+        if type(index) is int:
+            return index
+        bound = self._bound(index)
+        self.other |= variables(bound)
+        return bound
 
 
 class _Key(Walk):

@@ -448,6 +448,25 @@ class Function:
             return None
         return self.phi(x.ty, x.lanes, (x.ref, fast), (y.ref, slow))
 
+    def branch(
+        self, cond: Val, yes: Callable[[], Sequence[Val]], no: Callable[[], Sequence[Val]]
+    ) -> list[Val]:
+        """What one of two pieces of code gives, each in a scope of its own."""
+        cond = self.local(cond)
+        found: list[Sequence[Val]] = []
+        labels = [self.name_label(s) for s in ("yes", "no", "done")]
+        sides = [
+            self._enclosed(label, lambda: found.append(write()))  # noqa: B023
+            for label, write in ((labels[0], yes), (labels[1], no))
+        ]
+        self.line(f"br i1 {cond.ref}, label %{labels[0]}, label %{labels[1]}")
+        ends = [blocks[-1].label for blocks in sides]
+        self._join(sides, labels[2])
+        return [
+            self.phi(x.ty, x.lanes, (x.ref, ends[0]), (y.ref, ends[1]))
+            for x, y in zip(*found, strict=True)
+        ]
+
     def usually(
         self, usual: Val, xs: Sequence[Val], write: Callable[[], Sequence[Val]]
     ) -> list[Val]:

@@ -259,7 +259,8 @@ class Update(Defn):
     """``base`` (or uninitialised memory) with the ``parts`` written into it in order.
 
     ``pointwise`` is an equivalent expression of an element, used for small arrays that
-    live in registers.
+    live in registers, and where an array is made of few pieces and its elements are cheaper to
+    seek where they are read.
     """
 
     __slots__ = ("base", "parts", "pointwise")
@@ -270,6 +271,12 @@ class Update(Defn):
         self.base = base
         self.parts = tuple(parts)
         self.pointwise = pointwise
+
+    @property
+    def expr(self) -> Expr:
+        """What an element is, where it is not stored."""
+        assert self.pointwise is not None
+        return self.pointwise
 
     def children(self) -> Sequence[Node]:
         out: list[Node] = [] if self.pointwise is None else [self.pointwise]

@@ -14,7 +14,9 @@ from covector.compiler.ir.nodes import (
     Cumulative,
     Expr,
     FromIndex,
+    Index,
     Input,
+    IOp,
     IPart,
     IVar,
     LibraryCall,
@@ -23,6 +25,7 @@ from covector.compiler.ir.nodes import (
     Loop,
     Pointwise,
     Reduce,
+    Sym,
     Update,
     Value,
     Where,
@@ -46,6 +49,8 @@ LONG_ROW = 16
 # operations that this may unroll to.
 SHORT_WINDOW = 32
 WINDOW_OPERATIONS = 256
+# Pieces of an array that may be sought where its elements are read.
+FEW_PIECES = 4
 
 
 class Readers:
@@ -58,13 +63,16 @@ class Readers:
         one of its elements takes: the indices along the chain from it to the value.
     expanded : bool
         Whether elements are read more often than computed, if each is computed once.
+    apart : bool
+        Whether they are taken otherwise than along rows.
     """
 
-    __slots__ = ("roots", "expanded")
+    __slots__ = ("roots", "expanded", "apart")
 
     def __init__(self) -> None:
         self.roots: dict[int, set[Any]] = {}
         self.expanded = False
+        self.apart = False
 
     def add(self, reader: object, form: tuple[Any, ...] = (), expanded: bool = False) -> None:
         self.roots.setdefault(id(reader), set()).add(form)
@@ -77,6 +85,24 @@ class Readers:
             if len(mine) <= CHEAP_IN_ALL:
                 mine.update([(*f, *form) for f in forms] if form else forms)
         self.expanded |= expanded
+        self.apart |= other.apart
+
+
+def formula(v: Value) -> Expr | None:
+    """What an element is, where it may be computed when it is read."""
+    d = v.defn
+    if type(d) is Pointwise or (type(d) is Update and _in_long_pieces(v, d)):
+        expr: Expr = d.expr
+        return expr
+    return None
+
+
+def _in_long_pieces(v: Value, d: Update) -> bool:
+    """Whether an array is made of few others, the longest of which has long rows."""
+    if d.base is not None or d.pointwise is None or len(d.parts) > FEW_PIECES:
+        return False
+    rows = [p.extents[-1] for p in d.parts]
+    return any([type(r) is not int or r >= LONG_ROW for r in rows])
 
 
 def _form(load: Load) -> tuple[Any, ...]:
@@ -85,6 +111,14 @@ def _form(load: Load) -> tuple[Any, ...]:
         if type(i) is not IVar or i.axis != k:
             return (key_of(load.index),)
     return ()
+
+
+def _along(index: Index) -> bool:
+    """Whether an index goes through an axis one by one, if it moves at all."""
+    if type(index) is IOp:
+        moves = index.op == "+" or not variables(index.b)
+        return index.op in ("+", "-", "inside") and moves and _along(index.a) and _along(index.b)
+    return type(index) in (int, Sym, IVar)
 
 
 def _used(load: Load) -> int:
@@ -102,8 +136,9 @@ def _reads_through(v: Value, base: Value) -> bool:
         u = stack.pop()
         if u is base:
             return True
-        if type(u.defn) is Pointwise and u.ndim:
-            for load in loads(u.defn.expr):
+        expr = formula(u)
+        if expr is not None and u.ndim:
+            for load in loads(expr):
                 if load.value not in seen:
                     seen.add(load.value)
                     stack.append(load.value)
@@ -118,9 +153,10 @@ def _readable_flat(load: Expr) -> bool:
     stack = [load.value]
     while stack:
         v = stack.pop()
-        if type(v.defn) is not Pointwise:
+        expr = formula(v)
+        if expr is None:
             continue
-        for e in parts_of(v.defn.expr):
+        for e in parts_of(expr):
             if type(e) in (FromIndex, Where):
                 return False
             if type(e) is Load and e.value.ndim:
@@ -164,9 +200,14 @@ class _Classifier:
             t = type(d)
             if t is Pointwise:
                 self._pointwise(v, d, kind, own)
+            elif kind == "inline":
+                self._inlined(v, d.expr, own)
             elif t is Reduce and v.output_index == 0:
                 for e in d.children():
                     self._read(e, v, v.ndim + len(d.extents), d.kind.finds or not d.kind.known)
+                if in_lanes(v):
+                    for load in loads(d.expr):
+                        self._of(load.value).apart = True
             elif t is Cumulative:
                 self._read(d.expr, v, v.ndim, True)
             elif t is Update:
@@ -184,19 +225,26 @@ class _Classifier:
         """
         for load in loads(expr):
             expanded = load.value.ndim > 0 and (scalar or _used(load) < domain)
-            self._of(load.value).add(reader, _form(load), expanded)
+            own = self._of(load.value)
+            own.add(reader, _form(load), expanded)
+            own.apart |= scalar or not all(map(_along, load.index))
 
     def _pointwise(self, v: Value, d: Pointwise, kind: str, own: Readers) -> None:
         if d.flat and kind != "reg" and not _readable_flat(d.expr):
             # Its elements are read in order from memory; else each costs a division.
             assert type(d.expr) is Load
             self.memory.add(d.expr.value)
-        if kind != "inline":
+        if kind == "inline":
+            self._inlined(v, d.expr, own)
+        else:
             self._read(d.expr, v, v.ndim)
-            return
-        for load in loads(d.expr):
+
+    def _inlined(self, v: Value, expr: Expr, own: Readers) -> None:
+        for load in loads(expr):
             grown = own.expanded or (load.value.ndim > 0 and _used(load) < v.ndim)
-            self._of(load.value).through(own, _form(load), grown)
+            through = self._of(load.value)
+            through.through(own, _form(load), grown)
+            through.apart |= not all(map(_along, load.index))
 
     def _update(self, v: Value, d: Update, kind: str) -> None:
         if kind == "reg" and d.pointwise is not None:
@@ -232,6 +280,9 @@ class _Classifier:
             operands = (d.index,)
         for o in operands:
             self._of(o).add(v)
+            if type(o.defn) is Update:
+                # Its pieces are written to where it is to be.
+                self.memory.add(o)
         if type(d) is Loop:
             for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
                 self.kinds[c] = self._place_of(c)
@@ -254,9 +305,22 @@ class _Classifier:
             return "inline" if constant and not kept else "reg"
         if t is Reduce and few_results(v):
             return "reg"
-        if t is not Pointwise or kept:
+        if kept or formula(v) is None:
             return "mem"
-        return "inline" if self._recomputed(v, readers) else "mem"
+        sought = self._recomputed(v, readers) if t is Pointwise else self._sought(v, readers)
+        return "inline" if sought else "mem"
+
+    def _sought(self, v: Value, readers: Readers) -> bool:
+        """Whether to seek the elements of an array in its pieces where they are read.
+
+        Pieces of one array are one read of it, at a place that depends on the index.
+        """
+        if v in self.inner or readers.apart or self._depth(v) > INLINE_DEPTH:
+            return False
+        shifted = len({_origin(load.value) for load in loads(v.defn.expr)}) == 1
+        c = cost(v.defn.expr) if shifted else _total_cost(v, 0, {})
+        often = max(map(len, readers.roots.values()), default=1)
+        return c <= CHEAP and c * often <= CHEAP_IN_ALL
 
     def _recomputed(self, v: Value, readers: Readers) -> bool:
         """Whether to compute the elements of a large pointwise value where they are read."""
@@ -282,11 +346,12 @@ class _Classifier:
             if u in cache:
                 stack.pop()
                 continue
-            if type(u.defn) is not Pointwise or self.kinds.get(u, "inline") != "inline":
+            expr = formula(u)
+            if expr is None or self.kinds.get(u, "inline") != "inline":
                 cache[u] = 0
                 stack.pop()
                 continue
-            children = [ld.value for ld in loads(u.defn.expr)]
+            children = [ld.value for ld in loads(expr)]
             missing = [c for c in children if c not in cache]
             if missing:
                 stack.extend(missing)
@@ -296,6 +361,13 @@ class _Classifier:
             cache[u] = 1 if deepest >= INLINE_DEPTH + 1 else 1 + deepest
             stack.pop()
         return cache[v]
+
+
+def _origin(v: Value) -> Value:
+    """What ``v`` is a view of."""
+    while type(v.defn) is Pointwise and type(v.defn.expr) is Load:
+        v = v.defn.expr.value
+    return v
 
 
 def small(v: Value, limit: int) -> bool:
@@ -329,7 +401,7 @@ def weight(expr: Expr, limit: int) -> int:
     seen: dict[Value, int] = {}
     inlined = sum(
         _total_cost(load.value, 0, seen, UNROLL_OPERATIONS) for load in loads(expr)
-        if type(load.value.defn) is Pointwise and not register_shape(load.value, limit)
+        if formula(load.value) is not None and not register_shape(load.value, limit)
     )  # fmt: skip
     return max(1, cost(expr) + inlined)
 
@@ -360,10 +432,11 @@ def in_lanes(v: Value) -> bool:
 
 def _total_cost(v: Value, depth: int, seen: dict[Value, int], enough: int = CHEAP) -> int:
     """Cost of evaluating ``v`` and the pointwise values it is made of, up to a few levels."""
-    if depth > 8 or type(v.defn) is not Pointwise:
+    expr = formula(v)
+    if depth > 8 or expr is None:
         return 0
-    total = cost(v.defn.expr)
-    for load in loads(v.defn.expr):
+    total = cost(expr)
+    for load in loads(expr):
         if load.value not in seen and load.value.ndim:
             seen[load.value] = 1
             total += _total_cost(load.value, depth + 1, seen, enough)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covector.compiler.access import cost, variables
-from covector.compiler.ir.nodes import IOp, IVar
+from covector.compiler.ir.nodes import Index, IOp, IVar, Sym
 from covector.compiler.schedule.kinds import in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
@@ -114,7 +114,8 @@ class _Placer:
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)
         own = self.vector_lanes(node) if node.leaves and not lanes else 0
-        return self._inner(node._replace(lanes=own), depth, lanes or own)
+        stretches = own > 0 and _has_borders(node)
+        return self._inner(node._replace(lanes=own, stretches=stretches), depth, lanes or own)
 
     def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
         if node.leaves:
@@ -254,6 +255,43 @@ def first_reduced(s: Stage) -> int:
         if r in ("r", "s"):
             return q
     return -1
+
+
+def _has_borders(node: NestLoop) -> bool:
+    """Whether conditions on the index of an innermost loop change at borders known before it."""
+    found = False
+    for s in node.leaves:
+        axis = s.order[-1]
+        # Rows that are accumulated in one pass have no borders in common.
+        rows = {a for a, r in zip(s.order, s.roles, strict=True) if r == "r"} - {axis}
+        for test in s.tests:
+            used = set().union(*map(variables, test))
+            if axis not in used:
+                continue
+            if s.kind == "accumulate" and used & rows:
+                return False
+            index, lo, hi = test
+            if not (_shifted(index, axis) and _known(lo, axis) and _known(hi, axis)):
+                return False
+            found = True
+    return found
+
+
+def _shifted(index: Index, axis: int) -> bool:
+    """Whether an index is an index variable and something that is known before its loop."""
+    if type(index) is not IOp:
+        return type(index) is IVar and index.axis == axis
+    a, b = index.a, index.b
+    if index.op == "+" and _known(a, axis):
+        a, b = b, a
+    return index.op in ("+", "-", "inside") and _known(b, axis) and _shifted(a, axis)
+
+
+def _known(index: Index, axis: int) -> bool:
+    """Whether an index is made of sizes and variables of outer loops."""
+    if type(index) is IOp:
+        return _known(index.a, axis) and _known(index.b, axis)
+    return type(index) in (int, Sym) or (type(index) is IVar and index.axis != axis)
 
 
 def _part_vectorises(s: Stage) -> bool:

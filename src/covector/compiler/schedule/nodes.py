@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from covector.compiler.ir.nodes import Block, Dim, Expr, Index, Part, Value
+from covector.compiler.ir.nodes import Block, Dim, Expr, Index, Part, Test, Value
 from covector.compiler.target import Target
 from covector.core.record import Record
 
@@ -65,6 +65,8 @@ class Stage(Record):
         The stored values that an element is computed from.
     other : frozenset of int
         Index variables used other than as plain subscripts.
+    tests : tuple of Test
+        The conditions under which it reads one element or another.
     """
 
     value: Value
@@ -78,6 +80,7 @@ class Stage(Record):
     expr: Expr
     reads: tuple[tuple[Value, tuple[Index, ...]], ...]
     other: frozenset[int]
+    tests: tuple[Test, ...]
 
     def __eq__(self, other: object) -> bool:
         return type(other) is Stage and self[:7] == other[:7]
@@ -116,6 +119,8 @@ class NestLoop(Record):
         Whether its rounds are written out.
     together : int
         Rounds of a reduction that one pass over a row of results takes.
+    stretches : bool
+        Whether it runs from one border to the next, where a condition on its index changes.
     """
 
     dim: Extent
@@ -124,6 +129,7 @@ class NestLoop(Record):
     lanes: int = 0
     unrolled: bool = False
     together: int = 1
+    stretches: bool = False
 
     def stages(self) -> Iterator[Stage]:
         for c in self.children:

@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     Value,
     stands_alone,
 )
+from covector.compiler.schedule.kinds import formula
 from covector.compiler.schedule.nodes import (
     Extent,
     Nest,
@@ -177,7 +178,7 @@ class _Parser:
             kind = words[line.word()]
             while line.peek():
                 column, v = line.at, self.value(line)
-                if kind == "inline" and type(v.defn) is not Pointwise:
+                if kind == "inline" and formula(v) is None:
                     line.at = column
                     line.fail("only a pointwise value is computed where it is read")
                 self.kinds[v] = kind
@@ -287,13 +288,16 @@ class _Parser:
         lanes = line.number_() if line.accept("vector") else 0
         unrolled = line.accept("unrolled")
         together = line.number_() if line.accept("together") else 1
+        stretches = line.accept("in")
+        if stretches:
+            line.expect("stretches")
         line.end()
         children = []
         while self.inside(indent + 2) is not None:
             children.append(self.node(indent + 2, (*dims, dim)))
         if not children:
             line.fail("a loop has something inside")
-        return NestLoop(dim, role, tuple(children), lanes, unrolled, together)
+        return NestLoop(dim, role, tuple(children), lanes, unrolled, together, stretches)
 
     def stage(self, line: _Line, dims: tuple[Extent, ...]) -> Stage:
         v = self.value(line)

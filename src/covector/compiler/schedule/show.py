@@ -106,6 +106,7 @@ class _Writer:
         how = f" vector {node.lanes}" if node.lanes else ""
         how += " unrolled" if node.unrolled else ""
         how += f" together {node.together}" if node.together != 1 else ""
+        how += " in stretches" if node.stretches else ""
         yield f"{pad}for {node.dim} {node.role}{how}"
         for c in node.children:
             yield from self.node(c, pad + "  ")

@@ -60,7 +60,7 @@ def make(
                 access.other |= variables(i)
     return Stage(
         v, kind, tuple(order), tuple(dims), roles, number, few,
-        expr, tuple(access.reads), frozenset(access.other),
+        expr, tuple(access.reads), frozenset(access.other), tuple(access.tests),
     )  # fmt: skip
 
 

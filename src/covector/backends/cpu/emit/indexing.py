@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from covector.backends.cpu.writer import Function, Val, int_const
@@ -16,18 +16,22 @@ class Idx:
     """``base + stride * lane``, or ``vec`` where the lanes follow no line.
 
     Lanes of a ``wild`` index may be out of bounds where the result is not used. Those of ``vec``
-    have 32 bits as long as they need no more: `to_vector` widens them.
+    have 32 bits as long as they need no more: `to_vector` widens them. In a stretch of a loop in
+    which no condition changes, ``way`` has what ``base`` was at its start, and how far it is from
+    there.
     """
 
-    __slots__ = ("base", "stride", "vec", "wild")
+    __slots__ = ("base", "stride", "vec", "wild", "way")
 
     def __init__(
-        self, base: Scalar, stride: Scalar = 0, vec: Val | None = None, wild: bool = False
-    ) -> None:
+        self, base: Scalar, stride: Scalar = 0, vec: Val | None = None, wild: bool = False,
+        way: tuple[Scalar, Val] | None = None,
+    ) -> None:  # fmt: skip
         self.base = base
         self.stride = stride
         self.vec = vec
         self.wild = wild
+        self.way = way
 
     @property
     def uniform(self) -> bool:
@@ -89,6 +93,10 @@ class PartIdx:
     @property
     def uniform(self) -> bool:
         return self.position.uniform
+
+    @property
+    def way(self) -> None:
+        return None
 
     @property
     def wild(self) -> bool:
@@ -182,12 +190,17 @@ def combine(b: Function, op: str, x: AnyIdx, y: AnyIdx, lanes: int) -> Idx:
     wild = x.wild or y.wild
     if x.vec is None and y.vec is None:
         if op == "+":
-            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride), None, wild)
+            if y.way is not None:
+                x, y = y, x
+            way = _moved(b, add, x, y)
+            return Idx(add(b, x.base, y.base), add(b, x.stride, y.stride), None, wild, way)
         if op == "-":
-            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride), None, wild)
+            way = _moved(b, sub, x, y)
+            return Idx(sub(b, x.base, y.base), sub(b, x.stride, y.stride), None, wild, way)
         if op == "*":
             if y.uniform:
-                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base), None, wild)
+                way = x.way if y.base == 1 else None
+                return Idx(mul(b, x.base, y.base), mul(b, x.stride, y.base), None, wild, way)
             if x.uniform:
                 return Idx(mul(b, x.base, y.base), mul(b, y.stride, x.base), None, wild)
         if x.uniform and y.uniform:
@@ -199,6 +212,31 @@ def combine(b: Function, op: str, x: AnyIdx, y: AnyIdx, lanes: int) -> Idx:
                 return Idx(0, 0, found, wild)
     u, w = to_vector(b, x, lanes), to_vector(b, y, lanes)
     return Idx(0, 0, _apply(b, op, u, w), wild)
+
+
+def _moved(
+    b: Function, op: Callable[[Function, Scalar, Scalar], Scalar], x: AnyIdx, y: AnyIdx
+) -> tuple[Scalar, Val] | None:
+    """The way of ``x op y``, where ``y`` stays as it is."""
+    if x.way is None or y.way is not None or not y.uniform:
+        return None
+    return op(b, x.way[0], y.base), x.way[1]
+
+
+def chosen(b: Function, cond: Val, x: AnyIdx, y: AnyIdx) -> AnyIdx | None:
+    """``x`` if a condition that is the same for all lanes holds, else ``y``, if they differ in
+    where they start alone."""
+    if x.key() == y.key():
+        return x
+    if type(x) is not Idx or type(y) is not Idx:
+        return None
+    if x.vec is not None or y.vec is not None or x.stride != y.stride:
+        return None
+    wild = x.wild or y.wild
+    if x.way is not None and y.way is not None and x.way[1] is y.way[1]:
+        start = b.select(cond, val(x.way[0]), val(y.way[0]))
+        return Idx(b.bin("add", start, x.way[1]), x.stride, None, wild, (start, x.way[1]))
+    return Idx(b.select(cond, val(x.base), val(y.base)), x.stride, None, wild)
 
 
 _LEAST, _MOST = -(2**31), 2**31 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from covector.backends.cpu.emit import groups, indexing, memory, reductions
@@ -13,6 +14,7 @@ from covector.backends.cpu.emit.values import PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Function, Val, int_const
+from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (
     BLOCK,
@@ -434,12 +436,76 @@ class NestEmitter(ValueEmitter):
                 self._children(nest, node, depth, tile)
             self.lanes, self.tail = outer
 
+        if node.stretches:
+            self._in_borders(nest, node, depth, begin, end)
+            return
         step = block or lanes or 1
         totals = self._totals(node, depth)
         if totals:
             self._in_stretches(begin, end, step, bool(node.leaves), totals, round_)
         else:
             self.b.repeat(begin, end, step, round_)
+
+    def _in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
+        """An innermost loop from one border to the next, between which conditions do not change.
+
+        What fills no vector is taken one by one, unless it is reduced.
+        """
+        borders = self._borders(node, depth)
+        totals = self._totals(node, depth)
+        at = self.b.alloca("i64")
+        self.b.line(f"store i64 {self.b.local(begin).ref}, ptr {at.ref}")
+
+        def stretch(_: Val) -> None:
+            b = self.b
+            start = b.impure(f"load i64, ptr {at.ref}", "i64")
+            stop = b.local(end)
+            for border in borders:
+                nearer = b.intrinsic("smin", stop, border)
+                stop = b.select(b.cmp("icmp sgt", border, start), nearer, stop)
+            b.line(f"store i64 {stop.ref}, ptr {at.ref}")
+            count = b.bin("sub", stop, start)
+            if node.role == "r":
+                write = functools.partial(one, start, count, node.lanes)
+                if totals:
+                    self._in_stretches(int_const(0), count, node.lanes, True, totals, write)
+                else:
+                    b.repeat(int_const(0), count, node.lanes, write)
+                return
+            vectors = b.bin("and", count, int_const(-node.lanes))
+            for lanes, first, last in ((node.lanes, int_const(0), vectors), (0, vectors, count)):
+                b.repeat(first, last, lanes or 1, functools.partial(one, start, None, lanes))
+
+        def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
+            b = self.b
+            i = Idx(b.bin("add", start, far), int(lanes > 0), None, False, (start, far))
+            for s in node.leaves:
+                self.running[id(s)].env[s.order[depth]] = i
+            self.lanes, self.steady = lanes, True
+            self.tail = None if count is None else self._rest(b.bin("sub", count, far), lanes)
+            self._leaf(nest, node.leaves)
+            self.lanes, self.tail, self.steady = outer
+
+        outer = self.lanes, self.tail, self.steady
+        self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, stretch)
+
+    def _borders(self, node: NestLoop, depth: int) -> list[Val]:
+        """Where conditions on the index of a loop change."""
+        found: dict[str, Val] = {}
+        granted, self.granted = self.granted, True
+        for s in node.leaves:
+            env, axis = list(self.running[id(s)].env), s.order[depth]
+            env[axis] = Idx(0)
+            for index, *limits in s.tests:
+                if axis in variables(index):
+                    first = self.index(index, env).base
+                    for x in limits:
+                        border = indexing.sub(self.b, self.index(x, env).base, first)
+                        if type(border) is not int or border > 0:
+                            at = self.b.local(indexing.val(border))
+                            found[at.ref] = at
+        self.granted = granted
+        return list(found.values())
 
     def _totals(self, node: NestLoop, depth: int) -> list[Total]:
         """Of the long sums that a loop reduces: where their running sums go now and then."""
@@ -474,7 +540,9 @@ class NestEmitter(ValueEmitter):
         """How much of the vector from ``i`` is in range; None for all."""
         if type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0":
             return None
-        left = self.b.bin("sub", end, i)
+        return self._rest(self.b.bin("sub", end, i), lanes)
+
+    def _rest(self, left: Val, lanes: int) -> Tail:
         return Tail(left, self.b.cmp("icmp sge", left, int_const(lanes)), lanes)
 
     def _set_index(self, s: Stage, depth: int, node: NestLoop, i: Idx, blocks: bool) -> None:

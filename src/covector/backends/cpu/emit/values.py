@@ -27,12 +27,14 @@ from covector.compiler.ir.nodes import (
     Pointwise,
     Sym,
     Test,
+    Update,
     Value,
     Where,
 )
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
 from covector.core import dtypes
+from covector.core.dtypes import DType
 
 ZERO = int_const(0)
 # What compiled code, and what it calls, returns if all went well.
@@ -63,6 +65,13 @@ class ValueEmitter:
         self.guard: Guard | None = None
         # The condition on which the result is used, where it is one for all lanes.
         self.within: Val | None = None
+        # Whether conditions on indices are the same for all lanes; whether those around what is
+        # written hold where it runs; whether an index is only used where they hold.
+        self.steady = False
+        self.certain = True
+        self.granted = False
+        # The level of the innermost branch: what is read in it is not read before it.
+        self.floor = 0
         self.rt = Val("%rt", "ptr", 0, self.root, 0)
         self._params: dict[int, Val] = {}
         # The addresses of places; those of carries that go round hold for one round.
@@ -206,7 +215,10 @@ class ValueEmitter:
         if type(i) is IPart:
             return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
         assert type(i) is IDyn
+        outer = self.certain, self.granted
+        self.certain, self.granted = self.certain and not self.granted, False
         found = self.expr(i.expr, env)
+        self.certain, self.granted = outer
         if i.expr.dtype == dtypes.int32 and real(found).lanes:
             return Idx(0, 0, real(found))
         v = real(ops.convert(self.b, found, i.expr.dtype, dtypes.int64))
@@ -216,9 +228,10 @@ class ValueEmitter:
 
     def _inside(self, i: AnyIdx, size: AnyIdx) -> Idx:
         """An index that a condition guards: lanes it rules out are masked when it is used."""
-        if self.guard is not None and not i.uniform and i.vec is None:
-            return Idx(i.base, i.stride, None, True)
-        if self.within is not None and i.uniform:
+        masked = self.guard is not None and not i.uniform
+        if (masked or self.granted) and i.vec is None:
+            return Idx(i.base, i.stride, None, True, i.way)
+        if self.within is not None and self.guard is None and i.uniform:
             return Idx(self.b.select(self.within, indexing.val(i.base), ZERO))
         last = indexing.combine(self.b, "-", size, Idx(1), self.lanes)
         i = indexing.combine(self.b, "min", i, last, self.lanes)
@@ -260,12 +273,15 @@ class ValueEmitter:
 
     def _where(self, e: Where, env: Sequence[AnyIdx]) -> Number:
         b = self.b
+        element = self._element(e, env)
+        if element is not None:
+            return self.load(*element)
         cond: Val | None = None
         # Whether the condition holds for all lanes, or for none, where that can be told.
         every: Val | None = TRUE
         none: Val | None = FALSE
         for test in e.tests:
-            i, lo, hi = (self.index(x, env) for x in test)
+            i, lo, hi = (self._tested(x, env) for x in test)
             for op, x, y in self._limits(i, lo, hi):
                 ok = self.compare(op, x, y)
                 if ok is False:
@@ -278,14 +294,111 @@ class ValueEmitter:
                 none = None if none is None or no is None else b.bin("or", none, no)
         if cond is None:
             return self.expr(e.then, env)
+        if not cond.lanes and self.steady:
+            return self._branched(cond, e, env)
+        outer = self.certain, self.granted
+        self.certain = self.granted = False
         if not cond.lanes:
-            outer, self.within = self.within, cond
-            found = self.expr(e.then, env)
-            self.within = outer
-            return ops.select(b, cond, found, self.expr(e.other, env))
-        then = self._under(Guard(cond, every), e.then, env)
-        other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
+            around = self.within
+            self.within = cond if around is None else b.bin("and", around, cond)
+            then = self.expr(e.then, env)
+            against = b.bin("xor", cond, TRUE)
+            self.within = against if around is None else b.bin("and", around, against)
+            other = self.expr(e.other, env)
+            self.within = around
+        else:
+            then = self._under(Guard(cond, every), e.then, env)
+            other = self._under(Guard(b.bin("xor", cond, TRUE), none), e.other, env)
+        self.certain, self.granted = outer
         return ops.select(b, cond, then, other)
+
+    def _branched(self, cond: Val, e: Where, env: Sequence[AnyIdx]) -> Number:
+        """One of two expressions, of which the other is not computed."""
+        granted, self.granted = self.granted, self.certain
+
+        def side(x: Expr) -> list[Val]:
+            floor, self.floor = self.floor, self.b.level
+            found = self.expr(x, env)
+            self.floor = floor
+            parts = (found.re, found.im) if isinstance(found, Cx) else (found,)
+            return [self.b.local(self.b.splat(p, self.lanes)) for p in parts]
+
+        parts = self.b.branch(cond, lambda: side(e.then), lambda: side(e.other))
+        self.granted = granted
+        return Cx(*parts) if len(parts) == 2 else parts[0]
+
+    def _tested(self, i: Index, env: Sequence[AnyIdx]) -> AnyIdx:
+        """An index in a condition; that of the first element where others give the same answer."""
+        found = self.index(i, env)
+        return found if found.way is None else Idx(found.way[0])
+
+    def _element(self, e: Expr, env: Sequence[AnyIdx]) -> tuple[Value, list[AnyIdx]] | None:
+        """The one element that an expression is, if it has conditions which are the same for all
+        lanes and choose between elements of one value."""
+        if type(e) is Load:
+            return self._behind(e.value, [self.index(i, env) for i in e.index], True)
+        if type(e) is not Where:
+            return None
+        cond = self._condition(e.tests, env)
+        if cond is None:
+            return None
+        if type(cond) is bool:
+            return self._element(e.then if cond else e.other, env)
+        granted, self.granted = self.granted, self.certain
+        sides = [self._side(x, env) for x in (e.then, e.other)]
+        found = self._joined(cond, *sides)
+        if found is None:
+            sides = [self._element(x, env) for x in (e.then, e.other)]
+            found = self._joined(cond, *sides)
+        self.granted = granted
+        return None if found is None else self._behind(*found, True)
+
+    def _side(self, e: Expr, env: Sequence[AnyIdx]) -> tuple[Value, list[AnyIdx]] | None:
+        if type(e) is not Load:
+            return None
+        return self._behind(e.value, [self.index(i, env) for i in e.index], False)
+
+    def _behind(self, v: Value, index: list[AnyIdx], chosen: bool) -> tuple[Value, list[AnyIdx]]:
+        """What an element of a value that is not stored is an element of.
+
+        Conditions are looked behind only if ``chosen``.
+        """
+        while self.schedule.inline(v):
+            e = v.defn.expr
+            if type(e) is Load:
+                v, index = e.value, [self.index(i, index) for i in e.index]
+                continue
+            found = self._element(e, index) if chosen and type(e) is Where else None
+            return found or (v, index)
+        return v, index
+
+    def _joined(
+        self,
+        cond: Val,
+        x: tuple[Value, list[AnyIdx]] | None,
+        y: tuple[Value, list[AnyIdx]] | None,
+    ) -> tuple[Value, list[AnyIdx]] | None:
+        """One of two elements of the same value."""
+        if x is None or y is None or x[0] is not y[0]:
+            return None
+        index = [indexing.chosen(self.b, cond, i, j) for i, j in zip(x[1], y[1], strict=True)]
+        known = [i for i in index if i is not None]
+        return (x[0], known) if len(known) == len(index) else None
+
+    def _condition(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> Val | bool | None:
+        """Whether all tests hold; None if that differs between lanes."""
+        cond: Val | bool = True
+        for test in tests:
+            i, lo, hi = (self._tested(x, env) for x in test)
+            if not (i.uniform and lo.uniform and hi.uniform):
+                return None
+            for op, x, y in self._limits(i, lo, hi):
+                ok = self.compare(op, x, y)
+                if ok is False:
+                    return False
+                if ok is not True:
+                    cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
+        return cond
 
     def _under(self, guard: Guard, e: Expr, env: Sequence[AnyIdx]) -> Number:
         """An expression of which only these lanes are used."""
@@ -371,7 +484,7 @@ class ValueEmitter:
             return found
         st = self.storage.get(v)
         if st is None:
-            assert type(v.defn) is Pointwise, f"{v} is read before it is computed"
+            assert type(v.defn) in (Pointwise, Update), f"{v} is read before it is computed"
             out = self.expr(v.defn.expr, index)
         elif isinstance(st, Regs):
             k = flat_positions(v, index)
@@ -386,14 +499,23 @@ class ValueEmitter:
     def _from_memory(self, v: Value, st: Mem, index: Sequence[AnyIdx]) -> Number:
         b = self.b
         at = self.address(v, index)
-        level = st.level if st.fn is b else 0
+        level = max(st.level if st.fn is b else 0, self.floor)
         if at.uniform:
-            return memory.load_scalar(b, st.ptr, v.dtype, indexing.val(at.base), v, level)
+            ptr, base = self._from_start(st.ptr, v.dtype, at)
+            return memory.load_scalar(b, ptr, v.dtype, base, v, level)
         guard = self.guard if at.wild else None
         if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
             load = memory.load_vector if at.stride == 1 else memory.load_reversed
-            return load(b, st.ptr, v.dtype, indexing.val(at.base), self.lanes, self.tail, guard)
+            ptr, base = self._from_start(st.ptr, v.dtype, at)
+            return load(b, ptr, v.dtype, base, self.lanes, self.tail, guard)
         return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
+
+    def _from_start(self, ptr: Val, dtype: DType, at: Idx) -> tuple[Val, Val]:
+        """Where a stretch of elements starts, and how far from there one is."""
+        if at.way is None or dtype in dtypes.COMPLEX:
+            return ptr, indexing.val(at.base)
+        start, far = at.way
+        return memory.gep(self.b, ptr, memory.memory_type(dtype), indexing.val(start)), far
 
     def store(self, v: Value, st: Mem, index: Sequence[AnyIdx], x: Number) -> None:
         at = self.address(v, index)
@@ -401,12 +523,14 @@ class ValueEmitter:
             assert at.vec is None, f"scattered vector store to {v}"
             base = indexing.val(at.base)
             if type(at.stride) is int and at.stride == 1:
-                memory.store_vector(self.b, st.ptr, v.dtype, base, x, self.lanes, self.tail)
+                ptr, base = self._from_start(st.ptr, v.dtype, at)
+                memory.store_vector(self.b, ptr, v.dtype, base, x, self.lanes, self.tail)
             else:
                 stride = indexing.val(at.stride)
                 memory.scatter(self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail)
         else:
-            memory.store_scalar(self.b, st.ptr, v.dtype, indexing.val(at.base), x)
+            ptr, base = self._from_start(st.ptr, v.dtype, at)
+            memory.store_scalar(self.b, ptr, v.dtype, base, x)
 
     def scalar(self, v: Value) -> Val:
         """The value of a rank-0 array that is not complex."""
