@@ -330,7 +330,8 @@ ELSEWHERE = {
     "integer_pow", "zeta", "polygamma", "igamma", "igammac", "igamma_grad_a",
     "random_gamma_grad", "regularized_incomplete_beta", "beta", "betaln", "poch", "wofz_re",
     "wofz_im", "owens_t", "expn", "sin_integral", "cos_integral", "fresnel_sin", "fresnel_cos",
-    "hyp1f1", "hyp2f1", "riemann_zeta", *(f"{name}_partial" for name in PARTIAL),
+    "hyp1f1", "hyp2f1", "riemann_zeta", "boxcox", "boxcox1p",
+    *(f"{name}_partial" for name in PARTIAL),
 }  # fmt: skip
 
 

@@ -20,7 +20,6 @@ from covector.primitives.elementwise import (
     slopes,
 )
 from covector.primitives.exponential import exp, log, log1p, pow
-from covector.primitives.parameters import igamma_partial_p
 from covector.primitives.select import select
 from covector.primitives.special import by_parameters, digamma, lgamma
 
@@ -111,7 +110,7 @@ igamma_grad_a_p = binary(
 
 
 def _variate_by_a(g: Any, a: Any, x: Any) -> Any:
-    bend = div(igamma_partial_p.bind(a, x, orders=(2, 0)), _gamma_density(a, x))
+    bend = by_parameters("igamma", 2, 0)(div(like(1, x), _gamma_density(a, x)), a, x)
     slope = sub(log(x), digamma(a))
     return neg(mul(g, add(bend, mul(random_gamma_grad_p.bind(a, x), slope))))
 
