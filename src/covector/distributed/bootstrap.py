@@ -107,9 +107,12 @@ def current_job() -> Job:
     return _job
 
 
-def check_shapes(ranks: Sequence[int], shape: Sequence[int], what: str) -> None:
+def check_shapes(sharding: Any, shape: Sequence[int], what: str) -> None:
     """Raise the error where processes find different shapes of an array that all have parts of."""
-    found = current_job().group(tuple(ranks)).allgather(np.array(shape, np.int64))
+    from covector.sharding.partition.mesh import process_mesh  # few programs need it
+
+    ranks = process_mesh(sharding.mesh).ranks
+    found = current_job().group(ranks).allgather(np.array(shape, np.int64))
     if (found != found[0]).any():
         each = ", ".join(
             f"process {r} {tuple(int(n) for n in row)}" for r, row in zip(ranks, found, strict=True)

@@ -90,6 +90,13 @@ def _great_factor(a: Num, phi: Num) -> list[Num]:
     return [(big / (2.0 * math.pi)).sqrt() * exp(muladd(big, phi, -stirling(big)))]
 
 
+def _distance(a: Num, x: Num) -> tuple[Num, Num, Num]:
+    """d = x/a - 1, phi = log(1 + d) - d, and whether x is near a."""
+    d = (x - a) / a
+    phi, near = log1p_minus(d)
+    return d, where(near, phi, log(x / a) - d), near
+
+
 def _exponent(a: Num, x: Num, phi: Num) -> list[Num]:
     """a log x - x as the sum of two numbers; from START on, (a log x - x) - (a log a - a)."""
     great = a >= START
@@ -162,9 +169,8 @@ def _small_upper(a: Num, x: Num) -> list[Num]:
 
 def factor(a: Num, x: Num) -> Num:
     """x^a e^-x / Gamma(a), for positive numbers."""
-    d = (x - a) / a
-    phi, near = log1p_minus(d)
-    return _exact_factor(a, *_exponent(a, x, where(near, phi, log(x / a) - d)))[0]
+    _, phi, _ = _distance(a, x)
+    return _exact_factor(a, *_exponent(a, x, phi))[0]
 
 
 class _Gamma:
@@ -172,9 +178,7 @@ class _Gamma:
 
     def __init__(self, eps: float, a: Num, x: Num) -> None:
         self.eps, self.a, self.x = eps, a, x
-        self.d = (x - a) / a
-        phi, self.near = log1p_minus(self.d)
-        self.phi = where(self.near, phi, log(x / a) - self.d)
+        self.d, self.phi, self.near = _distance(a, x)
         self.temme = self.near & (a >= TEMME_FROM)
         self.rising = (x <= a) | (x <= 1.0)
         self.rest = stirling(maximum(START, a))

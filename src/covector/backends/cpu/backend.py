@@ -119,10 +119,9 @@ class CpuBackend:
         shape is checked if ``agree`` says for whom."""
         from covector.backends.cpu import across
         from covector.distributed.bootstrap import check_shapes
-        from covector.sharding.partition.mesh import process_mesh
 
         if agree is not None:
-            check_shapes(process_mesh(sharding.mesh).ranks, shape, agree)
+            check_shapes(sharding, shape, agree)
         return across.of_block(self.put(local, self.devices()[0], 0), sharding, shape, placement)
 
     def lower_spread(

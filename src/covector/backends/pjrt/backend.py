@@ -470,10 +470,9 @@ class PjrtBackend:
         shape is checked if ``agree`` says for whom."""
         from covector.backends.pjrt import spread
         from covector.distributed.bootstrap import check_shapes
-        from covector.sharding.partition.mesh import process_mesh
 
         if agree is not None:
-            check_shapes(process_mesh(sharding.mesh).ranks, shape, agree)
+            check_shapes(sharding, shape, agree)
         shards = spread.of_block(self, local, sharding, shape)
         return spread.wrapped(shards, local._code, local.weak_type, placement)
 

@@ -392,12 +392,9 @@ class ValueEmitter:
             i, lo, hi = (self._tested(x, env) for x in test)
             if not (i.uniform and lo.uniform and hi.uniform):
                 return None
-            for op, x, y in self._limits(i, lo, hi):
-                ok = self.compare(op, x, y)
-                if ok is False:
-                    return False
-                if ok is not True:
-                    cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
+            cond = self._and_between(cond, i, lo, hi)
+            if cond is False:
+                return False
         return cond
 
     def _under(self, guard: Guard, e: Expr, env: Sequence[AnyIdx]) -> Number:
@@ -451,12 +448,19 @@ class ValueEmitter:
         cond: Val | bool = True
         for test in tests:
             i, lo, hi = (self.index(x, env) for x in test)
-            for op, x, y in self._limits(i, lo, hi):
-                ok = self.compare(op, x, y)
-                if ok is False:
-                    return False
-                if ok is not True:
-                    cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
+            cond = self._and_between(cond, i, lo, hi)
+            if cond is False:
+                return False
+        return cond
+
+    def _and_between(self, cond: Val | bool, i: AnyIdx, lo: AnyIdx, hi: AnyIdx) -> Val | bool:
+        """Whether ``cond``, which is not False, and ``lo <= i < hi``."""
+        for op, x, y in self._limits(i, lo, hi):
+            ok = self.compare(op, x, y)
+            if ok is False:
+                return False
+            if ok is not True:
+                cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
         return cond
 
     # --- elements of values ---
