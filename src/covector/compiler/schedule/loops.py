@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covector.compiler.access import cost, variables
-from covector.compiler.ir.nodes import Index, IOp, IVar, Sym
+from covector.compiler.ir.nodes import Index, IOp, IVar, Sym, ivars
 from covector.compiler.schedule.kinds import in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
@@ -21,8 +21,12 @@ TILE, TILE_MOST = 1024, 1 << 27
 BLOCK = 16
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8
-# So are loops inside the lanes of a vector, one lane to a row.
+# So are loops inside the lanes of a vector, one lane to a row; those around others up to so many
+# rounds in all.
 SHORT_ROW = 12
+WRITTEN_OUT = 64
+# Numbers of the rows that are read and written as vectors of neighbours, and sorted in registers.
+STRUCTURE = 16
 # A running result waits for the one before: loops that only reduce keep this many of them.
 CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
@@ -150,7 +154,7 @@ class _Placer:
             return False
         if all([_searches_columns(s) for s in node.stages()]):
             return True
-        if not all([_short_rows(c, depth + 1) for c in node.loops]):
+        if not all([_short_rows(c, depth + 1) or _block(c, depth) for c in node.loops]):
             return False
         return (
             all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
@@ -218,6 +222,36 @@ def _short_rows(node: NestLoop, depth: int) -> bool:
     if all([_is_window(s, depth) for s in node.stages()]):
         return True
     return short(node) and not node.loops and node.dim != 8
+
+
+def _block(node: NestLoop, depth: int) -> bool:
+    """Whether what is inside the lanes of a vector are a few short loops in each other, and all
+    that they read and write are neighbours, the same in all lanes, or in short rows."""
+    rounds = constant_work(node)
+    if rounds is None or rounds > WRITTEN_OUT or not _all_short(node):
+        return False
+    return all([_in_structures(s, s.order[depth]) for s in node.stages()])
+
+
+def _all_short(node: NestLoop) -> bool:
+    if not short(node) or (node.leaves and node.dim == 8):
+        return False
+    return all(map(_all_short, node.loops))
+
+
+def _in_structures(s: Stage, axis: int) -> bool:
+    """Whether vectors along an axis meet rows of at most `STRUCTURE` numbers only."""
+    for v, index in ((s.value, ivars(s.value.ndim)), *s.reads):
+        row = 2 if v.dtype in dtypes.COMPLEX else 1
+        for i, dim in zip(reversed(index), reversed(v.shape), strict=True):
+            if axis in variables(i):
+                if type(i) is not IVar or row > STRUCTURE:
+                    return False
+                break
+            if type(dim) is not int:
+                row = STRUCTURE + 1
+            row *= dim if type(dim) is int else 1
+    return axis not in s.other
 
 
 def _is_window(s: Stage, depth: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.indexing import Idx
@@ -117,6 +117,16 @@ def _to_memory(b: Function, v: Val, dtype: DType) -> Val:
     if dtype == dtypes.bfloat16 or dtype in dtypes.SMALL:
         return ops.to_bits(b, v, dtype)
     return v
+
+
+def from_memory(b: Function, raw: Sequence[Val], dtype: DType) -> Number:
+    """The number that its parts in memory make."""
+    return Cx(*raw) if dtype in dtypes.COMPLEX else _from_memory(b, raw[0], dtype)
+
+
+def to_memory(b: Function, x: Number, dtype: DType) -> tuple[Val, ...]:
+    """The parts of a number in memory."""
+    return (x.re, x.im) if isinstance(x, Cx) else (_to_memory(b, x, dtype),)
 
 
 def gep(b: Function, ptr: Val, ty: str, index: Val) -> Val:
@@ -396,14 +406,21 @@ def scatter(
 ) -> None:  # fmt: skip
     """Store a lane every ``stride`` elements from ``index``, in range only."""
     ty = memory_type(dtype)
-    stored = x if isinstance(x, Cx) else (_to_memory(b, x, dtype),)
-    parts = [b.splat(p, lanes) for p in stored]
+    parts = [b.splat(p, lanes) for p in to_memory(b, x, dtype)]
     n = len(parts)
+    at, step = b.bin("mul", index, int_const(n)), b.bin("mul", stride, int_const(n))
+    scatter_parts(b, ptr, ty, at, step, dict(enumerate(parts)), lanes, tail)
+
+
+def scatter_parts(
+    b: Function, ptr: Val, ty: str, at: Val, step: Val, parts: Mapping[int, Val], lanes: int,
+    tail: Tail | None,
+) -> None:  # fmt: skip
+    """Store vectors of numbers, a lane every ``step`` numbers from ``at`` and so many further."""
     left = b.local(tail.left) if tail is not None else int_const(lanes)
-    step = b.local(b.bin("mul", stride, int_const(n)))
-    at = b.bin("mul", index, int_const(n))
+    step = b.local(step)
     helper = strided_store(b.module, ty, lanes)
-    for k, v in enumerate(parts):
+    for k, v in parts.items():
         p, v = b.local(gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
         all_ = functools.partial(_store_lanes, b, ty, v, p, step)
         some = (

@@ -420,12 +420,12 @@ class NestEmitter(ValueEmitter):
         tile: _Tile | None = None, block: int = 0,
     ) -> None:  # fmt: skip
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
-        outer = self.lanes, self.tail
+        outer = self.lanes, self.tail, self.row_level
 
         def round_(i: Val) -> None:
             b = self.b
             if lanes:
-                self.lanes = lanes
+                self.lanes, self.row_level = lanes, b.level
                 self.tail = self._tail(node, begin, end, i, lanes)
             for s in node.stages():
                 self._set_index(s, depth, node, Idx(i, 1 if lanes else 0), bool(block))
@@ -434,7 +434,9 @@ class NestEmitter(ValueEmitter):
                 self._inside_tile(nest, node, depth, i, stop)
             else:
                 self._children(nest, node, depth, tile)
-            self.lanes, self.tail = outer
+            if lanes:
+                self.write_pending()
+            self.lanes, self.tail, self.row_level = outer
 
         if node.stretches:
             self._in_borders(nest, node, depth, begin, end)

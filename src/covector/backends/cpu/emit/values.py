@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from covector import _native
-from covector.backends.cpu.emit import indexing, memory
+from covector.backends.cpu.emit import indexing, memory, structures
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
@@ -77,6 +78,10 @@ class ValueEmitter:
         # The addresses of places; those of carries that go round hold for one round.
         self.addresses: dict[Place, Val] = {}
         self.workspace: Val
+        # Rows of results, a row a lane, that are written when all their elements are known; and
+        # the level of the loop whose rounds are the lanes.
+        self.pending: dict[object, structures.Pending] = {}
+        self.row_level = 0
         self._spilled: dict[tuple[int, Value], Mem] = {}
         self._stamp = 0
 
@@ -470,7 +475,8 @@ class ValueEmitter:
         scope = self.b.scope
         scope.memo[("elem", v, *[i.key() for i in index])] = x
 
-    def recall(self, key: object) -> Number | None:
+    def recall(self, key: object) -> Any:
+        """What was kept under a key here or around, if anything."""
         for scope in reversed(self.b.scopes):
             found = scope.memo.get(key)
             if found is not None:
@@ -508,11 +514,49 @@ class ValueEmitter:
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return memory.load_scalar(b, ptr, v.dtype, base, v, level)
         guard = self.guard if at.wild else None
+        row = structures.row_of(v, index) if guard is None else None
+        if row is not None:
+            return self._from_rows(v, st, row)
         if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
             load = memory.load_vector if at.stride == 1 else memory.load_reversed
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return load(b, ptr, v.dtype, base, self.lanes, self.tail, guard)
         return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
+
+    def _from_rows(self, v: Value, st: Mem, row: structures.Row) -> Number:
+        """An element of the row of each lane; the others are at hand with it."""
+        key = ("rows", v, *[i.key() for i in row.index])
+        found = self.recall(key)
+        n = structures.numbers(v.dtype)
+        if found is None:
+            first = indexing.mul(self.b, self.address(v, row.index).base, n)
+            found = structures.load(
+                self.b, st.ptr, memory.memory_type(v.dtype), indexing.val(first), n * row.length,
+                self.lanes, self.tail,
+            )  # fmt: skip
+            self.b.scope.memo[key] = found
+        return memory.from_memory(self.b, found[n * row.place : n * (row.place + 1)], v.dtype)
+
+    def _to_rows(self, v: Value, st: Mem, row: structures.Row, x: Number) -> None:
+        """Keep an element of the row of each lane until the rows are whole."""
+        n = structures.numbers(v.dtype)
+        key = (v, *[i.key() for i in row.index])
+        rows = self.pending.get(key)
+        if rows is None:
+            first = indexing.val(indexing.mul(self.b, self.address(v, row.index).base, n))
+            ty = memory.memory_type(v.dtype)
+            rows = structures.Pending(st.ptr, first, ty, n * row.length)
+            self.pending[key] = rows
+        for k, part in enumerate(memory.to_memory(self.b, x, v.dtype)):
+            rows.parts[n * row.place + k] = self.b.local(self.b.splat(part, self.lanes))
+        if len(rows.parts) == rows.length:
+            structures.store(self.b, self.pending.pop(key), self.lanes, self.tail)
+
+    def write_pending(self) -> None:
+        """Write what is known of rows that were not filled."""
+        for rows in self.pending.values():
+            structures.store_some(self.b, rows, self.lanes, self.tail)
+        self.pending.clear()
 
     def _from_start(self, ptr: Val, dtype: DType, at: Idx) -> tuple[Val, Val]:
         """Where a stretch of elements starts, and how far from there one is."""
@@ -526,7 +570,10 @@ class ValueEmitter:
         if self.lanes and not at.uniform:
             assert at.vec is None, f"scattered vector store to {v}"
             base = indexing.val(at.base)
-            if type(at.stride) is int and at.stride == 1:
+            row = structures.row_of(v, index) if self.b.level == self.row_level else None
+            if row is not None:
+                self._to_rows(v, st, row, x)
+            elif type(at.stride) is int and at.stride == 1:
                 ptr, base = self._from_start(st.ptr, v.dtype, at)
                 memory.store_vector(self.b, ptr, v.dtype, base, x, self.lanes, self.tail)
             else:
