@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from covector.compiler.access import cost, variables
-from covector.compiler.ir.nodes import Index, IOp, IVar, Sym, ivars
-from covector.compiler.schedule.kinds import in_lanes, weight
+from covector.compiler.ir.nodes import Index, IOp, IVar, Sym, Update, Value, ivars
+from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
 from covector.core import dtypes
@@ -25,6 +25,8 @@ UNROLL_LOOP = 8
 # rounds in all.
 SHORT_ROW = 12
 WRITTEN_OUT = 64
+# Rounds that are worth a vector of their own.
+FEW_LANES = 4
 # Numbers of the rows that are read and written as vectors of neighbours, and sorted in registers.
 STRUCTURE = 16
 # A running result waits for the one before: loops that only reduce keep this many of them.
@@ -117,15 +119,16 @@ class _Placer:
             return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)
-        own = self.vector_lanes(node) if node.leaves and not lanes else 0
+        own = self.vector_lanes(node) if not node.loops and not lanes else 0
         stretches = own > 0 and _has_borders(node)
         return self._inner(node._replace(lanes=own, stretches=stretches), depth, lanes or own)
 
     def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
-        if node.leaves:
-            return node
-        inner = tuple([self.loop(c, depth + 1, False, lanes) for c in node.loops])
-        return node._replace(children=inner)
+        inner = [
+            self.loop(c, depth + 1, False, lanes) if type(c) is NestLoop else c
+            for c in node.children
+        ]  # fmt: skip
+        return node._replace(children=tuple(inner)) if node.loops else node
 
     def _in_tile(self, node: NestLoop, depth: int, axis: int) -> tuple[NestLoop, ...]:
         """The loops inside a tile: over its span if they walk the tiled axis."""
@@ -148,14 +151,15 @@ class _Placer:
     def _rows(self, node: NestLoop, depth: int) -> bool:
         """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
         inside it are walked element by element: short rows are written out."""
-        if node.role != "p" or node.leaves:
+        if node.role != "p" or not node.loops:
             return False
-        if type(node.dim) is int and node.dim < 4:
+        if type(node.dim) is int and node.dim < FEW_LANES:
             return False
         if all([_searches_columns(s) for s in node.stages()]):
             return True
-        if not all([_short_rows(c, depth + 1) or _block(c, depth) for c in node.loops]):
-            return False
+        if not holds_rows(node, depth):
+            if node.leaves or not all([_short_rows(c, depth + 1) for c in node.loops]):
+                return False
         return (
             all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
             and self._row_lanes(node) > 1
@@ -224,13 +228,44 @@ def _short_rows(node: NestLoop, depth: int) -> bool:
     return short(node) and not node.loops and node.dim != 8
 
 
-def _block(node: NestLoop, depth: int) -> bool:
-    """Whether what is inside the lanes of a vector are a few short loops in each other, and all
-    that they read and write are neighbours, the same in all lanes, or in short rows."""
-    rounds = constant_work(node)
-    if rounds is None or rounds > WRITTEN_OUT or not _all_short(node):
+def holds_rows(node: NestLoop, depth: int) -> bool:
+    """Whether the rounds of a loop may be lanes that walk short rows: what is inside ends here or
+    is a few short loops in each other, and all that is read and written are neighbours, the same
+    in all lanes, or in short rows."""
+    if node.role != "p" or (type(node.dim) is int and node.dim < FEW_LANES):
         return False
-    return all([_in_structures(s, s.order[depth]) for s in node.stages()])
+    return all([_in_rows(c, depth) for c in node.children])
+
+
+def _in_rows(node: NestLoop | Stage, depth: int) -> bool:
+    """Whether a stage or loop in the loop at ``depth`` may run once for the lanes of vectors."""
+    if type(node) is NestLoop:
+        rounds = constant_work(node)
+        if rounds is None or rounds > WRITTEN_OUT or not _all_short(node):
+            return False
+    return all([
+        s.kind in ("pointwise", "reduce") and not s.few and _in_structures(s, s.order[depth])
+        for s in node.stages()
+    ])  # fmt: skip
+
+
+def joins_rows(v: Value, d: Update) -> bool:
+    """Whether an array is made of pieces of short rows, which one pass over the rows can write."""
+    if d.base is not None or d.pointwise is None or not v.ndim:
+        return False
+    first, length = v.ndim, 2 if v.dtype in dtypes.COMPLEX else 1
+    while first and type(v.shape[first - 1]) is int and v.shape[first - 1] <= SHORT_ROW:
+        first -= 1
+        length *= v.shape[first]
+    if not first or first == v.ndim or length > STRUCTURE or v.shape[-1] == 8:
+        return False
+    lanes = v.shape[first - 1]
+    if type(lanes) is int and lanes < LONG_ROW:
+        return False
+    return all([
+        p.dest[:first] == ivars(v.ndim)[:first] and p.extents[:first] == v.shape[:first]
+        for p in d.parts
+    ])  # fmt: skip
 
 
 def _all_short(node: NestLoop) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
+from covector.compiler.schedule.loops import holds_rows
 from covector.compiler.schedule.nodes import NestLoop, Stage, times
 
 
@@ -64,8 +65,8 @@ class Growing:
 def _fused(path: list[NestLoop], stage: Stage) -> NestLoop | None:
     """The outermost loop of a path that ``stage`` could run in, with the stage inside."""
     # Reductions may share their loops with what they read, but an inner loop is shared by
-    # stages that all end there or all go on.
-    while path and not _shape_fits(path[-1], stage, len(path)):
+    # stages that all end there or all go on, unless its rounds are lanes with short rows.
+    while path and not (_shape_fits(path[-1], stage, len(path)) or _rows_fit(path, stage)):
         path.pop()
     if not path:
         return None
@@ -101,6 +102,14 @@ def _shared_path(
 def _shape_fits(loop: NestLoop, stage: Stage, depth: int) -> bool:
     innermost = type(loop.children[0]) is Stage
     return innermost == (depth == stage.depth)
+
+
+def _rows_fit(path: Sequence[NestLoop], stage: Stage) -> bool:
+    """Whether ``stage`` may join the last loop of a path as lanes that walk short rows."""
+    if any([loop.role != "p" for loop in path]):
+        return False
+    loop, depth = path[-1], len(path)
+    return holds_rows(loop._replace(children=(*loop.children, chain(stage, depth))), depth - 1)
 
 
 def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
@@ -248,11 +257,18 @@ def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[I
     Both are stages of one nest, with the loops ``around`` them.
     """
     depth = producer.roles.count("p")
-    if reader.kind == "part" or reader.depth < depth:
+    if reader.kind == "part":
         return False
-    if _shared_depth(around[id(producer)], around[id(reader)]) < depth:
-        return False
-    for q in range(depth):
+    loops = around[id(producer)]
+    shared = _shared_depth(loops, around[id(reader)])
+    if shared < depth:
+        # What is inside lanes with short rows is written out, and all of it is at hand.
+        if not any([holds_rows(loops[q], q) for q in range(shared)]):
+            return False
+        inner = set(reader.order[shared:])
+        if not all([variables(index[a]) <= inner for a in producer.order[shared:depth]]):
+            return False
+    for q in range(min(shared, depth)):
         i = index[producer.order[q]]
         if type(i) is not IVar or i.axis != reader.order[q]:
             return False

@@ -137,12 +137,12 @@ class NestLoop(Record):
 
     @property
     def leaves(self) -> tuple[Stage, ...]:
-        """Its children if they are stages, else nothing."""
+        """Those of its children that are stages."""
         return tuple([c for c in self.children if type(c) is Stage])
 
     @property
     def loops(self) -> tuple[NestLoop, ...]:
-        """Its children if they are loops, else nothing."""
+        """Those of its children that are loops."""
         return tuple([c for c in self.children if type(c) is NestLoop])
 
 

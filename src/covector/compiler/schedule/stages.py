@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.schedule.kinds import LONG_ROW, few_results, in_lanes
+from covector.compiler.schedule.loops import joins_rows
 from covector.compiler.schedule.nest import block_transposed
 from covector.compiler.schedule.nodes import Extent, Stage
 
@@ -72,8 +73,7 @@ def element(v: Value, kind: str, number: int) -> Expr:
         return part
     if kind == "init":
         return Lit(0, d.expr.dtype)
-    if type(d) is Update:
-        assert d.base is not None
+    if type(d) is Update and d.base is not None:
         return Load(d.base, ivars(v.ndim))
     expr: Expr = d.expr
     return expr
@@ -118,6 +118,8 @@ def _rows_inside(d: Reduce, n: int, dims: Sequence[Extent]) -> bool:
 
 
 def _update(v: Value, d: Update, inline: Inline) -> list[Stage]:
+    if joins_rows(v, d):
+        return [make(v, "pointwise", range(v.ndim), v.shape, "p" * v.ndim, inline)]
     out = []
     if d.base is not None:
         out.append(make(v, "pointwise", range(v.ndim), v.shape, "p" * v.ndim, inline))

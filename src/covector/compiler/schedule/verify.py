@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
 )
+from covector.compiler.schedule.loops import joins_rows
 from covector.compiler.schedule.nest import Around, loops_around, reads_locally
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
 from covector.compiler.schedule.sharing import chase, identity, step_reads
@@ -187,7 +188,7 @@ class _Traffic:
 def _stage_count(v: Value, stages: Sequence[Stage]) -> int:
     """How many stages compute ``v``."""
     d = v.defn
-    if type(d) is Update:
+    if type(d) is Update and not joins_rows(v, d):
         return len(d.parts) + (d.base is not None)
     return 2 if any([s.kind in ("init", "accumulate") for s in stages]) else 1
 

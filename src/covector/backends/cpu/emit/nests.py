@@ -358,10 +358,10 @@ class NestEmitter(ValueEmitter):
 
     def _children(self, nest: Nest, node: NestLoop, depth: int, tile: _Tile | None) -> None:
         """What is inside a loop."""
-        if node.leaves:
-            self._leaf(nest, node.leaves)
-        for c in node.loops:
-            if tile is not None:
+        for c in node.children:
+            if type(c) is Stage:
+                self._leaf(nest, (c,))
+            elif tile is not None:
                 self._loop_in_tile(nest, c, depth + 1, tile)
             else:
                 self._loop(nest, c, depth + 1, None)
@@ -593,7 +593,7 @@ class NestEmitter(ValueEmitter):
         if v not in nest.contracted:
             self.store(v, self.memory(s.value), r.index, x)
         # What an update starts from is overwritten later.
-        if type(v.defn) is not Update:
+        if type(v.defn) is not Update or v.defn.base is None:
             self.remember(v, r.index, x)
 
     def _part(self, r: Running) -> None:
