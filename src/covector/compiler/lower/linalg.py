@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from covector.compiler.ir.nodes import LibraryCall, Op, Value, ivars
+from covector.compiler.lower import small
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import hessenberg_p, tridiagonal_p
+from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.linalg.exponential import expm_frechet_p, expm_p
 from covector.primitives.linalg.lu import lu_p, lu_pivots_to_permutation_p
@@ -43,6 +45,8 @@ def _call(
 
 @rule(cholesky_p)
 def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    if small.is_small(a.shape[-1]):
+        return [small.cholesky(low, a, eqn.params["upper"])]
     flags = [int(eqn.params["upper"])]
     return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]], flags)
 
@@ -54,6 +58,12 @@ _RIGHT, _LOWER, _TRANSPOSE, _CONJUGATE, _UNIT = (1 << k for k in range(5))
 @rule(triangular_solve_p)
 def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[Value]:
     p = eqn.params
+    if small.is_small(*b.shape[-2:]):
+        solved = small.triangular_solve(
+            low, a, b, right=not p["left_side"], lower=p["lower"], transpose=p["transpose_a"],
+            conjugate=p["conjugate_a"] and a.dtype in dtypes.COMPLEX, unit=p["unit_diagonal"],
+        )  # fmt: skip
+        return [solved]
     if p["conjugate_a"] and not p["transpose_a"]:  # which BLAS has not
         conjugated = Op("conj", [a.at(*ivars(a.ndim))], a.dtype)
         a = low.pointwise(a.shape, a.dtype, conjugated)
@@ -70,6 +80,8 @@ def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[
 
 @rule(lu_p)
 def _lu(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
+    if small.is_small(*a.shape[-2:]):
+        return small.lu(low, a)
     return _call(low, eqn, "lu", [a], [*a.shape[-2:], a.shape[:-2]])
 
 

@@ -286,7 +286,7 @@ def _in_structures(s: Stage, axis: int) -> bool:
             if type(dim) is not int:
                 row = STRUCTURE + 1
             row *= dim if type(dim) is int else 1
-    return axis not in s.other
+    return not any([axis in variables(i) for test in s.tests for i in test])
 
 
 def _is_window(s: Stage, depth: int) -> bool:

@@ -66,6 +66,10 @@ def _fused(path: list[NestLoop], stage: Stage) -> NestLoop | None:
     """The outermost loop of a path that ``stage`` could run in, with the stage inside."""
     # Reductions may share their loops with what they read, but an inner loop is shared by
     # stages that all end there or all go on, unless its rounds are lanes with short rows.
+    for q, loop in enumerate(path):
+        if loop.leaves and loop.loops and not _rows_fit(path[: q + 1], stage):
+            del path[q:]
+            break
     while path and not (_shape_fits(path[-1], stage, len(path)) or _rows_fit(path, stage)):
         path.pop()
     if not path:
