@@ -142,7 +142,8 @@ class _Planner:
 
 def _may_contract(s: Stage) -> bool:
     v = s.value
-    return s.kind in ("pointwise", "reduce") and v.ndim > 0 and type(v.defn) is not Update
+    started = type(v.defn) is Update and v.defn.base is not None
+    return s.kind in ("pointwise", "reduce") and v.ndim > 0 and not started
 
 
 class _Order:
