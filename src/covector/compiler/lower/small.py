@@ -73,9 +73,7 @@ class Straight:
                 rest = Where([(axis, k, k + 1)], one, rest)
             return rest
 
-        return self.low.pointwise(
-            (*self.batch, *shape), elements[0].dtype, chosen(elements, shape)
-        )
+        return self.low.pointwise((*self.batch, *shape), elements[0].dtype, chosen(elements, shape))
 
     def parts(self, x: Value) -> list[Value]:
         """The real numbers that make an element."""

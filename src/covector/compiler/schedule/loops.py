@@ -254,9 +254,11 @@ def joins_rows(v: Value, d: Update) -> bool:
     if d.base is not None or d.pointwise is None or not v.ndim:
         return False
     first, length = v.ndim, 2 if v.dtype in dtypes.COMPLEX else 1
-    while first and type(v.shape[first - 1]) is int and v.shape[first - 1] <= SHORT_ROW:
+    for n in reversed(v.shape):
+        if type(n) is not int or n > SHORT_ROW:
+            break
         first -= 1
-        length *= v.shape[first]
+        length *= n
     if not first or first == v.ndim or length > STRUCTURE or v.shape[-1] == 8:
         return False
     lanes = v.shape[first - 1]
@@ -269,7 +271,7 @@ def joins_rows(v: Value, d: Update) -> bool:
 
 
 def _all_short(node: NestLoop) -> bool:
-    if not short(node) or (node.leaves and node.dim == 8):
+    if node.role not in "pr" or not short(node) or (node.leaves and node.dim == 8):
         return False
     return all(map(_all_short, node.loops))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
-from covector.compiler.schedule.loops import holds_rows
+from covector.compiler.schedule.loops import SHORT_ROW, holds_rows
 from covector.compiler.schedule.nodes import NestLoop, Stage, times
 
 
@@ -226,6 +226,8 @@ def block_transposed(s: Stage) -> Stage:
         if type(inner) is IVar and inner.axis != last:
             q = s.order.index(inner.axis)
             dims = dict(zip(s.order, s.dims, strict=True))
+            if all([type(n) is int and n <= SHORT_ROW for n in (dims[last], dims[inner.axis])]):
+                continue
             rest = [a for k, a in enumerate(s.order[:-1]) if k != q]
             order = (*rest, last, inner.axis, last)
             roles = "p" * len(rest) + "bpp"

@@ -19,6 +19,7 @@ from covector.compiler.ir.nodes import (
     stands_alone,
 )
 from covector.compiler.schedule.kinds import formula
+from covector.compiler.schedule.loops import joins_rows
 from covector.compiler.schedule.nodes import (
     Extent,
     Nest,
@@ -132,7 +133,9 @@ def _fits(v: Value, kind: str, number: int) -> bool:
     d = v.defn
     match kind:
         case "pointwise":
-            return type(d) is Pointwise or (type(d) is Update and d.base is not None)
+            if type(d) is Update:
+                return d.base is not None or joins_rows(v, d)
+            return type(d) is Pointwise
         case "cumulative":
             return type(d) is Cumulative
         case "part":

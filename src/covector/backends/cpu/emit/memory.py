@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.indexing import Idx
@@ -20,7 +20,7 @@ _MEMORY: dict[DType, str] = {
     dtypes.key_dtype: "i64",
     **dict.fromkeys(dtypes.SMALL, "i8"),
 }
-_STORED = ("full", "tail", "stored")
+STORED = ("full", "tail", "stored")
 
 
 def memory_type(dtype: DType) -> str:
@@ -283,6 +283,18 @@ def _first_lanes(lanes: int) -> list[str]:
     ]
 
 
+def _bytes(module: Module, lanes: int, size: int) -> list[str]:
+    """``%bytes``: those of the first ``%n`` lanes, which are no less than none and no more than
+    all."""
+    for name in ("smin", "smax"):
+        module.declare(f"llvm.{name}.i64", "i64", "i64, i64")
+    return [
+        "  %some = call i64 @llvm.smax.i64(i64 %n, i64 0)",
+        f"  %few = call i64 @llvm.smin.i64(i64 %some, i64 {lanes})",
+        f"  %bytes = mul i64 %few, {size}",
+    ]
+
+
 def _masked_intrinsic(module: Module, what: str, ty: str, lanes: int) -> str:
     t = f"<{lanes} x {ty}>"
     short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
@@ -307,7 +319,7 @@ def tail_load(module: Module, ty: str, lanes: int) -> str:
         body = [
             f"  %a = alloca {t}, align 64",
             f"  store {t} zeroinitializer, ptr %a, align 64",
-            f"  %bytes = mul i64 %n, {size}",
+            *_bytes(module, lanes, size),
             "  call void @llvm.memcpy.p0.p0.i64(ptr %a, ptr %p, i64 %bytes, i1 false)",
             f"  %v = load {t}, ptr %a, align 64",
         ]
@@ -328,7 +340,7 @@ def tail_store(module: Module, ty: str, lanes: int) -> str:
         body = [
             f"  %a = alloca {t}, align 64",
             f"  store {t} %v, ptr %a, align 64",
-            f"  %bytes = mul i64 %n, {size}",
+            *_bytes(module, lanes, size),
             "  call void @llvm.memcpy.p0.p0.i64(ptr %p, ptr %a, i64 %bytes, i1 false)",
         ]
     body.append("  ret void")
@@ -408,19 +420,11 @@ def scatter(
     ty = memory_type(dtype)
     parts = [b.splat(p, lanes) for p in to_memory(b, x, dtype)]
     n = len(parts)
-    at, step = b.bin("mul", index, int_const(n)), b.bin("mul", stride, int_const(n))
-    scatter_parts(b, ptr, ty, at, step, dict(enumerate(parts)), lanes, tail)
-
-
-def scatter_parts(
-    b: Function, ptr: Val, ty: str, at: Val, step: Val, parts: Mapping[int, Val], lanes: int,
-    tail: Tail | None,
-) -> None:  # fmt: skip
-    """Store vectors of numbers, a lane every ``step`` numbers from ``at`` and so many further."""
     left = b.local(tail.left) if tail is not None else int_const(lanes)
-    step = b.local(step)
+    step = b.local(b.bin("mul", stride, int_const(n)))
+    at = b.bin("mul", index, int_const(n))
     helper = strided_store(b.module, ty, lanes)
-    for k, v in parts.items():
+    for k, v in enumerate(parts):
         p, v = b.local(gep(b, ptr, ty, b.bin("add", at, int_const(k)))), b.local(v)
         all_ = functools.partial(_store_lanes, b, ty, v, p, step)
         some = (
@@ -430,7 +434,7 @@ def scatter_parts(
         if tail is None:
             all_()
         else:
-            b.either(tail.full, all_, functools.partial(b.line, some), _STORED)
+            b.either(tail.full, all_, functools.partial(b.line, some), STORED)
 
 
 def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
@@ -500,4 +504,4 @@ def store_vector(
     helper = tail_store(b.module, ty, v.lanes)
     whole = f"store {v.type} {v.ref}, ptr {p.ref}, align {align_of(ty)}"
     partly = f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})"
-    b.either(tail.full, lambda: b.line(whole), lambda: b.line(partly), _STORED)
+    b.either(tail.full, lambda: b.line(whole), lambda: b.line(partly), STORED)

@@ -359,7 +359,7 @@ class NestEmitter(ValueEmitter):
     def _children(self, nest: Nest, node: NestLoop, depth: int, tile: _Tile | None) -> None:
         """What is inside a loop."""
         for c in node.children:
-            if type(c) is Stage:
+            if isinstance(c, Stage):
                 self._leaf(nest, (c,))
             elif tile is not None:
                 self._loop_in_tile(nest, c, depth + 1, tile)
@@ -434,8 +434,7 @@ class NestEmitter(ValueEmitter):
                 self._inside_tile(nest, node, depth, i, stop)
             else:
                 self._children(nest, node, depth, tile)
-            if lanes:
-                self.write_pending()
+            assert not self.pending, "rows are written whole"
             self.lanes, self.tail, self.row_level = outer
 
         if node.stretches:

@@ -51,14 +51,16 @@ def row_of(v: Value, index: Sequence[AnyIdx]) -> Row | None:
     for p, i in enumerate(index):
         if i.uniform:
             continue
-        if lane >= 0 or i.vec is not None or i.wild or type(i.stride) is not int or i.stride != 1:
+        if lane >= 0 or type(i) is not Idx or i.vec is not None or i.wild:
+            return None
+        if type(i.stride) is not int or i.stride != 1:
             return None
         lane = p
     if lane < 0 or lane == len(index) - 1:
         return None
     place, length = 0, 1
     for i, dim in zip(index[lane + 1 :], v.shape[lane + 1 :], strict=True):
-        base = i.base
+        base = i.base if type(i) is Idx else None
         if type(dim) is not int or type(base) is not int or not 0 <= base < dim:
             return None
         place, length = place * dim + base, length * dim
@@ -112,8 +114,9 @@ def load(
             out.append(b.impure(text, ty, lanes))
         return out
 
-    found = whole() if tail is None else b.branch(tail.full, whole, partly)
-    return apart(b, found)
+    if tail is None:
+        return apart(b, whole())
+    return apart(b, b.branch(tail.full, whole, partly))
 
 
 def store(b: Function, rows: Pending, lanes: int, tail: Tail | None) -> None:
@@ -136,23 +139,13 @@ def store(b: Function, rows: Pending, lanes: int, tail: Tail | None) -> None:
     if tail is None:
         whole()
     else:
-        b.branch(tail.full, lambda: whole() or [], lambda: partly() or [])
-
-
-def store_some(b: Function, rows: Pending, lanes: int, tail: Tail | None) -> None:
-    """Write the numbers of rows that are known, in range only."""
-    step = int_const(rows.length)
-    memory.scatter_parts(b, rows.ptr, rows.ty, rows.first, step, rows.parts, lanes, tail)
+        b.either(tail.full, whole, partly, memory.STORED)
 
 
 def _left(b: Function, tail: Tail, length: int, lanes: int) -> list[Val]:
-    """How many numbers of each vector are in rows that are in range."""
-    out = []
-    for q in range(length):
-        left = b.bin("sub", b.bin("mul", tail.left, int_const(length)), int_const(q * lanes))
-        left = b.intrinsic("smin", b.intrinsic("smax", left, int_const(0)), int_const(lanes))
-        out.append(b.local(left))
-    return out
+    """How many numbers from the start of each vector on are in rows that are in range."""
+    left = b.impure(f"mul i64 {b.local(tail.left).ref}, {length}", "i64")
+    return [b.impure(f"sub i64 {left.ref}, {q * lanes}", "i64") for q in range(length)]
 
 
 def _factor(n: int) -> int:

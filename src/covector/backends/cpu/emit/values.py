@@ -552,12 +552,6 @@ class ValueEmitter:
         if len(rows.parts) == rows.length:
             structures.store(self.b, self.pending.pop(key), self.lanes, self.tail)
 
-    def write_pending(self) -> None:
-        """Write what is known of rows that were not filled."""
-        for rows in self.pending.values():
-            structures.store_some(self.b, rows, self.lanes, self.tail)
-        self.pending.clear()
-
     def _from_start(self, ptr: Val, dtype: DType, at: Idx) -> tuple[Val, Val]:
         """Where a stretch of elements starts, and how far from there one is."""
         if at.way is None or dtype in dtypes.COMPLEX:
