@@ -174,3 +174,18 @@ def k_means(points, centres):
     total = np.zeros_like(centres).at[nearest].add(points)
     count = np.zeros(16).at[nearest].add(1.0)
     return total / np.maximum(count, 1)[:, None], nearest
+
+
+@program(f32(10_000, 3, 3), f32(10_000, 3, 3))
+def small_products(a, b):
+    return np.tanh(a @ b)
+
+
+@program(f32(10_000, 3, 3))
+def small_inverses(a):
+    return np.linalg.inv(a)
+
+
+@program(f32(2000, 3))
+def distances(x):
+    return np.sqrt(((x[:, None] - x[None]) ** 2).sum(-1))

@@ -244,7 +244,8 @@ def _in_rows(node: NestLoop | Stage, depth: int) -> bool:
         if rounds is None or rounds > WRITTEN_OUT or not _all_short(node):
             return False
     return all([
-        s.kind in ("pointwise", "reduce") and not s.few and _in_structures(s, s.order[depth])
+        s.kind in ("pointwise", "reduce") and s.roles[depth] == "p" and not s.few
+        and _in_structures(s, s.order[depth])
         for s in node.stages()
     ])  # fmt: skip
 
