@@ -137,6 +137,34 @@ def test_what_ends_in_the_lanes_and_what_goes_on():
     assert ["for", "3", "r", "unrolled"] in lines
 
 
+def test_rows_of_merged_axes():
+    x = drawn(8, "float64", 21, 5, 2, 5)
+    f = cv.vmap(lambda x: lax.associative_scan(np.add, x))
+    same(cv.jit(f)(x), onp.cumsum(onp.asarray(x), 1), "float64")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "bfloat16", "int32"])
+@pytest.mark.parametrize("name", ["sum", "max", "prod", "mean"])
+def test_rows_are_reduced(name, dtype):
+    """Rows of two to sixteen numbers, one to each lane, to one row."""
+    if dtype == "complex64" and name == "max":
+        name = "sum"
+    f = cv.jit(lambda x: getattr(np, name)(x * 1, 1))
+    for count, row in itertools.product((1, 16, 17, 100), ((3,), (2,), (5,), (3, 3), (16,))):
+        x = drawn(count, dtype, 7, count, *row) / (1 if dtype == "int32" else 3)
+        with cv.disable_jit():
+            want = getattr(np, name)(x, 1)
+        if dtype == "bfloat16":
+            onp.testing.assert_allclose(plain(f(x)), plain(want), rtol=0.02, atol=0.02)
+        else:
+            same(f(x), want, dtype)
+
+
+def test_rows_are_reduced_in_lanes():
+    text = schedule(lambda x: (2 * x).sum(1), np.ones((100, 1000, 3), "float32"))
+    assert "for 3 p unrolled\n        for n1 r vector 16" in text
+
+
 def test_derivatives_through_rows():
     x = drawn(5, "float64", 37, 3)
 

@@ -170,12 +170,14 @@ def generate(seed: int, length: int = 8) -> Program:
     smooth = r.random() < 0.3
     x64 = smooth or r.random() < 0.4
     sizes = r.sample(SIZES, 3)
-    big = r.random() < 0.04
+    big, rows = r.random() < 0.04, r.random() < 0.1
     inputs = []
     for i in range(r.randrange(1, 4)):
         shape = tuple(r.choice(sizes) for _ in range(r.choice([0, 1, 1, 2, 2, 3])))
         if big and i == 0:
             shape = (r.choice([300, 5000]), r.choice([17, 40]))
+        if rows and i == 0:
+            shape = (r.choice([17, 70, 400]), r.choice([2, 3, 4]))
         dtypes = ["float64"] if smooth else DTYPES + WIDE * x64
         inputs.append(
             Input(r.randrange(1000), shape, r.choice(dtypes), not smooth and r.random() < 0.2)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from covector.compiler.access import cost, variables
-from covector.compiler.ir.nodes import Index, IOp, IVar, Sym, Update, Value, ivars
+from covector.compiler.access import Access, cost, variables
+from covector.compiler.ir.nodes import Index, IOp, IVar, Reduce, Sym, Update, Value, ivars
 from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
@@ -115,7 +115,7 @@ class _Placer:
         if not lanes and self._rows(node, depth):
             rows = self._row_lanes(node)
             return self._inner(node._replace(lanes=rows), depth, rows)
-        if (lanes and short(node)) or (not spanned and self._unrolls(node)):
+        if (lanes and short(node)) or (not spanned and self._unrolls(node)) or _places(node, depth):
             return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)
@@ -228,6 +228,16 @@ def _short_rows(node: NestLoop, depth: int) -> bool:
     return short(node) and not node.loops and node.dim != 8
 
 
+def _places(node: NestLoop, depth: int) -> bool:
+    """Whether the rounds of a loop are the places in the short rows that it reduces."""
+    return short(node) and all([
+        s.kind == "reduce" and s.order[depth] < s.value.ndim and reduces_rows(s.value, s.value.defn)
+        and s.value.shape[s.order[depth]] == node.dim
+        and not any([type(d) is not int for d in s.value.shape[s.order[depth]:]])
+        for s in node.stages()
+    ])  # fmt: skip
+
+
 def holds_rows(node: NestLoop, depth: int) -> bool:
     """Whether the rounds of a loop may be lanes that walk short rows: what is inside ends here or
     is a few short loops in each other, and all that is read and written are neighbours, the same
@@ -268,6 +278,32 @@ def joins_rows(v: Value, d: Update) -> bool:
     return all([
         p.dest[:first] == ivars(v.ndim)[:first] and p.extents[:first] == v.shape[:first]
         for p in d.parts
+    ])  # fmt: skip
+
+
+def reduces_rows(v: Value, d: Reduce) -> bool:
+    """Whether short rows are reduced, one to each lane, to a row of results."""
+    n, order = v.ndim, d.order
+    if not d.kind.known or d.kind.finds or not d.extents:
+        return False
+    length = 2 if v.dtype in dtypes.COMPLEX else 1
+    k = len(order)
+    while k and order[k - 1] < n:
+        dim = v.shape[order[k - 1]]
+        if type(dim) is not int:
+            return False
+        length *= dim
+        k -= 1
+    if not 2 <= length <= STRUCTURE or length == 8:
+        return False
+    rows = d.extents[order[k - 1] - n]
+    if type(rows) is int and rows < LONG_ROW:
+        return False
+    access = Access()
+    access.add(d.expr, ivars(n + len(d.extents)), lambda u: False)
+    return all([
+        index == tuple([ivars(n + len(d.extents))[a] for a in order])
+        for _, index in access.reads
     ])  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.schedule.kinds import LONG_ROW, few_results, in_lanes
-from covector.compiler.schedule.loops import joins_rows
+from covector.compiler.schedule.loops import joins_rows, reduces_rows
 from covector.compiler.schedule.nest import block_transposed
 from covector.compiler.schedule.nodes import Extent, Stage
 
@@ -94,7 +94,7 @@ def _reduce(v: Value, d: Reduce, inline: Inline) -> list[Stage]:
     if few_results(v):
         # One accumulator (or vector of them) per result, the results written out.
         return [stage("reduce", reduced, few=True)]
-    if _rows_inside(d, n, dims) or in_lanes(v):
+    if _rows_inside(d, n, dims) or in_lanes(v) or reduces_rows(v, d):
         # Reduced axes innermost: the running result stays in registers.
         return [stage("reduce", [*[a for a in order if a < n], *reduced])]
     # A result axis is innermost: whole rows of results are accumulated in memory.

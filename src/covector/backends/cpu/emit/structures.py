@@ -61,10 +61,11 @@ def row_of(v: Value, index: Sequence[AnyIdx]) -> Row | None:
     place, length = 0, 1
     for i, dim in zip(index[lane + 1 :], v.shape[lane + 1 :], strict=True):
         base = i.base if type(i) is Idx else None
-        if type(dim) is not int or type(base) is not int or not 0 <= base < dim:
+        if type(dim) is not int or type(base) is not int:
             return None
+        # Of merged loops, the last index counts the elements of several axes.
         place, length = place * dim + base, length * dim
-    if not 2 <= length * numbers(v.dtype) <= STRUCTURE:
+    if not (0 <= place < length and 2 <= length * numbers(v.dtype) <= STRUCTURE):
         return None
     zeros = [Idx(0)] * (len(index) - lane - 1)
     return Row((*index[: lane + 1], *zeros), place, length)
