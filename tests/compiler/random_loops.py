@@ -64,7 +64,8 @@ class RandomProgram:
         self.scope = [*inputs, *consts]
         block = self.block(3)
         donated = [self.r.random() < 0.3 for _ in inputs]
-        return LoopProgram('a "name"', block, inputs, consts, self.syms, donated)
+        large = self.r.random() < 0.2
+        return LoopProgram('a "name"', block, inputs, consts, self.syms, donated, large)
 
     # --- small things ---
 

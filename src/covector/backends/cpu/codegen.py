@@ -95,9 +95,17 @@ def _features() -> str:
 
 
 @functools.cache
-def gathers() -> bool:
-    """Whether one instruction loads numbers from any places faster than one a number."""
-    return "+avx2" in _features().split(",") and not cpu_name().startswith("znver")
+def gathers() -> int:
+    """Bits of the longest indices with which numbers from any places are loaded by one instruction,
+    not one a number.
+
+    The first AMD processors are slow at it. Later ones take about as long from a cache, whose loads
+    wait for one another less often.
+    """
+    features = _features().split(",")
+    if cpu_name().startswith("znver"):
+        return 32 if "+avx512f" in features else 0
+    return 64 if "+avx2" in features else 0
 
 
 @functools.cache

@@ -164,11 +164,12 @@ class Module:
 
     Attributes
     ----------
-    gathers : bool
-        Whether one instruction loads numbers from any places faster than one a number.
+    gathers : int
+        Bits of the longest indices with which numbers from any places are loaded by one
+        instruction, not one a number.
     """
 
-    def __init__(self, gathers: bool) -> None:
+    def __init__(self, gathers: int) -> None:
         self.gathers = gathers
         self.functions: list[tuple[str, list[BasicBlock]]] = []
         self.declarations: dict[str, str] = {}

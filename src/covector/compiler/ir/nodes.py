@@ -405,9 +405,11 @@ class LoopProgram:
         offsets, identities of callbacks).
     donated : tuple of bool
         Which inputs may be overwritten; empty for none.
+    large : bool
+        Whether positions in some array take more than 31 bits.
     """
 
-    __slots__ = ("name", "block", "inputs", "consts", "syms", "donated")
+    __slots__ = ("name", "block", "inputs", "consts", "syms", "donated", "large")
 
     def __init__(
         self,
@@ -417,6 +419,7 @@ class LoopProgram:
         consts: Sequence[Value] = (),
         syms: Sequence[Sym] = (),
         donated: Sequence[bool] = (),
+        large: bool = False,
     ) -> None:
         self.name = name
         self.block = block
@@ -424,6 +427,7 @@ class LoopProgram:
         self.consts = tuple(consts)
         self.syms = tuple(syms)
         self.donated = tuple(donated) if any(donated) else ()
+        self.large = large
 
 
 NODES: tuple[type, ...] = (

@@ -309,6 +309,9 @@ class _Parser(_Scalars):
         ]
         self.end()
         given = self.rest(self.value) if self.skip("donated") else []
+        large = self.skip("large")
+        if large:
+            self.end()
         consts: list[Value] = []
         if self.skip("constants"):
             consts = [
@@ -319,7 +322,7 @@ class _Parser(_Scalars):
         block = self.block("return")
         if self.next.text != END:
             self.fail(f"expected the end of the text, found {self.next.text!r}")
-        return LoopProgram(name, block, inputs, consts, syms, [v in given for v in inputs])
+        return LoopProgram(name, block, inputs, consts, syms, [v in given for v in inputs], large)
 
     def size(self) -> Sym:
         token = self.name("a size")

@@ -195,6 +195,8 @@ class _Writer(_Nodes):
         if p.donated:
             pairs = zip(p.inputs, p.donated, strict=True)
             self.lines.append(f"  donated {self.named(v for v, d in pairs if d)}")
+        if p.large:
+            self.lines.append("  large")
         if p.consts:
             self.lines.append(f"  constants {self.typed_all(p.consts)}")
         if p.syms:

@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
+from covector.compiler.lower.reads import read
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.groups import group_sums_p
 from covector.primitives.indexing import (
@@ -45,7 +46,7 @@ def _starts(
             out.append(low.dim(max(0, min(known, size - window))))
         else:
             limit = iop("-", low.dim(size), low.dim(window))
-            out.append(iop("max", iop("min", IDyn(s.at()), limit), 0))
+            out.append(iop("max", iop("min", IDyn(read(s)), limit), 0))
     return out
 
 
@@ -104,7 +105,7 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
             continue
         offset: Index = 0 if d in dn.collapsed_slice_dims else next(offsets)
         if d in dn.start_index_map:
-            start = IDyn(indices.at(*batch, dn.start_index_map.index(d)))
+            start = IDyn(read(indices, *batch, dn.start_index_map.index(d)))
             limit = iop("-", low.dim(shape[d]), low.dim(sizes[d]))
             if fill:
                 size = iop("+", limit, 1)
@@ -151,7 +152,8 @@ def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest:
         if d not in dn.inserted_window_dims:
             offset, size = next(it)
         if d in dn.scatter_dims_to_operand_dims:
-            start: Index = IDyn(indices.at(*batch, dn.scatter_dims_to_operand_dims.index(d)))
+            column = dn.scatter_dims_to_operand_dims.index(d)
+            start: Index = IDyn(read(indices, *batch, column))
             limit = iop("-", low.dim(shape[d]), low.dim(size))
             if fill:
                 tests.append((start, 0, iop("+", limit, 1)))

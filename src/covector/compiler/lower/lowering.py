@@ -61,6 +61,8 @@ CONSTANT_DIM_EAGER = 1
 LARGE = 1 << 16
 # Elements are counted in 64-bit integers, in arrays that exist in part or not at all too.
 COUNTABLE = 1 << 63
+# Positions in an array of at most this many have 31 bits.
+NARROW = 1 << 31
 
 
 def rule(*prims: Primitive) -> Callable[[Rule], Rule]:
@@ -89,6 +91,7 @@ class Lowering:
         self.sizes = _sizes(closed.jaxpr, self.limit)
         if self.sizes and max(self.sizes) >= COUNTABLE:
             raise _uncountable(closed.jaxpr)
+        self.large = bool(self.sizes) and max(self.sizes) > NARROW
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []
         # What must live as long as the code: the callbacks it calls.
@@ -124,6 +127,10 @@ class Lowering:
     # --- values ---
 
     def define(self, shape: Sequence[Dim], dtype: DType, defn: Any) -> Value:
+        size = 1
+        for d in shape:
+            size *= d if isinstance(d, int) else d.value
+        self.large |= size > NARROW
         v = Value(shape, dtype, defn)
         self.values.append(v)
         return v
@@ -248,7 +255,7 @@ def lower(
     results = low.closed(closed, inputs)
     block = Block(_live(low.values, results), results)
     consts = list(low.consts.values())
-    program = LoopProgram(name, block, inputs, consts, low.syms, donated)
+    program = LoopProgram(name, block, inputs, consts, low.syms, donated, low.large)
     if config.enable_checks:
         # Not imported at the top: a first call does not pay for what only checks need.
         from covector.compiler.ir.verify import verify

@@ -22,6 +22,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.lower.reads import read
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import broadcast_in_dim_p, reshape_p, transpose_p
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, slice_p, squeeze_p
@@ -30,7 +31,7 @@ from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, s
 def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:
     """The equation's result, each element being ``x[index]``."""
     aval = eqn.outvars[0].aval
-    return low.pointwise(low.shape(aval.shape), aval.dtype, x.at(*index))
+    return low.pointwise(low.shape(aval.shape), aval.dtype, read(x, *index))
 
 
 @rule(broadcast_in_dim_p)

@@ -24,7 +24,7 @@ class BlockEmitter(NestEmitter):
     """An emitter that runs blocks."""
 
     def __init__(
-        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: bool
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: int
     ) -> None:
         super().__init__(program, schedule, plan, gathers)
         self.lookout = Lookout(self)

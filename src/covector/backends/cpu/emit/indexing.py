@@ -178,6 +178,27 @@ def to_vector(b: Function, i: AnyIdx, lanes: int) -> Val:
     return b.bin("add", base, step)
 
 
+def is_narrow(i: AnyIdx) -> bool:
+    """Whether the lanes of an index have 32 bits."""
+    return type(i) is Idx and i.vec is not None and i.vec.ty == "i32"
+
+
+def narrow(b: Function, i: AnyIdx, lanes: int) -> Val:
+    """One index per lane, in 32 bits."""
+    if i.vec is not None:
+        return b.cast("trunc", i.vec, "i32")
+    base = b.splat(b.cast("trunc", val(i.base), "i32"), lanes)
+    if type(i.stride) is int and i.stride == 0:
+        return base
+    ids = Val(f"<{', '.join(f'i32 {k}' for k in range(lanes))}>", "i32", lanes)
+    return b.bin("add", base, times(b, ids, i.stride))
+
+
+def times(b: Function, x: Val, y: Scalar) -> Val:
+    """A vector times a number, in as many bits as the vector has."""
+    return x if type(y) is int and y == 1 else b.bin("mul", x, b.cast("trunc", val(y), x.ty))
+
+
 def lanes_from(b: Function, op: str, lane: Scalar, lanes: int) -> Val:
     """One i1 a lane: ``k op lane``, for ``sge`` or ``slt``; compared as small numbers."""
     near = b.intrinsic("smin", b.intrinsic("smax", val(lane), int_const(0)), int_const(lanes))

@@ -21,6 +21,8 @@ _MEMORY: dict[DType, str] = {
     **dict.fromkeys(dtypes.SMALL, "i8"),
 }
 STORED = ("full", "tail", "stored")
+# Elements that lie at most so many apart are picked from vectors.
+FEW_APART = 4
 
 
 def memory_type(dtype: DType) -> str:
@@ -193,6 +195,49 @@ def load_reversed(
     if parts == 1:
         return _from_memory(b, _pick(b, raw, back), dtype)
     return Cx(*(_pick(b, raw, [2 * k + part for k in back]) for part in (0, 1)))
+
+
+def load_apart(
+    b: Function, ptr: Val, dtype: DType, index: Val, stride: int, lanes: int, tail: Tail | None
+) -> Number:
+    """A real element every ``stride`` from ``index``: picked from vectors of what lies between."""
+    ty = memory_type(dtype)
+    p = b.local(gep(b, ptr, ty, index))
+    between = functools.partial(_between, b, p, ty, stride, lanes)
+    if tail is None:
+        return _from_memory(b, between(), dtype)
+    left = b.local(tail.left)
+    some = (
+        f"call fastcc <{lanes} x {ty}> @{strided_load(b.module, ty, lanes)}(ptr {p.ref}, "
+        f"i64 {stride}, i64 {left.ref})"
+    )
+    found = b.either(tail.full, between, lambda: b.impure(some, ty, lanes),
+                     ("full", "tail", "loaded"))  # fmt: skip
+    assert found is not None
+    return _from_memory(b, found, dtype)
+
+
+def _between(b: Function, p: Val, ty: str, stride: int, lanes: int) -> Val:
+    """An element every ``stride`` from ``p``; nothing before the first or behind the last is read.
+
+    The last of the vectors ends with the last element.
+    """
+    t = f"<{lanes} x {ty}>"
+    out: Val | None = None
+    for k in range(stride):
+        start = k * lanes if k < stride - 1 else k * (lanes - 1)
+        at = b.impure(f"getelementptr {ty}, ptr {p.ref}, i64 {start}", "ptr")
+        x = b.impure(f"load {t}, ptr {at.ref}, align {align_of(ty)}", ty, lanes)
+        here = [stride * lane // lanes == k for lane in range(lanes)]
+        ids = ", ".join(
+            f"i32 {lanes + stride * lane - start if here[lane] else lane}" for lane in range(lanes)
+        )
+        before = "poison" if out is None else out.ref
+        out = b.impure(
+            f"shufflevector {t} {before}, {t} {x.ref}, <{lanes} x i32> <{ids}>", ty, lanes
+        )
+    assert out is not None
+    return out
 
 
 def _used(b: Function, guard: Guard | None, tail: Tail | None) -> Guard | None:
@@ -371,7 +416,8 @@ def gather(
 def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
     lanes = vec.lanes
     ptr, vec = b.local(ptr), b.local(vec)
-    if mask is None and not b.module.gathers:
+    wide = int(vec.ty[1:]) <= b.module.gathers and align_of(ty) >= 4
+    if mask is None and not wide:
         return _lane_by_lane(b, ptr, ty, vec)
     ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
                  "ptr", lanes)  # fmt: skip
@@ -459,6 +505,25 @@ def strided_store(module: Module, ty: str, lanes: int) -> str:
             f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
             f"  store {ty} %e, ptr %r, align {size}\n  %j = add i64 %i, 1\n  br label %head\n"
             "done:\n  ret void\n}"
+        )
+    return name
+
+
+def strided_load(module: Module, ty: str, lanes: int) -> str:
+    """A function that loads the first lanes of a vector at a stride and leaves the others zero."""
+    name = f"strided_load_{lanes}{ty}"
+    if name not in module.declarations:
+        t, size = f"<{lanes} x {ty}>", align_of(ty)
+        module.declarations[name] = (
+            f"define internal fastcc {t} @{name}(ptr %p, i64 %s, i64 %n) noinline {{\n"
+            f"entry:\n  %a = alloca {t}, align 64\n  store {t} zeroinitializer, ptr %a, align 64\n"
+            "  br label %head\nhead:\n  %i = phi i64 [ 0, %entry ], [ %j, %body ]\n"
+            "  %c = icmp slt i64 %i, %n\n  br i1 %c, label %body, label %done\nbody:\n"
+            f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
+            f"  %e = load {ty}, ptr %r, align {size}\n"
+            f"  %q = getelementptr {ty}, ptr %a, i64 %i\n  store {ty} %e, ptr %q\n"
+            "  %j = add i64 %i, 1\n  br label %head\n"
+            f"done:\n  %v = load {t}, ptr %a, align 64\n  ret {t} %v\n}}"
         )
     return name
 

@@ -49,7 +49,7 @@ class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
 
     def __init__(
-        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: bool
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: int
     ) -> None:
         self.program = program
         self.schedule = schedule
@@ -247,14 +247,26 @@ class ValueEmitter:
         strides: list[int | Val] = [1] * v.ndim
         for k in range(v.ndim - 2, -1, -1):
             strides[k] = indexing.mul(self.b, strides[k + 1], self.dim(v.shape[k + 1]))
+        # Where lanes of an index have 32 bits, so have those of the position.
+        few = not self.program.large and any(map(indexing.is_narrow, index))
         total = Idx(0)
+        vec: Val | None = None
         k = 0
         while k < v.ndim:
             i, end = indexing.whole_box(index, v.shape, k) or (index[k], k + 1)
-            term = indexing.combine(self.b, "*", i, Idx(strides[end - 1]), self.lanes)
-            total = indexing.combine(self.b, "+", total, term, self.lanes)
+            stride = strides[end - 1]
+            if few and i.vec is not None:
+                part = indexing.times(self.b, indexing.narrow(self.b, i, self.lanes), stride)
+                vec = part if vec is None else self.b.bin("add", vec, part)
+            else:
+                term = indexing.combine(self.b, "*", i, Idx(stride), self.lanes)
+                total = indexing.combine(self.b, "+", total, term, self.lanes)
             k = end
-        return total
+        if vec is None:
+            return total
+        if not total.uniform or total.base != 0:
+            vec = self.b.bin("add", vec, indexing.narrow(self.b, total, self.lanes))
+        return Idx(0, 0, vec, any([i.wild for i in index]))
 
     # --- expressions ---
 
@@ -517,7 +529,11 @@ class ValueEmitter:
         row = structures.row_of(v, index) if guard is None else None
         if row is not None:
             return self._from_rows(v, st, row)
-        if at.vec is None and type(at.stride) is int and abs(at.stride) == 1:
+        stride = at.stride if at.vec is None and type(at.stride) is int else 0
+        if guard is None and 1 < stride <= memory.FEW_APART and v.dtype not in dtypes.COMPLEX:
+            base = indexing.val(at.base)
+            return memory.load_apart(b, st.ptr, v.dtype, base, stride, self.lanes, self.tail)
+        if abs(stride) == 1:
             load = memory.load_vector if at.stride == 1 else memory.load_reversed
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return load(b, ptr, v.dtype, base, self.lanes, self.tail, guard)

@@ -1,0 +1,61 @@
+"""Elements of arrays that are put together of others: read where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from covector.compiler.ir.nodes import Expr, Index, IVar, Load, Pointwise, Update, Value, Where
+from covector.compiler.ir.visit import Transformer
+
+# Definitions that are looked through for one element.
+_FAR = 16
+
+
+class _At(Transformer):
+    """Replaces index variables."""
+
+    __slots__ = ("env",)
+
+    def __init__(self, env: Sequence[Index]) -> None:
+        self.env = env
+
+    def ivar(self, node: IVar) -> Index:
+        return self.env[node.axis]
+
+
+def read(v: Value, *index: Index) -> Load:
+    """An element of ``v``; if all such elements are in one of the pieces that an array is joined
+    of, that of the piece.
+
+    Arrays that only show others are looked through, if there is such a piece behind them.
+    """
+    found = here = v.at(*index)
+    for _ in range(_FAR):
+        d = here.value.defn
+        joined = type(d) is Update and d.base is None and d.pointwise is not None
+        if not joined and not (type(d) is Pointwise and type(d.expr) is Load):
+            break
+        behind = _decided(d.expr, _At(here.index))
+        if behind is None:
+            break
+        here = behind
+        if joined:
+            found = here
+    return found
+
+
+def _decided(e: Expr, at: _At) -> Load | None:
+    """The element that an expression is there, if every condition is one on known numbers."""
+    while type(e) is Where:
+        holds = True
+        for test in e.tests:
+            i, lo, hi = map(at.visit, test)
+            if not (type(i) is int and type(lo) is int and type(hi) is int):
+                return None
+            holds = holds and lo <= i < hi
+        e = e.then if holds else e.other
+    if type(e) is not Load:
+        return None
+    moved = at.visit(e)
+    assert type(moved) is Load
+    return moved
