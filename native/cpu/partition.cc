@@ -6,6 +6,7 @@
 
 #include "core/scratch.h"
 #include "cpu/order.h"
+#include "cpu/order_kernels.h"
 #include "cpu/radix.h"
 #include "cpu/sort.h"
 
@@ -15,6 +16,7 @@ namespace {
 constexpr int64_t kSortLimit = 64;   // below, sorting finds the ranks
 constexpr int64_t kLinearLimit = 8;  // pivots that an element is compared with one by one
 constexpr int64_t kElementsOfRows = 8192;
+constexpr int64_t kSorterLimit = 0;  // elements of a row that a sorter for the dtype is faster with
 
 // Ranks whose elements have one leading digit.
 struct Group {
@@ -92,38 +94,60 @@ bool select(Get get, int64_t n, const int64_t* ranks, int64_t skipped, int64_t m
   return true;
 }
 
+// Which results are wanted of a row; the others are null.
+template <class U>
+struct Results {
+  U* values;
+  int32_t* indices;
+  U* found;
+};
+
 template <class U, class Order>
 class RowPartition {
  public:
-  RowPartition(int64_t n, int64_t m)
+  RowPartition(int code, int64_t n, int64_t m)
       : cut_(n),
+        code_(code),
         m_(m),
         ranks_(m),
         pivots_(m),
+        bits_(m),
         room_(n),
         other_(n),
         counts_(cut_.pieces * (2 * m + 1)) {}
-  explicit operator bool() { return ranks_ && pivots_ && room_ && other_ && counts_; }
+  explicit operator bool() { return ranks_ && pivots_ && bits_ && room_ && other_ && counts_; }
 
-  bool part(const U* row, const int32_t* ranks, U* values, int32_t* indices) {
+  bool part(const U* row, const int32_t* ranks, Results<U> out) {
     int64_t* wanted = ranks_.get();
     for (int64_t j = 0; j < m_; ++j) wanted[j] = std::clamp<int64_t>(ranks[j], 0, cut_.n - 1);
+    unsigned holds = standing(row);
+    if (holds & kAscending) {
+      if (out.found)
+        for (int64_t j = 0; j < m_; ++j) out.found[j] = row[wanted[j]];
+      keep(row, out);
+      return true;
+    }
     std::sort(wanted, wanted + m_);
-    auto get = [=](int64_t i) { return Order::template image<true>(row[i]); };
     U* pivots = pivots_.get();
-    if (!select<U>(get, cut_.n, wanted, 0, m_, pivots, room_.get(), other_.get())) return false;
+    if (holds & kStrictlyDescending) {
+      for (int64_t j = 0; j < m_; ++j) pivots[j] = image(row[cut_.n - 1 - wanted[j]]);
+    } else if (!find(row)) {
+      return false;
+    }
+    if (out.found) write_found(row, ranks, out.found);
     int64_t n = std::unique(pivots, pivots + m_) - pivots;
+    if (!out.values && !out.indices) return true;
     if (n == 1) {
       U pivot = *pivots;
-      arrange(row, values, indices, 3, [=](U x) { return int64_t(x > pivot) + (x >= pivot); });
+      arrange(row, out, 3, [=](U x) { return int64_t(x > pivot) + (x >= pivot); });
     } else if (n <= kLinearLimit) {
-      arrange(row, values, indices, 2 * n + 1, [=](U x) {
+      arrange(row, out, 2 * n + 1, [=](U x) {
         int64_t part = 0;
         for (int64_t j = 0; j < n; ++j) part += int64_t(x > pivots[j]) + (x >= pivots[j]);
         return part;
       });
     } else {
-      arrange(row, values, indices, 2 * n + 1, [=](U x) {
+      arrange(row, out, 2 * n + 1, [=](U x) {
         int64_t j = std::lower_bound(pivots, pivots + n, x) - pivots;
         return 2 * j + (j < n && pivots[j] == x);
       });
@@ -132,10 +156,71 @@ class RowPartition {
   }
 
  private:
+  static U image(U bits) { return Order::template image<true>(bits); }
+
+  // What holds of all neighbours in a row.
+  unsigned standing(const U* row) {
+    std::atomic<unsigned> holds{~0u};
+    cut_.each([&](int64_t, int64_t begin, int64_t end) {
+      int64_t first = std::max<int64_t>(begin - 1, 0);
+      holds &= order_kernels(code_).standing(row + first, end - first);
+    });
+    return holds;
+  }
+
+  // The images of the elements of the ranks.
+  bool find(const U* row) {
+    const int64_t *wanted = ranks_.get(), n = cut_.n;
+    U *pivots = pivots_.get(), *room = room_.get();
+    Sorter sorter = sorter_of(code_);
+    if (!sorter || n > kSorterLimit)
+      return select<U>([=](int64_t i) { return image(row[i]); }, n, wanted, 0, m_, pivots, room,
+                       other_.get());
+    std::memcpy(room, row, size_t(n) * sizeof(U));
+    if (sorter(room, n, nullptr)) return false;
+    for (int64_t j = 0; j < m_; ++j) pivots[j] = image(room[wanted[j]]);
+    return true;
+  }
+
+  // Writes the elements of the ranks, of which `pivots_` has the images. Equal ones that differ,
+  // zeros and NaNs, are taken in their order.
+  void write_found(const U* row, const int32_t* ranks, U* found) {
+    const int64_t* wanted = ranks_.get();
+    U *pivots = pivots_.get(), *bits = bits_.get(), *room = room_.get();
+    for (int64_t j = 0; j < m_; ++j) bits[j] = Order::inverse(pivots[j]);
+    if constexpr (Order::kFloat) {
+      for (U special : {image(0), image(U(~Order::kSign))}) {
+        auto [begin, end] = std::equal_range(pivots, pivots + m_, special);
+        if (begin == end) continue;
+        int64_t before = 0, same = 0;
+        for (int64_t i = 0; i < cut_.n; ++i) {
+          U x = image(row[i]);
+          before += x < special;
+          if (x == special) room[same++] = row[i];
+        }
+        for (int64_t j = begin - pivots; j < end - pivots; ++j) bits[j] = room[wanted[j] - before];
+      }
+    }
+    for (int64_t j = 0; j < m_; ++j) {
+      int64_t rank = std::clamp<int64_t>(ranks[j], 0, cut_.n - 1);
+      found[j] = bits[std::lower_bound(wanted, wanted + m_, rank) - wanted];
+    }
+  }
+
+  // A row that is in order stays as it is.
+  void keep(const U* row, Results<U> out) {
+    if (!out.values && !out.indices) return;
+    cut_.each([&](int64_t, int64_t begin, int64_t end) {
+      if (out.values) std::copy(row + begin, row + end, out.values + begin);
+      if (out.indices)
+        for (int64_t i = begin; i < end; ++i) out.indices[i] = int32_t(i);
+    });
+  }
+
   template <class F>
-  void arrange(const U* row, U* values, int32_t* indices, int64_t parts, F part_of) {
+  void arrange(const U* row, Results<U> out, int64_t parts, F part_of) {
     int64_t* counts = counts_.get();
-    auto part_at = [=](int64_t i) { return part_of(Order::template image<true>(row[i])); };
+    auto part_at = [=](int64_t i) { return part_of(image(row[i])); };
     cut_.each([&](int64_t p, int64_t begin, int64_t end) {
       int64_t* count = counts + p * parts;
       std::fill_n(count, parts, 0);
@@ -149,38 +234,45 @@ class RowPartition {
       int64_t* place = counts + p * parts;
       for (int64_t i = begin; i < end; ++i) {
         int64_t to = place[part_at(i)]++;
-        values[to] = row[i];
-        indices[to] = int32_t(i);
+        if (out.values) out.values[to] = row[i];
+        if (out.indices) out.indices[to] = int32_t(i);
       }
     });
   }
 
   Cut cut_;
+  int code_;
   int64_t m_;
   Scratch<int64_t> ranks_;
-  Scratch<U> pivots_, room_, other_;
+  Scratch<U> pivots_, bits_, room_, other_;
   Scratch<int64_t> counts_;
 };
 
 }  // namespace
 
 int32_t partition(int32_t code, const void* in, const int32_t* ranks, void* values,
-                  int32_t* indices, int64_t rows, int64_t n, int64_t m) {
-  if (rows <= 0 || n <= 0) return 0;
+                  int32_t* indices, void* found, int64_t rows, int64_t n, int64_t m) {
+  if (rows <= 0) return 0;
   if (m < 0 || n > INT32_MAX) return 3;
   std::atomic<bool> failed{false};
   bool ordered = with_order(code, [&](auto zero, auto order) {
     using U = decltype(zero);
+    if (n <= 0) {  // There is nothing to find.
+      if (found) std::memset(found, 0, size_t(rows * m) * sizeof(U));
+      return;
+    }
+    auto at = [](auto* results, int64_t i) { return results ? results + i : nullptr; };
     parallel_for(rows, std::max<int64_t>(1, kElementsOfRows / n), [&](int64_t begin, int64_t end) {
-      RowPartition<U, decltype(order)> row(n, m);
+      RowPartition<U, decltype(order)> row(code, n, m);
       if (!row) {
         failed = true;
         return;
       }
-      for (int64_t r = begin; r < end; ++r)
-        if (!row.part(static_cast<const U*>(in) + r * n, ranks + r * m,
-                      static_cast<U*>(values) + r * n, indices + r * n))
-          failed = true;
+      for (int64_t r = begin; r < end; ++r) {
+        Results<U> out{at(static_cast<U*>(values), r * n), at(indices, r * n),
+                       at(static_cast<U*>(found), r * m)};
+        if (!row.part(static_cast<const U*>(in) + r * n, ranks + r * m, out)) failed = true;
+      }
     });
   });
   return !ordered ? 3 : failed ? 1 : 0;

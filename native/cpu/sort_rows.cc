@@ -13,6 +13,7 @@ namespace covector {
 Sorter sorters[kNumCodes] = {};
 
 void set_sorter(int code, Sorter sorter) { sorters[code] = sorter; }
+Sorter sorter_of(int code) { return sorters[code]; }
 
 namespace {
 
@@ -114,7 +115,7 @@ bool sort_row(int code, U* row, int64_t n) {
 
 int32_t sort_rows(int32_t code, void* data, int64_t rows, int64_t n) {
   if (rows <= 0 || n <= 1) return 0;
-  if (is_complex(code)) return sort_multi(1, &code, &data, 1, rows, n);
+  if (is_complex(code)) return sort_multi(1, &code, &data, &data, 1, rows, n);
   std::atomic<bool> failed{false};
   bool ordered = with_order(code, [&](auto zero, auto order) {
     using U = decltype(zero);

@@ -12,9 +12,10 @@ from .test_memory import slot
 I32, I64, PTR = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 GEMM = ctypes.CFUNCTYPE(None, I32, I32, I32, *[I64] * 3, PTR, I64, PTR, I64, PTR, *[I64] * 5)
 SORT_ROWS = ctypes.CFUNCTYPE(I32, I32, PTR, I64, I64)
-SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, I32, I64, I64)
+SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I32, I64, I64)
 FFT = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, *[I64] * 9)
-PARTITION = ctypes.CFUNCTYPE(I32, I32, *[PTR] * 4, *[I64] * 3)
+PARTITION = ctypes.CFUNCTYPE(I32, I32, *[PTR] * 5, *[I64] * 3)
+SEARCH = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, PTR, *[I64] * 3)
 TOP_K = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I64, I64, I64)
 REAL = [d for d in DTYPES if d.kind != "c"]
 SORTED = [CODE[n] for n in "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64".split()]
@@ -180,7 +181,7 @@ def multi(native, operands, nkeys):
     codes = (I32 * len(operands))(*[c for c, _ in operands])
     pointers = (PTR * len(operands))(*[x.ctypes.data for _, x in operands])
     rows, n = operands[0][1].shape
-    return slot(native, 3, SORT_MULTI)(len(operands), codes, pointers, nkeys, rows, n)
+    return slot(native, 3, SORT_MULTI)(len(operands), codes, pointers, pointers, nkeys, rows, n)
 
 
 @pytest.mark.parametrize("code", [*SORTED, CODE["c64"], CODE["c128"]])
