@@ -5,6 +5,8 @@
 
 #include <type_traits>
 
+#include "cpu/order.h"
+
 namespace covector {
 namespace {
 
@@ -94,6 +96,7 @@ void search_block(const typename O::Stored* a, int64_t numbers, int64_t n,
                   const typename O::Stored* queries, int64_t m, int32_t* out) {
   using Key = typename O::Key;
   Key keys[kBlock], least_of[kLanes], most_of[kLanes];
+  int32_t places[kBlock];
   for (int64_t i = 0; i < m; ++i) keys[i] = O::key(queries[i]);
   int64_t padded = (m + kLanes - 1) / kLanes * kLanes, first = 0;
   if constexpr (O::kNan) {
@@ -119,20 +122,21 @@ void search_block(const typename O::Stored* a, int64_t numbers, int64_t n,
   }
   int64_t low = place<O, kRight>(a, lowest, 0, numbers);
   int64_t count = place<O, kRight>(a, highest, low, numbers) - low;
-  for (int64_t i = 0; i < m; ++i) out[i] = int32_t(low);
+  for (int64_t i = 0; i < m; ++i) places[i] = int32_t(low);
   if (count > 0) {
     for (; count > 1; count -= count / 2) {
       int32_t half = int32_t(count / 2);
       const auto* probed = a + (half - 1);
       for (int64_t i = 0; i < m; ++i)
-        out[i] += before<kRight>(O::key(probed[out[i]]), keys[i]) ? half : 0;
+        places[i] += before<kRight>(O::key(probed[places[i]]), keys[i]) ? half : 0;
     }
-    for (int64_t i = 0; i < m; ++i) out[i] += before<kRight>(O::key(a[out[i]]), keys[i]);
+    for (int64_t i = 0; i < m; ++i) places[i] += before<kRight>(O::key(a[places[i]]), keys[i]);
   }
   if constexpr (O::kNan) {
     int32_t end = int32_t(kRight ? n : numbers);
-    for (int64_t i = 0; i < m; ++i) out[i] = keys[i] != keys[i] ? end : out[i];
+    for (int64_t i = 0; i < m; ++i) places[i] = keys[i] != keys[i] ? end : places[i];
   }
+  for (int64_t i = 0; i < m; ++i) out[i] = places[i];
 }
 
 template <class O, bool kRight>
@@ -164,18 +168,51 @@ void search(const void* elements, int64_t n, const void* queries, int64_t m, boo
     search_all<O, false>(a, n, q, m, out);
 }
 
-template <class O>
-constexpr OrderKernels kKernels{standing<O>, search<O>};
+template <class U, class Order>
+void images(const void* elements, int64_t n, void* out, void* low, void* high) {
+  const U* a = static_cast<const U*>(elements);
+  U* image = static_cast<U*>(out);
+  U least = ~U(0), most = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    U x = Order::template image<true>(a[i]);
+    image[i] = x;
+    least = x < least ? x : least;
+    most = x > most ? x : most;
+  }
+  *static_cast<U*>(low) = least;
+  *static_cast<U*>(high) = most;
+}
+
+template <class O, class Order>
+constexpr OrderKernels kKernels{standing<O>, search<O>,
+                                images<Word<sizeof(typename O::Stored)>, Order>};
+
+template <class T>
+using Integer = std::conditional_t<std::is_signed_v<T>, SignedOrder<Word<sizeof(T)>>,
+                                   UnsignedOrder<Word<sizeof(T)>>>;
+
+template <class T>
+constexpr OrderKernels kIntegers = kKernels<Plain<T>, Integer<T>>;
 
 }  // namespace
 
 extern const OrderKernels COVECTOR_ORDER_KERNELS[kNumCodes] = {
-    kKernels<Plain<uint8_t>>,  kKernels<Plain<int8_t>>,   kKernels<Plain<int16_t>>,
-    kKernels<Plain<int32_t>>,  kKernels<Plain<int64_t>>,  kKernels<Plain<uint8_t>>,
-    kKernels<Plain<uint16_t>>, kKernels<Plain<uint32_t>>, kKernels<Plain<uint64_t>>,
-    kKernels<Half<0x7C00>>,    kKernels<Half<0x7F80>>,    kKernels<Plain<float>>,
-    kKernels<Plain<double>>,   {nullptr, nullptr},        {nullptr, nullptr},
-    {nullptr, nullptr},
+    kIntegers<uint8_t>,
+    kIntegers<int8_t>,
+    kIntegers<int16_t>,
+    kIntegers<int32_t>,
+    kIntegers<int64_t>,
+    kIntegers<uint8_t>,
+    kIntegers<uint16_t>,
+    kIntegers<uint32_t>,
+    kIntegers<uint64_t>,
+    kKernels<Half<0x7C00>, HalfOrder>,
+    kKernels<Half<0x7F80>, BHalfOrder>,
+    kKernels<Plain<float>, FloatOrder32>,
+    kKernels<Plain<double>, FloatOrder64>,
+    {nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr},
 };
 
 }  // namespace covector

@@ -23,6 +23,8 @@ struct OrderKernels {
   // `right` says so.
   void (*search)(const void* elements, int64_t n, const void* queries, int64_t m, bool right,
                  int32_t* out);
+  // The elements' canonical images (order.h), and the least and the greatest of them.
+  void (*images)(const void* elements, int64_t n, void* out, void* low, void* high);
 };
 
 // By element type; those of complex numbers are null.

@@ -16,7 +16,6 @@ namespace {
 constexpr int64_t kSortLimit = 64;   // below, sorting finds the ranks
 constexpr int64_t kLinearLimit = 8;  // pivots that an element is compared with one by one
 constexpr int64_t kElementsOfRows = 8192;
-constexpr int64_t kSorterLimit = 0;  // elements of a row that a sorter for the dtype is faster with
 
 // Ranks whose elements have one leading digit.
 struct Group {
@@ -25,27 +24,19 @@ struct Group {
   int64_t at;             // where the elements are collected
 };
 
+// Writes the elements of the `m` increasing `ranks` among `from`, between `low` and `high`, to `out`.
+// The rooms are of n elements each. False when out of memory.
 template <class U>
-struct Collected {
-  const U* at;
-  U operator()(int64_t i) const { return at[i]; }
-};
-
-// Writes the elements of the `m` increasing `ranks` among get(0), …, get(n - 1) to `out`. The
-// rooms are of n elements each. False when out of memory.
-template <class U, class Get>
-bool select(Get get, int64_t n, const int64_t* ranks, int64_t skipped, int64_t m, U* out, U* room,
-            U* other) {
+bool select(const U* from, U low, U high, int64_t n, const int64_t* ranks, int64_t skipped,
+            int64_t m, U* out, U* room, U* other) {
   if (n <= kSortLimit) {
-    for (int64_t i = 0; i < n; ++i) room[i] = get(i);
+    std::copy(from, from + n, room);
     std::sort(room, room + n);
     for (int64_t j = 0; j < m; ++j) out[j] = room[ranks[j] - skipped];
     return true;
   }
   Cut cut(n);
-  Range<U> range = range_of<U>(cut, get);
-  U low = range.low;
-  int width = std::bit_width(U(range.high - low));
+  int width = std::bit_width(U(high - low));
   int bits = n <= kShortRow ? kShortDigitBits : kDigitBits;
   int shift = std::max(0, width - bits);
   int64_t size = int64_t(1) << bits;
@@ -56,7 +47,7 @@ bool select(Get get, int64_t n, const int64_t* ranks, int64_t skipped, int64_t m
   cut.each([&](int64_t p, int64_t begin, int64_t end) {
     int64_t* count = counts + p * size;
     std::memset(count, 0, size_t(size) * sizeof *count);
-    for (int64_t i = begin; i < end; ++i) ++count[U(get(i) - low) >> shift];
+    for (int64_t i = begin; i < end; ++i) ++count[U(from[i] - low) >> shift];
   });
   // From here on a count is where the elements of a piece go, -1 for those of no rank.
   int64_t ngroups = 0, before = 0, at = 0;
@@ -81,13 +72,15 @@ bool select(Get get, int64_t n, const int64_t* ranks, int64_t skipped, int64_t m
   cut.each([&](int64_t p, int64_t begin, int64_t end) {
     int64_t* place = counts + p * size;
     for (int64_t i = begin; i < end; ++i) {
-      U x = get(i);
+      U x = from[i];
       int64_t& to = place[U(x - low) >> shift];
       if (to >= 0) room[to++] = x;
     }
   });
   for (const Group *g = groups.get(), *last = g + ngroups; g < last; ++g) {
-    if (!select<U>(Collected<U>{room + g->at}, g->count, ranks + g->begin, skipped + g->before,
+    const U* part = room + g->at;
+    Range<U> range = range_of<U>(Cut(g->count), [=](int64_t i) { return part[i]; });
+    if (!select<U>(part, range.low, range.high, g->count, ranks + g->begin, skipped + g->before,
                    g->end - g->begin, out + g->begin, other + g->at, room + g->at))
       return false;
   }
@@ -112,10 +105,13 @@ class RowPartition {
         ranks_(m),
         pivots_(m),
         bits_(m),
+        images_(n),
         room_(n),
         other_(n),
         counts_(cut_.pieces * (2 * m + 1)) {}
-  explicit operator bool() { return ranks_ && pivots_ && bits_ && room_ && other_ && counts_; }
+  explicit operator bool() {
+    return ranks_ && pivots_ && bits_ && images_ && room_ && other_ && counts_;
+  }
 
   bool part(const U* row, const int32_t* ranks, Results<U> out) {
     int64_t* wanted = ranks_.get();
@@ -128,18 +124,20 @@ class RowPartition {
       return true;
     }
     std::sort(wanted, wanted + m_);
+    Range<U> range = write_images(row);
+    const U* images = images_.get();
     U* pivots = pivots_.get();
     if (holds & kStrictlyDescending) {
-      for (int64_t j = 0; j < m_; ++j) pivots[j] = image(row[cut_.n - 1 - wanted[j]]);
-    } else if (!find(row)) {
+      for (int64_t j = 0; j < m_; ++j) pivots[j] = images[cut_.n - 1 - wanted[j]];
+    } else if (!select<U>(images, range.low, range.high, cut_.n, wanted, 0, m_, pivots,
+                          room_.get(), other_.get())) {
       return false;
     }
     if (out.found) write_found(row, ranks, out.found);
     int64_t n = std::unique(pivots, pivots + m_) - pivots;
     if (!out.values && !out.indices) return true;
     if (n == 1) {
-      U pivot = *pivots;
-      arrange(row, out, 3, [=](U x) { return int64_t(x > pivot) + (x >= pivot); });
+      arrange_about(*pivots, row, out);
     } else if (n <= kLinearLimit) {
       arrange(row, out, 2 * n + 1, [=](U x) {
         int64_t part = 0;
@@ -168,18 +166,14 @@ class RowPartition {
     return holds;
   }
 
-  // The images of the elements of the ranks.
-  bool find(const U* row) {
-    const int64_t *wanted = ranks_.get(), n = cut_.n;
-    U *pivots = pivots_.get(), *room = room_.get();
-    Sorter sorter = sorter_of(code_);
-    if (!sorter || n > kSorterLimit)
-      return select<U>([=](int64_t i) { return image(row[i]); }, n, wanted, 0, m_, pivots, room,
-                       other_.get());
-    std::memcpy(room, row, size_t(n) * sizeof(U));
-    if (sorter(room, n, nullptr)) return false;
-    for (int64_t j = 0; j < m_; ++j) pivots[j] = image(room[wanted[j]]);
-    return true;
+  // The images of a row's elements, and their least and greatest.
+  Range<U> write_images(const U* row) {
+    U lows[kRadixPieces], highs[kRadixPieces], *images = images_.get();
+    cut_.each([&](int64_t p, int64_t begin, int64_t end) {
+      order_kernels(code_).images(row + begin, end - begin, images + begin, lows + p, highs + p);
+    });
+    return {*std::min_element(lows, lows + cut_.pieces),
+            *std::max_element(highs, highs + cut_.pieces), 0};
   }
 
   // Writes the elements of the ranks, of which `pivots_` has the images. Equal ones that differ,
@@ -187,6 +181,7 @@ class RowPartition {
   void write_found(const U* row, const int32_t* ranks, U* found) {
     const int64_t* wanted = ranks_.get();
     U *pivots = pivots_.get(), *bits = bits_.get(), *room = room_.get();
+    const U* images = images_.get();
     for (int64_t j = 0; j < m_; ++j) bits[j] = Order::inverse(pivots[j]);
     if constexpr (Order::kFloat) {
       for (U special : {image(0), image(U(~Order::kSign))}) {
@@ -194,7 +189,7 @@ class RowPartition {
         if (begin == end) continue;
         int64_t before = 0, same = 0;
         for (int64_t i = 0; i < cut_.n; ++i) {
-          U x = image(row[i]);
+          U x = images[i];
           before += x < special;
           if (x == special) room[same++] = row[i];
         }
@@ -220,7 +215,8 @@ class RowPartition {
   template <class F>
   void arrange(const U* row, Results<U> out, int64_t parts, F part_of) {
     int64_t* counts = counts_.get();
-    auto part_at = [=](int64_t i) { return part_of(image(row[i])); };
+    const U* images = images_.get();
+    auto part_at = [=](int64_t i) { return part_of(images[i]); };
     cut_.each([&](int64_t p, int64_t begin, int64_t end) {
       int64_t* count = counts + p * parts;
       std::fill_n(count, parts, 0);
@@ -232,10 +228,54 @@ class RowPartition {
         position += std::exchange(counts[p * parts + c], position);
     cut_.each([&](int64_t p, int64_t begin, int64_t end) {
       int64_t* place = counts + p * parts;
+      for (int64_t i = begin; i < end; ++i) write(row, out, i, place[part_at(i)]++);
+    });
+  }
+
+  static void write(const U* row, Results<U> out, int64_t i, int64_t to) {
+    if (out.values) out.values[to] = row[i];
+    if (out.indices) out.indices[to] = int32_t(i);
+  }
+
+  // The same about one pivot, without waiting for what was counted last.
+  void arrange_about(U pivot, const U* row, Results<U> out) {
+    const U* images = images_.get();
+    int64_t less[kRadixPieces], equal[kRadixPieces], all_less = 0, all_equal = 0;
+    cut_.each([&](int64_t p, int64_t begin, int64_t end) {
+      int64_t below = 0, upto = 0;
       for (int64_t i = begin; i < end; ++i) {
-        int64_t to = place[part_at(i)]++;
-        if (out.values) out.values[to] = row[i];
-        if (out.indices) out.indices[to] = int32_t(i);
+        below += images[i] < pivot;
+        upto += images[i] <= pivot;
+      }
+      less[p] = below;
+      equal[p] = upto - below;
+    });
+    for (int64_t p = 0; p < cut_.pieces; ++p) {
+      all_less += std::exchange(less[p], all_less);
+      all_equal += std::exchange(equal[p], all_equal);
+    }
+    cut_.each([&](int64_t p, int64_t begin, int64_t end) {
+      int64_t below = less[p], same = all_less + equal[p];
+      int64_t above = all_less + all_equal + (begin - less[p] - equal[p]);
+      auto part = [&](auto write) {
+        for (int64_t i = begin; i < end; ++i) {
+          int64_t lower = images[i] < pivot, higher = images[i] > pivot;
+          // What follows is not to be guessed, so there is no branch.
+          write(i, same ^ ((same ^ below) & -lower) ^ ((same ^ above) & -higher));
+          below += lower;
+          above += higher;
+          same += 1 - lower - higher;
+        }
+      };
+      if (out.values && out.indices) {
+        part([=](int64_t i, int64_t to) {
+          out.values[to] = row[i];
+          out.indices[to] = int32_t(i);
+        });
+      } else if (out.values) {
+        part([=](int64_t i, int64_t to) { out.values[to] = row[i]; });
+      } else {
+        part([=](int64_t i, int64_t to) { out.indices[to] = int32_t(i); });
       }
     });
   }
@@ -244,7 +284,7 @@ class RowPartition {
   int code_;
   int64_t m_;
   Scratch<int64_t> ranks_;
-  Scratch<U> pivots_, bits_, room_, other_;
+  Scratch<U> pivots_, bits_, images_, room_, other_;
   Scratch<int64_t> counts_;
 };
 

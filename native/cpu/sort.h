@@ -10,7 +10,6 @@ namespace covector {
 // A sorting function for one dtype from elsewhere: ascending, NaNs last; `unused` is null.
 using Sorter = int (*)(void* data, intptr_t n, void* unused);
 void set_sorter(int code, Sorter sorter);
-Sorter sorter_of(int code);  // null where there is none
 
 // Ascending, in place; NaNs last, -0.0 equal to 0.0, complex numbers lexicographically.
 int32_t sort_rows(int32_t code, void* data, int64_t rows, int64_t n);

@@ -13,7 +13,6 @@ namespace covector {
 Sorter sorters[kNumCodes] = {};
 
 void set_sorter(int code, Sorter sorter) { sorters[code] = sorter; }
-Sorter sorter_of(int code) { return sorters[code]; }
 
 namespace {
 
