@@ -13,7 +13,7 @@ from covector.core.operands import like, scalar
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, moveaxis
 from covector.core.trace import Primitive
-from covector.primitives.arithmetic import add, min, sub
+from covector.primitives.arithmetic import add, sub
 from covector.primitives.common import ORDERED, check_dtype
 from covector.primitives.compare import bitwise_and, bitwise_or, eq, le, lt, ne
 from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode, gather_p
@@ -155,7 +155,7 @@ def search_by_bisection(x: Any, v: Any, side: str) -> Any:
     step = 1 << n.bit_length() - 1
     while step:
         end = add(found, like(step, found))
-        at = min(sub(end, like(1, end)), like(n - 1, end))
+        at = clamp(like(0, end), sub(end, like(1, end)), like(n - 1, end))
         probe = gather_p.bind(
             x,
             expand_dims(at, len(shape)),
