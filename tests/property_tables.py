@@ -308,8 +308,12 @@ discrete("window_position", lambda a: window_position_p.bind(
     base_dilation=(1, 1), window_dilation=(1, 1),
 ), real(4, 5))  # fmt: skip
 discrete("search", lambda a, v: search_p.bind(a, v, side="left"), onp.sort(real(7)), real(2, 3))
-discrete("search-rows", lambda a, v: search_p.bind(a, v, side="right"), onp.sort(real(2, 4)),
-         real(2, 3, 2))
+discrete(
+    "search-rows",
+    lambda a, v: search_p.bind(a, v, side="right"),
+    onp.sort(real(2, 4)),
+    real(2, 3, 2),
+)
 discrete("iota", lambda a: lax.iota(onp.int32, 3) + a, onp.int32(2))
 discrete("threefry2x32", lambda k: cv.random.bits(cv.random.wrap_key_data(k), (3,)),
          onp.array([1, 2], onp.uint32), batch=False)  # fmt: skip

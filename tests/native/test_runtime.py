@@ -325,7 +325,11 @@ def test_partition(native, code, shape, m, narrow, how):
     dtype, (rows, n) = DTYPES[code], shape
     x = arranged(specials(small(dtype, shape) if narrow else values(dtype, shape)), how)
     ranks = np.random.default_rng(1).integers(0, n, (rows, m)).astype(np.int32)
-    out, index, found = np.zeros(shape, dtype), np.zeros(shape, np.int32), np.zeros((rows, m), dtype)
+    out, index, found = (
+        np.zeros(shape, dtype),
+        np.zeros(shape, np.int32),
+        np.zeros((rows, m), dtype),
+    )
     run = slot(native, native.runtime_slots["partition"], PARTITION)
     arrays = [v.ctypes.data for v in (x, ranks, out, index, found)]
     assert run(code, *arrays, rows, n, m) == 0

@@ -467,6 +467,25 @@ def test_order_statistics_and_searches_in_every_order(how, dtype, n):
         same(np.setxor1d(y, bins), onp.setxor1d(x, bins))
 
 
+@pytest.mark.parametrize("shape", [(0,), (7,), (100_000,), (3, 0, 2), (300, 401), (70_000, 2),
+                                   (2, 70_000), (40, 50, 60)])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float16",
+                                   "bfloat16", "float32", "float64", "complex64", "int4"])  # fmt: skip
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+@pytest.mark.parametrize("x64", [False, True])
+def test_nonzero(shape, dtype, share, x64):
+    with cv.enable_x64(x64):
+        x = (onp.random.default_rng(0).random(shape) < share).astype(onp.float32)
+        if dtype != "int4" and "int" not in dtype and x.size > 3:
+            x.ravel()[:4] = [0, -0.0, onp.nan, 1]
+        y = np.asarray(x).astype(dtype)
+        got, want = np.nonzero(y), onp.nonzero(x)
+        assert len(got) == len(want)
+        for g, w in zip(got, want, strict=True):
+            assert g.dtype == (onp.int64 if x64 else onp.int32)
+            onp.testing.assert_array_equal(g, w)
+
+
 def test_signs_of_zeros_and_searches_of_nan():
     zeros = np.array([-0.0] * 3 + [1.0])
     assert onp.signbit(np.quantile(zeros, 0.25, method="lower"))
