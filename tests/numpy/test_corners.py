@@ -1,6 +1,7 @@
 """Corners that the tables do not reach: NumPy's values, repeated indices, no elements."""
 
 import enum
+import functools
 import io
 import itertools
 
@@ -470,7 +471,8 @@ def test_order_statistics_and_searches_in_every_order(how, dtype, n):
 @pytest.mark.parametrize("shape", [(0,), (7,), (100_000,), (3, 0, 2), (300, 401), (70_000, 2),
                                    (2, 70_000), (40, 50, 60)])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float16",
-                                   "bfloat16", "float32", "float64", "complex64", "int4"])  # fmt: skip
+                                   "bfloat16", "float32", "float64", "complex64",
+                                   "int4"])  # fmt: skip
 @pytest.mark.parametrize("share", [0, 0.3, 1])
 @pytest.mark.parametrize("x64", [False, True])
 def test_nonzero(shape, dtype, share, x64):
@@ -496,7 +498,8 @@ def test_signs_of_zeros_and_searches_of_nan():
         onp.testing.assert_array_equal(
             np.searchsorted(table, v, side), onp.searchsorted(onp.asarray(table), v, side)
         )
-        rows = cv.vmap(lambda t, x: np.searchsorted(t, x, side))(np.stack([table[:3]] * 2),
+        search = functools.partial(np.searchsorted, side=side)
+        rows = cv.vmap(search)(np.stack([table[:3]] * 2),
                                                                  v.reshape(2, -1))  # fmt: skip
         onp.testing.assert_array_equal(
             rows.ravel(), onp.searchsorted(onp.asarray(table[:3]), v, side)

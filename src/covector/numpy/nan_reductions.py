@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as onp
-
 from covector import lax
-from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.operands import as_number

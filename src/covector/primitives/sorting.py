@@ -246,7 +246,7 @@ def _search_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, side: str
 ) -> tuple[Any, int]:
     (x, v), (d, e) = args, dims
-    if d is None:  # The queries are more.
+    if d is None and e is not None:  # The queries are more.
         last = aval_of(v).ndim - 1
         at = e if aval_of(x).ndim == 1 else last
         return search_p.bind(x, moveaxis(v, e, at), side=side), at
