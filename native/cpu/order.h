@@ -45,7 +45,9 @@ struct FloatOrder {
     if (kCanonical && bits == kSign) bits = 0;
     return (bits & kSign) ? U(~bits) : U(bits | kSign);
   }
-  COVECTOR_INLINE static U inverse(U image) { return (image & kSign) ? U(image & ~kSign) : U(~image); }
+  COVECTOR_INLINE static U inverse(U image) {
+    return (image & kSign) ? U(image & ~kSign) : U(~image);
+  }
 };
 
 using HalfOrder = FloatOrder<uint16_t, 0x7C00, 0x7E00>;

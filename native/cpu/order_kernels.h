@@ -1,5 +1,5 @@
-// How elements stand to one another, and where they belong among others: one thread's loops, compiled
-// once for each instruction set. NaNs come last, -0.0 equals 0.0.
+// How elements stand to one another, and where they belong among others: one thread's loops,
+// compiled once for each instruction set. NaNs come last, -0.0 equals 0.0.
 #pragma once
 
 #include <cstdint>

@@ -24,8 +24,8 @@ struct Group {
   int64_t at;             // where the elements are collected
 };
 
-// Writes the elements of the `m` increasing `ranks` among `from`, between `low` and `high`, to `out`.
-// The rooms are of n elements each. False when out of memory.
+// Writes the elements of the `m` increasing `ranks` among `from`, which lie between `low` and
+// `high`, to `out`. The rooms are of n elements each. False when out of memory.
 template <class U>
 bool select(const U* from, U low, U high, int64_t n, const int64_t* ranks, int64_t skipped,
             int64_t m, U* out, U* room, U* other) {

@@ -14,8 +14,9 @@ void set_sorter(int code, Sorter sorter);
 // Ascending, in place; NaNs last, -0.0 equal to 0.0, complex numbers lexicographically.
 int32_t sort_rows(int32_t code, void* data, int64_t rows, int64_t n);
 
-// Stable, by the first `nkeys` operands lexicographically; all operands are permuted alike. `out` has
-// where the results go, which may be where the operand in its place is, or null where none is wanted.
+// Stable, by the first `nkeys` operands lexicographically; all operands are permuted alike. `out`
+// has where the results go, which may be where the operand in its place is, or null where none is
+// wanted.
 int32_t sort_multi(int32_t nops, const int32_t* codes, const void* const* in, void* const* out,
                    int32_t nkeys, int64_t rows, int64_t n);
 

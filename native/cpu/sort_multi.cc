@@ -275,9 +275,10 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, const void* const* in, vo
         continue;
       }
       for (int o = 0; o < nops; ++o) {
+        if (!out[o] || out[o] == in[o]) continue;
         int64_t bytes = n * kBuiltinItemsize[codes[o]];
-        const char* from = static_cast<const char*>(in[o]) + r * bytes;
-        if (out[o] && out[o] != in[o]) copy_row(from, static_cast<char*>(out[o]) + r * bytes, bytes);
+        copy_row(static_cast<const char*>(in[o]) + r * bytes,
+                 static_cast<char*>(out[o]) + r * bytes, bytes);
       }
     }
   });

@@ -63,7 +63,7 @@ void count(const E* x, int64_t n, int64_t* counts) {
   });
 }
 
-// Writes the indices along each dimension of what is not zero; that of each chunk from its place on.
+// Writes the indices along each dimension of what is not zero, those of a chunk from its place on.
 template <class E, class I>
 void write(const E* x, int64_t n, int ndim, const int64_t* shape, const int64_t* places,
            I* const* out) {
