@@ -116,7 +116,7 @@ class RowPartition {
   bool part(const U* row, const int32_t* ranks, Results<U> out) {
     int64_t* wanted = ranks_.get();
     for (int64_t j = 0; j < m_; ++j) wanted[j] = std::clamp<int64_t>(ranks[j], 0, cut_.n - 1);
-    unsigned holds = standing(row);
+    unsigned holds = row_standing(code_, row, cut_.n);
     if (holds & kAscending) {
       if (out.found)
         for (int64_t j = 0; j < m_; ++j) out.found[j] = row[wanted[j]];
@@ -155,16 +155,6 @@ class RowPartition {
 
  private:
   static U image(U bits) { return Order::template image<true>(bits); }
-
-  // What holds of all neighbours in a row.
-  unsigned standing(const U* row) {
-    std::atomic<unsigned> holds{~0u};
-    cut_.each([&](int64_t, int64_t begin, int64_t end) {
-      int64_t first = std::max<int64_t>(begin - 1, 0);
-      holds &= order_kernels(code_).standing(row + first, end - first);
-    });
-    return holds;
-  }
 
   // The images of a row's elements, and their least and greatest.
   Range<U> write_images(const U* row) {

@@ -100,6 +100,7 @@ bool sort_row_of_images(int code, U* row, int64_t n) {
 
 template <class U, class Order>
 bool sort_row(int code, U* row, int64_t n) {
+  if (row_standing(code, row, n) & kAscending) return true;
   if constexpr (Order::kFloat) {
     ZeroSigns<U, Order> signs(row, n);
     if (!sort_row_of_images<U, Order>(code, row, n)) return false;
