@@ -10,7 +10,7 @@
 namespace covector {
 namespace {
 
-constexpr int64_t kBlock = 512;
+constexpr int64_t kBlock = 512, kFirst = 64;
 constexpr int kLanes = 16;
 
 // Numbers that the processor compares. kNan: some are not numbers, which no comparison says.
@@ -48,10 +48,12 @@ unsigned standing(const void* elements, int64_t n) {
   using W = Word<sizeof(Key)>;
   const auto* a = static_cast<const typename O::Stored*>(elements);
   unsigned holds = kAscending | kStrictlyAscending | kStrictlyDescending;
-  for (int64_t begin = 1; begin < n && holds; begin += kBlock) {
+  // The first few tell of most rows that nothing holds.
+  int64_t block = kFirst;
+  for (int64_t begin = 1; begin < n && holds; begin += block, block = kBlock) {
     // Whether some neighbours ascend, descend, are equal.
     W ups = 0, downs = 0, equals = 0;
-    for (int64_t i = begin, end = least(n, begin + kBlock); i < end; ++i) {
+    for (int64_t i = begin, end = least(n, begin + block); i < end; ++i) {
       Key x = O::key(a[i - 1]), y = O::key(a[i]);
       W up = x < y, down = x > y;
       if constexpr (O::kNan) {

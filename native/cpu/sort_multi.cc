@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kGrain = 64 * 1024;
 constexpr int64_t kElementsOfRows = 2048;
 constexpr int64_t kBlock = 512;  // elements whose order is looked at at once
+constexpr int64_t kFirst = 64;   // those that tell of most rows
 
 // Writes the images of a row's elements, in the order of `order` (the identity where null).
 template <class P>
@@ -114,7 +115,7 @@ bool block_in_order(int32_t nkeys, const int32_t* codes, const void* const* in, 
 
 // Whether a row is sorted already, by all its keys.
 bool in_order(int32_t nkeys, const int32_t* codes, const void* const* in, int64_t row, int64_t n) {
-  if (n > 1 && !block_in_order(nkeys, codes, in, row, n, 1, std::min(n, kBlock))) return false;
+  if (n > 1 && !block_in_order(nkeys, codes, in, row, n, 1, std::min(n, kFirst))) return false;
   std::atomic<bool> sorted{true};
   parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t b = std::max<int64_t>(begin, 1); b < end; b += kBlock) {
