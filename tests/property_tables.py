@@ -23,7 +23,7 @@ from covector.experimental import checkify, io_callback
 from covector.primitives.common import dtype_set
 from covector.primitives.groups import group_sums_p
 from covector.primitives.parameters import PRIMITIVES as PARTIAL
-from covector.primitives.sorting import partition_p
+from covector.primitives.sorting import partition_p, search_p
 from covector.primitives.windows import window_position_p
 
 R = onp.random.RandomState(0)
@@ -255,6 +255,11 @@ case(
     lambda a: partition_p.bind(a, onp.int32([[1] * 3, [4] * 3]), axis=0)[0],
     real(5, 3),
 )
+case(
+    "partition-found",
+    lambda a: partition_p.bind(a, onp.int32([[1, 7, 0], [2, 2, -1]]), axis=1)[2],
+    real(2, 5),
+)
 case("top_k", lambda a: lax.top_k(a, 2)[0], real(3, 5))
 case("top_k-axis", lambda a: lax.top_k(a, 2, axis=0)[0], real(5, 3))
 case("device_put", lambda x: cv.device_put(x, cv.memory.Space.Device), X)
@@ -302,6 +307,13 @@ discrete("window_position", lambda a: window_position_p.bind(
     window_dimensions=(2, 3), window_strides=(1, 2), padding=((1, 0), (0, 2)),
     base_dilation=(1, 1), window_dilation=(1, 1),
 ), real(4, 5))  # fmt: skip
+discrete("search", lambda a, v: search_p.bind(a, v, side="left"), onp.sort(real(7)), real(2, 3))
+discrete(
+    "search-rows",
+    lambda a, v: search_p.bind(a, v, side="right"),
+    onp.sort(real(2, 4)),
+    real(2, 3, 2),
+)
 discrete("iota", lambda a: lax.iota(onp.int32, 3) + a, onp.int32(2))
 discrete("threefry2x32", lambda k: cv.random.bits(cv.random.wrap_key_data(k), (3,)),
          onp.array([1, 2], onp.uint32), batch=False)  # fmt: skip

@@ -7,6 +7,9 @@
 
 #include "core/dtype.h"
 
+// Kernels for one instruction set use these, so no copy of theirs may be linked into other code.
+#define COVECTOR_INLINE [[gnu::always_inline]]
+
 namespace covector {
 
 // U: the unsigned type of the element's width. kCanonical makes -0.0 and 0.0 the same, which
@@ -16,20 +19,20 @@ struct SignedOrder {
   static constexpr bool kFloat = false;
   static constexpr U kSign = U(1) << (sizeof(U) * 8 - 1);
   template <bool kCanonical>
-  static U image(U bits) {
+  COVECTOR_INLINE static U image(U bits) {
     return bits ^ kSign;
   }
-  static U inverse(U image) { return image ^ kSign; }
+  COVECTOR_INLINE static U inverse(U image) { return image ^ kSign; }
 };
 
 template <class U>
 struct UnsignedOrder {
   static constexpr bool kFloat = false;
   template <bool kCanonical>
-  static U image(U bits) {
+  COVECTOR_INLINE static U image(U bits) {
     return bits;
   }
-  static U inverse(U image) { return image; }
+  COVECTOR_INLINE static U inverse(U image) { return image; }
 };
 
 template <class U, U kInfinity, U kNan>
@@ -37,12 +40,14 @@ struct FloatOrder {
   static constexpr bool kFloat = true;
   static constexpr U kSign = U(1) << (sizeof(U) * 8 - 1);
   template <bool kCanonical>
-  static U image(U bits) {
+  COVECTOR_INLINE static U image(U bits) {
     if (U(bits & ~kSign) > kInfinity) return kNan | kSign;
     if (kCanonical && bits == kSign) bits = 0;
     return (bits & kSign) ? U(~bits) : U(bits | kSign);
   }
-  static U inverse(U image) { return (image & kSign) ? U(image & ~kSign) : U(~image); }
+  COVECTOR_INLINE static U inverse(U image) {
+    return (image & kSign) ? U(image & ~kSign) : U(~image);
+  }
 };
 
 using HalfOrder = FloatOrder<uint16_t, 0x7C00, 0x7E00>;

@@ -14,6 +14,7 @@
 
 #include "core/scratch.h"
 #include "core/thread_pool.h"
+#include "cpu/order_kernels.h"
 
 namespace covector {
 
@@ -175,6 +176,17 @@ class RadixSorter {
   Scratch<int64_t> counts_;
   Scratch<U> scratch_;
 };
+
+// What holds of all neighbours in a row of real numbers: some of `Standing`.
+inline unsigned row_standing(int code, const void* row, int64_t n) {
+  const char* data = static_cast<const char*>(row);
+  std::atomic<unsigned> holds{~0u};
+  Cut(n).each([&](int64_t, int64_t begin, int64_t end) {
+    int64_t first = std::max<int64_t>(begin - 1, 0);
+    holds &= order_kernels(code).standing(data + first * kBuiltinItemsize[code], end - first);
+  });
+  return holds;
+}
 
 // How a row stands already.
 enum class Row { kUnordered, kAscending, kDescending };

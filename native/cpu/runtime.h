@@ -39,7 +39,8 @@ namespace covector {
   X(CholeskyUpdate, "cholesky_update", cholesky_update)                  \
   X(Exponential, "exponential", exponential)                             \
   X(Poll, "poll", poll_slot)                                             \
-  X(Partition, "partition", partition)
+  X(Partition, "partition", partition)                                   \
+  X(SearchRows, "search_rows", search_rows)
 
 enum RuntimeSlot {
 #define X(name, python, function) kSlot##name,

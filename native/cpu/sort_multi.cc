@@ -10,6 +10,7 @@
 
 #include "core/scratch.h"
 #include "cpu/order.h"
+#include "cpu/order_kernels.h"
 #include "cpu/radix.h"
 #include "cpu/sort.h"
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr int64_t kGrain = 64 * 1024;
 constexpr int64_t kElementsOfRows = 2048;
+constexpr int64_t kBlock = 512;  // elements whose order is looked at at once
+constexpr int64_t kFirst = 64;   // those that tell of most rows
 
 // Writes the images of a row's elements, in the order of `order` (the identity where null).
 template <class P>
@@ -76,28 +79,57 @@ bool ascends(const char* data, int64_t stride, int64_t b, int64_t e, bool* later
   return up;
 }
 
-// Whether a row is sorted already, by all its keys.
-bool in_order(int32_t nkeys, const int32_t* codes, void* const* ptrs, int64_t row, int64_t n) {
-  constexpr int64_t kBlock = 256;
-  bool later[kBlock];
-  for (int64_t b = 1; b < n; b += kBlock) {
-    int64_t e = std::min(n, b + kBlock);
-    std::fill_n(later, e - b, false);
-    for (int k = 0; k < nkeys; ++k) {
-      int size = kBuiltinItemsize[codes[k]], parts = is_complex(codes[k]) ? 2 : 1;
-      int code = codes[k] == kC64 ? kF32 : codes[k] == kC128 ? kF64 : codes[k];
-      const char* data = static_cast<const char*>(ptrs[k]) + row * n * size;
-      for (int part = 0; part < parts; ++part) {
-        bool up = true;
-        with_order(code, [&](auto zero, auto order) {
-          using U = decltype(zero);
-          up = ascends<U, decltype(order)>(data + part * int(sizeof(U)), size, b, e, later);
-        });
-        if (!up) return false;
-      }
+// Whether elements b to e - 1 of a row (but the first of all) and those before them are sorted.
+bool block_in_order(int32_t nkeys, const int32_t* codes, const void* const* in, int64_t row,
+                    int64_t n, int64_t b, int64_t e) {
+  auto key = [=](int k) {
+    return static_cast<const char*>(in[k]) + row * n * kBuiltinItemsize[codes[k]];
+  };
+  // That each key ascends by itself is seen fastest.
+  bool each = true;
+  for (int k = 0; k < nkeys && each; ++k) {
+    if ((each = !is_complex(codes[k]))) {
+      unsigned holds = order_kernels(codes[k]).standing(
+          key(k) + (b - 1) * kBuiltinItemsize[codes[k]], e - b + 1);
+      if (holds & kStrictlyAscending) return true;
+      each = holds & kAscending;
+      if (!k && !each) return false;
+    }
+  }
+  if (each) return true;
+  bool later[kBlock] = {};
+  for (int k = 0; k < nkeys; ++k) {
+    int size = kBuiltinItemsize[codes[k]], parts = is_complex(codes[k]) ? 2 : 1;
+    int code = codes[k] == kC64 ? kF32 : codes[k] == kC128 ? kF64 : codes[k];
+    for (int part = 0; part < parts; ++part) {
+      bool up = true;
+      with_order(code, [&](auto zero, auto order) {
+        using U = decltype(zero);
+        up = ascends<U, decltype(order)>(key(k) + part * int(sizeof(U)), size, b, e, later);
+      });
+      if (!up) return false;
     }
   }
   return true;
+}
+
+// Whether a row is sorted already, by all its keys.
+bool in_order(int32_t nkeys, const int32_t* codes, const void* const* in, int64_t row, int64_t n) {
+  if (n > 1 && !block_in_order(nkeys, codes, in, row, n, 1, std::min(n, kFirst))) return false;
+  std::atomic<bool> sorted{true};
+  parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t b = std::max<int64_t>(begin, 1); b < end; b += kBlock) {
+      if (!sorted.load(std::memory_order_relaxed)) return;
+      if (!block_in_order(nkeys, codes, in, row, n, b, std::min(end, b + kBlock))) sorted = false;
+    }
+  });
+  return sorted;
+}
+
+void copy_row(const void* from, void* to, int64_t bytes) {
+  parallel_for(bytes, kGrain * 8, [=](int64_t b, int64_t e) {
+    std::memcpy(static_cast<char*>(to) + b, static_cast<const char*>(from) + b, size_t(e - b));
+  });
 }
 
 struct Wide {
@@ -117,11 +149,12 @@ class RowSorter {
         sorter_(Cut(n)) {}
   explicit operator bool() const { return images_ && words_ && order_ && previous_ && copy_; }
 
-  bool sort(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t row) {
+  bool sort(int32_t nops, const int32_t* codes, const void* const* in, void* const* out,
+            int32_t nkeys, int64_t row) {
     identity_ = true;
     for (int k = nkeys - 1; k >= 0; --k) {
       int code = codes[k], size = kBuiltinItemsize[code];
-      const char* data = static_cast<const char*>(ptrs[k]) + row * n_ * size;
+      const char* data = static_cast<const char*>(in[k]) + row * n_ * size;
       if (code == kC64) {
         read_complex64(data, order(), images_.get(), n_);
         if (!refine()) return false;
@@ -136,14 +169,16 @@ class RowSorter {
       }
     }
     for (int o = 0; o < nops; ++o) {
-      int size = kBuiltinItemsize[codes[o]];
-      char* data = static_cast<char*>(ptrs[o]) + row * n_ * size;
+      if (!out[o]) continue;
+      int64_t size = kBuiltinItemsize[codes[o]], begin = row * n_ * size;
+      const char* from = static_cast<const char*>(in[o]) + begin;
+      char* to = static_cast<char*>(out[o]) + begin;
       switch (size) {
-        case 1: permute<uint8_t>(data); break;
-        case 2: permute<uint16_t>(data); break;
-        case 4: permute<uint32_t>(data); break;
-        case 8: permute<uint64_t>(data); break;
-        default: permute<Wide>(data); break;
+        case 1: permute<uint8_t>(from, to); break;
+        case 2: permute<uint16_t>(from, to); break;
+        case 4: permute<uint32_t>(from, to); break;
+        case 8: permute<uint64_t>(from, to); break;
+        default: permute<Wide>(from, to); break;
       }
     }
     return true;
@@ -201,14 +236,14 @@ class RowSorter {
   }
 
   template <class T>
-  void permute(char* data) {
-    T* row = reinterpret_cast<T*>(data);
-    T* out = reinterpret_cast<T*>(copy_.get());
+  void permute(const char* from, char* to) {
+    const T* row = reinterpret_cast<const T*>(from);
+    T* out = reinterpret_cast<T*>(from == to ? static_cast<void*>(copy_.get()) : to);
     const uint32_t* order = order_.get();
     parallel_for(n_, kGrain, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i) out[i] = row[order[i]];
     });
-    std::memcpy(static_cast<void*>(row), out, size_t(n_) * sizeof(T));
+    if (from == to) copy_row(out, to, n_ * int64_t(sizeof(T)));
   }
 
   int64_t n_;
@@ -222,12 +257,12 @@ class RowSorter {
 
 }  // namespace
 
-int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkeys, int64_t rows,
-                   int64_t n) {
+int32_t sort_multi(int32_t nops, const int32_t* codes, const void* const* in, void* const* out,
+                   int32_t nkeys, int64_t rows, int64_t n) {
   for (int o = 0; o < nops; ++o)
     if (codes[o] < 0 || codes[o] >= kNumCodes || (o < nkeys && codes[o] == kKey)) return 3;
-  if (rows <= 0 || n <= 1 || nkeys <= 0) return 0;
   if (n > int64_t(UINT32_MAX)) return 3;
+  if (rows <= 0 || n <= 0) return 0;
   std::atomic<bool> failed{false};
   parallel_for(rows, std::max<int64_t>(1, kElementsOfRows / n), [&](int64_t begin, int64_t end) {
     RowSorter sorter(n);
@@ -235,9 +270,18 @@ int32_t sort_multi(int32_t nops, const int32_t* codes, void** ptrs, int32_t nkey
       failed = true;
       return;
     }
-    for (int64_t r = begin; r < end; ++r)
-      if (!in_order(nkeys, codes, ptrs, r, n) && !sorter.sort(nops, codes, ptrs, nkeys, r))
-        failed = true;
+    for (int64_t r = begin; r < end; ++r) {
+      if (!in_order(nkeys, codes, in, r, n)) {
+        if (!sorter.sort(nops, codes, in, out, nkeys, r)) failed = true;
+        continue;
+      }
+      for (int o = 0; o < nops; ++o) {
+        if (!out[o] || out[o] == in[o]) continue;
+        int64_t bytes = n * kBuiltinItemsize[codes[o]];
+        copy_row(static_cast<const char*>(in[o]) + r * bytes,
+                 static_cast<char*>(out[o]) + r * bytes, bytes);
+      }
+    }
   });
   return failed ? 1 : 0;
 }

@@ -100,6 +100,7 @@ bool sort_row_of_images(int code, U* row, int64_t n) {
 
 template <class U, class Order>
 bool sort_row(int code, U* row, int64_t n) {
+  if (row_standing(code, row, n) & kAscending) return true;
   if constexpr (Order::kFloat) {
     ZeroSigns<U, Order> signs(row, n);
     if (!sort_row_of_images<U, Order>(code, row, n)) return false;
@@ -114,7 +115,7 @@ bool sort_row(int code, U* row, int64_t n) {
 
 int32_t sort_rows(int32_t code, void* data, int64_t rows, int64_t n) {
   if (rows <= 0 || n <= 1) return 0;
-  if (is_complex(code)) return sort_multi(1, &code, &data, 1, rows, n);
+  if (is_complex(code)) return sort_multi(1, &code, &data, &data, 1, rows, n);
   std::atomic<bool> failed{false};
   bool ordered = with_order(code, [&](auto zero, auto order) {
     using U = decltype(zero);

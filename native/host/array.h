@@ -102,6 +102,9 @@ PyObject* array_from_buffer(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* array_from_scalar(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 
+// nonzero.cc
+PyObject* nonzero(PyObject*, PyObject* const* args, Py_ssize_t nargs);
+
 // array_opaque.cc
 PyObject* opaque_array(PyObject*, PyObject* const* args, Py_ssize_t nargs);
 PyObject* array_handle(PyObject* self, void*);

@@ -44,6 +44,8 @@ PyMethodDef hot_functions[] = {
      "array_from_buffer(obj, code, shape, weak=False, alias=False)"},
     {"array_from_scalar", as_method(array_from_scalar), METH_FASTCALL,
      "array_from_scalar(value, code, weak=False)"},
+    {"nonzero", as_method(nonzero), METH_FASTCALL,
+     "nonzero(array, code) -> the indices along each dimension of what is not zero"},
     {"opaque_array", as_method(opaque_array), METH_FASTCALL,
      "opaque_array(handle, code, shape, weak, placement)"},
     {"add_placement", as_method(add_placement), METH_FASTCALL,

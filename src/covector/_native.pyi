@@ -216,6 +216,9 @@ class Boundary:
 
 # Arrays
 
+def nonzero(array: Array, code: int) -> tuple[Array, ...]:
+    """The indices along each dimension of what is not zero, of int32 or int64."""
+
 def opaque_array(
     handle: Any, code: int, shape: Sequence[int], weak: bool, placement: int, /
 ) -> Array:

@@ -12,9 +12,10 @@ from .test_memory import slot
 I32, I64, PTR = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 GEMM = ctypes.CFUNCTYPE(None, I32, I32, I32, *[I64] * 3, PTR, I64, PTR, I64, PTR, *[I64] * 5)
 SORT_ROWS = ctypes.CFUNCTYPE(I32, I32, PTR, I64, I64)
-SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, I32, I64, I64)
+SORT_MULTI = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I32, I64, I64)
 FFT = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, *[I64] * 9)
-PARTITION = ctypes.CFUNCTYPE(I32, I32, *[PTR] * 4, *[I64] * 3)
+PARTITION = ctypes.CFUNCTYPE(I32, I32, *[PTR] * 5, *[I64] * 3)
+SEARCH = ctypes.CFUNCTYPE(I32, I32, I32, PTR, PTR, PTR, *[I64] * 3)
 TOP_K = ctypes.CFUNCTYPE(I32, I32, PTR, PTR, PTR, I64, I64, I64)
 REAL = [d for d in DTYPES if d.kind != "c"]
 SORTED = [CODE[n] for n in "bool i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64".split()]
@@ -180,7 +181,7 @@ def multi(native, operands, nkeys):
     codes = (I32 * len(operands))(*[c for c, _ in operands])
     pointers = (PTR * len(operands))(*[x.ctypes.data for _, x in operands])
     rows, n = operands[0][1].shape
-    return slot(native, 3, SORT_MULTI)(len(operands), codes, pointers, nkeys, rows, n)
+    return slot(native, 3, SORT_MULTI)(len(operands), codes, pointers, pointers, nkeys, rows, n)
 
 
 @pytest.mark.parametrize("code", [*SORTED, CODE["c64"], CODE["c128"]])
@@ -231,6 +232,40 @@ def test_lexicographic_keys(native, n):
         np.testing.assert_array_equal(keys[2][r], c[r][order])
 
 
+@pytest.mark.parametrize("n", [1, 7, 3000, 100_000])
+@pytest.mark.parametrize("order", ["sorted", "nearly", "random"])
+@pytest.mark.parametrize("second", ["f32", "u8", "c64"])
+def test_results_elsewhere_and_those_wanted(native, n, order, second):
+    rng = np.random.default_rng(0)
+    a = rng.integers(-3, n // 3 + 4, (2, n)).astype(np.float64)
+    b = rng.integers(0, 4, (2, n)).astype(DTYPES[CODE[second]])
+    a[a == 0] = -0.0
+    a[:, ::3] += 0.0
+    a[:, n // 2 :: max(1, n // 3)] = np.nan
+    p = rng.permutation(2 * n).astype(np.int32).reshape(2, n)
+    orders = [np.lexsort((b[r].imag, b[r].real, a[r])) for r in range(2)]
+    if order != "random":
+        a, b = (np.stack([x[r][orders[r]] for r in range(2)]) for x in (a, b))
+        if order == "nearly" and n > 1:  # by the second key, or at the end
+            a[0, -2:], b[0, -2:] = 2 * n, [1, 0]
+            a[1, -2:] = [np.nan, np.inf]
+        orders = [np.lexsort((b[r].imag, b[r].real, a[r])) for r in range(2)]
+    operands = [(CODE["f64"], a), (CODE[second], b), (CODE["i32"], p)]
+    before = [x.copy() for _, x in operands]
+    codes = (I32 * 3)(*[c for c, _ in operands])
+    ins = (PTR * 3)(*[x.ctypes.data for _, x in operands])
+    for wanted in ((1, 1, 1), (0, 0, 1), (1, 0, 0)):
+        results = [np.zeros_like(x) for x in before]
+        outs = (PTR * 3)(
+            *[x.ctypes.data if w else None for x, w in zip(results, wanted, strict=True)]
+        )
+        assert slot(native, 3, SORT_MULTI)(3, codes, ins, outs, 2, 2, n) == 0
+        for x, y, w, (_, z) in zip(before, results, wanted, operands, strict=True):
+            assert z.tobytes() == x.tobytes()
+            for r in range(2 * w):
+                assert y[r].tobytes() == x[r][orders[r]].tobytes()
+
+
 def test_keys_have_no_order(native):
     x = np.zeros((2, 3), np.uint64)
     assert multi(native, [(CODE["key"], x)], 1) == 3
@@ -257,29 +292,87 @@ def test_top_k(native, code, rows, n, k):
     assert run(code, x.ctypes.data, out.ctypes.data, index.ctypes.data, rows, n, n + 1) == 3
 
 
+def arranged(x, how):
+    """Rows in order, the other way round, all equal, or in order but for a NaN and a neighbour."""
+    if how == "random":
+        return x
+    if how == "equal":
+        return np.broadcast_to(x[:, :1], x.shape).copy()
+    # As the library orders them: NaN last, and halves, too.
+    keys = x.astype(np.float64) if x.dtype.kind in "fV" else x
+    x = np.take_along_axis(x, np.argsort(keys, 1, kind="stable"), 1)
+    if how == "falling":
+        return x[:, ::-1].copy()
+    if how == "nearly" and x.shape[1] > 4:
+        k = x.shape[1] // 2
+        x[:, [k, k + 1]] = x[:, [k + 1, k]]
+        if x.dtype.kind in "fV":
+            x[:, 1] = np.float32(np.nan)
+    return x
+
+
+HOW = ["random", "rising", "falling", "nearly", "equal"]
+
+
 @pytest.mark.parametrize("code", SORTED)
 @pytest.mark.parametrize(
     "shape, m", [((1, 1), 1), ((2, 9), 0), ((4, 9), 2), ((5, 300), 1), ((3, 5000), 40),
                  ((1, 20_000), 3), ((1, 600_000), 2)]
 )  # fmt: skip
 @pytest.mark.parametrize("narrow", [False, True])
-def test_partition(native, code, shape, m, narrow):
+@pytest.mark.parametrize("how", HOW)
+def test_partition(native, code, shape, m, narrow, how):
     dtype, (rows, n) = DTYPES[code], shape
-    x = specials(small(dtype, shape) if narrow else values(dtype, shape))
+    x = arranged(specials(small(dtype, shape) if narrow else values(dtype, shape)), how)
     ranks = np.random.default_rng(1).integers(0, n, (rows, m)).astype(np.int32)
-    out, index = np.zeros(shape, dtype), np.zeros(shape, np.int32)
-    arrays = (v.ctypes.data for v in (x, ranks, out, index))
-    assert (
-        slot(native, native.runtime_slots["partition"], PARTITION)(code, *arrays, rows, n, m) == 0
+    out, index, found = (
+        np.zeros(shape, dtype),
+        np.zeros(shape, np.int32),
+        np.zeros((rows, m), dtype),
     )
+    run = slot(native, native.runtime_slots["partition"], PARTITION)
+    arrays = [v.ctypes.data for v in (x, ranks, out, index, found)]
+    assert run(code, *arrays, rows, n, m) == 0
     wide = x.astype(np.float64) if dtype.kind in "fV" else x
     for r in range(rows):
-        pivots = np.unique(np.sort(wide[r])[ranks[r]])
+        order = np.argsort(wide[r], kind="stable")
+        # The bits, too: a zero has its sign.
+        assert found[r].tobytes() == x[r][order[ranks[r]]].tobytes()
+        pivots = np.unique(wide[r][order[ranks[r]]])
         # Twice the number of pivots below, one more for a pivot; NaN is the greatest.
         parts = np.searchsorted(pivots, wide[r]) + np.searchsorted(pivots, wide[r], "right")
         expected = np.argsort(parts, kind="stable")
         np.testing.assert_array_equal(index[r], expected)
         np.testing.assert_array_equal(out[r].astype(wide.dtype), wide[r][expected])
+    for k in range(3):  # One result alone.
+        results = [out, index, found]
+        want = results[k].tobytes()
+        results[k].fill(0)
+        alone = [a if i < 2 or i == k + 2 else None for i, a in enumerate(arrays)]
+        assert run(code, *alone, rows, n, m) == 0
+        assert results[k].tobytes() == want
+
+
+@pytest.mark.parametrize("code", SORTED)
+@pytest.mark.parametrize("n, m", [(0, 5), (1, 5), (7, 1), (100, 2000), (3000, 20_000)])
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("right", [False, True])
+def test_search_rows(native, code, n, m, how, right):
+    dtype, rows = DTYPES[code], 3
+    table = arranged(specials(values(dtype, (rows, n), 1)), "rising")
+    x = arranged(specials(values(dtype, (rows, m))), how)
+    if n > 1 and m > 1:
+        x[:, ::2] = np.take(table, np.arange(m)[::2] % n, axis=1)  # some are there
+    out = np.full((rows, m), -1, np.int32)
+    run = slot(native, native.runtime_slots["search_rows"], SEARCH)
+    for threads in (1, 2):
+        native.set_num_threads(threads)
+        assert run(code, right, table.ctypes.data, x.ctypes.data, out.ctypes.data, rows, n, m) == 0
+        for r in range(rows):
+            t, v = (a[r].astype(np.float64) if dtype.kind in "fV" else a[r] for a in (table, x))
+            want = np.searchsorted(t, v, "right" if right else "left")
+            np.testing.assert_array_equal(out[r], want)
+    assert run(CODE["c64"], 0, table.ctypes.data, x.ctypes.data, out.ctypes.data, rows, n, m) == 3
 
 
 def test_user_frame(native):

@@ -1,6 +1,7 @@
 """Corners that the tables do not reach: NumPy's values, repeated indices, no elements."""
 
 import enum
+import functools
 import io
 import itertools
 
@@ -425,6 +426,84 @@ def test_setxor1d_with_and_without_size(dtype):
     out = cv.jit(lambda a, b: np.setxor1d(a, b, size=3))(np.array(x), np.array(y))
     assert out.tolist() == [3, 9, 3]
     assert np.setxor1d(np.array(x), np.array(y[:0])).tolist() == [1, 3, 7]
+
+
+def in_order(how, dtype, n):
+    x = onp.random.default_rng(3).normal(size=n) * 40
+    x = (onp.round(x / 20) if how == "few" else x).astype(dtype)
+    if how in ("rising", "falling", "nearly"):
+        x = onp.sort(x)[:: -1 if how == "falling" else 1].copy()
+    if how == "nearly" and n > 2:
+        x[n // 2 : n // 2 + 2] = x[n // 2 : n // 2 + 2][::-1]
+        x[1] = onp.nan if dtype.startswith("f") else x[-1]
+    return onp.full_like(x, x[0]) if how == "equal" else x
+
+
+@pytest.mark.parametrize("how", ["rising", "falling", "nearly", "equal", "few"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+@pytest.mark.parametrize("n", [3, 2000, 300_000])
+def test_order_statistics_and_searches_in_every_order(how, dtype, n):
+    with cv.enable_x64():
+        x = in_order(how, dtype, n)
+        y, q, bins = np.asarray(x), onp.array([0.9, 0.25]), onp.unique(x[~(x != x)])[:700]
+        for got, want in [
+            (np.quantile(y, q), onp.quantile(x, q)), (np.median(y), onp.median(x)),
+            (np.median(y[:, None], 1), onp.median(x[:, None], 1)),
+            (np.percentile(y[::-1], 75), onp.percentile(x[::-1], 75)),
+        ]:  # fmt: skip
+            onp.testing.assert_allclose(got, want, rtol=1e-5)
+        same = onp.testing.assert_array_equal
+        same(np.lexsort((y[::-1], y)), onp.lexsort((x[::-1], x)))
+        same(np.lexsort((y, y)), onp.lexsort((x, x)))
+        for right in (False, True):
+            same(np.digitize(y, bins, right), onp.digitize(x, bins, right))
+            same(np.digitize(y, bins[::-1], right), onp.digitize(x, bins[::-1], right))
+            side = "right" if right else "left"
+            same(np.searchsorted(bins, y, side), onp.searchsorted(bins, x, side))
+            same(np.searchsorted(bins, y[::-1], side), onp.searchsorted(bins, x[::-1], side))
+        curve = onp.arange(len(bins)) ** 2.0
+        want = onp.interp(x, bins, curve)
+        got = np.interp(y, bins, curve)
+        onp.testing.assert_allclose(got, want, rtol=1e-4 if dtype == "float32" else 1e-9)
+        same(np.setxor1d(y, bins), onp.setxor1d(x, bins))
+
+
+@pytest.mark.parametrize("shape", [(0,), (7,), (100_000,), (3, 0, 2), (300, 401), (70_000, 2),
+                                   (2, 70_000), (40, 50, 60)])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float16",
+                                   "bfloat16", "float32", "float64", "complex64",
+                                   "int4"])  # fmt: skip
+@pytest.mark.parametrize("share", [0, 0.3, 1])
+@pytest.mark.parametrize("x64", [False, True])
+def test_nonzero(shape, dtype, share, x64):
+    with cv.enable_x64(x64):
+        x = (onp.random.default_rng(0).random(shape) < share).astype(onp.float32)
+        if dtype != "int4" and "int" not in dtype and x.size > 3:
+            x.ravel()[:4] = [0, -0.0, onp.nan, 1]
+        y = np.asarray(x).astype(dtype)
+        got, want = np.nonzero(y), onp.nonzero(x)
+        assert len(got) == len(want)
+        for g, w in zip(got, want, strict=True):
+            assert g.dtype == (onp.int64 if x64 else onp.int32)
+            onp.testing.assert_array_equal(g, w)
+
+
+def test_signs_of_zeros_and_searches_of_nan():
+    zeros = np.array([-0.0] * 3 + [1.0])
+    assert onp.signbit(np.quantile(zeros, 0.25, method="lower"))
+    assert onp.signbit(np.quantile(zeros[::-1], 0.25, method="lower"))
+    table = np.array([-onp.inf, -0.0, 2.0, onp.nan, -onp.nan])
+    v = onp.tile(onp.float32([0.0, -0.0, onp.nan, 3.0, -onp.inf, onp.inf]), 400)
+    for side in ("left", "right"):
+        onp.testing.assert_array_equal(
+            np.searchsorted(table, v, side), onp.searchsorted(onp.asarray(table), v, side)
+        )
+        search = functools.partial(np.searchsorted, side=side)
+        rows = cv.vmap(search)(np.stack([table[:3]] * 2),
+                                                                 v.reshape(2, -1))  # fmt: skip
+        onp.testing.assert_array_equal(
+            rows.ravel(), onp.searchsorted(onp.asarray(table[:3]), v, side)
+        )
 
 
 def test_partition_keeps_the_order_of_equal_elements():

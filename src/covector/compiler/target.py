@@ -69,10 +69,10 @@ class Library(Record):
 # Calls of the runtime library of the native core.
 NATIVE = Library(
     frozenset(
-        "gemm sort top_k partition callback cholesky triangular_solve lu pivots_to_permutation qr "
-        "geqrf householder_product eigh svd eig symmetric_product hessenberg tridiagonal ormqr "
-        "schur triangular_sylvester tridiagonal_solve eigh_tridiagonal cholesky_update "
-        "exponential fft convolution".split()
+        "gemm sort top_k partition search_rows callback cholesky triangular_solve lu "
+        "pivots_to_permutation qr geqrf householder_product eigh svd eig symmetric_product "
+        "hessenberg tridiagonal ormqr schur triangular_sylvester tridiagonal_solve "
+        "eigh_tridiagonal cholesky_update exponential fft convolution".split()
     )
 )
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as onp
-
 from covector import lax
-from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.operands import as_number
 from covector.numpy import reductions as r
 from covector.numpy._util import array, broadcast_all, check_out, convert, fused
 from covector.numpy.reductions import _axes, _limits
-from covector.primitives.sorting import partition_p, take_along
+from covector.primitives.sorting import partition_p
 from covector.sharding.results import laid_out
 
 
@@ -541,46 +538,12 @@ def _at_ranks(x: Any, low: Any, high: Any, extra: int) -> tuple[Any, Any]:
     perm = (*range(1, last + 1), 0)
     nq = r.product(q)
     ranks = [lax.transpose(lax.reshape(p, (nq, *rows)), perm) for p in (low, high)]
-    find = _in_short_rows if _short(x) else _in_rows
-    both = find(x, lax.concatenate(ranks, last))
+    both = partition_p.bind(x, lax.concatenate(ranks, last), axis=last)[2]
     back = (last, *range(last))
     at_low, at_high = (
         lax.reshape(lax.transpose(v, back), (*q, *rows)) for v in lax.split(both, [nq, nq], last)
     )
     return at_low, at_high
-
-
-# Bytes of a row that is sorted faster than it is parted.
-_SHORT_ROW = 1 << 16
-
-
-def _short(x: Any) -> bool:
-    """Whether rows of a float or integer that the processor compares are short."""
-    n, size = x.shape[-1], x.dtype.itemsize
-    return type(n) is int and size >= 4 and n * size <= _SHORT_ROW
-
-
-def _in_rows(x: Any, ranks: Any) -> Any:
-    """The elements of these ranks among each row's."""
-    last = x.ndim - 1
-    return take_along(partition_p.bind(x, ranks, axis=last)[0], ranks, last)
-
-
-@custom_jvp
-def _in_short_rows(x: Any, ranks: Any) -> Any:
-    """The same of rows that are sorted; where they came from is found by parting them."""
-    return take_along(lax.sort(x, dimension=x.ndim - 1), ranks, x.ndim - 1)
-
-
-@_in_short_rows.defjvp
-def _in_short_rows_jvp(primals: Any, tangents: Any) -> Any:
-    (x, ranks), g = primals, tangents[0]
-    last = x.ndim - 1
-    found = _in_short_rows(x, ranks)
-    if x.dtype not in dtypes.INEXACT:
-        return found, onp.zeros(found.shape, dtypes.float0)
-    origins = take_along(partition_p.bind(x, ranks, axis=last)[1], ranks, last)
-    return found, take_along(g, origins, last)
 
 
 _QUANTILE = ("axis", "method", "keepdims", "overwrite_input")

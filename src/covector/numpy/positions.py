@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as onp
-
-from covector import lax
+from covector import _native, lax
 from covector.core import dtypes
+from covector.core.avals import settled
 from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
+from covector.core.trace import Tracer
 from covector.numpy._util import (
     array,
     broadcast_to,
+    check_concrete,
     concrete,
     convert,
     fused,
 )
-from covector.numpy.creation import from_numpy
 from covector.numpy.ufuncs import truth
 
 
@@ -62,9 +62,12 @@ def indices_of(a: Any, size: Any, fill_value: Any, name: str) -> tuple[Any, ...]
     if x.ndim == 0:
         raise ValueError(f"{name} takes an array of one or more dimensions{at_user_line()}")
     if size is None:
-        v = concrete(x, f"the argument of {name} (or its argument size)")
-        dt = dtypes.default_int()
-        return tuple(from_numpy(i.astype(dt, copy=False), dt, x) for i in onp.nonzero(v))
+        check_concrete(x, f"the argument of {name} (or its argument size)")
+        v = array(x.concrete() if isinstance(x, Tracer) else x)
+        if v.dtype in dtypes.SMALL:
+            v = truth(v, name)
+        found = _native.nonzero(v, dtypes.code_of[dtypes.default_int()])
+        return tuple([settled(i, x) for i in found])
     n = as_size(size)
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
     if len(fills) != x.ndim:

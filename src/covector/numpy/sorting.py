@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
@@ -24,7 +23,7 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.numpy.creation import asarray
-from covector.primitives.sorting import partition_p
+from covector.primitives.sorting import partition_p, search_by_bisection, search_p
 from covector.sharding.results import laid_out
 
 # Python's and NumPy's numbers: known to all their digits.
@@ -256,7 +255,7 @@ def _parted(a: Any, kth: Any, axis: Any, name: str) -> tuple[Any, Any]:
         values, indices = lax.sort((x, positions), axis, num_keys=1)
         return values, indices
     ranks = lax.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), k, dtypes.int32)
-    values, indices = partition_p.bind(x, ranks, axis=axis)
+    values, indices, _ = partition_p.bind(x, ranks, axis=axis)
     return values, convert(indices, dtypes.default_int())
 
 
@@ -293,37 +292,17 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
 # --- searching ---------------------------------------------------------------------------
 
 
+# From so many elements on, what is searched for is searched for by a call of its own.
+_SEARCHED = 1024
+
+
 def search(a: Any, v: Any, side: str) -> Any:
     """Positions of ``v`` among the sorted vector ``a``, by bisection of all at once."""
-    n = a.shape[0]
-    dt = dtypes.int32 if n < 2**31 - 1 else dtypes.int64
-    low = lax.full(v.shape, 0, dt)
-    if n == 0:
-        return low
-    high = lax.full(v.shape, n, dt)
-    inexact = a.dtype in dtypes.INEXACT
-
-    def goes_right(probe: Any) -> Any:
-        # NaN sorts last, as the greatest value.
-        if side == "left":
-            out = lax.lt(probe, v)
-            return lax.bitwise_or(out, _only(v, probe)) if inexact else out
-        out = lax.le(probe, v)
-        return lax.bitwise_or(out, lax.ne(v, v)) if inexact else out
-
-    for _ in range(max(1, math.ceil(math.log2(n + 1)))):
-        open_ = lax.lt(low, high)
-        mid = lax.div(lax.add(low, high), dt.type(2))
-        probe = a.at[mid].get(mode="clip")
-        right = goes_right(probe)
-        low = lax.select(lax.bitwise_and(open_, right), lax.add(mid, dt.type(1)), low)
-        stay = lax.bitwise_and(open_, lax.bitwise_not(right))
-        high = lax.select(stay, mid, high)
-    return low
-
-
-def _only(v: Any, probe: Any) -> Any:
-    return lax.bitwise_and(lax.ne(v, v), lax.eq(probe, probe))
+    n, count = a.shape[0], v.size
+    known = type(n) is int and type(count) is int
+    if known and count >= _SEARCHED and 0 < n < 2**31 - 1 and a.dtype not in dtypes.COMPLEX:
+        return search_p.bind(a, v, side=side)
+    return search_by_bisection(a, v, side)
 
 
 def searchsorted(
@@ -421,12 +400,15 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     n = edges.shape[0]
     if n == 0:
         return lax.full(v.shape, 0, dtypes.int32)
-    side = "left" if right else "right"
-    up = search(edges, v, side)
-    down = lax.sub(scalar(n, up.dtype), search(lax.rev(edges, (0,)), v, side))
     last = lax.index_in_dim(edges, n - 1, 0, False)
     first = lax.index_in_dim(edges, 0, 0, False)
-    return convert(lax.select(lax.le(first, last), up, down), dtypes.index_dtype(n))
+    rising = lax.le(first, last)
+    edges = lax.select(lax.broadcast(rising, (n,)), edges, lax.rev(edges, (0,)))
+    below = search(edges, v, "left" if right else "right")
+    index = lax.select(
+        lax.broadcast(rising, v.shape), below, lax.sub(scalar(n, below.dtype), below)
+    )
+    return convert(index, dtypes.index_dtype(n))
 
 
 # --- counting ----------------------------------------------------------------------------

@@ -1,25 +1,35 @@
-"""Sorting and selection: `sort`, `top_k`, `partition`."""
+"""Sorting, selection and search: `sort`, `top_k`, `partition`, `search`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from covector.core import dtypes
+from covector.core import dtypes, structural
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.definers import def_jvp_zero
 from covector.core.errors import at_user_line
+from covector.core.operands import like, scalar
 from covector.core.rules import Zero, batching_rules, jvp_rules
-from covector.core.structural import bring_dim
+from covector.core.structural import bring_dim, moveaxis
 from covector.core.trace import Primitive
+from covector.primitives.arithmetic import add, sub
 from covector.primitives.common import ORDERED, check_dtype
+from covector.primitives.compare import bitwise_and, bitwise_or, eq, le, lt, ne
 from covector.primitives.indexing import GatherDimensionNumbers, GatherScatterMode, gather_p
+from covector.primitives.select import clamp, select
 from covector.primitives.structure import broadcasted_iota, expand_dims
 
 sort_p = Primitive("sort", multiple_results=True)
 top_k_p = Primitive("top_k", multiple_results=True)
-# Operands x and ranks, of any number along the axis; results x, parted there, and the indices in x
-# of its elements, of which those between two ranks, and equal ones, keep their order.
+# Operands x and ranks, of any number along the axis; results x, parted there, the indices in x of
+# its elements, of which those between two ranks, and equal ones, keep their order, and the elements
+# of the ranks.
 partition_p = Primitive("partition", multiple_results=True)
+# search(x[rows..., n], v[rows..., m...]) -> [rows..., m...] of int32: how many elements of the row
+# of x, which is in order, are less than each of v (side 'left'), or not greater ('right'). NaN is
+# the greatest.
+search_p = Primitive("search")
 
 
 # --- constructors: what rules bind ---------------------------------------------------------
@@ -81,7 +91,23 @@ def _partition_aval(x: ShapedArray, ranks: ShapedArray, *, axis: int) -> list[Sh
             f"partition of {x.str_short()} along axis {axis} takes ranks of the same rows, got "
             f"{ranks.str_short()}{at_user_line()}"
         )
-    return [x, ShapedArray(x.shape, dtypes.int32)]
+    return [x, ShapedArray(x.shape, dtypes.int32), ShapedArray(ranks.shape, x.dtype, x.weak_type)]
+
+
+@search_p.def_abstract_eval
+def _search_aval(x: ShapedArray, v: ShapedArray, *, side: str) -> ShapedArray:
+    check_dtype("search", x, ORDERED)
+    rank = x.ndim - 1
+    if rank < 0 or x.dtype != v.dtype or v.shape[:rank] != x.shape[:rank]:
+        raise TypeError(
+            "search takes arrays of one dtype, the second of the same rows as the first, got "
+            f"{x.str_short()} and {v.str_short()}{at_user_line()}"
+        )
+    if side not in ("left", "right"):
+        raise ValueError(f"search: side must be 'left' or 'right', got {side!r}{at_user_line()}")
+    if x.shape[-1] > dtypes.LIMITS[dtypes.int32][1]:
+        raise ValueError(f"search in rows of {x.str_short()}, too many for int32{at_user_line()}")
+    return ShapedArray(v.shape, dtypes.int32)
 
 
 def take_along(x: Any, indices: Any, axis: int) -> Any:
@@ -104,6 +130,46 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
         mode=GatherScatterMode.PROMISE_IN_BOUNDS,
         fill_value=None,
     )
+
+
+def search_by_bisection(x: Any, v: Any, side: str) -> Any:
+    """What `search` computes, of other primitives; of int64 where positions need it."""
+    shape, rank = aval_of(v).shape, aval_of(x).ndim - 1
+    n, inexact = aval_of(x).shape[-1], aval_of(x).dtype in dtypes.INEXACT
+    dt = dtypes.int32 if n < 2**31 - 1 else dtypes.int64
+    found = structural.full(shape, 0, dt)
+    if n == 0:
+        return found
+    rows = tuple(range(rank))
+    numbers = GatherDimensionNumbers((), (rank,), (rank,), rows, rows)
+
+    def comes_before(probe: Any) -> Any:
+        nan = ne(v, v)
+        if side == "right":
+            return bitwise_or(le(probe, v), nan) if inexact else le(probe, v)
+        if not inexact:
+            return lt(probe, v)
+        return bitwise_or(lt(probe, v), bitwise_and(nan, eq(probe, probe)))
+
+    # So many are known to come before. A step is taken if the last element of it does, too.
+    step = 1 << n.bit_length() - 1
+    while step:
+        end = add(found, like(step, found))
+        at = clamp(like(0, end), sub(end, like(1, end)), like(n - 1, end))
+        probe = gather_p.bind(
+            x,
+            expand_dims(at, len(shape)),
+            dimension_numbers=numbers,
+            slice_sizes=(1,) * (rank + 1),
+            indices_are_sorted=False,
+            unique_indices=False,
+            mode=GatherScatterMode.PROMISE_IN_BOUNDS,
+            fill_value=None,
+        )
+        inside = bitwise_and(le(end, like(n, end)), comes_before(probe))
+        found = select(inside, end, found)
+        step >>= 1
+    return found
 
 
 def _sort_jvp(
@@ -131,15 +197,21 @@ def _top_k_jvp(
 def _partition_jvp(
     primals: Sequence[Any], tangents: Sequence[Any], *, axis: int
 ) -> tuple[Any, Any]:
-    values, indices = partition_p.bind(*primals, axis=axis)
-    g = tangents[0]
-    tangent = Zero.of(values) if type(g) is Zero else take_along(g, indices, axis)
-    return [values, indices], [tangent, Zero.of(indices)]
+    out = values, indices, found = partition_p.bind(*primals, axis=axis)
+    g, ranks = tangents[0], primals[1]
+    if type(g) is Zero or 0 in aval_of(values).shape:
+        return out, [Zero.of(v) for v in out]
+    n = aval_of(values).shape[axis]
+    at = clamp(scalar(0, dtypes.int32), ranks, scalar(n - 1, dtypes.int32))
+    origins = take_along(indices, at, axis)
+    tangents = [take_along(g, indices, axis), Zero.of(indices), take_along(g, origins, axis)]
+    return out, tangents
 
 
 jvp_rules[sort_p] = _sort_jvp
 jvp_rules[partition_p] = _partition_jvp
 jvp_rules[top_k_p] = _top_k_jvp
+def_jvp_zero(search_p)
 
 
 def _sort_batch(
@@ -167,9 +239,22 @@ def _partition_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int
 ) -> tuple[list[Any], list[int]]:
     xs = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
-    return partition_p.bind(*xs, axis=axis + 1), [0, 0]
+    return partition_p.bind(*xs, axis=axis + 1), [0, 0, 0]
+
+
+def _search_batch(
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, side: str
+) -> tuple[Any, int]:
+    (x, v), (d, e) = args, dims
+    if d is None and e is not None:  # The queries are more.
+        last = aval_of(v).ndim - 1
+        at = e if aval_of(x).ndim == 1 else last
+        return search_p.bind(x, moveaxis(v, e, at), side=side), at
+    xs = [bring_dim(u, axis_size, k, 0) for u, k in zip(args, dims, strict=True)]
+    return search_p.bind(*xs, side=side), 0
 
 
 batching_rules[sort_p] = _sort_batch
 batching_rules[partition_p] = _partition_batch
 batching_rules[top_k_p] = _top_k_batch
+batching_rules[search_p] = _search_batch

@@ -39,7 +39,7 @@ from covector.primitives.parallel import (
 from covector.primitives.random_bits import threefry2x32_p
 from covector.primitives.select import clamp_p, select_n_p
 from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
-from covector.primitives.sorting import partition_p, sort_p, top_k_p
+from covector.primitives.sorting import partition_p, search_p, sort_p, top_k_p
 from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, slice_p, squeeze_p
 from covector.sharding import factors
 from covector.sharding.factors import Avals, Builder, Factors, factor_rules, together
@@ -58,6 +58,14 @@ def _joined(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
         for a in operands[1:]
     ]
     return b.build([dims, *others], [dims])
+
+
+def _searched(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
+    """Each element of the second operand by itself, in the whole of its row of the first."""
+    x, v = operands
+    b = Builder()
+    dims = b.dims(v.shape)
+    return b.build([[*dims[: len(x.shape) - 1], (b.new(x.shape[-1], True),)], dims], [dims])
 
 
 def _padded(operands: Avals, results: Avals, params: dict[str, Any]) -> Factors:
@@ -147,6 +155,7 @@ def _register() -> None:
         sort_p: factors.along("dimension"),
         top_k_p: factors.along("axis"),
         partition_p: factors.along("axis"),
+        search_p: _searched,
         iota_p: factors.made,
         conv_general_dilated_p: factors.convolved,
         fft_p: _transformed,

@@ -9,6 +9,7 @@ from covector.compiler.ir.nodes import (
     KNOWN,
     IVar,
     LibraryCall,
+    Lit,
     Load,
     Op,
     Pointwise,
@@ -20,10 +21,11 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.target import MatrixProduct
 from covector.core import dtypes
+from covector.core.avals import ShapedArray
 from covector.core.dtypes import DType
-from covector.core.jaxpr import JaxprEqn
+from covector.core.jaxpr import DropVar, JaxprEqn
 from covector.primitives.dot import dot_general_p
-from covector.primitives.sorting import partition_p, sort_p, top_k_p
+from covector.primitives.sorting import partition_p, search_p, sort_p, top_k_p
 
 
 def transposed(low: Lowering, x: Value, perm: Sequence[int]) -> Value:
@@ -163,9 +165,24 @@ def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     avals = [a.update(dtype=_ordered(a.dtype)) for a in avals]
     moved = [converted(low, x, a.dtype) for x, a in zip(moved, avals, strict=True)]
     attrs = {"num_keys": eqn.params["num_keys"]}
-    call = LibraryCall("sort", moved, attrs, low.specs(avals))
-    out = [transposed(low, r, back) for r in low.append(call)]
+    out = [transposed(low, r, back) for r in _call(low, "sort", eqn, moved, attrs, avals)]
     return [converted(low, r, x.dtype) for r, x in zip(out, xs, strict=True)]
+
+
+def _call(
+    low: Lowering, kind: str, eqn: JaxprEqn, operands: Sequence[Value], attrs: dict[str, Any],
+    avals: Sequence[ShapedArray],
+) -> list[Value]:  # fmt: skip
+    """The results of a call that only computes those that are ``wanted``; zeros for the others."""
+    wanted = tuple([type(v) is not DropVar for v in eqn.outvars])
+    specs = low.specs(avals)
+    attrs = {**attrs, "wanted": wanted}
+    call = LibraryCall(kind, operands, attrs, [s for s, w in zip(specs, wanted, strict=True) if w])
+    made = iter(low.append(call))
+    return [
+        next(made) if w else low.pointwise(shape, dtype, Lit(0, dtype))
+        for w, (shape, dtype) in zip(wanted, specs, strict=True)
+    ]
 
 
 @rule(partition_p)
@@ -174,11 +191,20 @@ def _partition(low: Lowering, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Val
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
     avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]
-    avals[0] = avals[0].update(dtype=_ordered(x.dtype))
+    avals = [a if a.dtype == dtypes.int32 else a.update(dtype=_ordered(a.dtype)) for a in avals]
     wide = converted(low, transposed(low, x, perm), _ordered(x.dtype))
-    call = LibraryCall("partition", [wide, transposed(low, ranks, perm)], {}, low.specs(avals))
-    values, indices = low.append(call)
-    return [converted(low, transposed(low, values, back), x.dtype), transposed(low, indices, back)]
+    out = _call(low, "partition", eqn, [wide, transposed(low, ranks, perm)], {}, avals)
+    out = [transposed(low, r, back) for r in out]
+    return [converted(low, r, v.aval.dtype) for r, v in zip(out, eqn.outvars, strict=True)]
+
+
+@rule(search_p)
+def _search(low: Lowering, eqn: JaxprEqn, x: Value, v: Value) -> Value:
+    dtype = _ordered(x.dtype)
+    operands = [converted(low, u, dtype) for u in (x, v)]
+    attrs = {"right": eqn.params["side"] == "right"}
+    call = LibraryCall("search_rows", operands, attrs, low.specs([eqn.outvars[0].aval]))
+    return low.append(call)[0]
 
 
 def _ordered(dtype: DType) -> DType:

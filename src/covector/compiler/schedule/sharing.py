@@ -22,7 +22,7 @@ from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 from covector.core.record import Record
 
-# Library calls each result of which is made of the operand in its place, where that lies.
+# Library calls each result of which may lie where the operand in its place does.
 IN_PLACE = frozenset(("sort",))
 
 
@@ -131,7 +131,8 @@ class _Sharer:
         """A call that works in place has no need of copies of what is of no use afterwards."""
         if d.kind not in IN_PLACE:
             return
-        for r, u in zip(d.results, d.operands, strict=True):
+        operands = [u for u, w in zip(d.operands, d.attrs["wanted"], strict=True) if w]
+        for r, u in zip(d.results, operands, strict=True):
             if d.operands.count(u) == 1 and self._free(u, k):
                 self._take(r, u)
 

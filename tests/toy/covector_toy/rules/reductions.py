@@ -13,7 +13,7 @@ from covector.primitives import cumulative as cu
 from covector.primitives import reductions as re
 from covector.primitives.dot import dot_general_p
 from covector.primitives.groups import group_sums_p
-from covector.primitives.sorting import partition_p, sort_p, top_k_p
+from covector.primitives.sorting import partition_p, search_p, sort_p, top_k_p
 from covector_toy.interpreter import rule
 from covector_toy.rules.elementwise import Elements, widened
 
@@ -116,13 +116,27 @@ def _partition(eqn: JaxprEqn, x: Elements, ranks: Elements) -> list[Elements]:
     axis = eqn.params["axis"]
     keys, n = widened(x), x.shape[axis]
     if not n:
-        return [x, np.zeros(x.shape)]
+        return [x, np.zeros(x.shape), np.zeros(ranks.shape, x.dtype)]
     at = np.clip(ranks, 0, n - 1).astype(np.int64)
-    values = np.take_along_axis(np.sort(keys, axis), at, axis)
+    places = np.take_along_axis(np.argsort(keys, axis, kind="stable"), at, axis)
+    found = np.take_along_axis(x, places, axis)
+    values = np.take_along_axis(keys, places, axis)
     moved, against = np.moveaxis(keys, axis, -1), np.moveaxis(values, axis, -1)
     rank = _standing(moved[..., :, None], against[..., None, :])
     order = np.moveaxis(np.argsort(rank, axis=-1, kind="stable"), -1, axis)
-    return [np.take_along_axis(x, order, axis), order]
+    return [np.take_along_axis(x, order, axis), order, found]
+
+
+@rule(search_p)
+def _search(eqn: JaxprEqn, x: Elements, v: Elements) -> Elements:
+    rows, n = x.shape[:-1], x.shape[-1]
+    count = int(np.prod(rows, dtype=np.int64))
+    tables, queries = widened(x).reshape(count, n), widened(v).reshape(count, *v.shape[len(rows) :])
+    places = [
+        np.searchsorted(table, query, eqn.params["side"])
+        for table, query in zip(tables, queries, strict=True)
+    ]
+    return np.reshape(places, v.shape) if places else np.zeros(v.shape)
 
 
 def _standing(x: Elements, pivots: Elements) -> Elements:

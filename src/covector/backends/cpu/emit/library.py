@@ -86,27 +86,41 @@ def _copy_in(em: NestEmitter, src: Value, dst: Value) -> Val:
 
 def _sort(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
-    ptrs = [_copy_in(em, s, r) for s, r in zip(d.operands, d.results, strict=True)]
     rows, n = _product(em, d.operands[0].shape[:-1]), _int(em, d.operands[0].shape[-1])
-    if len(ptrs) == 1:
+    if len(d.operands) == 1:
+        ptr = _copy_in(em, d.operands[0], d.results[0])
         fn = em.runtime("sort_rows")
         code = dtypes.code_of[d.operands[0].dtype]
-        call_ = f"call i32 {fn.ref}(i32 {code}, ptr {ptrs[0].ref}, i64 {rows}, i64 {n})"
+        call_ = f"call i32 {fn.ref}(i32 {code}, ptr {ptr.ref}, i64 {rows}, i64 {n})"
         em.leave_unless_ok(b.impure(call_, "i32"))
         return
     fn = em.runtime("sort_multi")
-    codes, table = b.alloca(f"[{len(ptrs)} x i32]"), b.alloca(f"[{len(ptrs)} x ptr]")
-    for k, (p, v) in enumerate(zip(ptrs, d.operands, strict=True)):
-        c = b.impure(f"getelementptr i32, ptr {codes.ref}, i64 {k}", "ptr")
-        b.line(f"store i32 {dtypes.code_of[v.dtype]}, ptr {c.ref}")
-        t = b.impure(f"getelementptr ptr, ptr {table.ref}, i64 {k}", "ptr")
-        b.line(f"store ptr {p.ref}, ptr {t.ref}")
+    count = len(d.operands)
+    codes = _table(em, "i32", [str(dtypes.code_of[v.dtype]) for v in d.operands])
+    ins = _table(em, "ptr", [em.pointer(v).ref for v in d.operands])
+    outs = _table(em, "ptr", _wanted(em, d))
     status = b.impure(
-        f"call i32 {fn.ref}(i32 {len(ptrs)}, ptr {codes.ref}, ptr {table.ref}, "
+        f"call i32 {fn.ref}(i32 {count}, ptr {codes.ref}, ptr {ins.ref}, ptr {outs.ref}, "
         f"i32 {d.attrs['num_keys']}, i64 {rows}, i64 {n})",
         "i32",
     )
     em.leave_unless_ok(status)
+
+
+def _wanted(em: NestEmitter, d: LibraryCall) -> list[str]:
+    """Where the results go, null for those that are not wanted."""
+    places = iter([em.b.local(em.place(r).ptr).ref for r in d.results])
+    return [next(places) if w else "null" for w in d.attrs["wanted"]]
+
+
+def _table(em: NestEmitter, type_: str, entries: Sequence[str]) -> Val:
+    """An array on the stack."""
+    b = em.b
+    table = b.alloca(f"[{max(1, len(entries))} x {type_}]")
+    for k, entry in enumerate(entries):
+        at = b.impure(f"getelementptr {type_}, ptr {table.ref}, i64 {k}", "ptr")
+        b.line(f"store {type_} {entry}, ptr {at.ref}")
+    return table
 
 
 def _top_k(em: NestEmitter, d: LibraryCall) -> None:
@@ -128,7 +142,7 @@ def _partition(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     src, ranks = d.operands
     pointers = ", ".join(f"ptr {em.pointer(v).ref}" for v in d.operands)
-    results = ", ".join(f"ptr {b.local(em.place(r).ptr).ref}" for r in d.results)
+    results = ", ".join(f"ptr {p}" for p in _wanted(em, d))
     fn = em.runtime("partition")
     status = b.impure(
         f"call i32 {fn.ref}(i32 {dtypes.code_of[src.dtype]}, {pointers}, {results}, "
@@ -139,17 +153,27 @@ def _partition(em: NestEmitter, d: LibraryCall) -> None:
     em.leave_unless_ok(status)
 
 
+def _search(em: NestEmitter, d: LibraryCall) -> None:
+    b = em.b
+    table, queries = d.operands
+    rank = table.ndim - 1
+    pointers = ", ".join(f"ptr {em.pointer(v).ref}" for v in d.operands)
+    out = b.local(em.place(d.results[0]).ptr)
+    fn = em.runtime("search_rows")
+    status = b.impure(
+        f"call i32 {fn.ref}(i32 {dtypes.code_of[table.dtype]}, i32 {int(d.attrs['right'])}, "
+        f"{pointers}, ptr {out.ref}, i64 {_product(em, table.shape[:-1])}, "
+        f"i64 {_int(em, table.shape[-1])}, i64 {_product(em, queries.shape[rank:])})",
+        "i32",
+    )
+    em.leave_unless_ok(status)
+
+
 def _callback(em: NestEmitter, d: LibraryCall) -> None:
     b = em.b
     ins = [em.pointer(v) for v in d.operands]
     outs = [b.local(em.place(r).ptr) for r in d.results]
-    tables = []
-    for ptrs in (ins, outs):
-        table = b.alloca(f"[{max(1, len(ptrs))} x ptr]")
-        for k, p in enumerate(ptrs):
-            t = b.impure(f"getelementptr ptr, ptr {table.ref}, i64 {k}", "ptr")
-            b.line(f"store ptr {p.ref}, ptr {t.ref}")
-        tables.append(table)
+    tables = [_table(em, "ptr", [p.ref for p in ptrs]) for ptrs in (ins, outs)]
     fn = em.runtime("callback")
     status = b.impure(
         f"call i32 {fn.ref}(i64 {_int(em, d.attrs['id'])}, i64 {len(ins)}, ptr {tables[0].ref}, "
@@ -164,6 +188,7 @@ _CALLS = {
     "sort": _sort,
     "top_k": _top_k,
     "partition": _partition,
+    "search_rows": _search,
     "callback": _callback,
     **dict.fromkeys(_MATRIX_CALLS, _matrix_call),
 }

@@ -24,7 +24,14 @@ from covector.numpy import logaddexp
 from covector.primitives import arithmetic as ar
 from covector.primitives import cumulative as cu
 from covector.primitives import reductions as re
-from covector.primitives.sorting import partition_p, sort_p, take_along, top_k_p
+from covector.primitives.sorting import (
+    partition_p,
+    search_by_bisection,
+    search_p,
+    sort_p,
+    take_along,
+    top_k_p,
+)
 
 _BOOL = np.dtype(np.bool_)
 _I32 = np.dtype(np.int32)
@@ -228,18 +235,32 @@ def _partition(b: Builder, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Value]
     n = x.shape[axis]
     positions = b.iota(_I32, x.shape, axis)
     if not n:
-        return [x, positions]
+        return [x, positions, b.constant(0, x.dtype, ranks.shape)]
     dtype = x.dtype
     keys = b.convert(x, computed_in(dtype))
     (standing,) = expand(b, (partition_p, axis), functools.partial(_standing, axis), keys, ranks)
     _, values, order = sorted_by(b, [standing, x, positions], axis, 1)
-    return [values, order]
+    key = (partition_p, "found", axis)
+    (found,) = expand(b, key, functools.partial(_of_ranks, axis), keys, ranks)
+    return [values, order, b.convert(found, dtype)]
+
+
+@rule(search_p)
+def _search(b: Builder, eqn: JaxprEqn, x: Value, v: Value) -> Value:
+    side = eqn.params["side"]
+    keys = [b.convert(u, computed_in(u.dtype)) for u in (x, v)]
+    (out,) = expand(b, (search_p, side), lambda p, q: search_by_bisection(p, q, side), *keys)
+    return out
+
+
+def _of_ranks(axis: int, x: Any, ranks: Any) -> Any:
+    at = lax.clamp(np.int32(0), ranks, np.int32(x.shape[axis] - 1))
+    return take_along(lax.sort(x, dimension=axis), at, axis)
 
 
 def _standing(axis: int, x: Any, ranks: Any) -> Any:
-    n, m = x.shape[axis], ranks.shape[axis]
-    at = lax.clamp(np.int32(0), ranks, np.int32(n - 1))
-    pivots = take_along(lax.sort(x, dimension=axis), at, axis)
+    m = ranks.shape[axis]
+    pivots = _of_ranks(axis, x, ranks)
 
     def count(k: Any, standing: Any) -> Any:
         pivot = lax.broadcast_in_dim(
