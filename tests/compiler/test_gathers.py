@@ -191,7 +191,7 @@ def test_elements_a_few_apart(apart, dtype):
 
 def test_elements_a_few_apart_are_loaded_in_vectors():
     text = cv.jit(lambda x: x[:, 0] * x[:, 1] + x[:, 2]).lower(f32(5000, 3)).as_text("llvm")
-    assert text.count("shufflevector <16 x float>") >= 9
+    assert text.count("shufflevector <16 x float>") >= 6  # two for each column of a row
     assert "gather" not in text and "> zeroinitializer, float" not in text
 
 
