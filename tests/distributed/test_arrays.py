@@ -46,6 +46,14 @@ for y in made:
     numpy.testing.assert_array_equal(multihost_utils.process_allgather(y, tiled=True), whole)
 local = multihost_utils.global_array_to_host_local_array(x, mesh, P("x"))
 numpy.testing.assert_array_equal(local, whole[rows])
+to_all = lambda x: multihost_utils.host_local_array_to_global_array(x, mesh, P("x"))
+to_here = lambda x: multihost_utils.global_array_to_host_local_array(x, mesh, P("x"))
+assert cv.make_jaxpr(to_all)(whole[rows]).out_avals[0].shape == (8, 2)
+assert cv.make_jaxpr(to_here)(x).out_avals[0].shape == (8 // n, 2)
+fails(TypeError, "call it outside of the compiled function", cv.jit(to_all), whole[rows])
+mapped = cv.vmap(to_all, in_axes=1, out_axes=1)(whole[rows])
+assert mapped.sharding.spec == P("x", None) and bool((mapped == x).all())
+numpy.testing.assert_array_equal(cv.vmap(to_here, in_axes=1, out_axes=1)(x), whole[rows])
 assert str(x) == repr(x) == f"Array(shape=(8, 2), dtype=float32, sharding={s!r})"
 assert not x.is_fully_replicated and len(x.devices()) == n
 

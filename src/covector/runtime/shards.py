@@ -367,7 +367,7 @@ def make_array_from_single_device_arrays(
     return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
 
 
-def _processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
+def processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
     """Into how many parts processes split each dimension."""
     if sharding.is_fully_addressable:
         return (1,) * ndim
@@ -414,7 +414,7 @@ def make_array_from_process_local_data(
         array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
         where = as_sharding(getattr(where, "sharding", where), what)
-        along = _processes_along(where, len(given))
+        along = processes_along(where, len(given))
         asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
         if len(asked) != len(given):
             raise ValueError(

@@ -41,7 +41,7 @@ def _define(prim: Primitive) -> None:
         (x,), (d,), sharding = args, dims, params["sharding"]
         if isinstance(sharding, NamedSharding) and d is not None:
             parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
-            parts.insert(d, _along(trace.axis_name, sharding, x, d))
+            parts.insert(d, mapped_over(trace.axis_name, sharding, x, d))
             sharding = sharding.update(spec=tuple(parts))
         return [prim.bind(x, sharding=sharding)], [d]
 
@@ -106,7 +106,7 @@ def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
 SplitAxis.lay = staticmethod(_lay_dim)
 
 
-def _along(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
+def mapped_over(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
     """How a mapped dimension is split, where the others are split so: as it is known to be."""
     taken = {n for p in sharding.spec for n in names_in(p)}
     if type(name) is DeviceAxis:

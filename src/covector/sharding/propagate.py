@@ -212,7 +212,10 @@ def mesh_in(closed: ClosedJaxpr) -> Any:
         for eqn in inner.eqns:
             if eqn.primitive in split_rules:
                 s = eqn.params.get("sharding")
-                mesh = eqn.params.get("mesh") or getattr(s, "mesh", None)
+                mesh = next(
+                    (eqn.params[n] for n in ("mesh", "global_mesh") if n in eqn.params),
+                    getattr(s, "mesh", None),
+                )
                 if mesh is not None and isinstance(mesh, Mesh):
                     return mesh
     return None

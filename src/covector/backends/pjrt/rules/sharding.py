@@ -11,11 +11,17 @@ from covector.backends.pjrt.lower import IMPOSSIBLE, rule
 from covector.backends.pjrt.text import Builder, Value, split_text
 from covector.core.jaxpr import JaxprEqn
 from covector.runtime.moves import move_p
+from covector.runtime.process_parts import (
+    global_array_to_host_local_array_p,
+    host_local_array_to_global_array_p,
+)
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p
 from covector.sharding.partition.collective import HALVES, collective_p
 
+for _p in (global_array_to_host_local_array_p, host_local_array_to_global_array_p):
+    IMPOSSIBLE[_p] = "in a program it is a constraint, which takes its place"
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
 for _p in (collective_p, *HALVES):
     IMPOSSIBLE[_p] = "XLA partitions the program, and puts in what devices send"
