@@ -13,7 +13,7 @@ from covector.core.avals import Array, ShapedArray
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, all_jaxprs
 from covector.core.record import Record
-from covector.sharding.arguments import places
+from covector.sharding.arguments import asked_of, places
 from covector.sharding.constraints import resolved
 from covector.sharding.context import concrete_mesh, get_abstract_mesh
 from covector.sharding.mesh import AbstractMesh, Mesh
@@ -77,12 +77,9 @@ def _dynamic(jitted: Any, args: Sequence[Any]) -> tuple[Any, ...]:
 
 def _asked(jitted: Any, args: Sequence[Any], n: int) -> list[Any]:
     """What the `jit` says of each argument."""
-    shardings = getattr(jitted.fun, "_in_shardings", None)
-    if shardings is None:
+    if getattr(jitted.fun, "_in_shardings", None) is None:
         return [None] * n
-    what = f"jit of {jitted.name}"
-    found = places(shardings, _dynamic(jitted, args), "in_shardings", what)
-    return [_resolved(s, what) for s in found]
+    return asked_of(jitted, _dynamic(jitted, args))
 
 
 def _resolved(s: Any, what: str) -> Any:
