@@ -297,8 +297,11 @@ def test_bad_arguments():
     for error, text, args in [
         (ValueError, "in_specs must be one PartitionSpec, or one for each array", [[P()]]),
         (ValueError, "out_specs must be one PartitionSpec", [P(), [P(), P()]]),
-        (ValueError, "donated holds numbers of arguments, got 2; the program has 2",
-         [P(), None, (2,)]),
+        (
+            ValueError,
+            "donated holds numbers of arguments, got 2; the program has 2",
+            [P(), None, (2,)],
+        ),
         (ValueError, "'z'", [P("z")]),
         (ValueError, "at least 3 dimensions", [P(None, None, "data")]),
         (TypeError, "is a tree of PartitionSpec", [["x", P()]]),

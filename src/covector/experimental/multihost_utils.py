@@ -176,7 +176,7 @@ def assert_equal(in_tree: Any, fail_message: str = "") -> None:
     ----------
     in_tree : pytree of arrays
     fail_message : str
-        Of the error.
+        What the error begins with.
 
     Returns
     -------
@@ -195,7 +195,11 @@ def assert_equal(in_tree: Any, fail_message: str = "") -> None:
     first = broadcast_one_to_all(in_tree)
     same = tree.map(lambda a, b: bool(np.all(np.asarray(a) == b)), in_tree, first)
     if not all(tree.leaves(same)):
-        raise AssertionError(f"{fail_message}: {in_tree} differs from {first}{at_user_line()}")
+        said = f"{fail_message}: " if fail_message else "assert_equal: "
+        raise AssertionError(
+            f"{said}process {process_index()} has {in_tree}, which differs from {first}, that of "
+            f"the first process{at_user_line()}"
+        )
 
 
 def sync_global_devices(name: str) -> None:
