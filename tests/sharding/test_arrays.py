@@ -370,9 +370,13 @@ def test_what_types_leave_open_is_an_error(explicit):
     x = cv.device_put(A, NamedSharding(explicit, P("x", "y")))
     z = cv.device_put(A, NamedSharding(explicit, P("y", None)))
     fails(ShardingTypeError, "split differently", lambda: x + z)
-    fails(ShardingTypeError, "needs all of a dimension that is split over 'x'", lambda: x[:2])
-    fails(ShardingTypeError, "needs all of a dimension", lambda: np.sort(x))
-    fails(ShardingTypeError, "needs all of a dimension", lambda: np.cumsum(x, 0))
+    fails(
+        ShardingTypeError,
+        "needs all of dimension 0 of operand 0, which is split over 'x'",
+        lambda: x[:2],
+    )
+    fails(ShardingTypeError, "needs all of dimension 1 of operand 0", lambda: np.sort(x))
+    fails(ShardingTypeError, "needs all of dimension 0 of operand 0", lambda: np.cumsum(x, 0))
     with cv.set_mesh(explicit):
         w = cv.reshard(np.ones((4, 8)), P("y", None))
         fails(ShardingTypeError, "is a sum over devices", lambda: x @ w)

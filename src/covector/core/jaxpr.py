@@ -99,13 +99,12 @@ class DebugInfo:
         func_src_info: str,
         arg_names: Iterable[str] | None = None,
         result_paths: Sequence[str] | None = None,
-        trees: tuple[Any, Any] | None = None,
     ) -> None:
         self.traced_for = traced_for
         self.func_src_info = func_src_info
         self.arg_names = arg_names
         self.result_paths = result_paths
-        self.trees = trees
+        self.trees: tuple[Any, Any] | None = None
 
     @property
     def func_name(self) -> str:

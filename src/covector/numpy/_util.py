@@ -361,8 +361,8 @@ def check_here(x: Any, what: str) -> None:
         raise RuntimeError(
             f"the size of the result depends on the values of {what}, {x.aval.str_short()}, which "
             f"is spread over processes, {x.sharding!r}: each has a part. Use covector.numpy.where("
-            "mask, x, other) in place of x[mask], x.at[mask].set(scalar) to assign, or the argument "
-            "size of covector.numpy.nonzero; covector.experimental.multihost_utils."
+            "mask, x, other) in place of x[mask], x.at[mask].set(scalar) to assign, or the "
+            "argument size of covector.numpy.nonzero; covector.experimental.multihost_utils."
             f"process_allgather(x, tiled=True) gives all of it to each process{at_user_line()}"
         )
 

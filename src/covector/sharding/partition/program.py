@@ -34,7 +34,7 @@ from covector.core.trace import (
 from covector.primitives import parallel as pa
 from covector.primitives.arithmetic import add_p, neg_p, sub_p
 from covector.primitives.structure import iota_p, squeeze_p
-from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.sharding.constraints import laid_split, reshard_p, sharding_constraint_p
 from covector.sharding.factors import Factors, find_rule
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p, whole_program
@@ -381,10 +381,9 @@ def _constraint(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]
     sharding = eqn.params["sharding"]
     if not isinstance(sharding, NamedSharding) or not low.mesh.knows(sharding.mesh):
         return [x]
-    asked = low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)
-    free = [p is not None and not isinstance(p, (str, tuple)) for p in sharding.spec]
-    free += [False] * len(asked)
-    split = tuple([h if u else a for a, h, u in zip(asked, x.split, free, strict=False)])
+    low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)  # raises if it is no block
+    laid = laid_split(eqn.primitive, sharding, x.split, x.aval.shape)
+    split = tuple([tuple([a for a in axes if a in low.mesh.sizes]) for axes in laid])
     return [Part(x.aval, split, x.at(low.mesh, split))]
 
 
