@@ -99,13 +99,16 @@ def partition(
         outs = Partitioner(mesh).run(jaxpr, known, given)
         return [p.at(mesh, s) for p, s in zip(outs, results, strict=True)]
 
-    with set_current_trace(eval_trace), of_program(f"{name} ({_digest(jaxpr, operands, results)})"):
+    with (
+        set_current_trace(eval_trace),
+        of_program(f"{name} ({digest_of(jaxpr, operands, results)})"),
+    ):
         avals = [_local(v.aval, s, mesh) for v, s in zip(jaxpr.invars, operands, strict=True)]
         made, found = trace_to_jaxpr(run, avals)
     return ClosedJaxpr(dce(made), found)
 
 
-def _digest(jaxpr: Jaxpr, *splits: Sequence[Split]) -> str:
+def digest_of(jaxpr: Jaxpr, *splits: Sequence[Split]) -> str:
     """What tells a program from others: its operations and their types. Numbers in it and functions
     of users, which may differ between processes, do not count."""
     found = hashlib.blake2b(repr(splits).encode(), digest_size=4)
