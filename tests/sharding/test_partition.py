@@ -1,5 +1,6 @@
 """Programs of several processes compute what one computes: the partitioner, on virtual ones."""
 
+import inspect
 import zlib
 
 import numpy as onp
@@ -8,8 +9,10 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import lax
+from covector.core.jaxpr import all_jaxprs
 from covector.sharding import PartitionSpec as P
 from covector.sharding.partition.mesh import ProcessMesh
+from covector.sharding.partition.program import partition
 from tests.sharding import tables, virtual
 
 # Meshes of virtual processes; what is stacked divides by each.
@@ -283,3 +286,38 @@ def test_devices_that_are_no_blocks():
     assert pm.split(P(("x", "y")), (8,)) == (("x",),)
     with pytest.raises(ValueError, match="none of this one, which is process 7"):
         ProcessMesh(virtual.mesh_of((4,), ("x",)), 7)
+
+
+def lines_of(closed):
+    """The lines of this file, beside names of operations, inside of others too."""
+    return [
+        (eqn.primitive.name, eqn.source_info and eqn.source_info[1])
+        for jaxpr in all_jaxprs(closed.jaxpr)
+        for eqn in jaxpr.eqns
+    ]
+
+
+def test_equations_say_where_they_come_from():
+    x = onp.ones(8, "float32")
+    cv.make_jaxpr(np.median)(x)  # what is traced here is called below
+    inner = cv.jit(lambda x: np.cumsum(np.sin(x)))
+    first = inspect.currentframe().f_lineno + 3
+
+    def program(x):
+        y = inner(x)
+        z = np.median(x)
+        total, _ = lax.scan(lambda c, a: (c + a.sum(), None), 0.0, x[:, None])
+        return y, z, total, np.exp(x)
+
+    closed = cv.make_jaxpr(program)(x)
+    mesh = ProcessMesh(virtual.mesh_of((2,), ("x",)), 0)
+    whole = [((),) * a.ndim for a in closed.out_avals]
+    local = partition(closed, [], [(("x",),)], whole, mesh)
+    found = lines_of(local)
+    at = {name: {line - first for n, line in found if n == name} for name, _ in found}
+    assert at["sin"] == at["cumsum"] == {-4}
+    assert at["sort"] == at["gather"] == {1}
+    assert at["add"] <= {1, 2} and at["scan"] == {2}
+    assert at["exp"] == {3}
+    # What processes send comes from what needs it, or, of results, from what makes them.
+    assert at["collective"] == {-4, 1, 2, 3}

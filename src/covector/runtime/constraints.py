@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.core.avals import to_array
 from covector.runtime.placement import as_sharding, placement, put
+from covector.runtime.transfers import heard_of
 from covector.sharding.constraints import (
     laid_split,
     left_axes,
@@ -30,4 +31,7 @@ def move(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
             have = split_of(x.sharding.spec, x.ndim)
             laid = spec_of(laid_split(reshard_p, where, have, x.shape), whole=True)
             where = where.update(spec=laid)
-    return [put(x, placement(where, True))]
+    if not x.sharding.spread or x.sharding.device_set != where.device_set:
+        return [put(x, placement(where, True))]
+    with heard_of():  # devices that have it exchange their parts
+        return [put(x, placement(where, True))]

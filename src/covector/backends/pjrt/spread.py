@@ -17,6 +17,7 @@ from covector.core.trace import trace_to_jaxpr
 from covector.distributed.bootstrap import check_programs
 from covector.runtime.placement import placement
 from covector.runtime.shards import bits, from_bits, must_be_gathered, within
+from covector.runtime.transfers import transfer
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import process_mesh
@@ -52,6 +53,10 @@ class Shards:
 
     def to_host(self) -> Any:
         """The bytes of the whole array, where this process has it."""
+        part = next(p for p in self.parts if p is not None)
+        count = len(self.sharding.device_set)
+        what = f"{part.dtype}{list(self.shape)}, spread over {count} devices"
+        transfer("device_to_host", what)
         return self._joined(_whole(self.shape)).reshape(-1).view(np.uint8)
 
     def _joined(self, block: Index) -> np.ndarray:

@@ -15,7 +15,8 @@ from covector.control_flow.while_rules import while_p
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
+from covector.core.errors import PACKAGE_DIR
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, all_jaxprs
 from covector.core.structural import (
     add_any_p,
     convert_element_type,
@@ -96,8 +97,8 @@ def partition(
             Part(v.aval, split, x) for v, (split, x) in zip(jaxpr.constvars, consts, strict=True)
         ]
         given = [Part(v.aval, s, x) for v, s, x in zip(jaxpr.invars, operands, parts, strict=True)]
-        outs = Partitioner(mesh).run(jaxpr, known, given)
-        return [p.at(mesh, s) for p, s in zip(outs, results, strict=True)]
+        low = Partitioner(mesh)
+        return low.laid(jaxpr, low.run(jaxpr, known, given), results)
 
     with (
         set_current_trace(eval_trace),
@@ -141,6 +142,8 @@ class Partitioner:
         self.manual: frozenset[Hashable] = frozenset()
         self._depth = 0
         self._bodies: dict[Any, tuple[ClosedJaxpr, list[Split]]] = {}
+        # Equations that say where in the user's program they come from, by their identity.
+        self._located: dict[int, JaxprEqn] = {}
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Part], args: Sequence[Part]) -> list[Part]:
         """The results of a program."""
@@ -158,10 +161,29 @@ class Partitioner:
             start = len(trace.eqns)
             outs = self.equation(eqn, [read(a) for a in eqn.invars])
             env.update(zip(eqn.outvars, outs, strict=True))
-            for new in trace.eqns[start:]:
-                if new.source_info is None or eqn.source_info is not None:
-                    new.source_info = eqn.source_info
+            self._locate(trace.eqns[start:], eqn.source_info, _calls_ours(eqn))
         return [read(a) for a in jaxpr.outvars]
+
+    def laid(self, jaxpr: Jaxpr, outs: Sequence[Part], splits: Sequence[Split]) -> list[Any]:
+        """The results of a program, which are to be split so."""
+        made_at = {v: eqn.source_info for eqn in jaxpr.eqns for v in eqn.outvars}
+        trace: Any = current_trace()
+        found = []
+        for a, p, split in zip(jaxpr.outvars, outs, splits, strict=True):
+            start = len(trace.eqns)
+            found.append(p.at(self.mesh, split))
+            self._locate(trace.eqns[start:], made_at.get(a) if isinstance(a, Var) else None)
+        return found
+
+    def _locate(self, eqns: Sequence[JaxprEqn], source: Any, all_of: bool = False) -> None:
+        """Say of new equations that they come from a line of the user's: of those that do not say
+        so by themselves, inside of a function of the user's that is called there, or of ``all_of``
+        them."""
+        for new in eqns:
+            if all_of or id(new) not in self._located:
+                if source is not None:
+                    new.source_info = source
+                self._located[id(new)] = new
 
     def inside(self, closed: ClosedJaxpr, args: Sequence[Part]) -> list[Part]:
         """The results of a program that an operation holds."""
@@ -192,7 +214,7 @@ class Partitioner:
             given = [Part(v.aval, s, x) for v, s, x in zip(vars_, splits, parts, strict=True)]
             outs = self.inside(closed, given)
             found[:] = [p.split for p in outs] if results is None else results
-            return [p.at(self.mesh, s) for p, s in zip(outs, found, strict=True)]
+            return self.laid(closed.jaxpr, outs, found)
 
         avals = [
             _local(v.aval, s, self.mesh) for v, s in zip(closed.jaxpr.invars, splits, strict=True)
@@ -338,6 +360,15 @@ class Partitioner:
             at = eqn.params["dimension"]
             x = local.counted_from(x, self.mesh.block(eqn.outvars[0].aval.shape, split)[at].start)
         return x
+
+
+def _calls_ours(eqn: JaxprEqn) -> bool:
+    """Whether it is a call of a function of the library: that was traced for whoever called it
+    first, so that its equations come from where it is called now."""
+    if eqn.primitive.call_param is None:
+        return False
+    info = eqn.params[eqn.primitive.call_param].jaxpr.debug_info
+    return info is not None and info.source.startswith(PACKAGE_DIR)
 
 
 def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
