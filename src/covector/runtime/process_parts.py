@@ -120,7 +120,7 @@ def _define(
 
     def batch(
         trace: BatchTrace, args: Sequence[Any], dims: Sequence[Any], params: dict[str, Any]
-    ) -> tuple[list[Any], list[int]]:
+    ) -> tuple[list[Any], list[int | None]]:
         where = NamedSharding(params["global_mesh"], params["pspec"])
         along = mapped_over(trace.axis_name, where, args[0], dims[0])
         out, dim = _batched(prim, args[0], dims[0], along, **params)

@@ -34,13 +34,20 @@ from covector.core.trace import (
 )
 from covector.primitives import parallel as pa
 from covector.primitives.arithmetic import add_p, neg_p, sub_p
-from covector.primitives.structure import iota_p, squeeze_p
+from covector.primitives.structure import (
+    concatenate_p,
+    iota_p,
+    pad_p,
+    slice_in_dim,
+    slice_p,
+    squeeze_p,
+)
 from covector.sharding.constraints import laid_split, reshard_p, sharding_constraint_p
 from covector.sharding.factors import Factors, find_rule
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p, whole_program
 from covector.sharding.named import NamedSharding
-from covector.sharding.partition import local
+from covector.sharding.partition import borders, local
 from covector.sharding.partition.collective import collective, of_program
 from covector.sharding.partition.mesh import Axes, ProcessMesh
 from covector.sharding.partition.part import Part, Terms
@@ -404,6 +411,55 @@ def _arranged(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         return low.plain(eqn, args)
     (out,) = low.plain(eqn, [Part(x.aval, x.split, x.terms)])
     return [Terms(out.aval, out.split, out.value, x.axes, low.mesh)]
+
+
+# --- what lies across borders
+
+
+@rule(slice_p)
+def _sliced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    (x,) = args
+    params = eqn.params
+    strides = params["strides"] or (1,) * len(x.aval.shape)
+    each = list(zip(params["start_indices"], params["limit_indices"], strides, strict=True))
+    changed = [k for k, (n, c) in enumerate(zip(x.aval.shape, each, strict=True)) if c != (0, n, 1)]
+    across = [k for k in changed if borders.over_of(x, k)]
+    if not across:
+        return low.plain(eqn, args)
+    for k in across:
+        x = borders.sliced(x, k, *each[k], low.mesh)
+
+    def others(value: Any) -> Any:
+        for k in changed:
+            if k not in across:
+                value = slice_in_dim(value, *each[k], k)
+        return value
+
+    return [borders.mapped(x, others, eqn.outvars[0].aval)]
+
+
+@rule(pad_p)
+def _padded(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    x, fill = args[0], args[1].gathered(low.mesh)
+    config = [tuple(c) for c in eqn.params["padding_config"]]
+    across = [k for k, c in enumerate(config) if c != (0, 0, 0) and borders.over_of(x, k)]
+    if not across or any(config[k][2] for k in across):
+        return low.plain(eqn, args)
+    for k in across:
+        low_end, high_end, _ = config[k]
+        x = borders.padded(x, fill, k, low_end, high_end, low.mesh)
+    rest = tuple([(0, 0, 0) if k in across else c for k, c in enumerate(config)])
+
+    def others(value: Any) -> Any:
+        return value if not any(map(any, rest)) else pad_p.bind(value, fill, padding_config=rest)
+
+    return [borders.mapped(x, others, eqn.outvars[0].aval)]
+
+
+@rule(concatenate_p)
+def _joined(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    found = borders.joined(args, eqn.params["dimension"], low.mesh)
+    return low.plain(eqn, args) if found is None else [found]
 
 
 # --- where values are
