@@ -31,7 +31,34 @@ global_array_to_host_local_array_p = Primitive("global_array_to_host_local_array
 
 
 def host_local_array_to_global_array_impl(arr: Any, *, global_mesh: Any, pspec: Any) -> Any:
-    """The array that the parts which processes have make up."""
+    """The array that the parts which processes have make up.
+
+    Parameters
+    ----------
+    arr : Array
+        What the devices of this process have.
+    global_mesh : Mesh
+    pspec : PartitionSpec
+        How the array is split.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the array is traced, and the mesh is of several processes.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> params = {"global_mesh": mesh, "pspec": cv.P("x")}
+    >>> multihost_utils.host_local_array_to_global_array_impl(cv.numpy.arange(4), **params)
+    Array([0, 1, 2, 3], dtype=int32)
+    """
     where = NamedSharding(global_mesh, pspec)
     if where.is_fully_addressable:
         return device_put(arr, where)
@@ -40,7 +67,34 @@ def host_local_array_to_global_array_impl(arr: Any, *, global_mesh: Any, pspec: 
 
 
 def global_array_to_host_local_array_impl(arr: Any, *, global_mesh: Any, pspec: Any) -> Any:
-    """What the devices of this process have of an array."""
+    """What the devices of this process have of an array.
+
+    Parameters
+    ----------
+    arr : Array
+        On the devices of the mesh.
+    global_mesh : Mesh
+    pspec : PartitionSpec
+        How the array is split.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError
+        If the array is traced, and the mesh is of several processes.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> params = {"global_mesh": mesh, "pspec": cv.P("x")}
+    >>> multihost_utils.global_array_to_host_local_array_impl(cv.numpy.arange(4), **params)
+    Array([0, 1, 2, 3], dtype=int32)
+    """
     where = NamedSharding(global_mesh, pspec)
     if where.is_fully_addressable:
         return device_put(arr, where)
@@ -58,7 +112,29 @@ def _check_known(x: Any, prim: Primitive) -> None:
 
 
 def ltg_abstract_eval(arr: ShapedArray, *, global_mesh: Any, pspec: Any) -> ShapedArray:
-    """The type of the array that parts of this type make up."""
+    """The type of the array that parts of this type make up.
+
+    Parameters
+    ----------
+    arr : ShapedArray
+        Of what the devices of this process have.
+    global_mesh : Mesh
+    pspec : PartitionSpec
+        How the array is split.
+
+    Returns
+    -------
+    ShapedArray
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> params = {"global_mesh": mesh, "pspec": cv.P("x")}
+    >>> multihost_utils.ltg_abstract_eval(cv.typeof(cv.numpy.arange(4)), **params)
+    ShapedArray(int32[4@x])
+    """
     where = NamedSharding(global_mesh, pspec)
     along = processes_along(where, arr.ndim)
     shape = tuple([n * k for n, k in zip(arr.shape, along, strict=True)])
@@ -66,7 +142,29 @@ def ltg_abstract_eval(arr: ShapedArray, *, global_mesh: Any, pspec: Any) -> Shap
 
 
 def gtl_abstract_eval(arr: ShapedArray, *, global_mesh: Any, pspec: Any) -> ShapedArray:
-    """The type of what a process has of an array of this type."""
+    """The type of what a process has of an array of this type.
+
+    Parameters
+    ----------
+    arr : ShapedArray
+        Of the whole.
+    global_mesh : Mesh
+    pspec : PartitionSpec
+        How the array is split.
+
+    Returns
+    -------
+    ShapedArray
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> params = {"global_mesh": mesh, "pspec": cv.P("x")}
+    >>> multihost_utils.gtl_abstract_eval(cv.typeof(cv.numpy.arange(4)), **params)
+    ShapedArray(int32[4@x])
+    """
     where = NamedSharding(global_mesh, pspec)
     where.check(arr.shape, global_array_to_host_local_array_p.name)
     along = processes_along(where, arr.ndim)
@@ -93,8 +191,36 @@ def ltg_batcher(
     insert_axis: bool, axis_data: Any, vals_in: Sequence[Any], dims_in: Sequence[Any],
     global_mesh: Any, pspec: Any,
 ) -> tuple[Any, int]:  # fmt: skip
-    """`host_local_array_to_global_array` of mapped arrays: the mapped dimension is one more, split
-    over the axes ``axis_data.spmd_name`` if ``insert_axis``."""
+    """`host_local_array_to_global_array` of mapped arrays: the mapped dimension is one more.
+
+    Parameters
+    ----------
+    insert_axis : bool
+        Whether that is split over the axes ``axis_data.spmd_name``.
+    axis_data : AxisData
+        Of the mapped axis.
+    vals_in, dims_in : sequence
+        The array, and its dimension that is mapped.
+    global_mesh : Mesh
+    pspec : PartitionSpec
+        How an array is split that is not mapped.
+
+    Returns
+    -------
+    tuple of Array and int
+        The result, and its dimension that is mapped.
+
+    Examples
+    --------
+    >>> import covector as cv
+    >>> from covector.experimental import multihost_utils
+    >>> from covector.interpreters.batching import AxisData
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> x = cv.numpy.arange(6).reshape(2, 3)
+    >>> out, dim = multihost_utils.ltg_batcher(False, AxisData(None, 2), [x], [0], mesh, cv.P("x"))
+    >>> out.sharding.spec, dim
+    (P(None, 'x'), 0)
+    """
     along = axis_data.spmd_name if insert_axis else None
     (x,), (dim,) = vals_in, dims_in
     prim = host_local_array_to_global_array_p
