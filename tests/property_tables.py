@@ -19,7 +19,7 @@ from covector.ad_checkpoint import checkpoint_name
 from covector.core import dtypes
 from covector.core.rules import ELEMENTWISE
 from covector.custom_derivatives import linear_call
-from covector.experimental import checkify, io_callback
+from covector.experimental import checkify, io_callback, multihost_utils
 from covector.primitives.common import dtype_set
 from covector.primitives.groups import group_sums_p
 from covector.primitives.parameters import PRIMITIVES as PARTIAL
@@ -460,6 +460,14 @@ def mapped_over_rows(x):
 
 
 case("shard_map", mapped_over_rows, X)
+case(
+    "host_local_array_to_global_array",
+    lambda x: multihost_utils.host_local_array_to_global_array(x, rows(x).mesh, cv.P("m")), X,
+)  # fmt: skip
+case(
+    "global_array_to_host_local_array",
+    lambda x: multihost_utils.global_array_to_host_local_array(x, rows(x).mesh, cv.P("m")), X,
+)  # fmt: skip
 case("reshard", lambda x: cv.reshard(lax.sin(x), rows(x)), X)
 case("sharding_constraint", lambda x: lax.with_sharding_constraint(lax.sin(x), rows(x)), X)
 case("axis_index", collective(lambda a: a * lax.axis_index("i")), X)

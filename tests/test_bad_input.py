@@ -169,6 +169,21 @@ CASES = {
     "psum_scatter: size": (
         lambda: mapped(lambda x: lax.psum_scatter(x, "i"), x23), ValueError, ["float32[3]", "'i'"]
     ),
+    "ppermute: name and pairs swapped": (
+        lambda: mapped(lambda x: lax.ppermute(x, [(0, 1)], "i"), x4), TypeError,
+        ["(x, axis_name, perm)", "pairs (source, destination)", "'i'"],
+    ),
+    "ppermute: value and name swapped": (
+        lambda: mapped(lambda x: lax.ppermute("i", x, [(0, 1)]), x4), TypeError,
+        ["the name of an axis", "(x, axis_name, ...)"],
+    ),
+    "ppermute: a number": (
+        lambda: mapped(lambda x: lax.ppermute(x, "i", 3), x4), TypeError, ["pairs", "3"],
+    ),
+    "pshuffle: name and order swapped": (
+        lambda: mapped(lambda x: lax.pshuffle(x, "i", "i"), x4), TypeError,
+        ["(x, axis_name, perm)", "'i'"],
+    ),
     "ppermute: element": (
         lambda: mapped(lambda x: lax.ppermute(x, "i", [(0, 7)]), x4), ValueError, ["7", "4", "'i'"]
     ),

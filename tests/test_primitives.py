@@ -34,6 +34,10 @@ NO_LOWERING = {
     **dict.fromkeys(
         ("reshard", "sharding_constraint"), "nothing is computed: see sharding/constraints.py"
     ),
+    **dict.fromkeys(
+        ("global_array_to_host_local_array", "host_local_array_to_global_array"),
+        "in a program it is a constraint",
+    ),
     "shard_map": "it is expanded to a program over all devices",
     "inspect_sharding": "it is answered when the program is compiled",
     "custom_lin": "it has a transpose only: running it is an error",

@@ -46,6 +46,14 @@ for y in made:
     numpy.testing.assert_array_equal(multihost_utils.process_allgather(y, tiled=True), whole)
 local = multihost_utils.global_array_to_host_local_array(x, mesh, P("x"))
 numpy.testing.assert_array_equal(local, whole[rows])
+to_all = lambda x: multihost_utils.host_local_array_to_global_array(x, mesh, P("x"))
+to_here = lambda x: multihost_utils.global_array_to_host_local_array(x, mesh, P("x"))
+assert cv.make_jaxpr(to_all)(whole[rows]).out_avals[0].shape == (8, 2)
+assert cv.make_jaxpr(to_here)(x).out_avals[0].shape == (8 // n, 2)
+fails(TypeError, "call it outside of the compiled function", cv.jit(to_all), whole[rows])
+mapped = cv.vmap(to_all, in_axes=1, out_axes=1)(whole[rows])
+assert mapped.sharding.spec == P("x", None) and bool((mapped == x).all())
+numpy.testing.assert_array_equal(cv.vmap(to_here, in_axes=1, out_axes=1)(x), whole[rows])
 assert str(x) == repr(x) == f"Array(shape=(8, 2), dtype=float32, sharding={s!r})"
 assert not x.is_fully_replicated and len(x.devices()) == n
 
@@ -61,6 +69,11 @@ assert [i.replica_id for i in everywhere.addressable_shards] == [at]
 # Read where it is not.
 fails(RuntimeError, "process_allgather gives all of it", numpy.asarray, x)
 fails(RuntimeError, f"process {at} has a part of it", x.tolist)
+fails(RuntimeError, "the values of the boolean mask, bool[8,2], which is spread over processes",
+      lambda: x[x > 0])
+fails(RuntimeError, "depends on the values of the argument of nonzero", np.nonzero, x)
+replicated = cv.device_put(whole, NamedSharding(mesh, P()))
+numpy.testing.assert_array_equal(replicated[replicated > 3], whole[whole > 3])
 fails(ValueError, "is given whole, with tiled=True", multihost_utils.process_allgather, x)
 fails(ValueError, "do not divide its size 7" if 7 % n else "", cv.device_put,
       numpy.ones(7), s)
@@ -92,9 +105,12 @@ assert seen == ([120.0] if at == 0 else [])
 multihost_utils.sync_global_devices("end")
 multihost_utils.assert_equal({"n": n})
 if at:
-    fails(AssertionError, "ranks differ", multihost_utils.assert_equal, at, "ranks differ")
+    fails(AssertionError, "ranks differ: process", multihost_utils.assert_equal, at, "ranks differ")
+    fails(AssertionError, f"assert_equal: process {at} has {at}, which differs from 0",
+          multihost_utils.assert_equal, at)
 else:
     multihost_utils.assert_equal(99, "ranks differ")
+    multihost_utils.assert_equal(0)
 assert multihost_utils.broadcast_one_to_all(at + 5, is_source=at == n - 1) == n + 4
 print("done")
 """

@@ -264,13 +264,20 @@ DIFFERENT = [
     ("c.barrier(), c.allreduce(x)", "c.allreduce(x), c.barrier()", "barrier()"),
     ("c.allreduce(big)", "c.allreduce(big[1:])", "allreduce(float32[299999], 'sum')"),
     ("c.alltoall(rows)", "c.allreduce(rows)", "alltoall(float32["),
-    ("c.agree('the program of f', b'1')", "c.agree('the program of f', b'2')", "agree('the prog"),
+    ("c.agree('the program of f', b'1')", "c.agree('the program of f', b'2')", "of f', '1')"),
+    ("c.agree('long', b'x' * 300)", "c.agree('long', b'x' * 299 + b'y')", "xxx ... xx"),
+    ("c.agree('bytes', b'\\xff')", "c.agree('bytes', b'\\xfe')", "agree('bytes', "),
+    ("save('w')", "save('v')", "/w: begin')"),
+    ("save('w')", "c.allreduce(x)", "/w: begin')"),
 ]
 
 
 @pytest.mark.parametrize("n, env", [(2, jobs.SHARED), (4, jobs.SHARED), (3, jobs.MESSAGES)])
-def test_programs_that_differ(n, env):
+def test_programs_that_differ(n, env, tmp_path):
     program = f"""
+    from covector.experimental.array_serialization import pytree_serialization
+    def save(name):
+        pytree_serialization.save(x, {str(tmp_path)!r} + "/" + name)
     x, big, rows = (numpy.ones(s, "f4") for s in (4, 300_000, (n, 9)))
     for one, rest, _ in {DIFFERENT}:
         c = start()

@@ -164,6 +164,47 @@ print("done")
         }
 
 
+DIFFERENT = [
+    ("f(x)", "g(x)", "the program g"),
+    ("f(x)", "f(x[:4])", "the program f"),
+    ("f(x)", "cv.device_put(x, whole)", "the program f"),
+    ("f(x)", "communicator.allreduce(1.0)", "allreduce(float64[], 'sum')"),
+]
+
+
+@pytest.mark.parametrize("env", [jobs.SHARED, jobs.MESSAGES])
+@pytest.mark.parametrize("first, second, text", DIFFERENT)
+def test_programs_that_differ(job, first, second, text, env):
+    program = (
+        HEAD
+        + f"""
+mesh = cv.make_mesh((4,), ("x",), (AxisType.Auto,), devices=cv.devices("fake"))
+rows, whole = NamedSharding(mesh, P("x")), NamedSharding(mesh, P())
+x = cv.device_put(numpy.ones((8, 2), "f4"), rows)
+y = cv.device_put(numpy.ones((4, 2), "f4"), rows)
+def f(x):
+    return x * 2
+def g(x):
+    return x * 2 + 1
+f, g = cv.jit(f), cv.jit(g)
+same = cv.jit(lambda x: x - at)  # numbers that differ are no other program
+for _ in range(2):
+    same(x)
+calls = dict(f=f, g=g, x=x, y=y, cv=cv, whole=whole, communicator=communicator)
+try:
+    eval({second.replace("x[:4]", "y")!r} if at else {first!r}, calls)
+    communicator.barrier()
+    print("nothing")
+except cd.CollectiveMismatchError as e:
+    print(e, flush=True)
+os._exit(0)
+"""
+    )
+    outputs = done(job(2, program, **env))
+    assert len(set(outputs)) == 1, outputs
+    assert "processes run different programs" in outputs[0] and text in outputs[0], outputs[0]
+
+
 def test_a_key_that_nobody_puts(job):
     program = (
         HEAD

@@ -14,7 +14,7 @@ import covector as cv
 import covector.numpy as np
 from benchmarks import scaling
 from covector import lax
-from covector.core.jaxpr import all_jaxprs
+from covector.core.jaxpr import ClosedJaxpr, all_jaxprs
 from covector.sharding import AbstractMesh, AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
 from covector.sharding.cost import Collective, cost
@@ -145,7 +145,7 @@ PARAMETERS = 2 * D * H * 4
 def step_cost(first, second, mesh=MESH):
     closed = cv.make_jaxpr(descend)(*TYPES)
     x = P("data")
-    return cost(closed, mesh, ((first, second), x, x), (first, second), donated=(0, 1))
+    return cost(closed, mesh, ((first, second), x, x), (first, second), donated=(0,))
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 256])
@@ -295,8 +295,13 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="the program maps a function over the mesh"):
         cost(other, MESH, P())
     for error, text, args in [
-        (ValueError, "in_specs has 1 specs, and the program has 2 arguments", [[P()]]),
-        (ValueError, "out_specs has 2 specs, and the program has 1 results", [P(), [P(), P()]]),
+        (ValueError, "in_specs must be one PartitionSpec, or one for each array", [[P()]]),
+        (ValueError, "out_specs must be one PartitionSpec", [P(), [P(), P()]]),
+        (
+            ValueError,
+            "donated holds numbers of arguments, got 2; the program has 2",
+            [P(), None, (2,)],
+        ),
         (ValueError, "'z'", [P("z")]),
         (ValueError, "at least 3 dimensions", [P(None, None, "data")]),
         (TypeError, "is a tree of PartitionSpec", [["x", P()]]),
@@ -304,6 +309,28 @@ def test_bad_arguments():
         with pytest.raises(error, match=re.escape(text)) as info:
             cost(closed, MESH, *args)
         assert "test_cost.py" in str(info.value)
+    for f in (descend, cv.jit(descend)):
+        with pytest.raises(TypeError, match=r"takes a program, as covector.make_jaxpr\(f\)"):
+            cost(f, MESH, P())
+    bare = ClosedJaxpr(closed.jaxpr.replace(debug_info=None), closed.consts)
+    with pytest.raises(ValueError, match="in_specs has 1 specs, and the program has 2 arguments"):
+        cost(bare, MESH, [P()])
+    assert cost(bare, MESH, P(), donated=(1,)) == cost(closed, MESH, P(), donated=(1,))
+
+
+def test_prefixes_and_donated_arguments():
+    closed = cv.make_jaxpr(descend)(*TYPES)
+    x = P("data")
+    each = cost(closed, MESH, ((P("data"), P("data")), x, x), (P("data"), P("data")))
+    assert each == cost(closed, MESH, (P("data"), x, x), P("data"))
+    assert each == cost(closed, MESH, [P("data"), x, x], P("data"))
+    assert each.donated_bytes == 0
+    given = cost(closed, MESH, (P("data"), x, x), P("data"), donated=(0,))
+    assert given.donated_bytes == given.output_bytes == PARAMETERS / 4
+    assert given == cost(closed, MESH, (P("data"), x, x), P("data"), donated=(0, -3))
+    nested = cv.make_jaxpr(lambda p: (p["a"] + 1, p))({"a": of((8, 8)), "b": of((8, 8))})
+    found = cost(nested, MESH, ({"a": P("data"), "b": None},), (P("data"), None))
+    assert found.bytes_of_arguments == (64, 256) and found.output_bytes == 64 + 2 * 256
 
 
 # --- of compiled programs ----------------------------------------------------------------------
@@ -321,6 +348,15 @@ def test_of_a_compiled_program():
     assert memory.argument_size_in_bytes == (M * K / 8 + K * N / 2) * 4
     assert memory.output_size_in_bytes == (M * N / 4 + M * K / 8) * 4
     assert memory.alias_size_in_bytes == M * K / 8 * 4
+    # Arguments that are not there yet, or anywhere, lie as in_shardings say.
+    where = (x.sharding, w.sharding)
+    for args in (tuple(map(of, PRODUCT)), (onp.ones(PRODUCT[0], "f4"), np.ones(PRODUCT[1]))):
+        asked = cv.jit(lambda x, w: (x @ w, x + 1), in_shardings=where).lower(*args).compile()
+        assert asked.input_shardings[0] == where
+        assert asked.memory_analysis().argument_size_in_bytes == memory.argument_size_in_bytes
+        assert asked.cost_analysis() == found
+        assert asked(x, w)[1].sharding == x.sharding
+        onp.testing.assert_array_equal(asked(*map(np.ones, PRODUCT))[0], K)
     alone = cv.jit(lambda x, w: x @ w).lower(*map(of, PRODUCT))
     assert alone.cost_analysis() == alone.compile().cost_analysis() == {
         "flops": 2 * M * N * K, "bytes accessed": (M * K + K * N + M * N) * 4,

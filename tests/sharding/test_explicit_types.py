@@ -267,7 +267,8 @@ def test_auto_axes_of_some():
     onp.testing.assert_array_equal(g(x), SQUARE)
     # Over the others, types say as before.
     along = auto_axes(lambda x: np.sort(x, axis=1), axes="a", out_sharding=P("a", "b"))
-    refuses(ShardingTypeError, "sort needs all of a dimension that is split over 'b'", along, x)
+    text = "sort needs all of dimension 1 of operand 0, which is split over 'b'"
+    refuses(ShardingTypeError, text, along, x)
 
 
 def test_auto_axes_of_all():
@@ -294,6 +295,68 @@ def test_explicit_axes_of_some():
         assert cv.typeof(out).str_short() == "float32[8,8]"
     assert seen == ["float32[8@a,8]"]
     onp.testing.assert_array_equal(out, SQUARE * 2)
+
+
+def test_explicit_axes_of_some_leave_the_others():
+    auto = cv.make_mesh((4, 2), ("a", "b"), (AxisType.Auto,) * 2)
+    f = explicit_axes(lambda x: x * 2, axes="a", in_sharding=P("a", None))
+    with cv.set_mesh(auto):
+        x = cv.device_put(SQUARE, NamedSharding(auto, P("a", "b")))
+        y = cv.device_put(SQUARE, NamedSharding(auto, P(None, ("b", "a"))))
+        for g in (f, cv.jit(f)):
+            out = g(x)
+            assert cv.typeof(out).str_short() == "float32[8,8]"
+            assert out.sharding == NamedSharding(auto, P("a", "b"))
+            onp.testing.assert_array_equal(out, SQUARE * 2)
+            assert g(y).sharding.spec == P("a", "b")
+        both = explicit_axes(lambda x: x * 2, in_sharding=P("a", None))
+        for g in (both, cv.jit(both)):
+            assert g(x).sharding.is_equivalent_to(NamedSharding(auto, P("a")), 2)
+        slope = cv.jit(cv.grad(lambda x: (f(x) ** 2).sum()))(x)
+        onp.testing.assert_array_equal(slope, 8 * SQUARE)
+
+
+def test_reshard_leaves_axes_that_the_compiler_lays_out():
+    mixed = cv.make_mesh((4, 2), ("a", "b"), (AxisType.Explicit, AxisType.Auto))
+    with cv.set_mesh(mixed):
+        x = cv.device_put(SQUARE, NamedSharding(mixed, P("a", "b")))
+        for spec, want in ((P(), P(None, "b")), (P(None, "a"), P(None, ("a", "b"))),
+                           (P("b"), P("b", None)), (P("a"), P("a", "b"))):  # fmt: skip
+            for g in (lambda x, s=spec: reshard(x, s), cv.jit(lambda x, s=spec: reshard(x, s))):
+                assert g(x).sharding == NamedSharding(mixed, want), spec
+        odd = cv.device_put(onp.ones((4, 2), "float32"), NamedSharding(mixed, P("a", "b")))
+        assert reshard(odd.T, P(None, "a")).sharding.spec == P("b", "a")
+
+
+def test_errors_say_which_function_takes_out_sharding():
+    rows, columns = put(SQUARE, "a", None), put(SQUARE, None, "a")
+    index = np.arange(3)
+    image, kernel = put(onp.ones((1, 1, 8, 8), "f4"), None, None, "a"), np.ones((1, 1, 3, 3))
+    split = put(onp.ones((8, 4), "uint8"), None, "a")
+
+    def conv(x, **options):
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **options)
+
+    for f, x, texts in (
+        (lambda x: x @ columns, rows, ("dot_general", "'a'", "numpy.matmul, dot, einsum")),
+        (lambda x: x @ rows, columns, ("contracted", "'a'", "out_sharding of numpy.matmul")),
+        (lambda x: x.reshape(64), columns, ("reshape", "'a'", "out_sharding of numpy.reshape")),
+        (lambda x: x[index], rows, ("dimension 0 of operand 0", "out_sharding of x.at[index].get")),
+        (conv, image, ("conv_general_dilated needs all of dimension 2 of operand 0", "'a'",
+                       "covector.reshard", "out_sharding of lax.conv_general_dilated")),
+        (lambda x: lax.bitcast_convert_type(x, "float32"), split,
+         ("bitcast_convert_type needs all of dimension 1 of operand 0", "'a'", "covector.reshard")),
+        (lambda x: np.cumsum(x, 0), rows, ("cumsum needs all of dimension 0", "covector.reshard")),
+        (lambda x: x + columns, rows, ("add: of the operands", "covector.reshard")),
+    ):  # fmt: skip
+        for g in (f, cv.jit(f)):
+            with pytest.raises(ShardingTypeError) as e:
+                g(x)
+            assert all(t in str(e.value) for t in texts), str(e.value)
+            assert ("out_sharding" in str(e.value)) == any("out_sharding" in t or "matmul" in t
+                                                           for t in texts)  # fmt: skip
+            assert "test_explicit_types.py" in str(e.value)
+    assert conv(image, out_sharding=P()).shape == image.shape
 
 
 # --- shard_map ---

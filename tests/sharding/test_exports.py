@@ -1,5 +1,7 @@
 """Exported functions that run on several devices."""
 
+import functools
+
 import numpy as onp
 import pytest
 
@@ -164,9 +166,29 @@ def test_names_of_axes_that_no_file_holds(eight_devices):
         e.serialize()
 
 
-def test_in_a_program_of_one_device_it_runs(mesh):
+def test_in_a_compiled_function_it_is_on_as_many_devices(mesh):
     f = cv.jit(lambda x: x * 2, in_shardings=on(mesh, "a"))
-    onp.testing.assert_array_equal(cv.jit(export.export(f)(TYPE).call)(SQUARE), SQUARE * 2)
+    few = cv.make_mesh((2,), ("a",), (AxisType.Auto,))
+    text = "exported for 8 devices and is called on [12]: lay its arguments out"
+    for e in again(export.export(f)(TYPE)):
+        run = e.call
+        call = cv.jit(run)
+        for x in (SQUARE, np.asarray(SQUARE), cv.device_put(SQUARE, on(few, "a"))):
+            for g in (call, call, cv.grad(lambda x, run=run: run(x).sum())):
+                with pytest.raises(ValueError, match=text) as info:
+                    g(x)
+                assert "test_exports.py" in str(info.value)
+        with pytest.raises(ValueError, match=text):
+            call.lower(TYPE).compile()
+        x = cv.device_put(SQUARE, on(mesh, "a"))
+        slope = cv.jit(cv.grad(lambda x, run=run: (run(x) ** 2).sum()))
+        onp.testing.assert_array_equal(slope(x), 8 * SQUARE)
+        outer = export.export(cv.jit(functools.partial(lambda run, x: run(x) + 1, run)))(TYPE)
+        for o in again(outer):
+            assert o.nr_devices == 8
+            onp.testing.assert_array_equal(o.call(x), SQUARE * 2 + 1)
+        with cv.set_mesh(mesh):
+            assert call(SQUARE).sharding.spec == P("a")
 
 
 def test_symbolic_sizes(mesh):

@@ -1,5 +1,6 @@
 """Programs of several processes compute what one computes: the partitioner, on virtual ones."""
 
+import inspect
 import zlib
 
 import numpy as onp
@@ -8,8 +9,10 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import lax
+from covector.core.jaxpr import all_jaxprs
 from covector.sharding import PartitionSpec as P
 from covector.sharding.partition.mesh import ProcessMesh
+from covector.sharding.partition.program import partition
 from tests.sharding import tables, virtual
 
 # Meshes of virtual processes; what is stacked divides by each.
@@ -283,3 +286,91 @@ def test_devices_that_are_no_blocks():
     assert pm.split(P(("x", "y")), (8,)) == (("x",),)
     with pytest.raises(ValueError, match="none of this one, which is process 7"):
         ProcessMesh(virtual.mesh_of((4,), ("x",)), 7)
+
+
+BORDERS = {
+    "shift": lambda x: x[1:] - x[:-1],
+    "stencil": lambda x: np.pad(x, 1)[2:, 1:-1] + np.pad(x, 1)[:-2, 1:-1] - 2 * x,
+    "both": lambda x: np.pad(x, ((2, 2), (1, 3)), constant_values=3)[1:-3, 2:-2] * x,
+    "wrapped": lambda x: np.pad(x, 1, mode="wrap")[:-2, :-2] + x,
+    "roll": lambda x: np.roll(x, 1, 0) + np.roll(x, -2, 1),
+    "turned": lambda x: np.roll(x, 5, (0, 1)),
+    "halves": lambda x: (x[:6], x[6:], x[:, 6:].sum(0)),
+    "strides": lambda x: (x[::2], x[1::3], x[2:10:4, ::2]),
+    "nothing": lambda x: (x[5:5], np.concatenate([x[3:3], x])),
+    "cut off": lambda x: lax.pad(x, 0.5, ((-3, 3, 0), (1, -1, 0))),
+    "wide": lambda x: lax.pad(x, 0.5, ((12, 24, 0), (0, 0, 1))),
+    "joined": lambda x: np.concatenate([x, 2 * x, x[:6], np.ones((6, 12))]),
+    "columns": lambda x: np.concatenate([x[:, :2], x, x[:, -2:]], 1)[:, 1:-3],
+    "loop": lambda x: lax.fori_loop(0, 3, lambda i, c: np.roll(c, 1, 0) + np.pad(c, 1)[2:, 2:], x),
+    "derivative": lambda x: cv.grad(lambda x: ((x[2:] - x[:-2]) ** 2).sum())(x),
+    "sum": lambda x: (lambda y: y[1:] + y[:-1])(x @ x),
+}
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_what_lies_across_borders(name, monkeypatch):
+    for seed in range(3):
+        compare(monkeypatch, BORDERS[name], X12, seed=seed)
+
+
+def test_borders_are_what_is_sent(monkeypatch):
+    n, a = 4, onp.arange(12 * 1000, dtype="float32").reshape(12, 1000)
+    mesh = virtual.mesh_of((n,), ("x",))
+    row = a.nbytes // 12
+
+    def sent(f, x=a):
+        closed = cv.make_jaxpr(f)(x)
+        ins, outs = [P("x")], [P("x")] * len(closed.out_avals)
+        results, engines = virtual.run(monkeypatch, closed, [x], mesh, ins, outs)
+        want = cv.tree_util.tree_leaves(f(x))
+        for found in results.values():
+            for (block, got), w in zip(found, want, strict=True):
+                onp.testing.assert_array_equal(got, onp.asarray(w)[block])
+        return [e.sent // row for e in sorted(engines.values(), key=lambda e: e.rank)]
+
+    assert sent(lambda x: np.pad(x, ((1, 1), (0, 0)))[2:] + x) == [0, 1, 1, 1]
+    assert sent(lambda x: np.pad(x, ((1, 1), (0, 0)))[2:] - np.pad(x, ((1, 1), (0, 0)))[:-2]) == [
+        1, 2, 2, 1,
+    ]  # fmt: skip
+    assert sent(lambda x: np.roll(x, 1, 0)) == [1] * n
+    assert sent(lambda x: np.roll(x, -2, 0)) == [2] * n
+    assert sent(lambda x: lax.pad(x, 0.0, ((-1, 1, 0), (0, 0, 0)))) == [0, 1, 1, 1]
+    assert sent(lambda x: x[:, 3:] * 2) == [0] * n  # along another dimension
+    rolled = lambda x: lax.fori_loop(0, 5, lambda i, c: np.roll(c, 1, 0), x)  # noqa: E731
+    assert sent(rolled) == [5] * n
+
+
+def lines_of(closed):
+    """The lines of this file, beside names of operations, inside of others too."""
+    return [
+        (eqn.primitive.name, eqn.source_info and eqn.source_info[1])
+        for jaxpr in all_jaxprs(closed.jaxpr)
+        for eqn in jaxpr.eqns
+    ]
+
+
+def test_equations_say_where_they_come_from():
+    x = onp.ones(8, "float32")
+    cv.make_jaxpr(np.median)(x)  # what is traced here is called below
+    inner = cv.jit(lambda x: np.cumsum(np.sin(x)))
+    first = inspect.currentframe().f_lineno + 3
+
+    def program(x):
+        y = inner(x)
+        z = np.median(x)
+        total, _ = lax.scan(lambda c, a: (c + a.sum(), None), 0.0, x[:, None])
+        return y, z, total, np.exp(x)
+
+    closed = cv.make_jaxpr(program)(x)
+    mesh = ProcessMesh(virtual.mesh_of((2,), ("x",)), 0)
+    whole = [((),) * a.ndim for a in closed.out_avals]
+    local = partition(closed, [], [(("x",),)], whole, mesh)
+    found = lines_of(local)
+    at = {name: {line - first for n, line in found if n == name} for name, _ in found}
+    assert at["sin"] == at["cumsum"] == {-4}
+    assert at["sort"] == at["gather"] == {1}
+    assert at["add"] <= {1, 2} and at["scan"] == {2}
+    assert at["exp"] == {3}
+    # What processes send comes from what needs it, or, of results, from what makes them.
+    assert at["collective"] == {-4, 1, 2, 3}

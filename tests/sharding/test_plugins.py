@@ -49,6 +49,19 @@ def test_arrays_have_a_part_on_each_device(mesh, spec):
     onp.testing.assert_array_equal(onp.asarray(cv.random.key_data(keys)), expected)
 
 
+def test_guards_see_parts_that_come_to_the_host(mesh):
+    x = put(A, mesh, P("x", "y"))
+    with cv.transfer_guard_device_to_host("disallow"):
+        with pytest.raises(
+            RuntimeError, match=r"device to the host: float32\[8, 4\], spread over 4"
+        ):
+            onp.asarray(x)
+        onp.testing.assert_array_equal(cv.device_get(x), A)
+    with cv.transfer_guard_device_to_host("disallow_explicit"):
+        with pytest.raises(RuntimeError, match="from a device to the host"):
+            cv.device_get(put(A, mesh, P("x", "y")))
+
+
 def test_programs_are_partitioned(mesh):
     x = put(A, mesh, P("x", "y"))
     f = cv.jit(lambda x: np.sin(x) @ x.T)

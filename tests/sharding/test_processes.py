@@ -164,6 +164,54 @@ def test_arrays_of_one_process_are_those_of_all(f, mesh):
     fails(TypeError, "takes a Mesh, got 'mesh'", f, x, "mesh", P("x"))
 
 
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_parts_of_processes_are_operations(kind):
+    mesh = cv.make_mesh((4,), ("x",), (kind,), devices=cv.devices()[:4])
+    params = {"global_mesh": mesh, "pspec": P("x")}
+    there = multihost_utils.host_local_array_to_global_array_p
+    back = multihost_utils.global_array_to_host_local_array_p
+    f = lambda x: multihost_utils.host_local_array_to_global_array(x, mesh, P("x"))  # noqa: E731
+    g = lambda x: multihost_utils.global_array_to_host_local_array(x, mesh, P("x"))  # noqa: E731
+    x = np.arange(8.0)
+    for prim, fun, rule, impl in (
+        (there, f, multihost_utils.ltg_abstract_eval,
+         multihost_utils.host_local_array_to_global_array_impl),
+        (back, g, multihost_utils.gtl_abstract_eval,
+         multihost_utils.global_array_to_host_local_array_impl),
+    ):  # fmt: skip
+        closed = cv.make_jaxpr(fun)(x)
+        assert [e.primitive for e in closed.eqns] == [prim]
+        assert closed.eqns[0].params == params
+        assert closed.out_avals == [rule(cv.typeof(x), **params)]
+        onp.testing.assert_array_equal(impl(x, **params), x)
+        assert cv.jit(fun)(x).sharding == NamedSharding(mesh, P("x"))
+        (mapped,) = cv.make_jaxpr(cv.vmap(fun, in_axes=1, out_axes=1))(np.ones((8, 3))).eqns
+        assert mapped.primitive is prim and mapped.params["pspec"] == P("x", None)
+    slope = cv.make_jaxpr(cv.grad(lambda x: (f(x) ** 2).sum()))(x)
+    assert back in [e.primitive for e in slope.eqns] and slope.out_avals[0].placed is None
+    onp.testing.assert_array_equal(cv.jit(cv.grad(lambda x: (f(x) ** 2).sum()))(x), 2 * x)
+    rows = cv.vmap(f, spmd_axis_name="x")
+    with pytest.raises(ValueError, match="split over the mesh's 'x'"):
+        rows(np.ones((4, 8)))
+    across = lambda x: multihost_utils.host_local_array_to_global_array(x, mesh, P())  # noqa: E731
+    assert cv.vmap(across, spmd_axis_name="x")(np.ones((4, 8))).sharding.spec == P("x")
+
+
+def test_batching_of_parts_of_processes(mesh):
+    axis = cv.interpreters.batching.AxisData("i", 4)
+    x = np.ones((4, 8))
+    for insert, name, want in ((False, "y", P(None, "x")), (True, "y", P("y", "x"))):
+        axis.spmd_name = name
+        out, dim = multihost_utils.ltg_batcher(insert, axis, (x,), (0,), mesh, P("x"))
+        assert dim == 0 and out.sharding == NamedSharding(mesh, want)
+
+
+def test_other_names():
+    assert multihost_utils.safe_zip([1, 2], "ab") == [(1, "a"), (2, "b")]
+    leaves, treedef = multihost_utils.tree_flatten({"a": 1, "b": (2, 3)})
+    assert multihost_utils.tree_unflatten(treedef, leaves) == {"a": 1, "b": (2, 3)}
+
+
 def test_values_must_be_known():
     for f in (multihost_utils.process_allgather, multihost_utils.broadcast_one_to_all):
         with pytest.raises(TypeError, match="is traced: call it outside"):

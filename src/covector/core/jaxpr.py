@@ -86,9 +86,12 @@ class JaxprEqn:
 
 
 class DebugInfo:
-    """Where a jaxpr comes from: function name, source line, names of its arguments."""
+    """Where a jaxpr comes from: function name, source line, names of its arguments.
 
-    __slots__ = ("traced_for", "func_src_info", "arg_names", "result_paths")
+    ``trees``, if it is known, are the structures of its arguments, ``(args, kwargs)``, and results.
+    """
+
+    __slots__ = ("traced_for", "func_src_info", "arg_names", "result_paths", "trees")
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class DebugInfo:
         self.func_src_info = func_src_info
         self.arg_names = arg_names
         self.result_paths = result_paths
+        self.trees: tuple[Any, Any] | None = None
 
     @property
     def func_name(self) -> str:

@@ -123,6 +123,18 @@ def check_shapes(sharding: Any, shape: Sequence[int], what: str) -> None:
         )
 
 
+def check_programs(ranks: Sequence[int], name: str, digest: str) -> None:
+    """Raise the error where the processes ``ranks`` do not all come to the program ``name``, which
+    ``digest`` tells from others.
+
+    Raises
+    ------
+    CollectiveMismatchError
+        In all of them.
+    """
+    current_job().group(tuple(ranks)).agree(f"the program {name}", digest.encode())
+
+
 def _launch(address: str | None, size: int | None, rank: int | None, method: str | None) -> Launch:
     """What was given, completed by what the environment says."""
     given = {"coordinator_address": address, "num_processes": size, "process_id": rank}

@@ -31,6 +31,8 @@ from covector.core.native_parts import native_part
 
 Array = np.ndarray[Any, Any]
 
+# Bytes of a text that are shown where programs differ.
+_SHOWN = 120
 _OPS: dict[str, Callable[..., Any]] = {
     "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
@@ -85,6 +87,20 @@ class Communicator(Protocol):
 
 def _describe(x: Any) -> str:
     return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
+
+
+def _readable(value: bytes) -> str:
+    """What tells bytes from others: text as it is, if it is not long, else a digest behind its
+    beginning and end."""
+    try:
+        text = repr(value.decode())
+    except UnicodeDecodeError:
+        text = ""
+    if text and len(value) <= _SHOWN:
+        return text
+    digest = hashlib.blake2b(value, digest_size=16).hexdigest()
+    third = _SHOWN // 3
+    return f"{text[:third]} ... {text[-2 * third :]}, {digest}" if text else digest
 
 
 def _given(x: Any, what: str) -> Array:
@@ -430,8 +446,7 @@ class Collectives(abc.ABC):
         CollectiveMismatchError
             If a process has others.
         """
-        digest = hashlib.blake2b(value, digest_size=16).hexdigest()
-        self._barrier(f"agree({what!r}, {digest})")
+        self._barrier(f"agree({what!r}, {_readable(value)})")
 
     def group(self, members: Iterable[int]) -> Collectives:
         """A communicator of some of the processes.

@@ -13,18 +13,28 @@ from typing import Any
 import numpy as np
 
 from covector.core import tree
-from covector.core.avals import Array, is_array_like
+from covector.core.avals import Array, is_array_like, to_array
 from covector.core.device import Device
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
-from covector.core.trace import Tracer
+from covector.core.trace import Primitive, Tracer
 from covector.distributed import get_communicator
+from covector.experimental.ode import safe_zip
 from covector.runtime.devices import device_put, process_count, process_index
-from covector.runtime.shards import make_array_from_process_local_data
+from covector.runtime.process_parts import (
+    global_array_to_host_local_array_impl,
+    global_array_to_host_local_array_p,
+    gtl_abstract_eval,
+    host_local_array_to_global_array_impl,
+    host_local_array_to_global_array_p,
+    ltg_abstract_eval,
+    ltg_batcher,
+)
 from covector.sharding.mesh import Mesh
 from covector.sharding.named import NamedSharding
 from covector.sharding.spec import PartitionSpec
 from covector.sharding.spec import PartitionSpec as P
+from covector.tree_util import tree_flatten, tree_unflatten
 
 
 class ProcessFailureError(Exception):
@@ -166,7 +176,7 @@ def assert_equal(in_tree: Any, fail_message: str = "") -> None:
     ----------
     in_tree : pytree of arrays
     fail_message : str
-        Of the error.
+        What the error begins with.
 
     Returns
     -------
@@ -185,7 +195,11 @@ def assert_equal(in_tree: Any, fail_message: str = "") -> None:
     first = broadcast_one_to_all(in_tree)
     same = tree.map(lambda a, b: bool(np.all(np.asarray(a) == b)), in_tree, first)
     if not all(tree.leaves(same)):
-        raise AssertionError(f"{fail_message}: {in_tree} differs from {first}{at_user_line()}")
+        said = f"{fail_message}: " if fail_message else "assert_equal: "
+        raise AssertionError(
+            f"{said}process {process_index()} has {in_tree}, which differs from {first}, that of "
+            f"the first process{at_user_line()}"
+        )
 
 
 def sync_global_devices(name: str) -> None:
@@ -280,8 +294,9 @@ def live_devices(devices: Sequence[Device]) -> Iterator[list[Device]]:
     yield found
 
 
-def _shardings(arrays: Any, mesh: Any, pspecs: Any, what: str) -> list[Any]:
-    """The sharding of each array."""
+def _each(prim: Primitive, arrays: Any, mesh: Any, pspecs: Any) -> Any:
+    """The primitive of each array, with the spec that it has."""
+    what = prim.name
     if not isinstance(mesh, Mesh):
         raise TypeError(f"{what} takes a Mesh, got {mesh!r}{at_user_line()}")
     is_leaf = lambda x: x is None or isinstance(x, PartitionSpec)  # noqa: E731
@@ -291,8 +306,15 @@ def _shardings(arrays: Any, mesh: Any, pspecs: Any, what: str) -> list[Any]:
                 f"{what}: pspecs holds PartitionSpecs, got {spec!r}; PartitionSpec() stands for "
                 f"arrays that are whole on each device{at_user_line()}"
             )
-    found = tree.broadcast_prefix(pspecs, arrays, is_leaf=is_leaf)
-    return [NamedSharding(mesh, spec) for spec in found]
+    leaves, treedef = tree.flatten(arrays)
+    specs = tree.broadcast_prefix(pspecs, arrays, is_leaf=is_leaf)
+    return tree.unflatten(
+        treedef,
+        [
+            prim.bind(to_array(x) if not isinstance(x, Tracer) else x, global_mesh=mesh, pspec=spec)
+            for x, spec in zip(leaves, specs, strict=True)
+        ],
+    )
 
 
 def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
@@ -326,21 +348,8 @@ def host_local_array_to_global_array(local_inputs: Any, global_mesh: Mesh, pspec
     >>> x.sharding.spec
     P('x',)
     """
-    what = "host_local_array_to_global_array"
-    shardings = _shardings(local_inputs, global_mesh, pspecs, what)
-    leaves, treedef = tree.flatten(local_inputs)
-    outs = []
-    for s, x in zip(shardings, leaves, strict=True):
-        if s.is_fully_addressable:
-            outs.append(device_put(x, s))
-        elif isinstance(x, Tracer):
-            raise TypeError(
-                f"{what} takes what this process has, and {x.describe()} is traced: call it "
-                f"outside of the transformed function{at_user_line()}"
-            )
-        else:
-            outs.append(make_array_from_process_local_data(s, x))
-    return tree.unflatten(treedef, outs)
+    prim = host_local_array_to_global_array_p
+    return _each(prim, local_inputs, global_mesh, pspecs)
 
 
 def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspecs: Any) -> Any:
@@ -371,17 +380,8 @@ def global_array_to_host_local_array(global_inputs: Any, global_mesh: Mesh, pspe
     >>> multihost_utils.global_array_to_host_local_array(cv.numpy.arange(4), mesh, P("x"))
     Array([0, 1, 2, 3], dtype=int32)
     """
-    what = "global_array_to_host_local_array"
-    shardings = _shardings(global_inputs, global_mesh, pspecs, what)
-    leaves, treedef = tree.flatten(global_inputs)
-    outs = []
-    for s, x in zip(shardings, leaves, strict=True):
-        there = device_put(x, s)
-        if s.is_fully_addressable:
-            outs.append(there)
-        else:
-            outs.append(device_put(there._handle.local, s.update(mesh=global_mesh.local_mesh)))
-    return tree.unflatten(treedef, outs)
+    prim = global_array_to_host_local_array_p
+    return _each(prim, global_inputs, global_mesh, pspecs)
 
 
 __all__ = [
@@ -390,10 +390,20 @@ __all__ = [
     "assert_equal",
     "broadcast_one_to_all",
     "global_array_to_host_local_array",
+    "global_array_to_host_local_array_impl",
+    "global_array_to_host_local_array_p",
+    "gtl_abstract_eval",
     "host_local_array_to_global_array",
+    "host_local_array_to_global_array_impl",
+    "host_local_array_to_global_array_p",
     "live_devices",
+    "ltg_abstract_eval",
+    "ltg_batcher",
     "process_allgather",
     "reached_preemption_sync_point",
+    "safe_zip",
     "sync_global_devices",
+    "tree_flatten",
+    "tree_unflatten",
 ]
 _export(globals(), __all__)

@@ -17,7 +17,14 @@ from covector.export._lowering import module_text, traced
 from covector.export._refining import Refined, scope_of, solve
 from covector.export._safety import DisabledSafetyCheck
 from covector.export._serializing import serialized
-from covector.export._shardings import Spread, devices_of, hlo_text, on_devices, on_mesh
+from covector.export._shardings import (
+    Spread,
+    check_when_compiled,
+    devices_of,
+    hlo_text,
+    on_devices,
+    on_mesh,
+)
 from covector.runtime.placement import target_of
 from covector.sharding.arguments import lay
 from covector.transforms.autodiff import vjp
@@ -233,7 +240,12 @@ class Exported:
         values = solve(self.in_avals, [a.shape for a in avals], name, what)
         if current_trace() is eval_trace and not any(isinstance(x, Tracer) for x in flat):
             self._check_platform(flat, what)
-        devices = devices_of(flat, self.nr_devices, what) if self.nr_devices > 1 else None
+        devices = None
+        if self.nr_devices > 1:
+            devices = devices_of(flat, self.nr_devices, what)
+            if devices is None:
+                traced_ones = [x for x in flat if isinstance(x, Tracer)]
+                check_when_compiled(traced_ones, self.nr_devices, what)
         outs = self._function(values, devices)(*flat)
         return tree.unflatten(self.out_tree, outs)
 

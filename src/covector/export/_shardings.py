@@ -13,9 +13,11 @@ from covector.core.avals import Array, ShapedArray
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, all_jaxprs
 from covector.core.record import Record
-from covector.sharding.arguments import places
+from covector.sharding.arguments import asked_of, places
+from covector.sharding.base import Sharding
 from covector.sharding.constraints import resolved
 from covector.sharding.context import concrete_mesh, get_abstract_mesh
+from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mesh import AbstractMesh, Mesh
 from covector.sharding.named import NamedSharding
 from covector.sharding.spec import names_in
@@ -77,12 +79,9 @@ def _dynamic(jitted: Any, args: Sequence[Any]) -> tuple[Any, ...]:
 
 def _asked(jitted: Any, args: Sequence[Any], n: int) -> list[Any]:
     """What the `jit` says of each argument."""
-    shardings = getattr(jitted.fun, "_in_shardings", None)
-    if shardings is None:
+    if getattr(jitted.fun, "_in_shardings", None) is None:
         return [None] * n
-    what = f"jit of {jitted.name}"
-    found = places(shardings, _dynamic(jitted, args), "in_shardings", what)
-    return [_resolved(s, what) for s in found]
+    return asked_of(jitted, _dynamic(jitted, args))
 
 
 def _resolved(s: Any, what: str) -> Any:
@@ -133,13 +132,28 @@ def devices_of(flat: Sequence[Any], wanted: int, what: str) -> tuple[Any, ...] |
         if mesh is None and any(not isinstance(x, Array) and hasattr(x, "aval") for x in flat):
             return None
         devices = (None,) if mesh is None else tuple(mesh.devices.flat)
-    if len(devices) != wanted:
+    _check_count(len(devices), wanted, what)
+    return devices
+
+
+def _check_count(given: int, wanted: int, what: str) -> None:
+    if given != wanted:
         raise ValueError(
-            f"{what} was exported for {wanted} devices and is called on {len(devices)}: lay its "
+            f"{what} was exported for {wanted} devices and is called on {given}: lay its "
             "arguments out over as many with device_put (in_shardings_jax says how), or set a "
             f"mesh with covector.set_mesh{at_user_line()}"
         )
-    return devices
+
+
+def check_when_compiled(flat: Sequence[Any], wanted: int, what: str) -> None:
+    """Raise the error for another number of devices when the program is compiled that is traced:
+    then they are known."""
+
+    def check(where: Sharding) -> None:
+        _check_count(len(where.device_set), wanted, what)
+
+    if flat:
+        inspect_sharding_p.bind(flat[0], callback=check)
 
 
 def on_devices(sharding: NamedSharding, devices: tuple[Any, ...] | None) -> NamedSharding:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from covector.core import dtypes, tree
-from covector.core.avals import aval_of, scalar_aval
-from covector.core.errors import at_user_line
+from covector.core.avals import Array, aval_of, scalar_aval
+from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis
 from covector.core.structural import convert_element_type, moveaxis, reduce_sum_p
-from covector.core.trace import JaxprTrace, Primitive, current_trace, set_current_trace
+from covector.core.trace import JaxprTrace, Primitive, Tracer, current_trace, set_current_trace
 from covector.lax.arithmetic import mul
 from covector.lax.gather import gather
 from covector.lax.select import select
@@ -52,6 +52,8 @@ def axis_size(axis_name: Hashable) -> int:
     ------
     NameError
         If no surrounding `vmap` has given an axis this name.
+    TypeError
+        If an array is given for a name.
 
     Examples
     --------
@@ -62,6 +64,11 @@ def axis_size(axis_name: Hashable) -> int:
     """
     if isinstance(axis_name, (tuple, list)):
         return int(np.prod([axis_size(n) for n in axis_name], dtype=np.int64))
+    if isinstance(axis_name, (Tracer, Array, np.ndarray)):
+        raise TypeError(
+            f"the name of an axis is a string, or another hashable object, got "
+            f"{describe(axis_name)}: collectives take (x, axis_name, ...){at_user_line()}"
+        )
     env = list(axis_env())
     for name, size in env:
         if name == axis_name:
@@ -368,6 +375,18 @@ def _element(index: Any, axis_name: Hashable, function: str, what: str) -> int:
     return k
 
 
+def _pairs(perm: Any) -> list[tuple[Any, Any]]:
+    """``perm`` of `ppermute`, which must hold pairs of numbers."""
+    try:
+        pairs = [(operator.index(a), operator.index(b)) for a, b in perm]
+    except (TypeError, ValueError):
+        raise TypeError(
+            "ppermute takes (x, axis_name, perm), where perm is a sequence of pairs (source, "
+            f"destination) of numbers; got {describe(perm)} for it{at_user_line()}"
+        ) from None
+    return pairs
+
+
 def _cut_axis(x: Any, axis: int, n: int, axis_name: Hashable, tiled: bool, function: str) -> int:
     """An axis of ``x`` of which each of ``n`` elements gets a slice (or a block)."""
     k = canonical_axis(axis, x, f"{function}: axis")
@@ -399,6 +418,8 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
 
     Raises
     ------
+    TypeError
+        If ``perm`` holds something else than pairs of numbers.
     ValueError
         If a source or a destination occurs twice or is no element of the axis.
 
@@ -414,7 +435,7 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
             _element(a, axis_name, "ppermute", "source"),
             _element(b, axis_name, "ppermute", "destination"),
         )
-        for a, b in perm
+        for a, b in _pairs(perm)
     )
     if len({b for _, b in pairs}) != len(pairs) or len({a for a, _ in pairs}) != len(pairs):
         raise ValueError(
@@ -464,6 +485,11 @@ def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
     Array([20, 30, 10], dtype=int32)
     """
     n = axis_size(axis_name)
+    if isinstance(perm, str) or not isinstance(perm, Iterable):
+        raise TypeError(
+            "pshuffle takes (x, axis_name, perm), where perm is a sequence of numbers; got "
+            f"{describe(perm)} for it{at_user_line()}"
+        )
     if sorted(perm) != list(range(n)):
         raise ValueError(f"pshuffle: {perm} is not a permutation of {n} elements{at_user_line()}")
     return ppermute(x, axis_name, list(zip(perm, range(n), strict=True)))

@@ -14,6 +14,7 @@ from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, des
 from covector.core.record import Record
 from covector.core.structural import convert_element_type
 from covector.core.trace import Tracer, origin
+from covector.numpy._util import check_here
 from covector.numpy.creation import asarray
 
 
@@ -313,6 +314,7 @@ def _mask(mask: Any, x: Any, dim: int) -> list[Item]:
             f"the mask {describe(mask)} does not fit {which} of the array {describe(x)}"
             f"{at_user_line()}"
         )
+    check_here(mask, "the boolean mask")
     values = onp.asarray(mask)
     if k == 0:
         return [Advanced(onp.zeros((int(values),), onp.int32), True)]

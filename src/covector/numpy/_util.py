@@ -349,7 +349,22 @@ def concrete(x: Any, what: str) -> onp.ndarray:
         If ``x`` is traced.
     """
     check_concrete(x, what)
-    return onp.asarray(x.concrete() if isinstance(x, Tracer) else x)
+    value = x.concrete() if isinstance(x, Tracer) else x
+    check_here(value, what)
+    return onp.asarray(value)
+
+
+def check_here(x: Any, what: str) -> None:
+    """Raise the error for an array whose values decide the size of a result, and of which this
+    process has a part."""
+    if type(x) is Array and not x.is_fully_addressable and not x.is_fully_replicated:
+        raise RuntimeError(
+            f"the size of the result depends on the values of {what}, {x.aval.str_short()}, which "
+            f"is spread over processes, {x.sharding!r}: each has a part. Use covector.numpy.where("
+            "mask, x, other) in place of x[mask], x.at[mask].set(scalar) to assign, or the "
+            "argument size of covector.numpy.nonzero; covector.experimental.multihost_utils."
+            f"process_allgather(x, tiled=True) gives all of it to each process{at_user_line()}"
+        )
 
 
 def check_concrete(x: Any, what: str) -> None:

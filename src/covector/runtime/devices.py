@@ -29,7 +29,7 @@ from covector.core.trace import (
 )
 from covector.runtime.moves import move_p
 from covector.runtime.placement import as_sharding, in_space, placement, placement_of, put
-from covector.runtime.transfers import asked_for
+from covector.runtime.transfers import asked_for, heard_of
 from covector.sharding.base import Sharding
 from covector.transforms.arguments import api_boundary
 
@@ -259,7 +259,8 @@ def _put(x: Any, where: Any, may_alias: bool | None) -> Any:
         target = placement(in_space(array.sharding, where), True)
     else:
         target = placement(as_sharding(where, "device_put"), True)
-    out = put(array, target)
+    with heard_of() if given is None else contextlib.nullcontext():
+        out = put(array, target)  # of what was on the host the guard has heard
     if may_alias is False and given is not None and out._on_host and given._on_host:
         out = given._copied()._placed(target.index)
     return out

@@ -137,11 +137,11 @@ def compile_entry(
                 from covector.runtime import dumps  # few processes need it
 
                 dumps.dump(module, name)
-            found = entry.programs[key] = (program, kept)
             inspection = sys.modules.get("covector.sharding.inspection")
             if inspection is not None and entry.closed.effects:
                 operands = None if spread is None else spread.operands
                 inspection.tell(entry.closed, where.sharding, operands)
+            found = entry.programs[key] = (program, kept)
     return found
 
 

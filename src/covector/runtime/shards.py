@@ -13,6 +13,7 @@ from covector.core.backend import get_backend
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.runtime.placement import as_sharding, placement, put
+from covector.runtime.transfers import asked_for, heard_of, transfer
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
 from covector.sharding.partition.mesh import ProcessMesh, process_mesh
 from covector.sharding.spec import PartitionSpec
@@ -187,7 +188,10 @@ def _joined(
         if key in seen:
             continue
         seen.add(key)
-        part = np.asarray(parts(index, device))
+        given = parts(index, device)
+        part = np.asarray(given)
+        if not isinstance(given, Array):
+            transfer("host_to_device", f"{part.dtype}{list(part.shape)}, a part for {device!r}")
         wanted = tuple([len(range(*s.indices(n))) for s, n in zip(index, shape, strict=True)])
         if part.shape != wanted:
             raise ValueError(
@@ -253,7 +257,8 @@ def _of_block(
     ``agree`` says for whom."""
     where = placement(sharding, True)
     if sharding.is_fully_addressable:
-        return put(local, where)
+        with heard_of():
+            return put(local, where)
     backend: Any = get_backend(where.device.platform)
     made: Array = backend.of_block(local, sharding, shape, where.index, agree)
     return made
@@ -367,7 +372,7 @@ def make_array_from_single_device_arrays(
     return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
 
 
-def _processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
+def processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
     """Into how many parts processes split each dimension."""
     if sharding.is_fully_addressable:
         return (1,) * ndim
@@ -414,7 +419,7 @@ def make_array_from_process_local_data(
         array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
         where = as_sharding(getattr(where, "sharding", where), what)
-        along = _processes_along(where, len(given))
+        along = processes_along(where, len(given))
         asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
         if len(asked) != len(given):
             raise ValueError(
@@ -437,7 +442,11 @@ def make_array_from_process_local_data(
             cut.append(s if n == size else slice(None))
         if any(n != s.stop - s.start for n, s in zip(given, block, strict=True)):
             array = array[tuple(cut)]
-        return _of_block(to_array(array), found, shape, what if None in asked else None)
+        with asked_for():
+            if isinstance(array, Array) and array.sharding != found:
+                transfer("device_to_device", f"{array.aval.str_short()}, the data of {what}")
+            array = to_array(array)
+        return _of_block(array, found, shape, what if None in asked else None)
 
     if isinstance(sharding, Sharding) or hasattr(sharding, "partitions"):
         return tree.map(lambda data: one(sharding, data), local_data)

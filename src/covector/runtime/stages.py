@@ -558,4 +558,26 @@ def traced(
     else:
         where = where_to_run(jitted, values_of(leaves))
     where = on_mesh(entry, where, jitted.name)
+    if getattr(jitted.fun, "_in_shardings", None) is not None:
+        given = _with_asked(jitted, entry, leaves, given, where)
     return Traced(jitted, entry, donated_with_refs(entry, donated), where, given)
+
+
+def _with_asked(
+    jitted: Jitted, entry: Entry, leaves: Sequence[Any], given: Sequence[Any], where: Placement
+) -> list[Any]:
+    """Where arguments are: what is not committed is where in_shardings ask for it."""
+    from covector.sharding.arguments import asked_of
+
+    args, _ = tree.unflatten(entry.in_tree, leaves)
+    mesh = getattr(where.sharding, "mesh", None)
+
+    def on_mesh(s: Any) -> Any:
+        found = getattr(s, "mesh", None)  # of a spec it is abstract
+        same = mesh is not None and found is not None and found == mesh.abstract_mesh
+        return s.update(mesh=mesh) if same else s
+
+    return [
+        s if a is None or (s is not None and (type(x) is not Array or x.committed)) else on_mesh(a)
+        for x, s, a in zip(leaves, given, asked_of(jitted, args), strict=True)
+    ]

@@ -18,9 +18,11 @@ _WORDS = {
 
 
 class _Asked(threading.local):
-    """Whether the running code was asked for its transfers (`device_put`, `device_get`)."""
+    """Whether the running code was asked for its transfers (`device_put`, `device_get`), and
+    whether the guard has heard of them."""
 
     blocks = 0
+    told = 0
 
 
 _asked = _Asked()
@@ -34,6 +36,17 @@ def asked_for() -> Iterator[None]:
         yield
     finally:
         _asked.blocks -= 1
+
+
+@contextlib.contextmanager
+def heard_of() -> Iterator[None]:
+    """Context manager: the guard has been told of what is moved in the block, or nothing is but
+    by a program on the devices that have it."""
+    _asked.told += 1
+    try:
+        yield
+    finally:
+        _asked.told -= 1
 
 
 def guarded(direction: str) -> bool:
@@ -50,7 +63,9 @@ def transfer(direction: str, what: str) -> None:
         If transfers in this direction are disallowed.
     """
     level = getattr(config, f"transfer_guard_{direction}")
-    if level is None or level == "allow" or (_asked.blocks and not level.endswith("_explicit")):
+    if level is None or level == "allow" or _asked.told:
+        return
+    if _asked.blocks and not level.endswith("_explicit"):
         return
     if level.startswith("disallow"):
         asks = "device_get" if direction == "device_to_host" else "device_put"

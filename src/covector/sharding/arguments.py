@@ -99,17 +99,22 @@ def _lay_arguments(
     return tuple([x if i in fixed else next(given) for i, x in enumerate(args)])
 
 
+def asked_of(jitted: Any, dynamic: Any) -> list[Any]:
+    """What in_shardings say of each leaf of the arguments that are not static: a place, or None."""
+    what = f"jit of {jitted.name}"
+    found = places(jitted.fun._in_shardings, dynamic, "in_shardings", what)
+    return [resolved(s, f"{what}: in_shardings") for s in found]
+
+
 def check_committed(jitted: Any, args: tuple[Any, ...], names: Callable[[], Sequence[str]]) -> None:
     """Raise the error for arguments that are committed to lie in another way than was asked."""
-    in_shardings = jitted.fun._in_shardings
     n = len(args)
     fixed = {i % n for i in jitted.static_nums if -n <= i < n}
     dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
-    found = places(in_shardings, dynamic, "in_shardings", f"jit of {jitted.name}")
-    for k, (x, s) in enumerate(zip(tree.leaves(dynamic), found, strict=True)):
+    leaves = tree.leaves(dynamic)
+    for k, (x, wanted) in enumerate(zip(leaves, asked_of(jitted, dynamic), strict=True)):
         if type(x) is not Array or not x.committed:
             continue
-        wanted = resolved(s, f"jit of {jitted.name}: in_shardings")
         if isinstance(wanted, Sharding) and not wanted.is_equivalent_to(x.sharding, x.ndim):
             raise ValueError(
                 f"jit of {jitted.name}: the argument {names()[k]} is committed to {x.sharding!r}, "

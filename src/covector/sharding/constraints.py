@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def _define(prim: Primitive) -> None:
         (x,), (d,), sharding = args, dims, params["sharding"]
         if isinstance(sharding, NamedSharding) and d is not None:
             parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
-            parts.insert(d, _along(trace.axis_name, sharding, x, d))
+            parts.insert(d, mapped_over(trace.axis_name, sharding, x, d))
             sharding = sharding.update(spec=tuple(parts))
         return [prim.bind(x, sharding=sharding)], [d]
 
@@ -51,11 +52,38 @@ def _define(prim: Primitive) -> None:
         sharding = eqn.params["sharding"]
         if not isinstance(sharding, NamedSharding) or dict(sharding.mesh.shape) != sizes:
             return [((),) * len(splits[0])]
-        given = split_of(sharding.spec, len(splits[0]))
-        free = [p is UNCONSTRAINED for p in sharding.spec] + [False] * len(splits[0])
-        return [tuple([s if f else g for s, g, f in zip(splits[0], given, free, strict=False)])]
+        return [laid_split(prim, sharding, splits[0], eqn.invars[0].aval.shape)]
 
     split_rules[prim] = split
+
+
+def left_axes(prim: Primitive, mesh: Any) -> frozenset[Hashable]:
+    """The axes over which a `reshard` leaves values as they lie, unless its spec names them: those
+    of the type Auto, where the mesh has explicit ones. Types say nothing of them."""
+    kinds = set(mesh.axis_types)
+    if prim is not reshard_p or not {AxisType.Auto, AxisType.Explicit} <= kinds:
+        return frozenset()
+    return frozenset(mesh.auto_axes)
+
+
+def laid_split(
+    prim: Primitive, sharding: NamedSharding, have: Split, shape: Sequence[int]
+) -> Split:
+    """How a value is split that a constraint, or `reshard`, lays out, and that was split so."""
+    given = split_of(sharding.spec, len(have))
+    free = [p is UNCONSTRAINED for p in sharding.spec] + [False] * len(have)
+    left = left_axes(prim, sharding.mesh) - {a for axes in given for a in axes}
+    sizes = sharding.mesh.shape
+    out = []
+    for n, h, g, f in zip(shape, have, given, free, strict=False):
+        kept = tuple([a for a in h if a in left])
+        if f or tuple([a for a in h if a not in left]) == g:
+            out.append(h)
+        elif kept and n % math.prod([sizes[a] for a in (*g, *kept)]) == 0:
+            out.append((*g, *kept))
+        else:
+            out.append(g)
+    return tuple(out)
 
 
 for _prim in (reshard_p, sharding_constraint_p):
@@ -85,7 +113,10 @@ def recast(x: Any, kinds: dict[Hashable, AxisType]) -> Any:
     types = tuple([kinds.get(n, t) for n, t in zip(mesh.axis_names, mesh.axis_types, strict=True)])
     if types == mesh.axis_types:
         return x
-    return reshard_p.bind(x, sharding=where.update(mesh=mesh.update(axis_types=types)))
+    where = where.update(mesh=mesh.update(axis_types=types))
+    if type(x) is not Array and AxisType.Explicit not in types:
+        where = where.update(spec=(UNCONSTRAINED,) * aval.ndim)  # its type did not say all
+    return reshard_p.bind(x, sharding=where)
 
 
 def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
@@ -106,7 +137,7 @@ def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
 SplitAxis.lay = staticmethod(_lay_dim)
 
 
-def _along(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
+def mapped_over(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
     """How a mapped dimension is split, where the others are split so: as it is known to be."""
     taken = {n for p in sharding.spec for n in names_in(p)}
     if type(name) is DeviceAxis:

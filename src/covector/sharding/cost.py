@@ -24,7 +24,9 @@ MPICH", 2005.)
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import operator
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -33,7 +35,8 @@ from covector.core import tree
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
 from covector.core.errors import at_user_line, describe
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr
+from covector.core.prefixes import spread
 from covector.sharding.cost_walk import Axes, Value, Walk, local_bytes
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Sizes, Split, nowhere, split_of, split_on
@@ -145,11 +148,12 @@ def cost(
         From `make_jaxpr`; its arguments may have been types.
     mesh : Mesh or AbstractMesh
     in_specs : PartitionSpec or pytree of those
-        How the arguments are split: one for all, or one for each.
+        How the arguments are split: one for all, one for each array, or a tree that is a prefix of
+        that of the arguments, a tuple with an entry for each.
     out_specs : PartitionSpec or pytree of those, optional
-        How results are to be split; by default as they are found.
+        How results are to be split, likewise; by default as they are found.
     donated : sequence of int
-        Numbers of arguments whose memory results may take over.
+        Numbers of arguments whose memory results may take over, those of all arrays in them.
 
     Returns
     -------
@@ -157,8 +161,11 @@ def cost(
 
     Raises
     ------
+    TypeError
+        If ``closed`` is something else, such as a function that is not traced.
     ValueError
-        If there is not a spec for each argument, or an array cannot be split so.
+        If there is not a spec for each argument, an array cannot be split so, or there is no
+        argument of a number that is donated.
 
     Examples
     --------
@@ -174,24 +181,32 @@ def cost(
     >>> c.collectives
     (Collective(kind='all-reduce', axes=('model',), bytes=131072.0, count=1),)
     """
+    if not isinstance(closed, ClosedJaxpr):
+        raise TypeError(
+            "cost takes a program, as covector.make_jaxpr(f)(*types) gives it, got "
+            f"{describe(closed)}{at_user_line()}"
+        )
     sizes = dict(mesh.shape)
     jaxpr = closed.jaxpr
-    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs")
+    taken, given = _trees(jaxpr)
+    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs", taken)
     outs = None
     if out_specs is not None:
-        outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs")
+        outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs", given)
     consts = [
         split_on(getattr(c, "sharding", None), v.aval, sizes)
         for v, c in zip(jaxpr.constvars, closed.consts, strict=True)
     ]
-    return of_splits(closed, sizes, ins, outs, donated, consts)
+    arrays = _arrays_of(donated, len(jaxpr.invars), taken)
+    return of_splits(closed, sizes, ins, outs, arrays, consts)
 
 
 def of_splits(
     closed: ClosedJaxpr, sizes: Sizes, ins: Sequence[Split], outs: Sequence[Split] | None,
     donated: Sequence[int] = (), consts: Sequence[Split] | None = None,
 ) -> Cost:  # fmt: skip
-    """The same for arguments, results and constants whose splits are known."""
+    """The same for arguments, results and constants whose splits are known; ``donated`` are numbers
+    of arrays."""
     jaxpr = closed.jaxpr
     consts = consts or [nowhere(v.aval) for v in jaxpr.constvars]
     walk = Walk(dce(jaxpr), sizes, {})
@@ -218,11 +233,49 @@ def of_splits(
     )  # fmt: skip
 
 
-def _specs(specs: Any, avals: Sequence[ShapedArray], mesh: Any, what: str) -> list[Split]:
+def _trees(jaxpr: Jaxpr) -> tuple[Any, Any]:
+    """The structures of the positional arguments and of the results, where they are known."""
+    found = getattr(jaxpr.debug_info, "trees", None)
+    if found is None:
+        return None, None
+    (args, kwargs), out = found[0].children(), found[1]
+    if kwargs.num_leaves or args.num_leaves != len(jaxpr.invars):
+        args = None
+    return args, out if out.num_leaves == len(jaxpr.outvars) else None
+
+
+def _arrays_of(donated: Sequence[int], n: int, treedef: Any) -> list[int]:
+    """The numbers of the arrays in arguments of these numbers."""
+    counts = [1] * n if treedef is None else [c.num_leaves for c in treedef.children()]
+    starts = [0, *itertools.accumulate(counts)]
+    found: list[int] = []
+    for number in donated:
+        k = operator.index(number)
+        if not -len(counts) <= k < len(counts):
+            raise ValueError(
+                f"cost: donated holds numbers of arguments, got {number!r}; the program has "
+                f"{len(counts)}{at_user_line()}"
+            )
+        found += range(starts[k % len(counts)], starts[k % len(counts) + 1])
+    return sorted(set(found))
+
+
+def _specs(
+    specs: Any, avals: Sequence[ShapedArray], mesh: Any, what: str, treedef: Any
+) -> list[Split]:
     is_spec = lambda s: s is None or isinstance(s, PartitionSpec)  # noqa: E731
     flat = tree.leaves(specs, is_leaf=is_spec)
     if isinstance(specs, PartitionSpec):
         flat = [specs] * len(avals)
+    elif len(flat) != len(avals) and treedef is not None and all(map(is_spec, flat)):
+        if what == "in_specs" and isinstance(specs, list):
+            specs = tuple(specs)
+        values = tree.unflatten(treedef, [0] * len(avals))
+        each = "arguments" if what == "in_specs" else "results"
+        flat = spread(
+            specs, values, is_spec, f"cost: {what}", "one PartitionSpec, or one for each array",
+            f"that of the {len(avals)} {each}",
+        )  # fmt: skip
     flat = [PartitionSpec() if s is None else s for s in flat]
     for s in flat:
         if not isinstance(s, PartitionSpec):

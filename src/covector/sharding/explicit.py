@@ -150,6 +150,37 @@ def _same_for_all(avals: Sequence[ShapedArray]) -> NamedSharding | None:
     return None if first is None else here(first)
 
 
+# Functions of an operation that have the argument out_sharding.
+_SAY = {
+    "dot_general": "numpy.matmul, dot, einsum and tensordot, and of lax.dot_general",
+    "reshape": "numpy.reshape and ravel, and of lax.reshape",
+    "gather": "x.at[index].get",
+    "scatter": "x.at[index].set and the other methods of x.at[index]",
+    "conv_general_dilated": "lax.conv_general_dilated",
+    "broadcast_in_dim": "numpy.broadcast_to and repeat, and of lax.broadcast_in_dim",
+}
+
+
+def _remedy(prim: Primitive, what: str) -> str:
+    """What to do, first with an operand, or else with the function that the operation is of."""
+    functions = _SAY.get("scatter" if prim.name.startswith("scatter") else prim.name)
+    if functions is None:
+        return f"{what} with covector.reshard first"
+    return (
+        f"{what} with covector.reshard first, or say how the result is split with the argument "
+        f"out_sharding of {functions}: out_sharding=PartitionSpec(...)"
+    )
+
+
+def _where(factors: Factors, splits: Sequence[Split], factor: int) -> str:
+    """The dimension of an operand that is split and has this factor."""
+    for i, (dims, split) in enumerate(zip(factors.operands, splits, strict=True)):
+        for k, (dim, names) in enumerate(zip(dims, split, strict=True)):
+            if factor in dim and names:
+                return f"dimension {k} of operand {i}"
+    return "a dimension"
+
+
 def _shown(avals: Sequence[ShapedArray]) -> str:
     return ", ".join([a.str_short() for a in avals])
 
@@ -168,15 +199,12 @@ def _by_rule(
         if twice is not None:
             raise ShardingTypeError(
                 f"{prim.name}: of the operands {_shown(avals)}, dimensions that are not the same "
-                f"are split over the mesh's {twice!r}, which would split the result twice. Lay one "
-                "of them out in another way with covector.reshard; functions that have the "
-                "argument out_sharding, such as numpy.matmul, take how the result is to be split"
-                f"{at_user_line()}"
+                f"are split over the mesh's {twice!r}, which would split the result twice. "
+                f"{_remedy(prim, 'Lay one of them out in another way')}{at_user_line()}"
             )
         raise ShardingTypeError(
             f"{prim.name}: the operands are split differently along a dimension that they share: "
-            f"{_shown(avals)}. Move one of them with covector.reshard, or say with out_sharding "
-            f"how the result is split{at_user_line()}"
+            f"{_shown(avals)}. {_remedy(prim, 'Move one of them')}{at_user_line()}"
         )
 
     by_factor = splits_of_factors(factors, splits, sizes, clash)
@@ -186,9 +214,9 @@ def _by_rule(
         if by_factor[factor]:
             axes = ", ".join(map(repr, by_factor[factor]))
             raise ShardingTypeError(
-                f"{prim.name} needs all of a dimension that is split over {axes}: the operands "
-                f"are {_shown(avals)}. Replicate it with covector.reshard first, or say with "
-                f"out_sharding how the result is split{at_user_line()}"
+                f"{prim.name} needs all of {_where(factors, splits, factor)}, which is split over "
+                f"{axes}: the operands are {_shown(avals)}. {_remedy(prim, 'Replicate it')}"
+                f"{at_user_line()}"
             )
     if prim.name == "dot_general":
         both = [d for d in factors.operands[0] if d in factors.operands[1]]
@@ -203,8 +231,8 @@ def _by_rule(
                     raise ShardingTypeError(
                         f"the dimensions that are contracted are split over {axes} in both "
                         f"operands, {_shown(avals)}, so that the result is a sum over devices. Say "
-                        "with out_sharding how it is to be split, for example "
-                        f"PartitionSpec(){at_user_line()}"
+                        f"how it is to be split with the argument out_sharding of {_SAY[prim.name]}"
+                        f", for example out_sharding=PartitionSpec(){at_user_line()}"
                     )
     _nothing_lost(prim, factors, splits, found, avals, outs)
     return found
@@ -238,8 +266,7 @@ def _as_operand(
                 axes = ", ".join(map(repr, names))
                 raise ShardingTypeError(
                     f"{prim.name} of {_shown(avals[:1])} makes a dimension of the size {n}, which "
-                    f"cannot be split over {axes}. Replicate it with covector.reshard first, or "
-                    f"say with out_sharding how the result is split{at_user_line()}"
+                    f"cannot be split over {axes}. {_remedy(prim, 'Replicate it')}{at_user_line()}"
                 )
     return [splits[0]] * len(outs)
 
@@ -274,9 +301,8 @@ def _nothing_lost(
             if lost and not summed.issuperset(dim):
                 raise ShardingTypeError(
                     f"{prim.name} of {_shown(avals)} to {_shown(outs)} leaves open how the result "
-                    f"is split over {', '.join(map(repr, lost))}. Replicate the operand with "
-                    "covector.reshard first, or say with out_sharding how the result is split"
-                    f"{at_user_line()}"
+                    f"is split over {', '.join(map(repr, lost))}. "
+                    f"{_remedy(prim, 'Replicate the operand')}{at_user_line()}"
                 )
 
 

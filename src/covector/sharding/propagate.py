@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -185,10 +186,21 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
     for aval, split in zip(closed.out_avals, found, strict=True):
         placed = aval.placed
         if placed is not None:
-            explicit = split_of(placed.spec, aval.ndim)
-            split = _once(tuple([e or s for e, s in zip(explicit, split, strict=True)]))
+            split = _as_type(placed, split, aval.shape)
         out.append(sharding.update(spec=spec_of(split, whole=placed is not None)))
     return out
+
+
+def _as_type(placed: Any, split: Split, shape: Sequence[int]) -> Split:
+    """A split over explicit axes as the type says; over the others as it was found."""
+    sizes, said = placed.mesh.shape, placed.mesh.explicit_axes
+    out = []
+    for n, e, s in zip(shape, split_of(placed.spec, len(shape)), split, strict=True):
+        if e and tuple([a for a in s if a in said]) != e:
+            both = (*e, *[a for a in s if a not in said])
+            s = both if n % math.prod([sizes[a] for a in both]) == 0 else e
+        out.append(s)
+    return _once(tuple(out))
 
 
 def _once(split: Split) -> Split:
@@ -212,7 +224,10 @@ def mesh_in(closed: ClosedJaxpr) -> Any:
         for eqn in inner.eqns:
             if eqn.primitive in split_rules:
                 s = eqn.params.get("sharding")
-                mesh = eqn.params.get("mesh") or getattr(s, "mesh", None)
+                mesh = next(
+                    (eqn.params[n] for n in ("mesh", "global_mesh") if n in eqn.params),
+                    getattr(s, "mesh", None),
+                )
                 if mesh is not None and isinstance(mesh, Mesh):
                     return mesh
     return None

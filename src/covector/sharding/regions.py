@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from covector.core import tree
 from covector.core.errors import at_user_line
+from covector.core.trace import current_trace, eval_trace
 from covector.sharding.arguments import lay, places
 from covector.sharding.constraints import recast
-from covector.sharding.context import get_abstract_mesh, use_abstract_mesh
+from covector.sharding.context import concrete_mesh, get_abstract_mesh, set_mesh, use_abstract_mesh
 from covector.sharding.mesh import AxisType
 from covector.transforms.arguments import api_boundary, check_callable, fun_name, wraps
 
@@ -40,8 +42,13 @@ def _region(axes: Any, kind: AxisType, what: str) -> dict[Hashable, AxisType]:
     return dict.fromkeys(names, kind)
 
 
-def _inside(kinds: dict[Hashable, AxisType]) -> use_abstract_mesh:
-    return use_abstract_mesh(get_abstract_mesh().update_axis_types(kinds))
+def _inside(kinds: dict[Hashable, AxisType]) -> contextlib.AbstractContextManager[Any]:
+    """Context manager: axes of the mesh are of these types."""
+    mesh = concrete_mesh(entered=False)
+    if mesh is None or current_trace() is not eval_trace:
+        return use_abstract_mesh(get_abstract_mesh().update_axis_types(kinds))
+    types = [kinds.get(n, t) for n, t in zip(mesh.axis_names, mesh.axis_types, strict=True)]
+    return set_mesh(mesh.update(axis_types=tuple(types)))
 
 
 def _recast(values: Any, kinds: dict[Hashable, AxisType]) -> Any:

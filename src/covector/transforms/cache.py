@@ -87,7 +87,11 @@ class Latest(dict[Any, Any]):
         self.pop(key, None)
         self[key] = value
         while len(self) > self.most:
-            self.pop(next(iter(self)), None)
+            try:
+                oldest = next(iter(self))
+            except (RuntimeError, StopIteration):
+                continue  # another thread has changed it meanwhile
+            self.pop(oldest, None)
 
 
 def on_clear(cache: Any) -> None:

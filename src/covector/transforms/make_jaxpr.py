@@ -83,6 +83,9 @@ def make_jaxpr(
                 ),
                 [*values_of(entry.hoisted), *closed.consts],
             )
+        info = closed.jaxpr.debug_info
+        if info is not None:
+            info.trees = (entry.in_tree, entry.out_tree)
         if return_shape:
             shapes = [struct_of(a) for a in entry.out_avals]
             return closed, tree.unflatten(entry.out_tree, shapes)

@@ -12,13 +12,17 @@ from covector import _native
 from covector.core.avals import Array, spec_of_type
 from covector.core.backend import Layout
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr
 from covector.core.trace import trace_to_jaxpr
+from covector.distributed.bootstrap import check_programs
 from covector.runtime.placement import placement
 from covector.runtime.shards import bits, from_bits, must_be_gathered, within
+from covector.runtime.transfers import transfer
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
 from covector.sharding.named import replicated
 from covector.sharding.partition.mesh import process_mesh
+from covector.sharding.partition.program import digest_of
+from covector.sharding.propagate import split_of
 from covector.transforms.cache import Latest
 
 
@@ -49,6 +53,10 @@ class Shards:
 
     def to_host(self) -> Any:
         """The bytes of the whole array, where this process has it."""
+        part = next(p for p in self.parts if p is not None)
+        count = len(self.sharding.device_set)
+        what = f"{part.dtype}{list(self.shape)}, spread over {count} devices"
+        transfer("device_to_host", what)
         return self._joined(_whole(self.shape)).reshape(-1).view(np.uint8)
 
     def _joined(self, block: Index) -> np.ndarray:
@@ -155,12 +163,25 @@ def _moved(backend: Any, x: Array, held: Shards, sharding: Any) -> Shards:
     return shards
 
 
+def _digest(jaxpr: Jaxpr, layout: Layout) -> str:
+    """What tells a program from others, in all processes."""
+    splits = [
+        [split_of(s.spec, len(a.shape)) for s, a in zip(shardings, avals, strict=True)]
+        for shardings, avals in (
+            (layout.operands, jaxpr.in_avals), (layout.results, jaxpr.out_avals),
+        )
+    ]  # fmt: skip
+    return digest_of(jaxpr, *splits)
+
+
 def executable(
     native: Any, loaded: Any, layout: Layout, module: Any, results: Sequence[int]
 ) -> Any:
     """What calls a program: it takes arrays as their parts, and makes arrays of parts.
 
-    A process gives and gets those of its devices.
+    A process gives and gets those of its devices. Before the first call, processes look whether
+    they all call the same program: the plugin's collectives would wait without end for one that
+    does not, or mix up what belongs to different programs.
     """
     backend = module.backend
     jaxpr, text = module.jaxpr, module.text
@@ -176,7 +197,14 @@ def executable(
     constants = [spread_over(backend, c, layout.replicated) for c in text.hoisted]
     donated = list(text.donated)
 
+    ranks = sorted({d.process_index for d in layout.devices})
+    unchecked = len(ranks) > 1
+
     def call(arrays: list[Array]) -> list[Array]:
+        nonlocal unchecked
+        if unchecked:
+            check_programs(ranks, module.name, _digest(jaxpr.jaxpr, layout))
+            unchecked = False
         given = [spread_over(backend, x, s) for x, s in zip(arrays, layout.operands, strict=True)]
         given += constants
         arguments = [[s.parts[k] for s in given] for k in here]

@@ -194,19 +194,16 @@ def listed(values: Sequence[int]) -> str:
 # --- shardings --------------------------------------------------------------------------------
 
 
-def split_text(spec: Any, ndim: int) -> str:
-    """How dimensions are split over axes of the mesh, as Shardy writes it; `?` leaves it open."""
+def split_text(spec: Any, ndim: int, more: bool = False) -> str:
+    """How dimensions are split over axes of the mesh, as Shardy writes it; `?` leaves it open, in
+    all dimensions if they may be split over ``more`` axes."""
     dims = []
     for k in range(ndim):
         part = spec[k] if k < len(spec) else None
-        if part is None:
-            dims.append("{}")
-        elif isinstance(part, tuple):
-            dims.append(f"{{{', '.join([quoted(str(a)) for a in part])}}}")
-        elif part is type(spec).UNCONSTRAINED:
-            dims.append("{?}")
-        else:
-            dims.append(f"{{{quoted(str(part))}}}")
+        free = part is type(spec).UNCONSTRAINED
+        names = () if part is None or free else part if isinstance(part, tuple) else (part,)
+        said = [quoted(str(a)) for a in names]
+        dims.append(f"{{{', '.join([*said, '?'] if free or more else said)}}}")
     return f"[{', '.join(dims)}]"
 
 

@@ -100,6 +100,8 @@ def collective(x: Any, kind: str, ranks: tuple[int, ...], pairs: Any = ()) -> An
     if len(ranks) == 1:
         return _alone(x, kind, tuple(pairs))
     params = {"kind": kind, "ranks": ranks, "pairs": tuple(pairs), "program": _program.get()}
+    if 0 in x.shape:
+        return zeros(_aval(aval_of(x), **params))  # there is nothing to send
     return collective_p.bind_params((x,), params)
 
 

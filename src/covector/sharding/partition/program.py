@@ -15,7 +15,8 @@ from covector.control_flow.while_rules import while_p
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dce import dce
-from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
+from covector.core.errors import PACKAGE_DIR
+from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, all_jaxprs
 from covector.core.structural import (
     add_any_p,
     convert_element_type,
@@ -33,13 +34,20 @@ from covector.core.trace import (
 )
 from covector.primitives import parallel as pa
 from covector.primitives.arithmetic import add_p, neg_p, sub_p
-from covector.primitives.structure import iota_p, squeeze_p
-from covector.sharding.constraints import reshard_p, sharding_constraint_p
+from covector.primitives.structure import (
+    concatenate_p,
+    iota_p,
+    pad_p,
+    slice_in_dim,
+    slice_p,
+    squeeze_p,
+)
+from covector.sharding.constraints import laid_split, reshard_p, sharding_constraint_p
 from covector.sharding.factors import Factors, find_rule
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p, whole_program
 from covector.sharding.named import NamedSharding
-from covector.sharding.partition import local
+from covector.sharding.partition import borders, local
 from covector.sharding.partition.collective import collective, of_program
 from covector.sharding.partition.mesh import Axes, ProcessMesh
 from covector.sharding.partition.part import Part, Terms
@@ -96,16 +104,19 @@ def partition(
             Part(v.aval, split, x) for v, (split, x) in zip(jaxpr.constvars, consts, strict=True)
         ]
         given = [Part(v.aval, s, x) for v, s, x in zip(jaxpr.invars, operands, parts, strict=True)]
-        outs = Partitioner(mesh).run(jaxpr, known, given)
-        return [p.at(mesh, s) for p, s in zip(outs, results, strict=True)]
+        low = Partitioner(mesh)
+        return low.laid(jaxpr, low.run(jaxpr, known, given), results)
 
-    with set_current_trace(eval_trace), of_program(f"{name} ({_digest(jaxpr, operands, results)})"):
+    with (
+        set_current_trace(eval_trace),
+        of_program(f"{name} ({digest_of(jaxpr, operands, results)})"),
+    ):
         avals = [_local(v.aval, s, mesh) for v, s in zip(jaxpr.invars, operands, strict=True)]
         made, found = trace_to_jaxpr(run, avals)
     return ClosedJaxpr(dce(made), found)
 
 
-def _digest(jaxpr: Jaxpr, *splits: Sequence[Split]) -> str:
+def digest_of(jaxpr: Jaxpr, *splits: Sequence[Split]) -> str:
     """What tells a program from others: its operations and their types. Numbers in it and functions
     of users, which may differ between processes, do not count."""
     found = hashlib.blake2b(repr(splits).encode(), digest_size=4)
@@ -138,6 +149,8 @@ class Partitioner:
         self.manual: frozenset[Hashable] = frozenset()
         self._depth = 0
         self._bodies: dict[Any, tuple[ClosedJaxpr, list[Split]]] = {}
+        # Equations that say where in the user's program they come from, by their identity.
+        self._located: dict[int, JaxprEqn] = {}
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Part], args: Sequence[Part]) -> list[Part]:
         """The results of a program."""
@@ -155,10 +168,29 @@ class Partitioner:
             start = len(trace.eqns)
             outs = self.equation(eqn, [read(a) for a in eqn.invars])
             env.update(zip(eqn.outvars, outs, strict=True))
-            for new in trace.eqns[start:]:
-                if new.source_info is None or eqn.source_info is not None:
-                    new.source_info = eqn.source_info
+            self._locate(trace.eqns[start:], eqn.source_info, _calls_ours(eqn))
         return [read(a) for a in jaxpr.outvars]
+
+    def laid(self, jaxpr: Jaxpr, outs: Sequence[Part], splits: Sequence[Split]) -> list[Any]:
+        """The results of a program, which are to be split so."""
+        made_at = {v: eqn.source_info for eqn in jaxpr.eqns for v in eqn.outvars}
+        trace: Any = current_trace()
+        found = []
+        for a, p, split in zip(jaxpr.outvars, outs, splits, strict=True):
+            start = len(trace.eqns)
+            found.append(p.at(self.mesh, split))
+            self._locate(trace.eqns[start:], made_at.get(a) if isinstance(a, Var) else None)
+        return found
+
+    def _locate(self, eqns: Sequence[JaxprEqn], source: Any, all_of: bool = False) -> None:
+        """Say of new equations that they come from a line of the user's: of those that do not say
+        so by themselves, inside of a function of the user's that is called there, or of ``all_of``
+        them."""
+        for new in eqns:
+            if all_of or id(new) not in self._located:
+                if source is not None:
+                    new.source_info = source
+                self._located[id(new)] = new
 
     def inside(self, closed: ClosedJaxpr, args: Sequence[Part]) -> list[Part]:
         """The results of a program that an operation holds."""
@@ -189,7 +221,7 @@ class Partitioner:
             given = [Part(v.aval, s, x) for v, s, x in zip(vars_, splits, parts, strict=True)]
             outs = self.inside(closed, given)
             found[:] = [p.split for p in outs] if results is None else results
-            return [p.at(self.mesh, s) for p, s in zip(outs, found, strict=True)]
+            return self.laid(closed.jaxpr, outs, found)
 
         avals = [
             _local(v.aval, s, self.mesh) for v, s in zip(closed.jaxpr.invars, splits, strict=True)
@@ -337,6 +369,15 @@ class Partitioner:
         return x
 
 
+def _calls_ours(eqn: JaxprEqn) -> bool:
+    """Whether it is a call of a function of the library: that was traced for whoever called it
+    first, so that its equations come from where it is called now."""
+    if eqn.primitive.call_param is None:
+        return False
+    info = eqn.params[eqn.primitive.call_param].jaxpr.debug_info
+    return info is not None and info.source.startswith(PACKAGE_DIR)
+
+
 def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
     """Register how operations that hold programs, or say where values are, are partitioned."""
 
@@ -372,6 +413,55 @@ def _arranged(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return [Terms(out.aval, out.split, out.value, x.axes, low.mesh)]
 
 
+# --- what lies across borders
+
+
+@rule(slice_p)
+def _sliced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    (x,) = args
+    params = eqn.params
+    strides = params["strides"] or (1,) * len(x.aval.shape)
+    each = list(zip(params["start_indices"], params["limit_indices"], strides, strict=True))
+    changed = [k for k, (n, c) in enumerate(zip(x.aval.shape, each, strict=True)) if c != (0, n, 1)]
+    across = [k for k in changed if borders.over_of(x, k)]
+    if not across:
+        return low.plain(eqn, args)
+    for k in across:
+        x = borders.sliced(x, k, *each[k], low.mesh)
+
+    def others(value: Any) -> Any:
+        for k in changed:
+            if k not in across:
+                value = slice_in_dim(value, *each[k], k)
+        return value
+
+    return [borders.mapped(x, others, eqn.outvars[0].aval)]
+
+
+@rule(pad_p)
+def _padded(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    x, fill = args[0], args[1].gathered(low.mesh)
+    config = [tuple(c) for c in eqn.params["padding_config"]]
+    across = [k for k, c in enumerate(config) if c != (0, 0, 0) and borders.over_of(x, k)]
+    if not across or any(config[k][2] for k in across):
+        return low.plain(eqn, args)
+    for k in across:
+        low_end, high_end, _ = config[k]
+        x = borders.padded(x, fill, k, low_end, high_end, low.mesh)
+    rest = tuple([(0, 0, 0) if k in across else c for k, c in enumerate(config)])
+
+    def others(value: Any) -> Any:
+        return value if not any(map(any, rest)) else pad_p.bind(value, fill, padding_config=rest)
+
+    return [borders.mapped(x, others, eqn.outvars[0].aval)]
+
+
+@rule(concatenate_p)
+def _joined(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
+    found = borders.joined(args, eqn.params["dimension"], low.mesh)
+    return low.plain(eqn, args) if found is None else [found]
+
+
 # --- where values are
 
 
@@ -381,10 +471,9 @@ def _constraint(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]
     sharding = eqn.params["sharding"]
     if not isinstance(sharding, NamedSharding) or not low.mesh.knows(sharding.mesh):
         return [x]
-    asked = low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)
-    free = [p is not None and not isinstance(p, (str, tuple)) for p in sharding.spec]
-    free += [False] * len(asked)
-    split = tuple([h if u else a for a, h, u in zip(asked, x.split, free, strict=False)])
+    low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)  # raises if it is no block
+    laid = laid_split(eqn.primitive, sharding, x.split, x.aval.shape)
+    split = tuple([tuple([a for a in axes if a in low.mesh.sizes]) for axes in laid])
     return [Part(x.aval, split, x.at(low.mesh, split))]
 
 

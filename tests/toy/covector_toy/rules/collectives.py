@@ -4,6 +4,10 @@ are, which is one device."""
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives import parallel as pa
 from covector.runtime.moves import move_p
+from covector.runtime.process_parts import (
+    global_array_to_host_local_array_p,
+    host_local_array_to_global_array_p,
+)
 from covector.sharding.constraints import reshard_p, sharding_constraint_p
 from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mapped import shard_map_p
@@ -16,6 +20,8 @@ for _p in (
     pa.axis_index_p, pa.pvary_p,
 ):  # fmt: skip
     IMPOSSIBLE[_p] = "one device has no named axes; vmap resolves those that it maps"
+for _p in (global_array_to_host_local_array_p, host_local_array_to_global_array_p):
+    IMPOSSIBLE[_p] = "in a program it is a constraint, which takes its place"
 IMPOSSIBLE[shard_map_p] = "the program over all devices takes its place"
 for _p in (collective_p, *HALVES):
     IMPOSSIBLE[_p] = "the devices of one process send each other nothing"
