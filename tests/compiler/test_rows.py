@@ -224,6 +224,20 @@ def test_lu(dtype, n):
             )
 
 
+def test_many_factorisations_are_not_written_out():
+    """Programs grow by so much; what comes later is left to the library."""
+
+    def inverses(x):
+        for _ in range(30):
+            x = np.linalg.inv(x + 4 * np.eye(4)) + x
+        return x
+
+    x = matrices("float64", 4, (20,))
+    assert "call" in schedule(inverses, x)
+    want = inverses(np.asarray(x))
+    onp.testing.assert_allclose(cv.jit(inverses)(x), want, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("n", [2, 3, 4])
 @pytest.mark.parametrize("dtype", LINEAR)
 def test_inverse_as_precise_as_lapack(dtype, n):

@@ -45,7 +45,8 @@ def _call(
 
 @rule(cholesky_p)
 def _cholesky(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    if small.is_small(a.shape[-1]):
+    n = a.shape[-1]
+    if small.write_out(low, n, n, n):
         return [small.cholesky(low, a, eqn.params["upper"])]
     flags = [int(eqn.params["upper"])]
     return _call(low, eqn, "cholesky", [a], [a.shape[-1], a.shape[:-2]], flags)
@@ -58,7 +59,7 @@ _RIGHT, _LOWER, _TRANSPOSE, _CONJUGATE, _UNIT = (1 << k for k in range(5))
 @rule(triangular_solve_p)
 def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[Value]:
     p = eqn.params
-    if small.is_small(*b.shape[-2:]):
+    if small.write_out(low, a.shape[-1], *b.shape[-2:]):
         solved = small.triangular_solve(
             low, a, b, right=not p["left_side"], lower=p["lower"], transpose=p["transpose_a"],
             conjugate=p["conjugate_a"] and a.dtype in dtypes.COMPLEX, unit=p["unit_diagonal"],
@@ -80,7 +81,8 @@ def _triangular_solve(low: Lowering, eqn: JaxprEqn, a: Value, b: Value) -> list[
 
 @rule(lu_p)
 def _lu(low: Lowering, eqn: JaxprEqn, a: Value) -> list[Value]:
-    if small.is_small(*a.shape[-2:]):
+    m, n = a.shape[-2:]
+    if small.write_out(low, m, n, n):
         return small.lu(low, a)
     return _call(low, eqn, "lu", [a], [*a.shape[-2:], a.shape[:-2]])
 

@@ -94,6 +94,8 @@ class Lowering:
         self.large = bool(self.sizes) and max(self.sizes) > NARROW
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []
+        # Multiplications of small matrices that are written out.
+        self.written_out = 0
         # What must live as long as the code: the callbacks it calls.
         self.keepalive: list[Any] = []
 

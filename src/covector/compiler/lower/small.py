@@ -17,14 +17,23 @@ from covector.compiler.lower.lowering import Lowering
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
-# Sides of matrices that are written out.
+# Sides of matrices that are written out, and multiplications that a program may grow by for them.
 SIDE = 4
+MULTIPLICATIONS = 2048
 _Matrix = list[list[Value]]
 
 
-def is_small(*sides: Dim) -> bool:
-    """Whether matrices of these sides are written out."""
-    return all([type(n) is int and 1 <= n <= SIDE for n in sides])
+def write_out(low: Lowering, *sides: Dim) -> bool:
+    """Whether loops over three sides are written out; the program has grown by them then."""
+    work = 1
+    for n in sides:
+        if type(n) is not int or not 1 <= n <= SIDE:
+            return False
+        work *= n
+    if low.written_out + work > MULTIPLICATIONS:
+        return False
+    low.written_out += work
+    return True
 
 
 class Straight:

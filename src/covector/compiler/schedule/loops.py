@@ -29,6 +29,8 @@ WRITTEN_OUT = 64
 FEW_LANES = 4
 # Numbers of the rows that are read and written as vectors of neighbours, and sorted in registers.
 STRUCTURE = 16
+# Numbers of the rows that are reduced one to each lane: as many times all of them are read.
+FEW_PLACES = 4
 # A running result waits for the one before: loops that only reduce keep this many of them.
 CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
@@ -244,10 +246,10 @@ def holds_rows(node: NestLoop, depth: int) -> bool:
     in all lanes, or in short rows."""
     if node.role != "p" or (type(node.dim) is int and node.dim < FEW_LANES):
         return False
-    return all([_in_rows(c, depth) for c in node.children])
+    return all(in_rows(c, depth) for c in node.children)
 
 
-def _in_rows(node: NestLoop | Stage, depth: int) -> bool:
+def in_rows(node: NestLoop | Stage, depth: int) -> bool:
     """Whether a stage or loop in the loop at ``depth`` may run once for the lanes of vectors."""
     if type(node) is NestLoop:
         rounds = constant_work(node)
@@ -294,7 +296,7 @@ def reduces_rows(v: Value, d: Reduce) -> bool:
             return False
         length *= dim
         k -= 1
-    if not 2 <= length <= STRUCTURE or length == 8:
+    if not 2 <= length <= FEW_PLACES:
         return False
     rows = d.extents[order[k - 1] - n]
     if type(rows) is int and rows < LONG_ROW:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
-from covector.compiler.schedule.loops import SHORT_ROW, holds_rows
+from covector.compiler.schedule.loops import SHORT_ROW, holds_rows, in_rows
 from covector.compiler.schedule.nodes import NestLoop, Stage, times
 
 
@@ -113,7 +113,9 @@ def _rows_fit(path: Sequence[NestLoop], stage: Stage) -> bool:
     if any([loop.role != "p" for loop in path]):
         return False
     loop, depth = path[-1], len(path)
-    return holds_rows(loop._replace(children=(*loop.children, chain(stage, depth))), depth - 1)
+    # A loop that has both is of this kind already.
+    known = loop.leaves and loop.loops
+    return (known or holds_rows(loop, depth - 1)) and in_rows(chain(stage, depth), depth - 1)
 
 
 def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
@@ -238,23 +240,36 @@ def block_transposed(s: Stage) -> Stage:
 # --- contraction -------------------------------------------------------------------------
 
 
-Around = Mapping[int, tuple[NestLoop, ...]]
+class Around:
+    """The loops around each stage of a nest, outermost first."""
 
+    __slots__ = ("_loops", "_rows")
 
-def loops_around(root: NestLoop | Stage) -> Around:
-    """The loops around each stage of a nest, outermost first, by the stage's identity."""
-    found: dict[int, tuple[NestLoop, ...]] = {}
+    def __init__(self, root: NestLoop | Stage) -> None:
+        self._loops: dict[int, tuple[NestLoop, ...]] = {}
+        self._rows: dict[int, bool] = {}
+        self._walk(root, ())
 
-    def walk(node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> None:
+    def _walk(self, node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> None:
         if type(node) is NestLoop:
             path = (*path, node)
             for c in node.children:
-                walk(c, path)
+                self._walk(c, path)
         else:
-            found[id(node)] = path
+            self._loops[id(node)] = path
 
-    walk(root, ())
-    return found
+    def __getitem__(self, stage: Stage) -> tuple[NestLoop, ...]:
+        return self._loops[id(stage)]
+
+    def hold_rows(self, loops: Sequence[NestLoop]) -> bool:
+        """Whether the rounds of one of the outermost loops may be lanes that walk short rows."""
+        for q, loop in enumerate(loops):
+            found = self._rows.get(id(loop))
+            if found is None:
+                found = self._rows[id(loop)] = holds_rows(loop, q)
+            if found:
+                return True
+        return False
 
 
 def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[Index, ...]) -> bool:
@@ -265,11 +280,11 @@ def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[I
     depth = producer.roles.count("p")
     if reader.kind == "part":
         return False
-    loops = around[id(producer)]
-    shared = _shared_depth(loops, around[id(reader)])
+    loops = around[producer]
+    shared = _shared_depth(loops, around[reader])
     if shared < depth:
         # What is inside lanes with short rows is written out, and all of it is at hand.
-        if not any([holds_rows(loops[q], q) for q in range(shared)]):
+        if not around.hold_rows(loops[:shared]):
             return False
         inner = set(reader.order[shared:])
         if not all([variables(index[a]) <= inner for a in producer.order[shared:depth]]):

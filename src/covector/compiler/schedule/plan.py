@@ -24,10 +24,10 @@ from covector.compiler.ir.walk import sub_blocks, written_out
 from covector.compiler.schedule.kinds import find_kinds, inner_reads, small
 from covector.compiler.schedule.loops import place_loops
 from covector.compiler.schedule.nest import (
+    Around,
     Growing,
     chain,
     collapse,
-    loops_around,
     reads_locally,
 )
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
@@ -99,7 +99,7 @@ class _Planner:
             if type(step) is not Nest:
                 out.append(step)
                 continue
-            around = loops_around(step.root)
+            around = Around(step.root)
             used_up = [
                 s.value for s in step.stages
                 if _may_contract(s) and s.value not in outside

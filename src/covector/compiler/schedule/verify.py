@@ -19,7 +19,7 @@ from covector.compiler.ir.nodes import (
     Value,
 )
 from covector.compiler.schedule.loops import joins_rows
-from covector.compiler.schedule.nest import Around, loops_around, reads_locally
+from covector.compiler.schedule.nest import Around, reads_locally
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
 from covector.compiler.schedule.sharing import chase, identity, step_reads
 from covector.compiler.schedule.show import names_of
@@ -121,7 +121,7 @@ class _Order(_Checker):
             left[s.value] -= 1
             if not left[s.value]:
                 ready.add(s.value)
-        around = loops_around(nest.root)
+        around = Around(nest.root)
         for v in nest.contracted:
             self.used_up(traffic, nest, around, v)
 
