@@ -99,7 +99,7 @@ def test_every_primitive_has_a_rule_and_every_rule_a_primitive(platform):
             values = vars(importlib.import_module(found.name)).values()
             ours |= {p for p in values if isinstance(p, Primitive) and p._abstract_eval}
     assert ours - rules.keys() == impossible.keys() and not rules.keys() - ours
-    assert len(impossible) <= 13 and all(impossible.values())
+    assert len(impossible) <= 15 and all(impossible.values())
 
 
 def test_what_is_impossible_says_why(device):

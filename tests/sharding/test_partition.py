@@ -369,7 +369,7 @@ def test_equations_say_where_they_come_from():
     found = lines_of(local)
     at = {name: {line - first for n, line in found if n == name} for name, _ in found}
     assert at["sin"] == at["cumsum"] == {-4}
-    assert at["sort"] == at["gather"] == {1}
+    assert at["partition"] == {1}
     assert at["add"] <= {1, 2} and at["scan"] == {2}
     assert at["exp"] == {3}
     # What processes send comes from what needs it, or, of results, from what makes them.

@@ -15,6 +15,7 @@ from covector.numpy._util import (
     array,
     broadcast_to,
     check_concrete,
+    check_here,
     concrete,
     convert,
     fused,
@@ -62,8 +63,10 @@ def indices_of(a: Any, size: Any, fill_value: Any, name: str) -> tuple[Any, ...]
     if x.ndim == 0:
         raise ValueError(f"{name} takes an array of one or more dimensions{at_user_line()}")
     if size is None:
-        check_concrete(x, f"the argument of {name} (or its argument size)")
+        what = f"the argument of {name} (or its argument size)"
+        check_concrete(x, what)
         v = array(x.concrete() if isinstance(x, Tracer) else x)
+        check_here(v, what)
         if v.dtype in dtypes.SMALL:
             v = truth(v, name)
         found = _native.nonzero(v, dtypes.code_of[dtypes.default_int()])
