@@ -376,7 +376,8 @@ def joined(r: random.Random, x: Operand, y: Operand, smooth: bool) -> Written:
 def product(r: random.Random, x: Operand, y: Operand, smooth: bool) -> Written:
     if "b" in x.kind + y.kind:
         return None
-    traits = SUM if set(x.kind + y.kind) & set("fc") else NONE
+    mixed = {x.kind, y.kind} == {"i", "u"} and "uint64" in (x.dtype, y.dtype)  # floats
+    traits = SUM if mixed or set(x.kind + y.kind) & set("fc") else NONE
     forms = []
     if x.ndim and y.ndim and x.shape[-1] == y.shape[-2 if y.ndim > 1 else 0]:
         if (
