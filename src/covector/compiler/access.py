@@ -39,20 +39,29 @@ class _Bound(Expr):
         self.dtype = expr.dtype
 
 
-class Substitution(Transformer):
+class Moved(Transformer):
+    """Replaces index variables."""
+
+    __slots__ = ("env",)
+
+    def __init__(self, env: Sequence[Index]) -> None:
+        self.env = env
+
+    def ivar(self, node: IVar) -> Index:
+        return self.env[node.axis]
+
+
+class Substitution(Moved):
     """Replaces index variables; in what indices compute, only where one asks for it.
 
     ``computes`` says whether there was such an index since it was last set to False.
     """
 
-    __slots__ = ("env", "computes")
+    __slots__ = ("computes",)
 
     def __init__(self, env: Sequence[Index]) -> None:
-        self.env = env
+        super().__init__(env)
         self.computes = False
-
-    def ivar(self, node: IVar) -> Index:
-        return self.env[node.axis]
 
     def dyn(self, node: IDyn) -> Index:
         self.computes = True

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from covector.compiler.ir.nodes import Expr, Index, IVar, Load, Pointwise, Update, Value, Where
-from covector.compiler.ir.visit import Transformer
+from covector.compiler.access import Moved
+from covector.compiler.ir.nodes import Expr, Index, Load, Pointwise, Update, Value, Where
 
 # Definitions that are looked through for one element.
 _FAR = 16
-
-
-class _At(Transformer):
-    """Replaces index variables."""
-
-    __slots__ = ("env",)
-
-    def __init__(self, env: Sequence[Index]) -> None:
-        self.env = env
-
-    def ivar(self, node: IVar) -> Index:
-        return self.env[node.axis]
 
 
 def read(v: Value, *index: Index) -> Load:
@@ -35,7 +21,7 @@ def read(v: Value, *index: Index) -> Load:
         joined = type(d) is Update and d.base is None and d.pointwise is not None
         if not joined and not (type(d) is Pointwise and type(d.expr) is Load):
             break
-        behind = _decided(d.expr, _At(here.index))
+        behind = _decided(d.expr, Moved(here.index))
         if behind is None:
             break
         here = behind
@@ -44,7 +30,7 @@ def read(v: Value, *index: Index) -> Load:
     return found
 
 
-def _decided(e: Expr, at: _At) -> Load | None:
+def _decided(e: Expr, at: Moved) -> Load | None:
     """The element that an expression is there, if every condition is one on known numbers."""
     while type(e) is Where:
         holds = True

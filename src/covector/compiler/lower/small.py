@@ -88,7 +88,7 @@ class Straight:
         """The real numbers that make an element."""
         if x.dtype not in dtypes.COMPLEX:
             return [x]
-        return [self.op(part, x, dtype=real_of(x.dtype)) for part in ("real", "imag")]
+        return [self.op(part, x, dtype=dtypes.real_dtype(x.dtype)) for part in ("real", "imag")]
 
     def size(self, x: Value) -> Value:
         """By what pivots are compared: |x|, or |Re x| + |Im x|."""
@@ -103,11 +103,6 @@ class Straight:
             total = zero if total is None else self.op("add", total, zero)
         assert total is not None
         return self.op("ne", total, total, dtype=dtypes.bool_)
-
-
-def real_of(dtype: DType) -> DType:
-    """What the parts of complex numbers are."""
-    return dtypes.float32 if dtype == dtypes.complex64 else dtypes.float64
 
 
 def lu(low: Lowering, a: Value) -> list[Value]:
@@ -129,15 +124,17 @@ def lu(low: Lowering, a: Value) -> list[Value]:
         for i, better in best.items():
             pivot = code.select(better, Lit(np.int32(i), dtypes.int32), pivot)
         pivots.append(code.select(wrong, Lit(np.int32(j), dtypes.int32), pivot))
+        # ``here[i]``: whether the rows i and j are exchanged.
+        here = {
+            i: code.op("eq", pivot, Lit(np.int32(i), dtypes.int32), dtype=dtypes.bool_)
+            for i in best
+        }  # fmt: skip
         for column in (*range(n), None):
             old = [order[i] if column is None else rows[i][column] for i in range(j, m)]
             first = old[0]
             for i in best:
                 first = code.select(best[i], old[i - j], first)
-            new = [first]
-            for i in best:
-                here = code.op("eq", pivot, Lit(np.int32(i), dtypes.int32), dtype=dtypes.bool_)
-                new.append(code.select(here, old[0], old[i - j]))
+            new = [first, *[code.select(here[i], old[0], old[i - j]) for i in best]]
             for i, v in enumerate(new, j):
                 if column is None:
                     order[i] = v
@@ -181,7 +178,7 @@ def cholesky(low: Lowering, a: Value, upper: bool) -> Value:
                 lower[i].append(code.op("div", x, lower[j][j]))
                 continue
             if conj:
-                x = code.op("real", x, dtype=real_of(a.dtype))
+                x = code.op("real", x, dtype=dtypes.real_dtype(a.dtype))
             for test in (code.less(Lit(0, x.dtype), x), code.less(x, Lit(np.inf, x.dtype))):
                 fine = test if fine is None else code.op("and", fine, test)
             root = code.op("sqrt", x)

@@ -8,6 +8,7 @@ from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
 from covector.core import dtypes
+from covector.core.dtypes import DType
 
 # Elements (weighted by cost) that one task of a parallel loop should cover.
 GRAIN = 16384
@@ -159,12 +160,14 @@ class _Placer:
             return False
         if all([_searches_columns(s) for s in node.stages()]):
             return True
-        if not holds_rows(node, depth):
-            if node.leaves or not all([_short_rows(c, depth + 1) for c in node.loops]):
-                return False
+        if self._row_lanes(node) == 1:
+            return False
+        if holds_rows(node, depth):
+            return True
         return (
-            all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
-            and self._row_lanes(node) > 1
+            not node.leaves
+            and all([_short_rows(c, depth + 1) for c in node.loops])
+            and all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
         )
 
     def _row_lanes(self, node: NestLoop) -> int:
@@ -240,6 +243,11 @@ def _places(node: NestLoop, depth: int) -> bool:
     ])  # fmt: skip
 
 
+def numbers(dtype: DType) -> int:
+    """Numbers in memory that make an element."""
+    return 2 if dtype in dtypes.COMPLEX else 1
+
+
 def holds_rows(node: NestLoop, depth: int) -> bool:
     """Whether the rounds of a loop may be lanes that walk short rows: what is inside ends here or
     is a few short loops in each other, and all that is read and written are neighbours, the same
@@ -266,7 +274,7 @@ def joins_rows(v: Value, d: Update) -> bool:
     """Whether an array is made of pieces of short rows, which one pass over the rows can write."""
     if d.base is not None or d.pointwise is None or not v.ndim:
         return False
-    first, length = v.ndim, 2 if v.dtype in dtypes.COMPLEX else 1
+    first, length = v.ndim, numbers(v.dtype)
     for n in reversed(v.shape):
         if type(n) is not int or n > SHORT_ROW:
             break
@@ -288,7 +296,7 @@ def reduces_rows(v: Value, d: Reduce) -> bool:
     n, order = v.ndim, d.order
     if not d.kind.known or d.kind.finds or not d.extents:
         return False
-    length = 2 if v.dtype in dtypes.COMPLEX else 1
+    length = numbers(v.dtype)
     k = len(order)
     while k and order[k - 1] < n:
         dim = v.shape[order[k - 1]]
@@ -318,7 +326,7 @@ def _all_short(node: NestLoop) -> bool:
 def _in_structures(s: Stage, axis: int) -> bool:
     """Whether vectors along an axis meet rows of at most `STRUCTURE` numbers only."""
     for v, index in ((s.value, ivars(s.value.ndim)), *s.reads):
-        row = 2 if v.dtype in dtypes.COMPLEX else 1
+        row = numbers(v.dtype)
         for i, dim in zip(reversed(index), reversed(v.shape), strict=True):
             if axis in variables(i):
                 if type(i) is not IVar or row > STRUCTURE:

@@ -10,6 +10,7 @@ from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Cx, Number
 from covector.backends.cpu.writer import Function, Module, Val, int_const
+from covector.compiler.schedule.loops import numbers
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
@@ -163,7 +164,7 @@ def load_vector(
 ) -> Number:  # fmt: skip
     """``lanes`` consecutive elements; those out of range or not in ``guard`` read as zero."""
     ty = memory_type(dtype)
-    parts = 2 if dtype in dtypes.COMPLEX else 1
+    parts = numbers(dtype)
     if parts == 2:
         index = b.bin("mul", index, int_const(2))
     p = gep(b, ptr, ty, index)
@@ -183,7 +184,7 @@ def load_reversed(
 ) -> Number:  # fmt: skip
     """The elements from ``index`` backwards."""
     ty = memory_type(dtype)
-    parts = 2 if dtype in dtypes.COMPLEX else 1
+    parts = numbers(dtype)
     first = b.bin("sub", index, int_const(lanes - 1))
     p = gep(b, ptr, ty, first if parts == 1 else b.bin("mul", first, int_const(2)))
     used = _used(b, guard, tail)
@@ -491,41 +492,43 @@ def _store_lanes(b: Function, ty: str, v: Val, p: Val, step: Val) -> None:
         b.line(f"store {ty} {e.ref}, ptr {q.ref}, align {align_of(ty)}")
 
 
+def _strided(
+    module: Module, name: str, ty: str, result: str, params: str, before: list[str],
+    each: list[str], after: list[str],
+) -> str:  # fmt: skip
+    """Define a function that goes through lanes in memory (``%q``) and elements at a stride
+    (``%r``), in step."""
+    body = [
+        "entry:", *before, "  br label %head",
+        "head:", "  %i = phi i64 [ 0, %entry ], [ %j, %body ]", "  %c = icmp slt i64 %i, %n",
+        "  br i1 %c, label %body, label %done",
+        "body:", f"  %q = getelementptr {ty}, ptr %a, i64 %i", "  %o = mul i64 %i, %s",
+        f"  %r = getelementptr {ty}, ptr %p, i64 %o", *each, "  %j = add i64 %i, 1",
+        "  br label %head", "done:", *after,
+    ]  # fmt: skip
+    return _partial(module, name, result, params, body)
+
+
 def strided_store(module: Module, ty: str, lanes: int) -> str:
     """A function that stores the first lanes of a vector at a stride."""
-    name = f"strided_store_{lanes}{ty}"
-    if name not in module.declarations:
-        t, size = f"<{lanes} x {ty}>", align_of(ty)
-        module.declarations[name] = (
-            f"define internal fastcc void @{name}({t} %v, ptr %p, i64 %s, i64 %n) noinline {{\n"
-            f"entry:\n  %a = alloca {t}, align 64\n  store {t} %v, ptr %a, align 64\n"
-            "  br label %head\nhead:\n  %i = phi i64 [ 0, %entry ], [ %j, %body ]\n"
-            "  %c = icmp slt i64 %i, %n\n  br i1 %c, label %body, label %done\nbody:\n"
-            f"  %q = getelementptr {ty}, ptr %a, i64 %i\n  %e = load {ty}, ptr %q\n"
-            f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
-            f"  store {ty} %e, ptr %r, align {size}\n  %j = add i64 %i, 1\n  br label %head\n"
-            "done:\n  ret void\n}"
-        )
-    return name
+    t, size = f"<{lanes} x {ty}>", align_of(ty)
+    return _strided(
+        module, f"strided_store_{lanes}{ty}", ty, "void", f"{t} %v, ptr %p, i64 %s, i64 %n",
+        [f"  %a = alloca {t}, align 64", f"  store {t} %v, ptr %a, align 64"],
+        [f"  %e = load {ty}, ptr %q", f"  store {ty} %e, ptr %r, align {size}"],
+        ["  ret void"],
+    )  # fmt: skip
 
 
 def strided_load(module: Module, ty: str, lanes: int) -> str:
     """A function that loads the first lanes of a vector at a stride and leaves the others zero."""
-    name = f"strided_load_{lanes}{ty}"
-    if name not in module.declarations:
-        t, size = f"<{lanes} x {ty}>", align_of(ty)
-        module.declarations[name] = (
-            f"define internal fastcc {t} @{name}(ptr %p, i64 %s, i64 %n) noinline {{\n"
-            f"entry:\n  %a = alloca {t}, align 64\n  store {t} zeroinitializer, ptr %a, align 64\n"
-            "  br label %head\nhead:\n  %i = phi i64 [ 0, %entry ], [ %j, %body ]\n"
-            "  %c = icmp slt i64 %i, %n\n  br i1 %c, label %body, label %done\nbody:\n"
-            f"  %o = mul i64 %i, %s\n  %r = getelementptr {ty}, ptr %p, i64 %o\n"
-            f"  %e = load {ty}, ptr %r, align {size}\n"
-            f"  %q = getelementptr {ty}, ptr %a, i64 %i\n  store {ty} %e, ptr %q\n"
-            "  %j = add i64 %i, 1\n  br label %head\n"
-            f"done:\n  %v = load {t}, ptr %a, align 64\n  ret {t} %v\n}}"
-        )
-    return name
+    t, size = f"<{lanes} x {ty}>", align_of(ty)
+    return _strided(
+        module, f"strided_load_{lanes}{ty}", ty, t, "ptr %p, i64 %s, i64 %n",
+        [f"  %a = alloca {t}, align 64", f"  store {t} zeroinitializer, ptr %a, align 64"],
+        [f"  %e = load {ty}, ptr %r, align {size}", f"  store {ty} %e, ptr %q"],
+        [f"  %v = load {t}, ptr %a, align 64", f"  ret {t} %v"],
+    )  # fmt: skip
 
 
 def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Number) -> None:

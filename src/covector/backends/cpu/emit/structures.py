@@ -15,9 +15,7 @@ from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.ir.nodes import Value
-from covector.compiler.schedule.loops import STRUCTURE
-from covector.core import dtypes
-from covector.core.dtypes import DType
+from covector.compiler.schedule.loops import STRUCTURE, numbers
 
 
 @dataclass(slots=True)
@@ -37,11 +35,6 @@ class Row:
     index: tuple[AnyIdx, ...]
     place: int
     length: int
-
-
-def numbers(dtype: DType) -> int:
-    """Numbers in memory that make an element."""
-    return 2 if dtype in dtypes.COMPLEX else 1
 
 
 def row_of(v: Value, index: Sequence[AnyIdx]) -> Row | None:

@@ -32,6 +32,7 @@ from covector.compiler.ir.nodes import (
     Value,
     Where,
 )
+from covector.compiler.schedule.loops import numbers
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
 from covector.core import dtypes
@@ -543,7 +544,7 @@ class ValueEmitter:
         """An element of the row of each lane; the others are at hand with it."""
         key = ("rows", v, *[i.key() for i in row.index])
         found = self.recall(key)
-        n = structures.numbers(v.dtype)
+        n = numbers(v.dtype)
         if found is None:
             first = indexing.mul(self.b, self.address(v, row.index).base, n)
             found = structures.load(
@@ -555,7 +556,7 @@ class ValueEmitter:
 
     def _to_rows(self, v: Value, st: Mem, row: structures.Row, x: Number) -> None:
         """Keep an element of the row of each lane until the rows are whole."""
-        n = structures.numbers(v.dtype)
+        n = numbers(v.dtype)
         key = (v, *[i.key() for i in row.index])
         rows = self.pending.get(key)
         if rows is None:
