@@ -164,7 +164,7 @@ def test_rows_are_reduced(name, dtype):
 
 def test_rows_are_reduced_in_lanes():
     text = schedule(lambda x: (2 * x).sum(1), np.ones((100, 1000, 3), "float32"))
-    assert "for 3 p unrolled\n        for n1 r vector 16" in text
+    assert "for n1 r vector 16\n        for 3 p unrolled" in text
 
 
 def test_derivatives_through_rows():

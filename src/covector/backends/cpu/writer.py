@@ -250,6 +250,8 @@ class Function:
         self._captured: dict[str, Val] = {}
         self.count = 0
         self.scopes: list[Scope] = [Scope("entry")]
+        # For differences, by name, the one of the same two numbers that was written before.
+        self._opposite: dict[str, Val] = {}
 
     # --- names, scopes ---
 
@@ -310,16 +312,24 @@ class Function:
             if o.level > level:
                 level = o.level
         scopes = self.scopes
-        for k in range(len(scopes) - 1, level - 1, -1):
-            found = scopes[k].memo.get(memo_key)
-            if found is not None:
-                return found
+        found = self._written(memo_key, level)
+        if found is not None:
+            return found
         self.count += 1
         ref = f"%v{self.count}"
         scope = scopes[level]
         scope.lines.append(f"  {ref} = " + text % tuple([o.ref for o in ops]))
         out = scope.memo[memo_key] = Val(ref, ty, lanes, self, level)
         return out
+
+    def _written(self, memo_key: tuple[object, ...], level: int = 0) -> Val | None:
+        """What was written under a key, at ``level`` or deeper."""
+        scopes = self.scopes
+        for k in range(len(scopes) - 1, level - 1, -1):
+            found: Val | None = scopes[k].memo.get(memo_key)
+            if found is not None:
+                return found
+        return None
 
     def impure(self, text: str, ty: str, lanes: int = 0) -> Val:
         """An instruction whose place matters (a load, a call); written where we are."""
@@ -525,6 +535,21 @@ class Function:
         if a.ref > b.ref and op in _COMMUTATIVE:
             a, b = b, a
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), a.ty, lanes)
+
+    def difference(self, a: Val, b: Val) -> Val:
+        """``a - b``; `unsigned` knows ``b - a`` by it."""
+        op = "fsub contract"
+        (x, y), lanes = self.unify(self.local(a), self.local(b))
+        out = self.bin(op, x, y)
+        before = self._written(((op, y.ty), y.ref, x.ref, lanes))
+        if before is not None and out.ref not in self._opposite and x.ref != y.ref:
+            self._opposite.setdefault(before.ref, before)
+            self._opposite[out.ref] = before
+        return out
+
+    def unsigned(self, x: Val) -> Val:
+        """``x``, or what only differs from it in sign and was written before."""
+        return self._opposite.get(self.local(x).ref, x)
 
     def un(self, op: str, a: Val) -> Val:
         return self.ins((op, a.ty), f"{op} {a.type} %s", (a,), a.ty, a.lanes)

@@ -94,6 +94,9 @@ class Lowering:
         self.large = bool(self.sizes) and max(self.sizes) > NARROW
         self.consts: dict[int, Value] = {}
         self.const_arrays: list[Any] = []
+        # Values of this block and those around it that were computed anew with their axes in
+        # another order, by the value and the order.
+        self.turned: dict[tuple[Value, tuple[int, ...]], Value] = {}
         # Multiplications of small matrices that are written out.
         self.written_out = 0
         # What must live as long as the code: the callbacks it calls.
@@ -213,12 +216,13 @@ class Lowering:
 
     def inner(self, fill: Callable[[], Sequence[Value]]) -> Block:
         """A nested block holding what ``fill`` defines; its results are what it returns."""
-        outer, self.values = self.values, []
+        outer = self.values, self.turned
+        self.values, self.turned = [], dict(self.turned)
         try:
             results = fill()
             return Block(self.values, results)
         finally:
-            self.values = outer
+            self.values, self.turned = outer
 
 
 def find_rule(prim: Primitive) -> Rule | None:

@@ -13,6 +13,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.lower.turned import turned
 from covector.core.jaxpr import JaxprEqn
 from covector.core.structural import reduce_sum_p
 from covector.primitives.cumulative import cumlogsumexp_p, cummax_p, cummin_p, cumprod_p, cumsum_p
@@ -39,8 +40,12 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     aval = eqn.outvars[0].aval
     axes = sorted(axes)
     order = places(x.ndim, axes)
-    index = [ivars(x.ndim)[p] for p in order]
     extents = [x.shape[a] for a in axes]
+    found = turned(low, x, axes)
+    if found is not None:
+        x, perm = found
+        order = [order[a] for a in perm]
+    index = [ivars(x.ndim)[p] for p in order]
     if not axes:
         return low.pointwise(x.shape, aval.dtype, x.at(*index))
     return low.define(

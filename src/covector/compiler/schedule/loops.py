@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from covector.compiler.access import Access, cost, variables
 from covector.compiler.ir.nodes import Index, IOp, IVar, Reduce, Sym, Update, Value, ivars
 from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
@@ -30,8 +32,8 @@ WRITTEN_OUT = 64
 FEW_LANES = 4
 # Numbers of the rows that are read and written as vectors of neighbours, and sorted in registers.
 STRUCTURE = 16
-# Numbers of the rows that are reduced one to each lane: as many times all of them are read.
-FEW_PLACES = 4
+# Numbers of the rows that are reduced to a row, a running result in vectors for each.
+FEW_PLACES = 8
 # A running result waits for the one before: loops that only reduce keep this many of them.
 CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
@@ -51,18 +53,17 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
     tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
     if not tasks and _grouped(root):
         tasks = "groups"
-    placed = _Placer(target, limit, bool(tasks)).loop(root, 0, bool(tasks), 0)
-    return Nest(placed, nest.contracted, tasks)
+    placer = _Placer(target, limit, bool(tasks), nest.contracted)
+    return Nest(placer.loop(root, 0, bool(tasks), 0), nest.contracted, tasks)
 
 
 def _merges(root: NestLoop) -> bool:
-    """Whether tasks reduce pieces of the outermost loop to a few numbers each."""
-    if root.role != "r":
-        return False
-    if not all(
-        [s.kind == "reduce" and s.few and not s.value.defn.kind.finds
-         for s in root.stages()]
-    ):  # fmt: skip
+    """Whether tasks reduce pieces of the outermost loop to a few numbers each, whatever else they
+    compute of their pieces."""
+    if root.role != "r" or any([
+        s.value.defn.kind.finds if s.few else s.roles[0] != "p" or s.kind not in ("pointwise", "reduce")
+        for s in root.stages()
+    ]):  # fmt: skip
         return False
     work = constant_work(root)
     return work is None or work > 2 * CHUNK_ELEMENTS
@@ -105,10 +106,13 @@ def constant_work(node: NestLoop | Stage) -> int | None:
 class _Placer:
     """Walks the loops of one nest as they will be written."""
 
-    def __init__(self, target: Target, limit: int, in_tasks: bool) -> None:
+    def __init__(
+        self, target: Target, limit: int, in_tasks: bool, used_up: frozenset[Value]
+    ) -> None:
         self.target = target
         self.limit = limit
         self.in_tasks = in_tasks
+        self.used_up = used_up
 
     def loop(self, node: NestLoop, depth: int, spanned: bool, lanes: int) -> NestLoop:
         """A loop inside ``lanes`` of an outer one; ``spanned`` if tasks are pieces of it."""
@@ -118,7 +122,9 @@ class _Placer:
         if not lanes and self._rows(node, depth):
             rows = self._row_lanes(node)
             return self._inner(node._replace(lanes=rows), depth, rows)
-        if (lanes and short(node)) or (not spanned and self._unrolls(node)) or _places(node, depth):
+        if (lanes and in_structure(node)) or (not spanned and self._unrolls(node)):
+            return self._inner(node._replace(unrolled=True), depth, lanes)
+        if _places(node, depth):
             return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)
@@ -154,18 +160,19 @@ class _Placer:
     def _rows(self, node: NestLoop, depth: int) -> bool:
         """Whether the rounds of a loop are the lanes of vectors, and rows (or columns searched)
         inside it are walked element by element: short rows are written out."""
-        if node.role != "p" or not node.loops:
+        if node.role not in "pr" or not node.loops:
             return False
         if type(node.dim) is int and node.dim < FEW_LANES:
             return False
-        if all([_searches_columns(s) for s in node.stages()]):
+        if node.role == "p" and all([_searches_columns(s) for s in node.stages()]):
             return True
         if self._row_lanes(node) == 1:
             return False
-        if holds_rows(node, depth):
+        if holds_rows(node, depth) or holds_columns(node, depth, self.used_up.__contains__):
             return True
         return (
-            not node.leaves
+            node.role == "p"
+            and not node.leaves
             and all([_short_rows(c, depth + 1) for c in node.loops])
             and all([s.kind == "pointwise" or s.kind == "reduce" for s in node.stages()])
         )
@@ -233,12 +240,15 @@ def _short_rows(node: NestLoop, depth: int) -> bool:
     return short(node) and not node.loops and node.dim != 8
 
 
+def in_structure(node: NestLoop) -> bool:
+    """Whether a loop that walks the numbers of a row inside the lanes of a vector is written out."""
+    return type(node.dim) is int and 1 <= node.dim <= STRUCTURE and (short(node) or not node.loops)
+
+
 def _places(node: NestLoop, depth: int) -> bool:
-    """Whether the rounds of a loop are the places in the short rows that it reduces."""
-    return short(node) and all([
-        s.kind == "reduce" and s.order[depth] < s.value.ndim and reduces_rows(s.value, s.value.defn)
-        and s.value.shape[s.order[depth]] == node.dim
-        and not any([type(d) is not int for d in s.value.shape[s.order[depth]:]])
+    """Whether the rounds of a loop are the places in short rows that a loop around it reduces."""
+    return any([
+        s.kind == "reduce" and s.roles[depth] == "p" and "r" in s.roles[:depth]
         for s in node.stages()
     ])  # fmt: skip
 
@@ -252,7 +262,7 @@ def holds_rows(node: NestLoop, depth: int) -> bool:
     """Whether the rounds of a loop may be lanes that walk short rows: what is inside ends here or
     is a few short loops in each other, and all that is read and written are neighbours, the same
     in all lanes, or in short rows."""
-    if node.role != "p" or (type(node.dim) is int and node.dim < FEW_LANES):
+    if node.role not in "pr" or (type(node.dim) is int and node.dim < FEW_LANES):
         return False
     return all(in_rows(c, depth) for c in node.children)
 
@@ -264,10 +274,45 @@ def in_rows(node: NestLoop | Stage, depth: int) -> bool:
         if rounds is None or rounds > WRITTEN_OUT or not _all_short(node):
             return False
     return all([
-        s.kind in ("pointwise", "reduce") and s.roles[depth] == "p" and not s.few
-        and _in_structures(s, s.order[depth])
+        _fits_lanes(s, depth) and _in_structures(s, s.order[depth]) for s in node.stages()
+    ])  # fmt: skip
+
+
+def _fits_lanes(s: Stage, depth: int) -> bool:
+    """Whether the rounds of the loop at ``depth`` may be lanes, as far as the stage's roles go."""
+    if s.few or s.kind not in ("pointwise", "reduce"):
+        return False
+    if s.roles[depth] == "r":
+        # A running result in lanes for each place of what it is reduced to.
+        return not s.value.defn.kind.finds and "r" not in s.roles[depth + 1 :]
+    return s.roles[depth] == "p" and "r" not in s.roles[:depth]
+
+
+def holds_columns(node: NestLoop, depth: int, used_up: Callable[[Value], bool]) -> bool:
+    """Whether the rounds of a loop may be lanes inside which a long loop is walked one by one.
+
+    Short rows are walked in it, whose numbers are at hand in all lanes, or are the same in them;
+    ``used_up`` says which values are not stored.
+    """
+    if node.role != "p" or (type(node.dim) is int and node.dim < FEW_LANES):
+        return False
+    if all(map(in_structure, node.loops)) or not any([c.loops for c in node.loops]):
+        return False
+    if not all(map(_walked, node.loops)):
+        return False
+    return all([
+        _fits_lanes(s, depth) and _in_structures(s, s.order[depth], used_up)
         for s in node.stages()
     ])  # fmt: skip
+
+
+def _walked(node: NestLoop) -> bool:
+    """Whether a loop inside lanes is a short row, or a long one around what ends there and rows."""
+    if in_structure(node):
+        return all(map(in_structure, node.loops))
+    return node.role in "pr" and all(
+        [in_structure(c) and all(map(in_structure, c.loops)) for c in node.loops]
+    )
 
 
 def joins_rows(v: Value, d: Update) -> bool:
@@ -291,30 +336,32 @@ def joins_rows(v: Value, d: Update) -> bool:
     ])  # fmt: skip
 
 
-def reduces_rows(v: Value, d: Reduce) -> bool:
-    """Whether short rows are reduced, one to each lane, to a row of results."""
+def reduces_rows(v: Value, d: Reduce) -> int:
+    """How many short axes, the last ones in memory, are those of a row to which rows are reduced;
+    0 if this is none of few numbers."""
     n, order = v.ndim, d.order
     if not d.kind.known or d.kind.finds or not d.extents:
-        return False
+        return 0
     length = numbers(v.dtype)
     k = len(order)
     while k and order[k - 1] < n:
         dim = v.shape[order[k - 1]]
         if type(dim) is not int:
-            return False
+            return 0
         length *= dim
         k -= 1
-    if not 2 <= length <= FEW_PLACES:
-        return False
+    if not 2 <= length <= FEW_PLACES or v.shape[order[-1]] == 8:
+        return 0
     rows = d.extents[order[k - 1] - n]
     if type(rows) is int and rows < LONG_ROW:
-        return False
+        return 0
     access = Access()
     access.add(d.expr, ivars(n + len(d.extents)), lambda u: False)
-    return all([
+    in_order = all([
         index == tuple([ivars(n + len(d.extents))[a] for a in order])
         for _, index in access.reads
     ])  # fmt: skip
+    return len(order) - k if in_order else 0
 
 
 def _all_short(node: NestLoop) -> bool:
@@ -323,9 +370,11 @@ def _all_short(node: NestLoop) -> bool:
     return all(map(_all_short, node.loops))
 
 
-def _in_structures(s: Stage, axis: int) -> bool:
-    """Whether vectors along an axis meet rows of at most `STRUCTURE` numbers only."""
+def _in_structures(s: Stage, axis: int, used_up: Callable[[Value], bool] = lambda v: False) -> bool:
+    """Whether vectors along an axis meet rows of at most `STRUCTURE` numbers only, in memory."""
     for v, index in ((s.value, ivars(s.value.ndim)), *s.reads):
+        if used_up(v):
+            continue
         row = numbers(v.dtype)
         for i, dim in zip(reversed(index), reversed(v.shape), strict=True):
             if axis in variables(i):

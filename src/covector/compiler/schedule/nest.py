@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
-from covector.compiler.schedule.loops import SHORT_ROW, holds_rows, in_rows
+from covector.compiler.schedule.loops import SHORT_ROW, holds_columns, holds_rows, in_rows
 from covector.compiler.schedule.nodes import NestLoop, Stage, times
 
 
@@ -28,12 +28,15 @@ class Growing:
         The last of the stages that compute a value.
     """
 
-    __slots__ = ("root", "made", "_read")
+    __slots__ = ("root", "made", "_read", "_private")
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, private: Callable[[Value, Set[Value]], bool]) -> None:
+        """``private(v, made)`` says whether ``v`` is read by stages alone, each of a value in
+        ``made`` or one that could be of the nest as well."""
         self.root = chain(stage)
         self.made = {stage.value: stage}
         self._read = {v for v, _ in stage.reads if v.ndim}
+        self._private = private
 
     def join(self, stage: Stage) -> bool:
         """Put ``stage`` as deep into the nest as dependence allows, if they share a loop."""
@@ -58,29 +61,62 @@ class Growing:
         return stage.value in made or any([v in made for v, _ in stage.reads])
 
     def _fused(self, stage: Stage) -> NestLoop | None:
-        """The loops with ``stage`` in them; None if it shares none."""
-        return _fused(_shared_path(self.root, self.made, stage), stage)
+        """The outermost loop of the nest with ``stage`` in it; None if it shares none."""
+        path = _shared_path(self.root, self.made, stage)
+        # Reductions may share their loops with what they read, but an inner loop is shared by
+        # stages that all end there or all go on, unless short rows are walked in lanes.
+        for q, loop in enumerate(path):
+            if loop.leaves and loop.loops and not self._rows_fit(path[: q + 1], stage):
+                del path[q:]
+                break
+        while path and not (
+            _shape_fits(path[-1], stage, len(path)) or self._rows_fit(path, stage)
+        ):  # fmt: skip
+            path.pop()
+        if not path:
+            return None
+        return _with_stage(path, chain(stage, len(path)), stage.roles)
+
+    def _rows_fit(self, path: Sequence[NestLoop], stage: Stage) -> bool:
+        """Whether ``stage`` may join the last loop of a path, whose rounds, or those of a loop
+        around it, are lanes that walk short rows."""
+        loop, depth = path[-1], len(path)
+        inner = chain(stage, depth)
+        if all([n.role == "p" for n in path[:-1]]) and in_rows(inner, depth - 1):
+            # A loop that has both is of this kind already.
+            if loop.role == "p" and "r" not in stage.roles[:depth] and loop.leaves and loop.loops:
+                return True
+            if holds_rows(loop, depth - 1):
+                both = loop.role == stage.roles[depth - 1] == "p"
+                return both or self._uses_up(loop, depth - 1, stage)
+        if depth < 2 or not self._uses_up(loop, depth - 1, stage):
+            return False
+        after = _with_stage(path, inner, stage.roles)
+        made = self.made.keys() | {stage.value}
+        for q in range(depth - 1):
+            if holds_columns(after, q, lambda v: self._private(v, made)):
+                return True
+            (after,) = after.loops[-1:]
+        return False
+
+    def _uses_up(self, loop: NestLoop, depth: int, stage: Stage) -> bool:
+        """Whether nothing that a round of the loop at ``depth`` computes is read outside it once
+        ``stage`` has joined it."""
+        made = self.made.keys() | {stage.value}
+        return all([
+            s.roles[depth] == "r" or self._private(s.value, made) for s in loop.stages()
+        ])  # fmt: skip
 
 
-def _fused(path: list[NestLoop], stage: Stage) -> NestLoop | None:
-    """The outermost loop of a path that ``stage`` could run in, with the stage inside."""
-    # Reductions may share their loops with what they read, but an inner loop is shared by
-    # stages that all end there or all go on, unless its rounds are lanes with short rows.
-    for q, loop in enumerate(path):
-        if loop.leaves and loop.loops and not _rows_fit(path[: q + 1], stage):
-            del path[q:]
-            break
-    while path and not (_shape_fits(path[-1], stage, len(path)) or _rows_fit(path, stage)):
-        path.pop()
-    if not path:
-        return None
-    inner: NestLoop | Stage = chain(stage, len(path))
+def _with_stage(path: Sequence[NestLoop], inner: NestLoop | Stage, roles: str) -> NestLoop:
+    """The outermost loop of a path, the last of which gets a stage (and loops around it)."""
     for q in range(len(path) - 1, -1, -1):
         loop = path[q]
         kept = loop.children if q == len(path) - 1 else loop.children[:-1]
-        role = stage.roles[q] if stage.roles[q] != "p" and loop.role == "p" else loop.role
+        role = roles[q] if roles[q] != "p" and loop.role == "p" else loop.role
         inner = NestLoop(loop.dim, role, (*kept, inner))
-    return inner if type(inner) is NestLoop else None
+    assert type(inner) is NestLoop
+    return inner
 
 
 def _shared_path(
@@ -106,16 +142,6 @@ def _shared_path(
 def _shape_fits(loop: NestLoop, stage: Stage, depth: int) -> bool:
     innermost = type(loop.children[0]) is Stage
     return innermost == (depth == stage.depth)
-
-
-def _rows_fit(path: Sequence[NestLoop], stage: Stage) -> bool:
-    """Whether ``stage`` may join the last loop of a path as lanes that walk short rows."""
-    if any([loop.role != "p" for loop in path]):
-        return False
-    loop, depth = path[-1], len(path)
-    # A loop that has both is of this kind already.
-    known = loop.leaves and loop.loops
-    return (known or holds_rows(loop, depth - 1)) and in_rows(chain(stage, depth), depth - 1)
 
 
 def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
@@ -277,22 +303,23 @@ def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[I
 
     Both are stages of one nest, with the loops ``around`` them.
     """
-    depth = producer.roles.count("p")
     if reader.kind == "part":
         return False
     loops = around[producer]
     shared = _shared_depth(loops, around[reader])
-    if shared < depth:
+    axes = [(q, producer.order[q]) for q, role in enumerate(producer.roles) if role == "p"]
+    if any([q >= shared for q, _ in axes]):
         # What is inside lanes with short rows is written out, and all of it is at hand.
         if not around.hold_rows(loops[:shared]):
             return False
         inner = set(reader.order[shared:])
-        if not all([variables(index[a]) <= inner for a in producer.order[shared:depth]]):
+        if not all([variables(index[a]) <= inner for q, a in axes if q >= shared]):
             return False
-    for q in range(min(shared, depth)):
-        i = index[producer.order[q]]
-        if type(i) is not IVar or i.axis != reader.order[q]:
-            return False
+    for q, a in axes:
+        if q < shared:
+            i = index[a]
+            if type(i) is not IVar or i.axis != reader.order[q]:
+                return False
     return True
 
 

@@ -7,6 +7,7 @@ how the loops run (`loops`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from typing import Any
 
 from covector.compiler.access import Access
@@ -56,8 +57,10 @@ class _Open(Growing):
 
     __slots__ = ("when",)
 
-    def __init__(self, stage: Stage, when: _When) -> None:
-        super().__init__(stage)
+    def __init__(
+        self, stage: Stage, private: Callable[[Value, Set[Value]], bool], when: _When
+    ) -> None:
+        super().__init__(stage, private)
         self.when = when
 
 
@@ -73,7 +76,8 @@ class _Planner:
         return Schedule(self.target, self.kinds, self.steps)
 
     def _blocks(self, block: Block) -> None:
-        self.steps[block] = self._contracted(block, _Order(self, block).steps())
+        outside = self._read_outside(block)
+        self.steps[block] = self._contracted(outside, _Order(self, block, outside).steps())
         for v in block.values:
             if v.output_index == 0:
                 for sub in sub_blocks(v.defn):
@@ -84,10 +88,9 @@ class _Planner:
 
     # --- contraction ---
 
-    def _contracted(self, block: Block, steps: list[Step]) -> tuple[Step, ...]:
+    def _contracted(self, outside: set[Value], steps: list[Step]) -> tuple[Step, ...]:
         """The steps, their nests finished: what is used up in the loops that compute it is found,
         loops are merged, and it is decided how they run."""
-        outside = self._read_outside(block, steps)
         readers: dict[Value, list[tuple[Nest, Stage, Any]]] = {}
         for step in steps:
             if type(step) is Nest:
@@ -110,7 +113,11 @@ class _Planner:
             out.append(place_loops(nest, self.target, self.limit))
         return tuple(out)
 
-    def _read_outside(self, block: Block, steps: list[Step]) -> set[Value]:
+    def is_small(self, v: Value) -> bool:
+        """Whether a value is straight-line code in registers."""
+        return self.kinds[v] == "reg" and small(v, self.limit)
+
+    def _read_outside(self, block: Block) -> set[Value]:
         """Values that others than nests of this block read."""
         outside: set[Value] = set(block.results)
         for u in block.values:
@@ -127,10 +134,12 @@ class _Planner:
         for u in list(outside):
             if self.inline(u):
                 outside.update(self.expr_reads(u.defn.expr))
-        for step in steps:
-            if type(step) is Value and not sub_blocks(step.defn):
-                for expr in written_out(step.defn):
-                    outside.update(self.expr_reads(expr))
+        for u in block.values:
+            alone = stands_alone(u.defn) and u.output_index == 0
+            if self.inline(u) or sub_blocks(u.defn) or not (alone or self.is_small(u)):
+                continue
+            for expr in written_out(u.defn):
+                outside.update(self.expr_reads(expr))
         return outside
 
     def expr_reads(self, expr: Any) -> list[Value]:
@@ -149,9 +158,20 @@ def _may_contract(s: Stage) -> bool:
 class _Order:
     """The steps of one block, in order."""
 
-    def __init__(self, planner: _Planner, block: Block) -> None:
+    def __init__(self, planner: _Planner, block: Block, outside: set[Value]) -> None:
         self.planner = planner
         self.block = block
+        self.outside = outside
+        self.stages = {
+            v: stages_of(v, planner.inline) for v in block.values
+            if not (planner.inline(v) or stands_alone(v.defn) or planner.is_small(v))
+        }  # fmt: skip
+        # The stages that read a value.
+        self.readers: dict[Value, list[Stage]] = {}
+        for stages in self.stages.values():
+            for s in stages:
+                for u, _ in s.reads:
+                    self.readers.setdefault(u, []).append(s)
         self.open: list[_Open] = []
         # When each value is ready. Nests, calls and control flow follow one another, (k, 0);
         # small arrays come as early as what they read allows, (k, 1).
@@ -161,15 +181,14 @@ class _Order:
 
     def steps(self) -> list[Step]:
         for v in self.block.values:
-            kind = self.planner.kinds[v]
-            if kind == "inline":
+            if self.planner.inline(v):
                 continue
             if stands_alone(v.defn):
                 self._call(v)
-            elif kind == "reg" and small(v, self.planner.limit):
+            elif self.planner.is_small(v):
                 self._unrolled(v)
             else:
-                for stage in stages_of(v, self.planner.inline):
+                for stage in self.stages[v]:
                     self.when[v] = self._nest_of(stage)
         ordered = sorted(self.order, key=lambda e: e[0])
         return [Nest(s.root) if isinstance(s, _Open) else s for _, s in ordered]
@@ -190,6 +209,13 @@ class _Order:
         self.when[v] = when = (self._ready(self.planner.expr_reads(expr))[0], 1)
         self.order.append((when, v))
 
+    def _private(self, v: Value, made: Set[Value]) -> bool:
+        """Whether stages alone read a value, each of one that is ``made`` or a reduction of it."""
+        return v not in self.outside and all([
+            s.value in made or (s.kind == "reduce" and not s.few and s.depth >= v.ndim)
+            for s in self.readers.get(v, ())
+        ])  # fmt: skip
+
     def _nest_of(self, stage: Stage) -> _When:
         """Put a stage into one of the last nests, or into a new one."""
         ready = self._ready([u for u, _ in stage.reads])
@@ -201,7 +227,7 @@ class _Order:
             if entry.comes_before(stage):
                 break
         self.count += 1
-        entry = _Open(stage, (self.count, 0))
+        entry = _Open(stage, self._private, (self.count, 0))
         self.order.append((entry.when, entry))
         self.open.append(entry)
         return entry.when

@@ -94,9 +94,11 @@ def _reduce(v: Value, d: Reduce, inline: Inline) -> list[Stage]:
     if few_results(v):
         # One accumulator (or vector of them) per result, the results written out.
         return [stage("reduce", reduced, few=True)]
-    if _rows_inside(d, n, dims) or in_lanes(v) or reduces_rows(v, d):
-        # Reduced axes innermost: the running result stays in registers.
-        return [stage("reduce", [*[a for a in order if a < n], *reduced])]
+    row = reduces_rows(v, d)
+    if row or _rows_inside(d, n, dims) or in_lanes(v):
+        # Reduced axes innermost, but for the rows: running results stay in registers.
+        rest, last = order[: len(order) - row], order[len(order) - row :]
+        return [stage("reduce", [*[a for a in rest if a < n], *reduced, *last])]
     # A result axis is innermost: whole rows of results are accumulated in memory.
     last = [a for a in order if a < n][-1]
     result = [a for a in order if a < n and a != last]

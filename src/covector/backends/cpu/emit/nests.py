@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from covector.backends.cpu.emit import groups, indexing, memory, reductions
+from covector.backends.cpu.emit import groups, indexing, memory, reductions, structures
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
@@ -15,7 +15,7 @@ from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.access import variables
-from covector.compiler.ir.nodes import Load, Pointwise, Update, Value, ivars
+from covector.compiler.ir.nodes import IVar, Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (
     BLOCK,
     CHUNK_ELEMENTS,
@@ -43,6 +43,16 @@ def _runs(node: NestLoop | Stage) -> bool:
         return True
     assert type(node) is NestLoop
     return not (node.role == "p" and node.dim == 0) and any(map(_runs, node.children))
+
+
+def _innermost(node: NestLoop) -> bool:
+    """Whether no loop is left inside a loop once it is written out."""
+    return all([c.unrolled for c in node.loops])
+
+
+def _up_to(n: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-n // multiple) * multiple
 
 
 class NestEmitter(ValueEmitter):
@@ -138,8 +148,12 @@ class NestEmitter(ValueEmitter):
             columns = b.intrinsic("umax", self._rounds_of(TILE_MOST, each), int_const(64))
             return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
-            return int_const(max(1, GRAIN // max(work, 1)) if work > 1 else GRAIN)
-        return self._rounds_of(GRAIN, work)
+            return int_const(_up_to(max(1, GRAIN // max(work, 1)), root.lanes or 1))
+        rounds = self._rounds_of(GRAIN, work)
+        if root.lanes <= 1:
+            return rounds
+        more = b.bin("add", rounds, int_const(root.lanes - 1))
+        return b.bin("and", more, int_const(-root.lanes))
 
     def _rounds_of(self, elements: int, work: int | Val) -> Val:
         """How many rounds that touch ``work`` elements make up so many; at least one."""
@@ -230,15 +244,16 @@ class NestEmitter(ValueEmitter):
         tasks = b.intrinsic("umin", tasks, int_const(CHUNKS_MOST))
         share = b.bin("udiv", b.bin("add", n, b.bin("sub", tasks, int_const(1))), tasks)
         grain = b.intrinsic("umax", least, share)
-        slots = [self._partial_slots(s) for s in nest.stages]
+        few = [s for s in nest.stages if s.few]
+        slots = [self._partial_slots(s) for s in few]
 
         def write(begin: Val, end: Val) -> None:
             c = self.b
-            for s in nest.stages:
+            for s in few:
                 reductions.start(self, self.running[id(s)], self.lanes_of(root, s))
             self._counted(nest, root, 0, begin, end, root.lanes)
             slot = c.bin("udiv", begin, c.local(grain))
-            for s, outs in zip(nest.stages, slots, strict=True):
+            for s, outs in zip(few, slots, strict=True):
                 found = reductions.result(self, self.running[id(s)])
                 for x, out in zip(found, outs, strict=True):
                     for p, o in zip(reductions.parts(x), out, strict=True):
@@ -247,7 +262,7 @@ class NestEmitter(ValueEmitter):
 
         self.parallel_for(self.outlined(write), n, grain)
         count = b.bin("udiv", b.bin("add", n, b.bin("sub", grain, int_const(1))), grain)
-        for s, outs in zip(nest.stages, slots, strict=True):
+        for s, outs in zip(few, slots, strict=True):
             xs = [self._combine(s, out, count) for out in outs]
             self.storage[s.value] = Regs([reductions.rounded(b, x, s.value.dtype) for x in xs])
 
@@ -408,7 +423,7 @@ class NestEmitter(ValueEmitter):
 
     def lanes_of(self, node: NestLoop, stage: Stage) -> int:
         """Lanes of the innermost loop in which ``stage`` runs."""
-        if any([s is stage for s in node.leaves]):
+        if node.lanes or any([s is stage for s in node.leaves]):
             return node.lanes
         for c in node.loops:
             if any([s is stage for s in c.stages()]):
@@ -434,18 +449,37 @@ class NestEmitter(ValueEmitter):
                 self._inside_tile(nest, node, depth, i, stop)
             else:
                 self._children(nest, node, depth, tile)
-            assert not self.pending, "rows are written whole"
+            assert not (lanes and self.pending), "rows are written whole"
             self.lanes, self.tail, self.row_level = outer
 
         if node.stretches:
             self._in_borders(nest, node, depth, begin, end)
             return
+        if self.lanes:
+            self._rows_at_hand(nest, node, depth)
         step = block or lanes or 1
         totals = self._totals(node, depth)
         if totals:
-            self._in_stretches(begin, end, step, bool(node.leaves), totals, round_)
+            self._in_stretches(begin, end, step, _innermost(node), totals, round_)
         else:
             self.b.repeat(begin, end, step, round_)
+
+    def _rows_at_hand(self, nest: Nest, node: NestLoop, depth: int) -> None:
+        """Before a loop inside lanes: the rows, a row a lane, that are the same in all its rounds."""
+        made = {s.value for s in nest.stages}
+        for s in node.stages():
+            env = list(self.running[id(s)].env)
+            for a in s.order[depth + 1 :]:
+                env[a] = Idx(0)
+            for v, index in s.reads:
+                st = self.storage.get(v)
+                if v in made or not isinstance(st, Mem):
+                    continue
+                plain = all([type(i) is int or type(i) is IVar for i in index])
+                if plain and all([i != ivars(64)[s.order[depth]] for i in index]):
+                    row = structures.row_of(v, [self.index(i, env) for i in index])
+                    if row is not None:
+                        self.rows(v, st, row)
 
     def _in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """An innermost loop from one border to the next, between which conditions do not change.
@@ -510,9 +544,9 @@ class NestEmitter(ValueEmitter):
 
     def _totals(self, node: NestLoop, depth: int) -> list[Total]:
         """Of the long sums that a loop reduces: where their running sums go now and then."""
-        if node.role != "r" or self.lanes:
+        if node.role != "r":
             return []
-        rounds = SUM_ROUNDS if node.leaves else SUM_LOOPS
+        rounds = SUM_ROUNDS if _innermost(node) else SUM_LOOPS
         if type(node.dim) is int and node.dim <= rounds * max(node.lanes, 1):
             return []
         return [t for s in node.stages() for t in self.running[id(s)].totals]

@@ -196,7 +196,7 @@ def start(em: ValueEmitter, r: Running, lanes: int) -> None:
     identity = initial(d.kind, v.dtype)
     r.slots = [Accumulator(b, identity, lanes) for _ in results_of(s)]
     r.totals = []
-    if d.kind.name == "sum" and v.dtype in dtypes.INEXACT and not em.lanes and is_long(s):
+    if d.kind.name == "sum" and v.dtype in dtypes.INEXACT and is_long(s):
         r.totals = [Total(b, acc) for acc in r.slots]
 
 
@@ -210,30 +210,50 @@ def is_long(s: Stage) -> bool:
     return known > SUM_ROUNDS
 
 
-def results_of(s: Stage) -> Sequence[tuple[Idx, ...] | None]:
-    """The indices of the results that a round of the loops contributes to."""
-    return positions(s.value.shape) if s.few else [None]
+def places_of(s: Stage) -> tuple[int, ...]:
+    """The index variables of results that the loops of a stage walk inside those reduced."""
+    return () if s.few else s.order[s.roles.rindex("r") + 1 :]
+
+
+def results_of(s: Stage) -> Sequence[tuple[Idx, ...]]:
+    """For each running result at hand, its index: whole where results are few, else in its row."""
+    v = s.value
+    return positions(v.shape if s.few else [v.shape[a] for a in places_of(s)])
 
 
 def step(em: ValueEmitter, r: Running) -> None:
-    """One element (or vector) of the reduced expression, for each result."""
+    """One element (or vector) of the reduced expression, for each result it goes to."""
     s = r.stage
-    b, d, v = em.b, s.value.defn, s.value
+    d, v = s.value.defn, s.value
     if d.kind.finds:
         _arg_step(em, r, real(em.expr(s.expr, r.env)))
-        return
-    for position, acc in zip(results_of(s), r.slots, strict=True):
-        if position is not None:
+    elif s.few:
+        for position, acc in zip(results_of(s), r.slots, strict=True):
             r.env[: v.ndim] = position
-        x = em.expr(s.expr, r.env)
-        if em.lanes:
-            x = _splat(b, x, em.lanes)
-            # Lanes that run over a reduced axis are masked; lanes that are rows are not.
-            if em.tail is not None and r.env[s.order[-1]].stride != 0:
-                ident = parts(initial(d.kind, v.dtype))
-                pairs = zip(parts(x), ident, strict=True)
-                x = whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
-        acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
+            _take(em, r, acc)
+    else:
+        place = 0
+        for a in places_of(s):
+            dim, at = v.shape[a], r.env[a].base
+            assert type(dim) is type(at) is int, "places are written out"
+            place = place * dim + at
+        _take(em, r, r.slots[place])
+
+
+def _take(em: ValueEmitter, r: Running, acc: Accumulator) -> None:
+    """The element (or vector) at hand, merged into a running result."""
+    s = r.stage
+    b, d, v = em.b, s.value.defn, s.value
+    x = em.expr(s.expr, r.env)
+    if em.lanes:
+        x = _splat(b, x, em.lanes)
+        # Lanes that run over a reduced axis are masked; lanes that are rows are not.
+        reduced = [a for a, role in zip(s.order, s.roles, strict=True) if role == "r"]
+        if em.tail is not None and any([r.env[a].stride != 0 for a in reduced]):
+            ident = parts(initial(d.kind, v.dtype))
+            pairs = zip(parts(x), ident, strict=True)
+            x = whole([memory.mask_out(b, p, q, em.tail) for p, q in pairs])
+    acc.set(b, merge(b, d.kind, acc.get(b), x, v.dtype))
 
 
 def _splat(b: Function, x: Number, lanes: int) -> Number:
@@ -358,11 +378,13 @@ def finish(em: ValueEmitter, nest: Nest, r: Running) -> None:
     if s.few:
         em.storage[v] = Regs(xs)
         return
-    index = r.index
     st = em.storage.get(v)
-    if isinstance(st, Mem) and v not in nest.contracted:
-        em.store(v, st, index, xs[0])
-    em.remember(v, index, xs[0])
+    for position, x in zip(results_of(s), xs, strict=True):
+        for a, i in zip(places_of(s), position, strict=True):
+            r.env[a] = i
+        if isinstance(st, Mem) and v not in nest.contracted:
+            em.store(v, st, r.index, x)
+        em.remember(v, r.index, x)
 
 
 def cumulative_step(em: ValueEmitter, r: Running, x: Number) -> None:

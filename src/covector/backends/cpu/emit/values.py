@@ -542,17 +542,23 @@ class ValueEmitter:
 
     def _from_rows(self, v: Value, st: Mem, row: structures.Row) -> Number:
         """An element of the row of each lane; the others are at hand with it."""
-        key = ("rows", v, *[i.key() for i in row.index])
-        found = self.recall(key)
         n = numbers(v.dtype)
+        found = self.rows(v, st, row)
+        return memory.from_memory(self.b, found[n * row.place : n * (row.place + 1)], v.dtype)
+
+    def rows(self, v: Value, st: Mem, row: structures.Row) -> list[Val]:
+        """The numbers of the row of each lane, one vector for each place in a row."""
+        key = ("rows", v, *[i.key() for i in row.index])
+        found: list[Val] | None = self.recall(key)
         if found is None:
+            n = numbers(v.dtype)
             first = indexing.mul(self.b, self.address(v, row.index).base, n)
             found = structures.load(
                 self.b, st.ptr, memory.memory_type(v.dtype), indexing.val(first), n * row.length,
                 self.lanes, self.tail,
             )  # fmt: skip
             self.b.scope.memo[key] = found
-        return memory.from_memory(self.b, found[n * row.place : n * (row.place + 1)], v.dtype)
+        return found
 
     def _to_rows(self, v: Value, st: Mem, row: structures.Row, x: Number) -> None:
         """Keep an element of the row of each lane until the rows are whole."""

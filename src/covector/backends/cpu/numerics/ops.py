@@ -382,7 +382,6 @@ def _threefry(b: Function, k0: Val, k1: Val, x0: Val, x1: Val) -> tuple[Val, Val
 _FLOAT_BIN = {
     "add": "fadd contract",
     "add_any": "fadd contract",
-    "sub": "fsub contract",
     "mul": "fmul contract",
 }
 _FLOAT_CMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
@@ -459,13 +458,16 @@ def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val
     if name in _FLOAT_BIN:
         return b.bin(_FLOAT_BIN[name], x, a[1])
     match name:
+        case "sub":
+            return b.difference(x, a[1])
         case "div":
             return _divide(b, x, a[1])
         case "neg":
             return b.un("fneg", x)
         case "abs":
-            return b.intrinsic("fabs", x)
+            return b.intrinsic("fabs", b.unsigned(x))
         case "square":
+            x = b.unsigned(x)
             return b.bin("fmul contract", x, x)
         case "sqrt":
             return b.intrinsic("sqrt", x)
@@ -486,6 +488,7 @@ def _float(b: Function, name: str, a: list[Val], dtype: DType, attr: Any) -> Val
             return b.bin("frem", x, a[1])
         case "integer_pow":
             mul = lambda p, q: b.bin("fmul contract", p, q)  # noqa: E731
+            x = x if attr % 2 else b.unsigned(x)
             out = power_chain(mul, x, abs(attr), fconst(x, 1.0))
             return b.bin("fdiv", fconst(x, 1.0), out) if attr < 0 else out
         case "nextafter":
