@@ -100,6 +100,7 @@ class Pool {
     grain_ = grain;
     chunks_ = chunks;
     next_.store(0, std::memory_order_relaxed);
+    abandoned_.store(false, std::memory_order_relaxed);
     inside_loop = true;
     int64_t start = now_ns();
     Cost& cost = costs_[(reinterpret_cast<uintptr_t>(body) >> 4) % kCosts];
@@ -129,13 +130,22 @@ class Pool {
     if (stopped) next_.store(chunks, std::memory_order_relaxed);
     finish(cost, start, std::min(n, done * grain));
     open_.store(false);
-    for (int spins = 0; inside_.load() != 0; ++spins)
-      if (spins < 512)
+    for (int spins = 0; inside_.load() != 0; ++spins) {
+      if (spins < 512) {
         cpu_relax();
-      else
-        sched_yield();
+        continue;
+      }
+      // Workers may be in chunks that go on for ever: they look out for this.
+      if (!stopped && stop()) {
+        stopped = true;
+        abandoned_.store(true, std::memory_order_relaxed);
+      }
+      sched_yield();
+    }
     return !stopped;
   }
+
+  bool abandoned() const { return abandoned_.load(std::memory_order_relaxed); }
 
  private:
   struct Cost {
@@ -207,7 +217,7 @@ class Pool {
   LoopBody body_ = nullptr;
   void* frame_ = nullptr;
   int64_t n_ = 0, grain_ = 1, chunks_ = 0;
-  std::atomic<bool> stop_{false}, open_{false};
+  std::atomic<bool> stop_{false}, open_{false}, abandoned_{false};
   alignas(64) std::atomic<uint32_t> epoch_{0};
   std::atomic<int> sleeping_{0};
   alignas(64) std::atomic<int64_t> next_{0};
@@ -252,6 +262,8 @@ void set_num_threads(int n) {
 void parallel_for(LoopBody body, void* frame, int64_t n, int64_t grain) {
   parallel_for_until(body, frame, n, grain, never);
 }
+
+bool loop_abandoned() { return inside_loop && pool && pool->abandoned(); }
 
 bool parallel_for_until(LoopBody body, void* frame, int64_t n, int64_t grain, bool (*stop)()) {
   if (n <= 0) return true;

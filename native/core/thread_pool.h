@@ -18,6 +18,10 @@ void parallel_for(LoopBody body, void* frame, int64_t n, int64_t grain);
 // Whether all was done.
 bool parallel_for_until(LoopBody body, void* frame, int64_t n, int64_t grain, bool (*stop)());
 
+// Whether what the calling thread does for such a loop is of no use any more: `stop()` said so while
+// others were waited for.
+bool loop_abandoned();
+
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
   using Body = std::remove_reference_t<F>;

@@ -16,7 +16,7 @@ int32_t parallel_for_slot(const void*, LoopBody body, void* frame, int64_t n, in
   return parallel_for_until(body, frame, n, grain, interrupted) ? kOk : kPythonError;
 }
 
-int32_t poll_slot() { return interrupted() ? kPythonError : kOk; }
+int32_t poll_slot() { return interrupted() || loop_abandoned() ? kPythonError : kOk; }
 
 constexpr CallbackFn no_function = nullptr;
 

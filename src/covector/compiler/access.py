@@ -65,7 +65,7 @@ class Substitution(Moved):
 
     def dyn(self, node: IDyn) -> Index:
         self.computes = True
-        return IDyn(_Bound(node.expr, self.env))
+        return IDyn(_Bound(node.expr, self.env)) if variables(node.expr) else node
 
 
 def substitute(index: Index, env: Sequence[Index]) -> Index:

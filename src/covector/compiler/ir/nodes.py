@@ -48,7 +48,7 @@ __all__ = [
     "KNOWN", "NODES", "Arg", "Block", "Bound", "Branch", "Combination", "Constant", "Cumulative",
     "Defn", "Dim", "Expr", "FromIndex", "IDyn", "IOp", "IPart", "IVar", "Index", "Input",
     "LibraryCall", "Lit", "Load", "Loop", "LoopProgram", "Node", "Op", "Part", "Pointwise",
-    "Reduce", "Spec", "Sym", "Test", "Update", "Value", "Where", "clamped", "defined", "freeze",
+    "Reduce", "Spec", "Strips", "Sym", "Test", "Update", "Value", "Where", "clamped", "defined", "freeze",
     "gives_value", "iop", "ivars", "product", "stands_alone",
 ]  # fmt: skip
 
@@ -103,7 +103,8 @@ class Constant(Defn):
 class Bound(Defn):
     """A value that an enclosing loop provides.
 
-    ``what`` is ``carry``, ``stacked`` (a carry that gains a row each round) or ``counter``.
+    ``what`` is ``carry``, ``stacked`` (a carry that gains a row each round) or ``counter``; in
+    `Strips`, ``lanes`` (a carry that is another one for each index) or ``lane`` (the index).
     """
 
     __slots__ = ("what",)
@@ -364,6 +365,26 @@ class Branch(Defn):
         return self.blocks
 
 
+class Strips(Defn):
+    """``block`` for each index along an axis, to which alone belongs what it computes.
+
+    ``lane`` (an i64 scalar) is the index. Results have the axis first. Indices are the lanes of
+    vectors, a strip of them at a time: a loop goes on as long as its test holds for one of a strip,
+    and leaves alone what the others carry.
+    """
+
+    __slots__ = ("extent", "lane", "block", "results")
+
+    def __init__(self, extent: Dim, lane: Value, block: Block) -> None:
+        self.extent = extent
+        self.lane = lane
+        self.block = block
+        self.results = _results([((extent, *r.shape), r.dtype) for r in block.results], self)
+
+    def nested(self) -> Sequence[Block]:
+        return (self.block,)
+
+
 def defined(defn: Defn) -> tuple[Value, ...]:
     """The values a block lists for a definition of several results.
 
@@ -374,7 +395,7 @@ def defined(defn: Defn) -> tuple[Value, ...]:
 
 def stands_alone(defn: Defn) -> bool:
     """Whether a definition shares its loops, if it has any, with no other."""
-    return isinstance(defn, (LibraryCall, Loop, Branch)) or bool(defn.results)
+    return isinstance(defn, (LibraryCall, Loop, Branch, Strips)) or bool(defn.results)
 
 
 def gives_value(defn: Defn) -> bool:
@@ -433,7 +454,7 @@ class LoopProgram:
 NODES: tuple[type, ...] = (
     Sym, IVar, IOp, IDyn, IPart, Lit, Arg, Load, Op, FromIndex, Where, Value, Input, Constant,
     Bound, Pointwise, Combination, Reduce, Cumulative, Part, Update, LibraryCall, Loop, Branch,
-    Block, LoopProgram,
+    Strips, Block, LoopProgram,
 )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ from covector.compiler.ir.nodes import (
     Pointwise,
     Reduce,
     Spec,
+    Strips,
     Sym,
     Test,
     Update,
@@ -490,7 +491,7 @@ class _Parser(_Scalars):
         return Loop([init for *_, init in pairs], carries, body, cond, trips, counter)
 
     def carry(self) -> tuple[_Named, Value, Value]:
-        what = "stacked" if self.skip("stacked") else "carry"
+        what = next((w for w in ("stacked", "lanes") if self.skip(w)), "carry")
         n = self.named()
         self.expect("=")
         return n, Value(n.shape, n.dtype, Bound(what)), self.value()
@@ -504,6 +505,18 @@ class _Parser(_Scalars):
         blocks = [self.block("yield") for _ in range(count)]
         return Branch(index, blocks, [(n.shape, n.dtype) for n in names])
 
+    def strips(self, names: list[_Named]) -> Defn:
+        self.expect("strips")
+        outer = dict(self.values)
+        n = self.named()
+        lane = self.define(n, Value(n.shape, n.dtype, Bound("lane")))
+        self.expect("of")
+        extent = self.dim()
+        self.end()
+        block = self.block("yield")
+        self.values = outer
+        return Strips(extent, lane, block)
+
 
 _STATEMENTS: dict[str, Callable[[_Parser, list[_Named]], Defn]] = {
     "reduce": _Parser.combined,
@@ -513,6 +526,7 @@ _STATEMENTS: dict[str, Callable[[_Parser, list[_Named]], Defn]] = {
     "while": _Parser.loop,
     "repeat": _Parser.loop,
     "branch": _Parser.branch,
+    "strips": _Parser.strips,
 }
 
 

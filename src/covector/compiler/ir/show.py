@@ -34,6 +34,7 @@ from covector.compiler.ir.nodes import (
     Part,
     Pointwise,
     Reduce,
+    Strips,
     Sym,
     Test,
     Update,
@@ -270,7 +271,7 @@ class _Writer(_Nodes):
         inits = self.names
         carries = ", ".join(
             [
-                f"{_stacked(c)}{self.typed(c)} = {inits[i]}"
+                f"{_kind(c)}{self.typed(c)} = {inits[i]}"
                 for c, i in zip(d.carries, d.inits, strict=True)
             ]
         )
@@ -284,10 +285,14 @@ class _Writer(_Nodes):
         for b in d.blocks:
             self.block(b, pad, "yield")
 
+    def strips(self, d: Strips, v: Value, left: str, pad: str) -> None:
+        self.lines.append(f"{left}strips {self.typed(d.lane)} of {d.extent}")
+        self.block(d.block, pad, "yield")
 
-def _stacked(c: Value) -> str:
+
+def _kind(c: Value) -> str:
     d: Bound = c.defn
-    return "stacked " if d.what == "stacked" else ""
+    return "" if d.what == "carry" else f"{d.what} "
 
 
 _DEFINITIONS: dict[type, Any] = {
@@ -298,4 +303,5 @@ _DEFINITIONS: dict[type, Any] = {
     LibraryCall: _Writer.call,
     Loop: _Writer.loop,
     Branch: _Writer.branch,
+    Strips: _Writer.strips,
 }

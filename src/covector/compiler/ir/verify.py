@@ -33,6 +33,7 @@ from covector.compiler.ir.nodes import (
     Pointwise,
     Reduce,
     Spec,
+    Strips,
     Sym,
     Test,
     Update,
@@ -334,6 +335,18 @@ class _Verifier(Visitor):
                 self.block(b)
             self.agree(b.results, d.results, "a case gives the results of the branch")
 
+    def strips(self, v: Value, d: Strips) -> None:
+        self.dims([d.extent])
+        lane = d.lane
+        good = not lane.shape and lane.dtype == dtypes.int64 and type(lane.defn) is Bound
+        self.check(good, "the index of strips is an i64 scalar that they provide")
+        with self.inside([lane]):
+            self.block(d.block)
+        good = [_spec(r) for r in d.results] == [
+            ((d.extent, *r.shape), r.dtype) for r in d.block.results
+        ]
+        self.check(good, "the results of strips have the index first")
+
     def agree(self, a: Sequence[Value], b: Sequence[Value], rule: str) -> None:
         self.check([_spec(v) for v in a] == [_spec(v) for v in b], rule)
 
@@ -371,6 +384,7 @@ _RULES: dict[type, Callable[[_Verifier, Value, Any], None]] = {
     LibraryCall: _Verifier.call,
     Loop: _Verifier.loop,
     Branch: _Verifier.branch,
+    Strips: _Verifier.strips,
 }
 
 

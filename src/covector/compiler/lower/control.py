@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.lower.strips import might_be_strips, strips
 from covector.control_flow.cond import cond_p
 from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.while_loop import while_p
@@ -30,15 +32,34 @@ def _cond(low: Lowering, eqn: JaxprEqn, index: Value, *args: Value) -> list[Valu
     return low.append(Branch(index, blocks, low.specs([v.aval for v in eqn.outvars])))
 
 
+def _loop(low: Lowering, carries: list[Value], inits: Any, make: Callable[[], Loop]) -> list[Value]:
+    """The results of a loop, which is made of the carries once, or once more."""
+    if low.in_strips or not might_be_strips(inits, carries):
+        return low.append(make())
+    # Loops inside stay loops, at first.
+    low.in_strips = True
+    d = make()
+    low.in_strips = False
+    found = strips(low, d)
+    if found is not None:
+        return found
+    inside = any(type(v.defn) is Loop for v in d.body.values)
+    return low.append(make() if inside else d)
+
+
 @rule(while_p)
 def _while(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
     p = eqn.params
     nc, nb = p["cond_nconsts"], p["body_nconsts"]
     cc, bc, init = args[:nc], args[nc : nc + nb], args[nc + nb :]
     carries = [Value(v.shape, v.dtype, Bound("carry")) for v in init]
-    cond = low.inner(lambda: low.closed(p["cond_jaxpr"], [*cc, *carries]))
-    body = low.inner(lambda: low.closed(p["body_jaxpr"], [*bc, *carries]))
-    return low.append(Loop(init, carries, body, cond))
+
+    def make() -> Loop:
+        cond = low.inner(lambda: low.closed(p["cond_jaxpr"], [*cc, *carries]))
+        body = low.inner(lambda: low.closed(p["body_jaxpr"], [*bc, *carries]))
+        return Loop(init, carries, body, cond)
+
+    return _loop(low, carries, init, make)
 
 
 @rule(scan_p)
@@ -69,4 +90,7 @@ def _scan(low: Lowering, eqn: JaxprEqn, *args: Value) -> list[Value]:
             new.append(low.define(whole.shape, whole.dtype, Update(whole, [part])))
         return new
 
-    return low.append(Loop(inits, carries, low.inner(body), trips=trips, counter=counter))
+    def make() -> Loop:
+        return Loop(inits, carries, low.inner(body), trips=trips, counter=counter)
+
+    return _loop(low, carries, inits, make)

@@ -97,6 +97,8 @@ class Lowering:
         # Values of this block and those around it that were computed anew with their axes in
         # another order, by the value and the order.
         self.turned: dict[tuple[Value, tuple[int, ...]], Value] = {}
+        # Whether the loop around may be one of strips, of which those inside are parts.
+        self.in_strips = False
         # Multiplications of small matrices that are written out.
         self.written_out = 0
         # What must live as long as the code: the callbacks it calls.

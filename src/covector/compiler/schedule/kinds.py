@@ -25,6 +25,7 @@ from covector.compiler.ir.nodes import (
     Loop,
     Pointwise,
     Reduce,
+    Strips,
     Sym,
     Update,
     Value,
@@ -212,7 +213,7 @@ class _Classifier:
                 self._read(d.expr, v, v.ndim, True)
             elif t is Update:
                 self._update(v, d, kind)
-            elif v.output_index == 0 and t in (LibraryCall, Loop, Branch):
+            elif v.output_index == 0 and t in (LibraryCall, Loop, Branch, Strips):
                 self._structured(v, d)
 
     def _of(self, v: Value) -> Readers:
@@ -268,13 +269,16 @@ class _Classifier:
             if load.value is not base and _reads_through(load.value, base):
                 self.memory.add(load.value)
 
-    def _structured(self, v: Value, d: LibraryCall | Loop | Branch) -> None:
+    def _structured(self, v: Value, d: LibraryCall | Loop | Branch | Strips) -> None:
         operands: Sequence[Value]
         if type(d) is LibraryCall:
             operands = d.operands
             self.memory.update(operands)
         elif type(d) is Loop:
             operands = d.inits
+        elif type(d) is Strips:
+            operands = ()
+            self.kinds[d.lane] = "reg"
         else:
             assert type(d) is Branch
             operands = (d.index,)
@@ -286,8 +290,10 @@ class _Classifier:
         if type(d) is Loop:
             for c in (*d.carries, *([d.counter] if d.counter is not None else [])):
                 self.kinds[c] = self._place_of(c)
+        # What belongs to one index is in registers.
+        limit = REGISTER_ELEMENTS if type(d) is Strips else self.limit
         for sub in sub_blocks(d):
-            inside = _Classifier(sub, self.kinds, self.depths, self.limit)
+            inside = _Classifier(sub, self.kinds, self.depths, limit)
             inside.run()
             self.memory |= inside.memory
 
@@ -295,7 +301,7 @@ class _Classifier:
 
     def _kind(self, v: Value, readers: Readers) -> str:
         t = type(v.defn)
-        if t in (Input, Constant, LibraryCall) or (t is Reduce and v.defn.results):
+        if t in (Input, Constant, LibraryCall, Strips) or (t is Reduce and v.defn.results):
             return "mem"
         if t in (Bound, Loop, Branch):
             return self._place_of(v)

@@ -350,7 +350,7 @@ def reduces_rows(v: Value, d: Reduce) -> int:
             return 0
         length *= dim
         k -= 1
-    if not 2 <= length <= FEW_PLACES or v.shape[order[-1]] == 8:
+    if k == len(order) or not 2 <= length <= FEW_PLACES or v.shape[order[-1]] == 8:
         return 0
     rows = d.extents[order[k - 1] - n]
     if type(rows) is int and rows < LONG_ROW:

@@ -14,6 +14,7 @@ from covector.compiler.ir.nodes import (
     LoopProgram,
     Pointwise,
     Reduce,
+    Strips,
     Update,
     Value,
     stands_alone,
@@ -44,6 +45,8 @@ from covector.compiler.schedule.storage import (
 from covector.compiler.target import Target
 
 _STAGES = ("pointwise", "reduce", "init", "accumulate", "cumulative", "part")
+# The definitions that a step of its own is of.
+_STEPS = {"call": LibraryCall, "loop": Loop, "branch": Branch, "strips": Strips, "reduce": Reduce}
 _CARRIES = ("reg", "fixed", "inplace", "swap", "move")
 
 
@@ -241,14 +244,14 @@ class _Parser:
         self.steps[block] = tuple(out)
 
     def step(self, line: _Line, indent: int) -> Step:
-        what = line.one_of(("nest", "call", "loop", "branch", "reduce", "unroll"))
+        what = line.one_of(("nest", *_STEPS, "unroll"))
         if what == "nest":
             return self.nest(line, indent)
         column = line.at
         v = self.value(line)
         line.end()
         d = v.defn
-        fits = {"call": LibraryCall, "loop": Loop, "branch": Branch, "reduce": Reduce}.get(what)
+        fits = _STEPS.get(what)
         if (type(d) is not fits) if fits else stands_alone(d):
             line.at = column
             line.fail(f"'{what}' does not fit the value's definition")
@@ -258,6 +261,8 @@ class _Parser:
             for k, b in enumerate(d.blocks):
                 self.headed(indent + 2, "case", str(k))
                 self.block(b, indent + 4)
+        elif type(d) is Strips:
+            self.block(d.block, indent + 2)
         return v
 
     def loop(self, d: Loop, indent: int) -> None:

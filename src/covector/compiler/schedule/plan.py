@@ -16,6 +16,7 @@ from covector.compiler.ir.nodes import (
     Branch,
     LibraryCall,
     Loop,
+    Strips,
     Update,
     Value,
     ivars,
@@ -33,7 +34,7 @@ from covector.compiler.schedule.nest import (
 )
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 from covector.compiler.schedule.stages import make, stages_of
-from covector.compiler.target import HOST, Target
+from covector.compiler.target import HOST, REGISTER_ELEMENTS, Target
 
 # How many of the last nests a stage may join.
 _LOOK_BACK = 4
@@ -72,16 +73,19 @@ class _Planner:
         self.steps: dict[Block, tuple[Step, ...]] = {}
 
     def schedule(self) -> Schedule:
-        self._blocks(self.block)
+        self._blocks(self.block, self.limit)
         return Schedule(self.target, self.kinds, self.steps)
 
-    def _blocks(self, block: Block) -> None:
-        outside = self._read_outside(block)
-        self.steps[block] = self._contracted(outside, _Order(self, block, outside).steps())
+    def _blocks(self, block: Block, limit: int) -> None:
+        small_ones = {v for v in block.values if self.kinds[v] == "reg" and small(v, limit)}
+        outside = self._read_outside(block, small_ones)
+        order = _Order(self, block, small_ones, outside)
+        self.steps[block] = self._contracted(outside, order.steps())
         for v in block.values:
             if v.output_index == 0:
+                inner = REGISTER_ELEMENTS if type(v.defn) is Strips else limit
                 for sub in sub_blocks(v.defn):
-                    self._blocks(sub)
+                    self._blocks(sub, inner)
 
     def inline(self, v: Value) -> bool:
         return self.kinds.get(v) == "inline"
@@ -113,11 +117,7 @@ class _Planner:
             out.append(place_loops(nest, self.target, self.limit))
         return tuple(out)
 
-    def is_small(self, v: Value) -> bool:
-        """Whether a value is straight-line code in registers."""
-        return self.kinds[v] == "reg" and small(v, self.limit)
-
-    def _read_outside(self, block: Block) -> set[Value]:
+    def _read_outside(self, block: Block, small_ones: Set[Value]) -> set[Value]:
         """Values that others than nests of this block read."""
         outside: set[Value] = set(block.results)
         for u in block.values:
@@ -136,7 +136,7 @@ class _Planner:
                 outside.update(self.expr_reads(u.defn.expr))
         for u in block.values:
             alone = stands_alone(u.defn) and u.output_index == 0
-            if self.inline(u) or sub_blocks(u.defn) or not (alone or self.is_small(u)):
+            if self.inline(u) or sub_blocks(u.defn) or not (alone or u in small_ones):
                 continue
             for expr in written_out(u.defn):
                 outside.update(self.expr_reads(expr))
@@ -158,13 +158,17 @@ def _may_contract(s: Stage) -> bool:
 class _Order:
     """The steps of one block, in order."""
 
-    def __init__(self, planner: _Planner, block: Block, outside: set[Value]) -> None:
+    def __init__(
+        self, planner: _Planner, block: Block, small_ones: Set[Value], outside: Set[Value]
+    ) -> None:
         self.planner = planner
         self.block = block
+        # Values that are straight-line code in registers.
+        self.small = small_ones
         self.outside = outside
         self.stages = {
             v: stages_of(v, planner.inline) for v in block.values
-            if not (planner.inline(v) or stands_alone(v.defn) or planner.is_small(v))
+            if not (planner.inline(v) or stands_alone(v.defn) or v in small_ones)
         }  # fmt: skip
         # The stages that read a value.
         self.readers: dict[Value, list[Stage]] = {}
@@ -185,7 +189,7 @@ class _Order:
                 continue
             if stands_alone(v.defn):
                 self._call(v)
-            elif self.planner.is_small(v):
+            elif v in self.small:
                 self._unrolled(v)
             else:
                 for stage in self.stages[v]:

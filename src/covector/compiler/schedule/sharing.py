@@ -14,6 +14,7 @@ from covector.compiler.ir.nodes import (
     IVar,
     LibraryCall,
     Loop,
+    Strips,
     Update,
     Value,
     ivars,
@@ -229,7 +230,7 @@ def step_reads(schedule: Schedule, step: Step) -> set[Value]:
     d = step.defn
     if type(d) is LibraryCall:
         return set(d.operands)
-    if type(d) in (Loop, Branch):
+    if type(d) in (Loop, Branch, Strips):
         return {u for v in reads_of(step) for u in chase(schedule, v)}
     access = Access()
     for expr in written_out(d):

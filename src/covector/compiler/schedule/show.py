@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from covector.compiler.ir import show as show_ir
-from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, LoopProgram, Value
+from covector.compiler.ir.nodes import Block, Branch, LibraryCall, Loop, LoopProgram, Strips, Value
 from covector.compiler.ir.walk import sub_blocks
 from covector.compiler.schedule.nodes import Nest, NestLoop, Schedule, Stage
 from covector.compiler.schedule.storage import Argument, Carry, Current, Next, Piece, Place, Storage
@@ -89,6 +89,9 @@ class _Writer:
             for k, b in enumerate(d.blocks):
                 yield f"{pad}  case {k}"
                 yield from self.block(b, pad + "    ")
+        elif type(d) is Strips:
+            yield f"{pad}strips {self.names[v]}"
+            yield from self.block(d.block, pad + "  ")
         else:
             yield f"{pad}{'reduce' if d.results else 'unroll'} {self.names[v]}"
 

@@ -97,8 +97,8 @@ def _reduce(v: Value, d: Reduce, inline: Inline) -> list[Stage]:
     row = reduces_rows(v, d)
     if row or _rows_inside(d, n, dims) or in_lanes(v):
         # Reduced axes innermost, but for the rows: running results stay in registers.
-        rest, last = order[: len(order) - row], order[len(order) - row :]
-        return [stage("reduce", [*[a for a in rest if a < n], *reduced, *last])]
+        rest, inside = order[: len(order) - row], order[len(order) - row :]
+        return [stage("reduce", [*[a for a in rest if a < n], *reduced, *inside])]
     # A result axis is innermost: whole rows of results are accumulated in memory.
     last = [a for a in order if a < n][-1]
     result = [a for a in order if a < n and a != last]

@@ -20,6 +20,7 @@ from covector.compiler.ir.nodes import (
     Input,
     Loop,
     LoopProgram,
+    Strips,
     Sym,
     Update,
     Value,
@@ -232,6 +233,10 @@ class _Planner:
             self._loop(step, d, scope)
         elif type(d) is Branch:
             self._branch(step, d, scope)
+        elif type(d) is Strips:
+            for r in d.results:
+                self._place(r, scope)
+            self._block(d.block, {}, share(self.schedule, d.block))
         else:
             # A library call, or a reduction of several values.
             for r in d.results:

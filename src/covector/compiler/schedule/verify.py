@@ -15,6 +15,7 @@ from covector.compiler.ir.nodes import (
     Loop,
     LoopProgram,
     Reduce,
+    Strips,
     Update,
     Value,
 )
@@ -102,6 +103,9 @@ class _Order(_Checker):
             self.read((d.index,), ready)
             for b in d.blocks:
                 self.block(b, set(ready))
+            ready.update(d.results)
+        elif type(d) is Strips:
+            self.block(d.block, ready | {d.lane})
             ready.update(d.results)
         else:
             self.read(step_reads(self.schedule, v), ready)
@@ -268,6 +272,10 @@ class _Lives(_Checker):
             self.loop(step, d, owners)
         elif type(d) is Branch:
             self.branch(step, d, owners)
+        elif type(d) is Strips:
+            self.block(d.block, owners)
+            for r in d.results:
+                self.write(r, owners)
         else:
             for v in step_reads(self.schedule, step):
                 self.read(v, owners)

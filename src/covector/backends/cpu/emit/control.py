@@ -87,16 +87,18 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
     for c, init in zip(carries, d.inits, strict=True):
         _prepare(em, c, init)
 
-    def test(i: Val, end: Val | None) -> Val:
+    def test(i: Val, end: Val | None, looks: bool = True) -> Val:
         if d.counter is not None:
             em.storage[d.counter] = Regs([i])
         for c in carries:
             _open(em, c)
         if d.cond is None:
             assert end is not None
-            return b.cmp("icmp slt", i, end)
-        em.block(d.cond)
-        return em.scalar(d.cond.results[0])
+            go = b.cmp("icmp slt", i, end)
+        else:
+            em.block(d.cond)
+            go = em.some_lane(em.scalar(d.cond.results[0]))
+        return em.lookout.goes_on(go) if looks else go
 
     end = None if d.trips is None else indexing.val(em.dim(d.trips))
     stretch = em.lookout.stretch(d)
@@ -112,7 +114,7 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
         def several(k: Val) -> None:
             for j in range(_UNROLLED):
                 i = b.bin("add", k, int_const(j))
-                test(i, indexing.val(end))
+                test(i, indexing.val(end), False)
                 _body(em, d, carries)
 
         def some(k: Val, stop: Val) -> None:
@@ -122,7 +124,7 @@ def loop(em: BlockEmitter, step: Value, d: Loop) -> None:
                 middle = b.bin("add", k, many)
                 b.repeat(k, middle, _UNROLLED, several)
                 k = middle
-            b.loop(k, 1, lambda i: test(i, stop), lambda _: _body(em, d, carries), _WHILE)
+            b.loop(k, 1, lambda i: test(i, stop, False), lambda _: _body(em, d, carries), _WHILE)
 
         em.lookout.stretches(d, stretch, end, some)
     _settle(em, [c for c in carries if c.plan.source is not None or c.plan.heir is not None])
@@ -137,7 +139,8 @@ def _prepare(em: BlockEmitter, c: _Carried, init: Value) -> None:
         if plan.how == "fixed":
             em.storage[plan.value] = Regs(em.elements(init))
         else:
-            c.slots = [Accumulator(b, x, 0) for x in em.elements(init)]
+            lanes = em.lanes if plan.value.defn.what == "lanes" else 0
+            c.slots = [Accumulator(b, x, lanes) for x in em.elements(init)]
         return
     home = em.place(plan.result)
     if plan.filled:

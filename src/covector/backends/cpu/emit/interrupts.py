@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.nests import NestEmitter
-from covector.backends.cpu.emit.values import PATIENCE
+from covector.backends.cpu.emit.values import FALSE, OK, PATIENCE
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import cost
 from covector.compiler.ir.nodes import (
@@ -30,11 +30,17 @@ Work = int | Val
 
 
 class Lookout:
-    """What is left until the program's loops look out again."""
+    """What is left until the loops of a function look out again.
 
-    def __init__(self, em: NestEmitter) -> None:
+    The program itself is left at once. A task cannot be: it notes in ``flag``, memory that all tasks
+    see, that its program is to end, and its loops stop.
+    """
+
+    def __init__(self, em: NestEmitter, flag: Val | None = None) -> None:
         self.em = em
+        self.flag = flag
         self._left: Val | None = None
+        self._stopped: Val | None = None
         # Elements of a round of each loop; sizes are known at the program's begin.
         self._rounds: dict[Loop, Work] = {}
 
@@ -90,18 +96,43 @@ class Lookout:
             rounds = b.bin("sub", stop, k)
             self._count(b.bin("mul", rounds, indexing.val(self._round_work(loop))))
 
-        b.repeat(int_const(0), end, stretch, some)
+        end = b.local(end)
+        b.loop(
+            int_const(0), stretch, lambda k: self.goes_on(b.cmp("icmp slt", k, end)), some
+        )  # fmt: skip
+
+    def goes_on(self, test: Val) -> Val:
+        """Whether a loop goes on, if its own test holds."""
+        if self.flag is None:
+            return test
+        self._counter()
+        assert self._stopped is not None
+        b = self.em.b
+        stopped = b.impure(f"load i1, ptr {self._stopped.ref}", "i1")
+        return b.select(stopped, FALSE, b.local(test))
 
     def _look(self, left: Val) -> None:
         b = self.em.b
         b.line(f"store i64 {PATIENCE}, ptr {left.ref}")
-        self.em.look_out()
+        if self.flag is None:
+            self.em.look_out()
+            return
+        assert self._stopped is not None
+        flag, status = b.local(self.flag).ref, self.em.signals()
+        bad = b.cmp("icmp ne", status, int_const(OK, "i32"))
+        b.when(bad, lambda: b.line(f"store atomic i32 {status.ref}, ptr {flag} monotonic, align 4"))
+        seen = b.impure(f"load atomic i32, ptr {flag} monotonic, align 4", "i32")
+        stopped = b.cmp("icmp ne", seen, int_const(OK, "i32"))
+        b.line(f"store i1 {stopped.ref}, ptr {self._stopped.ref}")
 
     def _counter(self) -> Val:
         if self._left is None:
-            root = self.em.root
-            self._left = root.alloca("i64", 1, 8)
-            root.prologue.append(f"  store i64 {PATIENCE}, ptr {self._left.ref}")
+            fn = self.em.root if self.flag is None else self.em.b
+            self._left = fn.alloca("i64", 1, 8)
+            fn.prologue.append(f"  store i64 {PATIENCE}, ptr {self._left.ref}")
+            if self.flag is not None:
+                self._stopped = fn.alloca("i1", 1, 1)
+                fn.prologue.append(f"  store i1 false, ptr {self._stopped.ref}")
         return self._left
 
     def _short_work(self, loop: Loop) -> int | None:

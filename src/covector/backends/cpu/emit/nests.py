@@ -145,17 +145,17 @@ class NestEmitter(ValueEmitter):
             # runs over the tile, so that the work counts all columns.
             n = b.intrinsic("umax", indexing.val(self.dim(root.dim)), int_const(1))
             each = b.bin("udiv", indexing.val(work), n)
-            columns = b.intrinsic("umax", self._rounds_of(TILE_MOST, each), int_const(64))
+            columns = b.intrinsic("umax", self.rounds_of(TILE_MOST, each), int_const(64))
             return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
             return int_const(_up_to(max(1, GRAIN // max(work, 1)), root.lanes or 1))
-        rounds = self._rounds_of(GRAIN, work)
+        rounds = self.rounds_of(GRAIN, work)
         if root.lanes <= 1:
             return rounds
         more = b.bin("add", rounds, int_const(root.lanes - 1))
         return b.bin("and", more, int_const(-root.lanes))
 
-    def _rounds_of(self, elements: int, work: int | Val) -> Val:
+    def rounds_of(self, elements: int, work: int | Val) -> Val:
         """How many rounds that touch ``work`` elements make up so many; at least one."""
         b = self.b
         each = b.intrinsic("umax", indexing.val(work), int_const(1))
@@ -237,9 +237,9 @@ class NestEmitter(ValueEmitter):
         b = self.b
         n = indexing.val(self.dim(root.dim))
         work = self.inner_work(root)
-        least = self._rounds_of(CHUNK_ELEMENTS, work)
+        least = self.rounds_of(CHUNK_ELEMENTS, work)
         # As many tasks as keep each of them short, within bounds.
-        tasks = b.bin("udiv", n, self._rounds_of(CHUNK_MOST, work))
+        tasks = b.bin("udiv", n, self.rounds_of(CHUNK_MOST, work))
         tasks = b.intrinsic("umax", tasks, int_const(CHUNKS))
         tasks = b.intrinsic("umin", tasks, int_const(CHUNKS_MOST))
         share = b.bin("udiv", b.bin("add", n, b.bin("sub", tasks, int_const(1))), tasks)
@@ -347,7 +347,7 @@ class NestEmitter(ValueEmitter):
             self._counted(nest, node, 0, begin, end, node.lanes)
             return
         b = self.b
-        stretch = b.bin("mul", self._rounds_of(PATIENCE // step, work), int_const(step))
+        stretch = b.bin("mul", self.rounds_of(PATIENCE // step, work), int_const(step))
         count = b.bin("udiv", b.bin("add", end, b.bin("sub", stretch, int_const(1))), stretch)
 
         def some(k: Val) -> None:
@@ -517,7 +517,7 @@ class NestEmitter(ValueEmitter):
             for s in node.leaves:
                 self.running[id(s)].env[s.order[depth]] = i
             self.lanes, self.steady = lanes, True
-            self.tail = None if count is None else self._rest(b.bin("sub", count, far), lanes)
+            self.tail = None if count is None else self.rest(b.bin("sub", count, far), lanes)
             self._leaf(nest, node.leaves)
             self.lanes, self.tail, self.steady = outer
 
@@ -575,9 +575,9 @@ class NestEmitter(ValueEmitter):
         """How much of the vector from ``i`` is in range; None for all."""
         if type(node.dim) is int and node.dim % lanes == 0 and begin.ref == "0":
             return None
-        return self._rest(self.b.bin("sub", end, i), lanes)
+        return self.rest(self.b.bin("sub", end, i), lanes)
 
-    def _rest(self, left: Val, lanes: int) -> Tail:
+    def rest(self, left: Val, lanes: int) -> Tail:
         return Tail(left, self.b.cmp("icmp sge", left, int_const(lanes)), lanes)
 
     def _set_index(self, s: Stage, depth: int, node: NestLoop, i: Idx, blocks: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covector.backends.cpu.emit import control, folds, library, reductions
+from covector.backends.cpu.emit import control, folds, library, reductions, strips
 from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK
@@ -16,6 +16,7 @@ from covector.compiler.ir.nodes import (
     Loop,
     Pointwise,
     Reduce,
+    Strips,
     Update,
     Value,
 )
@@ -53,6 +54,8 @@ class Emitter(BlockEmitter):
                 control.loop(self, step, d)
             elif type(d) is Branch:
                 control.branch(self, step, d)
+            elif type(d) is Strips:
+                strips.strips(self, step, d)
             elif type(d) is LibraryCall:
                 library.call(self, d)
             elif type(d) is Reduce and d.results:

@@ -63,6 +63,9 @@ class ValueEmitter:
         self.storage: dict[Value, Mem | Regs] = {}
         self.lanes = 0
         self.tail: Tail | None = None
+        # Of strips: the value that is the index along them, and what it is in the lanes.
+        self.strip: Value | None = None
+        self.lane = Idx(0)
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
         # The condition on which the result is used, where it is one for all lanes.
@@ -135,9 +138,13 @@ class ValueEmitter:
 
     def look_out(self) -> None:
         """Let the main thread handle signals that have come, which may end the program."""
+        self.leave_unless_ok(self.signals())
+
+    def signals(self) -> Val:
+        """The status of the program once signals that have come are handled."""
         # This touches nothing that the program works on, which LLVM may keep in registers.
         call = f"call i32 {self.runtime('poll').ref}() cold memory(inaccessiblemem: readwrite)"
-        self.leave_unless_ok(self.b.impure(call, "i32"))
+        return self.b.impure(call, "i32")
 
     # --- places ---
 
@@ -221,6 +228,8 @@ class ValueEmitter:
         if type(i) is IPart:
             return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
         assert type(i) is IDyn
+        if type(i.expr) is Load and i.expr.value is self.strip:
+            return self.lane
         outer = self.certain, self.granted
         self.certain, self.granted = self.certain and not self.granted, False
         found = self.expr(i.expr, env)
@@ -603,6 +612,17 @@ class ValueEmitter:
     def scalar(self, v: Value) -> Val:
         """The value of a rank-0 array that is not complex."""
         return real(self.load(v, ()))
+
+    def some_lane(self, test: Val) -> Val:
+        """Whether a condition holds for one of the lanes in range."""
+        if not test.lanes:
+            return test
+        b = self.b
+        if self.tail is not None:
+            test = b.bin("and", test, self.tail.mask(b))
+        ty = f"i{test.lanes}"
+        bits = b.ins("mask", f"bitcast {test.type} %s to {ty}", (test,), ty, 0)
+        return b.cmp("icmp ne", bits, int_const(0, ty))
 
     def elements(self, v: Value) -> list[Number]:
         """All elements of an array of constant size."""

@@ -1,0 +1,271 @@
+"""Loops over time whose carries belong to one index each: that index is outermost instead.
+
+The trajectories of many particles, one step after the other: as a loop over arrays, each step reads
+and writes all of them. What belongs to one particle is few numbers, so the loop over particles goes
+outside, many of them in the lanes of vectors, and the loop over steps keeps its numbers in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from covector.compiler.access import Moved, cost
+from covector.compiler.ir.nodes import (
+    Block,
+    Bound,
+    Cumulative,
+    Expr,
+    IDyn,
+    Index,
+    IOp,
+    IPart,
+    IVar,
+    Load,
+    Loop,
+    Pointwise,
+    Reduce,
+    Strips,
+    Sym,
+    Update,
+    Value,
+    ivars,
+    product,
+)
+from covector.compiler.ir.walk import loads, reads_of
+from covector.compiler.lower.lowering import Lowering
+from covector.core import dtypes
+
+# Indices from which on it is worth it; numbers of a value for one index, and of all that is carried.
+MANY = 16
+_SMALL, _CARRIED = 16, 48
+# Simple operations of a round.
+_LONG = 3000
+
+
+class _Cannot(Exception):
+    """A loop that stays as it is."""
+
+
+def might_be_strips(inits: Sequence[Value], carries: Sequence[Value]) -> bool:
+    """Whether a loop that carries such values may be one of strips."""
+    found: set[Sym] = set()
+    for init, c in zip(inits, carries, strict=True):
+        long = [d for d in init.shape if type(d) is Sym]
+        if len(long) > 1 or c.defn.what != "carry":
+            return False
+        found.update(long)
+    return len(found) == 1 and all([d.value >= MANY for d in found])
+
+
+def strips(low: Lowering, d: Loop) -> list[Value] | None:
+    """What stands for the results of a loop, if its carries belong to one index each."""
+    if not might_be_strips(d.inits, d.carries):
+        return None
+    (extent,) = {n for c in d.carries for n in c.shape if type(n) is Sym}
+    plain = [k for k, c in enumerate(d.carries) if extent not in c.shape]
+    changed = any([d.body.results[k] is not d.carries[k] for k in plain])
+    if changed and d.cond is not None:
+        return None
+    try:
+        defn = _One(extent).strips(d)
+    except _Cannot:
+        return None
+    own = iter(low.append(defn))
+    others = iter(low.append(_alone(d, plain)) if changed else [d.inits[k] for k in plain])
+    out = []
+    for k, c in enumerate(d.carries):
+        if k in plain:
+            out.append(next(others))
+            continue
+        r, axis = next(own), c.shape.index(extent)
+        v = ivars(c.ndim)
+        if axis:
+            index = [v[axis], *v[:axis], *v[axis + 1 :]]
+            r = low.pointwise(c.shape, c.dtype, r.at(*index))
+        out.append(r)
+    return out
+
+
+def _alone(d: Loop, plain: Sequence[int]) -> Loop:
+    """The loop of those carries alone that belong to no index."""
+    results = [d.body.results[k] for k in plain]
+    values, wanted = [], set(results)
+    for v in reversed(d.body.values):
+        if v in wanted or any(r in wanted for r in v.defn.results):
+            values.append(v)
+            wanted |= reads_of(v)
+    body = Block(values[::-1], results)
+    carries = [d.carries[k] for k in plain]
+    inits = [d.inits[k] for k in plain]
+    return Loop(inits, carries, body, trips=d.trips, counter=d.counter)
+
+
+class _One(Moved):
+    """Makes what belongs to one index of the values of a loop.
+
+    A value that belongs to each index has one axis along which they lie; its counterpart is without.
+    """
+
+    __slots__ = ("extent", "lane", "at", "known", "work", "test")
+
+    def __init__(self, extent: Sym) -> None:
+        super().__init__(())
+        self.extent = extent
+        self.lane = Value((), dtypes.int64, Bound("lane"))
+        # The index, wherever the axis was.
+        self.at = IDyn(self.lane.at())
+        # Counterparts, each with the axis it is without, if it is.
+        self.known: dict[Value, tuple[Value, int | None]] = {}
+        self.work = 0
+        # The condition of a loop, which holds for some index.
+        self.test: Value | None = None
+
+    def strips(self, d: Loop) -> Strips:
+        """``d`` for one index, the loop over all of them around it."""
+        values: list[Value] = []
+        results = self._loop(d, values)
+        numbers = [product(r.shape) or 0 for r in results]
+        if self.work > _LONG or sum(numbers) > _CARRIED:
+            raise _Cannot
+        own = [r for r, c in zip(results, d.carries, strict=True) if self.extent in c.shape]
+        return Strips(self.extent, self.lane, Block(values, own))
+
+    def _axis(self, v: Value) -> int | None:
+        """Along which axis the indices lie."""
+        long = [k for k, n in enumerate(v.shape) if type(n) is Sym]
+        if len(long) > 1 or any([v.shape[k] is not self.extent for k in long]):
+            raise _Cannot
+        return long[0] if long else None
+
+    def _shape(self, v: Value, axis: int | None) -> list[Any]:
+        shape = [n for k, n in enumerate(v.shape) if k != axis]
+        size = product(shape)
+        if size is None or size > _SMALL:
+            raise _Cannot
+        return shape
+
+    def _loop(self, d: Loop, values: list[Value]) -> Sequence[Value]:
+        """Append the counterpart of a loop; the counterparts of its results."""
+        inits, carries = [], []
+        for c, init in zip(d.carries, d.inits, strict=True):
+            axis = self._axis(c)
+            shape = self._shape(c, axis)
+            what = "carry" if axis is None else "lanes"
+            if c.defn.what != "carry":
+                raise _Cannot
+            new = Value(shape, c.dtype, Bound(what))
+            inits.append(self._whole(init, axis, values))
+            carries.append(new)
+            self.known[c] = (new, axis)
+        counter = None
+        if d.counter is not None:
+            counter = Value((), dtypes.int64, Bound("counter"))
+            self.known[d.counter] = (counter, None)
+        cond = None if d.cond is None else self._block(d.cond, [None], True)
+        body = self._block(d.body, [self._axis(c) for c in d.carries], False)
+        loop = Loop(inits, carries, body, cond, d.trips, counter)
+        values += loop.results
+        for r, new, c in zip(d.results, loop.results, d.carries, strict=True):
+            self.known[r] = (new, self._axis(c))
+        return loop.results
+
+    def _whole(self, v: Value, axis: int | None, values: list[Value]) -> Value:
+        """What belongs to one index of a value that is used whole."""
+        if v in self.known:
+            new, was = self.known[v]
+            if (was is None) != (axis is None):
+                raise _Cannot
+            return new
+        if axis is None:
+            return v
+        shape = self._shape(v, axis)
+        rest = ivars(len(shape))
+        new = Value(shape, v.dtype, Pointwise(v.at(*rest[:axis], self.at, *rest[axis:])))
+        values.append(new)
+        return new
+
+    def _block(self, block: Block, axes: Sequence[int | None], tests: bool) -> Block:
+        """The counterpart of a block whose results lie along ``axes``."""
+        values: list[Value] = []
+        outer, self.test = self.test, block.results[0] if tests else None
+        for v in block.values:
+            if v.output_index == 0:
+                self._value(v, values)
+        self.test = outer
+        results = [self._whole(r, a, values) for r, a in zip(block.results, axes, strict=True)]
+        return Block(values, results)
+
+    def _value(self, v: Value, values: list[Value]) -> None:
+        d = v.defn
+        if type(d) is Loop:
+            self._loop(d, values)
+            return
+        axis = self._axis(v)
+        shape = self._shape(v, axis)
+        n = len(shape)
+        own: list[Index] = list(ivars(n))
+        env = own if axis is None else [*own[:axis], self.at, *own[axis:]]
+        defn: Pointwise | Reduce | Cumulative
+        rounds = 1
+        if type(d) is Pointwise:
+            defn = Pointwise(self._moved(d.expr, env))
+        elif type(d) is Update and d.pointwise is not None:
+            defn = Pointwise(self._moved(d.pointwise, env))
+        elif type(d) is Cumulative and d.axis != axis:
+            along = d.axis if axis is None or d.axis < axis else d.axis - 1
+            defn = Cumulative(d.kind, along, d.reverse, self._moved(d.expr, env))
+        elif type(d) is Reduce and d.kind.known and product(d.extents) is not None:
+            rounds = product(d.extents) or 1
+            inner = ivars(n + len(d.extents))[n:]
+            order = [a - (axis is not None and a > axis) for a in d.order if a != axis]
+            defn = Reduce(d.kind, d.extents, [self._moved(d.expr, [*env, *inner])], order)
+        elif type(d) is Reduce and d.kind.name == "or" and v is self.test:
+            # Some index is not done.
+            if d.extents != (self.extent,) or shape:
+                raise _Cannot
+            defn = Pointwise(self._moved(d.expr, [self.at]))
+        else:
+            raise _Cannot
+        self.work += (product(shape) or 1) * rounds * cost(defn.children()[0])
+        new = Value(shape, v.dtype, defn)
+        values.append(new)
+        self.known[v] = (new, axis)
+
+    def _moved(self, e: Expr, env: Sequence[Index]) -> Expr:
+        outer, self.env = self.env, env
+        found: Expr = self.visit(e)
+        self.env = outer
+        return found
+
+    def dyn(self, node: IDyn) -> Index:
+        moved: Index = self.inner(node)
+        return moved
+
+    def load(self, node: Load) -> Load:
+        v = node.value
+        index = [self.visit(i) for i in node.index]
+        if v not in self.known:
+            if any([i is not self.at and self._is_of_lane(i) for i in index]):
+                raise _Cannot
+            return v.at(*index)
+        new, axis = self.known[v]
+        if axis is not None:
+            if index[axis] is not self.at:
+                raise _Cannot
+            del index[axis]
+        if not all(map(_fixed, index)):
+            raise _Cannot
+        return new.at(*index)
+
+    def _is_of_lane(self, i: Index) -> bool:
+        return type(i) not in (int, IVar, Sym) and any([u.value is self.lane for u in loads(i)])
+
+
+def _fixed(i: Index) -> bool:
+    """Whether an index is known as code is written out."""
+    if type(i) is IOp:
+        return _fixed(i.a) and _fixed(i.b)
+    if type(i) is IPart:
+        return product(i.dims) is not None and _fixed(i.position)
+    return type(i) in (int, IVar)
