@@ -16,6 +16,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import lax
+from covector.backends.pjrt import mappings
 from covector.experimental import io_callback
 
 pytestmark = pytest.mark.platform
@@ -385,3 +386,21 @@ def test_states_need_a_later_version_of_the_plugin():
     with pytest.raises(ValueError, match=r"xla_cpu has version 0.2 .* to be had from 0.3 on"):
         cv.ffi.register_ffi_type_id("p_units", capsule, platform="xla_cpu")
     assert number.value == 0
+
+
+def test_programs_leave_memory_mappings_free(device, monkeypatch):
+    """XLA's programs take some each, and where there are none XLA ends the process."""
+    clear = []
+    forget = mappings.clear_all
+    monkeypatch.setattr(mappings, "EVERY", 1)
+    monkeypatch.setattr(mappings, "clear_all", lambda: (clear.append(1), forget())[1])
+    most = int((mappings.used() + 300) / 0.6)
+    monkeypatch.setattr(mappings, "allowed", lambda: most)
+    for n in range(1, 120):
+        x = np.asarray(onp.arange(n, dtype="float32"))
+        assert float((x * 2 + 1).sum()) == n * n
+        assert mappings.used() < most
+    assert clear
+    monkeypatch.setattr(mappings, "allowed", lambda: 10)
+    with pytest.raises(MemoryError, match="max_map_count.*clear_caches"):
+        cv.jit(lambda x: x * 3 + 4)(np.arange(7))

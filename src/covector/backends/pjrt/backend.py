@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.pjrt import errors, plugins, settings
+from covector.backends.pjrt import errors, mappings, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
@@ -281,6 +281,8 @@ class PjrtBackend:
         self.has_peers = False
         self._start = threading.Lock()
         self._registered: dict[str, foreign.Target] = {}
+        # Programs loaded so far.
+        self._loads = 0
 
     @property
     def client(self) -> Any:
@@ -344,6 +346,10 @@ class PjrtBackend:
     def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
         """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
         client, options = self.client, compile_options(devices, self.flags())
+        if self.platform == "xla_cpu":
+            self._loads += 1
+            if self._loads % mappings.EVERY == 0:
+                mappings.keep_free()
         if text.targets or text.callbacks:
             self._register(text.targets)
         # Where operations stand in the user's files changes nothing.

@@ -48,8 +48,8 @@ __all__ = [
     "KNOWN", "NODES", "Arg", "Block", "Bound", "Branch", "Combination", "Constant", "Cumulative",
     "Defn", "Dim", "Expr", "FromIndex", "IDyn", "IOp", "IPart", "IVar", "Index", "Input",
     "LibraryCall", "Lit", "Load", "Loop", "LoopProgram", "Node", "Op", "Part", "Pointwise",
-    "Reduce", "Spec", "Strips", "Sym", "Test", "Update", "Value", "Where", "clamped", "defined", "freeze",
-    "gives_value", "iop", "ivars", "product", "stands_alone",
+    "Reduce", "Spec", "Strips", "Sym", "Test", "Update", "Value", "Where", "clamped", "defined",
+    "freeze", "gives_value", "iop", "ivars", "product", "stands_alone",
 ]  # fmt: skip
 
 # --- values and their definitions --------------------------------------------------------

@@ -2,7 +2,7 @@
 
 The trajectories of many particles, one step after the other: as a loop over arrays, each step reads
 and writes all of them. What belongs to one particle is few numbers, so the loop over particles goes
-outside, many of them in the lanes of vectors, and the loop over steps keeps its numbers in registers.
+outside, many of them in the lanes of vectors, and the loop over steps keeps numbers in registers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from covector.compiler.ir.walk import loads, reads_of
 from covector.compiler.lower.lowering import Lowering
 from covector.core import dtypes
 
-# Indices from which on it is worth it; numbers of a value for one index, and of all that is carried.
+# Indices from which on it is worth it; numbers of a value for one index, and of all carries.
 MANY = 16
 _SMALL, _CARRIED = 16, 48
 # Simple operations of a round.
@@ -104,7 +104,7 @@ def _alone(d: Loop, plain: Sequence[int]) -> Loop:
 class _One(Moved):
     """Makes what belongs to one index of the values of a loop.
 
-    A value that belongs to each index has one axis along which they lie; its counterpart is without.
+    A value that belongs to each index has an axis along which they lie; its counterpart has none.
     """
 
     __slots__ = ("extent", "lane", "at", "known", "work", "test")

@@ -41,8 +41,8 @@ class _Cannot(Exception):
 
 
 def turned(low: Lowering, x: Value, axes: Sequence[int]) -> tuple[Value, list[int]] | None:
-    """``x`` computed with the axes that a reduction over ``axes`` keeps before those it reduces, and
-    for each axis of it the axis of ``x``; None where nothing is gained."""
+    """``x`` computed with the axes that a reduction over ``axes`` keeps before those it reduces,
+    and for each axis of it the axis of ``x``; None where nothing is gained."""
     perm = _wanted(x, axes)
     if perm is None:
         return None

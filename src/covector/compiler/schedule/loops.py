@@ -60,13 +60,17 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
 def _merges(root: NestLoop) -> bool:
     """Whether tasks reduce pieces of the outermost loop to a few numbers each, whatever else they
     compute of their pieces."""
-    if root.role != "r" or any([
-        s.value.defn.kind.finds if s.few else s.roles[0] != "p" or s.kind not in ("pointwise", "reduce")
-        for s in root.stages()
-    ]):  # fmt: skip
+    if root.role != "r" or not all(map(_in_pieces, root.stages())):
         return False
     work = constant_work(root)
     return work is None or work > 2 * CHUNK_ELEMENTS
+
+
+def _in_pieces(s: Stage) -> bool:
+    """Whether a stage is a reduction to few numbers, or each round's own."""
+    if s.few:
+        return not s.value.defn.kind.finds
+    return s.roles[0] == "p" and s.kind in ("pointwise", "reduce")
 
 
 def _worth_threads(root: NestLoop) -> bool:
@@ -241,7 +245,7 @@ def _short_rows(node: NestLoop, depth: int) -> bool:
 
 
 def in_structure(node: NestLoop) -> bool:
-    """Whether a loop that walks the numbers of a row inside the lanes of a vector is written out."""
+    """Whether a loop over the numbers of a row inside the lanes of a vector is written out."""
     return type(node.dim) is int and 1 <= node.dim <= STRUCTURE and (short(node) or not node.loops)
 
 

@@ -32,8 +32,8 @@ Work = int | Val
 class Lookout:
     """What is left until the loops of a function look out again.
 
-    The program itself is left at once. A task cannot be: it notes in ``flag``, memory that all tasks
-    see, that its program is to end, and its loops stop.
+    The program itself is left at once. A task cannot be: it notes in ``flag``, memory that all
+    tasks see, that its program is to end, and its loops stop.
     """
 
     def __init__(self, em: NestEmitter, flag: Val | None = None) -> None:

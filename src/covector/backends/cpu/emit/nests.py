@@ -465,7 +465,7 @@ class NestEmitter(ValueEmitter):
             self.b.repeat(begin, end, step, round_)
 
     def _rows_at_hand(self, nest: Nest, node: NestLoop, depth: int) -> None:
-        """Before a loop inside lanes: the rows, a row a lane, that are the same in all its rounds."""
+        """Before a loop inside lanes: the rows, one a lane, that are the same in its rounds."""
         made = {s.value for s in nest.stages}
         for s in node.stages():
             env = list(self.running[id(s)].env)

@@ -12,7 +12,7 @@ from covector.backends.cpu.emit.storage import Mem, positions
 from covector.backends.cpu.emit.values import OK
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import Access, cost
-from covector.compiler.ir.nodes import Block, IDyn, Index, IVar, Load, Loop, Strips, Value, ivars
+from covector.compiler.ir.nodes import Block, IDyn, Index, Load, Loop, Strips, Value, ivars
 from covector.compiler.ir.walk import definitions, loads
 from covector.compiler.schedule.loops import GRAIN
 from covector.core import dtypes
