@@ -27,6 +27,7 @@ from covector.compiler.ir.nodes import (
     Part,
     Pointwise,
     Reduce,
+    Strips,
     Sym,
     Update,
     Value,
@@ -163,7 +164,11 @@ class RandomProgram:
             self.call,
         ]  # fmt: skip
         if depth > 0:
-            kinds += [lambda: self.loop(depth), lambda: self.branch(depth)]
+            kinds += [
+                lambda: self.loop(depth),
+                lambda: self.branch(depth),
+                lambda: self.strips(depth),
+            ]
         return self.r.choice(kinds)()
 
     def pointwise(self):
@@ -237,7 +242,7 @@ class RandomProgram:
     def loop(self, depth: int):
         r = self.r
         inits = r.sample(self.scope, min(len(self.scope), r.randrange(3)))
-        whats = [r.choice(["carry", "stacked"]) for _ in inits]
+        whats = [r.choice(["carry", "stacked", "lanes"]) for _ in inits]
         carries = [Value(v.shape, v.dtype, Bound(w)) for v, w in zip(inits, whats, strict=True)]
         specs = [(v.shape, v.dtype) for v in inits]
         outer = list(self.scope)
@@ -252,6 +257,15 @@ class RandomProgram:
             defn = Loop(inits, carries, body, trips=self.dim(), counter=counter)
         self.scope = outer
         return defined(defn)
+
+    def strips(self, depth: int):
+        lane = Value((), dtypes.int64, Bound("lane"))
+        outer = list(self.scope)
+        self.scope.append(lane)
+        specs = [(self.shape(), self.dtype()) for _ in range(self.r.randrange(1, 3))]
+        block = self.block(depth - 1, specs)
+        self.scope = outer
+        return defined(Strips(self.dim(), lane, block))
 
     def branch(self, depth: int):
         index = [v for v in self.scope if not v.shape and v.dtype in dtypes.INTEGERS]

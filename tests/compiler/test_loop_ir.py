@@ -80,7 +80,13 @@ v0[i1, i2]
     yield v25
     v26:c64[] = integer_pow.c64<-2>(complex.c64(v8[], nan:f32))
     yield v26
-  return v4, v5, v7, v9, v10, v11, v12, v13, v14, v15, v20, v24"""
+  v27:f32[n0,3] = strips v28:i64[] of n0
+    v29:f32[3] = v0[[v28[]], i0]
+    v30:f32[3] = repeat 4 (lanes v31:f32[3] = v29)
+      v32:f32[3] = add.f32(v31[i0], v3[i0])
+      next v32
+    yield v30
+  return v4, v5, v7, v9, v10, v11, v12, v13, v14, v15, v20, v24, v27"""
 
 
 def test_text_of_every_kind_of_node():
@@ -126,6 +132,7 @@ DIFFERENCES = [
     ("(1.0, -0.0):c64", "(1.0, 0.0):c64"),
     ("donated v2", "donated v0"),
     ("stacked v22", "v22"),
+    ("lanes v31", "v31"),
     ("num_keys: 1", "num_keys: 2"),
     ("integer_pow.c64<-2>", "integer_pow.c64<2>"),
     (" reverse", ""),
