@@ -111,6 +111,17 @@ class Lookout:
         stopped = b.impure(f"load i1, ptr {self._stopped.ref}", "i1")
         return b.select(stopped, FALSE, b.local(test))
 
+    def is_wanted(self, test: Val) -> Val:
+        """Whether ``test`` holds, and no task has noted that the program is to end."""
+        b = self.em.b
+        return b.select(self._is_flagged(), FALSE, b.local(test))
+
+    def _is_flagged(self) -> Val:
+        b = self.em.b
+        assert self.flag is not None
+        text = f"load atomic i32, ptr {b.local(self.flag).ref} monotonic, align 4"
+        return b.cmp("icmp ne", b.impure(text, "i32"), int_const(OK, "i32"))
+
     def _look(self, left: Val) -> None:
         b = self.em.b
         b.line(f"store i64 {PATIENCE}, ptr {left.ref}")
@@ -121,9 +132,7 @@ class Lookout:
         flag, status = b.local(self.flag).ref, self.em.signals()
         bad = b.cmp("icmp ne", status, int_const(OK, "i32"))
         b.when(bad, lambda: b.line(f"store atomic i32 {status.ref}, ptr {flag} monotonic, align 4"))
-        seen = b.impure(f"load atomic i32, ptr {flag} monotonic, align 4", "i32")
-        stopped = b.cmp("icmp ne", seen, int_const(OK, "i32"))
-        b.line(f"store i1 {stopped.ref}, ptr {self._stopped.ref}")
+        b.line(f"store i1 {self._is_flagged().ref}, ptr {self._stopped.ref}")
 
     def _counter(self) -> Val:
         if self._left is None:

@@ -105,7 +105,10 @@ def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: V
         assert not em.pending, "rows are written whole"
         em.lanes, em.tail = 0, None
 
-    em.b.repeat(begin, end, lanes, strip)
+    def goes_on(i: Val) -> Val:
+        return em.lookout.is_wanted(em.b.cmp("icmp slt", i, end))
+
+    em.b.loop(begin, lanes, goes_on, strip)
     em.strip, em.lane, em.lookout, em.row_level = outer
 
 
