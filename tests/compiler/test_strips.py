@@ -193,6 +193,41 @@ def test_what_mixes_indices_is_a_loop(name):
     onp.testing.assert_allclose(cv.jit(run)(s), want, rtol=1e-12)
 
 
+def test_a_loop_until_all_are_done_changes_all():
+    """Its test is like that of many loops at once, but nothing is selected."""
+
+    def f(x):
+        return lax.while_loop(lambda x: (x > 1).any(), lambda x: x / 2, x)
+
+    def g(x):
+        more = lambda s: (s[0] > 1).any()  # noqa: E731
+        return lax.while_loop(more, lambda s: (np.where(s[0] > 2, s[0] / 2, s[0] - 1), s[1] + 1),
+                              (x, x * 0))  # fmt: skip
+
+    x = np.concatenate([np.full(64, 1.5), np.full(36, 100.0)])
+    for h in (f, g):
+        assert "strips" not in text(h, x)
+        with cv.disable_jit():
+            want = h(x)
+        same(cv.jit(h)(x), want, "float64")
+
+
+def test_a_test_of_several_numbers():
+    """What belongs to an index goes on as long as its own vector is long."""
+
+    def f(a):
+        def more(s):
+            return (s[0] * s[0]).sum() > 1
+
+        return lax.while_loop(more, lambda s: (s[0] * 0.7 - 0.01 * a, s[1] + 1), (a * 9, 0))
+
+    a = drawn(13, "float64", 70, 3)
+    assert "strips" in text(cv.vmap(f), a)
+    rows = [f(row) for row in a]
+    want = cv.tree_util.tree_map(lambda *xs: np.stack(xs), *rows)
+    same(cv.jit(cv.vmap(f))(a), want, "float64")
+
+
 @pytest.mark.parametrize("trips", [0, 1, 2])
 def test_few_rounds(trips):
     f = cv.jit(lambda s: lax.scan(lambda s, _: (s * 2 + 1, None), s, None, length=trips)[0])
@@ -209,6 +244,41 @@ def test_one_lane_without_a_number_spoils_no_other():
     got = onp.asarray(cv.jit(cv.vmap(lotka_volterra))(a))
     want = onp.stack([onp.asarray(cv.jit(lotka_volterra)(row)) for row in a])
     onp.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_random_walks():
+    def walk(key):
+        def step(s, _):
+            key, x = s
+            key, own = cv.random.split(key)
+            return (key, x + cv.random.normal(own, (), "float32")), None
+
+        return lax.scan(step, (key, np.float32(0)), None, length=20)[0][1]
+
+    keys = cv.random.split(cv.random.key(3), 50)
+    assert "strips" in text(cv.vmap(walk), keys)
+    want = onp.stack([onp.asarray(walk(k)) for k in keys])
+    onp.testing.assert_allclose(cv.jit(cv.vmap(walk))(keys), want, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float8_e4m3fn", "float16"])
+def test_narrow_and_whole_numbers(dtype):
+    def f(x):
+        def step(s, _):
+            flag, s = s
+            flag = flag ^ (s > s.astype(dtype) * 0)
+            return (flag, (s ^ flag) if dtype == "bool" else (s + s).astype(dtype)), None
+
+        return lax.scan(step, (x > x, x), None, length=5)[0]
+
+    x = np.asarray(onp.arange(40) % 3).astype(dtype)
+    assert "strips" in text(f, x)
+    with cv.disable_jit():
+        want = f(x)
+    for a, b in zip(cv.jit(f)(x), want, strict=True):
+        assert a.dtype == b.dtype
+        onp.testing.assert_array_equal(onp.asarray(a).astype("float64"),
+                                       onp.asarray(b).astype("float64"))  # fmt: skip
 
 
 def test_gradients():

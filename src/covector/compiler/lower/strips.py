@@ -7,10 +7,10 @@ outside, many of them in the lanes of vectors, and the loop over steps keeps num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
-from covector.compiler.access import Moved, cost
+from covector.compiler.access import Moved, cost, key_of
 from covector.compiler.ir.nodes import (
     Block,
     Bound,
@@ -23,6 +23,7 @@ from covector.compiler.ir.nodes import (
     IVar,
     Load,
     Loop,
+    Op,
     Pointwise,
     Reduce,
     Strips,
@@ -162,6 +163,8 @@ class _One(Moved):
         if d.counter is not None:
             counter = Value((), dtypes.int64, Bound("counter"))
             self.known[d.counter] = (counter, None)
+        if d.cond is not None and not _leaves_alone(d, self.extent):
+            raise _Cannot
         cond = None if d.cond is None else self._block(d.cond, [None], True)
         body = self._block(d.body, [self._axis(c) for c in d.carries], False)
         loop = Loop(inits, carries, body, cond, d.trips, counter)
@@ -260,6 +263,72 @@ class _One(Moved):
 
     def _is_of_lane(self, i: Index) -> bool:
         return type(i) not in (int, IVar, Sym) and any([u.value is self.lane for u in loads(i)])
+
+
+def _leaves_alone(d: Loop, extent: Sym) -> bool:
+    """Whether a loop changes nothing of the indices for which its test does not hold.
+
+    The test of a loop that goes on as long as it holds for some index is a reduction; then every
+    round selects what was carried where it does not hold.
+    """
+    assert d.cond is not None
+    test = d.cond.results[0].defn
+    if type(test) is not Reduce or test.kind.name != "or" or test.extents != (extent,):
+        # One for all indices, or nothing for strips.
+        return True
+    inside = _Inside({*d.cond.values, *d.body.values})
+    holds = inside.element(test.expr, ivars(1))
+    for c, r in zip(d.carries, d.body.results, strict=True):
+        if r is c:
+            continue
+        if extent not in c.shape:
+            return False
+        e, axis = r.defn.expr if type(r.defn) is Pointwise else None, c.shape.index(extent)
+        if not (type(e) is Op and e.name == "select_n" and len(e.args) == 3):
+            return False
+        which, old = e.args[:2]
+        env: list[Index] = list(ivars(64)[32 : 32 + c.ndim])
+        env[axis] = ivars(1)[0]
+        if inside.element(which, env) != holds:
+            return False
+        if inside.element(old, env) != inside.element(c.at(*ivars(c.ndim)), env):
+            return False
+    return True
+
+
+class _Inside(Moved):
+    """What elements are in terms of what blocks are given: equal for equal formulas."""
+
+    __slots__ = ("own", "left")
+
+    def __init__(self, own: Set[Value]) -> None:
+        super().__init__(())
+        self.own = own
+        # Definitions that are looked through at most.
+        self.left = 1000
+
+    def element(self, e: Expr, env: Sequence[Index]) -> Any:
+        outer, self.env = self.env, env
+        found = self._of(e)
+        self.env = outer
+        return found
+
+    def _of(self, e: Expr) -> Any:
+        if type(e) is Op:
+            return (e.name, e.attr, e.dtype, *map(self._of, e.args))
+        if type(e) is not Load:
+            return key_of([self.visit(e)])
+        v, index = e.value, [self.visit(i) for i in e.index]
+        self.left -= 1
+        if v not in self.own or self.left < 0:
+            return (v, key_of(index))
+        d = v.defn
+        if type(d) is Pointwise:
+            return self.element(d.expr, index)
+        if type(d) is Reduce and d.kind.known:
+            own = ivars(64)[48 : 48 + len(d.extents)]
+            return (d.kind.name, d.extents, self.element(d.expr, [*index, *own]))
+        return (v, key_of(index))
 
 
 def _fixed(i: Index) -> bool:

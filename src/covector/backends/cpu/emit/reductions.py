@@ -210,15 +210,20 @@ def is_long(s: Stage) -> bool:
     return known > SUM_ROUNDS
 
 
-def places_of(s: Stage) -> tuple[int, ...]:
-    """The index variables of results that the loops of a stage walk inside those reduced."""
-    return () if s.few else s.order[s.roles.rindex("r") + 1 :]
+def places_of(s: Stage) -> list[tuple[int, int]]:
+    """The index variables of results that the loops of a stage walk inside those reduced, each
+    with its extent."""
+    found = []
+    for q in range(s.depth if s.few else s.roles.rindex("r") + 1, s.depth):
+        dim = s.dims[q]
+        assert type(dim) is int, "places are written out"
+        found.append((s.order[q], dim))
+    return found
 
 
 def results_of(s: Stage) -> Sequence[tuple[Idx, ...]]:
     """For each running result at hand, its index: whole where results are few, else in its row."""
-    v = s.value
-    return positions(v.shape if s.few else [v.shape[a] for a in places_of(s)])
+    return positions(s.value.shape if s.few else [dim for _, dim in places_of(s)])
 
 
 def step(em: ValueEmitter, r: Running) -> None:
@@ -233,9 +238,9 @@ def step(em: ValueEmitter, r: Running) -> None:
             _take(em, r, acc)
     else:
         place = 0
-        for a in places_of(s):
-            dim, at = v.shape[a], r.env[a].base
-            assert type(dim) is type(at) is int, "places are written out"
+        for a, dim in places_of(s):
+            at = r.env[a].base
+            assert type(at) is int, "places are written out"
             place = place * dim + at
         _take(em, r, r.slots[place])
 
@@ -380,7 +385,7 @@ def finish(em: ValueEmitter, nest: Nest, r: Running) -> None:
         return
     st = em.storage.get(v)
     for position, x in zip(results_of(s), xs, strict=True):
-        for a, i in zip(places_of(s), position, strict=True):
+        for (a, _), i in zip(places_of(s), position, strict=True):
             r.env[a] = i
         if isinstance(st, Mem) and v not in nest.contracted:
             em.store(v, st, r.index, x)
