@@ -3,4 +3,6 @@
 The families that most programs have no primitive of are imported by `lowering.find_rule`.
 """
 
-from covector.compiler.lower import elementwise, indexing, library, reduce, structure  # noqa: F401
+from covector.compiler.lower import (  # noqa: F401
+    elementwise, indexing, library, reduce, selection, structure,
+)  # fmt: skip

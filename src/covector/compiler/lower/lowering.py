@@ -222,7 +222,7 @@ class Lowering:
         self.values, self.turned = [], dict(self.turned)
         try:
             results = fill()
-            return Block(self.values, results)
+            return Block(_live(self.values, results), results)
         finally:
             self.values, self.turned = outer
 

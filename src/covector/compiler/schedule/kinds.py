@@ -23,6 +23,7 @@ from covector.compiler.ir.nodes import (
     Lit,
     Load,
     Loop,
+    Node,
     Pointwise,
     Reduce,
     Strips,
@@ -259,11 +260,13 @@ class _Classifier:
             self._read(p.expr, p, axes, bool(p.serial) and not p.grouped)
             if d.base is not None:
                 self._store_apart(p.expr, d.base)
-            for i in (*p.dest, *[i for test in p.tests for i in test]):
+            for i in p.indices():
                 for load in loads(i):
                     self._of(load.value).add(p)
+                if d.base is not None:
+                    self._store_apart(i, d.base)
 
-    def _store_apart(self, expr: Expr, base: Value) -> None:
+    def _store_apart(self, expr: Node, base: Value) -> None:
         """An update happens in place only if what is written no longer reads the old array."""
         for load in loads(expr):
             if load.value is not base and _reads_through(load.value, base):
