@@ -465,6 +465,14 @@ def optimization_level(_):
     assert [_level(v) for v in ("UNKNOWN", "O0", "O1", "O3")] == [None, 0, 1, 3]
 
 
+def cpu(_):
+    from covector.backends.cpu import codegen
+
+    with option("cpu", "x86-64-v2"):
+        assert "ymm" not in cv.jit(lambda x: x * 2 + 1).lower(X).compile().as_text("asm")
+        assert codegen.processor().name == "x86-64-v2"
+
+
 def disable_most_optimizations(_):
     assert _level(True, "disable_most_optimizations") == 0
 

@@ -5,6 +5,8 @@
 // The format: System V ABI, AMD64 supplement, version 1.0, chapter 4.
 #include "cpu/loader.h"
 
+#include "core/dtype.h"
+
 #include <stdexcept>
 
 #if defined(__linux__) && defined(__x86_64__)
@@ -33,6 +35,31 @@ size_t rounded_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; 
 size_t page_bytes() {
   static const size_t bytes = size_t(sysconf(_SC_PAGESIZE));
   return bytes;
+}
+
+// What LLVM calls where a processor has no instruction for it. A number of 16 bits is in the low bits
+// of a register, as one of 32 is.
+float half_in(uint16_t h) {
+  float out = 0;
+  std::memcpy(&out, &h, sizeof h);
+  return out;
+}
+
+float extend_half(float x) {
+  uint16_t h;
+  std::memcpy(&h, &x, sizeof h);
+  return half_to_float(h);
+}
+
+float truncate_float(float x) { return half_in(half_from_double(x)); }
+
+float truncate_double(double x) { return half_in(half_from_double(x)); }
+
+void* own_function(const std::string& name) {
+  if (name == "__extendhfsf2") return reinterpret_cast<void*>(extend_half);
+  if (name == "__truncsfhf2") return reinterpret_cast<void*>(truncate_float);
+  if (name == "__truncdfhf2") return reinterpret_cast<void*>(truncate_double);
+  return nullptr;
 }
 
 // Pages for code, cut from large mappings that stay. Those that nobody has are executable or out of
@@ -220,7 +247,8 @@ class Image {
   // jmp *2(%rip), two bytes of nothing, and the address that it reads.
   static void write_jump(char* to, const std::string& name) {
     static constexpr unsigned char kJump[kAddressAt] = {0xff, 0x25, 2, 0, 0, 0, 0x66, 0x90};
-    void* function = dlsym(RTLD_DEFAULT, name.c_str());
+    void* function = own_function(name);
+    if (!function) function = dlsym(RTLD_DEFAULT, name.c_str());
     if (!function) refuse("it calls '" + name + "', which this process does not have");
     std::memcpy(to, kJump, sizeof kJump);
     std::memcpy(to + kAddressAt, &function, sizeof function);

@@ -31,7 +31,7 @@ def collect() -> dict[str, Any]:
         },
         "machine": {
             "system": platform.platform(),
-            "processor": codegen.cpu_name(),
+            "processor": codegen.processor().name,
             "devices": ", ".join(map(repr, devices.devices())),
             "accelerators": ", ".join(map(_seen, presence.detect())) or "none",
             "threads": f"{_native.num_threads()} of {os.cpu_count()} processors",

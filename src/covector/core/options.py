@@ -150,6 +150,10 @@ OPTIONS: dict[str, Option] = {
         "UNKNOWN", "how hard LLVM tries: O0 to O3; by default as hard as it is worth",
         ("UNKNOWN", "O0", "O1", "O2", "O3"), True,
     ),
+    "cpu": Option(
+        "native", "the processor that programs for the CPU are compiled for: this one, or a level "
+        "of x86-64", ("native", "x86-64-v2", "x86-64-v3", "x86-64-v4"), True,
+    ),
     "disable_most_optimizations": Option(False, "the same as optimization_level=O0", traced=True),
     "enable_compilation_cache": Option(True, "keep compiled programs on disk"),
     "compilation_cache_dir": Option(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from covector import _native
 from covector.core.config import config
+from covector.core.record import Record
 
 if TYPE_CHECKING:
     from covector.backends.cpu.writer import Text
@@ -73,28 +74,65 @@ def _llvm() -> Any:
     return llvm
 
 
-def cpu_name() -> str:
-    """The processor, as LLVM calls it."""
-    name: str = _llvm().get_host_cpu_name()
-    return name
+# What the levels of x86-64 have, each with what those before it have (System V ABI, AMD64
+# supplement, version 1.0, section 3.1.1), as LLVM calls it.
+_LEVELS = {
+    "x86-64-v2": ("cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"),
+    "x86-64-v3": ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"),
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
+
+
+class Processor(Record):
+    """A processor that code is generated for: its name and its features, as LLVM calls them."""
+
+    name: str
+    features: str
+
+    def has(self, feature: str) -> bool:
+        return f"+{feature}" in self.features.split(",")
 
 
 @functools.cache
+def host() -> Processor:
+    """The processor that this runs on."""
+    llvm = _llvm()
+    return Processor(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def processor() -> Processor:
+    """The processor that the option ``cpu`` says.
+
+    Raises
+    ------
+    ValueError
+        If this one lacks something of it.
+    """
+    return host() if config.cpu == "native" else _of_level(config.cpu)
+
+
+@functools.cache
+def _of_level(level: str) -> Processor:
+    names = list(_LEVELS)
+    features = [f for name in names[: names.index(level) + 1] for f in _LEVELS[name]]
+    lacking = [f for f in features if not host().has(f)]
+    if lacking:
+        raise ValueError(
+            f"programs cannot be compiled for cpu={level!r}: this processor ({host().name}) has no "
+            f"{', '.join(lacking)}. Choose a lower level or 'native', by the option cpu or by "
+            "COVECTOR_CPU"
+        )
+    # LLVM takes halves of the widest vectors on some processors, but not if these are asked for.
+    return Processor(level, ",".join([*[f"+{f}" for f in features], "-prefer-256-bit"]))
+
+
 def cpu_description() -> str:
     """What generates code, and for which processor; object code runs only on its like."""
-    llvm = _llvm()
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return f"LLVM {version} {llvm.get_host_cpu_name()} {_features()}"
+    version = ".".join(map(str, _llvm().llvm_version_info))
+    found = processor()
+    return f"LLVM {version} {found.name} {found.features}"
 
 
-@functools.cache
-def _features() -> str:
-    llvm = _llvm()
-    features = llvm.get_host_cpu_features()
-    return features.flatten()
-
-
-@functools.cache
 def gathers() -> int:
     """Bits of the longest indices with which numbers from any places are loaded by one instruction,
     not one a number.
@@ -102,24 +140,34 @@ def gathers() -> int:
     The first AMD processors are slow at it. Later ones take about as long from a cache, whose loads
     wait for one another less often.
     """
-    features = _features().split(",")
-    if cpu_name().startswith("znver"):
-        return 32 if "+avx512f" in features else 0
-    return 64 if "+avx2" in features else 0
+    found = processor()
+    if host().name.startswith("znver"):
+        return 32 if found.has("avx512f") else 0
+    return 64 if found.has("avx2") else 0
+
+
+def _machine(opt: int) -> Any:
+    return _cached_machine(opt, processor())
 
 
 @functools.cache
-def _machine(opt: int) -> Any:
-    return _new_machine(opt)
+def _cached_machine(opt: int, wanted: Processor) -> Any:
+    return _new_machine(opt, wanted)
 
 
-def _new_machine(opt: int) -> Any:
-    llvm = _llvm()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=opt, reloc="pic",
-        codemodel="small", jit=True,
-    )  # fmt: skip
+def _new_machine(opt: int, wanted: Processor) -> Any:
+    return (
+        _llvm()
+        .Target.from_default_triple()
+        .create_target_machine(
+            cpu=wanted.name,
+            features=wanted.features,
+            opt=opt,
+            reloc="pic",
+            codemodel="small",
+            jit=True,
+        )
+    )
 
 
 class _Engine:
@@ -135,7 +183,7 @@ class _Engine:
 
     def __init__(self) -> None:
         # The engine takes the machine it is given.
-        self._jit = _llvm().create_lljit_compiler(_new_machine(2))
+        self._jit = _llvm().create_lljit_compiler(_new_machine(2, host()))
         self._room = self.PROGRAMS
 
     @property
@@ -175,6 +223,12 @@ def level() -> int | None:
         return 0
     asked: str = config.optimization_level
     return None if asked == "UNKNOWN" else int(asked[1:])
+
+
+def asked_for() -> str:
+    """What options say of the code, in keys of it; empty for what they are by default."""
+    asked, cpu = level(), config.cpu
+    return ("" if asked is None else f"O{asked}\n") + ("" if cpu == "native" else f"{cpu}\n")
 
 
 def _effort(text: Text) -> int:

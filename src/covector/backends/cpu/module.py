@@ -46,8 +46,7 @@ statistics = {"compiled": 0, "loaded": 0, "shared": 0}
 
 def _code(program: LoopProgram) -> Code:
     """Code for a program: from memory, from disk, or compiled now."""
-    level = codegen.level()
-    text = key(program) if level is None else f"O{level}\n{key(program)}"
+    text = codegen.asked_for() + key(program)
     found = _used.get(text)
     if found is not None:
         statistics["shared"] += 1

@@ -4,5 +4,10 @@ The families that most programs have no primitive of are imported by `lowering.f
 """
 
 from covector.compiler.lower import (  # noqa: F401
-    elementwise, indexing, library, reduce, selection, structure,
+    elementwise,
+    indexing,
+    library,
+    reduce,
+    selection,
+    structure,
 )  # fmt: skip

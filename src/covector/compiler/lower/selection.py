@@ -39,9 +39,7 @@ def _updates(new: Value, old: Value) -> list[Value]:
     return chain[::-1]
 
 
-def _guarded(
-    low: Lowering, chain: list[Value], old: Value, which: Value, wanted: int
-) -> Value:
+def _guarded(low: Lowering, chain: list[Value], old: Value, which: Value, wanted: int) -> Value:
     """The same updates, each element only where ``which`` is ``wanted``.
 
     Copies of the array would cost a loop with such a selection quadratic time.
