@@ -19,8 +19,8 @@ from tests.test_options import option
 if machine.machine() not in ("x86_64", "AMD64"):
     pytest.skip("levels are of x86-64", allow_module_level=True)
 
-# Differences, in roundings of the largest number: without fused multiply-add, which the second level
-# does not have, last bits are others.
+# Differences, in roundings of the largest number: without fused multiply-add, which the second
+# level does not have, last bits are others.
 LEVELS = {"x86-64-v2": 64, "x86-64-v3": 0}
 PROGRAMS = programs.programs(cv, np)
 
