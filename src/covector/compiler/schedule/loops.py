@@ -12,6 +12,9 @@ from covector.compiler.target import REGISTER_ELEMENTS, Target
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
+# Most copies of the places into which tasks merge elements, and the dtypes of such.
+COPIES = 16
+_MERGED = frozenset((*dtypes.INTEGERS, dtypes.float32, dtypes.float64, *dtypes.COMPLEX))
 # Elements (weighted by cost) that one task of a parallel loop should cover.
 GRAIN = 16384
 # Tasks of a reduction to a few numbers, and the elements of one: they depend on sizes alone, so
@@ -53,6 +56,8 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
     tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
     if not tasks and _grouped(root):
         tasks = "groups"
+    if not tasks and _gathers(root):
+        tasks = "copies"
     placer = _Placer(target, limit, bool(tasks), nest.contracted)
     return Nest(placer.loop(root, 0, bool(tasks), 0), nest.contracted, tasks)
 
@@ -89,6 +94,20 @@ def _grouped(root: NestLoop) -> bool:
         return False
     total = constant_work(root)
     return total is None or total > 2 * GRAIN
+
+
+def _gathers(root: NestLoop) -> bool:
+    """Whether tasks merge elements into copies, each task into one of its own."""
+    stages = list(root.stages())
+    s = stages[0]
+    if len(stages) > 1 or s.kind != "part" or s.roles[0] != "s" or s.part.combine is None:
+        return False
+    if s.part.grouped or s.value.dtype not in _MERGED:
+        return False
+    total, places = constant_work(root), s.value.constant_size()
+    return (total is None or total > 8 * GRAIN) and (
+        total is None or places is None or total > 4 * places
+    )
 
 
 def constant_work(node: NestLoop | Stage) -> int | None:

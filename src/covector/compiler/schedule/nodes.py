@@ -158,7 +158,8 @@ class Nest:
     tasks : str
         ``loop`` where the outermost loop is cut into tasks for threads, ``partial`` where each
         task has results of its own, which are merged in order, ``groups`` where each task
-        begins and ends between elements that are written to different places; else nothing.
+        begins and ends between elements that are written to different places, ``copies`` where
+        each merges elements into a copy of the places; else nothing.
     stages : tuple of Stage
         Those of ``root``, in order.
     """

@@ -278,7 +278,7 @@ class _Parser:
         line.end()
 
     def nest(self, line: _Line, indent: int) -> Nest:
-        tasks = line.one_of(("loop", "partial", "groups")) if line.accept("tasks") else ""
+        tasks = line.one_of(("loop", "partial", "groups", "copies")) if line.accept("tasks") else ""
         contracted = set()
         if line.accept("contracted"):
             while line.peek():

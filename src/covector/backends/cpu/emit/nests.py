@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from covector.backends.cpu.emit import groups, indexing, memory, reductions, structures
@@ -80,6 +81,8 @@ class NestEmitter(ValueEmitter):
                 self._outline(nest, root)
             elif nest.tasks == "groups":
                 self._groups(nest, root)
+            elif nest.tasks == "copies":
+                self.copies(nest, root, lambda: self._loop(nest, root, 0, None))
             else:
                 self._loop(nest, root, 0, None)
         for s in nest.stages:
@@ -214,6 +217,14 @@ class NestEmitter(ValueEmitter):
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
         child = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
         self.parallel_for(child, n, grain)
+
+    @abstractmethod
+    def copies(self, nest: Nest, root: NestLoop, alone: Callable[[], None]) -> None:
+        """Tasks that merge elements into copies of the places that they go to."""
+
+    def counted(self, nest: Nest, root: NestLoop, begin: Val, end: Val) -> None:
+        """The rounds from ``begin`` to ``end`` of the outermost loop."""
+        self._counted(nest, root, 0, begin, end, root.lanes)
 
     def _groups(self, nest: Nest, root: NestLoop) -> None:
         """A part whose elements of one destination follow each other: a task takes whole groups.

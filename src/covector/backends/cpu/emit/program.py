@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from covector.backends.cpu.emit import control, folds, library, reductions, strips
+from collections.abc import Callable
+
+from covector.backends.cpu.emit import control, copies, folds, library, reductions, strips
 from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK
@@ -20,7 +22,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
 )
-from covector.compiler.schedule.nodes import Nest
+from covector.compiler.schedule.nodes import Nest, NestLoop
 from covector.compiler.schedule.storage import Argument
 
 
@@ -62,6 +64,9 @@ class Emitter(BlockEmitter):
                 folds.fold(self, d)
             else:
                 self.storage[step] = Regs(self._unroll(step))
+
+    def copies(self, nest: Nest, root: NestLoop, alone: Callable[[], None]) -> None:
+        copies.write(self, nest, root, alone)
 
     def _unroll(self, v: Value) -> list[Number]:
         """Elements of a small array, each as straight-line code."""

@@ -40,7 +40,8 @@ from covector.core.dtypes import DType
 
 ZERO = int_const(0)
 # What compiled code, and what it calls, returns if all went well.
-OK = _native.statuses["ok"]
+STATUSES = _native.statuses
+OK = STATUSES["ok"]
 # Elements, roughly, between two looks for signals: some tens of microseconds.
 PATIENCE = 1 << 16
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
