@@ -265,7 +265,8 @@ class RandomProgram:
         specs = [(self.shape(), self.dtype()) for _ in range(self.r.randrange(1, 3))]
         block = self.block(depth - 1, specs)
         self.scope = outer
-        return defined(Strips(self.dim(), lane, block))
+        whole = [self.r.random() < 0.3 for _ in specs]
+        return defined(Strips(self.dim(), lane, block, whole))
 
     def branch(self, depth: int):
         index = [v for v in self.scope if not v.shape and v.dtype in dtypes.INTEGERS]

@@ -86,7 +86,15 @@ v0[i1, i2]
       v32:f32[3] = add.f32(v31[i0], v3[i0])
       next v32
     yield v30
-  return v4, v5, v7, v9, v10, v11, v12, v13, v14, v15, v20, v24, v27"""
+  v33:f32[7,n0] = update nothing
+  v34:f32[n0], v35:f32[7,n0] = strips v36:i64[] of n0 whole (1)
+    v37:f32[] = f32([v36[]])
+    v38:f32[7,n0] = repeat 7 counter v39:i64[] (stacked v40:f32[7,n0] = v33)
+      v41:f32[7,n0] = update v40
+        part (): [[v39[]], [v36[]]] = v37[]
+      next v41
+    yield v37, v38
+  return v4, v5, v7, v9, v10, v11, v12, v13, v14, v15, v20, v24, v27, v34, v35"""
 
 
 def test_text_of_every_kind_of_node():

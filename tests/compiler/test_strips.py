@@ -96,7 +96,23 @@ def until(a):
     return lax.while_loop(lambda s: s.sum() < 20 * a[0], lambda s: s + a, a * 0)
 
 
-FUNCTIONS = [lotka_volterra, newton, counted, nested, best, running, matrices, until]
+def trajectory(a):
+    """Rows that belong to an index, and one that belongs to none."""
+
+    def step(y, x):
+        y = y * a[:2] / 2 + x
+        return y, (y, y.sum(), x * 3)
+
+    return lax.scan(step, np.ones(2, a.dtype), np.arange(17).astype(a.dtype) / 9)
+
+
+def backwards(a):
+    return lax.scan(lambda s, x: (s / 2 + x, s), a, np.arange(20).astype(a.dtype) * a[0],
+                    reverse=True)  # fmt: skip
+
+
+FUNCTIONS = [lotka_volterra, newton, counted, nested, best, running, matrices, until,
+             trajectory, backwards]  # fmt: skip
 ERRORS = {"float32": 2e-5, "float64": 1e-12, "complex64": 2e-5, "bfloat16": 0.1}
 CASES = [(f, t) for f in FUNCTIONS for t in ("float32", "float64")]
 CASES += [(f, t) for f in (lotka_volterra, counted, matrices) for t in ("complex64", "bfloat16")]
@@ -281,14 +297,28 @@ def test_narrow_and_whole_numbers(dtype):
                                        onp.asarray(b).astype("float64"))  # fmt: skip
 
 
-def test_gradients():
+@pytest.mark.parametrize("g", [counted, lambda a: trajectory(a)[1][0]], ids=["counted", "rows"])
+def test_gradients(g):
     def f(a):
-        return cv.vmap(lambda a: counted(a) ** 2)(a).sum()
+        return cv.vmap(lambda a: g(a) ** 2)(a).sum()
 
     a = drawn(9, "float64", 40, 3)
     with cv.disable_jit():
         want = cv.grad(f)(a)
+    assert text(cv.grad(f), a).count("strips") == 2
     onp.testing.assert_allclose(cv.jit(cv.grad(f))(a), want, rtol=1e-10)
+
+
+def test_as_many_steps_as_indices():
+    """Sizes are the same number then, axes are not the same axis."""
+
+    def f(a):
+        return lax.scan(lambda s, x: (s * 0.9 + x, s), a, np.arange(40) * a)
+
+    a = drawn(14, "float64", 40)
+    assert "strips" in text(cv.vmap(f), a)
+    rows = [f(x) for x in a]
+    same(cv.jit(cv.vmap(f))(a), cv.tree_util.tree_map(lambda *x: np.stack(x), *rows), "float64")
 
 
 def test_donated():

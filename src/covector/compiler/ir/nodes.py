@@ -368,18 +368,23 @@ class Branch(Defn):
 class Strips(Defn):
     """``block`` for each index along an axis, to which alone belongs what it computes.
 
-    ``lane`` (an i64 scalar) is the index. Results have the axis first. Indices are the lanes of
-    vectors, a strip of them at a time: a loop goes on as long as its test holds for one of a strip,
-    and leaves alone what the others carry.
+    ``lane`` (an i64 scalar) is the index. Results have the axis first, but for those that are
+    ``whole``: arrays of which each index writes its part. Indices are the lanes of vectors, a strip
+    of them at a time: a loop goes on as long as its test holds for one of a strip, and leaves alone
+    what the others carry.
     """
 
-    __slots__ = ("extent", "lane", "block", "results")
+    __slots__ = ("extent", "lane", "block", "whole", "results")
 
-    def __init__(self, extent: Dim, lane: Value, block: Block) -> None:
+    def __init__(self, extent: Dim, lane: Value, block: Block, whole: Sequence[bool] = ()) -> None:
         self.extent = extent
         self.lane = lane
         self.block = block
-        self.results = _results([((extent, *r.shape), r.dtype) for r in block.results], self)
+        self.whole = tuple(whole) if any(whole) else (False,) * len(block.results)
+        self.results = _results([
+            (r.shape if w else (extent, *r.shape), r.dtype)
+            for r, w in zip(block.results, self.whole, strict=True)
+        ], self)  # fmt: skip
 
     def nested(self) -> Sequence[Block]:
         return (self.block,)

@@ -512,10 +512,14 @@ class _Parser(_Scalars):
         lane = self.define(n, Value(n.shape, n.dtype, Bound("lane")))
         self.expect("of")
         extent = self.dim()
+        places: list[int] = []
+        if self.skip("whole"):
+            self.expect("(")
+            places = self.listed(self.integer, ")")
         self.end()
         block = self.block("yield")
         self.values = outer
-        return Strips(extent, lane, block)
+        return Strips(extent, lane, block, [k in places for k in range(len(block.results))])
 
 
 _STATEMENTS: dict[str, Callable[[_Parser, list[_Named]], Defn]] = {

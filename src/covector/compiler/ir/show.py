@@ -286,7 +286,9 @@ class _Writer(_Nodes):
             self.block(b, pad, "yield")
 
     def strips(self, d: Strips, v: Value, left: str, pad: str) -> None:
-        self.lines.append(f"{left}strips {self.typed(d.lane)} of {d.extent}")
+        places = [k for k, w in enumerate(d.whole) if w]
+        whole = f" whole {_tuple(places)}" if places else ""
+        self.lines.append(f"{left}strips {self.typed(d.lane)} of {d.extent}{whole}")
         self.block(d.block, pad, "yield")
 
 

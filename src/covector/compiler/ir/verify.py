@@ -343,9 +343,10 @@ class _Verifier(Visitor):
         with self.inside([lane]):
             self.block(d.block)
         good = [_spec(r) for r in d.results] == [
-            ((d.extent, *r.shape), r.dtype) for r in d.block.results
+            (r.shape if w else (d.extent, *r.shape), r.dtype)
+            for r, w in zip(d.block.results, d.whole, strict=True)
         ]
-        self.check(good, "the results of strips have the index first")
+        self.check(good, "the results of strips have the index first, or are whole")
 
     def agree(self, a: Sequence[Value], b: Sequence[Value], rule: str) -> None:
         self.check([_spec(v) for v in a] == [_spec(v) for v in b], rule)

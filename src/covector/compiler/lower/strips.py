@@ -7,6 +7,7 @@ outside, many of them in the lanes of vectors, and the loop over steps keeps num
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence, Set
 from typing import Any
 
@@ -24,6 +25,7 @@ from covector.compiler.ir.nodes import (
     Load,
     Loop,
     Op,
+    Part,
     Pointwise,
     Reduce,
     Strips,
@@ -52,8 +54,10 @@ def might_be_strips(inits: Sequence[Value], carries: Sequence[Value]) -> bool:
     """Whether a loop that carries such values may be one of strips."""
     found: set[Sym] = set()
     for init, c in zip(inits, carries, strict=True):
+        if c.defn.what == "stacked":
+            continue
         long = [d for d in init.shape if type(d) is Sym]
-        if len(long) > 1 or c.defn.what != "carry":
+        if len(long) > 1:
             return False
         found.update(long)
     return len(found) == 1 and all([d.value >= MANY for d in found])
@@ -63,14 +67,18 @@ def strips(low: Lowering, d: Loop) -> list[Value] | None:
     """What stands for the results of a loop, if its carries belong to one index each."""
     if not might_be_strips(d.inits, d.carries):
         return None
-    (extent,) = {n for c in d.carries for n in c.shape if type(n) is Sym}
-    plain = [k for k, c in enumerate(d.carries) if extent not in c.shape]
+    carries = [c for c in d.carries if c.defn.what == "carry"]
+    (extent,) = {n for c in carries for n in c.shape if type(n) is Sym}
+    try:
+        plain = [
+            k for k, (c, r) in enumerate(zip(d.carries, d.body.results, strict=True))
+            if extent not in (c.shape if c.defn.what == "carry" else _row(r).shape)
+        ]  # fmt: skip
+        defn = _One(extent).strips(d, plain)
+    except _Cannot:
+        return None
     changed = any([d.body.results[k] is not d.carries[k] for k in plain])
     if changed and d.cond is not None:
-        return None
-    try:
-        defn = _One(extent).strips(d)
-    except _Cannot:
         return None
     own = iter(low.append(defn))
     others = iter(low.append(_alone(d, plain)) if changed else [d.inits[k] for k in plain])
@@ -79,13 +87,24 @@ def strips(low: Lowering, d: Loop) -> list[Value] | None:
         if k in plain:
             out.append(next(others))
             continue
-        r, axis = next(own), c.shape.index(extent)
-        v = ivars(c.ndim)
+        r = next(own)
+        if c.defn.what == "stacked":
+            out.append(r)
+            continue
+        axis, v = c.shape.index(extent), ivars(c.ndim)
         if axis:
             index = [v[axis], *v[:axis], *v[axis + 1 :]]
             r = low.pointwise(c.shape, c.dtype, r.at(*index))
         out.append(r)
     return out
+
+
+def _row(r: Value) -> Value:
+    """What a round adds to a stacked array: it may belong to each index, or to none."""
+    d = r.defn
+    if type(d) is not Update or len(d.parts) != 1 or type(d.parts[0].expr) is not Load:
+        raise _Cannot
+    return d.parts[0].expr.value
 
 
 def _alone(d: Loop, plain: Sequence[int]) -> Loop:
@@ -108,7 +127,7 @@ class _One(Moved):
     A value that belongs to each index has an axis along which they lie; its counterpart has none.
     """
 
-    __slots__ = ("extent", "lane", "at", "known", "work", "test")
+    __slots__ = ("extent", "lane", "at", "known", "stacked", "work", "test")
 
     def __init__(self, extent: Sym) -> None:
         super().__init__(())
@@ -118,19 +137,29 @@ class _One(Moved):
         self.at = IDyn(self.lane.at())
         # Counterparts, each with the axis it is without, if it is.
         self.known: dict[Value, tuple[Value, int | None]] = {}
+        # Of arrays that gain a row each round, of which each index has a part.
+        self.stacked: dict[Value, Value] = {}
         self.work = 0
         # The condition of a loop, which holds for some index.
         self.test: Value | None = None
 
-    def strips(self, d: Loop) -> Strips:
-        """``d`` for one index, the loop over all of them around it."""
+    def strips(self, d: Loop, plain: Sequence[int]) -> Strips:
+        """``d`` for one index, the loop over all of them around it; without the results of those
+        carries that are ``plain``, which belong to no index."""
         values: list[Value] = []
-        results = self._loop(d, values)
+        rows = [c for c in d.carries if c.defn.what == "stacked"]
+        dropped = {d.carries[k] for k in plain if d.carries[k] in rows}
+        for c in rows:
+            if c not in dropped:
+                self.stacked[c] = Value(c.shape, c.dtype, Bound("stacked"))
+        kept = [k for k, c in enumerate(d.carries) if c not in dropped]
+        results = self._loop(d, kept, values)
         numbers = [product(r.shape) or 0 for r in results]
         if self.work > _LONG or sum(numbers) > _CARRIED:
             raise _Cannot
-        own = [r for r, c in zip(results, d.carries, strict=True) if self.extent in c.shape]
-        return Strips(self.extent, self.lane, Block(values, own))
+        own = [r for r, k in zip(results, kept, strict=True) if k not in plain]
+        whole = [d.carries[k] in rows for k in kept if k not in plain]
+        return Strips(self.extent, self.lane, Block(values, own), whole)
 
     def _axis(self, v: Value) -> int | None:
         """Along which axis the indices lie."""
@@ -146,17 +175,24 @@ class _One(Moved):
             raise _Cannot
         return shape
 
-    def _loop(self, d: Loop, values: list[Value]) -> Sequence[Value]:
-        """Append the counterpart of a loop; the counterparts of its results."""
-        inits, carries = [], []
-        for c, init in zip(d.carries, d.inits, strict=True):
-            axis = self._axis(c)
-            shape = self._shape(c, axis)
-            what = "carry" if axis is None else "lanes"
-            if c.defn.what != "carry":
+    def _loop(self, d: Loop, kept: Sequence[int], values: list[Value]) -> Sequence[Value]:
+        """Append the counterpart of a loop with some of its carries; those of its results."""
+        inits, carries, axes = [], [], []
+        for k in kept:
+            c, init = d.carries[k], d.inits[k]
+            axis = None
+            if c in self.stacked:
+                new = self.stacked[c]
+                inits.append(init)
+            elif c.defn.what == "carry":
+                axis = self._axis(c)
+                new = Value(
+                    self._shape(c, axis), c.dtype, Bound("carry" if axis is None else "lanes")
+                )
+                inits.append(self._whole(init, axis, values))
+            else:
                 raise _Cannot
-            new = Value(shape, c.dtype, Bound(what))
-            inits.append(self._whole(init, axis, values))
+            axes.append(axis)
             carries.append(new)
             self.known[c] = (new, axis)
         counter = None
@@ -165,12 +201,12 @@ class _One(Moved):
             self.known[d.counter] = (counter, None)
         if d.cond is not None and not _leaves_alone(d, self.extent):
             raise _Cannot
-        cond = None if d.cond is None else self._block(d.cond, [None], True)
-        body = self._block(d.body, [self._axis(c) for c in d.carries], False)
+        cond = None if d.cond is None else self._block(d.cond, d.cond.results, [None], True)
+        body = self._block(d.body, [d.body.results[k] for k in kept], axes, False)
         loop = Loop(inits, carries, body, cond, d.trips, counter)
         values += loop.results
-        for r, new, c in zip(d.results, loop.results, d.carries, strict=True):
-            self.known[r] = (new, self._axis(c))
+        for k, new, axis in zip(kept, loop.results, axes, strict=True):
+            self.known[d.results[k]] = (new, axis)
         return loop.results
 
     def _whole(self, v: Value, axis: int | None, values: list[Value]) -> Value:
@@ -188,21 +224,26 @@ class _One(Moved):
         values.append(new)
         return new
 
-    def _block(self, block: Block, axes: Sequence[int | None], tests: bool) -> Block:
-        """The counterpart of a block whose results lie along ``axes``."""
+    def _block(
+        self, block: Block, results: Sequence[Value], axes: Sequence[int | None], tests: bool
+    ) -> Block:
+        """The counterpart of a block with some of its results, which lie along ``axes``."""
         values: list[Value] = []
         outer, self.test = self.test, block.results[0] if tests else None
         for v in block.values:
             if v.output_index == 0:
                 self._value(v, values)
         self.test = outer
-        results = [self._whole(r, a, values) for r, a in zip(block.results, axes, strict=True)]
-        return Block(values, results)
+        new = [self._whole(r, a, values) for r, a in zip(results, axes, strict=True)]
+        return Block(values, new)
 
     def _value(self, v: Value, values: list[Value]) -> None:
         d = v.defn
         if type(d) is Loop:
-            self._loop(d, values)
+            self._loop(d, range(len(d.carries)), values)
+            return
+        if type(d) is Update and d.base is not None and type(d.base.defn) is Bound:
+            self._stack(v, d, values)
             return
         axis = self._axis(v)
         shape = self._shape(v, axis)
@@ -234,6 +275,26 @@ class _One(Moved):
         new = Value(shape, v.dtype, defn)
         values.append(new)
         self.known[v] = (new, axis)
+
+    def _stack(self, v: Value, d: Update, values: list[Value]) -> None:
+        """Write what belongs to one index of the next row."""
+        assert d.base is not None
+        base = self.stacked.get(d.base)
+        if base is None:
+            # A row that belongs to no index is computed once.
+            return
+        row, axis = self.known[_row(v)]
+        if axis is None:
+            raise _Cannot
+        (part,) = d.parts
+        parts = []
+        for place in itertools.product(*[range(n) for n in row.shape if type(n) is int]):
+            dest = [self.visit(part.dest[0]), *place]
+            dest.insert(axis + 1, self.at)
+            parts.append(Part((), dest, row.at(*place)))
+        new = Value(base.shape, base.dtype, Update(base, parts))
+        values.append(new)
+        self.known[v] = (new, None)
 
     def _moved(self, e: Expr, env: Sequence[Index]) -> Expr:
         outer, self.env = self.env, env

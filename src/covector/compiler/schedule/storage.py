@@ -234,9 +234,12 @@ class _Planner:
         elif type(d) is Branch:
             self._branch(step, d, scope)
         elif type(d) is Strips:
-            for r in d.results:
-                self._place(r, scope)
-            self._block(d.block, {}, share(self.schedule, d.block))
+            dest: dict[Value, Place] = {}
+            for r, inner, whole in zip(d.results, d.block.results, d.whole, strict=True):
+                place = self._place(r, scope)
+                if whole:
+                    dest[inner] = place
+            self._block(d.block, dest, share(self.schedule, d.block))
         else:
             # A library call, or a reduction of several values.
             for r in d.results:

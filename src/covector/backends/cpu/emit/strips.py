@@ -45,8 +45,8 @@ def _lanes(em: BlockEmitter, d: Strips) -> int:
     size, carried = 4, 0
     for v in _values(d.block):
         size = max(size, v.dtype.itemsize // 2 if v.dtype in dtypes.COMPLEX else v.dtype.itemsize)
-    for r in d.results:
-        carried += r.dtype.itemsize * (_numbers(r)) // size
+    for r, whole in zip(d.results, d.whole, strict=True):
+        carried += 0 if whole else r.dtype.itemsize * _numbers(r) // size
     return em.schedule.target.lanes(size) * (2 if carried <= _TWO else 1)
 
 
@@ -98,7 +98,9 @@ def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: V
         em.tail = em.rest(b.bin("sub", end, i), lanes)
         _take(em, d)
         em.block(d.block)
-        for result, v in zip(d.results, d.block.results, strict=True):
+        for result, v, whole in zip(d.results, d.block.results, d.whole, strict=True):
+            if whole:
+                continue
             st = em.memory(result)
             for at, x in zip(positions(v.shape), em.elements(v), strict=True):
                 em.store(result, st, (em.lane, *at), x)
