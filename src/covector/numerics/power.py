@@ -11,6 +11,7 @@ from covector.numerics.exponential import (
     power_of_two,
     scale,
 )
+from covector.numerics.iteration import if_any
 from covector.numerics.logarithm import ln2, mantissa_exponent, normalise
 from covector.numerics.num import (
     Num,
@@ -156,10 +157,16 @@ def hypot(x: Num, y: Num) -> Num:
         if x.double
         else (2.0**60, 2.0**-70, 2.0**-50, 2.0**110)
     )
-    big, small = high > wide, high < tiny
-    factor = where(big, x.like(down), where(small, x.like(up), 1.0))
-    back = where(big, x.like(1.0 / down), where(small, x.like(1.0 / up), 1.0))
-    h, l = high * factor, low * factor
-    out = muladd(h, h, l * l).sqrt() * back
-    out = where(Num(x.b, x.b.cmp("fcmp uno", x.v, y.v)), x + y, out)
-    return where(ax.eq(INF) | ay.eq(INF), INF, out)
+
+    def scaled(high: Num, low: Num) -> list[Num]:
+        big, small = high > wide, high < tiny
+        factor = where(big, high.like(down), where(small, high.like(up), 1.0))
+        back = where(big, high.like(1.0 / down), where(small, high.like(1.0 / up), 1.0))
+        h, l = high * factor, low * factor
+        out = muladd(h, h, l * l).sqrt() * back
+        return [where(high.eq(INF) | low.eq(INF), INF, out)]
+
+    # Others neither overflow nor lose digits that count; a factor of one changes none of them. What
+    # is no number stands for the larger part, whatever the smaller is.
+    rare = (high > wide) | (low > wide) | ((high < tiny) & high.ne(0.0))
+    return if_any(rare, scaled, [high, low], [muladd(high, high, low * low).sqrt()])[0]

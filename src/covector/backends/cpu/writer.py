@@ -598,6 +598,22 @@ class Function:
         call = f"call {flags + ' ' if flags else ''}{t} @{full}({params})"
         return self.ins((full, extra), call, args, ty, lanes)
 
+    def any_lane(self, cond: Val) -> Val:
+        """Whether a condition holds for some lane."""
+        return self._lanes("icmp ne", cond) if cond.lanes else cond
+
+    def no_lane(self, cond: Val) -> Val:
+        """Whether a condition holds for no lane."""
+        return (
+            self._lanes("icmp eq", cond) if cond.lanes else self.bin("xor", cond, bool_const(True))
+        )
+
+    def _lanes(self, op: str, cond: Val) -> Val:
+        """The lanes of a condition, as one number, compared with zero."""
+        n = cond.lanes
+        bits = self.ins(("bits", n), f"bitcast {cond.type} %s to i{n}", (cond,), f"i{n}", 0)
+        return self.cmp(op, bits, int_const(0, bits.ty))
+
     def lane_ids(self, lanes: int) -> Val:
         return Val(f"<{', '.join(f'i64 {k}' for k in range(lanes))}>", "i64", lanes)
 

@@ -618,12 +618,9 @@ class ValueEmitter:
         """Whether a condition holds for one of the lanes in range."""
         if not test.lanes:
             return test
-        b = self.b
         if self.tail is not None:
-            test = b.bin("and", test, self.tail.mask(b))
-        ty = f"i{test.lanes}"
-        bits = b.ins("mask", f"bitcast {test.type} %s to {ty}", (test,), ty, 0)
-        return b.cmp("icmp ne", bits, int_const(0, ty))
+            test = self.b.bin("and", test, self.tail.mask(self.b))
+        return self.b.any_lane(test)
 
     def elements(self, v: Value) -> list[Number]:
         """All elements of an array of constant size."""

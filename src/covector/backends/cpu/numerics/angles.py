@@ -3,7 +3,7 @@ and Hanek, 1983), in integers."""
 
 from __future__ import annotations
 
-from covector.backends.cpu.writer import Function, Module, Val, bool_const, float_const, vtype
+from covector.backends.cpu.writer import Function, Module, Val, float_const, vtype
 
 # How many bits of 2/pi the largest double needs, in words of 64; one word of zeros before them.
 TWO_OVER_PI_WORDS = 19
@@ -197,18 +197,10 @@ def _reduce_lane(ty: str, one: str) -> list[str]:
     return lines
 
 
-def no_lane(b: Function, c: Val) -> Val:
-    """Whether a condition holds in no lane."""
-    if not c.lanes:
-        return b.bin("xor", c, bool_const(True))
-    packed = b.ins(("pack", c.lanes), f"bitcast {c.type} %s to i{c.lanes}", (c,), f"i{c.lanes}", 0)
-    return b.cmp("icmp eq", packed, Val("0", packed.ty))
-
-
 def far_angles(b: Function, a: Val, limit: float, *near: Val) -> list[Val]:
     """``near``, replaced by the result of the helper function if a lane is above ``limit``."""
     bound = float_const(limit, a.ty)
-    none = no_lane(b, b.cmp("fcmp ogt", a, bound))
+    none = b.no_lane(b.cmp("fcmp ogt", a, bound))
     helper = _reduce_lanes(b.module, a.ty, a.lanes, bound.ref)
     args = [b.local(v) for v in (a, *near)]
     none = b.local(none)

@@ -122,7 +122,7 @@ class Kernels:
         def round_(k: Val) -> Val:
             state = step(k, *self._get(start, slots))
             self._put(state, slots, lanes)
-            return self._any(state[-1])
+            return self.b.any_lane(state[-1])
 
         b.rounds(most, round_)
         return self._get(start, slots)
@@ -139,7 +139,7 @@ class Kernels:
         self._put(inputs, given, lanes)
         self._put(otherwise, slots, lanes)
         b.when(
-            self._any(wanted),
+            self.b.any_lane(wanted),
             lambda: self._put(compute(*self._get(inputs, given)), slots, lanes),
         )
         return self._get(otherwise, slots)
@@ -154,11 +154,3 @@ class Kernels:
             self.b.impure(f"load {x.type}, ptr {slot.ref}, align 64", x.ty, x.lanes)
             for x, slot in zip(like, places, strict=True)
         ]
-
-    def _any(self, v: Val) -> Val:
-        """Whether a condition holds in some lane."""
-        if not v.lanes:
-            return v
-        b, ty = self.b, f"i{v.lanes}"
-        bits = b.ins(("bits", ty), f"bitcast {v.type} %s to {ty}", (v,), ty, 0)
-        return b.cmp("icmp ne", bits, int_const(0, ty))

@@ -417,8 +417,7 @@ def _divide(b: Function, x: Val, y: Val) -> Val:
     ok = b.cmp("icmp ult", above(y), int_const(span, ity))
     limit = b.select(ok, int_const(span, ity), int_const(0, ity))
     out = b.cmp("icmp uge", above(x), limit)
-    bits = b.ins("mask", f"bitcast {out.type} %s to i{lanes}", (out,), f"i{lanes}", 0)
-    usual = b.cmp("icmp eq", bits, int_const(0, bits.ty))
+    usual = b.no_lane(out)
     reciprocal, minus = b.bin("fdiv", fconst(y, 1.0), y), b.un("fneg", y)
     q = b.bin("fmul", x, reciprocal)
     for _ in range(2):
