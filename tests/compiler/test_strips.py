@@ -184,6 +184,28 @@ def test_carries_that_belong_to_no_index():
     assert (float(got[1]), int(got[2])) == (c, 3)
 
 
+def test_one_place_a_round_is_no_strip():
+    """Each index would look at every round."""
+
+    def f(x):
+        return lax.fori_loop(0, x.shape[0], lambda i, x: x.at[i].set(x[i] * 2 + i), x)
+
+    x = drawn(15, "float64", 50)
+    assert "strips" not in text(f, x)
+    onp.testing.assert_allclose(cv.jit(f)(x), onp.asarray(x) * 2 + onp.arange(50), rtol=1e-14)
+
+
+def test_one_number_of_each_is_a_strip():
+    def f(x):
+        return lax.fori_loop(0, 5, lambda i, x: x.at[:, 1].set(x[:, 0] * 2 + i), x)
+
+    x = drawn(16, "float64", 50, 3)
+    assert "strips" in text(f, x)
+    want = onp.array(x)
+    want[:, 1] = want[:, 0] * 2 + 4
+    onp.testing.assert_allclose(cv.jit(f)(x), want, rtol=1e-14)
+
+
 MIXED = {
     "neighbours": lambda s: s + np.roll(s, 1) / 2,
     "all": lambda s: s - s.mean(),

@@ -11,6 +11,7 @@ from covector.compiler.ir.nodes import (
     Index,
     Lit,
     Part,
+    Test,
     Update,
     Value,
     Where,
@@ -68,13 +69,19 @@ def _dynamic_update_slice(
     v = ivars(x.ndim)
     dest = [iop("+", i, s) for i, s in zip(v, at, strict=True)]
     part = Part(update.shape, dest, update.at(*v))
-    tests, inner = [], []
-    for i, s, n in zip(v, at, update.shape, strict=True):
+    tests: list[Test] = []
+    inner: list[Index] = []
+    for k, (i, s, n) in enumerate(zip(v, at, update.shape, strict=True)):
+        if window[k] == aval.shape[k]:
+            inner.append(i)
+            continue
         tests.append((i, s, iop("+", s, n)))
         moved = iop("-", i, s)
         inner.append(iop("max", iop("min", moved, iop("-", n, 1)), 0))
     if 0 in window:
         return x
+    if not tests:
+        return update
     pointwise = Where(tests, update.at(*inner), x.at(*v))
     return low.define(low.shape(aval.shape), aval.dtype, Update(x, [part], pointwise))
 

@@ -242,9 +242,11 @@ class _One(Moved):
         if type(d) is Loop:
             self._loop(d, range(len(d.carries)), values)
             return
-        if type(d) is Update and d.base is not None and type(d.base.defn) is Bound:
-            self._stack(v, d, values)
-            return
+        if type(d) is Update and d.base is not None:
+            base = d.base.defn
+            if type(base) is Bound and base.what == "stacked":
+                self._stack(v, d, values)
+                return
         axis = self._axis(v)
         shape = self._shape(v, axis)
         n = len(shape)
@@ -255,6 +257,9 @@ class _One(Moved):
         if type(d) is Pointwise:
             defn = Pointwise(self._moved(d.expr, env))
         elif type(d) is Update and d.pointwise is not None:
+            if d.base is not None and not _of_every_index(d, axis, self.extent):
+                # One place of many is written in a round: others cost nothing then.
+                raise _Cannot
             defn = Pointwise(self._moved(d.pointwise, env))
         elif type(d) is Cumulative and d.axis != axis:
             along = d.axis if axis is None or d.axis < axis else d.axis - 1
@@ -324,6 +329,16 @@ class _One(Moved):
 
     def _is_of_lane(self, i: Index) -> bool:
         return type(i) not in (int, IVar, Sym) and any([u.value is self.lane for u in loads(i)])
+
+
+def _of_every_index(d: Update, axis: int | None, extent: Sym) -> bool:
+    """Whether an update writes what belongs to each index."""
+    if axis is None:
+        return True
+    at = [p.dest[axis] for p in d.parts]
+    return all([
+        type(i) is IVar and p.extents[i.axis] is extent for i, p in zip(at, d.parts, strict=True)
+    ])  # fmt: skip
 
 
 def _leaves_alone(d: Loop, extent: Sym) -> bool:

@@ -102,7 +102,8 @@ def _gathers(root: NestLoop) -> bool:
     s = stages[0]
     if len(stages) > 1 or s.kind != "part" or s.roles[0] != "s" or s.part.combine is None:
         return False
-    if s.part.grouped or s.value.dtype not in _MERGED:
+    if s.part.grouped or s.value.dtype not in _MERGED or root.dim in s.value.shape:
+        # There may be no fewer places than elements.
         return False
     total, places = constant_work(root), s.value.constant_size()
     return (total is None or total > 8 * GRAIN) and (
