@@ -166,6 +166,8 @@ def hypot(x: Num, y: Num) -> Num:
         out = muladd(h, h, l * l).sqrt() * back
         return [where(high.eq(INF) | low.eq(INF), INF, out)]
 
+    if not x.b.branches(x.v):
+        return scaled(high, low)[0]
     # Others neither overflow nor lose digits that count; a factor of one changes none of them. What
     # is no number stands for the larger part, whatever the smaller is.
     rare = (high > wide) | (low > wide) | ((high < tiny) & high.ne(0.0))

@@ -86,6 +86,9 @@ class Writer(Protocol):
     ) -> Sequence[Any]:  # fmt: skip
         """``compute(*inputs)`` if ``wanted`` holds anywhere, else ``otherwise``."""
 
+    def branches(self, x: Any) -> bool:
+        """Whether a branch around a few operations is worth it, for elements like ``x``."""
+
     def far_angles(self, a: Any, limit: float, *near: Any) -> Sequence[Any]:
         """(hi, lo, k) of `trigonometric.reduce_pi2`: ``near`` up to ``limit``; what is beyond it,
         reduced with as many digits of pi as that takes. Only for targets without sine and

@@ -282,6 +282,10 @@ class Kernels:
         )
         return [Val(ty, v) for ty, v in zip(types, out, strict=True)]
 
+    def branches(self, x: Val) -> bool:
+        # XLA would not fuse what is around it.
+        return False
+
     def _anywhere(self, x: Value) -> Value:
         return self.b.fold("or", x, False, range(len(self.shape)))
 

@@ -42,8 +42,8 @@ from covector.core import dtypes
 # Indices from which on it is worth it; numbers of a value for one index, and of all carries.
 MANY = 16
 _SMALL, _CARRIED = 16, 48
-# Simple operations of a round.
-_LONG = 3000
+# Simple operations of a round: longer code is compiled with less care.
+_LONG = 800
 
 
 class _Cannot(Exception):

@@ -144,6 +144,10 @@ class Kernels:
         )
         return self._get(otherwise, slots)
 
+    def branches(self, x: Val) -> bool:
+        # Branches of numbers one by one take LLVM long, and go this way and that.
+        return x.lanes > 0
+
     def _put(self, values: Sequence[Val], places: Sequence[Val], lanes: int) -> None:
         for x, slot in zip(values, places, strict=True):
             v = self.b.local(self.b.splat(x, lanes))
