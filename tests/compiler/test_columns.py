@@ -173,6 +173,19 @@ def test_inside_a_loop():
     same(got, (want_x, np.stack(energies)), "float64")
 
 
+def test_what_is_computed_before_a_loop_is_not_computed_in_it():
+    def f(x, w):
+        d = between(x, x)
+        return lax.scan(lambda w, _: (np.tanh((d * w[:, None]).sum(0)), None), w, None, length=3)[0]
+
+    x, w = drawn(7, "float64", 90, 3), drawn(8, "float64", 90)
+    loop = cv.jit(f).lower(x, w).compile().as_text("loop").split("repeat")[1]
+    assert "integer_pow" not in loop
+    with cv.disable_jit():
+        want = f(x, w)
+    same(cv.jit(f)(x, w), want, "float64")
+
+
 def test_donated_points():
     f = cv.jit(lambda x: x + forces(x, x), donate_argnums=0)
     x = drawn(6, "float32", 100, 3)

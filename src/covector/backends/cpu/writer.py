@@ -495,12 +495,13 @@ class Function:
             for x, y in zip(xs, ys, strict=True)
         ]
 
-    def unless(self, good: Val, leave: str) -> None:
-        """The instruction ``leave`` ends the function unless ``good``, which is likely, holds."""
+    def unless(self, good: Val, *leave: str) -> None:
+        """The instructions ``leave`` end the function unless ``good``, which is likely, holds."""
         bad, on = self.name_label("failed"), self.name_label("ok")
         self.line(f"br i1 {self.local(good).ref}, label %{on}, label %{bad}, !prof !0")
         self.start_block(bad)
-        self.line(leave)
+        for text in leave:
+            self.line(text)
         self.start_block(on)
 
     # --- arithmetic ---

@@ -7,7 +7,7 @@ formulas of its own, and computes the pairs where it uses them up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from covector.compiler.access import Moved, cost
 from covector.compiler.ir.nodes import (
@@ -46,7 +46,7 @@ def turned(low: Lowering, x: Value, axes: Sequence[int]) -> tuple[Value, list[in
     perm = _wanted(x, axes)
     if perm is None:
         return None
-    copy = _Copy(low.turned)
+    copy = _Copy(low.turned, set(low.values))
     try:
         out = copy.value(x, perm)
     except _Cannot:
@@ -99,10 +99,12 @@ class _Copy(Moved):
         Whether a short row is reduced, or computed, for a pair.
     """
 
-    __slots__ = ("made", "cost", "rows", "_known")
+    __slots__ = ("made", "cost", "rows", "_known", "_own")
 
-    def __init__(self, known: Mapping[Turned, Value]) -> None:
+    def __init__(self, known: Mapping[Turned, Value], own: Set[Value]) -> None:
         super().__init__(())
+        # What is computed outside of a loop is not computed anew in each round.
+        self._own = own
         self.made: dict[Turned, Value] = {}
         self.cost = 0
         self.rows = False
@@ -118,6 +120,8 @@ class _Copy(Moved):
             self.rows |= found is not None
         if found is not None:
             return found
+        if v not in self._own:
+            raise _Cannot
         d = v.defn
         shape = [v.shape[a] for a in perm]
         own = ivars(v.ndim)

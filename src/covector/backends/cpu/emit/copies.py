@@ -61,14 +61,15 @@ def write(em: NestEmitter, nest: Nest, root: NestLoop, alone: Callable[[], None]
             em.counted(nest, root, begin, end)
             em.storage[v] = home
 
-        em.parallel_for(em.outlined(task), n, grain)
+        free = f"call void {em.runtime('free').ref}(ptr {copies.ref})"
+        em.parallel_for(em.outlined(task), n, grain, free)
         home = em.memory(v).ptr
 
         def merge(begin: Val, end: Val) -> None:
             _merge(em, home, copies, v.dtype, places, used, stage.part.combine, begin, end)
 
-        em.parallel_for(em.outlined(merge), places, int_const(GRAIN))
-        b.line(f"call void {em.runtime('free').ref}(ptr {copies.ref})")
+        em.parallel_for(em.outlined(merge), places, int_const(GRAIN), free)
+        b.line(free)
 
     b.when(several, shared)
     b.when(b.cmp("icmp slt", tasks, int_const(2)), alone)

@@ -193,10 +193,10 @@ class NestEmitter(ValueEmitter):
             b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align 64")
         return frame
 
-    def parallel_for(self, child: Function, n: Val, grain: Val) -> None:
+    def parallel_for(self, child: Function, n: Val, grain: Val, *first: str) -> None:
         """Run the outlined body over [0, n), on threads when there is more than one task.
 
-        What is interrupted ends the program.
+        What is interrupted ends the program, after some instructions.
         """
         b = self.b
         frame = self.frame(child)
@@ -208,10 +208,12 @@ class NestEmitter(ValueEmitter):
             f"call i32 {fn.ref}(ptr {b.local(self.rt).ref}, ptr @{child.name}, ptr {frame.ref}, "
             f"i64 {n.ref}, i64 {grain.ref})"
         )
-        b.either(
-            few, lambda: b.line(direct), lambda: self.leave_unless_ok(b.impure(threads, "i32")),
-            ("direct", "threads", "done"), likely=False,
-        )  # fmt: skip
+
+        def shared() -> None:
+            self.leave_unless_ok(b.impure(threads, "i32"), *first)
+
+        stems = ("direct", "threads", "done")
+        b.either(few, lambda: b.line(direct), shared, stems, likely=False)
 
     def _outline(self, nest: Nest, root: NestLoop) -> None:
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)

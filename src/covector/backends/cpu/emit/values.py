@@ -131,11 +131,11 @@ class ValueEmitter:
         p = self.b.ins(("rt", slot), at, (self.rt,), "ptr", 0)
         return self.b.ins(("rtf", slot), "load ptr, ptr %s", (p,), "ptr", 0)
 
-    def leave_unless_ok(self, status: Val) -> None:
-        """End the program with the status of a call that failed."""
+    def leave_unless_ok(self, status: Val, *first: str) -> None:
+        """End the program with the status of a call that failed, after some instructions."""
         b = self.b
         assert b is self.root, "only the program itself can be left"
-        b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), f"ret i32 {status.ref}")
+        b.unless(b.cmp("icmp eq", status, int_const(OK, "i32")), *first, f"ret i32 {status.ref}")
 
     def look_out(self) -> None:
         """Let the main thread handle signals that have come, which may end the program."""
