@@ -238,7 +238,9 @@ def test_a_loop_until_all_are_done_changes_all():
         return lax.while_loop(lambda x: (x > 1).any(), lambda x: x / 2, x)
 
     def g(x):
-        more = lambda s: (s[0] > 1).any()  # noqa: E731
+        def more(s):
+            return (s[0] > 1).any()
+
         return lax.while_loop(more, lambda s: (np.where(s[0] > 2, s[0] / 2, s[0] - 1), s[1] + 1),
                               (x, x * 0))  # fmt: skip
 

@@ -47,6 +47,13 @@ class Moved(Transformer):
     def __init__(self, env: Sequence[Index]) -> None:
         self.env = env
 
+    def within(self, node: Node, env: Sequence[Index]) -> Any:
+        """What becomes of a node whose index variables are ``env``."""
+        outer, self.env = self.env, env
+        found = self.visit(node)
+        self.env = outer
+        return found
+
     def ivar(self, node: IVar) -> Index:
         return self.env[node.axis]
 

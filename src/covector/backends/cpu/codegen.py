@@ -156,17 +156,9 @@ def _cached_machine(opt: int, wanted: Processor) -> Any:
 
 
 def _new_machine(opt: int, wanted: Processor) -> Any:
-    return (
-        _llvm()
-        .Target.from_default_triple()
-        .create_target_machine(
-            cpu=wanted.name,
-            features=wanted.features,
-            opt=opt,
-            reloc="pic",
-            codemodel="small",
-            jit=True,
-        )
+    target = _llvm().Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=wanted.name, features=wanted.features, opt=opt, reloc="pic", codemodel="small", jit=True
     )
 
 

@@ -30,6 +30,16 @@ def read(v: Value, *index: Index) -> Load:
     return found
 
 
+def source(v: Value, *index: Index) -> Load:
+    """What an element of ``v`` is an element of, behind arrays that only show others."""
+    here = v.at(*index)
+    while type(d := here.value.defn) is Pointwise and type(d.expr) is Load and not d.flat:
+        found = Moved(here.index).visit(d.expr)
+        assert type(found) is Load
+        here = found
+    return here
+
+
 def _decided(e: Expr, at: Moved) -> Load | None:
     """The element that an expression is there, if every condition is one on known numbers."""
     while type(e) is Where:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from covector.compiler.access import Moved
-from covector.compiler.ir.nodes import IDyn, Load, Op, Part, Pointwise, Test, Update, Value, ivars
+from covector.compiler.ir.nodes import IDyn, Load, Op, Part, Test, Update, Value, ivars
 from covector.compiler.ir.visit import Transformer
 from covector.compiler.lower.elementwise import plain
 from covector.compiler.lower.lowering import Lowering, rule
+from covector.compiler.lower.reads import source
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.select import select_n_p
@@ -44,19 +45,14 @@ def _guarded(low: Lowering, chain: list[Value], old: Value, which: Value, wanted
 
     Copies of the array would cost a loop with such a selection quadratic time.
     """
-    v, index = which, tuple(ivars(which.ndim))
-    while type(v.defn) is Pointwise and type(v.defn.expr) is Load and not v.defn.flat:
-        load: Load = v.defn.expr
-        index = tuple(map(Moved(index).visit, load.index))
-        v = load.value
+    holds = source(which, *ivars(which.ndim))
     renamed = _Renamed()
     for u in chain:
         d: Update = u.defn
         parts = []
         for p in d.parts:
-            at = list(map(Moved(p.dest).visit, index)) if which.ndim else index
-            holds = Op("convert_element_type", [v.at(*at)], dtypes.int32)
-            test: Test = (IDyn(holds), wanted, wanted + 1)
+            there = Op("convert_element_type", [Moved(p.dest).visit(holds)], dtypes.int32)
+            test: Test = (IDyn(there), wanted, wanted + 1)
             tests = [*map(renamed.test, p.tests), test]
             dest = list(map(renamed.visit, p.dest))
             expr = renamed.visit(p.expr)
@@ -66,7 +62,7 @@ def _guarded(low: Lowering, chain: list[Value], old: Value, which: Value, wanted
             same = ivars(u.ndim)
             cases = [old.at(*same), renamed.visit(d.pointwise)]
             cases = cases if wanted else cases[::-1]
-            pointwise = Op("select_n", [v.at(*index), *cases], u.dtype)
+            pointwise = Op("select_n", [holds, *cases], u.dtype)
         assert d.base is not None
         base = renamed.known.get(d.base, d.base)
         renamed.known[u] = low.define(u.shape, u.dtype, Update(base, parts, pointwise))

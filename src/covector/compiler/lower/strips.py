@@ -64,9 +64,8 @@ def might_be_strips(inits: Sequence[Value], carries: Sequence[Value]) -> bool:
 
 
 def strips(low: Lowering, d: Loop) -> list[Value] | None:
-    """What stands for the results of a loop, if its carries belong to one index each."""
-    if not might_be_strips(d.inits, d.carries):
-        return None
+    """What stands for the results of a loop that might be one of strips, if its carries belong to
+    one index each."""
     carries = [c for c in d.carries if c.defn.what == "carry"]
     (extent,) = {n for c in carries for n in c.shape if type(n) is Sym}
     try:
@@ -255,25 +254,25 @@ class _One(Moved):
         defn: Pointwise | Reduce | Cumulative
         rounds = 1
         if type(d) is Pointwise:
-            defn = Pointwise(self._moved(d.expr, env))
+            defn = Pointwise(self.within(d.expr, env))
         elif type(d) is Update and d.pointwise is not None:
             if d.base is not None and not _of_every_index(d, axis, self.extent):
                 # One place of many is written in a round: others cost nothing then.
                 raise _Cannot
-            defn = Pointwise(self._moved(d.pointwise, env))
+            defn = Pointwise(self.within(d.pointwise, env))
         elif type(d) is Cumulative and d.axis != axis:
             along = d.axis if axis is None or d.axis < axis else d.axis - 1
-            defn = Cumulative(d.kind, along, d.reverse, self._moved(d.expr, env))
+            defn = Cumulative(d.kind, along, d.reverse, self.within(d.expr, env))
         elif type(d) is Reduce and d.kind.known and product(d.extents) is not None:
             rounds = product(d.extents) or 1
             inner = ivars(n + len(d.extents))[n:]
             order = [a - (axis is not None and a > axis) for a in d.order if a != axis]
-            defn = Reduce(d.kind, d.extents, [self._moved(d.expr, [*env, *inner])], order)
+            defn = Reduce(d.kind, d.extents, [self.within(d.expr, [*env, *inner])], order)
         elif type(d) is Reduce and d.kind.name == "or" and v is self.test:
             # Some index is not done.
             if d.extents != (self.extent,) or shape:
                 raise _Cannot
-            defn = Pointwise(self._moved(d.expr, [self.at]))
+            defn = Pointwise(self.within(d.expr, [self.at]))
         else:
             raise _Cannot
         self.work += (product(shape) or 1) * rounds * cost(defn.children()[0])
@@ -300,12 +299,6 @@ class _One(Moved):
         new = Value(base.shape, base.dtype, Update(base, parts))
         values.append(new)
         self.known[v] = (new, None)
-
-    def _moved(self, e: Expr, env: Sequence[Index]) -> Expr:
-        outer, self.env = self.env, env
-        found: Expr = self.visit(e)
-        self.env = outer
-        return found
 
     def dyn(self, node: IDyn) -> Index:
         moved: Index = self.inner(node)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence, Set
 
 from covector.compiler.access import Moved, cost
 from covector.compiler.ir.nodes import (
-    Expr,
     Index,
     IVar,
     Load,
@@ -128,13 +127,13 @@ class _Copy(Moved):
         env: list[Index] = [own[list(perm).index(a)] for a in range(v.ndim)]
         defn: Pointwise | Reduce
         if type(d) is Pointwise:
-            defn, rounds = Pointwise(self._expr(d.expr, env)), 1
+            defn, rounds = Pointwise(self.within(d.expr, env)), 1
         elif type(d) is Reduce and d.kind.known and not d.kind.finds:
             rounds = product(d.extents) or _ROW + 1
             if rounds > _ROW:
                 raise _Cannot
             n = v.ndim + len(d.extents)
-            expr = self._expr(d.expr, [*env, *ivars(n)[v.ndim :]])
+            expr = self.within(d.expr, [*env, *ivars(n)[v.ndim :]])
             defn = Reduce(d.kind, d.extents, [expr], range(n))
             self.rows = True
         else:
@@ -144,12 +143,6 @@ class _Copy(Moved):
         self.cost += cost(defn.expr) * rounds * row
         out = self.made[key] = Value(shape, v.dtype, defn)
         return out
-
-    def _expr(self, e: Expr, env: Sequence[Index]) -> Expr:
-        outer, self.env = self.env, env
-        found: Expr = self.visit(e)
-        self.env = outer
-        return found
 
     def where(self, node: Where) -> Node:
         # Conditions on indices would differ between lanes.

@@ -56,7 +56,7 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
     tasks = "partial" if _merges(root) else "loop" if _worth_threads(root) else ""
     if not tasks and _grouped(root):
         tasks = "groups"
-    if not tasks and _gathers(root):
+    if not tasks and _scatters(root):
         tasks = "copies"
     placer = _Placer(target, limit, bool(tasks), nest.contracted)
     return Nest(placer.loop(root, 0, bool(tasks), 0), nest.contracted, tasks)
@@ -96,7 +96,7 @@ def _grouped(root: NestLoop) -> bool:
     return total is None or total > 2 * GRAIN
 
 
-def _gathers(root: NestLoop) -> bool:
+def _scatters(root: NestLoop) -> bool:
     """Whether tasks merge elements into copies, each task into one of its own."""
     stages = list(root.stages())
     s = stages[0]
@@ -106,9 +106,7 @@ def _gathers(root: NestLoop) -> bool:
         # There may be no fewer places than elements.
         return False
     total, places = constant_work(root), s.value.constant_size()
-    return (total is None or total > 8 * GRAIN) and (
-        total is None or places is None or total > 4 * places
-    )
+    return total is None or total > max(8 * GRAIN, 4 * (places or 0))
 
 
 def constant_work(node: NestLoop | Stage) -> int | None:
@@ -146,9 +144,8 @@ class _Placer:
         if not lanes and self._rows(node, depth):
             rows = self._row_lanes(node)
             return self._inner(node._replace(lanes=rows), depth, rows)
-        if (lanes and in_structure(node)) or (not spanned and self._unrolls(node)):
-            return self._inner(node._replace(unrolled=True), depth, lanes)
-        if _places(node, depth):
+        written = (lanes and in_structure(node)) or (not spanned and self._unrolls(node))
+        if written or _places(node, depth):
             return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)

@@ -13,7 +13,7 @@ from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import Val, float_const, int_const
 from covector.compiler.ir.nodes import KNOWN
-from covector.compiler.schedule.loops import COPIES, GRAIN
+from covector.compiler.schedule.loops import COPIES, GRAIN, numbers
 from covector.compiler.schedule.nodes import Nest, NestLoop
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -76,11 +76,9 @@ def write(em: NestEmitter, nest: Nest, root: NestLoop, alone: Callable[[], None]
 
 
 def _copy(em: NestEmitter, copies: Val, dtype: DType, first: Val) -> Val:
-    twice = 2 if dtype in dtypes.COMPLEX else 1
     c = em.b
-    return memory.gep(
-        c, c.local(copies), memory.memory_type(dtype), c.bin("mul", first, int_const(twice))
-    )
+    at = c.bin("mul", first, int_const(numbers(dtype)))
+    return memory.gep(c, c.local(copies), memory.memory_type(dtype), at)
 
 
 def _identity(combine: str, dtype: DType) -> Number:
@@ -92,8 +90,7 @@ def _identity(combine: str, dtype: DType) -> Number:
 
 
 def _lanes(em: NestEmitter, dtype: DType) -> int:
-    size = dtype.itemsize // 2 if dtype in dtypes.COMPLEX else dtype.itemsize
-    return em.schedule.target.lanes(max(size, 4))
+    return em.schedule.target.lanes(max(dtype.itemsize // numbers(dtype), 4))
 
 
 def _fill(em: NestEmitter, ptr: Val, dtype: DType, n: Val, combine: str | None) -> None:

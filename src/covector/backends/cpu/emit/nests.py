@@ -152,17 +152,17 @@ class NestEmitter(ValueEmitter):
             return b.intrinsic("umin", columns, int_const(TILE))
         if type(work) is int:
             return int_const(_up_to(max(1, GRAIN // max(work, 1)), root.lanes or 1))
-        rounds = self.rounds_of(GRAIN, work)
-        if root.lanes <= 1:
-            return rounds
-        more = b.bin("add", rounds, int_const(root.lanes - 1))
-        return b.bin("and", more, int_const(-root.lanes))
+        return self.rounds_of(GRAIN, work, root.lanes)
 
-    def rounds_of(self, elements: int, work: int | Val) -> Val:
-        """How many rounds that touch ``work`` elements make up so many; at least one."""
+    def rounds_of(self, elements: int, work: int | Val, lanes: int = 0) -> Val:
+        """How many rounds that touch ``work`` elements make up so many: at least one, and whole
+        vectors of ``lanes``."""
         b = self.b
         each = b.intrinsic("umax", indexing.val(work), int_const(1))
-        return b.intrinsic("umax", b.bin("udiv", int_const(elements), each), int_const(1))
+        rounds = b.intrinsic("umax", b.bin("udiv", int_const(elements), each), int_const(1))
+        if lanes <= 1:
+            return rounds
+        return b.bin("and", b.bin("add", rounds, int_const(lanes - 1)), int_const(-lanes))
 
     def outlined(self, write: Callable[[Val, Val], None]) -> Function:
         """A function of (frame, begin, end) written by ``write(begin, end)``."""

@@ -10,11 +10,11 @@ from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.interrupts import Lookout, Work
 from covector.backends.cpu.emit.storage import Mem, positions
 from covector.backends.cpu.emit.values import OK
-from covector.backends.cpu.writer import Val, int_const
+from covector.backends.cpu.writer import Val
 from covector.compiler.access import Access, cost
 from covector.compiler.ir.nodes import Block, IDyn, Index, Load, Loop, Strips, Value, ivars
 from covector.compiler.ir.walk import definitions, loads
-from covector.compiler.schedule.loops import GRAIN
+from covector.compiler.schedule.loops import GRAIN, numbers
 from covector.core import dtypes
 
 # Rounds that a loop with a condition is taken to go on for.
@@ -32,9 +32,7 @@ def strips(em: BlockEmitter, step: Value, d: Strips) -> None:
     flag = b.alloca("i32", 1, 4)
     b.line(f"store i32 {OK}, ptr {flag.ref}")
     n = indexing.val(em.dim(d.extent))
-    least = em.rounds_of(GRAIN, _work(em, d.block))
-    more = b.bin("add", least, int_const(lanes - 1))
-    grain = b.bin("and", more, int_const(-lanes))
+    grain = em.rounds_of(GRAIN, _work(em, d.block), lanes)
     child = em.outlined(lambda begin, end: _task(em, d, begin, end, lanes, flag))
     em.parallel_for(child, n, grain)
     em.leave_unless_ok(b.impure(f"load i32, ptr {flag.ref}", "i32"))
@@ -44,18 +42,10 @@ def _lanes(em: BlockEmitter, d: Strips) -> int:
     """Indices of a strip: vectors of the widest number that is computed."""
     size, carried = 4, 0
     for v in _values(d.block):
-        size = max(size, v.dtype.itemsize // 2 if v.dtype in dtypes.COMPLEX else v.dtype.itemsize)
-    for r, whole in zip(d.results, d.whole, strict=True):
-        carried += 0 if whole else r.dtype.itemsize * _numbers(r) // size
+        size = max(size, v.dtype.itemsize // numbers(v.dtype))
+    for v, whole in zip(d.block.results, d.whole, strict=True):
+        carried += 0 if whole else v.dtype.itemsize * (v.constant_size() or 0) // size
     return em.schedule.target.lanes(size) * (2 if carried <= _TWO else 1)
-
-
-def _numbers(r: Value) -> int:
-    """Elements of a result that belong to one index."""
-    n = 1
-    for d in r.shape[1:]:
-        n *= d if type(d) is int else 1
-    return n
 
 
 def _values(block: Block) -> Iterator[Value]:
