@@ -12,6 +12,7 @@
 #include "core/dtype.h"
 #include "core/thread_pool.h"
 #include "cpu/fortran.h"
+#include "cpu/products.h"
 
 namespace covector {
 namespace {
@@ -30,38 +31,34 @@ constexpr bool is_blas_type = std::is_same_v<T, float> || std::is_same_v<T, doub
 
 bool fits(int64_t x) { return x <= INT_MAX; }
 
-// How an element is read, added up and written where BLAS does not apply.
+// What elements are read as, added up in and written as where BLAS does not apply.
 template <class T>
 struct Plain {
   using Sum = T;
+  using Result = T;
   static T load(T x) { return x; }
-  static T store(T x) { return x; }
 };
-template <class T>  // integers wrap around, as unsigned ones do without undefined behaviour
-  requires(std::is_signed_v<T> && std::is_integral_v<T>)
-struct Plain<T> {
-  using Sum = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
-  static Sum load(T x) { return Sum(x); }
-  static T store(Sum x) { return T(x); }
-};
-struct Half {
-  uint16_t bits;
-};
-struct BHalf {
-  uint16_t bits;
+template <class T>
+  requires(std::is_integral_v<T>)
+struct Plain<T> {  // modulo 2³², for which signed numbers have no defined behaviour
+  using Sum = uint32_t;
+  using Result = int32_t;
+  static Sum load(T x) { return Sum(int32_t(x)); }
 };
 template <>
 struct Plain<Half> {
   using Sum = float;
+  using Result = float;
   static float load(Half x) { return half_to_float(x.bits); }
-  static Half store(float x) { return {half_from_double(x)}; }
 };
 template <>
 struct Plain<BHalf> {
   using Sum = float;
+  using Result = float;
   static float load(BHalf x) { return bf16_to_float(x.bits); }
-  static BHalf store(float x) { return {bf16_from_double(x)}; }
 };
+template <class T>
+using ResultOf = typename Plain<T>::Result;
 
 template <class T>
 T conjugate(T x) {
@@ -74,7 +71,7 @@ std::complex<R> conjugate(std::complex<R> x) {
 
 template <class T>
 void plain_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-                const T* b, int64_t ldb, T* c, int64_t ldc) {
+                const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
   using Sum = typename Plain<T>::Sum;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
@@ -86,17 +83,13 @@ void plain_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const
         if (trans_b == 2) y = conjugate(y);
         sum = sum + x * y;
       }
-      c[i * ldc + j] = Plain<T>::store(sum);
+      c[i * ldc + j] = ResultOf<T>(sum);
     }
 }
 
 template <class T>
 void one_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-              const T* b, int64_t ldb, T* c, int64_t ldc) {
-  if (k == 0) {
-    for (int64_t i = 0; i < m; ++i) std::memset(static_cast<void*>(c + i * ldc), 0, n * sizeof(T));
-    return;
-  }
+              const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
   if constexpr (!is_blas_type<T>) {
     plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else {
@@ -149,6 +142,8 @@ constexpr int64_t kPartLength = 512;
 constexpr int64_t kFewResults = 1 << 20;
 // Results that one task adds up.
 constexpr int64_t kSumGrain = 16 * 1024;
+// Elements of a matrix that few rows are multiplied with, from which on they are not packed.
+constexpr int64_t kSkinnyMatrix = 1 << 14;
 
 // How many pieces a sum of k products of m by n results is cut into; 1 if it is not. It is a power
 // of two, and depends on sizes alone.
@@ -182,9 +177,29 @@ void summed_gemm(int64_t parts, int trans_a, int trans_b, int64_t m, int64_t n, 
   });
 }
 
+// The products that BLAS takes too long for, or does not know. Whether it was done.
+template <class T>
+bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+              const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
+  if constexpr (std::is_integral_v<T>) {
+    return integer_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+  } else if constexpr (std::is_same_v<T, ResultOf<T>>) {
+    const int64_t few = std::min(m, n);
+    if (few < 2 || few > kFewRows || std::max(m, n) * k < kSkinnyMatrix) return false;
+  }
+  if constexpr (std::is_same_v<SumOf<T>, ResultOf<T>>)
+    return skinny_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+  return false;
+}
+
 template <class T>
 void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc) {
+                  int64_t lda, const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
+  if (k == 0) {
+    for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ldc, n, ResultOf<T>(0));
+    return;
+  }
+  if (own_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc)) return;
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
   bool large = work >= kLargeWork;
@@ -222,7 +237,7 @@ void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
                   int64_t lda, const void* b_, int64_t ldb, void* c_, int64_t ldc, int64_t batch,
                   int64_t stride_a, int64_t stride_b, int64_t stride_c) {
   auto a = static_cast<const T*>(a_), b = static_cast<const T*>(b_);
-  auto c = static_cast<T*>(c_);
+  auto c = static_cast<ResultOf<T>*>(c_);
   SingleThreadedBlas guard;
   auto some = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
@@ -260,13 +275,8 @@ void gemm(int32_t code, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, 
     case kF16: return run(Half{});
     case kBF16: return run(BHalf{});
     case kI8: return run(int8_t{});
-    case kI16: return run(int16_t{});
-    case kI32: return run(int32_t{});
-    case kI64: return run(int64_t{});
     case kU8: return run(uint8_t{});
-    case kU16: return run(uint16_t{});
-    case kU32: return run(uint32_t{});
-    case kU64: return run(uint64_t{});
+    case kI16: return run(int16_t{});
   }
 }
 

@@ -454,6 +454,17 @@ def test_a_product_is_a_library_call_or_loops():
     assert "= sum over" in show(lower(small, "f").program)
 
 
+@pytest.mark.parametrize("dtype, wide", [("bfloat16", "f32"), ("float16", "f32"), ("int8", "i32")])
+def test_small_numbers_are_multiplied_as_they_are(dtype, wide):
+    x, w = np.ones((8, 500), dtype), np.ones((500, 600), dtype)
+    text = show(lower(cv.make_jaxpr(np.matmul)(x, w), "f").program)
+    assert re.search(rf"v2:{wide}\[.*\] = call gemm.*\(v0, v1\)", text)
+    many = np.ones((80, 500), dtype)
+    text = show(lower(cv.make_jaxpr(np.matmul)(many, w), "f").program)
+    # Floats of which there are many rows are converted once, as they are read more than once.
+    assert ("gemm" in text) and (("(v0, v1)" in text) == (dtype == "int8"))
+
+
 def test_a_call_that_a_device_has_not():
     closed = cv.make_jaxpr(np.sort)(np.ones(40))
     with pytest.raises(NotImplementedError, match="has no sort"):

@@ -57,31 +57,110 @@ def small(dtype, shape, seed=0):
     return (x + (1j * rng.integers(-4, 5, shape) if dtype.kind == "c" else 0)).astype(dtype)
 
 
-@pytest.mark.parametrize("name", "f32 f64 c64 c128 f16 bf16 i8 i32 i64 u8 u32".split())
+PRODUCTS = "f32 f64 c64 c128 f16 bf16 i8 u8 i16".split()
+# What products are written as, where it is not what is multiplied.
+WRITTEN = dict(f16="f32", bf16="f32", i8="i32", u8="i32", i16="i32")
+OPERATIONS = [lambda x: x, lambda x: x.swapaxes(-1, -2), lambda x: x.swapaxes(-1, -2).conj()]
+
+
+def multiplied(native, name, a, b, ta, tb, c):
+    """The product of matrices, or of batches of them, in the first columns of ``c``."""
+    batch, m, n = (1, *c.shape)[-3:]
+    k, n = a.shape[-2 if ta else -1], b.shape[-2 if tb else -1]
+    lda, ldb, ldc = (x.strides[-2] // x.itemsize for x in (a, b, c))
+    apart = [x.strides[0] // x.itemsize if x.ndim > 2 else 0 for x in (a, b, c)]
+    slot(native, 1, GEMM)(CODE[name], ta, tb, m, n, k, a.ctypes.data, lda, b.ctypes.data, ldb,
+                          c.ctypes.data, ldc, batch, *apart)  # fmt: skip
+    return c[..., :n]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
 @pytest.mark.parametrize(
-    "m, n, k", [(3, 4, 5), (1, 4, 5), (3, 1, 5), (1, 1, 5), (3, 4, 0), (0, 4, 3), (40, 30, 20)]
+    "m, n, k",
+    [
+        (3, 4, 5),
+        (1, 4, 5),
+        (3, 1, 5),
+        (1, 1, 5),
+        (3, 4, 0),
+        (0, 4, 3),
+        (40, 30, 20),
+        (13, 67, 1031),
+    ],
 )
 @pytest.mark.parametrize("batch", [1, 3])
 def test_gemm(native, name, m, n, k, batch):
-    dtype = DTYPES[CODE[name]]
-    run = slot(native, 1, GEMM)
+    dtype, out = DTYPES[CODE[name]], DTYPES[CODE[WRITTEN.get(name, name)]]
     for ta in (0, 1, 2):
         for tb in (0, 1, 2):
             a = small(dtype, (batch, k, m) if ta else (batch, m, k), 1)
             b = small(dtype, (batch, n, k) if tb else (batch, k, n), 2)
-            if dtype.kind == "u":
-                a, b = (
-                    abs(small(np.dtype("i8"), a.shape, 1)),
-                    abs(small(np.dtype("i8"), b.shape, 2)),
-                )
-                a, b = a.astype(dtype), b.astype(dtype)
-            c = np.full((batch, m, n), 77).astype(dtype)
-            run(CODE[name], ta, tb, m, n, k, a.ctypes.data, a.shape[2], b.ctypes.data, b.shape[2],
-                c.ctypes.data, n, batch, a[0].size, b[0].size, m * n)  # fmt: skip
-            op = [lambda x: x, lambda x: x.swapaxes(1, 2), lambda x: x.swapaxes(1, 2).conj()]
+            c = np.full((batch, m, n), 77).astype(out)
+            multiplied(native, name, a, b, ta, tb, c)
             wide = np.complex128 if dtype.kind == "c" else np.int64
-            expected = (op[ta](a).astype(wide) @ op[tb](b).astype(wide)).astype(dtype)
-            np.testing.assert_array_equal(c, expected)
+            expected = OPERATIONS[ta](a).astype(wide) @ OPERATIONS[tb](b).astype(wide)
+            np.testing.assert_array_equal(c, expected.astype(out))
+
+
+@pytest.mark.parametrize("name", "i8 u8 i16".split())
+@pytest.mark.parametrize("m, n, k", [(5, 3, 7), (97, 40, 515), (200, 300, 1100), (6, 32, 512)])
+def test_integers_of_all_sizes_modulo(native, name, m, n, k):
+    dtype, threads = DTYPES[CODE[name]], native.num_threads()
+    for ta, tb in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        a = values(dtype, (k, m) if ta else (m, k), 1)
+        b = values(dtype, (n, k + 3) if tb else (k, n + 3), 2)
+        a.flat[::3], b.flat[::5] = np.iinfo(dtype).min, np.iinfo(dtype).min
+        b = b[:, :k] if tb else b[:, :n]
+        expected = OPERATIONS[ta](a).astype(np.int64) @ OPERATIONS[tb](b).astype(np.int64)
+        for count in (1, 3):
+            c = np.full((m, n + 2), 77, np.int32)
+            try:
+                native.set_num_threads(count)
+                found = multiplied(native, name, a, b, ta, tb, c)
+            finally:
+                native.set_num_threads(threads)
+            np.testing.assert_array_equal(found, expected.astype(np.int32))
+            assert (c[:, n:] == 77).all()
+
+
+@pytest.mark.parametrize("name", "f32 f64 f16 bf16".split())
+@pytest.mark.parametrize(
+    "few, many, k",
+    [(8, 300, 700), (2, 70, 9000), (16, 33, 513), (7, 5000, 9), (3, 4, 40_000), (5, 128, 300)],
+)
+def test_few_rows(native, name, few, many, k):
+    dtype, out = DTYPES[CODE[name]], DTYPES[CODE[WRITTEN.get(name, name)]]
+    threads = native.num_threads()
+    for m, n in ((few, many), (many, few)):
+        for ta, tb in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            a = values(np.dtype("f4"), (k, m) if ta else (m, k), 1).astype(dtype)
+            b = values(np.dtype("f4"), (n, k + 3) if tb else (k, n + 3), 2).astype(dtype)
+            b = b[:, :k] if tb else b[:, :n]
+            x, y = (OPERATIONS[t](u).astype(np.float64) for t, u in ((ta, a), (tb, b)))
+            found = []
+            for count in (1, 3):
+                c = np.full((m, n + 2), 77, out)
+                try:
+                    native.set_num_threads(count)
+                    found.append(multiplied(native, name, a, b, ta, tb, c))
+                finally:
+                    native.set_num_threads(threads)
+                assert (c[:, n:] == 77).all()
+            np.testing.assert_array_equal(*found)
+            error = abs(found[0] - x @ y) / (abs(x) @ abs(y))
+            assert error.max() < 32 * np.finfo(out).eps
+
+
+@pytest.mark.parametrize("name", "f16 bf16".split())
+def test_every_small_float_is_read_as_it_is(native, name):
+    x = np.arange(1 << 16, dtype=np.uint16).view(DTYPES[CODE[name]])
+    one = np.ones((2, 1), x.dtype)
+    for b, tb in ((x[None, :], 0), (x[:, None], 1)):
+        c = np.zeros((2, x.size), np.float32)
+        with np.errstate(invalid="ignore"):
+            expected = x.astype(np.float32)
+        for row in multiplied(native, name, one, b, 0, tb, c):
+            np.testing.assert_array_equal(row, expected)
 
 
 @pytest.mark.parametrize("name", "f32 f64 c64 c128".split())

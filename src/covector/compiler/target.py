@@ -15,18 +15,25 @@ UNROLL_VALUE = 2048
 class MatrixProduct(Record):
     """A product of matrices, about which a backend is asked: a library call, or loops?
 
+    Numbers are None where they depend on run-time sizes.
+
     Attributes
     ----------
     dtype : DType
         Of the result.
+    operands : DType
+        Of both operands.
+    few : int, optional
+        Rows or columns of the result, whichever are fewer.
     work, matrix_work, size : int, optional
         Numbers multiplied altogether, those of one matrix of the batch, elements of the result;
-        None where they depend on run-time sizes.
     outer : bool
         Whether nothing is summed.
     """
 
     dtype: DType
+    operands: DType
+    few: int | None
     work: int | None
     matrix_work: int | None
     size: int | None
@@ -42,6 +49,11 @@ class Library(Record):
         Kinds of calls.
     products : frozenset of DType
         Whose matrices can be multiplied; smaller floats are converted.
+    integers : frozenset of DType
+        Whose matrices can be multiplied to int32, modulo 2³².
+    halves : frozenset of DType
+        Whose matrices can be multiplied to float32 with up to ``few`` rows or columns.
+    few : int
     small : int
         Numbers multiplied in a product of matrices that loops do as fast.
     """
@@ -50,20 +62,34 @@ class Library(Record):
     products: frozenset[DType] = frozenset(
         (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
     )
+    integers: frozenset[DType] = frozenset((dtypes.int8, dtypes.uint8, dtypes.int16))
+    halves: frozenset[DType] = frozenset((dtypes.float16, dtypes.bfloat16))
+    few: int = 16
     small: int = 512
 
-    def multiplies(self, p: MatrixProduct) -> bool:
-        """Whether a product of matrices is a library call."""
-        if "gemm" not in self.calls or p.outer:
-            return False
-        if p.dtype not in self.products and p.dtype not in dtypes.FLOATS:
-            return False
+    def multiplies(self, p: MatrixProduct) -> DType | None:
+        """The dtype of the operands of a library call; None where loops are better."""
         small = p.matrix_work is not None and p.matrix_work <= self.small
         unrolled = (
             p.work is not None and p.size is not None
             and p.work <= UNROLL_VALUE and p.size <= REGISTER_ELEMENTS
         )  # fmt: skip
-        return not (small or unrolled)
+        if "gemm" not in self.calls or p.outer or small or unrolled:
+            return None
+        if p.dtype in dtypes.INTEGERS:
+            return p.operands if p.operands in self.integers and p.dtype.itemsize <= 4 else None
+        if p.dtype in self.products and p.dtype != dtypes.float32:
+            return p.dtype
+        if p.dtype not in dtypes.FLOATS:
+            return None
+        few = p.few is not None and p.few <= self.few
+        return p.operands if few and p.operands in self.halves else dtypes.float32
+
+    def product_of(self, operands: DType) -> DType:
+        """The dtype of what a library call makes of operands of a dtype."""
+        if operands in self.integers:
+            return dtypes.int32
+        return dtypes.float32 if operands in self.halves else operands
 
 
 # Calls of the runtime library of the native core.

@@ -150,6 +150,10 @@ class Scope:
 
 # Instructions of a basic block in code that is compiled in a hurry.
 BLOCK_LENGTH = 200
+# A function without a loop, of which this is all that there is to a task, only hands tasks out:
+# from so many on, time to make it better is time lost.
+TASK_LINES = 64
+MANY_TASKS = 8
 
 
 class Text(Record):
@@ -172,11 +176,15 @@ class Module:
     def __init__(self, gathers: int) -> None:
         self.gathers = gathers
         self.functions: list[tuple[str, list[BasicBlock]]] = []
+        # The headers of those that are compiled in a hurry: they do little themselves.
+        self.hurried: set[str] = set()
         self.declarations: dict[str, str] = {}
         self.counter = 0
         # Elementary functions: how often each was written in place, and those that are called.
         self.uses: dict[tuple[str, str, int], int] = {}
         self.internal: set[str] = set()
+        # Functions that others may be equal to, by their text.
+        self.names: dict[str, str] = {}
 
     def fresh(self, stem: str) -> str:
         self.counter += 1
@@ -193,10 +201,16 @@ class Module:
         selection meets something it does not know, it hands the rest of the block to the
         general one, which takes quadratic time.
         """
-        longest = max([len(b) for _, blocks in self.functions for b in blocks], default=0)
+        patient = [f for f in self.functions if f[0] not in self.hurried]
+        longest = max([len(b) for _, blocks in patient for b in blocks], default=0)
         effort = 0 if longest > 3000 else 1 if longest > 1200 else 2
         bound = 0 if effort else BLOCK_LENGTH
-        functions = [_function_text(header, blocks, bound) for header, blocks in self.functions]
+        functions = [
+            _function_text(f"{header} noinline optnone", blocks, BLOCK_LENGTH)
+            if header in self.hurried
+            else _function_text(header, blocks, bound)
+            for header, blocks in self.functions
+        ]
         weights = "".join(
             f'!{k} = !{{!"branch_weights", i32 {yes}, i32 {no}}}\n'
             for k, (yes, no) in enumerate(((2000, 1), (1, 2000)))
@@ -249,6 +263,8 @@ class Function:
         self.captures: list[Val] = []
         self._captured: dict[str, Val] = {}
         self.count = 0
+        # Loops of its own, and those whose rounds it leaves to tasks.
+        self.loops = self.tasks = 0
         self.scopes: list[Scope] = [Scope("entry")]
         # For differences, by name, the one of the same two numbers that was written before.
         self._opposite: dict[str, Val] = {}
@@ -356,6 +372,7 @@ class Function:
         stems: tuple[str, str, str, str] = ("head", "body", "latch", "done"),
     ) -> None:  # fmt: skip
         """``i = begin; while test(i): write(i); i += step``: the one skeleton of loops."""
+        self.loops += 1
         begin = self.local(begin)
         head, body, latch, done = [self.name_label(s) for s in stems]
         i, following = self.name_value(), self.name_value()
@@ -391,6 +408,7 @@ class Function:
 
     def rounds(self, most: int, write: Callable[[Val], Val]) -> None:
         """Run ``write(k)`` for k = 1, 2, … to ``most`` as long as the condition it gives holds."""
+        self.loops += 1
         head, body, done = [self.name_label(s) for s in ("converge", "round", "converged")]
         k, following, counted = [self.name_value() for _ in range(3)]
         outer = self.scope
@@ -620,7 +638,24 @@ class Function:
 
     def finish(self) -> None:
         """Close the function and add it to the module."""
+        blocks = self._closed()
+        self.module.functions.append((self.header, blocks))
+        lines = sum([len(b) for b in blocks])
+        if not self.loops and self.tasks >= MANY_TASKS and lines <= TASK_LINES * self.tasks:
+            self.module.hurried.add(self.header)
+
+    def finish_once(self) -> None:
+        """Close the function, and add it to the module unless one of the same text is there, of
+        which it takes the name."""
+        blocks = self._closed()
+        text = _function_text(self.header.replace(self.name, "", 1), blocks, 0)
+        name = self.module.names.setdefault(text, self.name)
+        if name == self.name:
+            self.module.functions.append((self.header, blocks))
+        self.name = name
+
+    def _closed(self) -> list[BasicBlock]:
         assert len(self.scopes) == 1, f"open scopes in {self.name}"
         blocks = self.scopes[0].blocks
         entry = BasicBlock("entry", (), [*self.allocas, *self.prologue, *blocks[0].lines])
-        self.module.functions.append((self.header, [entry, *blocks[1:]]))
+        return [entry, *blocks[1:]]

@@ -93,11 +93,14 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     matrices = [*(x.shape[k] for k in (*fx, *cx)), *(y.shape[k] for k in fy)]
     work = product([*(x.shape[k] for k in bx), *matrices])
     outer = all(x.shape[k] == 1 for k in cx)
-    asked = MatrixProduct(compute, work, product(matrices), product(shape), outer)
-    if not low.target.library.multiplies(asked):
+    sides = [product([u.shape[k] for k in free]) for u, free in ((x, fx), (y, fy))]
+    few = min([n for n in sides if n is not None], default=None)
+    asked = MatrixProduct(compute, x.dtype, few, work, product(matrices), product(shape), outer)
+    library = low.target.library
+    operands = library.multiplies(asked)
+    if operands is None:
         return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
-    wide = compute if compute in low.target.library.products else dtypes.float32
-    x, y = converted(low, x, wide), converted(low, y, wide)
+    x, y = converted(low, x, operands), converted(low, y, operands)
     a, ta = _operand(low, x, bx, fx, cx)
     c, tc = _operand(low, y, by, cy, fy)
     attrs = {
@@ -108,7 +111,8 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
         "ta": ta,
         "tb": tc,
     }
-    (out,) = low.append(LibraryCall("gemm", (a, c), attrs, [(shape, wide)]))
+    results = [(shape, library.product_of(operands))]
+    (out,) = low.append(LibraryCall("gemm", (a, c), attrs, results))
     return converted(low, out, compute)
 
 

@@ -16,8 +16,10 @@ from covector.compiler.ir.nodes import Index, Part
 from covector.compiler.schedule.nodes import Stage
 from covector.core import dtypes
 
-# Running sums of one group: each addition waits for the one before in its own.
+# Running sums of a long group, in which each addition waits for the one before; and how long it is:
+# the sums of a shorter one are in order, and overlap with those of the groups behind it.
 SUMS = 4
+LONG = 16
 
 
 def _axes(part: Part) -> list[Index]:
@@ -80,9 +82,8 @@ def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
     assert part.combine is not None
     combine, (axis,), mem = part.combine, part.serial, em.memory(v)
     dest = [em.index(i, r.env) for i in part.dest]
-    many = SUMS if combine == "add" and v.dtype in (dtypes.float32, dtypes.float64) else 1
     acc = Accumulator(b, em.fresh_load(v, mem, dest), 0)
-    accs = [acc] + [Accumulator(b, ops.literal(-0.0, v.dtype), 0) for _ in range(many - 1)]
+    at = Accumulator(b, begin, 0)
 
     def merged(x: Number, y: Number) -> Number:
         return ops.apply(b, combine, [x, y], [v.dtype] * 2, v.dtype, None)
@@ -91,20 +92,30 @@ def merge(em: ValueEmitter, r: Running, begin: Val, end: Val) -> None:
         r.env[axis] = Idx(i)
         acc.set(b, merged(acc.get(b), em.expr(r.stage.expr, r.env)))
 
-    def several(i: Val) -> None:
-        for k, acc in enumerate(accs):
-            one(b.bin("add", i, int_const(k)), acc)
+    def several() -> None:
+        begin_, end_ = b.local(begin), b.local(end)
+        accs = [acc] + [Accumulator(b, ops.literal(-0.0, v.dtype), 0) for _ in range(SUMS - 1)]
 
-    if many > 1:
-        whole = b.bin("and", b.bin("sub", end, begin), int_const(-many))
-        whole = b.bin("add", begin, b.intrinsic("smax", whole, int_const(0)))
-        b.repeat(begin, whole, many, several)
-        begin = whole
-    b.repeat(begin, end, 1, one)
-    numbers = [acc.get(b) for acc in accs]
-    while len(numbers) > 1:
-        numbers = [merged(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
-    em.store(v, mem, dest, numbers[0])
+        def round_(i: Val) -> None:
+            for k, sum_ in enumerate(accs):
+                one(b.bin("add", i, int_const(k)), sum_)
+
+        whole = b.bin("and", b.bin("sub", end_, begin_), int_const(-SUMS))
+        whole = b.bin("add", begin_, whole)
+        b.repeat(begin_, whole, SUMS, round_)
+        numbers = [sum_.get(b) for sum_ in accs]
+        while len(numbers) > 1:
+            numbers = [merged(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
+        acc.set(b, numbers[0])
+        at.set(b, whole)
+
+    # What lies outside is not looked for by a condition and by moving an index inside as well.
+    steady, em.steady = em.steady, True
+    if combine == "add" and v.dtype in (dtypes.float32, dtypes.float64):
+        b.when(b.cmp("icmp sge", b.bin("sub", end, begin), int_const(LONG)), several)
+    b.repeat(real(at.get(b)), end, 1, one)
+    em.steady = steady
+    em.store(v, mem, dest, acc.get(b))
 
 
 def write(em: ValueEmitter, r: Running, first: Val, last: Val) -> None:

@@ -42,7 +42,7 @@ def _gemm(em: NestEmitter, d: LibraryCall) -> None:
     m, n, k = at["m"], at["n"], at["k"]
     pa, pc = em.pointer(a), em.pointer(c)
     po = em.b.local(em.place(out).ptr)
-    code = dtypes.code_of[out.dtype]
+    code = dtypes.code_of[a.dtype]
     fn = em.runtime("gemm")
     lda = _product(em, m if at["ta"] else k)
     ldb = _product(em, k if at["tb"] else n)

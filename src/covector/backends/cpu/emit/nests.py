@@ -165,9 +165,12 @@ class NestEmitter(ValueEmitter):
         return b.bin("and", b.bin("add", rounds, int_const(lanes - 1)), int_const(-lanes))
 
     def outlined(self, write: Callable[[Val, Val], None]) -> Function:
-        """A function of (frame, begin, end) written by ``write(begin, end)``."""
+        """A function of (frame, begin, end) written by ``write(begin, end)``.
+
+        What it works on is in its frame, so that equal loops over different arrays are one.
+        """
         parent = self.b
-        name = self.module.fresh("body")
+        name, uses = self.module.fresh("body"), dict(self.module.uses)
         child = Function(
             self.module, name,
             f"define internal void @{name}(ptr %frame, i64 %begin, i64 %end) noinline", parent,
@@ -179,7 +182,9 @@ class NestEmitter(ValueEmitter):
         child.line("ret void")
         self.tail, self.lanes = saved, saved_lanes
         self.b = parent
-        child.finish()
+        child.finish_once()
+        if child.name != name:
+            self.module.uses = uses
         return child
 
     def frame(self, child: Function) -> Val:
@@ -199,6 +204,7 @@ class NestEmitter(ValueEmitter):
         What is interrupted ends the program, after some instructions.
         """
         b = self.b
+        b.tasks += 1
         frame = self.frame(child)
         n, grain = b.local(n), b.local(grain)
         few = b.cmp("icmp sle", n, grain)
