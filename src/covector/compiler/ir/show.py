@@ -7,7 +7,7 @@ compiled code (`key`): what is not in it, no later stage may look at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from covector.compiler.ir import constants
 from covector.compiler.ir.constants import SHORT
@@ -49,17 +49,17 @@ _IVARS = tuple(f"i{k}" for k in range(64))
 
 def show(program: LoopProgram) -> str:
     """The program's text."""
-    return _Writer().program(program, True)
+    return Writer().program(program, True)
 
 
 def key(program: LoopProgram) -> str:
     """The text without the values of sizes and the name: equal keys mean equal code."""
-    return _Writer().program(program, False)
+    return Writer().program(program, False)
 
 
 def names_of(program: LoopProgram) -> dict[Value, str]:
     """The names of values in the program's text."""
-    writer = _Writer()
+    writer = Writer()
     writer.program(program, True)
     return writer.names
 
@@ -160,7 +160,7 @@ class _Unknown(dict[Value, str]):
 
 def show_broken(program: LoopProgram) -> tuple[str, dict[Value, str]]:
     """The text of a program that may not be whole, and the names of its values there."""
-    writer = _Writer()
+    writer = Writer()
     writer.names = _Unknown()
     return writer.program(program, True), writer.names
 
@@ -181,10 +181,12 @@ def _extents(first: int, extents: Sequence[Dim]) -> str:
     return ", ".join([f"i{first + k} < {n}" for k, n in enumerate(extents)])
 
 
-class _Writer(_Nodes):
+class Writer(_Nodes):
     """Writes a program line by line, numbering values in the order of their definition."""
 
     __slots__ = ("lines",)
+    # Methods by the kind of a definition; each appends lines that begin with `left`.
+    definitions: ClassVar[dict[type, Any]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +225,9 @@ class _Writer(_Nodes):
             if v.output_index == 0:
                 d = v.defn
                 left = self.typed_all(d.results or (v,)) if gives_value(d) else ""
-                _DEFINITIONS[type(d)](self, d, v, pad + left + " = " if left else pad, pad + "  ")
+                self.definitions[type(d)](
+                    self, d, v, pad + left + " = " if left else pad, pad + "  "
+                )
         self.lines.append(f"{pad}{last} {self.named(block.results)}")
 
     # --- definitions: `left` is the line so far, `pad` that of lines below ---
@@ -297,13 +301,13 @@ def _kind(c: Value) -> str:
     return "" if d.what == "carry" else f"{d.what} "
 
 
-_DEFINITIONS: dict[type, Any] = {
-    Pointwise: _Writer.pointwise,
-    Reduce: _Writer.reduce,
-    Cumulative: _Writer.cumulative,
-    Update: _Writer.update,
-    LibraryCall: _Writer.call,
-    Loop: _Writer.loop,
-    Branch: _Writer.branch,
-    Strips: _Writer.strips,
+Writer.definitions = {
+    Pointwise: Writer.pointwise,
+    Reduce: Writer.reduce,
+    Cumulative: Writer.cumulative,
+    Update: Writer.update,
+    LibraryCall: Writer.call,
+    Loop: Writer.loop,
+    Branch: Writer.branch,
+    Strips: Writer.strips,
 }

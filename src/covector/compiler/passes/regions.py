@@ -22,6 +22,8 @@ from covector.primitives.structure import slice_p, squeeze_p
 # bytes of copying in all.
 FOLD_ELEMENTS = 1 << 16
 FOLD_BYTES = 1 << 26
+# Elements that are not read back from memory: small arrays are in registers.
+FEW = 64
 # How many updates are looked through for one slice.
 STEPS = 10_000
 
@@ -67,20 +69,33 @@ def _region(
         inside = all(
             w <= a and a + n <= w + m for a, n, w, m in zip(at, size, where, window, strict=True)
         )
-        if inside:
-            x, at, moved = new, tuple(a - w for a, w in zip(at, where, strict=True)), True
-            if x.aval.shape == size:
-                return x
-            continue
         apart = any(
             a + n <= w or w + m <= a for a, n, w, m in zip(at, size, where, window, strict=True)
         )
-        if not apart:
+        if not (inside or apart) or _kept(s, update, inside, aval):
             break
-        x, moved = base, True
+        moved = True
+        if not inside:
+            x = base
+            continue
+        x, at = new, tuple(a - w for a, w in zip(at, where, strict=True))
+        if x.aval.shape == size:
+            return x
     if not moved:
         return None
     return _slice_of(s, eqn, x, at, aval)
+
+
+def _kept(s: Rewriter, update: JaxprEqn, inside: bool, read: ShapedArray) -> bool:
+    """Whether elements are better read from the array of an update than from where it has them.
+
+    That array is stored anyway. What was written to it would be computed or stored twice, if it is
+    computed here; what it left as it was would be kept, while all is copied to another array.
+    """
+    if read.size <= FEW or update.outvars[0] not in s.stored:
+        return False
+    base, new, *_ = update.invars
+    return s.is_computed(new) if inside else base not in s.known and fill_value(s, base) is None
 
 
 def _slice_of(s: Rewriter, eqn: JaxprEqn, x: Atom, at: Sequence[int], aval: ShapedArray) -> Atom:

@@ -25,6 +25,8 @@ from covector.core.jaxpr import (
 )
 from covector.core.record import Record
 from covector.core.trace import Primitive
+from covector.primitives.slicing import dynamic_update_slice_p
+from covector.primitives.structure import slice_p
 
 Apply = Callable[["Rewriter", JaxprEqn, list[Atom], ShapedArray], Atom | None]
 
@@ -75,6 +77,9 @@ class Rewriter:
         Bytes copied to compute them.
     uses : dict
         How often a value of the original is read.
+    stored : set of Var
+        Values of the original of which more is needed than slices of them, or of what they are
+        updated to.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Rewriter:
         self.known: dict[Var, np.ndarray] = {}
         self.copied = 0
         self.uses: dict[Any, int] = {}
+        self.stored: set[Any] = set()
         self._defs: dict[Any, JaxprEqn] = {}
         self._seen: dict[Any, Sequence[Atom]] = {}
         self._consts: dict[int, Var] = {}
@@ -98,6 +104,7 @@ class Rewriter:
         """The jaxpr after the sweep; equations that nothing reads stay."""
         jaxpr = closed.jaxpr
         self.uses = _uses(jaxpr)
+        self.stored = _stored(jaxpr)
         env: dict[Any, Atom] = {}
         for v, c in zip(jaxpr.constvars, closed.consts, strict=True):
             env[v] = self._const(v, c)
@@ -120,6 +127,10 @@ class Rewriter:
         """The equation that defines ``a``, if it applies one of these primitives."""
         eqn = self._defs.get(a)
         return eqn if eqn is not None and eqn.primitive in primitives else None
+
+    def is_computed(self, a: Atom) -> bool:
+        """Whether an equation written here gives ``a``."""
+        return a in self._defs
 
     def emit(
         self, like: JaxprEqn, prim: Primitive, args: Sequence[Atom], params: dict[str, Any],
@@ -232,6 +243,17 @@ def _atom_key(a: Atom) -> Any:
     if t is int or t is bool or (t is float and value == value and value != 0):
         return (t, value, a.aval)
     return (str(value), a.aval)
+
+
+def _stored(jaxpr: Jaxpr) -> set[Any]:
+    """The values of which more is needed than slices, or than an update of them is."""
+    out: set[Any] = set(jaxpr.outvars)
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.primitive is dynamic_update_slice_p:
+            out.update(eqn.invars[0 if eqn.outvars[0] in out else 1 :])
+        elif eqn.primitive is not slice_p:
+            out.update(eqn.invars)
+    return out
 
 
 def _uses(jaxpr: Jaxpr) -> dict[Any, int]:

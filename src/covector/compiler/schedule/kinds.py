@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from covector.compiler.access import cost, key_of, variables
+from covector.compiler.access import Access, cost, key_of, variables
 from covector.compiler.ir.nodes import (
     Block,
     Bound,
@@ -24,6 +24,7 @@ from covector.compiler.ir.nodes import (
     Load,
     Loop,
     Node,
+    Part,
     Pointwise,
     Reduce,
     Strips,
@@ -31,6 +32,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
     Where,
+    ivars,
     product,
 )
 from covector.compiler.ir.walk import block_reads, loads, parts_of, sub_blocks
@@ -147,6 +149,33 @@ def _reads_through(v: Value, base: Value) -> bool:
     return False
 
 
+def reads_where_it_writes(d: Update) -> bool:
+    """Whether all that an update reads of its base, with what is pointwise recomputed, are the
+    elements that it writes instead: so it can be written over its base, element by element."""
+    base = d.base
+    if base is None or len(d.parts) != 1 or not _one_to_one(d.parts[0]):
+        return False
+    (part,) = d.parts
+    access = Access()
+    recomputed = lambda u: u is not base and u.ndim > 0 and formula(u) is not None  # noqa: E731
+    access.add(part.expr, ivars(64), recomputed)
+    dest = key_of(part.dest)
+    return all([key_of(index) == dest for u, index in access.reads if u is base])
+
+
+def _one_to_one(part: Part) -> bool:
+    """Whether it is plain that each element goes to a place of its own."""
+    axes = []
+    for i in part.dest:
+        moved = i.a if type(i) is IOp and i.op == "+" and not variables(i.b) else i
+        if type(moved) is IVar:
+            axes.append(moved.axis)
+        elif variables(i):
+            return False
+    long = {k for k, n in enumerate(part.extents) if n != 1}
+    return not part.serial and len(set(axes)) == len(axes) and long <= set(axes)
+
+
 def _readable_flat(load: Expr) -> bool:
     """Whether a reshaped value is read in order, through all that may be recomputed."""
     assert type(load) is Load
@@ -258,7 +287,7 @@ class _Classifier:
             # All groups together walk an axis once.
             axes = len(p.extents) - (p.limits is not None)
             self._read(p.expr, p, axes, bool(p.serial) and not p.grouped)
-            if d.base is not None:
+            if d.base is not None and not reads_where_it_writes(d):
                 self._store_apart(p.expr, d.base)
             for i in p.indices():
                 for load in loads(i):

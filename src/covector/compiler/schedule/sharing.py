@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from covector.compiler.access import Access
+from covector.compiler.access import Access, key_of
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
@@ -20,6 +20,7 @@ from covector.compiler.ir.nodes import (
     ivars,
 )
 from covector.compiler.ir.walk import block_reads, reads_of, sub_blocks, written_out
+from covector.compiler.schedule.kinds import reads_where_it_writes
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 from covector.core.record import Record
 
@@ -121,7 +122,10 @@ class _Sharer:
             if v in self.alias or base is None or not v.defn.parts:
                 return
             first = self.first_part.get(v)
-            if first is not None and self._free(base, first - 1):
+            if first is not None and (
+                self._free(base, first - 1)
+                or (self._free(base, first) and _read_where_written(self.steps[first], v, base))
+            ):
                 self._take(v, base)
         elif s.kind == "pointwise" and v not in nest.contracted and v.ndim:
             u = _overwritten(nest, s, lambda u: self._free(u, k))
@@ -179,6 +183,17 @@ def _read_inside(schedule: Schedule, d: Loop) -> set[Value]:
         for v in block_reads(block):
             out |= chase(schedule, v)
     return out
+
+
+def _read_where_written(nest: Step, v: Value, base: Value) -> bool:
+    """Whether a nest reads ``base`` only as it writes the part of its update ``v``, and there each
+    element that is overwritten by what it goes into."""
+    if type(nest) is not Nest or not reads_where_it_writes(v.defn):
+        return False
+    return all([
+        s.value is v and (s.kind != "part" or key_of(index) == key_of(s.part.dest))
+        for s in nest.stages for u, index in s.reads if u is base
+    ])  # fmt: skip
 
 
 def _overwritten(nest: Nest, stage: Stage, free: Callable[[Value], bool]) -> Value | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
+from covector.compiler.access import key_of
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
@@ -393,6 +394,8 @@ class _Lives(_Checker):
 
 def _in_place(s: Stage, index: Sequence[Index]) -> bool:
     d = s.value.defn
+    if s.kind == "part":
+        return key_of(index) == key_of(s.part.dest)
     return type(d) is Update or bool(getattr(d, "flat", False)) or identity(index)
 
 

@@ -43,17 +43,15 @@ def _gemm(em: NestEmitter, d: LibraryCall) -> None:
     pa, pc = em.pointer(a), em.pointer(c)
     po = em.b.local(em.place(out).ptr)
     code = dtypes.code_of[a.dtype]
-    fn = em.runtime("gemm")
     lda = _product(em, m if at["ta"] else k)
     ldb = _product(em, k if at["tb"] else n)
     ms, ns, ks = (_product(em, x) for x in (m, n, k))
-    batch = _product(em, at["batch"])
-    em.b.line(
-        f"call void {fn.ref}(i32 {code}, i32 {int(at['ta'])}, i32 {int(at['tb'])}, i64 {ms}, "
-        f"i64 {ns}, i64 {ks}, ptr {pa.ref}, i64 {lda}, ptr {pc.ref}, i64 {ldb}, ptr {po.ref}, "
-        f"i64 {ns}, i64 {batch}, i64 {_product(em, (*m, *k))}, i64 {_product(em, (*k, *n))}, "
-        f"i64 {_product(em, (*m, *n))})"
-    )
+    apart = [_product(em, x) for x in ((*m, *k), (*k, *n), (*m, *n))]
+    args = [f"i32 {code}", f"i32 {int(at['ta'])}", f"i32 {int(at['tb'])}"]
+    args += [f"i64 {x}" for x in (ms, ns, ks)]
+    args += [f"ptr {pa.ref}", f"i64 {lda}", f"ptr {pc.ref}", f"i64 {ldb}", f"ptr {po.ref}"]
+    args += [f"i64 {x}" for x in (ns, _product(em, at["batch"]), *apart)]
+    em.call_runtime("gemm", args)
 
 
 def _matrix_call(em: NestEmitter, d: LibraryCall) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from covector import _native
 from covector.backends.cpu.emit import groups, indexing, memory, reductions, structures
+from covector.backends.cpu.emit.alike import Given, Signature
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
-from covector.backends.cpu.emit.values import PATIENCE, ValueEmitter
+from covector.backends.cpu.emit.values import OK, PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
-from covector.backends.cpu.writer import Function, Val, int_const
+from covector.backends.cpu.writer import BasicBlock, Function, Val, int_const
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import IVar, Load, Pointwise, Update, Value, ivars
 from covector.compiler.schedule.loops import (
@@ -33,6 +36,7 @@ from covector.compiler.schedule.loops import (
 )
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.schedule.plan import copy_nest
+from covector.core.config import config
 
 # An axis, and the piece of it that a tile covers.
 _Tile = tuple[int, Val, Val]
@@ -56,11 +60,22 @@ def _up_to(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
+class Outlined(NamedTuple):
+    """A function of tasks, and what of the function around it is in its frame."""
+
+    name: str
+    captures: list[Val]
+
+
 class NestEmitter(ValueEmitter):
     """Writes nests of loops."""
 
     # The stages of the nest at hand, by identity.
     running: dict[int, Running]
+    # Functions of tasks, with what they are given, by the signature of their nest.
+    alike: dict[str, tuple[str, list[Given]]]
+    # Whether there are so many nests that it pays to look which are alike.
+    repetitive = False
 
     def nest(self, nest: Nest) -> None:
         for s in nest.stages:
@@ -164,7 +179,7 @@ class NestEmitter(ValueEmitter):
             return rounds
         return b.bin("and", b.bin("add", rounds, int_const(lanes - 1)), int_const(-lanes))
 
-    def outlined(self, write: Callable[[Val, Val], None]) -> Function:
+    def outlined(self, write: Callable[[Val, Val], None]) -> Outlined:
         """A function of (frame, begin, end) written by ``write(begin, end)``.
 
         What it works on is in its frame, so that equal loops over different arrays are one.
@@ -185,9 +200,9 @@ class NestEmitter(ValueEmitter):
         child.finish_once()
         if child.name != name:
             self.module.uses = uses
-        return child
+        return Outlined(child.name, child.captures)
 
-    def frame(self, child: Function) -> Val:
+    def frame(self, child: Outlined) -> Val:
         """Memory with what the outlined function captured."""
         b = self.b
         frame = b.alloca(f"[{64 * max(1, len(child.captures))} x i8]")
@@ -198,15 +213,21 @@ class NestEmitter(ValueEmitter):
             b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align 64")
         return frame
 
-    def parallel_for(self, child: Function, n: Val, grain: Val, *first: str) -> None:
+    def parallel_for(self, child: Outlined, n: Val, grain: Val, *first: str) -> None:
         """Run the outlined body over [0, n), on threads when there is more than one task.
 
         What is interrupted ends the program, after some instructions.
         """
         b = self.b
         b.tasks += 1
-        frame = self.frame(child)
         n, grain = b.local(n), b.local(grain)
+        if self.repetitive and b is self.root:
+            captures = [b.local(v) for v in child.captures]
+            site = self._site(child.name, [v.type for v in captures])
+            args = ", ".join([f"{v.type} {v.ref}" for v in (b.local(self.rt), n, grain, *captures)])
+            self.leave_unless_ok(b.impure(f"call i32 @{site}({args})", "i32"), *first)
+            return
+        frame = self.frame(child)
         few = b.cmp("icmp sle", n, grain)
         fn = self.runtime("parallel_for")
         direct = f"call void @{child.name}(ptr {frame.ref}, i64 0, i64 {n.ref})"
@@ -221,10 +242,91 @@ class NestEmitter(ValueEmitter):
         stems = ("direct", "threads", "done")
         b.either(few, lambda: b.line(direct), shared, stems, likely=False)
 
+    def _site(self, body: str, types: Sequence[str]) -> str:
+        """A function that fills a frame and runs a body: what every place of a call would do."""
+        name = f"run.{body}"
+        if name in self.module.internal:
+            return name
+        self.module.internal.add(name)
+        args = ["ptr %rt", "i64 %n", "i64 %grain", *[f"{t} %c{k}" for k, t in enumerate(types)]]
+        header = f"define internal i32 @{name}({', '.join(args)}) noinline"
+        entry = BasicBlock("entry")
+        entry.lines.append(f"  %frame = alloca [{64 * max(1, len(types))} x i8], align 64")
+        for k, t in enumerate(types):
+            entry.lines += [
+                f"  %p{k} = getelementptr i8, ptr %frame, i64 {64 * k}",
+                f"  store {t} %c{k}, ptr %p{k}, align 64",
+            ]
+        entry.lines += [
+            "  %few = icmp sle i64 %n, %grain",
+            "  br i1 %few, label %direct, label %threads",
+        ]
+        direct, threads = BasicBlock("direct"), BasicBlock("threads")
+        direct.lines += [f"  call void @{body}(ptr %frame, i64 0, i64 %n)", f"  ret i32 {OK}"]
+        slot = _native.runtime_slots["parallel_for"]
+        threads.lines += [
+            f"  %at = getelementptr ptr, ptr %rt, i64 {slot}",
+            "  %fn = load ptr, ptr %at",
+            f"  %status = call i32 %fn(ptr %rt, ptr @{body}, ptr %frame, i64 %n, i64 %grain)",
+            "  ret i32 %status",
+        ]
+        self.module.functions.append((header, [entry, direct, threads]))
+        return name
+
+    def call_runtime(self, name: str, args: Sequence[str]) -> None:
+        """Call a function of the runtime library that gives nothing, with typed arguments.
+
+        Where there are many calls, those that differ in few arguments share a function of these.
+        """
+        b = self.b
+        if not self.repetitive or b is not self.root:
+            b.line(f"call void {self.runtime(name).ref}({', '.join(args)})")
+            return
+        given: dict[str, str] = {}
+        inner = []
+        for a in args:
+            type_, ref = a.rsplit(" ", 1)
+            inner.append(f"{type_} {given.setdefault(a, f'%a{len(given)}')}" if "%" in ref else a)
+        key = f"{name}({', '.join(inner)})"
+        site = self.module.names.get(key)
+        if site is None:
+            site = self.module.names[key] = self.module.fresh(f"call.{name}")
+            types = [f"{a.rsplit(' ', 1)[0]} {x}" for a, x in given.items()]
+            entry = BasicBlock("entry")
+            entry.lines += [
+                f"  %at = getelementptr ptr, ptr %rt, i64 {_native.runtime_slots[name]}",
+                "  %fn = load ptr, ptr %at",
+                f"  call void %fn({', '.join(inner)})",
+                "  ret void",
+            ]
+            header = f"define internal void @{site}({', '.join(['ptr %rt', *types])}) noinline"
+            self.module.functions.append((header, [entry]))
+        b.line(f"call void @{site}({', '.join([f'ptr {self.rt.ref}', *given])})")
+
     def _outline(self, nest: Nest, root: NestLoop) -> None:
         n, grain = indexing.val(self.dim(root.dim)), self.grain(root)
-        child = self.outlined(lambda begin, end: self._loop(nest, root, 0, (begin, end)))
-        self.parallel_for(child, n, grain)
+        self.parallel_for(self._task(nest, root), n, grain)
+
+    def _task(self, nest: Nest, root: NestLoop) -> Outlined:
+        """The function of a nest's tasks, that of one before which is like it."""
+
+        def write(begin: Val, end: Val) -> None:
+            self._loop(nest, root, 0, (begin, end))
+
+        if not self.repetitive or self.b is not self.root:
+            return self.outlined(write)
+        signature = Signature(self, nest)
+        text = signature.text()
+        found = None if text is None else self.alike.get(text)
+        if found is not None:
+            known = Outlined(found[0], signature.captures(found[1]))
+            assert not config.enable_checks or self.outlined(write) == known, text
+            return known
+        task = self.outlined(write)
+        given = signature.given(task.captures)
+        if text is not None and given is not None:
+            self.alike[text] = task.name, given
+        return task
 
     @abstractmethod
     def copies(self, nest: Nest, root: NestLoop, alone: Callable[[], None]) -> None:

@@ -25,6 +25,9 @@ from covector.compiler.ir.nodes import (
 from covector.compiler.schedule.nodes import Nest, NestLoop
 from covector.compiler.schedule.storage import Argument
 
+# Nests of a program from which on it is looked which of them are alike.
+REPETITIVE = 8
+
 
 class Emitter(BlockEmitter):
     """Writes one program."""
@@ -32,6 +35,9 @@ class Emitter(BlockEmitter):
     def run(self) -> Text:
         """The module's text."""
         p, plan = self.program, self.plan
+        self.alike = {}
+        nests = [s for steps in self.schedule.steps.values() for s in steps if type(s) is Nest]
+        self.repetitive = len(nests) >= REPETITIVE
         for k, v in enumerate([*p.inputs, *p.consts]):
             self.storage[v] = Mem(self.address_of(Argument(k)), 0)
         for k in range(len(p.inputs) + len(p.consts), plan.workspace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from covector import _native
@@ -114,6 +114,10 @@ class ValueEmitter:
             ]
             found = self._params[slot] = Val(ref, "i64", 0, b, 0)
         return found
+
+    def parameters(self) -> Iterable[Val]:
+        """The run-time integers that were asked for."""
+        return self._params.values()
 
     def dim(self, d: Extent) -> int | Val:
         """A dimension (or a product of dimensions) as a number in the code."""
