@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import time
 import warnings
 
 import numpy as onp
@@ -15,7 +16,9 @@ import covector.numpy as np
 from covector.backends.pjrt import settings
 from covector.core import config as config_module
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
+from covector.runtime import progress
 from tests.random import cases
+from tests.runtime.test_progress import watched
 
 X = np.arange(3.0)
 
@@ -411,6 +414,18 @@ def captured_constants_report_frames(_):
     with option("captured_constants_warn_bytes", 0), option("captured_constants_report_frames", 1):
         with pytest.warns(UserWarning, match=r"\n  float32\[3\] at .*test_options.py"):
             cv.jit(lambda y: y - X)(X)
+
+
+def show_progress(_):
+    def slow(name):
+        with progress.progress(name):
+            time.sleep(0.05)
+
+    with watched(0.01) as screen:
+        slow("one")
+        with option("show_progress", False):
+            slow("another")
+    assert "one" in screen.getvalue() and "another" not in screen.getvalue()
 
 
 def pprint_use_color(_):

@@ -137,6 +137,9 @@ OPTIONS: dict[str, Option] = {
     "captured_constants_report_frames": Option(
         0, "how many constants captured_constants_warn_bytes says the lines of; -1: all"
     ),
+    "show_progress": Option(
+        True, "a line in a terminal or notebook while a compilation takes more than a second"
+    ),
     "pprint_use_color": Option(True, "colours of programs on a terminal"),
     "dump_ir_to": Option("", "a folder for the texts of all programs that are compiled"),
     "dump_ir_modes": Option(

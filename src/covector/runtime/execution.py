@@ -46,6 +46,7 @@ from covector.runtime.placement import (
     placement,
     target_of,
 )
+from covector.runtime.progress import progress
 from covector.transforms.arguments import argument_names
 from covector.transforms.jit import Entry, Jitted, tell_step
 
@@ -130,7 +131,8 @@ def compile_entry(
             backend = get_backend(device.platform)
             each = layout is not None or (results is not None and has_one_memory(backend))
             at = results if each and results is not None else where.index
-            program = module.compile(device, at)
+            with progress(f"compiling {name} for {device.platform}"):
+                program = module.compile(device, at)
             program.executable.donate(given)
             _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
             if config.dump_ir_to:
