@@ -469,13 +469,16 @@ def in_lanes(v: Value) -> bool:
 
 
 def _total_cost(v: Value, depth: int, seen: dict[Value, int], enough: int = CHEAP) -> int:
-    """Cost of evaluating ``v`` and the pointwise values it is made of, up to a few levels."""
+    """Cost of evaluating ``v`` and the pointwise values it is made of, up to a few levels.
+
+    What it reads over and over is stored where that is dear.
+    """
     expr = formula(v)
     if depth > 8 or expr is None:
         return 0
     total = cost(expr)
     for load in loads(expr):
-        if load.value not in seen and load.value.ndim:
+        if load.value not in seen and load.value.ndim and _used(load) >= v.ndim:
             seen[load.value] = 1
             total += _total_cost(load.value, depth + 1, seen, enough)
             if total > enough:

@@ -48,6 +48,39 @@ class Growing:
         self._read.update([v for v, _ in stage.reads if v.ndim])
         return True
 
+    def join_sum(self, start: Stage, sum_: Stage) -> bool:
+        """Put a reduction into memory beside one that reads the same, if all loops are alike: rows
+        of both results are added to in one pass."""
+        path: list[NestLoop] = []
+        node: NestLoop | Stage = self.root
+        while type(node) is NestLoop and len(path) < sum_.depth:
+            q = len(path)
+            if node.dim != sum_.dims[q] or node.role != sum_.roles[q]:
+                return False
+            path.append(node)
+            node = node.children[-1]
+        if type(node) is not Stage or node.kind != "accumulate" or len(path) < sum_.depth:
+            return False
+        reads = {v for v, _ in sum_.reads}
+        if not reads.isdisjoint(self.made) or reads.isdisjoint(self._read):
+            return False
+        # The rows begin as the others do, in the loop around those that are reduced.
+        inside = start.depth - 2
+        first = path[inside].children[0]
+        if type(first) is not NestLoop or any([s.kind != "init" for s in first.stages()]):
+            return False
+        rows: NestLoop = path[-1]._replace(children=(*path[-1].children, sum_))
+        for q in range(len(path) - 2, -1, -1):
+            before = path[q].children[:-1]
+            if q == inside:
+                before = (first._replace(children=(*first.children, start)), *before[1:])
+            rows = path[q]._replace(children=(*before, rows))
+        self.root = rows
+        for stage in (start, sum_):
+            self.made[stage.value] = stage
+            self._read.update([v for v, _ in stage.reads if v.ndim])
+        return True
+
     def _is_related(self, stage: Stage) -> bool:
         """Whether the stage reads something the nest computes or reads, or updates its value."""
         made, read = self.made, self._read
@@ -64,18 +97,44 @@ class Growing:
         """The outermost loop of the nest with ``stage`` in it; None if it shares none."""
         path = _shared_path(self.root, self.made, stage)
         # Reductions may share their loops with what they read, but an inner loop is shared by
-        # stages that all end there or all go on, unless short rows are walked in lanes.
+        # stages that all end there or all go on, unless rows are walked in it.
         for q, loop in enumerate(path):
-            if loop.leaves and loop.loops and not self._rows_fit(path[: q + 1], stage):
+            if loop.leaves and loop.loops and not (
+                self._walks_rows(path[: q + 1]) or self._rows_fit(path[: q + 1], stage)
+            ):  # fmt: skip
                 del path[q:]
                 break
         while path and not (
-            _shape_fits(path[-1], stage, len(path)) or self._rows_fit(path, stage)
+            _shape_fits(path[-1], stage, len(path))
+            or self._rows_fit(path, stage)
+            or self._ends_rows(path, stage)
         ):  # fmt: skip
             path.pop()
         if not path:
             return None
         return _with_stage(path, chain(stage, len(path)), stage.roles)
+
+    def _walks_rows(self, path: Sequence[NestLoop]) -> bool:
+        """Whether the last loop of a path walks long rows, one after the other, in no lanes."""
+        loop, made = path[-1], self.made.keys()
+        return (
+            type(loop.children[0]) is NestLoop
+            and all([n.role == "p" for n in path])
+            and all([type(n.dim) is not int or n.dim > SHORT_ROW or n.dim == 1 for n in loop.loops])
+            and not any([
+                holds_rows(n, q) or holds_columns(n, q, lambda v: self._private(v, made))
+                for q, n in enumerate(path)
+            ])
+        )  # fmt: skip
+
+    def _ends_rows(self, path: Sequence[NestLoop], stage: Stage) -> bool:
+        """Whether ``stage`` makes a number of what is known of each row, once for all of it."""
+        return (
+            stage.kind == "pointwise"
+            and stage.depth == len(path)
+            and any([v in self.made for v, _ in stage.reads])
+            and self._walks_rows(path)
+        )
 
     def _rows_fit(self, path: Sequence[NestLoop], stage: Stage) -> bool:
         """Whether ``stage`` may join the last loop of a path, whose rounds, or those of a loop

@@ -191,7 +191,7 @@ class _Order:
                 self._call(v)
             elif v in self.small:
                 self._unrolled(v)
-            else:
+            elif not self._beside_another(v):
                 for stage in self.stages[v]:
                     self.when[v] = self._nest_of(stage)
         ordered = sorted(self.order, key=lambda e: e[0])
@@ -219,6 +219,22 @@ class _Order:
             s.value in made or (s.kind == "reduce" and not s.few and s.depth >= v.ndim)
             for s in self.readers.get(v, ())
         ])  # fmt: skip
+
+    def _beside_another(self, v: Value) -> bool:
+        """Put a reduction into memory into the loops of one that reads the same."""
+        stages = self.stages[v]
+        if [s.kind for s in stages] != ["init", "accumulate"]:
+            return False
+        ready = self._ready([u for u, _ in stages[1].reads])
+        for entry in self.open[: -_LOOK_BACK - 1 : -1]:
+            if entry.when < ready:
+                break
+            if entry.join_sum(*stages):
+                self.when[v] = entry.when
+                return True
+            if entry.comes_before(stages[1]):
+                break
+        return False
 
     def _nest_of(self, stage: Stage) -> _When:
         """Put a stage into one of the last nests, or into a new one."""
