@@ -74,6 +74,11 @@ def test_rows_are_walked_in_one_nest():
     assert schedule(normalised, *args).count("nest ") == 1
 
 
+def test_what_ends_with_a_row_is_computed_in_vectors():
+    text = schedule(lambda x: np.log(np.exp(x).sum(1)), np.ones((400, 300)))
+    assert text.count("nest ") == 2 and "for n0 p vector" in text
+
+
 def test_sums_of_columns_share_their_loops():
     args = [np.ones((400, 300)), np.ones(300), np.ones(300), np.ones((400, 300))]
     text = schedule(columns, *args)

@@ -28,15 +28,20 @@ class Growing:
         The last of the stages that compute a value.
     """
 
-    __slots__ = ("root", "made", "_read", "_private")
+    __slots__ = ("root", "made", "_read", "_private", "_again")
 
-    def __init__(self, stage: Stage, private: Callable[[Value, Set[Value]], bool]) -> None:
+    def __init__(
+        self, stage: Stage, private: Callable[[Value, Set[Value]], bool],
+        again: Callable[[Stage], bool],
+    ) -> None:  # fmt: skip
         """``private(v, made)`` says whether ``v`` is read by stages alone, each of a value in
-        ``made`` or one that could be of the nest as well."""
+        ``made`` or one that could be of the nest as well; ``again(stage)`` whether what a stage
+        computes goes into stages with further loops."""
         self.root = chain(stage)
         self.made = {stage.value: stage}
         self._read = {v for v, _ in stage.reads if v.ndim}
         self._private = private
+        self._again = again
 
     def join(self, stage: Stage) -> bool:
         """Put ``stage`` as deep into the nest as dependence allows, if they share a loop."""
@@ -128,11 +133,13 @@ class Growing:
         )  # fmt: skip
 
     def _ends_rows(self, path: Sequence[NestLoop], stage: Stage) -> bool:
-        """Whether ``stage`` makes a number of what is known of each row, once for all of it."""
+        """Whether ``stage`` makes a number of what is known of each row, with which rows are walked
+        once more."""
         return (
             stage.kind == "pointwise"
             and stage.depth == len(path)
             and any([v in self.made for v, _ in stage.reads])
+            and self._again(stage)
             and self._walks_rows(path)
         )
 

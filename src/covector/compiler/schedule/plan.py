@@ -59,9 +59,10 @@ class _Open(Growing):
     __slots__ = ("when",)
 
     def __init__(
-        self, stage: Stage, private: Callable[[Value, Set[Value]], bool], when: _When
-    ) -> None:
-        super().__init__(stage, private)
+        self, stage: Stage, private: Callable[[Value, Set[Value]], bool],
+        again: Callable[[Stage], bool], when: _When,
+    ) -> None:  # fmt: skip
+        super().__init__(stage, private, again)
         self.when = when
 
 
@@ -220,6 +221,18 @@ class _Order:
             for s in self.readers.get(v, ())
         ])  # fmt: skip
 
+    def _again(self, stage: Stage) -> bool:
+        """Whether what a stage computes goes into stages with further loops."""
+        stack, seen = [stage.value], {stage.value}
+        while stack:
+            for s in self.readers.get(stack.pop(), ()):
+                if s.depth > stage.depth:
+                    return True
+                if s.kind == "pointwise" and s.value not in seen:
+                    seen.add(s.value)
+                    stack.append(s.value)
+        return False
+
     def _beside_another(self, v: Value) -> bool:
         """Put a reduction into memory into the loops of one that reads the same."""
         stages = self.stages[v]
@@ -247,7 +260,7 @@ class _Order:
             if entry.comes_before(stage):
                 break
         self.count += 1
-        entry = _Open(stage, self._private, (self.count, 0))
+        entry = _Open(stage, self._private, self._again, (self.count, 0))
         self.order.append((entry.when, entry))
         self.open.append(entry)
         return entry.when
