@@ -327,3 +327,14 @@ def test_wrong_matrices_spoil_no_other(name):
     got, want = cv.jit(f)(a), f(np.asarray(a))
     for x, y in zip(*map(cv.tree_util.tree_leaves, (got, want)), strict=True):
         onp.testing.assert_allclose(onp.asarray(x), onp.asarray(y), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows, constant", [(2000, True), (100, False)])
+def test_short_rows_of_one_operation(rows, constant):
+    # Points in space: lanes are points. Of few of them, the code is that of all sizes.
+    text = cv.jit(lambda x: np.argmax(x, 1)).lower(np.ones((rows, 3))).as_text("schedule")
+    assert ("for 3 r unrolled" in text) == constant
+    x = onp.random.default_rng(0).standard_normal((rows, 3)).astype("f")
+    x[::7, 1] = onp.nan
+    assert onp.array_equal(np.argmax(x, 1), onp.argmax(x, 1))
+    assert onp.array_equal(np.max(x, 1), onp.max(x, 1), equal_nan=True)

@@ -55,10 +55,13 @@ _LATE = (
 
 # Dimensions up to this are part of the code; larger ones are given at run time. A program
 # of one operation is compiled once for all sizes, unless its operands are so large that
-# code for short rows is worth another compilation.
+# code for short rows is worth another compilation; that of very short rows (points, colours, small
+# matrices) is for less.
 CONSTANT_DIM = 16
 CONSTANT_DIM_EAGER = 1
 LARGE = 1 << 16
+CONSTANT_ROW = 8
+MANY_ROWS = 1 << 10
 # Elements are counted in 64-bit integers, in arrays that exist in part or not at all too.
 COUNTABLE = 1 << 63
 # Positions in an array of at most this many have 31 bits.
@@ -88,7 +91,8 @@ class Lowering:
         self.syms: list[Sym] = []
         small = _count(closed.jaxpr) <= 1 and all(v.aval.size < LARGE for v in closed.jaxpr.invars)
         self.limit = CONSTANT_DIM_EAGER if small else CONSTANT_DIM
-        self.sizes = _sizes(closed.jaxpr, self.limit)
+        self.short = _short_rows(closed.jaxpr) if small else frozenset()
+        self.sizes = _sizes(closed.jaxpr, self.limit) - self.short
         if self.sizes and max(self.sizes) >= COUNTABLE:
             raise _uncountable(closed.jaxpr)
         self.large = bool(self.sizes) and max(self.sizes) > NARROW
@@ -110,7 +114,7 @@ class Lowering:
         """A size or offset as the code sees it."""
         if type(n) is not int:
             n = int(n)
-        if -self.limit <= n <= self.limit:
+        if -self.limit <= n <= self.limit or n in self.short:
             return n
         found = self.sizes_known.get(n)
         if found is None:
@@ -275,6 +279,19 @@ def lower(
 def _count(jaxpr: Jaxpr) -> int:
     """Number of equations, those of inner jaxprs included."""
     return sum(len(inner.eqns) for inner in all_jaxprs(jaxpr))
+
+
+def _short_rows(jaxpr: Jaxpr) -> frozenset[int]:
+    """The last dimensions of operands that have many very short rows."""
+    out: set[int] = set()
+    for v in jaxpr.invars:
+        rows = v.aval.size
+        for n in reversed(v.aval.shape):
+            rows = rows // max(n, 1)
+            if n > CONSTANT_ROW or rows < MANY_ROWS:
+                break
+            out.add(n)
+    return frozenset(out)
 
 
 def _sizes(jaxpr: Jaxpr, limit: int) -> set[int]:
