@@ -25,9 +25,9 @@ using Gemv = void (*)(const char*, const int*, const int*, const T*, const T*, c
                       const int*, const T*, T*, const int*);
 
 template <class T>
-constexpr bool is_blas_type = std::is_same_v<T, float> || std::is_same_v<T, double> ||
-                              std::is_same_v<T, std::complex<float>> ||
-                              std::is_same_v<T, std::complex<double>>;
+constexpr bool is_blas_type =
+    std::is_same_v<T, float> || std::is_same_v<T, double> ||
+    std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
 
 bool fits(int64_t x) { return x <= INT_MAX; }
 

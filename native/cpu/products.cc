@@ -1,9 +1,8 @@
+// Few rows times a matrix, which is read once as it lies, and products of small integers.
 #include "cpu/products.h"
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
-#include <cstring>
 
 #include "core/dtype.h"
 #include "core/scratch.h"
@@ -40,10 +39,14 @@ double number(double x) { return x; }
 template <class T>
 const StripKernels<T>& strip_kernels() {
   const ProductKernels& all = kernels();
-  if constexpr (std::is_same_v<T, float>) return all.f32;
-  else if constexpr (std::is_same_v<T, double>) return all.f64;
-  else if constexpr (std::is_same_v<T, Half>) return all.f16;
-  else return all.bf16;
+  if constexpr (std::is_same_v<T, float>)
+    return all.f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return all.f64;
+  else if constexpr (std::is_same_v<T, Half>)
+    return all.f16;
+  else
+    return all.bf16;
 }
 
 // What is kept close: the sums of a strip, or the rows that it is multiplied with.
@@ -58,9 +61,9 @@ constexpr int64_t kMostParts = 8;
 
 // How a product of few rows is cut, which depends on sizes alone.
 struct Cut {
-  int64_t width, strips;   // places of a strip
-  int64_t length, parts;   // terms of a part
-  int64_t block;           // terms that are read at a time
+  int64_t width, strips;  // places of a strip
+  int64_t length, parts;  // terms of a part
+  int64_t block;          // terms that are read at a time
 
   Cut(int64_t rows, int64_t places, int64_t terms, bool across, int64_t itemsize) {
     const int64_t close = kCloseBytes / (rows * itemsize);
@@ -123,7 +126,7 @@ void strip_totals(const Rows<T>& x, int64_t rows, const Cut& cut, int64_t begin,
     std::fill_n(sums, size, S(0));
     const T* from = across ? w + first * w_row + t : w + t * w_row + first;
     const Strip<T> strip{x.data() + t, rows, x.row(), std::min(cut.block, end - t), from, w_row,
-                         places, sums, padded};
+                         places,       sums, padded};
     across ? kernel.across(strip) : kernel.along(strip);
     for (int64_t i = 0; i < size; ++i) totals[i] += sums[i];
   }
@@ -196,9 +199,12 @@ TileFunction tile_function() {
 template <class T>
 auto pair_function() {
   const IntegerKernels& all = kernels().integers;
-  if constexpr (std::is_same_v<T, int8_t>) return all.pair_i8;
-  else if constexpr (std::is_same_v<T, uint8_t>) return all.pair_u8;
-  else return all.pair_i16;
+  if constexpr (std::is_same_v<T, int8_t>)
+    return all.pair_i8;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return all.pair_u8;
+  else
+    return all.pair_i16;
 }
 
 // Rows of left factors, each with an even number of terms.
@@ -298,16 +304,16 @@ bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, c
   return !short_of_memory;
 }
 
-#define COVECTOR_SKINNY(T)                                                                     \
-  template bool skinny_gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t,       \
-                               const T*, int64_t, SumOf<T>*, int64_t);
+#define COVECTOR_SKINNY(T)                                                                         \
+  template bool skinny_gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*, \
+                               int64_t, SumOf<T>*, int64_t);
 COVECTOR_SKINNY(float)
 COVECTOR_SKINNY(double)
 COVECTOR_SKINNY(Half)
 COVECTOR_SKINNY(BHalf)
 #undef COVECTOR_SKINNY
-#define COVECTOR_INTEGER(T)                                                                    \
-  template bool integer_gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t,      \
+#define COVECTOR_INTEGER(T)                                                               \
+  template bool integer_gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, \
                                 const T*, int64_t, int32_t*, int64_t);
 COVECTOR_INTEGER(int8_t)
 COVECTOR_INTEGER(uint8_t)
