@@ -124,3 +124,23 @@ def test_random_windows(seed):
     got = cv.jit(lambda *s: lax.fori_loop(0, 3, lambda _, s: step(np, s), list(s)))(*arrays)
     for x, y in zip(got, want, strict=True):
         onp.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 15, 16, 17, 31, 33, 70, 20_001])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "complex64"])
+def test_what_is_overwritten_is_read_once(n, dtype):
+    # The last vector of a loop overlaps the one before, but not where it would read its results.
+    with cv.enable_x64():
+        x = (onp.arange(n) % 5).astype(dtype)
+        step = (lambda a: ~a) if dtype == "bool" else (lambda a: a * 3 + 1)
+        once, four = step(x).astype(dtype), x
+        for _ in range(4):
+            four = step(four).astype(dtype)
+        onp.testing.assert_array_equal(cv.jit(step)(x), once)
+        onp.testing.assert_array_equal(cv.jit(step, donate_argnums=0)(np.asarray(x)), once)
+        looped = cv.jit(lambda a: lax.fori_loop(0, 4, lambda _, a: step(a), a))
+        onp.testing.assert_array_equal(looped(x), four)
+        chosen = cv.jit(lambda p, a: lax.cond(p, step, lambda a: a, a), donate_argnums=1)
+        onp.testing.assert_array_equal(chosen(True, np.asarray(x)), once)
+        part = cv.jit(lambda a: a.at[n // 3 :].set(step(a[n // 3 :])), donate_argnums=0)
+        onp.testing.assert_array_equal(part(np.asarray(x))[n // 3 :], once[n // 3 :])

@@ -557,12 +557,19 @@ class NestEmitter(ValueEmitter):
     ) -> None:  # fmt: skip
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
         outer = self.lanes, self.tail, self.row_level
+        twice = lanes > 1 and not block and self._may_write_twice(node)
 
         def round_(i: Val) -> None:
             b = self.b
             if lanes:
                 self.lanes, self.row_level = lanes, b.level
                 self.tail = self._tail(node, begin, end, i, lanes)
+            if twice and self.tail is not None:
+                # The last vector ends where the loop does, and writes some elements once more.
+                last = b.intrinsic("smax", b.bin("sub", end, int_const(lanes)), begin)
+                i = b.intrinsic("smin", i, last)
+                full = b.cmp("icmp sge", b.bin("sub", end, begin), int_const(lanes))
+                self.tail = Tail(b.bin("sub", end, i), full, lanes)
             for s in node.stages():
                 self._set_index(s, depth, node, Idx(i, 1 if lanes else 0), bool(block))
             if block:
@@ -585,6 +592,21 @@ class NestEmitter(ValueEmitter):
         else:
             self.b.repeat(begin, end, step, round_)
 
+    def _may_write_twice(self, node: NestLoop) -> bool:
+        """Whether an element written again is the same: nothing that is read is overwritten."""
+        if node.role != "p" or node.loops:
+            return False
+        places = self.plan.places
+        written = {places.get(s.value) for s in node.leaves}
+        return all([
+            s.kind == "pointwise"
+            or (s.kind == "part" and s.part.combine is None and not s.part.serial)
+            for s in node.leaves
+        ]) and all([
+            places.get(v) is None or places[v] not in written
+            for s in node.leaves for v, _ in s.reads
+        ])  # fmt: skip
+
     def _rows_at_hand(self, nest: Nest, node: NestLoop, depth: int) -> None:
         """Before a loop inside lanes: the rows, one a lane, that are the same in its rounds."""
         made = {s.value for s in nest.stages}
@@ -605,10 +627,12 @@ class NestEmitter(ValueEmitter):
     def _in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """An innermost loop from one border to the next, between which conditions do not change.
 
-        What fills no vector is taken one by one, unless it is reduced.
+        What fills no vector is taken one by one, unless it is reduced, or elements may be written
+        twice.
         """
         borders = self._borders(node, depth)
         totals = self._totals(node, depth)
+        twice = self._may_write_twice(node)
         at = self.b.alloca("i64")
         self.b.line(f"store i64 {self.b.local(begin).ref}, ptr {at.ref}")
 
@@ -628,9 +652,20 @@ class NestEmitter(ValueEmitter):
                 else:
                     b.repeat(int_const(0), count, node.lanes, write)
                 return
-            vectors = b.bin("and", count, int_const(-node.lanes))
-            for lanes, first, last in ((node.lanes, int_const(0), vectors), (0, vectors, count)):
-                b.repeat(first, last, lanes or 1, functools.partial(one, start, None, lanes))
+            fits = b.cmp("icmp sge", count, int_const(node.lanes))
+            if twice:
+                last = b.bin("sub", count, int_const(node.lanes))
+
+                def overlapping(far: Val) -> None:
+                    one(start, None, node.lanes, self.b.intrinsic("smin", far, last))
+
+                b.when(fits, lambda: b.repeat(int_const(0), count, node.lanes, overlapping))
+                rest = b.select(fits, count, int_const(0))
+            else:
+                rest = b.bin("and", count, int_const(-node.lanes))
+                write = functools.partial(one, start, None, node.lanes)
+                b.repeat(int_const(0), rest, node.lanes, write)
+            b.repeat(rest, count, 1, functools.partial(one, start, None, 0))
 
         def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
             b = self.b
