@@ -5,7 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covector.compiler.access import Access, cost, variables
-from covector.compiler.ir.nodes import Index, IOp, IVar, Reduce, Sym, Update, Value, ivars
+from covector.compiler.ir.nodes import (
+    Expr,
+    IDyn,
+    Index,
+    IOp,
+    IPart,
+    IVar,
+    Lit,
+    Load,
+    Op,
+    Pointwise,
+    Reduce,
+    Sym,
+    Update,
+    Value,
+    Where,
+    ivars,
+)
 from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.target import REGISTER_ELEMENTS, Target
@@ -206,13 +223,14 @@ class _Placer:
 
     def vector_lanes(self, node: NestLoop) -> int:
         """Lanes of a vector of an innermost loop; 0 if it has to be scalar."""
-        lanes = self.target.lanes(4)
+        least = max([narrow_bytes(s) or 4 for s in node.leaves], default=4)
+        lanes = self.target.lanes(least)
         for s in node.leaves:
             if s.kind not in _VECTOR_KINDS or s.roles[-1] == "s":
                 return 0
             if s.kind == "part" and not _part_vectorises(s):
                 return 0
-            lanes = min(lanes, self._stage_lanes(s))
+            lanes = min(lanes, self._stage_lanes(s, least))
         if all([self._only_reduces(s) for s in node.leaves]):
             lanes *= CHAINS
         if type(node.dim) is int:
@@ -234,12 +252,61 @@ class _Placer:
             )
         )  # fmt: skip
 
-    def _stage_lanes(self, s: Stage) -> int:
+    def _stage_lanes(self, s: Stage, least: int = 4) -> int:
         """Lanes that fill the vectors of the widest element a stage works on."""
-        size = 4
+        size = least
         for dt in (s.value.dtype, s.expr.dtype, *(v.dtype for v, _ in s.reads)):
             size = max(size, dt.itemsize // 2 if dt in dtypes.COMPLEX else dt.itemsize)
         return self.target.lanes(size)
+
+
+# Operations on small integers, each a few instructions for a vector of them.
+_NARROW = frozenset(
+    "add sub mul neg and or xor not eq ne lt le gt ge select_n max min clamp copy "
+    "convert_element_type".split()
+)
+_MOST_NARROW = 64
+
+
+def narrow_bytes(s: Stage) -> int:
+    """Bytes of the widest number with which a stage computes an element, if these are 1 or 2 and
+    what it does fits vectors that are full of them; else 0."""
+    if s.kind != "pointwise" and not (s.kind == "part" and s.part.combine is None):
+        return 0
+    widest = _narrow_bytes(s.value.dtype)
+    stored = {v for v, _ in s.reads}
+    stack: list[Expr] = [s.expr]
+    seen: set[Value] = set()
+    while stack and widest:
+        e = stack.pop()
+        if type(e) is Where:
+            stack += [e.then, e.other]
+            continue
+        size = _narrow_bytes(e.dtype)
+        widest = max(widest, size) if size else 0
+        if type(e) is Op:
+            if e.name not in _NARROW:
+                return 0
+            stack += e.args
+        elif type(e) is Load:
+            if any([type(i) is IDyn or type(i) is IPart for i in e.index]):
+                return 0
+            v = e.value
+            if v.ndim and v not in stored and v not in seen and type(v.defn) in (Pointwise, Update):
+                seen.add(v)
+                stack.append(v.defn.expr)
+        elif type(e) is not Lit:
+            return 0
+        if len(seen) > _MOST_NARROW:
+            return 0
+    return widest
+
+
+def _narrow_bytes(dtype: DType) -> int:
+    return dtype.itemsize if dtype in _SMALL_NUMBERS else 0
+
+
+_SMALL_NUMBERS = frozenset((dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16))
 
 
 def _together(node: NestLoop) -> int:
