@@ -91,7 +91,7 @@ def compile_kernels(folder: Path) -> Path:
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-mprefer-vector-width=512")
     out = folder / "kernels.so"
-    command = [str(compiler()), *flags, "-w", "-o", str(out), str(HERE / "kernels.cpp")]
+    command = [str(compiler()), *flags, "-w", "-Wno-psabi", "-o", str(out), str(HERE / "kernels.cpp")]
     subprocess.run(command, check=True)
     return out
 

@@ -168,15 +168,17 @@ API mandelbrot(Ins in, Outs out) {
       f[u] = _mm512_set1_epi32(20);
     }
     UNROLL(20)
-    for (int k = 0; k < 20; k++) UNROLL(2)
-    for (int u = 0; u < 2; u++) {
-      V t = zr[u] * zr[u] - zi[u] * zi[u] + cr[u];
-      zi[u] = (zr[u] + zr[u]) * zi[u] + ci[u];
-      zr[u] = t;
-      V q = zr[u] * zr[u] + zi[u] * zi[u];
-      __mmask16 far = _mm512_cmp_ps_mask(q, all(4), _CMP_GT_OQ);
-      far = _mm512_mask_cmpeq_epi32_mask(far, f[u], _mm512_set1_epi32(20));
-      f[u] = _mm512_mask_mov_epi32(f[u], far, _mm512_set1_epi32(k));
+    for (int k = 0; k < 20; k++) {
+      UNROLL(2)
+      for (int u = 0; u < 2; u++) {
+        V t = zr[u] * zr[u] - zi[u] * zi[u] + cr[u];
+        zi[u] = (zr[u] + zr[u]) * zi[u] + ci[u];
+        zr[u] = t;
+        V q = zr[u] * zr[u] + zi[u] * zi[u];
+        __mmask16 far = _mm512_cmp_ps_mask(q, all(4), _CMP_GT_OQ);
+        far = _mm512_mask_cmpeq_epi32_mask(far, f[u], _mm512_set1_epi32(20));
+        f[u] = _mm512_mask_mov_epi32(f[u], far, _mm512_set1_epi32(k));
+      }
     }
     _mm512_store_si512(fr + i, f[0]);
     if (i + 16 < N) _mm512_store_si512(fr + i + 16, f[1]);
@@ -195,13 +197,15 @@ API mandelbrot(Ins in, Outs out) {
       f[u] = I{};
     }
     UNROLL(20)
-    for (int k = 0; k < 20; k++) UNROLL(2)
-    for (int u = 0; u < 2; u++) {  // counts the steps before the first one that is far
-      V t = zr[u] * zr[u] - zi[u] * zi[u] + cr[u];
-      zi[u] = (zr[u] + zr[u]) * zi[u] + ci[u];
-      zr[u] = t;
-      near[u] &= zr[u] * zr[u] + zi[u] * zi[u] <= all(4);
-      f[u] -= near[u];
+    for (int k = 0; k < 20; k++) {
+      UNROLL(2)
+      for (int u = 0; u < 2; u++) {  // counts the steps before the first one that is far
+        V t = zr[u] * zr[u] - zi[u] * zi[u] + cr[u];
+        zi[u] = (zr[u] + zr[u]) * zi[u] + ci[u];
+        zr[u] = t;
+        near[u] &= zr[u] * zr[u] + zi[u] * zi[u] <= all(4);
+        f[u] -= near[u];
+      }
     }
     UNROLL(2)
     for (int u = 0; u < 2; u++) *(I*)(fr + i + W * u) = f[u];
@@ -352,16 +356,18 @@ FLAT void rk4(const float* p, float* o, int n) {
     d[u] = load(t[3] + W * u);
     x[u] = y[u] = all(1);
   }
-  for (int s = 0; s < 1000; s++) UNROLL(4)
-  for (int u = 0; u < 4; u++) {
-    auto fx = [&](V x, V y) { return x * (a[u] - b[u] * y); };
-    auto fy = [&](V x, V y) { return y * (c[u] * x - d[u]); };
-    V x0 = x[u], y0 = y[u], p1 = fx(x0, y0), q1 = fy(x0, y0);
-    V x1 = x0 + .5f * h * p1, y1 = y0 + .5f * h * q1, p2 = fx(x1, y1), q2 = fy(x1, y1);
-    V x2 = x0 + .5f * h * p2, y2 = y0 + .5f * h * q2, p3 = fx(x2, y2), q3 = fy(x2, y2);
-    V x3 = x0 + h * p3, y3 = y0 + h * q3, p4 = fx(x3, y3), q4 = fy(x3, y3);
-    x[u] = x0 + h / 6 * (p1 + 2 * (p2 + p3) + p4);
-    y[u] = y0 + h / 6 * (q1 + 2 * (q2 + q3) + q4);
+  for (int s = 0; s < 1000; s++) {
+    UNROLL(4)
+    for (int u = 0; u < 4; u++) {
+      auto fx = [&](V x, V y) { return x * (a[u] - b[u] * y); };
+      auto fy = [&](V x, V y) { return y * (c[u] * x - d[u]); };
+      V x0 = x[u], y0 = y[u], p1 = fx(x0, y0), q1 = fy(x0, y0);
+      V x1 = x0 + .5f * h * p1, y1 = y0 + .5f * h * q1, p2 = fx(x1, y1), q2 = fy(x1, y1);
+      V x2 = x0 + .5f * h * p2, y2 = y0 + .5f * h * q2, p3 = fx(x2, y2), q3 = fy(x2, y2);
+      V x3 = x0 + h * p3, y3 = y0 + h * q3, p4 = fx(x3, y3), q4 = fy(x3, y3);
+      x[u] = x0 + h / 6 * (p1 + 2 * (p2 + p3) + p4);
+      y[u] = y0 + h / 6 * (q1 + 2 * (q2 + q3) + q4);
+    }
   }
   for (int u = 0; u < 4; u++) store(t[0] + W * u, x[u]), store(t[1] + W * u, y[u]);
   for (int l = 0; l < n; l++) o[2 * l] = t[0][l], o[2 * l + 1] = t[1][l];
@@ -460,11 +466,15 @@ API kmeans(Ins in, Outs out) {
 #if defined(__AVX512F__)
     V s[4][4] = {};
     UNROLL(16)
-    for (int d = 0; d < 16; d++) UNROLL(4)
-    for (int p = 0; p < 4; p++) UNROLL(4)
-    for (int v = 0; v < 4; v++) {
-      V e = load(T[d] + 16 * v) - x[16 * (i + p) + d];
-      s[p][v] += e * e;
+    for (int d = 0; d < 16; d++) {
+      UNROLL(4)
+      for (int p = 0; p < 4; p++) {
+        UNROLL(4)
+        for (int v = 0; v < 4; v++) {
+          V e = load(T[d] + 16 * v) - x[16 * (i + p) + d];
+          s[p][v] += e * e;
+        }
+      }
     }
     UNROLL(4)
     for (int p = 0; p < 4; p++) {
@@ -482,11 +492,15 @@ API kmeans(Ins in, Outs out) {
     for (int j = 0; j < 64; j += 2 * W) {
       V s[4][2] = {};
       UNROLL(16)
-      for (int d = 0; d < 16; d++) UNROLL(4)
-      for (int p = 0; p < 4; p++) UNROLL(2)
-      for (int v = 0; v < 2; v++) {
-        V e = load(T[d] + j + W * v) - x[16 * (i + p) + d];
-        s[p][v] += e * e;
+      for (int d = 0; d < 16; d++) {
+        UNROLL(4)
+        for (int p = 0; p < 4; p++) {
+          UNROLL(2)
+          for (int v = 0; v < 2; v++) {
+            V e = load(T[d] + j + W * v) - x[16 * (i + p) + d];
+            s[p][v] += e * e;
+          }
+        }
       }
       UNROLL(4)
       for (int p = 0; p < 4; p++)  // the smallest so far in each lane
@@ -639,17 +653,19 @@ FLAT void pair_tile(const int32_t* a, int stride, const __m256i* b, int D, int32
   for (int k = 0; k < D; k++) {
     __m256i b0 = b[2 * k], b1 = b[2 * k + 1];
     UNROLL(6)
-    for (int r = 0; r < R; r++) {
-      __m256i q = _mm256_set1_epi32(a[r * stride + k]);
-      s[r][0] = _mm256_add_epi32(s[r][0], _mm256_madd_epi16(q, b0));
-      s[r][1] = _mm256_add_epi32(s[r][1], _mm256_madd_epi16(q, b1));
+    for (int r = 0; r < R; r++) {  // GCC 12 spills around the intrinsics
+      __m256i q = _mm256_set1_epi32(a[r * stride + k]), t;
+      asm("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0" : "+x"(s[r][0]), "=&x"(t) : "x"(b0), "x"(q));
+      asm("vpmaddwd %2, %3, %1\n\tvpaddd %1, %0, %0" : "+x"(s[r][1]), "=&x"(t) : "x"(b1), "x"(q));
     }
   }
   UNROLL(6)
-  for (int r = 0; r < R; r++) UNROLL(2)
-  for (int v = 0; v < 2; v++) {
-    __m256i* d = (__m256i*)(o + r * N + 8 * v);
-    *d = first ? s[r][v] : _mm256_add_epi32(*d, s[r][v]);
+  for (int r = 0; r < R; r++) {
+    UNROLL(2)
+    for (int v = 0; v < 2; v++) {
+      __m256i* d = (__m256i*)(o + r * N + 8 * v);
+      *d = first ? s[r][v] : _mm256_add_epi32(*d, s[r][v]);
+    }
   }
 }
 
@@ -723,12 +739,14 @@ API conjugate_gradients(Ins in, Outs out) {
               hi = N * (t + 1) / T;
     alignas(64) float outside[2][R] = {};  // the rows next to this thread's
     V s[2] = {};
-    for (int i = lo * N; i < hi * N; i += 2 * W) UNROLL(2)
-    for (int u = 0; u < 2; u++) {
-      V v = load(b + i + W * u);
-      store(r + i + W * u, v);
-      store(x + i + W * u, V{});
-      s[u] += v * v;
+    for (int i = lo * N; i < hi * N; i += 2 * W) {
+      UNROLL(2)
+      for (int u = 0; u < 2; u++) {
+        V v = load(b + i + W * u);
+        store(r + i + W * u, v);
+        store(x + i + W * u, V{});
+        s[u] += v * v;
+      }
     }
     rr[t] = sum(s[0] + s[1]);
 #pragma omp barrier
@@ -754,8 +772,10 @@ API conjugate_gradients(Ins in, Outs out) {
         const float* up = i > lo ? p + (i - 1) * R : outside[0] + W;
         const float* down = i + 1 < hi ? p + (i + 1) * R : outside[1] + W;
         const float* c = p + i * R;
-        for (int j = 0; j < N; j += 2 * W) UNROLL(2)
-        for (int u = 0; u < 2; u++) s[u] += load(c + j + W * u) * product(up, c, down, j + W * u);
+        for (int j = 0; j < N; j += 2 * W) {
+          UNROLL(2)
+          for (int u = 0; u < 2; u++) s[u] += load(c + j + W * u) * product(up, c, down, j + W * u);
+        }
       }
       pap[t] = sum(s[0] + s[1]);
 #pragma omp barrier
@@ -763,13 +783,15 @@ API conjugate_gradients(Ins in, Outs out) {
       s[0] = s[1] = V{};
       for (int i = lo; i < hi; i++) {
         const float* c = p + i * R;
-        for (int j = 0; j < N; j += 2 * W) UNROLL(2)
-        for (int u = 0; u < 2; u++) {
-          int k = i * N + j + W * u;
-          V v = load(r + k) - alpha * product(c - R, c, c + R, j + W * u);
-          store(x + k, load(x + k) + alpha * load(c + j + W * u));
-          store(r + k, v);
-          s[u] += v * v;
+        for (int j = 0; j < N; j += 2 * W) {
+          UNROLL(2)
+          for (int u = 0; u < 2; u++) {
+            int k = i * N + j + W * u;
+            V v = load(r + k) - alpha * product(c - R, c, c + R, j + W * u);
+            store(x + k, load(x + k) + alpha * load(c + j + W * u));
+            store(r + k, v);
+            s[u] += v * v;
+          }
         }
       }
       rr[t] = sum(s[0] + s[1]);
@@ -813,8 +835,10 @@ API gaussian_blur(Ins in, Outs out) {
       for (int j = 0; j < N; j += 4 * W) {
         V s[4] = {};
         UNROLL(16)
-        for (int k = 0; k <= 2 * D; k++) UNROLL(4)
-        for (int u = 0; u < 4; u++) s[u] += a[k] * load(t[r] + E - D + j + k + W * u);
+        for (int k = 0; k <= 2 * D; k++) {
+          UNROLL(4)
+          for (int u = 0; u < 4; u++) s[u] += a[k] * load(t[r] + E - D + j + k + W * u);
+        }
         UNROLL(4)
         for (int u = 0; u < 4; u++) store(o + (i + r) * N + j + W * u, s[u]);
       }
@@ -841,10 +865,14 @@ API hmm_forward(Ins in, Outs out) {
         V h[4], s[4] = {};
         UNROLL(4)
         for (int u = 0; u < 4; u++) h[u] = load(move + j + W * u) + a[0];
-        for (int i = 1; i < S; i++) UNROLL(4)
-        for (int u = 0; u < 4; u++) h[u] = max(h[u], load(move + i * S + j + W * u) + a[i]);
-        for (int i = 0; i < S; i++) UNROLL(4)
-        for (int u = 0; u < 4; u++) s[u] += vexp(load(move + i * S + j + W * u) + a[i] - h[u]);
+        for (int i = 1; i < S; i++) {
+          UNROLL(4)
+          for (int u = 0; u < 4; u++) h[u] = max(h[u], load(move + i * S + j + W * u) + a[i]);
+        }
+        for (int i = 0; i < S; i++) {
+          UNROLL(4)
+          for (int u = 0; u < 4; u++) s[u] += vexp(load(move + i * S + j + W * u) + a[i] - h[u]);
+        }
         UNROLL(4)
         for (int u = 0; u < 4; u++) store(high + j + W * u, h[u]), store(total + j + W * u, s[u]);
       }
@@ -889,12 +917,14 @@ API kalman(Ins in, Outs out) {
           }
         }
         UNROLL(4)
-        for (int i = 0; i < 4; i++) UNROLL(4)
-        for (int j = i; j < 4; j++) {
-          V s = Q[4 * i + j] * noise;
+        for (int i = 0; i < 4; i++) {
           UNROLL(4)
-          for (int k = 0; k < 4; k++) s += G[i][k] * F[4 * j + k];
-          P[i][j] = s;
+          for (int j = i; j < 4; j++) {
+            V s = Q[4 * i + j] * noise;
+            UNROLL(4)
+            for (int k = 0; k < 4; k++) s += G[i][k] * F[4 * j + k];
+            P[i][j] = s;
+          }
         }
         V C[2][2], d[2];
         UNROLL(2)
@@ -923,8 +953,10 @@ API kalman(Ins in, Outs out) {
           x[i] = means[4 * (u % (W / 4)) + i] = y[i] + K[i][0] * d[0] + K[i][1] * d[1];
         }
         UNROLL(4)
-        for (int i = 0; i < 4; i++) UNROLL(4)
-        for (int j = i; j < 4; j++) P[i][j] -= K[i][0] * J[0][j] + K[i][1] * J[1][j];
+        for (int i = 0; i < 4; i++) {
+          UNROLL(4)
+          for (int j = i; j < 4; j++) P[i][j] -= K[i][0] * J[0][j] + K[i][1] * J[1][j];
+        }
         if (u % (W / 4) == W / 4 - 1) {
           transpose(means);
           for (int l = 0; l < W; l++)
@@ -943,8 +975,10 @@ FLAT void lstm_tile(const float* xh, const float* w, const float* bias, int unit
                     float* next, float* o) {
   V s[R][4];
   UNROLL(8)
-  for (int r = 0; r < R; r++) UNROLL(4)
-  for (int g = 0; g < 4; g++) s[r][g] = load(bias + g * LSTM_H + unit);
+  for (int r = 0; r < R; r++) {
+    UNROLL(4)
+    for (int g = 0; g < 4; g++) s[r][g] = load(bias + g * LSTM_H + unit);
+  }
   for (int k = 0; k < LSTM_D; k++) {
     V x[R];
     UNROLL(8)
@@ -1054,18 +1088,22 @@ API tridiagonal(Ins in, Outs out) {
         UNROLL(4)
         for (int m = 0; m < 4; m++) transpose(r[m][u]);
       }
-      for (int l = 0; l < W; l++) UNROLL(2)
-      for (int u = 0; u < U; u++) {
-        V m = 1 / (r[1][u][l] - r[0][u][l] * p[u]);
-        C[i + l][u] = p[u] = r[2][u][l] * m;
-        D[i + l][u] = q[u] = (r[3][u][l] - r[0][u][l] * q[u]) * m;
+      for (int l = 0; l < W; l++) {
+        UNROLL(2)
+        for (int u = 0; u < U; u++) {
+          V m = 1 / (r[1][u][l] - r[0][u][l] * p[u]);
+          C[i + l][u] = p[u] = r[2][u][l] * m;
+          D[i + l][u] = q[u] = (r[3][u][l] - r[0][u][l] * q[u]) * m;
+        }
       }
     }
     V x[U] = {};
     for (int i = N - W; i >= 0; i -= W) {
       V r[U][W];
-      for (int l = W - 1; l >= 0; l--) UNROLL(2)
-      for (int u = 0; u < U; u++) r[u][l] = x[u] = D[i + l][u] - C[i + l][u] * x[u];
+      for (int l = W - 1; l >= 0; l--) {
+        UNROLL(2)
+        for (int u = 0; u < U; u++) r[u][l] = x[u] = D[i + l][u] - C[i + l][u] * x[u];
+      }
       UNROLL(2)
       for (int u = 0; u < U; u++) {
         transpose(r[u]);
@@ -1075,30 +1113,77 @@ API tridiagonal(Ins in, Outs out) {
   }
 }
 
-// Bisection without branches: the last knot that is not above x, in ten steps.
+FLAT V gather(const float* p, I i) {
+#if defined(__AVX512F__)
+  return _mm512_i32gather_ps((__m512i)i, p, 4);
+#elif defined(__AVX2__)
+  return _mm256_i32gather_ps(p, (__m256i)i, 4);
+#else
+  V x;
+  for (int l = 0; l < W; l++) x[l] = p[i[l]];
+  return x;
+#endif
+}
+
+// The coefficients of the pieces i: gathered, or four at a time and transposed.
+FLAT void cubics(const float* c, const V4* powers, I i, V* p) {
+#if defined(__AVX512F__)
+  UNROLL(4)
+  for (int k = 0; k < 4; k++) p[k] = gather(c + 999 * k, i);
+#else
+  V a[4], b[4];
+  UNROLL(4)
+  for (int l = 0; l < 4; l++) {
+    V4 x = powers[i[l]], y = powers[i[l + 4]];
+    a[l] = __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+  UNROLL(2)
+  for (int l = 0; l < 2; l++) {
+    b[l] = __builtin_shufflevector(a[2 * l], a[2 * l + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[l + 2] = __builtin_shufflevector(a[2 * l], a[2 * l + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  UNROLL(2)
+  for (int k = 0; k < 2; k++) {
+    p[2 * k] = __builtin_shufflevector(b[2 * k], b[2 * k + 1], 0, 1, 8, 9, 4, 5, 12, 13);
+    p[2 * k + 1] = __builtin_shufflevector(b[2 * k], b[2 * k + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+#endif
+}
+
+// Bisection without branches: the last knot that is not above x, in ten steps. The knots that the
+// first four may meet (five with AVX-512) are in a register a step.
 API spline(Ins in, Outs out) {
-  const int N = 1000;
+  const int N = 1000, L = W == 16 ? 5 : 4;
   alignas(64) static float knots[1024];
   const float *k = IN(float, 0), *c = IN(float, 1), *x = IN(float, 2);
-  const float *c0 = c, *c1 = c + (N - 1), *c2 = c + 2 * (N - 1), *c3 = c + 3 * (N - 1);
   float* o = OUT(float, 0);
+  static V4 powers[N];
   for (int i = 0; i < 1024; i++) knots[i] = i < N ? k[i] : FLT_MAX;
-#pragma omp parallel for simd schedule(static)
-  for (int n = 0; n < 1000000; n++) {
-    float v = x[n];
-    int32_t i = 0;
-    UNROLL(10)
-    for (int s = 512; s > 0; s /= 2) i = knots[i + s] <= v ? i + s : i;
-    i = std::min(i, N - 2);
-    float t = v - knots[i];
-    o[n] = ((c3[i] * t + c2[i]) * t + c1[i]) * t + c0[i];
+  for (int i = 0; i < N - 1; i++)
+    for (int p = 0; p < 4; p++) powers[i][p] = c[p * (N - 1) + i];
+  V first[L];
+  for (int s = 0; s < L; s++)
+    for (int e = 0; e < W; e++) first[s][e] = knots[((2 * e + 1) << (9 - s)) & 1023];
+#pragma omp parallel for schedule(static) firstprivate(first)
+  for (int n = 0; n < 1000000; n += W) {
+    V v = load(x + n);
+    I i = {};
+    UNROLL(5)
+    for (int s = 0; s < L; s++) i = 2 * i - (__builtin_shuffle(first[s], i) <= v);
+    i <<= 10 - L;
+    UNROLL(6)
+    for (int s = 1 << (9 - L); s > 0; s /= 2) i = gather(knots, i + s) <= v ? i + s : i;
+    i = i < N - 2 ? i : I{} + (N - 2);
+    V t = v - gather(knots, i), p[4];
+    cubics(c, powers, i, p);
+    store(o + n, ((p[3] * t + p[2]) * t + p[1]) * t + p[0]);
   }
 }
 
-// Blocks of outputs in the first cache; of the products of 6 vectors of outputs with 4 taps that
+// Blocks of outputs in the first cache; of the products of 8 vectors of outputs with 4 taps that
 // lie a vector apart, many share their vector of inputs.
 API fir(Ins in, Outs out) {
-  const int N = 1000000, K = 64, BLOCK = 48 * W, U = 6, G = 4;
+  const int N = 1000000, K = 64, BLOCK = 48 * W, U = 8, G = 4;
   const float *x = IN(float, 0), *h = IN(float, 1);
   float* o = OUT(float, 0);
 #pragma omp parallel for schedule(static)
