@@ -91,7 +91,15 @@ def compile_kernels(folder: Path) -> Path:
     if platform.machine() in ("x86_64", "AMD64"):
         flags.append("-mprefer-vector-width=512")
     out = folder / "kernels.so"
-    command = [str(compiler()), *flags, "-w", "-Wno-psabi", "-o", str(out), str(HERE / "kernels.cpp")]
+    command = [
+        str(compiler()),
+        *flags,
+        "-w",
+        "-Wno-psabi",
+        "-o",
+        str(out),
+        str(HERE / "kernels.cpp"),
+    ]
     subprocess.run(command, check=True)
     return out
 
@@ -105,7 +113,7 @@ def installed(python: str, library: str) -> bool:
 
 
 def choose(sides: Iterable[str], pythons: dict[str, str]) -> tuple[list[str], list[str]]:
-    """The sides that can run, and why others cannot."""
+    """The sides that can run, and those that cannot, which is said."""
     kinds, missing = [], []
     for kind in sides:
         if kind == "cpp":
@@ -117,7 +125,8 @@ def choose(sides: Iterable[str], pythons: dict[str, str]) -> tuple[list[str], li
         if reason is None:
             kinds.append(kind)
         else:
-            missing.append(f"{TITLES[kind]} is left out: {reason}")
+            missing.append(kind)
+            print(f"{TITLES[kind]} is left out: {reason}", file=sys.stderr)
     return kinds, missing
 
 
@@ -249,7 +258,7 @@ def summary(table: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
 
 
 def processor() -> str:
-    """Model, number of processors and vectors of the machine."""
+    """Model, number of cores and vectors of the machine."""
     model, flags = platform.processor() or platform.machine(), set()
     with contextlib.suppress(OSError):
         for text in Path("/proc/cpuinfo").read_text().splitlines():
@@ -261,7 +270,7 @@ def processor() -> str:
     levels = (("avx512_vnni", "AVX-512 with VNNI"), ("avx512f", "AVX-512"), ("avx2", "AVX2"),
               ("avx", "AVX"), ("asimd", "NEON"))  # fmt: skip
     level = next((title for flag, title in levels if flag in flags), "unknown vectors")
-    return f"{model}, {os.cpu_count()} processors, {level}"
+    return f"{model}, {os.cpu_count()} cores, {level}"
 
 
 def preamble(
@@ -277,7 +286,9 @@ def preamble(
         out = subprocess.run([str(compiler()), "--version"], capture_output=True, text=True).stdout
         lines.append(f"Compiler: {out.splitlines()[0]}.")
     lines.append("Libraries: " + ", ".join(f"{names[k]} {v}" for k, v in versions.items()) + ".")
-    return lines + [f"{text}." for text in missing]
+    if missing:
+        lines.append("Not there: " + ", ".join(TITLES[kind] for kind in missing) + ".")
+    return lines
 
 
 def replace_section(path: Path, text: str) -> None:
@@ -335,8 +346,6 @@ def arguments() -> argparse.Namespace:
 
 def run(args: argparse.Namespace, folder: Path) -> None:
     kinds, missing = choose(args.sides, args.pythons)
-    for text in missing:
-        print(text, file=sys.stderr)
     if not kinds:
         sys.exit("no side can run")
     library = compile_kernels(folder) if "cpp" in kinds else folder / "none"

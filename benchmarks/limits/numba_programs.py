@@ -517,8 +517,8 @@ def spline(knots: Any, c: Any, x: Any) -> Any:
         i = 0
         s = 512
         for _ in range(10):
-            i = i + s if k[i + s] <= v else i
-            s //= 2
+            i += s * (k[i + s] <= v)
+            s >>= 1
         i = min(i, n - 2)
         t = v - k[i]
         o[q] = ((c[3, i] * t + c[2, i]) * t + c[1, i]) * t + c[0, i]
@@ -526,17 +526,20 @@ def spline(knots: Any, c: Any, x: Any) -> Any:
 
 
 @_program
-def fir(x: Any, h: Any) -> Any:
-    n, taps, size = x.size, h.size, 2000
+def fir(signal: Any, h: Any) -> Any:
+    n, taps, size = signal.size, h.size, 2000
     o = np.zeros(n, f32)
     p = np.zeros(n + taps, f32)
-    p[taps // 2 : taps // 2 + n] = x  # o[i] is the sum of h[k] p[i + taps - 1 - k]
+    p[taps // 2 : taps // 2 + n] = signal  # o[i] is the sum of h[k] p[i + taps - 1 - k]
     for block in prange((n + size - 1) // size):
         lo = block * size
         hi = min(lo + size, n)
+        t = o[lo:hi]
         for k in range(0, taps, 4):
             a, b, c, d = h[k], h[k + 1], h[k + 2], h[k + 3]
             m = taps - 1 - k
-            for i in range(lo, hi):
-                o[i] += a * p[i + m] + b * p[i + m - 1] + c * p[i + m - 2] + d * p[i + m - 3]
+            v, w = p[lo + m : hi + m], p[lo + m - 1 : hi + m - 1]
+            x, y = p[lo + m - 2 : hi + m - 2], p[lo + m - 3 : hi + m - 3]
+            for i in range(hi - lo):
+                t[i] += a * v[i] + b * w[i] + c * x[i] + d * y[i]
     return o
