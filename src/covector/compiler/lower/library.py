@@ -18,6 +18,7 @@ from covector.compiler.ir.nodes import (
     ivars,
     product,
 )
+from covector.compiler.lower import networks
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.compiler.target import MatrixProduct
 from covector.core import dtypes
@@ -162,6 +163,9 @@ def _as_reduction(
 @rule(sort_p)
 def _sort(low: Lowering, eqn: JaxprEqn, *xs: Value) -> list[Value]:
     axis, n = eqn.params["dimension"], xs[0].ndim
+    few = networks.elements_in_order(low, xs, axis, eqn.params["num_keys"])
+    if few is not None:
+        return [networks.joined(low, elements, axis) for elements in few]
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
     moved = [transposed(low, x, perm) for x in xs]
@@ -192,6 +196,14 @@ def _call(
 @rule(partition_p)
 def _partition(low: Lowering, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Value]:
     axis, n = eqn.params["axis"], x.ndim
+    if all([type(v) is DropVar for v in eqn.outvars[:2]]):
+        few = networks.elements_in_order(low, [x], axis, 1)
+        if few is not None:
+            zeros = [
+                low.pointwise(low.shape(v.aval.shape), v.aval.dtype, Lit(0, v.aval.dtype))
+                for v in eqn.outvars[:2]
+            ]
+            return [*zeros, networks.picked(low, few[0], ranks, axis)]
     perm = [k for k in range(n) if k != axis] + [axis]
     back = [perm.index(k) for k in range(n)]
     avals = [v.aval.update(shape=tuple(v.aval.shape[p] for p in perm)) for v in eqn.outvars]

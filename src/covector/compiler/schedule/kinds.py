@@ -54,7 +54,7 @@ LONG_ROW = 16
 SHORT_WINDOW = 32
 WINDOW_OPERATIONS = 256
 # Pieces of an array that may be sought where its elements are read.
-FEW_PIECES = 4
+FEW_PIECES = 8
 
 
 class Readers:
