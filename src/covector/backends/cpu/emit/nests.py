@@ -652,19 +652,32 @@ class NestEmitter(ValueEmitter):
                 else:
                     b.repeat(int_const(0), count, node.lanes, write)
                 return
-            fits = b.cmp("icmp sge", count, int_const(node.lanes))
             if twice:
                 last = b.bin("sub", count, int_const(node.lanes))
-
-                def overlapping(far: Val) -> None:
-                    one(start, None, node.lanes, self.b.intrinsic("smin", far, last))
-
-                b.when(fits, lambda: b.repeat(int_const(0), count, node.lanes, overlapping))
+                fits = b.cmp("icmp sge", count, int_const(node.lanes))
                 rest = b.select(fits, count, int_const(0))
             else:
-                rest = b.bin("and", count, int_const(-node.lanes))
-                write = functools.partial(one, start, None, node.lanes)
-                b.repeat(int_const(0), rest, node.lanes, write)
+                last, rest = count, b.bin("and", count, int_const(-node.lanes))
+
+            def vectors() -> None:
+                def vector(far: Val) -> None:
+                    one(start, None, node.lanes, self.b.intrinsic("smin", far, last))
+
+                self.b.repeat(int_const(0), rest, node.lanes, vector)
+
+            usual = self._usual(node, depth, start)
+            if usual is None:
+                vectors()
+            else:
+                cond, known = usual
+
+                def usually() -> None:
+                    self.known = known
+                    vectors()
+                    self.known = {}
+
+                b.when(cond, usually)
+                b.when(b.bin("xor", cond, Val("true", "i1")), vectors)
             b.repeat(rest, count, 1, functools.partial(one, start, None, 0))
 
         def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
@@ -679,6 +692,23 @@ class NestEmitter(ValueEmitter):
 
         outer = self.lanes, self.tail, self.steady
         self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, stretch)
+
+    def _usual(self, node: NestLoop, depth: int, start: Val) -> tuple[Val, dict[str, bool]] | None:
+        """Whether the conditions of a stretch are those between the borders, and what they are."""
+        found: dict[str, tuple[Val, bool]] = {}
+        outer = self.lanes, self.tail, self.steady, self.granted
+        self.lanes, self.tail, self.steady, self.granted = node.lanes, None, True, True
+        for s in node.leaves:
+            env = list(self.running[id(s)].env)
+            env[s.order[depth]] = Idx(start, 1, None, False, (start, int_const(0)))
+            self.usual(s.expr, env, found, set())
+        self.lanes, self.tail, self.steady, self.granted = outer
+        if len(found) < 2:
+            return None
+        b, every = self.b, Val("true", "i1")
+        for cond, holds in found.values():
+            every = b.bin("and", every, cond if holds else b.bin("xor", cond, Val("true", "i1")))
+        return every, {ref: holds for ref, (_, holds) in found.items()}
 
     def _borders(self, node: NestLoop, depth: int) -> list[Val]:
         """Where conditions on the index of a loop change."""

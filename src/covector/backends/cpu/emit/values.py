@@ -44,7 +44,16 @@ STATUSES = _native.statuses
 OK = STATUSES["ok"]
 # Elements, roughly, between two looks for signals: some tens of microseconds.
 PATIENCE = 1 << 16
+# Elements of a short piece of an array.
+SHORT = 64
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
+
+
+def _is_long(tests: Sequence[Test]) -> bool:
+    """Whether indices may be in a range for long."""
+    return all([
+        type(hi) is not int or type(lo) is not int or hi - lo > SHORT for _, lo, hi in tests
+    ])  # fmt: skip
 
 
 class ValueEmitter:
@@ -74,6 +83,8 @@ class ValueEmitter:
         # Whether conditions on indices are the same for all lanes; whether those around what is
         # written hold where it runs; whether an index is only used where they hold.
         self.steady = False
+        # What of such conditions is known where the code at hand runs, by their names.
+        self.known: dict[str, bool] = {}
         self.certain = True
         self.granted = False
         # The level of the innermost branch: what is read in it is not read before it.
@@ -308,6 +319,15 @@ class ValueEmitter:
         element = self._element(e, env)
         if element is not None:
             return self.load(*element)
+        if self.steady:
+            same = self._condition(e.tests, env)
+            if type(same) is Val:
+                return self._branched(same, e, env)
+            if same is not None:
+                granted, self.granted = self.granted, self.certain
+                out = self.expr(e.then if same else e.other, env)
+                self.granted = granted
+                return out
         cond: Val | None = None
         # Whether the condition holds for all lanes, or for none, where that can be told.
         every: Val | None = TRUE
@@ -326,8 +346,6 @@ class ValueEmitter:
                 none = None if none is None or no is None else b.bin("or", none, no)
         if cond is None:
             return self.expr(e.then, env)
-        if not cond.lanes and self.steady:
-            return self._branched(cond, e, env)
         outer = self.certain, self.granted
         self.certain = self.granted = False
         if not cond.lanes:
@@ -374,9 +392,11 @@ class ValueEmitter:
         cond = self._condition(e.tests, env)
         if cond is None:
             return None
-        if type(cond) is bool:
-            return self._element(e.then if cond else e.other, env)
         granted, self.granted = self.granted, self.certain
+        if type(cond) is bool:
+            found = self._element(e.then if cond else e.other, env)
+            self.granted = granted
+            return found
         sides = [self._side(x, env) for x in (e.then, e.other)]
         found = self._joined(cond, *sides)
         if found is None:
@@ -427,7 +447,32 @@ class ValueEmitter:
             cond = self._and_between(cond, i, lo, hi)
             if cond is False:
                 return False
+        if type(cond) is Val and cond.ref in self.known:
+            return self.known[cond.ref]
         return cond
+
+    def usual(
+        self, e: Expr, env: Sequence[AnyIdx], found: dict[str, tuple[Val, bool]], seen: set[object]
+    ) -> None:
+        """Add the conditions in an expression that are the same for all lanes, by their names, and
+        whether they hold where elements are those of the longest pieces."""
+        if type(e) is Where:
+            cond = self._condition(e.tests, env)
+            long = _is_long(e.tests)
+            if type(cond) is Val:
+                found[cond.ref] = cond, long
+            for x, holds in ((e.then, True), (e.other, False)):
+                if cond is None or (cond is holds if type(cond) is bool else long is holds):
+                    self.usual(x, env, found, seen)
+        elif type(e) is Op:
+            for a in e.args:
+                self.usual(a, env, found, seen)
+        elif type(e) is Load and self.schedule.inline(e.value):
+            index = [self.index(i, env) for i in e.index]
+            key = (e.value, *[i.key() for i in index])
+            if key not in seen:
+                seen.add(key)
+                self.usual(e.value.defn.expr, index, found, seen)
 
     def _under(self, guard: Guard, e: Expr, env: Sequence[AnyIdx]) -> Number:
         """An expression of which only these lanes are used."""
