@@ -55,14 +55,38 @@ def test_what_is_quick_is_not_shown():
     assert screen.getvalue() == "" and threading.active_count() <= threads
 
 
-@pytest.mark.parametrize("stream", [io.StringIO(), None])
+class Writes:
+    """All that some programs put in the place of the error stream."""
+
+    def write(self, text):
+        raise OSError(text)
+
+    def flush(self):
+        pass
+
+
+class Breaks(Writes):
+    def isatty(self):
+        return True
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), None, Writes(), Breaks(), closed()])
 def test_nothing_is_shown_where_nobody_watches(stream):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
         patch.setattr(progress, "AFTER", 0.0)
-        with progress.progress("f"):
-            time.sleep(0.02)
-    assert stream is None or stream.getvalue() == ""
+        patch.setitem(sys.modules, "IPython", object())
+        for _ in range(2):
+            with progress.progress("f"):
+                time.sleep(0.05)
+    assert not isinstance(stream, io.StringIO) or stream.closed or stream.getvalue() == ""
+    assert not progress._shown.locked()
 
 
 def test_there_is_one_line_at_a_time_and_errors_end_it():

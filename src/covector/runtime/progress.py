@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from covector.core.config import config
@@ -35,13 +35,19 @@ def progress(what: str) -> Iterator[None]:
 
 
 def _is_watched() -> bool:
-    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    """Whether somebody sees a line. What stands for the error stream may be anything."""
+    if _in_notebook():
+        return True
+    isatty = getattr(sys.stderr, "isatty", None)
+    try:
+        return isatty is not None and bool(isatty())
+    except Exception:  # it is closed, or has its own mind
+        return False
 
 
 def _in_notebook() -> bool:
-    shell = sys.modules.get("IPython")
-    found = shell.get_ipython() if shell is not None else None
-    return found is not None and "ZMQ" in type(found).__name__
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get_shell is not None and "ZMQ" in type(get_shell()).__name__
 
 
 class _Line:
@@ -60,22 +66,32 @@ class _Line:
         with self.lock:
             if self.ended or not _shown.acquire(blocking=False):
                 return
-            # Few processes compile anything that long.
-            from rich.console import Console
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-            console = Console() if _in_notebook() else Console(file=sys.stderr)
-            self.display = Progress(
-                SpinnerColumn(), TextColumn("{task.description}", markup=False),
-                TimeElapsedColumn(), console=console, transient=True,
-            )  # fmt: skip
-            self.display.add_task(self.what, total=None)
-            self.display.start()
+            try:
+                self.display = _display(self.what)
+                self.display.start()
+            except Exception:  # a line is not worth an error
+                self.display = None
+                _shown.release()
 
     def end(self) -> None:
         self.timer.cancel()
         with self.lock:
             self.ended = True
             if self.display is not None:
-                self.display.stop()
+                with suppress(Exception):
+                    self.display.stop()
                 _shown.release()
+
+
+def _display(what: str) -> Any:
+    # Few processes compile anything that long.
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console() if _in_notebook() else Console(file=sys.stderr)
+    display = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
+        console=console, transient=True,
+    )  # fmt: skip
+    display.add_task(what, total=None)
+    return display

@@ -551,8 +551,11 @@ class Function:
         if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _FOLD:
             return _wrapped(_FOLD[op](_integer(a), _integer(b)), a.ty)
         (a, b), lanes = self.unify(a, b)
-        if a.ref > b.ref and op in _COMMUTATIVE:
-            a, b = b, a
+        if op in _COMMUTATIVE:
+            # In an order that does not depend on how the function around names them.
+            a, b = self.local(a), self.local(b)
+            if a.ref > b.ref:
+                a, b = b, a
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), a.ty, lanes)
 
     def difference(self, a: Val, b: Val) -> Val:

@@ -57,7 +57,7 @@ def might_be_strips(inits: Sequence[Value], carries: Sequence[Value]) -> bool:
         if c.defn.what == "stacked":
             continue
         long = [d for d in init.shape if type(d) is Sym]
-        if len(long) > 1:
+        if len(long) > 1 or 0 in init.shape:
             return False
         found.update(long)
     return len(found) == 1 and all([d.value >= MANY for d in found])

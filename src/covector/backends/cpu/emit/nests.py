@@ -72,8 +72,9 @@ class NestEmitter(ValueEmitter):
 
     # The stages of the nest at hand, by identity.
     running: dict[int, Running]
-    # Functions of tasks, with what they are given, by the signature of their nest.
-    alike: dict[str, tuple[str, list[Given]]]
+    # Functions of tasks, with what they are given, by the signature of their nest; and how often
+    # elementary functions had been written before.
+    alike: dict[str, tuple[str, list[Given], dict[tuple[str, str, int], int]]]
     # Whether there are so many nests that it pays to look which are alike.
     repetitive = False
 
@@ -320,12 +321,16 @@ class NestEmitter(ValueEmitter):
         found = None if text is None else self.alike.get(text)
         if found is not None:
             known = Outlined(found[0], signature.captures(found[1]))
-            assert not config.enable_checks or self.outlined(write) == known, text
+            if config.enable_checks:
+                now, self.module.uses = self.module.uses, dict(found[2])
+                assert self.outlined(write) == known, text
+                self.module.uses = now
             return known
+        uses = dict(self.module.uses)
         task = self.outlined(write)
         given = signature.given(task.captures)
         if text is not None and given is not None:
-            self.alike[text] = task.name, given
+            self.alike[text] = task.name, given, uses
         return task
 
     @abstractmethod
