@@ -423,3 +423,12 @@ def test_results_do_not_depend_on_threads():
         found.add(subprocess.run([sys.executable, "-c", code], env=env, check=True,
                                  capture_output=True).stdout)  # fmt: skip
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("shape", [(17, 0), (0, 17), (64, 0), (17, 0, 2), (0,)])
+def test_of_no_elements(shape):
+    x = onp.ones(shape, "f")
+    last, rows = cv.jit(lambda x: lax.scan(lambda c, i: (c * 2, c), x, np.arange(2)))(x)
+    assert last.shape == shape and rows.shape == (2, *shape)
+    f = lambda x: lax.fori_loop(0, 3, lambda i, c: np.sin(c), x).sum()  # noqa: E731
+    assert cv.jit(cv.grad(f))(x).shape == shape

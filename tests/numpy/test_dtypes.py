@@ -213,3 +213,8 @@ def test_keys_as_they_are(capsys):
     cv.debug.print("{}", KEY)
     cv.effects_barrier()
     assert "key<fry>" in capsys.readouterr().out and "key<fry>" in str(KEY)
+
+
+@pytest.mark.parametrize("name", ["int32", "bfloat16", "float8_e5m2"])
+def test_names_may_be_strings_of_numpy(name):
+    assert np.zeros(2, onp.str_(name)).dtype == np.ones(2).astype(onp.str_(name)).dtype == name

@@ -238,7 +238,7 @@ def _as_dtype(dtype: Any) -> DType:
         return dtype
     if dtype is bool or dtype is int or dtype is float or dtype is complex:
         return _SCALAR_DTYPES[dtype]
-    inner = getattr(dtype, "dtype", None)
+    inner = None if isinstance(dtype, str) else getattr(dtype, "dtype", None)
     if isinstance(inner, (np.dtype, KeyDType)) and not isinstance(dtype, np.dtype):
         return inner
     try:
