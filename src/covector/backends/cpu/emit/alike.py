@@ -13,7 +13,7 @@ from covector.compiler.ir.show import SHORT, Writer
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 
 if TYPE_CHECKING:
-    from covector.backends.cpu.emit.nests import NestEmitter
+    from covector.backends.cpu.emit.values import ValueEmitter
 
 # What a task is given: where an array of the nest is, or one of its numbers in registers, by the
 # array's number and its own; or a value of the program that is the same for all nests.
@@ -41,7 +41,7 @@ class Signature(Writer):
 
     __slots__ = ("values", "_em", "_made", "_places", "_whole")
 
-    def __init__(self, em: NestEmitter, nest: Nest) -> None:
+    def __init__(self, em: ValueEmitter, nest: Nest) -> None:
         super().__init__()
         self.lines.append(f"{em.floor}")
         self.names = _Known(self._meet)
