@@ -141,3 +141,18 @@ def test_nothing_is_read_far_outside():
     beside = cv.jit(lambda x, r: np.pad(np.roll(x, 1, 1), ((0, 0), (far, 0)))[:, :1000] + r)
     assert (onp.asarray(below(x, r)) == r).all()
     assert (onp.asarray(beside(x, r)) == r).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 15, 16, 17, 33, 64, 100, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_shifted_and_gathered_at_once(n, dtype):
+    rng = onp.random.default_rng(n)
+    x = rng.integers(0, 9, n).astype(dtype)
+    i = rng.integers(-n, n, n).astype("int32")
+
+    def f(xp, x, i):
+        edges = xp.pad(x, (2, 2), mode="edge")
+        near = edges[: x.size] + edges[4:] + xp.roll(x, 1) * 2
+        return near + (x * 2 + 1)[i] + xp.roll((x + 3)[i], -1)
+
+    onp.testing.assert_array_equal(cv.jit(lambda x, i: f(np, x, i))(x, i), f(onp, x, i))

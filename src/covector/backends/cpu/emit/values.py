@@ -32,6 +32,7 @@ from covector.compiler.ir.nodes import (
     Value,
     Where,
 )
+from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.loops import numbers
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
@@ -47,6 +48,11 @@ PATIENCE = 1 << 16
 # Elements of a short piece of an array.
 SHORT = 64
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
+
+
+def _reads(index: Index) -> bool:
+    """Whether something is read for an index."""
+    return any(True for _ in loads(index))
 
 
 def _is_long(tests: Sequence[Test]) -> bool:
@@ -455,9 +461,13 @@ class ValueEmitter:
         self, e: Expr, env: Sequence[AnyIdx], found: dict[str, tuple[Val, bool]], seen: set[object]
     ) -> None:
         """Add the conditions in an expression that are the same for all lanes, by their names, and
-        whether they hold where elements are those of the longest pieces."""
+        whether they hold where elements are those of the longest pieces.
+
+        Nothing is read: what indices compute is not looked at.
+        """
         if type(e) is Where:
-            cond = self._condition(e.tests, env)
+            given = not any([_reads(i) for test in e.tests for i in test])
+            cond = self._condition(e.tests, env) if given else None
             long = _is_long(e.tests)
             if type(cond) is Val:
                 found[cond.ref] = cond, long
@@ -467,7 +477,7 @@ class ValueEmitter:
         elif type(e) is Op:
             for a in e.args:
                 self.usual(a, env, found, seen)
-        elif type(e) is Load and self.schedule.inline(e.value):
+        elif type(e) is Load and self.schedule.inline(e.value) and not any(map(_reads, e.index)):
             index = [self.index(i, env) for i in e.index]
             key = (e.value, *[i.key() for i in index])
             if key not in seen:
