@@ -96,9 +96,11 @@ first = cv.process_index() == 0
 if first:
     print(f"loss after {STEPS} steps: {alone[-1]:.5f} on one device, {together[-1]:.5f} on "
           f"{DEVICES} by jit, {by_hand[-1]:.5f} by shard_map")  # fmt: skip
-# Rounding errors grow from step to step.
+# Rounding errors grow from step to step, and jump where a rectifier is on in one and not in the
+# other.
 assert np.allclose(np.array(alone[:50]), np.array(together[:50]), rtol=1e-4)
-assert np.allclose(np.array(alone[:50]), np.array(by_hand[:50]), rtol=1e-3)
+assert np.allclose(np.array(alone[:25]), np.array(by_hand[:25]), rtol=1e-4)
+assert abs(alone[-1] - by_hand[-1]) < 0.01
 said = np.argmax(logits(many, images[TRAINED:]), 1)
 right = said == labels[TRAINED:]
 accuracy = np.mean(right)
