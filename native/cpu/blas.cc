@@ -5,7 +5,6 @@
 #include <bit>
 #include <climits>
 #include <complex>
-#include <cstring>
 #include <memory>
 #include <type_traits>
 

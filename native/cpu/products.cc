@@ -49,7 +49,8 @@ const StripKernels<T>& strip_kernels() {
     return all.bf16;
 }
 
-// What is kept close: the sums of a strip, or the rows that it is multiplied with.
+// The sums of a strip that stay in the first cache; and the pieces of the rows, in the second, that
+// a matrix read across is multiplied with: each piece ends with sums over the lanes of vectors.
 constexpr int64_t kCloseBytes = 24 * 1024;
 constexpr int64_t kFarBytes = 64 * 1024;
 // Terms after which a sum is added to those of the terms before, so that roundings do not pile up.

@@ -7,6 +7,7 @@ section 5.3.4, exercise 37. Only neighbours are, so that equal elements keep the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,9 +33,9 @@ def elements_in_order(
     """
     key = xs[0]
     n = key.shape[axis]
-    rows = 1
-    for k, d in enumerate(key.shape):
-        rows *= d if type(d) is int and k != axis else 1 if k == axis else MANY
+    rest = [d for k, d in enumerate(key.shape) if k != axis]
+    # What is known at run time alone is large.
+    rows = math.prod([d if type(d) is int else MANY for d in rest])
     if type(n) is not int or not 2 <= n <= FEW or rows < MANY or num_keys != 1:
         return None
     if any([x.dtype in dtypes.COMPLEX or dtypes.is_extended(x.dtype) for x in xs]):
@@ -43,7 +44,6 @@ def elements_in_order(
     if low.written_out + grown > OPERATIONS:
         return None
     low.written_out += grown
-    rest = [d for k, d in enumerate(key.shape) if k != axis]
     v = ivars(len(rest))
 
     def value(expr: Expr) -> Value:

@@ -156,8 +156,11 @@ def reads_where_it_writes(d: Update) -> bool:
     if base is None or len(d.parts) != 1 or not _one_to_one(d.parts[0]):
         return False
     (part,) = d.parts
+
+    def recomputed(u: Value) -> bool:
+        return u is not base and u.ndim > 0 and formula(u) is not None
+
     access = Access()
-    recomputed = lambda u: u is not base and u.ndim > 0 and formula(u) is not None  # noqa: E731
     access.add(part.expr, ivars(64), recomputed)
     dest = key_of(part.dest)
     return all([key_of(index) == dest for u, index in access.reads if u is base])

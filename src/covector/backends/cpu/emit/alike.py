@@ -107,7 +107,9 @@ class Signature(Writer):
     def captures(self, given: Sequence[Given]) -> list[Val]:
         """What the task of this nest is given, where that of one like it was given ``given``."""
         storage, values = self._em.storage, self.values
-        return [_held(storage[values[g[0]]])[g[1]] if type(g) is tuple else g for g in given]  # type: ignore[misc]
+        return [
+            _held(storage[values[g[0]]])[g[1]] if isinstance(g, tuple) else g for g in given
+        ]  # fmt: skip
 
     def given(self, captures: Sequence[Val]) -> list[Given] | None:
         """What a task has captured; None if that is something that another would not have."""
@@ -118,8 +120,9 @@ class Signature(Writer):
                 held.setdefault(x.ref, (k, n))
         for common in (em.rt, *em.parameters()):
             held.setdefault(common.ref, common)
-        found = [held.get(c.ref) for c in captures]
-        return None if None in found else found  # type: ignore[return-value]
+        if not all([c.ref in held for c in captures]):
+            return None
+        return [held[c.ref] for c in captures]
 
 
 def _held(st: Mem | Regs | None) -> list[Val]:

@@ -658,15 +658,17 @@ class NestEmitter(ValueEmitter):
                     b.repeat(int_const(0), count, node.lanes, write)
                 return
             if twice:
-                last = b.bin("sub", count, int_const(node.lanes))
                 fits = b.cmp("icmp sge", count, int_const(node.lanes))
                 rest = b.select(fits, count, int_const(0))
             else:
-                last, rest = count, b.bin("and", count, int_const(-node.lanes))
+                rest = b.bin("and", count, int_const(-node.lanes))
 
             def vectors() -> None:
                 def vector(far: Val) -> None:
-                    one(start, None, node.lanes, self.b.intrinsic("smin", far, last))
+                    if twice:
+                        last = self.b.bin("sub", count, int_const(node.lanes))
+                        far = self.b.intrinsic("smin", far, last)
+                    one(start, None, node.lanes, far)
 
                 self.b.repeat(int_const(0), rest, node.lanes, vector)
 
