@@ -142,7 +142,11 @@ constexpr int64_t kFewResults = 1 << 20;
 // Results that one task adds up.
 constexpr int64_t kSumGrain = 16 * 1024;
 // Elements of a matrix that few rows are multiplied with, from which on they are not packed.
-constexpr int64_t kSkinnyMatrix = 1 << 14;
+constexpr int64_t kSkinnyMatrix = 1 << 20;
+// Terms of a sum from which on that is worth it, by how such a matrix is read: few of them end
+// soon.
+constexpr int64_t kTermsAlong = 32;
+constexpr int64_t kTermsAcross = 512;
 
 // How many pieces a sum of k products of m by n results is cut into; 1 if it is not. It is a power
 // of two, and depends on sizes alone.
@@ -184,7 +188,9 @@ bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
     return integer_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else if constexpr (std::is_same_v<T, ResultOf<T>>) {
     const int64_t few = std::min(m, n);
+    const bool across = m <= n ? trans_b : !trans_a;
     if (few < 2 || few > kFewRows || std::max(m, n) * k < kSkinnyMatrix) return false;
+    if (k < (across ? kTermsAcross : kTermsAlong)) return false;
   }
   if constexpr (std::is_same_v<SumOf<T>, ResultOf<T>>)
     return skinny_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);

@@ -123,13 +123,15 @@ void strip_totals(const Rows<T>& x, int64_t rows, const Cut& cut, int64_t begin,
   const StripKernels<T>& kernel = strip_kernels<T>();
   const int64_t padded = round_up(cut.width, kStripPadding), size = rows * padded;
   std::fill_n(totals, size, S(0));
+  const bool once = end - begin <= cut.block;
   for (int64_t t = begin; t < end; t += cut.block) {
-    std::fill_n(sums, size, S(0));
+    if (!once) std::fill_n(sums, size, S(0));
     const T* from = across ? w + first * w_row + t : w + t * w_row + first;
-    const Strip<T> strip{x.data() + t, rows, x.row(), std::min(cut.block, end - t), from, w_row,
-                         places,       sums, padded};
+    const Strip<T> strip{x.data() + t, rows,  x.row(), std::min(cut.block, end - t),
+                         from,         w_row, places,  once ? totals : sums,
+                         padded};
     across ? kernel.across(strip) : kernel.along(strip);
-    for (int64_t i = 0; i < size; ++i) totals[i] += sums[i];
+    for (int64_t i = 0; !once && i < size; ++i) totals[i] += sums[i];
   }
 }
 

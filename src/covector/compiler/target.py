@@ -8,6 +8,8 @@ from covector.core.record import Record
 
 # Arrays of at most this many elements live in registers; each element is unrolled code.
 REGISTER_ELEMENTS = 64
+# Loops of at most this many rounds are written out inside the lanes of vectors, one lane to a row.
+SHORT_ROW = 12
 # Products that one value may unroll to.
 UNROLL_VALUE = 2048
 
@@ -29,6 +31,8 @@ class MatrixProduct(Record):
         Numbers multiplied altogether, those of one matrix of the batch, elements of the result;
     outer : bool
         Whether nothing is summed.
+    each : int, optional
+        Numbers multiplied for one index of the axes that are long, where one operand has none.
     """
 
     dtype: DType
@@ -38,6 +42,7 @@ class MatrixProduct(Record):
     matrix_work: int | None
     size: int | None
     outer: bool
+    each: int | None = None
 
 
 class Library(Record):
@@ -56,6 +61,9 @@ class Library(Record):
     few : int
     small : int
         Numbers multiplied in a product of matrices that loops do as fast.
+    each : int
+        Numbers multiplied in a product of a short matrix and the rows of a long one, for one of
+        them, up to which the code of loops holds the short one.
     """
 
     calls: frozenset[str]
@@ -66,10 +74,12 @@ class Library(Record):
     halves: frozenset[DType] = frozenset((dtypes.float16, dtypes.bfloat16))
     few: int = 16
     small: int = 512
+    each: int = 64
 
     def multiplies(self, p: MatrixProduct) -> DType | None:
         """The dtype of the operands of a library call; None where loops are better."""
         small = p.matrix_work is not None and p.matrix_work <= self.small
+        small |= p.each is not None and p.each <= self.each
         unrolled = (
             p.work is not None and p.size is not None
             and p.work <= UNROLL_VALUE and p.size <= REGISTER_ELEMENTS

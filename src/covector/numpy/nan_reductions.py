@@ -470,7 +470,8 @@ def _quantile(
     last = len(rows)
     nans = _nan(x)
     nq = q.shape
-    # A position among the sorted elements for each q and row: (q..., rows...).
+    # What is found is of shape (q..., rows...); its position among the sorted elements of a row is
+    # the same for each row, unless they have different numbers of elements.
     full = (*nq, *rows)
     of_rows = tuple(range(len(nq), len(full)))
     top: Any = as_number(n - 1, wide)
@@ -478,8 +479,8 @@ def _quantile(
         present = r.sum(lax.bitwise_not(nans), last, dtypes.int32)
         top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
         top = lax.broadcast_in_dim(top, full, of_rows)
-    position = lax.mul(lax.broadcast_in_dim(q, full, tuple(range(len(nq)))), top)
-    out = _between(x, position, top, dt, method, len(nq))
+        q = lax.broadcast_in_dim(q, full, tuple(range(len(nq))))
+    out = _between(x, lax.mul(q, top), top, dt, method, nq)
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
         out = lax.select(bad, dt.type(math.nan), out)
@@ -509,18 +510,25 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
     return x, convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
 
 
-def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: int) -> Any:
-    """What lies at ``position`` among the elements of each row in order, as a ``dt``."""
+def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> Any:
+    """What lies at ``position`` among the elements of each row in order, as a ``dt``, of shape
+    ``(*nq, *rows)``."""
     wide, end = position.dtype, as_number(x.shape[-1] - 1, position.dtype)
     low = lax.clamp(wide.type(0), lax.floor(position), end)
     high = lax.min(lax.clamp(wide.type(0), lax.ceil(position), end), top)
-    found = _at_ranks(x, convert(low, dtypes.int32), convert(high, dtypes.int32), nq)
+    full = (*nq, *x.shape[:-1])
+
+    def of_rows(y: Any) -> Any:
+        return lax.broadcast_in_dim(y, full, tuple(range(y.ndim)))
+
+    ranks = (of_rows(convert(rank, dtypes.int32)) for rank in (low, high))
+    found = _at_ranks(x, *ranks, len(nq))
     # Converted only here: integers are parted faster than floats are.
     at_low, at_high = (convert(v, dt) for v in found)
     fraction = lax.sub(position, low)
     match method:
         case "linear":
-            w = convert(fraction, dt)
+            w = of_rows(convert(fraction, dt))
             return lax.add(lax.mul(at_low, lax.sub(dt.type(1), w)), lax.mul(at_high, w))
         case "lower":
             return at_low
@@ -528,7 +536,7 @@ def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: int) -> 
             return at_high
         case "midpoint":
             return lax.mul(lax.add(at_low, at_high), dt.type(0.5))
-    return lax.select(lax.le(fraction, wide.type(0.5)), at_low, at_high)
+    return lax.select(of_rows(lax.le(fraction, wide.type(0.5))), at_low, at_high)
 
 
 def _at_ranks(x: Any, low: Any, high: Any, extra: int) -> tuple[Any, Any]:

@@ -337,6 +337,7 @@ floor_p = unary(
         Array([ 1., -2.], dtype=float32)
         """,
     ),
+    fold=np.floor,
 )
 
 ceil_p = unary(
@@ -351,6 +352,7 @@ ceil_p = unary(
         Array([ 2., -1.], dtype=float32)
         """,
     ),
+    fold=np.ceil,
 )
 
 round_p = unary(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from covector.compiler.ir.nodes import (
     Dim,
+    Expr,
     IDyn,
     Index,
     Lit,
+    Load,
+    Op,
     Part,
     Test,
     Update,
@@ -17,9 +22,11 @@ from covector.compiler.ir.nodes import (
     Where,
     iop,
     ivars,
+    product,
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
 from covector.compiler.lower.reads import read
+from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.groups import group_sums_p
 from covector.primitives.indexing import (
@@ -32,6 +39,9 @@ from covector.primitives.indexing import (
     scatter_p,
 )
 from covector.primitives.slicing import dynamic_slice_p, dynamic_update_slice_p
+
+# Elements of an axis, and of what is read for an index, up to which all are read and one selected.
+_PICKED = 4
 
 
 def _starts(
@@ -103,8 +113,11 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
     batch = [v[k] for k in range(len(v)) if k not in dn.offset_dims]
     offsets = iter(v[k] for k in dn.offset_dims)
     fill = _mode(p["mode"]) == "fill"
+    few = product([n for d, n in enumerate(low.shape(sizes)) if d not in dn.start_index_map])
     tests: list[tuple[Index, Index, Index]] = []
     index: list[Index] = []
+    # Axes of few elements, one of which is picked, and by what.
+    picked: dict[int, Load] = {}
     for d in range(x.ndim):
         if d in dn.operand_batching_dims:
             k = dn.start_indices_batching_dims[dn.operand_batching_dims.index(d)]
@@ -112,8 +125,11 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
             continue
         offset: Index = 0 if d in dn.collapsed_slice_dims else next(offsets)
         if d in dn.start_index_map:
-            start = IDyn(read(indices, *batch, dn.start_index_map.index(d)))
+            position = read(indices, *batch, dn.start_index_map.index(d))
+            start = IDyn(position)
             limit = iop("-", low.dim(shape[d]), low.dim(sizes[d]))
+            if few is not None and few <= _PICKED and sizes[d] == 1 and _is_few(x.shape[d]):
+                picked[len(index)] = position
             if fill:
                 size = iop("+", limit, 1)
                 tests.append((start, 0, size))
@@ -128,10 +144,33 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
         value = default_fill(aval.dtype)
     if 0 in shape:
         return low.pointwise(low.shape(aval.shape), aval.dtype, Lit(value, aval.dtype))
-    expr: Any = x.at(*index)
+    expr = _element(x, index, picked if len(picked) == 1 else {})
     if tests:
         expr = Where(tests, expr, Lit(value, aval.dtype))
     return low.pointwise(low.shape(aval.shape), aval.dtype, expr)
+
+
+def _is_few(n: Dim) -> bool:
+    return type(n) is int and n <= _PICKED
+
+
+def _element(x: Value, index: Sequence[Index], picked: Mapping[int, Load]) -> Expr:
+    """An element; along a ``picked`` axis one of the few is selected, and none looked for."""
+    if not picked:
+        return x.at(*index)
+    ((axis, position),) = picked.items()
+    n = x.shape[axis]
+    assert type(n) is int
+
+    def element(k: int) -> Load:
+        return x.at(*index[:axis], k, *index[axis + 1 :])
+
+    expr: Expr = element(n - 1)
+    for k in range(n - 2, -1, -1):
+        limit = Lit(np.asarray(k, position.dtype)[()], position.dtype)
+        here = Op("le", [position, limit], dtypes.bool_)
+        expr = Op("select_n", [here, expr, element(k)], x.dtype)
+    return expr
 
 
 def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest: Value) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.compiler.ir.nodes import (
     KNOWN,
+    Dim,
     IVar,
     LibraryCall,
     Lit,
@@ -20,7 +21,7 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.lower import networks
 from covector.compiler.lower.lowering import Lowering, rule
-from covector.compiler.target import MatrixProduct
+from covector.compiler.target import SHORT_ROW, MatrixProduct
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.dtypes import DType
@@ -96,7 +97,10 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     outer = all(x.shape[k] == 1 for k in cx)
     sides = [product([u.shape[k] for k in free]) for u, free in ((x, fx), (y, fy))]
     few = min([n for n in sides if n is not None], default=None)
-    asked = MatrixProduct(compute, x.dtype, few, work, product(matrices), product(shape), outer)
+    each = _each(sides, matrices, product([x.shape[k] for k in cx]))
+    asked = MatrixProduct(
+        compute, x.dtype, few, work, product(matrices), product(shape), outer, each
+    )
     library = low.target.library
     operands = library.multiplies(asked)
     if operands is None:
@@ -115,6 +119,15 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     results = [(shape, library.product_of(operands))]
     (out,) = low.append(LibraryCall("gemm", (a, c), attrs, results))
     return converted(low, out, compute)
+
+
+def _each(sides: Sequence[int | None], matrices: Sequence[Dim], summed: int | None) -> int | None:
+    """Numbers multiplied for one index of the long axes, if but one operand has such and all other
+    axes are short."""
+    constant = [n for n in matrices if type(n) is int]
+    if summed is None or all([n is None for n in sides]) or max(constant, default=1) > SHORT_ROW:
+        return None
+    return product(constant)
 
 
 def _as_reduction(
@@ -156,6 +169,9 @@ def _as_reduction(
         if fy and _innermost(y) == fy[-1] and type(shape[-1]) is not int:
             # Rows of the right operand are added to rows of the result.
             order = [*order[: n - 1], *order[n:], n - 1]
+        elif product(extents) is not None:
+            # All that is made of a row of a long operand is made where it is read.
+            order.sort(key=lambda a: a >= n or type(shape[a]) is int)
         out = low.define(shape, wide, Reduce(KNOWN[kind], extents, [expr], order))
     return converted(low, out, dtype)
 

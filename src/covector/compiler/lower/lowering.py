@@ -42,6 +42,7 @@ from covector.core.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, all_jaxprs
 from covector.core.record import Record
 from covector.core.rules import missing_rule
 from covector.core.trace import Primitive
+from covector.primitives.dot import dot_general_p
 
 Rule = Callable[..., Any]
 lowering_rules: dict[Primitive, Rule] = {}
@@ -282,7 +283,8 @@ def _count(jaxpr: Jaxpr) -> int:
 
 
 def _short_rows(jaxpr: Jaxpr) -> frozenset[int]:
-    """The last dimensions of operands that have many very short rows."""
+    """The last dimensions of operands that have many very short rows, and the sides of very small
+    matrices that are multiplied with large ones."""
     out: set[int] = set()
     for v in jaxpr.invars:
         rows = v.aval.size
@@ -291,6 +293,9 @@ def _short_rows(jaxpr: Jaxpr) -> frozenset[int]:
             if n > CONSTANT_ROW or rows < MANY_ROWS:
                 break
             out.add(n)
+    for e in jaxpr.eqns:
+        if e.primitive is dot_general_p and max(a.aval.size for a in e.invars) >= MANY_ROWS:
+            out.update([n for a in e.invars for n in a.aval.shape if n <= CONSTANT_ROW])
     return frozenset(out)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from covector.compiler.ir.nodes import Expr, Lit, Op, Part, Update, Value, Where, ivars
-from covector.compiler.lower.lowering import Lowering
-from covector.compiler.lower.reads import read
+from covector.compiler.lower.lowering import Lowering, as_int
+from covector.compiler.lower.reads import read, source
 from covector.core import dtypes
 
 # Elements of a row that is sorted so, and rows from which on it is worth the code.
@@ -53,13 +53,12 @@ def elements_in_order(
         return x.at(*v)
 
     def out_of_order(a: Value, b: Value) -> Value:
-        after = Op("lt", [at(b), at(a)], dtypes.bool_)
         if a.dtype not in dtypes.FLOATS:
-            return value(after)
+            return value(Op("lt", [at(b), at(a)], dtypes.bool_))
         # NaN comes last.
-        missing = Op("ne", [at(a), at(a)], dtypes.bool_)
+        before = Op("le", [at(a), at(b)], dtypes.bool_)
         there = Op("eq", [at(b), at(b)], dtypes.bool_)
-        return value(Op("or", [after, Op("and", [missing, there], dtypes.bool_)], dtypes.bool_))
+        return value(Op("and", [Op("not", [before], dtypes.bool_), there], dtypes.bool_))
 
     def chosen(cond: Value, yes: Value, no: Value) -> Value:
         return value(Op("select_n", [at(cond), at(no), at(yes)], yes.dtype))
@@ -99,6 +98,13 @@ def picked(low: Lowering, elements: Sequence[Value], ranks: Value, axis: int) ->
     """The elements of ``ranks``, whose axis ``axis`` may have any length."""
     v = ivars(ranks.ndim)
     others = (*v[:axis], *v[axis + 1 :])
+    count = ranks.shape[axis]
+    found = [
+        read(ranks, *v[:axis], k, *v[axis + 1 :]) for k in range(count if type(count) is int else 0)
+    ]
+    known = [as_int(source(e.value, *e.index).value) for e in found]
+    if known and None not in known:
+        return joined(low, [elements[max(0, min(k or 0, len(elements) - 1))] for k in known], axis)
     expr: Expr = elements[-1].at(*others)
     for k in range(len(elements) - 2, -1, -1):
         here = Op(

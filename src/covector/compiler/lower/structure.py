@@ -72,9 +72,11 @@ def _rev(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
 def _slice(low: Lowering, eqn: JaxprEqn, x: Value) -> Value:
     starts = eqn.params["start_indices"]
     strides = eqn.params["strides"] or (1,) * x.ndim
+    # Of an axis of one element it is known which one it is.
+    at = [0 if n == 1 else i for i, n in zip(ivars(x.ndim), eqn.outvars[0].aval.shape, strict=True)]
     return view(low, eqn, x, [
         iop("+", iop("*", i, low.dim(s)), low.dim(a))
-        for i, a, s in zip(ivars(x.ndim), starts, strides, strict=True)
+        for i, a, s in zip(at, starts, strides, strict=True)
     ])  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from covector.compiler.passes.literals import EXACT, literal, scalar
 from covector.compiler.passes.rewriter import Rewriter, Table
 from covector.core.avals import ShapedArray
@@ -13,6 +15,7 @@ from covector.core.rules import ELEMENTWISE
 from covector.core.structural import convert_element_type_p
 from covector.core.trace import Primitive
 from covector.primitives.arithmetic import max_p, min_p
+from covector.primitives.select import clamp_p
 
 FOLDING = Table("folding")
 
@@ -31,9 +34,24 @@ def _operation(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -
             return None
         values.append(scalar(a))
     # NumPy's signs of zeros and NaN are not ours.
-    if eqn.primitive in (max_p, min_p) and values[0].dtype.kind == "f":
+    if eqn.primitive in (max_p, min_p) and not _are_ordered(*values):
         return None
     return literal(_NUMPY[eqn.primitive](*values), aval)
+
+
+@FOLDING.rule("clamp of literals = literal", clamp_p)
+def _clamp(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
+    if any([type(a) is not Literal or a.aval.shape or a.aval.dtype not in EXACT for a in ins]):
+        return None
+    low, x, high = map(scalar, ins)  # type: ignore[arg-type]
+    if not (_are_ordered(low, x) and _are_ordered(x, high) and low <= high):
+        return None
+    return literal(min(max(low, x), high), aval)
+
+
+def _are_ordered(a: Any, b: Any) -> bool:
+    """Whether one of two numbers is less, or both are the same: no NaN, no zeros of two signs."""
+    return bool(a < b or a > b or (a == b and np.signbit(a) == np.signbit(b)))
 
 
 @FOLDING.rule("convert of a literal = literal", convert_element_type_p)
@@ -46,6 +64,14 @@ def _convert(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> 
     if x.aval.dtype not in EXACT or aval.dtype not in EXACT:
         return None
     value = scalar(x)
-    if value.dtype.kind == "f" and aval.dtype.kind != "f":
+    if value.dtype.kind == "f" and aval.dtype.kind != "f" and not _fits(value, aval.dtype):
         return None
     return literal(value, aval)
+
+
+def _fits(x: Any, dtype: Any) -> bool:
+    """Whether a number without its fraction is one of an integer type: then none is rounded."""
+    if dtype.kind not in "iu":
+        return False
+    limits = np.iinfo(dtype)
+    return bool(np.isfinite(x)) and limits.min <= int(x) <= limits.max

@@ -25,7 +25,7 @@ from covector.compiler.ir.nodes import (
 )
 from covector.compiler.schedule.kinds import LONG_ROW, in_lanes, weight
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
-from covector.compiler.target import REGISTER_ELEMENTS, Target
+from covector.compiler.target import REGISTER_ELEMENTS, SHORT_ROW, Target
 from covector.core import dtypes
 from covector.core.dtypes import DType
 
@@ -44,9 +44,8 @@ TILE, TILE_MOST = 1024, 1 << 27
 BLOCK = 16
 # Loops of at most this many rounds altogether are written out.
 UNROLL_LOOP = 8
-# So are loops inside the lanes of a vector, one lane to a row; those around others up to so many
-# rounds in all.
-SHORT_ROW = 12
+# So are short loops inside the lanes of a vector, one lane to a row; those around others up to so
+# many rounds in all.
 WRITTEN_OUT = 64
 # Rounds that are worth a vector of their own.
 FEW_LANES = 4
@@ -453,7 +452,9 @@ def reduces_rows(v: Value, d: Reduce) -> int:
 
 
 def _all_short(node: NestLoop) -> bool:
-    if node.role not in "pr" or not short(node) or (node.leaves and node.dim == 8):
+    if node.role not in "pr" or not short(node) or (
+        node.leaves and node.dim == 8 and node.role == "p"
+    ):
         return False
     return all(map(_all_short, node.loops))
 
@@ -466,7 +467,7 @@ def _in_structures(s: Stage, axis: int, used_up: Callable[[Value], bool] = lambd
         row = numbers(v.dtype)
         for i, dim in zip(reversed(index), reversed(v.shape), strict=True):
             if axis in variables(i):
-                if type(i) is not IVar or row > STRUCTURE:
+                if row > STRUCTURE or not (type(i) is IVar or (row == 1 and _shifted(i, axis))):
                     return False
                 break
             if type(dim) is not int:

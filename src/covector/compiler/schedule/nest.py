@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import Index, IVar, Value, ivars
-from covector.compiler.schedule.loops import SHORT_ROW, holds_columns, holds_rows, in_rows
+from covector.compiler.schedule.loops import holds_columns, holds_rows, in_rows
 from covector.compiler.schedule.nodes import NestLoop, Stage, times
+from covector.compiler.target import SHORT_ROW
 
 
 def chain(stage: Stage, depth: int = 0) -> NestLoop | Stage:
