@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from covector.backends.cpu.emit import indexing, structures
+from covector.backends.cpu.emit import ahead, indexing, memory, structures
 from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.interrupts import Lookout, Work
@@ -12,7 +12,7 @@ from covector.backends.cpu.emit.storage import Mem, positions
 from covector.backends.cpu.emit.values import OK
 from covector.backends.cpu.writer import Val
 from covector.compiler.access import Access, cost
-from covector.compiler.ir.nodes import Block, IDyn, Index, Load, Loop, Strips, Value, ivars
+from covector.compiler.ir.nodes import Block, Loop, Strips, Value, ivars
 from covector.compiler.ir.walk import definitions, loads
 from covector.compiler.schedule.loops import GRAIN, numbers
 from covector.core import dtypes
@@ -79,8 +79,14 @@ def _work(em: BlockEmitter, block: Block) -> Work:
 
 def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: Val) -> None:
     """The strips of a task."""
-    outer = em.strip, em.lane, em.lookout, em.row_level
+    outer = em.strip, em.lane, em.lookout, em.row_level, em.ahead
     em.strip, em.lookout = d.lane, Lookout(em, flag)
+    width = em.schedule.target.vector_bytes
+    em.ahead = {
+        v: ahead.start(em.b, memory.memory_type(v.dtype), lanes, width)
+        for v in ahead.values_read(d.block, d.lane, em.schedule)
+        if isinstance(em.storage.get(v), Mem) and lanes * v.dtype.itemsize >= width
+    }
 
     def strip(i: Val) -> None:
         b = em.b
@@ -101,7 +107,7 @@ def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: V
         return em.lookout.is_wanted(em.b.cmp("icmp slt", i, end))
 
     em.b.loop(begin, lanes, goes_on, strip)
-    em.strip, em.lane, em.lookout, em.row_level = outer
+    em.strip, em.lane, em.lookout, em.row_level, em.ahead = outer
 
 
 def _take(em: BlockEmitter, d: Strips) -> None:
@@ -112,18 +118,16 @@ def _take(em: BlockEmitter, d: Strips) -> None:
             access.add(e, ivars(64), em.schedule.inline)
     for v, index in access.reads:
         st = em.storage.get(v)
-        if not isinstance(st, Mem) or not any([_is_lane(i, d.lane) for i in index]):
+        if not isinstance(st, Mem) or not any([ahead.is_lane(i, d.lane) for i in index]):
             continue
         # Where in a row an element is, is of no matter: all are at hand with it.
-        at = [em.lane if _is_lane(i, d.lane) else Idx(i if type(i) is int else 0) for i in index]
-        if any([loads(i) and not _is_lane(i, d.lane) for i in index]):
+        at = [
+            em.lane if ahead.is_lane(i, d.lane) else Idx(i if type(i) is int else 0) for i in index
+        ]
+        if any([loads(i) and not ahead.is_lane(i, d.lane) for i in index]):
             continue
         row = structures.row_of(v, at)
         if row is not None:
             em.rows(v, st, row)
-        elif all([type(i) is int or _is_lane(i, d.lane) for i in index]):
+        elif all([type(i) is int or ahead.is_lane(i, d.lane) for i in index]):
             em.load(v, at)
-
-
-def _is_lane(i: Index, lane: Value) -> bool:
-    return type(i) is IDyn and type(i.expr) is Load and i.expr.value is lane

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.cpu.emit import indexing, memory, structures
+from covector.backends.cpu.emit import ahead, indexing, memory, structures
+from covector.backends.cpu.emit.ahead import Ahead
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
@@ -82,6 +83,8 @@ class ValueEmitter:
         # Of strips: the value that is the index along them, and what it is in the lanes.
         self.strip: Value | None = None
         self.lane = Idx(0)
+        # What is read of it step by step, an element of each lane's row.
+        self.ahead: dict[Value, Ahead] = {}
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
         # The condition on which the result is used, where it is one for all lanes.
@@ -607,7 +610,27 @@ class ValueEmitter:
             load = memory.load_vector if at.stride == 1 else memory.load_reversed
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return load(b, ptr, v.dtype, base, self.lanes, self.tail, guard)
+        found = self._from_block(v, st, at, index) if v in self.ahead and guard is None else None
+        if found is not None:
+            return found
         return memory.gather(b, st.ptr, v.dtype, at, self.lanes, self.tail, guard)
+
+    def _from_block(self, v: Value, st: Mem, at: Idx, index: Sequence[AnyIdx]) -> Number | None:
+        """The next element of each lane's row, of a block that is read ahead; None if it is not the
+        next."""
+        lanes = [k for k, i in enumerate(index) if not i.uniform]
+        if len(lanes) > 1 or at.vec is not None or index[lanes[0]] is not self.lane:
+            return None
+        before = lanes[0] + 1
+        place = self.address(v, [*[Idx(0)] * before, *index[before:]]).base
+        if type(place) is not Val:
+            return None
+        raw = ahead.load(
+            self.b, self.ahead[v], st.ptr, memory.memory_type(v.dtype), indexing.val(at.base),
+            place, indexing.val(at.stride), self.lanes, None if self.tail is None else
+            self.tail.left, self.schedule.target.vector_bytes,
+        )  # fmt: skip
+        return memory.from_memory(self.b, [raw], v.dtype)
 
     def _from_rows(self, v: Value, st: Mem, row: structures.Row) -> Number:
         """An element of the row of each lane; the others are at hand with it."""
