@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from covector.compiler.ir.nodes import Expr, FromIndex, Op, Value, iop, ivars
+import numpy as np
+
+from covector.compiler.ir.nodes import Expr, FromIndex, Lit, Op, Pointwise, Value, iop, ivars
 from covector.compiler.lower.lowering import Lowering, rule
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
@@ -14,6 +16,7 @@ from covector.primitives.arithmetic import (
     integer_pow_p,
     round_p,
 )
+from covector.primitives.compare import ge_p, gt_p, le_p, lt_p
 from covector.primitives.convert import bitcast_convert_type_p, copy_p, reduce_precision_p
 from covector.primitives.random_bits import threefry2x32_p
 
@@ -34,6 +37,68 @@ def plain(name: str) -> Any:
 for _p in ELEMENTWISE.values():
     if _p.spec is not None and _p.spec.plain:
         rule(_p)(plain(_p.name))
+
+
+# A comparison with its sides exchanged; those for which a number itself counts as beyond it.
+_EXCHANGED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+_FROM = ("ge", "lt")
+# Absolute values that squares do without overflow, as powers of two.
+_SQUARES = {dtypes.float32: 20, dtypes.float64: 200}
+
+
+def _compared(name: str) -> Any:
+    """The rule of a comparison: an absolute value of a complex number is compared by its square."""
+
+    def lowered(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
+        return (
+            _by_square(low, name, x, y)
+            or _by_square(low, _EXCHANGED[name], y, x)
+            or _apply(low, eqn, name, (x, y), None)
+        )
+
+    return lowered
+
+
+def _by_square(low: Lowering, name: str, x: Value, y: Value) -> Value | None:
+    """Whether the absolute values ``x`` are as said to the number ``y``, by their squares: those
+    whose roots, rounded, are so lie on one side of a number. None if they are no such values."""
+    size = x.defn.expr if type(x.defn) is Pointwise else None
+    if type(size) is not Op or size.name != "abs" or size.args[0].dtype not in dtypes.COMPLEX:
+        return None
+    number = y.defn.expr if type(y.defn) is Pointwise else None
+    if type(number) is not Lit:
+        return None
+    bound = _square_bound(np.asarray(number.value, x.dtype)[()], _SQUARES[x.dtype], name in _FROM)
+    if bound is None:
+        return None
+    square = Op("abs_square", size.args, x.dtype)
+    return low.pointwise(
+        x.shape, dtypes.bool_, Op(name, [square, Lit(bound, x.dtype)], dtypes.bool_)
+    )
+
+
+def _square_bound(c: Any, most: int, first: bool) -> Any:
+    """The first number whose square root, rounded, is not less than ``c``, or the last one whose
+    root is not greater; None where squares may overflow."""
+    if not 2.0**-most <= c <= 2.0**most:
+        return None
+    down, up = c.dtype.type(0), c.dtype.type(np.inf)
+    q = c * c
+    if first:
+        while np.sqrt(np.nextafter(q, down)) >= c:
+            q = np.nextafter(q, down)
+        while np.sqrt(q) < c:
+            q = np.nextafter(q, up)
+    else:
+        while np.sqrt(np.nextafter(q, up)) <= c:
+            q = np.nextafter(q, up)
+        while np.sqrt(q) > c:
+            q = np.nextafter(q, down)
+    return q
+
+
+for _p in (lt_p, le_p, gt_p, ge_p):
+    rule(_p)(_compared(_p.name))
 
 
 def partial(name: str) -> Any:

@@ -452,8 +452,10 @@ def reduces_rows(v: Value, d: Reduce) -> int:
 
 
 def _all_short(node: NestLoop) -> bool:
-    if node.role not in "pr" or not short(node) or (
-        node.leaves and node.dim == 8 and node.role == "p"
+    if (
+        node.role not in "pr"
+        or not short(node)
+        or (node.leaves and node.dim == 8 and node.role == "p")
     ):
         return False
     return all(map(_all_short, node.loops))

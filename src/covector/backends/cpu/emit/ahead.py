@@ -238,7 +238,7 @@ def _turned(body: list[str], stem: str, rows: Sequence[str], ty: str, size: int)
                     continue
                 a, b = vectors[k], vectors[k | run]
                 for high in (False, True):
-                    ids = []
+                    ids: list[int] = []
                     for g in range(len(vectors)):
                         # Blocks of groups that change places.
                         source = (g & ~run) | (run if high else 0)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from covector import _native
-from covector.backends.cpu.emit import groups, indexing, memory, reductions, structures
+from covector.backends.cpu.emit import early, groups, indexing, memory, reductions, structures
 from covector.backends.cpu.emit.alike import Given, Signature
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
@@ -70,8 +70,9 @@ class Outlined(NamedTuple):
 class NestEmitter(ValueEmitter):
     """Writes nests of loops."""
 
-    # The stages of the nest at hand, by identity.
+    # The stages of the nest at hand, by identity; and what is computed right after one.
     running: dict[int, Running]
+    early: dict[Value, list[Value]]
     # Functions of tasks, with what they are given, by the signature of their nest; and how often
     # elementary functions had been written before.
     alike: dict[str, tuple[str, list[Given], dict[tuple[str, str, int], int]]]
@@ -86,6 +87,7 @@ class NestEmitter(ValueEmitter):
         if self.is_idle(nest) or not _runs(nest.root):
             return
         self.running = {id(s): Running(s) for s in nest.stages}
+        self.early = early.after(nest, self.schedule.inline)
         root = nest.root
         if type(root) is Stage:
             self._leaf(nest, (root,))
@@ -821,6 +823,8 @@ class NestEmitter(ValueEmitter):
         # What an update starts from is overwritten later.
         if type(v.defn) is not Update or v.defn.base is None:
             self.remember(v, r.index, x)
+        for u in self.early.get(v, ()):
+            self.load(u, r.index)
 
     def _part(self, r: Running) -> None:
         """Write one element of an update, if its tests hold."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from covector.backends.cpu.numerics import calls
 from covector.backends.cpu.numerics.number import Cx, Number
-from covector.backends.cpu.writer import Function, float_const
+from covector.backends.cpu.writer import Function, Val, float_const
 from covector.core.record import Record
 from covector.numerics import (
     exponential,
@@ -26,6 +26,7 @@ from covector.numerics.num import (
     fma,
     maximum,
     minimum,
+    muladd,
     power_chain,
     where,
 )
@@ -79,6 +80,8 @@ def emit(b: Function, name: str, args: Sequence[Cx], attr: Any) -> Number:
                          b.cmp("fcmp olt", b.intrinsic("fabs", x.im), inf))  # fmt: skip
         case "abs":
             return calls.emit(b, "hypot", x.re, x.im)
+        case "abs_square":
+            return _abs_square(b, x)
         case "integer_pow":
             one = Cx(float_const(1.0, x.re.ty), float_const(0.0, x.re.ty))
             out = power_chain(lambda p, q: product(b, p, q), x, abs(attr), one)
@@ -89,6 +92,18 @@ def emit(b: Function, name: str, args: Sequence[Cx], attr: Any) -> Number:
     if fn is None:
         raise NotImplementedError(f"{name} of complex numbers has no CPU lowering")
     return _apply(b, fn, args, name in IN_DOUBLE)
+
+
+def _abs_square(b: Function, x: Cx) -> Val:
+    """The square that the absolute value is the root of, where it neither overflows nor loses
+    digits; infinite if either part is."""
+    parts, _ = b.unify(x.re, x.im)
+    w = calls.Kernels(b)
+    ax, ay = (abs(Num(w, p)) for p in parts)
+    swap = ay > ax
+    high, low = where(swap, ay, ax), where(swap, ax, ay)
+    out: Val = where(ax.eq(INF) | ay.eq(INF), INF, muladd(high, high, low * low)).v
+    return out
 
 
 def _extreme(b: Function, x: Cx, y: Cx, greatest: bool) -> Cx:

@@ -1,0 +1,59 @@
+"""What is computed as soon as all is at hand that it is made of, though it is read later.
+
+Elements of values that are not stored are written where they are read. In a long chain of such
+values beside one of stages, the stages would all be written first, and each of their results would
+wait in a register for the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from covector.compiler.ir.nodes import Expr, Load, Op, Value, ivars
+from covector.compiler.schedule.nodes import Nest
+
+# Values that may wait in the place of the result that they are made of.
+_MOST = 2
+
+
+def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value]]:
+    """By the value of a stage of which nothing is stored: what is computed right after it."""
+    stages = {s.value: k for k, s in enumerate(nest.stages)}
+    if len(nest.contracted) < 2 or not all([s.kind == "pointwise" for s in nest.stages]):
+        return {}
+    # The last stage that a value is made of; -1 if there is none.
+    last: dict[Value, int] = {}
+    found: dict[Value, list[Value]] = {}
+
+    def made_of(e: Expr) -> tuple[int, list[Value]]:
+        """The last stage that an expression is made of, and the values of elements in it that could
+        be computed before."""
+        if type(e) is Op:
+            pairs = [made_of(a) for a in e.args]
+            return max([k for k, _ in pairs]), [v for _, vs in pairs for v in vs]
+        if type(e) is not Load or not e.value.ndim:
+            return -1, []
+        v = e.value
+        same = e.index == ivars(v.ndim)
+        if v in stages:
+            return stages[v], []
+        if not inline(v) or not same:
+            return -1, []
+        if v not in last:
+            last[v], before = made_of(v.defn.expr)
+            note(last[v], before)
+        return last[v], [v]
+
+    def note(end: int, before: list[Value]) -> None:
+        for v in before:
+            if 0 <= last[v] < end:
+                waiting = found.setdefault(nest.stages[last[v]].value, [])
+                if v not in waiting:
+                    waiting.append(v)
+
+    for k, s in enumerate(nest.stages):
+        _, before = made_of(s.expr)
+        note(k - 1, before)
+    return {
+        v: values for v, values in found.items() if len(values) <= _MOST and v in nest.contracted
+    }
