@@ -25,6 +25,29 @@ CASES = {
     b:f32[] = add a 6.0:f32[]
   in (b,) }""",
     ),
+    "clamp of literals = literal": (
+        """{ lambda  ; a:f32[]. let
+    b:f32[] = clamp 0.0:f32[]* 3.0:f32[]* 2.0:f32[]*
+    c:f32[] = add a b
+    d:f32[] = clamp 0.0:f32[] -0.0:f32[] 2.0:f32[]
+    e:f32[] = add c d
+  in (e,) }""",
+        """{ lambda  ; a:f32[]. let
+    b:f32[] = add a 2.0:f32[]
+    c:f32[] = clamp 0.0:f32[] -0.0:f32[] 2.0:f32[]
+    d:f32[] = add b c
+  in (d,) }""",
+    ),
+    "product of reshaped vectors = product of what is reshaped": (
+        """{ lambda  ; a:f32[2,3] b:f32[2,3]. let
+    c:f32[6] = reshape[new_sizes=(6,)] a
+    d:f32[6] = reshape[new_sizes=(6,)] b
+    e:f32[] = dot_general[dimension_numbers=(((0,), (0,)), ((), ()))] c d
+  in (e,) }""",
+        """{ lambda  ; a:f32[2,3] b:f32[2,3]. let
+    c:f32[] = dot_general[dimension_numbers=(((0, 1), (0, 1)), ((), ()))] a b
+  in (c,) }""",
+    ),
     "convert of a literal = literal": (
         """{ lambda  ; a:f32[]. let
     b:f32[] = convert_element_type[new_dtype=float32 weak_type=False] 3:i32[]*

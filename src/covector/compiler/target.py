@@ -29,8 +29,8 @@ class MatrixProduct(Record):
         Rows or columns of the result, whichever are fewer.
     work, matrix_work, size : int, optional
         Numbers multiplied altogether, those of one matrix of the batch, elements of the result;
-    outer : bool
-        Whether nothing is summed.
+    outer, inner : bool
+        Whether nothing is summed; whether everything is, to one number.
     each : int, optional
         Numbers multiplied for one index of the axes that are long, where one operand has none.
     """
@@ -42,6 +42,7 @@ class MatrixProduct(Record):
     matrix_work: int | None
     size: int | None
     outer: bool
+    inner: bool = False
     each: int | None = None
 
 
@@ -84,7 +85,7 @@ class Library(Record):
             p.work is not None and p.size is not None
             and p.work <= UNROLL_VALUE and p.size <= REGISTER_ELEMENTS
         )  # fmt: skip
-        if "gemm" not in self.calls or p.outer or small or unrolled:
+        if "gemm" not in self.calls or p.outer or p.inner or small or unrolled:
             return None
         if p.dtype in dtypes.INTEGERS:
             return p.operands if p.operands in self.integers and p.dtype.itemsize <= 4 else None

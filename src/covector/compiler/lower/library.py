@@ -95,11 +95,12 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     matrices = [*(x.shape[k] for k in (*fx, *cx)), *(y.shape[k] for k in fy)]
     work = product([*(x.shape[k] for k in bx), *matrices])
     outer = all(x.shape[k] == 1 for k in cx)
+    inner = not shape
     sides = [product([u.shape[k] for k in free]) for u, free in ((x, fx), (y, fy))]
     few = min([n for n in sides if n is not None], default=None)
     each = _each(sides, matrices, product([x.shape[k] for k in cx]))
     asked = MatrixProduct(
-        compute, x.dtype, few, work, product(matrices), product(shape), outer, each
+        compute, x.dtype, few, work, product(matrices), product(shape), outer, inner, each
     )
     library = low.target.library
     operands = library.multiplies(asked)

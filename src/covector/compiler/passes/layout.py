@@ -103,3 +103,19 @@ def _transpose_product(
         return None
     params = {**product.params, "dimension_numbers": ((cb, ca), (bb, ba))}
     return s.emit(eqn, dot_general_p, [b, a], params, aval)
+
+
+@LAYOUT.rule("product of reshaped vectors = product of what is reshaped", dot_general_p)
+def _dot_of_reshaped(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
+    if aval.shape:
+        return None
+    earlier = [s.define(a, reshape_p) for a in ins]
+    if earlier[0] is None and earlier[1] is None:
+        return None
+    given = [a if e is None else e.invars[0] for a, e in zip(ins, earlier, strict=True)]
+    a, b = given
+    if a.aval.shape != b.aval.shape or 1 in [x.aval.ndim for x in given]:
+        return None
+    axes = tuple(range(a.aval.ndim))
+    params = {**eqn.params, "dimension_numbers": ((axes, axes), ((), ()))}
+    return s.emit(eqn, dot_general_p, given, params, aval)

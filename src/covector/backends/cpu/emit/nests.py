@@ -634,8 +634,8 @@ class NestEmitter(ValueEmitter):
     def _in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """An innermost loop from one border to the next, between which conditions do not change.
 
-        What fills no vector is taken one by one, unless it is reduced, or elements may be written
-        twice.
+        What fills no vector is taken one by one, unless elements may be written twice. Where they
+        are reduced, vectors follow each other across borders.
         """
         borders = self._borders(node, depth)
         totals = self._totals(node, depth)
@@ -643,22 +643,21 @@ class NestEmitter(ValueEmitter):
         at = self.b.alloca("i64")
         self.b.line(f"store i64 {self.b.local(begin).ref}, ptr {at.ref}")
 
-        def stretch(_: Val) -> None:
+        def following() -> tuple[Val, Val]:
+            """Where a stretch starts, and the next border."""
             b = self.b
             start = b.impure(f"load i64, ptr {at.ref}", "i64")
             stop = b.local(end)
             for border in borders:
                 nearer = b.intrinsic("smin", stop, border)
                 stop = b.select(b.cmp("icmp sgt", border, start), nearer, stop)
+            return start, stop
+
+        def stretch(_: Val) -> None:
+            b = self.b
+            start, stop = following()
             b.line(f"store i64 {stop.ref}, ptr {at.ref}")
             count = b.bin("sub", stop, start)
-            if node.role == "r":
-                write = functools.partial(one, start, count, node.lanes)
-                if totals:
-                    self._in_stretches(int_const(0), count, node.lanes, True, totals, write)
-                else:
-                    b.repeat(int_const(0), count, node.lanes, write)
-                return
             if twice:
                 fits = b.cmp("icmp sge", count, int_const(node.lanes))
                 rest = b.select(fits, count, int_const(0))
@@ -689,6 +688,42 @@ class NestEmitter(ValueEmitter):
                 b.when(b.bin("xor", cond, Val("true", "i1")), vectors)
             b.repeat(rest, count, 1, functools.partial(one, start, None, 0))
 
+        def reduced(_: Val) -> None:
+            """The vectors up to the next border, and the one across it."""
+            b = self.b
+            start, stop = following()
+            whole = b.bin("and", b.bin("sub", stop, start), int_const(-node.lanes))
+            whole = b.intrinsic("smax", whole, int_const(0))
+
+            def rounds(begin: Val, end: Val) -> None:
+                write = functools.partial(one, start, None, node.lanes)
+                if totals:
+                    self._in_stretches(begin, end, node.lanes, True, totals, write)
+                else:
+                    self.b.repeat(begin, end, node.lanes, write)
+
+            usual = self._usual(node, depth, start)
+            done = int_const(0)
+            if usual is not None:
+                cond, self.known = usual
+                done = b.select(cond, whole, done)
+                rounds(int_const(0), done)
+                self.known = {}
+            rounds(done, whole)
+            start = b.bin("add", start, whole)
+            b.line(
+                f"store i64 {b.local(b.bin('add', start, int_const(node.lanes))).ref}, ptr {at.ref}"
+            )
+            b.when(b.cmp("icmp slt", start, end), functools.partial(across, start))
+
+        def across(start: Val) -> None:
+            for s in node.leaves:
+                self.running[id(s)].env[s.order[depth]] = Idx(start, 1)
+            self.lanes = node.lanes
+            self.tail = self.rest(self.b.bin("sub", end, start), node.lanes)
+            self._leaf(nest, node.leaves)
+            self.lanes, self.tail = outer[:2]
+
         def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
             b = self.b
             i = Idx(b.bin("add", start, far), int(lanes > 0), None, False, (start, far))
@@ -700,7 +735,8 @@ class NestEmitter(ValueEmitter):
             self.lanes, self.tail, self.steady = outer
 
         outer = self.lanes, self.tail, self.steady
-        self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, stretch)
+        write = reduced if node.role == "r" else stretch
+        self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, write)
 
     def _usual(self, node: NestLoop, depth: int, start: Val) -> tuple[Val, dict[str, bool]] | None:
         """Whether the conditions of a stretch are those between the borders, and what they are."""
