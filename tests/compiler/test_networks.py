@@ -94,3 +94,22 @@ def test_derivatives_and_loops():
     for _ in range(3):
         y = onp.sort(y, 1) - y[:, ::-1]
     onp.testing.assert_allclose(looped, y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [2, 3, 5, 8])
+def test_known_ranks_are_picked_in_one_pass(n, dtype):
+    x = np.asarray(values(dtype, (200, n)))
+    shown = cv.jit(lambda x: np.median(x, axis=1)).lower(x).compile().as_text("schedule")
+    assert "call" not in shown and shown.count("nest") == 1, shown
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for method in ("linear", "lower", "higher", "midpoint", "nearest"):
+            # Between infinities NumPy has NaN, as others have not.
+            wide = onp.asarray(x, "float64")
+            wide[onp.isinf(wide)] = 7
+            got = cv.jit(lambda x, m=method: np.quantile(x, 0.3, axis=1, method=m))(
+                np.where(np.isinf(x), 7, x).astype(x.dtype)
+            )
+            want = onp.quantile(wide, np.asarray(0.3, got.dtype).item(), axis=1, method=method)
+            onp.testing.assert_allclose(onp.asarray(got, "float64"), want, rtol=0.02, atol=0.02)

@@ -338,3 +338,65 @@ def test_short_rows_of_one_operation(rows, constant):
     x[::7, 1] = onp.nan
     assert onp.array_equal(np.argmax(x, 1), onp.argmax(x, 1))
     assert onp.array_equal(np.max(x, 1), onp.max(x, 1), equal_nan=True)
+
+
+LAYOUTS = {
+    "points by a matrix": ("nk,km->nm", lambda n, k, m: ((n, k), (k, m))),
+    "a matrix by points": ("mk,kn->mn", lambda n, k, m: ((m, k), (k, n))),
+    "the transposed matrix": ("nk,mk->nm", lambda n, k, m: ((n, k), (m, k))),
+    "a vector": ("nk,k->n", lambda n, k, m: ((n, k), (k,))),
+    "from the left of each": ("ik,nkm->nim", lambda n, k, m: ((m, k), (n, k, m))),
+    "on both sides of each": ("ik,nkl,jl->nij", lambda n, k, m: ((m, k), (n, k, k), (m, k))),
+    "each by each": ("nik,nkj->nij", lambda n, k, m: ((n, m, k), (n, k, m))),
+}
+
+
+@pytest.mark.parametrize("n", [1, 15, 17, 1000])
+@pytest.mark.parametrize(
+    "sides", [(1, 3), (2, 2), (3, 3), (4, 4), (8, 8), (8, 3), (12, 5), (13, 4)]
+)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_products_with_short_matrices(name, sides, n):
+    spec, shapes = LAYOUTS[name]
+    for dtype in ("float32", "complex128", "int32", "bfloat16"):
+        given = [drawn(k, dtype, *s) for k, s in enumerate(shapes(n, *sides))]
+        got = cv.jit(lambda *xs: np.einsum(spec, *xs))(*given)
+        wide = [onp.asarray(x, "float64" if dtype == "bfloat16" else None) for x in given]
+        want = onp.einsum(spec, *wide)
+        error = ERRORS.get(dtype, 1e-13) * max(1, onp.abs(want).max(initial=0))
+        onp.testing.assert_allclose(onp.asarray(got, want.dtype), want, atol=error, rtol=0)
+
+
+def test_short_products_are_written_out():
+    x, turn = np.zeros((5000, 3)), np.eye(3)
+    for f in (lambda x, a: x @ a, lambda x, a: a @ x.T, lambda x, a: 1 + (x @ a.T) @ a):
+        shown = schedule(f, x, turn)
+        assert "gemm" not in shown and "call" not in shown
+        assert shown.count("nest") == shown.count("vector 8"), shown
+
+
+def test_a_sum_of_all_products_is_no_call():
+    x = drawn(0, "float32", 300, 70)
+    shown = schedule(lambda x: np.vdot(x, 2 * x), x)
+    assert "call" not in shown and "partial" in shown
+    onp.testing.assert_allclose(np.vdot(x, 2 * x), 2 * (onp.asarray(x, "float64") ** 2).sum(), 1e-6)
+
+
+@pytest.mark.parametrize("mode", ["clip", "fill", "wrap"])
+@pytest.mark.parametrize("size", [1, 2, 4, 5])
+def test_one_of_few_elements(size, mode):
+    x = drawn(0, "float32", 100, size)
+    at = np.asarray(onp.random.default_rng(1).integers(-size - 2, size + 3, (100, 1)))
+    got = cv.jit(lambda x, at: np.take_along_axis(x, at, 1, mode=mode))(x, at)
+    want = onp.empty((100, 1), "float32")
+    for i, k in enumerate(onp.asarray(at)[:, 0]):
+        inside = 0 <= k < size or -size <= k < 0
+        place = k % size if inside or mode == "wrap" else min(max(k, 0), size - 1)
+        want[i] = onp.asarray(x)[i, place] if inside or mode != "fill" else onp.nan
+    if mode == "clip":
+        # Whether negative places count from the end before they are clipped is the function's.
+        with cv.disable_jit():
+            want = onp.asarray(np.take_along_axis(x, at, 1, mode=mode))
+    onp.testing.assert_array_equal(got, want)
+    slope = cv.grad(lambda x: np.take_along_axis(x, at, 1, mode="clip").sum())(x)
+    assert onp.asarray(slope).sum() == 100

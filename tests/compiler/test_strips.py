@@ -432,3 +432,35 @@ def test_of_no_elements(shape):
     assert last.shape == shape and rows.shape == (2, *shape)
     f = lambda x: lax.fori_loop(0, 3, lambda i, c: np.sin(c), x).sum()  # noqa: E731
     assert cv.jit(cv.grad(f))(x).shape == shape
+
+
+def running(reverse, x, y):
+    """A running sum of the elements of rows, with their neighbours."""
+
+    def step(total, both):
+        (a, k), b = both
+        total = (total + a.sum() - b.sum() + x[np.maximum(k - 1, 0)].sum()).astype(x.dtype)
+        return total, total
+
+    inputs = ((x, np.arange(len(x))), y)
+    return lax.scan(step, np.zeros((), x.dtype), inputs, reverse=reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("steps", [1, 3, 15, 16, 17, 50])
+@pytest.mark.parametrize("row", [(), (1,), (2,), (3,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "int16", "complex64"])
+def test_rows_read_ahead(dtype, row, steps, reverse):
+    for n in (16, 17, 31, 33, 64, 100):
+        x, y = (drawn(k, dtype, n, steps, *row) for k in (0, 1))
+        last, rows = cv.jit(cv.vmap(lambda x, y: running(reverse, x, y)))(x, y)
+        for k in (0, n // 2, n - 2, n - 1):
+            end, one = running(reverse, x[k], y[k])
+            onp.testing.assert_allclose(rows[k], one, rtol=1e-4 if "32" in dtype else 1e-6)
+            onp.testing.assert_allclose(last[k], end, rtol=1e-4 if "32" in dtype else 1e-6)
+
+
+def test_rows_are_read_ahead():
+    x = np.zeros((100, 40), "float32")
+    shown = text(cv.vmap(lambda x: running(False, x, x)), x, stage="llvm")
+    assert "fill_32float" in shown

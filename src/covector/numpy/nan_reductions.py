@@ -505,9 +505,13 @@ def _quantile_operands(name: str, a: Any, q: Any, method: str, weights: Any) -> 
         raise ValueError(
             f"{name}: q must be a scalar or vector, got shape {q.shape}{at_user_line()}"
         )
-    dt = dtypes.to_inexact_dtype(x.dtype)
-    # Positions of more than 2048 elements do not fit in 16 bits.
-    return x, convert(q, dtypes.float32 if dt in dtypes.ROUNDED else dt)
+    return x, convert(q, _of_positions(dtypes.to_inexact_dtype(x.dtype)))
+
+
+def _of_positions(dt: Any) -> Any:
+    """The dtype of positions among elements of a dtype: those of more than 2048 do not fit in 16
+    bits."""
+    return dtypes.float32 if dt in dtypes.ROUNDED else dt
 
 
 def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> Any:
@@ -826,7 +830,7 @@ def median(
     """
     check_out(out, "median")
     x = array(a, "median")
-    half = dtypes.to_inexact_dtype(x.dtype).type(0.5)
+    half = _of_positions(dtypes.to_inexact_dtype(x.dtype)).type(0.5)
     return _quantile("median", x, half, axis, "midpoint", keepdims, False, None)
 
 
@@ -871,5 +875,5 @@ def nanmedian(
     """
     check_out(out, "nanmedian")
     x = array(a, "nanmedian")
-    half = dtypes.to_inexact_dtype(x.dtype).type(0.5)
+    half = _of_positions(dtypes.to_inexact_dtype(x.dtype)).type(0.5)
     return _quantile("nanmedian", x, half, axis, "midpoint", keepdims, True, None)
