@@ -147,6 +147,10 @@ constexpr int64_t kSkinnyMatrix = 1 << 20;
 // soon.
 constexpr int64_t kTermsAlong = 32;
 constexpr int64_t kTermsAcross = 512;
+// Products of a short side and long sums, which BLAS packs into pieces that are too small for it.
+constexpr int64_t kPanelRows = 32, kMostPanelRows = 256;
+constexpr int64_t kPanelTerms = 256;
+constexpr int64_t kPanelWork = 1 << 22;
 
 // How many pieces a sum of k products of m by n results is cut into; 1 if it is not. It is a power
 // of two, and depends on sizes alone.
@@ -188,6 +192,9 @@ bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
     return integer_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else if constexpr (std::is_same_v<T, ResultOf<T>>) {
     const int64_t few = std::min(m, n);
+    if constexpr (std::is_same_v<SumOf<T>, T>)
+      if (few >= kPanelRows && few <= kMostPanelRows && k >= kPanelTerms && m * n * k >= kPanelWork)
+        return panel_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
     const bool across = m <= n ? trans_b : !trans_a;
     if (few < 2 || few > kFewRows || std::max(m, n) * k < kSkinnyMatrix) return false;
     if (k < (across ? kTermsAcross : kTermsAlong)) return false;

@@ -15,6 +15,11 @@ template <class T>
 bool skinny_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const T* a,
                  int64_t lda, const T* b, int64_t ldb, SumOf<T>* c, int64_t ldc);
 
+// As gemm, of which one side is short.
+template <class T>
+bool panel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+                int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc);
+
 // As gemm, of integers of 8 or 16 bits, modulo 2³².
 template <class T>
 bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const T* a,

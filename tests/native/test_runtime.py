@@ -126,7 +126,19 @@ def test_integers_of_all_sizes_modulo(native, name, m, n, k):
 @pytest.mark.parametrize("name", "f32 f64 f16 bf16".split())
 @pytest.mark.parametrize(
     "few, many, k",
-    [(8, 300, 700), (2, 70, 9000), (16, 33, 513), (7, 5000, 9), (3, 4, 40_000), (5, 128, 300)],
+    [
+        (8, 300, 700),
+        (2, 70, 9000),
+        (16, 33, 513),
+        (7, 5000, 9),
+        (3, 4, 40_000),
+        (5, 128, 300),
+        (8, 2100, 600),
+        (5, 33_000, 33),
+        (33, 601, 300),
+        (40, 256, 420),
+        (100, 131, 385),
+    ],
 )
 def test_few_rows(native, name, few, many, k):
     dtype, out = DTYPES[CODE[name]], DTYPES[CODE[WRITTEN.get(name, name)]]
