@@ -181,7 +181,7 @@ template <class T>
 bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
               const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
   if constexpr (std::is_integral_v<T>) {
-    return integer_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+    return integer_gemm<T, T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
   } else if constexpr (std::is_same_v<T, ResultOf<T>>) {
     const int64_t few = std::min(m, n);
     if (few < 2 || few > kFewRows || std::max(m, n) * k < kSkinnyMatrix) return false;

@@ -3,9 +3,11 @@
 // Compiled once for each instruction set, into a table named by COVECTOR_PRODUCT_KERNELS.
 #include "cpu/product_kernels.h"
 
+#include <array>
 #include <cstring>
+#include <utility>
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -200,72 +202,153 @@ void across(const Strip<T>& s) {
 // --- integers -------------------------------------------------------------------------------
 
 typedef int32_t Sums __attribute__((vector_size(kBytes)));
-typedef uint32_t Unsigned __attribute__((vector_size(kBytes)));
 constexpr int kSums = kBytes / 4;
 constexpr int kColumns = 2 * kSums;
+#if defined(__AVX512BW__)
+constexpr int kIntegerRows = 8;
+#else
+constexpr int kIntegerRows = 6;
+#endif
+static_assert(kIntegerRows <= kMostIntegerRows);
+
+void store_bits(void* to, Bits32 first, Bits32 second) {
+  std::memcpy(to, &first, sizeof first);
+  std::memcpy(static_cast<char*>(to) + sizeof first, &second, sizeof second);
+}
 
 // sums + the products of pairs of numbers of 16 bits, modulo 2³².
-Sums add_pairs(Sums sums, Sums a, Sums b) {
+Bits32 add_pairs(Bits32 sums, Bits32 a, Bits32 b) {
 #if defined(__AVX512BW__)
-  return (Sums)((Unsigned)sums + (Unsigned)_mm512_madd_epi16((__m512i)a, (__m512i)b));
+  return sums + (Bits32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
-  return (Sums)((Unsigned)sums + (Unsigned)_mm256_madd_epi16((__m256i)a, (__m256i)b));
+  return sums + (Bits32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return sums + (Bits32)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
-  const Sums low = ((a << 16) >> 16) * ((b << 16) >> 16), high = (a >> 16) * (b >> 16);
-  return (Sums)((Unsigned)sums + (Unsigned)low + (Unsigned)high);
+  const Bits32 low = (Bits32)((Sums)(a << 16) >> 16) * (Bits32)((Sums)(b << 16) >> 16);
+  return sums + low + (Bits32)((Sums)a >> 16) * (Bits32)((Sums)b >> 16);
 #endif
 }
 
 // The same by one instruction; the compiler's flags do not have it, and only processors that do
-// are asked for it.
-Sums add_pairs_at_once(Sums sums, Sums a, Sums b) {
+// are asked for it. And of four numbers of 8 bits, which are unsigned on one side.
 #if defined(__AVX512BW__)
+Bits32 add_pairs_at_once(Bits32 sums, Bits32 a, Bits32 b) {
   __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
   return sums;
-#else
-  return add_pairs(sums, a, b);
-#endif
 }
+Bits32 add_signed_right(Bits32 sums, Bits32 a, Bits32 b) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+  return sums;
+}
+Bits32 add_signed_left(Bits32 sums, Bits32 a, Bits32 b) { return add_signed_right(sums, b, a); }
+#endif
 
-template <Sums (*kAdd)(Sums, Sums, Sums)>
+// The sums are in registers, so all loops over rows are unrolled.
+template <Bits32 (*kAdd)(Bits32, Bits32, Bits32), int R>
 void integer_tile(const IntegerTile& tile) {
-  Sums sums[kIntegerRows][2] = {};
-  const int16_t* b = tile.b;
-  for (int64_t t = 0; t < tile.pairs; ++t, b += 2 * kColumns) {
-    Sums right[2];
-    std::memcpy(&right[0], b, sizeof right[0]);
-    std::memcpy(&right[1], b + kColumns, sizeof right[1]);
-    for (int r = 0; r < kIntegerRows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, tile.a[r] + 2 * t, sizeof pair);
-      const Sums left = Sums{} + pair;
-      sums[r][0] = kAdd(sums[r][0], left, right[0]);
-      sums[r][1] = kAdd(sums[r][1], left, right[1]);
+  Bits32 sums[R][2];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    sums[r][0] = load_numbers(tile.start);
+    sums[r][1] = load_numbers(tile.start + kSums);
+  }
+  const uint32_t *a = tile.a, *b = tile.b;
+  for (int64_t t = 0; t < tile.units; ++t, a += tile.a_step, b += kColumns) {
+    const Bits32 first = load_numbers(b), second = load_numbers(b + kSums);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Bits32 left = Bits32{} + a[r];
+      sums[r][0] = kAdd(sums[r][0], left, first);
+      sums[r][1] = kAdd(sums[r][1], left, second);
     }
   }
-  uint32_t out[kIntegerRows][kColumns];
-  for (int r = 0; r < kIntegerRows; ++r) {
-    std::memcpy(out[r], &sums[r][0], sizeof sums[r][0]);
-    std::memcpy(out[r] + kSums, &sums[r][1], sizeof sums[r][1]);
+  uint32_t rows[R][kColumns];
+  const bool whole = tile.columns == kColumns, add = whole && tile.add;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    void* c = whole ? static_cast<void*>(tile.c + r * tile.c_row) : rows[r];
+    Bits32 old[2] = {};
+    if (add) std::memcpy(old, c, sizeof old);
+    store_bits(c, sums[r][0] + old[0], sums[r][1] + old[1]);
   }
-  for (int r = 0; r < tile.count; ++r) {
-    int32_t* c = tile.c[r];
+  if (whole) return;
+  for (int r = 0; r < R; ++r) {
+    int32_t* c = tile.c + r * tile.c_row;
     for (int j = 0; j < tile.columns; ++j)
-      c[j] = int32_t(tile.add ? uint32_t(c[j]) + out[r][j] : out[r][j]);
+      c[j] = int32_t(tile.add ? uint32_t(c[j]) + rows[r][j] : rows[r][j]);
   }
 }
 
-template <class T>
-void pair(const T* one, const T* other, int count, int16_t* to) {
-  T rows[2][kColumns] = {};
-  if (count < kColumns || !other) {
-    for (int j = 0; j < count; ++j) rows[0][j] = one[j];
-    for (int j = 0; other && j < count; ++j) rows[1][j] = other[j];
-    one = rows[0], other = rows[1];
+// Tiles of one row to kIntegerRows.
+template <Bits32 (*kAdd)(Bits32, Bits32, Bits32)>
+struct IntegerTiles {
+  template <int... R>
+  static constexpr std::array<IntegerTileFunction, sizeof...(R)> all(
+      std::integer_sequence<int, R...>) {
+    return {integer_tile<kAdd, R + 1>...};
   }
-  for (int j = 0; j < kColumns; ++j) {
-    const uint32_t both = uint16_t(int16_t(one[j])) | uint32_t(int16_t(other[j])) << 16;
-    std::memcpy(to + 2 * j, &both, sizeof both);
+  static constexpr auto kTiles = all(std::make_integer_sequence<int, kIntegerRows>());
+};
+
+// K numbers in 32 bits.
+template <int K, class T>
+uint32_t unit_of(const T* from, int64_t apart) {
+  uint32_t unit = 0;
+  for (int i = 0; i < K; ++i)
+    unit |= (uint32_t(int32_t(from[i * apart])) & (K == 4 ? 0xff : 0xffff)) << 32 / K * i;
+  return unit;
+}
+
+// The last unit, of fewer terms than others.
+template <int K, class T>
+uint32_t last_unit(const T* from, int64_t apart, int64_t terms) {
+  T all[K] = {};
+  for (int64_t i = 0; i < terms; ++i) all[i] = from[i * apart];
+  return unit_of<K>(all, 1);
+}
+
+// Units of L lines, one of which is W apart from the next.
+template <int K, int W, int L, class T>
+void pack_along(const T* from, int64_t line, int64_t terms, uint32_t flip, uint32_t* to) {
+  int64_t t = 0;
+  for (; t + K <= terms; t += K, to += W)
+    for (int i = 0; i < L; ++i) to[i] = unit_of<K>(from + i * line + t, 1) ^ flip;
+  if (t < terms)
+    for (int i = 0; i < L; ++i) to[i] = last_unit<K>(from + i * line + t, 1, terms - t) ^ flip;
+}
+
+template <int K, int W, class T>
+void pack_lines(const IntegerLines& s) {
+  const T* from = static_cast<const T*>(s.from);
+  uint32_t* to = s.to;
+  if (s.count < W) std::memset(to, 0, sizeof(uint32_t) * W * size_t((s.terms + K - 1) / K));
+  if (s.term == 1) {
+    constexpr int L = W % 8 ? W : 8;
+    int i = 0;
+    for (; i + L <= s.count; i += L)
+      pack_along<K, W, L>(from + i * s.line, s.line, s.terms, s.flip, to + i);
+    for (; i < s.count; ++i)
+      pack_along<K, W, 1>(from + i * s.line, s.line, s.terms, s.flip, to + i);
+    return;
+  }
+  int64_t t = 0;
+  for (; t + K <= s.terms; t += K, to += W, from += K * s.term)
+    if (s.count == W)
+      for (int i = 0; i < W; ++i) to[i] = unit_of<K>(from + i, s.term) ^ s.flip;
+    else
+      for (int i = 0; i < s.count; ++i) to[i] = unit_of<K>(from + i, s.term) ^ s.flip;
+  if (t < s.terms)
+    for (int i = 0; i < s.count; ++i) to[i] = last_unit<K>(from + i, s.term, s.terms - t) ^ s.flip;
+}
+
+template <int W>
+void pack(const IntegerLines& s) {
+  switch (s.unit) {
+    case IntegerUnit::kBytes: return pack_lines<4, W, uint8_t>(s);
+    case IntegerUnit::kSignedPairs: return pack_lines<2, W, int8_t>(s);
+    case IntegerUnit::kUnsignedPairs: return pack_lines<2, W, uint8_t>(s);
+    case IntegerUnit::kWordPairs: return pack_lines<2, W, int16_t>(s);
   }
 }
 
@@ -276,8 +359,14 @@ const ProductKernels COVECTOR_PRODUCT_KERNELS = {
     {along<double>, across<double>},
     {along<Half>, across<Half>},
     {along<BHalf>, across<BHalf>},
-    {kColumns, integer_tile<add_pairs>, integer_tile<add_pairs_at_once>, pair<int8_t>,
-     pair<uint8_t>, pair<int16_t>},
+    {kIntegerRows, kColumns, IntegerTiles<add_pairs>::kTiles.data(),
+#if defined(__AVX512BW__)
+     IntegerTiles<add_pairs_at_once>::kTiles.data(), IntegerTiles<add_signed_right>::kTiles.data(),
+     IntegerTiles<add_signed_left>::kTiles.data(),
+#else
+     nullptr, nullptr, nullptr,
+#endif
+     pack<kIntegerRows>, pack<kColumns>},
 };
 
 }  // namespace covector
