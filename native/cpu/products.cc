@@ -24,16 +24,6 @@ const ProductKernels& kernels() {
   return product_kernels_baseline;
 }
 
-// Whether the processor multiplies and adds small integers in one instruction.
-bool fused_integers() {
-#if defined(COVECTOR_X86_KERNELS)
-  static const bool vnni = __builtin_cpu_supports("avx512vnni");
-  return vnni && instruction_set() == kAvx512;
-#else
-  return false;
-#endif
-}
-
 int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
 int64_t round_up(int64_t n, int64_t to) { return pieces(n, to) * to; }
 
@@ -221,7 +211,7 @@ constexpr IntegerUnit kPairsOf = std::is_same_v<T, int16_t> ? IntegerUnit::kWord
 template <class A, class B>
 IntegerForm integer_form() {
   const IntegerKernels& all = kernels().integers;
-  if (!fused_integers()) return {all.pairs, 2, kPairsOf<A>, kPairsOf<B>, 0, 0};
+  if (!has_integer_products()) return {all.pairs, 2, kPairsOf<A>, kPairsOf<B>, 0, 0};
   if constexpr (sizeof(A) == 1 && sizeof(B) == 1) {
     constexpr bool both = std::is_signed_v<A> == std::is_signed_v<B>;
     return {std::is_signed_v<B> ? all.signed_right : all.signed_left,
