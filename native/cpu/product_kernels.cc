@@ -3,6 +3,7 @@
 // Compiled once for each instruction set, into a table named by COVECTOR_PRODUCT_KERNELS.
 #include "cpu/product_kernels.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -308,38 +309,139 @@ uint32_t last_unit(const T* from, int64_t apart, int64_t terms) {
   return unit_of<K>(all, 1);
 }
 
+#if defined(__AVX2__)
+typedef uint32_t Eight __attribute__((vector_size(32)));
+
+// Eight units of each of eight lines, which are `line` bytes apart, as eight of one place.
+template <int W>
+void pack_square(const char* from, int64_t line, uint32_t flip, uint32_t* to) {
+  Eight half[2][4];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    Eight rows[4], pairs[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      std::memcpy(&rows[r], from + (4 * h + r) * line, sizeof rows[r]);
+      rows[r] ^= flip;
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 4; r += 2) {
+      pairs[r] = __builtin_shufflevector(rows[r], rows[r + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+      pairs[r + 1] = __builtin_shufflevector(rows[r], rows[r + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r) {
+      half[h][2 * r] = __builtin_shufflevector(pairs[r], pairs[r + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      half[h][2 * r + 1] =
+          __builtin_shufflevector(pairs[r], pairs[r + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r) {
+    const Eight low = __builtin_shufflevector(half[0][r], half[1][r], 0, 1, 2, 3, 8, 9, 10, 11);
+    const Eight high = __builtin_shufflevector(half[0][r], half[1][r], 4, 5, 6, 7, 12, 13, 14, 15);
+    std::memcpy(to + r * W, &low, sizeof low);
+    std::memcpy(to + (r + 4) * W, &high, sizeof high);
+  }
+}
+#endif
+
 // Units of L lines, one of which is W apart from the next.
 template <int K, int W, int L, class T>
 void pack_along(const T* from, int64_t line, int64_t terms, uint32_t flip, uint32_t* to) {
   int64_t t = 0;
+#if defined(__AVX2__)
+  if constexpr (L == 8 && K * sizeof(T) == 4)
+    for (; t + 8 * K <= terms; t += 8 * K, to += 8 * W)
+      pack_square<W>(reinterpret_cast<const char*>(from + t), line * sizeof(T), flip, to);
+#endif
   for (; t + K <= terms; t += K, to += W)
     for (int i = 0; i < L; ++i) to[i] = unit_of<K>(from + i * line + t, 1) ^ flip;
   if (t < terms)
     for (int i = 0; i < L; ++i) to[i] = last_unit<K>(from + i * line + t, 1, terms - t) ^ flip;
 }
 
+typedef uint8_t Bytes __attribute__((vector_size(16)));
+typedef uint16_t Words __attribute__((vector_size(16)));
+typedef uint32_t Units __attribute__((vector_size(16)));
+
+// Two rows interleaved: of the first halves of them, and of the second.
+Words low(Bytes a, Bytes b) {
+  return (Words)__builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                        23);
+}
+Words high(Bytes a, Bytes b) {
+  return (Words)__builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
+                                        15, 31);
+}
+Units low(Words a, Words b) {
+  return (Units)__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+Units high(Words a, Words b) {
+  return (Units)__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+// Places that are asked for before they are packed.
+constexpr int64_t kAhead = 4;
+
+// Lines that lie next to each other: the units of one place of a group. Four rows of bytes are
+// interleaved in pairs, and these in pairs.
+template <int K, int W, class T>
+[[gnu::always_inline]] inline void pack_across(const T* from, int64_t term, uint32_t flip,
+                                               uint32_t* to) {
+  if constexpr (K == 4 && W % 16 == 0) {
+    for (int i = 0; i < W; i += 16) {
+      Bytes rows[4];
+      for (int r = 0; r < 4; ++r) std::memcpy(&rows[r], from + r * term + i, sizeof rows[r]);
+      const Words a = low(rows[0], rows[1]), b = low(rows[2], rows[3]);
+      const Words c = high(rows[0], rows[1]), d = high(rows[2], rows[3]);
+      const Units units[4] = {low(a, b) ^ flip, high(a, b) ^ flip, low(c, d) ^ flip,
+                              high(c, d) ^ flip};
+      std::memcpy(to + i, units, sizeof units);
+    }
+  } else {
+    for (int i = 0; i < W; ++i) to[i] = unit_of<K>(from + i, term) ^ flip;
+  }
+}
+
+// A group may have fewer lines than a tile takes.
 template <int K, int W, class T>
 void pack_lines(const IntegerLines& s) {
   const T* from = static_cast<const T*>(s.from);
-  uint32_t* to = s.to;
-  if (s.count < W) std::memset(to, 0, sizeof(uint32_t) * W * size_t((s.terms + K - 1) / K));
+  const int64_t groups = (s.count + s.each - 1) / s.each, whole = s.terms / K * K;
+  auto lines = [&](int64_t g) { return int(std::min(s.each, s.count - g * s.each)); };
+  for (int64_t g = 0; g < groups; ++g)
+    if (lines(g) < W)
+      std::memset(s.to + g * s.group, 0, sizeof(uint32_t) * W * size_t((s.terms + K - 1) / K));
   if (s.term == 1) {
     constexpr int L = W % 8 ? W : 8;
-    int i = 0;
-    for (; i + L <= s.count; i += L)
-      pack_along<K, W, L>(from + i * s.line, s.line, s.terms, s.flip, to + i);
-    for (; i < s.count; ++i)
-      pack_along<K, W, 1>(from + i * s.line, s.line, s.terms, s.flip, to + i);
+    for (int64_t g = 0; g < groups; ++g) {
+      const T* first = from + g * s.each * s.line;
+      uint32_t* to = s.to + g * s.group;
+      int i = 0;
+      for (; i + L <= lines(g); i += L)
+        pack_along<K, W, L>(first + i * s.line, s.line, s.terms, s.flip, to + i);
+      for (; i < lines(g); ++i)
+        pack_along<K, W, 1>(first + i * s.line, s.line, s.terms, s.flip, to + i);
+    }
     return;
   }
-  int64_t t = 0;
-  for (; t + K <= s.terms; t += K, to += W, from += K * s.term)
-    if (s.count == W)
-      for (int i = 0; i < W; ++i) to[i] = unit_of<K>(from + i, s.term) ^ s.flip;
-    else
-      for (int i = 0; i < s.count; ++i) to[i] = unit_of<K>(from + i, s.term) ^ s.flip;
-  if (t < s.terms)
-    for (int i = 0; i < s.count; ++i) to[i] = last_unit<K>(from + i, s.term, s.terms - t) ^ s.flip;
+  for (int64_t t = 0; t < whole; t += K) {
+    const int64_t ahead = t + kAhead * K + K <= whole ? kAhead * K * s.term : 0;
+    for (int64_t g = 0; g < groups; ++g) {
+      const T* first = from + t * s.term + g * s.each;
+      uint32_t* to = s.to + g * s.group + t / K * W;
+      for (int i = 0; i < K; ++i) __builtin_prefetch(first + ahead + i * s.term);
+      if (lines(g) == W)
+        pack_across<K, W>(first, s.term, s.flip, to);
+      else
+        for (int i = 0; i < lines(g); ++i) to[i] = unit_of<K>(first + i, s.term) ^ s.flip;
+    }
+  }
+  for (int64_t g = 0; whole < s.terms && g < groups; ++g)
+    for (int i = 0; i < lines(g); ++i)
+      s.to[g * s.group + whole / K * W + i] =
+          last_unit<K>(from + whole * s.term + g * s.each + i, s.term, s.terms - whole) ^ s.flip;
 }
 
 template <int W>

@@ -49,16 +49,17 @@ constexpr int kMostIntegerRows = 8;
 // Factors are packed in units of 32 bits: of four terms, as they are, or of two, of 16 bits each.
 enum class IntegerUnit { kBytes, kSignedPairs, kUnsignedPairs, kWordPairs };
 
-// Lines of factors, rows of the left or columns of the right ones, of which `count` there are; the
-// others are zeros. The units of one place of all lines come to lie next to each other. `flip` is
-// what they are combined with by exclusive or.
+// Lines of factors, rows of the left or columns of the right ones, of which there are `count`. A
+// group of them, filled up with zeros to what a tile takes, is packed so that the units of one
+// place of all lines lie next to each other. `flip` is what they are combined with by exclusive or.
 struct IntegerLines {
   const void* from;
   int64_t line, term;  // between lines, and between terms, one of which is 1
-  int64_t count, terms;
+  int64_t count, each, terms;
   IntegerUnit unit;
   uint32_t flip;
   uint32_t* to;
+  int64_t group;  // between the first units of groups
 };
 
 // c = or += start + the sums over units; those of one row are `a_step` apart. A tile of R rows has

@@ -187,7 +187,7 @@ bool skinny(int64_t rows, int64_t places, int64_t terms, const T* x_, int64_t x_
 constexpr int64_t kBlockUnits = 256;
 // Lines of one operand that a task packs for itself. Those of the other, which are no more, are
 // packed once for all, as many units of them as these bytes hold.
-constexpr int64_t kTaskLines = 64;
+constexpr int64_t kTaskLines = 256;
 constexpr int64_t kSharedBytes = 8 << 20;
 // Tasks for each thread, at least, if there is work for them.
 constexpr int64_t kThreadTasks = 4;
@@ -292,8 +292,7 @@ class IntegerProduct {
       const int64_t size = stretch_size(shared, terms);
       parallel_for(groups, grain(groups, groups * shared.each * terms * kPackWork),
                    [&](int64_t begin, int64_t end) {
-                     for (int64_t g = begin; g < end; ++g)
-                       pack(shared, g, t, terms, packed.get() + g * size);
+                     pack(shared, begin, end - begin, t, terms, packed.get() + begin * size, size);
                    });
       parallel_for(tasks, grain(tasks, left_.count * right_.count * terms),
                    [&](int64_t begin, int64_t end) {
@@ -322,15 +321,17 @@ class IntegerProduct {
     return pieces(units(terms), kBlockUnits) * s.head + units(terms) * s.width;
   }
 
-  // Blocks of a group, one after the other. What is to be added to the sums of the right ones comes
-  // first.
-  void pack(const Lines& s, int64_t group, int64_t first, int64_t terms, uint32_t* to) const {
+  // Blocks of some groups, one after the other. What is to be added to the sums of the right ones
+  // comes first.
+  void pack(const Lines& s, int64_t group, int64_t groups, int64_t first, int64_t terms,
+            uint32_t* to, int64_t size) const {
     const int64_t block = kBlockUnits * form_.terms;
     for (int64_t t = first; t < first + terms; t += block) {
       const int64_t length = std::min(block, first + terms - t);
-      s.pack({s.from + (group * s.each * s.line + t * s.term) * s.itemsize, s.line, s.term,
-              s.lines(group), length, s.unit, s.flip, to + s.head});
-      if (s.head) offsets(to, units(length));
+      const int64_t lines = std::min(groups * s.each, s.count - group * s.each);
+      s.pack({s.from + (group * s.each * s.line + t * s.term) * s.itemsize, s.line, s.term, lines,
+              s.each, length, s.unit, s.flip, to + s.head, size});
+      for (int64_t g = 0; s.head && g < groups; ++g) offsets(to + g * size, units(length));
       to += s.size(units(length));
     }
   }
@@ -353,8 +354,7 @@ class IntegerProduct {
     const int64_t block = kBlockUnits * form_.terms;
     for (int64_t t = 0; t < terms; t += block) {
       const int64_t length = std::min(block, terms - t), own_size = own.size(units(length));
-      for (int64_t g = 0; g < count; ++g)
-        pack(own, first + g, from + t, length, mine + g * own_size);
+      pack(own, first, count, from + t, length, mine, own_size);
       const uint32_t* theirs = shared + t / block * other.size(kBlockUnits);
       const bool add = from + t > 0;
       if (by_rows_)
