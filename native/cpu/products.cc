@@ -185,8 +185,8 @@ bool skinny(int64_t rows, int64_t places, int64_t terms, const T* x_, int64_t x_
 // Units of the factors that tiles are given at a time: of the columns of one, they stay in the
 // first cache.
 constexpr int64_t kBlockUnits = 256;
-// Lines of one operand that a task packs for itself. Those of the other, which are no more, are
-// packed once for all, as many units of them as these bytes hold.
+// Lines of one operand that a task packs for itself, at most. Those of the other are packed once
+// for all, as many units of them as these bytes hold.
 constexpr int64_t kTaskLines = 256;
 constexpr int64_t kSharedBytes = 8 << 20;
 // Tasks for each thread, at least, if there is work for them.
@@ -269,7 +269,8 @@ class IntegerProduct {
               form_.right,
               0,
               all.pack_right};
-    by_rows_ = m > n;
+    // Tasks take what there is more of; or rows, if there are not enough columns for all threads.
+    by_rows_ = m > n || (right_.groups() < wanted_tasks() && left_.groups() > right_.groups());
   }
 
   bool run() const {
@@ -281,10 +282,8 @@ class IntegerProduct {
         block;
     Scratch<uint32_t> packed(groups * stretch_size(shared, std::min(stretch, k_)));
     if (!packed) return false;
-    // Few lines for many tasks; then the shared ones are cut too.
-    const int64_t wanted = num_threads() > 1 ? kThreadTasks * num_threads() : 1;
     const int64_t together =
-        std::max<int64_t>(1, std::min(kTaskLines / own.each, own.groups() / wanted));
+        std::max<int64_t>(1, std::min(kTaskLines / own.each, own.groups() / wanted_tasks()));
     const int64_t tasks = pieces(own.groups(), together);
     std::atomic<bool> short_of_memory = false;
     for (int64_t t = 0; t < k_; t += stretch) {
@@ -312,6 +311,7 @@ class IntegerProduct {
   // Multiply-adds that take as long as packing a factor.
   static constexpr int64_t kPackWork = 16;
 
+  static int64_t wanted_tasks() { return num_threads() > 1 ? kThreadTasks * num_threads() : 1; }
   static int64_t grain(int64_t n, int64_t work) {
     return std::max<int64_t>(1, n * kTaskWork / std::max<int64_t>(1, work));
   }
