@@ -68,16 +68,16 @@ std::complex<R> conjugate(std::complex<R> x) {
   return std::conj(x);
 }
 
-template <class T>
+template <class T, class B>
 void plain_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-                const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
+                const B* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
   using Sum = typename Plain<T>::Sum;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       Sum sum{};
       for (int64_t l = 0; l < k; ++l) {
         Sum x = Plain<T>::load(trans_a ? a[l * lda + i] : a[i * lda + l]);
-        Sum y = Plain<T>::load(trans_b ? b[j * ldb + l] : b[l * ldb + j]);
+        Sum y = Plain<B>::load(trans_b ? b[j * ldb + l] : b[l * ldb + j]);
         if (trans_a == 2) x = conjugate(x);
         if (trans_b == 2) y = conjugate(y);
         sum = sum + x * y;
@@ -184,13 +184,11 @@ void summed_gemm(int64_t parts, int trans_a, int trans_b, int64_t m, int64_t n, 
   });
 }
 
-// The products that BLAS takes too long for, or does not know. Whether it was done.
+// The products that BLAS takes too long for. Whether it was done.
 template <class T>
 bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
               const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
-  if constexpr (std::is_integral_v<T>) {
-    return integer_gemm<T>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
-  } else if constexpr (std::is_same_v<T, ResultOf<T>>) {
+  if constexpr (std::is_same_v<T, ResultOf<T>>) {
     const int64_t few = std::min(m, n);
     if constexpr (std::is_same_v<SumOf<T>, T>)
       if (few >= kPanelRows && few <= kMostPanelRows && k >= kPanelTerms && m * n * k >= kPanelWork)
@@ -205,12 +203,8 @@ bool own_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T
 }
 
 template <class T>
-void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
-  if (k == 0) {
-    for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ldc, n, ResultOf<T>(0));
-    return;
-  }
+void blocked_float_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+                        int64_t lda, const T* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
   if (own_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc)) return;
   int64_t side = std::max(m, n);
   int64_t work = m * n * std::max<int64_t>(1, k);
@@ -240,15 +234,27 @@ void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, con
   });
 }
 
+template <class T, class B>
+void blocked_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const T* a,
+                  int64_t lda, const B* b, int64_t ldb, ResultOf<T>* c, int64_t ldc) {
+  if (k == 0)
+    for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ldc, n, ResultOf<T>(0));
+  else if constexpr (!std::is_integral_v<T>)
+    blocked_float_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+  else if (!integer_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc))
+    plain_gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
+}
+
 // Below this many multiply-adds of a product it is better to spread the batch over threads.
 constexpr int64_t kSmallProduct = 64 * 64 * 64;
 constexpr int64_t kGrainWork = 64 * 1024;
 
-template <class T>
+template <class T, class B>
 void batched_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const void* a_,
                   int64_t lda, const void* b_, int64_t ldb, void* c_, int64_t ldc, int64_t batch,
                   int64_t stride_a, int64_t stride_b, int64_t stride_c) {
-  auto a = static_cast<const T*>(a_), b = static_cast<const T*>(b_);
+  auto a = static_cast<const T*>(a_);
+  auto b = static_cast<const B*>(b_);
   auto c = static_cast<ResultOf<T>*>(c_);
   SingleThreadedBlas guard;
   auto some = [&](int64_t begin, int64_t end) {
@@ -275,10 +281,11 @@ void gemm(int32_t code, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, 
   ldc = std::max(ldc, n);
   if (lda < 1) lda = 1;
   if (ldb < 1) ldb = 1;
-  auto run = [&](auto element) {
-    batched_gemm<decltype(element)>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, batch,
-                                    stride_a, stride_b, stride_c);
+  auto of = [&](auto left, auto right) {
+    batched_gemm<decltype(left), decltype(right)>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc,
+                                                  batch, stride_a, stride_b, stride_c);
   };
+  auto run = [&](auto element) { of(element, element); };
   switch (code) {
     case kF32: return run(float{});
     case kF64: return run(double{});
@@ -289,6 +296,8 @@ void gemm(int32_t code, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, 
     case kI8: return run(int8_t{});
     case kU8: return run(uint8_t{});
     case kI16: return run(int16_t{});
+    case product_code(kI8, kU8): return of(int8_t{}, uint8_t{});
+    case product_code(kU8, kI8): return of(uint8_t{}, int8_t{});
   }
 }
 

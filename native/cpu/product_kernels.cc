@@ -3,9 +3,12 @@
 // Compiled once for each instruction set, into a table named by COVECTOR_PRODUCT_KERNELS.
 #include "cpu/product_kernels.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -200,72 +203,254 @@ void across(const Strip<T>& s) {
 // --- integers -------------------------------------------------------------------------------
 
 typedef int32_t Sums __attribute__((vector_size(kBytes)));
-typedef uint32_t Unsigned __attribute__((vector_size(kBytes)));
 constexpr int kSums = kBytes / 4;
 constexpr int kColumns = 2 * kSums;
+#if defined(__AVX512BW__)
+constexpr int kIntegerRows = 8;
+#else
+constexpr int kIntegerRows = 6;
+#endif
+static_assert(kIntegerRows <= kMostIntegerRows);
+
+void store_bits(void* to, Bits32 first, Bits32 second) {
+  std::memcpy(to, &first, sizeof first);
+  std::memcpy(static_cast<char*>(to) + sizeof first, &second, sizeof second);
+}
 
 // sums + the products of pairs of numbers of 16 bits, modulo 2³².
-Sums add_pairs(Sums sums, Sums a, Sums b) {
+Bits32 add_pairs(Bits32 sums, Bits32 a, Bits32 b) {
 #if defined(__AVX512BW__)
-  return (Sums)((Unsigned)sums + (Unsigned)_mm512_madd_epi16((__m512i)a, (__m512i)b));
+  return sums + (Bits32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
-  return (Sums)((Unsigned)sums + (Unsigned)_mm256_madd_epi16((__m256i)a, (__m256i)b));
+  return sums + (Bits32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return sums + (Bits32)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
-  const Sums low = ((a << 16) >> 16) * ((b << 16) >> 16), high = (a >> 16) * (b >> 16);
-  return (Sums)((Unsigned)sums + (Unsigned)low + (Unsigned)high);
+  const Bits32 low = (Bits32)((Sums)(a << 16) >> 16) * (Bits32)((Sums)(b << 16) >> 16);
+  return sums + low + (Bits32)((Sums)a >> 16) * (Bits32)((Sums)b >> 16);
 #endif
 }
 
 // The same by one instruction; the compiler's flags do not have it, and only processors that do
-// are asked for it.
-Sums add_pairs_at_once(Sums sums, Sums a, Sums b) {
+// are asked for it. And of four numbers of 8 bits, which are unsigned on one side.
 #if defined(__AVX512BW__)
+Bits32 add_pairs_at_once(Bits32 sums, Bits32 a, Bits32 b) {
   __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
   return sums;
-#else
-  return add_pairs(sums, a, b);
-#endif
 }
+Bits32 add_signed_right(Bits32 sums, Bits32 a, Bits32 b) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+  return sums;
+}
+Bits32 add_signed_left(Bits32 sums, Bits32 a, Bits32 b) { return add_signed_right(sums, b, a); }
+#endif
 
-template <Sums (*kAdd)(Sums, Sums, Sums)>
+// The sums are in registers, so all loops over rows are unrolled.
+template <Bits32 (*kAdd)(Bits32, Bits32, Bits32), int R>
 void integer_tile(const IntegerTile& tile) {
-  Sums sums[kIntegerRows][2] = {};
-  const int16_t* b = tile.b;
-  for (int64_t t = 0; t < tile.pairs; ++t, b += 2 * kColumns) {
-    Sums right[2];
-    std::memcpy(&right[0], b, sizeof right[0]);
-    std::memcpy(&right[1], b + kColumns, sizeof right[1]);
-    for (int r = 0; r < kIntegerRows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, tile.a[r] + 2 * t, sizeof pair);
-      const Sums left = Sums{} + pair;
-      sums[r][0] = kAdd(sums[r][0], left, right[0]);
-      sums[r][1] = kAdd(sums[r][1], left, right[1]);
+  Bits32 sums[R][2];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    sums[r][0] = load_numbers(tile.start);
+    sums[r][1] = load_numbers(tile.start + kSums);
+  }
+  const uint32_t *a = tile.a, *b = tile.b;
+  for (int64_t t = 0; t < tile.units; ++t, a += tile.a_step, b += kColumns) {
+    const Bits32 first = load_numbers(b), second = load_numbers(b + kSums);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Bits32 left = Bits32{} + a[r];
+      sums[r][0] = kAdd(sums[r][0], left, first);
+      sums[r][1] = kAdd(sums[r][1], left, second);
     }
   }
-  uint32_t out[kIntegerRows][kColumns];
-  for (int r = 0; r < kIntegerRows; ++r) {
-    std::memcpy(out[r], &sums[r][0], sizeof sums[r][0]);
-    std::memcpy(out[r] + kSums, &sums[r][1], sizeof sums[r][1]);
+  uint32_t rows[R][kColumns];
+  const bool whole = tile.columns == kColumns, add = whole && tile.add;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    void* c = whole ? static_cast<void*>(tile.c + r * tile.c_row) : rows[r];
+    Bits32 old[2] = {};
+    if (add) std::memcpy(old, c, sizeof old);
+    store_bits(c, sums[r][0] + old[0], sums[r][1] + old[1]);
   }
-  for (int r = 0; r < tile.count; ++r) {
-    int32_t* c = tile.c[r];
+  if (whole) return;
+  for (int r = 0; r < R; ++r) {
+    int32_t* c = tile.c + r * tile.c_row;
     for (int j = 0; j < tile.columns; ++j)
-      c[j] = int32_t(tile.add ? uint32_t(c[j]) + out[r][j] : out[r][j]);
+      c[j] = int32_t(tile.add ? uint32_t(c[j]) + rows[r][j] : rows[r][j]);
   }
 }
 
-template <class T>
-void pair(const T* one, const T* other, int count, int16_t* to) {
-  T rows[2][kColumns] = {};
-  if (count < kColumns || !other) {
-    for (int j = 0; j < count; ++j) rows[0][j] = one[j];
-    for (int j = 0; other && j < count; ++j) rows[1][j] = other[j];
-    one = rows[0], other = rows[1];
+// Tiles of one row to kIntegerRows.
+template <Bits32 (*kAdd)(Bits32, Bits32, Bits32)>
+struct IntegerTiles {
+  template <int... R>
+  static constexpr std::array<IntegerTileFunction, sizeof...(R)> all(
+      std::integer_sequence<int, R...>) {
+    return {integer_tile<kAdd, R + 1>...};
   }
-  for (int j = 0; j < kColumns; ++j) {
-    const uint32_t both = uint16_t(int16_t(one[j])) | uint32_t(int16_t(other[j])) << 16;
-    std::memcpy(to + 2 * j, &both, sizeof both);
+  static constexpr auto kTiles = all(std::make_integer_sequence<int, kIntegerRows>());
+};
+
+// K numbers in 32 bits.
+template <int K, class T>
+uint32_t unit_of(const T* from, int64_t apart) {
+  uint32_t unit = 0;
+  for (int i = 0; i < K; ++i)
+    unit |= (uint32_t(int32_t(from[i * apart])) & (K == 4 ? 0xff : 0xffff)) << 32 / K * i;
+  return unit;
+}
+
+// The last unit, of fewer terms than others.
+template <int K, class T>
+uint32_t last_unit(const T* from, int64_t apart, int64_t terms) {
+  T all[K] = {};
+  for (int64_t i = 0; i < terms; ++i) all[i] = from[i * apart];
+  return unit_of<K>(all, 1);
+}
+
+#if defined(__AVX2__)
+typedef uint32_t Eight __attribute__((vector_size(32)));
+
+// Eight units of each of eight lines, which are `line` bytes apart, as eight of one place.
+template <int W>
+void pack_square(const char* from, int64_t line, uint32_t flip, uint32_t* to) {
+  Eight half[2][4];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    Eight rows[4], pairs[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+      std::memcpy(&rows[r], from + (4 * h + r) * line, sizeof rows[r]);
+      rows[r] ^= flip;
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 4; r += 2) {
+      pairs[r] = __builtin_shufflevector(rows[r], rows[r + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+      pairs[r + 1] = __builtin_shufflevector(rows[r], rows[r + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r) {
+      half[h][2 * r] = __builtin_shufflevector(pairs[r], pairs[r + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      half[h][2 * r + 1] =
+          __builtin_shufflevector(pairs[r], pairs[r + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r) {
+    const Eight low = __builtin_shufflevector(half[0][r], half[1][r], 0, 1, 2, 3, 8, 9, 10, 11);
+    const Eight high = __builtin_shufflevector(half[0][r], half[1][r], 4, 5, 6, 7, 12, 13, 14, 15);
+    std::memcpy(to + r * W, &low, sizeof low);
+    std::memcpy(to + (r + 4) * W, &high, sizeof high);
+  }
+}
+#endif
+
+// Units of L lines, one of which is W apart from the next.
+template <int K, int W, int L, class T>
+void pack_along(const T* from, int64_t line, int64_t terms, uint32_t flip, uint32_t* to) {
+  int64_t t = 0;
+#if defined(__AVX2__)
+  if constexpr (L == 8 && K * sizeof(T) == 4)
+    for (; t + 8 * K <= terms; t += 8 * K, to += 8 * W)
+      pack_square<W>(reinterpret_cast<const char*>(from + t), line * sizeof(T), flip, to);
+#endif
+  for (; t + K <= terms; t += K, to += W)
+    for (int i = 0; i < L; ++i) to[i] = unit_of<K>(from + i * line + t, 1) ^ flip;
+  if (t < terms)
+    for (int i = 0; i < L; ++i) to[i] = last_unit<K>(from + i * line + t, 1, terms - t) ^ flip;
+}
+
+typedef uint8_t Bytes __attribute__((vector_size(16)));
+typedef uint16_t Words __attribute__((vector_size(16)));
+typedef uint32_t Units __attribute__((vector_size(16)));
+
+// Two rows interleaved: of the first halves of them, and of the second.
+Words low(Bytes a, Bytes b) {
+  return (Words)__builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                        23);
+}
+Words high(Bytes a, Bytes b) {
+  return (Words)__builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
+                                        15, 31);
+}
+Units low(Words a, Words b) {
+  return (Units)__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+Units high(Words a, Words b) {
+  return (Units)__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+// Places that are asked for before they are packed.
+constexpr int64_t kAhead = 4;
+
+// Lines that lie next to each other: the units of one place of a group. Four rows of bytes are
+// interleaved in pairs, and these in pairs.
+template <int K, int W, class T>
+[[gnu::always_inline]] inline void pack_across(const T* from, int64_t term, uint32_t flip,
+                                               uint32_t* to) {
+  if constexpr (K == 4 && W % 16 == 0) {
+    for (int i = 0; i < W; i += 16) {
+      Bytes rows[4];
+      for (int r = 0; r < 4; ++r) std::memcpy(&rows[r], from + r * term + i, sizeof rows[r]);
+      const Words a = low(rows[0], rows[1]), b = low(rows[2], rows[3]);
+      const Words c = high(rows[0], rows[1]), d = high(rows[2], rows[3]);
+      const Units units[4] = {low(a, b) ^ flip, high(a, b) ^ flip, low(c, d) ^ flip,
+                              high(c, d) ^ flip};
+      std::memcpy(to + i, units, sizeof units);
+    }
+  } else {
+    for (int i = 0; i < W; ++i) to[i] = unit_of<K>(from + i, term) ^ flip;
+  }
+}
+
+// A group may have fewer lines than a tile takes.
+template <int K, int W, class T>
+void pack_lines(const IntegerLines& s) {
+  const T* from = static_cast<const T*>(s.from);
+  const int64_t groups = (s.count + s.each - 1) / s.each, whole = s.terms / K * K;
+  auto lines = [&](int64_t g) { return int(std::min(s.each, s.count - g * s.each)); };
+  for (int64_t g = 0; g < groups; ++g)
+    if (lines(g) < W)
+      std::memset(s.to + g * s.group, 0, sizeof(uint32_t) * W * size_t((s.terms + K - 1) / K));
+  if (s.term == 1) {
+    constexpr int L = W % 8 ? W : 8;
+    for (int64_t g = 0; g < groups; ++g) {
+      const T* first = from + g * s.each * s.line;
+      uint32_t* to = s.to + g * s.group;
+      int i = 0;
+      for (; i + L <= lines(g); i += L)
+        pack_along<K, W, L>(first + i * s.line, s.line, s.terms, s.flip, to + i);
+      for (; i < lines(g); ++i)
+        pack_along<K, W, 1>(first + i * s.line, s.line, s.terms, s.flip, to + i);
+    }
+    return;
+  }
+  for (int64_t t = 0; t < whole; t += K) {
+    const int64_t ahead = t + kAhead * K + K <= whole ? kAhead * K * s.term : 0;
+    for (int64_t g = 0; g < groups; ++g) {
+      const T* first = from + t * s.term + g * s.each;
+      uint32_t* to = s.to + g * s.group + t / K * W;
+      for (int i = 0; i < K; ++i) __builtin_prefetch(first + ahead + i * s.term);
+      if (lines(g) == W)
+        pack_across<K, W>(first, s.term, s.flip, to);
+      else
+        for (int i = 0; i < lines(g); ++i) to[i] = unit_of<K>(first + i, s.term) ^ s.flip;
+    }
+  }
+  for (int64_t g = 0; whole < s.terms && g < groups; ++g)
+    for (int i = 0; i < lines(g); ++i)
+      s.to[g * s.group + whole / K * W + i] =
+          last_unit<K>(from + whole * s.term + g * s.each + i, s.term, s.terms - whole) ^ s.flip;
+}
+
+template <int W>
+void pack(const IntegerLines& s) {
+  switch (s.unit) {
+    case IntegerUnit::kBytes: return pack_lines<4, W, uint8_t>(s);
+    case IntegerUnit::kSignedPairs: return pack_lines<2, W, int8_t>(s);
+    case IntegerUnit::kUnsignedPairs: return pack_lines<2, W, uint8_t>(s);
+    case IntegerUnit::kWordPairs: return pack_lines<2, W, int16_t>(s);
   }
 }
 
@@ -276,8 +461,14 @@ const ProductKernels COVECTOR_PRODUCT_KERNELS = {
     {along<double>, across<double>},
     {along<Half>, across<Half>},
     {along<BHalf>, across<BHalf>},
-    {kColumns, integer_tile<add_pairs>, integer_tile<add_pairs_at_once>, pair<int8_t>,
-     pair<uint8_t>, pair<int16_t>},
+    {kIntegerRows, kColumns, IntegerTiles<add_pairs>::kTiles.data(),
+#if defined(__AVX512BW__)
+     IntegerTiles<add_pairs_at_once>::kTiles.data(), IntegerTiles<add_signed_right>::kTiles.data(),
+     IntegerTiles<add_signed_left>::kTiles.data(),
+#else
+     nullptr, nullptr, nullptr,
+#endif
+     pack<kIntegerRows>, pack<kColumns>},
 };
 
 }  // namespace covector

@@ -43,29 +43,45 @@ struct StripKernels {
 
 // --- integers -------------------------------------------------------------------------------
 
-// Rows of a tile of results, and the numbers of 16 bits that a row of factors is cut into.
-constexpr int kIntegerRows = 6;
+// Rows of a tile of results, at most.
+constexpr int kMostIntegerRows = 8;
 
-// Sums over pairs of terms: the two factors of a pair lie next to each other, on the left in rows,
-// on the right for one column after the other, as many as a tile is wide.
+// Factors are packed in units of 32 bits: of four terms, as they are, or of two, of 16 bits each.
+enum class IntegerUnit { kBytes, kSignedPairs, kUnsignedPairs, kWordPairs };
+
+// Lines of factors, rows of the left or columns of the right ones, of which there are `count`. A
+// group of them, filled up with zeros to what a tile takes, is packed so that the units of one
+// place of all lines lie next to each other. `flip` is what they are combined with by exclusive or.
+struct IntegerLines {
+  const void* from;
+  int64_t line, term;  // between lines, and between terms, one of which is 1
+  int64_t count, each, terms;
+  IntegerUnit unit;
+  uint32_t flip;
+  uint32_t* to;
+  int64_t group;  // between the first units of groups
+};
+
+// c = or += start + the sums over units; those of one row are `a_step` apart. A tile of R rows has
+// that many results, and as many columns of them as there are.
 struct IntegerTile {
-  const int16_t* a[kIntegerRows];
-  const int16_t* b;
-  int64_t pairs;
-  int32_t* c[kIntegerRows];
-  int count, columns;
+  const uint32_t *a, *b;
+  int64_t a_step, units;
+  const uint32_t* start;  // of each column
+  int32_t* c;
+  int64_t c_row;
+  int columns;
   bool add;
 };
+using IntegerTileFunction = void (*)(const IntegerTile& tile);
+
 struct IntegerKernels {
-  int columns;  // of a tile
-  void (*tile)(const IntegerTile& tile);
-  // The same where the processor multiplies and adds pairs in one instruction.
-  void (*fused_tile)(const IntegerTile& tile);
-  // Pairs for the columns of a tile, of which `count` there are: from two rows, the second of which
-  // may be missing.
-  void (*pair_i8)(const int8_t* one, const int8_t* other, int count, int16_t* to);
-  void (*pair_u8)(const uint8_t* one, const uint8_t* other, int count, int16_t* to);
-  void (*pair_i16)(const int16_t* one, const int16_t* other, int count, int16_t* to);
+  int rows, columns;  // of a tile
+  // By the number of rows: of pairs, and where the processor multiplies and adds them in one
+  // instruction of pairs, and of bytes of which those of one side have a sign.
+  const IntegerTileFunction *pairs, *fused_pairs, *signed_right, *signed_left;
+  void (*pack_left)(const IntegerLines& lines);
+  void (*pack_right)(const IntegerLines& lines);
 };
 
 struct ProductKernels {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <type_traits>
 
 #include "core/dtype.h"
 #include "core/scratch.h"
@@ -183,70 +184,210 @@ bool skinny(int64_t rows, int64_t places, int64_t terms, const T* x_, int64_t x_
 
 // --- integers -------------------------------------------------------------------------------
 
-// A block of results, and the terms of which factors are kept ready for it.
-constexpr int64_t kBlockRows = 16 * kIntegerRows;
-constexpr int64_t kBlockColumns = 256;
-constexpr int64_t kBlockTerms = 512;
+// Units of the factors that tiles are given at a time: of the columns of one, they stay in the
+// first cache.
+constexpr int64_t kBlockUnits = 256;
+// Lines of one operand that a task packs for itself, at most. Those of the other are packed once
+// for all, as many units of them as these bytes hold.
+constexpr int64_t kTaskLines = 256;
+constexpr int64_t kSharedBytes = 8 << 20;
+// Tasks for each thread, at least, if there is work for them.
+constexpr int64_t kThreadTasks = 4;
 
-using TileFunction = void (*)(const IntegerTile&);
+// How products of A by B are added up.
+struct IntegerForm {
+  const IntegerTileFunction* tiles;  // by rows
+  int64_t terms;                     // of a unit
+  IntegerUnit left, right;
+  uint32_t flip;    // of the left units
+  uint32_t offset;  // what this adds to each left factor, times -1
+};
 
-TileFunction tile_function() {
+template <class T>
+constexpr IntegerUnit kPairsOf = std::is_same_v<T, int16_t> ? IntegerUnit::kWordPairs
+                                 : std::is_signed_v<T>      ? IntegerUnit::kSignedPairs
+                                                            : IntegerUnit::kUnsignedPairs;
+
+// Bytes are multiplied with bytes of which one has a sign and the other has none. Where both have,
+// or neither has, the left ones change sides, which takes or adds 128 from each of them.
+template <class A, class B>
+IntegerForm integer_form() {
   const IntegerKernels& all = kernels().integers;
-#if defined(COVECTOR_X86_KERNELS)
-  static const bool fused = instruction_set() == kAvx512 && __builtin_cpu_supports("avx512vnni");
-  if (fused) return all.fused_tile;
-#endif
-  return all.tile;
-}
-
-template <class T>
-auto pair_function() {
-  const IntegerKernels& all = kernels().integers;
-  if constexpr (std::is_same_v<T, int8_t>)
-    return all.pair_i8;
-  else if constexpr (std::is_same_v<T, uint8_t>)
-    return all.pair_u8;
-  else
-    return all.pair_i16;
-}
-
-// Rows of left factors, each with an even number of terms.
-template <class T>
-void pack_left(const T* a, int64_t row, int64_t term, int64_t rows, int64_t terms, int64_t apart,
-               int16_t* to) {
-  for (int64_t r = 0; r < rows; ++r) {
-    int16_t* out = to + r * apart;
-    const T* from = a + r * row;
-    if (term == 1)
-      for (int64_t t = 0; t < terms; ++t) out[t] = int16_t(from[t]);
-    else
-      for (int64_t t = 0; t < terms; ++t) out[t] = int16_t(from[t * term]);
-    if (terms % 2) out[terms] = 0;
+  if (!has_integer_products()) return {all.pairs, 2, kPairsOf<A>, kPairsOf<B>, 0, 0};
+  if constexpr (sizeof(A) == 1 && sizeof(B) == 1) {
+    constexpr bool both = std::is_signed_v<A> == std::is_signed_v<B>;
+    return {std::is_signed_v<B> ? all.signed_right : all.signed_left,
+            4,
+            IntegerUnit::kBytes,
+            IntegerUnit::kBytes,
+            both ? 0x80808080u : 0u,
+            both ? std::is_signed_v<B> ? uint32_t(-128) : 128u : 0u};
   }
+  return {all.fused_pairs, 2, kPairsOf<A>, kPairsOf<B>, 0, 0};
 }
 
-// Panels of right factors as wide as tiles, in pairs of terms.
-template <class T>
-void pack_right(const T* b, int64_t term, int64_t column, int64_t columns, int64_t terms,
-                int16_t* to) {
-  const int64_t width = kernels().integers.columns, pairs = pieces(terms, 2);
-  const auto pair = pair_function<T>();
-  for (int64_t j = 0; j < columns; j += width, to += pairs * width * 2) {
-    const int count = int(std::min(width, columns - j));
-    if (column == 1) {
-      for (int64_t t = 0; t < terms; t += 2)
-        pair(b + t * term + j, t + 1 < terms ? b + (t + 1) * term + j : nullptr, count,
-             to + t * width);
-      continue;
+// Rows of the left, or columns of the right factors, in groups for tiles.
+struct Lines {
+  const char* from;
+  int64_t itemsize, line, term;  // elements between lines, and between terms
+  int64_t count, each, width;    // of a group; and what it is filled up to
+  int64_t head;                  // numbers before the units of a group
+  IntegerUnit unit;
+  uint32_t flip;
+  void (*pack)(const IntegerLines&);
+
+  int64_t groups() const { return pieces(count, each); }
+  int64_t lines(int64_t group) const { return std::min(each, count - group * each); }
+  int64_t size(int64_t units) const { return head + units * width; }
+};
+
+class IntegerProduct {
+ public:
+  template <class A, class B>
+  IntegerProduct(std::type_identity<A>, std::type_identity<B>, bool trans_a, bool trans_b,
+                 int64_t m, int64_t n, int64_t k, const void* a, int64_t lda, const void* b,
+                 int64_t ldb, int32_t* c, int64_t ldc)
+      : form_(integer_form<A, B>()), k_(k), c_(c), ldc_(ldc) {
+    const IntegerKernels& all = kernels().integers;
+    left_ = {static_cast<const char*>(a),
+             sizeof(A),
+             trans_a ? 1 : lda,
+             trans_a ? lda : 1,
+             m,
+             pieces(m, pieces(m, all.rows)),
+             all.rows,
+             0,
+             form_.left,
+             form_.flip,
+             all.pack_left};
+    right_ = {static_cast<const char*>(b),
+              sizeof(B),
+              trans_b ? ldb : 1,
+              trans_b ? 1 : ldb,
+              n,
+              all.columns,
+              all.columns,
+              all.columns,
+              form_.right,
+              0,
+              all.pack_right};
+    // Tasks take what there is more of; or rows, if there are not enough columns for all threads.
+    by_rows_ = m > n || (right_.groups() < wanted_tasks() && left_.groups() > right_.groups());
+  }
+
+  bool run() const {
+    const Lines &own = by_rows_ ? left_ : right_, &shared = by_rows_ ? right_ : left_;
+    const int64_t block = kBlockUnits * form_.terms, groups = shared.groups();
+    const int64_t stretch =
+        std::min(std::max<int64_t>(1, kSharedBytes / 4 / (groups * shared.size(kBlockUnits))),
+                 pieces(k_, block)) *
+        block;
+    Scratch<uint32_t> packed(groups * stretch_size(shared, std::min(stretch, k_)));
+    if (!packed) return false;
+    const int64_t together =
+        std::max<int64_t>(1, std::min(kTaskLines / own.each, own.groups() / wanted_tasks()));
+    const int64_t tasks = pieces(own.groups(), together);
+    std::atomic<bool> short_of_memory = false;
+    for (int64_t t = 0; t < k_; t += stretch) {
+      const int64_t terms = std::min(stretch, k_ - t);
+      const int64_t size = stretch_size(shared, terms);
+      parallel_for(groups, grain(groups, groups * shared.each * terms * kPackWork),
+                   [&](int64_t begin, int64_t end) {
+                     pack(shared, begin, end - begin, t, terms, packed.get() + begin * size, size);
+                   });
+      parallel_for(tasks, grain(tasks, left_.count * right_.count * terms),
+                   [&](int64_t begin, int64_t end) {
+                     Scratch<uint32_t> mine(together * own.size(kBlockUnits));
+                     if (!mine)
+                       short_of_memory = true;
+                     else
+                       for (int64_t i = begin; i < end; ++i)
+                         task(i * together, std::min(together, own.groups() - i * together), t,
+                              terms, packed.get(), size, mine.get());
+                   });
     }
-    for (int64_t i = 0; i < width; ++i) {
-      int16_t* out = to + 2 * i;
-      for (int64_t t = 0; t < 2 * pairs; ++t)
-        out[t / 2 * 2 * width + t % 2] =
-            i < count && t < terms ? int16_t(b[(j + i) * column + t * term]) : int16_t(0);
+    return !short_of_memory;
+  }
+
+ private:
+  // Multiply-adds that take as long as packing a factor.
+  static constexpr int64_t kPackWork = 16;
+
+  static int64_t wanted_tasks() { return num_threads() > 1 ? kThreadTasks * num_threads() : 1; }
+  static int64_t grain(int64_t n, int64_t work) {
+    return std::max<int64_t>(1, n * kTaskWork / std::max<int64_t>(1, work));
+  }
+  int64_t units(int64_t terms) const { return pieces(terms, form_.terms); }
+  // What the blocks of a group take up.
+  int64_t stretch_size(const Lines& s, int64_t terms) const {
+    return pieces(units(terms), kBlockUnits) * s.head + units(terms) * s.width;
+  }
+
+  // Blocks of some groups, one after the other. What is to be added to the sums of the right ones
+  // comes first.
+  void pack(const Lines& s, int64_t group, int64_t groups, int64_t first, int64_t terms,
+            uint32_t* to, int64_t size) const {
+    const int64_t block = kBlockUnits * form_.terms;
+    for (int64_t t = first; t < first + terms; t += block) {
+      const int64_t length = std::min(block, first + terms - t);
+      const int64_t lines = std::min(groups * s.each, s.count - group * s.each);
+      s.pack({s.from + (group * s.each * s.line + t * s.term) * s.itemsize, s.line, s.term, lines,
+              s.each, length, s.unit, s.flip, to + s.head, size});
+      for (int64_t g = 0; s.head && g < groups; ++g) offsets(to + g * size, units(length));
+      to += s.size(units(length));
     }
   }
-}
+
+  // The offset of the left factors times the sums of those of each column.
+  void offsets(uint32_t* panel, int64_t units) const {
+    const int64_t width = right_.width;
+    std::fill_n(panel, width, 0u);
+    if (!form_.offset) return;
+    static constexpr uint32_t kOnes = 0x01010101;
+    int32_t sums[64];
+    form_.tiles[0]({&kOnes, panel + width, 0, units, panel, sums, 0, int(width), false});
+    for (int64_t j = 0; j < width; ++j) panel[j] = uint32_t(sums[j]) * form_.offset;
+  }
+
+  // The results of some groups of a task's own lines with all shared ones.
+  void task(int64_t first, int64_t count, int64_t from, int64_t terms, const uint32_t* shared,
+            int64_t shared_size, uint32_t* mine) const {
+    const Lines &own = by_rows_ ? left_ : right_, &other = by_rows_ ? right_ : left_;
+    const int64_t block = kBlockUnits * form_.terms;
+    for (int64_t t = 0; t < terms; t += block) {
+      const int64_t length = std::min(block, terms - t), own_size = own.size(units(length));
+      pack(own, first, count, from + t, length, mine, own_size);
+      const uint32_t* theirs = shared + t / block * other.size(kBlockUnits);
+      const bool add = from + t > 0;
+      if (by_rows_)
+        tiles(first, count, mine, own_size, 0, other.groups(), theirs, shared_size, units(length),
+              add);
+      else
+        tiles(0, other.groups(), theirs, shared_size, first, count, mine, own_size, units(length),
+              add);
+    }
+  }
+
+  void tiles(int64_t row, int64_t rows, const uint32_t* a, int64_t a_size, int64_t column,
+             int64_t columns, const uint32_t* b, int64_t b_size, int64_t units, bool add) const {
+    for (int64_t q = 0; q < columns; ++q) {
+      const uint32_t* panel = b + q * b_size;
+      for (int64_t p = 0; p < rows; ++p) {
+        int32_t* c = c_ + (row + p) * left_.each * ldc_ + (column + q) * right_.each;
+        form_.tiles[left_.lines(row + p) - 1]({a + p * a_size, panel + right_.head, left_.width,
+                                               units, panel, c, ldc_, int(right_.lines(column + q)),
+                                               add});
+      }
+    }
+  }
+
+  IntegerForm form_;
+  Lines left_, right_;
+  bool by_rows_;
+  int64_t k_;
+  int32_t* c_;
+  int64_t ldc_;
+};
 
 }  // namespace
 
@@ -258,53 +399,12 @@ bool skinny_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
   return skinny<T>(n, m, k, b, trans_b ? ldb : 1, trans_b ? 1 : ldb, a, lda, !trans_a, c, 1, ldc);
 }
 
-template <class T>
-bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, int32_t* c, int64_t ldc) {
-  const int64_t row = trans_a ? 1 : lda, left_term = trans_a ? lda : 1;
-  const int64_t right_term = trans_b ? 1 : ldb, column = trans_b ? ldb : 1;
-  const int64_t width = kernels().integers.columns;
-  const int64_t rows = std::min(kBlockRows, round_up(m, kIntegerRows));
-  const int64_t columns = std::min(kBlockColumns, round_up(n, width));
-  const int64_t terms = std::min(kBlockTerms, round_up(k, 2));
-  const int64_t down = pieces(m, rows), tasks = down * pieces(n, columns);
-  std::atomic<bool> short_of_memory = false;
-  const TileFunction run = tile_function();
-  auto task = [&](int64_t begin, int64_t end) {
-    Scratch<int16_t> factors((rows + columns) * terms);
-    if (!factors) {
-      short_of_memory = true;
-      return;
-    }
-    int16_t *left = factors.get(), *right = left + rows * terms;
-    for (int64_t at = begin; at < end; ++at) {
-      const int64_t i = at % down * rows, j = at / down * columns;
-      const int64_t height = std::min(rows, m - i), wide = std::min(columns, n - j);
-      for (int64_t t = 0; t < k; t += terms) {
-        const int64_t length = std::min(terms, k - t), pairs = pieces(length, 2);
-        pack_left(a + i * row + t * left_term, row, left_term, height, length, terms, left);
-        pack_right(b + t * right_term + j * column, right_term, column, wide, length, right);
-        for (int64_t q = 0; q < wide; q += width)
-          for (int64_t p = 0; p < height; p += kIntegerRows) {
-            IntegerTile tile;
-            tile.count = int(std::min<int64_t>(kIntegerRows, height - p));
-            tile.columns = int(std::min(width, wide - q));
-            tile.pairs = pairs;
-            tile.add = t > 0;
-            tile.b = right + q * pairs * 2;
-            for (int r = 0; r < kIntegerRows; ++r) {
-              const int64_t is = p + std::min(r, tile.count - 1);
-              tile.a[r] = left + is * terms;
-              tile.c[r] = c + (i + is) * ldc + j + q;
-            }
-            run(tile);
-          }
-      }
-    }
-  };
-  const int64_t work = m * n * k;
-  parallel_for(tasks, std::max<int64_t>(1, tasks * kTaskWork / work), task);
-  return !short_of_memory;
+template <class A, class B>
+bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const A* a,
+                  int64_t lda, const B* b, int64_t ldb, int32_t* c, int64_t ldc) {
+  return IntegerProduct(std::type_identity<A>(), std::type_identity<B>(), trans_a, trans_b, m, n, k,
+                        a, lda, b, ldb, c, ldc)
+      .run();
 }
 
 #define COVECTOR_SKINNY(T)                                                                         \
@@ -315,12 +415,14 @@ COVECTOR_SKINNY(double)
 COVECTOR_SKINNY(Half)
 COVECTOR_SKINNY(BHalf)
 #undef COVECTOR_SKINNY
-#define COVECTOR_INTEGER(T)                                                               \
-  template bool integer_gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, \
-                                const T*, int64_t, int32_t*, int64_t);
-COVECTOR_INTEGER(int8_t)
-COVECTOR_INTEGER(uint8_t)
-COVECTOR_INTEGER(int16_t)
+#define COVECTOR_INTEGER(A, B)                                                               \
+  template bool integer_gemm<A, B>(bool, bool, int64_t, int64_t, int64_t, const A*, int64_t, \
+                                   const B*, int64_t, int32_t*, int64_t);
+COVECTOR_INTEGER(int8_t, int8_t)
+COVECTOR_INTEGER(int8_t, uint8_t)
+COVECTOR_INTEGER(uint8_t, int8_t)
+COVECTOR_INTEGER(uint8_t, uint8_t)
+COVECTOR_INTEGER(int16_t, int16_t)
 #undef COVECTOR_INTEGER
 
 }  // namespace covector

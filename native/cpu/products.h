@@ -21,8 +21,8 @@ bool panel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, con
                 int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc);
 
 // As gemm, of integers of 8 or 16 bits, modulo 2³².
-template <class T>
-bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const T* a,
-                  int64_t lda, const T* b, int64_t ldb, int32_t* c, int64_t ldc);
+template <class A, class B>
+bool integer_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const A* a,
+                  int64_t lda, const B* b, int64_t ldb, int32_t* c, int64_t ldc);
 
 }  // namespace covector

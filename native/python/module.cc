@@ -1,6 +1,8 @@
 // The module covector._native.
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
+
 #include "call/executable.h"
 #include "call/fast_path.h"
 #include "call/jit_function.h"
@@ -9,6 +11,7 @@
 #include "cpu/callbacks.h"
 #include "cpu/executable.h"
 #include "cpu/fortran.h"
+#include "cpu/instruction_set.h"
 #include "cpu/interrupts.h"
 #include "cpu/loader.h"
 #include "cpu/runtime.h"
@@ -127,6 +130,11 @@ NB_MODULE(covector_native, m) {
   m.def("num_threads", num_threads, "The threads of a parallel loop, the caller included.");
   m.def("set_num_threads", set_num_threads, nb::arg("n"), nb::call_guard<nb::gil_scoped_release>(),
         "Set the number of threads of a parallel loop.");
+  m.def(
+      "limit_instructions",
+      [](int most) { return most_instructions.exchange(std::clamp(most, 0, +kInstructionSets)); },
+      nb::arg("most"),
+      "Let kernels be of an instruction set at most: 0 is the least, 3 all there is. The old one.");
   m.def(
       "set_dtypes",
       [](nb::object dtypes) {

@@ -314,6 +314,11 @@ def trim_allocator() -> None:
 
 def num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
+def limit_instructions(most: int) -> int:
+    """Let kernels be of an instruction set at most: 0 is the least, 3 all there is.
+
+    Returns the old limit.
+    """
 
 runtime_slots: dict[str, int]
 """Names of the functions that generated code may call: their places in `runtime_table`."""

@@ -465,6 +465,28 @@ def test_small_numbers_are_multiplied_as_they_are(dtype, wide):
     assert ("gemm" in text) and (("(v0, v1)" in text) == (dtype == "int8"))
 
 
+def test_widened_integers_are_multiplied_as_they_were():
+    def text(f, *operands):
+        return show(lower(cv.make_jaxpr(f)(*operands), "f").program)
+
+    signed, unsigned = np.ones((8, 500), "int8"), np.ones((500, 600), "uint8")
+    words = unsigned.astype("int16")
+    direct = r"= call gemm.*\(v0, v1\)"
+
+    def wide(x, y):
+        return x.astype("int32") @ y.astype("int32")
+
+    assert re.search(direct, text(wide, signed, unsigned))
+    assert re.search(direct, text(lambda x, y: wide(x, y.T), signed, unsigned.T))
+    assert re.search(direct, text(np.matmul, signed.astype("int16"), words))
+    # Of 8 and of 16 bits: both of 16. Not where a conversion loses a sign, or sums are longer.
+    assert re.search(r"gemm.*\(v2, v1\)", text(wide, signed, words))
+    assert "gemm" not in text(lambda x, y: wide(x.astype("uint32"), y), signed, unsigned)
+    with cv.enable_x64():
+        long = text(lambda x, y: x.astype("int64") @ y.astype("int64"), signed, unsigned)
+        assert "gemm" not in long
+
+
 def test_a_call_that_a_device_has_not():
     closed = cv.make_jaxpr(np.sort)(np.ones(40))
     with pytest.raises(NotImplementedError, match="has no sort"):

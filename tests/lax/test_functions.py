@@ -1,5 +1,6 @@
 """The functions of `covector.lax` that are not primitives, against NumPy; and none is forgotten."""
 
+import itertools
 import pathlib
 import re
 
@@ -170,6 +171,31 @@ def test_products_promote():
     whole = onp.arange(12).reshape(3, 4)
     agree(lax.dot(whole.astype("int8"), F.T.copy()), whole.astype("float32") @ F.T)
     assert lax.dot(whole.astype("int32"), whole.T.astype("uint8")).dtype == "int32"
+
+
+def _every(kind, seed):
+    """Numbers of a dtype, a third of them the least or the largest."""
+    rng, info = onp.random.default_rng(seed), onp.iinfo(kind)
+    x = rng.integers(info.min, info.max, 40 * 701, kind, endpoint=True)
+    x[::6], x[1::6] = info.min, info.max
+    return x
+
+
+@pytest.mark.parametrize("wide", [None, "int16", "int32", "uint32"])
+@pytest.mark.parametrize("kinds", [*itertools.product(("int8", "uint8", "int16"), repeat=2)])
+def test_products_of_integers_of_two_dtypes(kinds, wide):
+    """Modulo 2³², in whatever dtype they were multiplied."""
+    x, y = (_every(kind, seed).reshape(-1, 701)[:40] for seed, kind in enumerate(kinds))
+
+    def product(x, y):
+        if wide is not None:
+            x, y = x.astype(wide), y.astype(wide)
+        return lax.dot(x, y.T, preferred_element_type="int32")
+
+    got = cv.jit(product)(x, y)
+    assert got.dtype == "int32"
+    whole = [(u if wide is None else u.astype(wide)).astype("int64") for u in (x, y)]
+    onp.testing.assert_array_equal(onp.asarray(got), (whole[0] @ whole[1].T).astype("int32"))
 
 
 def test_gather_scatter_mode():

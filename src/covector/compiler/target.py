@@ -56,7 +56,7 @@ class Library(Record):
     products : frozenset of DType
         Whose matrices can be multiplied; smaller floats are converted.
     integers : frozenset of DType
-        Whose matrices can be multiplied to int32, modulo 2³².
+        Whose matrices can be multiplied to int32, modulo 2³²; those of 8 bits also with each other.
     halves : frozenset of DType
         Whose matrices can be multiplied to float32 with up to ``few`` rows or columns.
     few : int

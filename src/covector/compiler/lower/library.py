@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
+
+import numpy as np
 
 from covector.compiler.ir.nodes import (
     KNOWN,
@@ -84,6 +86,27 @@ def _operand(
     return transposed(low, base, [*b, *f, *t]), False
 
 
+def _unwidened(x: Value) -> Value:
+    """An integer value that ``x`` is a conversion of, all numbers of which it can hold."""
+    expr = x.defn.expr if type(x.defn) is Pointwise else None
+    if type(expr) is not Op or expr.name != "convert_element_type":
+        return x
+    (load,) = expr.args
+    if type(load) is not Load or load.index != ivars(x.ndim) or load.value.shape != x.shape:
+        return x
+    source = load.value.dtype
+    whole = source in dtypes.INTEGERS and np.can_cast(source, x.dtype)
+    return load.value if whole else x
+
+
+def _narrowed(x: Value, y: Value, integers: Container[DType]) -> tuple[Value, Value]:
+    """The same operands before they were widened, where such integers can be multiplied."""
+    if x.dtype not in dtypes.INTEGERS:
+        return x, y
+    narrow = _unwidened(x), _unwidened(y)
+    return narrow if all(u.dtype in integers for u in narrow) else (x, y)
+
+
 @rule(dot_general_p)
 def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     (cx, cy), (bx, by) = eqn.params["dimension_numbers"]
@@ -99,14 +122,18 @@ def _dot_general(low: Lowering, eqn: JaxprEqn, x: Value, y: Value) -> Value:
     sides = [product([u.shape[k] for k in free]) for u, free in ((x, fx), (y, fy))]
     few = min([n for n in sides if n is not None], default=None)
     each = _each(sides, matrices, product([x.shape[k] for k in cx]))
-    asked = MatrixProduct(
-        compute, x.dtype, few, work, product(matrices), product(shape), outer, inner, each
-    )
     library = low.target.library
+    left, right = _narrowed(x, y, library.integers)
+    wide = max(left.dtype, right.dtype, key=lambda dtype: dtype.itemsize)
+    asked = MatrixProduct(
+        compute, wide, few, work, product(matrices), product(shape), outer, inner, each
+    )
     operands = library.multiplies(asked)
     if operands is None:
         return _as_reduction(low, x, y, (cx, cy, bx, by, fx, fy), shape, compute)
-    x, y = converted(low, x, operands), converted(low, y, operands)
+    x, y = left, right
+    if operands.itemsize > 1:  # of bytes, only one may have a sign
+        x, y = converted(low, x, operands), converted(low, y, operands)
     a, ta = _operand(low, x, bx, fx, cx)
     c, tc = _operand(low, y, by, cy, fy)
     attrs = {

@@ -43,6 +43,8 @@ def _gemm(em: NestEmitter, d: LibraryCall) -> None:
     pa, pc = em.pointer(a), em.pointer(c)
     po = em.b.local(em.place(out).ptr)
     code = dtypes.code_of[a.dtype]
+    if c.dtype != a.dtype:  # `product_code` of native/cpu/blas.h
+        code |= dtypes.code_of[c.dtype] << 8
     lda = _product(em, m if at["ta"] else k)
     ldb = _product(em, k if at["tb"] else n)
     ms, ns, ks = (_product(em, x) for x in (m, n, k))
