@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from covector.compiler.access import Moved
-from covector.compiler.ir.nodes import Expr, Index, Load, Pointwise, Update, Value, Where
+from covector.compiler.access import Moved, variables
+from covector.compiler.ir.nodes import (
+    Expr,
+    IDyn,
+    Index,
+    IOp,
+    Load,
+    Pointwise,
+    Update,
+    Value,
+    Where,
+)
 
 # Definitions that are looked through for one element.
 _FAR = 16
@@ -11,9 +21,10 @@ _FAR = 16
 
 def read(v: Value, *index: Index) -> Load:
     """An element of ``v``; if all such elements are in one of the pieces that an array is joined
-    of, that of the piece.
+    of, that of the piece; if they are in one place of the windows that are read at computed
+    indices, what is read there.
 
-    Arrays that only show others are looked through, if there is such a piece behind them.
+    Arrays that only show others are looked through, if there is such a piece or window behind them.
     """
     found = here = v.at(*index)
     for _ in range(_FAR):
@@ -24,10 +35,26 @@ def read(v: Value, *index: Index) -> Load:
         behind = _decided(d.expr, Moved(here.index))
         if behind is None:
             break
+        if joined or _in_one_place(here):
+            found = behind
         here = behind
-        if joined:
-            found = here
     return found
+
+
+def _in_one_place(load: Load) -> bool:
+    """Whether this is one element of each of the windows that start at computed indices."""
+    e = load.value.defn.expr
+    assert type(e) is Load
+    starts = {axis for i in e.index for axis in _computed(i)}
+    within = [i for k, i in enumerate(load.index) if k not in starts]
+    return bool(starts) and bool(within) and all([type(i) is int for i in within])
+
+
+def _computed(index: Index) -> set[int]:
+    """The axes that what an index reads depends on."""
+    if type(index) is IOp:
+        return _computed(index.a) | _computed(index.b)
+    return variables(index) if type(index) is IDyn else set()
 
 
 def source(v: Value, *index: Index) -> Load:
