@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from covector.backends.cpu.emit import memory
+from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.writer import Function, Val, int_const
 from covector.compiler.ir.nodes import Value
 from covector.compiler.schedule.loops import STRUCTURE, numbers
+from covector.core import dtypes
 
 
 @dataclass(slots=True)
@@ -62,6 +63,55 @@ def row_of(v: Value, index: Sequence[AnyIdx]) -> Row | None:
         return None
     zeros = [Idx(0)] * (len(index) - lane - 1)
     return Row((*index[: lane + 1], *zeros), place, length)
+
+
+@dataclass(slots=True)
+class Pair:
+    """Elements of a value, one of the two of each lane that are neighbours in memory.
+
+    Attributes
+    ----------
+    index : tuple of Idx
+        Computed places in bounds.
+    ahead : tuple of int
+        How far behind them the first one is, along each axis.
+    place : int
+        Which of the two it is.
+    """
+
+    index: tuple[AnyIdx, ...]
+    ahead: tuple[int, ...]
+    place: int
+
+
+def pair_of(v: Value, index: Sequence[AnyIdx]) -> Pair | None:
+    """The two neighbours, both in bounds, one of which is at a computed place in each lane.
+
+    Behind the axis along which it is computed are short rows, in places that are known as the code
+    is written.
+    """
+    if v.dtype in dtypes.COMPLEX or any([i.wild for i in index]):
+        return None
+    place, length, k = 0, 1, v.ndim - 1
+    while k >= 0 and type(dim := v.shape[k]) is int and index[k].uniform:
+        base = index[k].base
+        if type(base) is not int:
+            return None
+        place, length, k = place + base * length, length * dim, k - 1
+    last = index[k] if k >= 0 else None
+    if type(last) is not Idx or last.vec is None:
+        return None
+    room = length
+    if last.run is not None:
+        place, room = place + last.run.ahead * length, length * last.run.length(v.shape[k])
+    # Elements follow each other in twos from the first one on.
+    first = place - place % 2
+    if not 0 <= first < room - 1:
+        return None
+    starts, ahead = zip(*map(indexing.start, index[: k + 1]), strict=True)
+    rest = v.ndim - 1 - k
+    behind = (first // length, *[0] * (rest - 1), first % length) if rest else (first,)
+    return Pair((*starts, *[Idx(0)] * rest), (*ahead[:k], *behind), place - first)
 
 
 @dataclass(slots=True)
