@@ -14,7 +14,17 @@ from tests.test_options import option
 from .golden_programs import f32, i32
 from .test_schedule import lowered, planned
 
-DTYPES = ("float32", "float64", "int64", "float16", "bfloat16", "int8", "uint8", "bool", "complex64")
+DTYPES = (
+    "float32",
+    "float64",
+    "int64",
+    "float16",
+    "bfloat16",
+    "int8",
+    "uint8",
+    "bool",
+    "complex64",
+)
 LEVELS = ("native", "x86-64-v3", "x86-64-v2")
 
 

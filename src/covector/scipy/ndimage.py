@@ -17,7 +17,11 @@ __all__ = ["map_coordinates"]
 
 
 def _around(i: Any, period: int) -> Any:
-    return cnp.remainder(i, period) if period else cnp.zeros_like(i)
+    """Indices modulo a number that is not negative."""
+    if not period:
+        return cnp.zeros_like(i)
+    i = lax.rem(i, cnp.int32(period))
+    return cnp.where(i < 0, i + period, i)
 
 
 def _mirror(i: Any, n: int) -> Any:

@@ -8,6 +8,7 @@ from covector.compiler.ir.nodes import (
     IDyn,
     Index,
     IOp,
+    IVar,
     Load,
     Pointwise,
     Update,
@@ -61,10 +62,23 @@ def source(v: Value, *index: Index) -> Load:
     """What an element of ``v`` is an element of, behind arrays that only show others."""
     here = v.at(*index)
     while type(d := here.value.defn) is Pointwise and type(d.expr) is Load and not d.flat:
-        found = Moved(here.index).visit(d.expr)
-        assert type(found) is Load
-        here = found
+        here = _behind(here, d.expr)
     return here
+
+
+def renamed(here: Load) -> Load:
+    """What an element is an element of, behind arrays that only name the axes of others anew."""
+    while type(d := here.value.defn) is Pointwise and type(d.expr) is Load:
+        if not all([type(i) in (IVar, int) for i in d.expr.index]):
+            break
+        here = _behind(here, d.expr)
+    return here
+
+
+def _behind(here: Load, shown: Load) -> Load:
+    found = Moved(here.index).visit(shown)
+    assert type(found) is Load
+    return found
 
 
 def _decided(e: Expr, at: Moved) -> Load | None:

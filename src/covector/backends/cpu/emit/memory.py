@@ -409,6 +409,8 @@ def gather(
     ty = memory_type(dtype)
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
+        if mask is None:
+            return Cx(*gather_pairs(b, ptr, ty, Idx(0, 0, twice), lanes, None))
         return Cx(_gather(b, ptr, ty, twice, mask),
                   _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), mask))  # fmt: skip
     return _from_memory(b, _gather(b, ptr, ty, vec, mask), dtype)
