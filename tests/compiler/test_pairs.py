@@ -9,6 +9,8 @@ import covector as cv
 import covector.numpy as np
 from covector import lax
 from covector.backends.cpu import codegen
+from covector.compiler.ir.walk import loads
+from covector.scipy.ndimage import map_coordinates
 from tests.test_options import option
 
 from .golden_programs import f32, i32
@@ -162,3 +164,25 @@ def test_rows_of_points(level):
     with option("cpu", level):
         found = cv.jit(lambda p, f: area(np, p, f))(points, faces)
     onp.testing.assert_array_equal(found, area(onp, points, faces))
+
+
+def test_a_loop_does_not_read_anew_what_is_read_before_it():
+    def f(t, i):
+        two = cv.vmap(lambda i: lax.dynamic_slice(t, (i,), (2,)))(i)
+        return lax.fori_loop(0, 10, lambda k, c: c * two[:, 1] + two[:, 0], two[:, 0])
+
+    program = lowered(f, f32(3000), i32(5000))
+    inner = next(block for v in program.block.values for block in v.defn.nested())
+    (t,) = [v for v in program.inputs if v.dtype == np.dtype("float32")]
+    assert inner.values
+    for v in inner.values:
+        assert t not in [load.value for e in v.defn.children() for load in loads(e)]
+
+
+@pytest.mark.parametrize("mode", ["constant", "nearest", "wrap", "mirror", "reflect"])
+def test_an_image_is_sampled_in_one_loop(mode):
+    def f(x, i, j):
+        return map_coordinates(x, [i, j], 1, mode)
+
+    schedule, storage = planned(program := lowered(f, *[f32(300, 300)] * 3))
+    assert len(schedule.steps[program.block]) == 1 and not storage.pieces

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from covector.compiler.access import Moved, variables
 from covector.compiler.ir.nodes import (
     Expr,
@@ -20,12 +22,13 @@ from covector.compiler.ir.nodes import (
 _FAR = 16
 
 
-def read(v: Value, *index: Index) -> Load:
+def read(v: Value, *index: Index, block: Sequence[Value] = ()) -> Load:
     """An element of ``v``; if all such elements are in one of the pieces that an array is joined
     of, that of the piece; if they are in one place of the windows that are read at computed
     indices, what is read there.
 
     Arrays that only show others are looked through, if there is such a piece or window behind them.
+    Windows are ``block``'s: a loop does not read anew what is read before it.
     """
     found = here = v.at(*index)
     for _ in range(_FAR):
@@ -36,7 +39,7 @@ def read(v: Value, *index: Index) -> Load:
         behind = _decided(d.expr, Moved(here.index))
         if behind is None:
             break
-        if joined or _in_one_place(here):
+        if joined or (_in_one_place(here) and here.value in block):
             found = behind
         here = behind
     return found

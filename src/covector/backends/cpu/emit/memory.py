@@ -410,7 +410,7 @@ def gather(
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
         if mask is None:
-            return Cx(*gather_pairs(b, ptr, ty, Idx(0, 0, twice), lanes, None))
+            return Cx(*gather_pairs(b, ptr, ty, Idx(0, 0, twice), lanes, None, False))
         return Cx(_gather(b, ptr, ty, twice, mask),
                   _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), mask))  # fmt: skip
     return _from_memory(b, _gather(b, ptr, ty, vec, mask), dtype)
@@ -442,19 +442,22 @@ def _gather_call(b: Function, ptr: Val, ty: str, wide: str, vec: Val, mask: Val 
 
 
 def gather_pairs(
-    b: Function, ptr: Val, ty: str, index: Idx, lanes: int, tail: Tail | None
+    b: Function, ptr: Val, ty: str, index: Idx, lanes: int, tail: Tail | None, others: bool
 ) -> tuple[Val, Val]:
-    """A number per lane from anywhere, and the one behind it, as one of twice the width."""
+    """A number per lane from anywhere, and the one behind it, as one of twice the width.
+
+    Where ``others`` are read from the same indices, these leave their vector once for all.
+    """
     vec = _in_tail(b, index.vec or indexing.to_vector(b, index, lanes), tail)
     ptr, size = b.local(ptr), align_of(ty)
     if size < 4:
-        return _halves(b, _gathered(b, ptr, ty, f"i{16 * size}", vec), ty)
+        return _halves(b, _gathered(b, ptr, ty, f"i{16 * size}", vec, others), ty)
     pairs: list[Val] = []
     if size == 4:
-        # Four at a time: longer vectors of addresses take longer than two.
+        # Four at a time: longer vectors of addresses take longer than two of these.
         for k in range(0, lanes, 4):
             few = _pick(b, vec, range(k, min(k + 4, lanes)))
-            pairs.append(_gathered(b, ptr, ty, "double", few))
+            pairs.append(_gathered(b, ptr, ty, "double", few, others))
     else:
         for offset in map(b.local, _offsets(b, vec)):
             pairs.append(_loaded(b, ptr, ty, offset, ty, 2))
@@ -480,11 +483,13 @@ def _in_tail(b: Function, vec: Val, tail: Tail | None) -> Val:
     return found
 
 
-def _gathered(b: Function, ptr: Val, ty: str, wide: str, vec: Val) -> Val:
+def _gathered(b: Function, ptr: Val, ty: str, wide: str, vec: Val, others: bool) -> Val:
     """Numbers of type ``wide`` from places that are counted in those of type ``ty``."""
     ptr, vec = b.local(ptr), b.local(vec)
     lanes = vec.lanes
-    if b.module.gathers < 64 or wide == "i16":
+    # Where an instruction for it takes about as long as loads do, what they share decides.
+    least = 64 if others else int(vec.ty[1:])
+    if b.module.gathers < least or wide == "i16":
         out = Val("zeroinitializer", wide, lanes)
         for k, offset in enumerate(map(b.local, _offsets(b, vec))):
             x = _loaded(b, ptr, ty, offset, wide)

@@ -14,7 +14,7 @@ from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.writer import Function, Val, int_const
-from covector.compiler.ir.nodes import Value
+from covector.compiler.ir.nodes import Dim, Value
 from covector.compiler.schedule.loops import STRUCTURE, numbers
 from covector.core import dtypes
 
@@ -77,11 +77,14 @@ class Pair:
         How far behind them the first one is, along each axis.
     place : int
         Which of the two it is.
+    others : bool
+        Whether other pairs are so far from the same places.
     """
 
     index: tuple[AnyIdx, ...]
     ahead: tuple[int, ...]
     place: int
+    others: bool
 
 
 def pair_of(v: Value, index: Sequence[AnyIdx]) -> Pair | None:
@@ -111,7 +114,12 @@ def pair_of(v: Value, index: Sequence[AnyIdx]) -> Pair | None:
     starts, ahead = zip(*map(indexing.start, index[: k + 1]), strict=True)
     rest = v.ndim - 1 - k
     behind = (first // length, *[0] * (rest - 1), first % length) if rest else (first,)
-    return Pair((*starts, *[Idx(0)] * rest), (*ahead[:k], *behind), place - first)
+    others = room > 3 or any([_is_long(i, n) for i, n in zip(index[:k], v.shape, strict=False)])
+    return Pair((*starts, *[Idx(0)] * rest), (*ahead[:k], *behind), place - first, others)
+
+
+def _is_long(i: AnyIdx, size: Dim) -> bool:
+    return type(i) is Idx and i.run is not None and i.run.length(size) > 1
 
 
 @dataclass(slots=True)

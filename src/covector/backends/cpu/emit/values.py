@@ -649,7 +649,7 @@ class ValueEmitter:
             ptr = st.ptr
             if far.base != 0:
                 ptr = memory.gep(self.b, ptr, ty, indexing.val(far.base))
-            found = memory.gather_pairs(self.b, ptr, ty, at, self.lanes, self.tail)
+            found = memory.gather_pairs(self.b, ptr, ty, at, self.lanes, self.tail, pair.others)
             self.b.scope.memo[key] = found
         return memory.from_memory(self.b, (found[pair.place],), v.dtype)
 
