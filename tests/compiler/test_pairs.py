@@ -9,6 +9,10 @@ import covector as cv
 import covector.numpy as np
 from covector import lax
 from covector.backends.cpu import codegen
+from covector.backends.cpu.emit.indexing import Idx, Run
+from covector.backends.cpu.emit.structures import pair_of
+from covector.backends.cpu.writer import Val
+from covector.compiler.ir.nodes import Input, Sym, Value, iop
 from covector.compiler.ir.walk import loads
 from covector.scipy.ndimage import map_coordinates
 from tests.test_options import option
@@ -186,3 +190,26 @@ def test_an_image_is_sampled_in_one_loop(mode):
 
     schedule, storage = planned(program := lowered(f, *[f32(300, 300)] * 3))
     assert len(schedule.steps[program.block]) == 1 and not storage.pieces
+
+
+@pytest.mark.parametrize("n", [*range(1, 7), Sym(0, 100)])
+@pytest.mark.parametrize("row", [1, 2, 3, 4])
+def test_pairs_are_in_bounds(n, row):
+    """What an element is read with is in the same part, or it is the last one of an odd number."""
+    v = Value((n, row), np.dtype("float32"), Input(0))
+    places = Val("%i", "i32", 16, object())
+    for width in range(1, n + 1 if type(n) is int else 6):
+        run = [Run(places, k, iop("-", n, width)) for k in range(width)]
+        if type(n) is int and n == 1 and row == 1:
+            continue
+        for k, c in itertools.product(range(width), range(row)):
+            pair = pair_of(v, [Idx(0, 0, places, run=run[k]), Idx(c)])
+            at = k * row + c
+            if pair is None:
+                assert at == width * row - 1 and at % 2 == 0
+                continue
+            first = pair.ahead[0] * row + pair.ahead[1]
+            assert pair.index[0].vec is places and first + pair.place == at
+            assert pair.place in (0, 1) and 0 <= first < first + 1 < width * row
+    assert pair_of(v, [Idx(0, 0, places), Idx(0)]) is None or row > 1
+    assert pair_of(v, [Idx(0, 0, places, wild=True), Idx(0)]) is None
