@@ -159,18 +159,28 @@ def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
     parts = [c - f for c, f in zip(at, below, strict=True)]
     i = [f.astype(dtypes.int32) for f in below]
     # The pixels between which one is lie beside each other: they are read as a part of the image.
-    sizes = [min(n, 2) for n in x.shape]
-    if mode == "wrap":
-        first = [_around(j, n) for j, n in zip(i, x.shape, strict=True)]
-        two = [(f, cnp.where(f == n - 1, 0, f + 1)) for f, n in zip(first, x.shape, strict=True)]
+    # For ``'wrap'`` they do so with the first pixels behind the last, if such a copy is no dearer
+    # than what is asked for.
+    wraps = mode == "wrap"
+    together = not wraps or x.size <= at[0].size
+    if wraps:
+        sizes = [2] * x.ndim
+        starts = [_around(j, n) for j, n in zip(i, x.shape, strict=True)]
+        following = [cnp.where(s == n - 1, 0, s + 1) for s, n in zip(starts, x.shape, strict=True)]
+        if together:
+            x = cnp.pad(x, [(0, 1)] * x.ndim, mode="wrap")
     else:
+        sizes = [min(n, 2) for n in x.shape]
         pairs = [_pair(j, n, mode) for j, n in zip(i, x.shape, strict=True)]
-        windows = _windows(x, [start for start, *_ in pairs], sizes)
+        starts = [start for start, *_ in pairs]
+    if together:
+        windows = _windows(x, starts, sizes)
 
     def pixel(place: tuple[int, ...]) -> Any:
-        if mode != "wrap":
+        if together:
             return convert(windows[(..., *place)], kind)
-        return convert(_at(x, [t[k] for t, k in zip(two, place, strict=True)]), kind)
+        found = [f if k else s for s, f, k in zip(starts, following, place, strict=True)]
+        return convert(_at(x, found), kind)
 
     def between(place: tuple[int, ...]) -> tuple[Any, Any]:
         """What is found in the part of the image that begins so, and what would be beyond it."""
@@ -181,7 +191,7 @@ def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
         near, beyond = [f for f, _ in found], found[0][1]
         if len(near) == 1:
             near *= 2
-        elif mode != "wrap":
+        elif not wraps:
             near = [cnp.where(second, near[1], near[0]) for second in pairs[d][1:]]
         if mode == "constant":
             inside = [(i[d] >= -k) & (i[d] < x.shape[d] - k) for k in (0, 1)]
