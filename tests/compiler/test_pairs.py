@@ -136,6 +136,16 @@ def test_pairs_are_loaded_as_one():
     assert "load float" not in text and "f32.v16p0" not in text
 
 
+@pytest.mark.parametrize("mode", ["clip", "fill"])
+def test_pairs_of_parts_out_of_bounds(mode):
+    def f(t, i):
+        two = windows(t, (i,), (2,), mode)
+        return two[:, 0] - two[:, 1]
+
+    text = cv.jit(f).lower(f32(3000), i32(5000)).as_text("llvm")
+    assert "double" in text and "load float" not in text and "f32.v16p0" not in text
+
+
 def test_parts_of_an_image_are_read_from_one_index():
     f = lambda x, i, j: windows(x, (i, j), (2, 2)).sum((-1, -2))  # noqa: E731
     g = lambda x, i, j: sum(  # noqa: E731

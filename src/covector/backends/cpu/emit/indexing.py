@@ -12,6 +12,8 @@ from covector.compiler.schedule.nodes import Extent
 
 Scalar = int | Val
 
+_LEAST, _MOST = -(2**31), 2**31 - 1
+
 
 @dataclass(slots=True, frozen=True)
 class Run:
@@ -30,6 +32,13 @@ class Run:
     start: Val
     ahead: int
     last: Index
+
+    def reaches(self, far: int) -> bool:
+        """Whether as many bits as `start` has do for what is so far behind this one."""
+        last, ahead = self.last, self.ahead + far
+        if type(last) is int:
+            return last + ahead <= _MOST
+        return type(last) is IOp and last.op == "-" and type(last.b) is int and ahead < last.b
 
     def length(self, size: Dim) -> int:
         """How many follow each other in bounds of an axis of this size, as far as one can tell."""
@@ -304,9 +313,6 @@ def chosen(b: Function, cond: Val, x: AnyIdx, y: AnyIdx) -> AnyIdx | None:
         start = b.select(cond, val(x.way[0]), val(y.way[0]))
         return Idx(b.bin("add", start, x.way[1]), x.stride, None, wild, (start, x.way[1]))
     return Idx(b.select(cond, val(x.base), val(y.base)), x.stride, None, wild)
-
-
-_LEAST, _MOST = -(2**31), 2**31 - 1
 
 
 def _narrow(b: Function, op: str, x: Val, y: Scalar) -> Val | None:

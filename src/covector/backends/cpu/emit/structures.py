@@ -96,13 +96,16 @@ def pair_of(v: Value, index: Sequence[AnyIdx]) -> Pair | None:
     if v.dtype in dtypes.COMPLEX or any([i.wild for i in index]):
         return None
     place, length, k = 0, 1, v.ndim - 1
-    while k >= 0 and type(dim := v.shape[k]) is int and index[k].uniform:
-        base = index[k].base
-        if type(base) is not int:
+    while k >= 0:
+        last, dim = index[k], v.shape[k]
+        if type(last) is not Idx:
             return None
-        place, length, k = place + base * length, length * dim, k - 1
-    last = index[k] if k >= 0 else None
-    if type(last) is not Idx or last.vec is None:
+        if last.vec is not None:
+            break
+        if type(dim) is not int or not last.uniform or type(last.base) is not int:
+            return None
+        place, length, k = place + last.base * length, length * dim, k - 1
+    else:
         return None
     room = length
     if last.run is not None:

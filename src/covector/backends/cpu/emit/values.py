@@ -60,7 +60,9 @@ def _last(i: IOp) -> Index | None:
     """The most that an index is which is kept between 0 and a limit."""
     if i.op == "max" and i.b == 0 and type(i.a) is IOp and i.a.op == "min":
         return i.a.b
-    return iop("-", i.b, 1) if i.op == "inside" else None
+    if i.op != "inside":
+        return None
+    return i.b.a if type(i.b) is IOp and i.b.op == "+" and i.b.b == 1 else iop("-", i.b, 1)
 
 
 def _is_long(tests: Sequence[Test]) -> bool:
@@ -287,7 +289,9 @@ class ValueEmitter:
         """Whether ``x + y`` is one of a run, a number of elements behind ``x``."""
         if i.op != "+" or self.program.large or type(x) is not Idx or x.run is None:
             return False
-        return type(y) is Idx and y.uniform and type(y.base) is int and y.base >= 0
+        if type(y) is not Idx or not y.uniform or type(y.base) is not int:
+            return False
+        return y.base >= 0 and x.run.reaches(y.base)
 
     def _inside(self, i: AnyIdx, size: AnyIdx) -> Idx:
         """An index that a condition guards: lanes it rules out are masked when it is used."""
