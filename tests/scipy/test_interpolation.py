@@ -153,6 +153,70 @@ def test_map_coordinates(order, mode):
     )
 
 
+def _pixel(i, n, mode):
+    """Of which pixel of a row an index is, and whether it is of one."""
+    if mode == "wrap":
+        return i % n, True
+    if mode == "reflect":
+        return min(i % (2 * n), 2 * n - 1 - i % (2 * n)), True
+    if mode == "mirror":
+        period = max(2 * n - 2, 1)
+        return min(i % period, period - i % period) % n, True
+    return min(max(i, 0), n - 1), mode == "nearest" or 0 <= i < n
+
+
+def _between(image, at, mode, cval):
+    """Linear interpolation, corner by corner."""
+    if not np.isfinite(at).all():
+        return np.nan
+    total = 0.0
+    for corner in np.ndindex(*[2] * image.ndim):
+        found = [
+            _pixel(int(np.floor(x)) + k, n, mode)
+            for x, k, n in zip(at, corner, image.shape, strict=True)
+        ]
+        value = image[tuple(p for p, _ in found)] if all(ok for _, ok in found) else cval
+        for x, k in zip(at, corner, strict=True):
+            value = value * (x - np.floor(x) if k else 1 - (x - np.floor(x)))
+        total = total + value
+    return total
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "shape", [(1,), (2,), (3,), (1, 1), (1, 2), (2, 1), (2, 2), (3, 5), (2, 1, 3)]
+)
+def test_map_coordinates_about_the_borders(shape, mode):
+    image = R.randint(1, 64, shape) / 4.0
+    steps = np.arange(-10, 11) / 2.0 if len(shape) > 1 else np.arange(-40, 41) / 4.0
+    steps = steps[::2] if len(shape) > 2 else steps
+    at = np.stack([c.ravel() for c in np.meshgrid(*[steps] * len(shape))])
+    want = [_between(image, c, mode, 0.25) for c in at.T]
+    run = cv.jit(lambda x, c: map_coordinates(x, list(c), 1, mode, 0.25))
+    # Quarters times quarters: nothing is rounded.
+    np.testing.assert_array_equal(run(image.astype("f"), at.astype("f")), want)
+    few = max(image.size - 1, 1)  # points, fewer than pixels
+    np.testing.assert_array_equal(run(image.astype("f"), at[:, -few:].astype("f")), want[-few:])
+    theirs = scipy.ndimage.map_coordinates(image, at, order=1, mode=SCIPY_MODE.get(mode, mode),
+                                           cval=0.25)  # fmt: skip
+    np.testing.assert_allclose(want, theirs, 1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_map_coordinates_of_what_is_not_finite(mode):
+    image = R.rand(5, 6)
+    image[1, 2], image[3, 4], image[4, 0], image[0, 5] = np.nan, np.inf, -np.inf, np.nan
+    steps = np.concatenate([np.arange(-6, 9) / 2.0, [1e12, -1e12, np.nan, np.inf, -np.inf]])
+    at = np.stack([c.ravel() for c in np.meshgrid(steps, steps)])
+    if mode not in ("constant", "nearest"):
+        at = at[:, (np.abs(at) != 1e12).all(0)]  # indices have 32 bits
+    with cv.enable_x64(), np.errstate(invalid="ignore"):
+        for cval in (2.0, np.inf):
+            found = cv.jit(lambda x, c, v=cval: map_coordinates(x, list(c), 1, mode, v))(image, at)
+            want = [_between(image, c, mode, cval) for c in at.T]
+            np.testing.assert_allclose(found, want, 1e-12)
+
+
 def test_map_coordinates_of_other_dimensions():
     for d in (1, 3):
         image, at = R.rand(*[4] * d), R.rand(d, 7) * 4

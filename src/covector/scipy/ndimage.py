@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,45 +11,51 @@ from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
-from covector.core.operands import product
 from covector.numpy._util import array, broadcast_all, convert, fused, inexact, promote_dtypes
 
 __all__ = ["map_coordinates"]
 
 
+def _around(i: Any, period: int) -> Any:
+    """Indices modulo a number that is not negative."""
+    if not period:
+        return cnp.zeros_like(i)
+    i = lax.rem(i, cnp.int32(period))
+    return cnp.where(i < 0, i + period, i)
+
+
 def _mirror(i: Any, n: int) -> Any:
     """Indices reflected at the centres of the first and the last pixel."""
-    period = 2 * n - 2
-    return cnp.abs(cnp.remainder(i + (n - 1), period) - (n - 1)) if period else cnp.zeros_like(i)
+    i, period = _around(i, 2 * n - 2), 2 * n - 2
+    return cnp.minimum(i, period - i)
 
 
 def _reflect(i: Any, n: int) -> Any:
     """Indices reflected at the outer edges of these pixels."""
-    folded = cnp.remainder(i, 2 * n)
-    return cnp.minimum(folded, 2 * n - 1 - folded)
+    i = _around(i, 2 * n)
+    return cnp.minimum(i, 2 * n - 1 - i)
 
 
-def _nearest(i: Any, n: int) -> Any:
-    return cnp.clip(i, 0, n - 1)
-
-
+# The pixels that indices are of; those out of bounds are moved inside as they are read.
 _MODES: dict[str, Callable[[Any, int], Any]] = {
-    "constant": _nearest,
-    "nearest": _nearest,
-    "wrap": cnp.remainder,
+    "constant": lambda i, n: i,
+    "nearest": lambda i, n: i,
+    "wrap": _around,
     "mirror": _mirror,
     "reflect": _reflect,
 }
 
 
-def _neighbours(x: Any, order: int) -> list[tuple[Any, Any]]:
-    """Of coordinates, indices and weights of the pixels beside them."""
-    if order == 0:
-        return [(_rounded(x).astype(dtypes.int32), None)]
-    below = cnp.floor(x)
-    part = x - below
-    i = below.astype(dtypes.int32)
-    return [(i, 1.0 - part), (i + 1, part)]
+def _pair(i: Any, n: int, mode: str) -> tuple[Any, Any, Any]:
+    """Where two pixels start, beside each other, that have those of indices and of the next ones;
+    and whether each of these is the second."""
+    if mode == "mirror":
+        i = _around(i, 2 * n - 2)
+        return cnp.minimum(i, 2 * n - 3 - i), i >= n - 1, i < n - 1
+    if mode == "reflect":
+        i = _around(i, 2 * n)
+        return cnp.minimum(i, 2 * n - 2 - i), (i >= n - 1) & (i < 2 * n - 1), i < n
+    return i, i >= n - 1, i >= 0
 
 
 def _rounded(x: Any) -> Any:
@@ -122,44 +127,96 @@ def map_coordinates(
     return _mapped(x, coordinates, order, mode, cval)
 
 
-_ONE_BY_ONE = lax.GatherDimensionNumbers(
-    offset_dims=(), collapsed_slice_dims=(0,), start_index_map=(0,)
-)
-
-
-def _pixels(row: Any, at: Any) -> Any:
-    """Elements of a vector at positions that are in bounds: none counts from the end."""
-    return lax.gather(
-        row, lax.expand_dims(at, (at.ndim,)), _ONE_BY_ONE, slice_sizes=(1,),
-        mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+def _windows(x: Any, starts: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Parts of these sizes of an image, from indices on; their dimensions are the last ones."""
+    ndim = starts[0].ndim
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=tuple(range(ndim, ndim + x.ndim)), collapsed_slice_dims=(),
+        start_index_map=tuple(range(x.ndim)),
     )  # fmt: skip
+    at, mode = cnp.stack(starts, axis=-1), lax.GatherScatterMode.CLIP
+    return lax.gather(x, at, numbers, slice_sizes=tuple(sizes), mode=mode)
+
+
+def _at(x: Any, at: Sequence[Any]) -> Any:
+    return _windows(x, at, [1] * x.ndim)[(..., *[0] * x.ndim)]
+
+
+def _nearest(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
+    """The pixels nearest to coordinates."""
+    at = [_rounded(c).astype(dtypes.int32) for c in at]
+    found = _at(x, [_MODES[mode](i, n) for i, n in zip(at, x.shape, strict=True)])
+    if mode == "constant":
+        for i, n in zip(at, x.shape, strict=True):
+            found = cnp.where((i >= 0) & (i < n), found, cval)
+    return found
+
+
+def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
+    """Between the pixels at coordinates, one dimension after the other."""
+    kind = x.dtype if x.dtype in dtypes.INEXACT else dtypes.default_float()
+    below = [cnp.floor(c) for c in at]
+    parts = [c - f for c, f in zip(at, below, strict=True)]
+    i = [f.astype(dtypes.int32) for f in below]
+    # The pixels between which one is lie beside each other: they are read as a part of the image.
+    # For ``'wrap'`` they do so with the first pixels behind the last, if such a copy is no dearer
+    # than what is asked for.
+    wraps = mode == "wrap"
+    together = not wraps or x.size <= at[0].size
+    if wraps:
+        sizes = [2] * x.ndim
+        starts = [_around(j, n) for j, n in zip(i, x.shape, strict=True)]
+        following = [cnp.where(s == n - 1, 0, s + 1) for s, n in zip(starts, x.shape, strict=True)]
+        if together:
+            x = cnp.pad(x, [(0, 1)] * x.ndim, mode="wrap")
+    else:
+        sizes = [min(n, 2) for n in x.shape]
+        pairs = [_pair(j, n, mode) for j, n in zip(i, x.shape, strict=True)]
+        starts = [start for start, *_ in pairs]
+    if together:
+        windows = _windows(x, starts, sizes)
+
+    def pixel(place: tuple[int, ...]) -> Any:
+        if together:
+            return convert(windows[(..., *place)], kind)
+        found = [f if k else s for s, f, k in zip(starts, following, place, strict=True)]
+        return convert(_at(x, found), kind)
+
+    def between(place: tuple[int, ...]) -> tuple[Any, Any]:
+        """What is found in the part of the image that begins so, and what would be beyond it."""
+        d = len(place)
+        if d == x.ndim:
+            return pixel(place), convert(cval, kind)
+        found = [between((*place, k)) for k in range(sizes[d])]
+        near, beyond = [f for f, _ in found], found[0][1]
+        if len(near) == 1:
+            near *= 2
+        elif not wraps:
+            near = [cnp.where(second, near[1], near[0]) for second in pairs[d][1:]]
+        if mode == "constant":
+            inside = [(i[d] >= -k) & (i[d] < x.shape[d] - k) for k in (0, 1)]
+            near = [cnp.where(ok, v, beyond) for ok, v in zip(inside, near, strict=True)]
+        return _mix(*near, parts[d]), _mix(beyond, beyond, parts[d])
+
+    return between(())[0]
+
+
+def _mix(x: Any, y: Any, part: Any) -> Any:
+    """What lies at this part of the way from one to the other."""
+    x, y, part = promote_dtypes("map_coordinates", x, y, part)
+    return x * (1 - part) + y * part
 
 
 def _mapped(x: Any, coordinates: Sequence[Any], order: int, mode: str, cval: Any) -> Any:
+    if not x.ndim:
+        return x
     at = [inexact(c, "map_coordinates") for c in coordinates]
-    at = broadcast_all("map_coordinates", *at) if at else at
+    at = broadcast_all("map_coordinates", *at)
     dt = x.dtype
-    kind = dt if dt in dtypes.INEXACT else dtypes.default_float()
-    fix = _MODES[mode]
-    # Positions in row-major order: one gather, of indices that are in bounds already.
-    strides = [product(x.shape[d + 1 :]) for d in range(x.ndim)]
-    pixels = cnp.ravel(x)
-    total = None
-    for corner in itertools.product(*[_neighbours(c, order) for c in at]):
-        fixed = [fix(i, n) * s for (i, _), n, s in zip(corner, x.shape, strides, strict=True)]
-        value = _pixels(pixels, sum(fixed)) if fixed else x
-        if mode == "constant":
-            for (i, _), n in zip(corner, x.shape, strict=True):
-                value = cnp.where((i >= 0) & (i < n), value, cnp.asarray(cval, dt))
-        value = convert(value, kind)
-        for _, weight in corner:
-            if weight is not None:
-                value, weight = promote_dtypes("map_coordinates", value, weight)
-                value = value * weight
-        total = value if total is None else total + value
-    if dt not in dtypes.INEXACT:
-        total = _rounded(total)
-    return convert(total, dt)
+    found = (_linear if order else _nearest)(x, at, mode, cnp.asarray(cval, dt))
+    if order and dt not in dtypes.INEXACT:
+        found = _rounded(found)
+    return convert(found, dt)
 
 
 _export(globals(), __all__)

@@ -25,7 +25,7 @@ from covector.compiler.ir.nodes import (
     product,
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
-from covector.compiler.lower.reads import read
+from covector.compiler.lower.reads import read, renamed
 from covector.core import dtypes
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.groups import group_sums_p
@@ -101,6 +101,11 @@ def _mode(mode: Any) -> str:
     return "fill" if "FILL" in str(mode) or "DROP" in str(mode) else "clip"
 
 
+def _component(indices: Value, batch: Sequence[Index], k: int) -> Load:
+    """A component of index vectors, where it is computed."""
+    return renamed(read(indices, *batch, k))
+
+
 @rule(gather_p)
 def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
     p = eqn.params
@@ -125,7 +130,7 @@ def _gather(low: Lowering, eqn: JaxprEqn, x: Value, indices: Value) -> Value:
             continue
         offset: Index = 0 if d in dn.collapsed_slice_dims else next(offsets)
         if d in dn.start_index_map:
-            position = read(indices, *batch, dn.start_index_map.index(d))
+            position = _component(indices, batch, dn.start_index_map.index(d))
             start = IDyn(position)
             limit = iop("-", low.dim(shape[d]), low.dim(sizes[d]))
             if few is not None and few <= _PICKED and sizes[d] == 1 and _is_few(x.shape[d]):

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from covector.compiler.access import Moved
-from covector.compiler.ir.nodes import Expr, Index, Load, Pointwise, Update, Value, Where
+from collections.abc import Sequence
+
+from covector.compiler.access import Moved, variables
+from covector.compiler.ir.nodes import (
+    Expr,
+    IDyn,
+    Index,
+    IOp,
+    IVar,
+    Load,
+    Pointwise,
+    Update,
+    Value,
+    Where,
+)
 
 # Definitions that are looked through for one element.
 _FAR = 16
 
 
-def read(v: Value, *index: Index) -> Load:
+def read(v: Value, *index: Index, block: Sequence[Value] = ()) -> Load:
     """An element of ``v``; if all such elements are in one of the pieces that an array is joined
-    of, that of the piece.
+    of, that of the piece; if they are in one place of the windows that are read at computed
+    indices, what is read there.
 
-    Arrays that only show others are looked through, if there is such a piece behind them.
+    Arrays that only show others are looked through, if there is such a piece or window behind them.
+    Windows are ``block``'s: a loop does not read anew what is read before it.
     """
     found = here = v.at(*index)
     for _ in range(_FAR):
@@ -24,20 +39,49 @@ def read(v: Value, *index: Index) -> Load:
         behind = _decided(d.expr, Moved(here.index))
         if behind is None:
             break
+        if joined or (_in_one_place(here) and here.value in block):
+            found = behind
         here = behind
-        if joined:
-            found = here
     return found
+
+
+def _in_one_place(load: Load) -> bool:
+    """Whether this is one element of each of the windows that start at computed indices."""
+    e = load.value.defn.expr
+    assert type(e) is Load
+    starts = {axis for i in e.index for axis in _computed(i)}
+    within = [i for k, i in enumerate(load.index) if k not in starts]
+    return bool(starts) and bool(within) and all([type(i) is int for i in within])
+
+
+def _computed(index: Index) -> set[int]:
+    """The axes that what an index reads depends on."""
+    if type(index) is IOp:
+        return _computed(index.a) | _computed(index.b)
+    return variables(index) if type(index) is IDyn else set()
 
 
 def source(v: Value, *index: Index) -> Load:
     """What an element of ``v`` is an element of, behind arrays that only show others."""
     here = v.at(*index)
     while type(d := here.value.defn) is Pointwise and type(d.expr) is Load and not d.flat:
-        found = Moved(here.index).visit(d.expr)
-        assert type(found) is Load
-        here = found
+        here = _behind(here, d.expr)
     return here
+
+
+def renamed(here: Load) -> Load:
+    """What an element is an element of, behind arrays that only name the axes of others anew."""
+    while type(d := here.value.defn) is Pointwise and type(d.expr) is Load:
+        if not all([type(i) in (IVar, int) for i in d.expr.index]):
+            break
+        here = _behind(here, d.expr)
+    return here
+
+
+def _behind(here: Load, shown: Load) -> Load:
+    found = Moved(here.index).visit(shown)
+    assert type(found) is Load
+    return found
 
 
 def _decided(e: Expr, at: Moved) -> Load | None:

@@ -31,7 +31,8 @@ from covector.primitives.structure import concatenate_p, iota_p, pad_p, rev_p, s
 def view(low: Lowering, eqn: JaxprEqn, x: Value, index: Sequence[Index]) -> Value:
     """The equation's result, each element being ``x[index]``."""
     aval = eqn.outvars[0].aval
-    return low.pointwise(low.shape(aval.shape), aval.dtype, read(x, *index))
+    shown = read(x, *index, block=low.values)
+    return low.pointwise(low.shape(aval.shape), aval.dtype, shown)
 
 
 @rule(broadcast_in_dim_p)

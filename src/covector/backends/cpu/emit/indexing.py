@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from covector.backends.cpu.writer import Function, Val, int_const
-from covector.compiler.ir.nodes import Dim
+from covector.compiler.ir.nodes import Dim, Index, IOp
 from covector.compiler.schedule.nodes import Extent
 
 Scalar = int | Val
+
+_LEAST, _MOST = -(2**31), 2**31 - 1
+
+
+@dataclass(slots=True, frozen=True)
+class Run:
+    """Neighbours along an axis, all in bounds, of which an index that is no line is one a lane.
+
+    Attributes
+    ----------
+    start : Val
+        The index of the first one.
+    ahead : int
+        How far behind it this one is.
+    last : int, Sym or IOp
+        The most that ``start`` may be; it is not negative.
+    """
+
+    start: Val
+    ahead: int
+    last: Index
+
+    def reaches(self, far: int) -> bool:
+        """Whether as many bits as `start` has do for what is so far behind this one."""
+        last, ahead = self.last, self.ahead + far
+        if type(last) is int:
+            return last + ahead <= _MOST
+        return type(last) is IOp and last.op == "-" and type(last.b) is int and ahead < last.b
+
+    def length(self, size: Dim) -> int:
+        """How many follow each other in bounds of an axis of this size, as far as one can tell."""
+        last = self.last
+        if type(last) is int and type(size) is int:
+            return size - last
+        if type(last) is IOp and last.op == "-" and last.a == size and type(last.b) is int:
+            return last.b
+        return 1
 
 
 class Idx:
@@ -18,20 +56,21 @@ class Idx:
     Lanes of a ``wild`` index may be out of bounds where the result is not used. Those of ``vec``
     have 32 bits as long as they need no more: `to_vector` widens them. In a stretch of a loop in
     which no condition changes, ``way`` has what ``base`` was at its start, and how far it is from
-    there.
+    there. Of ``vec``, ``run`` knows which others are beside it.
     """
 
-    __slots__ = ("base", "stride", "vec", "wild", "way")
+    __slots__ = ("base", "stride", "vec", "wild", "way", "run")
 
     def __init__(
         self, base: Scalar, stride: Scalar = 0, vec: Val | None = None, wild: bool = False,
-        way: tuple[Scalar, Val] | None = None,
+        way: tuple[Scalar, Val] | None = None, run: Run | None = None,
     ) -> None:  # fmt: skip
         self.base = base
         self.stride = stride
         self.vec = vec
         self.wild = wild
         self.way = way
+        self.run = run
 
     @property
     def uniform(self) -> bool:
@@ -166,6 +205,22 @@ def mul(b: Function, x: Scalar, y: Scalar) -> Scalar:
     return b.bin("mul", val(x), val(y))
 
 
+def further(b: Function, i: Idx, far: int) -> Idx:
+    """The one of a run that is so far behind this one, in as many bits."""
+    run = i.run
+    assert run is not None
+    ahead = run.ahead + far
+    vec = b.bin("add", run.start, int_const(ahead, run.start.ty))
+    return Idx(0, 0, vec, i.wild, None, Run(run.start, ahead, run.last))
+
+
+def start(i: AnyIdx) -> tuple[AnyIdx, int]:
+    """The first of a run that an index is of, and how far behind that it is."""
+    if type(i) is not Idx or i.run is None:
+        return i, 0
+    return Idx(0, 0, i.run.start, i.wild), i.run.ahead
+
+
 def to_vector(b: Function, i: AnyIdx, lanes: int) -> Val:
     """One index per lane."""
     if i.vec is not None:
@@ -258,9 +313,6 @@ def chosen(b: Function, cond: Val, x: AnyIdx, y: AnyIdx) -> AnyIdx | None:
         start = b.select(cond, val(x.way[0]), val(y.way[0]))
         return Idx(b.bin("add", start, x.way[1]), x.stride, None, wild, (start, x.way[1]))
     return Idx(b.select(cond, val(x.base), val(y.base)), x.stride, None, wild)
-
-
-_LEAST, _MOST = -(2**31), 2**31 - 1
 
 
 def _narrow(b: Function, op: str, x: Val, y: Scalar) -> Val | None:

@@ -9,7 +9,7 @@ from covector.backends.cpu.emit import indexing
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Cx, Number
-from covector.backends.cpu.writer import Function, Module, Val, int_const
+from covector.backends.cpu.writer import Function, Module, Val, int_const, vtype
 from covector.compiler.schedule.loops import numbers
 from covector.core import dtypes
 from covector.core.dtypes import DType
@@ -405,54 +405,147 @@ def gather(
     if guard is not None:
         mask = _in_range(b, guard, tail).mask
     elif tail is not None:
-        vec = mask_out(b, vec, _lane(b, vec, 0), tail)
+        vec = _in_tail(b, vec, tail)
     ty = memory_type(dtype)
     if dtype in dtypes.COMPLEX:
         twice = b.bin("mul", vec, int_const(2))
+        if mask is None:
+            return Cx(*gather_pairs(b, ptr, ty, Idx(0, 0, twice), lanes, None, False))
         return Cx(_gather(b, ptr, ty, twice, mask),
                   _gather(b, ptr, ty, b.bin("add", twice, int_const(1)), mask))  # fmt: skip
     return _from_memory(b, _gather(b, ptr, ty, vec, mask), dtype)
 
 
 def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
-    lanes = vec.lanes
     ptr, vec = b.local(ptr), b.local(vec)
     wide = int(vec.ty[1:]) <= b.module.gathers and align_of(ty) >= 4
     if mask is None and not wide:
         return _lane_by_lane(b, ptr, ty, vec)
+    return _gather_call(b, ptr, ty, ty, vec, mask)
+
+
+def _gather_call(b: Function, ptr: Val, ty: str, wide: str, vec: Val, mask: Val | None) -> Val:
+    """Numbers of type ``wide`` from places that are counted in those of type ``ty``."""
+    lanes = vec.lanes
     ptrs = b.ins(("vgep", ty), f"getelementptr {ty}, ptr %s, {vec.type} %s", (ptr, vec),
                  "ptr", lanes)  # fmt: skip
-    short = {"float": "f32", "double": "f64", "half": "f16"}.get(ty, ty)
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(wide, wide)
     name = f"llvm.masked.gather.v{lanes}{short}.v{lanes}p0"
-    t = f"<{lanes} x {ty}>"
+    t = f"<{lanes} x {wide}>"
     b.module.declare(name, t, f"<{lanes} x ptr>, i32, <{lanes} x i1>, {t}")
     ones = f"<{', '.join(['i1 true'] * lanes)}>"
     return b.impure(
         f"call {t} @{name}({ptrs.type} {ptrs.ref}, i32 {align_of(ty)}, "
         f"<{lanes} x i1> {b.local(mask).ref if mask else ones}, {t} zeroinitializer)",
-        ty, lanes,
+        wide, lanes,
+    )  # fmt: skip
+
+
+def gather_pairs(
+    b: Function, ptr: Val, ty: str, index: Idx, lanes: int, tail: Tail | None, others: bool
+) -> tuple[Val, Val]:
+    """A number per lane from anywhere, and the one behind it, as one of twice the width.
+
+    Where ``others`` are read from the same indices, these leave their vector once for all.
+    """
+    vec = _in_tail(b, index.vec or indexing.to_vector(b, index, lanes), tail)
+    ptr, size = b.local(ptr), align_of(ty)
+    if size < 4:
+        return _halves(b, _gathered(b, ptr, ty, f"i{16 * size}", vec, others), ty)
+    pairs: list[Val] = []
+    if size == 4:
+        # Four at a time: longer vectors of addresses take longer than two of these.
+        for k in range(0, lanes, 4):
+            few = _pick(b, vec, range(k, min(k + 4, lanes)))
+            pairs.append(_gathered(b, ptr, ty, "double", few, others))
+    else:
+        for offset in map(b.local, _offsets(b, vec)):
+            pairs.append(_loaded(b, ptr, ty, offset, ty, 2))
+    while len(pairs) > 1:
+        pairs = [_beside(b, *pairs[k : k + 2]) for k in range(0, len(pairs), 2)]
+    numbers_ = b.ins(
+        ("numbers", ty), f"bitcast {pairs[0].type} %s to <{2 * lanes} x {ty}>", (pairs[0],),
+        ty, 2 * lanes,
+    )  # fmt: skip
+    low, high = (_pick(b, numbers_, range(k, 2 * lanes, 2)) for k in (0, 1))
+    return low, high
+
+
+def _in_tail(b: Function, vec: Val, tail: Tail | None) -> Val:
+    """Indices of which lanes out of range repeat the first."""
+    if tail is None:
+        return vec
+    vec = b.local(vec)
+    memo, key = b.scope.memo, ("in tail", vec.ref, tail.left.ref)
+    found: Val | None = memo.get(key)
+    if found is None:
+        found = memo[key] = mask_out(b, vec, _lane(b, vec, 0), tail)
+    return found
+
+
+def _gathered(b: Function, ptr: Val, ty: str, wide: str, vec: Val, others: bool) -> Val:
+    """Numbers of type ``wide`` from places that are counted in those of type ``ty``."""
+    ptr, vec = b.local(ptr), b.local(vec)
+    lanes = vec.lanes
+    # Where an instruction for it takes about as long as loads do, what they share decides.
+    least = 64 if others else int(vec.ty[1:])
+    if b.module.gathers < least or wide == "i16":
+        out = Val("zeroinitializer", wide, lanes)
+        for k, offset in enumerate(map(b.local, _offsets(b, vec))):
+            x = _loaded(b, ptr, ty, offset, wide)
+            out = b.impure(
+                f"insertelement {out.type} {out.ref}, {wide} {x.ref}, i32 {k}", wide, lanes
+            )
+        return out
+    return _gather_call(b, ptr, ty, wide, vec, None)
+
+
+def _loaded(b: Function, ptr: Val, ty: str, offset: Val, wide: str, lanes: int = 0) -> Val:
+    at = b.impure(f"getelementptr {ty}, ptr {ptr.ref}, {offset.type} {offset.ref}", "ptr")
+    text = f"load {vtype(wide, lanes)}, ptr {at.ref}, align {align_of(ty)}"
+    return b.impure(text, wide, lanes)
+
+
+def _halves(b: Function, x: Val, ty: str) -> tuple[Val, Val]:
+    """The first and the second of two numbers that are one of twice the width."""
+    half = f"i{int(x.ty[1:]) // 2}"
+    behind = b.bin("lshr", x, int_const(int(half[1:]), x.ty))
+    low, high = (b.cast("bitcast", b.cast("trunc", part, half), ty) for part in (x, behind))
+    return low, high
+
+
+def _beside(b: Function, x: Val, y: Val) -> Val:
+    """Two vectors as one."""
+    ids = ", ".join(f"i32 {k}" for k in range(2 * x.lanes))
+    return b.ins(
+        "beside", f"shufflevector {x.type} %s, {x.type} %s, <{2 * x.lanes} x i32> <{ids}>",
+        (x, y), x.ty, 2 * x.lanes,
     )  # fmt: skip
 
 
 def _lane_by_lane(b: Function, ptr: Val, ty: str, vec: Val) -> Val:
-    """The same by loads of numbers; narrow indices leave their vector two at a time."""
+    """The same by loads of numbers."""
     lanes = vec.lanes
-    offsets: list[Val] = []
-    if vec.ty == "i32" and lanes % 2 == 0:
-        half = f"<{lanes // 2} x i64>"
-        pairs = b.ins("pairs", f"bitcast {vec.type} %s to {half}", (vec,), "i64", lanes // 2)
-        for k in range(lanes // 2):
-            two = _lane(b, pairs, k)
-            low = b.cast("sext", b.cast("trunc", two, "i32"), "i64")
-            offsets += [low, b.bin("ashr", two, int_const(32))]
-    else:
-        offsets = [_lane(b, vec, k) for k in range(lanes)]
     out = Val("zeroinitializer", ty, lanes)
-    for k, offset in enumerate(map(b.local, offsets)):
-        at = b.impure(f"getelementptr {ty}, ptr {ptr.ref}, {offset.type} {offset.ref}", "ptr")
-        x = b.impure(f"load {ty}, ptr {at.ref}, align {align_of(ty)}", ty)
+    for k, offset in enumerate(map(b.local, _offsets(b, vec))):
+        x = _loaded(b, ptr, ty, offset, ty)
         out = b.impure(f"insertelement {out.type} {out.ref}, {ty} {x.ref}, i32 {k}", ty, lanes)
     return out
+
+
+def _offsets(b: Function, vec: Val) -> list[Val]:
+    """The lanes of indices; narrow ones leave their vector two at a time."""
+    lanes = vec.lanes
+    if vec.ty != "i32" or lanes % 2:
+        return [_lane(b, vec, k) for k in range(lanes)]
+    offsets: list[Val] = []
+    half = f"<{lanes // 2} x i64>"
+    pairs = b.ins("pairs", f"bitcast {vec.type} %s to {half}", (vec,), "i64", lanes // 2)
+    for k in range(lanes // 2):
+        two = _lane(b, pairs, k)
+        low = b.cast("sext", b.cast("trunc", two, "i32"), "i64")
+        offsets += [low, b.bin("ashr", two, int_const(32))]
+    return offsets
 
 
 def _lane(b: Function, vec: Val, k: int) -> Val:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from covector.backends.cpu.emit import memory
+from covector.backends.cpu.emit import indexing, memory
 from covector.backends.cpu.emit.indexing import AnyIdx, Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.writer import Function, Val, int_const
-from covector.compiler.ir.nodes import Value
+from covector.compiler.ir.nodes import Dim, Value
 from covector.compiler.schedule.loops import STRUCTURE, numbers
+from covector.core import dtypes
 
 
 @dataclass(slots=True)
@@ -62,6 +63,66 @@ def row_of(v: Value, index: Sequence[AnyIdx]) -> Row | None:
         return None
     zeros = [Idx(0)] * (len(index) - lane - 1)
     return Row((*index[: lane + 1], *zeros), place, length)
+
+
+@dataclass(slots=True)
+class Pair:
+    """Elements of a value, one of the two of each lane that are neighbours in memory.
+
+    Attributes
+    ----------
+    index : tuple of Idx
+        Computed places in bounds.
+    ahead : tuple of int
+        How far behind them the first one is, along each axis.
+    place : int
+        Which of the two it is.
+    others : bool
+        Whether other pairs are so far from the same places.
+    """
+
+    index: tuple[AnyIdx, ...]
+    ahead: tuple[int, ...]
+    place: int
+    others: bool
+
+
+def pair_of(v: Value, index: Sequence[AnyIdx]) -> Pair | None:
+    """The two neighbours, both in bounds, one of which is at a computed place in each lane.
+
+    Behind the axis along which it is computed are short rows, in places that are known as the code
+    is written.
+    """
+    if v.dtype in dtypes.COMPLEX or any([i.wild for i in index]):
+        return None
+    place, length, k = 0, 1, v.ndim - 1
+    while k >= 0:
+        last, dim = index[k], v.shape[k]
+        if type(last) is not Idx:
+            return None
+        if last.vec is not None:
+            break
+        if type(dim) is not int or not last.uniform or type(last.base) is not int:
+            return None
+        place, length, k = place + last.base * length, length * dim, k - 1
+    else:
+        return None
+    room = length
+    if last.run is not None:
+        place, room = place + last.run.ahead * length, length * last.run.length(v.shape[k])
+    # Elements follow each other in twos from the first one on.
+    first = place - place % 2
+    if not 0 <= first < room - 1:
+        return None
+    starts, ahead = zip(*map(indexing.start, index[: k + 1]), strict=True)
+    rest = v.ndim - 1 - k
+    behind = (first // length, *[0] * (rest - 1), first % length) if rest else (first,)
+    others = room > 3 or any([_is_long(i, n) for i, n in zip(index[:k], v.shape, strict=False)])
+    return Pair((*starts, *[Idx(0)] * rest), (*ahead[:k], *behind), place - first, others)
+
+
+def _is_long(i: AnyIdx, size: Dim) -> bool:
+    return type(i) is Idx and i.run is not None and i.run.length(size) > 1
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from covector import _native
 from covector.backends.cpu.emit import ahead, indexing, memory, structures
 from covector.backends.cpu.emit.ahead import Ahead
-from covector.backends.cpu.emit.indexing import AnyIdx, Idx
+from covector.backends.cpu.emit.indexing import AnyIdx, Idx, Run
 from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
 from covector.backends.cpu.numerics import ops
@@ -32,6 +32,7 @@ from covector.compiler.ir.nodes import (
     Update,
     Value,
     Where,
+    iop,
 )
 from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.loops import numbers
@@ -54,6 +55,15 @@ TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 def _reads(index: Index) -> bool:
     """Whether something is read for an index."""
     return any(True for _ in loads(index))
+
+
+def _last(i: IOp) -> Index | None:
+    """The most that an index is which is kept between 0 and a limit."""
+    if i.op == "max" and i.b == 0 and type(i.a) is IOp and i.a.op == "min":
+        return i.a.b
+    if i.op != "inside":
+        return None
+    return i.b.a if type(i.b) is IOp and i.b.op == "+" and i.b.b == 1 else iop("-", i.b, 1)
 
 
 def _is_long(tests: Sequence[Test]) -> bool:
@@ -246,10 +256,7 @@ class ValueEmitter:
         if type(i) is Sym:
             return Idx(self.dim(i))
         if type(i) is IOp:
-            x, y = self.index(i.a, env), self.index(i.b, env)
-            if i.op == "inside":
-                return self._inside(x, y)
-            return indexing.combine(self.b, i.op, x, y, self.lanes)
+            return self._combined(i, self.index(i.a, env), self.index(i.b, env))
         if type(i) is IPart:
             return indexing.PartIdx(self, self.index(i.position, env), i.dims, i.axis)
         assert type(i) is IDyn
@@ -265,6 +272,29 @@ class ValueEmitter:
         if v.lanes:
             return Idx(0, 0, v)
         return Idx(int(v.ref)) if v.fn is None else Idx(v)
+
+    def _combined(self, i: IOp, x: AnyIdx, y: AnyIdx) -> Idx:
+        """The index ``i`` of what its operands are."""
+        if i.op == "inside":
+            found = self._inside(x, y)
+        elif self._is_ahead(i, x, y):
+            assert type(x) is Idx and type(y.base) is int
+            return indexing.further(self.b, x, y.base)
+        else:
+            found = indexing.combine(self.b, i.op, x, y, self.lanes)
+        if found.vec is not None:
+            last = _last(i)
+            if last is not None:
+                found.run = Run(found.vec, 0, last)
+        return found
+
+    def _is_ahead(self, i: IOp, x: AnyIdx, y: AnyIdx) -> bool:
+        """Whether ``x + y`` is one of a run, a number of elements behind ``x``."""
+        if i.op != "+" or self.program.large or type(x) is not Idx or x.run is None:
+            return False
+        if type(y) is not Idx or not y.uniform or type(y.base) is not int:
+            return False
+        return y.base >= 0 and x.run.reaches(y.base)
 
     def _inside(self, i: AnyIdx, size: AnyIdx) -> Idx:
         """An index that a condition guards: lanes it rules out are masked when it is used."""
@@ -593,6 +623,9 @@ class ValueEmitter:
 
     def _from_memory(self, v: Value, st: Mem, index: Sequence[AnyIdx]) -> Number:
         b = self.b
+        pair = structures.pair_of(v, index) if self.lanes else None
+        if pair is not None:
+            return self._from_pairs(v, st, pair)
         at = self.address(v, index)
         level = max(st.level if st.fn is b else 0, self.floor)
         if at.uniform:
@@ -631,6 +664,21 @@ class ValueEmitter:
             self.tail.left, self.schedule.target.vector_bytes,
         )  # fmt: skip
         return memory.from_memory(self.b, [raw], v.dtype)
+
+    def _from_pairs(self, v: Value, st: Mem, pair: structures.Pair) -> Number:
+        """An element of the pair of each lane; the other is at hand with it."""
+        key = ("pair", v, *[i.key() for i in pair.index], pair.ahead)
+        found: tuple[Val, Val] | None = self.recall(key)
+        if found is None:
+            at = self.address(v, pair.index)
+            far = self.address(v, [Idx(k) for k in pair.ahead])
+            ty = memory.memory_type(v.dtype)
+            ptr = st.ptr
+            if far.base != 0:
+                ptr = memory.gep(self.b, ptr, ty, indexing.val(far.base))
+            found = memory.gather_pairs(self.b, ptr, ty, at, self.lanes, self.tail, pair.others)
+            self.b.scope.memo[key] = found
+        return memory.from_memory(self.b, (found[pair.place],), v.dtype)
 
     def _from_rows(self, v: Value, st: Mem, row: structures.Row) -> Number:
         """An element of the row of each lane; the others are at hand with it."""
