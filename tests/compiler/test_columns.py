@@ -212,3 +212,39 @@ def test_rows_of_every_short_length(name, dtype):
             onp.asarray(f(x).astype("complex128")), onp.asarray(want.astype("complex128")),
             rtol=error, atol=error,
         )  # fmt: skip
+
+
+def squares(x):
+    return ((x[:, None] - x[None]) ** 2).sum(-1)
+
+
+# Energies of all pairs, and the sums over one point there are in their slopes: half of them where
+# what one point does to another is what that does to it.
+ENERGIES = {
+    "of the distance": (lambda x, m: 1 / np.sqrt(squares(x) + 0.1), 1),
+    "of products": (lambda x, m: np.exp(-squares(x)) * squares(x), 2),
+    "of masses": (lambda x, m: m[:, None] * m[None] / (squares(x) + 1), 1),
+    "of absolute differences": (lambda x, m: np.abs(x[:, None] - x[None]).sum(-1) ** 1.5, None),
+    "of one of the masses": (lambda x, m: m[:, None] / (squares(x) + 1), None),
+    "with a direction": (lambda x, m: np.sin((x[:, None] - x[None]).sum(-1)) * m[:, None], None),
+    "odd": (lambda x, m: ((x[:, None] - x[None]) ** 3).sum(-1) * m[None], None),
+    "of both, otherwise": (lambda x, m: (x[:, None] * x[None] ** 2).sum(-1), None),
+    "of places": (lambda x, m: np.where(np.arange(len(m)) > 3, squares(x), -squares(x)), None),
+}
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_points_do_to_each_other(name, dtype):
+    energy, sums = ENERGIES[name]
+    slope = cv.grad(lambda x, m: energy(x, m).sum())
+    for n in (1, 2, 17, 100):
+        x, m = drawn(0, dtype, n, 3), drawn(1, dtype, n)
+        with cv.disable_jit():
+            want = onp.asarray(slope(x, m))
+        size = 1e-5 if dtype == "float32" else 1e-12
+        error = size * max(1, onp.abs(want).max()) * n
+        onp.testing.assert_allclose(cv.jit(slope)(x, m), want, atol=error, rtol=0)
+    if sums is not None:
+        shown = schedule(slope, drawn(0, dtype, 100, 3), drawn(1, dtype, 100))
+        assert shown.count("i2:r i1") == sums, shown

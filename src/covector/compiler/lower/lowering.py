@@ -102,6 +102,8 @@ class Lowering:
         # Values of this block and those around it that were computed anew with their axes in
         # another order, by the value and the order.
         self.turned: dict[tuple[Value, tuple[int, ...]], Value] = {}
+        # Their reductions, by what is reduced and how.
+        self.reduced: dict[tuple[Any, ...], Value] = {}
         # Whether the loop around may be one of strips, of which those inside are parts.
         self.in_strips = False
         # Multiplications of small matrices that are written out.
@@ -223,13 +225,13 @@ class Lowering:
 
     def inner(self, fill: Callable[[], Sequence[Value]]) -> Block:
         """A nested block holding what ``fill`` defines; its results are what it returns."""
-        outer = self.values, self.turned
-        self.values, self.turned = [], dict(self.turned)
+        outer = self.values, self.turned, self.reduced
+        self.values, self.turned, self.reduced = [], dict(self.turned), dict(self.reduced)
         try:
             results = fill()
             return Block(_live(self.values, results), results)
         finally:
-            self.values, self.turned = outer
+            self.values, self.turned, self.reduced = outer
 
 
 def find_rule(prim: Primitive) -> Rule | None:

@@ -48,9 +48,13 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     index = [ivars(x.ndim)[p] for p in order]
     if not axes:
         return low.pointwise(x.shape, aval.dtype, x.at(*index))
-    return low.define(
-        low.shape(aval.shape), aval.dtype, Reduce(KNOWN[kind], extents, [x.at(*index)], order)
-    )
+    key = (kind, aval.dtype, x, *order)
+    known = low.reduced.get(key)
+    if known is None:
+        known = low.reduced[key] = low.define(
+            low.shape(aval.shape), aval.dtype, Reduce(KNOWN[kind], extents, [x.at(*index)], order)
+        )
+    return known
 
 
 _REDUCTIONS = {

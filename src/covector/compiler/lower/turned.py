@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from covector.compiler.access import Moved, cost
+from covector.compiler.access import Moved, cost, key_of, variables
 from covector.compiler.ir.nodes import (
+    KNOWN,
+    Expr,
     Index,
     IVar,
+    Lit,
     Load,
     Node,
+    Op,
     Pointwise,
     Reduce,
     Sym,
@@ -41,7 +45,11 @@ class _Cannot(Exception):
 
 def turned(low: Lowering, x: Value, axes: Sequence[int]) -> tuple[Value, list[int]] | None:
     """``x`` computed with the axes that a reduction over ``axes`` keeps before those it reduces,
-    and for each axis of it the axis of ``x``; None where nothing is gained."""
+    and for each axis of it the axis of ``x``; None where nothing is gained.
+
+    It is one of the values there are if that is the same, as where what one point does to another
+    is what that does to it.
+    """
     perm = _wanted(x, axes)
     if perm is None:
         return None
@@ -52,9 +60,94 @@ def turned(low: Lowering, x: Value, axes: Sequence[int]) -> tuple[Value, list[in
         return None
     if not copy.rows or copy.cost > _DEAR:
         return None
+    found = _Formulas().the_same(out, low.values)
+    if found is not None:
+        return found, perm
     low.values += copy.made.values()
     low.turned.update(copy.made)
     return out, perm
+
+
+# A formula by its number, and whether the other sign is meant.
+Signed = tuple[int, bool]
+# Definitions that are looked through at most.
+_LOOKED_THROUGH = 1000
+# What has the signs of its operands together, and what has none of it.
+_OF_BOTH, _EVEN = frozenset(("mul", "div")), frozenset(("abs", "square"))
+_COMMUTATIVE = frozenset(("add", "add_any", "mul"))
+
+
+class _Formulas:
+    """Numbers formulas, equal ones alike, down to what is not made of pairs.
+
+    Signs are told apart: x - y and y - x are one formula. (Of two equal numbers they are the same
+    zero, whose sign is lost.)
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[object, int] = {}
+        self.known: dict[object, Signed] = {}
+        self.left = _LOOKED_THROUGH
+
+    def the_same(self, v: Value, others: Sequence[Value]) -> Value | None:
+        """One of the other values that is equal to ``v``, element by element."""
+        own = ivars(v.ndim)
+        want = self.of(v.at(*own))
+        for u in reversed(others):
+            if u.shape == v.shape and u.dtype == v.dtype and type(u.defn) is Pointwise:
+                if self.of(u.at(*own)) == want and self.left > 0:
+                    return u
+        return None
+
+    def of(self, e: Expr) -> Signed:
+        if type(e) is Load:
+            return self._element(e.value, e.index)
+        if type(e) is Lit:
+            return self._number((e.bits(), e.dtype)), False
+        if type(e) is not Op:
+            return self._number(e), False
+        args = [self.of(a) for a in e.args]
+        signs = [s for _, s in args]
+        name, numbers = e.name, [k for k, _ in args]
+        if name == "neg":
+            return numbers[0], not signs[0]
+        negative = False
+        if name in _OF_BOTH:
+            negative = signs[0] != signs[1]
+        elif name == "sign":
+            negative = signs[0]
+        elif name == "integer_pow":
+            negative = signs[0] and e.attr % 2 == 1
+        elif name == "sub" and signs[0] == signs[1]:
+            negative = signs[0] != (numbers[0] > numbers[1])
+            numbers.sort()
+        elif name not in _EVEN:
+            numbers = [self._number(("neg", k)) if s else k for k, s in args]
+        if name in _COMMUTATIVE:
+            numbers.sort()
+        return self._number((name, e.attr, e.dtype, *numbers)), negative
+
+    def _element(self, v: Value, index: Sequence[Index]) -> Signed:
+        place = (v, key_of(index))
+        found = self.known.get(place)
+        if found is None:
+            found = self.known[place] = self._computed(v, index, place)
+        return found
+
+    def _computed(self, v: Value, index: Sequence[Index], place: object) -> Signed:
+        d = v.defn
+        self.left -= 1
+        if self.left > 0 and type(d) is Pointwise:
+            return self.of(Moved(index).visit(d.expr))
+        if self.left > 0 and type(d) is Reduce and d.kind is KNOWN["sum"]:
+            rounds = ivars(64)[63 - len(d.extents) : 63]
+            if not any([r.axis in variables(i) for r in rounds for i in index]):
+                k, negative = self.of(Moved([*index, *rounds]).visit(d.expr))
+                return self._number(("sum", d.extents, k)), negative
+        return self._number(place), False
+
+    def _number(self, formula: object) -> int:
+        return self.numbers.setdefault(formula, len(self.numbers))
 
 
 def _wanted(x: Value, axes: Sequence[int]) -> list[int] | None:
