@@ -13,6 +13,8 @@ namespace {
 // Rows of a task, which share its panel; terms whose factors are kept ready.
 constexpr int64_t kRows = 16 * kTileRows;
 constexpr int64_t kTerms = 384;
+// Terms that are packed at a time where they lie next to each other.
+constexpr int64_t kTurned = 16;
 // Products of fewer multiply-adds than this are one task.
 constexpr int64_t kTaskWork = 1 << 17;
 
@@ -25,9 +27,12 @@ void pack(const T* b, int64_t term, int64_t place, int64_t terms, int64_t column
     for (int64_t t = 0; t < terms; ++t) std::copy_n(b + t * term, columns, to + t * width);
     return;
   }
-  // Places are read along, a few at a time.
-  for (int64_t j = 0; j < columns; ++j)
-    for (int64_t t = 0; t < terms; ++t) to[t * width + j] = b[j * place + t * term];
+  // A few terms of all places at a time: what is written stays close.
+  for (int64_t begin = 0; begin < terms; begin += kTurned) {
+    const int64_t end = std::min(begin + kTurned, terms);
+    for (int64_t j = 0; j < columns; ++j)
+      for (int64_t t = begin; t < end; ++t) to[t * width + j] = b[j * place + t * term];
+  }
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ _MEMORY: dict[DType, str] = {
     **dict.fromkeys(dtypes.SMALL, "i8"),
 }
 STORED = ("full", "tail", "stored")
+# Bytes of a line of the caches, which is written past them as a whole.
+LINE = 64
 # Elements that lie at most so many apart are picked from vectors.
 FEW_APART = 4
 
@@ -640,9 +642,11 @@ def store_scalar(b: Function, ptr: Val, dtype: DType, index: Val, x: Number) -> 
 
 
 def store_vector(
-    b: Function, ptr: Val, dtype: DType, index: Val, x: Number, lanes: int, tail: Tail | None
-) -> None:
-    """Consecutive elements, in range only."""
+    b: Function, ptr: Val, dtype: DType, index: Val, x: Number, lanes: int, tail: Tail | None,
+    streamed: Val | None = None,
+) -> None:  # fmt: skip
+    """Consecutive elements, in range only; past the caches where the bits ``streamed`` of their
+    address are zero."""
     ty = memory_type(dtype)
     parts = 1
     if isinstance(x, Cx):
@@ -656,13 +660,27 @@ def store_vector(
         v = b.splat(_to_memory(b, x, dtype), lanes)
     p = b.local(gep(b, ptr, ty, index))
     v = b.local(v)
+    if v.lanes * align_of(ty) % LINE:
+        streamed = None
+    whole = functools.partial(_store_whole, b, v, p, align_of(ty), streamed)
     if tail is None:
-        b.line(f"store {v.type} {v.ref}, ptr {p.ref}, align {align_of(ty)}")
+        whole()
         return
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
     helper = tail_store(b.module, ty, v.lanes)
-    whole = f"store {v.type} {v.ref}, ptr {p.ref}, align {align_of(ty)}"
     partly = f"call fastcc void @{helper}({v.type} {v.ref}, ptr {p.ref}, i64 {left.ref})"
-    b.either(tail.full, lambda: b.line(whole), lambda: b.line(partly), STORED)
+    b.either(tail.full, whole, lambda: b.line(partly), STORED)
+
+
+def _store_whole(b: Function, v: Val, p: Val, align: int, streamed: Val | None) -> None:
+    plain = f"store {v.type} {v.ref}, ptr {p.ref}, align {align}"
+    if streamed is None:
+        b.line(plain)
+        return
+    bits = b.impure(f"ptrtoint ptr {p.ref} to i64", "i64")
+    bits = b.impure(f"and i64 {bits.ref}, {b.local(streamed).ref}", "i64")
+    near = b.impure(f"icmp ne i64 {bits.ref}, 0", "i1")
+    past = f"store {v.type} {v.ref}, ptr {p.ref}, align {LINE}, !nontemporal !{{i32 1}}"
+    b.either(near, lambda: b.line(plain), lambda: b.line(past), ("near", "past", "written"))

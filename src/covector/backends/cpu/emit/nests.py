@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import platform
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -58,6 +59,10 @@ def _innermost(node: NestLoop) -> bool:
 def _up_to(n: int, multiple: int) -> int:
     """The next multiple."""
     return -(-n // multiple) * multiple
+
+
+# Bytes of a result from which on it is written past the caches, which would be full of it.
+STREAMED = 1 << 24
 
 
 class Outlined(NamedTuple):
@@ -314,7 +319,12 @@ class NestEmitter(ValueEmitter):
         """The function of a nest's tasks, that of one before which is like it."""
 
         def write(begin: Val, end: Val) -> None:
+            self.streamed = self._streamed(nest)
             self._loop(nest, root, 0, (begin, end))
+            for bits in self.streamed.values():
+                # Other threads see it before they see that the task is done.
+                self.b.when(self.b.cmp("icmp ne", bits, int_const(-1)), self._fence, rare=True)
+            self.streamed = {}
 
         if not self.repetitive or self.b is not self.root:
             return self.outlined(write)
@@ -334,6 +344,30 @@ class NestEmitter(ValueEmitter):
         if text is not None and given is not None:
             self.alike[text] = task.name, given, uses
         return task
+
+    def _streamed(self, nest: Nest) -> dict[Value, Val]:
+        """What a nest writes that is larger than caches are, by the bits of addresses that are zero
+        where it is written past them: it is none of what the nest reads."""
+        if platform.machine().lower() not in ("x86_64", "amd64"):
+            return {}
+        places = self.plan.places
+        read = {places.get(v) for s in nest.stages for v, _ in s.reads}
+        found: dict[Value, Val] = {}
+        for s in nest.stages:
+            v = s.value
+            if s.kind != "pointwise" or v in nest.contracted or places.get(v) in {None, *read}:
+                continue
+            size: int | Val = v.dtype.itemsize
+            for d in v.shape:
+                size = indexing.mul(self.b, size, self.dim(d))
+            if type(size) is Val:
+                large = self.b.cmp("icmp sge", size, int_const(STREAMED))
+                found[v] = self.b.select(large, int_const(memory.LINE - 1), int_const(-1))
+        return found
+
+    def _fence(self) -> None:
+        self.module.declare("llvm.x86.sse.sfence", "void", "")
+        self.b.line("call void @llvm.x86.sse.sfence()")
 
     @abstractmethod
     def copies(self, nest: Nest, root: NestLoop, alone: Callable[[], None]) -> None:
@@ -744,9 +778,14 @@ class NestEmitter(ValueEmitter):
         outer = self.lanes, self.tail, self.steady, self.granted
         self.lanes, self.tail, self.steady, self.granted = node.lanes, None, True, True
         for s in node.leaves:
-            env = list(self.running[id(s)].env)
+            r = self.running[id(s)]
+            env = list(r.env)
             env[s.order[depth]] = Idx(start, 1, None, False, (start, int_const(0)))
-            self.usual(s.expr, env, found, set())
+            # Of rows that are added in one pass, what is usual is so for each.
+            axis = s.order[s.roles.rindex("r")] if s.kind == "accumulate" else s.order[depth]
+            for row in r.rows if s.kind == "accumulate" and r.rows else (env[axis],):
+                env[axis] = row
+                self.usual(s.expr, env, found, set())
         self.lanes, self.tail, self.steady, self.granted = outer
         if len(found) < 2:
             return None

@@ -95,6 +95,8 @@ class ValueEmitter:
         self.lane = Idx(0)
         # What is read of it step by step, an element of each lane's row.
         self.ahead: dict[Value, Ahead] = {}
+        # What is written past the caches: the bits of an address that are zero where it is.
+        self.streamed: dict[Value, Val] = {}
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
         # The condition on which the result is used, where it is one for all lanes.
@@ -732,7 +734,9 @@ class ValueEmitter:
                 self._to_rows(v, st, row, x)
             elif type(at.stride) is int and at.stride == 1:
                 ptr, base = self._from_start(st.ptr, v.dtype, at)
-                memory.store_vector(self.b, ptr, v.dtype, base, x, self.lanes, self.tail)
+                memory.store_vector(
+                    self.b, ptr, v.dtype, base, x, self.lanes, self.tail, self.streamed.get(v)
+                )
             else:
                 stride = indexing.val(at.stride)
                 memory.scatter(self.b, st.ptr, v.dtype, base, stride, x, self.lanes, self.tail)
