@@ -248,3 +248,13 @@ def test_what_points_do_to_each_other(name, dtype):
     if sums is not None:
         shown = schedule(slope, drawn(0, dtype, 100, 3), drawn(1, dtype, 100))
         assert shown.count("i2:r i1") == sums, shown
+
+
+def test_sums_of_one_array_along_different_axes():
+    x = drawn(0, "float64", 30, 30)
+
+    def sums(np, x):
+        y = x * 2 + 1
+        return y.sum(), y.sum(0), y.sum(1), y.max(), y.max(0), y.max(1), y.sum(1), y.argmax(0)
+
+    same(cv.jit(lambda x: sums(np, x))(x), sums(onp, onp.asarray(x)), "float64")

@@ -104,7 +104,7 @@ def test_known_ranks_are_picked_in_one_pass(n, dtype):
     assert "call" not in shown and shown.count("nest") == 1, shown
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        for method in ("linear", "lower", "higher", "midpoint", "nearest"):
+        for method in ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf"):
             # Between infinities NumPy has NaN, as others have not.
             wide = onp.asarray(x, "float64")
             wide[onp.isinf(wide)] = 7

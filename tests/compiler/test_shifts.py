@@ -156,3 +156,35 @@ def test_shifted_and_gathered_at_once(n, dtype):
         return near + (x * 2 + 1)[i] + xp.roll((x + 3)[i], -1)
 
     onp.testing.assert_array_equal(cv.jit(lambda x, i: f(np, x, i))(x, i), f(onp, x, i))
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "wrap", "reflect"])
+@pytest.mark.parametrize("shape", [(17, 15, 16), (3, 4, 5), (5, 6, 7, 8)], ids=str)
+def test_padded_arrays_are_reduced_along_every_axis(shape, mode):
+    x = onp.random.default_rng(0).standard_normal(shape).astype("float32")
+    for widths in (1, [(0, 1), (3, 1), (2, 2), (1, 0)][: len(shape)]):
+        for axis in range(len(shape)):
+            for name in ("sum", "max"):
+                got = cv.jit(lambda x: getattr(np.pad(x, widths, mode=mode), name)(axis))(x)  # noqa: B023
+                want = getattr(onp.pad(x, widths, mode=mode), name)(axis)
+                onp.testing.assert_allclose(got, want, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 130, 2500])
+def test_sums_across_borders(n):
+    x = onp.random.default_rng(0).standard_normal((20, n)).astype("float32")
+
+    def neighbours(np, x):
+        p = np.pad(x, 1)
+        return 4 * x - p[:-2, 1:-1] - p[2:, 1:-1] - p[1:-1, :-2] - p[1:-1, 2:]
+
+    def numbers(np, x):
+        y = neighbours(np, x)
+        return [(x * y).sum(), np.abs(y).max(), (x * y).sum(1), y.min(), (y > 5).any()]
+
+    for got, want in zip(
+        cv.jit(lambda x: numbers(np, x))(x), numbers(onp, x.astype("float64")), strict=True
+    ):
+        onp.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+    dot = cv.jit(lambda x: np.vdot(x, neighbours(np, x)))(x)
+    onp.testing.assert_allclose(dot, (x * neighbours(onp, x.astype("float64"))).sum(), rtol=1e-5)

@@ -523,3 +523,21 @@ def test_zeros_of_both_signs_keep_their_order(dtype, n):
         got = onp.asarray(np.sort(x))
         assert same(got, x[onp.argsort(x, kind="stable")])
         assert same(got, x[onp.asarray(np.argsort(x))])
+
+
+def test_the_first_element_up_to_which_there_is_a_share():
+    x, q = np.arange(10.0), onp.linspace(0, 1, 21)
+    with cv.enable_x64(True):
+        got = np.quantile(x, q, method="inverted_cdf")
+        onp.testing.assert_array_equal(
+            got, onp.quantile(onp.arange(10.0), q, method="inverted_cdf")
+        )
+    with_nan = np.array([3.0, onp.nan, 1.0, 2.0])
+    assert np.nanquantile(with_nan, 0.5, method="inverted_cdf") == 2
+    assert onp.isnan(np.quantile(with_nan, 0.5, method="inverted_cdf"))
+
+
+def test_nothing_to_take_along_an_axis():
+    with pytest.raises(IndexError, match="has no elements to take"):
+        np.take_along_axis(np.zeros((3, 0)), np.zeros((3, 2), int), 1)
+    assert np.take_along_axis(np.zeros((3, 0)), np.zeros((3, 0), int), 1).shape == (3, 0)

@@ -441,7 +441,7 @@ def nanargmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -
 
 # --- quantiles ---------------------------------------------------------------------------
 
-_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 def _quantile(
@@ -480,7 +480,12 @@ def _quantile(
         top = lax.max(lax.sub(convert(present, wide), wide.type(1)), wide.type(0))
         top = lax.broadcast_in_dim(top, full, of_rows)
         q = lax.broadcast_in_dim(q, full, tuple(range(len(nq))))
-    out = _between(x, lax.mul(q, top), top, dt, method, nq)
+    if method == "inverted_cdf":
+        one = wide.type(1)
+        position = lax.max(lax.sub(lax.ceil(lax.mul(q, lax.add(top, one))), one), wide.type(0))
+    else:
+        position = lax.mul(q, top)
+    out = _between(x, position, top, dt, method, nq)
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
         out = lax.select(bad, dt.type(math.nan), out)
@@ -534,7 +539,7 @@ def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> 
         case "linear":
             w = of_rows(convert(fraction, dt))
             return lax.add(lax.mul(at_low, lax.sub(dt.type(1), w)), lax.mul(at_high, w))
-        case "lower":
+        case "lower" | "inverted_cdf":
             return at_low
         case "higher":
             return at_high
@@ -587,8 +592,9 @@ def quantile(
         Not supported: arrays are immutable.
     overwrite_input : bool
         Accepted and ignored.
-    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
-        What is taken between two elements.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest', 'inverted_cdf'}
+        What is taken between two elements; ``inverted_cdf``: the first element up to which there is
+        at least a share ``q`` of all (a hundredth of it, of a percentage).
     keepdims : bool
         Whether the reduced axes stay, with size 1.
     weights : None
@@ -643,8 +649,9 @@ def nanquantile(
         Not supported: arrays are immutable.
     overwrite_input : bool
         Accepted and ignored.
-    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
-        What is taken between two elements.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest', 'inverted_cdf'}
+        What is taken between two elements; ``inverted_cdf``: the first element up to which there is
+        at least a share ``q`` of all (a hundredth of it, of a percentage).
     keepdims : bool
         Whether the reduced axes stay, with size 1.
     weights : None
@@ -703,8 +710,9 @@ def percentile(
         Not supported: arrays are immutable.
     overwrite_input : bool
         Accepted and ignored.
-    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
-        What is taken between two elements.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest', 'inverted_cdf'}
+        What is taken between two elements; ``inverted_cdf``: the first element up to which there is
+        at least a share ``q`` of all (a hundredth of it, of a percentage).
     keepdims : bool
         Whether the reduced axes stay, with size 1.
     weights : None
@@ -761,8 +769,9 @@ def nanpercentile(
         Not supported: arrays are immutable.
     overwrite_input : bool
         Accepted and ignored.
-    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest'}
-        What is taken between two elements.
+    method : {'linear', 'lower', 'higher', 'midpoint', 'nearest', 'inverted_cdf'}
+        What is taken between two elements; ``inverted_cdf``: the first element up to which there is
+        at least a share ``q`` of all (a hundredth of it, of a percentage).
     keepdims : bool
         Whether the reduced axes stay, with size 1.
     weights : None

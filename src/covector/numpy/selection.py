@@ -446,6 +446,11 @@ def take_along_axis(
     others = tuple(i for i in range(x.ndim) if i != axis)
     if 0 in full:
         return lax.full(full, 0, x.dtype)
+    if not x.shape[axis]:
+        raise IndexError(
+            f"take_along_axis: axis {axis} of an array of shape {x.shape} has no elements to take"
+            f"{at_user_line()}"
+        )
     if mode == "wrap":
         mode = GatherScatterMode.PROMISE_IN_BOUNDS
     elif mode is None:

@@ -48,7 +48,7 @@ def _reduce(low: Lowering, eqn: JaxprEqn, kind: str, x: Value, axes: Any) -> Val
     index = [ivars(x.ndim)[p] for p in order]
     if not axes:
         return low.pointwise(x.shape, aval.dtype, x.at(*index))
-    key = (kind, aval.dtype, x, *order)
+    key = (kind, aval.dtype, x, len(extents), *order)
     known = low.reduced.get(key)
     if known is None:
         known = low.reduced[key] = low.define(
