@@ -65,7 +65,7 @@ def _by_square(low: Lowering, name: str, x: Value, y: Value) -> Value | None:
     size = x.defn.expr if type(x.defn) is Pointwise else None
     if type(size) is not Op or size.name != "abs" or size.args[0].dtype not in dtypes.COMPLEX:
         return None
-    number = y.defn.expr if type(y.defn) is Pointwise else None
+    number = y.defn.expr if type(y.defn) is Pointwise and not y.ndim else None
     if type(number) is not Lit:
         return None
     bound = _square_bound(np.asarray(number.value, x.dtype)[()], _SQUARES[x.dtype], name in _FROM)
