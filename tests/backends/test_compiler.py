@@ -89,11 +89,15 @@ def llvm(f, *args):
 
 
 def stores(text):
-    """Stores of vectors by all loops; those that are alike share a function."""
+    """Stores of vectors by all loops; those that are alike share a function.
+
+    What is written past the caches if it is large is written in one of two ways.
+    """
     count = 0
     for function in ("\n" + text).split("\ndefine ")[1:]:
         name = re.match(r".*@([\w.]+)\(", function)[1]
-        count += function.count("store <") * max(1, text.count(f"call void @{name}("))
+        written = function.count("store <") - function.count("!nontemporal")
+        count += written * max(1, text.count(f"call void @{name}("))
     return count
 
 
