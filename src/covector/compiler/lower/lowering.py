@@ -297,7 +297,10 @@ def _short_rows(jaxpr: Jaxpr) -> frozenset[int]:
             out.add(n)
     for e in jaxpr.eqns:
         if e.primitive is dot_general_p and max(a.aval.size for a in e.invars) >= MANY_ROWS:
-            out.update([n for a in e.invars for n in a.aval.shape if n <= CONSTANT_ROW])
+            _, batches = e.params["dimension_numbers"]
+            for a, batch in zip(e.invars, batches, strict=True):
+                sides = [n for k, n in enumerate(a.aval.shape) if k not in batch]
+                out.update([n for n in sides if n <= CONSTANT_ROW])
     return frozenset(out)
 
 

@@ -36,7 +36,8 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
         v = e.value
         same = e.index == ivars(v.ndim)
         if v in stages:
-            return stages[v], []
+            # Another element than the one at hand is there for the stage that reads it.
+            return stages[v] if same else len(stages), []
         if not inline(v) or not same:
             return -1, []
         if v not in last:
@@ -46,8 +47,9 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
 
     def note(end: int, before: list[Value]) -> None:
         for v in before:
-            if 0 <= last[v] < end:
-                waiting = found.setdefault(nest.stages[last[v]].value, [])
+            made = nest.stages[last[v]].value if 0 <= last[v] < end else None
+            if made is not None and made.shape == v.shape:
+                waiting = found.setdefault(made, [])
                 if v not in waiting:
                     waiting.append(v)
 
