@@ -12,8 +12,8 @@ from collections.abc import Callable
 from covector.compiler.ir.nodes import Expr, Load, Op, Value, ivars
 from covector.compiler.schedule.nodes import Nest
 
-# Values that may wait in the place of the result that they are made of.
-_MOST = 2
+# Values that may wait at a time, in the place of the results that they are made of.
+_MOST = 1
 
 
 def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value]]:
@@ -24,6 +24,8 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
     # The last stage that a value is made of; -1 if there is none.
     last: dict[Value, int] = {}
     found: dict[Value, list[Value]] = {}
+    # The last stage that what reads a value is made of: so long the value waits.
+    wanted: dict[Value, int] = {}
 
     def made_of(e: Expr) -> tuple[int, list[Value]]:
         """The last stage that an expression is made of, and the values of elements in it that could
@@ -52,10 +54,12 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
                 waiting = found.setdefault(made, [])
                 if v not in waiting:
                     waiting.append(v)
+                wanted[v] = max(wanted.get(v, 0), end)
 
     for k, s in enumerate(nest.stages):
         _, before = made_of(s.expr)
         note(k - 1, before)
-    return {
-        v: values for v, values in found.items() if len(values) <= _MOST and v in nest.contracted
-    }
+    waiting = [sum([last[v] <= k < end for v, end in wanted.items()]) for k in range(len(stages))]
+    if max(waiting) > _MOST:
+        return {}
+    return {v: values for v, values in found.items() if v in nest.contracted}

@@ -21,6 +21,7 @@ from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import BasicBlock, Function, Val, int_const
 from covector.compiler.access import variables
 from covector.compiler.ir.nodes import IVar, Load, Pointwise, Update, Value, ivars
+from covector.compiler.schedule.kinds import weight
 from covector.compiler.schedule.loops import (
     BLOCK,
     CHUNK_ELEMENTS,
@@ -37,6 +38,7 @@ from covector.compiler.schedule.loops import (
 )
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.schedule.plan import copy_nest
+from covector.compiler.target import REGISTER_ELEMENTS
 from covector.core.config import config
 
 # An axis, and the piece of it that a tile covers.
@@ -63,6 +65,8 @@ def _up_to(n: int, multiple: int) -> int:
 
 # Bytes of a result from which on it is written past the caches, which would be full of it.
 STREAMED = 1 << 24
+# Simple operations for an element of such a result, up to which writing it takes the time.
+STREAMED_WORK = 24
 
 
 class Outlined(NamedTuple):
@@ -347,11 +351,15 @@ class NestEmitter(ValueEmitter):
 
     def _streamed(self, nest: Nest) -> dict[Value, Val]:
         """What a nest writes that is larger than caches are, by the bits of addresses that are zero
-        where it is written past them: it is none of what the nest reads."""
+        where it is written past them: it is none of what the nest reads, and takes its time to be
+        written, not to be computed."""
         if platform.machine().lower() not in ("x86_64", "amd64"):
             return {}
         places = self.plan.places
         read = {places.get(v) for s in nest.stages for v, _ in s.reads}
+        work = sum([weight(s.expr, REGISTER_ELEMENTS) for s in nest.stages])
+        written = {s.value for s in nest.stages if s.value not in nest.contracted}
+        cheap = work <= STREAMED_WORK * len(written)
         found: dict[Value, Val] = {}
         for s in nest.stages:
             v = s.value
@@ -360,7 +368,7 @@ class NestEmitter(ValueEmitter):
             size: int | Val = v.dtype.itemsize
             for d in v.shape:
                 size = indexing.mul(self.b, size, self.dim(d))
-            if type(size) is Val:
+            if type(size) is Val and cheap:
                 large = self.b.cmp("icmp sge", size, int_const(STREAMED))
                 found[v] = self.b.select(large, int_const(memory.LINE - 1), int_const(-1))
         return found
