@@ -19,9 +19,9 @@ from covector.backends.cpu.emit.values import OK, PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import BasicBlock, Function, Val, int_const
-from covector.compiler.access import variables
-from covector.compiler.ir.nodes import IVar, Load, Pointwise, Update, Value, ivars
-from covector.compiler.schedule.kinds import weight
+from covector.compiler.access import cost, variables
+from covector.compiler.ir.nodes import Expr, IVar, Load, Pointwise, Update, Value, ivars
+from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.loops import (
     BLOCK,
     CHUNK_ELEMENTS,
@@ -38,7 +38,6 @@ from covector.compiler.schedule.loops import (
 )
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.schedule.plan import copy_nest
-from covector.compiler.target import REGISTER_ELEMENTS
 from covector.core.config import config
 
 # An axis, and the piece of it that a tile covers.
@@ -357,7 +356,8 @@ class NestEmitter(ValueEmitter):
             return {}
         places = self.plan.places
         read = {places.get(v) for s in nest.stages for v, _ in s.reads}
-        work = sum([weight(s.expr, REGISTER_ELEMENTS) for s in nest.stages])
+        seen: set[Value] = set()
+        work = sum([self._operations(s.expr, seen) for s in nest.stages])
         written = {s.value for s in nest.stages if s.value not in nest.contracted}
         cheap = work <= STREAMED_WORK * len(written)
         found: dict[Value, Val] = {}
@@ -372,6 +372,16 @@ class NestEmitter(ValueEmitter):
                 large = self.b.cmp("icmp sge", size, int_const(STREAMED))
                 found[v] = self.b.select(large, int_const(memory.LINE - 1), int_const(-1))
         return found
+
+    def _operations(self, e: Expr, seen: set[Value]) -> int:
+        """Simple operations for an element, with what is computed where it is read."""
+        total = cost(e)
+        for load in loads(e):
+            v = load.value
+            if v not in seen and self.schedule.inline(v):
+                seen.add(v)
+                total += self._operations(v.defn.expr, seen)
+        return total
 
     def _fence(self) -> None:
         self.module.declare("llvm.x86.sse.sfence", "void", "")
