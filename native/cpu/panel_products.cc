@@ -48,35 +48,36 @@ bool panel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, con
   const int64_t across = (n + columns - 1) / columns, down = (m + kRows - 1) / kRows;
   const int64_t work = std::max<int64_t>(1, std::min(m, kRows) * columns * k);
   std::atomic<bool> short_of_memory = false;
-  parallel_for(across * down, std::max<int64_t>(1, kTaskWork / work),
-               [&](int64_t first, int64_t last) {
-                 Scratch<T> panel(columns * std::min(k, kTerms));
-                 if (!panel) {
-                   short_of_memory = true;
-                   return;
-                 }
-                 for (int64_t at = first; at < last; ++at) {
-                   const int64_t j = at / down * columns, i = at % down * kRows;
-                   const int64_t wide = std::min(columns, n - j), high = std::min(kRows, m - i);
-                   const int vectors = int((wide + lanes - 1) / lanes);
-                   for (int64_t t = 0; t < k; t += kTerms) {
-                     const int64_t terms = std::min(kTerms, k - t), width = vectors * lanes;
-                     if (t > 0 || k > kTerms || at == first || at % down == 0)
-                       pack(b + t * term + j * place, term, place, terms, wide, width, panel.get());
-                     const Stretch<T> all{0, terms, panel.get()};
-                     for (int64_t r = 0; r < high; r += kTileRows) {
-                       const int rows = int(std::min<int64_t>(kTileRows, high - r));
-                       const T* from[kTileRows];
-                       T* to[kTileRows];
-                       for (int p = 0; p < rows; ++p) {
-                         from[p] = a + (i + r + p) * row + t * step;
-                         to[p] = c + (i + r + p) * ldc + j;
-                       }
-                       Tiles::run(vectors, from, to, rows, wide, t > 0, &all, 1, step);
-                     }
-                   }
-                 }
-               });
+  auto task = [&](int64_t first, int64_t last) {
+    Scratch<T> panel(columns * std::min(k, kTerms));
+    if (!panel) {
+      short_of_memory = true;
+      return;
+    }
+    for (int64_t at = first; at < last; ++at) {
+      const int64_t j = at / down * columns, i = at % down * kRows;
+      const int64_t wide = std::min(columns, n - j), high = std::min(kRows, m - i);
+      const int vectors = int((wide + lanes - 1) / lanes);
+      const bool kept = k <= kTerms && at > first && at % down > 0;
+      for (int64_t t = 0; t < k; t += kTerms) {
+        const int64_t terms = std::min(kTerms, k - t);
+        if (!kept)
+          pack(b + t * term + j * place, term, place, terms, wide, vectors * lanes, panel.get());
+        const Stretch<T> all{0, terms, panel.get()};
+        for (int64_t r = 0; r < high; r += kTileRows) {
+          const int rows = int(std::min<int64_t>(kTileRows, high - r));
+          const T* from[kTileRows];
+          T* to[kTileRows];
+          for (int p = 0; p < rows; ++p) {
+            from[p] = a + (i + r + p) * row + t * step;
+            to[p] = c + (i + r + p) * ldc + j;
+          }
+          Tiles::run(vectors, from, to, rows, wide, t > 0, &all, 1, step);
+        }
+      }
+    }
+  };
+  parallel_for(across * down, std::max<int64_t>(1, kTaskWork / work), task);
   return !short_of_memory;
 }
 

@@ -147,10 +147,12 @@ def test_pairs_of_parts_out_of_bounds(mode):
 
 
 def test_parts_of_an_image_are_read_from_one_index():
-    f = lambda x, i, j: windows(x, (i, j), (2, 2)).sum((-1, -2))  # noqa: E731
-    g = lambda x, i, j: sum(  # noqa: E731
-        windows(x, (i, j), (2, 2))[:, a, b] for a in (0, 1) for b in (0, 1)
-    )
+    def f(x, i, j):
+        return windows(x, (i, j), (2, 2)).sum((-1, -2))
+
+    def g(x, i, j):
+        return sum(windows(x, (i, j), (2, 2))[:, a, b] for a in (0, 1) for b in (0, 1))
+
     draw = onp.random.default_rng(1)
     x = draw.integers(0, 99, (70, 80)).astype("f")
     i, j = (draw.integers(-9, 99, 999).astype("i4") for _ in range(2))

@@ -180,6 +180,13 @@ def maximum(bound: Operand, x: Num) -> Num:
     return where(x < bound, bound, x)
 
 
+def by_size(x: Num, y: Num) -> tuple[Num, Num]:
+    """The larger of two absolute values, and the other one."""
+    ax, ay = abs(x), abs(y)
+    swap = ay > ax
+    return where(swap, ay, ax), where(swap, ax, ay)
+
+
 def unit(x: Num, low: float, high: float) -> Num:
     """``x`` moved from ``[low, high]`` to ``[-1, 1]``."""
     return (x - 0.5 * (low + high)) * (2.0 / (high - low))

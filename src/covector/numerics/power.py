@@ -15,6 +15,7 @@ from covector.numerics.iteration import if_any
 from covector.numerics.logarithm import ln2, mantissa_exponent, normalise
 from covector.numerics.num import (
     Num,
+    by_size,
     fast_two_sum,
     fma,
     in_double,
@@ -149,9 +150,7 @@ def cbrt(x: Num) -> Num:
 
 def hypot(x: Num, y: Num) -> Num:
     """sqrt(x^2 + y^2) without spurious overflow; infinite if either is."""
-    ax, ay = abs(x), abs(y)
-    swap = ay > ax
-    high, low = where(swap, ay, ax), where(swap, ax, ay)
+    high, low = by_size(x, y)
     wide, down, tiny, up = (
         (2.0**500, 2.0**-600, 2.0**-450, 2.0**600)
         if x.double

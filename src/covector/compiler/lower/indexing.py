@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from covector.compiler.ir.nodes import (
     Dim,
     Expr,
@@ -14,7 +12,6 @@ from covector.compiler.ir.nodes import (
     Index,
     Lit,
     Load,
-    Op,
     Part,
     Test,
     Update,
@@ -25,8 +22,7 @@ from covector.compiler.ir.nodes import (
     product,
 )
 from covector.compiler.lower.lowering import Lowering, as_int, rule
-from covector.compiler.lower.reads import read, renamed
-from covector.core import dtypes
+from covector.compiler.lower.reads import one_of, read, renamed
 from covector.core.jaxpr import JaxprEqn
 from covector.primitives.groups import group_sums_p
 from covector.primitives.indexing import (
@@ -167,15 +163,7 @@ def _element(x: Value, index: Sequence[Index], picked: Mapping[int, Load]) -> Ex
     n = x.shape[axis]
     assert type(n) is int
 
-    def element(k: int) -> Load:
-        return x.at(*index[:axis], k, *index[axis + 1 :])
-
-    expr: Expr = element(n - 1)
-    for k in range(n - 2, -1, -1):
-        limit = Lit(np.asarray(k, position.dtype)[()], position.dtype)
-        here = Op("le", [position, limit], dtypes.bool_)
-        expr = Op("select_n", [here, expr, element(k)], x.dtype)
-    return expr
+    return one_of([x.at(*index[:axis], k, *index[axis + 1 :]) for k in range(n)], position)
 
 
 def _scatter(low: Lowering, eqn: JaxprEqn, combine: str | None, x: Value, *rest: Value) -> Value:

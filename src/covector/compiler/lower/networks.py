@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from covector.compiler.ir.nodes import Expr, Lit, Op, Part, Update, Value, Where, ivars
+from covector.compiler.ir.nodes import Expr, Op, Part, Update, Value, Where, ivars
 from covector.compiler.lower.lowering import Lowering, as_int
-from covector.compiler.lower.reads import read, source
+from covector.compiler.lower.reads import one_of, read, source
 from covector.core import dtypes
 
 # Elements of a row that is sorted so, and rows from which on it is worth the code.
@@ -102,13 +100,9 @@ def picked(low: Lowering, elements: Sequence[Value], ranks: Value, axis: int) ->
     found = [
         read(ranks, *v[:axis], k, *v[axis + 1 :]) for k in range(count if type(count) is int else 0)
     ]
-    known = [as_int(source(e.value, *e.index).value) for e in found]
-    if known and None not in known:
-        return joined(low, [elements[max(0, min(k or 0, len(elements) - 1))] for k in known], axis)
-    expr: Expr = elements[-1].at(*others)
-    for k in range(len(elements) - 2, -1, -1):
-        here = Op(
-            "le", [ranks.at(*v), Lit(np.asarray(k, ranks.dtype)[()], ranks.dtype)], dtypes.bool_
-        )
-        expr = Op("select_n", [here, expr, elements[k].at(*others)], expr.dtype)
+    places = [as_int(source(e.value, *e.index).value) for e in found]
+    known = [max(0, min(k, len(elements) - 1)) for k in places if k is not None]
+    if found and len(known) == len(found):
+        return joined(low, [elements[k] for k in known], axis)
+    expr = one_of([e.at(*others) for e in elements], ranks.at(*v))
     return low.pointwise(ranks.shape, expr.dtype, expr)

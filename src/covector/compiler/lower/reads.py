@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from covector.compiler.access import Moved, variables
 from covector.compiler.ir.nodes import (
     Expr,
@@ -11,12 +13,15 @@ from covector.compiler.ir.nodes import (
     Index,
     IOp,
     IVar,
+    Lit,
     Load,
+    Op,
     Pointwise,
     Update,
     Value,
     Where,
 )
+from covector.core import dtypes
 
 # Definitions that are looked through for one element.
 _FAR = 16
@@ -76,6 +81,16 @@ def renamed(here: Load) -> Load:
             break
         here = _behind(here, d.expr)
     return here
+
+
+def one_of(elements: Sequence[Expr], position: Load) -> Expr:
+    """One of a few elements, selected; the nearest one where the position is out of bounds."""
+    expr = elements[-1]
+    for k in range(len(elements) - 2, -1, -1):
+        limit = Lit(np.asarray(k, position.dtype)[()], position.dtype)
+        here = Op("le", [position, limit], dtypes.bool_)
+        expr = Op("select_n", [here, expr, elements[k]], expr.dtype)
+    return expr
 
 
 def _behind(here: Load, shown: Load) -> Load:

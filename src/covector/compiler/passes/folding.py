@@ -41,9 +41,10 @@ def _operation(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -
 
 @FOLDING.rule("clamp of literals = literal", clamp_p)
 def _clamp(s: Rewriter, eqn: JaxprEqn, ins: list[Atom], aval: ShapedArray) -> Atom | None:
-    if any([type(a) is not Literal or a.aval.shape or a.aval.dtype not in EXACT for a in ins]):
+    literals = [a for a in ins if type(a) is Literal and a.aval.dtype in EXACT]
+    if aval.shape or len(literals) < len(ins):
         return None
-    low, x, high = map(scalar, ins)  # type: ignore[arg-type]
+    low, x, high = map(scalar, literals)
     if not (_are_ordered(low, x) and _are_ordered(x, high) and low <= high):
         return None
     return literal(min(max(low, x), high), aval)

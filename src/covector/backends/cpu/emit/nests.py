@@ -359,7 +359,8 @@ class NestEmitter(ValueEmitter):
         seen: set[Value] = set()
         work = sum([self._operations(s.expr, seen) for s in nest.stages])
         written = {s.value for s in nest.stages if s.value not in nest.contracted}
-        cheap = work <= STREAMED_WORK * len(written)
+        if work > STREAMED_WORK * len(written):
+            return {}
         found: dict[Value, Val] = {}
         for s in nest.stages:
             v = s.value
@@ -368,7 +369,7 @@ class NestEmitter(ValueEmitter):
             size: int | Val = v.dtype.itemsize
             for d in v.shape:
                 size = indexing.mul(self.b, size, self.dim(d))
-            if type(size) is Val and cheap:
+            if type(size) is Val:
                 large = self.b.cmp("icmp sge", size, int_const(STREAMED))
                 found[v] = self.b.select(large, int_const(memory.LINE - 1), int_const(-1))
         return found

@@ -23,6 +23,7 @@ from covector.numerics import (
 )
 from covector.numerics.num import (
     Num,
+    by_size,
     fma,
     maximum,
     minimum,
@@ -99,10 +100,9 @@ def _abs_square(b: Function, x: Cx) -> Val:
     digits; infinite if either part is."""
     parts, _ = b.unify(x.re, x.im)
     w = calls.Kernels(b)
-    ax, ay = (abs(Num(w, p)) for p in parts)
-    swap = ay > ax
-    high, low = where(swap, ay, ax), where(swap, ax, ay)
-    out: Val = where(ax.eq(INF) | ay.eq(INF), INF, muladd(high, high, low * low)).v
+    z = Z(*[Num(w, p) for p in parts])
+    high, low = by_size(z.re, z.im)
+    out: Val = where(_either_infinite(z), INF, muladd(high, high, low * low)).v
     return out
 
 
@@ -319,13 +319,11 @@ def tan(z: Z) -> Z:
 def _scaled(z: Z) -> tuple[Num, Num, Num, Num]:
     """(high, low, factor, exponent): the parts' absolute values, ordered and multiplied by a power
     of two (an even one) that keeps their squares in range; log2 of that power."""
-    ax, ay = abs(z.re), abs(z.im)
-    swap = ay > ax
-    high, low = where(swap, ay, ax), where(swap, ax, ay)
-    wide, down, tiny, up = (500, -600, -400, 600) if ax.double else (60, -80, -40, 100)
+    high, low = by_size(z.re, z.im)
+    wide, down, tiny, up = (500, -600, -400, 600) if high.double else (60, -80, -40, 100)
     big, small = high > 2.0**wide, high < 2.0**tiny
-    e = where(big, ax.like(down), where(small, ax.like(up), 0.0))
-    f = where(big, ax.like(2.0**down), where(small, ax.like(2.0**up), 1.0))
+    e = where(big, high.like(down), where(small, high.like(up), 0.0))
+    f = where(big, high.like(2.0**down), where(small, high.like(2.0**up), 1.0))
     return high * f, low * f, f, e
 
 
