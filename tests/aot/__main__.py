@@ -2,7 +2,8 @@
 ``tpu``, for a TPU v5e), with no such device.
 
 Programs are cases of the property tables, as few as have every primitive. A plugin that finds a
-mistake may end its process, so that each platform has one of its own.
+mistake may end its process, so that each platform has one of its own. Where ``jax-cuda*-plugin`` is
+importable, programs are compiled with NVIDIA's functions and without.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ os.environ.setdefault("TPU_MIN_LOG_LEVEL", "3")
 
 import covector as cv
 import covector.backends.pjrt.rules  # fills the table
+from covector.backends.pjrt import functions, nvidia
 from covector.backends.pjrt.backend import native
 from covector.backends.pjrt.lower import RULES
 from covector.backends.pjrt.options import compile_options
@@ -62,24 +64,38 @@ def main() -> int:
     parser.add_argument("--sample", metavar="SEED", help=f"{SAMPLE} of the programs")
     args = parser.parse_args()
     os.environ["COVECTOR_PJRT_PLUGINS"] = f"{args.platform}:{args.plugin}"
-    topology = Topology(args.platform, TARGETS[args.platform], {}, native()).native
+    absent = Topology(args.platform, TARGETS[args.platform], {}, native())
+    topology = absent.native
+    known = nvidia.targets() if args.platform == "cuda" else frozenset()
+    if known:
+        functions.register(absent.plugin, args.platform, known)
     cases, uncovered = chosen()
     if args.all:
         cases = [(name, traced) for name, traced, _ in programs()]
     if args.sample is not None:
         cases = random.Random(args.sample).sample(cases, min(SAMPLE, len(cases)))
-    failed = 0
+    failed = with_functions = 0
     start = time.perf_counter()
     for name, traced in cases:
         try:
-            text = traced.lower(lowering_platforms=(args.platform,)).as_text(debug_info=True)
-            topology.compile(text.encode(), compile_options([0]))
+            lowered = traced.lower(lowering_platforms=(args.platform,))
+            texts = [lowered.as_text(debug_info=True)]
+            if any(f'"{function}"' in texts[0] for function in known):
+                with_functions += 1
+                texts.append(lowered.as_text("portable stablehlo"))
+            for text in texts:
+                topology.compile(text.encode(), compile_options([0]))
         except Exception as e:
-            known = EXPECTED[args.platform].get(name)
-            if known is None or known not in str(e):
+            expected = EXPECTED[args.platform].get(name)
+            if expected is None or expected not in str(e):
                 failed += 1
                 print(f"{name}: {type(e).__name__}: {str(e)[:300]}", flush=True)
     took = time.perf_counter() - start
+    if known:
+        print(
+            f"{with_functions} programs call functions of NVIDIA's, of {len(known)} that are known"
+        )
+        failed += args.sample is None and with_functions == 0
     print(
         f"{len(cases)} programs compiled for {topology.platform_version.splitlines()[0]} by "
         f"{args.plugin.rpartition('/')[2]} in {took:.0f} s, {failed} failed; in none of the "

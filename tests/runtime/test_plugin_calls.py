@@ -17,7 +17,9 @@ import covector as cv
 import covector.numpy as np
 from covector import lax
 from covector.backends.pjrt import mappings
+from covector.core.avals import ShapedArray
 from covector.experimental import io_callback
+from covector.transforms.callbacks import call_checked
 
 pytestmark = pytest.mark.platform
 F32 = cv.ShapeDtypeStruct((), "float32")
@@ -60,6 +62,17 @@ def test_pure_callbacks(device):
 def test_mapped_callbacks(device, method):
     f = cv.vmap(lambda x: cv.pure_callback(twice, F32, x, vmap_method=method))
     assert cv.jit(f)(np.arange(3.0)).tolist() == [0, 2, 4]
+
+
+def test_64_bits_on_another_thread():
+    """A device calls from threads of its own, on which ``enable_x64`` as a context says nothing."""
+    x, found = onp.arange(3.0), []
+    thread = threading.Thread(
+        target=lambda: found.extend(call_checked(lambda v: [v], [x], [ShapedArray((3,), x.dtype)]))
+    )
+    thread.start()
+    thread.join()
+    assert len(found) == 1 and found[0].dtype == "float64"
 
 
 DTYPES = (

@@ -99,7 +99,7 @@ def module_text(closed: ClosedJaxpr, platform: str, name: str, spread: Spread) -
         raise NotImplementedError(
             f"export: the backend of {platform} does not write StableHLO{at_user_line()}"
         )
-    return module.as_text("stablehlo")
+    return module.as_text("portable stablehlo")
 
 
 def _layout(closed: ClosedJaxpr, first: NamedSharding, spread: Spread) -> Layout:

@@ -94,7 +94,11 @@ def _checked(x: Any, aval: ShapedArray, name: str, what: str) -> np.ndarray:
         array = np.asarray(None)
     if array.dtype.kind in "OUSMm":
         raise ValueError(f"{announced} {_described(x)}, which is no array of numbers")
-    dtype = dtypes.canonicalize_dtype(array.dtype)
+    # A device calls from its own threads, on which no context of the user's says how many bits
+    # numbers have: the announced dtype stands for it.
+    dtype = array.dtype
+    if dtype != aval.dtype:
+        dtype = dtypes.canonicalize_dtype(dtype)
     fits = dtype == aval.dtype
     if not fits and _of_python(x):
         fits = dtypes.kind_rank(dtype) <= dtypes.kind_rank(aval.dtype)

@@ -8,11 +8,11 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from covector import _native
-from covector.backends.pjrt import errors, mappings, plugins, settings
+from covector.backends.pjrt import errors, functions, mappings, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
@@ -26,7 +26,6 @@ from covector.core.jaxpr import ClosedJaxpr, Jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
 from covector.core.native_parts import native_part
-from covector.runtime import foreign
 
 # Numbers of the plugins' element types (PJRT_Buffer_Type).
 _ELEMENTS = {
@@ -40,10 +39,6 @@ _ELEMENTS = {
 
 _lock = threading.Lock()
 _ready = False
-
-# What XLA calls the platforms that it calls native functions on.
-_FFI_PLATFORMS = {"xla_cpu": "Host", "cuda": "CUDA", "rocm": "ROCM"}
-_STATES = (0, 3)
 
 # XLA's memory for results of the host comes fresh from the system: from this size on, programs are
 # given that of dead ones.
@@ -162,7 +157,7 @@ class PjrtProgram:
 class PjrtModule:
     """A jaxpr lowered to StableHLO."""
 
-    dialects = ("jaxpr", "stablehlo")
+    dialects = ("jaxpr", "stablehlo", "portable stablehlo")
     default_dialect = "stablehlo"
 
     def __init__(
@@ -174,12 +169,22 @@ class PjrtModule:
         self.backend = backend
         self.jaxpr = closed
         self.name = name
-        aliases = _aliases(closed, donated, layout)
-        self.text: Text = lower_text(closed, aliases, name, backend.platform, layout)
+        self._aliases = _aliases(closed, donated, layout)
+        self.text = self._lowered()
+
+    def _lowered(self, portable: bool = False) -> Text:
+        return lower_text(
+            self.jaxpr, self._aliases, self.name, self.platform, self.layout, portable=portable
+        )
 
     def as_text(self, dialect: str) -> str:
-        """The program as ``jaxpr`` or ``stablehlo``, also ``stablehlo with places``."""
+        """The program in one of the `dialects`, and as ``stablehlo with places``.
+
+        What is ``portable`` needs nothing that is installed here, as NVIDIA's functions are.
+        """
         match dialect:
+            case "portable stablehlo":
+                return self._lowered(portable=True).plain
             case "jaxpr":
                 return str(self.jaxpr)
             case "stablehlo with places":
@@ -280,7 +285,6 @@ class PjrtBackend:
         self._devices: list[PjrtDevice] = []
         self.has_peers = False
         self._start = threading.Lock()
-        self._registered: dict[str, foreign.Target] = {}
         # Programs loaded so far.
         self._loads = 0
 
@@ -351,7 +355,7 @@ class PjrtBackend:
             if self._loads % mappings.EVERY == 0:
                 mappings.keep_free()
         if text.targets or text.callbacks:
-            self._register(text.targets)
+            functions.register(self.plugin, self.platform, text.targets)
         # Where operations stand in the user's files changes nothing.
         key = f"{self._version}\n{options.hex()}\n{spares}\n{text.plain}"
         name = stored.digest(key.encode())
@@ -384,41 +388,9 @@ class PjrtBackend:
             self._plugin = native().load(plugins.find(self.platform).path)
         return self._plugin
 
-    def _register(self, names: Iterable[str]) -> None:
-        """Make native functions, and what runs Python's, known to the plugin."""
-        where = _FFI_PLATFORMS[self.platform]
-        version = self.plugin.start_ffi(where)
-        for name in sorted(names):
-            target = foreign.find_target(name, self.platform)
-            if self._registered.get(name) is target:
-                continue
-            if target.oldest > version:
-                raise RuntimeError(
-                    f"the native function {name!r} was built for version "
-                    f"{foreign.dotted(target.oldest)} of XLA's FFI interface, the plugin of "
-                    f"{self.platform} has {foreign.dotted(version)}: build it with covector/ffi.h, "
-                    "which fits every version, or with the header of a jaxlib of the plugin's age"
-                )
-            try:
-                self.plugin.register_handlers(name, where, target.handlers, target.traits)
-            except native().DeviceError as e:
-                raise RuntimeError(
-                    f"the plugin of {self.platform} refuses the native function {name!r}: {e}"
-                ) from None
-            self._registered[name] = target
-
     def register_ffi_type(self, name: str, number: int, info: int) -> None:
         """Make a type of the states of native functions known to the plugin."""
-        version = self.plugin.start_ffi(_FFI_PLATFORMS[self.platform])
-        if version < _STATES:
-            raise foreign.native().Failure(
-                f"the plugin of {self.platform} has version {foreign.dotted(version)} of XLA's FFI "
-                f"interface; states of user types are to be had from {foreign.dotted(_STATES)} on"
-            )
-        try:
-            self.plugin.register_type(name, number, info)
-        except native().DeviceError as e:
-            raise foreign.native().Failure(str(e)) from None
+        functions.register_type(self.plugin, self.platform, name, number, info)
 
     @property
     def _version(self) -> str:

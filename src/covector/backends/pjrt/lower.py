@@ -27,6 +27,9 @@ from covector.core.trace import Primitive
 Rule = Callable[..., Any]
 RULES = LoweringRules()
 rule = RULES.rule
+# Rules for one platform, by its name, which come before those for all. They return None where what
+# they need is not there.
+OWN: dict[str, LoweringRules] = {"cuda": LoweringRules()}
 # Primitives that no accelerator runs, with the reason.
 IMPOSSIBLE: dict[Primitive, str] = {}
 
@@ -88,6 +91,7 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
         return Number(b, a.val, a.aval.dtype) if type(a) is Literal else env[a]
 
     outer = b.place, b.scope
+    own: LoweringRules | dict[Primitive, Rule] = {} if b.portable else OWN.get(b.platform, {})
     for eqn in jaxpr.eqns:
         write = rule_of(eqn, b.platform)
         place = eqn.source_info
@@ -96,7 +100,11 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
         else:
             b.scope = outer[1]
         b.place = b.places(place, b.scope)
-        out = write(b, eqn, *[read(a) for a in eqn.invars])
+        operands = [read(a) for a in eqn.invars]
+        first = own.get(eqn.primitive)
+        out = None if first is None else first(b, eqn, *operands)
+        if out is None:
+            out = write(b, eqn, *operands)
         if eqn.primitive.multiple_results:
             env.update(zip(eqn.outvars, out, strict=True))
         else:
@@ -191,11 +199,12 @@ def _sharding(sharding: Any, x: Value) -> str:
 
 def lower_text(
     closed: ClosedJaxpr, aliases: dict[int, int], name: str, platform: str,
-    layout: Layout | None = None,
+    layout: Layout | None = None, *, portable: bool = False,
 ) -> Text:  # fmt: skip
     """The module of a program, on several devices if there is a ``layout``.
 
-    ``aliases`` says which result takes over the memory of an argument.
+    ``aliases`` says which result takes over the memory of an argument; a ``portable`` module needs
+    no libraries that are installed here.
     """
     hoisted: dict[int, tuple[Array, Value]] = {}
 
@@ -206,7 +215,7 @@ def lower_text(
             found = hoisted[id(array)] = (array, value)
         return found[1]
 
-    b = Builder(platform, hoist)
+    b = Builder(platform, hoist, portable=portable)
     if layout is not None:
         b.mesh = dict(layout.mesh.shape)
     jaxpr = closed.jaxpr

@@ -227,9 +227,11 @@ class Builder:
     """
 
     def __init__(
-        self, platform: str, hoist: Callable[[Array], Value], places: Places | None = None
-    ) -> None:
+        self, platform: str, hoist: Callable[[Array], Value], places: Places | None = None,
+        portable: bool = False,
+    ) -> None:  # fmt: skip
         self.platform = platform
+        self.portable = portable
         self.hoist = hoist
         self.places = places or Places()
         self.lines: list[str] = []

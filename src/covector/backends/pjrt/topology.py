@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from covector.backends.pjrt import plugins
+from covector.backends.pjrt import functions, plugins
 from covector.backends.pjrt.lower import Text
 from covector.backends.pjrt.options import compile_options
 from covector.core.device import Device
@@ -94,8 +94,8 @@ class Topology:
         self.platform = platform
         known = _KNOWN.get((platform, name.lower()), {})
         try:
-            plugin = pjrt.load(plugins.find(platform).path)
-            self.native = pjrt.create_topology(plugin, name, {**known, **options})
+            self.plugin = pjrt.load(plugins.find(platform).path)
+            self.native = pjrt.create_topology(self.plugin, name, {**known, **options})
         except pjrt.DeviceError as e:
             names = [n for p, n in _KNOWN if p == platform]
             hint = f"; known by name: {', '.join(names)}" if names else ""
@@ -134,6 +134,8 @@ class AbsentProgram:
 
     def __init__(self, devices: Sequence[AbsentDevice], text: Text, name: str) -> None:
         device = devices[0]
+        if text.targets:
+            functions.register(device.topology.plugin, device.platform, text.targets)
         options = compile_options([d.id for d in devices])
         data = device.topology.native.compile(text.with_places.encode(), options)
         self.executable = AbsentExecutable(device, name, data)

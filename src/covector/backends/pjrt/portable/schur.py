@@ -473,7 +473,7 @@ def _triangular_vectors(t: Any, w: Any) -> Any:
     return x[:n]
 
 
-def _unit(v: Any, w: Any, real_input: bool) -> Any:
+def unit_columns(v: Any, w: Any, real_input: bool) -> Any:
     """Columns divided by their lengths; the largest component of complex ones is positive."""
     largest = lax.reduce_max(magnitude(v), (0,))
     v = times(v, 1 / where(largest == 0, 1.0, largest)[None, :])
@@ -509,7 +509,7 @@ def eig(
         # Right ones of the adjoint, which is upper triangular with rows and columns reversed.
         turned = lax.rev(adjoint(t), (0, 1))
         y = _triangular_vectors(turned, lax.rev(lax.conj(w), (0,)))
-        out.append(_unit(matmul(q, lax.rev(y, (0, 1))), w, real_input))
+        out.append(unit_columns(matmul(q, lax.rev(y, (0, 1))), w, real_input))
     if compute_right_eigenvectors:
-        out.append(_unit(matmul(q, _triangular_vectors(t, w)), w, real_input))
+        out.append(unit_columns(matmul(q, _triangular_vectors(t, w)), w, real_input))
     return out

@@ -7,6 +7,7 @@ from covector.backends.pjrt.rules import (  # noqa: F401 - each fills the table
     fourier,
     indexing,
     linalg,
+    nvidia,
     products,
     reductions,
     sharding,

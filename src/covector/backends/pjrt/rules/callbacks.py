@@ -82,7 +82,7 @@ def _python(b: Builder, eqn: JaxprEqn, args: Sequence[Value], effect: bool) -> l
         config["ordered"] = foreign.attribute("ordered", True)
         operands.insert(1, b.place_in_order())
         types.insert(0, (_I32, ()))
-    made = _custom_call(b, _CALLBACK, operands, types, tuple(config.items()), effect)
+    made = custom_call(b, _CALLBACK, operands, types, tuple(config.items()), effect)
     if keeps_place:
         b.order = made.pop(0)
     return [_from_bytes(b, x, a.dtype) for x, a in zip(made, outs, strict=True)]
@@ -144,7 +144,7 @@ def _native(
     operands = [b.transpose(x, o) for x, o in zip(args, orders, strict=True)]
     inverse = [logical_axes(s, o) for (_, s), o in zip(outs, what.layouts[1], strict=True)]
     types = [(d, tuple([s[k] for k in o])) for (d, s), o in zip(outs, inverse, strict=True)]
-    made = _custom_call(
+    made = custom_call(
         b, what.name, operands, types, what.attributes, bool(what.effects), what.layouts,
         what.aliases,
     )  # fmt: skip
@@ -154,7 +154,7 @@ def _native(
     ]
 
 
-def _custom_call(
+def custom_call(
     b: Builder, name: str, operands: Sequence[Value], outs: Sequence[Type],
     attributes: tuple[tuple[str, Any], ...], effect: bool,
     layouts: tuple[Sequence[Layout], Sequence[Layout]] | None = None,

@@ -157,13 +157,13 @@ def _triangular_solve(b: Builder, eqn: JaxprEqn, a: Value, rhs: Value) -> Value:
 # --- Householder reflections ------------------------------------------------------------------
 
 
-def _finite_or_zero(a: Any) -> list[Any]:
+def finite_or_zero(a: Any) -> list[Any]:
     ok = finite(a)
     small, power = scaled(where(ok, a, 0.0))
     return [small, ok, power]
 
 
-def _packed(packed: Any, taus: Any, ok: Any, power: Any) -> list[Any]:
+def packed_again(packed: Any, taus: Any, ok: Any, power: Any) -> list[Any]:
     r = tril(full_like(packed, True, dtypes.bool_), -1)
     packed = where(r, packed, restored(packed, power))
     return [nan_unless(ok, packed), nan_unless(ok, taus)]
@@ -174,9 +174,9 @@ def _geqrf(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     if b.platform not in _XLA or not np.prod(eqn.outvars[1].aval.shape):
         return expand(b, geqrf_p, together(orthogonal.geqrf, 2), a)
     # What is not finite stays out of the call, and so do numbers whose squares overflow.
-    safe, ok, power = expand(b, (geqrf_p, "before"), together(_finite_or_zero, 2), a)
+    safe, ok, power = expand(b, (geqrf_p, "before"), together(finite_or_zero, 2), a)
     packed, taus = _call(b, "Qr", (safe,), eqn)
-    after = together(_packed, 2, 1, 0, 0)
+    after = together(packed_again, 2, 1, 0, 0)
     return expand(b, (geqrf_p, "after"), after, packed, taus, ok, power)
 
 
