@@ -249,15 +249,19 @@ case("dot_general-outer", lambda a, b: lax.dot_general(a, b, (((), ()), ((), ())
 case("dot_general-complex", lambda a, b: lax.dot(a, b), C, cplx(3, 4))
 case("sort", lambda a: lax.sort(a, 1), real(3, 5))
 case("sort-key-val", lambda a, b: lax.sort((a, b), 0, num_keys=1), real(5, 3), real(5, 3))
-case("partition", lambda a: partition_p.bind(a, onp.full((3, 1), 2, "i4"), axis=1)[0], real(3, 5))
+case(
+    "partition",
+    lambda a: partition_p.bind(a, onp.full((3, 1), 2, "i4"), axis=1, nans_last=True)[0],
+    real(3, 5),
+)
 case(
     "partition-axis",
-    lambda a: partition_p.bind(a, onp.int32([[1] * 3, [4] * 3]), axis=0)[0],
+    lambda a: partition_p.bind(a, onp.int32([[1] * 3, [4] * 3]), axis=0, nans_last=True)[0],
     real(5, 3),
 )
 case(
     "partition-found",
-    lambda a: partition_p.bind(a, onp.int32([[1, 7, 0], [2, 2, -1]]), axis=1)[2],
+    lambda a: partition_p.bind(a, onp.int32([[1, 7, 0], [2, 2, -1]]), axis=1, nans_last=False)[2],
     real(2, 5),
 )
 case("top_k", lambda a: lax.top_k(a, 2)[0], real(3, 5))

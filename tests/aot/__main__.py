@@ -92,9 +92,7 @@ def main() -> int:
                 print(f"{name}: {type(e).__name__}: {str(e)[:300]}", flush=True)
     took = time.perf_counter() - start
     if known:
-        print(
-            f"{with_functions} programs call functions of NVIDIA's, of {len(known)} that are known"
-        )
+        print(f"{with_functions} programs call functions of NVIDIA's ({len(known)} are known)")
         failed += args.sample is None and with_functions == 0
     print(
         f"{len(cases)} programs compiled for {topology.platform_version.splitlines()[0]} by "

@@ -485,7 +485,8 @@ def _quantile(
         position = lax.max(lax.sub(lax.ceil(lax.mul(q, lax.add(top, one))), one), wide.type(0))
     else:
         position = lax.mul(q, top)
-    out = _between(x, position, top, dt, method, nq)
+    # Rows with a NaN, of which no order is asked, are NaN.
+    out = _between(x, position, top, dt, method, nq, ignore_nan)
     if not ignore_nan:
         bad = lax.broadcast_in_dim(r.any(nans, last), full, of_rows)
         out = lax.select(bad, dt.type(math.nan), out)
@@ -519,7 +520,9 @@ def _of_positions(dt: Any) -> Any:
     return dtypes.float32 if dt in dtypes.ROUNDED else dt
 
 
-def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> Any:
+def _between(
+    x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any, nans_last: bool
+) -> Any:
     """What lies at ``position`` among the elements of each row in order, as a ``dt``, of shape
     ``(*nq, *rows)``."""
     wide, end = position.dtype, as_number(x.shape[-1] - 1, position.dtype)
@@ -531,7 +534,7 @@ def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> 
         return lax.broadcast_in_dim(y, full, tuple(range(y.ndim)))
 
     ranks = (of_rows(convert(rank, dtypes.int32)) for rank in (low, high))
-    found = _at_ranks(x, *ranks, len(nq))
+    found = _at_ranks(x, *ranks, len(nq), nans_last)
     # Converted only here: integers are parted faster than floats are.
     at_low, at_high = (convert(v, dt) for v in found)
     fraction = lax.sub(position, low)
@@ -548,14 +551,15 @@ def _between(x: Any, position: Any, top: Any, dt: Any, method: str, nq: Any) -> 
     return lax.select(of_rows(lax.le(fraction, wide.type(0.5))), at_low, at_high)
 
 
-def _at_ranks(x: Any, low: Any, high: Any, extra: int) -> tuple[Any, Any]:
+def _at_ranks(x: Any, low: Any, high: Any, extra: int, nans_last: bool) -> tuple[Any, Any]:
     """The elements of two ranks among each row's, whose ``extra`` leading dimensions are new."""
     last, q = x.ndim - 1, low.shape[:extra]
     rows = x.shape[:-1]
     perm = (*range(1, last + 1), 0)
     nq = r.product(q)
     ranks = [lax.transpose(lax.reshape(p, (nq, *rows)), perm) for p in (low, high)]
-    both = partition_p.bind(x, lax.concatenate(ranks, last), axis=last)[2]
+    ranks = lax.concatenate(ranks, last)
+    both = partition_p.bind(x, ranks, axis=last, nans_last=nans_last)[2]
     back = (last, *range(last))
     at_low, at_high = (
         lax.reshape(lax.transpose(v, back), (*q, *rows)) for v in lax.split(both, [nq, nq], last)

@@ -255,7 +255,7 @@ def _parted(a: Any, kth: Any, axis: Any, name: str) -> tuple[Any, Any]:
         values, indices = lax.sort((x, positions), axis, num_keys=1)
         return values, indices
     ranks = lax.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), k, dtypes.int32)
-    values, indices, _ = partition_p.bind(x, ranks, axis=axis)
+    values, indices, _ = partition_p.bind(x, ranks, axis=axis, nans_last=True)
     return values, convert(indices, dtypes.default_int())
 
 

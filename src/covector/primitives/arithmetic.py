@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, nan
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.operands import like, scalar
-from covector.core.rules import UndefinedPrimal, Zero, check_linear
+from covector.core.rules import UndefinedPrimal, Zero, check_linear, jvp_rules
 from covector.core.structural import convert_element_type, sum_to
-from covector.core.trace import Bind
+from covector.core.trace import Bind, Primitive
 from covector.primitives.common import (
     ANY,
     COMPLEX,
@@ -119,10 +120,28 @@ def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     return [sum_to(div(ct, y), x.aval), None]
 
 
+def _div_derivative(prim: Primitive) -> None:
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        (x, y), (gx, gy) = primals, tangents
+        out = div(x, y)
+        if type(gy) is Zero:
+            return out, Zero.of(out) if type(gx) is Zero else div(gx, y)
+        if type(gx) is not Zero:
+            # One division for both, of the cotangent as well: what goes to y is made from what
+            # goes to x.
+            return out, div(sub(gx, mul(gy, out)), y)
+        one = isinstance(x, (int, float, np.generic)) and x == 1
+        # The square of a reciprocal overflows and vanishes where the quotient does.
+        square = one and aval_of(out).dtype in dtypes.FLOATS
+        return out, mul(neg(gy), mul(out, out) if square else div(out, y))
+
+    jvp_rules[prim] = jvp
+
+
 div_p = binary(
     "div",
     NUMERIC,
-    derivative=slopes(lambda g, x, y: div(g, y), lambda g, x, y: mul(neg(g), div(div(x, y), y))),
+    derivative=_div_derivative,
     transpose=_div_transpose,
     cost=4,
     complex_cost=70,

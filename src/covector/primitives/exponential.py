@@ -452,10 +452,18 @@ atanh_p = unary(
     ),
 )
 
+def _sqrt_jvp(g: Any, out: Any, x: Any) -> Any:
+    half, one = like(0.5, x), like(1.0, x)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        return mul(g, div(half, out))
+    # As good as 0.5/out, which a root is never too large for, and often there already.
+    return mul(g, mul(half, div(one, out)))
+
+
 sqrt_p = unary(
     "sqrt",
     INEXACT,
-    derivative=slopes_of_result(lambda g, out, x: mul(g, div(like(0.5, x), out))),
+    derivative=slopes_of_result(_sqrt_jvp),
     cost=4,
     complex_cost=40,
     values=[((4.0,), 2.0), ((-1.0,), nan), ((inf,), inf)],

@@ -77,7 +77,9 @@ def _top_k_aval(x: ShapedArray, *, k: int, axis: int) -> list[ShapedArray]:
 
 
 @partition_p.def_abstract_eval
-def _partition_aval(x: ShapedArray, ranks: ShapedArray, *, axis: int) -> list[ShapedArray]:
+def _partition_aval(
+    x: ShapedArray, ranks: ShapedArray, *, axis: int, nans_last: bool
+) -> list[ShapedArray]:
     check_dtype("partition", x, ORDERED)
     if ranks.dtype != dtypes.int32:
         raise TypeError(f"partition takes ranks of int32, got {ranks.str_short()}{at_user_line()}")
@@ -195,9 +197,9 @@ def _top_k_jvp(
 
 
 def _partition_jvp(
-    primals: Sequence[Any], tangents: Sequence[Any], *, axis: int
+    primals: Sequence[Any], tangents: Sequence[Any], *, axis: int, nans_last: bool
 ) -> tuple[Any, Any]:
-    out = values, indices, found = partition_p.bind(*primals, axis=axis)
+    out = values, indices, found = partition_p.bind(*primals, axis=axis, nans_last=nans_last)
     g, ranks = tangents[0], primals[1]
     if type(g) is Zero or 0 in aval_of(values).shape:
         return out, [Zero.of(v) for v in out]
@@ -236,10 +238,10 @@ def _top_k_batch(
 
 
 def _partition_batch(
-    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int
+    axis_size: int, args: Sequence[Any], dims: Sequence[int | None], *, axis: int, nans_last: bool
 ) -> tuple[list[Any], list[int]]:
     xs = [bring_dim(x, axis_size, d, 0) for x, d in zip(args, dims, strict=True)]
-    return partition_p.bind(*xs, axis=axis + 1), [0, 0, 0]
+    return partition_p.bind(*xs, axis=axis + 1, nans_last=nans_last), [0, 0, 0]
 
 
 def _search_batch(

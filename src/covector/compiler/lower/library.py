@@ -241,7 +241,7 @@ def _call(
 def _partition(low: Lowering, eqn: JaxprEqn, x: Value, ranks: Value) -> list[Value]:
     axis, n = eqn.params["axis"], x.ndim
     if all([type(v) is DropVar for v in eqn.outvars[:2]]):
-        few = networks.elements_in_order(low, [x], axis, 1)
+        few = networks.elements_in_order(low, [x], axis, 1, eqn.params["nans_last"])
         if few is not None:
             zeros = [
                 low.pointwise(low.shape(v.aval.shape), v.aval.dtype, Lit(0, v.aval.dtype))

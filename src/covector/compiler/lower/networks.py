@@ -23,11 +23,12 @@ OPERATIONS = 2048
 
 
 def elements_in_order(
-    low: Lowering, xs: Sequence[Value], axis: int, num_keys: int
+    low: Lowering, xs: Sequence[Value], axis: int, num_keys: int, nans_last: bool = True
 ) -> list[list[Value]] | None:
     """The elements of each operand along ``axis`` in the order of the first operand.
 
-    None where a library call is better.
+    None where a library call is better. Where ``nans_last`` is false, rows with a NaN are in any
+    order: an exchange is a minimum and a maximum.
     """
     key = xs[0]
     n = key.shape[axis]
@@ -51,7 +52,7 @@ def elements_in_order(
         return x.at(*v)
 
     def out_of_order(a: Value, b: Value) -> Value:
-        if a.dtype not in dtypes.FLOATS:
+        if a.dtype not in dtypes.FLOATS or not nans_last:
             return value(Op("lt", [at(b), at(a)], dtypes.bool_))
         # NaN comes last.
         before = Op("le", [at(a), at(b)], dtypes.bool_)
