@@ -392,3 +392,51 @@ def test_constants_are_wherever_the_program_runs(pair):
     first, second = (cv.device_put(np.arange(3.0), d) for d in pair)
     assert where(cv.jit(lambda x: first + x)(second)) == (pair[1], True)
     assert not cv.jit(lambda x: first + x)(np.ones(3)).committed
+
+
+# --- shardings of single devices in compiled functions ------------------------------------------
+
+
+def _plus_one(x):
+    return x + 1
+
+
+@pytest.mark.parametrize("as_device", [False, True])
+def test_shardings_say_on_which_device_a_program_runs(toys, as_device):
+    x, where = np.ones(2), toys[1] if as_device else SingleDeviceSharding(toys[1])
+    constrained = lambda x: cv.lax.with_sharding_constraint(x + 1, where)  # noqa: E731
+    for f in (
+        cv.jit(_plus_one, in_shardings=where),
+        cv.jit(_plus_one, out_shardings=where),
+        cv.jit(constrained),
+        cv.jit(lambda x: cv.jit(_plus_one, out_shardings=where)(x) * 1),
+        cv.grad(lambda x: (cv.jit(_plus_one, out_shardings=where)(x) ** 2).sum() / 2),
+        lambda x: cv.jit(_plus_one, in_shardings=where).lower(x).compile()(x),
+        lambda x: cv.jit(constrained).lower(x).compile()(x),
+    ):
+        for _ in range(2):
+            y = f(x)
+            assert y.device is toys[1] and y.committed and y.tolist() == [2, 2]
+    made = cv.jit(lambda: np.ones(2), out_shardings=where)()
+    assert made.device is toys[1] and made.committed
+    eager = cv.lax.with_sharding_constraint(x, where)
+    assert eager.device is toys[1] and eager.committed
+
+
+def test_shardings_of_a_device_and_arguments_of_another(toys):
+    x, where = cv.device_put(np.ones(2), toys[0]), SingleDeviceSharding(toys[1])
+    with pytest.raises(ValueError, match=r"different devices.*device_put"):
+        cv.jit(_plus_one, out_shardings=where)(x)
+    with pytest.raises(ValueError, match=r"argument 0 is committed.*device_put"):
+        cv.jit(_plus_one, in_shardings=where)(x)
+
+
+@pytest.mark.platform
+def test_results_in_another_memory():
+    device = cv.devices("xla_cpu")[0]
+    host = SingleDeviceSharding(device, memory_kind="pinned_host")
+    f = cv.jit(_plus_one, in_shardings=host, out_shardings=host)
+    for _ in range(2):
+        y = f(np.ones(2))
+        assert y.sharding == host and y.tolist() == [2, 2]
+    assert cv.jit(lambda y: y * 2)(y).sharding.memory_kind == "device"

@@ -452,6 +452,7 @@ atanh_p = unary(
     ),
 )
 
+
 def _sqrt_jvp(g: Any, out: Any, x: Any) -> Any:
     half, one = like(0.5, x), like(1.0, x)
     if aval_of(x).dtype in dtypes.COMPLEX:

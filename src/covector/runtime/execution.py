@@ -374,7 +374,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     with transfers.asked_for() if not plain else contextlib.nullcontext():
         operands = [to_array(flat[i], avals[i]) for i in kept]
     outs = program.executable.call(operands)
-    if moves is not None:
+    if moves is not None and moves.any_result:
         outs, plain = move_results(moves, outs), False
     result = tree.unflatten(entry.out_tree, outs)
     if looks:

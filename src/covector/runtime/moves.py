@@ -1,7 +1,9 @@
 """Moves to devices within programs, `device_put` of traced values.
 
 A program runs on one device. Its results may be moved when it has run; where it computes with what
-was moved, that says where it runs.
+was moved, that says where it runs. So does a constraint to a device, as `in_shardings`,
+`out_shardings` and `with_sharding_constraint` have it; what is constrained to a kind of memory, and
+is a result, is moved there.
 """
 
 from __future__ import annotations
@@ -12,9 +14,14 @@ from typing import Any
 from covector.core.avals import Array, ShapedArray, to_array
 from covector.core.device import Space
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import Jaxpr, all_jaxprs
+from covector.core.jaxpr import Jaxpr, JaxprEqn, all_jaxprs
 from covector.core.record import Record
-from covector.core.rules import batching_rules, jvp_rules, transpose_rules
+from covector.core.rules import (
+    batching_rules,
+    jvp_rules,
+    layout_primitives,
+    transpose_rules,
+)
 from covector.core.structural import instantiate
 from covector.core.trace import Primitive, Tracer
 from covector.runtime.placement import Placement, Sharding, in_space, placement, put
@@ -80,23 +87,45 @@ class Moves(Record):
     results: tuple[Target | None, ...]
     inside: frozenset[Target]
 
+    @property
+    def any_result(self) -> bool:
+        """Whether results are to be elsewhere than the program has them."""
+        return any(m is not None for m in self.results)
+
 
 def moves_of(entry: Entry) -> Moves | None:
     """The moves in a traced function; None where there are none, as almost everywhere."""
     if entry.moves is None:
         jaxpr = entry.closed.jaxpr
-        none = all(e.primitive is not move_p for j in all_jaxprs(jaxpr) for e in j.eqns)
+        none = not any(_says_where(e) for j in all_jaxprs(jaxpr) for e in j.eqns)
         entry.moves = (None if none else _found(jaxpr),)
     found: Moves | None = entry.moves[0]
     return found
+
+
+def _says_where(eqn: JaxprEqn) -> bool:
+    if eqn.primitive in layout_primitives:
+        sharding = eqn.params.get("sharding")
+        return isinstance(sharding, Sharding) and (not sharding.spread or _elsewhere(sharding))
+    return eqn.primitive is move_p
+
+
+def _elsewhere(sharding: Sharding) -> bool:
+    """Whether it is a kind of memory in which programs do not have their results."""
+    return sharding != sharding.with_memory_kind(None)
 
 
 def _found(jaxpr: Jaxpr) -> Moves:
     at: dict[Any, Target] = {}
     inside: set[Target] = set()
     for eqn in jaxpr.eqns:
-        if eqn.primitive is move_p:
-            at[eqn.outvars[0]] = eqn.params["where"]
+        if _says_where(eqn):
+            constraint = eqn.primitive is not move_p
+            where = eqn.params["sharding" if constraint else "where"]
+            if constraint and not where.spread:
+                inside.add(where)
+            if not constraint or _elsewhere(where):
+                at[eqn.outvars[0]] = where
             continue
         inside.update([at[a] for a in eqn.invars if a in at])
         if eqn.primitive is jit_p:
@@ -137,5 +166,7 @@ def place_of(moves: Moves, where: Placement, name: str) -> Placement:
 
 def move_results(moves: Moves, outs: Sequence[Any]) -> list[Any]:
     """The results where they are to be."""
+    if not moves.any_result:
+        return list(outs)
     targets = moves.results[: len(outs)]  # behind them are values of references
     return [x if m is None else moved(x, m) for x, m in zip(outs, targets, strict=True)]

@@ -14,7 +14,7 @@ from covector.core.jaxpr import JaxprEqn
 from covector.core.prefixes import spread
 from covector.core.rules import higher_order_rules, layout_primitives, transpose_rules
 from covector.core.trace import EvalTrace, Primitive
-from covector.sharding.base import Sharding
+from covector.sharding.base import Sharding, SingleDeviceSharding
 from covector.sharding.context import concrete_mesh, get_abstract_mesh, mesh_for_specs
 from covector.sharding.explicit import explicit, here
 from covector.sharding.mesh import AbstractMesh, AxisType
@@ -173,7 +173,7 @@ transpose_rules[sharding_constraint_p] = lambda ct, x, *, sharding: [
 
 
 def resolved(where: Any, what: str) -> Any:
-    """A sharding as users give it, a spec on the mesh that is set.
+    """A sharding as users give it, a spec on the mesh that is set, a device as all of it there.
 
     Raises
     ------
@@ -189,6 +189,8 @@ def resolved(where: Any, what: str) -> Any:
                 f"{at_user_line()}"
             )
         return NamedSharding(mesh, where)
+    if hasattr(where, "platform"):
+        return SingleDeviceSharding(where)
     return where
 
 
