@@ -67,9 +67,9 @@ def clear_caches() -> None:
 _MODULES = frozenset((
     "ad", "memory",
     "ad_checkpoint", "api_util", "custom_batching", "custom_derivatives", "debug", "dlpack",
-    "distributed", "dtypes", "errors", "example_libraries", "experimental", "extend", "ffi",
-    "flatten_util", "image", "interpreters", "lax", "monitoring", "nn", "numpy", "ops", "random",
-    "ref", "scipy", "sharding", "stages", "test_util", "tree", "tree_util", "typing",
+    "distributed", "dtypes", "errors", "example_libraries", "experimental", "export", "extend",
+    "ffi", "flatten_util", "image", "interpreters", "lax", "monitoring", "nn", "numpy", "ops",
+    "random", "ref", "scipy", "sharding", "stages", "test_util", "tree", "tree_util", "typing",
 ))  # fmt: skip
 _NAMES = {
     **dict.fromkeys(("jacfwd", "jacrev", "jacobian", "hessian"), "covector.transforms.jacobian"),

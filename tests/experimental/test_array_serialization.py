@@ -136,6 +136,15 @@ def test_values_of_python_and_numpy(place):
     assert found.flags.writeable
 
 
+def test_read_as_what_was_saved(place):
+    saved = {"numpy": onp.arange(5), "narrow": onp.ones(3, "float32"), "array": np.ones(3)}
+    save(saved, place)
+    found = load(place, saved)
+    for name, x in saved.items():
+        assert type(found[name]) is type(x) and found[name].dtype == x.dtype
+        assert (onp.asarray(found[name]) == onp.asarray(x)).all()
+
+
 def test_trees(place):
     a, b = np.arange(3), np.ones((2, 2))
     tree = [(), {"b": (a, None), "a": [b], 3: {}, (1, "x"): a},

@@ -440,3 +440,15 @@ def test_results_in_another_memory():
         y = f(np.ones(2))
         assert y.sharding == host and y.tolist() == [2, 2]
     assert cv.jit(lambda y: y * 2)(y).sharding.memory_kind == "device"
+
+
+def test_arguments_that_are_not_used_say_nothing(toys):
+    x, y = (cv.device_put(np.ones(2), d) for d in toys[:2])
+    first = cv.jit(lambda x, y: x * 2)
+    for _ in range(2):
+        assert first(x, y).device is toys[0]
+    assert first.lower(x, y).compile()(x, y).device is toys[0]
+    made = cv.jit(lambda x: np.ones(2))(y)
+    assert not made.committed and made.device is np.ones(2).device
+    with pytest.raises(ValueError, match="argument x.*argument y"):
+        cv.jit(lambda x, y: x * 2, keep_unused=True)(x, y)

@@ -478,3 +478,24 @@ def test_guards_of_transfers_on_arrays_over_several_devices(eight_devices):
         fails(RuntimeError, "the data of make_array_from_process_local_data", local, np.ones(8))
         fails(RuntimeError, "from one device to another", cv.device_put, x, whole)
         fails(RuntimeError, "from one device to another", cv.device_put, np.ones(8), rows)
+
+
+def test_arrays_of_parts_of_keys():
+    keys = cv.random.split(cv.random.key(0), 8)
+    where = NamedSharding(cv.make_mesh((8,), ("x",)), P("x"))
+    parts = [cv.device_put(keys[i : i + 1], d) for i, d in enumerate(cv.devices()[:8])]
+    for made in (
+        cv.make_array_from_callback((8,), where, lambda index: keys[index]),
+        cv.make_array_from_single_device_arrays((8,), where, parts),
+    ):
+        assert made.dtype == keys.dtype and made.sharding == where
+        assert (cv.random.key_data(made) == cv.random.key_data(keys)).all()
+
+
+def test_sums_that_are_not_taken(explicit):
+    with cv.set_mesh(explicit):
+        x = cv.reshard(np.ones((8, 8)), P("x"))
+        text = "leave unreduced out"
+        fails(NotImplementedError, text, cv.reshard, x, P(None, unreduced={"x"}))
+        out = P(None, None, unreduced={"x"})
+        fails(NotImplementedError, text, lambda: np.dot(x.T, x, out_sharding=out))

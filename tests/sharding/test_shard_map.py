@@ -538,3 +538,9 @@ def test_parts_are_not_laid_out_over_the_axes_that_make_them(kind):
         ):
             body = cv.shard_map(f, in_specs=P("x"), out_specs=P("x"))
             fails(ValueError, "names the axis 'y'", body, onp.asarray(X))
+
+
+def test_types_of_gathered_values():
+    f = cv.vmap(lambda x: lax.all_gather(x, "i", to="invarying"), axis_name="i")
+    with pytest.raises(NotImplementedError, match="psum"):
+        f(np.arange(2.0))

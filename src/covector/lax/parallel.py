@@ -516,13 +516,18 @@ def all_gather(
         Position in the result of the new axis, or of the axis to join along.
     tiled : bool
         Join along an axis of ``x`` instead of making a new one.
-    to : str
-        Has no effect.
+    to : {"varying"}
+        What the type of the result says: that it may vary over the axis.
 
     Returns
     -------
     pytree of arrays
         The same for every element.
+
+    Raises
+    ------
+    NotImplementedError
+        If ``to`` is something else.
 
     Examples
     --------
@@ -538,6 +543,12 @@ def all_gather(
     Array([[1, 2],
            [3, 4]], dtype=int32)
     """
+    if to != "varying":
+        raise NotImplementedError(
+            f"all_gather: to={to!r}: results have types that vary over the axis; out_specs "
+            "of shard_map may leave it out with check_vma=False. A sum, lax.psum, makes one whose "
+            f"type does not vary{at_user_line()}"
+        )
     names = _names(axis_name)
     groups = _groups(axis_index_groups, names, "all_gather", equal=True)
 

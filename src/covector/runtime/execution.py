@@ -257,16 +257,32 @@ def _look_through(jaxpr: Jaxpr) -> bool:
     return own
 
 
+def _used(entry: Entry) -> list[bool]:
+    """Whether each argument of a traced function is used."""
+    if entry.used is None:
+        jaxpr = dce(entry.closed.jaxpr)
+        used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
+        used.update(jaxpr.outvars)
+        entry.used = [v in used for v in jaxpr.invars]
+    return entry.used
+
+
 def where_to_run(
-    jitted: Jitted, leaves: Sequence[Any], names: Callable[[], Sequence[str]] | None = None
-) -> Placement:
-    """The device that a function was given, or that of its arguments, or the default one."""
+    jitted: Jitted, leaves: Sequence[Any], names: Callable[[], Sequence[str]] | None = None,
+    entry: Entry | None = None,
+) -> Placement:  # fmt: skip
+    """The device that a function was given, or that of its arguments, or the default one.
+
+    Arguments that ``entry`` does not use say nothing.
+    """
     given = jitted.device
     if given is None:
         # All on the default placement is the usual case.
         if config.default_device is None and not config.platforms and not config.platform_name:
             if not any(type(x) is Array and x._placement for x in leaves):
                 return default_placement()
+        if entry is not None and jitted.primitive is None and not jitted.keep_unused:
+            leaves = [x if u else None for x, u in zip(leaves, _used(entry), strict=True)]
         # Those of the library itself say nothing to the user.
         what = "the operation" if jitted.name.startswith("_") else jitted.name
         return target_of(leaves, what, names)
@@ -359,7 +375,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         from covector.sharding.arguments import check_committed
 
         check_committed(jitted, args, names)
-    where = on_mesh(entry, where_to_run(jitted, flat, names), jitted.name)
+    where = on_mesh(entry, where_to_run(jitted, flat, names, entry), jitted.name)
     moves = moves_of(entry)
     if moves is not None:
         where = place_of(moves, where, jitted.name)

@@ -177,6 +177,7 @@ def _joined(
 ) -> Array:  # fmt: skip
     """An array of ``shape`` whose part at each index ``parts`` gives: of those of this process."""
     whole: np.ndarray | None = None
+    key_like: Array | None = None
     seen: set[Any] = set()
     here = sharding.addressable_devices
     block = _block_here(shape, sharding, what)
@@ -189,7 +190,8 @@ def _joined(
             continue
         seen.add(key)
         given = parts(index, device)
-        part = np.asarray(given)
+        key_like = given if isinstance(given, Array) and dtypes.is_extended(given.dtype) else None
+        part = np.asarray(given) if key_like is None else bits(key_like)
         if not isinstance(given, Array):
             transfer("host_to_device", f"{part.dtype}{list(part.shape)}, a part for {device!r}")
         wanted = tuple([len(range(*s.indices(n))) for s, n in zip(index, shape, strict=True)])
@@ -207,6 +209,8 @@ def _joined(
             )
         whole[within(index, block, shape)] = part
     assert whole is not None
+    if key_like is not None:
+        return _of_block(from_bits(whole, key_like), sharding, shape)
     local = array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True)
     return _of_block(local, sharding, shape)
 

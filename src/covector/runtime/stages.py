@@ -498,8 +498,9 @@ class Compiled(_Stage):
 
     def _check_placements(self, flat: Sequence[Any]) -> None:
         """An array that is committed elsewhere is an error, as it is for `jit`."""
+        taken = {i - len(self._entry.hoisted) for i in self._kept}
         for i, (x, sharding) in enumerate(zip(flat, self._in_shardings(), strict=True)):
-            if type(x) is not Array or not x._placement or not x.committed:
+            if type(x) is not Array or not x._placement or not x.committed or i not in taken:
                 continue
             if not x.sharding.with_memory_kind(None).is_equivalent_to(sharding, x.ndim):
                 raise ValueError(
@@ -556,7 +557,8 @@ def traced(
             )
         where = placement(wanted.pop(), True)
     else:
-        where = where_to_run(jitted, values_of(leaves))
+        plain = entry.refs is None and not entry.hoisted
+        where = where_to_run(jitted, values_of(leaves), None, entry if plain else None)
     where = on_mesh(entry, where, jitted.name)
     if getattr(jitted.fun, "_in_shardings", None) is not None:
         given = _with_asked(jitted, entry, leaves, given, where)

@@ -117,8 +117,9 @@ def check_committed(jitted: Any, args: tuple[Any, ...], names: Callable[[], Sequ
             continue
         if isinstance(wanted, Sharding) and not wanted.is_equivalent_to(x.sharding, x.ndim):
             known = names()
+            name = known[k] if k < len(known) else k
             raise ValueError(
-                f"jit of {jitted.name}: the argument {known[k] if k < len(known) else k} is committed to {x.sharding!r}, "
+                f"jit of {jitted.name}: the argument {name} is committed to {x.sharding!r}, "
                 f"and in_shardings asks for {wanted!r}. Move it with device_put, or ask for None, "
                 f"which takes it as it is{at_user_line()}"
             )

@@ -94,6 +94,7 @@ for _prim in (reshard_p, sharding_constraint_p):
 def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
     if not isinstance(sharding, NamedSharding):
         return place(x, None, x.varying)
+    check_reduced(sharding)
     laid = place(x, explicit(sharding, x.ndim), x.varying)
     return place(x, here(laid), x.varying)
 
@@ -194,6 +195,15 @@ def resolved(where: Any, what: str) -> Any:
     return where
 
 
+def check_reduced(sharding: Any) -> None:
+    """Raise the error for a sharding of sums that are not taken yet."""
+    if sharding.spec.unreduced:
+        raise NotImplementedError(
+            f"{sharding.spec!r}: sums over axes of a mesh are taken where they arise; leave "
+            f"unreduced out{at_user_line()}"
+        )
+
+
 def check_whole(sharding: Any, what: str) -> None:
     """Raise the error for a sharding over axes along which the function is run on each device."""
     if isinstance(sharding, NamedSharding):
@@ -271,6 +281,7 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                 f"arrays to single devices{at_user_line()}"
             )
         check_whole(s, "reshard")
+        check_reduced(s)
         s.check(aval_of(x).shape, "reshard")
         outs.append(reshard_p.bind(x, sharding=s))
     return tree.unflatten(treedef, outs)

@@ -92,7 +92,8 @@ class Entry:
 
     # What the runtime compiled it to, and what it knows of moves within it.
     __slots__ = (
-        "closed", "hoisted", "refs", "in_tree", "out_tree", "programs", "moves", "__weakref__",
+        "closed", "hoisted", "refs", "in_tree", "out_tree", "programs", "moves", "used",
+        "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +111,7 @@ class Entry:
         self.refs = refs
         self.programs: dict[Any, Any] = {}
         self.moves: tuple[Any] | None = None
+        self.used: list[bool] | None = None
 
     @property
     def out_avals(self) -> list[ShapedArray]:

@@ -153,9 +153,12 @@ class LeafReader:
 class Wish:
     """What the user has said of one leaf: where it is to be, and of which type it is."""
 
-    __slots__ = ("sharding", "shape", "dtype")
+    __slots__ = ("sharding", "shape", "dtype", "is_numpy")
 
-    def __init__(self, sharding: Any = None, shape: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, sharding: Any = None, shape: Any = None, dtype: Any = None, is_numpy: bool = False
+    ) -> None:
+        self.is_numpy = is_numpy
         self.sharding = sharding
         self.shape = shape
         self.dtype = dtype
@@ -175,6 +178,8 @@ def _wish(path: str, x: Any) -> Wish:
     if isinstance(x, Array):
         where = x.sharding if x.committed else None
         return Wish(where, x.shape, x.dtype)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return Wish(None, x.shape, x.dtype, True)
     if is_array_like(x):
         is_python = isinstance(x, (bool, int, float, complex))
         return Wish(None, np.shape(x), None if is_python else aval_of(x).dtype)
@@ -266,7 +271,8 @@ def _value(folder: Path, leaf: Leaf, wish: Wish) -> Any:
         case "complex":
             return complex(*map(float.fromhex, leaf.value))
     reader = LeafReader(folder, leaf)
-    if leaf.kind == "numpy" and wish.sharding is None and wish.dtype is None:
+    as_saved = wish.is_numpy or (wish.sharding is None and wish.dtype is None)
+    if leaf.kind == "numpy" and as_saved:
         return np.array(reader.all())
     if reader.dtype.itemsize > 4 and dtypes.canonicalize_dtype(reader.dtype) != reader.dtype:
         raise ValueError(
