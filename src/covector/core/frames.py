@@ -77,7 +77,8 @@ class Frame(Record):
         content = data[_LAYOUT.size :]
         if len(content) < head + blob:
             raise ValueError(f"{self._cut(len(data), _LAYOUT.size + head + blob)}{at_user_line()}")
-        if len(content) > head + blob or hashlib.sha256(content).digest() != digest:
+        whole = len(content) == head + blob and version > 0
+        if not whole or hashlib.sha256(content).digest() != digest:
             raise ValueError(
                 f"{self.reads}: the file of {self.what} is damaged, its checksum does not fit its "
                 f"content: write it again{at_user_line()}"
