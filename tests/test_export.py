@@ -18,7 +18,7 @@ import covector.numpy as np
 from covector import export, lax
 from covector.core.dtypes import as_dtype
 from covector.core.jaxpr import all_jaxprs
-from covector.export import _file
+from covector.export._file import FRAME
 from tests.property_tables import CASES, DISCRETE
 
 TYPE = cv.ShapeDtypeStruct((3,), "float32")
@@ -207,16 +207,16 @@ def test_what_is_no_file():
 
 def test_files_of_later_releases(data):
     later = bytearray(data)
-    struct.pack_into("<I", later, 16, _file.VERSION + 1)
-    with pytest.raises(ValueError, match=f"format {_file.VERSION + 1}, written by a later release"):
+    struct.pack_into("<I", later, 16, FRAME.version + 1)
+    with pytest.raises(ValueError, match=f"format {FRAME.version + 1}, written by a later release"):
         export.deserialize(later)
 
 
 def changed(data, change):
     """The file with another head, and the checksum of that."""
-    head, blob = _file.unpacked(data)
+    head, blob = FRAME.unpacked(data)
     change(head)
-    return _file.packed(head, blob)
+    return FRAME.packed(head, blob)
 
 
 def first_equation(head):

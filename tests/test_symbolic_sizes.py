@@ -229,6 +229,8 @@ def test_scopes_do_not_mix():
         export.symbolic_shape("a", scope=A.scope, constraints=["a >= 2"])
     with pytest.raises(ValueError, match="sequence of texts"):
         export.SymbolicScope("a >= 2")
+    with pytest.raises(TypeError, match="a constraint is a string such as 'a >= 8', got 3"):
+        export.SymbolicScope([3])
 
 
 def test_specs_of_arguments():

@@ -1,5 +1,10 @@
 """What concerns devices, memory and compilers: what holds on one device, and what is not."""
 
+import os
+import pickle
+import subprocess
+import sys
+
 import numpy as onp
 import pytest
 
@@ -7,6 +12,9 @@ import covector as cv
 import covector.numpy as np
 from covector import experimental, lax
 from covector.ad_checkpoint import checkpoint_name, print_saved_residuals
+from covector.backends.cpu import codegen
+from covector.backends.pjrt.backend import PjrtBackend
+from covector.core.config import override
 from covector.experimental import compute_on as computing
 from covector.experimental import custom_partitioning as parting
 from covector.experimental import layout as layouts
@@ -15,6 +23,7 @@ from covector.experimental.buffer_callback import ExecutionContext, ExecutionSta
 from covector.experimental.compilation_cache import compilation_cache
 from covector.experimental.serialize_executable import deserialize_and_load, serialize
 from covector.experimental.shard_alike import shard_alike
+from covector.runtime.loaded import FRAME
 
 X = onp.arange(3, dtype=onp.float32)
 W = X * 3
@@ -181,21 +190,179 @@ def test_serialized_programs():
 
     x, more = onp.ones((2, 3), onp.float32), {"k": 2.0}
     compiled = cv.jit(f).lower(x, more=more).compile()
-    loaded = deserialize_and_load(*serialize(compiled))
+    data, *trees = serialize(compiled)
+    loaded = deserialize_and_load(data, *trees)
     expected = f(np.asarray(x), more=more)
     cv.tree.map(onp.testing.assert_array_equal, loaded(x, more=more), compiled(x, more=more))
     onp.testing.assert_array_equal(loaded(x, more=more)["sorted"], expected["sorted"])
-    donating = cv.jit(lambda a, b: (a + 1, b), donate_argnums=0).lower(X, X).compile()
-    given = np.asarray(X)
-    deserialize_and_load(*serialize(donating))(given, X)
-    assert given.is_deleted()
-    calling = cv.jit(lambda x: (cv.debug.print("{}", x), x)[1]).lower(X).compile()
-    with pytest.raises(ValueError, match="such as a Python function"):
-        serialize(calling)
+    assert serialize(loaded)[0] == data
+    assert loaded.as_text() == compiled.as_text("jaxpr")
+    assert loaded.cost_analysis() == compiled.cost_analysis()
+    assert repr(loaded.memory_analysis()) == repr(compiled.memory_analysis())
+    assert repr(loaded.args_info) == repr(compiled.args_info)
+    assert loaded.out_info == compiled.out_info
+    assert loaded.output_shardings == compiled.output_shardings
+    with pytest.raises(ValueError, match="unknown dialect 'llvm': a program that was loaded"):
+        loaded.as_text("llvm")
+    with pytest.raises(TypeError, match=r"made for float32\[2,3\]"):
+        loaded(x[:1], more=more)
     with pytest.raises(TypeError, match="serialize takes"):
         serialize(f)
-    with pytest.raises(ValueError, match="on one device, got 2"):
-        deserialize_and_load(*serialize(compiled), execution_devices=[None, None])
+
+
+def test_serialized_programs_keep_what_calls_do():
+    donating = cv.jit(lambda a, b: (a + 1, b), donate_argnums=0).lower(X, X).compile()
+    given = np.asarray(X)
+    loaded = deserialize_and_load(*serialize(donating))
+    loaded(given, X)
+    assert given.is_deleted() and loaded.donate_argnums == (0,)
+
+    def add(ref, x):
+        ref[...] += x
+        return ref[...] * 2
+
+    ref = cv.new_ref(np.asarray(X))
+    loaded = deserialize_and_load(*serialize(cv.jit(add).lower(ref, X).compile()))
+    onp.testing.assert_array_equal(loaded(ref, X), X * 4)
+    onp.testing.assert_array_equal(loaded(ref, X), X * 6)
+    onp.testing.assert_array_equal(ref[...], X * 3)
+    closing = cv.jit(lambda x: ref[...] + x).lower(X).compile()
+    with pytest.raises(NotImplementedError, match="closes over references"):
+        serialize(closing)
+    key = cv.random.key(1)
+    f = cv.jit(lambda x: (x, W, cv.random.normal(key, (3,)) + x, key, x.astype("int4"), None, 2.0))
+    loaded = deserialize_and_load(*serialize(f.lower(X).compile()))
+    assert repr(loaded(X)) == repr(f(X))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_serialized_programs_are_loaded_without_a_compiler(platform, kept, tmp_path):
+    """In another process, whether the code is in the cache on disk when it is written or not."""
+    file = tmp_path / "program"
+    w = onp.arange(9, dtype="float32").reshape(3, 3)
+    with override(enable_compilation_cache=kept):
+        f = cv.jit(lambda x: np.tanh(x @ w + 0.123), backend=platform)
+        for _ in range(2):  # the second one is found on disk, where there is one
+            compiled = f.lower(X).compile()
+            file.write_bytes(pickle.dumps(serialize(compiled)))
+            cv.clear_caches()
+    code = f"""
+import pickle, covector as cv
+from covector.backends.cpu import codegen, generate
+from covector.backends.pjrt.backend import PjrtBackend
+from covector.experimental.serialize_executable import deserialize_and_load
+
+def refuse(*args):
+    raise AssertionError("it compiles")
+
+codegen.compile_object = generate.llvm_text = PjrtBackend.load = PjrtBackend.lower = refuse
+events = []
+cv.monitoring.register_event_listener(lambda name, **more: events.append(name))
+cv.monitoring.register_event_duration_secs_listener(lambda name, *a, **more: events.append(name))
+loaded = deserialize_and_load(*pickle.loads(open({str(file)!r}, "rb").read()))
+y = loaded(cv.numpy.arange(3, dtype="float32"))
+assert y.device.client.platform == {platform!r} and not events, events
+print(y.tolist())
+"""
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{compiled(X).tolist()}\n"
+
+
+def test_serialized_programs_run_where_they_were_compiled_for():
+    devices = cv.devices("xla_cpu")
+    compiled = cv.jit(lambda x: np.sin(x) + W, device=devices[1]).lower(X).compile()
+    data, *trees = serialize(compiled)
+    loaded = deserialize_and_load(data, *trees)
+    x = cv.device_put(X, devices[1])
+    onp.testing.assert_array_equal(loaded(x), compiled(x))
+    assert loaded(x).device == devices[1]
+    moved = deserialize_and_load(data, *trees, backend="xla_cpu", execution_devices=[devices[2]])
+    assert moved(X).device == devices[2]
+    with pytest.raises(ValueError, match="was made for .*id=2.*committed to .*id=1"):
+        moved(x)
+    again = deserialize_and_load(*serialize(moved))
+    assert again(X).device == devices[2]
+    onp.testing.assert_array_equal(again(X), compiled(X))
+    for given, expected in (
+        ({"backend": "cpu"}, "for the platform xla_cpu, and backend is that of cpu: compile the"),
+        ({"execution_devices": devices[:2]}, "for 1 device, and execution_devices has 2"),
+        ({"execution_devices": cv.devices("cpu")}, "for devices of xla_cpu, .* has CpuDevice"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            deserialize_and_load(data, *trees, **given)
+    with pytest.raises(ValueError, match="out_tree must be the structure with 1 leaves"):
+        deserialize_and_load(data, trees[0], cv.tree.structure((1, 2)))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+def test_serialized_programs_that_are_not_for_this_place(platform, monkeypatch):
+    compiled = cv.jit(lambda x: np.sin(x) + W, backend=platform).lower(X).compile()
+    data, *trees = serialize(compiled)
+
+    def changed(**parts):
+        head, blob = FRAME.unpacked(data)
+        head.update(parts)
+        return bytes(FRAME.packed(head, blob)), *trees
+
+    with pytest.raises(ValueError, match=r"is of Covector 0.0.1, this is .*covector.export"):
+        deserialize_and_load(*changed(covector="0.0.1"))
+    with pytest.raises(RuntimeError, match="for the device 77 of .*, and this process has .*0.*"):
+        deserialize_and_load(*changed(devices=[[77, "cpu"]]))
+    with pytest.raises(RuntimeError, match="for a device of the kind 'H100', and this is a 'cpu'"):
+        deserialize_and_load(*changed(devices=[[0, "H100"]]))
+    target = FRAME.unpacked(data)[0]["target"]
+    more = {**target, "features": target["features"] + ",+sse9"}
+    with pytest.raises(RuntimeError, match="which has no sse9: compile the function here, or"):
+        deserialize_and_load(*changed(target=more))
+    others = [{"bytes": 1}] if platform == "xla_cpu" else [{"system": "z80"}, {"runtime": "00"}]
+    for other in others:
+        with pytest.raises(RuntimeError, match="was compiled for .*, and this is .*: compile"):
+            deserialize_and_load(*changed(target={**target, **other}))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+def test_damaged_serialized_programs(platform, monkeypatch):
+    compiled = cv.jit(lambda x: np.sin(x) + W, backend=platform).lower(X).compile()
+    data, *trees = serialize(compiled)
+    monkeypatch.setattr(codegen, "load_object", None)
+    monkeypatch.setattr(PjrtBackend, "unpack", None)
+    for k in [*range(72), *range(72, len(data), 97)]:
+        damaged = data[:k] + bytes([data[k] ^ 1]) + data[k + 1 :]
+        with pytest.raises(ValueError, match="deserialize_and_load: .*(damaged|format|bytes)"):
+            deserialize_and_load(damaged, *trees)
+    for n in (0, 1, 20, 100, len(data) - 1):
+        with pytest.raises(ValueError, match="deserialize_and_load: the (bytes|file)"):
+            deserialize_and_load(data[:n], *trees)
+    for other in (data + b"x", pickle.dumps(1), b"x" * 100):
+        with pytest.raises(ValueError, match="damaged|are not those of a compiled program"):
+            deserialize_and_load(other, *trees)
+    with pytest.raises(TypeError, match="takes the bytes that serialize gave, got Compiled"):
+        deserialize_and_load(compiled, *trees)
+
+
+def test_programs_that_are_not_serialized():
+    for platform in ("cpu", "xla_cpu"):
+        f = cv.jit(lambda x: (cv.debug.print("{}", x), x)[1], backend=platform)
+        with pytest.raises(ValueError, match="calls a Python function"):
+            serialize(f.lower(X).compile())
+    with pytest.raises(NotImplementedError, match="backend of toy does not write programs"):
+        serialize(cv.jit(lambda x: x + 1, backend="toy").lower(X).compile())
+    with override(enable_compilation_cache=False):
+        compiled = cv.jit(lambda x: np.cosh(x * 0.1234)).lower(X).compile()
+        with cv.enable_x64():
+            onp.testing.assert_array_equal(
+                deserialize_and_load(*serialize(compiled))(X), compiled(X)
+            )
+        usual = cv.config.optimization_level
+        cv.config.update("optimization_level", "O0")
+        try:
+            with pytest.raises(RuntimeError, match="options have changed since .* was compiled"):
+                serialize(compiled)
+        finally:
+            cv.config.update("optimization_level", usual)
 
 
 @pytest.mark.parametrize(

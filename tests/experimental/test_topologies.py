@@ -13,7 +13,9 @@ import covector.numpy as np
 from covector import lax
 from covector.backends.pjrt import backend as pjrt_backend
 from covector.backends.pjrt import plugins
+from covector.core import backend
 from covector.experimental import topologies
+from covector.experimental.serialize_executable import deserialize_and_load, serialize
 from covector.sharding import SingleDeviceSharding
 
 TYPE = cv.ShapeDtypeStruct((2, 3), "float32")
@@ -21,6 +23,10 @@ TYPE = cv.ShapeDtypeStruct((2, 3), "float32")
 
 class DeviceError(RuntimeError):
     pass
+
+
+class Plugin(str):
+    path, version = __file__, (0, 90)
 
 
 class Native:
@@ -33,7 +39,7 @@ class Native:
         self.compiled = []
 
     def load(self, path):
-        return path
+        return Plugin(path)
 
     def create_topology(self, plugin, name, options):
         self.asked.append((plugin, name, options))
@@ -84,8 +90,10 @@ def test_descriptions_of_topologies(native, device):
 
 
 def test_topologies_that_there_are_not(native):
-    with pytest.raises(ValueError, match="'nowhere' .*no such topology; known by name: h100"):
+    with pytest.raises(ValueError, match="'nowhere' of cuda is unknown; known by name: 'h100'"):
         topologies.get_topology_desc("nowhere", "cuda")
+    with pytest.raises(ValueError, match=r"'nowhere' and the options \['topology'\]: no such"):
+        topologies.get_topology_desc("nowhere", "cuda", topology="1x1x1")
     with pytest.raises(NotImplementedError, match="the backend of cpu compiles for the devices of"):
         topologies.get_topology_desc()
     mesh = topologies.make_mesh(topologies.get_attached_topology("cpu"), (1,), ("x",))
@@ -127,9 +135,54 @@ def test_compiled_for_a_device_that_is_not_there(native, device, way):
     assert compiled.runtime_executable().data == b"machine code"
     assert compiled.cost_analysis()["flops"] > 0
     assert compiled.memory_analysis().output_size_in_bytes == 24
+    assert compiled.memory_analysis().generated_code_size_in_bytes == len(b"machine code")
     assert compiled.input_shardings == ((SingleDeviceSharding(device),), {})
     with pytest.raises(RuntimeError, match="fun was compiled for AbsentDevice.*cannot be called"):
         compiled(onp.ones((2, 3), "float32"))
+
+
+class Client:
+    """A client with one device of a kind, which loads whatever it is given."""
+
+    platform_version = "of a client"
+
+    def __init__(self):
+        self.given = []
+
+    def deserialize(self, data):
+        self.given.append(data)
+        return self
+
+    def executable(self, *args):
+        return self
+
+    def donate(self, given):
+        pass
+
+    def call(self, args):
+        return [np.zeros((2, 3))]
+
+
+@pytest.mark.parametrize("kind", ["Fast 1", "Fast 2"])
+def test_a_program_for_a_device_that_comes_later(native, monkeypatch, kind):
+    device = topologies.get_topology_desc("h100", "cuda").devices[1]
+    compiled = cv.jit(lambda x: np.sin(x) + onp.arange(3), device=device).lower(TYPE).compile()
+    data, *trees = serialize(compiled)
+    there = pjrt_backend.PjrtBackend("cuda")
+    there._client = Client()
+    description = {
+        "id": 1, "addressable": True, "local_hardware_id": 0, "kind": kind, "process_index": 0,
+        "memories": [(0, "device")], "default_memory": 0,
+    }  # fmt: skip
+    there._devices = [pjrt_backend.PjrtDevice(there, 0, description)]
+    monkeypatch.setitem(backend.loaded, "cuda", there)
+    if kind == "Fast 2":
+        with pytest.raises(RuntimeError, match="of the kind 'Fast 1', and this is a 'Fast 2'"):
+            deserialize_and_load(data, *trees)
+    else:
+        loaded = deserialize_and_load(data, *trees)
+        assert there._client.given == [b"machine code"]
+        assert loaded(onp.ones((2, 3), "float32")).shape == (2, 3)
 
 
 def test_what_needs_a_device_that_is_there(device):

@@ -187,6 +187,12 @@ def test_backends():
     cpu = backend.get_backend("cpu")
     assert backend.get_backend(cpu) is cpu and backend.backends()["cpu"] is cpu
     assert backend.get_default_device() == cv.devices()[0]
+    for platform in ("cpu", "xla_cpu"):
+        found = backend.get_backend(platform)
+        client = cv.devices(platform)[0].client
+        assert client.platform_version == found.platform_version != ""
+        assert client.device_count() == found.local_device_count() == len(cv.devices(platform))
+        assert client.local_devices() == cv.local_devices(backend=platform)
     emptied = []
 
     class Cache:

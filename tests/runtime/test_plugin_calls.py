@@ -19,6 +19,7 @@ from covector import lax
 from covector.backends.pjrt import mappings
 from covector.core.avals import ShapedArray
 from covector.experimental import io_callback
+from covector.experimental.serialize_executable import deserialize_and_load, serialize
 from covector.transforms.callbacks import call_checked
 
 pytestmark = pytest.mark.platform
@@ -325,6 +326,11 @@ def test_one_function_for_both_compilers(library, device):
         cv.jit(lambda x: call(x, by=0.0))(X).block_until_ready()
     with pytest.raises(RuntimeError, match=r"while running ffi_call of p_scaled .*by zero"):
         call(cv.device_put(X, device), by=0.0).block_until_ready()
+    loaded = deserialize_and_load(*serialize(f.lower(X).compile()))
+    onp.testing.assert_array_equal(loaded(X), y)
+    on_cpu = cv.jit(lambda x: call(x, by=3), backend="cpu").lower(X).compile()
+    with pytest.raises(ValueError, match="or a native one that was registered"):
+        serialize(on_cpu)
 
 
 def test_mapped_native_functions(library, device):

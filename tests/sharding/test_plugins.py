@@ -11,6 +11,7 @@ import covector as cv
 import covector.numpy as np
 from covector import export, lax
 from covector.core import backend
+from covector.experimental.serialize_executable import deserialize_and_load, serialize
 from covector.sharding import AxisType, NamedSharding
 from covector.sharding import PartitionSpec as P
 from tests.sharding import tables
@@ -155,6 +156,32 @@ def test_bad_input(mesh):
         x + other
     with pytest.raises(NotImplementedError, match=re.escape("calls Python")):
         cv.jit(lambda x: cv.pure_callback(lambda x: x, x, x))(x)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "xla_cpu"])
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+def test_serialized_programs(platform, axis_type):
+    devices = cv.devices(platform)[:4]
+    mesh = cv.make_mesh((2, 2), ("x", "y"), (axis_type,) * 2, devices=devices)
+    b = onp.arange(6, dtype="float32")
+    x, y = put(A, mesh, P("x")), put(onp.ones((4, 6), "float32"), mesh, P(None, "y"))
+    compiled = cv.jit(lambda x, y: (x @ y + b, x.sum())).lower(x, y).compile()
+    data, *trees = serialize(compiled)
+    loaded = deserialize_and_load(data, *trees)
+    assert loaded.input_shardings == compiled.input_shardings
+    assert loaded.output_shardings == compiled.output_shardings
+    out = loaded(x, y)
+    onp.testing.assert_array_equal(out[0], A @ onp.ones((4, 6)) + b)
+    assert [o.sharding for o in out] == list(compiled.output_shardings)
+    turned = devices[::-1]
+    moved = deserialize_and_load(data, *trees, execution_devices=turned)
+    out = moved(A, onp.ones((4, 6), "float32"))
+    assert out[0].sharding.devices == tuple(turned)
+    onp.testing.assert_array_equal(out[0], A @ onp.ones((4, 6)) + b)
+    onp.testing.assert_array_equal(out[1], A.sum())
+    assert serialize(loaded)[0] == data
+    with pytest.raises(ValueError, match="for 4 devices, and execution_devices has 1"):
+        deserialize_and_load(data, *trees, execution_devices=devices[:1])
 
 
 # --- the property tables, on eight devices ------------------------------------------------------

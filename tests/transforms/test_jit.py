@@ -177,7 +177,10 @@ def test_stages() -> None:
     assert lowered.out_info == cv.ShapeDtypeStruct((3,), "float32")
     compiled = lowered.compile()
     assert values(compiled(np.ones(3, np.float32))) == [3, 3, 3]
-    assert compiled.memory_analysis().output_size_in_bytes == 12
+    memory = compiled.memory_analysis()
+    assert memory.output_size_in_bytes == 12 and memory.generated_code_size_in_bytes > 100
+    for part in ("generated_code", "argument", "output", "alias", "temp"):
+        assert getattr(memory, f"host_{part}_size_in_bytes") == 0
     assert compiled.as_text("jaxpr")
     with pytest.raises(TypeError, match=r"made for float32\[3\], called with float32\[4\]"):
         compiled(np.ones(4, np.float32))

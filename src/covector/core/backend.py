@@ -15,11 +15,12 @@ from typing import Any, Protocol, TypeVar
 
 from covector.core import collector, presence
 from covector.core import config as options
-from covector.core.avals import Array
+from covector.core.avals import Array, ShapedArray
 from covector.core.config import config
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
+from covector.core.record import Record
 from covector.core.trace import Primitive
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +61,47 @@ class Module(Protocol):
     def compile(self, device: Device, placement: int | Sequence[int]) -> Program:
         """Compile for ``device``; the results have the native ``placement``, which is on it, or
         each its own on several devices."""
+
+
+class Packed(Record):
+    """A compiled program as bytes.
+
+    Attributes
+    ----------
+    target : dict
+        What it runs on: whatever must be the same where it is loaded. Like ``head``, of JSON.
+    head : dict
+        What is to be known of the code.
+    code : bytes
+    constants : list of Array
+    """
+
+    target: dict[str, Any]
+    head: dict[str, Any]
+    code: bytes
+    constants: list[Array]
+
+
+class Signature(Record):
+    """What a program takes and returns, and where it runs.
+
+    Attributes
+    ----------
+    name : str
+    ins, outs : list of ShapedArray
+    devices : tuple of Device
+    layout : Layout or None
+        On several devices with memories of their own.
+    placement : int or sequence of int
+        Of the results, for `Module.compile`.
+    """
+
+    name: str
+    ins: list[ShapedArray]
+    outs: list[ShapedArray]
+    devices: tuple[Device, ...]
+    layout: Layout | None
+    placement: int | Sequence[int]
 
 
 class Layout:
@@ -122,6 +164,28 @@ class Backend(Protocol):
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> Module:
         """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
+
+
+class PackingBackend(Backend, Protocol):
+    """A backend whose programs are written to files, by `experimental.serialize_executable`."""
+
+    def pack(self, program: Program, lower: Callable[[], Module]) -> Packed:
+        """The bytes of a program; ``lower`` makes its module again."""
+
+    def unpack(self, packed: Packed, signature: Signature) -> Program:
+        """The program, loaded without a compilation.
+
+        Raises the RuntimeError of `elsewhere` if it is for another target.
+        """
+
+
+def elsewhere(name: str, made_for: str, here: str) -> RuntimeError:
+    """The error for machine code that does not run here."""
+    return RuntimeError(
+        f"deserialize_and_load: the machine code of {name} was compiled for {made_for}, and this "
+        f"is {here}: compile the function here, or write it to a file with covector.export, which "
+        f"holds no machine code{at_user_line()}"
+    )
 
 
 class SpreadingBackend(Backend, Protocol):

@@ -90,6 +90,10 @@ class SymbolicScope:
         return None
 
     def _add(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(
+                f"a constraint is a string such as 'a >= 8', got {text!r}{at_user_line()}"
+            )
         found = _COMPARISON.match(text)
         if found is None:
             raise ValueError(

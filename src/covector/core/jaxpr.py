@@ -223,6 +223,11 @@ class ClosedJaxpr:
     __repr__ = __str__
 
 
+def types_alone(ins: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> ClosedJaxpr:
+    """What stands for a program of which only the types are known."""
+    return ClosedJaxpr(Jaxpr([], [Var(a) for a in ins], [Var(a) for a in outs], []))
+
+
 def sub_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
     """The jaxprs among an equation's parameters, closed or not, in tuples or lists too."""
     for value in params.values():

@@ -12,7 +12,7 @@ from covector.export._exported import (
     maximum_supported_calling_convention_version,
     minimum_supported_calling_convention_version,
 )
-from covector.export._file import Refused, unpacked
+from covector.export._file import FRAME, Refused
 from covector.export._safety import DisabledSafetyCheck
 from covector.export._shardings import Spread
 from covector.export._trees import tree_of
@@ -47,7 +47,7 @@ def deserialize(blob: bytes | bytearray) -> Exported:
     >>> square.call(3.0), cv.grad(square.call)(3.0)
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
-    head, data = unpacked(blob)
+    head, data = FRAME.unpacked(blob)
     try:
         scope = SymbolicScope(head["constraints"])
         decoder = Decoder(head["programs"], head["constants"], data, scope)

@@ -25,21 +25,15 @@ null, true, 7, "text"   themselves
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from covector import _native
 from covector.control_flow.checkpoint import checkpoint_p
 from covector.control_flow.vmap_rules import custom_vmap_call_p
 from covector.core import dtypes
 from covector.core.avals import (
-    NONE_VARY,
-    Array,
     ShapedArray,
-    array_from_numpy,
-    place,
     settled,
 )
 from covector.core.dim_scope import Parser, SymbolicScope
@@ -60,7 +54,6 @@ from covector.export._rules import (
 )
 from covector.lax.algorithms import DotAlgorithm, DotAlgorithmPreset
 from covector.lax.precision import Precision
-from covector.primitives.convert import bitcast_convert_type_p
 from covector.primitives.convolution import ConvDimensionNumbers
 from covector.primitives.fourier import FftType
 from covector.primitives.indexing import (
@@ -68,9 +61,16 @@ from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,
 )
-from covector.sharding.mesh import AbstractMesh, AxisType
+from covector.runtime.encoding import (
+    array_code,
+    arrays_of,
+    aval_code,
+    aval_of,
+    dtype_of,
+    sharding_code,
+    sharding_of,
+)
 from covector.sharding.named import NamedSharding
-from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
 from covector.transforms.jit import jit_p
 
 _ENUMS: dict[str, Any] = {
@@ -80,31 +80,6 @@ _RECORDS: dict[str, Any] = {
     c.__name__: c
     for c in (GatherDimensionNumbers, ScatterDimensionNumbers, ConvDimensionNumbers, DotAlgorithm)
 }
-
-
-def _dtype_of(name: str) -> Any:
-    return dtypes.key_dtype if name == str(dtypes.key_dtype) else dtypes.as_dtype(name)
-
-
-def aval_code(aval: ShapedArray, size: Callable[[Any], Any]) -> list[Any]:
-    code = [str(aval.dtype), [size(d) for d in aval.shape], int(aval.weak_type)]
-    return code if aval.placed is None else [*code, sharding_code(aval.placed)]
-
-
-def sharding_code(sharding: NamedSharding) -> list[Any]:
-    mesh, spec = sharding.mesh, sharding.spec
-    if not all(isinstance(n, str) for n in mesh.axis_names):
-        raise TypeError(f"axes of a mesh with the names {mesh.axis_names}, which are no texts")
-    parts = [None if p is UNCONSTRAINED else list(names_in(p)) for p in spec]
-    axes = [list(mesh.axis_names), list(mesh.axis_sizes), [t.name for t in mesh.axis_types]]
-    return [*axes, parts, sorted(map(str, spec.unreduced)), sorted(map(str, spec.reduced))]
-
-
-def sharding_of(code: Any) -> NamedSharding:
-    names, sizes, types, parts, unreduced, reduced = code
-    mesh = AbstractMesh(tuple(sizes), tuple(names), tuple([AxisType[t] for t in types]))
-    spec = PartitionSpec(*[UNCONSTRAINED if p is None else tuple(p) for p in parts])
-    return NamedSharding(mesh, spec.update(unreduced=set(unreduced), reduced=set(reduced)))
 
 
 def _size_code(d: Any) -> Any:
@@ -241,16 +216,10 @@ class Encoder:
         if found is None:
             found = self._arrays[id(x)] = len(self.constants)
             self._keep.append(x)
-            data = _bytes_of(x)
-            self.constants.append([*aval_code(x.aval, int), len(data)])
+            code, data = array_code(x)
+            self.constants.append(code)
             self.blob.append(data)
         return found
-
-
-def _bytes_of(x: Array) -> bytes:
-    if dtypes.is_extended(x.dtype):
-        x = bitcast_convert_type_p.bind(x, new_dtype=dtypes.uint32)
-    return np.ascontiguousarray(np.asarray(x)).tobytes()
 
 
 def _no_bytes(e: JaxprEqn, what: str) -> ValueError:
@@ -274,19 +243,9 @@ class Decoder:
         self.codes = programs
         self.programs: list[Jaxpr] = []
         self.scope = scope
-        self.constants = self._arrays(constants, blob)
+        self.constants = [settled(x) for x in arrays_of(constants, blob)]
         for code in programs:
             self.programs.append(self._program(code))
-
-    def _arrays(self, constants: Any, blob: bytes) -> list[Array]:
-        out, at = [], 0
-        for name, shape, weak, n in constants:
-            dtype = _dtype_of(name)
-            plain = np.dtype(np.uint64) if dtypes.is_extended(dtype) else dtype
-            values = np.frombuffer(blob, plain, n // plain.itemsize, at).reshape(shape)
-            out.append(settled(_array(values, dtype, bool(weak))))
-            at += n
-        return out
 
     def closed(self, code: Any) -> ClosedJaxpr:
         number, consts = code
@@ -296,10 +255,7 @@ class Decoder:
         return Parser(code["size"], self.scope).whole() if isinstance(code, dict) else int(code)
 
     def aval(self, code: Any) -> ShapedArray:
-        name, shape, weak, *split = code
-        sizes = tuple([self.size(d) for d in shape])
-        plain = ShapedArray(sizes, _dtype_of(name), bool(weak))
-        return place(plain, sharding_of(*split), NONE_VARY) if split else plain
+        return aval_of(code, self.size)
 
     def _program(self, code: Any) -> Jaxpr:
         avals = [self.aval(t) for t in code["types"]]
@@ -344,11 +300,11 @@ class Decoder:
             case "complex":
                 return complex(*map(float.fromhex, x))
             case "number":
-                return np.frombuffer(bytes.fromhex(x[1]), _dtype_of(x[0]))[0]
+                return np.frombuffer(bytes.fromhex(x[1]), dtype_of(x[0]))[0]
             case "size":
                 return self.size(code)
             case "dtype":
-                return _dtype_of(x)
+                return dtype_of(x)
             case "type":
                 return self.aval(x)
             case "sharding":
@@ -368,14 +324,6 @@ class Decoder:
             case "no rule":
                 return NoRule(x)
         raise Refused(f"the file has a value of the unknown kind {kind!r}")
-
-
-def _array(values: np.ndarray, dtype: Any, weak: bool) -> Array:
-    if dtypes.is_extended(dtype):
-        shape = values.shape
-        values = np.ascontiguousarray(values)
-        return _native.array_from_buffer(values, dtypes.code_of[dtype], shape, weak, False)
-    return array_from_numpy(values, dtype, weak)
 
 
 def _checked(

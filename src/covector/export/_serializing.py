@@ -7,8 +7,8 @@ from typing import Any
 import covector
 from covector.core.jaxpr import nesting
 from covector.core.levels import room_for
-from covector.export import _file
 from covector.export._encoding import Encoder
+from covector.export._file import FRAME
 from covector.export._refining import scope_of
 from covector.export._trees import tree_code
 
@@ -31,7 +31,7 @@ def serialized(exported: Any, vjp_order: int) -> bytearray:
         "constants": encoder.constants,
         "constraints": [] if scope is None else scope.texts,
     }
-    return _file.packed(head, b"".join(encoder.blob))
+    return FRAME.packed(head, b"".join(encoder.blob))
 
 
 def _function_code(exported: Any, encoder: Encoder) -> dict[str, Any]:

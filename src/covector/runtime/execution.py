@@ -115,8 +115,9 @@ def _forget_all_but_the_latest(entry: Entry, key: Any) -> None:
 def compile_entry(
     entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement,
     spread: Spread | None = None,
-) -> tuple[Program, list[int]]:  # fmt: skip
-    """The compiled program, and the positions of the flat arguments that it takes."""
+) -> tuple[Program, list[int], list[int]]:  # fmt: skip
+    """The compiled program, the positions of the flat arguments that it takes, and which of those
+    it is given for good."""
     results, layout = (None, None) if spread is None else (spread.results, spread.layout)
     key = (where.index, donated, keep_unused, results, layout)
     found = entry.programs.get(key)
@@ -143,8 +144,18 @@ def compile_entry(
             if inspection is not None and entry.closed.effects:
                 operands = None if spread is None else spread.operands
                 inspection.tell(entry.closed, where.sharding, operands)
-            found = entry.programs[key] = (program, kept)
+            found = entry.programs[key] = (program, kept, given)
     return found
+
+
+def partitioned(where: Placement, shardings: Sequence[Any], operands: Sequence[Any]) -> Spread:
+    """Where a program on several devices, of which this is known, has what."""
+    from covector.sharding import propagate
+
+    backend = get_backend(where.device.platform)
+    layout = Layout(propagate.whole(where.sharding), operands, shardings)
+    results = tuple([placement(s, where.committed).index for s in shardings])
+    return Spread(results, layout, spreads(backend, where.sharding))
 
 
 def _tell_compiled(closed: ClosedJaxpr, name: str, lowering: float, compiling: float) -> None:
@@ -343,8 +354,7 @@ def spread_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Spread
     backend = get_backend(where.device.platform)
     check_spread(backend, where.sharding)
     layout = layout_of(entry, where, operands)
-    results = tuple([placement(s, where.committed).index for s in layout.results])
-    return Spread(results, layout, spreads(backend, where.sharding))
+    return partitioned(where, layout.results, layout.operands)
 
 
 def _on_same(s: Any, sharding: Any) -> bool:
@@ -384,7 +394,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     looks = looks_at_results()
     if looks:
         donated = (False,) * len(donated)  # the arguments are needed a second time
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
+    program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
     avals = entry.closed.in_avals
     plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
     with transfers.asked_for() if not plain else contextlib.nullcontext():
@@ -416,7 +426,7 @@ def _execute_on_refs(
         where = place_of(moves, where, jitted.name)
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
-    program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
+    program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
     outs = call_on_refs(entry, program, kept, flat, operands)
     if moves is not None:
         outs = move_results(moves, outs)

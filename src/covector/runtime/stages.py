@@ -351,7 +351,7 @@ class Compiled(_Stage):
             where = place_of(self._moves, where, jitted.name)
         super().__init__(jitted, entry, donated, where, given)
         self._at = self._spread(where)
-        self._program, self._kept = compile_entry(
+        self._program, self._kept, self._taken = compile_entry(
             entry, donated, jitted.keep_unused, jitted.name, where, self._at
         )
 
@@ -361,12 +361,16 @@ class Compiled(_Stage):
         On the CPU: ``jaxpr``, ``simplified``, ``loop``, ``schedule``, ``llvm`` (the default),
         ``optimised`` or ``asm``.
         """
-        jitted, platform = self._jitted, self._where.device.platform
-        module, *_ = lower_entry(
-            self._entry, self._donated, jitted.keep_unused, jitted.name, platform,
-            None if self._at is None else self._at.layout,
-        )  # fmt: skip
+        module = self._lowered()
         return _text(self._entry, module, dialect or module.default_dialect)
+
+    def _lowered(self) -> Module:
+        """What it was compiled from, lowered again if that was long ago."""
+        jitted, platform = self._jitted, self._where.device.platform
+        layout = None if self._at is None else self._at.layout
+        return lower_entry(
+            self._entry, self._donated, jitted.keep_unused, jitted.name, platform, layout
+        )[0]
 
     @property
     def input_shardings(self) -> Any:
@@ -420,17 +424,19 @@ class Compiled(_Stage):
         return self._cost(None if self._at is None else self._at.shardings).properties()
 
     def memory_analysis(self) -> MemoryStats:
-        """Bytes of arguments, results and temporary memory on each device.
+        """Bytes of arguments, results, temporary memory and code on each device.
 
         Temporary memory is that of the compiled program on one device of the CPU, elsewhere an
-        estimate (`covector.sharding.cost`).
+        estimate (`covector.sharding.cost`). The size of the code is that of the CPU's object code,
+        and what a plugin says of its own, which may be 0.
         """
         cost = self._cost(None if self._at is None else self._at.shardings)
         temp = cost.temp_bytes
         if self._at is None:
             temp = getattr(self._program.executable, "workspace_bytes", temp)
         kept = sum([cost.bytes_of_arguments[i] for i in self._kept])
-        return MemoryStats(kept, cost.output_bytes, temp, cost.donated_bytes)
+        code = getattr(self._program, "code_bytes", 0)
+        return MemoryStats(kept, cost.output_bytes, temp, cost.donated_bytes, code)
 
     def runtime_executable(self) -> Any:
         return self._program.executable
@@ -511,18 +517,31 @@ class Compiled(_Stage):
 
 
 class MemoryStats:
-    """Bytes that a compiled program needs; results take over some of the arguments (alias)."""
+    """Bytes that a compiled program needs; results take over some of the arguments (alias).
+
+    What is named ``host`` is memory that a program on a device needs of its host: none.
+    """
 
     __slots__ = (
-        "argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes",
-        "alias_size_in_bytes",
+        "generated_code_size_in_bytes", "argument_size_in_bytes", "output_size_in_bytes",
+        "alias_size_in_bytes", "temp_size_in_bytes", "host_generated_code_size_in_bytes",
+        "host_argument_size_in_bytes", "host_output_size_in_bytes", "host_alias_size_in_bytes",
+        "host_temp_size_in_bytes",
     )  # fmt: skip
 
-    def __init__(self, argument: int, output: int, temp: int, alias: int = 0) -> None:
+    def __init__(
+        self, argument: int, output: int, temp: int, alias: int = 0, code: int = 0
+    ) -> None:
+        self.generated_code_size_in_bytes = code
         self.argument_size_in_bytes = argument
         self.output_size_in_bytes = output
-        self.temp_size_in_bytes = temp
         self.alias_size_in_bytes = alias
+        self.temp_size_in_bytes = temp
+        self.host_generated_code_size_in_bytes = 0
+        self.host_argument_size_in_bytes = 0
+        self.host_output_size_in_bytes = 0
+        self.host_alias_size_in_bytes = 0
+        self.host_temp_size_in_bytes = 0
 
     def __repr__(self) -> str:
         items = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)

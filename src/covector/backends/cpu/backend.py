@@ -5,14 +5,14 @@ from __future__ import annotations
 import copyreg
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector import _native
 from covector.backends.cpu.module import CpuModule, programs_in_memory, statistics
 from covector.core import processes
 from covector.core.avals import Array
-from covector.core.backend import Layout, reduce_device
+from covector.core.backend import Layout, Packed, Signature, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
@@ -140,6 +140,37 @@ class CpuBackend:
 
     def lower(self, jaxpr: ClosedJaxpr, donated: Sequence[bool], name: str) -> CpuModule:
         return CpuModule(jaxpr, donated, name)
+
+    def pack(self, program: Any, lower: Callable[[], Any]) -> Packed:
+        """The bytes of a program."""
+        from covector.backends.cpu import packing  # few processes need it
+
+        return packing.pack(program, lower)
+
+    def unpack(self, packed: Packed, signature: Signature) -> Any:
+        """The program of these bytes."""
+        from covector.backends.cpu import packing
+
+        return packing.unpack(packed, signature)
+
+    @property
+    def platform_version(self) -> str:
+        """What compiles programs, and for which processor."""
+        from covector.backends.cpu import codegen  # loads LLVM
+
+        return codegen.cpu_description().rsplit(" ", 1)[0]
+
+    def device_count(self) -> int:
+        """The number of devices, those of other processes included."""
+        return len(self.all_devices())
+
+    def local_devices(self) -> list[CpuDevice]:
+        """The devices of this process."""
+        return self.devices()
+
+    def local_device_count(self) -> int:
+        """The number of devices of this process."""
+        return len(self.devices())
 
 
 backend = CpuBackend()

@@ -133,6 +133,11 @@ def cpu_description() -> str:
     return f"LLVM {version} {found.name} {found.features}"
 
 
+def system() -> str:
+    """The architecture and system of this process, as LLVM calls them."""
+    return str(_llvm().get_process_triple())
+
+
 def gathers() -> int:
     """Bits of the longest indices with which numbers from any places are loaded by one instruction,
     not one a number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from covector.compiler.schedule.workspace import workspace_layout
 from covector.core import dtypes
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.monitoring import CACHE_HIT, CACHE_MISS, EVENTS, tell
+from covector.core.record import Record
 from covector.transforms.cache import Latest, on_clear
 
 # Programs that touch more elements than this, or call a library, release the interpreter lock
@@ -27,14 +29,29 @@ _LONG = 1 << 15
 
 
 class Code:
-    """Machine code of a size-erased program."""
+    """Machine code of a size-erased program.
 
-    __slots__ = ("address", "temps", "donations", "keepalive", "__weakref__")
+    Attributes
+    ----------
+    key : str
+        What it was made from; empty for what was read from a file, of which ``kept`` has the bytes.
+    size : int
+        Of the object code, in bytes.
+    processor : Processor
+        That it is for.
+    """
 
-    def __init__(self, address: int, meta: Any, keepalive: Any) -> None:
-        self.address = address
+    __slots__ = (
+        "address", "temps", "donations", "keepalive", "key", "size", "kept", "processor",
+        "__weakref__",
+    )  # fmt: skip
+
+    def __init__(self, key: str, obj: bytes, meta: Any, processor: codegen.Processor) -> None:
+        self.address, self.keepalive = codegen.load_object(obj)
         self.temps, self.donations = meta
-        self.keepalive = keepalive
+        self.key, self.size = key, len(obj)
+        self.kept = b"" if key else obj
+        self.processor = processor
 
 
 # Code that programs use, and the latest that was asked for.
@@ -52,24 +69,27 @@ def _code(program: LoopProgram) -> Code:
         statistics["shared"] += 1
         _latest.add(text, found)
         return found
+    code = _used.setdefault(text, Code(text, *_object_code(text, program), codegen.processor()))
+    _latest.add(text, code)
+    return code
+
+
+def _object_code(text: str, program: LoopProgram) -> tuple[bytes, Any]:
+    """Object code and what is known of it: from disk, or compiled now."""
     stored = cache.load(text)
     if stored is not None:
-        obj, meta = stored
         statistics["loaded"] += 1
         if EVENTS:
             tell(EVENTS, CACHE_HIT)
-    else:
-        if EVENTS:
-            tell(EVENTS, CACHE_MISS)
-        start = time.perf_counter()
-        module, meta = cpu.generate.llvm_text(program)
-        obj = codegen.compile_object(module)
-        cache.store(text, obj, meta, time.perf_counter() - start)
-        statistics["compiled"] += 1
-    address, tracker = codegen.load_object(obj)
-    code = _used.setdefault(text, Code(address, meta, tracker))
-    _latest.add(text, code)
-    return code
+        return stored
+    if EVENTS:
+        tell(EVENTS, CACHE_MISS)
+    start = time.perf_counter()
+    module, meta = cpu.generate.llvm_text(program)
+    obj = codegen.compile_object(module)
+    cache.store(text, obj, meta, time.perf_counter() - start)
+    statistics["compiled"] += 1
+    return obj, meta
 
 
 def programs_in_memory() -> int:
@@ -77,15 +97,61 @@ def programs_in_memory() -> int:
     return len(_used)
 
 
+class Binding(Record):
+    """What machine code is called with.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        The run-time sizes.
+    consts : list of Array
+    ins, outs : list
+        Types of the arguments and results.
+    kinds : list of int
+        Where each result comes from: computed, an input or a constant.
+    calls : tuple of str
+        Kinds of library calls.
+    callbacks : list
+        What keeps the functions alive that it calls.
+    name : str
+    """
+
+    sizes: tuple[int, ...]
+    consts: list[Any]
+    ins: list[Any]
+    outs: list[Any]
+    kinds: list[int]
+    calls: tuple[str, ...]
+    callbacks: list[Any]
+    name: str
+
+    @property
+    def long(self) -> bool:
+        """Whether it releases the interpreter lock while it runs."""
+        elements = sum(math.prod(spec[1]) for spec in (*self.ins, *self.outs))
+        return elements > _LONG or bool(self.calls)
+
+
 class CpuProgram:
     """Machine code bound to the sizes of one program."""
 
-    def __init__(self, executable: _native.CpuExecutable) -> None:
-        self.executable = executable
+    def __init__(self, code: Code, binding: Binding, placement: int | Sequence[int]) -> None:
+        self.code = code
+        self.binding = b = binding
+        offsets, workspace = workspace_layout(code.temps, b.sizes)
+        self.executable = _native.CpuExecutable(
+            code.address, [*b.sizes, *offsets], b.consts, b.ins, b.outs, b.kinds, workspace,
+            code.donations, b.long, (code, b.callbacks), b.name, placement,
+        )  # fmt: skip
 
     @property
     def workspace_bytes(self) -> int:
         return self.executable.workspace_bytes
+
+    @property
+    def code_bytes(self) -> int:
+        """The size of the object code."""
+        return self.code.size
 
 
 class CpuModule:
@@ -128,18 +194,14 @@ class CpuModule:
         program = self.program
         calls = library_calls(program.block)
         fortran.load_for(calls)
-        code = _code(program)
-        sizes = [s.value for s in program.syms]
-        offsets, workspace = workspace_layout(code.temps, sizes)
         jaxpr = self.simplified.jaxpr
-        specs = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
+        ins = [(dtypes.code_of[v.aval.dtype], v.aval.shape) for v in jaxpr.invars]
         outs, kinds = self._outputs()
-        elements = sum(v.aval.size for v in [*jaxpr.invars, *jaxpr.outvars])
-        long = elements > _LONG or bool(calls)
-        return CpuProgram(_native.CpuExecutable(
-            code.address, [*sizes, *offsets], self.consts, specs, outs, kinds, workspace,
-            code.donations, long, (code, self.keepalive), self.name, placement,
-        ))  # fmt: skip
+        binding = Binding(
+            tuple([s.value for s in program.syms]), self.consts, ins, outs, kinds,
+            tuple(sorted(calls)), self.keepalive, self.name,
+        )  # fmt: skip
+        return CpuProgram(_code(program), binding, placement)
 
     def _outputs(self) -> tuple[list[Any], list[int]]:
         """Types of the results, and where each comes from: computed, an input or a constant."""

@@ -8,17 +8,18 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector import _native
 from covector.backends.pjrt import errors, functions, mappings, plugins, settings
 from covector.backends.pjrt.lower import Text, lower_text, rule_of
 from covector.backends.pjrt.options import compile_options
+from covector.backends.pjrt.program import Called, PjrtProgram, on_device
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, processes, stored
-from covector.core.avals import Array, spec_of_type
-from covector.core.backend import GPU, Layout, reduce_device
+from covector.core.avals import Array
+from covector.core.backend import GPU, Layout, Packed, Signature, reduce_device
 from covector.core.config import config, listeners
 from covector.core.device import Device
 from covector.core.errors import at_user_line, warn
@@ -146,14 +147,6 @@ class PjrtDevice(Device):
         return f"{kind}(id={self.id})"
 
 
-class PjrtProgram:
-    """A program loaded on a device."""
-
-    def __init__(self, loaded: Any, executable: Any) -> None:
-        self.loaded = loaded
-        self.executable = executable
-
-
 class PjrtModule:
     """A jaxpr lowered to StableHLO."""
 
@@ -191,11 +184,11 @@ class PjrtModule:
                 return self.text.with_places
         return self.text.plain
 
-    def _named(self) -> str:
-        """The program in messages: the plugin names no native function that reports an error."""
-        targets = sorted(self.text.targets)
-        what = "functions" if len(targets) > 1 else "function"
-        return self.name + (f" (it calls the native {what} {', '.join(targets)})" * bool(targets))
+    @property
+    def called(self) -> Called:
+        """What the program takes beside the arguments."""
+        t = self.text
+        return Called(self.name, t.hoisted, list(t.donated), tuple(sorted(t.targets)), t.callbacks)
 
     def compile(
         self, device: PjrtDevice | AbsentDevice, placement: int | Sequence[int]
@@ -205,22 +198,18 @@ class PjrtModule:
             return self._compile_spread(self.layout, placement)
         assert isinstance(placement, int)
         if isinstance(device, AbsentDevice):
-            return AbsentProgram([device], self.text, self.name)
+            return AbsentProgram([device], self.text, self.called)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
+        found = self._load([device.id], spares)
+        types = self.jaxpr.in_avals, self.jaxpr.out_avals
+        return on_device(self.backend, *found, device, *types, self.called, placement, spares)
+
+    def _load(self, devices: list[int], spares: list[int]) -> tuple[Any, bytes | None]:
         try:
-            loaded = self.backend.load(self.text, [device.id], spares)
+            return self.backend.load(self.text, devices, spares)
         except errors.DeviceError as e:
             text = self.text.with_places
             raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
-        ins, outs = (
-            [spec_of_type(a) for a in avals]
-            for avals in (self.jaxpr.in_avals, self.jaxpr.out_avals)
-        )
-        executable = loaded.executable(
-            device._position, ins, outs, self.text.hoisted, self.name, self._named(),
-            placement, spares, self.text.callbacks,
-        )  # fmt: skip
-        return PjrtProgram(loaded, executable)
 
     def _compile_spread(self, layout: Layout, results: Any) -> Any:
         """The program on several devices, partitioned by the plugin."""
@@ -233,20 +222,19 @@ class PjrtModule:
                 f"CPU's devices, or outside of the program{at_user_line()}"
             )
         if isinstance(layout.devices[0], AbsentDevice):
-            return AbsentProgram(layout.devices, self.text, self.name)
+            return AbsentProgram(layout.devices, self.text, self.called)
         if not any(d.addressable for d in layout.devices):
             raise ValueError(
                 f"{self.name} runs on {layout.mesh!r}, none of whose devices is of this process, "
                 f"{processes.index}: only processes with a part of its mesh call a program"
                 f"{at_user_line()}"
             )
-        try:
-            loaded = self.backend.load(self.text, [d.id for d in layout.devices], [])
-        except errors.DeviceError as e:
-            text = self.text.with_places
-            raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
-        made = spread.executable(native(), loaded, layout, self, results)
-        return PjrtProgram(loaded, made)
+        ids = [d.id for d in layout.devices]
+        loaded, data = self._load(ids, [])
+        made = spread.executable(
+            native(), loaded, layout, self.backend, self.called, self.jaxpr, results
+        )
+        return PjrtProgram(self.backend, ids, loaded, data, made, self.called)
 
 
 def _aliases(
@@ -347,13 +335,18 @@ class PjrtBackend:
                 f"its devices, or in the environment, COVECTOR_{name.upper()}"
             )
 
-    def load(self, text: Text, devices: list[int], spares: list[int]) -> Any:
-        """The program of a module, loaded on devices: from the cache on disk, or compiled now."""
-        client, options = self.client, compile_options(devices, self.flags())
+    def make_room(self) -> None:
+        """See to it that another program can be loaded."""
         if self.platform == "xla_cpu":
             self._loads += 1
             if self._loads % mappings.EVERY == 0:
                 mappings.keep_free()
+
+    def load(self, text: Text, devices: list[int], spares: list[int]) -> tuple[Any, bytes | None]:
+        """The program of a module, loaded on devices: from the cache on disk, with the bytes that
+        were there, or compiled now."""
+        client, options = self.client, compile_options(devices, self.flags())
+        self.make_room()
         if text.targets or text.callbacks:
             functions.register(self.plugin, self.platform, text.targets)
         # Where operations stand in the user's files changes nothing.
@@ -367,7 +360,7 @@ class PjrtBackend:
                 loaded = client.deserialize(found[0])
                 if EVENTS:
                     tell(EVENTS, CACHE_HIT)
-                return loaded
+                return loaded, found[0]
         if EVENTS:
             tell(EVENTS, CACHE_MISS)
         start = time.perf_counter()
@@ -376,7 +369,36 @@ class PjrtBackend:
         if alone and config.enable_compilation_cache:
             with contextlib.suppress(errors.DeviceError):  # not all plugins can
                 stored.store(name, key, loaded.serialize(), None, seconds)
-        return loaded
+        return loaded, None
+
+    def pack(self, program: Any, lower: Callable[[], Any]) -> Packed:
+        """The bytes of a program."""
+        from covector.backends.pjrt import packing  # few processes need it
+
+        return packing.pack(program)
+
+    def unpack(self, packed: Packed, signature: Signature) -> PjrtProgram:
+        """The program of these bytes."""
+        from covector.backends.pjrt import packing
+
+        return packing.unpack(self, native(), packed, signature)
+
+    @property
+    def platform_version(self) -> str:
+        """The version of the plugin's compiler, as it says."""
+        return str(self.client.platform_version)
+
+    def device_count(self) -> int:
+        """The number of devices, those of other processes included."""
+        return len(self.all_devices())
+
+    def local_devices(self) -> list[PjrtDevice]:
+        """The devices of this process."""
+        return self.devices()
+
+    def local_device_count(self) -> int:
+        """The number of devices of this process."""
+        return len(self.devices())
 
     # --- native functions ---
 

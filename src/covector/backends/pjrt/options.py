@@ -65,3 +65,43 @@ def compile_options(
         build += _number(6, 1) + _number(19, 1)
     build += _bytes(9, assignment)
     return _bytes(3, build) + b"".join([_override(k, v) for k, v in (flags or {}).items()])
+
+
+# The field of `xla.ExecutableAndOptionsProto` that has the options; the other one is the program.
+_PROGRAM, _OPTIONS = 1, 2
+
+
+def with_options(data: bytes, options: bytes) -> bytes:
+    """A serialised program with other options: on other devices.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not of the form that XLA's plugins for CPUs and GPUs give.
+    """
+    fields, at = [], 0
+    while at < len(data):
+        start = at
+        key, at = _read_varint(data, at)
+        size, at = _read_varint(data, at)
+        at += size
+        if key not in (_PROGRAM << 3 | 2, _OPTIONS << 3 | 2) or at > len(data):
+            raise ValueError("the plugin serialises programs in a form that is not known")
+        fields.append((key >> 3, data[start:at]))
+    if sorted(number for number, _ in fields) != [_PROGRAM, _OPTIONS]:
+        raise ValueError("the plugin serialises programs in a form that is not known")
+    (program,) = [field for number, field in fields if number == _PROGRAM]
+    return program + _bytes(_OPTIONS, options)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number, and where the next one is."""
+    value = shift = 0
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+    raise ValueError("the plugin serialises programs in a form that is not known")

@@ -175,16 +175,15 @@ def _digest(jaxpr: Jaxpr, layout: Layout) -> str:
 
 
 def executable(
-    native: Any, loaded: Any, layout: Layout, module: Any, results: Sequence[int]
-) -> Any:
+    native: Any, loaded: Any, layout: Layout, backend: Any, called: Any, jaxpr: ClosedJaxpr,
+    results: Sequence[int],
+) -> Any:  # fmt: skip
     """What calls a program: it takes arrays as their parts, and makes arrays of parts.
 
     A process gives and gets those of its devices. Before the first call, processes look whether
     they all call the same program: the plugin's collectives would wait without end for one that
     does not, or mix up what belongs to different programs.
     """
-    backend = module.backend
-    jaxpr, text = module.jaxpr, module.text
     ins, outs = ([spec_of_type(a) for a in avals] for avals in (jaxpr.in_avals, jaxpr.out_avals))
     here = [k for k, d in enumerate(layout.devices) if d.addressable]
     positions = [layout.devices[k]._position for k in here]
@@ -194,8 +193,8 @@ def executable(
         (code, sharding.shard_shape(shape), weak)
         for (code, shape, weak), sharding in zip(outs, layout.results, strict=True)
     ]
-    constants = [spread_over(backend, c, layout.replicated) for c in text.hoisted]
-    donated = list(text.donated)
+    constants = [spread_over(backend, c, layout.replicated) for c in called.hoisted]
+    donated = called.donated
 
     ranks = sorted({d.process_index for d in layout.devices})
     unchecked = len(ranks) > 1
@@ -203,13 +202,13 @@ def executable(
     def call(arrays: list[Array]) -> list[Array]:
         nonlocal unchecked
         if unchecked:
-            check_programs(ranks, module.name, _digest(jaxpr.jaxpr, layout))
+            check_programs(ranks, called.name, _digest(jaxpr.jaxpr, layout))
             unchecked = False
         given = [spread_over(backend, x, s) for x, s in zip(arrays, layout.operands, strict=True)]
         given += constants
         arguments = [[s.parts[k] for s in given] for k in here]
         del given
-        made = native.execute_on(loaded, positions, arguments, local, places, donated, module.name)
+        made = native.execute_on(loaded, positions, arguments, local, places, donated, called.name)
         found = []
         for n, spec in enumerate(zip(outs, layout.results, results, strict=True)):
             (code, shape, weak), sharding, where = spec
@@ -219,4 +218,4 @@ def executable(
             found.append(wrapped(Shards(parts, sharding, shape), code, weak, where))
         return found
 
-    return _native.HostedExecutable(call, ins, outs, module.name)
+    return _native.HostedExecutable(call, ins, outs, called.name)

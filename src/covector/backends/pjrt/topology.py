@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from covector.backends.pjrt import functions, plugins
 from covector.backends.pjrt.lower import Text
 from covector.backends.pjrt.options import compile_options
+from covector.backends.pjrt.program import Called
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 
@@ -97,11 +98,16 @@ class Topology:
             self.plugin = pjrt.load(plugins.find(platform).path)
             self.native = pjrt.create_topology(self.plugin, name, {**known, **options})
         except pjrt.DeviceError as e:
-            names = [n for p, n in _KNOWN if p == platform]
-            hint = f"; known by name: {', '.join(names)}" if names else ""
+            names = ", ".join([repr(n) for p, n in _KNOWN if p == platform])
+            if names and not known and not options:
+                raise ValueError(
+                    f"the topology {name!r} of {platform} is unknown; known by name: {names}. For "
+                    "another one give target_config, the text of a GpuTargetConfigProto, and "
+                    f"topology (the plugin says: {e}){at_user_line()}"
+                ) from e
             raise ValueError(
                 f"the plugin of {platform} makes no topology of the name {name!r} and the options "
-                f"{sorted(options)}: {e}{hint}{at_user_line()}"
+                f"{sorted(options)}: {e}{at_user_line()}"
             ) from e
         self.devices = [AbsentDevice(self, d) for d in self.native.devices()]
 
@@ -132,10 +138,17 @@ class AbsentExecutable:
 class AbsentProgram:
     """What `AbsentExecutable` is to backends."""
 
-    def __init__(self, devices: Sequence[AbsentDevice], text: Text, name: str) -> None:
+    def __init__(self, devices: Sequence[AbsentDevice], text: Text, called: Called) -> None:
         device = devices[0]
         if text.targets:
             functions.register(device.topology.plugin, device.platform, text.targets)
         options = compile_options([d.id for d in devices])
         data = device.topology.native.compile(text.with_places.encode(), options)
-        self.executable = AbsentExecutable(device, name, data)
+        self.executable = AbsentExecutable(device, called.name, data)
+        self.module = called
+        self.devices = [d.id for d in devices]
+
+    @property
+    def code_bytes(self) -> int:
+        """The size of the program, of which the machine code is the larger part."""
+        return len(self.executable.data)
