@@ -18,6 +18,7 @@ from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import float0, is_inexact
 from covector.core.errors import at_user_line, describe
+from covector.core.places import users_code
 from covector.core.rules import Zero
 from covector.core.structural import add_any, fill_zeros, instantiate
 from covector.core.trace import Tracer, current_trace, eval_trace, trace_to_jaxpr
@@ -222,11 +223,12 @@ class custom_jvp(CustomFunction):
             ts = [SymbolicZero(t.aval) if type(t) is Zero and self.symbolic_zeros
                   else instantiate(t) for t in tangents]  # fmt: skip
             in_tree, refs = arguments.in_tree, arguments.refs
-            pair = self.jvp(  # type: ignore[misc]
-                *arguments.nondiff,
-                tree.unflatten(in_tree, refs.put(primals)),
-                tree.unflatten(in_tree, refs.put(ts, None)),
-            )
+            with users_code():
+                pair = self.jvp(  # type: ignore[misc]
+                    *arguments.nondiff,
+                    tree.unflatten(in_tree, refs.put(primals)),
+                    tree.unflatten(in_tree, refs.put(ts, None)),
+                )
             outs, out_ts, arguments.out_tree = self._check_rule(pair)
             return outs, out_ts
 

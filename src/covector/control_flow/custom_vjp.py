@@ -19,6 +19,7 @@ from covector.core.avals import ShapedArray, aval_of
 from covector.core.config import config
 from covector.core.dtypes import float0, is_float
 from covector.core.errors import UnexpectedTracerError, at_user_line, describe
+from covector.core.places import users_code
 from covector.core.references import Reference
 from covector.core.rules import (
     UndefinedPrimal,
@@ -426,11 +427,12 @@ class custom_vjp(CustomFunction):
                     ct_leaves = [SymbolicZero(x.aval) if type(x) is Zero else x for x in given]
                 else:
                     ct_leaves = [instantiate(x) for x in given]
-                result = self.bwd(  # type: ignore[misc]
-                    *arguments.nondiff,
-                    tree.unflatten(res_tree, res_refs.put(res_leaves)),
-                    tree.unflatten(out_tree, ct_leaves),
-                )
+                with users_code():
+                    result = self.bwd(  # type: ignore[misc]
+                        *arguments.nondiff,
+                        tree.unflatten(res_tree, res_refs.put(res_leaves)),
+                        tree.unflatten(out_tree, ct_leaves),
+                    )
                 return refs.others(self._check_cotangents(result, in_tree, in_avals))
 
             ct_avals = [aval_of(x).to_tangent_aval() for x in outs]
@@ -451,7 +453,9 @@ class custom_vjp(CustomFunction):
             given: Sequence[Any] = xs
             if self.symbolic_zeros:
                 given = [CustomVJPPrimal(x, a) for x, a in zip(xs, active, strict=True)]
-            out, residuals = self._check_pair(self.fwd(*arguments.with_leaves(given)))  # type: ignore[misc]
+            with users_code():
+                pair = self.fwd(*arguments.with_leaves(given))  # type: ignore[misc]
+            out, residuals = self._check_pair(pair)
             outs, out_tree = tree.flatten(out)
             if arguments.out_tree is not None and out_tree != arguments.out_tree:
                 raise TypeError(

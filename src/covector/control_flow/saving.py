@@ -10,6 +10,7 @@ from covector.control_flow.scan_rules import scan_p
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, Var, eval_jaxpr
+from covector.core.places import at_equations
 from covector.core.structural import zeros
 from covector.core.trace import trace_to_jaxpr
 from covector.transforms.cache import cached_on_jaxpr
@@ -111,16 +112,18 @@ def inline_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
     def run(jaxpr: Any, consts: Sequence[Any], *args: Any) -> list[Any]:
         env: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, args, strict=True))
-        for eqn in jaxpr.eqns:
-            vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]
-            if eqn.primitive is jit_p:
-                inner = eqn.params["jaxpr"]
-                out = run(inner.jaxpr, inner.consts, *vals)
-            else:
-                out = eqn.primitive.bind_params(vals, eqn.params)
-                if not eqn.primitive.multiple_results:
-                    out = [out]
-            env.update(zip(eqn.outvars, out, strict=True))
+        with at_equations() as at:
+            for eqn in jaxpr.eqns:
+                at(eqn.source_info)
+                vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]
+                if eqn.primitive is jit_p:
+                    inner = eqn.params["jaxpr"]
+                    out = run(inner.jaxpr, inner.consts, *vals)
+                else:
+                    out = eqn.primitive.bind_params(vals, eqn.params)
+                    if not eqn.primitive.multiple_results:
+                        out = [out]
+                env.update(zip(eqn.outvars, out, strict=True))
         return [a.val if type(a) is Literal else env[a] for a in jaxpr.outvars]
 
     jaxpr, consts = trace_to_jaxpr(

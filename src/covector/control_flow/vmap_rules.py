@@ -11,6 +11,7 @@ from covector.core import tree
 from covector.core.avals import aval_of, to_array
 from covector.core.errors import UnexpectedTracerError, at_user_line
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.places import users_code
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -231,7 +232,8 @@ def _flat_rule(
             )
         which = list(tree.unflatten(in_tree, batched[num_hoisted:]))
         arrays = [x if isinstance(x, Tracer) else to_array(x) for x in args[num_hoisted:]]
-        found = rule(size, which, *tree.unflatten(in_tree, arrays))
+        with users_code():
+            found = rule(size, which, *tree.unflatten(in_tree, arrays))
         what = f"the vmap rule {fun_name(rule)} of {name}"
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ValueError(

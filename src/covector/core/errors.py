@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 
 from covector import _native
+from covector.core.places import place_of
 
 PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Frames of these are the library's where it calls them, and the user's where they do.
@@ -211,36 +212,9 @@ class SourceFrame:
         return f"{text}: {self.code}" if self.code else text
 
 
-class ScopedPlace(tuple):
-    """File, line and function of an operation in a `named_scope`.
-
-    Attributes
-    ----------
-    scope : str
-        The names of the scopes, the outermost first, with slashes between them.
-    """
-
-    scope: str
-
-    @staticmethod
-    def within(name: str, place: Any) -> Any:
-        """``place``, which may be None, in the scope ``name``."""
-        if place is None:
-            return None
-        made = ScopedPlace(place)
-        inner = scope_of(place)
-        made.scope = f"{name}/{inner}" if inner else name
-        return made
-
-
-def scope_of(place: Any) -> str:
-    """The scopes that an operation stands in, empty if there are none."""
-    return place.scope if type(place) is ScopedPlace else ""
-
-
 def user_frame() -> SourceFrame | None:
-    """The innermost frame of the running code outside Covector."""
-    found = _native.user_frame(PACKAGE_DIR)
+    """Where the equation comes from whose rule runs, or the innermost frame outside Covector."""
+    found = place_of(_native.current_trace()) or _native.user_frame(PACKAGE_DIR)
     return SourceFrame(*found) if found else None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from covector.core.avals import ShapedArray
 from covector.core.errors import JaxprTypeError
 from covector.core.levels import descends
+from covector.core.places import at_equations
 
 
 class Var:
@@ -298,7 +299,7 @@ def eval_jaxpr(
     *args : array_like
         Values of ``jaxpr.invars``.
     propagate_source_info : bool
-        Has no effect: what is traced anew is of the line that runs.
+        What is traced anew is of the lines of the equations, rather than of the one that runs.
 
     Returns
     -------
@@ -323,16 +324,19 @@ def eval_jaxpr(
             last[a] = i
     for a in jaxpr.outvars:
         last[a] = len(jaxpr.eqns)
-    for i, eqn in enumerate(jaxpr.eqns):
-        vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]  # type: ignore[index]
-        out = eqn.primitive.bind_params(vals, eqn.params)
-        if eqn.primitive.multiple_results:
-            env.update(zip(eqn.outvars, out, strict=True))
-        else:
-            env[eqn.outvars[0]] = out
-        for a in eqn.invars:
-            if type(a) is not Literal and last.get(a) == i:
-                env.pop(a, None)  # type: ignore[arg-type]
+    with at_equations() as at:
+        for i, eqn in enumerate(jaxpr.eqns):
+            if propagate_source_info:
+                at(eqn.source_info)
+            vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]  # type: ignore[index]
+            out = eqn.primitive.bind_params(vals, eqn.params)
+            if eqn.primitive.multiple_results:
+                env.update(zip(eqn.outvars, out, strict=True))
+            else:
+                env[eqn.outvars[0]] = out
+            for a in eqn.invars:
+                if type(a) is not Literal and last.get(a) == i:
+                    env.pop(a, None)  # type: ignore[arg-type]
     return [a.val if type(a) is Literal else env[a] for a in jaxpr.outvars]  # type: ignore[index]
 
 

@@ -30,6 +30,7 @@ from covector.core.jaxpr import (
     check_jaxpr,
 )
 from covector.core.opspec import OpSpec
+from covector.core.places import inherited
 from covector.core.references import Captured, Reference, refuse_not_read
 
 current_trace: Callable[[], Trace] = _native.current_trace
@@ -204,10 +205,13 @@ class Trace:
     ----------
     captures : bool
         Whether references made outside are captured; see `core/references.py`.
+    records : bool
+        Whether it makes equations, which say where they come from; see `core/places.py`.
     """
 
     __slots__ = ("parent", "alive", "__weakref__")
     captures: ClassVar[bool] = False
+    records: ClassVar[bool] = False
     parent: Trace | None
     alive: bool
 
@@ -571,9 +575,10 @@ class JaxprTrace(Trace):
         "memo",
         "refs",
         "axes",
+        "place",
         "_keep",
     )
-    captures = True
+    captures = records = True
     # The equation of an operation whose operands may have types that say where they are; set by
     # the layer that knows them.
     record_placed: ClassVar[Callable[..., list[Any]]]
@@ -590,6 +595,8 @@ class JaxprTrace(Trace):
         # Named axes of a mesh that the traced function is run along, with their sizes, and whether
         # types say what varies over them.
         self.axes: tuple[tuple[Any, int, bool], ...] = ()
+        # What equations come from, None where that is the line of the user's code that runs.
+        self.place: Any = inherited(parent)
         self._keep: list[Any] = []
 
     def describe(self) -> str:
@@ -665,7 +672,8 @@ class JaxprTrace(Trace):
     ) -> list[Any]:
         """Append an equation and return tracers for its results."""
         outvars = [Var(a) for a in out_avals]
-        eqn = JaxprEqn(invars, outvars, prim, params, effects, _user_frame(_PACKAGE))
+        place = self.place or _user_frame(_PACKAGE)
+        eqn = JaxprEqn(invars, outvars, prim, params, effects, place)
         self.eqns.append(eqn)
         if effects:
             self.effects |= effects
@@ -681,7 +689,8 @@ class JaxprTrace(Trace):
         if PlacedArray.exist:
             return JaxprTrace.record_placed(self, prim, invars, params)[0]
         out = Var(aval)
-        self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, _user_frame(_PACKAGE)))
+        place = self.place or _user_frame(_PACKAGE)
+        self.eqns.append(JaxprEqn(invars, [out], prim, params, NO_EFFECTS, place))
         return JaxprTracer(self, aval, out)
 
     def finish(

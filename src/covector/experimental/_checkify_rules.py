@@ -22,6 +22,7 @@ from covector.core.dce import dce
 from covector.core.errors import SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_jaxpr
 from covector.core.levels import descends
+from covector.core.places import at_equations
 from covector.core.structural import convert_element_type, zeros
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
 from covector.experimental._checkify_errors import (
@@ -174,16 +175,18 @@ def _run(closed: ClosedJaxpr, args: Sequence[Any], enabled: Enabled) -> tuple[Fo
     jaxpr = closed.jaxpr
     env: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
-    for eqn in jaxpr.eqns:
-        values = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
-        rule = _rules.get(eqn.primitive)
-        if rule is not None:
-            outs = rule(found, enabled, eqn, values)
-        elif eqn.primitive.call_param is not None:
-            outs = _custom(found, enabled, eqn, values)
-        else:
-            outs = _plain(found, enabled, eqn, values)
-        env.update(zip(eqn.outvars, outs, strict=True))
+    with at_equations() as at:
+        for eqn in jaxpr.eqns:
+            at(eqn.source_info)
+            values = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
+            rule = _rules.get(eqn.primitive)
+            if rule is not None:
+                outs = rule(found, enabled, eqn, values)
+            elif eqn.primitive.call_param is not None:
+                outs = _custom(found, enabled, eqn, values)
+            else:
+                outs = _plain(found, enabled, eqn, values)
+            env.update(zip(eqn.outvars, outs, strict=True))
     return found, [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
 
 

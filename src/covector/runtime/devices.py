@@ -14,8 +14,9 @@ from covector.core import dtypes, processes, tree
 from covector.core.avals import Array, to_array
 from covector.core.backend import all_devices, get_backend
 from covector.core.device import Space
-from covector.core.errors import ScopedPlace, at_user_line, describe
+from covector.core.errors import at_user_line, describe
 from covector.core.layout import Format, check_layout
+from covector.core.places import ScopedPlace
 from covector.core.prefixes import spread
 from covector.core.trace import (
     Composed,

@@ -382,7 +382,11 @@ class Jitted:
         entry, flat = self.trace(args, kwargs)
         operands = entry.operands(flat)
         if self.inline:
-            outs = eval_jaxpr(entry.closed.jaxpr, entry.closed.consts, *operands)
+            # A function of the library is traced where it is first called, for all its calls.
+            outs = eval_jaxpr(
+                entry.closed.jaxpr, entry.closed.consts, *operands,
+                propagate_source_info=self.is_users,
+            )  # fmt: skip
         else:
             params = {"jaxpr": entry.closed, "name": self.name, "inline": False}
             outs = jit_p.bind_params(operands, params)

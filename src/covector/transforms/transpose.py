@@ -8,6 +8,7 @@ from typing import Any
 
 from covector.core.avals import aval_of
 from covector.core.jaxpr import Jaxpr, JaxprEqn, Literal, Var
+from covector.core.places import at_equations
 from covector.core.rules import (
     UndefinedPrimal,
     Zero,
@@ -64,27 +65,29 @@ def backward_pass(
     for out, ct in zip(jaxpr.outvars, cts_out, strict=True):
         add(out, ct)
     once: Collection[Any] | None = None
-    for eqn in reversed(linear_eqns):
-        ct_out = _taken(cts, eqn)
-        if ct_out is None:
-            continue
-        rule = transpose_rules.get(eqn.primitive)
-        if rule is None:
-            raise missing_rule(eqn.primitive, "transpose", eqn)
-        vals = [
-            a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
-            for a in eqn.invars
-        ]
-        if transposed is None:
-            found = rule(ct_out, *vals, **eqn.params)
-        else:
-            found = transposed(rule, ct_out, vals, eqn)
-        if eqn.primitive in transpose_only:
-            if once is None:
-                once = _read_once(jaxpr) if as_given else ()
-            found = [_typed(a, ct, once) for a, ct in zip(eqn.invars, found, strict=True)]
-        for a, ct in zip(eqn.invars, found, strict=True):
-            add(a, ct)
+    with at_equations("transpose") as at:
+        for eqn in reversed(linear_eqns):
+            ct_out = _taken(cts, eqn)
+            if ct_out is None:
+                continue
+            at(eqn.source_info)
+            rule = transpose_rules.get(eqn.primitive)
+            if rule is None:
+                raise missing_rule(eqn.primitive, "transpose", eqn)
+            vals = [
+                a.val if type(a) is Literal else known[a] if a in known else UndefinedPrimal(a.aval)
+                for a in eqn.invars
+            ]
+            if transposed is None:
+                found = rule(ct_out, *vals, **eqn.params)
+            else:
+                found = transposed(rule, ct_out, vals, eqn)
+            if eqn.primitive in transpose_only:
+                if once is None:
+                    once = _read_once(jaxpr) if as_given else ()
+                found = [_typed(a, ct, once) for a, ct in zip(eqn.invars, found, strict=True)]
+            for a, ct in zip(eqn.invars, found, strict=True):
+                add(a, ct)
     return [
         cts.get(v, Zero(v.aval)) if type(x) is UndefinedPrimal else None
         for v, x in zip(jaxpr.invars, args, strict=True)
@@ -108,15 +111,17 @@ def _typed(a: Any, ct: Any, kept: Collection[Any]) -> Any:
 def _evaluate_known(jaxpr: Jaxpr, known: dict[Any, Any]) -> list[JaxprEqn]:
     """Evaluate the equations whose operands are ``known``, into it; returns the others."""
     others = []
-    for eqn in jaxpr.eqns:
-        if all(type(a) is Literal or a in known for a in eqn.invars):
-            vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
-            out = eqn.primitive.bind_params(vals, eqn.params)
-            known.update(
-                zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
-            )
-        else:
-            others.append(eqn)
+    with at_equations() as at:
+        for eqn in jaxpr.eqns:
+            if all(type(a) is Literal or a in known for a in eqn.invars):
+                at(eqn.source_info)
+                vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
+                out = eqn.primitive.bind_params(vals, eqn.params)
+                known.update(
+                    zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
+                )
+            else:
+                others.append(eqn)
     return others
 
 

@@ -18,9 +18,10 @@ from covector.backends.pjrt.text import (
 from covector.core.avals import Array, ShapedArray
 from covector.core.backend import Layout, LoweringRules
 from covector.core.dtypes import DType
-from covector.core.errors import ScopedPlace, SourceFrame
+from covector.core.errors import SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from covector.core.levels import descends
+from covector.core.places import ScopedPlace
 from covector.core.trace import Primitive
 
 # rule(builder, eqn, *values) -> a value, or a list of them for a primitive of several results.
@@ -99,7 +100,7 @@ def emit(b: Builder, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value
             b.scope = f"{outer[1]}/{place.scope}" if outer[1] else place.scope
         else:
             b.scope = outer[1]
-        b.place = b.places(place, b.scope)
+        b.place = b.places(place, b.scope) or outer[0]
         operands = [read(a) for a in eqn.invars]
         first = own.get(eqn.primitive)
         out = None if first is None else first(b, eqn, *operands)
