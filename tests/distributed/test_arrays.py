@@ -145,6 +145,21 @@ else:
     numpy.testing.assert_array_equal(f(a), want)
     fails(NotImplementedError, "come before those within one", cv.device_put, x.T.copy(),
           NamedSharding(mesh, P(("y", "x"))))
+    # A device of one process: the others have nothing of arrays on it.
+    there = cv.devices()[1 if at else 2]
+    single = cv.sharding.SingleDeviceSharding(there)
+    assert not single.is_fully_addressable and not single.addressable_devices
+    assert cv.sharding.SingleDeviceSharding(cv.local_devices()[1]).is_fully_addressable
+    owner = f"is a device of process {1 - at}, and this is process {at}, which cannot address it"
+    for place in (there, single):
+        fails(ValueError, owner, cv.device_put, x, place)
+    fails(ValueError, owner, cv.jit(np.sin, device=there), x)
+    fails(ValueError, owner, cv.jit(lambda x: cv.device_put(x + 1, there)), x)
+    with cv.default_device(there):
+        fails(ValueError, "the default device: " + repr(there), np.ones, 3)
+    for make, arg in ((cv.make_array_from_callback, (x.shape, single, lambda i: x)),
+                      (cv.make_array_from_process_local_data, (single, x))):
+        fails(ValueError, f"has no device of this process, {at}", make, *arg)
     # Devices of this process alone.
     alone = cv.pmap(lambda r: r * 2 + lax.psum(r, "i"), "i", devices=cv.local_devices())
     twice = alone(x[:2] + at)

@@ -41,6 +41,7 @@ from covector.runtime.moves import move_results, moved, moves_of, place_of
 from covector.runtime.placement import (
     Placement,
     as_sharding,
+    check_addressable,
     default_placement,
     on_all_of,
     placement,
@@ -272,7 +273,10 @@ def where_to_run(
         return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
-    return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
+    sharding = as_sharding(given, f"jit of {jitted.name}")
+    if not sharding.spread:
+        check_addressable(sharding.devices[0], f"jit of {jitted.name}")
+    return placement(sharding.with_memory_kind(None), True)
 
 
 def _propagate() -> Any:

@@ -237,15 +237,19 @@ def must_be_gathered(shape: Sequence[int], sharding: Any) -> RuntimeError:
     )
 
 
-def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
-    """Where in an array of ``shape`` the devices of this process have their parts."""
-    if sharding.is_fully_addressable:
-        return tuple([slice(0, n) for n in shape])
+def _check_here(sharding: Sharding, what: str) -> None:
     if not sharding.has_addressable_devices:
         raise ValueError(
             f"{what}: {sharding!r} has no device of this process, {processes.index}, which has no "
             f"part of such an array{at_user_line()}"
         )
+
+
+def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
+    """Where in an array of ``shape`` the devices of this process have their parts."""
+    if sharding.is_fully_addressable:
+        return tuple([slice(0, n) for n in shape])
+    _check_here(sharding, what)
     mesh, spec = _processes_of(sharding)
     return mesh.block(shape, mesh.split(spec, shape, what))
 
@@ -372,10 +376,11 @@ def make_array_from_single_device_arrays(
     return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
 
 
-def processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
+def processes_along(sharding: Sharding, ndim: int, what: str) -> Sequence[int]:
     """Into how many parts processes split each dimension."""
     if sharding.is_fully_addressable:
         return (1,) * ndim
+    _check_here(sharding, what)
     mesh, spec = _processes_of(sharding)
     return [mesh.count(axes) for axes in mesh.split(spec, (1,) * ndim)]
 
@@ -419,7 +424,7 @@ def make_array_from_process_local_data(
         array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
         where = as_sharding(getattr(where, "sharding", where), what)
-        along = processes_along(where, len(given))
+        along = processes_along(where, len(given), what)
         asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
         if len(asked) != len(given):
             raise ValueError(
