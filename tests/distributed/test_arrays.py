@@ -145,6 +145,12 @@ else:
     numpy.testing.assert_array_equal(f(a), want)
     fails(NotImplementedError, "come before those within one", cv.device_put, x.T.copy(),
           NamedSharding(mesh, P(("y", "x"))))
+    # What would lie so is gathered where nobody asks for it.
+    g = cv.shard_map(lambda b: lax.all_gather(b, ("y", "x"), axis=0, tiled=True), mesh=mesh,
+                     in_specs=P("x", "y"), out_specs=P("x", "y"))
+    for value in (g(a), cv.jvp(g, (a,), (a,))[1], cv.jit(lambda a: cv.jvp(g, (a,), (a,))[1])(a)):
+        total = multihost_utils.process_allgather(value, tiled=True)
+        assert total.shape == (48, 4) and total.sum() == 4 * x.sum()
     # A device of one process: the others have nothing of arrays on it.
     there = cv.devices()[1 if at else 2]
     single = cv.sharding.SingleDeviceSharding(there)

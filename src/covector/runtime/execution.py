@@ -315,12 +315,20 @@ def layout_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Layout
     """How arguments and results of a program on several devices lie; ``operands`` are arrays, or
     shardings of those that are to come."""
     from covector.sharding import propagate
+    from covector.sharding.partition.mesh import process_mesh
 
     sharding = where.sharding
     given = [x.sharding if type(x) is Array else x for x in operands]
     given = [None] * (len(entry.closed.in_avals) - len(given)) + given
     whole = propagate.whole(sharding)
     results = propagate.results(entry.closed, sharding, given)
+    if not sharding.is_fully_addressable and has_one_memory(get_backend(where.device.platform)):
+        # A process has one block of a result; types of Explicit axes are kept, or an error.
+        mesh = process_mesh(cast("NamedSharding", sharding).mesh)
+        results = [
+            s if a.placed is not None else s.update(spec=mesh.nearest(s.spec))
+            for s, a in zip(results, entry.closed.out_avals, strict=True)
+        ]
     return Layout(whole, [s if _on_same(s, sharding) else whole for s in given], results)
 
 
