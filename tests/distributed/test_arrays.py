@@ -75,6 +75,13 @@ fails(RuntimeError, "depends on the values of the argument of nonzero", np.nonze
 replicated = cv.device_put(whole, NamedSharding(mesh, P()))
 numpy.testing.assert_array_equal(replicated[replicated > 3], whole[whole > 3])
 fails(ValueError, "is given whole, with tiled=True", multihost_utils.process_allgather, x)
+fails(RuntimeError, f"are on {n} devices of {n} processes", x.unsafe_buffer_pointer)
+fails(BufferError, "shard.data for shard in x.addressable_shards", numpy.from_dlpack, x)
+assert x.addressable_shards[0].data.unsafe_buffer_pointer()
+tree = cv.make_array_from_process_local_data(s, {"a": whole[rows]})
+assert bool((tree["a"] == x).all())
+fails(ValueError, "the array of the shape () has 0",
+      cv.make_array_from_process_local_data, s, {"a": 1})
 fails(ValueError, "do not divide its size 7" if 7 % n else "", cv.device_put,
       numpy.ones(7), s)
 fails(ValueError, "it is to have either the whole or its part",
