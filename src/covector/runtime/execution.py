@@ -273,10 +273,7 @@ def where_to_run(
         return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
-    sharding = as_sharding(given, f"jit of {jitted.name}")
-    if not sharding.spread:
-        check_addressable(sharding.devices[0], f"jit of {jitted.name}")
-    return placement(sharding.with_memory_kind(None), True)
+    return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
 
 
 def _propagate() -> Any:
@@ -371,10 +368,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         from covector.sharding.arguments import check_committed
 
         check_committed(jitted, args, names)
-    where = on_mesh(entry, where_to_run(jitted, flat, names), jitted.name)
-    moves = moves_of(entry)
-    if moves is not None:
-        where = place_of(moves, where, jitted.name)
+    where, moves = _place(jitted, entry, flat, names)
     spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
@@ -397,6 +391,19 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 
 
+def _place(
+    jitted: Jitted, entry: Entry, operands: Sequence[Any], names: Callable[[], Sequence[str]]
+) -> tuple[Placement, Any]:
+    """Where a program is to run now, and what moves within it."""
+    where = on_mesh(entry, where_to_run(jitted, operands, names), jitted.name)
+    moves = moves_of(entry)
+    if moves is not None:
+        where = place_of(moves, where, jitted.name)
+    if not where.sharding.spread:
+        check_addressable(where.device, jitted.name)
+    return where, moves
+
+
 def _execute_on_refs(
     jitted: Jitted, entry: Entry, flat: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
@@ -405,11 +412,7 @@ def _execute_on_refs(
     for x in operands:
         if isinstance(x, Tracer):
             raise_leaked(x)
-    where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
-    where = on_mesh(entry, where, jitted.name)
-    moves = moves_of(entry)
-    if moves is not None:
-        where = place_of(moves, where, jitted.name)
+    where, moves = _place(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
     program, kept = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
