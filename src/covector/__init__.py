@@ -85,7 +85,7 @@ _NAMES = {
     "NamedSharding": "covector.sharding.named",
     "P": "covector.sharding.spec",
     "make_mesh": "covector.sharding.mesh",
-    "pmap": "covector.sharding.pmap",
+    "pmap": "covector.runtime.pmap",
     "reshard": "covector.runtime.constraints",
     "set_mesh": "covector.sharding.context",
     **dict.fromkeys(("shard_map", "smap"), "covector.sharding.shard_map"),

@@ -75,6 +75,13 @@ fails(RuntimeError, "depends on the values of the argument of nonzero", np.nonze
 replicated = cv.device_put(whole, NamedSharding(mesh, P()))
 numpy.testing.assert_array_equal(replicated[replicated > 3], whole[whole > 3])
 fails(ValueError, "is given whole, with tiled=True", multihost_utils.process_allgather, x)
+fails(RuntimeError, f"are on {n} devices of {n} processes", x.unsafe_buffer_pointer)
+fails(BufferError, "shard.data for shard in x.addressable_shards", numpy.from_dlpack, x)
+assert x.addressable_shards[0].data.unsafe_buffer_pointer()
+tree = cv.make_array_from_process_local_data(s, {"a": whole[rows]})
+assert bool((tree["a"] == x).all())
+fails(ValueError, "the array of the shape () has 0",
+      cv.make_array_from_process_local_data, s, {"a": 1})
 fails(ValueError, "do not divide its size 7" if 7 % n else "", cv.device_put,
       numpy.ones(7), s)
 fails(ValueError, "it is to have either the whole or its part",
@@ -145,8 +152,30 @@ else:
     numpy.testing.assert_array_equal(f(a), want)
     fails(NotImplementedError, "come before those within one", cv.device_put, x.T.copy(),
           NamedSharding(mesh, P(("y", "x"))))
+    # What would lie so is gathered where nobody asks for it.
+    g = cv.shard_map(lambda b: lax.all_gather(b, ("y", "x"), axis=0, tiled=True), mesh=mesh,
+                     in_specs=P("x", "y"), out_specs=P("x", "y"))
+    for value in (g(a), cv.jvp(g, (a,), (a,))[1], cv.jit(lambda a: cv.jvp(g, (a,), (a,))[1])(a)):
+        total = multihost_utils.process_allgather(value, tiled=True)
+        assert total.shape == (48, 4) and total.sum() == 4 * x.sum()
+    # A device of one process: the others have nothing of arrays on it.
+    there = cv.devices()[1 if at else 2]
+    single = cv.sharding.SingleDeviceSharding(there)
+    assert not single.is_fully_addressable and not single.addressable_devices
+    assert cv.sharding.SingleDeviceSharding(cv.local_devices()[1]).is_fully_addressable
+    owner = f"is a device of process {1 - at}, and this is process {at}, which cannot address it"
+    for place in (there, single):
+        fails(ValueError, owner, cv.device_put, x, place)
+    fails(ValueError, owner, cv.jit(np.sin, device=there), x)
+    fails(ValueError, owner, cv.jit(lambda x: cv.device_put(x + 1, there)), x)
+    with cv.default_device(there):
+        fails(ValueError, "the default device: " + repr(there), np.ones, 3)
+    for make, arg in ((cv.make_array_from_callback, (x.shape, single, lambda i: x)),
+                      (cv.make_array_from_process_local_data, (single, x))):
+        fails(ValueError, f"has no device of this process, {at}", make, *arg)
     # Devices of this process alone.
-    twice = cv.pmap(lambda r: r * 2 + lax.psum(r, "i"), axis_name="i")(x[:2] + at)
+    alone = cv.pmap(lambda r: r * 2 + lax.psum(r, "i"), "i", devices=cv.local_devices())
+    twice = alone(x[:2] + at)
     numpy.testing.assert_array_equal(twice, 2 * (x[:2] + at) + (x[:2] + at).sum(0))
     own = cv.make_mesh((2,), ("z",), (AxisType.Auto,), devices=cv.local_devices())
     b = cv.device_put(x + at, NamedSharding(own, P("z")))
@@ -159,6 +188,77 @@ print("done")
 def test_several_devices_each(uneven):
     env = {"uneven": "1"} if uneven else {}
     assert [o.strip() for o in jobs.run(2, SETUP + SEVERAL, env=env)] == ["done"] * 2
+
+
+MAPPED = """
+cv.config.update("num_cpu_devices", 4 + (at if "uneven" in os.environ else 0))
+c = start()
+add = lambda x: x + lax.psum(x, axis_name="i")
+data = np.arange(4) if at == 0 else np.arange(4, 8)
+f = cv.pmap(add, axis_name="i")
+if "uneven" in os.environ:
+    fails(ValueError, "the processes have 4, 5. Give it some of them", f, data)
+    some = [d for k in range(2) for d in cv.local_devices(k)[:4]]
+    f = cv.pmap(add, axis_name="i", devices=some)
+    assert str(f(data)) == ["[28 29 30 31]", "[32 33 34 35]"][at]
+    print("done")
+    sys.exit()
+# JAX's documented example.
+assert str(f(data)) == ["[28 29 30 31]", "[32 33 34 35]"][at]
+assert f(data).is_fully_addressable and f(data).shape == (4,)
+assert [s.device for s in f(data).addressable_shards] == cv.local_devices()
+assert f(f(data)).tolist() == [280 + 4 * at + k for k in range(4)]
+number = cv.pmap(lambda: lax.axis_index("i"), "i", axis_size=8)
+assert number().tolist() == [4 * at + k for k in range(4)]
+every = cv.pmap(add, "i", devices=cv.devices())
+assert every(data).tolist() == f(data).tolist()
+middle = cv.pmap(add, "i", devices=cv.devices()[2:6])
+assert middle(data[:2]).tolist() == [[10, 11], [14, 15]][at]
+back = cv.pmap(lambda x: lax.axis_index("i") + 0 * x, "i", devices=cv.devices()[::-1])
+assert back(data).tolist() == [[4, 5, 6, 7], [0, 1, 2, 3]][at]
+assert f(data[:2]).tolist() == [[10, 11], [14, 15]][at]
+own = cv.pmap(add, "i", devices=cv.local_devices())
+assert own(data).tolist() == [data.sum() + k for k in data]
+# Arguments, results, derivatives.
+x = numpy.asarray(data, "f4")
+g = cv.pmap(lambda a, b, n, *, c: ((a * b).sum() ** n, lax.pmax(c, "i")), "i",
+            in_axes=(1, None, None), out_axes=(-1, None), static_broadcasted_argnums=2)
+one, most = g(numpy.ones((3, 4), "f4") * x, 2.0, 2, c=x)
+assert one.tolist() == ((6 * x) ** 2).tolist() and float(most) == 7
+column = cv.pmap(lambda a: a * np.ones(2), out_axes=-1)(x)
+assert column.shape == (2, 4) and column.sharding.spec == P(None, "devices")
+step = cv.pmap(lambda w, x: w - 0.1 * lax.pmean(cv.grad(lambda w: (w * x) ** 2)(w), "i"), "i",
+               in_axes=(None, 0))
+numpy.testing.assert_allclose(step(1.0, x), 1 - 0.1 * 2 * 17.5, rtol=1e-5)
+assert cv.grad(lambda x: f(x).sum())(x).tolist() == [9.0] * 4
+assert cv.jvp(f, (x,), (x,))[1].tolist() == f(x).tolist()
+over = NamedSharding(cv.make_mesh((8,), ("q",)), P("q"))
+assert f(cv.make_array_from_process_local_data(over, data)).tolist() == f(data).tolist()
+inner = lambda r: cv.pmap(lambda e: e + lax.psum(e, ("i", "j")), "j")(r)
+assert cv.pmap(inner, "i")(data[:, None] * np.ones((1, 2), int)).tolist() == [
+    [k + 56] * 2 for k in data.tolist()]
+given = np.asarray(x)
+assert cv.pmap(lambda a: a * 2, donate_argnums=0)(given).tolist() == (x * 2).tolist()
+assert given.is_deleted()
+assert f.lower(data).as_text("jaxpr").startswith("{ lambda  ; a:i32[8].")
+assert f.eval_shape(cv.ShapeDtypeStruct((4, 3), "float32")).shape == (8, 3)
+# Errors.
+fails(ValueError, "gives 5 elements along the mapped axis", f, numpy.ones(5))
+fails(ValueError, "of which those given are 4", every, data[:2])
+fails(ValueError, "the size over all 2 processes", cv.pmap(add, "i", axis_size=4), data)
+fails(TypeError, "Call it outside of that", cv.jit(f), data)
+if at:
+    fails(ValueError, "devices has none of process 1",
+          cv.pmap(add, "i", devices=cv.devices()[:4]), data)
+fails(ValueError, "make up arrays of different shapes", cv.pmap(add, "i"), data[: 4 - at])
+print("done")
+"""
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+def test_pmap_over_all_devices(uneven):
+    env = {"uneven": "1"} if uneven else {}
+    assert [o.strip() for o in jobs.run(2, SETUP + MAPPED, env=env)] == ["done"] * 2
 
 
 CALLED = """

@@ -36,6 +36,21 @@ def fails(error, text, f, *args, **kwargs):
     assert __file__.rsplit("/", 1)[-1] in str(info.value)
 
 
+def test_meshes_of_the_same_devices_in_another_order():
+    there = Mesh(onp.array(cv.devices()[::-1]), ("x",))
+    a = cv.device_put(A, NamedSharding(cv.make_mesh((8,), ("x",), AUTO[:1]), P("x")))
+    b = cv.device_put(A + 1, NamedSharding(there, P("x")))
+    for f in (lambda a, b: a - b, cv.jit(lambda a, b: a - b)):
+        onp.testing.assert_array_equal(f(a, b), onp.full_like(A, -1))
+        assert f(a, b).sharding.mesh == a.sharding.mesh
+        assert f(b, a).sharding.mesh == there
+
+
+def test_parts_are_of_one_size_in_compiled_functions_too(mesh):
+    f = cv.jit(lambda x: lax.with_sharding_constraint(x, NamedSharding(mesh, P("x"))))
+    fails(IndivisibleError, "Pad the axis to a multiple of 4", f, A[:7])
+
+
 # --- devices ---------------------------------------------------------------------------------
 
 
@@ -194,6 +209,12 @@ def test_bad_parts_say_what_is_wrong(mesh):
     parts = [h.data for h in cv.device_put(A, s).addressable_shards]
     fails(ValueError, "7 arrays were given; there is none on CpuDevice(id=7)",
           cv.make_array_from_single_device_arrays, (8, 4), s, parts[:-1])  # fmt: skip
+    fails(ValueError, "CpuDevice(id=0) was given 8 times",
+          cv.make_array_from_single_device_arrays, (8, 4), s, parts[:1] * 8)  # fmt: skip
+    fails(TypeError, "takes arrays, and trees of them; str 'a' is none",
+          cv.make_array_from_process_local_data, s, {"b": "a"})  # fmt: skip
+    fails(ValueError, "the array of the shape () has 0",
+          cv.make_array_from_process_local_data, s, {"b": 1})  # fmt: skip
     fails(ValueError, "each on one device", cv.make_array_from_single_device_arrays, (8, 4), s, [A])
     fails(IndexError, "on 8 devices", cv.device_put(A, s).addressable_data, 8)
 

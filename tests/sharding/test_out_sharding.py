@@ -323,6 +323,20 @@ def fails(error, text, f):
     assert "test_out_sharding.py" in str(info.value)
 
 
+def test_convolutions_along_what_is_split(explicit):
+    x, k = np.ones((8, 4, 8, 8)), np.ones((4, 4, 3, 3))
+    with cv.set_mesh(explicit):
+        x = cv.reshard(x, P(None, None, "x"))
+        f = lambda x, **o: lax.conv_general_dilated(x, k, (1, 1), "SAME", **o)  # noqa: E731
+        fails(ShardingTypeError, "out_sharding of lax.conv_general_dilated", lambda: f(x))
+        there = P(None, None, "x")
+        assert "8@x,8]" in str(cv.typeof(f(x, out_sharding=there)))
+        g = cv.grad(lambda x: f(x, out_sharding=there).sum())(x)
+        onp.testing.assert_array_equal(g, cv.grad(lambda x: f(x).sum())(onp.asarray(x)))
+        by_features = cv.reshard(np.ones((8, 4, 8, 8)), P(None, "y"))
+        assert "[8,4,8,8]" in str(cv.typeof(f(by_features)))
+
+
 def test_errors(explicit):
     where = P("x")
     fails(

@@ -28,6 +28,10 @@ def test_collectives_and_axes():
     onp.testing.assert_allclose(f(X), X / 28, rtol=1e-6)
     g = cv.pmap(lambda x, y: x + y, in_axes=(1, None), out_axes=1)
     onp.testing.assert_array_equal(g(A.T, X[:3]), A.T + X[:3, None])
+    last = cv.pmap(lambda x: (x, x[0]), out_axes=-1)(A)
+    onp.testing.assert_array_equal(last[0], A.T)
+    onp.testing.assert_array_equal(last[1], A[:, 0])
+    assert last[0].sharding.spec == cv.P(None, "devices")
     h = cv.pmap(lambda x: (x, lax.pmax(x, "i")), axis_name="i", out_axes=(0, None))
     assert float(h(X)[1]) == 7
     k = cv.pmap(lambda tree, *, c: tree["a"] * c, in_axes=({"a": 0, "b": None},))
@@ -68,4 +72,5 @@ def test_bad_input():
     fails(ValueError, "pmap got inconsistent sizes", cv.pmap(lambda x, y: x), A, X[:4])
     fails(ValueError, "no argument is mapped", cv.pmap(lambda x: x, in_axes=None), X)
     fails(ValueError, "each has one", cv.pmap(lambda x: x, in_axes=(0, 0)), X)
+    fails(ValueError, "out_axes has -3, and the result", cv.pmap(lambda x: x, out_axes=-3), A)
     fails(TypeError, "pmap", cv.pmap, 3)

@@ -379,13 +379,30 @@ def test_bad_specs_say_what_is_wrong():
     same = lambda a: a  # noqa: E731
     fails(ValueError, "axis 0 of the argument a, float32[7]", on(same, P("x"), P("x")), X[:7])
     fails(ValueError, "at least 2 dimensions; the argument a", on(same, P("x", "y"), P("x")), X)
-    fails(ValueError, "names the axis 'q'", on(same, P("q"), P("x")), X)
+    fails(ValueError, "in_specs of the argument a: P('q',) names the axis 'q'",
+          on(same, P("q"), P("x")), X)  # fmt: skip
+    two = on(lambda a: {"b": (a, a)}, P("x"), {"b": (P("x"), P("q"))})
+    fails(ValueError, "out_specs of the result['b'][1]: P('q',) names the axis 'q'", two, X)
     fails(ValueError, "may differ there: its type is float32[2]{V:x}", on(same, P("x"), P()), X)
     fails(ValueError, "there is nothing to join", on(lambda a: a.sum(), P("x"), P("x")), X)
     fails(TypeError, "must be a tree of PartitionSpec", on(same, ("x",), P("x")), X)
     fails(ValueError, "prefix of the arguments", on(same, (P("x"), P("x")), P("x")), X)
+    fails(ValueError, "It has 2 entries, and there is 1", on(same, (P("x"), P("x")), P("x")), X)
     fails(ValueError, "prefix of the result", on(same, P("x"), (P("x"), P("x"))), X)
-    fails(ValueError, "no axes of the mesh", on(same, P("x"), P("x"), axis_names={"q"}), X)
+    fails(ValueError, "It is a tuple where there is one leaf",
+          on(same, P("x"), (P("x"), P("x"))), X)  # fmt: skip
+    for specs, text in (
+        ({"b": (P("x"),)}, "Its part ['b'] has 1 entry, and there are 2"),
+        ({"b": [P("x")] * 2}, "Its part ['b'] is a list where there is a tuple"),
+        ({"c": P("x")}, "It has no entry for 'b', and 'c', which is not there"),
+    ):
+        fails(ValueError, text, on(lambda a: {"b": (a, a)}, P("x"), specs), X)
+    fails(
+        ValueError,
+        "axis_names has 'q', which the mesh",
+        on(same, P("x"), P("x"), axis_names={"q"}),
+        X,
+    )
     fails(ValueError, "there is no mesh", cv.shard_map(same, in_specs=P(), out_specs=P()), X)
     fails(TypeError, "all axes are of the type Explicit",
           cv.shard_map(same, mesh=MESH, out_specs=P("x")), X)  # fmt: skip

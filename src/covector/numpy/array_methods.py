@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -483,6 +484,27 @@ def _rare_method(name: str, module: str) -> Callable[..., Any]:
     return method
 
 
+def _of_one_memory(native: Any, error: type[Exception]) -> Any:
+    """A method of arrays in one memory, and an error for those whose parts are in several."""
+    name = native.__name__
+
+    @functools.wraps(native)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self._on_host and self.sharding.spread:
+            devices = self.sharding.device_set
+            count = len({d.process_index for d in devices})
+            of = f" of {count} processes" if count > 1 else ""
+            raise error(
+                f"{name}: the parts of {self.aval.str_short()} are on {len(devices)} devices{of}, "
+                "each in a memory of its own. Take the parts that this process has, "
+                "[shard.data for shard in x.addressable_shards]"
+                f"{at_user_line()}"
+            )
+        return native(self, *args, **kwargs)
+
+    return method
+
+
 def attach() -> None:
     """Give `Array` and `Tracer` their operators, methods and properties."""
     for name, function in _BINARY.items():
@@ -524,6 +546,8 @@ def attach() -> None:
     for name, method in list(vars(IndexRef).items()):
         if callable(method) and not name.startswith("_"):
             setattr(IndexRef, name, Boundary(method))
+    for name, error in (("unsafe_buffer_pointer", RuntimeError), ("__dlpack__", BufferError)):
+        setattr(Array, name, Boundary(_of_one_memory(getattr(Array, name), error), "covector"))
     for name, value in {
         "device": property(_device),
         "devices": _devices,

@@ -41,6 +41,7 @@ from covector.runtime.moves import move_results, moved, moves_of, place_of
 from covector.runtime.placement import (
     Placement,
     as_sharding,
+    check_addressable,
     default_placement,
     on_all_of,
     placement,
@@ -338,12 +339,20 @@ def layout_of(entry: Entry, where: Placement, operands: Sequence[Any]) -> Layout
     """How arguments and results of a program on several devices lie; ``operands`` are arrays, or
     shardings of those that are to come."""
     from covector.sharding import propagate
+    from covector.sharding.partition.mesh import process_mesh
 
     sharding = where.sharding
     given = [x.sharding if type(x) is Array else x for x in operands]
     given = [None] * (len(entry.closed.in_avals) - len(given)) + given
     whole = propagate.whole(sharding)
     results = propagate.results(entry.closed, sharding, given)
+    if not sharding.is_fully_addressable and has_one_memory(get_backend(where.device.platform)):
+        # A process has one block of a result; types of Explicit axes are kept, or an error.
+        mesh = process_mesh(cast("NamedSharding", sharding).mesh)
+        results = [
+            s if a.placed is not None else s.update(spec=mesh.nearest(s.spec))
+            for s, a in zip(results, entry.closed.out_avals, strict=True)
+        ]
     return Layout(whole, [s if _on_same(s, sharding) else whole for s in given], results)
 
 
@@ -385,10 +394,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         from covector.sharding.arguments import check_committed
 
         check_committed(jitted, args, names)
-    where = on_mesh(entry, where_to_run(jitted, flat, names, entry), jitted.name)
-    moves = moves_of(entry)
-    if moves is not None:
-        where = place_of(moves, where, jitted.name)
+    where, moves = _place(jitted, entry, flat, names)
     spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
@@ -411,6 +417,20 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 
 
+def _place(
+    jitted: Jitted, entry: Entry, operands: Sequence[Any], names: Callable[[], Sequence[str]]
+) -> tuple[Placement, Any]:
+    """Where a program is to run now, and what moves within it."""
+    plain = entry if entry.refs is None else None
+    where = on_mesh(entry, where_to_run(jitted, operands, names, plain), jitted.name)
+    moves = moves_of(entry)
+    if moves is not None:
+        where = place_of(moves, where, jitted.name)
+    if not where.sharding.spread:
+        check_addressable(where.device, jitted.name)
+    return where, moves
+
+
 def _execute_on_refs(
     jitted: Jitted, entry: Entry, flat: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
@@ -419,11 +439,7 @@ def _execute_on_refs(
     for x in operands:
         if isinstance(x, Tracer):
             raise_leaked(x)
-    where = where_to_run(jitted, operands, lambda: names_in(jitted, args, kwargs))
-    where = on_mesh(entry, where, jitted.name)
-    moves = moves_of(entry)
-    if moves is not None:
-        where = place_of(moves, where, jitted.name)
+    where, moves = _place(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
     program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from covector import _native
-from covector.core import avals
+from covector.core import avals, processes
 from covector.core.avals import Array
 from covector.core.backend import SpreadingBackend, check_spread, get_backend, spreads
 from covector.core.config import config, places_set
@@ -73,7 +73,20 @@ def default_placement() -> Placement:
     device = config.default_device
     if device is None or isinstance(device, str):
         device = get_backend(device).devices()[0]
+    else:
+        check_addressable(device, "the default device")
     return placement(SingleDeviceSharding(device), False)
+
+
+def check_addressable(device: Device, what: str) -> None:
+    """Raise the error for a device of another process, where this one has no part of arrays."""
+    if device.process_index != processes.index:
+        raise ValueError(
+            f"{what}: {device!r} is a device of process {device.process_index}, and this is "
+            f"process {processes.index}, which cannot address it: take one of "
+            f"covector.local_devices({device.platform!r}), or a sharding over the devices of all "
+            f"processes{at_user_line()}"
+        )
 
 
 def on_all_of(mesh: Any, committed: bool) -> Placement:
@@ -153,6 +166,7 @@ def put(x: Array, where: Placement) -> Array:
     if sharding.spread and spreads(backend, sharding):
         moved = cast(SpreadingBackend, backend).put_spread(x, sharding, where.index)
     else:
+        check_addressable(device, "device_put")
         in_default = sharding == sharding.with_memory_kind(None)
         kind = () if in_default else (sharding.memory_kind,)
         moved = backend.put(x, device, where.index, *kind)

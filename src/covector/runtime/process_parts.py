@@ -136,7 +136,7 @@ def ltg_abstract_eval(arr: ShapedArray, *, global_mesh: Any, pspec: Any) -> Shap
     ShapedArray(int32[4@x])
     """
     where = NamedSharding(global_mesh, pspec)
-    along = processes_along(where, arr.ndim)
+    along = processes_along(where, arr.ndim, host_local_array_to_global_array_p.name)
     shape = tuple([n * k for n, k in zip(arr.shape, along, strict=True)])
     return _laid(arr, shape, where)
 
@@ -167,7 +167,7 @@ def gtl_abstract_eval(arr: ShapedArray, *, global_mesh: Any, pspec: Any) -> Shap
     """
     where = NamedSharding(global_mesh, pspec)
     where.check(arr.shape, global_array_to_host_local_array_p.name)
-    along = processes_along(where, arr.ndim)
+    along = processes_along(where, arr.ndim, global_array_to_host_local_array_p.name)
     shape = tuple([n // k for n, k in zip(arr.shape, along, strict=True)])
     return _laid(arr, shape, where.update(mesh=global_mesh.local_mesh))
 

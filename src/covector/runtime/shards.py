@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from covector.core import dtypes, processes, tree
 from covector.core.avals import Array, array_from_numpy, to_array
 from covector.core.backend import get_backend
 from covector.core.device import Device
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, describe
 from covector.runtime.placement import as_sharding, placement, put
 from covector.runtime.transfers import asked_for, heard_of, transfer
 from covector.sharding.base import Index, Sharding, SingleDeviceSharding
@@ -241,15 +242,19 @@ def must_be_gathered(shape: Sequence[int], sharding: Any) -> RuntimeError:
     )
 
 
-def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
-    """Where in an array of ``shape`` the devices of this process have their parts."""
-    if sharding.is_fully_addressable:
-        return tuple([slice(0, n) for n in shape])
+def _check_here(sharding: Sharding, what: str) -> None:
     if not sharding.has_addressable_devices:
         raise ValueError(
             f"{what}: {sharding!r} has no device of this process, {processes.index}, which has no "
             f"part of such an array{at_user_line()}"
         )
+
+
+def _block_here(shape: tuple[int, ...], sharding: Sharding, what: str) -> Index:
+    """Where in an array of ``shape`` the devices of this process have their parts."""
+    if sharding.is_fully_addressable:
+        return tuple([slice(0, n) for n in shape])
+    _check_here(sharding, what)
     mesh, spec = _processes_of(sharding)
     return mesh.block(shape, mesh.split(spec, shape, what))
 
@@ -366,6 +371,13 @@ def make_array_from_single_device_arrays(
                 f"{what} takes arrays that are each on one device, got {x!r:.100}{at_user_line()}"
             )
         by_device[x.sharding.devices[0]] = x
+    twice = Counter([x.sharding.devices[0] for x in arrays])
+    for device, count in twice.items():
+        if count > 1:
+            raise ValueError(
+                f"{what}: {device!r} was given {count} times; each of the devices of {where!r} has "
+                f"one part. device_put(x, device) puts an array on its device{at_user_line()}"
+            )
     missing = [d for d in where.devices if d in where.addressable_devices and d not in by_device]
     if missing or len(arrays) != len(where.addressable_devices):
         lacking = f"; there is none on {', '.join(map(repr, missing))}" if missing else ""
@@ -376,10 +388,11 @@ def make_array_from_single_device_arrays(
     return _joined(sizes, where, dtype, lambda i, d: by_device[d], what)
 
 
-def processes_along(sharding: Sharding, ndim: int) -> Sequence[int]:
+def processes_along(sharding: Sharding, ndim: int, what: str) -> Sequence[int]:
     """Into how many parts processes split each dimension."""
     if sharding.is_fully_addressable:
         return (1,) * ndim
+    _check_here(sharding, what)
     mesh, spec = _processes_of(sharding)
     return [mesh.count(axes) for axes in mesh.split(spec, (1,) * ndim)]
 
@@ -422,8 +435,14 @@ def make_array_from_process_local_data(
     def one(where: Any, data: Any) -> Array:
         array: Any = np.asarray(data) if not isinstance(data, Array) else data
         given = tuple(array.shape)
+        if array.dtype.kind in "OSU":
+            raise TypeError(
+                f"{what} takes arrays, and trees of them; {describe(data)} is none{at_user_line()}"
+            )
         where = as_sharding(getattr(where, "sharding", where), what)
-        along = processes_along(where, len(given))
+        if len(getattr(where, "spec", ())) > len(given):
+            where.check(given, what)  # raises
+        along = processes_along(where, len(given), what)
         asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
         if len(asked) != len(given):
             raise ValueError(

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from covector.core import processes
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 
@@ -151,6 +152,10 @@ class SingleDeviceSharding(Sharding):
     @property
     def device_set(self) -> set[Device]:
         return {self._device}
+
+    @property
+    def addressable_devices(self) -> set[Device]:
+        return {self._device} if self._device.process_index == processes.index else set()
 
     def devices_indices_map(self, global_shape: Sequence[int]) -> Mapping[Device, Index]:
         return {self._device: (slice(None),) * len(global_shape)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -297,8 +297,13 @@ def parts_of(spec: PartitionSpec, mesh: Mesh | AbstractMesh, ndim: int) -> tuple
     return tuple(counts + [1] * (ndim - len(counts)))
 
 
-def check_spec(spec: PartitionSpec, mesh: Mesh | AbstractMesh) -> None:
-    """Raise the error for a spec that the mesh does not have the axes of."""
+def check_spec(
+    spec: PartitionSpec, mesh: Mesh | AbstractMesh, what: Callable[[], str] = lambda: ""
+) -> None:
+    """Raise the error for a spec that the mesh does not have the axes of.
+
+    ``what`` says whose it is, for the beginning of the message.
+    """
     seen: set[Hashable] = set()
     for part in spec:
         if part is UNCONSTRAINED:
@@ -307,20 +312,20 @@ def check_spec(spec: PartitionSpec, mesh: Mesh | AbstractMesh) -> None:
             if name not in mesh.axis_names:
                 known = ", ".join(map(repr, mesh.axis_names)) or "none"
                 raise ValueError(
-                    f"{spec!r} names the axis {name!r}, which the mesh does not have; it has "
-                    f"{known}{at_user_line()}"
+                    f"{what()}{spec!r} names the axis {name!r}, which the mesh does not have; it "
+                    f"has {known}{at_user_line()}"
                 )
             if name in seen:
                 raise DuplicateSpecError(
-                    f"{spec!r} splits more than one dimension over the axis {name!r}: an axis of "
-                    f"the mesh splits at most one dimension{at_user_line()}"
+                    f"{what()}{spec!r} splits more than one dimension over the axis {name!r}: an "
+                    f"axis of the mesh splits at most one dimension{at_user_line()}"
                 )
             seen.add(name)
     for name in (*spec.unreduced, *spec.reduced):
         if name not in mesh.axis_names or name in seen:
             raise ValueError(
-                f"{spec!r}: the unreduced or reduced axis {name!r} must be an axis of the mesh, "
-                f"{mesh.axis_names}, that splits no dimension{at_user_line()}"
+                f"{what()}{spec!r}: the unreduced or reduced axis {name!r} must be an axis of the "
+                f"mesh, {mesh.axis_names}, that splits no dimension{at_user_line()}"
             )
 
 

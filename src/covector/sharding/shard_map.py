@@ -167,8 +167,9 @@ def on_mesh(
     unknown = axis_names - set(over.axis_names)
     if unknown:
         raise ValueError(
-            f"shard_map of {fun_name(f)}: axis_names has {sorted(map(repr, unknown))}, which are "
-            f"no axes of the mesh {over}{at_user_line()}"
+            f"shard_map of {fun_name(f)}: axis_names has "
+            f"{', '.join(sorted(map(repr, unknown)))}, which the mesh {over} does not have"
+            f"{at_user_line()}"
         )
     manual = axis_names or frozenset(over.axis_names)
     taken = manual & {n for n, _ in axis_env()}
@@ -238,7 +239,8 @@ def _check_in(
     f: Any, a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable],
     names: Callable[[], Sequence[str]], i: int,
 ) -> None:  # fmt: skip
-    check_spec(spec, mesh)
+    what = lambda: f"shard_map of {fun_name(f)}: in_specs of the argument {names()[i]}: "  # noqa: E731
+    check_spec(spec, mesh, what)
     if len(spec) > a.ndim:
         raise ValueError(
             f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} is for an array of at least "
@@ -303,8 +305,9 @@ def _check_out(
     f: Any, a: ShapedArray, spec: PartitionSpec, mesh: Any, manual: frozenset[Hashable],
     check_vma: bool, result: Any, i: int,
 ) -> None:  # fmt: skip
-    check_spec(spec, mesh)
     where = lambda: keystr(flatten_with_path(result)[0][i][0])  # noqa: E731
+    what = lambda: f"shard_map of {fun_name(f)}: out_specs of the result{where()}: "  # noqa: E731
+    check_spec(spec, mesh, what)
     if len(spec) > a.ndim:
         raise ValueError(
             f"shard_map of {fun_name(f)}: the out_specs entry {spec!r} is for an array of at least "

@@ -9,6 +9,7 @@ from covector.core import tree
 from covector.core.avals import PlacedArray, ShapedArray, aval_of, not_an_array
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, describe
+from covector.core.prefixes import mismatch
 from covector.core.references import write
 from covector.core.structural import bring_dim, zeros
 from covector.core.tree_paths import flatten_with_path, keystr
@@ -46,7 +47,7 @@ def flatten_axes(
     except (ValueError, TypeError) as e:
         raise ValueError(
             f"{function}: {what} must be an int, None, or a tree that is a prefix of {of}; got "
-            f"{what}={axes!r} for a tree {tree.structure(full)}. {str(e).splitlines()[0]}"
+            f"{what}={axes!r} for a tree {tree.structure(full)}. {mismatch(axes, full, e)}"
             f"{at_user_line()}"
         ) from None
 

@@ -129,6 +129,16 @@ class ProcessMesh:
             out.append(names)
         return tuple(out)
 
+    def nearest(self, spec: PartitionSpec) -> PartitionSpec:
+        """A spec without the axes for which what a process has would be no block (see `split`)."""
+        found = split_of(spec, len(spec))
+        kept = []
+        for axes in found:
+            within = [k for k, a in enumerate(axes) if self.devices_along[a] > 1]
+            across = [k for k, a in enumerate(axes) if a in self.sizes and within and k > within[0]]
+            kept.append(axes[: across[0]] if across else axes)
+        return spec if tuple(kept) == found else PartitionSpec(*kept)
+
     def shape(self, shape: Sequence[int], split: Split) -> tuple[int, ...]:
         """The shape of what a process has."""
         return tuple([n // self.count(axes) for n, axes in zip(shape, split, strict=True)])
