@@ -427,8 +427,10 @@ def test_shardings_of_a_device_and_arguments_of_another(toys):
     x, where = cv.device_put(np.ones(2), toys[0]), SingleDeviceSharding(toys[1])
     with pytest.raises(ValueError, match=r"different devices.*device_put"):
         cv.jit(_plus_one, out_shardings=where)(x)
-    with pytest.raises(ValueError, match=r"argument 0 is committed.*device_put"):
-        cv.jit(_plus_one, in_shardings=where)(x)
+    f = cv.jit(_plus_one, in_shardings=where)
+    for given in (x, np.ones(2), x, cv.device_put(x, toys[1]), x):
+        y = f(given)
+        assert y.device is toys[1] and y.committed and y.tolist() == [2, 2]
 
 
 @pytest.mark.platform

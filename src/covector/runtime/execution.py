@@ -45,6 +45,7 @@ from covector.runtime.placement import (
     default_placement,
     on_all_of,
     placement,
+    put,
     target_of,
 )
 from covector.runtime.progress import progress
@@ -390,10 +391,13 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         if isinstance(x, Tracer):
             raise_leaked(x)
     names = lambda: names_in(jitted, args, kwargs)  # noqa: E731
+    elsewhere: list[Any] = []
     if getattr(jitted.fun, "_in_shardings", None) is not None:
-        from covector.sharding.arguments import check_committed
+        from covector.sharding.arguments import asked_elsewhere
 
-        check_committed(jitted, args, names)
+        elsewhere = asked_elsewhere(jitted, args, flat, names)
+        for k, sharding in elsewhere:
+            flat[k] = put(flat[k], placement(sharding, True))
     where, moves = _place(jitted, entry, flat, names)
     spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
@@ -412,7 +416,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     if looks:
         _check_finite(jitted, outs, args, kwargs)
         return result, None
-    if not plain:
+    if not plain or elsewhere:
         return result, None
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 

@@ -106,20 +106,33 @@ def asked_of(jitted: Any, dynamic: Any) -> list[Any]:
     return [resolved(s, f"{what}: in_shardings") for s in found]
 
 
-def check_committed(jitted: Any, args: tuple[Any, ...], names: Callable[[], Sequence[str]]) -> None:
-    """Raise the error for arguments that are committed to lie in another way than was asked."""
+def asked_elsewhere(
+    jitted: Any, args: tuple[Any, ...], flat: Sequence[Any], names: Callable[[], Sequence[str]]
+) -> list[tuple[int, Sharding]]:
+    """The arguments that are committed to another device than the one that was asked for, and that.
+
+    Raises
+    ------
+    ValueError
+        For one that is committed to lie in another way than was asked, on several devices.
+    """
     n = len(args)
     fixed = {i % n for i in jitted.static_nums if -n <= i < n}
     dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
-    leaves = tree.leaves(dynamic)
-    for k, (x, wanted) in enumerate(zip(leaves, asked_of(jitted, dynamic), strict=True)):
-        if type(x) is not Array or not x.committed:
+    found = []
+    for k, (x, wanted) in enumerate(zip(flat, asked_of(jitted, dynamic), strict=True)):
+        if type(x) is not Array or not x.committed or not isinstance(wanted, Sharding):
             continue
-        if isinstance(wanted, Sharding) and not wanted.is_equivalent_to(x.sharding, x.ndim):
-            known = names()
-            name = known[k] if k < len(known) else k
-            raise ValueError(
-                f"jit of {jitted.name}: the argument {name} is committed to {x.sharding!r}, "
-                f"and in_shardings asks for {wanted!r}. Move it with device_put, or ask for None, "
-                f"which takes it as it is{at_user_line()}"
-            )
+        if wanted.is_equivalent_to(x.sharding, x.ndim):
+            continue
+        if not wanted.spread and not x.sharding.spread:
+            found.append((k, wanted.with_memory_kind(None)))
+            continue
+        known = names()
+        name = known[k] if k < len(known) else k
+        raise ValueError(
+            f"jit of {jitted.name}: the argument {name} is committed to {x.sharding!r}, "
+            f"and in_shardings asks for {wanted!r}. Move it with device_put, or ask for None, "
+            f"which takes it as it is{at_user_line()}"
+        )
+    return found
