@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import itertools
 import json
 import os
 import re
@@ -215,10 +216,79 @@ def test_only_what_is_needed_is_read(place, mesh, monkeypatch):
     reader = _reading.LeafReader(place, index.leaves[0])
     same(reader.read(((256, 512), (0, 1024))), x[256:512])
     assert sum(read) == 1 << 20
-    same(reader.read(((300, 400), (7, 9))), x[300:400, 7:9])
-    assert sum(read) == 1 << 20  # it is there
     same(reader.read(((512, 513), (0, 1))), x[512:513, :1])
     assert sum(read) == (1 << 20) + _index.BLOCK
+    read.clear()
+    same(load(place, cv.NamedSharding(mesh, P("x", "y"))), x)
+    assert sum(read) == 4 << 20  # once for all devices
+
+
+LOAD = """
+import sys
+import covector as cv
+from covector.experimental.array_serialization import load
+from covector.sharding import PartitionSpec as P
+
+cv.config.update("num_cpu_devices", 8)
+mesh = cv.make_mesh((8,), ("x",))
+where = {"nowhere": None, "device": cv.devices()[1], "whole": cv.NamedSharding(mesh, P()),
+         "rows": cv.NamedSharding(mesh, P("x")), "columns": cv.NamedSharding(mesh, P(None, "x"))}
+most = lambda: int(next(s for s in open("/proc/self/status") if s.startswith("VmHWM")).split()[1])
+cv.numpy.zeros(3) + 1
+before = most()
+x = load(sys.argv[1], where[sys.argv[2]])
+print((most() - before) * 1024 / x.nbytes)
+"""
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("where", ["nowhere", "device", "whole", "rows", "columns"])
+def test_reading_takes_little_more_memory_than_the_array(where, cut, place, mesh):
+    x = np.ones((1 << 12, 1 << 12))
+    save(cv.device_put(x, cv.NamedSharding(mesh, P("y", "x"))) if cut else x, place)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(place), where], check=True, capture_output=True, text=True
+    )
+    assert 0.9 < float(done.stdout) < 1.3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_slabs_of_chunks(seed, place, monkeypatch):
+    rng = onp.random.default_rng(seed)
+    for module in (_index, _reading, _writing):
+        monkeypatch.setattr(module, "BLOCK", 16)
+    monkeypatch.setattr(_reading, "_SLAB", int(rng.integers(16, 200)))
+    ndim = int(rng.integers(0, 5))
+    cuts = [sorted({0, *rng.integers(0, 8, 2).tolist()}) for _ in range(ndim)]
+    shape = tuple([c[-1] for c in cuts])
+    x = rng.integers(0, 1000, shape).astype(rng.choice(["int16", "int32", "complex128"]))
+    parts = [
+        _writing.Part(0, tuple([a for a, _ in box]), x[tuple([slice(*ab) for ab in box])])
+        for box in itertools.product(*[itertools.pairwise(c) for c in cuts])
+    ]
+    plan = _writing.plan(x, False)
+    writing = _writing.Writing(place, plan._replace(parts=parts), True)
+    writing.begin()
+    writing.write()
+    writing.end()
+    (leaf,) = _index.read_index(place).leaves
+    for _ in range(10):
+        box = [sorted(rng.integers(0, n + 1, 2).tolist()) for n in shape]
+        found = _reading.LeafReader(place, leaf).read(tuple([(a, b) for a, b in box]))
+        same(found, x[tuple([slice(a, b) for a, b in box])])
+
+
+def test_a_sharding_that_does_not_divide_names_the_leaf(place):
+    save({"w": [np.zeros(8)]}, place)
+    where = cv.NamedSharding(cv.make_mesh((3,), ("x",)), P("x"))
+    fails(ValueError, "load: ['w'][0]: axis 0 of the array", load, place, {"w": [where]})
+
+
+def test_arrays_are_where_new_ones_are(place):
+    save(np.arange(3), place)
+    with cv.default_device(cv.devices()[3]):
+        x = load(place)
+    assert x.device is cv.devices()[3] and not x.committed
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -415,9 +485,12 @@ def test_in_the_background(place):
         assert p.done()
     found = nonblocking_load(place).result()
     same(found["x"], want)
+    # What fails names the line that asked for it.
     missing = nonblocking_load(place.with_name("other"))
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        missing.result()
+    fails(FileNotFoundError, "no checkpoint", missing.result)
+    there = nonblocking_save(x, place, overwrite=False)
+    with pytest.raises(FileExistsError, match=r"arose at .*: there = nonblocking_save\(x, place"):
+        there.result()
 
 
 def test_of_several_processes(place, tmp_path, monkeypatch):

@@ -87,6 +87,29 @@ def test_mixing_is_an_error(toys, cpu):
     assert cv.jit(lambda a, b: a.sum() + b.sum(), device=cpu)(x, y).tolist() == 5
 
 
+def _sum_of_both(a, b):
+    return a + b
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    {
+        "concatenate": lambda x, y: np.concatenate([x, y]),
+        "stack": lambda x, y: np.stack([x, y]),
+        "matmul": lambda x, y: x @ y,
+        "divmod": lambda x, y: divmod(x, y),
+        "einsum": lambda x, y: np.einsum("ij,jk", x, y),
+        "set": lambda x, y: x.at[y[0].astype(int)].set(1.0),
+        "searchsorted": lambda x, y: np.searchsorted(x[0], y[0]),
+        "_sum_of_both": lambda x, y: cv.jit(_sum_of_both)(x, y),
+    }.items(),
+)
+def test_the_function_that_is_called_on_arrays_that_mix_is_named(toys, name, f):
+    x, y = (cv.device_put(np.ones((2, 2)), t) for t in toys)
+    with pytest.raises(ValueError, match=f"^{name} got arguments that are committed"):
+        f(x, y)
+
+
 def test_default_device(toys, cpu):
     with cv.default_device(toys[1]):
         x = np.array([1.0, 2.0])
@@ -133,6 +156,21 @@ def test_stages_know_their_platforms(toys, cpu):
     assert other(np.ones(3)).device is toys[1]
 
 
+def test_compiling_where_a_program_was_not_lowered_for(toys):
+    traced = cv.jit(lambda a: a * 2).trace(1.0)
+    for platforms in (("cuda",), ("cuda", "tpu"), ("toy",)):
+        devices = rf"compile\(device_assignment=covector.devices\('{platforms[0]}'\)\[:1\]\)"
+        said = (
+            rf"lowered for {', '.join(platforms)}, and is compiled for Cpu.*, of cpu: .*{devices}"
+        )
+        with pytest.raises(ValueError, match=said):
+            traced.lower(lowering_platforms=platforms).compile()
+    with pytest.raises(ValueError, match="for ToyDevice.*: name toy in lowering_platforms"):
+        traced.lower().compile(device_assignment=toys[:1])
+    compiled = traced.lower(lowering_platforms=("toy",)).compile(device_assignment=toys[:1])
+    assert compiled(1.0).device is toys[0]
+
+
 def test_live_arrays(toys):
     x = cv.device_put(np.ones(3), toys[0])
     assert any(a is x for a in cv.live_arrays("toy"))
@@ -176,7 +214,7 @@ def test_mixing_names_the_arguments(toys, cpu):
 
     with pytest.raises(ValueError, match=r"^f got .* argument d\['w'\]\[1\], .* argument b, "):
         cv.jit(f)({"w": [x, x]}, b=y)
-    with pytest.raises(ValueError, match="^the operation got arguments"):
+    with pytest.raises(ValueError, match="^set got arguments"):
         x.at[y.astype(int)].set(0)
 
 

@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import warnings
@@ -111,6 +112,8 @@ def test_names_that_are_none(monkeypatch, text, match):
     monkeypatch.setenv("COVECTOR_PJRT_PLUGINS", text)
     with pytest.raises(RuntimeError, match=match):
         plugins.installed()
+    code = "import covector as cv\ntry: cv.devices()\nexcept RuntimeError as e: print(e)"
+    assert re.search(match, python(code, COVECTOR_PJRT_PLUGINS=text)[0])
 
 
 def test_what_is_not_installed_says_how_to_install_it():
@@ -119,6 +122,19 @@ def test_what_is_not_installed_says_how_to_install_it():
             with pytest.raises(RuntimeError) as e:
                 cv.devices(platform)
             assert f"pip install 'covector[{extra}]'" in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.platform
+def test_platforms_that_are_not_named_are_there_by_name():
+    code = (
+        "import numpy, covector as cv, covector.numpy as np\n"
+        "there = cv.devices('xla_cpu')[0]\n"
+        "print(cv.devices()[0].platform, there.platform)\n"
+        "x = np.ones(3); y = cv.device_put(x, there, donate=True); print(x.is_deleted())\n"
+        "try: numpy.from_dlpack(y)\n"
+        "except BufferError as e: print('device_put' in str(e))\n"
+    )
+    assert python(code, COVECTOR_PLATFORMS="cpu")[0] == "cpu xla_cpu\nTrue\nTrue\n"
 
 
 def test_nothing_of_a_plugin_is_loaded_before_it_is_needed():
@@ -467,6 +483,42 @@ def test_memory_that_is_full(working, monkeypatch):
     assert "donate_argnums" in text and __file__ in text and held.shape == (100, 250)
 
 
+@pytest.mark.platform
+def test_large_arrays_of_one_value_are_made_on_the_device():
+    code = (
+        "import covector as cv, covector.numpy as np\n"
+        "D = cv.devices('xla_cpu')[1]\n"
+        "spread = cv.NamedSharding(cv.make_mesh((2,), ('x',), devices=cv.devices('xla_cpu')), "
+        "cv.P('x'))\n"
+        "held = np.ones(1 << 24, device=spread)\n"
+        "fulls = [lambda n: np.ones(n, device=D), lambda n: np.zeros(n, 'int8', device=D), "
+        "lambda n: np.full(n, -0.0, device=D), lambda n: np.ones_like(held, shape=n, device=D)]\n"
+        "for f in fulls:\n"
+        "    x = f(1 << 25)\n"
+        "    print(x.device, x.committed, x.dtype, x.weak_type, x[7])\n"
+        "    del x\n"
+        "    try: f(1 << 48)\n"
+        "    except MemoryError as e: print(str(e)[:18], '67.1 MB in 2,' in str(e))\n"
+        "with cv.default_device(D):\n"
+        "    x = np.zeros(1 << 24)\n"
+        "    y = held.addressable_shards[1].data[5]\n"
+        "    print(x.device, x.committed, held.sharding == spread, y)\n"
+    )
+    out, _ = python(code, COVECTOR_PJRT_CLIENT_CREATE_OPTIONS="cpu_device_count:2")
+    assert out.split("\n") == [
+        "XlaCpuDevice(id=1) True float32 False 1.0",
+        "RESOURCE_EXHAUSTED True",
+        "XlaCpuDevice(id=1) True int8 False 0",
+        "RESOURCE_EXHAUSTED True",
+        "XlaCpuDevice(id=1) True float32 True -0.0",
+        "RESOURCE_EXHAUSTED True",
+        "XlaCpuDevice(id=1) True float32 False 1.0",
+        "RESOURCE_EXHAUSTED True",
+        "XlaCpuDevice(id=1) False True 1.0",
+        "",
+    ]
+
+
 REFUSED = {
     "-:3:10: error: it is not to be": "line",
     '{file}:{line}:0: error: "it" is not to be': "place",
@@ -491,6 +543,20 @@ def test_programs_that_the_compiler_refuses(working, monkeypatch, message):
     if REFUSED[message] != "none":
         assert f"because of sin at {__file__}:{line} (sines): return np.sin(x)" in said
     assert e.value.full.count("page of text") > 10
+
+
+@pytest.mark.platform
+def test_what_xla_throws_names_the_program_and_the_line():
+    def large(x):
+        return np.broadcast_to(x, (1 << 40, 1 << 30)).sum()
+
+    x = cv.device_put(1.0, cv.devices("xla_cpu")[0])
+    with pytest.raises(
+        errors.DeviceError, match="refuses the program large because of .*large"
+    ) as e:
+        cv.jit(large)(x)
+    assert "StatusOr" not in str(e.value) and "overflow" in str(e.value)
+    assert e.value.code == "INVALID_ARGUMENT"
 
 
 test_programs_that_the_compiler_refuses.__wrapped_line__ = (
@@ -537,7 +603,9 @@ def test_a_forked_child_is_told():
         "    put = lambda: cv.device_put(np.ones(2), x.device)\n"
         "    for f in (lambda: x.tolist(), lambda: x + 1, put):\n"
         "        try: f()\n"
-        "        except RuntimeError as e: said.append('forked' in str(e) and 'spawn' in str(e))\n"
+        "        except RuntimeError as e:\n"
+        "            said.append(str(e).startswith('this process was forked') and "
+        "'spawn' in str(e))\n"
         "    said.append(float(np.ones(2).sum()) == 2)\n"
         "    os.write(w, repr(said).encode())\n"
         "    del x\n"

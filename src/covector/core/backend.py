@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copyreg
 import importlib
+import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -267,6 +268,8 @@ def reduce_device(device: Device) -> tuple[Any, ...]:
     return device_like, (device.platform, device.id)
 
 
+# The variable by which users name plugins.
+NAMED_PLUGINS = "COVECTOR_PJRT_PLUGINS"
 _REQUIRED = ("platform", "devices", "put", "lower")
 _PLUGINS = "covector.backends.pjrt"
 _BUILT_IN = {
@@ -298,6 +301,9 @@ def get_backend(platform: str | None = None) -> Backend:
             return _detected(platform)
     found = loaded.get(platform)
     if found is None:
+        if os.environ.get(NAMED_PLUGINS):
+            # A wrong entry is an error, even where another platform is used.
+            importlib.import_module(f"{_PLUGINS}.plugins").named_by_user()
         if platform == "gpu":
             return get_backend(_which_gpu())
         if platform in _BUILT_IN:

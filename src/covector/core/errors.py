@@ -6,9 +6,11 @@ import contextlib
 import functools
 import linecache
 import os
+import sys
+import threading
 import types
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy
 
@@ -34,6 +36,13 @@ def exclude(path: str) -> None:
     """Take the file or folder ``path`` for a part of the library, where users' lines are named."""
     _LIBRARY.append(path)
     _native.set_internal_prefixes(_LIBRARY, HELPERS)
+
+
+# What functions are called that stand for others.
+_WRAPPERS = (
+    "array_op", "array_rop", "call", "execute", "fallback", "foreign", "op", "run", "where_to_run",
+    "wrapped", "wrapper",
+)  # fmt: skip
 
 
 class JAXTypeError(TypeError):
@@ -214,14 +223,46 @@ class SourceFrame:
 
 def user_frame() -> SourceFrame | None:
     """Where the equation comes from whose rule runs, or the innermost frame outside Covector."""
+    asked = getattr(_asked, "frame", None)
+    if asked is not None:
+        return cast(SourceFrame, asked)
     found = place_of(_native.current_trace()) or _native.user_frame(PACKAGE_DIR)
     return SourceFrame(*found) if found else None
+
+
+# Of a thread of the library: the frame of the user that asked for its work.
+_asked = threading.local()
+
+
+def work_for(frame: SourceFrame | None) -> None:
+    """Name ``frame`` as the user's in what this thread says from now on."""
+    _asked.frame = frame
 
 
 def at_user_line() -> str:
     """A line for the end of an error message: where in the user's code it arose."""
     frame = user_frame()
     return f"\nThe error arose at {frame}" if frame else ""
+
+
+def is_library(filename: str) -> bool:
+    """Whether a file is of the library."""
+    return filename.startswith(tuple(_LIBRARY))
+
+
+def called_name(otherwise: str) -> str:
+    """The public name of the function of the library that the user has called."""
+    frame: types.FrameType | None = sys._getframe(1)
+    found = otherwise
+    while frame is not None:
+        filename, name = frame.f_code.co_filename, frame.f_code.co_name.strip("_")
+        if is_library(filename):
+            if name.isidentifier() and name not in _WRAPPERS:
+                found = name
+        elif not filename.startswith(tuple(HELPERS)):
+            break
+        frame = frame.f_back
+    return found
 
 
 def meaningless(name: str, why: str) -> NotImplementedError:

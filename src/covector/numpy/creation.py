@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as onp
@@ -10,7 +11,7 @@ from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, refuse_mask, settled, to_array
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import PY_SCALARS, canonical_shape
+from covector.core.operands import PY_SCALARS, canonical_shape, product
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -19,8 +20,19 @@ from covector.numpy._util import (
     promote_dtypes,
     shape_of,
 )
-from covector.runtime.placement import as_sharding, placement, put
+from covector.runtime.placement import (
+    Placement,
+    as_sharding,
+    default_placement,
+    placement,
+    put,
+)
 from covector.sharding.results import laid_out, like
+from covector.transforms.jit import jit
+
+# From this size on, arrays on devices with memories of their own are made there: copying them from
+# the host takes longer than compiling a program.
+_LARGE = 1 << 25
 
 
 def on_device(x: Any, device: Any) -> Any:
@@ -580,9 +592,41 @@ def _filled(shape: Any, value: int, dtype: Any, device: Any, name: str) -> Any:
     if dt == dtypes.float0:
         return onp.zeros(shape, dt)
     if current_trace() is eval_trace and not dtypes.is_extended(dt):
+        where = _elsewhere(shape, dt, device)
+        if where is not None:
+            return _made_there(shape, array_from_numpy(onp.asarray(value, dt), dt), where, name)
         make = onp.zeros if value == 0 else onp.ones
         return on_device(settled(array_from_numpy(make(shape, dt), dt, False, True)), device)
     return lax.full(shape, value, dt)
+
+
+def _elsewhere(shape: tuple[int, ...], dtype: Any, device: Any) -> Placement | None:
+    """Where a large array is made that is not in the memory of the host."""
+    if product(shape) * dtype.itemsize < _LARGE:
+        return None
+    where = default_placement()
+    if device is not None:
+        where = placement(as_sharding(device, "the parameter device"), True)
+    sharding = where.sharding
+    plain = sharding == sharding.with_memory_kind(None) and sharding.is_fully_addressable
+    return where if plain and where.device.platform != "cpu" else None
+
+
+def _made_there(shape: tuple[int, ...], value: Array, where: Placement, name: str) -> Any:
+    if where.sharding.spread:
+        where.sharding.check(shape, name)
+    return _filling(shape, where.sharding, name)(value)._placed(where.index)
+
+
+@functools.lru_cache(64)
+def _filling(shape: tuple[int, ...], sharding: Any, name: str) -> Any:
+    """The program that makes an array of one value."""
+
+    def fill(value: Any) -> Any:
+        return lax.full(shape, value)
+
+    fill.__name__ = name
+    return jit(fill, out_shardings=sharding)
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
@@ -715,7 +759,12 @@ def full(
     if known and current_trace() is eval_trace:
         weak = dt is None and type(value) is not bool
         dt = aval_of(value).dtype if dt is None else dt
-        filled = onp.full(shape, _array(value, dt).item(), dt)
+        number = _array(value, dt).item()
+        where = _elsewhere(shape, onp.dtype(dt), device)
+        if where is not None:
+            scalar = array_from_numpy(onp.asarray(number, dt), dt, weak)
+            return _made_there(shape, scalar, where, "full")
+        filled = onp.full(shape, number, dt)
         return on_device(settled(array_from_numpy(filled, dt, weak, True)), device)
     if shape_of(value):
         out = broadcast_to(value if dt is None else convert(value, dt), shape)

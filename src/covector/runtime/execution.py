@@ -28,7 +28,7 @@ from covector.core.backend import (
 )
 from covector.core.config import config, override
 from covector.core.dce import dce
-from covector.core.errors import SourceFrame, at_user_line, warn
+from covector.core.errors import SourceFrame, at_user_line, called_name, is_library, warn
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
@@ -296,12 +296,17 @@ def where_to_run(
                 return default_placement()
         if entry is not None and jitted.primitive is None and not jitted.keep_unused:
             leaves = [x if u else None for x, u in zip(leaves, _used(entry), strict=True)]
-        # Those of the library itself say nothing to the user.
-        what = "the operation" if jitted.name.startswith("_") else jitted.name
+        what = called_name(jitted.name.strip("_")) if _is_ours(jitted) else jitted.name
         return target_of(leaves, what, names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
     return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
+
+
+def _is_ours(jitted: Jitted) -> bool:
+    """Whether it is a private function of the library, whose name says nothing to the user."""
+    code = getattr(jitted.fun, "__code__", None)
+    return jitted.name.startswith("_") and code is not None and is_library(code.co_filename)
 
 
 def _propagate() -> Any:
@@ -373,7 +378,7 @@ def _on_same(s: Any, sharding: Any) -> bool:
 
 def names_in(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[str]:
     """Names of the arrays among the arguments of a call, for messages."""
-    if jitted.primitive is not None or jitted.name.startswith("_"):
+    if jitted.primitive is not None or _is_ours(jitted):
         return ()
     dyn_args, dyn_kwargs, statics = jitted.split_static(args, kwargs)
     skip = [w for w, _, _ in statics if isinstance(w, int)]

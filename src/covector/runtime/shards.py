@@ -182,6 +182,7 @@ def _joined(
     seen: set[Any] = set()
     here = sharding.addressable_devices
     block = _block_here(shape, sharding, what)
+    asked = None if dtype is None else dtypes.canonicalize_dtype(dtype)
     size = tuple([s.stop - s.start for s in block])
     for device, index in sharding.devices_indices_map(shape).items():
         if device not in here:
@@ -200,6 +201,12 @@ def _joined(
             raise ValueError(
                 f"{what}: the part at {_shown(index)} of an array of the shape {shape} has the "
                 f"shape {wanted}, got one of the shape {part.shape}{at_user_line()}"
+            )
+        found = getattr(given, "dtype", None)  # numbers and lists have none
+        if asked is not None and found is not None and dtypes.canonicalize_dtype(found) != asked:
+            raise ValueError(
+                f"{what}: the part at {_shown(index)} has the dtype {found}, and dtype={asked} was "
+                f"given: convert it, or leave dtype out{at_user_line()}"
             )
         if whole is None:
             whole = np.empty(size, part.dtype if dtype is None else dtype)
@@ -305,7 +312,7 @@ def make_array_from_callback(
         Called with the slices of the whole array that a device has, once for each part that is
         different; returns them as an array.
     dtype : dtype, optional
-        By default that of the first part.
+        That of the parts, unless these are Python numbers.
 
     Returns
     -------
@@ -314,7 +321,7 @@ def make_array_from_callback(
     Raises
     ------
     ValueError
-        If a part does not have the shape of its slices.
+        If a part does not have the shape of its slices, or has another dtype.
 
     Examples
     --------
@@ -327,6 +334,19 @@ def make_array_from_callback(
     """
     sizes, where = _checked(shape, sharding, "make_array_from_callback")
     return _joined(sizes, where, dtype, lambda i, d: data_callback(i), "make_array_from_callback")
+
+
+def array_of_block(
+    shape: Sequence[int], sharding: Any, read: Callable[[Any], np.ndarray], what: str
+) -> Array:
+    """An array of the block that the devices of this process have, which ``read`` gives as a new
+    NumPy array: whose memory it takes, where they have that of the host."""
+    sizes, where = _checked(shape, sharding, what)
+    block = _block_here(sizes, where, what)
+    part = read(tuple([(s.start, s.stop) for s in block]))
+    transfer("host_to_device", f"{part.dtype}{list(part.shape)}, {what}")
+    local = array_from_numpy(part, dtypes.canonicalize_dtype(part.dtype), alias=True)
+    return _of_block(local, where, sizes)
 
 
 def make_array_from_single_device_arrays(

@@ -308,8 +308,26 @@ class Lowered(_Stage):
                 )
             sharding = as_sharding(device_assignment[0], "device_assignment")
             where = placement(sharding.with_memory_kind(None), True)
-        self._module(where.device.platform)  # raises the error if it was not lowered for it
+        self._module(self._platform_of(where.device, device_assignment is not None))
         return Compiled(self._jitted, self._entry, self._donated, where, self._given)
+
+    def _platform_of(self, device: Device, named: bool) -> str:
+        """The name that a device has among `platforms`; ``named`` if the user has named it."""
+        # GPUs of all makers are of one platform, and their clients say whose.
+        client = getattr(device, "client", None)
+        for name in (device.platform, getattr(client, "platform", None)):
+            if name in self.platforms:
+                return str(name)
+        remedy = (
+            f"name {device.platform} in lowering_platforms"
+            if named
+            else f"name a device, compile(device_assignment=covector.devices({self.platforms[0]!r})"
+            "[:1]), or lower it for arguments that are on one"
+        )
+        raise ValueError(
+            f"the function {self._jitted.name} was lowered for {', '.join(self.platforms)}, and is "
+            f"compiled for {device!r}, of {device.platform}: {remedy}{at_user_line()}"
+        )
 
 
 def _has_stablehlo(module: Module) -> bool:

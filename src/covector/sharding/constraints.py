@@ -173,18 +173,26 @@ transpose_rules[sharding_constraint_p] = lambda ct, x, *, sharding: [
 ]
 
 
+class NoMeshError(RuntimeError, ValueError):
+    """A spec refers to the mesh that is set, and none is.
+
+    JAX raises ValueError in `device_put`, RuntimeError elsewhere: whoever expects either catches
+    this.
+    """
+
+
 def resolved(where: Any, what: str) -> Any:
     """A sharding as users give it, a spec on the mesh that is set, a device as all of it there.
 
     Raises
     ------
-    RuntimeError
+    NoMeshError
         If a spec is given and no mesh is set.
     """
     if isinstance(where, PartitionSpec):
         mesh = mesh_for_specs()
         if mesh is None or mesh.empty:
-            raise RuntimeError(
+            raise NoMeshError(
                 f"{what}: the PartitionSpec {where!r} refers to the mesh that is set, and none is. "
                 "Set one with covector.set_mesh, or give a NamedSharding, which has its mesh"
                 f"{at_user_line()}"

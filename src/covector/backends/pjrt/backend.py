@@ -208,6 +208,8 @@ class PjrtModule:
         try:
             return self.backend.load(self.text, devices, spares)
         except errors.DeviceError as e:
+            if not self.backend.client.usable:
+                raise  # the compiler was not asked
             text = self.text.with_places
             raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
 
@@ -364,7 +366,10 @@ class PjrtBackend:
         if EVENTS:
             tell(EVENTS, CACHE_MISS)
         start = time.perf_counter()
-        loaded = client.compile(text.with_spares(spares).encode(), options)
+        try:
+            loaded = client.compile(text.with_spares(spares).encode(), options)
+        except RuntimeError as e:
+            raise errors.thrown(e) from None
         seconds = time.perf_counter() - start
         if alone and config.enable_compilation_cache:
             with contextlib.suppress(errors.DeviceError):  # not all plugins can

@@ -52,6 +52,17 @@ def made(code: int, text: str) -> DeviceError:
     return DeviceError(shortened(text), name, text)
 
 
+def thrown(error: RuntimeError) -> DeviceError:
+    """The error for an exception of the plugin's C++ that came through its interface."""
+    if isinstance(error, DeviceError):
+        return error
+    text = str(error).removeprefix("Bad StatusOr access: ")
+    code, colon, rest = text.partition(": ")
+    if not colon or code not in _CODES:
+        return DeviceError(shortened(text), full=text)
+    return DeviceError(shortened(rest), code, rest)
+
+
 def shortened(text: str) -> str:
     """The beginning of a message, the rest of which would fill pages."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
@@ -71,10 +82,11 @@ def _memory() -> str:
             if stats:
                 lines.append(f"{device!r}: {stats}")
     by_platform: dict[str, list[Any]] = {}
-    for x in _native.live_arrays():
-        if not x.is_deleted() and not x._on_host:
-            (device,) = x.sharding.device_set
-            by_platform.setdefault(device.platform, []).append(x)
+    live = [x for x in _native.live_arrays() if not x.is_deleted() and not x._on_host]
+    parts = {id(p) for x in live for p in getattr(x._handle, "parts", ())}
+    for x in live:
+        if id(x) not in parts:
+            by_platform.setdefault(x.sharding.devices[0].platform, []).append(x)
     for platform, arrays in by_platform.items():
         arrays.sort(key=lambda x: x.nbytes, reverse=True)
         total = sum(x.nbytes for x in arrays)
@@ -128,6 +140,7 @@ def not_started(found: Found, error: Exception) -> RuntimeError:
 _AT = re.compile(
     r'^(?:loc\("?)?(?P<file>[^\n"]*?)"?:(?P<line>\d+):\d+\)?: error: (?P<what>.*)$', re.M
 )
+_DIMENSIONS = re.compile(r"\bdimensions=\[([\d, ]+)\]")
 _USED = re.compile(r" loc\(#loc(\d+)\)$")
 _PLACE = re.compile(
     r'^#loc(\d+) = loc\((?:"[^\n]*"\()?"(?P<file>(?:[^"\\]|\\.)*)":(?P<line>\d+)', re.M
@@ -158,9 +171,12 @@ def _blamed(message: str, text: str) -> tuple[str, str | None, int]:
     """What is wrong, and where: the first place that the compiler names."""
     found = _AT.search(message)
     if found is None:
-        # It may name what is called.
-        for word in re.findall(r"[A-Za-z_][\w.]{2,}", message):
-            lines = [k for k, line in enumerate(text.split("\n")) if f"@{word}(" in line]
+        # It may name what is called, or the shape that is too large.
+        parts = [f"@{word}(" for word in re.findall(r"[A-Za-z_][\w.]{2,}", message)]
+        for sizes in _DIMENSIONS.findall(message):
+            parts.append(f"tensor<{'x'.join(sizes.split(', '))}x")
+        for part in parts:
+            lines = [k for k, line in enumerate(text.split("\n")) if part in line]
             if lines:
                 return (message, *_place(text, lines[0] + 1))
         return message, None, 0

@@ -12,6 +12,7 @@ import os
 from typing import NamedTuple
 
 from covector.core import presence
+from covector.core.backend import NAMED_PLUGINS
 
 
 class Found(NamedTuple):
@@ -42,7 +43,6 @@ _PACKAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 _EXTRAS = {"xla_cpu": "xla-cpu", "cuda": "cuda13"}
 _GROUPS = ("xla_plugins", "jax_plugins")
-_VARIABLE = "COVECTOR_PJRT_PLUGINS"
 
 
 def named_by_user() -> dict[str, str]:
@@ -54,15 +54,16 @@ def named_by_user() -> dict[str, str]:
         If it is not of that form.
     """
     out = {}
-    for item in filter(str.strip, os.environ.get(_VARIABLE, "").split(",")):
+    for item in filter(str.strip, os.environ.get(NAMED_PLUGINS, "").split(",")):
         name, colon, path = (part.strip() for part in item.partition(":"))
         if not colon or not name or not path:
             raise RuntimeError(
-                f"{_VARIABLE} has the entry {item!r}; entries are name:path, separated by commas"
+                f"{NAMED_PLUGINS} has the entry {item!r}; entries are name:path, separated by "
+                "commas"
             )
         if name in ("cpu", "gpu"):
             raise RuntimeError(
-                f"{_VARIABLE} calls a plugin {name!r}, which is the name of "
+                f"{NAMED_PLUGINS} calls a plugin {name!r}, which is the name of "
                 f"{'the built-in compiler' if name == 'cpu' else 'cuda or rocm'}: choose another"
             )
         out[name] = path
@@ -79,7 +80,7 @@ def find(platform: str) -> Found:
     """
     named = named_by_user()
     if platform in named:
-        return Found(platform, named[platform], _VARIABLE)
+        return Found(platform, named[platform], NAMED_PLUGINS)
     found = _in_packages(platform) or _by_entry_point().get(platform)
     if found is None:
         known = platform in _PACKAGES and platform != "metal"
@@ -87,7 +88,7 @@ def find(platform: str) -> Found:
         raise RuntimeError(
             f"no plugin for {platform} is installed; "
             + (f"install it with {remedy}" if known else "install its package")
-            + f", or name its library in {_VARIABLE}={platform}:path"
+            + f", or name its library in {NAMED_PLUGINS}={platform}:path"
         )
     return found
 
@@ -98,7 +99,7 @@ def installed() -> dict[str, Found]:
     return {
         **_by_entry_point(),
         **{found.platform: found for found in packages},
-        **{name: Found(name, path, _VARIABLE) for name, path in named_by_user().items()},
+        **{name: Found(name, path, NAMED_PLUGINS) for name, path in named_by_user().items()},
     }
 
 

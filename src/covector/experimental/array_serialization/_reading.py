@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from covector.core import dtypes, tree
-from covector.core.avals import Array, array_from_numpy, aval_of, is_array_like
+from covector.core.avals import Array, array_from_numpy, aval_of, is_array_like, settled
 from covector.core.device import Device
 from covector.core.errors import at_user_line, describe
 from covector.core.tree_paths import flatten_with_path, keystr
@@ -30,68 +32,97 @@ from covector.experimental.array_serialization._index import (
 from covector.experimental.layout import Format
 from covector.random import wrap_key_data
 from covector.runtime.devices import device_put
-from covector.runtime.shards import make_array_from_callback
+from covector.runtime.shards import array_of_block
 from covector.sharding.base import Sharding
 from covector.transforms.shapes import ShapeDtypeStruct
 
 Box = tuple[tuple[int, int], ...]
 
 
+# Chunks are read in slabs of at most so many bytes, which are checked before they are copied.
+_SLAB = 1 << 22
+
+
 class _ChunkReader:
-    """The elements of a chunk, of which blocks of bytes are read when they are needed."""
+    """The elements of a chunk, of which the blocks of bytes are read that are needed."""
 
     def __init__(self, folder: Path, leaf: Leaf, chunk: Chunk, dtype: np.dtype) -> None:
         self.chunk = chunk
         self._path = folder / chunk.file
         self._leaf = leaf
-        # Memory of blocks that are never read is never touched.
-        self._bytes = np.empty(chunk.nbytes, np.uint8)
-        self._elements = self._bytes.view(dtype).reshape(chunk.shape)
-        self._read = np.zeros(len(chunk.crc32), bool)
+        # Bytes from one index of each axis to the next.
+        sizes = [dtype.itemsize, *reversed(chunk.shape[1:])] if chunk.shape else []
+        self._strides = list(itertools.accumulate(sizes, operator.mul))[::-1]
+        self._dtype = dtype
 
-    def elements(self, box: Box) -> np.ndarray:
-        """Those of a box within the chunk."""
-        self._fetch(_blocks_of(self._elements, box))
-        return self._elements[tuple([slice(a, b) for a, b in box])]
-
-    def _fetch(self, numbers: np.ndarray) -> None:
-        missing = numbers[~self._read[numbers]]
-        if not missing.size:
-            return
+    def read(self, box: Box, out: np.ndarray, buffer: np.ndarray) -> None:
+        """Those of a box within the chunk, into ``out``, by way of ``buffer``."""
         with open(self._path, "rb", buffering=0) as f:
-            for run in np.split(missing, np.flatnonzero(np.diff(missing) != 1) + 1):
-                self._fetch_run(f.fileno(), int(run[0]), int(run[-1]) + 1)
-        self._read[missing] = True
+            for axis, slab in _slabs(self._strides, box):
+                at = [slice(a - o, b - o) for (a, b), (o, _) in zip(slab, box, strict=True)]
+                out[tuple(at)] = self._slab(f.fileno(), axis, slab, buffer)
 
-    def _fetch_run(self, file: int, first: int, stop: int) -> None:
-        at, end = first * BLOCK, min(stop * BLOCK, self.chunk.nbytes)
-        view = memoryview(self._bytes)[at:end]
-        done = 0
-        while done < len(view):
-            n = os.preadv(file, [view[done:]], self.chunk.offset + at + done)
+    def _slab(self, file: int, axis: int, slab: Box, buffer: np.ndarray) -> np.ndarray:
+        """The elements of a slab, which is cut along ``axis`` and has one index of those before."""
+        start = sum(a * s for (a, _), s in zip(slab[: axis + 1], self._strides, strict=False))
+        first = start // BLOCK
+        start -= first * BLOCK
+        sizes = [b - a for a, b in slab[: axis + 1]] + list(self.chunk.shape[axis + 1 :])
+        stop = start + math.prod(sizes) * self._dtype.itemsize
+        elements = buffer[start:stop].view(self._dtype).reshape(sizes)
+        within = tuple([(0, b - a) for a, b in slab[: axis + 1]]) + slab[axis + 1 :]
+        numbers = _blocks_of(elements, within, start)
+        for run in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1):
+            self._fetch(file, first, int(run[0]), int(run[-1]) + 1, buffer)
+        return elements[tuple([slice(a, b) for a, b in within])]
+
+    def _fetch(self, file: int, first: int, start: int, stop: int, buffer: np.ndarray) -> None:
+        """Read blocks into the buffer, at whose beginning is the block of number ``first``."""
+        at = self.chunk.offset + first * BLOCK
+        end = min(stop * BLOCK, self.chunk.nbytes - first * BLOCK)
+        view, done = memoryview(buffer), start * BLOCK
+        while done < end:
+            n = os.preadv(file, [view[done:end]], at + done)
             if n == 0:
                 raise CorruptCheckpointError(f"{self._path} was cut{at_user_line()}")
             done += n
-        for k in range(first, stop):
-            block = self._bytes[k * BLOCK : (k + 1) * BLOCK]
-            if zlib.crc32(block) != self.chunk.crc32[k]:
-                where = self.chunk.offset + k * BLOCK
+        for k in range(start, stop):
+            block = view[k * BLOCK : min((k + 1) * BLOCK, end)]
+            if zlib.crc32(block) != self.chunk.crc32[first + k]:
+                where = at + k * BLOCK
                 raise CorruptCheckpointError(
                     f"{self._path} was changed after it was written: the checksum of bytes {where} "
-                    f"to {where + block.size}, of the array {self._leaf.path}, is another"
+                    f"to {where + len(block)}, of the array {self._leaf.path}, is another"
                     f"{at_user_line()}"
                 )
 
 
-def _blocks_of(x: np.ndarray, box: Box) -> np.ndarray:
-    """Numbers of the blocks of bytes that a box of an array in the order of C touches."""
+def _slabs(strides: Sequence[int], box: Box) -> Iterator[tuple[int, Box]]:
+    """A box in slabs of at most `_SLAB` bytes, each with the axis along which it is cut."""
+    axis = 0
+    while axis < len(box) - 1 and strides[axis] > _SLAB:
+        axis += 1
+    if not box:
+        yield 0, box
+        return
+    step = max(_SLAB // strides[axis], 1)
+    first, stop = box[axis]
+    for outer in itertools.product(*[range(a, b) for a, b in box[:axis]]):
+        lead = tuple([(i, i + 1) for i in outer])
+        for a in range(first, stop, step):
+            yield axis, (*lead, (a, min(a + step, stop)), *box[axis + 1 :])
+
+
+def _blocks_of(x: np.ndarray, box: Box, at: int = 0) -> np.ndarray:
+    """Numbers of the blocks of bytes that a box of an array in the order of C touches, whose first
+    byte is that of number ``at``."""
     if not math.prod(b - a for a, b in box) or not x.size:
         return np.zeros(0, np.int64)
     inner = len(box)  # the dimensions from here on make up one run of bytes
     while inner and box[inner - 1] == (0, x.shape[inner - 1]):
         inner -= 1
     inner = max(inner - 1, 0)
-    starts = np.zeros(1, np.int64)
+    starts = np.full(1, at)
     for k in range(inner):
         starts = (starts[:, None] + np.arange(*box[k]) * x.strides[k]).reshape(-1)
     length = x.itemsize
@@ -113,34 +144,31 @@ class LeafReader:
         self._chunks = [_ChunkReader(folder, leaf, c, self.dtype) for c in leaf.chunks]
 
     def read(self, box: Box) -> np.ndarray:
-        """The elements of a box."""
-        size = math.prod(b - a for a, b in box)
-        found = 0
-        whole: np.ndarray | None = None
+        """The elements of a box, in memory of their own."""
+        shape = [b - a for a, b in box]
+        needed = []
         for reader in self._chunks:
             chunk = reader.chunk
             both = [
                 (max(a, s), min(b, s + n))
                 for (a, b), s, n in zip(box, chunk.start, chunk.shape, strict=True)
             ]
-            if any(a >= b for a, b in both):
-                continue
-            part = reader.elements(
-                tuple([(a - s, b - s) for (a, b), s in zip(both, chunk.start, strict=True)])
-            )
-            if part.size == size:
-                return part
-            if whole is None:
-                whole = np.empty([b - a for a, b in box], self.dtype)
-            at = [slice(a - o, b - o) for (a, b), (o, _) in zip(both, box, strict=True)]
-            whole[tuple(at)] = part
-            found += part.size
-        if found != size:
+            if all(a < b for a, b in both):
+                needed.append((reader, both))
+        found = sum(math.prod(b - a for a, b in both) for _, both in needed)
+        if found != math.prod(shape):
             raise CorruptCheckpointError(
-                f"the checkpoint has {found} of the {size} elements that are needed of "
+                f"the checkpoint has {found} of the {math.prod(shape)} elements that are needed of "
                 f"{self.leaf.path}{at_user_line()}"
             )
-        return np.empty([b - a for a, b in box], self.dtype) if whole is None else whole
+        whole = np.empty(shape, self.dtype)
+        buffer = np.empty(_SLAB + 2 * BLOCK, np.uint8)
+        for reader, both in needed:
+            at = [slice(a - o, b - o) for (a, b), (o, _) in zip(both, box, strict=True)]
+            starts = reader.chunk.start
+            part = tuple([(a - s, b - s) for (a, b), s in zip(both, starts, strict=True)])
+            reader.read(part, whole[(*at, ...)], buffer)
+        return whole
 
     def all(self) -> np.ndarray:
         """The whole array."""
@@ -273,7 +301,7 @@ def _value(folder: Path, leaf: Leaf, wish: Wish) -> Any:
     reader = LeafReader(folder, leaf)
     as_saved = wish.is_numpy or (wish.sharding is None and wish.dtype is None)
     if leaf.kind == "numpy" and as_saved:
-        return np.array(reader.all())
+        return reader.all()
     if reader.dtype.itemsize > 4 and dtypes.canonicalize_dtype(reader.dtype) != reader.dtype:
         raise ValueError(
             f"{leaf.path} has the dtype {leaf.dtype} in the checkpoint, and the option enable_x64 "
@@ -284,15 +312,9 @@ def _value(folder: Path, leaf: Leaf, wish: Wish) -> Any:
 
 def _array(reader: LeafReader, where: Any) -> Any:
     leaf = reader.leaf
-    shape = leaf.shape
     where = getattr(where, "sharding", where)
     wrapped = lambda x: wrap_key_data(x, impl=leaf.value) if leaf.kind == "key" else x  # noqa: E731
     if where is None or isinstance(where, Device):
-        array = wrapped(array_from_numpy(reader.all(), reader.dtype))
-        return array if where is None else device_put(array, where)
-
-    def part(index: Any) -> np.ndarray:
-        each = [s.indices(n)[:2] for s, n in zip(index, shape, strict=True)]
-        return reader.read(tuple(each))
-
-    return wrapped(make_array_from_callback(shape, where, part, reader.dtype))
+        array = array_from_numpy(reader.all(), reader.dtype, alias=True)
+        return wrapped(settled(array) if where is None else device_put(array, where))
+    return wrapped(array_of_block(leaf.shape, where, reader.read, f"load: {leaf.path}"))

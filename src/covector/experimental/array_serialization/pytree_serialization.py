@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from covector.core import processes
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, user_frame, work_for
 from covector.core.errors import export as _export
 from covector.experimental.array_serialization._index import (
     CorruptCheckpointError,
@@ -43,11 +43,13 @@ class Pending(Generic[T]):
         self._error: BaseException | None = None
         self._finished = False
         self._work = work
+        self._frame = user_frame()
         # The interpreter waits for it at its end.
         self._thread = threading.Thread(target=self._run, name="covector checkpoint")
         self._thread.start()
 
     def _run(self) -> None:
+        work_for(self._frame)
         try:
             self._value = self._work()
         except BaseException as e:  # raised by `result`
