@@ -181,8 +181,11 @@ PyObject* block_until_ready(PyObject* self, PyObject*) {
 PyObject* is_ready(PyObject* self, PyObject*) {
   ArrayObject* a = as_array(self);
   if (!check_alive(a)) return nullptr;
-  const Memory* memory = a->storage->memory;
-  return PyBool_FromLong(!memory || !memory->is_ready || memory->is_ready(*a->storage));
+  Storage* storage = a->storage->share();
+  const Memory* memory = storage->memory;
+  bool ready = !memory || !memory->is_ready || memory->is_ready(*storage);
+  storage->drop();
+  return PyBool_FromLong(ready);
 }
 
 PyObject* with_weak(PyObject* self, PyObject* flag) {

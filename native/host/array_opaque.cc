@@ -8,7 +8,8 @@
 namespace covector {
 namespace {
 
-// The handle is a Python object with a method to_host(), which returns the bytes in C order.
+// The handle is a Python object with a method to_host(), which returns the bytes in C order. It may
+// have the methods wait() and is_ready(), where programs go on when their call has returned.
 Storage* read_handle(const Storage& from) {
   Ref bytes(PyObject_CallMethod(static_cast<PyObject*>(from.context), "to_host", nullptr));
   if (!bytes) return nullptr;
@@ -26,13 +27,31 @@ Storage* read_handle(const Storage& from) {
   return to;
 }
 
+// What a method without arguments returns; None if there is none of that name.
+Ref asked(const Storage& of, const char* name) {
+  PyObject* handle = static_cast<PyObject*>(of.context);
+  Ref method(PyObject_GetAttrString(handle, name));
+  if (method) return Ref(PyObject_CallNoArgs(method.get()));
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return Ref();
+  PyErr_Clear();
+  return Ref(Py_NewRef(Py_None));
+}
+
+bool wait_for_handle(const Storage& storage) { return bool(asked(storage, "wait")); }
+
+bool handle_is_ready(const Storage& storage) {
+  Ref found = asked(storage, "is_ready");
+  if (!found) PyErr_Clear();  // whoever waits is told
+  return !found || found.get() != Py_False;
+}
+
 void release_handle(void* context) {
   if (!Py_IsInitialized()) return;
   GilGuard gil;
   Py_DECREF(static_cast<PyObject*>(context));
 }
 
-constexpr Memory kHandles{read_handle};
+constexpr Memory kHandles{read_handle, wait_for_handle, handle_is_ready};
 
 }  // namespace
 

@@ -63,6 +63,15 @@ def test_guards_see_parts_that_come_to_the_host(mesh):
             cv.device_get(put(A, mesh, P("x", "y")))
 
 
+def test_waiting_for_all_parts(mesh):
+    x = put(onp.ones((512, 512), "float32"), mesh, P("x", "y"))
+    y = cv.jit(lambda x: lax.fori_loop(0, 10, lambda _, y: np.sin(y) + x, x))(x)
+    assert y.block_until_ready() is y and y.is_ready()
+    large = np.ones((1 << 50,), device=NamedSharding(mesh, P("x")))
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        large.block_until_ready()
+
+
 def test_programs_are_partitioned(mesh):
     x = put(A, mesh, P("x", "y"))
     f = cv.jit(lambda x: np.sin(x) @ x.T)

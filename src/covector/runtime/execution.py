@@ -403,7 +403,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
         elsewhere = asked_elsewhere(jitted, args, flat, names)
         for k, sharding in elsewhere:
             flat[k] = put(flat[k], placement(sharding, True))
-    where, moves = _place(jitted, entry, flat, names)
+    where, moves = _where_now(jitted, entry, flat, names)
     spread = spread_of(entry, where, flat)
     donated = jitted.donated(entry, args)
     looks = looks_at_results()
@@ -426,7 +426,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     return result, _native.FastPath(program.executable, kept, fast_tree(entry.out_tree))
 
 
-def _place(
+def _where_now(
     jitted: Jitted, entry: Entry, operands: Sequence[Any], names: Callable[[], Sequence[str]]
 ) -> tuple[Placement, Any]:
     """Where a program is to run now, and what moves within it."""
@@ -448,7 +448,7 @@ def _execute_on_refs(
     for x in operands:
         if isinstance(x, Tracer):
             raise_leaked(x)
-    where, moves = _place(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
+    where, moves = _where_now(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
     program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)

@@ -51,6 +51,16 @@ class Shards:
         like = next(p for p in self.parts if p is not None)
         return from_bits(self._joined(_block_here(self.sharding, self.shape)), like)
 
+    def wait(self) -> None:
+        """Wait until the parts of this process are computed; what went wrong is raised."""
+        for part in self.parts:
+            if part is not None:
+                part.block_until_ready()
+
+    def is_ready(self) -> bool:
+        """Whether they are."""
+        return all(part is None or part.is_ready() for part in self.parts)
+
     def to_host(self) -> Any:
         """The bytes of the whole array, where this process has it."""
         part = next(p for p in self.parts if p is not None)
