@@ -294,7 +294,8 @@ def where_to_run(
         if config.default_device is None and not config.platforms and not config.platform_name:
             if not any(type(x) is Array and x._placement for x in leaves):
                 return default_placement()
-        if entry is not None and jitted.primitive is None and not jitted.keep_unused:
+        # Results of the library's own functions are where their operands are, used or not.
+        if entry is not None and jitted.is_users and not jitted.keep_unused:
             leaves = [x if u else None for x, u in zip(leaves, _used(entry), strict=True)]
         what = called_name(jitted.name.strip("_")) if _is_ours(jitted) else jitted.name
         return target_of(leaves, what, names)
