@@ -353,9 +353,16 @@ def too_large(value: int, dtype: DType) -> OverflowError:
 
 
 def check_fits(value: int, dtype: DType) -> None:
-    """Raise the OverflowError for a Python integer that an integer dtype cannot hold."""
+    """Raise the OverflowError for a Python integer that an integer dtype cannot hold.
+
+    A symbolic size may be too large where it is not decided: positions are of the default type.
+    """
     low, high = LIMITS[dtype]
-    if not low <= value <= high:
+    try:
+        fits = low <= value <= high
+    except InconclusiveDimensionOperation:
+        return
+    if not fits:
         raise too_large(value, dtype)
 
 

@@ -8,8 +8,9 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import DimExpr
 from covector.core.errors import at_user_line
-from covector.core.operands import canonical_axes, canonical_axis, scalar
+from covector.core.operands import as_number, canonical_axes, canonical_axis, scalar
 from covector.numpy._util import (
     array,
     broadcast_to,
@@ -76,12 +77,12 @@ def delete(
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
-    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+    if not isinstance(obj, (slice, list, tuple)) and (type(n) is DimExpr or not is_concrete(obj)):
         if shape_of(obj) == ():
             # One traced position: the elements after it move up.
             index = lax.iota(dtypes.int32, n - 1)
             at = convert(array(obj), dtypes.int32)
-            at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, onp.int32(n)), at)
+            at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, as_number(n, at.dtype)), at)
             index = lax.add(index, convert(lax.ge(index, at), dtypes.int32))
             return x[(slice(None),) * axis + (index,)]
         if assume_unique_indices and array(obj).dtype in dtypes.INTEGERS:
@@ -136,7 +137,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
     v = convert(v, x.dtype)
-    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+    if not isinstance(obj, (slice, list, tuple)) and (type(n) is DimExpr or not is_concrete(obj)):
         return _insert_traced(x, array(obj), v, axis)
     positions = _positions(obj, n, "insert")
     if ((positions < -n) | (positions > n)).any():

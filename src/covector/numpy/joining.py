@@ -10,7 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
-from covector.core.dims import as_size
+from covector.core.dims import DimExpr, as_size
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape, product
 from covector.core.trace import Tracer
@@ -612,6 +612,8 @@ def repeat(
     n = x.shape[axis]
     if isinstance(repeats, (list, tuple)):
         repeats = onp.asarray(repeats)
+    if type(repeats) is DimExpr:
+        return _repeated(x, repeats, axis)
     if total_repeat_length is None:
         if not is_concrete(repeats):
             concrete(repeats, "the argument repeats of repeat (or total_repeat_length)")
@@ -619,11 +621,7 @@ def repeat(
         if (counts < 0).any():
             raise ValueError(f"repeat: repeats must not be negative, got {counts}{at_user_line()}")
         if counts.ndim == 0 or counts.size == 1:
-            c = int(counts.reshape(()))
-            sizes = (*x.shape[: axis + 1], c, *x.shape[axis + 1 :])
-            dims = tuple(i + (i > axis) for i in range(x.ndim))
-            out = lax.broadcast_in_dim(x, sizes, dims)
-            return lax.reshape(out, (*x.shape[:axis], n * c, *x.shape[axis + 1 :]))
+            return _repeated(x, int(counts.reshape(())), axis)
         if counts.shape != (n,):
             raise ValueError(
                 f"repeat: {counts.shape} repeats for axis {axis} of size {n}{at_user_line()}"
@@ -639,6 +637,13 @@ def repeat(
     marks = lax.full((total,), 0, dtypes.int32).at[starts].add(1)
     index = lax.sub(lax.cumsum(marks, 0), onp.int32(1))
     return x[(slice(None),) * axis + (index,)]
+
+
+def _repeated(x: Any, times: Any, axis: int) -> Any:
+    """All elements along an axis as often."""
+    sizes = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+    out = lax.broadcast_in_dim(x, sizes, tuple(i + (i > axis) for i in range(x.ndim)))
+    return lax.reshape(out, (*x.shape[:axis], x.shape[axis] * times, *x.shape[axis + 1 :]))
 
 
 def resize(a: Any, new_shape: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import is_at_least, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
 from covector.core.structural import moveaxis
@@ -560,7 +561,7 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
     t = lax.reshape(t, (t.size,))
     if t.size == 0:
         return lax.full(x.shape, invert, dtypes.bool_)
-    if t.dtype in dtypes.COMPLEX or t.size <= 16:
+    if t.dtype in dtypes.COMPLEX or is_at_least(16, t.size, False):
         found = lax.full(x.shape, False, dtypes.bool_)
         for i in range(t.size):
             found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
@@ -586,7 +587,7 @@ def _in_integers(x: Any, t: Any) -> Any:
     unsigned = (
         dtypes.as_dtype(f"uint{8 * x.dtype.itemsize}") if x.dtype in dtypes.SIGNED else x.dtype
     )
-    size = min(_TABLE * (x.size + t.size), 2**31 - 1, 1 << 8 * x.dtype.itemsize)
+    size = min_dim(_TABLE * (x.size + t.size), min(2**31 - 1, 1 << 8 * x.dtype.itemsize))
     most = scalar(size - 1, unsigned)
     low, high = lax.reduce_min(t, (0,)), lax.reduce_max(t, (0,))
     # Differences that the signed type could not hold.
