@@ -342,4 +342,21 @@ CASES |= numbered(
         ),
         lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0] * 3, x[:, 0] * 2], 0),
     ],
+    more=[
+        lambda x: np.arange(x.shape[0], 0, -1),
+        lambda x: np.arange(x.shape[1], 2 * x.size, 3),
+        lambda x: np.cov(np.stack([x[:, 0], x[:, 0] ** 2])),
+        lambda x: np.corrcoef(np.stack([x.ravel(), x.ravel() ** 2, np.arange(x.size)])),
+        lambda x: np.resize(x, (3, x.shape[1])),
+        lambda x: np.resize(x, 5),
+        lambda x: np.intersect1d(x, x[:2, 0], size=2),
+        lambda x: np.unique(x, size=x.shape[0], return_inverse=True),
+        lambda x: np.split(x, [x.shape[0] // 2]),
+        lambda x: np.split(x, [2, 1, -2]),
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (3, 1), (2, 1), "SAME"),
+        lambda x: lax.conv_general_dilated(x[None], np.ones((1, x.shape[0], 3)), (2,), "SAME"),
+        lambda x: cv.vmap(lambda i: lax.dynamic_update_slice(x, np.ones((1, 1)), (i, i)))(
+            np.arange(x.shape[1])
+        ),
+    ],
 )

@@ -330,6 +330,17 @@ def test_where_a_number_is_needed_the_error_says_so(fun, types):
     assert "test_symbolic_sizes.py" in str(e.value)
 
 
+def test_positions_that_decide_what_is_left_are_asked_for():
+    x = cv.ShapeDtypeStruct(export.symbolic_shape("a"), "float32")
+    for fun in (lambda x: np.delete(x, 2), lambda x: np.cov(x[:, None])):
+        with pytest.raises(InconclusiveDimensionOperation, match="such as 'a >= "):
+            export.export(cv.jit(fun))(x)
+    # Others are moved into bounds, as traced ones are.
+    f = export.export(cv.jit(lambda x: np.insert(x, 2, 9.0)))(x)
+    assert f.call(onp.ones(1, "float32")).tolist() == [1, 9]
+    assert cv.jit(lambda x, i: np.insert(x, i, 9.0))(np.ones(1), 2).tolist() == [1, 9]
+
+
 def test_shapes_that_differ():
     x = [cv.ShapeDtypeStruct(s, "float32") for s in [export.symbolic_shape("a")]]
     y = cv.ShapeDtypeStruct((x[0].shape[0] + 1,), "float32")

@@ -645,7 +645,7 @@ def cov(
     free = lax.max(free, rdt.type(0))
     out = lax.div(product, convert(array(free), x.dtype))
     k = out.shape[0]
-    return lax.reshape(out, ()) if k == 1 else out
+    return lax.reshape(out, ()) if k <= 1 else out
 
 
 def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any, Any]:
@@ -660,7 +660,7 @@ def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any
     if w is None:
         center = reductions.mean(x, 1, keepdims=True)
         centered = lax.sub(x, broadcast_to(center, x.shape))
-        return centered, centered, rdt.type(x.shape[1] - ddof)
+        return centered, centered, as_number(x.shape[1] - ddof, rdt)
     total = reductions.sum(w)
     wide = broadcast_to(convert(w, x.dtype), x.shape)
     center = lax.div(reductions.sum(lax.mul(x, wide), 1, keepdims=True), convert(total, x.dtype))

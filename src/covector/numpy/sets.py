@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, NamedTuple
 
 import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
-from covector.core.dims import is_at_least, min_dim
+from covector.core.dims import as_size, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
 from covector.core.structural import moveaxis
@@ -160,7 +159,7 @@ def unique(
         count = starts.size
         picked = asarray(starts)
     else:
-        count = operator.index(size)
+        count = as_size(size)
         (picked,) = _starts(first, size=count)
     values, index, inverse, counts = _collect(
         ordered, order, first, picked, n_rows=n, with_inverse=wanted[1], with_counts=wanted[2]
@@ -561,7 +560,7 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
     t = lax.reshape(t, (t.size,))
     if t.size == 0:
         return lax.full(x.shape, invert, dtypes.bool_)
-    if t.dtype in dtypes.COMPLEX or is_at_least(16, t.size, False):
+    if t.dtype in dtypes.COMPLEX or (type(t.size) is int and t.size <= 16):
         found = lax.full(x.shape, False, dtypes.bool_)
         for i in range(t.size):
             found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
