@@ -349,6 +349,15 @@ CASES |= numbered(
         lambda x: np.corrcoef(np.stack([x.ravel(), x.ravel() ** 2, np.arange(x.size)])),
         lambda x: np.resize(x, (3, x.shape[1])),
         lambda x: np.resize(x, 5),
+        lambda x: np.pad(x, ((0, (4 - x.shape[0] % 4) % 4), (0, 0))).reshape(
+            (x.shape[0] + 3) // 4, 4, -1
+        ),
+        lambda x: np.linalg.multi_dot([x, x.T, x]),
+        lambda x: cv.random.gamma(cv.random.key(0), x),
+        lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0] * 3, x[:, 0] * 2], 1, mode="mirror"),
+        lambda x: cv.image.scale_and_translate(
+            x, (3, x.shape[1]), (0,), np.array([2.0]), np.array([0.5]), "linear"
+        ),
         lambda x: np.intersect1d(x, x[:2, 0], size=2),
         lambda x: np.unique(x, size=x.shape[0], return_inverse=True),
         lambda x: np.split(x, [x.shape[0] // 2]),

@@ -36,6 +36,7 @@ def same_scope(*texts, constraints=()):
         (B * (A + -A % 8), "8*b*floordiv(a + 7, 8)"),
         (-(-A // 3), "floordiv(a + 2, 3)"),
         ((A - 1) // 4 + 1, "floordiv(a + 3, 4)"),
+        ((8 - A % 8) % 4, "mod(-a, 4)"),
         (7 // A, "floordiv(7, a)"),
         (-A, "-a"),
         (1 - A, "1 - a"),

@@ -145,7 +145,7 @@ def _taps(
     Computed by NumPy where ``scale`` and ``shift`` are known. Without indices, there is a weight
     for every pixel.
     """
-    known = _known(scale) and _known(shift)
+    known = _known(scale) and _known(shift) and type(size) is int and type(out) is int
     xp = onp if known else cnp
     if known:
         scale, shift = float(concrete(scale, "scale")), float(concrete(shift, "translation"))

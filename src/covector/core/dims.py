@@ -398,14 +398,28 @@ def divided(x: Dim, y: Dim) -> tuple[Dim, Dim]:
     if type(y) is int and y > 0:
         constant = rest.get((), 0)
         q, r = q + constant // y, r - constant // y * y
+        flat = _without_rests(r, y)
+        left = operation("mod", r, y) if flat is r else divided(flat, y)[1] if flat != 0 else 0
         if r.terms[0][1] > 0:
-            return q + operation("floordiv", r, y), operation("mod", r, y)
+            return q + operation("floordiv", r, y), left
         # Of both signs of an expression, quotients are of one.
-        return q - operation("floordiv", y - 1 - r, y), operation("mod", r, y)
+        return q - operation("floordiv", y - 1 - r, y), left
     # x = q * y + r, so that x // y = q + r // y and x % y = r % y.
     if type(y) is int or is_nonnegative(y - 1):
         return q + operation("floordiv", r, y), operation("mod", r, y)
     return operation("floordiv", x, y), operation("mod", x, y)
+
+
+def _without_rests(d: DimExpr, y: int) -> Dim:
+    """What leaves the same rest as ``d`` when divided by ``y``, as ``x % k`` does for ``x`` if
+    ``k`` is a multiple of ``y``."""
+    for m, k in d.terms:
+        if len(m) == 1 and m[0][0].name == "mod" and m[0][1] == 1:
+            x, of = m[0][0].operands
+            if type(of) is int and of % y == 0:
+                rest = DimExpr({n: c for n, c in d.terms if n != m}, d.scope)
+                return add(rest, mul(x, k))
+    return d
 
 
 def max_dim(d1: Dim, d2: Dim) -> Dim:

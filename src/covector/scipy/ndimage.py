@@ -12,6 +12,7 @@ from covector.core import dtypes
 from covector.core.dims import is_at_least, max_dim
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
+from covector.core.operands import as_number
 from covector.numpy._util import array, broadcast_all, convert, fused, inexact, promote_dtypes
 
 __all__ = ["map_coordinates"]
@@ -19,9 +20,9 @@ __all__ = ["map_coordinates"]
 
 def _around(i: Any, period: int) -> Any:
     """Indices modulo a number that is not negative."""
-    if not period:
+    if period == 0:
         return cnp.zeros_like(i)
-    i = lax.rem(i, cnp.int32(period))
+    i = lax.rem(i, as_number(max_dim(period, 1), dtypes.int32))
     return cnp.where(i < 0, i + period, i)
 
 
