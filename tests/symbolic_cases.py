@@ -186,3 +186,186 @@ CASES = dict(
         spec("a, b"),
     ),
 )
+
+
+def numbered(**groups):
+    """Functions of one array of shape (a, b), of whose sizes nothing is known: indices may lie
+    outside, parts may be empty."""
+    return {
+        f"{name}{i}": (fun, spec("a, b"))
+        for name, funs in groups.items()
+        for i, fun in enumerate(funs)
+    }
+
+
+CASES |= numbered(
+    index=[
+        lambda x: x[2],
+        lambda x: x[-3],
+        lambda x: x[:, 3],
+        lambda x: x[2, -2],
+        lambda x: x[..., 2],
+        lambda x: x[None, 2],
+        lambda x: x[2:4, 3],
+        lambda x: x[2][None],
+        lambda x: x[np.array([0, 1]), 2],
+        lambda x: x[1:][::-1],
+        lambda x: x[::-2],
+        lambda x: x[3:],
+        lambda x: x[:-2],
+        lambda x: x[::3][1:],
+        lambda x: x[x.shape[0] - 1],
+        lambda x: np.take(x, 2, axis=0),
+        lambda x: np.take(x, np.array([2, 0]), axis=0, mode="clip"),
+        lambda x: np.broadcast_to(x[2], x.shape),
+    ],
+    update=[
+        lambda x: x.at[2].set(5.0),
+        lambda x: x.at[2].add(5.0),
+        lambda x: x.at[-3].mul(5.0),
+        lambda x: x.at[2, 2].set(1.0),
+        lambda x: x.at[2, :].max(x[0]),
+        lambda x: x.at[2].apply(np.sin),
+        lambda x: x.at[1:].mul(2.0),
+        lambda x: x.at[1:].set(x[1:] * 2),
+        lambda x: x.at[:-1].add(x[1:]),
+        lambda x: x.at[::2].set(0.0),
+        lambda x: x.at[1::2].add(1.0),
+        lambda x: x.at[::2].set(x[::2] * 3),
+        lambda x: x.at[::-1].set(x),
+        lambda x: x.at[1:, ::3].mul(2.0),
+        lambda x: x.at[2].get(mode="fill", fill_value=-1),
+        lambda x: x.at[2].get(mode="clip"),
+        lambda x: x.at[x.shape[0] - 1].set(0.0),
+    ],
+    pad=[
+        lambda x: np.pad(x, (0, x.shape[0])),
+        lambda x: np.pad(x, x.shape[1]),
+        lambda x: np.pad(x, ((0, -x.shape[0] % 4), (1, 0)), mode="edge"),
+        lambda x: np.pad(x, ((0, -x.shape[0] % 4), (1, 0)), constant_values=((1, 2), (3, 4))),
+    ],
+    diagonal=[
+        lambda x: np.diag(np.outer(x[:, 0], x[:, 0])),
+        lambda x: np.diagonal(x, 1),
+        lambda x: np.diagonal(x, -1),
+        lambda x: np.trace(x, 1),
+        lambda x: np.diag(x[:, 0], 1),
+        lambda x: np.tril_indices(x.shape[0]),
+        lambda x: np.tril_indices(x.shape[0], 1, x.shape[1]),
+        lambda x: np.triu_indices(x.shape[0], -1, x.shape[1]),
+        lambda x: np.triu_indices(x.shape[0], 1),
+        lambda x: np.fill_diagonal(x, 0.0, inplace=False),
+    ],
+    linalg=[
+        lambda x: np.linalg.det(x @ x.T),
+        lambda x: np.linalg.svd(x, full_matrices=False)[1],
+        lambda x: np.abs(np.linalg.qr(x)[1]),
+        lambda x: np.linalg.pinv(x),
+        lambda x: np.linalg.matrix_rank(x),
+    ],
+    search=[
+        lambda x: np.nonzero(x > 0.5, size=3),
+        lambda x: np.nonzero(x > 0.5, size=x.size),
+        lambda x: np.argwhere(x > 0.5, size=x.shape[0]),
+        lambda x: lax.top_k(x.T, x.shape[0]),
+        lambda x: np.lexsort((x[:, 0], x[:, 1])),
+        lambda x: np.isin(x, x[0]),
+        lambda x: np.isin(np.arange(x.size), np.arange(x.shape[0]) * 3),
+        lambda x: np.searchsorted(np.sort(x[:, 0]), x[:, 1]),
+        lambda x: np.interp(x[:, 0], np.sort(x[:, 0]), x[:, 1]),
+        lambda x: np.unique(x, size=3),
+        lambda x: np.unique(x > 0.5, size=2),
+        lambda x: np.flatnonzero(x > 0.5, size=2),
+        lambda x: np.setdiff1d(x[:, 0], x[0], size=2),
+    ],
+    transform=[
+        lambda x: cv.jacrev(lambda y: y * 2)(x),
+        lambda x: cv.jacfwd(lambda y: np.sin(y))(x),
+        lambda x: cv.jacrev(lambda y: (y.sum(0), y[0] * 2))(x),
+        lambda x: cv.jacfwd(lambda y, z: (y * z).sum(1), (0, 1))(x, x + 1),
+        lambda x: cv.hessian(lambda y: (y**3).sum())(x),
+        lambda x: cv.grad(
+            lambda y: lax.reduce_window(y, 0.0, lax.add, (2, 1), (2, 1), "VALID").sum()
+        )(x),
+        lambda x: cv.grad(lambda y: (y[2] ** 2).sum())(x),
+        lambda x: cv.grad(lambda y: (y.at[2].set(0.0) ** 2).sum())(x),
+        lambda x: cv.grad(lambda y: (y.at[1:].mul(3.0) ** 2).sum())(x),
+        lambda x: cv.grad(lambda y: (y.at[1::2].mul(3.0) ** 2).sum())(x),
+        lambda x: cv.vmap(lambda r: r[2])(x),
+        lambda x: cv.vmap(lambda r: r.at[2].set(0.0))(x),
+        lambda x: cv.vmap(lambda i: x[i])(np.arange(x.shape[0])),
+        lambda x: cv.vmap(lambda i: lax.dynamic_slice(x, (i, 0), (1, x.shape[1])))(
+            np.arange(x.shape[0])
+        ),
+    ],
+    size=[
+        lambda x: cv.ops.segment_sum(x, np.zeros(x.shape[0], int), x.shape[0]),
+        lambda x: cv.ops.segment_max(x, np.arange(x.shape[0]) // 2, x.shape[0]),
+        lambda x: np.packbits(x > 0.5, axis=0),
+        lambda x: np.unpackbits(np.packbits(x > 0.5, axis=1), axis=1),
+        lambda x: np.insert(x, 1, 0.0, axis=0),
+        lambda x: np.insert(x, x.shape[0], 9.0, axis=0),
+        lambda x: np.insert(x, 0, x[0], axis=0),
+        lambda x: np.delete(x, 0, axis=0),
+        lambda x: np.delete(x, -1, axis=1),
+        lambda x: np.fft.fftfreq(x.shape[0]),
+        lambda x: np.fft.rfftfreq(x.shape[0], 0.1),
+        lambda x: np.array(x.shape),
+        lambda x: np.array([x.shape[0], 2.5]),
+        lambda x: np.asarray([[x.shape[0], 1], [2, x.shape[1]]]),
+        lambda x: cv.nn.one_hot(np.arange(3), x.shape[0] * 2),
+        lambda x: cv.nn.one_hot(np.arange(3).astype("int8"), x.shape[0] * 2),
+        lambda x: np.repeat(x, x.shape[1], axis=0),
+        lambda x: np.repeat(x, x.shape[0]),
+        lambda x: np.bincount(np.zeros(x.shape[0], int), length=x.shape[1]),
+        lambda x: lax.scan(lambda c, _: (c + 1.0, c), 0.0, None, length=x.shape[0]),
+        lambda x: cv.random.choice(cv.random.key(0), x.shape[0], (2,)),
+        lambda x: lax.slice_in_dim(x, 0, x.shape[0], 2),
+        lambda x: lax.index_in_dim(x, x.shape[0] - 1),
+        lambda x: np.zeros(8 * ((x.shape[0] + 7) // 8)) + np.zeros(x.shape[0] + (-x.shape[0] % 8)),
+    ],
+    window=[
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 1), (1, 1), "VALID"),
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (2, 2), (2, 2), "VALID"),
+        lambda x: lax.reduce_window(x, -np.inf, lax.max, (2, 2), (2, 2), "SAME"),
+        lambda x: cv.image.resize(x, (x.shape[0] * 2, x.shape[1]), "nearest"),
+        lambda x: cv.image.resize(x, (3, 3), "nearest"),
+        lambda x: cv.image.resize(x, (3, 3), "bilinear"),
+        lambda x: cv.image.resize(x, (x.shape[0] * 2, x.shape[1] + 1), "cubic"),
+        lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0], x[:, 0]], 1),
+        lambda x: cv.scipy.ndimage.map_coordinates(
+            x, [x[:, 0] * 3, x[:, 0] * 2], 1, mode="reflect"
+        ),
+        lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0] * 3, x[:, 0] * 2], 1, mode="wrap"),
+        lambda x: cv.scipy.ndimage.map_coordinates(
+            x, [x[:, 0] * 3, x[:, 0] * 2], 1, mode="nearest"
+        ),
+        lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0] * 3, x[:, 0] * 2], 0),
+    ],
+    more=[
+        lambda x: np.arange(x.shape[0], 0, -1),
+        lambda x: np.arange(x.shape[1], 2 * x.size, 3),
+        lambda x: np.cov(np.stack([x[:, 0], x[:, 0] ** 2])),
+        lambda x: np.corrcoef(np.stack([x.ravel(), x.ravel() ** 2, np.arange(x.size)])),
+        lambda x: np.resize(x, (3, x.shape[1])),
+        lambda x: np.resize(x, 5),
+        lambda x: np.pad(x, ((0, (4 - x.shape[0] % 4) % 4), (0, 0))).reshape(
+            (x.shape[0] + 3) // 4, 4, -1
+        ),
+        lambda x: np.linalg.multi_dot([x, x.T, x]),
+        lambda x: cv.random.gamma(cv.random.key(0), x),
+        lambda x: cv.scipy.ndimage.map_coordinates(x, [x[:, 0] * 3, x[:, 0] * 2], 1, mode="mirror"),
+        lambda x: cv.image.scale_and_translate(
+            x, (3, x.shape[1]), (0,), np.array([2.0]), np.array([0.5]), "linear"
+        ),
+        lambda x: np.intersect1d(x, x[:2, 0], size=2),
+        lambda x: np.unique(x, size=x.shape[0], return_inverse=True),
+        lambda x: np.split(x, [x.shape[0] // 2]),
+        lambda x: np.split(x, [2, 1, -2]),
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (3, 1), (2, 1), "SAME"),
+        lambda x: lax.conv_general_dilated(x[None], np.ones((1, x.shape[0], 3)), (2,), "SAME"),
+        lambda x: cv.vmap(lambda i: lax.dynamic_update_slice(x, np.ones((1, 1)), (i, i)))(
+            np.arange(x.shape[1])
+        ),
+    ],
+)

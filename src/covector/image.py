@@ -19,11 +19,13 @@ import numpy as onp
 from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
+from covector.core.dims import is_at_least
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
-from covector.core.operands import canonical_shape
+from covector.core.operands import canonical_shape, scalar
 from covector.core.trace import Tracer
 from covector.numpy._util import array, concrete, convert, fused, inexact
+from covector.primitives.structure import broadcasted_iota
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
 
@@ -143,7 +145,7 @@ def _taps(
     Computed by NumPy where ``scale`` and ``shift`` are known. Without indices, there is a weight
     for every pixel.
     """
-    known = _known(scale) and _known(shift)
+    known = _known(scale) and _known(shift) and type(size) is int and type(out) is int
     xp = onp if known else cnp
     if known:
         scale, shift = float(concrete(scale, "scale")), float(concrete(shift, "translation"))
@@ -218,7 +220,20 @@ def _resampled(x: Any, axis: int, index: Any | None, weights: Any, precision: An
 def _in_order(axes: Sequence[int], shape: Sequence[int], new: Sequence[int], last: int) -> Any:
     """The axes in such an order that the last axis, whose neighbours are gathered one by one, is
     resampled while the image is smallest."""
-    return sorted(axes, key=lambda d: (1 if d == last else 2 if new[d] > shape[d] else 0, d))
+    return sorted(
+        axes, key=lambda d: (1 if d == last else 0 if is_at_least(shape[d], new[d], True) else 2, d)
+    )
+
+
+def _nearest(size: Any, out: Any) -> Any:
+    """For each element of the result, the pixel that its centre lies in."""
+    if type(size) is int and type(out) is int:
+        index = onp.floor((onp.arange(out) + 0.5) * (size / out))
+        return cnp.asarray(onp.minimum(index, size - 1).astype(onp.int32))
+    dt = dtypes.position_dtype(2 * size * out)
+    odd = lax.add(lax.mul(broadcasted_iota(dt, (out,), 0), scalar(2, dt)), scalar(1, dt))
+    index = lax.div(lax.mul(odd, scalar(size, dt)), scalar(2 * out, dt))
+    return convert(index, dtypes.int32)
 
 
 def _checked(image: Any, shape: Any, method: Any, name: str) -> tuple[Any, tuple[int, ...], Any]:
@@ -314,9 +329,7 @@ def resize(
         return cnp.zeros(shape, x.dtype if kept else dtypes.default_float())
     if method is ResizeMethod.NEAREST:
         for d in _in_order(axes, x.shape, shape, x.ndim - 1):
-            index = onp.floor((onp.arange(shape[d]) + 0.5) * (x.shape[d] / shape[d]))
-            index = onp.minimum(index, x.shape[d] - 1).astype(onp.int32)
-            x = cnp.take(x, cnp.asarray(index), d, mode="clip")
+            x = cnp.take(x, _nearest(x.shape[d], shape[d]), d, mode="clip")
         return x
     x = array(inexact(x, "resize"), "resize")
     scale = [shape[d] / x.shape[d] for d in axes]

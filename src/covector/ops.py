@@ -10,6 +10,7 @@ from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
+from covector.core.dims import DimExpr
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
 from covector.core.operands import product
@@ -192,7 +193,7 @@ def _number_of_segments(name: str, given: Any, ids: Any) -> int:
         values = concrete(ids, f"{name}: num_segments is not given, and segment_ids, whose "
                                "maximum it is,")  # fmt: skip
         given = max(int(values.max(initial=-1)) + 1, 0)
-    n = int(given)
+    n = given if type(given) is DimExpr else int(given)
     if n < 0:
         raise ValueError(f"{name}: num_segments must not be negative, got {n}{at_user_line()}")
     return n

@@ -16,6 +16,7 @@ from covector.control_flow.common import (
 from covector.control_flow.scan_rules import bind_scan
 from covector.core import tree
 from covector.core.avals import ShapedArray
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.references import check_distinct, has_refs, write
 from covector.core.tree_paths import path_names
@@ -35,7 +36,7 @@ def _length(xs_flat: list[Any], xs: Any, avals: list[ShapedArray], length: int |
             )
     sizes = {a.shape[0] for a in avals}
     if length is not None:
-        n = length.__index__()
+        n = as_size(length)
         if n < 0:
             raise ValueError(f"scan: length must not be negative, got {n}{at_user_line()}")
         if sizes - {n}:

@@ -181,24 +181,29 @@ class DimExpr:
         return NotImplemented if y is None else not self._at_least(y, 0, "<")
 
     def _at_least(self, other: Dim, more: int, asked: str) -> bool:
-        difference = self - other - more
-        known = is_nonnegative(difference)
+        known = is_nonnegative(self - other - more)
         if known is None:
+            # Sizes are more often large than small, but for the limits of types.
+            constraints = [f"'{self} >= {other + more}'", f"'{self} <= {other + more - 1}'"]
+            if type(other) is int and other >= LARGEST - 1:
+                del constraints[0]
             held = "".join([f"\n  {c}" for c in self.scope.texts])
             raise InconclusiveDimensionOperation(
                 f"whether {self} {asked} {other} depends on the sizes, which are not known while "
                 f"the function is traced{f'. Known is{held}' if held else ''}\n"
                 "Write what holds of them into the constraints of symbolic_shape, such as "
-                f"'{difference} >= 0'{at_user_line()}"
+                f"{' or '.join(constraints)}{at_user_line()}"
             )
         return known
 
     def __bool__(self) -> bool:
         if is_nonnegative(self - 1) or is_nonnegative(-self - 1):
             return True
+        rest = any(f.name == "mod" for m, _ in self.terms for f, _ in m)
         raise InconclusiveDimensionOperation(
             f"whether {self} is zero depends on the sizes, which are not known while the function "
-            f"is traced{at_user_line()}"
+            "is traced\nWrite what holds of them into the constraints of symbolic_shape, such as "
+            f"'{self} {'== 0' if rest else '>= 1'}'{at_user_line()}"
         )
 
     # --- where numbers are needed ---
@@ -248,6 +253,22 @@ def as_size(x: Any) -> Dim:
     return x if type(x) is DimExpr else operator.index(x)
 
 
+def is_at_least(x: Dim, y: Dim, unknown: bool) -> bool:
+    """Whether ``x >= y``; ``unknown`` where that depends on the sizes."""
+    if type(x) is not DimExpr and type(y) is not DimExpr:
+        return bool(x >= y)
+    known = is_nonnegative(x - y)
+    return unknown if known is None else known
+
+
+def is_within(i: int, n: Dim) -> bool | None:
+    """Whether ``i``, which counts from the end if negative, is an index of an axis of size ``n``;
+    None if that depends on the sizes."""
+    if type(n) is int:
+        return -n <= i < n
+    return is_nonnegative(n + i if i < 0 else n - 1 - i)
+
+
 def slice_bounds(s: slice, n: Dim) -> tuple[Dim, Dim, int]:
     """First position, number of positions and step of a slice of an axis of size ``n``."""
     if type(n) is int and type(s.start) is not DimExpr and type(s.stop) is not DimExpr:
@@ -287,6 +308,8 @@ def made(terms: Terms, scope: Any) -> Dim:
     terms = {m: k for m, k in terms.items() if k}
     if scope is not None:
         terms = scope.rewritten(terms)
+    if len(terms) > 1:
+        terms = _joined(terms, scope)
     if not terms:
         return 0
     if terms.keys() == {()}:
@@ -294,15 +317,47 @@ def made(terms: Terms, scope: Any) -> Dim:
     return DimExpr(terms, scope)
 
 
+def _joined(terms: Terms, scope: Any) -> Terms:
+    """Terms in which rests and quotients, ``x = k * (x // k) + x % k``, stand for each other where
+    that leaves fewer."""
+    for m, k in terms.items():
+        for f, _ in m:
+            if f.name not in ("mod", "floordiv") or type(f.operands[1]) is not int:
+                continue
+            x, y = f.operands
+            other = quotient(m, ((f, 1),)) or ()
+            whole, rest = divided(x, y)
+            if f.name == "mod":
+                value, times = _sum((x, 1), (whole, -y)), k
+            elif k % y == 0:
+                value, times = _sum((x, 1), (rest, -1)), k // y
+            else:
+                continue
+            found = {n: c for n, c in terms.items() if n != m}
+            for n, c in value.items():
+                p = product_of(n, other)
+                found[p] = found.get(p, 0) + times * c
+            found = {n: c for n, c in found.items() if c}
+            if len(found) < len(terms):
+                return found if len(found) < 2 else _joined(found, scope)
+    return terms
+
+
+def _sum(*parts: tuple[Dim, int]) -> Terms:
+    """The terms of a sum of multiples, as they are."""
+    terms: Terms = {}
+    for x, times in parts:
+        for m, k in terms_of(x).items():
+            terms[m] = terms.get(m, 0) + times * k
+    return {m: k for m, k in terms.items() if k}
+
+
 def add(x: Dim, y: Dim) -> Dim:
-    terms = terms_of(x)
-    for m, k in terms_of(y).items():
-        terms[m] = terms.get(m, 0) + k
-    return made(terms, _scope_of(x, y))
+    return made(_sum((x, 1), (y, 1)), _scope_of(x, y))
 
 
 def subtract(x: Dim, y: Dim) -> Dim:
-    return add(x, mul(y, -1))
+    return made(_sum((x, 1), (y, -1)), _scope_of(x, y))
 
 
 def power(x: Dim, n: int) -> Dim:
@@ -340,10 +395,31 @@ def divided(x: Dim, y: Dim) -> tuple[Dim, Dim]:
         return q + r // y, r % y
     if is_nonnegative(r) and is_nonnegative(y - r - 1):
         return q, r
+    if type(y) is int and y > 0:
+        constant = rest.get((), 0)
+        q, r = q + constant // y, r - constant // y * y
+        flat = _without_rests(r, y)
+        left = operation("mod", r, y) if flat is r else divided(flat, y)[1] if flat != 0 else 0
+        if r.terms[0][1] > 0:
+            return q + operation("floordiv", r, y), left
+        # Of both signs of an expression, quotients are of one.
+        return q - operation("floordiv", y - 1 - r, y), left
     # x = q * y + r, so that x // y = q + r // y and x % y = r % y.
     if type(y) is int or is_nonnegative(y - 1):
         return q + operation("floordiv", r, y), operation("mod", r, y)
     return operation("floordiv", x, y), operation("mod", x, y)
+
+
+def _without_rests(d: DimExpr, y: int) -> Dim:
+    """What leaves the same rest as ``d`` when divided by ``y``, as ``x % k`` does for ``x`` if
+    ``k`` is a multiple of ``y``."""
+    for m, k in d.terms:
+        if len(m) == 1 and m[0][0].name == "mod" and m[0][1] == 1:
+            x, of = m[0][0].operands
+            if type(of) is int and of % y == 0:
+                rest = DimExpr({n: c for n, c in d.terms if n != m}, d.scope)
+                return add(rest, mul(x, k))
+    return d
 
 
 def max_dim(d1: Dim, d2: Dim) -> Dim:
@@ -482,7 +558,10 @@ def _facts(d: DimExpr) -> list[DimExpr]:
             value = DimExpr({((f, 1),): 1}, d.scope)
             match f.name:
                 case "floordiv" if is_nonnegative(y - 1):
-                    found += [x - y * value, y * value + y - 1 - x]
+                    # Not as rests, which say nothing of the quotient.
+                    left = _sum((x, 1), (y * value, -1))
+                    found.append(DimExpr(left, d.scope))
+                    found.append(DimExpr(_sum((found[-1], -1), (y - 1, 1)), d.scope))
                 case "mod" if is_nonnegative(y - 1):
                     found.append(y - 1 - value)
                     if is_nonnegative(x):

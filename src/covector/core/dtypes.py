@@ -348,14 +348,22 @@ def too_large(value: int, dtype: DType) -> OverflowError:
     hint = ""
     if dtype == int32 and -(2**63) <= value < 2**63:
         hint = "; 64-bit integers need the option enable_x64"
-    text = str(value) if value.bit_length() < 200 else f"of {value.bit_length()} bits"
+    long = type(value) is int and value.bit_length() >= 200
+    text = f"of {value.bit_length()} bits" if long else str(value)
     return OverflowError(f"the Python integer {text} does not fit in {dtype}{hint}{at_user_line()}")
 
 
 def check_fits(value: int, dtype: DType) -> None:
-    """Raise the OverflowError for a Python integer that an integer dtype cannot hold."""
+    """Raise the OverflowError for a Python integer that an integer dtype cannot hold.
+
+    A symbolic size may be too large where it is not decided: positions are of the default type.
+    """
     low, high = LIMITS[dtype]
-    if not low <= value <= high:
+    try:
+        fits = low <= value <= high
+    except InconclusiveDimensionOperation:
+        return
+    if not fits:
         raise too_large(value, dtype)
 
 

@@ -142,7 +142,8 @@ def zeros(aval: ShapedArray) -> Any:
     Array([0., 0.], dtype=float32)
     """
     if aval.dtype == dtypes.float0:
-        return np.zeros(aval.shape, dtypes.float0)
+        # It has no values: a symbolic size may be any.
+        return np.zeros([d if type(d) is int else 1 for d in aval.shape], dtypes.float0)
     if dtypes.is_extended(aval.dtype):
         key = _native.array_from_buffer(
             np.zeros((), np.uint64), dtypes.code_of[aval.dtype], (), False, False

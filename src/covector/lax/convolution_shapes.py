@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from covector.core.dims import as_size
+from covector.core.dims import as_size, max_dim
 from covector.core.errors import at_user_line
 from covector.primitives.convolution import ConvDimensionNumbers, Geometry, Pads, geometry
 
@@ -156,7 +156,7 @@ def padtype_to_pads(
         )
     pads = []
     for n, k, s in zip(in_shape, window_shape, window_strides, strict=True):
-        total = max(0, (-(-n // s) - 1) * s + k - n) if n else 0
+        total = 0 if n == 0 else max_dim(0, (-(-n // s) - 1) * s + k - n)
         ends = (total // 2, total - total // 2)
         pads.append(ends if name == "SAME" else ends[::-1])
     return pads

@@ -637,8 +637,7 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     if type(value) in PY_SCALARS:
         value = weak_operand("pad", value, x)
     config = tuple(
-        (*[k if type(k) is DimExpr else int(k) for k in (low, high)], int(interior))
-        for low, high, interior in padding_config
+        tuple([k if type(k) is DimExpr else int(k) for k in widths]) for widths in padding_config
     )
     return pad_p.bind(x, as_operand(value, "pad"), padding_config=config)
 

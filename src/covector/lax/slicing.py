@@ -121,7 +121,7 @@ def slice_in_dim(
     hi = n if limit_index is None else as_size(limit_index)
     lo, hi = (lo + n if lo < 0 else lo), (hi + n if hi < 0 else hi)
     start, limit, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    start[axis], limit[axis], steps[axis] = lo, hi, operator.index(stride)
+    start[axis], limit[axis], steps[axis] = lo, hi, as_size(stride)
     return slice(x, start, limit, steps)
 
 
@@ -160,7 +160,7 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
     x = as_operand(operand, "index_in_dim")
     shape = aval_of(x).shape
     axis = canonical_axis(axis, len(shape))
-    n, i = shape[axis], int(index)
+    n, i = shape[axis], as_size(index)
     if not -n <= i < n:
         raise IndexError(f"index {i} is out of bounds for axis {axis} of size {n}{at_user_line()}")
     i += n if i < 0 else 0

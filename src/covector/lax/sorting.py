@@ -8,6 +8,7 @@ import numpy as np
 
 from covector.core import dtypes
 from covector.core.avals import Array, aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, as_operand, canonical_axis, traced_size
 from covector.core.trace import Composed, Tracer
@@ -128,7 +129,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     elif isinstance(k, Tracer):
         raise traced_size(k, "k of top_k")
     axis = canonical_axis(axis, aval_of(x))
-    values, indices = top_k_p.bind(x, k=int(k), axis=axis)
+    values, indices = top_k_p.bind(x, k=as_size(k), axis=axis)
     return values, indices
 
 

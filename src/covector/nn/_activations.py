@@ -9,7 +9,7 @@ from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
 from covector.core.avals import aval_of
-from covector.core.dims import as_size
+from covector.core.dims import as_size, is_at_least
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axis
 from covector.numpy._util import array, check_concrete, fused, inexact
@@ -722,7 +722,8 @@ def _class_count(n: Any) -> int:
 @fused("num_classes", "dtype", "axis")
 def _one_hot(x: Any, num_classes: int, dtype: Any, axis: int) -> Any:
     if x.dtype == dtypes.bool_ or (
-        x.dtype in dtypes.INTEGERS and num_classes - 1 > dtypes.iinfo(x.dtype).max
+        x.dtype in dtypes.INTEGERS
+        and not is_at_least(int(dtypes.iinfo(x.dtype).max), num_classes - 1, False)
     ):
         # The number of each class must fit.
         x = lax.convert_element_type(x, dtypes.default_int())

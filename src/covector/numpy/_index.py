@@ -7,9 +7,9 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.core import dtypes
+from covector.core import dtypes, structural
 from covector.core.avals import Array, refuse_mask
-from covector.core.dims import DimExpr, slice_bounds
+from covector.core.dims import DimExpr, is_within, slice_bounds
 from covector.core.errors import NonConcreteBooleanIndexError, at_user_line, describe
 from covector.core.record import Record
 from covector.core.structural import convert_element_type
@@ -143,6 +143,9 @@ def parse(index: Any, x: Any) -> list[Item]:
             items.append(_window(entry, shape[dim]))
             dim += 1
         elif t is int:
+            n = shape[dim]
+            if type(n) is not int and is_within(entry, n) is None:
+                entry = structural.full((), entry, dtypes.default_int())  # for the run to decide
             items.append(Scalar(entry))
             dim += 1
         elif entry.dtype == dtypes.bool_:

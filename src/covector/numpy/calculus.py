@@ -11,7 +11,7 @@ from covector import lax
 from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import canonical_axes, canonical_axis, scalar
+from covector.core.operands import as_number, canonical_axes, canonical_axis, scalar
 from covector.numpy import reductions
 from covector.numpy._util import (
     array,
@@ -409,7 +409,11 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any, right: Any, period: Any) -> Any
     if n == 1:
         inner = broadcast_to(fp[0], x.shape)
     else:
-        i = lax.clamp(onp.int32(1), convert(search(xp, x, "right"), dtypes.int32), onp.int32(n - 1))
+        i = lax.clamp(
+            onp.int32(1),
+            convert(search(xp, x, "right"), dtypes.int32),
+            as_number(n - 1, dtypes.int32),
+        )
         at = i - 1
         f0, f1, x0, x1 = fp[at], fp[i], xp[at], xp[i]
         dx = lax.sub(x1, x0)
@@ -641,7 +645,7 @@ def cov(
     free = lax.max(free, rdt.type(0))
     out = lax.div(product, convert(array(free), x.dtype))
     k = out.shape[0]
-    return lax.reshape(out, ()) if k == 1 else out
+    return lax.reshape(out, ()) if k <= 1 else out
 
 
 def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any, Any]:
@@ -656,7 +660,7 @@ def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any
     if w is None:
         center = reductions.mean(x, 1, keepdims=True)
         centered = lax.sub(x, broadcast_to(center, x.shape))
-        return centered, centered, rdt.type(x.shape[1] - ddof)
+        return centered, centered, as_number(x.shape[1] - ddof, rdt)
     total = reductions.sum(w)
     wide = broadcast_to(convert(w, x.dtype), x.shape)
     center = lax.div(reductions.sum(lax.mul(x, wide), 1, keepdims=True), convert(total, x.dtype))

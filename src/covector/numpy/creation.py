@@ -10,6 +10,7 @@ import numpy as onp
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, array_from_numpy, aval_of, refuse_mask, settled, to_array
+from covector.core.dims import DimExpr
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import PY_SCALARS, canonical_shape, product
 from covector.core.trace import Tracer, eval_trace
@@ -291,7 +292,7 @@ def _from_sequence(x: Any, dtype: Any) -> Any:
         if leaf is None or isinstance(leaf, (str, bytes)):
             raise TypeError(f"array: the value {leaf!r} is not a number or array{at_user_line()}")
     # Scalars that are committed to a device are joined there.
-    if any(isinstance(leaf, Tracer) for leaf in leaves) or any(
+    if any(isinstance(leaf, Tracer) or type(leaf) is DimExpr for leaf in leaves) or any(
         type(leaf) is Array and (leaf.size > 1 or leaf._placement or dtypes.is_extended(leaf.dtype))
         for leaf in leaves
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes, structural
+from covector.core.dims import DimExpr, as_size, max_dim, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape
 from covector.core.trace import Tracer, eval_trace
@@ -20,6 +22,7 @@ from covector.numpy._util import (
     shape_of,
 )
 from covector.numpy.creation import asarray, from_numpy, on_device
+from covector.numpy.positions import nonzero
 from covector.numpy.ranges import arange
 from covector.numpy.reductions import sum
 
@@ -241,8 +244,22 @@ def tril_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
     >>> x[np.tril_indices(2)]
     Array([1, 3, 4], dtype=int32)
     """
+    if type(n) is DimExpr or type(m) is DimExpr:
+        m = n if m is None else m
+        return nonzero(tri(n, m, k), size=_elements_below(as_size(n), as_size(m), k))
     i, j = onp.tril_indices(int(n), int(k), None if m is None else int(m))
     return from_numpy(i), from_numpy(j)
+
+
+def _elements_below(n: Any, m: Any, k: int) -> Any:
+    """The number of elements of an ``n`` by ``m`` matrix at and below the ``k``-th diagonal."""
+
+    def up_to(row: Any) -> Any:
+        # Of the rows up to this, from that of the first element on.
+        short = max_dim(0, min_dim(row, m))
+        return short * (short + 1) // 2 + m * max_dim(0, row - m)
+
+    return max_dim(0, up_to(n + k) - up_to(k))
 
 
 def triu_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
@@ -267,6 +284,10 @@ def triu_indices(n: Any, k: int = 0, m: Any = None) -> tuple[Any, Any]:
     >>> x[np.triu_indices(2)]
     Array([1, 2, 4], dtype=int32)
     """
+    if type(n) is DimExpr or type(m) is DimExpr:
+        m = n if m is None else m
+        below = _elements_below(as_size(n), as_size(m), k - 1)
+        return nonzero(lax.eq(tri(n, m, k - 1, bool), False), size=max_dim(0, n * m - below))
     i, j = onp.triu_indices(int(n), int(k), None if m is None else int(m))
     return from_numpy(i), from_numpy(j)
 
@@ -505,8 +526,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     rest = [d for d in range(x.ndim) if d not in (i, j)]
     x = structural.transpose(x, (*rest, i, j))
     n, m = x.shape[-2:]
-    size = max(0, min(n + min(offset, 0), m - max(offset, 0)))
+    size = max_dim(0, min_dim(n + min(offset, 0), m - max(offset, 0)))
     row, column = max(-offset, 0), max(offset, 0)
+    if type(size) is DimExpr:
+        at = lax.iota(dtypes.position_dtype(n, m), size)
+        return x[..., at + row, at + column]
     # Every (m + 1)-th element of the flattened matrix, from the first of the diagonal.
     flat = lax.reshape(x, (*x.shape[:-2], n * m))
     if size == 0:
@@ -593,7 +617,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
             f"fill_diagonal takes an array of two or more dimensions, got {describe(x)}"
             f"{at_user_line()}"
         )
-    n = min(x.shape)
+    n = functools.reduce(min_dim, x.shape)
     index = arange(n)
     v = _util.array(val)
     if v.ndim > 1 or (v.ndim == 1 and v.shape[0] != n):

@@ -12,7 +12,7 @@ from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
 from covector.core.config import config, current
 from covector.core.dims import is_nonnegative
-from covector.core.errors import at_user_line
+from covector.core.errors import InconclusiveDimensionOperation, at_user_line
 from covector.core.operands import bind_known, scalar
 from covector.core.structural import convert_element_type, reshape_p
 from covector.core.trace import Tracer, eval_trace
@@ -76,7 +76,10 @@ def _static_ints(x: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     k = len(index)
     if not k:
         return x
-    at = tuple([_clamped(i, n, shape) for i, n in zip(index, shape, strict=False)])
+    try:
+        at = tuple([_clamped(i, n, shape) for i, n in zip(index, shape, strict=False)])
+    except InconclusiveDimensionOperation:
+        return _get(x, parse(index, x))
     rest = shape[k:]
     if any([not -n <= i < n for i, n in zip(index, shape, strict=False)]):
         # Not clamped here, but where the program runs, so that `checkify` finds it.
@@ -261,7 +264,9 @@ def within_default_int(v: int) -> int:
 
 def _outside(i: int, n: int) -> Any:
     """An integer as a start that is clamped where the program runs, and that `checkify` sees."""
-    return dtypes.default_int().type(within_default_int(i + n if i < 0 else i))
+    start = i + n if i < 0 else i
+    dt = dtypes.default_int()
+    return dt.type(within_default_int(start)) if type(start) is int else scalar(start, dt)
 
 
 def split_items(items: list[Item]) -> tuple[list[Any], Spec]:
@@ -391,7 +396,7 @@ class _Selection:
         self.sizes[dim] = size
         if step < 0:
             self.flipped.append(dim)
-            start, step = start + (size - 1) * step if size else 0, -step
+            start, step = 0 if size == 0 else start + (size - 1) * step, -step
         self.lo[dim] = 0 if size == 0 else start
         end = start + (size - 1) * step + 1
         if step > 1 and is_nonnegative(size - 1) is None and (n - start + step - 1) // step == size:

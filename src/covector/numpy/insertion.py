@@ -8,8 +8,9 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import DimExpr
 from covector.core.errors import at_user_line
-from covector.core.operands import canonical_axes, canonical_axis, scalar
+from covector.core.operands import as_number, canonical_axes, canonical_axis, scalar
 from covector.numpy._util import (
     array,
     broadcast_to,
@@ -76,12 +77,14 @@ def delete(
         x, axis = lax.reshape(x, (x.size,)), 0
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
-    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+    if not isinstance(obj, (slice, list, tuple)) and (type(n) is DimExpr or not is_concrete(obj)):
         if shape_of(obj) == ():
             # One traced position: the elements after it move up.
+            if is_concrete(obj):
+                _check_within(int(concrete(obj, "the argument obj of delete")), n, axis)
             index = lax.iota(dtypes.int32, n - 1)
             at = convert(array(obj), dtypes.int32)
-            at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, onp.int32(n)), at)
+            at = lax.select(lax.lt(at, onp.int32(0)), lax.add(at, as_number(n, at.dtype)), at)
             index = lax.add(index, convert(lax.ge(index, at), dtypes.int32))
             return x[(slice(None),) * axis + (index,)]
         if assume_unique_indices and array(obj).dtype in dtypes.INTEGERS:
@@ -90,14 +93,19 @@ def delete(
             (index,) = nonzero(kept, size=max(n - at.size, 0))
             return x[(slice(None),) * axis + (index,)]
     positions = onp.atleast_1d(_positions(obj, n, "delete"))
-    if ((positions < -n) | (positions >= n)).any():
-        raise IndexError(
-            f"delete: index {positions} is out of bounds for axis {axis} of size {n}"
-            f"{at_user_line()}"
-        )
+    outside = positions[(positions < -n) | (positions >= n)]
+    if outside.size:
+        _check_within(int(outside[0]), n, axis)
     keep = onp.ones(n, bool)
     keep[positions] = False
     return x[(slice(None),) * axis + (onp.nonzero(keep)[0].astype(onp.int32),)]
+
+
+def _check_within(i: int, n: Any, axis: int) -> None:
+    if not -n <= i < n:
+        raise IndexError(
+            f"delete: index {i} is out of bounds for axis {axis} of size {n}{at_user_line()}"
+        )
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
@@ -136,7 +144,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
     v = convert(v, x.dtype)
-    if not isinstance(obj, (slice, list, tuple)) and not is_concrete(obj):
+    if not isinstance(obj, (slice, list, tuple)) and (type(n) is DimExpr or not is_concrete(obj)):
         return _insert_traced(x, array(obj), v, axis)
     positions = _positions(obj, n, "insert")
     if ((positions < -n) | (positions > n)).any():
@@ -183,6 +191,7 @@ def _insert_traced(x: Any, at: Any, v: Any, axis: int) -> Any:
     n = x.shape[axis]
     at = convert(at, dtypes.default_int())
     at = lax.select(lax.lt(at, scalar(0, at.dtype)), lax.add(at, scalar(n, at.dtype)), at)
+    at = lax.clamp(scalar(0, at.dtype), at, scalar(n, at.dtype))
     if at.size == 1:
         v = _single(x, v, axis, at.ndim == 0)
         k = v.shape[axis]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as onp
@@ -10,7 +9,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array
-from covector.core.dims import as_size
+from covector.core.dims import DimExpr, as_size, is_at_least, max_dim, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, canonical_shape, product
 from covector.core.trace import Tracer
@@ -383,11 +382,11 @@ def _split(name: str, ary: Any, where: Any, axis: int, even: bool) -> list[Any]:
     axis = canonical_axis(axis, x)
     n = x.shape[axis]
     if isinstance(where, (tuple, list)) or shape_of(where):
-        cuts = concrete(
-            onp.asarray([int(w) for w in where]) if isinstance(where, (tuple, list)) else where,
-            f"the argument indices_or_sections of {name}",
-        )
-        edges = [0] + [min(max(int(c) + n if c < 0 else int(c), 0), n) for c in cuts] + [n]
+        if isinstance(where, (tuple, list)):
+            cuts = [w if type(w) is DimExpr else int(w) for w in where]
+        else:
+            cuts = [int(c) for c in concrete(where, f"the argument indices_or_sections of {name}")]
+        edges = [0, *[max_dim(min_dim(c + n if c < 0 else c, n), 0) for c in cuts], n]
     else:
         (parts,) = canonical_shape(where if not hasattr(where, "item") else int(where))
         if parts == 0:
@@ -402,7 +401,7 @@ def _split(name: str, ary: Any, where: Any, axis: int, even: bool) -> list[Any]:
         for i in range(parts):
             edges.append(edges[-1] + small + (i < extra))
     return [
-        lax.slice_in_dim(x, a, max(a, b), axis=axis)
+        lax.slice_in_dim(x, a, max_dim(a, b), axis=axis)
         for a, b in zip(edges[:-1], edges[1:], strict=True)
     ]
 
@@ -612,6 +611,8 @@ def repeat(
     n = x.shape[axis]
     if isinstance(repeats, (list, tuple)):
         repeats = onp.asarray(repeats)
+    if type(repeats) is DimExpr:
+        return _repeated(x, repeats, axis)
     if total_repeat_length is None:
         if not is_concrete(repeats):
             concrete(repeats, "the argument repeats of repeat (or total_repeat_length)")
@@ -619,11 +620,7 @@ def repeat(
         if (counts < 0).any():
             raise ValueError(f"repeat: repeats must not be negative, got {counts}{at_user_line()}")
         if counts.ndim == 0 or counts.size == 1:
-            c = int(counts.reshape(()))
-            sizes = (*x.shape[: axis + 1], c, *x.shape[axis + 1 :])
-            dims = tuple(i + (i > axis) for i in range(x.ndim))
-            out = lax.broadcast_in_dim(x, sizes, dims)
-            return lax.reshape(out, (*x.shape[:axis], n * c, *x.shape[axis + 1 :]))
+            return _repeated(x, int(counts.reshape(())), axis)
         if counts.shape != (n,):
             raise ValueError(
                 f"repeat: {counts.shape} repeats for axis {axis} of size {n}{at_user_line()}"
@@ -639,6 +636,13 @@ def repeat(
     marks = lax.full((total,), 0, dtypes.int32).at[starts].add(1)
     index = lax.sub(lax.cumsum(marks, 0), onp.int32(1))
     return x[(slice(None),) * axis + (index,)]
+
+
+def _repeated(x: Any, times: Any, axis: int) -> Any:
+    """All elements along an axis as often."""
+    sizes = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+    out = lax.broadcast_in_dim(x, sizes, tuple(i + (i > axis) for i in range(x.ndim)))
+    return lax.reshape(out, (*x.shape[:axis], x.shape[axis] * times, *x.shape[axis + 1 :]))
 
 
 def resize(a: Any, new_shape: Any) -> Any:
@@ -667,5 +671,6 @@ def resize(a: Any, new_shape: Any) -> Any:
     n = product(sizes)
     if x.size == 0:
         return lax.full(sizes, 0, x.dtype)
-    flat = lax.tile(flat, (math.ceil(n / x.size),)) if n > x.size else flat
+    if not is_at_least(x.size, n, False):
+        flat = lax.tile(flat, (-(-n // x.size),))
     return lax.reshape(lax.slice_in_dim(flat, 0, n), sizes)

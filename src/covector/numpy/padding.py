@@ -8,8 +8,9 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.core import dtypes
-from covector.core.errors import at_user_line, describe
+from covector.core import dtypes, tree
+from covector.core.dims import DimExpr, as_size
+from covector.core.errors import InconclusiveDimensionOperation, at_user_line, describe
 from covector.numpy import nan_reductions, reductions
 from covector.numpy._util import array, broadcast_to, concrete, convert, fused
 from covector.numpy.creation import asarray
@@ -36,11 +37,16 @@ def _pairs(value: Any, ndim: int, what: str) -> Pairs:
     if isinstance(value, dict):
         out = [(0, 0)] * ndim
         for k, v in value.items():
-            out[k] = (int(v), int(v)) if not isinstance(v, (tuple, list)) else (
-                int(v[0]), int(v[1])
-            )  # fmt: skip
+            a, b = v if isinstance(v, (tuple, list)) else (v, v)
+            out[k] = tuple([w if type(w) is DimExpr else int(w) for w in (a, b)])
         return tuple(out)
-    v = concrete(onp.asarray(value) if isinstance(value, (tuple, list)) else value, what)
+    try:
+        v = concrete(onp.asarray(value) if isinstance(value, (tuple, list)) else value, what)
+    except InconclusiveDimensionOperation:
+        # Symbolic sizes come where their numbers in the list do.
+        sizes, treedef = tree.flatten(value)
+        places = _pairs(tree.unflatten(treedef, range(len(sizes))), ndim, what)
+        return tuple([(as_size(sizes[a]), as_size(sizes[b])) for a, b in places])
     if v.dtype.kind not in "iu":
         raise TypeError(f"pad: {what} must consist of integers, got {value!r}{at_user_line()}")
     try:
@@ -137,16 +143,16 @@ def _pad_values(x: Any, values: Any, *, width: Pairs, mode: str) -> Any:
         ends = [lax.reshape(lax.slice(v, (d, i), (d + 1, i + 1)), ()) for i in (0, 1)]
         if mode == "constant":
             for i, n in ((0, before), (1, after)):
-                if n:
+                if n != 0:
                     pair = (n, 0, 0) if i == 0 else (0, n, 0)
                     config = tuple(pair if k == d else (0, 0, 0) for k in range(x.ndim))
                     x = lax.pad(x, ends[i], config)
             continue
         n = x.shape[d]
         parts = [x]
-        if before:
+        if before != 0:
             parts.insert(0, _ramp(lax.slice_in_dim(x, 0, 1, axis=d), ends[0], before, d))
-        if after:
+        if after != 0:
             ramp = _ramp(lax.slice_in_dim(x, n - 1, n, axis=d), ends[1], after, d)
             parts.append(lax.rev(ramp, (d,)))
         x = lax.concatenate(parts, d)
@@ -169,7 +175,7 @@ def _ramp(edge: Any, end: Any, n: int, d: int) -> Any:
 @fused("width", "mode", "lengths", "odd")
 def _pad(x: Any, *, width: Pairs, mode: str, lengths: Any, odd: bool) -> Any:
     for d, (before, after) in enumerate(width):
-        if not before and not after:
+        if before == 0 and after == 0:
             continue
         n = x.shape[d]
         if n == 0:
@@ -183,7 +189,7 @@ def _pad(x: Any, *, width: Pairs, mode: str, lengths: Any, odd: bool) -> Any:
         pair = (None, None) if lengths is None else lengths[d]
         parts = [x]
         for i, count in ((0, before), (1, after)):
-            if not count:
+            if count == 0:
                 continue
             size = n if pair[i] is None else min(pair[i], n)
             if size == 0 and mode in ("maximum", "minimum"):
@@ -215,10 +221,10 @@ def _extended(x: Any, d: int, before: int, after: int, mode: str, odd: bool) -> 
     n = x.shape[d]
     if mode == "edge" or (n == 1 and mode == "reflect"):
         parts = [x]
-        if before:
+        if before != 0:
             shape = (*x.shape[:d], before, *x.shape[d + 1 :])
             parts.insert(0, broadcast_to(lax.slice_in_dim(x, 0, 1, axis=d), shape))
-        if after:
+        if after != 0:
             shape = (*x.shape[:d], after, *x.shape[d + 1 :])
             parts.append(broadcast_to(lax.slice_in_dim(x, n - 1, n, axis=d), shape))
         return lax.concatenate(parts, d)

@@ -88,7 +88,7 @@ def _nonzero(x: Any, fills: tuple[Any, ...], *, size: int) -> tuple[Any, ...]:
         return tuple(broadcast_to(convert(array(f), dt), (size,)) for f in fills)
     # The rank of each true element is where its position goes; the others are dropped.
     dtypes.check_fits(x.size - 1, dt)
-    counted = dtypes.index_dtype(x.size)
+    counted = dtypes.index_dtype(x.size) if type(x.size) is int else dt
     rank = lax.cumsum(convert(flat, counted), 0)
     count = lax.index_in_dim(rank, x.size - 1, 0, False)
     target = lax.select(flat, lax.sub(rank, scalar(1, counted)), scalar(size, counted))

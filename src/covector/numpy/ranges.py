@@ -102,8 +102,8 @@ def arange(
         return on_device(settled(array_from_numpy(out, dt, False, True)), device)
     if integers and dt in dtypes.NUMERIC:
         out = lax.iota(dt, n)
-        out = out if by == 1 else lax.mul(out, _util.scalar_of(by, dt))
-        return out if lo == 0 else lax.add(out, _util.scalar_of(lo, dt))
+        out = out if by == 1 else lax.mul(out, _util.convert(by, dt))
+        return out if lo == 0 else lax.add(out, _util.convert(lo, dt))
     if lo == 0 and by == 1 and dt in dtypes.FLOATS:
         return lax.iota(dt, n)
     return settled(array_from_numpy(onp.arange(lo, hi, by).astype(dt), dt, False, True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, NamedTuple
 
 import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import as_size, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, scalar
 from covector.core.structural import moveaxis
@@ -159,7 +159,7 @@ def unique(
         count = starts.size
         picked = asarray(starts)
     else:
-        count = operator.index(size)
+        count = as_size(size)
         (picked,) = _starts(first, size=count)
     values, index, inverse, counts = _collect(
         ordered, order, first, picked, n_rows=n, with_inverse=wanted[1], with_counts=wanted[2]
@@ -560,7 +560,7 @@ def _isin(element: Any, test_elements: Any, *, invert: bool) -> Any:
     t = lax.reshape(t, (t.size,))
     if t.size == 0:
         return lax.full(x.shape, invert, dtypes.bool_)
-    if t.dtype in dtypes.COMPLEX or t.size <= 16:
+    if t.dtype in dtypes.COMPLEX or (type(t.size) is int and t.size <= 16):
         found = lax.full(x.shape, False, dtypes.bool_)
         for i in range(t.size):
             found = lax.bitwise_or(found, lax.eq(x, lax.index_in_dim(t, i, 0, False)))
@@ -586,7 +586,7 @@ def _in_integers(x: Any, t: Any) -> Any:
     unsigned = (
         dtypes.as_dtype(f"uint{8 * x.dtype.itemsize}") if x.dtype in dtypes.SIGNED else x.dtype
     )
-    size = min(_TABLE * (x.size + t.size), 2**31 - 1, 1 << 8 * x.dtype.itemsize)
+    size = min_dim(_TABLE * (x.size + t.size), min(2**31 - 1, 1 << 8 * x.dtype.itemsize))
     most = scalar(size - 1, unsigned)
     low, high = lax.reduce_min(t, (0,)), lax.reduce_max(t, (0,))
     # Differences that the signed type could not hold.

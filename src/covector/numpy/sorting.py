@@ -10,6 +10,7 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis, like, product, scalar
 from covector.core.structural import convert_element_type
@@ -299,9 +300,11 @@ _SEARCHED = 1024
 def search(a: Any, v: Any, side: str) -> Any:
     """Positions of ``v`` among the sorted vector ``a``, by bisection of all at once."""
     n, count = a.shape[0], v.size
-    known = type(n) is int and type(count) is int
-    if known and count >= _SEARCHED and 0 < n < 2**31 - 1 and a.dtype not in dtypes.COMPLEX:
-        return search_p.bind(a, v, side=side)
+    if a.dtype not in dtypes.COMPLEX:
+        # The steps of a bisection depend on the size.
+        symbolic = type(n) is not int or type(count) is not int
+        if symbolic or (count >= _SEARCHED and 0 < n < 2**31 - 1):
+            return search_p.bind(a, v, side=side)
     return search_by_bisection(a, v, side)
 
 
@@ -470,7 +473,7 @@ def bincount(
     if length is None:
         values = concrete(v, "the argument x of bincount (or its argument length)")
         length = max(minlength, int(values.max()) + 1 if values.size else 0)
-    return _bincount(v, weights, length=operator.index(length))
+    return _bincount(v, weights, length=as_size(length))
 
 
 @fused("length")

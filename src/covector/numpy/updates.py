@@ -10,6 +10,7 @@ from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
 from covector.core.config import current
+from covector.core.dims import is_within
 from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import PY_SCALARS, bind_known, scalar
 from covector.core.structural import broadcast_in_dim_p, reshape_p
@@ -42,6 +43,7 @@ from covector.numpy.indexing import (
 )
 from covector.numpy.powers import _power
 from covector.numpy.ufuncs import _divide
+from covector.primitives.common import spanned
 from covector.primitives.indexing import (
     GatherScatterMode,
     ScatterDimensionNumbers,
@@ -79,7 +81,7 @@ def update(
     if mode is None and (t is int or t is tuple and _all_integers(index)):
         at = (index,) if t is int else index
         shape = x.shape
-        if len(at) <= len(shape):
+        if len(at) <= len(shape) and not _undecided(at, shape):
             if len(at) > 1 or not -shape[0] <= at[0] < shape[0]:
                 _look_at_bounds(at, shape)
             if not eager:
@@ -110,6 +112,14 @@ def update(
             promised=promised,
         )  # fmt: skip
     return _update(x, items, values, op, parsed, wrap, promised)
+
+
+def _undecided(at: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
+    """Whether it depends on symbolic sizes which indices are in bounds."""
+    for i, n in zip(at, shape, strict=False):
+        if type(n) is not int and is_within(i, n) is None:
+            return True
+    return False
 
 
 def _look_at_bounds(at: tuple[int, ...], shape: tuple[int, ...]) -> None:
@@ -506,8 +516,8 @@ class _Region:
 
     Attributes
     ----------
-    starts, sizes, steps : list
-        Of the window, a dimension each.
+    starts, sizes, steps, counts : list
+        Of the window, and how many of its positions are selected, a dimension each.
     selected : list of int
         The shape of what is selected.
     flipped : list of int
@@ -523,7 +533,7 @@ class _Region:
     def __init__(self, shape: tuple[int, ...], items: list[Item], mode: Any) -> None:
         n = len(shape)
         self.starts: list[Any] = [0] * n
-        self.sizes = list(shape)
+        self.sizes, self.counts = list(shape), list(shape)
         self.steps = [1] * n
         self.selected: list[int] = []
         self.flipped: list[int] = []
@@ -544,7 +554,7 @@ class _Region:
             dim += 1
 
     def _scalar(self, dim: int, value: Any, size: int, mode: Any) -> None:
-        self.sizes[dim] = 1
+        self.sizes[dim] = self.counts[dim] = 1
         if size == 0:
             self.nothing = True
         elif type(value) is int:
@@ -561,7 +571,7 @@ class _Region:
     def _moving(self, dim: int, start: Any, count: int, n: int, mode: Any) -> None:
         """A range that is written where all of it is in bounds, or is moved into them."""
         self.selected.append(count)
-        self.sizes[dim] = count
+        self.sizes[dim] = self.counts[dim] = count
         self.dynamic = True
         self.starts[dim] = start
         if mode is _DROP:
@@ -572,16 +582,14 @@ class _Region:
         self.selected.append(count)
         if step < 0:
             self.flipped.append(dim)
-            start, step = start + (count - 1) * step if count else 0, -step
-        self.starts[dim] = start if count else 0
+            start, step = 0 if count == 0 else start + (count - 1) * step, -step
+        self.starts[dim] = 0 if count == 0 else start
         self.dynamic = self.dynamic or type(start) is not int
-        self.steps[dim] = step if step != 1 and count > 1 else 1
-        self.sizes[dim] = (count - 1) * self.steps[dim] + 1 if count else 0
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many positions of each dimension of the window are selected."""
-        return tuple([(s - 1) // k + 1 for s, k in zip(self.sizes, self.steps, strict=True)])
+        # Of a symbolic count, which may be 0 or 1, all steps are taken.
+        few = type(count) is int and count <= 1
+        self.steps[dim] = 1 if few else step
+        self.counts[dim] = count
+        self.sizes[dim] = spanned(count, self.steps[dim])
 
 
 def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
@@ -593,7 +601,7 @@ def update_basic(x: Any, items: list[Item], v: Any, op: Any, mode: Any) -> Any:
         if v is not None:
             _region_value(v, tuple(r.selected))
         return x
-    counts = r.counts
+    counts = tuple(r.counts)
     if v is not None:
         v = _window_value(v, r, counts, op)
     region = tuple(r.sizes)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
+from covector.core.dims import max_dim
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line
 
@@ -65,7 +66,9 @@ def elementwise_aval(
 
 def spanned(n: int, dilation: int) -> int:
     """What ``n`` elements take up, ``dilation`` apart."""
-    return (n - 1) * dilation + 1 if n else 0
+    if type(n) is int:
+        return (n - 1) * dilation + 1 if n else 0
+    return n + (dilation - 1) * max_dim(n - 1, 0)
 
 
 def window_places(
@@ -73,7 +76,7 @@ def window_places(
 ) -> int:
     """Places of a window of as many elements along ``n``, with padding at both ends."""
     room = spanned(n, dilation) + pads[0] + pads[1] - spanned(window, window_dilation)
-    return max(0, room // stride + 1) if window else 0
+    return max_dim(0, room // stride + 1) if window else 0
 
 
 def transposed_pads(

@@ -312,7 +312,7 @@ def _define(prim: Primitive) -> None:
             outer = [s for i, s in enumerate(updates.shape) if i not in d.update_window_dims]
             window = window_sizes(rank, updates.shape, d)
             ok = tuple(outer) == indices.shape[:-1] and all(
-                w <= n or i in dropped for i, (w, n) in enumerate(zip(window, x.shape, strict=True))
+                i in dropped or w <= n for i, (w, n) in enumerate(zip(window, x.shape, strict=True))
             )
         if not ok:
             raise TypeError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from covector.core import dtypes, structural
 from covector.core.avals import Shape, ShapedArray, aval_of
+from covector.core.dims import min_dim
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, scalar
 from covector.core.rules import UndefinedPrimal, Zero, batching_rules, jvp_rules, transpose_rules
@@ -125,12 +126,12 @@ def _stacked_starts(
     axis_size: int, starts: Sequence[Any], dims: Sequence[int | None], shape: Shape, sizes: Shape
 ) -> Any:
     """Clamped start indices of all examples as one matrix (example, dimension)."""
-    dt = dtypes.index_dtype(max(shape, default=0))
+    dt = dtypes.position_dtype(*shape)
     columns = []
     for s, d, n, size in zip(starts, dims, shape, sizes, strict=True):
         # Clamp in the index's own type: a 64-bit or unsigned index may not fit in 32 bits.
         own = aval_of(s).dtype
-        top = min(n - size, dtypes.LIMITS[own][1])
+        top = min_dim(n - size, int(dtypes.LIMITS[own][1]))
         s = clamp(scalar(0, own), s, scalar(top, own))
         s = structural.convert_element_type(as_array(s), dt)
         columns.append(
@@ -163,7 +164,7 @@ def _dynamic_slice_batch(
             operand_batching_dims=(0,) if batched else (),
             start_indices_batching_dims=(0,) if batched else (),
         ),
-        slice_sizes=((min(axis_size, 1),) if batched else ()) + slice_sizes,
+        slice_sizes=((min_dim(axis_size, 1),) if batched else ()) + slice_sizes,
         indices_are_sorted=batched,
         unique_indices=batched,
         mode=GatherScatterMode.PROMISE_IN_BOUNDS,

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes, structural
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_jvp_zero
+from covector.core.dims import is_at_least
 from covector.core.errors import at_user_line
 from covector.core.operands import like, scalar
 from covector.core.rules import Zero, batching_rules, jvp_rules
@@ -107,7 +108,7 @@ def _search_aval(x: ShapedArray, v: ShapedArray, *, side: str) -> ShapedArray:
         )
     if side not in ("left", "right"):
         raise ValueError(f"search: side must be 'left' or 'right', got {side!r}{at_user_line()}")
-    if x.shape[-1] > dtypes.LIMITS[dtypes.int32][1]:
+    if not is_at_least(int(dtypes.LIMITS[dtypes.int32][1]), x.shape[-1], True):
         raise ValueError(f"search in rows of {x.str_short()}, too many for int32{at_user_line()}")
     return ShapedArray(v.shape, dtypes.int32)
 

@@ -10,6 +10,7 @@ from covector import lax
 from covector.control_flow.while_loop import fori_loop
 from covector.core import dtypes
 from covector.core.avals import Shape, aval_of
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
 from covector.core.operands import as_array, canonical_axis, product, scalar
 from covector.core.structural import convert_element_type
@@ -79,11 +80,11 @@ def _population(a: Any, name: str, argument: str) -> int | None:
     """The number that stands for ``range(number)``; None for an array."""
     if isinstance(a, Tracer) or getattr(a, "ndim", 0):
         if not aval_of(a).shape and aval_of(a).dtype in dtypes.INTEGERS:
-            return operator.index(a)
+            return as_size(a)
         if aval_of(a).shape:
             return None
     try:
-        return operator.index(a)
+        return as_size(a)
     except TypeError:
         raise TypeError(
             f"{name}: {argument} must be an integer or have at least one dimension, got {a!r:.100}"

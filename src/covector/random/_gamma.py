@@ -100,14 +100,14 @@ def _sample(words: Words, alpha: Any, log_space: bool) -> Any:
 def _draw(first: Any, second: Any, alpha: Any, log_space: bool) -> Any:
     """A variate for each pair of words and each shape parameter (one-dimensional arrays)."""
     n = aval_of(alpha).shape[0]
-    block = min(n, _BLOCK)
+    block = min(n, _BLOCK) if type(n) is int else _BLOCK
     xs = [first, second, alpha]
-    if n % block:
+    if n % block != 0:
         # Whole blocks only: a remainder would be compiled as a second program.
         width = ((0, -n % block, 0),)
         xs = [lax.pad(x, scalar(1, aval_of(x).dtype), width) for x in xs]
     out = lax_map(lambda x: _sample((x[0], x[1]), x[2], log_space), xs, batch_size=block)
-    return lax.slice_in_dim(out, 0, n) if n % block else out
+    return lax.slice_in_dim(out, 0, n) if n % block != 0 else out
 
 
 def _log_slope(alpha: Any, log_x: Any) -> Any:

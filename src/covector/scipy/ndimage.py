@@ -9,8 +9,10 @@ from typing import Any
 from covector import lax
 from covector import numpy as cnp
 from covector.core import dtypes
+from covector.core.dims import is_at_least, max_dim
 from covector.core.errors import at_user_line
 from covector.core.errors import export as _export
+from covector.core.operands import as_number
 from covector.numpy._util import array, broadcast_all, convert, fused, inexact, promote_dtypes
 
 __all__ = ["map_coordinates"]
@@ -18,9 +20,9 @@ __all__ = ["map_coordinates"]
 
 def _around(i: Any, period: int) -> Any:
     """Indices modulo a number that is not negative."""
-    if not period:
+    if period == 0:
         return cnp.zeros_like(i)
-    i = lax.rem(i, cnp.int32(period))
+    i = lax.rem(i, as_number(max_dim(period, 1), dtypes.int32))
     return cnp.where(i < 0, i + period, i)
 
 
@@ -162,7 +164,7 @@ def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
     # For ``'wrap'`` they do so with the first pixels behind the last, if such a copy is no dearer
     # than what is asked for.
     wraps = mode == "wrap"
-    together = not wraps or x.size <= at[0].size
+    together = not wraps or is_at_least(at[0].size, x.size, False)
     if wraps:
         sizes = [2] * x.ndim
         starts = [_around(j, n) for j, n in zip(i, x.shape, strict=True)]
@@ -170,11 +172,18 @@ def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
         if together:
             x = cnp.pad(x, [(0, 1)] * x.ndim, mode="wrap")
     else:
-        sizes = [min(n, 2) for n in x.shape]
+        sizes = [min(n, 2) if type(n) is int else 2 for n in x.shape]
         pairs = [_pair(j, n, mode) for j, n in zip(i, x.shape, strict=True)]
         starts = [start for start, *_ in pairs]
+        # Of a symbolic size, which may be 1, there are two pixels, too.
+        missing = [0 if type(n) is int else max_dim(2 - n, 0) for n in x.shape]
+        padded = (
+            cnp.pad(x, [(0, k) for k in missing], mode="edge")
+            if any(type(k) is not int for k in missing)
+            else x
+        )
     if together:
-        windows = _windows(x, starts, sizes)
+        windows = _windows(x if wraps else padded, starts, sizes)
 
     def pixel(place: tuple[int, ...]) -> Any:
         if together:

@@ -9,9 +9,14 @@ import numpy as np
 
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.dims import Dim, DimExpr
 from covector.core.errors import at_user_line
+from covector.core.operands import scalar
 from covector.core.rules import Zero
 from covector.core.structural import bring_dim, convert_element_type, instantiate
+from covector.primitives.arithmetic import add
+from covector.primitives.compare import eq
+from covector.primitives.structure import broadcasted_iota
 from covector.transforms.arguments import (
     api_boundary,
     check_callable,
@@ -27,17 +32,27 @@ from covector.transforms.linearize import linearize_flat
 from covector.transforms.vmap import vmap_flat
 
 
-def _basis(avals: Sequence[ShapedArray]) -> list[np.ndarray]:
+def _basis(avals: Sequence[ShapedArray]) -> list[Any]:
     """For each array, its part of every vector of the standard basis of all together."""
     total = sum(a.size for a in avals)
     out, at = [], 0
     for a in avals:
         n = a.size
-        part = np.zeros((total, n), dtypes.tangent_dtype(a.dtype))
-        part[at + np.arange(n), np.arange(n)] = 1
+        dtype = dtypes.tangent_dtype(a.dtype)
+        if type(total) is DimExpr:
+            part = _shifted_identity(total, n, at, dtype)
+        else:
+            part = np.zeros((total, n), dtype)
+            part[at + np.arange(n), np.arange(n)] = 1
         out.append(part.reshape((total, *a.shape)))
         at += n
     return out
+
+
+def _shifted_identity(rows: Dim, columns: Dim, shift: Dim, dtype: Any) -> Any:
+    """Ones ``shift`` below the diagonal of a matrix of zeros, of symbolic sizes."""
+    i, j = (broadcasted_iota(dtypes.int32, (rows, columns), d) for d in (0, 1))
+    return convert_element_type(eq(i, add(j, scalar(shift, dtypes.int32))), dtype)
 
 
 def _typed(x: Any, weak: bool) -> Any:

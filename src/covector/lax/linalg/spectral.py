@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from covector.core.dims import min_dim
 from covector.core.errors import at_user_line
 from covector.lax.linalg._common import matrix
 from covector.lax.linalg.implementations import (
@@ -146,8 +147,9 @@ def svd(
     _check_algorithm("svd", SvdAlgorithm, algorithm, _SVD_ALGORITHMS)
     x = matrix(x, "svd")
     check_matrix("svd", x.aval)
-    subset = _subset("svd", subset_by_index, min(x.shape[-2:]))
-    if subset is not None and compute_uv and full_matrices and subset != (0, min(x.shape[-2:])):
+    rank = min_dim(*x.shape[-2:])
+    subset = _subset("svd", subset_by_index, rank)
+    if subset is not None and compute_uv and full_matrices and subset != (0, rank):
         raise ValueError(f"svd: subset_by_index needs full_matrices=False{at_user_line()}")
     full = bool(full_matrices) and x.shape[-1] != x.shape[-2]
     s, *uv = svd_p.bind(

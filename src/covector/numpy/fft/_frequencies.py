@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as onp
 
+from covector import lax
 from covector.core import dtypes
+from covector.core.dims import as_size
 from covector.core.errors import at_user_line
-from covector.core.operands import canonical_axes
+from covector.core.operands import as_number, canonical_axes
 from covector.numpy._util import array, fused
 from covector.numpy.creation import asarray, on_device
 from covector.numpy.manipulation import roll
+from covector.numpy.ranges import arange
 
 
 def _frequencies(name: str, n: Any, d: Any, dtype: Any, device: Any, half: bool) -> Any:
-    points = operator.index(n)
+    points = as_size(n)
     if points < 1:
         raise ValueError(f"{name}: n must be positive, got {points}{at_user_line()}")
     dt = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, name)
     if not dtypes.is_inexact(dt):
         raise TypeError(f"{name}: dtype must be that of floats, got {dt}{at_user_line()}")
     if half:
-        k = onp.arange(points // 2 + 1)
+        k = arange(points // 2 + 1)
+    elif type(points) is int:
+        k = asarray(onp.fft.ifftshift(onp.arange(points) - points // 2))
     else:
-        k = onp.fft.ifftshift(onp.arange(points) - points // 2)
-    out = asarray(k.astype(dt)) / (array(d, name).astype(dt) * points)
+        k = arange(points)
+        k = lax.select(lax.lt(k, as_number((points + 1) // 2, k.dtype)), k, k - points)
+    out = k.astype(dt) / (array(d, name).astype(dt) * points)
     return on_device(out.astype(dt), device)
 
 

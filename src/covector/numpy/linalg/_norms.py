@@ -8,6 +8,7 @@ import numpy as onp
 
 from covector import lax
 from covector.core import dtypes
+from covector.core.dims import max_dim, min_dim
 from covector.core.errors import at_user_line
 from covector.core.operands import canonical_axes
 from covector.numpy import powers, reductions
@@ -261,7 +262,7 @@ def matrix_rank(
     if x.ndim < 2:
         nonzero = reductions.any(u.not_equal(x, 0))
         return lax.convert_element_type(nonzero, dtypes.default_int())
-    if min(x.shape[-2:]) == 0:
+    if min_dim(*x.shape[-2:]) == 0:
         return lax.full(x.shape[:-2], 0, dtypes.default_int())
     s = svd(x, compute_uv=False, hermitian=hermitian)
     if tol is not None:
@@ -270,6 +271,8 @@ def matrix_rank(
             limit = lax.expand_dims(limit, (limit.ndim,))
         above = u.greater(s, limit)
     else:
-        limit = cutoff(s, rounding_unit(x), max(x.shape[-2:])) if rtol is None else cutoff(s, rtol)
+        limit = (
+            cutoff(s, rounding_unit(x), max_dim(*x.shape[-2:])) if rtol is None else cutoff(s, rtol)
+        )
         above = lax.gt(s, limit)
     return reductions.sum(above, axis=-1)

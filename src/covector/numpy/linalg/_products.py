@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from covector.core.dims import is_at_least
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_axis
 from covector.numpy import diagonals, products
@@ -288,10 +289,11 @@ def _chain_order(sizes: Sequence[int]) -> list[list[int]]:
     for length in range(1, n):
         for i in range(n - length):
             j = i + length
-            cost[i][j], split[i][j] = min(
-                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in range(i, j)
-            )
+            for k in range(i, j):
+                found = cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
+                # Of symbolic sizes, the first of those that may be the fewest.
+                if k == i or not is_at_least(found, cost[i][j], True):
+                    cost[i][j], split[i][j] = found, k
     return split
 
 

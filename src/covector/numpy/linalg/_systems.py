@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 from covector import lax
 from covector.control_flow.custom_jvp import custom_jvp
 from covector.core import dtypes
+from covector.core.dims import is_at_least, max_dim, min_dim
 from covector.core.errors import at_user_line, describe
 from covector.core.operands import product
 from covector.lax import linalg
-from covector.numpy._util import array, broadcast_shapes, concrete, fused, inexact, promote_inexact
+from covector.numpy._util import (
+    array,
+    broadcast_shapes,
+    concrete,
+    convert,
+    fused,
+    inexact,
+    promote_inexact,
+)
 from covector.numpy.linalg._factorizations import matrices
 from covector.primitives.linalg.common import (
     adjoint,
@@ -328,7 +337,7 @@ def det(a: Any) -> Any:
     n = x.shape[-1]
     if n == 0:
         return lax.full(x.shape[:-2], 1, x.dtype)
-    return _det_small(x) if n <= 3 else _det(x)
+    return _det_small(x) if is_at_least(3, n, False) else _det(x)
 
 
 @custom_jvp
@@ -399,7 +408,8 @@ def cutoff(s: Any, rtol: Any, size: int = 1) -> Any:
     The size is a factor of its own because in code it is then a run-time value.
     """
     last = s.ndim - 1
-    largest = lax.mul(lax.reduce_max(s, (last,)), float(size))
+    factor = float(size) if type(size) is int else convert(size, s.dtype)
+    largest = lax.mul(lax.reduce_max(s, (last,)), factor)
     rtol = lax.convert_element_type(array(rtol), s.dtype)
     if rtol.shape != largest.shape:
         shape = broadcast_shapes("rtol", rtol.shape, largest.shape)
@@ -447,7 +457,7 @@ def _pinv_jvp(hermitian: bool, size: int, primals: Any, tangents: Any) -> Any:
 
 def _product(a: Any, b: Any, c: Any) -> Any:
     """``a @ b @ c``, in the order of the smaller product in between."""
-    if a.shape[-2] * b.shape[-1] < b.shape[-2] * c.shape[-1]:
+    if not is_at_least(a.shape[-2] * b.shape[-1], b.shape[-2] * c.shape[-1], True):
         return matmul(matmul(a, b), c)
     return matmul(a, matmul(b, c))
 
@@ -491,12 +501,12 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     """
     x = matrices(a, "pinv", square=hermitian)
     *batch, m, n = x.shape
-    if min(m, n) == 0:
+    if min_dim(m, n) == 0:
         return lax.full((*batch, n, m), 0, x.dtype)
     rtol = rcond if rtol is None else rtol
     size = 1
     if rtol is None:
-        rtol, size = 10 * rounding_unit(x), max(m, n)
+        rtol, size = 10 * rounding_unit(x), max_dim(m, n)
     real = dtypes.real_dtype(x.dtype)
     rtol = lax.stop_gradient(lax.convert_element_type(array(rtol), real))
     return _pinv_with_jvp(bool(hermitian), size, x, rtol)

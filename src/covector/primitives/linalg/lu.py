@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray
 from covector.core.definers import def_broadcasting, def_jvp_zero
+from covector.core.dims import min_dim
 from covector.core.errors import at_user_line
 from covector.core.operands import like
 from covector.core.rules import Zero, jvp_rules
@@ -38,7 +39,7 @@ def _lu_aval(x: ShapedArray) -> list[ShapedArray]:
     *batch, m, n = x.shape
     return [
         ShapedArray(x.shape, x.dtype),
-        ShapedArray((*batch, min(m, n)), dtypes.int32),
+        ShapedArray((*batch, min_dim(m, n)), dtypes.int32),
         ShapedArray((*batch, m), dtypes.int32),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_broadcasting
+from covector.core.dims import min_dim
 from covector.core.errors import at_user_line
 from covector.core.rules import Zero, jvp_rules
 from covector.core.trace import Primitive
@@ -33,7 +34,7 @@ geqrf_p = Primitive("geqrf", multiple_results=True)
 def _qr_aval(x: ShapedArray, *, pivoting: bool, full_matrices: bool) -> list[ShapedArray]:
     check_matrix("qr", x)
     *batch, m, n = x.shape
-    k = m if full_matrices else min(m, n)
+    k = m if full_matrices else min_dim(m, n)
     out = [ShapedArray((*batch, m, k), x.dtype), ShapedArray((*batch, k, n), x.dtype)]
     return [*out, ShapedArray((*batch, n), dtypes.int32)] if pivoting else out
 
@@ -56,7 +57,7 @@ def _qr_jvp(
         )
     if p:
         t = permute_columns(t, p[0])
-    k = min(m, n)
+    k = min_dim(m, n)
     # The first k columns determine q.
     head, r_head = (t, r) if n == k else (slice_in_dim(v, 0, k, axis=v.ndim - 1) for v in (t, r))
     c = triangular_solve_p.bind(r_head, head, left_side=False, lower=False, transpose_a=False,
@@ -87,7 +88,7 @@ def_broadcasting(qr_p)
 def _geqrf_aval(x: ShapedArray) -> list[ShapedArray]:
     check_matrix("geqrf", x)
     *batch, m, n = x.shape
-    return [ShapedArray(x.shape, x.dtype), ShapedArray((*batch, min(m, n)), x.dtype)]
+    return [ShapedArray(x.shape, x.dtype), ShapedArray((*batch, min_dim(m, n)), x.dtype)]
 
 
 def_broadcasting(geqrf_p)

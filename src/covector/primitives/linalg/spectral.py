@@ -8,6 +8,7 @@ from typing import Any
 from covector.core import dtypes
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.definers import def_broadcasting
+from covector.core.dims import min_dim
 from covector.core.errors import at_user_line
 from covector.core.rules import jvp_rules
 from covector.core.structural import convert_element_type, reduce_sum
@@ -86,7 +87,7 @@ def _svd_aval(
 ) -> list[ShapedArray]:
     check_matrix("svd", x)
     *batch, m, n = x.shape
-    k = min(m, n)
+    k = min_dim(m, n)
     s = ShapedArray((*batch, k), dtypes.real_dtype(x.dtype))
     if not compute_uv:
         return [s]
