@@ -151,3 +151,13 @@ def test_derivatives():
     with cv.disable_jit():
         want = cv.grad(run)(x)
     onp.testing.assert_allclose(cv.jit(cv.grad(run))(x), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 4, 5, 8])
+def test_small_arrays_read_under_conditions(n):
+    """Where a size is known when the program runs, what is written out has conditions of it."""
+    y = onp.random.default_rng(0).normal(size=(n, n)).astype("float32")
+    traced = cv.jit(cv.grad(lambda y: np.trace(y) ** 2))
+    onp.testing.assert_allclose(traced(y), 2 * onp.trace(y) * onp.eye(n), rtol=1e-5)
+    diagonal = cv.jit(cv.grad(lambda v: np.sum(np.diag(np.outer(v, v)))))
+    onp.testing.assert_allclose(diagonal(y[0]), 2 * y[0], rtol=1e-5)

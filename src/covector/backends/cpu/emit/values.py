@@ -303,7 +303,8 @@ class ValueEmitter:
         masked = self.guard is not None and not i.uniform
         if (masked or self.granted) and i.vec is None:
             return Idx(i.base, i.stride, None, True, i.way)
-        if self.within is not None and self.guard is None and i.uniform:
+        known = i.uniform and type(i.base) is int and type(size.base) is int
+        if self.within is not None and self.guard is None and i.uniform and not known:
             return Idx(self.b.select(self.within, indexing.val(i.base), ZERO))
         last = indexing.combine(self.b, "-", size, Idx(1), self.lanes)
         i = indexing.combine(self.b, "min", i, last, self.lanes)
