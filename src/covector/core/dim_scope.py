@@ -52,6 +52,8 @@ class SymbolicScope:
         self.constraints: list[tuple[Dim, str, Dim]] = []
         self.bounds: dict[str, tuple[float, float]] = {}
         self.nonnegative: list[DimExpr] = []
+        # Lower bounds that were found, of expressions and for a depth of the search.
+        self.found: dict[Any, float] = {}
         self.equations: list[tuple[Monomial, int, Terms]] = []
         for text in constraints_str:
             self._add(text)
@@ -94,6 +96,7 @@ class SymbolicScope:
             raise TypeError(
                 f"a constraint is a string such as 'a >= 8', got {text!r}{at_user_line()}"
             )
+        self.found.clear()
         found = _COMPARISON.match(text)
         if found is None:
             raise ValueError(
@@ -107,6 +110,7 @@ class SymbolicScope:
             self._add_equation(x, y, text)
         else:
             self._add_bound(x - y if comparison == ">=" else y - x, text)
+        self.found.clear()  # what was found without it
 
     def _add_equation(self, x: Dim, y: Dim, text: str) -> None:
         terms = terms_of(x)

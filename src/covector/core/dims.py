@@ -486,12 +486,24 @@ def is_nonnegative(d: Dim) -> bool | None:
 
 
 _DEPTH = 3
+# Lower bounds that a scope keeps.
+_MEMO = 10_000
 
 
 def lower_bound(d: Dim, depth: int = _DEPTH) -> float:
     """A number that ``d`` is not below; minus infinity if none is known."""
     if type(d) is int:
         return d
+    memo = d.scope.found
+    known: float | None = memo.get((d.terms, depth))
+    if known is None:
+        if len(memo) >= _MEMO:
+            memo.clear()
+        known = memo[d.terms, depth] = _lower_bound(d, depth)
+    return known
+
+
+def _lower_bound(d: DimExpr, depth: int) -> float:
     low, _ = _bounds(d)
     if low >= 0 or not depth:
         return low

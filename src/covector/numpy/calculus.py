@@ -645,7 +645,8 @@ def cov(
     free = lax.max(free, rdt.type(0))
     out = lax.div(product, convert(array(free), x.dtype))
     k = out.shape[0]
-    return lax.reshape(out, ()) if k <= 1 else out
+    one = k == 1 if type(k) is int else k <= 1  # symbolic sizes are at least 1
+    return lax.reshape(out, ()) if one else out
 
 
 def _centered(x: Any, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any, Any]:
