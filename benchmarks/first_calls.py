@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as onp
 
 from benchmarks.programs import PROGRAMS, Case, Program, _compiled
+from benchmarks.run import in_child
 
 ROUNDS = 3
 LIMIT, MEAN_LIMIT = 0.8, 0.5
@@ -118,16 +116,8 @@ print("result", time.perf_counter() - start)
 
 def first_call(index: int, fw: str) -> float:
     """Milliseconds of the first call of a program in a new process."""
-    env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", JAX_PLATFORMS="cpu")
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    out = subprocess.run(
-        [sys.executable, "-c", _CHILD.format(fw=fw, index=index)],
-        capture_output=True, text=True, env=env,
-    )  # fmt: skip
-    for line in out.stdout.splitlines():
-        if line.startswith("result"):
-            return 1e3 * float(line.split()[1])
-    raise RuntimeError(f"benchmark process failed:\n{out.stdout}\n{out.stderr}")
+    (seconds,) = in_child(_CHILD.format(fw=fw, index=index))
+    return 1e3 * seconds
 
 
 def main() -> None:

@@ -101,20 +101,24 @@ print("result", imported, time.perf_counter() - t0)
 """
 
 
-def first_call(index: int, fw: str) -> tuple[float, float]:
-    """Seconds of the import, and of the first call, in a new process."""
+def in_child(code: str) -> list[float]:
+    """The numbers that a program prints as its result, in a new process without caches on disk."""
     env = dict(os.environ, COVECTOR_ENABLE_COMPILATION_CACHE="0", JAX_PLATFORMS="cpu")
     # An installed package has its bytecode; so has a source tree, but where this forbids it.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     out = subprocess.run(
-        [sys.executable, "-c", _CHILD.format(fw=fw, index=index)],
-        capture_output=True, text=True, env=env,
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env
     )  # fmt: skip
     for line in out.stdout.splitlines():
         if line.startswith("result"):
-            _, imported, first = line.split()
-            return float(imported), float(first)
+            return [float(x) for x in line.split()[1:]]
     raise RuntimeError(f"benchmark process failed:\n{out.stdout}\n{out.stderr}")
+
+
+def first_call(index: int, fw: str) -> tuple[float, float]:
+    """Seconds of the import, and of the first call, in a new process."""
+    imported, first = in_child(_CHILD.format(fw=fw, index=index))
+    return imported, first
 
 
 def first_calls(index: int, sides: list[str], rounds: int) -> dict[str, tuple[float, float]]:

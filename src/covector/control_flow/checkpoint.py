@@ -34,6 +34,7 @@ from covector.transforms.arguments import (
     check_callable,
     debug_info,
     fun_name,
+    in_range,
     index_tuple,
     name_tuple,
     wraps,
@@ -443,7 +444,7 @@ class _Checkpointed:
         self.own_entries: dict[Any, tuple[ClosedJaxpr, Any]] = {}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        static = _in_range(self.nums, len(args))
+        static = in_range(self.nums, len(args))
         dyn = tuple([x for i, x in enumerate(args) if i not in static])
         dyn_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}
         flat, in_tree = tree.flatten((dyn, dyn_kwargs))
@@ -505,11 +506,6 @@ class _Checkpointed:
         if type(self.fun) is types.FunctionType:
             return _traces.entries(self.fun)
         return self.own_entries
-
-
-def _in_range(nums: Sequence[int], n: int) -> set[int]:
-    """Those of the argument numbers that ``n`` positional arguments have, from the start."""
-    return {i % n for i in nums if -n <= i < n}
 
 
 remat = checkpoint

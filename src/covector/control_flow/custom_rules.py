@@ -37,8 +37,10 @@ from covector.transforms.arguments import (
     check_callable,
     debug_info,
     fun_name,
+    in_range,
     index_tuple,
     name_tuple,
+    others,
     positional_names,
 )
 from covector.transforms.jaxprs import batch_jaxpr
@@ -420,11 +422,10 @@ class Arguments:
     ) -> None:
         self.fun = fun
         self.args = args
-        n = len(args)
-        self.skip = skip = {i % n for i in nondiff_argnums if -n <= i < n}
+        self.skip = skip = in_range(nondiff_argnums, len(args))
         self.nondiff = [args[i] for i in sorted(skip)]
         if skip:
-            args = tuple([x for i, x in enumerate(args) if i not in skip])
+            args = others(args, skip)
         flat, self.in_tree = tree.flatten(args)
         self.refs = GivenRefs(flat)
         self.leaves = self.refs.others(flat)

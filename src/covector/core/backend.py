@@ -167,6 +167,25 @@ class Backend(Protocol):
         """Lower ``jaxpr``; arguments marked in ``donated`` may be overwritten."""
 
 
+class Counted:
+    """What clients of JAX's say of their devices, of those that a backend has."""
+
+    devices: Callable[[], list[Any]]
+    all_devices: Callable[[], list[Any]]
+
+    def device_count(self) -> int:
+        """The number of devices, those of other processes included."""
+        return len(self.all_devices())
+
+    def local_devices(self) -> list[Any]:
+        """The devices of this process."""
+        return self.devices()
+
+    def local_device_count(self) -> int:
+        """The number of devices of this process."""
+        return len(self.devices())
+
+
 class PackingBackend(Backend, Protocol):
     """A backend whose programs are written to files, by `experimental.serialize_executable`."""
 

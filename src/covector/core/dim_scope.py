@@ -96,7 +96,6 @@ class SymbolicScope:
             raise TypeError(
                 f"a constraint is a string such as 'a >= 8', got {text!r}{at_user_line()}"
             )
-        self.found.clear()
         found = _COMPARISON.match(text)
         if found is None:
             raise ValueError(

@@ -40,8 +40,8 @@ def exclude(path: str) -> None:
 
 # What functions are called that stand for others.
 _WRAPPERS = (
-    "array_op", "array_rop", "call", "execute", "fallback", "foreign", "op", "run", "where_now",
-    "where_to_run", "wrapped", "wrapper",
+    "array_op", "array_rop", "call", "execute", "fallback", "foreign", "op", "run", "shown",
+    "target_of", "where_now", "where_to_run", "wrapped", "wrapper",
 )  # fmt: skip
 
 

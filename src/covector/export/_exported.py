@@ -279,7 +279,7 @@ class Exported:
     def _check_platform(self, flat: Sequence[Any], what: str) -> None:
         if DisabledSafetyCheck.platform() in self.disabled_safety_checks:
             return
-        platform = target_of(flat, what).device.platform
+        platform = target_of(flat, lambda: what).device.platform
         if platform not in self.platforms:
             raise ValueError(
                 f"{what} was exported for {', '.join(self.platforms)}, and is called where its "

@@ -21,6 +21,7 @@ from covector.sharding.inspection import inspect_sharding_p
 from covector.sharding.mesh import AbstractMesh, Mesh
 from covector.sharding.named import NamedSharding
 from covector.sharding.spec import names_in
+from covector.transforms.arguments import in_range, others
 
 Named = NamedSharding | None
 
@@ -72,9 +73,7 @@ def spread_of(
 
 
 def _dynamic(jitted: Any, args: Sequence[Any]) -> tuple[Any, ...]:
-    n = len(args)
-    fixed = {i % n for i in jitted.static_nums if -n <= i < n}
-    return tuple([x for i, x in enumerate(args) if i not in fixed])
+    return others(args, in_range(jitted.static_nums, len(args)))
 
 
 def _asked(jitted: Any, args: Sequence[Any], n: int) -> list[Any]:

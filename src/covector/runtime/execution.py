@@ -210,8 +210,7 @@ def _lower(
             kept = getattr(get_backend(platform), "kept", keeps)
             keeps = kept | layout_primitives
         jaxpr = expand(jaxpr, keeps)
-    used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
-    used.update(jaxpr.outvars)
+    used = _read_in(jaxpr)
     kept = [i for i, v in enumerate(jaxpr.invars) if keep_unused or v in used]
     consts = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in used]
     jaxpr = jaxpr.replace(constvars=[v for v, _ in consts], invars=[jaxpr.invars[i] for i in kept])
@@ -274,19 +273,23 @@ def _used(entry: Entry) -> list[bool]:
     """Whether each argument of a traced function is used."""
     if entry.used is None:
         jaxpr = dce(entry.closed.jaxpr)
-        used: set[Any] = {a for eqn in jaxpr.eqns for a in eqn.invars}
-        used.update(jaxpr.outvars)
+        used = _read_in(jaxpr)
         entry.used = [v in used for v in jaxpr.invars]
     return entry.used
 
 
+def _read_in(jaxpr: Jaxpr) -> set[Any]:
+    """The variables that the equations and the results of a jaxpr read."""
+    return {*[a for eqn in jaxpr.eqns for a in eqn.invars], *jaxpr.outvars}
+
+
 def where_to_run(
-    jitted: Jitted, leaves: Sequence[Any], names: Callable[[], Sequence[str]] | None = None,
-    entry: Entry | None = None,
+    jitted: Jitted, entry: Entry, leaves: Sequence[Any],
+    names: Callable[[], Sequence[str]] | None = None,
 ) -> Placement:  # fmt: skip
     """The device that a function was given, or that of its arguments, or the default one.
 
-    Arguments that ``entry`` does not use say nothing.
+    Arguments that it does not use say nothing.
     """
     given = jitted.device
     if given is None:
@@ -295,13 +298,18 @@ def where_to_run(
             if not any(type(x) is Array and x._placement for x in leaves):
                 return default_placement()
         # Results of the library's own functions are where their operands are, used or not.
-        if entry is not None and jitted.is_users and not jitted.keep_unused:
+        plain = entry.refs is None and not entry.hoisted
+        if plain and jitted.is_users and not jitted.keep_unused:
             leaves = [x if u else None for x, u in zip(leaves, _used(entry), strict=True)]
-        what = called_name(jitted.name.strip("_")) if _is_ours(jitted) else jitted.name
-        return target_of(leaves, what, names)
+        return target_of(leaves, lambda: _shown(jitted), names)
     if isinstance(given, str):
         given = get_backend(given).devices()[0]
     return placement(as_sharding(given, f"jit of {jitted.name}").with_memory_kind(None), True)
+
+
+def _shown(jitted: Jitted) -> str:
+    """The name of a function for the user, who has called it or one of the library's around it."""
+    return called_name(jitted.name.strip("_")) if _is_ours(jitted) else jitted.name
 
 
 def _is_ours(jitted: Jitted) -> bool:
@@ -431,8 +439,7 @@ def _where_now(
     jitted: Jitted, entry: Entry, operands: Sequence[Any], names: Callable[[], Sequence[str]]
 ) -> tuple[Placement, Any]:
     """Where a program is to run now, and what moves within it."""
-    plain = entry if entry.refs is None else None
-    where = on_mesh(entry, where_to_run(jitted, operands, names, plain), jitted.name)
+    where = on_mesh(entry, where_to_run(jitted, entry, operands, names), jitted.name)
     moves = moves_of(entry)
     if moves is not None:
         where = place_of(moves, where, jitted.name)

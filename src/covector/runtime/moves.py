@@ -9,7 +9,7 @@ is a result, is moved there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from covector.core.avals import Array, ShapedArray, to_array
 from covector.core.device import Space
@@ -97,17 +97,22 @@ def moves_of(entry: Entry) -> Moves | None:
     """The moves in a traced function; None where there are none, as almost everywhere."""
     if entry.moves is None:
         jaxpr = entry.closed.jaxpr
-        none = not any(_says_where(e) for j in all_jaxprs(jaxpr) for e in j.eqns)
+        none = all(_asked(e) is None for j in all_jaxprs(jaxpr) for e in j.eqns)
         entry.moves = (None if none else _found(jaxpr),)
     found: Moves | None = entry.moves[0]
     return found
 
 
-def _says_where(eqn: JaxprEqn) -> bool:
+def _asked(eqn: JaxprEqn) -> Target | None:
+    """Where an equation says that a value is to be, or the program is to run."""
+    if eqn.primitive is move_p:
+        found: Target = eqn.params["where"]
+        return found
     if eqn.primitive in layout_primitives:
         sharding = eqn.params.get("sharding")
-        return isinstance(sharding, Sharding) and (not sharding.spread or _elsewhere(sharding))
-    return eqn.primitive is move_p
+        if isinstance(sharding, Sharding) and (not sharding.spread or _elsewhere(sharding)):
+            return sharding
+    return None
 
 
 def _elsewhere(sharding: Sharding) -> bool:
@@ -119,13 +124,12 @@ def _found(jaxpr: Jaxpr) -> Moves:
     at: dict[Any, Target] = {}
     inside: set[Target] = set()
     for eqn in jaxpr.eqns:
-        if _says_where(eqn):
-            constraint = eqn.primitive is not move_p
-            where = eqn.params["sharding" if constraint else "where"]
-            if constraint and not where.spread:
-                inside.add(where)
-            if not constraint or _elsewhere(where):
+        where = _asked(eqn)
+        if where is not None:
+            if isinstance(where, Space) or eqn.primitive is move_p or _elsewhere(where):
                 at[eqn.outvars[0]] = where
+            if eqn.primitive is not move_p and not cast(Sharding, where).spread:
+                inside.add(where)
             continue
         inside.update([at[a] for a in eqn.invars if a in at])
         if eqn.primitive is jit_p:
@@ -166,7 +170,5 @@ def place_of(moves: Moves, where: Placement, name: str) -> Placement:
 
 def move_results(moves: Moves, outs: Sequence[Any]) -> list[Any]:
     """The results where they are to be."""
-    if not moves.any_result:
-        return list(outs)
     targets = moves.results[: len(outs)]  # behind them are values of references
     return [x if m is None else moved(x, m) for x, m in zip(outs, targets, strict=True)]

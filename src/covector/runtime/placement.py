@@ -179,12 +179,12 @@ def put(x: Array, where: Placement) -> Array:
 
 
 def target_of(
-    args: Iterable[Any], what: str, names: Callable[[], Sequence[str]] | None = None
+    args: Iterable[Any], what: Callable[[], str], names: Callable[[], Sequence[str]] | None = None
 ) -> Placement:
     """Where a program with these arguments runs: where the committed ones are.
 
-    ``names`` gives the names of the arguments, for the message. Arguments that are spread over the
-    same devices may be so in different ways.
+    ``what`` gives its name and ``names`` those of the arguments, for the message. Arguments that
+    are spread over the same devices may be so in different ways.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def target_of(
                 known = names() if names is not None else ()
                 one, two = (known[i] if i < len(known) else str(i) for i in (first, k))
                 raise ValueError(
-                    f"{what} got arguments that are committed to different devices: argument "
+                    f"{what()} got arguments that are committed to different devices: argument "
                     f"{one}, {found.aval.str_short()}, is on {_where(found)}, argument {two}, "
                     f"{x.aval.str_short()}, on {_where(x)}. Move one of them with device_put"
                     f"{at_user_line()}"
@@ -231,7 +231,7 @@ def _made_on_host(x: Array, beside: Sequence[Any]) -> Array:
     """A new array, which is on the host, where a program on ``beside`` would put it."""
     if not beside:
         transfer("host_to_device", x.aval.str_short())
-    where = target_of(beside, "a function that runs on the host")
+    where = target_of(beside, lambda: "a function that runs on the host")
     if where.sharding.spread and all([getattr(b, "shape", ()) != x.shape for b in beside]):
         # The result is not laid out as an operand of another shape is: each device has all of it.
         where = on_all_of(cast(Any, where.sharding).mesh, True)

@@ -23,7 +23,15 @@ from covector.sharding.mesh import AxisType, Mesh
 from covector.sharding.named import NamedSharding
 from covector.sharding.shard_map import on_mesh
 from covector.sharding.spec import PartitionSpec
-from covector.transforms.arguments import api_boundary, check_callable, fun_name, wraps
+from covector.transforms.arguments import (
+    api_boundary,
+    check_callable,
+    fun_name,
+    in_range,
+    others,
+    with_others,
+    wraps,
+)
 from covector.transforms.jit import jit
 from covector.transforms.partial_eval import PartialTrace
 from covector.transforms.shapes import ShapeDtypeStruct, aval_like
@@ -181,13 +189,13 @@ class _Mapped:
 
     def fixed(self, n: int) -> set[int]:
         """Which of ``n`` arguments are static."""
-        return {i % n for i in self.static if -n <= i < n}
+        return in_range(self.static, n)
 
     def flat(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments that are not static, their leaves, structure and mapped axes."""
         n = len(args)
         fixed = self.fixed(n)
-        dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+        dynamic = others(args, fixed)
         axes = self.in_axes
         if isinstance(axes, tuple):
             if len(axes) != n:
@@ -250,9 +258,7 @@ class _Mapped:
                 a, k = tree.unflatten(
                     in_tree, [x if d is None else squeeze(x, (d,)) for x, d in pairs]
                 )
-                given = iter(a)
-                whole = [args[i] if i in fixed else next(given) for i in range(len(args))]
-                outs, out_tree = tree.flatten(self.fun(*whole, **k))
+                outs, out_tree = tree.flatten(self.fun(*with_others(args, fixed, a), **k))
                 wanted[:] = self.wanted(outs, out_tree, 1)
                 return [
                     x if w is None else expand_dims(x, w) for x, w in zip(outs, wanted, strict=True)
@@ -329,7 +335,7 @@ class _Mapped:
 
     def of_all(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], abstract: bool = False
-    ) -> tuple[tuple[list[Any], dict[str, Any]], Mesh]:
+    ) -> tuple[tuple[tuple[Any, ...], dict[str, Any]], Mesh]:
         """The arguments as whole arrays, of what this process has of them, and the mesh.
 
         If they are ``abstract``, types of them.
@@ -356,9 +362,7 @@ class _Mapped:
         if not abstract:
             self._compared.add(signature)
         positional, named = tree.unflatten(in_tree, leaves)
-        given, fixed = iter(positional), self.fixed(len(args))
-        whole = [args[i] if i in fixed else next(given) for i in range(len(args))]
-        return (whole, named), mesh
+        return (with_others(args, self.fixed(len(args)), positional), named), mesh
 
     def _whole(self, x: Any, d: int | None, mesh: Mesh, n: int, compared: bool) -> Any:
         """The array, or type, of the parts ``x`` of ``n`` processes, mapped along ``d``."""

@@ -594,8 +594,7 @@ def traced(
             )
         where = placement(wanted.pop(), True)
     else:
-        plain = entry.refs is None and not entry.hoisted
-        where = where_to_run(jitted, values_of(leaves), None, entry if plain else None)
+        where = where_to_run(jitted, entry, values_of(leaves))
     where = on_mesh(entry, where, jitted.name)
     if getattr(jitted.fun, "_in_shardings", None) is not None:
         given = _with_asked(jitted, entry, leaves, given, where)

@@ -169,21 +169,17 @@ def _linear(x: Any, at: Sequence[Any], mode: str, cval: Any) -> Any:
         sizes = [2] * x.ndim
         starts = [_around(j, n) for j, n in zip(i, x.shape, strict=True)]
         following = [cnp.where(s == n - 1, 0, s + 1) for s, n in zip(starts, x.shape, strict=True)]
-        if together:
-            x = cnp.pad(x, [(0, 1)] * x.ndim, mode="wrap")
+        source = cnp.pad(x, [(0, 1)] * x.ndim, mode="wrap") if together else x
     else:
         sizes = [min(n, 2) if type(n) is int else 2 for n in x.shape]
         pairs = [_pair(j, n, mode) for j, n in zip(i, x.shape, strict=True)]
         starts = [start for start, *_ in pairs]
         # Of a symbolic size, which may be 1, there are two pixels, too.
         missing = [0 if type(n) is int else max_dim(2 - n, 0) for n in x.shape]
-        padded = (
-            cnp.pad(x, [(0, k) for k in missing], mode="edge")
-            if any(type(k) is not int for k in missing)
-            else x
-        )
+        known = all(type(k) is int for k in missing)
+        source = x if known else cnp.pad(x, [(0, k) for k in missing], mode="edge")
     if together:
-        windows = _windows(x if wraps else padded, starts, sizes)
+        windows = _windows(source, starts, sizes)
 
     def pixel(place: tuple[int, ...]) -> Any:
         if together:

@@ -20,7 +20,15 @@ from covector.sharding.constraints import (
 )
 from covector.sharding.mesh import AxisType
 from covector.sharding.named import NamedSharding
-from covector.transforms.arguments import argument_names, fun_name, resolve_nums_and_names, wraps
+from covector.transforms.arguments import (
+    argument_names,
+    fun_name,
+    in_range,
+    others,
+    resolve_nums_and_names,
+    with_others,
+    wraps,
+)
 
 
 def places(shardings: Any, values: Any, what: str, shown: str) -> list[Any]:
@@ -84,9 +92,8 @@ def placed(
 def _lay_arguments(
     fun: Any, args: Sequence[Any], in_shardings: Any, static: Sequence[int], shown: str
 ) -> tuple[Any, ...]:
-    n = len(args)
-    fixed = {i % n for i in static if -n <= i < n}
-    dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+    fixed = in_range(static, len(args))
+    dynamic = others(args, fixed)
     leaves, treedef = tree.flatten(dynamic)
     found = places(in_shardings, dynamic, "in_shardings", f"jit of {shown}")
     names = argument_names(fun, list(args), {}, sorted(fixed))
@@ -95,8 +102,7 @@ def _lay_arguments(
         lay(x, s, what, lambda k=k: f"{what} of the argument {names[k]}")  # type: ignore[misc]
         for k, (x, s) in enumerate(zip(leaves, found, strict=True))
     ]
-    given = iter(tree.unflatten(treedef, laid))
-    return tuple([x if i in fixed else next(given) for i, x in enumerate(args)])
+    return with_others(args, fixed, tree.unflatten(treedef, laid))
 
 
 def asked_of(jitted: Any, dynamic: Any) -> list[Any]:
@@ -116,9 +122,7 @@ def asked_elsewhere(
     ValueError
         For one that is committed to lie in another way than was asked, on several devices.
     """
-    n = len(args)
-    fixed = {i % n for i in jitted.static_nums if -n <= i < n}
-    dynamic = tuple([x for i, x in enumerate(args) if i not in fixed])
+    dynamic = others(args, in_range(jitted.static_nums, len(args)))
     found = []
     for k, (x, wanted) in enumerate(zip(flat, asked_of(jitted, dynamic), strict=True)):
         if type(x) is not Array or not x.committed or not isinstance(wanted, Sharding):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from covector import _native
@@ -88,6 +88,24 @@ def keyword_names(fun: Callable[..., Any]) -> tuple[set[str], bool] | None:
         return None
     names = {p.name for p in params if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
     return names, any(p.kind == p.VAR_KEYWORD for p in params)
+
+
+def in_range(nums: Iterable[int], n: int) -> set[int]:
+    """Those of the argument numbers that ``n`` positional arguments have, from the start."""
+    return {i % n for i in nums if -n <= i < n}
+
+
+def others(args: Sequence[Any], fixed: Collection[int]) -> tuple[Any, ...]:
+    """The positional arguments but for those that are fixed."""
+    return tuple([x for i, x in enumerate(args) if i not in fixed])
+
+
+def with_others(
+    args: Sequence[Any], fixed: Collection[int], values: Iterable[Any]
+) -> tuple[Any, ...]:
+    """The arguments with other values for those that `others` gives."""
+    given = iter(values)
+    return tuple([x if i in fixed else next(given) for i, x in enumerate(args)])
 
 
 def resolve_nums_and_names(

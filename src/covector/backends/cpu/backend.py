@@ -12,7 +12,7 @@ from covector import _native
 from covector.backends.cpu.module import CpuModule, programs_in_memory, statistics
 from covector.core import processes
 from covector.core.avals import Array
-from covector.core.backend import Layout, Packed, Signature, reduce_device
+from covector.core.backend import Counted, Layout, Packed, Signature, reduce_device
 from covector.core.config import config
 from covector.core.device import Device
 from covector.core.jaxpr import ClosedJaxpr
@@ -70,7 +70,7 @@ def _count() -> int:
 _XLA_FLAG = r"--xla_force_host_platform_device_count=(\d+)"
 
 
-class CpuBackend:
+class CpuBackend(Counted):
     """The CPU backend."""
 
     platform = "cpu"
@@ -159,18 +159,6 @@ class CpuBackend:
         from covector.backends.cpu import codegen  # loads LLVM
 
         return codegen.cpu_description().rsplit(" ", 1)[0]
-
-    def device_count(self) -> int:
-        """The number of devices, those of other processes included."""
-        return len(self.all_devices())
-
-    def local_devices(self) -> list[CpuDevice]:
-        """The devices of this process."""
-        return self.devices()
-
-    def local_device_count(self) -> int:
-        """The number of devices of this process."""
-        return len(self.devices())
 
 
 backend = CpuBackend()

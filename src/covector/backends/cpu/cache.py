@@ -13,6 +13,11 @@ from covector.backends.cpu import codegen
 from covector.core import formats, stored
 
 
+def runtime_functions() -> str:
+    """Where code finds the functions of the native core: at these places of its table."""
+    return repr(sorted(_native.runtime_slots.items()))
+
+
 @functools.cache
 def _version() -> bytes:
     """Changes whenever the compiler does: a hash of the source files it is made of."""
@@ -29,8 +34,7 @@ def _version() -> bytes:
                     info = os.stat(os.path.join(folder, name))
                     files.append(f"{name} {info.st_size} {info.st_mtime_ns}")
     files.append(getattr(covector, "__version__", ""))
-    # Code reads the functions of the runtime at these places of its table.
-    files.append(repr(sorted(_native.runtime_slots.items())))
+    files.append(runtime_functions())
     return stored.digest("\n".join(files).encode())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from covector import _native
 from covector.backends import cpu
 from covector.backends.cpu import cache, codegen, fortran
 from covector.backends.cpu.module import Binding, Code, CpuModule, CpuProgram
@@ -94,22 +93,21 @@ def _target(processor: codegen.Processor) -> dict[str, Any]:
 
 
 def _runtime() -> str:
-    """Where code finds the functions of the native core."""
-    return stored.digest(repr(sorted(_native.runtime_slots.items())).encode()).hex()
+    return stored.digest(cache.runtime_functions().encode()).hex()
 
 
 def _check_target(target: dict[str, Any], name: str) -> None:
-    host, system = codegen.host(), codegen.system()
+    system = codegen.system()
     if target["system"] != system:
         raise elsewhere(name, f"the system {target['system']}", system)
     if target["runtime"] != _runtime():
         raise elsewhere(name, "another build of Covector", "one with other functions")
-    lacking = [f[1:] for f in lacks(host, target["features"])]
+    check_features(target["features"], name, f"the processor {target['processor']}")
+
+
+def check_features(features: str, name: str, made_for: str) -> None:
+    """Raise the error for code of features that this processor does not have."""
+    host = codegen.host()
+    lacking = [f[1:] for f in features.split(",") if f[:1] == "+" and not host.has(f[1:])]
     if lacking:
-        made_for = f"the processor {target['processor']}"
         raise elsewhere(name, made_for, f"{host.name}, which has no {', '.join(lacking)}")
-
-
-def lacks(processor: codegen.Processor, features: str) -> list[str]:
-    """What a processor does not have of some features."""
-    return [f for f in features.split(",") if f[:1] == "+" and not processor.has(f[1:])]

@@ -19,7 +19,7 @@ from covector.backends.pjrt.program import Called, PjrtProgram, on_device
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, processes, stored
 from covector.core.avals import Array
-from covector.core.backend import GPU, Layout, Packed, Signature, reduce_device
+from covector.core.backend import GPU, Counted, Layout, Packed, Signature, reduce_device
 from covector.core.config import config, listeners
 from covector.core.device import Device
 from covector.core.errors import at_user_line, warn
@@ -257,7 +257,7 @@ def _aliases(
     return out
 
 
-class PjrtBackend:
+class PjrtBackend(Counted):
     """The devices of one plugin; its client starts when they are first asked for.
 
     Attributes
@@ -392,18 +392,6 @@ class PjrtBackend:
     def platform_version(self) -> str:
         """The version of the plugin's compiler, as it says."""
         return str(self.client.platform_version)
-
-    def device_count(self) -> int:
-        """The number of devices, those of other processes included."""
-        return len(self.all_devices())
-
-    def local_devices(self) -> list[PjrtDevice]:
-        """The devices of this process."""
-        return self.devices()
-
-    def local_device_count(self) -> int:
-        """The number of devices of this process."""
-        return len(self.devices())
 
     # --- native functions ---
 

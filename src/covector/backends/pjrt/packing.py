@@ -113,9 +113,6 @@ def _check_target(backend: Any, target: dict[str, Any], name: str) -> None:
         what = f"a plugin of {backend.platform}"
         raise elsewhere(name, f"{what} that says {wanted}", f"one that says {have}")
     if target["features"]:
-        from covector.backends.cpu import codegen, packing
+        from covector.backends.cpu.packing import check_features
 
-        lacking = packing.lacks(codegen.host(), target["features"])
-        if lacking:
-            here = f"{codegen.host().name}, which has no {', '.join(f[1:] for f in lacking)}"
-            raise elsewhere(name, "another processor", here)
+        check_features(target["features"], name, "another processor")

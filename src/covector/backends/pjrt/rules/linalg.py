@@ -163,21 +163,26 @@ def finite_or_zero(a: Any) -> list[Any]:
     return [small, ok, power]
 
 
-def packed_again(packed: Any, taus: Any, ok: Any, power: Any) -> list[Any]:
+def _packed_again(packed: Any, taus: Any, ok: Any, power: Any) -> list[Any]:
     r = tril(full_like(packed, True, dtypes.bool_), -1)
     packed = where(r, packed, restored(packed, power))
     return [nan_unless(ok, packed), nan_unless(ok, taus)]
+
+
+def geqrf_by(b: Builder, a: Value, call: Callable[[Value], Sequence[Value]]) -> list[Value]:
+    """The packed factors by a call, out of which stay what is not finite and numbers whose squares
+    overflow."""
+    safe, ok, power = expand(b, (geqrf_p, "before"), together(finite_or_zero, 2), a)
+    packed, taus = call(safe)
+    after = together(_packed_again, 2, 1, 0, 0)
+    return expand(b, (geqrf_p, "after"), after, packed, taus, ok, power)
 
 
 @rule(geqrf_p)
 def _geqrf(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     if b.platform not in _XLA or not np.prod(eqn.outvars[1].aval.shape):
         return expand(b, geqrf_p, together(orthogonal.geqrf, 2), a)
-    # What is not finite stays out of the call, and so do numbers whose squares overflow.
-    safe, ok, power = expand(b, (geqrf_p, "before"), together(finite_or_zero, 2), a)
-    packed, taus = _call(b, "Qr", (safe,), eqn)
-    after = together(packed_again, 2, 1, 0, 0)
-    return expand(b, (geqrf_p, "after"), after, packed, taus, ok, power)
+    return geqrf_by(b, a, lambda safe: _call(b, "Qr", (safe,), eqn))
 
 
 @rule(householder_product_p)

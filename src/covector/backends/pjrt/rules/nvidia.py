@@ -22,14 +22,13 @@ from covector.backends.pjrt.portable.common import (
     nan_unless,
     positions,
     restored,
-    scaled,
     together,
     where,
 )
 from covector.backends.pjrt.portable.schur import unit_columns
 from covector.backends.pjrt.rules.callbacks import Type, custom_call
 from covector.backends.pjrt.rules.expansions import expand
-from covector.backends.pjrt.rules.linalg import finite_or_zero, packed_again
+from covector.backends.pjrt.rules.linalg import finite_or_zero, geqrf_by
 from covector.backends.pjrt.text import Builder, Value
 from covector.control_flow.householder import householder_product_p, ormqr_p
 from covector.control_flow.reductions import tridiagonal_p
@@ -95,6 +94,12 @@ def _call(
     )  # fmt: skip
 
 
+def _unless_failed(ok: Any, info: Any, *xs: Any) -> list[Any]:
+    """Results of one matrix, NaN if it was not finite or the algorithm failed."""
+    ok = lax.bitwise_and(ok, info == 0)
+    return [nan_unless(ok, x) for x in xs]
+
+
 # --- LU ---------------------------------------------------------------------------------------
 
 
@@ -113,9 +118,8 @@ def _lu(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     def after(packed: Any, pivots: Any, ok: Any) -> list[Any]:
         return [nan_unless(ok, packed), pivots - 1]
 
-    packed, pivots = expand(
-        b, (lu_p, "cuda after"), together(after, 2, 1, 0), packed, pivots, ok
-    )  # fmt: skip
+    done = together(after, 2, 1, 0)
+    packed, pivots = expand(b, (lu_p, "cuda after"), done, packed, pivots, ok)
     return [packed, pivots, _permutation(b, pivots, m)]
 
 
@@ -134,11 +138,8 @@ def _lu_permutation(b: Builder, eqn: JaxprEqn, pivots: Value) -> Value:
 
 @_rule(geqrf_p, "cusolver_geqrf_ffi")
 def _geqrf(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
-    safe, ok, power = expand(b, (geqrf_p, "before"), together(finite_or_zero, 2), a)
     outs = [((a.dtype, a.shape), 2), ((a.dtype, eqn.outvars[1].aval.shape), 1)]
-    packed, taus = _call(b, "cusolver_geqrf_ffi", [(safe, 2)], outs, (0, 0))
-    after = together(packed_again, 2, 1, 0, 0)
-    return expand(b, (geqrf_p, "after"), after, packed, taus, ok, power)
+    return geqrf_by(b, a, lambda safe: _call(b, "cusolver_geqrf_ffi", [(safe, 2)], outs, (0, 0)))
 
 
 @_rule(householder_product_p, "cusolver_orgqr_ffi")
@@ -162,14 +163,12 @@ def _eigh(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     lower = eqn.params["lower"]
 
     def before(a: Any) -> list[Any]:
-        a, ok = _safe(from_lower(a if lower else adjoint(triu(a))))
-        return [*scaled(a), ok]
+        return finite_or_zero(from_lower(a if lower else adjoint(triu(a))))
 
-    def after(v: Any, w: Any, info: Any, power: Any, ok: Any) -> list[Any]:
-        ok = lax.bitwise_and(ok, info == 0)
-        return [nan_unless(ok, v), nan_unless(ok, restored(w, power))]
+    def after(v: Any, w: Any, info: Any, ok: Any, power: Any) -> list[Any]:
+        return _unless_failed(ok, info, v, restored(w, power))
 
-    small, power, ok = expand(b, (eigh_p, "cuda", lower), together(before, 2), a)
+    small, ok, power = expand(b, (eigh_p, "cuda", lower), together(before, 2), a)
     outs = [
         ((a.dtype, a.shape), 2),
         ((dtypes.real_dtype(a.dtype), (*batch, n)), 1),
@@ -178,7 +177,7 @@ def _eigh(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     found = _call(
         b, "cusolver_syevd_ffi", [(small, 2)], outs, (0, 0), algorithm=np.uint8(0), lower=True
     )
-    v, w = expand(b, (eigh_p, "cuda after"), together(after, 2, 1, 0, 0, 0), *found, power, ok)
+    v, w = expand(b, (eigh_p, "cuda after"), together(after, 2, 1, 0, 0, 0), *found, ok, power)
     return [v, w] if eqn.params["compute_vectors"] else [w]
 
 
@@ -187,19 +186,14 @@ def _tridiagonal(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
     *batch, n, _ = a.shape
 
     def after(packed: Any, d: Any, e: Any, taus: Any, info: Any, ok: Any) -> list[Any]:
-        ok = lax.bitwise_and(ok, info == 0)
-        return [nan_unless(ok, x) for x in (packed, d, e, taus)]
+        return _unless_failed(ok, info, packed, d, e, taus)
 
     safe, ok = expand(b, (tridiagonal_p, "cuda"), together(_safe, 2), a)
     ranks = (2, 1, 1, 1)
     outs = [((v.aval.dtype, v.aval.shape), r) for v, r in zip(eqn.outvars, ranks, strict=True)]
     outs.append(((_I32, (*batch,)), 0))
-    found = _call(
-        b, "cusolver_sytrd_ffi", [(safe, 2)], outs, (0, 0), lower=eqn.params["lower"]
-    )  # fmt: skip
-    return expand(
-        b, (tridiagonal_p, "cuda after"), together(after, *ranks, 0, 0), *found, ok
-    )  # fmt: skip
+    found = _call(b, "cusolver_sytrd_ffi", [(safe, 2)], outs, (0, 0), **eqn.params)
+    return expand(b, (tridiagonal_p, "cuda after"), together(after, *ranks, 0, 0), *found, ok)
 
 
 def _pairs(w: Any, v: Any) -> Any:
@@ -226,27 +220,17 @@ def _eig(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value] | None:
     right = p["compute_right_eigenvectors"]
     whole = a.dtype in dtypes.COMPLEX
 
-    def before(a: Any) -> list[Any]:
-        a, ok = _safe(a)
-        return [*scaled(a), ok]
+    def after(w: Any, v: Any, info: Any, ok: Any, power: Any) -> list[Any]:
+        vectors = [unit_columns(v if whole else _pairs(w, v), w, not whole)] if right else []
+        return _unless_failed(ok, info, restored(w, power), *vectors)
 
-    def after(w: Any, v: Any, info: Any, power: Any, ok: Any) -> list[Any]:
-        ok = lax.bitwise_and(ok, info == 0)
-        out = [nan_unless(ok, restored(w, power))]
-        if right:
-            v = unit_columns(v if whole else _pairs(w, v), w, not whole)
-            out.append(nan_unless(ok, v))
-        return out
-
-    small, power, ok = expand(b, (eig_p, "cuda"), together(before, 2), a)
+    small, ok, power = expand(b, (eig_p, "cuda"), together(finite_or_zero, 2), a)
     matrix = ((a.dtype, a.shape), 2)
     values = ((dtypes.complex_dtype(a.dtype), (*batch, n)), 1)
     outs = [matrix, values, matrix, matrix, ((_I32, (*batch,)), 0)]
-    _, w, _, v, info = _call(
-        b, "cusolver_geev_ffi", [(small, 2)], outs, left=False, right=right
-    )  # fmt: skip
+    _, w, _, v, info = _call(b, "cusolver_geev_ffi", [(small, 2)], outs, left=False, right=right)
     key = (eig_p, "cuda after", right)
-    return expand(b, key, together(after, 1, 2, 0, 0, 0), w, v, info, power, ok)
+    return expand(b, key, together(after, 1, 2, 0, 0, 0), w, v, info, ok, power)
 
 
 # --- singular values --------------------------------------------------------------------------
@@ -262,22 +246,19 @@ def _svd(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
         m, n = n, m
 
     def before(a: Any) -> list[Any]:
-        a, ok = _safe(adjoint(a) if wide else a)
-        return [*scaled(a), ok]
+        return finite_or_zero(adjoint(a) if wide else a)
 
     by_rotations = m <= _BY_ROTATIONS and not p["by_qr"]
 
-    def after(s: Any, u: Any, v: Any, info: Any, power: Any, ok: Any) -> list[Any]:
-        ok = lax.bitwise_and(ok, info == 0)
-        out = [nan_unless(ok, restored(s, power))]
+    def after(s: Any, u: Any, v: Any, info: Any, ok: Any, power: Any) -> list[Any]:
+        both: tuple[Any, ...] = ()
         if vectors:
             # Rotations give V, the other algorithm its adjoint.
             u, vh = u if full else u[:, :n], adjoint(v) if by_rotations else v
-            left, right = (adjoint(vh), adjoint(u)) if wide else (u, vh)
-            out += [nan_unless(ok, left), nan_unless(ok, right)]
-        return out
+            both = (adjoint(vh), adjoint(u)) if wide else (u, vh)
+        return _unless_failed(ok, info, restored(s, power), *both)
 
-    small, power, ok = expand(b, (svd_p, "cuda", wide), together(before, 2), a)
+    small, ok, power = expand(b, (svd_p, "cuda", wide), together(before, 2), a)
     of_u = (*batch, m, m if full or by_rotations else n)
     of_v = (*batch, n, n)
     rank = 2
@@ -288,19 +269,13 @@ def _svd(b: Builder, eqn: JaxprEqn, a: Value) -> list[Value]:
         ((a.dtype, (*batch, m, n)), 2), ((dtypes.real_dtype(a.dtype), (*batch, n)), 1),
         ((a.dtype, of_u), rank), ((a.dtype, of_v), rank), ((_I32, (*batch,)), 0),
     ]  # fmt: skip
+    name, more = "cusolver_gesvd_ffi", {"full_matrices": full, "transposed": False}
     if by_rotations:
-        found = _call(
-            b, "cusolver_gesvdj_ffi", [(small, 2)], outs, (0, 0), compute_uv=vectors,
-            full_matrices=True,
-        )  # fmt: skip
-    else:
-        found = _call(
-            b, "cusolver_gesvd_ffi", [(small, 2)], outs, (0, 0), compute_uv=vectors,
-            full_matrices=full, transposed=False,
-        )  # fmt: skip
+        name, more = "cusolver_gesvdj_ffi", {"full_matrices": True}
+    found = _call(b, name, [(small, 2)], outs, (0, 0), compute_uv=vectors, **more)
     key = (svd_p, "cuda after", wide, full, vectors, by_rotations)
     ranks = (1, rank, rank, 0, 0, 0)
-    return expand(b, key, together(after, *ranks), *found[1:], power, ok)
+    return expand(b, key, together(after, *ranks), *found[1:], ok, power)
 
 
 # --- tridiagonal systems ----------------------------------------------------------------------
