@@ -44,25 +44,26 @@ import sys, threading, time
 import covector as cv, covector.numpy as np
 from covector import lax
 
-def nested(depth):
+def nested(depth, last):
     def f(x, d=depth):
         if d == 0:
-            return x + 1
+            return x + last
         return lax.cond(x > d, lambda y: y * 2.0, lambda y: f(y, d - 1), x)
     return f
 
-def seconds_to_compile(depth):
+def seconds_to_compile(depth, last):
     x = np.asarray(0.5)
-    traced = cv.jit(nested(depth)).trace(x)
+    traced = cv.jit(nested(depth, last)).trace(x)
     start = time.thread_time()
     f = traced.lower().compile()
     end = time.thread_time()
-    assert f(x) == 1.5 and f(np.asarray(depth + 2.5)) == 2 * (depth + 2.5)
+    assert f(x) == 0.5 + last and f(np.asarray(depth + 2.5)) == 2 * (depth + 2.5)
     return end - start
 
 def run():
-    seconds_to_compile(10)
-    print(seconds_to_compile(100), seconds_to_compile(400))
+    seconds_to_compile(10, 1)
+    # The better of two, of programs that differ.
+    print(*[min(seconds_to_compile(depth, last) for last in (1, 2)) for depth in (100, 800)])
 
 sys.setrecursionlimit(100_000)
 threading.stack_size(1 << 29)
@@ -79,8 +80,8 @@ def test_nested_branches_take_linear_time():
     )
     assert run.returncode == 0, run.stderr
     few, many = map(float, run.stdout.split())
-    # Linear: 4; quadratic: 16.
-    assert many < 9 * few
+    # Linear: 8; quadratic: 64.
+    assert many < 24 * few
 
 
 def test_the_gradient_of_a_long_chain():

@@ -93,12 +93,18 @@ def block_reads(block: Block) -> frozenset[Value]:
 
 def definitions(block: Block) -> Iterator[Defn]:
     """The definitions of a block, those of nested blocks behind their own."""
-    for v in block.values:
-        if v.output_index == 0:
-            d: Any = v.defn
-            yield d
-            for b in d.nested():
-                yield from definitions(b)
+    todo = [iter(block.values)]
+    while todo:
+        for v in todo[-1]:
+            if v.output_index == 0:
+                d: Any = v.defn
+                yield d
+                nested = d.nested()
+                if nested:
+                    todo.extend([iter(b.values) for b in reversed(nested)])
+                    break
+        else:
+            todo.pop()
 
 
 def library_calls(block: Block) -> set[str]:

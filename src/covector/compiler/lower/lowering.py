@@ -225,13 +225,17 @@ class Lowering:
 
     def inner(self, fill: Callable[[], Sequence[Value]]) -> Block:
         """A nested block holding what ``fill`` defines; its results are what it returns."""
-        outer = self.values, self.turned, self.reduced
-        self.values, self.turned, self.reduced = [], dict(self.turned), dict(self.reduced)
+        outer, self.values = self.values, []
+        known = [(found, len(found)) for found in (self.turned, self.reduced)]
         try:
             results = fill()
             return Block(_live(self.values, results), results)
         finally:
-            self.values, self.turned, self.reduced = outer
+            self.values = outer
+            # What was found in here is not defined around; it stands last.
+            for found, count in known:
+                while len(found) > count:
+                    found.popitem()
 
 
 def find_rule(prim: Primitive) -> Rule | None:
