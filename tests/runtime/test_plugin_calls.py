@@ -423,3 +423,25 @@ def test_programs_leave_memory_mappings_free(device, monkeypatch):
     monkeypatch.setattr(mappings, "allowed", lambda: 10)
     with pytest.raises(MemoryError, match="max_map_count.*clear_caches"):
         cv.jit(lambda x: x * 3 + 4)(np.arange(7))
+
+
+# --- options of the compiler ------------------------------------------------------------------
+
+
+def test_options_of_the_compiler(device):
+    x = np.array([1.0, np.nan])
+    fast = {"xla_cpu_enable_fast_min_max": True}
+    # They are of one program; the same function without is another.
+    plain, quick = cv.jit(np.max), cv.jit(np.max, compiler_options=fast)
+    assert np.isnan(plain(x)) and quick(x) == 1 and np.isnan(plain(x))
+    lowered = cv.jit(lambda x: np.max(x)).lower(x)
+    assert lowered.compile(fast)(x) == 1 and np.isnan(lowered.compile()(x))
+    # Those of a compilation go before those of the function.
+    both = quick.lower(x).compile({"xla_cpu_enable_fast_min_max": False})
+    assert np.isnan(both(x))
+    for options, problem in (
+        ({"nonsense": 1}, "No such compile option: 'nonsense'"),
+        ({"xla_cpu_enable_fast_min_max": "maybe"}, "'maybe' is not a valid bool"),
+    ):
+        with pytest.raises(cv.errors.JaxRuntimeError, match=problem):
+            cv.jit(lambda x: x + 1, compiler_options=options)(x)

@@ -293,10 +293,29 @@ def test_unknown_compiler_options() -> None:
     assert lowered.compile(compiler_options={})(1.0) == 1
     for use in (
         lambda: lowered.compile(compiler_options={"fast": 1}),
-        lambda: cv.jit(lambda x: x, compiler_options={"fast": 1}),
+        lambda: cv.jit(lambda x: x, compiler_options={"fast": 1})(1.0),
     ):
-        with pytest.raises(cv.errors.JaxRuntimeError, match="no such compile option: 'fast'"):
+        with pytest.raises(cv.errors.JaxRuntimeError, match="no such compile option.*'fast'"):
             use()
+    with pytest.warns(UserWarning, match="xla_some are of XLA, which does not compile for cpu"):
+        assert cv.jit(lambda x: x + 2, compiler_options={"xla_some": True})(1.0) == 3
+
+
+@pytest.mark.parametrize("bad", [{"xla_some": None}, {1: True}, ["xla_some"], 3])
+def test_compiler_options_that_are_none(bad: Any) -> None:
+    for use in (
+        lambda: cv.jit(lambda x: x, compiler_options=bad),
+        lambda: cv.jit(lambda x: x).lower(1.0).compile(bad),
+    ):
+        with pytest.raises(TypeError, match="compiler_options"):
+            use()
+
+
+def test_compiler_options_are_of_a_whole_program() -> None:
+    f = cv.jit(lambda x: x * 2, compiler_options={"xla_some": True})
+    for use in (cv.jit(lambda x: f(x) + 1), cv.grad(f), cv.checkpoint(f)):
+        with pytest.raises(ValueError, match=r"xla_some.*outermost jit"):
+            use(1.0)
 
 
 def test_default_device_fails_at_once() -> None:

@@ -40,6 +40,10 @@ class Program(Protocol):
     executable: Any
 
 
+# Options of a platform's compiler for one program, in the order of their names.
+CompilerOptions = tuple[tuple[str, bool | int | float | str], ...]
+
+
 class Module(Protocol):
     """A program lowered for one platform.
 
@@ -61,7 +65,11 @@ class Module(Protocol):
 
     def compile(self, device: Device, placement: int | Sequence[int]) -> Program:
         """Compile for ``device``; the results have the native ``placement``, which is on it, or
-        each its own on several devices."""
+        each its own on several devices.
+
+        A platform whose compiler has options takes them as a third parameter, ``options``, and
+        says so with ``has_options``.
+        """
 
 
 class Packed(Record):

@@ -10,7 +10,7 @@ from typing import Any
 from covector.core.errors import at_user_line, describe
 from covector.core.errors import export as _export
 from covector.transforms.arguments import check_callable
-from covector.transforms.jit import check_compiler_options
+from covector.transforms.jit import checked_options
 
 __all__ = ["compute_on", "compute_on2"]
 
@@ -82,7 +82,7 @@ def compute_on2(
     out_memory_spaces : pytree
         Memories for the results, of which the CPU has one.
     compiler_options : dict, optional
-        None are known.
+        Those of the program, which are given to the `jit` around it: an error here.
 
     Returns
     -------
@@ -95,7 +95,11 @@ def compute_on2(
     2
     """
     _check(compute_type, "compute_on2")
-    check_compiler_options(compiler_options)
+    if checked_options(compiler_options):
+        raise NotImplementedError(
+            "compute_on2: what it computes is a part of a program, which has no compiler_options "
+            f"of its own: give them to the jit around it{at_user_line()}"
+        )
     if f is None:
         return functools.partial(
             compute_on2, compute_type=compute_type, out_memory_spaces=out_memory_spaces

@@ -17,6 +17,7 @@ from covector import _native
 from covector.core import collector, tree
 from covector.core.avals import Array, ShapedArray, nbytes_of, to_array
 from covector.core.backend import (
+    CompilerOptions,
     Layout,
     Module,
     Program,
@@ -28,7 +29,14 @@ from covector.core.backend import (
 )
 from covector.core.config import config, override
 from covector.core.dce import dce
-from covector.core.errors import SourceFrame, at_user_line, called_name, is_library, warn
+from covector.core.errors import (
+    JaxRuntimeError,
+    SourceFrame,
+    at_user_line,
+    called_name,
+    is_library,
+    warn,
+)
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
@@ -116,12 +124,12 @@ def _forget_all_but_the_latest(entry: Entry, key: Any) -> None:
 
 def compile_entry(
     entry: Entry, donated: tuple[bool, ...], keep_unused: bool, name: str, where: Placement,
-    spread: Spread | None = None,
+    spread: Spread | None = None, options: CompilerOptions = (),
 ) -> tuple[Program, list[int], list[int]]:  # fmt: skip
     """The compiled program, the positions of the flat arguments that it takes, and which of those
     it is given for good."""
     results, layout = (None, None) if spread is None else (spread.results, spread.layout)
-    key = (where.index, donated, keep_unused, results, layout)
+    key = (where.index, donated, keep_unused, results, layout, options)
     found = entry.programs.get(key)
     if found is None:
         device = where.device
@@ -135,7 +143,7 @@ def compile_entry(
             each = layout is not None or (results is not None and has_one_memory(backend))
             at = results if each and results is not None else where.index
             with progress(f"compiling {name} for {device.platform}"):
-                program = module.compile(device, at)
+                program = _compile(module, device, at, options)
             program.executable.donate(given)
             _tell_compiled(entry.closed, name, middle - start, time.perf_counter() - middle)
             if config.dump_ir_to:
@@ -148,6 +156,35 @@ def compile_entry(
                 inspection.tell(entry.closed, where.sharding, operands)
             found = entry.programs[key] = (program, kept, given)
     return found
+
+
+def _compile(module: Any, device: Any, at: Any, options: CompilerOptions) -> Program:
+    """The program compiled, with options if its platform's compiler has any."""
+    if not options:
+        return cast(Program, module.compile(device, at))
+    if getattr(module, "has_options", False):
+        return cast(Program, module.compile(device, at, options))
+    unknown = [name for name, _ in options if not name.startswith("xla_")]
+    if unknown:
+        raise JaxRuntimeError(
+            f"compiler_options: there is no such compile option for {module.platform}: "
+            f"{', '.join(map(repr, unknown))}{at_user_line()}"
+        )
+    warn(
+        f"compiler_options: {', '.join(name for name, _ in options)} are of XLA, which does not "
+        f"compile for {module.platform}: they change nothing there"
+    )
+    return cast(Program, module.compile(device, at))
+
+
+def _compiled(
+    jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
+    spread: Spread | None,
+) -> tuple[Program, list[int], list[int]]:  # fmt: skip
+    """The program of a call, as `compile_entry` gives it."""
+    return compile_entry(
+        entry, donated, jitted.keep_unused, jitted.name, where, spread, jitted.options
+    )
 
 
 def partitioned(where: Placement, shardings: Sequence[Any], operands: Sequence[Any]) -> Spread:
@@ -418,7 +455,9 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     looks = looks_at_results()
     if looks:
         donated = (False,) * len(donated)  # the arguments are needed a second time
-    program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
+    program, kept, _ = compile_entry(
+        entry, donated, jitted.keep_unused, jitted.name, where, spread, jitted.options
+    )
     avals = entry.closed.in_avals
     plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
     with transfers.asked_for() if not plain else contextlib.nullcontext():
@@ -459,7 +498,9 @@ def _execute_on_refs(
     where, moves = _where_now(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
-    program, kept, _ = compile_entry(entry, donated, jitted.keep_unused, jitted.name, where, spread)
+    program, kept, _ = compile_entry(
+        entry, donated, jitted.keep_unused, jitted.name, where, spread, jitted.options
+    )
     outs = call_on_refs(entry, program, kept, flat, operands)
     if moves is not None:
         outs = move_results(moves, outs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from covector.core import tree
 from covector.core.avals import Array, ShapedArray, to_array
-from covector.core.backend import Device, Module, get_backend, spreads
+from covector.core.backend import CompilerOptions, Device, Module, get_backend, spreads
 from covector.core.config import config
 from covector.core.device import Space
 from covector.core.errors import at_user_line
@@ -33,7 +33,7 @@ from covector.runtime.execution import (
 )
 from covector.runtime.moves import move_results, moves_of, place_of
 from covector.runtime.placement import Placement, as_sharding, in_space, placement
-from covector.transforms.jit import Entry, Jitted, check_compiler_options
+from covector.transforms.jit import Entry, Jitted, checked_options
 from covector.transforms.shapes import ShapeDtypeStruct, struct_of
 
 if TYPE_CHECKING:
@@ -295,8 +295,12 @@ class Lowered(_Stage):
         self, compiler_options: dict[str, Any] | None = None, *,
         device_assignment: Sequence[Device] | None = None,
     ) -> Compiled:  # fmt: skip
-        """Compile for the device of the arguments, or for the one in ``device_assignment``."""
-        check_compiler_options(compiler_options)
+        """Compile for the device of the arguments, or for the one in ``device_assignment``.
+
+        ``compiler_options`` are those of XLA for this program, by name, besides those of `jit`.
+        """
+        given = dict(checked_options(compiler_options))
+        options = checked_options({**dict(self._jitted.options), **given})
         where = self._where
         if device_assignment is not None:
             if not isinstance(device_assignment, Sequence):
@@ -309,7 +313,7 @@ class Lowered(_Stage):
             sharding = as_sharding(device_assignment[0], "device_assignment")
             where = placement(sharding.with_memory_kind(None), True)
         self._module(self._platform_of(where.device, device_assignment is not None))
-        return Compiled(self._jitted, self._entry, self._donated, where, self._given)
+        return Compiled(self._jitted, self._entry, self._donated, where, self._given, options)
 
     def _platform_of(self, device: Device, named: bool) -> str:
         """The name that a device has among `platforms`; ``named`` if the user has named it."""
@@ -362,7 +366,7 @@ class Compiled(_Stage):
 
     def __init__(
         self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
-        given: Sequence[Any],
+        given: Sequence[Any], options: CompilerOptions = (),
     ) -> None:  # fmt: skip
         self._moves = moves_of(entry)
         if self._moves is not None:
@@ -370,7 +374,7 @@ class Compiled(_Stage):
         super().__init__(jitted, entry, donated, where, given)
         self._at = self._spread(where)
         self._program, self._kept, self._taken = compile_entry(
-            entry, donated, jitted.keep_unused, jitted.name, where, self._at
+            entry, donated, jitted.keep_unused, jitted.name, where, self._at, options
         )
 
     def as_text(self, dialect: str | None = None) -> str:

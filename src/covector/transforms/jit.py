@@ -11,14 +11,15 @@ import copyreg
 import functools
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from covector import _native
 from covector.core import monitoring, tree
 from covector.core.avals import ShapedArray, aval_of
+from covector.core.backend import CompilerOptions
 from covector.core.config import config, runs_by_operation
-from covector.core.errors import JaxRuntimeError, at_user_line, describe, unwrapped
+from covector.core.errors import at_user_line, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from covector.core.references import Reference, values_of
 from covector.core.structural import zeros
@@ -146,6 +147,8 @@ class Jitted:
     ----------
     device : Device, Sharding or str, optional
         Where it runs if not where its arguments are; a string names a platform.
+    options : tuple
+        Those of the platform's compiler.
     """
 
     # Set by the runtime, which owns devices and programs: ``execute(jitted, args, kwargs)`` runs
@@ -167,6 +170,7 @@ class Jitted:
         inline: bool = False,
         primitive: Primitive | None = None,
         device: Any = None,
+        options: CompilerOptions = (),
     ) -> None:
         self.fun = fun
         self.name = fun_name(fun)
@@ -186,6 +190,7 @@ class Jitted:
         self.inline = inline
         self.primitive = primitive
         self.device = device
+        self.options = options
         self._own_entries: dict[Any, Any] = {}
         on_clear_weak(self)
 
@@ -379,6 +384,13 @@ class Jitted:
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply the function under the current trace as one operation."""
+        if self.options:
+            names = ", ".join(name for name, _ in self.options)
+            raise ValueError(
+                f"compiler_options ({names}) are of a whole program, but jit of {self.name} is "
+                "called within a function that is transformed or compiled: give them to the "
+                f"outermost jit{at_user_line()}"
+            )
         entry, flat = self.trace(args, kwargs)
         operands = entry.operands(flat)
         if self.inline:
@@ -520,7 +532,10 @@ def jit(
     backend : str, optional
         The platform on whose first device to run.
     compiler_options : dict, optional
-        There are none: a name in it is an error.
+        Options of the platform's compiler for this program, by name: XLA's flags, as
+        ``{"xla_gpu_autotune_level": 2}``. The CPU's compiler has none: a name that starts with
+        ``xla_`` gives a warning there, another is an error. Only for a function that is called
+        outside of any other transformation.
     in_shardings, out_shardings : Sharding, PartitionSpec, or pytree of those, optional
         How arguments and results lie on devices: one for all, or a prefix of the tuple of arguments
         that are not static, or of the result. None in it says nothing. A spec is of the mesh that
@@ -579,7 +594,7 @@ def jit(
             compiler_options=compiler_options,
         )
     check_callable(fun, "jit")
-    check_compiler_options(compiler_options)
+    options = checked_options(compiler_options)
     fun = unwrapped(fun)
     traced = fun
     if in_shardings is not None or out_shardings is not None:
@@ -598,17 +613,27 @@ def jit(
         keep_unused,
         inline,
         device=_device_of(fun, device, backend),
+        options=options,
     )
     return _like_function(make_jit_function(jitted), fun, jitted)
 
 
-def check_compiler_options(options: dict[str, Any] | None) -> None:
-    """Raise the error for options of a compiler: there are none."""
-    if options:
-        raise JaxRuntimeError(
-            f"compiler_options: there is no such compile option: {', '.join(map(repr, options))}; "
-            f"programs have no options of their own, see covector.config{at_user_line()}"
+def checked_options(options: Any) -> CompilerOptions:
+    """Options of a compiler, as users give them, in the order of their names."""
+    if options is None:
+        return ()
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            f"compiler_options is a dict of options by name, got {describe(options)}"
+            f"{at_user_line()}"
         )
+    for name, value in options.items():
+        if not isinstance(name, str) or not isinstance(value, bool | int | float | str):
+            raise TypeError(
+                "compiler_options has names of options and for each a bool, an int, a float or a "
+                f"str, got {name!r}: {describe(value)}{at_user_line()}"
+            )
+    return tuple(sorted(options.items()))
 
 
 def _device_of(fun: Any, device: Any, backend: str | None) -> Any:

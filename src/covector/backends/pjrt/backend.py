@@ -19,7 +19,15 @@ from covector.backends.pjrt.program import Called, PjrtProgram, on_device
 from covector.backends.pjrt.topology import AbsentDevice, AbsentProgram, Topology
 from covector.core import dtypes, processes, stored
 from covector.core.avals import Array
-from covector.core.backend import GPU, Counted, Layout, Packed, Signature, reduce_device
+from covector.core.backend import (
+    GPU,
+    CompilerOptions,
+    Counted,
+    Layout,
+    Packed,
+    Signature,
+    reduce_device,
+)
 from covector.core.config import config, listeners
 from covector.core.device import Device
 from covector.core.errors import at_user_line, warn
@@ -152,6 +160,7 @@ class PjrtModule:
 
     dialects = ("jaxpr", "stablehlo", "portable stablehlo")
     default_dialect = "stablehlo"
+    has_options = True
 
     def __init__(
         self, backend: PjrtBackend, closed: ClosedJaxpr, donated: Sequence[bool], name: str,
@@ -191,29 +200,34 @@ class PjrtModule:
         return Called(self.name, t.hoisted, list(t.donated), tuple(sorted(t.targets)), t.callbacks)
 
     def compile(
-        self, device: PjrtDevice | AbsentDevice, placement: int | Sequence[int]
+        self,
+        device: PjrtDevice | AbsentDevice,
+        placement: int | Sequence[int],
+        options: CompilerOptions = (),
     ) -> PjrtProgram | AbsentProgram:
         """The program compiled by the plugin, and loaded on ``device`` if that is there."""
         if self.layout is not None:
-            return self._compile_spread(self.layout, placement)
+            return self._compile_spread(self.layout, placement, options)
         assert isinstance(placement, int)
         if isinstance(device, AbsentDevice):
-            return AbsentProgram([device], self.text, self.called)
+            return AbsentProgram([device], self.text, self.called, options)
         spares = self.text.large(_LARGE) if self.platform == "xla_cpu" else []
-        found = self._load([device.id], spares)
+        found = self._load([device.id], spares, options)
         types = self.jaxpr.in_avals, self.jaxpr.out_avals
         return on_device(self.backend, *found, device, *types, self.called, placement, spares)
 
-    def _load(self, devices: list[int], spares: list[int]) -> tuple[Any, bytes | None]:
+    def _load(
+        self, devices: list[int], spares: list[int], options: CompilerOptions
+    ) -> tuple[Any, bytes | None]:
         try:
-            return self.backend.load(self.text, devices, spares)
+            return self.backend.load(self.text, devices, spares, options)
         except errors.DeviceError as e:
             if not self.backend.client.usable:
                 raise  # the compiler was not asked
             text = self.text.with_places
             raise errors.not_compiled(e, self.name, self.platform, text, self.jaxpr) from None
 
-    def _compile_spread(self, layout: Layout, results: Any) -> Any:
+    def _compile_spread(self, layout: Layout, results: Any, options: CompilerOptions) -> Any:
         """The program on several devices, partitioned by the plugin."""
         from covector.backends.pjrt import spread  # few processes need it
 
@@ -224,7 +238,7 @@ class PjrtModule:
                 f"CPU's devices, or outside of the program{at_user_line()}"
             )
         if isinstance(layout.devices[0], AbsentDevice):
-            return AbsentProgram(layout.devices, self.text, self.called)
+            return AbsentProgram(layout.devices, self.text, self.called, options)
         if not any(d.addressable for d in layout.devices):
             raise ValueError(
                 f"{self.name} runs on {layout.mesh!r}, none of whose devices is of this process, "
@@ -232,7 +246,7 @@ class PjrtModule:
                 f"{at_user_line()}"
             )
         ids = [d.id for d in layout.devices]
-        loaded, data = self._load(ids, [])
+        loaded, data = self._load(ids, [], options)
         made = spread.executable(
             native(), loaded, layout, self.backend, self.called, self.jaxpr, results
         )
@@ -344,10 +358,12 @@ class PjrtBackend(Counted):
             if self._loads % mappings.EVERY == 0:
                 mappings.keep_free()
 
-    def load(self, text: Text, devices: list[int], spares: list[int]) -> tuple[Any, bytes | None]:
+    def load(
+        self, text: Text, devices: list[int], spares: list[int], given: CompilerOptions
+    ) -> tuple[Any, bytes | None]:
         """The program of a module, loaded on devices: from the cache on disk, with the bytes that
-        were there, or compiled now."""
-        client, options = self.client, compile_options(devices, self.flags())
+        were there, or compiled now, with the options that were given for it."""
+        client, options = self.client, compile_options(devices, {**self.flags(), **dict(given)})
         self.make_room()
         if text.targets or text.callbacks:
             functions.register(self.plugin, self.platform, text.targets)

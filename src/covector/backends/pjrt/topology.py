@@ -10,6 +10,7 @@ from covector.backends.pjrt import functions, plugins
 from covector.backends.pjrt.lower import Text
 from covector.backends.pjrt.options import compile_options
 from covector.backends.pjrt.program import Called
+from covector.core.backend import CompilerOptions
 from covector.core.device import Device
 from covector.core.errors import at_user_line
 
@@ -138,12 +139,15 @@ class AbsentExecutable:
 class AbsentProgram:
     """What `AbsentExecutable` is to backends."""
 
-    def __init__(self, devices: Sequence[AbsentDevice], text: Text, called: Called) -> None:
+    def __init__(
+        self, devices: Sequence[AbsentDevice], text: Text, called: Called,
+        options: CompilerOptions = (),
+    ) -> None:  # fmt: skip
         device = devices[0]
         if text.targets:
             functions.register(device.topology.plugin, device.platform, text.targets)
-        options = compile_options([d.id for d in devices])
-        data = device.topology.native.compile(text.with_places.encode(), options)
+        encoded = compile_options([d.id for d in devices], dict(options))
+        data = device.topology.native.compile(text.with_places.encode(), encoded)
         self.executable = AbsentExecutable(device, called.name, data)
         self.module = called
         self.devices = [d.id for d in devices]
