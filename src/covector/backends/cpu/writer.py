@@ -462,6 +462,8 @@ class Function:
         stems: tuple[str, str, str] = ("full", "tail", "done"), likely: bool = True,
     ) -> Val | None:  # fmt: skip
         """One of two pieces of `impure` code, and the value it gives, if any."""
+        if cond.fn is None and not cond.lanes:
+            return yes() if cond.ref == "true" else no()
         cond = self.local(cond)
         fast, slow, done = [self.name_label(s) for s in stems]
         weights = ", !prof !0" if likely else ""
@@ -481,6 +483,8 @@ class Function:
         self, cond: Val, yes: Callable[[], Sequence[Val]], no: Callable[[], Sequence[Val]]
     ) -> list[Val]:
         """What one of two pieces of code gives, each in a scope of its own."""
+        if cond.fn is None and not cond.lanes:
+            return list(yes() if cond.ref == "true" else no())
         cond = self.local(cond)
         found: list[Sequence[Val]] = []
         labels = [self.name_label(s) for s in ("yes", "no", "done")]
@@ -500,6 +504,8 @@ class Function:
         self, usual: Val, xs: Sequence[Val], write: Callable[[], Sequence[Val]]
     ) -> list[Val]:
         """``xs`` where ``usual`` holds, which is likely, else what `impure` code gives."""
+        if usual.fn is None and not usual.lanes:
+            return list(xs if usual.ref == "true" else write())
         xs, usual = [self.local(x) for x in xs], self.local(usual)
         before = self.scope.label
         rarely, done = self.name_label("rarely"), self.name_label("done")

@@ -58,6 +58,8 @@ CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
+# Operations of a vector up to which what fills none is written apart.
+APART = 16
 # Rounds of the innermost loop of a sum of floats, and of a loop around it, after which a running
 # sum is added to a more precise one: what it then is does not swallow the next elements.
 SUM_ROUNDS, SUM_LOOPS = 128, 32
@@ -165,9 +167,30 @@ class _Placer:
             return self._inner(node._replace(unrolled=True), depth, lanes)
         if last_reduced(node):
             return self._inner(node._replace(together=_together(node)), depth, lanes)
-        own = self.vector_lanes(node) if not node.loops and not lanes else 0
-        stretches = own > 0 and _has_borders(node)
-        return self._inner(node._replace(lanes=own, stretches=stretches), depth, lanes or own)
+        if node.loops or lanes:
+            return self._inner(node, depth, lanes)
+        return self._vectors(node, _has_borders(node))
+
+    def _vectors(self, node: NestLoop, borders: bool) -> NestLoop:
+        """An innermost loop in vectors, if it has them."""
+        lanes = self.vector_lanes(node)
+        if not lanes:
+            return node
+        if borders:
+            return node._replace(lanes=lanes, stretches=True)
+        whole = type(node.dim) is int and node.dim % lanes == 0
+        return node._replace(lanes=lanes, apart=not whole and self._is_cheap(node))
+
+    def _is_cheap(self, node: NestLoop) -> bool:
+        """Whether the vectors of a loop take so little code that they are better written twice
+        than each load and store with a question for the last."""
+        work = 0
+        for s in node.leaves:
+            if any([_found(i) for _, index in s.reads for i in index]):
+                return False
+            rows = ROUNDS_TOGETHER if s.kind == "accumulate" else 1
+            work += rows * weight(s.expr, self.limit)
+        return work <= APART
 
     def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
         inner = [
@@ -181,7 +204,7 @@ class _Placer:
         out = []
         for c in node.loops:
             if next(iter(c.stages())).order[depth] == axis:
-                out.append(c._replace(lanes=self.vector_lanes(c)))
+                out.append(self._vectors(c, False))
                 continue
             inner = c._replace(children=self._in_tile(c, depth + 1, axis))
             out.append(inner._replace(together=_together(c)) if last_reduced(c) else inner)
@@ -306,6 +329,13 @@ def _narrow_bytes(dtype: DType) -> int:
 
 
 _SMALL_NUMBERS = frozenset((dtypes.bool_, dtypes.int8, dtypes.uint8, dtypes.int16, dtypes.uint16))
+
+
+def _found(index: Index) -> bool:
+    """Whether where an element is read is computed from elements."""
+    if type(index) is IOp:
+        return _found(index.a) or _found(index.b)
+    return type(index) is IDyn or type(index) is IPart
 
 
 def _together(node: NestLoop) -> int:

@@ -121,6 +121,8 @@ class NestLoop(Record):
         Rounds of a reduction that one pass over a row of results takes.
     stretches : bool
         Whether it runs from one border to the next, where a condition on its index changes.
+    apart : bool
+        Whether the rounds that fill no vector are written once more, behind those that do.
     """
 
     dim: Extent
@@ -130,6 +132,7 @@ class NestLoop(Record):
     unrolled: bool = False
     together: int = 1
     stretches: bool = False
+    apart: bool = False
 
     def stages(self) -> Iterator[Stage]:
         for c in self.children:

@@ -299,13 +299,16 @@ class _Parser:
         stretches = line.accept("in")
         if stretches:
             line.expect("stretches")
+        apart = line.accept("rest")
+        if apart:
+            line.expect("apart")
         line.end()
         children = []
         while self.inside(indent + 2) is not None:
             children.append(self.node(indent + 2, (*dims, dim)))
         if not children:
             line.fail("a loop has something inside")
-        return NestLoop(dim, role, tuple(children), lanes, unrolled, together, stretches)
+        return NestLoop(dim, role, tuple(children), lanes, unrolled, together, stretches, apart)
 
     def stage(self, line: _Line, dims: tuple[Extent, ...]) -> Stage:
         v = self.value(line)

@@ -110,6 +110,7 @@ class _Writer:
         how += " unrolled" if node.unrolled else ""
         how += f" together {node.together}" if node.together != 1 else ""
         how += " in stretches" if node.stretches else ""
+        how += " rest apart" if node.apart else ""
         yield f"{pad}for {node.dim} {node.role}{how}"
         for c in node.children:
             yield from self.node(c, pad + "  ")

@@ -69,7 +69,7 @@ class Signature(Writer):
         assert type(node) is NestLoop
         self.lines.append(
             f"for {node.dim} {node.role} {node.lanes} {node.unrolled} {node.together} "
-            f"{node.stretches}"
+            f"{node.stretches} {node.apart}"
         )
         for c in node.children:
             self._tree(c)

@@ -18,7 +18,7 @@ from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK, PATIENCE, ValueEmitter
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
-from covector.backends.cpu.writer import BasicBlock, Function, Val, int_const
+from covector.backends.cpu.writer import BasicBlock, Function, Val, bool_const, int_const
 from covector.compiler.access import cost, variables
 from covector.compiler.ir.nodes import Expr, IVar, Load, Pointwise, Update, Value, ivars
 from covector.compiler.ir.walk import loads
@@ -618,13 +618,18 @@ class NestEmitter(ValueEmitter):
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
         outer = self.lanes, self.tail, self.row_level
         twice = lanes > 1 and not block and self._may_write_twice(node)
+        fits: Val | None = None
 
         def round_(i: Val) -> None:
             b = self.b
             if lanes:
                 self.lanes, self.row_level = lanes, b.level
                 self.tail = self._tail(node, begin, end, i, lanes)
-            if twice and self.tail is not None:
+            if fits is not None:
+                self.tail = None if fits.ref == "true" else Tail(b.bin("sub", end, i), fits, lanes)
+                if twice and self.tail is None:
+                    i = b.intrinsic("smin", i, b.bin("sub", end, int_const(lanes)))
+            elif twice and self.tail is not None:
                 # The last vector ends where the loop does, and writes some elements once more.
                 last = b.intrinsic("smax", b.bin("sub", end, int_const(lanes)), begin)
                 i = b.intrinsic("smin", i, last)
@@ -647,10 +652,28 @@ class NestEmitter(ValueEmitter):
             self._rows_at_hand(nest, node, depth)
         step = block or lanes or 1
         totals = self._totals(node, depth)
-        if totals:
-            self._in_stretches(begin, end, step, _innermost(node), totals, round_)
+
+        def rounds(stop: Val) -> None:
+            if totals:
+                self._in_stretches(begin, stop, step, _innermost(node), totals, round_)
+            else:
+                self.b.repeat(begin, stop, step, round_)
+
+        if not node.apart:
+            rounds(end)
+            return
+        b = self.b
+        count = b.bin("sub", end, begin)
+        if twice:
+            # The last vector ends where the loop does, and writes some elements once more.
+            stop = b.select(b.cmp("icmp sge", count, int_const(lanes)), end, begin)
         else:
-            self.b.repeat(begin, end, step, round_)
+            whole = b.intrinsic("smax", b.bin("and", count, int_const(-lanes)), int_const(0))
+            stop = b.bin("add", begin, whole)
+        fits = bool_const(True)
+        rounds(stop)
+        fits = bool_const(False)
+        b.when(b.cmp("icmp slt", stop, b.local(end)), lambda: round_(stop), rare=True)
 
     def _may_write_twice(self, node: NestLoop) -> bool:
         """Whether an element written again is the same: nothing that is read is overwritten."""
