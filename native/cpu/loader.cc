@@ -1,13 +1,14 @@
 // A loader of relocatable ELF files, for the little of the format that compiled programs have:
-// code, constants, references between them, and calls of functions of this process. Constants lie
-// in front of the code, the jumps to functions that may be far away behind it.
+// code, constants, references between them, and calls of functions of other files of the program
+// and of this process. The files lie one behind the other: constants in front of the code, the
+// jumps to functions that may be far away behind it.
 //
 // The format: System V ABI, AMD64 supplement, version 1.0, chapter 4.
 #include "cpu/loader.h"
 
-#include "core/dtype.h"
-
 #include <stdexcept>
+
+#include "core/dtype.h"
 
 #if defined(__linux__) && defined(__x86_64__)
 
@@ -37,8 +38,8 @@ size_t page_bytes() {
   return bytes;
 }
 
-// What LLVM calls where a processor has no instruction for it. A number of 16 bits is in the low bits
-// of a register, as one of 32 is.
+// What LLVM calls where a processor has no instruction for it. A number of 16 bits is in the low
+// bits of a register, as one of 32 is.
 float half_in(uint16_t h) {
   float out = 0;
   std::memcpy(&out, &h, sizeof h);
@@ -187,10 +188,14 @@ constexpr size_t kLargest = size_t(1) << 30;  // which all distances within a pr
 constexpr size_t kJumpBytes = 16;
 constexpr size_t kAddressAt = 8;  // in a jump: what the instruction reads
 
-// Where everything of a file goes, counted from the beginning of its memory.
+// Where functions are that files of a program call, counted from the beginning of its memory.
+using Offsets = std::unordered_map<std::string, size_t>;
+
+// Where everything of a file goes, counted from the beginning of the program's memory.
 class Image {
  public:
-  explicit Image(const File& file) : file_(file), at_(file.sections().size(), kNowhere) {
+  Image(const File& file, size_t start)
+      : file_(file), at_(file.sections().size(), kNowhere), end_(start) {
     for (bool code : {false, true}) {
       for (size_t i = 0; i < at_.size(); ++i) {
         const Elf64_Shdr& s = file.section(i);
@@ -199,35 +204,50 @@ class Image {
     }
     jumps_at_ = rounded_up(end_, kJumpBytes);
     for (const Elf64_Sym& s : file.symbols())
-      if (is_foreign(s)) jump_of_.try_emplace(file.name(s), jumps_at_ + kJumpBytes * jump_of_.size());
+      if (is_foreign(s))
+        jump_of_.try_emplace(file.name(s), jumps_at_ + kJumpBytes * jump_of_.size());
     end_ = jumps_at_ + kJumpBytes * jump_of_.size();
   }
 
-  size_t bytes() const { return rounded_up(std::max<size_t>(end_, 1), page_bytes()); }
+  // Where the next file may start.
+  size_t end() const { return end_; }
+
+  // Adds the functions that others may call; one that is called `function` has the given name.
+  void add_functions(const std::string& name, Offsets& offsets) const {
+    for (const Elf64_Sym& s : file_.symbols()) {
+      if (ELF64_ST_BIND(s.st_info) != STB_GLOBAL || s.st_shndx == SHN_UNDEF) continue;
+      std::string own = file_.name(s);
+      if (!name.empty() && own == "function") own = name;
+      if (!offsets.emplace(own, offset_of(s)).second) refuse("it has '" + own + "' twice");
+    }
+  }
 
   // The contents as they are to be once they lie at `base`, which they are written to.
-  void write(char* base) const {
+  void write(char* base, const Offsets& others) const {
     for (size_t i = 0; i < at_.size(); ++i) {
       if (at_[i] == kNowhere) continue;
       std::string_view from = file_.contents(file_.section(i));
       std::memcpy(base + at_[i], from.data(), from.size());
     }
-    for (const auto& [name, at] : jump_of_) write_jump(base + at, name);
+    for (const auto& [name, at] : jump_of_) {
+      auto other = others.find(name);
+      write_jump(base + at, name, other == others.end() ? nullptr : base + other->second);
+    }
     for (const Elf64_Shdr& s : file_.sections()) {
       if (s.sh_type == SHT_REL) refuse("relocations without addends");
       if (s.sh_type != SHT_RELA || !is_loaded(file_.section(s.sh_info))) continue;
-      for (const Elf64_Rela& r : file_.relocations(s)) relocate(base, s.sh_info, r);
+      for (const Elf64_Rela& r : file_.relocations(s)) relocate(base, s.sh_info, r, others);
     }
-  }
-
-  uint64_t address_of(const char* base, const Elf64_Sym& symbol) const {
-    if (symbol.st_shndx >= at_.size() || at_[symbol.st_shndx] == kNowhere)
-      refuse("the address of '" + file_.name(symbol) + "' is not within it");
-    return uint64_t(base) + at_[symbol.st_shndx] + symbol.st_value;
   }
 
  private:
   static constexpr size_t kNowhere = ~size_t(0);
+
+  size_t offset_of(const Elf64_Sym& symbol) const {
+    if (symbol.st_shndx >= at_.size() || at_[symbol.st_shndx] == kNowhere)
+      refuse("the address of '" + file_.name(symbol) + "' is not within it");
+    return at_[symbol.st_shndx] + symbol.st_value;
+  }
 
   static bool is_foreign(const Elf64_Sym& s) {
     return s.st_shndx == SHN_UNDEF && ELF64_ST_BIND(s.st_info) != STB_LOCAL;
@@ -238,23 +258,24 @@ class Image {
     // What holds addresses is constant once they are known.
     if ((s.sh_flags & SHF_WRITE) && file_.name(s).rfind(".data.rel.ro", 0) != 0)
       refuse("data that are not constant");
-    if (s.sh_addralign > page_bytes() || s.sh_size > kLargest) refuse("a section that is too large");
+    if (s.sh_addralign > page_bytes() || s.sh_size > kLargest)
+      refuse("a section that is too large");
     at_[i] = rounded_up(end_, std::max<size_t>(s.sh_addralign, 1));
     end_ = at_[i] + s.sh_size;
     if (end_ > kLargest) refuse("it is too large");
   }
 
   // jmp *2(%rip), two bytes of nothing, and the address that it reads.
-  static void write_jump(char* to, const std::string& name) {
+  static void write_jump(char* to, const std::string& name, void* function) {
     static constexpr unsigned char kJump[kAddressAt] = {0xff, 0x25, 2, 0, 0, 0, 0x66, 0x90};
-    void* function = own_function(name);
+    if (!function) function = own_function(name);
     if (!function) function = dlsym(RTLD_DEFAULT, name.c_str());
     if (!function) refuse("it calls '" + name + "', which this process does not have");
     std::memcpy(to, kJump, sizeof kJump);
     std::memcpy(to + kAddressAt, &function, sizeof function);
   }
 
-  void relocate(char* base, size_t target, const Elf64_Rela& r) const {
+  void relocate(char* base, size_t target, const Elf64_Rela& r, const Offsets& others) const {
     const Elf64_Sym& symbol = file_.symbol(ELF64_R_SYM(r.r_info));
     const auto type = ELF64_R_TYPE(r.r_info);
     const size_t size = type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
@@ -263,13 +284,18 @@ class Image {
       refuse("a reference beside a section");
     char* place = base + at_[target] + r.r_offset;
     char* jump = is_foreign(symbol) ? base + jump_of_.at(file_.name(symbol)) : nullptr;
+    // Functions of the program are near.
+    auto other = jump ? others.find(file_.name(symbol)) : others.end();
     int64_t value;
     switch (type) {
       case R_X86_64_64:
       case R_X86_64_PC64:
       case R_X86_64_PC32:
       case R_X86_64_PLT32:
-        value = jump ? int64_t(jump) : int64_t(address_of(base, symbol));
+        if (other != others.end())
+          value = int64_t(base + other->second);
+        else
+          value = jump ? int64_t(jump) : int64_t(base + offset_of(symbol));
         break;
       case R_X86_64_GOTPCREL:
       case R_X86_64_GOTPCRELX:
@@ -280,8 +306,7 @@ class Image {
           break;
         }
         [[fallthrough]];
-      default:
-        refuse("relocations of type " + std::to_string(type));
+      default: refuse("relocations of type " + std::to_string(type));
     }
     value += r.r_addend - (type == R_X86_64_64 ? 0 : int64_t(place));
     std::memcpy(place, &value, size);
@@ -295,20 +320,26 @@ class Image {
 
 }  // namespace
 
-LoadedCode::LoadedCode(std::string_view bytes, const std::string& entry) {
-  const File file(bytes);
-  const Image image(file);
-  bytes_ = image.bytes();
+LoadedCode::LoadedCode(const std::vector<ObjectFile>& objects, const std::string& entry) {
+  std::vector<File> files;
+  std::vector<Image> images;
+  files.reserve(objects.size());  // images refer to them
+  Offsets functions;
+  size_t end = 0;
+  for (const ObjectFile& object : objects) {
+    files.emplace_back(object.bytes);
+    images.emplace_back(files.back(), end);
+    images.back().add_functions(object.name, functions);
+    end = images.back().end();
+  }
+  auto found = functions.find(entry);
+  if (found == functions.end()) refuse("it has no '" + entry + "'");
+  bytes_ = rounded_up(std::max<size_t>(end, 1), page_bytes());
   base_ = pages().take(bytes_);
+  address_ = uint64_t(base_) + found->second;
   try {
     if (mprotect(base_, bytes_, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
-    image.write(base_);
-    auto found = std::find_if(
-        file.symbols().begin(), file.symbols().end(), [&](const Elf64_Sym& s) {
-          return ELF64_ST_BIND(s.st_info) == STB_GLOBAL && file.name(s) == entry;
-        });
-    if (found == file.symbols().end()) refuse("it has no '" + entry + "'");
-    address_ = image.address_of(base_, *found);
+    for (const Image& image : images) image.write(base_, functions);
     if (mprotect(base_, bytes_, PROT_READ | PROT_EXEC) != 0) throw std::bad_alloc();
   } catch (...) {
     pages().give_back(base_, bytes_);
@@ -324,7 +355,7 @@ LoadedCode::~LoadedCode() { pages().give_back(base_, bytes_); }
 
 namespace covector {
 
-LoadedCode::LoadedCode(std::string_view, const std::string&) {
+LoadedCode::LoadedCode(const std::vector<ObjectFile>&, const std::string&) {
   throw std::invalid_argument("object code for x86-64 alone can be loaded");
 }
 LoadedCode::~LoadedCode() = default;

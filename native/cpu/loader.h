@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace covector {
 
@@ -15,16 +16,23 @@ constexpr bool kLoadsCode = true;
 constexpr bool kLoadsCode = false;
 #endif
 
-// The code and the constants of a relocatable object file. Programs lie side by side in memory that
-// they share, so that the system has few mappings to keep however many there are: it allows a
-// process some 65,000.
+// A relocatable object file. One with a `name` has a function `function`, which other files of its
+// program call by that name; in others, functions have the names they are called by.
+struct ObjectFile {
+  std::string name;
+  std::string_view bytes;
+};
+
+// The code and the constants of a program, of one file or several. Programs lie side by side in
+// memory that they share, so that the system has few mappings to keep however many there are: it
+// allows a process some 65,000.
 //
 // Made and destroyed with the interpreter's lock held, which also guards the shared memory.
 class LoadedCode {
  public:
-  // The file's symbol `entry` is what `address` gives. Throws std::invalid_argument where the file
-  // is not understood or calls what there is not, std::bad_alloc where there is no memory.
-  LoadedCode(std::string_view file, const std::string& entry);
+  // The symbol `entry` is what `address` gives. Throws std::invalid_argument where a file is not
+  // understood or calls what there is not, std::bad_alloc where there is no memory.
+  LoadedCode(const std::vector<ObjectFile>& files, const std::string& entry);
   ~LoadedCode();
   LoadedCode(const LoadedCode&) = delete;
   LoadedCode& operator=(const LoadedCode&) = delete;

@@ -1,4 +1,6 @@
 // The module covector._native.
+#include "ffi/module.h"
+
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
@@ -15,7 +17,6 @@
 #include "cpu/interrupts.h"
 #include "cpu/loader.h"
 #include "cpu/runtime.h"
-#include "ffi/module.h"
 #include "host/array.h"
 #include "host/numpy_sort.h"
 #include "host/registry.h"
@@ -102,8 +103,15 @@ void set_routines(nb::dict routines) {
       throw nb::value_error("unknown routine of BLAS or LAPACK");
 }
 
-nb::tuple load_code(nb::bytes file, const char* entry) {
-  auto* code = new LoadedCode({file.c_str(), file.size()}, entry);
+nb::tuple load_code(nb::list files, const char* entry) {
+  std::vector<ObjectFile> objects;
+  for (nb::handle file : files) {
+    auto pair = nb::cast<nb::tuple>(file);
+    auto name = nb::cast<nb::str>(pair[0]);
+    auto bytes = nb::cast<nb::bytes>(pair[1]);
+    objects.push_back({name.c_str(), {bytes.c_str(), bytes.size()}});
+  }
+  auto* code = new LoadedCode(objects, entry);
   nb::capsule keeper(code, [](void* p) noexcept { delete static_cast<LoadedCode*>(p); });
   return nb::make_tuple(code->address(), keeper);
 }
@@ -177,12 +185,16 @@ NB_MODULE(covector_native, m) {
       },
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
   m.attr("loads_code") = kLoadsCode;
-  m.def("load_code", load_code, nb::arg("file"), nb::arg("entry"),
-        "The address of a symbol of object code, which is loaded, and what keeps it loaded.");
+  m.def("load_code", load_code, nb::arg("files"), nb::arg("entry"),
+        "The address of a function of object files, (name, content), which are loaded, and what "
+        "keeps\n"
+        "it loaded. A file with a name has a function `function`, which the others call by that "
+        "name.");
   m.def("load_ffi", [m] { ffi::add_ffi(m); }, "Make the module covector._native.ffi.");
   m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
-  m.def("load_processes", [m] { processes::add_processes(m); },
-        "Make the module covector._native.processes.");
+  m.def(
+      "load_processes", [m] { processes::add_processes(m); },
+      "Make the module covector._native.processes.");
   m.def("set_routines", set_routines, nb::arg("routines"),
         "Register the addresses of BLAS and LAPACK routines by name.");
   m.def(

@@ -335,8 +335,10 @@ constant_output: int
 loads_code: bool
 """Whether `load_code` is there for this processor and system."""
 
-def load_code(file: bytes, entry: str) -> tuple[int, object]:
-    """The address of a symbol of object code, which is loaded, and what keeps it loaded."""
+def load_code(files: list[tuple[str, bytes]], entry: str) -> tuple[int, object]:
+    """The address of a function of object files, (name, content), which are loaded, and what keeps
+    it loaded. A file with a name has a function ``function``, which the others call by that name.
+    """
 
 def runtime_table() -> int:
     """The address of 64 function pointers; `runtime_slots` names them."""

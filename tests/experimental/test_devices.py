@@ -249,14 +249,14 @@ def test_serialized_programs_are_loaded_without_a_compiler(platform, kept, tmp_p
             cv.clear_caches()
     code = f"""
 import pickle, covector as cv
-from covector.backends.cpu import codegen, generate
+from covector.backends.cpu import generate, objects
 from covector.backends.pjrt.backend import PjrtBackend
 from covector.experimental.serialize_executable import deserialize_and_load
 
 def refuse(*args):
     raise AssertionError("it compiles")
 
-codegen.compile_object = generate.llvm_text = PjrtBackend.load = PjrtBackend.lower = refuse
+objects.compile_program = generate.llvm_text = PjrtBackend.load = PjrtBackend.lower = refuse
 events = []
 cv.monitoring.register_event_listener(lambda name, **more: events.append(name))
 cv.monitoring.register_event_duration_secs_listener(lambda name, *a, **more: events.append(name))
@@ -327,7 +327,7 @@ def test_serialized_programs_that_are_not_for_this_place(platform, monkeypatch):
 def test_damaged_serialized_programs(platform, monkeypatch):
     compiled = cv.jit(lambda x: np.sin(x) + W, backend=platform).lower(X).compile()
     data, *trees = serialize(compiled)
-    monkeypatch.setattr(codegen, "load_object", None)
+    monkeypatch.setattr(codegen, "load_objects", None)
     monkeypatch.setattr(PjrtBackend, "unpack", None)
     for k in [*range(72), *range(72, len(data), 97)]:
         damaged = data[:k] + bytes([data[k] ^ 1]) + data[k + 1 :]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import importlib
 import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covector import _native
@@ -17,7 +19,7 @@ from covector.core.config import config
 from covector.core.record import Record
 
 if TYPE_CHECKING:
-    from covector.backends.cpu.writer import Text
+    from covector.backends.cpu.texts import Text
 
 _ids = itertools.count()
 # Whoever is inside LLVM holds it; a signal handler may come back to it.
@@ -151,12 +153,9 @@ def gathers() -> int:
     return 64 if found.has("avx2") else 0
 
 
-def _machine(opt: int) -> Any:
-    return _cached_machine(opt, processor())
-
-
 @functools.cache
-def _cached_machine(opt: int, wanted: Processor) -> Any:
+def _machine(opt: int, wanted: Processor, thread: int = -1) -> Any:
+    """A description of the processor, for one thread at a time: LLVM notes in it what it finds."""
     return _new_machine(opt, wanted)
 
 
@@ -228,7 +227,8 @@ def asked_for() -> str:
     return ("" if asked is None else f"O{asked}\n") + ("" if cpu == "native" else f"{cpu}\n")
 
 
-def _effort(text: Text) -> int:
+def effort_for(text: Text) -> int:
+    """How hard LLVM tries."""
     asked = level()
     return text.effort if asked is None else asked
 
@@ -239,7 +239,7 @@ def _optimise(module: Any, opt: int) -> None:
         # A builder for each run: it keeps what watched the run, which llvmlite frees then, and a
         # second run would call it, or write of passes it skips to the error stream.
         options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
-        builder = _closing(stack, llvm.create_pass_builder(_machine(2), options))
+        builder = _closing(stack, llvm.create_pass_builder(_machine(2, processor()), options))
         _passes(opt).run(module, builder)
 
 
@@ -254,12 +254,12 @@ def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _optimised_module(text: Text) -> Iterator[tuple[Any, Any]]:
-    """The module after the passes, and the machine to generate its code."""
+def _optimised_module(text: str, effort: int) -> Iterator[Any]:
+    """The module after the passes."""
     llvm = _llvm()
     with contextlib.ExitStack() as stack:
         context = llvm.create_context()
-        module = llvm.parse_assembly(text.text, context=context)
+        module = llvm.parse_assembly(text, context=context)
 
         # By one step: were an interrupt to come between two, the module would outlive its context.
         def close() -> None:
@@ -269,33 +269,97 @@ def _optimised_module(text: Text) -> Iterator[tuple[Any, Any]]:
         stack.callback(close)
         if config.enable_checks:
             module.verify()
-        effort = _effort(text)
         _optimise(module, effort)
-        yield module, _machine(effort)
+        yield module
 
 
-def compile_object(text: Text) -> bytes:
-    """Object code of a module."""
-    with _lock, _optimised_module(text) as (module, machine):
-        return machine.emit_object(module)
+def compile_objects(texts: Sequence[str], effort: int) -> list[bytes]:
+    """Object code of modules, which are compiled on all processors at once."""
+    wanted = processor()
+    made: dict[int, bytes] = {}
+    failed: list[BaseException] = []
+    todo = deque(sorted(range(len(texts)), key=lambda k: -len(texts[k])))
+
+    def work(thread: int) -> None:
+        try:
+            while not failed:
+                try:
+                    k = todo.popleft()
+                except IndexError:
+                    return
+                with _optimised_module(texts[k], effort) as module:
+                    made[k] = _emitted(_machine(effort, wanted, thread), module)
+        except BaseException as e:
+            failed.append(e)
+
+    with _lock:
+        _llvm()
+        others = [
+            threading.Thread(target=work, args=(k,), name=f"covector compiler {k}")
+            for k in range(1, min(len(texts), _native.num_threads()))
+        ]
+        for t in others:
+            t.start()
+        work(0)
+        _join(others, failed)
+        # A child of a process that was forked here, by a signal handler, has no other threads.
+        todo.extend(set(range(len(texts))) - made.keys())
+        work(0)
+    if failed:
+        raise failed[0]
+    return [made[k] for k in range(len(texts))]
+
+
+def _join(threads: Sequence[threading.Thread], failed: list[BaseException]) -> None:
+    """Wait for threads, which use what is gone afterwards, even if told to stop."""
+    for t in threads:
+        while t.is_alive():
+            try:
+                t.join()
+            except BaseException as e:
+                failed.append(e)
+
+
+def _emitted(machine: Any, module: Any) -> bytes:
+    """Object code of a module, without llvmlite's lock, which lets one thread in at a time.
+
+    What LLVM does for modules of different contexts, with different machines, may go on at once.
+    """
+    from llvmlite.binding import ffi
+
+    emit = ffi.lib.LLVMPY_TargetMachineEmitToMemory
+    if not hasattr(emit, "_cfn"):
+        return bytes(machine.emit_object(module))
+    with ffi.OutputString() as error:
+        buffer = emit._cfn(machine, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def assembly(text: Text) -> str:
-    """What `compile_object` produces, to read."""
-    with _lock, _optimised_module(text) as (module, machine):
-        return machine.emit_assembly(module)
+    """What is compiled, to read."""
+    effort = effort_for(text)
+    with _lock, _optimised_module(text.text, effort) as module:
+        return str(_machine(effort, processor()).emit_assembly(module))
 
 
 def optimised(text: Text) -> str:
     """The LLVM IR after the passes."""
-    with _lock, _optimised_module(text) as (module, _):
+    with _lock, _optimised_module(text.text, effort_for(text)) as module:
         return str(module)
 
 
-def load_object(code: bytes) -> tuple[int, Any]:
-    """Address of ``entry`` in object code, and what keeps it loaded."""
+def load_objects(files: list[tuple[str, bytes]]) -> tuple[int, Any]:
+    """Address of ``entry`` in object code, and what keeps it loaded; files with a name have a
+    function ``function``, which others call by that name."""
     if _native.loads_code:
-        return _native.load_code(code, "entry")
+        return _native.load_code(files, "entry")
+    ((_, code),) = files
     return _load_by_llvm(code)
 
 

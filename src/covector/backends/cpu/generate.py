@@ -6,7 +6,7 @@ from typing import Any
 
 from covector.backends.cpu import codegen
 from covector.backends.cpu.emit.program import Emitter
-from covector.backends.cpu.writer import Text
+from covector.backends.cpu.texts import Text
 from covector.compiler.ir.nodes import LoopProgram
 from covector.compiler.schedule.nodes import Schedule
 from covector.compiler.schedule.plan import plan

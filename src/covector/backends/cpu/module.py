@@ -10,7 +10,7 @@ from typing import Any
 
 from covector import _native
 from covector.backends import cpu
-from covector.backends.cpu import cache, codegen, fortran
+from covector.backends.cpu import cache, codegen, fortran, objects
 from covector.compiler.ir.nodes import Constant, Input, LoopProgram
 from covector.compiler.ir.show import key, show
 from covector.compiler.ir.walk import library_calls
@@ -47,7 +47,7 @@ class Code:
     )  # fmt: skip
 
     def __init__(self, key: str, obj: bytes, meta: Any, processor: codegen.Processor) -> None:
-        self.address, self.keepalive = codegen.load_object(obj)
+        self.address, self.keepalive = objects.load(obj)
         self.temps, self.donations = meta
         self.key, self.size = key, len(obj)
         self.kept = b"" if key else obj
@@ -86,7 +86,7 @@ def _object_code(text: str, program: LoopProgram) -> tuple[bytes, Any]:
         tell(EVENTS, CACHE_MISS)
     start = time.perf_counter()
     module, meta = cpu.generate.llvm_text(program)
-    obj = codegen.compile_object(module)
+    obj = objects.compile_program(module)
     cache.store(text, obj, meta, time.perf_counter() - start)
     statistics["compiled"] += 1
     return obj, meta

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from covector.backends import cpu
-from covector.backends.cpu import cache, codegen, fortran
+from covector.backends.cpu import cache, codegen, fortran, objects
 from covector.backends.cpu.module import Binding, Code, CpuModule, CpuProgram
 from covector.compiler.ir.show import key
 from covector.core import dtypes, stored
@@ -58,7 +58,7 @@ def _object_code(code: Code, name: str, lower: Callable[[], CpuModule]) -> tuple
             f"not in the cache on disk: compile it again{at_user_line()}"
         )
     module, meta = cpu.generate.llvm_text(program)
-    return codegen.compile_object(module), meta
+    return objects.compile_program(module), meta
 
 
 def unpack(packed: Packed, signature: Signature) -> CpuProgram:

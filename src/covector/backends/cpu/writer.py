@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from covector.core.record import Record
+from covector.backends.cpu.texts import FunctionText, Text
 
 
 class Val:
@@ -156,13 +156,6 @@ TASK_LINES = 64
 MANY_TASKS = 8
 
 
-class Text(Record):
-    """LLVM IR, and how hard LLVM is to try: 0, 1 or 2."""
-
-    text: str
-    effort: int
-
-
 class Module:
     """The functions, declarations and constants of one LLVM module.
 
@@ -205,18 +198,17 @@ class Module:
         longest = max([len(b) for _, blocks in patient for b in blocks], default=0)
         effort = 0 if longest > 3000 else 1 if longest > 1200 else 2
         bound = 0 if effort else BLOCK_LENGTH
-        functions = [
-            _function_text(f"{header} noinline optnone", blocks, BLOCK_LENGTH)
-            if header in self.hurried
-            else _function_text(header, blocks, bound)
-            for header, blocks in self.functions
-        ]
-        weights = "".join(
-            f'!{k} = !{{!"branch_weights", i32 {yes}, i32 {no}}}\n'
-            for k, (yes, no) in enumerate(((2000, 1), (1, 2000)))
-        )
-        declarations = "\n".join(self.declarations.values())
-        return Text("\n\n".join([*functions, declarations, ""]) + "\n" + weights, effort)
+        functions = []
+        for header, blocks in self.functions:
+            hurried = header in self.hurried
+            text = (
+                _function_text(f"{header} noinline optnone", blocks, BLOCK_LENGTH)
+                if hurried
+                else _function_text(header, blocks, bound)
+            )
+            name = header[header.index("@") + 1 : header.index("(")]
+            functions.append(FunctionText(name, text, sum(map(len, blocks)), hurried))
+        return Text(tuple(functions), tuple(self.declarations.items()), effort)
 
 
 def _function_text(header: str, blocks: Sequence[BasicBlock], bound: int) -> str:

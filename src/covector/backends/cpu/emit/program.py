@@ -9,7 +9,7 @@ from covector.backends.cpu.emit.control import BlockEmitter
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
 from covector.backends.cpu.emit.values import OK
 from covector.backends.cpu.numerics.number import Number
-from covector.backends.cpu.writer import Text
+from covector.backends.cpu.texts import Text
 from covector.compiler.ir.nodes import (
     Block,
     Branch,
