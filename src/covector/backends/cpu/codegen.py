@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covector import _native
+from covector.backends.cpu.writer import Vectors
 from covector.core.config import config
 from covector.core.record import Record
 
@@ -140,7 +141,15 @@ def system() -> str:
     return str(_llvm().get_process_triple())
 
 
-def gathers() -> int:
+def vectors() -> Vectors:
+    """What the processor does with vectors."""
+    found = processor()
+    # Elsewhere LLVM may not know how to keep it from what it does with conditions.
+    wide = found.has("avx2") and not found.has("avx512f")
+    return Vectors(_gathers(), not wide)
+
+
+def _gathers() -> int:
     """Bits of the longest indices with which numbers from any places are loaded by one instruction,
     not one a number.
 

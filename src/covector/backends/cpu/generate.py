@@ -42,5 +42,5 @@ def schedule_text(program: LoopProgram) -> str:
 def llvm_text(program: LoopProgram) -> tuple[Text, Any]:
     """LLVM IR of a loop program; the sizes of its temporaries and what it overwrites."""
     schedule, storage = planned(program)
-    text = Emitter(program, schedule, storage, codegen.gathers()).run()
+    text = Emitter(program, schedule, storage, codegen.vectors()).run()
     return text, (piece_sizes(storage.pieces), list(storage.donations))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from covector.backends.cpu.texts import FunctionText, Text
+from covector.core.record import Record
 
 
 class Val:
@@ -75,6 +76,7 @@ _FOLD = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "and": o
          "or": operator.or_, "xor": operator.xor}  # fmt: skip
 _COMMUTATIVE = frozenset(("add", "mul", "and", "or", "xor", "fmul", "fadd", "fmul contract",
                           "fadd contract"))  # fmt: skip
+_BITS = {"half": 16, "bfloat": 16, "float": 32, "double": 64, "ptr": 64}
 _COMPARE = {"icmp eq": operator.eq, "icmp ne": operator.ne, "icmp slt": operator.lt,
             "icmp sle": operator.le, "icmp sgt": operator.gt, "icmp sge": operator.ge}  # fmt: skip
 
@@ -156,18 +158,28 @@ TASK_LINES = 64
 MANY_TASKS = 8
 
 
-class Module:
-    """The functions, declarations and constants of one LLVM module.
+class Vectors(Record):
+    """What a processor does with vectors.
 
     Attributes
     ----------
     gathers : int
         Bits of the longest indices with which numbers from any places are loaded by one
         instruction, not one a number.
+    masks : bool
+        Whether conditions have registers of their own; elsewhere they are as wide as what is
+        compared, and LLVM makes bytes of those that it combines.
     """
 
-    def __init__(self, gathers: int) -> None:
-        self.gathers = gathers
+    gathers: int
+    masks: bool
+
+
+class Module:
+    """The functions, declarations and constants of one LLVM module."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
         self.functions: list[tuple[str, list[BasicBlock]]] = []
         # The headers of those that are compiled in a hurry: they do little themselves.
         self.hurried: set[str] = set()
@@ -260,6 +272,9 @@ class Function:
         self.scopes: list[Scope] = [Scope("entry")]
         # For differences, by name, the one of the same two numbers that was written before.
         self._opposite: dict[str, Val] = {}
+        # Bits of what conditions compare, and conditions in so many bits.
+        self._widths: dict[str, int] = {}
+        self._masks: dict[tuple[str, int], Val] = {}
 
     # --- names, scopes ---
 
@@ -549,12 +564,49 @@ class Function:
         if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _FOLD:
             return _wrapped(_FOLD[op](_integer(a), _integer(b)), a.ty)
         (a, b), lanes = self.unify(a, b)
+        if a.ty == "i1" and lanes and not self.module.vectors.masks:
+            return self._combined(op, a, b)
         if op in _COMMUTATIVE:
             # In an order that does not depend on how the function around names them.
             a, b = self.local(a), self.local(b)
             if a.ref > b.ref:
                 a, b = b, a
         return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), a.ty, lanes)
+
+    def _combined(self, op: str, a: Val, b: Val) -> Val:
+        """A combination of conditions in the width of what was compared."""
+        bits = max(self._widths.get(self.local(x).ref, 0) for x in (a, b)) or 8
+        x, y = self._mask(a, bits), self._mask(b, bits)
+        if x.ref > y.ref:
+            x, y = y, x
+        mask = self.ins((op, x.ty), f"{op} {x.type} %s, %s", (x, y), x.ty, x.lanes)
+        out = self.cmp("icmp slt", mask, int_const(0, x.ty))
+        self._masks[out.ref, bits] = mask
+        return out
+
+    def _mask(self, cond: Val, bits: int) -> Val:
+        """A condition as numbers, all of whose bits are set where it holds."""
+        cond = self.local(cond)
+        found = self._masks.get((cond.ref, bits))
+        if found is not None:
+            return found
+        ty = f"i{bits}"
+        mask = self.cast("sext", cond, ty)
+        if cond.fn is None or cond.lanes * bits % 32:
+            return mask
+        # LLVM would combine the conditions instead, if it saw that they are such.
+        part, n = ("double", cond.lanes) if bits == 64 else ("float", cond.lanes * bits // 32)
+        text = f"bitcast {mask.type} %s to {vtype(part, n)}"
+        out = self.opaque(self.ins(text, text, (mask,), part, n))
+        text = f"bitcast {out.type} %s to {mask.type}"
+        return self.ins(text, text, (out,), ty, cond.lanes)
+
+    def opaque(self, x: Val) -> Val:
+        """Floats, where conditions have no registers of their own: LLVM does not see what they are,
+        and makes no conditions of those that they depend on."""
+        if self.module.vectors.masks or not x.lanes:
+            return x
+        return self.intrinsic("arithmetic.fence", x)
 
     def difference(self, a: Val, b: Val) -> Val:
         """``a - b``; `unsigned` knows ``b - a`` by it."""
@@ -579,7 +631,10 @@ class Function:
         if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _COMPARE:
             return bool_const(_COMPARE[op](_integer(a), _integer(b)))
         (a, b), lanes = self.unify(a, b)
-        return self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), "i1", lanes)
+        out = self.ins((op, a.ty), f"{op} {a.type} %s, %s", (a, b), "i1", lanes)
+        if lanes and a.ty != "i1":
+            self._widths[out.ref] = _BITS.get(a.ty) or int(a.ty[1:])
+        return out
 
     def cast(self, op: str, a: Val, ty: str) -> Val:
         if a.ty == ty:

@@ -59,7 +59,8 @@ CHAINS = 4
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
 # Operations of a vector up to which what fills none is written apart.
-APART = 16
+
+APART = 24
 # Rounds of the innermost loop of a sum of floats, and of a loop around it, after which a running
 # sum is added to a more precise one: what it then is does not swallow the next elements.
 SUM_ROUNDS, SUM_LOOPS = 128, 32
@@ -161,7 +162,8 @@ class _Placer:
             return node._replace(children=self._in_tile(node, depth + 1, axis))
         if not lanes and self._rows(node, depth):
             rows = self._row_lanes(node)
-            return self._inner(node._replace(lanes=rows), depth, rows)
+            made = self._inner(node._replace(lanes=rows), depth, rows)
+            return made._replace(apart=self._is_cheap(made))
         written = (lanes and in_structure(node)) or (not spanned and self._unrolls(node))
         if written or _places(node, depth):
             return self._inner(node._replace(unrolled=True), depth, lanes)
@@ -178,19 +180,32 @@ class _Placer:
             return node
         if borders:
             return node._replace(lanes=lanes, stretches=True)
-        whole = type(node.dim) is int and node.dim % lanes == 0
-        return node._replace(lanes=lanes, apart=not whole and self._is_cheap(node))
+        made = node._replace(lanes=lanes)
+        return made._replace(apart=self._is_cheap(made))
 
     def _is_cheap(self, node: NestLoop) -> bool:
         """Whether the vectors of a loop take so little code that they are better written twice
         than each load and store with a question for the last."""
+        if type(node.dim) is int and node.dim % node.lanes == 0:
+            return False
+        work = self._work(node)
+        return work is not None and work <= APART
+
+    def _work(self, node: NestLoop) -> int | None:
+        """Operations of a round of a loop, if its rounds are alike and known."""
         work = 0
-        for s in node.leaves:
-            if any([_found(i) for _, index in s.reads for i in index]):
-                return False
-            rows = ROUNDS_TOGETHER if s.kind == "accumulate" else 1
-            work += rows * weight(s.expr, self.limit)
-        return work <= APART
+        for c in node.children:
+            if isinstance(c, NestLoop):
+                inner = self._work(c)
+                if inner is None or not c.unrolled or type(c.dim) is not int:
+                    return None
+                work += c.dim * inner
+            elif any([_found(i) for _, index in c.reads for i in index]):
+                return None
+            else:
+                rows = ROUNDS_TOGETHER if c.kind == "accumulate" else 1
+                work += rows * weight(c.expr, self.limit)
+        return work
 
     def _inner(self, node: NestLoop, depth: int, lanes: int) -> NestLoop:
         inner = [

@@ -13,7 +13,7 @@ from covector.backends.cpu.emit.reductions import Accumulator
 from covector.backends.cpu.emit.storage import Mem, Regs
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import real
-from covector.backends.cpu.writer import Val, int_const
+from covector.backends.cpu.writer import Val, Vectors, int_const
 from covector.compiler.ir.nodes import Block, Branch, Loop, LoopProgram, Value
 from covector.compiler.schedule.nodes import Schedule
 from covector.compiler.schedule.storage import Carry, Current, Next, Place, Storage, last_heir
@@ -24,9 +24,9 @@ class BlockEmitter(NestEmitter):
     """An emitter that runs blocks."""
 
     def __init__(
-        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: int
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, vectors: Vectors
     ) -> None:
-        super().__init__(program, schedule, plan, gathers)
+        super().__init__(program, schedule, plan, vectors)
         self.lookout = Lookout(self)
 
     @abstractmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covector.compiler.ir.nodes import Expr, Load, Op, Value, ivars
+from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.nodes import Nest
 
 # Values that may wait at a time, in the place of the results that they are made of.
@@ -26,6 +27,8 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
     found: dict[Value, list[Value]] = {}
     # The last stage that what reads a value is made of: so long the value waits.
     wanted: dict[Value, int] = {}
+    # The values that a value is made of, if it is made of no stage itself.
+    parts: dict[Value, list[Value]] = {}
 
     def made_of(e: Expr) -> tuple[int, list[Value]]:
         """The last stage that an expression is made of, and the values of elements in it that could
@@ -45,6 +48,8 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
         if v not in last:
             last[v], before = made_of(v.defn.expr)
             note(last[v], before)
+            if not any([u.value in stages for u in loads(v.defn.expr)]):
+                parts[v] = before
         return last[v], [v]
 
     def note(end: int, before: list[Value]) -> None:
@@ -59,7 +64,12 @@ def after(nest: Nest, inline: Callable[[Value], bool]) -> dict[Value, list[Value
     for k, s in enumerate(nest.stages):
         _, before = made_of(s.expr)
         note(k - 1, before)
+    for v in list(wanted):
+        # What is made of values that wait as long anyway need not wait.
+        if parts.get(v) and all([wanted.get(u, 0) >= wanted[v] for u in parts[v]]):
+            del wanted[v]
     waiting = [sum([last[v] <= k < end for v, end in wanted.items()]) for k in range(len(stages))]
     if max(waiting) > _MOST:
         return {}
-    return {v: values for v, values in found.items() if v in nest.contracted}
+    kept = {v: [u for u in values if u in wanted] for v, values in found.items()}
+    return {v: values for v, values in kept.items() if values and v in nest.contracted}

@@ -420,7 +420,7 @@ def gather(
 
 def _gather(b: Function, ptr: Val, ty: str, vec: Val, mask: Val | None) -> Val:
     ptr, vec = b.local(ptr), b.local(vec)
-    wide = int(vec.ty[1:]) <= b.module.gathers and align_of(ty) >= 4
+    wide = int(vec.ty[1:]) <= b.module.vectors.gathers and align_of(ty) >= 4
     if mask is None and not wide:
         return _lane_by_lane(b, ptr, ty, vec)
     return _gather_call(b, ptr, ty, ty, vec, mask)
@@ -491,7 +491,7 @@ def _gathered(b: Function, ptr: Val, ty: str, wide: str, vec: Val, others: bool)
     lanes = vec.lanes
     # Where an instruction for it takes about as long as loads do, what they share decides.
     least = 64 if others else int(vec.ty[1:])
-    if b.module.gathers < least or wide == "i16":
+    if b.module.vectors.gathers < least or wide == "i16":
         out = Val("zeroinitializer", wide, lanes)
         for k, offset in enumerate(map(b.local, _offsets(b, vec))):
             x = _loaded(b, ptr, ty, offset, wide)

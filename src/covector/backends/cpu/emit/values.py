@@ -13,7 +13,7 @@ from covector.backends.cpu.emit.memory import Guard, Tail
 from covector.backends.cpu.emit.storage import Mem, Regs, flat_positions, positions
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Cx, Number, real
-from covector.backends.cpu.writer import Function, Module, Val, int_const
+from covector.backends.cpu.writer import Function, Module, Val, Vectors, int_const
 from covector.compiler.ir.nodes import (
     Expr,
     FromIndex,
@@ -77,12 +77,12 @@ class ValueEmitter:
     """Writes elements of values. The current function is ``b``; ``lanes`` of the current loop."""
 
     def __init__(
-        self, program: LoopProgram, schedule: Schedule, plan: Storage, gathers: int
+        self, program: LoopProgram, schedule: Schedule, plan: Storage, vectors: Vectors
     ) -> None:
         self.program = program
         self.schedule = schedule
         self.plan = plan
-        self.module = Module(gathers)
+        self.module = Module(vectors)
         self.root = Function(
             self.module, "entry", "define i32 @entry(ptr %bufs, ptr %params, ptr %rt)", None
         )
