@@ -564,7 +564,7 @@ class Function:
         if a.fn is None and b.fn is None and not a.lanes and not b.lanes and op in _FOLD:
             return _wrapped(_FOLD[op](_integer(a), _integer(b)), a.ty)
         (a, b), lanes = self.unify(a, b)
-        if a.ty == "i1" and lanes and not self.module.vectors.masks:
+        if self._is_wide(a.ty, lanes):
             return self._combined(op, a, b)
         if op in _COMMUTATIVE:
             # In an order that does not depend on how the function around names them.
@@ -579,10 +579,26 @@ class Function:
         x, y = self._mask(a, bits), self._mask(b, bits)
         if x.ref > y.ref:
             x, y = y, x
-        mask = self.ins((op, x.ty), f"{op} {x.type} %s, %s", (x, y), x.ty, x.lanes)
-        out = self.cmp("icmp slt", mask, int_const(0, x.ty))
-        self._masks[out.ref, bits] = mask
+        return self.condition(self.ins((op, x.ty), f"{op} {x.type} %s, %s", (x, y), x.ty, x.lanes))
+
+    def number_type(self, ty: str, lanes: int) -> str:
+        """The type as which a number is kept between blocks."""
+        return f"i{max(8, min(64, 512 // lanes))}" if self._is_wide(ty, lanes) else ty
+
+    def number(self, v: Val) -> Val:
+        """What is kept of a number: of a condition, one as wide as what it may be combined with."""
+        if not self._is_wide(v.ty, v.lanes):
+            return v
+        return self._mask(v, int(self.number_type(v.ty, v.lanes)[1:]))
+
+    def condition(self, mask: Val) -> Val:
+        """The condition whose `number` this is."""
+        out = self.cmp("icmp slt", mask, int_const(0, mask.ty))
+        self._masks[out.ref, int(mask.ty[1:])] = mask
         return out
+
+    def _is_wide(self, ty: str, lanes: int) -> bool:
+        return ty == "i1" and lanes > 0 and not self.module.vectors.masks
 
     def _mask(self, cond: Val, bits: int) -> Val:
         """A condition as numbers, all of whose bits are set where it holds."""

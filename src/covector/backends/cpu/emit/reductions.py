@@ -78,11 +78,12 @@ class Accumulator:
     def __init__(self, b: Function, start: Number, lanes: int) -> None:
         self.lanes = lanes
         self.types = [(v.ty, lanes or v.lanes) for v in parts(start)]
+        kept = [(b.number_type(ty, n), n) for ty, n in self.types]
         # Deep branches may have a million of them: numbers take no more than their own bytes.
-        self.aligned = [64 if n else memory.align_of(ty) for ty, n in self.types]
+        self.aligned = [64 if n else memory.align_of(ty) for ty, n in kept]
         self.slots = [
             b.alloca(Val("", ty, n).type, 1, align)
-            for (ty, n), align in zip(self.types, self.aligned, strict=True)
+            for (ty, n), align in zip(kept, self.aligned, strict=True)
         ]
         self.set(b, start)
 
@@ -90,14 +91,16 @@ class Accumulator:
         for slot, v, (_, n), align in zip(
             self.slots, parts(x), self.types, self.aligned, strict=True
         ):
-            v = b.local(b.splat(v, n) if n else v)
+            v = b.local(b.number(b.splat(v, n) if n else v))
             b.line(f"store {v.type} {v.ref}, ptr {b.local(slot).ref}, align {align}")
 
     def get(self, b: Function) -> Number:
         out = []
         for slot, (ty, n), align in zip(self.slots, self.types, self.aligned, strict=True):
-            t = Val("", ty, n).type
-            out.append(b.impure(f"load {t}, ptr {b.local(slot).ref}, align {align}", ty, n))
+            kept = b.number_type(ty, n)
+            text = f"load {Val('', kept, n).type}, ptr {b.local(slot).ref}, align {align}"
+            found = b.impure(text, kept, n)
+            out.append(found if kept == ty else b.condition(found))
         return whole(out)
 
 
