@@ -51,8 +51,16 @@ class Tail:
         self.full = full
         self.lanes = lanes
 
+    @property
+    def partial(self) -> bool:
+        """Whether it is known that not all lanes are in range."""
+        return self.full.fn is None and self.full.ref == "false"
+
     def mask(self, b: Function) -> Val:
         """One i1 a lane: is it in range?"""
+        if self.partial:
+            ids = Val(f"<{', '.join(f'i32 {k}' for k in range(self.lanes))}>", "i32", self.lanes)
+            return b.cmp("icmp slt", ids, b.cast("trunc", self.left, "i32"))
         return indexing.lanes_from(b, "slt", self.left, self.lanes)
 
 
@@ -297,6 +305,8 @@ def _vector(b: Function, p: Val, ty: str, lanes: int, parts: int, tail: Tail | N
     p = b.local(p)
     if tail is None:
         return b.impure(f"load {t}, ptr {p.ref}, align {align_of(ty)}", ty, lanes)
+    if tail.partial and parts == 1 and _has_masks(ty):
+        return _masked(b, p, ty, Guard(tail.mask(b), tail.full), range(lanes))
     left = b.local(tail.left)
     if parts == 2:
         left = b.bin("mul", left, int_const(2))
@@ -665,6 +675,13 @@ def store_vector(
     whole = functools.partial(_store_whole, b, v, p, align_of(ty), streamed)
     if tail is None:
         whole()
+        return
+    if tail.partial and parts == 1 and _has_masks(ty):
+        store, mask = _masked_intrinsic(b.module, "store", ty, v.lanes), b.local(tail.mask(b))
+        b.line(
+            f"call void @{store}({v.type} {v.ref}, ptr {p.ref}, i32 {align_of(ty)}, "
+            f"{mask.type} {mask.ref})"
+        )
         return
     left = b.local(tail.left)
     if parts == 2:
