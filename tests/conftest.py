@@ -3,13 +3,15 @@ checked, nodes of the loop IR do not change, and new memory is full of rubbish. 
 `peer` run where JAX is installed.
 
 ``--sample SEED`` runs a part of the tests on further platforms: of those marked `platform` one for
-each rule or function in the tables, of those marked `peer` half of the cases of each test."""
+each rule or function in the tables, of those marked `peer` half of the cases of each test.
+``--part 1/3`` runs the first of three parts of the tests, however they are chosen."""
 
 import importlib.util
 import os
 import random
 import re
 import sys
+import zlib
 from collections import defaultdict
 
 import pytest
@@ -35,11 +37,25 @@ if "COVECTOR_TEST_NATIVE" not in os.environ:
 
 def pytest_addoption(parser):
     parser.addoption("--sample", metavar="SEED", help="run a sample of the tests on platforms")
+    parser.addoption("--part", metavar="K/N", type=part_of, help="run one of N parts of the tests")
 
 
 def pytest_report_header(config):
     seed = config.getoption("--sample")
     return None if seed is None else f"tests on platforms: a sample, drawn with the seed {seed}"
+
+
+def part_of(text):
+    """The numbers of a part, from 0, and of all parts, for ``2/3``."""
+    k, n = map(int, text.split("/"))
+    if not 1 <= k <= n:
+        raise ValueError(text)
+    return k - 1, n
+
+
+def _elsewhere(items, k, n):
+    """The tests that are in other parts than the one with number ``k``."""
+    return {i for i in items if zlib.crc32(i.nodeid.encode()) % n != k}
 
 
 def _subject(case):
@@ -67,9 +83,13 @@ def _left_out(items, seed):
 
 
 def pytest_collection_modifyitems(config, items):
-    seed = config.getoption("--sample")
+    seed, part = config.getoption("--sample"), config.getoption("--part")
+    left_out = set()
     if seed is not None:
-        left_out = _left_out(items, seed)
+        left_out |= _left_out(items, seed)
+    if part is not None:
+        left_out |= _elsewhere(items, *part)
+    if left_out:
         config.hook.pytest_deselected(items=[i for i in items if i in left_out])
         items[:] = [i for i in items if i not in left_out]
     if importlib.util.find_spec("jax") is None:

@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("plugin")
     parser.add_argument("--all", action="store_true", help="every case of the tables")
     parser.add_argument("--sample", metavar="SEED", help=f"{SAMPLE} of the programs")
+    parser.add_argument("--part", metavar="K/N", help="one of N parts of the programs")
     args = parser.parse_args()
     os.environ["COVECTOR_PJRT_PLUGINS"] = f"{args.platform}:{args.plugin}"
     absent = Topology(args.platform, TARGETS[args.platform], {}, native())
@@ -74,6 +75,9 @@ def main() -> int:
         cases = [(name, traced) for name, traced, _ in programs()]
     if args.sample is not None:
         cases = random.Random(args.sample).sample(cases, min(SAMPLE, len(cases)))
+    if args.part is not None:
+        k, n = map(int, args.part.split("/"))
+        cases = cases[k - 1 :: n]
     failed = with_functions = 0
     start = time.perf_counter()
     for name, traced in cases:
@@ -93,7 +97,7 @@ def main() -> int:
     took = time.perf_counter() - start
     if known:
         print(f"{with_functions} programs call functions of NVIDIA's ({len(known)} are known)")
-        failed += args.sample is None and with_functions == 0
+        failed += args.sample is args.part is None and with_functions == 0
     print(
         f"{len(cases)} programs compiled for {topology.platform_version.splitlines()[0]} by "
         f"{args.plugin.rpartition('/')[2]} in {took:.0f} s, {failed} failed; in none of the "

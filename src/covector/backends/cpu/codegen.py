@@ -284,18 +284,21 @@ def _optimised_module(text: str, effort: int) -> Iterator[Any]:
 
 def compile_objects(texts: Sequence[str], effort: int) -> list[bytes]:
     """Object code of modules, which are compiled on all processors at once."""
+    if not texts:
+        return []
     wanted = processor()
     made: dict[int, bytes] = {}
     failed: list[BaseException] = []
     todo = deque(sorted(range(len(texts)), key=lambda k: -len(texts[k])))
 
-    def work(thread: int) -> None:
+    def work(thread: int, longest: int | None = None) -> None:
         try:
             while not failed:
                 try:
-                    k = todo.popleft()
+                    k = todo.popleft() if longest is None else longest
                 except IndexError:
                     return
+                longest = None
                 with _optimised_module(texts[k], effort) as module:
                     made[k] = _emitted(_machine(effort, wanted, thread), module)
         except BaseException as e:
@@ -303,13 +306,15 @@ def compile_objects(texts: Sequence[str], effort: int) -> list[bytes]:
 
     with _lock:
         _llvm()
+        # For this thread, whose stack may be made for it.
+        longest = todo.popleft()
         others = [
             threading.Thread(target=work, args=(k,), name=f"covector compiler {k}")
             for k in range(1, min(len(texts), _native.num_threads()))
         ]
         for t in others:
             t.start()
-        work(0)
+        work(0, longest)
         _join(others, failed)
         # A child of a process that was forked here, by a signal handler, has no other threads.
         todo.extend(set(range(len(texts))) - made.keys())
