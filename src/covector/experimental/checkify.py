@@ -214,7 +214,8 @@ def checkify(
     branches and compiled functions in ``f`` are gone through. To find errors of each example of a
     batch, and only of branches that are taken, map the checked function: ``vmap(checkify(f))``.
     In ``checkify(vmap(f))`` all examples have one error, and a `cond` that differs from one to the
-    other computes both branches, whose errors count.
+    other computes both branches, whose errors count. The error of a `shard_map` or `pmap` is that
+    of the first device which has one, and says which: ``at mapped index 2``.
 
     Differentiate a function with `custom_jvp` or `custom_vjp` that holds a `check` inside:
     ``checkify(grad(f))``. Constant indices of updates that are out of bounds are dropped when the
