@@ -1,5 +1,6 @@
-"""What looks into programs sees what each device does: `checkify`."""
+"""What looks into programs sees what each device does: `checkify`, options."""
 
+import contextlib
 import re
 
 import numpy as onp
@@ -100,3 +101,113 @@ def test_the_first_error_of_devices_and_around_them():
         checkify.checkify(along(checked_above_zero))(X)[0].throw()
     again = checkify.checkify(lambda x: checkify.checkify(along(checked_above_zero))(x)[0].throw())
     assert again(X)[0].get().startswith("at mapped index 4: v is 0.0")
+
+
+# --- options ---------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def raising(what):
+    """The option ``error_checking_behavior_what``."""
+    cv.config.update(f"error_checking_behavior_{what}", "raise")
+    try:
+        yield
+    finally:
+        cv.config.update(f"error_checking_behavior_{what}", "ignore")
+
+
+def fails(error, text, f, *args):
+    """``f`` raises this error, which names a line of this file."""
+    for g in (f, cv.jit(f)):
+        with pytest.raises(error, match=f"{text}(.|\n)*test_checks.py"):
+            g(*args)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_out_of_bounds_on_a_device(kind):
+    three = np.array(THREE)
+    functions = [
+        lambda i: three[i],
+        lambda i: three[i[0]][None],
+        lambda i: three.at[i].set(1.0)[:1],
+        lambda i: lax.cond(i[0] > 2, lambda: three[i], lambda: 0.0 * i),
+        lambda i: lax.scan(lambda c, k: (c, three[k]), 0, i)[1],
+        lambda i: lax.fori_loop(0, 2, lambda _, s: s + three[i], 0.0 * i),
+    ]  # fmt: skip
+    with raising("oob"):
+        for f in functions:
+            fails(IndexError, "index 9 is out of bounds", along(f, kind), AT)
+        fails(IndexError, "index 9 is out of bounds", cv.pmap(lambda i: three[i]), AT)
+        onp.testing.assert_array_equal(along(lambda i: three[i % 3], kind)(AT), AT % 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_division_by_zero_on_a_device(kind):
+    with raising("divide"):
+        for f in (
+            lambda v: 1 / v,
+            np.reciprocal,
+            lambda v: lax.cond(v[0] < 1, lambda v: 1 / v, abs, v),
+        ):
+            fails(ZeroDivisionError, "division by zero", along(f, kind), X)
+        fails(ZeroDivisionError, "division by zero", cv.pmap(lambda v: 1 / v), X)
+        onp.testing.assert_array_equal(along(lambda v: 2 / (v + 1), kind)(X), 2 / (X + 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nans_on_a_device_name_the_operation(kind):
+    with cv.debug_nans(True):
+        fails(FloatingPointError, "operation log", along(lambda v: np.log(v - 1), kind), X)
+        fails(FloatingPointError, "operation log", cv.pmap(lambda v: np.log(v - 1)), X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_used_twice_on_a_device(kind):
+    r = cv.random
+
+    def twice(k):
+        return r.normal(k[0])[None] + r.normal(k[0])
+
+    def once(k):
+        return sum(r.normal(q) for q in r.split(k[0]))[None]
+
+    def outside_and_inside():
+        k = r.key(0)
+        y = r.normal(k)
+        mesh = cv.make_mesh((8,), ("x",), (kind,))
+        f = cv.shard_map(
+            lambda x, k: x + r.normal(k), mesh=mesh, in_specs=(P("x"), P()), out_specs=P("x")
+        )
+        return f(X, k) + y
+
+    with cv.debug_key_reuse(True):
+        for f in (
+            lambda: along(twice, kind)(r.split(r.key(0), 8)),
+            lambda: cv.pmap(lambda k: r.normal(k) + r.normal(k))(r.split(r.key(0), 8)),
+            outside_and_inside,
+        ):
+            with pytest.raises(cv.errors.KeyReuseError, match="used before(.|\n)*test_checks.py"):
+                f()
+        drawn = along(once, kind)(r.split(r.key(0), 8))
+        shared = along(lambda x: x + r.normal(r.key(1)), kind)(X)
+    onp.testing.assert_allclose(drawn, along(once, kind)(r.split(r.key(0), 8)), rtol=1e-5)
+    onp.testing.assert_array_equal(shared, along(lambda x: x + r.normal(r.key(1)), kind)(X))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_operation_by_operation_devices_do_the_same(kind):
+    functions = [
+        lambda v: v / lax.psum(v, "x"),
+        lambda v: lax.cond(v[0] > 3, lambda v: v * 2, lambda v: v, v),
+        lambda v: lax.while_loop(lambda c: c[0] < 5, lambda c: c + 1, v),
+        lambda v: lax.scan(lambda c, _: (c * lax.psum(c, "x") / 40, c), v, None, 3)[0],
+        lambda v: lax.ppermute(v, "x", [(0, 1), (1, 2)]),
+        cv.grad(lambda v: (v**2).sum()),
+        cv.checkpoint(lambda v: v + lax.axis_index("x")),
+    ]
+    for f in functions:
+        expected = along(f, kind)(X)
+        with cv.disable_jit():
+            found = along(f, kind)(X)
+        assert cv.typeof(found) == cv.typeof(expected) and found.sharding == expected.sharding
+        onp.testing.assert_allclose(found, expected, rtol=1e-6)

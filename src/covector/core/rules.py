@@ -59,6 +59,10 @@ transpose_only: set[Primitive] = set()
 # if none is needed: for operations that carry jaxprs.
 dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn | None]] = {}
 
+# Operations that carry jaxprs: rule(args, params) -> the results on concrete values, operation by
+# operation, for options that look at each. Calls (`Primitive.call_param`) need none.
+stepwise_rules: dict[Primitive, Callable[[Sequence[Any], dict[str, Any]], list[Any]]] = {}
+
 # Every elementwise primitive, by name: those with a row, `Primitive.spec`.
 ELEMENTWISE: dict[str, Primitive] = {}
 
@@ -68,6 +72,11 @@ def add_row(prim: Primitive, spec: OpSpec) -> Primitive:
     prim.spec = spec
     ELEMENTWISE[prim.name] = prim
     return prim
+
+
+def has_steps(prim: Primitive) -> bool:
+    """Whether an operation can be run operation by operation: it is a call, or has a rule."""
+    return prim.call_param is not None or prim in stepwise_rules
 
 
 class Zero:

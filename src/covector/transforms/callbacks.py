@@ -202,6 +202,28 @@ def each_element(callback: FlatCallback, axis_size: int, mapped: Sequence[bool])
     return run
 
 
+class Look:
+    """A callback that looks at a value, and takes a batch of such as it is."""
+
+    __slots__ = ("look",)
+    __name__ = "look"
+
+    def __init__(self, look: Callable[[Any], None]) -> None:
+        self.look = look
+
+    def __call__(self, x: Any) -> list[Any]:
+        self.look(x)
+        return []
+
+
+def look_at(x: Any, look: Callable[[Any], None]) -> None:
+    """Call ``look`` with the value of ``x`` when it is known: now, or when the program runs.
+
+    Of a value that is mapped it gets all, along further axes.
+    """
+    debug_callback_p.bind_params((x,), {"callback": Look(look), "ordered": False})
+
+
 VMAP_METHODS = (
     "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized",
 )  # fmt: skip
@@ -243,7 +265,9 @@ def pure_batch(
 def _debug_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
 ) -> tuple[list[Any], list[int]]:
-    callback = each_element(params["callback"], axis_size, tuple(d is not None for d in dims))
+    callback = params["callback"]
+    if type(callback) is not Look:
+        callback = each_element(callback, axis_size, tuple(d is not None for d in dims))
     debug_callback_p.bind_params(mapped_first(args, dims), {**params, "callback": callback})
     return [], []
 
