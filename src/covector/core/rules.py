@@ -40,6 +40,10 @@ higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | No
 # rule(trace, args, dims, params) -> (outs, out_dims), or None where all go the same way.
 device_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]] | None]] = {}
 
+# Operations, with device rules, whose effects happen once a device, also where all devices do the
+# same.
+device_effects: set[Primitive] = set()
+
 # Over which axes of a mesh the result of a collective varies: rule(axes, names), where the operand
 # varies over the set ``axes`` and the operation is over ``names``. Others vary where operands do.
 varying_rules: dict[Primitive, Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]] = {}

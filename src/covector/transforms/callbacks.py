@@ -402,7 +402,8 @@ def debug_callback(
 
     Notes
     -----
-    Differentiation calls it with the primal values; `vmap` calls it for each element.
+    Differentiation calls it with the primal values; `vmap` calls it for each element, `shard_map`
+    for each device.
 
     Examples
     --------
@@ -509,7 +510,8 @@ def debug_print(
 
     Notes
     -----
-    Differentiation prints the primal values; `vmap` prints a line for each element.
+    Differentiation prints the primal values; `vmap` prints a line for each element, `shard_map`
+    for each device.
 
     Examples
     --------
