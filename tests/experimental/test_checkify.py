@@ -249,6 +249,10 @@ def test_outside_of_checkify():
         check(np.array([True]), "a vector")
     with pytest.raises(TypeError, match="must be pytrees of arrays, got str"):
         check(True, "{}", "text")
+    for args in (("{x}",), ("{} {}", 1), ("{:.2f}", np.ones(2))):
+        for f in (check, checkify.checkify(check)):
+            with pytest.raises(ValueError, match="check: the format .* does not fit its arguments"):
+                f(np.array(True), *args)
     with pytest.raises(TypeError, match="check_error takes an Error"):
         checkify.check_error(None)
 
