@@ -146,6 +146,13 @@ def debug_key_reuse(_):
         "vmap": lambda: cv.vmap(twice)(r.split(r.key(0))),
         "grad": lambda: cv.grad(cv.jit(lambda x, k: x * sum(twice(k))))(1.0, r.key(0)),
         "scan": lambda: lax.scan(lambda k, _: (k, r.normal(k)), r.key(0), None, 3),
+        "checkpoint": lambda: cv.checkpoint(twice)(r.key(0)),
+        "grad of checkpoint": lambda: cv.grad(cv.checkpoint(lambda x, k: x * sum(twice(k))))(
+            1.0, r.key(0)
+        ),
+        "mapped branch": lambda: cv.vmap(
+            lambda k, p: lax.cond(p, lambda k: sum(twice(k)), r.normal, k)
+        )(r.split(r.key(0)), np.array([True, False])),
     }
     right = {
         "clone": lambda: (lambda k: (r.normal(k), r.normal(r.clone(k))))(r.key(0)),
@@ -154,6 +161,12 @@ def debug_key_reuse(_):
         "raw": lambda: twice(r.PRNGKey(0)),
         "jit": lambda: cv.jit(once)(r.key(0)),
         "vmap": lambda: cv.vmap(once)(r.split(r.key(0))),
+        "grad of checkpoint": lambda: cv.grad(cv.checkpoint(lambda x, k: x * sum(once(k))))(
+            1.0, r.key(0)
+        ),
+        "mapped loop": lambda: cv.vmap(
+            lambda k: lax.scan(lambda k, _: (r.fold_in(k, 1), r.normal(k)), k, None, 3)
+        )(r.split(r.key(0))),
         "scan": lambda: cv.jit(
             lambda k: lax.scan(lambda k, _: (r.fold_in(k, 1), r.normal(k)), k, None, 3)
         )(r.key(0)),
@@ -198,6 +211,15 @@ def debug_nans(_):
         fails(FloatingPointError, "nan.*compiled function <lambda>", compiled, X - 1)
         scan = cv.jit(lambda x: cv.lax.scan(lambda c, a: (np.log(c - a), a), x[1], x)[0])
         fails(FloatingPointError, "operation log\n.*test_options", scan, X)
+        for inside in (
+            lambda x: cv.lax.map(lambda a: np.log(a - 1), x),
+            lambda x: cv.lax.fori_loop(0, 2, lambda _, c: np.log(c - 1), x),
+            lambda x: cv.lax.cond(True, lambda x: np.log(x - 1), lambda x: x, x),
+            cv.vmap(lambda a: cv.lax.while_loop(lambda c: c >= 0, lambda c: np.log(c - 1), a)),
+            lambda x: cv.vmap(lambda a: cv.lax.map(lambda b: np.log(b - 1), x * a))(x),
+            cv.checkpoint(lambda x: np.log(x - 1)),
+        ):  # fmt: skip
+            fails(FloatingPointError, "operation log\n.*test_options", inside, X)
 
 
 def debug_infs(_):
@@ -213,7 +235,17 @@ def error_checking_behavior_nan(_):
 def error_checking_behavior_divide(_):
     with option("error_checking_behavior_divide", "raise"):
         fails(ZeroDivisionError, "test_options", cv.jit(lambda x: (1.0 / x).sum()), X)
-        fails(ZeroDivisionError, "zero", lambda: np.arange(3) // np.arange(3))
+        zero = np.arange(3)
+        for divide in (
+            lambda: zero // zero, lambda: zero % 0, lambda: np.fmod(zero, zero),
+            lambda: cv.vmap(lambda i: i % (i - 1))(zero), lambda: X % 0, lambda: np.divmod(zero, 0),
+            lambda: np.reciprocal(X), lambda: X**-1, lambda: X**-1.0, lambda: np.power(X, -1 - X),
+            lambda: cv.vmap(lambda x: 1 / x)(X), lambda: cv.checkpoint(lambda x: 1 / x)(X),
+            lambda: cv.vmap(lambda x: cv.lax.fori_loop(0, 2, lambda _, c: c + 1 / x, x))(X),
+            lambda: cv.grad(cv.checkpoint(lambda x: (1 / x).sum()))(X),
+        ):  # fmt: skip
+            fails(ZeroDivisionError, "division by zero in .*\n.*test_options", divide)
+        assert (X % 2.0)[2] == 0 and (zero % 2)[1] == 1 and ((X + 1) ** -1.0)[1] == 0.5
         assert (X / 2.0)[2] == 1
     assert (1.0 / X)[0] == onp.inf
 
@@ -224,6 +256,21 @@ def error_checking_behavior_oob(_):
         for fun in (lambda x, i: x[i], lambda x, i: x.at[i].add(1.0), lambda x, i: x[i[1]]):
             fails(IndexError, "index 3 is out of bounds", fun, X, at)
             fails(IndexError, "index 3 is out of bounds", cv.jit(fun), X, at)
+        read = lambda i: X[i]  # noqa: E731
+        for fun in (
+            read, cv.jit(read), lambda i: X.at[i].get(), lambda i: X.at[i].set(1.0),
+            lambda i: X.at[i].max(1.0), lambda i: X[None][0, i], lambda i: X[None, i[None]],
+            lambda i: cv.lax.cond(i > 0, read, lambda i: 0.0, i),
+            lambda i: cv.lax.fori_loop(0, i + 1, lambda k, s: s + X[k], 0.0),
+            lambda i: cv.lax.scan(lambda c, k: (c, X[k + i]), 0, at[:1])[1],
+            cv.checkpoint(read),
+        ):  # fmt: skip
+            fails(IndexError, "index 3 is out of bounds.*\n.*test_options", cv.vmap(fun), at)
+        y = np.array(3)
+        for fun in (lambda x: x[y], lambda x: x[y[None]].sum(), cv.checkpoint(lambda x: x[y])):
+            fails(IndexError, "index 3 is out of bounds.*\n.*test_options", cv.grad(fun), X)
+        assert (cv.vmap(read)(np.array([-3, 2])) == X[np.array([0, 2])]).all()
+        assert (cv.vmap(lambda i: X.at[i].get(mode="clip"))(at) == X[np.array([0, 2])]).all()
         assert X.at[at].get(mode="clip")[1] == 2 and X[np.array([-3])] == 0
 
 

@@ -117,6 +117,25 @@ def test_what_it_says_of_itself():
     same(cv.empty_ref(ref.aval)[...], cv.empty_ref(cv.typeof(X))[...])
 
 
+def test_they_are_compared_by_identity_and_their_values_by_reading():
+    ref, other = new_ref(X), new_ref(X)
+    views = ref.at[0], ref.at[0]
+    for a, b in ((ref, other), views):
+        assert a == a and a != b and not a == b and not a != a
+        assert {a: 1, b: 2}[a] == 1 and len({a, b, a}) == 2 and [b, a].index(a) == 1
+    for wrong in (
+        lambda r: r == 3, lambda r: r != 3, lambda r: 3 == r, lambda r: r == X, lambda r: X == r,
+        lambda r: r == (), lambda r: r in [1, 2], bool, lambda r: 1 if r else 2,
+        lambda r: not r,
+    ):  # fmt: skip
+        for r in (ref, views[0]):
+            with pytest.raises(TypeError, match=r"(compared with|truth value).*read its value"):
+                wrong(r)
+        with pytest.raises(TypeError, match=r"Ref\{float32\[3\]\}.*(.|\n)*test_references.py"):
+            cv.jit(wrong)(ref)
+    assert (ref[...] == X).all()
+
+
 def test_arrays_stay_as_they_are():
     first = np.array(X)
     ref = new_ref(first)

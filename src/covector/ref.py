@@ -30,7 +30,32 @@ from covector.numpy.updates import update
 from covector.transforms.shapes import aval_like
 
 
-class Ref(Reference):
+class _Place:
+    """What is compared as a place, by identity; its value is to be read to be compared."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Place):
+            raise _not_read(self, f"compared with {describe(other)}")
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __bool__(self) -> bool:
+        raise _not_read(self, "taken for a truth value")
+
+
+def _not_read(place: _Place, how: str) -> TypeError:
+    shown = repr(place if isinstance(place, RefView) else getattr(place, "aval", place))
+    return TypeError(
+        f"a reference, {shown:.100}, was {how}: read its value with ref[...], or a part of it with "
+        f"ref[index]. Whether it is None or a certain reference, `is` says{at_user_line()}"
+    )
+
+
+class Ref(_Place, Reference):
     """A reference: a place that holds an array, which can be read and written.
 
     Made by `new_ref`. ``ref[index]`` reads, ``ref[index] = x`` writes, ``ref[...]`` is all of it.
@@ -113,7 +138,7 @@ class Ref(Reference):
         return "Ref" + repr(value)[len("Array") :]
 
 
-class RefView:
+class RefView(_Place):
     """``ref.at[index]``: a part of a reference.
 
     Examples

@@ -132,6 +132,41 @@ def test_first_error(name):
     assert first_line(f, *args) == expected
 
 
+MAPPED = {
+    "element": lambda i: np.arange(3.0)[i],
+    "compiled": cv.jit(lambda i: np.arange(3.0)[i]),
+    "row": lambda i: np.ones((3, 2))[i],
+    "element of a row": lambda i: np.ones((3, 2))[i, 0],
+    "of its own array": lambda i: (np.arange(3.0) + i)[i],
+    "get": lambda i: np.arange(3.0).at[i].get(),
+    "set": lambda i: np.arange(3.0).at[i].set(1.0),
+    "dynamic_slice": lambda i: lax.dynamic_slice(np.arange(3.0), (i,), (1,)),
+    "dynamic_update_slice": lambda i: lax.dynamic_update_slice(np.arange(3.0), np.ones(1), (i,)),
+    "derivative": lambda i: cv.grad(lambda x: x[i])(np.arange(3.0)),
+    "mapped twice": lambda i: cv.vmap(lambda j: np.arange(3.0)[i + j])(np.arange(1)),
+    "loop": lambda i: lax.fori_loop(0, 1, lambda k, s: s + np.arange(3.0)[i + k], 0.0),
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_indices_of_examples(name):
+    """The index of an example is looked at as it is, before it is moved into bounds."""
+    f = MAPPED[name]
+    for g in (cv.vmap(f), cv.jit(cv.vmap(f))):
+        found = first_line(g, onp.array([1, 99, 2]), errors=checkify.index_checks)
+        assert found is not None and "ndex 99 is out of bounds" in found
+        assert first_line(g, onp.array([0, 2]), errors=checkify.index_checks) is None
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint32"])
+def test_indices_of_examples_of_other_types(dtype):
+    f = cv.vmap(lambda i: np.arange(3.0)[i])
+    for wrong in (-100, 100) if dtype == "int8" else (200, onp.iinfo(dtype).max):
+        found = first_line(f, onp.array([1, wrong], dtype), errors=checkify.index_checks)
+        assert found.startswith("out-of-bounds indexing for array of shape (3,)")
+        onp.testing.assert_array_equal(f(onp.array([1, wrong], dtype)), [1, 0 if wrong < 0 else 2])
+
+
 def test_names_the_line():
     err, _ = checkify.checkify(root)(np.array(-1.0))
     assert "test_checkify.py" in err.get() and "(root): check(x >= 0" in err.get()
@@ -214,6 +249,10 @@ def test_outside_of_checkify():
         check(np.array([True]), "a vector")
     with pytest.raises(TypeError, match="must be pytrees of arrays, got str"):
         check(True, "{}", "text")
+    for args in (("{x}",), ("{} {}", 1), ("{:.2f}", np.ones(2))):
+        for f in (check, checkify.checkify(check)):
+            with pytest.raises(ValueError, match="check: the format .* does not fit its arguments"):
+                f(np.array(True), *args)
     with pytest.raises(TypeError, match="check_error takes an Error"):
         checkify.check_error(None)
 

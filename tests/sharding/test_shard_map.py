@@ -301,7 +301,7 @@ def test_a_branch_runs_only_where_it_is_taken(jitted, capsys):
     g = on(f, P("x"), P("x"))
     out = (cv.jit(g) if jitted else g)(X)
     onp.testing.assert_array_equal(out, X + (onp.arange(8) // 2 == 2))
-    assert capsys.readouterr().out.split("\n")[:-1] == ["device 2"]
+    assert capsys.readouterr().out.split("\n")[:-1] == ["device 2"] * 2  # along "y"
 
 
 def test_a_loop_ends_where_its_condition_says():
@@ -320,6 +320,53 @@ def test_effects_happen_once_a_device(capsys):
     on(f, P("x"), P("x"))(X)
     lines = capsys.readouterr().out.strip().split("\n")
     assert sorted(lines) == [f"at {i} {j}" for i in range(4) for j in range(2)]
+
+
+def tell(a, ordered=False):
+    cv.debug.callback(lambda: print("here"), ordered=ordered)
+    return a
+
+
+EFFECTS = {
+    "nothing": tell,
+    "ordered": lambda a: tell(a, ordered=True),
+    "along x": lambda a: (cv.debug.print("{}", a), a)[1],
+    "the same": lambda a: (cv.debug.print("{}", lax.psum(a, "x")), a)[1],
+    "constant": lambda a: (cv.debug.print("{}", np.arange(2)), a)[1],
+    "compiled": cv.jit(tell),
+    "apart": lambda a: (cv.jit(lambda: tell(1))(), a)[1],
+    "loop": lambda a: lax.fori_loop(0, 1, lambda _, c: tell(c), a),
+    "branch": lambda a: lax.cond(lax.psum(1, "x") == 4, tell, lambda a: a, a),
+    "scan": lambda a: lax.scan(lambda c, _: (tell(c), None), a, None, length=1)[0],
+    "checkpoint": cv.checkpoint(tell),
+    "io_callback": lambda a: (
+        a + cv.experimental.io_callback(lambda: (print("here"), 0.0)[1], np.float32(0))
+    ),
+    "ordered io_callback": lambda a: (
+        a
+        + cv.experimental.io_callback(lambda: (print("here"), 0.0)[1], np.float32(0), ordered=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_happen_once_a_device_whatever_they_say(name, jitted, capsys):
+    f = on(EFFECTS[name], P("x"), P("x"))
+    out = (cv.jit(f) if jitted else f)(X)
+    onp.testing.assert_array_equal(out, X)
+    assert len(capsys.readouterr().out.splitlines()) == 8
+
+
+def test_effects_of_derivatives_and_of_pmap(capsys):
+    cv.grad(lambda x: on(tell, P("x"), P("x"))(x).sum())(X)
+    assert capsys.readouterr().out == "here\n" * 8
+    cv.pmap(tell)(X)
+    assert capsys.readouterr().out == "here\n" * 8
+    cv.vmap(tell, axis_name="x")(X)
+    assert capsys.readouterr().out == "here\n"
+    cv.shard_map(tell, mesh=MESH, in_specs=P("x"), out_specs=P("x"), axis_names={"x"})(X)
+    assert capsys.readouterr().out == "here\n" * 4
 
 
 # --- with other transformations --------------------------------------------------------------

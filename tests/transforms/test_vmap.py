@@ -248,6 +248,47 @@ def test_debug_print(capsys: pytest.CaptureFixture[str]) -> None:
         cv.debug.print(1.0)
 
 
+MISFITS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
+    ("{x}", (), {}, "none: there is no argument of the name 'x'"),
+    ("{} {}", (np.float32(1),), {}, r"float32\[\]: it has a place for the argument 1"),
+    ("{:.2f}", (np.ones(2),), {}, r"float\d\d\[2\] takes no format such as '.2f'"),
+    ("{x:d}", (), {"x": np.float32(1)}, r"x=float32\[\]: Unknown format code 'd'"),
+    ("{x[2]}", (), {"x": np.ones(2)}, "index 2 is out of bounds"),
+    ("{x.y}", (), {"x": np.ones(2)}, "no attribute 'y'"),
+    ("{", (), {}, "Single '{'"),
+    ("{:>5}", (None,), {}, "NoneType None: unsupported format string"),
+    ("{:>5}", (cv.random.key(0),), {}, "takes no format such as '>5'"),
+]
+
+
+@pytest.mark.parametrize(("fmt", "args", "kwargs", "text"), MISFITS, ids=[m[0] for m in MISFITS])
+def test_formats_that_do_not_fit(
+    fmt: str, args: tuple[Any, ...], kwargs: dict[str, Any], text: str
+) -> None:
+    """They are errors where they are given, also in a function that does not run."""
+    where = r"(.|\n)*test_vmap.py"
+    for say, what in ((cv.debug.print, "debug.print"), (cv.debug.log, "debug.log")):
+        match = rf"{what}: the format .* does not fit its arguments, .*{text}{where}"
+        with pytest.raises(ValueError, match=match):
+            say(fmt, *args, **kwargs)
+        if fmt != "{:>5}" or args[0] is not None:
+            with pytest.raises(ValueError, match=match):
+                cv.make_jaxpr(lambda a, k, say=say: say(fmt, *a, **k))(args, kwargs)
+    with pytest.raises(ValueError, match=f"does not fit its arguments{where}"):
+        cv.debug.print("{x}", skip_format_check=True)
+
+
+def test_formats_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    @cv.jit
+    def f(x: Any, v: Any, k: Any) -> None:
+        cv.debug.print("{:.1f} {!r:>3} {:{w}} {v} {t[0]:g} {d[a].shape} {:>2}|", x, 2, "s",
+                       "t", v=v, t=[x], d={"a": v}, w=3)  # fmt: skip
+        cv.debug.print("{k.shape}", k=k)
+
+    f(1.0, np.ones(2, np.float32), cv.random.key(0))
+    assert capsys.readouterr().out == "1.0 np.int32(2) s   [1. 1.] 1 (2,)  t|\n()\n"
+
+
 def test_debug_callback() -> None:
     seen: list[Any] = []
     f = cv.jit(lambda x: cv.debug.callback(lambda x, label: seen.append((float(x), label)), x, "a"))

@@ -17,7 +17,7 @@ from covector.control_flow.saving import (
 )
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
-from covector.core.config import config
+from covector.core.config import config, runs_by_operation
 from covector.core.dce import dce
 from covector.core.definers import def_jvp_linear, def_vectorized
 from covector.core.errors import at_user_line
@@ -444,6 +444,8 @@ class _Checkpointed:
         self.own_entries: dict[Any, tuple[ClosedJaxpr, Any]] = {}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if runs_by_operation():
+            return self.fun(*args, **kwargs)
         static = in_range(self.nums, len(args))
         dyn = tuple([x for i, x in enumerate(args) if i not in static])
         dyn_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}

@@ -22,6 +22,7 @@ from covector.core.rules import (
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
+    stepwise_rules,
     transpose_rules,
 )
 from covector.core.structural import (
@@ -63,6 +64,15 @@ cond_p.def_effects(lambda params: frozenset().union(*(b.effects for b in params[
 
 
 Branches = tuple[ClosedJaxpr, ...]
+
+
+def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    branches: Branches = params["branches"]
+    taken = branches[min(max(int(args[0]), 0), len(branches) - 1)]
+    return eval_jaxpr(taken.jaxpr, taken.consts, *args[1:])
+
+
+stepwise_rules[cond_p] = _step_by_step
 
 
 def _jvp(

@@ -15,10 +15,17 @@ from covector.control_flow.cond_rules import cond_p
 from covector.control_flow.scan import scan
 from covector.control_flow.while_rules import mapped_condition, while_p
 from covector.core.jaxpr import sub_jaxprs
-from covector.core.rules import device_rules
-from covector.core.structural import moveaxis
+from covector.core.rules import device_effects, device_rules
+from covector.core.structural import mapped_first, moveaxis
 from covector.core.trace import Primitive
-from covector.transforms.callbacks import pure_batch, pure_callback_p
+from covector.transforms.callbacks import (
+    Look,
+    debug_callback_p,
+    each_element,
+    pure_batch,
+    pure_callback_p,
+)
+from covector.transforms.io_callback import io_callback_p
 from covector.transforms.vmap import BatchTrace, uses_axis
 
 Dims = Sequence[int | None]
@@ -57,6 +64,27 @@ def _called(
     return outs, list(at)
 
 
+def _call_each(prim: Primitive) -> None:
+    """Have a callback called once a device, in their order, also where all give it the same."""
+
+    def rule(
+        trace: BatchTrace, args: Sequence[Any], dims: Dims, params: dict[str, Any]
+    ) -> tuple[list[Any], list[int | None]]:
+        n, callback = trace.axis_size, params["callback"]
+        if type(callback) is not Look:
+            callback = each_element(callback, n, tuple(d is not None for d in dims))
+        new = {**params, "callback": callback}
+        if "result_avals" in params:
+            new["result_avals"] = tuple([a.stacked(n) for a in params["result_avals"]])
+        outs = prim.bind_params(mapped_first(args, dims), new)
+        return outs, [0] * len(outs)
+
+    device_rules[prim] = rule
+    device_effects.add(prim)
+
+
 device_rules[pure_callback_p] = _called
+_call_each(debug_callback_p)
+_call_each(io_callback_p)
 _one_by_one(cond_p, lambda trace, dims, params: dims[0] is not None)
 _one_by_one(while_p, mapped_condition)

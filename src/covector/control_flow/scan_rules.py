@@ -17,10 +17,12 @@ from covector.core.rules import (
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
+    stepwise_rules,
     transpose_rules,
 )
 from covector.core.structural import add_any, bring_dim, fill_zeros, instantiate, zeros
 from covector.core.trace import Primitive, trace_to_jaxpr
+from covector.primitives.structure import index_in_dim, stack
 from covector.transforms.cache import cached_on_jaxpr
 from covector.transforms.dce_rules import either, pick, what_is_read, with_inputs
 from covector.transforms.jaxprs import batch_jaxpr, jvp_jaxpr, permute, transpose_jaxpr
@@ -58,6 +60,25 @@ scan_p.def_effects(lambda params: params["jaxpr"].effects)
 def _parts(xs: Sequence[Any], num_consts: int, num_carry: int) -> tuple[list[Any], ...]:
     end = num_consts + num_carry
     return list(xs[:num_consts]), list(xs[num_consts:end]), list(xs[end:])
+
+
+def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    consts, carry, xs = _parts(args, params["num_consts"], params["num_carry"])
+    closed, k, n = params["jaxpr"], params["num_carry"], params["length"]
+    rows: list[list[Any]] = []
+    for i in reversed(range(n)) if params["reverse"] else range(n):
+        at = [index_in_dim(x, i) for x in xs]
+        outs = eval_jaxpr(closed.jaxpr, closed.consts, *consts, *carry, *at)
+        carry = outs[:k]
+        rows.append(outs[k:])
+    if not rows:
+        return carry + [zeros(a.stacked(0)) for a in closed.out_avals[k:]]
+    if params["reverse"]:
+        rows.reverse()
+    return carry + [stack(column) for column in zip(*rows, strict=True)]
+
+
+stepwise_rules[scan_p] = _step_by_step
 
 
 def _join(old: Sequence[bool], new: Sequence[bool]) -> list[bool]:

@@ -16,6 +16,7 @@ from covector.core.rules import (
     higher_order_rules,
     jvp_rules,
     partial_eval_rules,
+    stepwise_rules,
     transpose_rules,
 )
 from covector.core.structural import broadcast_in_dim, fill_zeros, instantiate
@@ -54,6 +55,17 @@ while_p.def_effects(lambda params: params["cond_jaxpr"].effects | params["body_j
 def _parts(xs: Sequence[Any], params: dict[str, Any]) -> tuple[list[Any], list[Any], list[Any]]:
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
     return list(xs[:nc]), list(xs[nc : nc + nb]), list(xs[nc + nb :])
+
+
+def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    cond, body = params["cond_jaxpr"], params["body_jaxpr"]
+    cond_consts, body_consts, carry = _parts(args, params)
+    while bool(eval_jaxpr(cond.jaxpr, cond.consts, *cond_consts, *carry)[0]):
+        carry = eval_jaxpr(body.jaxpr, body.consts, *body_consts, *carry)
+    return carry
+
+
+stepwise_rules[while_p] = _step_by_step
 
 
 @cached_on_jaxpr

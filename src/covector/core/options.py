@@ -89,11 +89,13 @@ OPTIONS: dict[str, Option] = {
         "ignore", "the same as debug_nans, by its other name", _CHECKING, True
     ),
     "error_checking_behavior_divide": Option(
-        "ignore", "a division by zero is an error; functions run operation by operation",
+        "ignore", "a division by zero, also as a remainder or a negative power, is an error; "
+        "functions run operation by operation",
         _CHECKING, True,
     ),
     "error_checking_behavior_oob": Option(
-        "ignore", "an index out of bounds is an error; functions run operation by operation",
+        "ignore", "an index out of bounds (x[i], x.at[i], not of take and lax) is an error; "
+        "functions run operation by operation",
         _CHECKING, True,
     ),
     "enable_checks": Option(False, "check every program that is traced and compiled", traced=True),

@@ -40,6 +40,10 @@ higher_order_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | No
 # rule(trace, args, dims, params) -> (outs, out_dims), or None where all go the same way.
 device_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]] | None]] = {}
 
+# Operations, with device rules, whose effects happen once a device, also where all devices do the
+# same.
+device_effects: set[Primitive] = set()
+
 # Over which axes of a mesh the result of a collective varies: rule(axes, names), where the operand
 # varies over the set ``axes`` and the operation is over ``names``. Others vary where operands do.
 varying_rules: dict[Primitive, Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]] = {}
@@ -59,6 +63,10 @@ transpose_only: set[Primitive] = set()
 # if none is needed: for operations that carry jaxprs.
 dce_rules: dict[Primitive, Callable[[list[bool], JaxprEqn], JaxprEqn | None]] = {}
 
+# Operations that carry jaxprs: rule(args, params) -> the results on concrete values, operation by
+# operation, for options that look at each. Calls (`Primitive.call_param`) need none.
+stepwise_rules: dict[Primitive, Callable[[Sequence[Any], dict[str, Any]], list[Any]]] = {}
+
 # Every elementwise primitive, by name: those with a row, `Primitive.spec`.
 ELEMENTWISE: dict[str, Primitive] = {}
 
@@ -68,6 +76,11 @@ def add_row(prim: Primitive, spec: OpSpec) -> Primitive:
     prim.spec = spec
     ELEMENTWISE[prim.name] = prim
     return prim
+
+
+def has_steps(prim: Primitive) -> bool:
+    """Whether an operation can be run operation by operation: it is a call, or has a rule."""
+    return prim.call_param is not None or prim in stepwise_rules
 
 
 class Zero:

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from covector.core import tree
-from covector.core.avals import aval_of
-from covector.core.dtypes import is_extended
+from covector.core import dtypes, tree
+from covector.core.avals import ShapedArray, aval_of
 from covector.core.trace import Tracer
 from covector.transforms.checks import CheckEffect, check_p
 
@@ -57,7 +56,7 @@ class DivisionByZeroError(JaxException):
 
 
 class BatchedError(JaxException):
-    """The errors of a program that `vmap` mapped, by index."""
+    """The errors of a program that `vmap` mapped, by index; of one along devices, the first."""
 
     def __init__(self, error_mapping: dict[tuple[int, ...], JaxException]) -> None:
         super().__init__(error_mapping)
@@ -71,19 +70,34 @@ class BatchedError(JaxException):
 
 
 class ErrorEffect(NamedTuple):
-    """A class of exceptions, and the shapes and dtypes of the numbers in its message."""
+    """A class of exceptions, and the shapes and dtypes of the numbers in its message.
+
+    The first ``mapped`` numbers say on which device it occurred, along axes of meshes.
+    """
 
     error_type: type[JaxException]
     shape_dtypes: tuple[tuple[tuple[int, ...], Any], ...]
+    mapped: int = 0
 
     @staticmethod
     def of(error_type: type[JaxException], payload: Sequence[Any]) -> ErrorEffect:
         avals = [aval_of(x) for x in payload]
         return ErrorEffect(error_type, tuple((a.shape, a.dtype) for a in avals))
 
-    def key(self) -> tuple[str, str]:
+    def along(self, num_axes: int) -> ErrorEffect:
+        """The same on devices along so many axes, whose numbers stand first."""
+        index = (((), dtypes.int32),) * num_axes
+        return ErrorEffect(self.error_type, index + self.shape_dtypes, self.mapped + num_axes)
+
+    @property
+    def avals(self) -> list[ShapedArray]:
+        """Types of its values: whether it occurred, the code of its place, and the numbers."""
+        first = [ShapedArray((), dtypes.bool_), ShapedArray((), dtypes.int32)]
+        return [*first, *(ShapedArray(s, d) for s, d in self.shape_dtypes)]
+
+    def key(self) -> tuple[str, str, int]:
         """By which kinds are sorted."""
-        return self.error_type.__name__, str(self.shape_dtypes)
+        return self.error_type.__name__, str(self.shape_dtypes), self.mapped
 
 
 class Site(NamedTuple):
@@ -99,7 +113,7 @@ class Site(NamedTuple):
     fields: Any = None
 
     def exception(self, payload: Sequence[Any]) -> JaxException:
-        values = [x if is_extended(x.dtype) else np.asarray(x)[()] for x in payload]
+        values = [x if dtypes.is_extended(x.dtype) else np.asarray(x)[()] for x in payload]
         args, kwargs = tree.unflatten(self.fields, values) if self.fields else (values, {})
         text = self.text.format(*args, **kwargs)
         if self.error_type is FailedCheckError:
@@ -190,7 +204,9 @@ class Error:
             for at in np.argwhere(np.asarray(pred)):
                 index = tuple(int(i) for i in at)
                 payload = [x[index] if index else x for x in self._payload[effect]]
-                yield index, self._metadata[int(code[index])].exception(payload)
+                device = tuple(int(x) for x in payload[: effect.mapped])
+                found = self._metadata[int(code[index])].exception(payload[effect.mapped :])
+                yield index + device, found
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], Any]:
         """The arrays, and what is fixed while a program is traced.
@@ -245,7 +261,8 @@ def _raise(args: Sequence[Any], params: dict[str, Any]) -> None:
     error = Error({effect: pred}, {effect: code}, dict(params["sites"]), {effect: payload})
     found = sorted(error._exceptions(), key=lambda pair: pair[0])
     if found:
-        raise JaxRuntimeError(str(found[0][1]))
+        (index, e), n = found[0], effect.mapped
+        raise JaxRuntimeError(str(BatchedError({index[-n:]: e}) if n else e))
 
 
 CheckEffect.raise_error = _raise

@@ -6,6 +6,7 @@ applies it combines them with those found before, of which the first is kept.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from covector.control_flow.custom_vjp import FlatBackward, custom_vjp_call_p
 from covector.control_flow.scan_rules import scan_p
 from covector.control_flow.while_rules import while_p
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import aval_of
 from covector.core.dce import dce
 from covector.core.errors import SourceFrame
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_jaxpr
@@ -61,6 +62,11 @@ _MOVES = frozenset((
 ))  # fmt: skip
 
 
+# Rules that modules have which few programs need, and these modules.
+late_rules: dict[Primitive, Rule] = {}
+_LATE = {"shard_map": "covector.experimental._checkify_devices"}
+
+
 class Found:
     """The errors found so far in a program, as values of it."""
 
@@ -75,7 +81,7 @@ class Found:
 
     def leaves(self, effects: Sequence[ErrorEffect]) -> list[Any]:
         """The values for these kinds of errors, of which some may not occur here."""
-        return [x for e in effects for x in self.errors.get(e) or [zeros(a) for a in _avals_of(e)]]
+        return [x for e in effects for x in self.errors.get(e) or [zeros(a) for a in e.avals]]
 
     def add(self, error_type: Any, pred: Any, payload: Sequence[Any], site: Site) -> None:
         """An error, if ``pred`` is true."""
@@ -90,7 +96,7 @@ class Found:
         """The errors of a program that has been run, one of them at most."""
         self.sites.update(sites)
         rest = iter(leaves)
-        self._combine({e: [next(rest) for _ in _avals_of(e)] for e in effects})
+        self._combine({e: [next(rest) for _ in e.avals] for e in effects})
 
     def _combine(self, new: dict[ErrorEffect, list[Any]]) -> None:
         before = self._any
@@ -101,16 +107,10 @@ class Found:
             values = [stop_gradient(x) for x in values]
             if old is not None:
                 values = [cnp.where(old[0], a, b) for a, b in zip(old[1:], values, strict=True)]
-            avals = _avals_of(effect)[1:]
+            avals = effect.avals[1:]
             values = [convert_element_type(x, a.dtype) for x, a in zip(values, avals, strict=True)]
             self._any = pred if self._any is None else self._any | pred
             self.errors[effect] = [pred if old is None else old[0] | pred, *values]
-
-
-def _avals_of(effect: ErrorEffect) -> list[ShapedArray]:
-    """Types of the values of a kind of error."""
-    first = [ShapedArray((), dtypes.bool_), ShapedArray((), dtypes.int32)]
-    return [*first, *(ShapedArray(s, d) for s, d in effect.shape_dtypes)]
 
 
 class Checked(NamedTuple):
@@ -122,7 +122,7 @@ class Checked(NamedTuple):
 
     @property
     def num_leaves(self) -> int:
-        return sum(len(_avals_of(e)) for e in self.effects)
+        return sum(len(e.avals) for e in self.effects)
 
 
 def _traced(fun: Callable[..., list[Any]], avals: Sequence[Any], like: Jaxpr) -> ClosedJaxpr:
@@ -179,7 +179,7 @@ def _run(closed: ClosedJaxpr, args: Sequence[Any], enabled: Enabled) -> tuple[Fo
         for eqn in jaxpr.eqns:
             at(eqn.source_info)
             values = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
-            rule = _rules.get(eqn.primitive)
+            rule = _rule_of(eqn.primitive)
             if rule is not None:
                 outs = rule(found, enabled, eqn, values)
             elif eqn.primitive.call_param is not None:
@@ -188,6 +188,12 @@ def _run(closed: ClosedJaxpr, args: Sequence[Any], enabled: Enabled) -> tuple[Fo
                 outs = _plain(found, enabled, eqn, values)
             env.update(zip(eqn.outvars, outs, strict=True))
     return found, [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
+
+
+def _rule_of(prim: Primitive) -> Rule | None:
+    if prim.name in _LATE and prim not in late_rules:
+        importlib.import_module(_LATE[prim.name])
+    return _rules.get(prim) or late_rules.get(prim)
 
 
 def _bind(eqn: JaxprEqn, values: Sequence[Any]) -> list[Any]:
@@ -299,7 +305,7 @@ def _split(
     found: Found, kinds: Sequence[ErrorEffect], sites: dict[int, Site], outs: list[Any]
 ) -> list[Any]:
     """Take the errors that stand before the results."""
-    n = sum(len(_avals_of(e)) for e in kinds)
+    n = sum(len(e.avals) for e in kinds)
     found.add_all(kinds, outs[:n], sites)
     return outs[n:]
 

@@ -39,6 +39,7 @@ from covector.transforms.arguments import (
     wraps,
 )
 from covector.transforms.cache import FunctionCache, context_key
+from covector.transforms.formats import check_format
 from covector.transforms.jit import jit_p
 
 __all__ = [
@@ -81,7 +82,8 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
     JaxRuntimeError
         If ``pred`` is known to be false, and no function is transformed.
     ValueError
-        When a function with a check is compiled that `checkify` has not transformed.
+        When a function with a check is compiled that `checkify` has not transformed; if the
+        arguments do not fit the message.
     TypeError
         If ``pred`` is no boolean scalar, or an argument is no array.
 
@@ -108,6 +110,7 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
                 "check: what is put into the message must be pytrees of arrays, got "
                 f"{describe(x)}{at_user_line()}"
             )
+    check_format("check", str(msg), fmt_args, fmt_kwargs, all_used=False)
     payload = [convert_element_type(x, aval_of(x).dtype) for x in leaves]
     frame = user_frame()
     site = Site(FailedCheckError, str(msg), str(frame) if frame else "", fields)
@@ -214,7 +217,8 @@ def checkify(
     branches and compiled functions in ``f`` are gone through. To find errors of each example of a
     batch, and only of branches that are taken, map the checked function: ``vmap(checkify(f))``.
     In ``checkify(vmap(f))`` all examples have one error, and a `cond` that differs from one to the
-    other computes both branches, whose errors count.
+    other computes both branches, whose errors count. The error of a `shard_map` or `pmap` is that
+    of the first device which has one, and says which: ``at mapped index 2``.
 
     Differentiate a function with `custom_jvp` or `custom_vjp` that holds a `check` inside:
     ``checkify(grad(f))``. Constant indices of updates that are out of bounds are dropped when the

@@ -10,7 +10,7 @@ import numpy as onp
 from covector import _native, lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, array_from_numpy, to_array
-from covector.core.config import config, current
+from covector.core.config import runs_by_operation
 from covector.core.dims import is_nonnegative
 from covector.core.errors import InconclusiveDimensionOperation, at_user_line
 from covector.core.operands import bind_known, scalar
@@ -28,6 +28,7 @@ from covector.numpy._index import (
     as_index_array,
     parse,
 )
+from covector.numpy._looks import check_bounds, check_integers, refuse_outside
 from covector.numpy._util import broadcast_shapes, broadcast_to, compile_lazily, current_trace
 from covector.numpy.powers import _remainder
 from covector.primitives.indexing import (
@@ -54,6 +55,8 @@ def getitem(x: Any, index: Any) -> Any:
             return out._placed(where) if where else out
     t = type(index)
     shape = x.shape
+    if runs_by_operation():
+        check_bounds(parse(index, x), shape)
     if t is int:
         if shape:
             return _static_ints(x, (index,), shape)
@@ -188,46 +191,10 @@ def _clamped(i: int, n: int, shape: tuple[int, ...]) -> int:
     return min(max(i + n if i < 0 else i, 0), n - 1)
 
 
-def refuse_outside(i: int, n: int, shape: tuple[int, ...]) -> None:
-    """Raise for an index out of bounds, where options say so."""
-    for name in ("check_static_indices", "error_checking_behavior_oob"):
-        if getattr(config, name) in (True, "raise"):
-            raise IndexError(
-                f"the index {i} is out of bounds of an axis of size {n} of an array of shape "
-                f"{shape}, and the option {name} is set{at_user_line()}"
-            )
-
-
-def check_integers(items: list[Item], shape: tuple[int, ...]) -> None:
-    """Raise for Python integers out of bounds, where options say so."""
-    dim = 0
-    for item in items:
-        if type(item) is Scalar and type(item.value) is int:
-            if not -shape[dim] <= item.value < shape[dim]:
-                refuse_outside(item.value, shape[dim], shape)
-        dim += type(item) is not NewAxis
-
-
-def check_bounds(items: list[Item], shape: tuple[int, ...]) -> None:
-    """Raise for indices whose values are known and out of bounds, where options say so."""
-    dim = 0
-    for item in items:
-        if type(item) is NewAxis:
-            continue
-        if type(item) in (Scalar, Advanced) and not isinstance(item.value, Tracer):
-            n = shape[dim]
-            values = onp.asarray(item.value)
-            wrong = values[(values < -n) | (values >= n)]
-            if wrong.size:
-                refuse_outside(int(wrong[0]), n, shape)
-        dim += 1
-
-
 def _eager_advanced(x: Any, index: Any) -> Any:
     """Through a compiled program that takes positions as run-time values."""
     items = parse(index, x)
-    if current().error_checking_behavior_oob == "raise":
-        check_bounds(items, x.shape)
+    check_bounds(items, x.shape)
     if all(type(item) is not Advanced and type(item) is not Moving for item in items):
         # Rank-0 arrays as indices: their values are at hand.
         plain = [Scalar(_int(i.value)) if type(i) is Scalar else i for i in items]
@@ -604,6 +571,8 @@ def get_with_mode(x: Any, index: Any, mode: Any, fill_value: Any) -> Any:
     if mode is None and fill_value is not None:
         parsed = GatherScatterMode.FILL_OR_DROP
     items = parse(index, x)
+    if mode is None and fill_value is None:
+        check_bounds(items, x.shape)
     if wrap:
         basic, plan = split_advanced(x.shape, items)
         return get_basic(x, basic) if plan is None else _gather(

@@ -10,6 +10,7 @@ from covector.core.avals import aval_of
 from covector.core.errors import at_user_line
 from covector.core.operands import scalar
 from covector.core.trace import eval_trace
+from covector.numpy._looks import check_divisor
 from covector.numpy._ufunc import (
     ANY2,
     REAL2,
@@ -104,6 +105,7 @@ def _remainder(x1: Any, x2: Any) -> Any:
         return _with_sign_of(lax.rem(x1, x2), x2)
     zero = scalar(0, dt)
     if dt in dtypes.INTEGERS:
+        check_divisor(x2, "remainder")
         x2 = lax.select(lax.eq(x2, zero), scalar(1, dt), x2)
     r = lax.rem(x1, x2)
     if dt in dtypes.UNSIGNED:
@@ -117,6 +119,7 @@ def _fmod(x1: Any, x2: Any) -> Any:
     x1, x2 = as_integers(*promote2("fmod", x1, x2))
     dt = aval_of(x1).dtype
     if dt in dtypes.INTEGERS:
+        check_divisor(x2, "fmod")
         x2 = lax.select(lax.eq(x2, scalar(0, dt)), scalar(1, dt), x2)
     return lax.rem(x1, x2)
 

@@ -9,7 +9,6 @@ import numpy as onp
 from covector import lax
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of
-from covector.core.config import current
 from covector.core.dims import is_within
 from covector.core.errors import at_user_line, describe, warn
 from covector.core.operands import PY_SCALARS, bind_known, scalar
@@ -91,6 +90,7 @@ def update(
     elif mode is None and not eager and isinstance(index, Tracer):
         aval = index.aval
         if not aval.shape and aval.dtype in dtypes.INTEGERS and x.shape:
+            check_bounds([Scalar(index)], x.shape)
             items = [Scalar(index), *[Slice(0, n, 1) for n in x.shape[1:]]]
             return _update(x, items, values, op, _DROP, False, promised)
     wrap = mode == "wrap"
@@ -103,8 +103,7 @@ def update(
     items = parse(index, x)
     if mode is None:
         check_integers(items, x.shape)
-        if eager and current().error_checking_behavior_oob == "raise":
-            check_bounds(items, x.shape)
+        check_bounds(items, x.shape)
     if eager and isinstance(op, str):
         arrays, spec = _split(items, wrap)
         return _run(

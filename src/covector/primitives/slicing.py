@@ -123,21 +123,29 @@ transpose_rules[dynamic_update_slice_p] = _dynamic_update_slice_transpose
 
 
 def _stacked_starts(
-    axis_size: int, starts: Sequence[Any], dims: Sequence[int | None], shape: Shape, sizes: Shape
+    axis_size: int, starts: Sequence[Any], dims: Sequence[int | None], shape: Shape
 ) -> Any:
-    """Clamped start indices of all examples as one matrix (example, dimension)."""
+    """Start indices of all examples as one matrix (example, dimension).
+
+    They are not clamped, so that those who look for indices out of bounds see them.
+    """
     dt = dtypes.position_dtype(*shape)
     columns = []
-    for s, d, n, size in zip(starts, dims, shape, sizes, strict=True):
-        # Clamp in the index's own type: a 64-bit or unsigned index may not fit in 32 bits.
-        own = aval_of(s).dtype
-        top = min_dim(n - size, int(dtypes.LIMITS[own][1]))
-        s = clamp(scalar(0, own), s, scalar(top, own))
-        s = structural.convert_element_type(as_array(s), dt)
+    for s, d in zip(starts, dims, strict=True):
+        s = structural.convert_element_type(as_array(_saturated(s, dt)), dt)
         columns.append(
             structural.broadcast_in_dim(s, (axis_size, 1), (0,) if d is not None else ())
         )
     return concatenate_p.bind(*columns, dimension=1)
+
+
+def _saturated(index: Any, dt: dtypes.DType) -> Any:
+    """An index that may not fit in ``dt``, which stays out of bounds on the same side."""
+    own = aval_of(index).dtype
+    (low, high), (least, most) = dtypes.LIMITS[own], dtypes.LIMITS[dt]
+    if low >= least and high <= most:
+        return index
+    return clamp(scalar(max(low, least), own), index, scalar(min(high, most), own))
 
 
 def _dynamic_slice_batch(
@@ -153,7 +161,7 @@ def _dynamic_slice_batch(
     if batched:
         x = bring_dim(x, axis_size, dims[0], 0)
     shape = aval_of(x).shape[batched:]
-    indices = _stacked_starts(axis_size, starts, dims[1:], shape, slice_sizes)
+    indices = _stacked_starts(axis_size, starts, dims[1:], shape)
     out = gather_p.bind(
         x,
         indices,
@@ -167,7 +175,7 @@ def _dynamic_slice_batch(
         slice_sizes=((min_dim(axis_size, 1),) if batched else ()) + slice_sizes,
         indices_are_sorted=batched,
         unique_indices=batched,
-        mode=GatherScatterMode.PROMISE_IN_BOUNDS,
+        mode=GatherScatterMode.CLIP,
         fill_value=None,
     )
     return out, 0
@@ -184,9 +192,9 @@ def _dynamic_update_slice_batch(
     update = bring_dim(update, axis_size, dims[1], 0)
     if all(d is None for d in dims[2:]):
         return dynamic_update_slice_p.bind(x, update, 0, *starts), 0
-    shape, sizes = aval_of(x).shape[1:], aval_of(update).shape[1:]
+    shape = aval_of(x).shape[1:]
     n = len(shape)
-    indices = _stacked_starts(axis_size, starts, dims[2:], shape, sizes)
+    indices = _stacked_starts(axis_size, starts, dims[2:], shape)
     out = scatter_p.bind(
         x,
         indices,
@@ -200,7 +208,7 @@ def _dynamic_update_slice_batch(
         ),
         indices_are_sorted=True,
         unique_indices=True,
-        mode=GatherScatterMode.PROMISE_IN_BOUNDS,
+        mode=GatherScatterMode.CLIP,
     )
     return out, 0
 

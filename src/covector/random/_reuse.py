@@ -17,7 +17,7 @@ import numpy as np
 from covector.core import dtypes
 from covector.core.avals import Array
 from covector.core.errors import KeyReuseError, at_user_line
-from covector.core.trace import Tracer
+from covector.transforms.callbacks import look_at
 
 # The words of keys that were used, as one number, and by what; the latest of them.
 _used: dict[int, str] = {}
@@ -35,33 +35,37 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-def _words(x: Any) -> list[int]:
-    """The words of keys, of all that a traced value stands for; nothing of other values."""
-    while isinstance(x, Tracer):
-        # Of a mapped or differentiated value, what it is made of.
-        x = getattr(x, "val", None) if hasattr(x, "val") else getattr(x, "primal", None)
-    if type(x) is not Array or x.dtype is not dtypes.key_dtype:
-        return []
+def _words(x: Array) -> list[int]:
+    """The words of keys."""
     found: list[int] = np.asarray(x._to_host()._bitcast(_WORD, x.shape)).reshape(-1).tolist()
     return found
 
 
+def _look_at(keys: Any, look: Callable[[list[int]], None]) -> None:
+    """Call ``look`` with the words of keys, when there are any."""
+    if getattr(keys, "dtype", None) is dtypes.key_dtype:
+        look_at(keys, lambda x: look(_words(x)))
+
+
 def made(keys: Any) -> Any:
     """``keys``, which may be used once more."""
-    for word in _words(keys):
-        _used.pop(word, None)
+    _look_at(keys, _forget)
     return keys
 
 
-def _use(key: Any, name: str) -> None:
-    words = _words(key)
+def _forget(words: list[int]) -> None:
+    for word in words:
+        _used.pop(word, None)
+
+
+def _use(words: list[int], name: str, where: str) -> None:
     for word in words:
         before = _used.get(word)
         if before is not None:
             raise KeyReuseError(
                 f"{name} was given a key that {before} has used before: the numbers would be the "
                 "same. Make a key for each use with random.split; random.clone gives one "
-                f"that is meant to be used again (option debug_key_reuse){at_user_line()}"
+                f"that is meant to be used again (option debug_key_reuse){where}"
             )
     for word in words:
         _used[word] = name
@@ -74,7 +78,8 @@ def watched(fun: Any, key: Any, run: Callable[[], Any]) -> Any:
     fun = inspect.unwrap(fun)
     name = fun.__name__
     if not _calls.depth and fun.__code__.co_varnames[0] == "key" and name != "_fold_in":
-        _use(key, f"random.{name.lstrip('_')}")
+        shown, where = f"random.{name.lstrip('_')}", at_user_line()
+        _look_at(key, lambda words: _use(words, shown, where))
     _calls.depth += 1
     try:
         out = run()

@@ -10,6 +10,7 @@ from typing import Any
 
 from covector.core.config import runs_by_operation
 from covector.core.jaxpr import ClosedJaxpr, eval_jaxpr
+from covector.core.rules import has_steps, stepwise_rules
 from covector.core.trace import EvalTrace, Primitive
 from covector.runtime.execution import looks_at_results
 from covector.transforms.cache import Latest
@@ -38,7 +39,7 @@ def _operation(prim: Primitive, params: dict[str, Any]) -> Any:
         return out if prim.multiple_results else [out]
 
     run.__name__ = _name_of(prim, params)
-    jitted = Jitted(run, primitive=prim)
+    jitted = Jitted(run, primitive=prim, params=params)
     return make_jit_function(jitted)
 
 
@@ -47,13 +48,26 @@ def dispatch(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> li
     key = (prim, *params.items()) if params else prim
     found = _operations.get(key)
     if found is None:
-        found = _with_jaxprs.get(key)
+        kept = _operations
+        if _has_jaxpr(params):
+            by_operation = runs_by_operation() or (prim is jit_p and looks_at_results())
+            if by_operation and has_steps(prim):
+                return step_by_step(prim, args, params)
+            kept = _with_jaxprs
+            found = kept.get(key)
         if found is None:
-            if prim is jit_p and (runs_by_operation() or looks_at_results()):
-                return eval_jaxpr(params["jaxpr"].jaxpr, params["jaxpr"].consts, *args)
             found = _operation(prim, params)
-            (_with_jaxprs if _has_jaxpr(params) else _operations).add(key, found)
+            kept.add(key, found)
     return found(*args)
+
+
+def step_by_step(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """The results of an operation with programs inside, whose operations are dispatched one by
+    one."""
+    if prim.call_param is not None:
+        closed = params[prim.call_param]
+        return eval_jaxpr(closed.jaxpr, closed.consts, *args)
+    return stepwise_rules[prim](args, params)
 
 
 def traced(*args: Any) -> Any:

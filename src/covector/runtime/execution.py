@@ -41,9 +41,10 @@ from covector.core.jaxpr import ClosedJaxpr, Jaxpr, all_jaxprs, nesting
 from covector.core.levels import room_for
 from covector.core.monitoring import COMPILED, DURATIONS, LOWERED, tell
 from covector.core.references import Reference, values_of
-from covector.core.rules import layout_primitives, transpose_only
-from covector.core.trace import Tracer, raise_leaked
-from covector.primitives.arithmetic import div_p, rem_p
+from covector.core.rules import has_steps, layout_primitives, transpose_only
+from covector.core.trace import Primitive, Tracer, raise_leaked
+from covector.primitives.arithmetic import div_p, integer_pow_p, rem_p
+from covector.primitives.exponential import pow_p
 from covector.runtime import transfers
 from covector.runtime.moves import move_results, moved, moves_of, place_of
 from covector.runtime.placement import (
@@ -550,6 +551,22 @@ def looks_at_results() -> bool:
     return config.debug_nans or config.debug_infs or config.error_checking_behavior_nan == "raise"
 
 
+# Whether an operation divides by zero: of its parameters and operands.
+_DIVIDES: dict[Primitive | None, Callable[..., bool]] = {
+    div_p: lambda _, x, y: not np.all(y),
+    rem_p: lambda _, x, y: not np.all(y),
+    integer_pow_p: lambda params, x: params["y"] < 0 and not np.all(x),
+    pow_p: lambda _, x, y: bool(np.any((np.real(y) < 0) & (x == 0))),
+}
+
+
+def _divides_by_zero(jitted: Jitted, operands: Sequence[Any]) -> bool:
+    rule = _DIVIDES.get(jitted.primitive)
+    if rule is None:
+        return False
+    return rule(jitted.params, *[np.asarray(_whole(x)) for x in operands])
+
+
 def check_operands(
     jitted: Jitted, operands: list[Any], avals: list[ShapedArray], where: Placement
 ) -> bool:
@@ -560,7 +577,7 @@ def check_operands(
         transfers.check_operands(operands, avals, where.sharding, what)
         plain = False
     if config.error_checking_behavior_divide == "raise":
-        if jitted.primitive in (div_p, rem_p) and not np.all(np.asarray(_whole(operands[-1]))):
+        if _divides_by_zero(jitted, operands):
             raise ZeroDivisionError(
                 f"a division by zero in {jitted.primitive}, and the option "
                 f"error_checking_behavior_divide is 'raise'{at_user_line()}"
@@ -611,17 +628,18 @@ def _check_finite(
     bad = find_nonfinite(outs)
     if bad is None:
         return
-    if jitted.primitive is not None:
+    prim = jitted.primitive
+    if prim is not None and not has_steps(prim):
         raise FloatingPointError(
-            f"invalid value ({bad}) encountered in the operation {jitted.primitive.name}"
-            f"{at_user_line()}"
+            f"invalid value ({bad}) encountered in the operation {prim.name}{at_user_line()}"
         )
     # Run it again operation by operation: the one at fault raises with its own line.
     with override(disable_jit=True):
         jitted.fun(*args, **kwargs)
+    what = f"compiled function {jitted.name}" if prim is None else f"operation {prim.name}"
     raise FloatingPointError(
-        f"invalid value ({bad}) in the result of the compiled function {jitted.name}; it does "
-        f"not occur when the function runs operation by operation{at_user_line()}"
+        f"invalid value ({bad}) in the result of the {what}; it does not occur when it runs "
+        f"operation by operation{at_user_line()}"
     )
 
 

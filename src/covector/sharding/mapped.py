@@ -13,6 +13,7 @@ from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
     batching_rules,
     higher_order_rules,
+    stepwise_rules,
 )
 from covector.core.structural import bring_dim, reshape, transpose
 from covector.core.trace import Primitive, trace_to_jaxpr
@@ -180,6 +181,18 @@ def _placed(x: Any, spec: PartitionSpec, mesh: Any, some: bool = False) -> Any:
 
 
 shard_map_p.expansion = on_all
+
+
+def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    mesh = params["mesh"]
+    if isinstance(mesh, Mesh):
+        # The values on the way are arrays, which lie as their mesh says.
+        mesh = mesh.update(axis_types=(AxisType.Auto,) * len(mesh.axis_names))
+    outs = on_all(*args, **{**params, "mesh": mesh})
+    return typed(outs, params, range(len(outs)))
+
+
+stepwise_rules[shard_map_p] = _step_by_step
 
 
 def whole_program(params: dict[str, Any], avals: tuple[ShapedArray, ...]) -> ClosedJaxpr:

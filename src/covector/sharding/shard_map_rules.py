@@ -46,13 +46,17 @@ def _has_rules_of_users(closed: ClosedJaxpr) -> bool:
     )
 
 
-def _along(params: dict[str, Any]) -> set_current_trace:
+def along_devices(params: dict[str, Any]) -> set_current_trace:
     """Context manager: programs of one device are transformed in the block."""
     trace = JaxprTrace(current_trace())
     trace.memo = None  # it records nothing
     mesh = params["mesh"]
     trace.axes = tuple(
-        [(n, mesh.shape[n], True) for n in mesh.axis_names if n in params["manual_axes"]]
+        [
+            (n, mesh.shape[n], params["check_vma"])
+            for n in mesh.axis_names
+            if n in params["manual_axes"]
+        ]
     )
     return set_current_trace(trace)
 
@@ -66,7 +70,7 @@ def _jvp_of_body(
 ) -> tuple[list[Any], list[Any]]:
     """The forward derivative: that of the body."""
     nonzero = tuple(type(t) is not Zero for t in tangents)
-    with _along(params):
+    with along_devices(params):
         closed, nonzero_out = jvp_jaxpr(params["jaxpr"], nonzero)
     ins, outs = params["in_specs"], params["out_specs"]
     of_tangents = [s for s, nz in zip(ins, nonzero, strict=True) if nz]
@@ -99,7 +103,7 @@ def _partial_eval_of_body(
 ) -> list[Any]:
     """What is known is computed on each device; what it hands on is kept there."""
     unknown = tuple(trace.is_unknown(x) for x in args)
-    with _along(params):
+    with along_devices(params):
         parts = partial_eval_jaxpr(params["jaxpr"], unknown)
         known, n_new = parts.known, parts.num_new
         n_known = len(known.out_avals) - n_new
@@ -146,7 +150,7 @@ def _partial_eval_of_body(
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
     undefined = tuple(type(x) is UndefinedPrimal for x in args)
     nonzero = tuple(type(ct) is not Zero for ct in cts)
-    with _along(params):
+    with along_devices(params):
         closed, nonzero_out, refs, _ = transpose_jaxpr(params["jaxpr"], undefined, nonzero)
     assert not refs
     ins = [s for s, u in zip(params["in_specs"], undefined, strict=True) if not u]

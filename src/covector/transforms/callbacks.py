@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -11,12 +10,13 @@ import numpy as np
 from covector.core import dtypes, tree
 from covector.core.avals import ShapedArray, array_from_numpy, is_array_like, settled
 from covector.core.effects import Effect
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, describe, user_frame
 from covector.core.rules import Zero, batching_rules, jvp_rules
 from covector.core.structural import bring_dim, mapped_first
 from covector.core.trace import NO_EFFECTS, EvalTrace, Primitive
 from covector.transforms.arguments import api_boundary, check_callable, fun_name
 from covector.transforms.foreign import ForeignFunction
+from covector.transforms.formats import check_format, misfit
 from covector.transforms.shapes import aval_like
 
 FlatCallback = Callable[..., Sequence[Any]]
@@ -202,6 +202,28 @@ def each_element(callback: FlatCallback, axis_size: int, mapped: Sequence[bool])
     return run
 
 
+class Look:
+    """A callback that looks at a value, and takes a batch of such as it is."""
+
+    __slots__ = ("look",)
+    __name__ = "look"
+
+    def __init__(self, look: Callable[[Any], None]) -> None:
+        self.look = look
+
+    def __call__(self, x: Any) -> list[Any]:
+        self.look(x)
+        return []
+
+
+def look_at(x: Any, look: Callable[[Any], None]) -> None:
+    """Call ``look`` with the value of ``x`` when it is known: now, or when the program runs.
+
+    Of a value that is mapped it gets all, along further axes.
+    """
+    debug_callback_p.bind_params((x,), {"callback": Look(look), "ordered": False})
+
+
 VMAP_METHODS = (
     "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized",
 )  # fmt: skip
@@ -243,7 +265,9 @@ def pure_batch(
 def _debug_batch(
     axis_size: int, args: Sequence[Any], dims: Sequence[int | None], **params: Any
 ) -> tuple[list[Any], list[int]]:
-    callback = each_element(params["callback"], axis_size, tuple(d is not None for d in dims))
+    callback = params["callback"]
+    if type(callback) is not Look:
+        callback = each_element(callback, axis_size, tuple(d is not None for d in dims))
     debug_callback_p.bind_params(mapped_first(args, dims), {**params, "callback": callback})
     return [], []
 
@@ -378,7 +402,8 @@ def debug_callback(
 
     Notes
     -----
-    Differentiation calls it with the primal values; `vmap` calls it for each element.
+    Differentiation calls it with the primal values; `vmap` calls it for each element, `shard_map`
+    for each device.
 
     Examples
     --------
@@ -414,33 +439,6 @@ def debug_callback(
     return None
 
 
-class _FormatChecker(string.Formatter):
-    """Formats nothing, but finds the arguments that a format does not use."""
-
-    def __init__(self) -> None:
-        self.unused: list[str] = []
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return ""
-
-    def convert_field(self, value: Any, conversion: Any) -> Any:
-        return value
-
-    def check_unused_args(self, used_args: Any, args: Sequence[Any], kwargs: Any) -> None:
-        self.unused = [str(i) for i in range(len(args)) if i not in used_args]
-        self.unused += [k for k in kwargs if k not in used_args]
-
-
-def _check_format(name: str, fmt: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-    checker = _FormatChecker()
-    checker.format(fmt, *args, **kwargs)
-    if checker.unused:
-        raise ValueError(
-            f"{name}: the arguments {', '.join(checker.unused)} are not used by the format "
-            f"{fmt!r}; put {{}} or {{name}} where their values are to appear{at_user_line()}"
-        )
-
-
 def _readable(x: Any) -> Any:
     if not is_array_like(x) or dtypes.is_extended(getattr(x, "dtype", None)):
         return x
@@ -468,7 +466,7 @@ def debug_print(
     ordered : bool
         Keep the order of the program.
     skip_format_check : bool
-        Allow arguments that the format does not use.
+        Do not look at the format before it is applied: arguments need not be used.
     partitioned : bool
         Has no effect.
     _use_logging : bool
@@ -481,11 +479,12 @@ def debug_print(
     Raises
     ------
     ValueError
-        If the format does not use an argument.
+        If the format does not fit the arguments, or does not use one.
 
     Notes
     -----
-    Differentiation prints the primal values; `vmap` prints a line for each element.
+    Differentiation prints the primal values; `vmap` prints a line for each element, `shard_map`
+    for each device.
 
     Examples
     --------
@@ -506,12 +505,16 @@ def debug_print(
             f'{name}("{{}}", x){at_user_line()}'
         )
     if not skip_format_check:
-        _check_format(name, fmt, args, kwargs)
-    text = fmt
+        check_format(name, fmt, args, kwargs)
+    text, frame = fmt, user_frame()
 
     def show(*a: Any, **k: Any) -> None:
         a, k = tree.map(_readable, (a, k))
-        shown = text.format(*a, **k)
+        try:
+            shown = text.format(*a, **k)
+        except Exception as e:
+            where = f"\nThe error arose at {frame}" if frame else ""
+            raise misfit(name, text, a, k, e, where) from None
         if _use_logging:
             import logging  # few processes need it
 
@@ -548,7 +551,7 @@ def debug_log(
     partitioned : bool
         Has no effect.
     skip_format_check : bool
-        Allow arguments that the format does not use.
+        Do not look at the format before it is applied: arguments need not be used.
     _use_logging : bool
         False prints, as `debug.print` does.
 
@@ -559,7 +562,7 @@ def debug_log(
     Raises
     ------
     ValueError
-        If the format does not use an argument.
+        If the format does not fit the arguments, or does not use one.
 
     Examples
     --------

@@ -134,7 +134,8 @@ def io_callback(
 
     Notes
     -----
-    `vmap` calls it for each element of mapped arguments, and once if none is mapped.
+    `vmap` calls it for each element of mapped arguments, and once if none is mapped; `shard_map`
+    calls it once a device, also in order.
 
     Examples
     --------

@@ -149,6 +149,8 @@ class Jitted:
         Where it runs if not where its arguments are; a string names a platform.
     options : tuple
         Those of the platform's compiler.
+    primitive, params : optional
+        The operation that it is, if it is one, and its parameters.
     """
 
     # Set by the runtime, which owns devices and programs: ``execute(jitted, args, kwargs)`` runs
@@ -171,6 +173,7 @@ class Jitted:
         primitive: Primitive | None = None,
         device: Any = None,
         options: CompilerOptions = (),
+        params: dict[str, Any] | None = None,
     ) -> None:
         self.fun = fun
         self.name = fun_name(fun)
@@ -189,6 +192,7 @@ class Jitted:
         self.keep_unused = keep_unused
         self.inline = inline
         self.primitive = primitive
+        self.params = params or {}
         self.device = device
         self.options = options
         self._own_entries: dict[Any, Any] = {}

@@ -11,6 +11,7 @@ from covector.core.jaxpr import Jaxpr, all_jaxprs, sub_jaxprs
 from covector.core.rules import (
     batching_rules,
     collective_rules,
+    device_effects,
     device_rules,
     higher_order_rules,
     missing_rule,
@@ -135,11 +136,7 @@ class BatchTrace(Trace):
             rules = collective_rules
             if type(params["axis_name"]) is tuple and len(params["axis_name"]) > 1:
                 raise NotImplementedError(f"{prim.name} over several axes at once")
-        elif all(d is None for d in dims) and not (
-            self.plain_name is not None
-            and prim in higher_order_rules
-            and any(uses_axis(j, self.axis_name) for j in sub_jaxprs(params))
-        ):
+        elif all(d is None for d in dims) and not self._takes_part(prim, params):
             with set_current_trace(self.parent):
                 return prim.bind_with_trace(self.parent, vals, params)
         higher_order = higher_order_rules.get(prim)
@@ -160,6 +157,18 @@ class BatchTrace(Trace):
         if prim.multiple_results:
             return [self.pack(x, d) for x, d in zip(out, out_dim, strict=True)]
         return [self.pack(out, out_dim)]
+
+    def _takes_part(self, prim: Primitive, params: dict[str, Any]) -> bool:
+        """Whether an operation of which no operand is mapped is about the axis all the same."""
+        if self.plain_name is None:
+            return False
+        of_devices = type(self.axis_name) is DeviceAxis
+        if prim not in higher_order_rules:
+            return of_devices and prim in device_effects
+        return any(
+            uses_axis(j, self.axis_name) or (of_devices and _has_device_effects(j))
+            for j in sub_jaxprs(params)
+        )
 
     def unpack(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         vals: list[Any] = []
@@ -184,6 +193,12 @@ def uses_axis(jaxpr: Jaxpr, name: Hashable) -> bool:
         eqn.primitive in collective_rules and name in _axis_names(eqn.params)
         for inner in all_jaxprs(jaxpr)
         for eqn in inner.eqns
+    )
+
+
+def _has_device_effects(jaxpr: Jaxpr) -> bool:
+    return bool(jaxpr.effects) and any(
+        eqn.primitive in device_effects for inner in all_jaxprs(jaxpr) for eqn in inner.eqns
     )
 
 
