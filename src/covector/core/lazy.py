@@ -21,7 +21,10 @@ def _missing(module: str, name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, 1, 0.8)
     if close:
         return f"{text}; it has {close[0]!r}"
-    return f"{text}; docs/differences.md lists what other libraries have and Covector does not"
+    return (
+        f"{text}; docs/differences.md in Covector's source tree lists what other libraries have "
+        "and Covector does not"
+    )
 
 
 def lazy_names(
@@ -50,8 +53,8 @@ def lazy_names(
     ['dtype_of']
     >>> find("shape_of")
     Traceback (most recent call last):
-    AttributeError: module 'small' has no attribute 'shape_of'; docs/differences.md lists what \
-other libraries have and Covector does not
+    AttributeError: module 'small' has no attribute 'shape_of'; docs/differences.md in \
+Covector's source tree lists what other libraries have and Covector does not
     """
     own = namespace["__name__"]
 
