@@ -38,6 +38,13 @@ def test_quotients_and_remainders_are_those_of_numpy(dtype):
         assert same(q, onp.divmod(x, y)[0]) and same(r, onp.divmod(x, y)[1])
 
 
+@pytest.mark.parametrize("name", ["fmax", "fmin"])
+def test_the_greater_of_complex_numbers(name):
+    parts = [complex(a, b) for a, b in itertools.product([0, 1, -2, onp.inf, onp.nan], repeat=2)]
+    x, y = onp.array(list(itertools.product(parts, parts)), "complex64").T
+    onp.testing.assert_array_equal(getattr(np, name)(x, y), getattr(onp, name)(x, y))
+
+
 @pytest.mark.parametrize("x", [7.3, -7.3, 6.0, -6.0, 0.0])
 @pytest.mark.parametrize("y", [3.0, -3.0])
 def test_derivatives_of_remainders(x, y):
