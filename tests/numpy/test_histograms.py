@@ -98,5 +98,12 @@ def test_complex_numbers_have_no_bins(words):
 
 def test_coordinates_of_two_types():
     x, y = onp.arange(6), onp.arange(6) * 0.5
-    for ours, theirs in zip(np.histogram2d(x, y, 3), onp.histogram2d(x, y, 3), strict=True):
+    for ours, theirs in zip(np.histogram2d(x, y, 5), onp.histogram2d(x, y, 5), strict=True):
         onp.testing.assert_array_equal(ours, theirs)
+
+
+def test_edges_are_those_of_numpy_in_double_precision():
+    x = onp.arange(-8, 9) / 8
+    with cv.enable_x64():
+        for ours, theirs in zip(np.histogram(x, 10), onp.histogram(x, 10), strict=True):
+            onp.testing.assert_array_equal(ours, theirs)

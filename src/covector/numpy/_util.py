@@ -24,6 +24,7 @@ from covector.core.errors import (
 from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace, origin
+from covector.lax.convert import reduce_precision
 from covector.lax.elementwise import real
 from covector.transforms.jit import jit
 
@@ -154,6 +155,12 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
     if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
         x = real(x)
     return convert_element_type(x, dtype, weak)
+
+
+def rounded(x: Any) -> Any:
+    """A product as it is when it is rounded, which is not fused with an addition of it."""
+    info = dtypes.finfo(x.dtype)
+    return reduce_precision(x, int(info.nexp), int(info.nmant))
 
 
 def scalar_of(x: Any, dtype: Any) -> Any:

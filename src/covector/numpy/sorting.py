@@ -21,6 +21,7 @@ from covector.numpy._util import (
     fused,
     promote_dtypes,
     promote_inexact,
+    rounded,
     shape_of,
 )
 from covector.numpy.creation import asarray
@@ -585,7 +586,7 @@ def _edges(low: Any, high: Any, *, num: int) -> Any:
     lo, hi = (lax.select(same, lax.add(x, like(h, x)), x) for x, h in ((lo, -0.5), (hi, 0.5)))
     step = lax.div(lax.sub(hi, lo), like(num, lo))
     k = convert_element_type(lax.iota(dtypes.int32, num), dtypes.float64)
-    inner = lax.add(lax.mul(k, step), lo)
+    inner = lax.add(rounded(lax.mul(k, step)), lo)
     edges = lax.concatenate([inner, lax.expand_dims(hi, (0,))], 0)
     return convert_element_type(edges, dt)
 
