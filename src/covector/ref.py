@@ -104,7 +104,10 @@ class Ref(Reference):
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return read(self).__array__(dtype, copy)
+        value = read(self)
+        if isinstance(value, Tracer):
+            raise not_a_value(self.aval)
+        return value.__array__(dtype, copy)
 
     def __repr__(self) -> str:
         value = self._value
@@ -455,7 +458,13 @@ def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
     aval = ty if isinstance(ty, ShapedArray) else None
     if isinstance(ty, (AbstractRef, Reference)):
         aval = (ty if isinstance(ty, AbstractRef) else ty.aval).inner_aval
-    return new_ref(zeros(aval_like(ty) if aval is None else aval))
+    try:
+        return new_ref(zeros(aval_like(ty) if aval is None else aval))
+    except TypeError as e:
+        raise TypeError(
+            "empty_ref takes the type of the value, such as covector.ShapeDtypeStruct((3,), "
+            f"'float32'), or an array that has it, got {describe(ty)}{at_user_line()}"
+        ) from e
 
 
 def _check_memory(memory_space: Any, kind: Any, what: str) -> None:

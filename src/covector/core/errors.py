@@ -292,7 +292,10 @@ def describe(x: Any) -> str:
         return aval.str_short()
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
     if shape is not None and dtype is not None:
-        return f"{dtype}[{','.join(map(str, shape))}]"
+        text = f"{dtype}[{','.join(map(str, shape))}]"
+        # Of others' arrays, and of sparse ones, the class is what matters.
+        known = isinstance(x, (numpy.ndarray, numpy.generic))
+        return text if known else f"{type(x).__name__} {text}"
     text = repr(x)
     if isinstance(x, (list, tuple)) and "Traced<" in text:
         # What a function that is compiled has in place of the numbers the user gave.

@@ -11,7 +11,7 @@ import numpy as onp
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.avals import Array, aval_of, is_array_like, to_array
+from covector.core.avals import Array, aval_of, is_array_like, sparse_remedy, to_array
 from covector.core.config import config, x64_enabled
 from covector.core.dims import DimExpr
 from covector.core.errors import (
@@ -118,12 +118,13 @@ def operand(x: Any, name: str, position: int = 0) -> Any:
             dtypes.canonicalize_dtype(x.dtype)
         return x
     if not is_array_like(x):
-        hint = " Convert it with covector.numpy.array() first." if isinstance(
-            x, (list, tuple)
-        ) else ""  # fmt: skip
+        hint = sparse_remedy(x)
+        if isinstance(x, (list, tuple)):
+            hint = "convert it with covector.numpy.array() first"
+        hint = f": {hint}" if hint else ""
         raise TypeError(
             f"{name} requires arrays or scalars as arguments, got {describe(x)} at position "
-            f"{position}.{hint}{at_user_line()}"
+            f"{position}{hint}{at_user_line()}"
         )
     return x
 

@@ -480,8 +480,11 @@ class Compiled(_Stage):
         n = len(self._entry.hoisted)
         avals = self._entry.closed.in_avals[n:]
         given = [type_of_value(x) for x in flat]
+        info = self._entry.closed.jaxpr.debug_info
+        names = list(info.arg_names or ()) if info else []
+        names = names[len(names) - len(avals) :] or list(map(str, range(len(avals))))
         wrong = [
-            f"  argument {i}: made for {a.str_short()}, called with {g.str_short()}"
+            f"  the argument {names[i]}: made for {a.str_short()}, called with {g.str_short()}"
             for i, (a, g) in enumerate(zip(avals, given, strict=True))
             if not a.matches(g)
         ]

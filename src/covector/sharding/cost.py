@@ -189,7 +189,7 @@ def cost(
     sizes = dict(mesh.shape)
     jaxpr = closed.jaxpr
     taken, given = _trees(jaxpr)
-    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs", taken)
+    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs", taken, _names(jaxpr))
     outs = None
     if out_specs is not None:
         outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs", given)
@@ -244,6 +244,12 @@ def _trees(jaxpr: Jaxpr) -> tuple[Any, Any]:
     return args, out if out.num_leaves == len(jaxpr.outvars) else None
 
 
+def _names(jaxpr: Jaxpr) -> list[str]:
+    """What the arguments are called, where that is known."""
+    found = list(getattr(jaxpr.debug_info, "arg_names", None) or ())
+    return found if len(found) == len(jaxpr.invars) else []
+
+
 def _arrays_of(donated: Sequence[int], n: int, treedef: Any) -> list[int]:
     """The numbers of the arrays in arguments of these numbers."""
     counts = [1] * n if treedef is None else [c.num_leaves for c in treedef.children()]
@@ -261,8 +267,14 @@ def _arrays_of(donated: Sequence[int], n: int, treedef: Any) -> list[int]:
 
 
 def _specs(
-    specs: Any, avals: Sequence[ShapedArray], mesh: Any, what: str, treedef: Any
+    specs: Any,
+    avals: Sequence[ShapedArray],
+    mesh: Any,
+    what: str,
+    treedef: Any,
+    names: Sequence[str] = (),
 ) -> list[Split]:
+    """The split of each array by a tree of specs; ``names`` are those of arguments."""
     is_spec = lambda s: s is None or isinstance(s, PartitionSpec)  # noqa: E731
     flat = tree.leaves(specs, is_leaf=is_spec)
     if isinstance(specs, PartitionSpec):
@@ -287,8 +299,9 @@ def _specs(
             f"cost: {what} has {len(flat)} specs, and the program has {len(avals)} "
             f"{'arguments' if what == 'in_specs' else 'results'}{at_user_line()}"
         )
-    for s, a in zip(flat, avals, strict=True):
-        NamedSharding(mesh, s).check(a.shape, f"cost: {what}")
+    for i, (s, a) in enumerate(zip(flat, avals, strict=True)):
+        of = f" of the argument {names[i]}" if names else ""
+        NamedSharding(mesh, s).check(a.shape, f"cost: {what}{of}")
     return [split_of(s, len(a.shape)) for s, a in zip(flat, avals, strict=True)]
 
 

@@ -576,8 +576,8 @@ def make_mesh(
         if devices is None and found and found[0].platform == "cpu":
             more = (
                 ". The CPU has as many logical devices as the option num_cpu_devices says: set "
-                f"COVECTOR_NUM_CPU_DEVICES={wanted}, or covector.config.num_cpu_devices before "
-                "the first array is made"
+                f"COVECTOR_NUM_CPU_DEVICES={wanted}, or call "
+                f"covector.config.update('num_cpu_devices', {wanted}), at any time"
             )
         raise ValueError(
             f"make_mesh: a mesh of the sizes {sizes} has {wanted} devices; there are {len(found)}"
