@@ -33,6 +33,10 @@ def _of_dict(p, x):
     return p["a"] + p["b"] + x
 
 
+def _compiled():
+    return cv.jit(_of_dict).lower(PAIR, 1.0).compile()
+
+
 def _ref():
     return cv.new_ref(np.ones(3))
 
@@ -40,7 +44,7 @@ def _ref():
 KEYS = random.split(random.key(0))
 EYE = sparse.BCOO.fromdense(np.eye(3))
 MESH = AbstractMesh((8,), ("i",))
-COMPILED = cv.jit(_of_dict).lower({"a": 1.0, "b": 2.0}, 1.0).compile()
+PAIR = {"a": 1.0, "b": 2.0}
 MESSAGES = {
     "shape for a key": (
         lambda: random.uniform((3,)), TypeError, ["uniform", "PRNG key", "random.key(seed)"]
@@ -192,15 +196,19 @@ MESSAGES = {
         ["config.update('num_cpu_devices', 99), at any time"],
     ),
     "compiled for another type": (
-        lambda: COMPILED({"a": 1.0, "b": 2.0}, np.ones(3)), TypeError,
+        lambda: _compiled()(PAIR, np.ones(3)), TypeError,
         ["the argument x: made for float32[], called with float32[3]"],
     ),
     "compiled for another type inside": (
-        lambda: COMPILED({"a": 1.0, "b": 2}, 1.0), TypeError, ["the argument p['b']: made for"],
+        lambda: _compiled()({"a": 1.0, "b": 2}, 1.0), TypeError, ["the argument p['b']: made for"],
     ),
     "cost of a split": (
-        lambda: cost(cv.make_jaxpr(_of_dict)({"a": 1.0, "b": 2.0}, np.ones(3)), MESH, (P(), P("i"))),
+        lambda: cost(cv.make_jaxpr(_of_dict)(PAIR, np.ones(3)), MESH, (P(), P("i"))),
         ValueError, ["in_specs of the argument x", "shape (3,)"],
+    ),
+    "sent along an axis that is not there": (
+        lambda: cost(cv.make_jaxpr(np.sum)(np.ones(8)), MESH, P("i")).sent("all-reduce", "foo"),
+        ValueError, ["one of 'i'", "got 'foo'"],
     ),
     "roll by a float": (lambda: np.roll(np.ones(3), 1.5), TypeError, ["roll: shift", "1.5"]),
     "shard_map of too few": (

@@ -85,6 +85,8 @@ class Cost:
         Memory of constants, of results, and the most that values in between need at once.
     donated_bytes : int
         Of the arguments, what results take over.
+    mesh_axes : tuple
+        All axes of the mesh.
     """
 
     flops: float
@@ -95,6 +97,7 @@ class Cost:
     output_bytes: int
     temp_bytes: int
     donated_bytes: int = 0
+    mesh_axes: Axes = ()
 
     @property
     def argument_bytes(self) -> int:
@@ -118,6 +121,11 @@ class Cost:
             raise ValueError(
                 f"sent takes a kind of collective, one of {', '.join(KINDS)}, got {kind!r}"
                 f"{at_user_line()}"
+            )
+        if axis is not None and axis not in self.mesh_axes:
+            raise ValueError(
+                f"sent takes an axis of the mesh, one of {', '.join(map(repr, self.mesh_axes))}, "
+                f"got {axis!r}{at_user_line()}"
             )
         return sum(
             c.bytes
@@ -229,7 +237,7 @@ def of_splits(
         total.flops, total.touched, tuple(collectives),
         arguments, sum(constants),
         sum(local_bytes(v.aval, f.split, sizes) for v, f in found),
-        math.ceil(walk.peak), taken,
+        math.ceil(walk.peak), taken, tuple(sizes),
     )  # fmt: skip
 
 
