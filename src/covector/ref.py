@@ -10,7 +10,7 @@ from typing import Any
 
 from covector.core.avals import Array, ShapedArray, aval_of, to_array
 from covector.core.dtypes import is_extended, promote
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.errors import export as _export
 from covector.core.references import (
     AbstractRef,
@@ -30,6 +30,7 @@ from covector.numpy.updates import update
 from covector.transforms.shapes import aval_like
 
 
+@boundaries
 class Ref(Reference):
     """A reference: a place that holds an array, which can be read and written.
 
@@ -116,6 +117,7 @@ class Ref(Reference):
         return "Ref" + repr(value)[len("Array") :]
 
 
+@boundaries
 class RefView:
     """``ref.at[index]``: a part of a reference.
 

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from covector import _native
 from covector.core.errors import export, unwrapped
 
 
@@ -77,4 +78,4 @@ Covector's source tree lists what other libraries have and Covector does not
         public = namespace.get("__all__") or (n for n in namespace if not n.startswith("_"))
         return sorted({*public, *where, *modules})
 
-    return getattr_, dir_
+    return _native.Boundary(getattr_), dir_

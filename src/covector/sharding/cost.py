@@ -34,7 +34,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr
 from covector.core.prefixes import spread
 from covector.sharding.cost_walk import Axes, Value, Walk, local_bytes
@@ -67,6 +67,7 @@ class Collective:
     count: int
 
 
+@boundaries
 @dataclasses.dataclass(frozen=True)
 class Cost:
     """What a program costs on one device.

@@ -19,7 +19,7 @@ from covector.core import monitoring, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.backend import CompilerOptions
 from covector.core.config import config, runs_by_operation
-from covector.core.errors import at_user_line, called_name, describe, unwrapped
+from covector.core.errors import at_user_line, boundaries, called_name, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from covector.core.references import Reference, values_of
 from covector.core.structural import zeros
@@ -667,6 +667,7 @@ def _like_function(fn: Any, fun: Any, jitted: Jitted) -> Any:
     return fn
 
 
+@boundaries
 class _Methods:
     """What a compiled function offers besides being called."""
 
