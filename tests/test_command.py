@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -51,6 +52,46 @@ def test_the_report_for_programs(folder, capsys):
     assert set(found["options"]) == set(OPTIONS)
     assert found["options"]["scan3"]["effect"] is False
     assert found["versions"]["numpy"] == onp.__version__
+
+
+@pytest.mark.parametrize("platform", ["foo", "rocm"])
+def test_the_report_where_the_platform_has_no_devices(platform):
+    environment = {**os.environ, "COVECTOR_PLATFORMS": platform}
+    run = _command([], env=environment)
+    (row,) = [line for line in run.stdout.splitlines() if line.startswith("  devices ")]
+    assert f"none of the platform {platform!r}: " in row and platform in row.split(": ", 1)[1]
+    assert "\nOptions" in run.stdout and not run.stderr
+    devices = json.loads(_command(["--json"], env=environment).stdout)["machine"]["devices"]
+    assert devices in row
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [(["--brief"], "--brief is an option of tour"), (["--folder", "x"], "--folder is an option"),
+     (["tour", "--json"], "--json is an option of info"), (["tour", "--clear-cache"], "--clear-c")],
+)  # fmt: skip
+def test_options_of_the_other_command(argv, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2 and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["--json"], ["tour"], ["tour", "--brief"]])
+def test_output_that_nobody_reads(argv, tmp_path):
+    # The end that reads is closed before anything is written.
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        run = _command(argv, cwd=tmp_path, stdout=writing)
+    finally:
+        os.close(writing)
+    assert run.returncode == 1 and not run.stderr
+
+
+def _command(argv, **how):
+    command = [sys.executable, "-m", "covector", *argv]
+    how = {"stdout": subprocess.PIPE, **how}
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=300, **how)
 
 
 def test_the_cache_is_cleared(folder, capsys):

@@ -1,7 +1,18 @@
 """Names that are imported when they are first used."""
 
+import importlib
+import importlib.util
+import pathlib
+import pkgutil
 import subprocess
 import sys
+
+import pytest
+
+from tests.test_docstrings import PUBLIC
+
+# Packages of which every module without an underscore is for people.
+PACKAGES = ("example_libraries", "experimental", "extend", "interpreters", "scipy")
 
 CODE = """
 import sys, threading
@@ -51,3 +62,30 @@ assert covector.experimental.sparse.eye(2).nse == 2
 assert "covector.experimental.jet" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _modules_for_people():
+    listed = (pathlib.Path(__file__).parent / "api").glob("covector.*.txt")
+    names = {f.stem for f in listed} | set(PUBLIC)
+    for package in PACKAGES:
+        path = importlib.import_module(f"covector.{package}").__path__
+        names |= {f"covector.{package}.{m.name}" for m in pkgutil.iter_modules(path)}
+    names -= {"covector", "covector.core"}  # the latter comes with the former, and is not shown
+    names = {n for n in names if not n.rpartition(".")[2].startswith("_")}
+    return sorted(n for n in names if _is_module(n))
+
+
+def _is_module(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("name", _modules_for_people())
+def test_modules_are_attributes_of_their_packages(name):
+    package, _, last = name.rpartition(".")
+    package = importlib.import_module(package)
+    # Whoever has imported it before has made it one, so that having it says too little.
+    assert last in dir(package)
+    assert getattr(package, last) is importlib.import_module(name)

@@ -10,7 +10,11 @@ import pytest
 
 import covector as cv
 import covector.numpy as np
-from covector import lax, random
+from covector import export, lax, random
+from covector.experimental import sparse
+from covector.sharding import AbstractMesh
+from covector.sharding import PartitionSpec as P
+from covector.sharding.cost import cost
 
 
 @dataclasses.dataclass
@@ -25,7 +29,22 @@ class Series:
         return onp.ones(3)
 
 
+def _of_dict(p, x):
+    return p["a"] + p["b"] + x
+
+
+def _compiled():
+    return cv.jit(_of_dict).lower(PAIR, 1.0).compile()
+
+
+def _ref():
+    return cv.new_ref(np.ones(3))
+
+
 KEYS = random.split(random.key(0))
+EYE = sparse.BCOO.fromdense(np.eye(3))
+MESH = AbstractMesh((8,), ("i",))
+PAIR = {"a": 1.0, "b": 2.0}
 MESSAGES = {
     "shape for a key": (
         lambda: random.uniform((3,)), TypeError, ["uniform", "PRNG key", "random.key(seed)"]
@@ -48,7 +67,8 @@ MESSAGES = {
         ["while_loop: ", "returned None"],
     ),
     "format of an array": (
-        lambda: f"{np.ones(3):.2f}", TypeError, ["'.2f'", "float32[3]", "rank 0"]
+        lambda: f"{np.ones(3):.2f}", TypeError,
+        ["'.2f'", "float32[3]", "rank 0", "covector.numpy.array_str"],
     ),
     "traced key of a dictionary": (
         lambda: cv.jit(lambda x: {x: 1})(1.0), TypeError,
@@ -134,6 +154,68 @@ MESSAGES = {
         lambda: np.linalg.inv([[1.0], [3.0]]), TypeError, ["inv", "got list of 2 items at"]
     ),
     "bins": (lambda: np.histogram(np.ones(3), -1), ValueError, ["bins must be", "-1"]),
+    "sine of a reference": (lambda: np.sin(_ref()), TypeError, ["Ref{float32[3]}", "ref[...]"]),
+    "sum of a reference": (lambda: np.sum(_ref()), TypeError, ["Ref{float32[3]}", "ref[...]"]),
+    "sine of a reference in jit": (
+        lambda: cv.jit(np.sin)(_ref()), TypeError, ["Ref{float32[3]}", "ref[...]"]
+    ),
+    "printed reference": (
+        lambda: cv.jit(lambda r: cv.debug.print("{}", r))(_ref()), TypeError,
+        ["Ref{float32[3]}", "ref[...]"],
+    ),
+    "exported reference": (
+        lambda: export.export(cv.jit(lambda r: r[0]))(_ref()), NotImplementedError,
+        ["the argument r of <lambda> is a reference", "ref[...]"],
+    ),
+    "reference for pmap": (
+        lambda: cv.pmap(lambda r: r[...])(_ref()), TypeError,
+        ["pmap of <lambda>: the argument r", "ref[...]"],
+    ),
+    "shape for a reference": (
+        lambda: cv.empty_ref((3,)), TypeError, ["empty_ref takes", "ShapeDtypeStruct", "(3,)"]
+    ),
+    "sparse ==": (lambda: EYE == EYE, NotImplementedError, ["BCOO has no __eq__", "todense()"]),
+    "sparse inv": (
+        lambda: np.linalg.inv(EYE), TypeError, ["inv", "BCOO float32[3,3]", "sparsify", "todense()"]
+    ),
+    "sparse lax": (lambda: lax.add(EYE, 1.0), TypeError, ["BCOO float32[3,3]", "todense()"]),
+    "inv of a string": (
+        lambda: np.linalg.inv("a"), TypeError, ["inv: the argument a", "numbers and booleans"]
+    ),
+    "linspace of a string": (
+        lambda: np.linspace("a", 1, 3), TypeError, ["linspace: the argument start", "'a'"]
+    ),
+    "grad of a string": (
+        lambda: cv.grad(lambda x, s: x, (0, 1))(1.0, "a"), TypeError, ["grad", "close over it"]
+    ),
+    "remat of a string": (
+        lambda: cv.remat(lambda x, s: x)(1.0, "a"), TypeError, ["argument s", "of checkpoint"]
+    ),
+    "mesh of too many devices": (
+        lambda: cv.make_mesh((99,), ("i",)), ValueError,
+        ["config.update('num_cpu_devices', 99), at any time"],
+    ),
+    "compiled for another type": (
+        lambda: _compiled()(PAIR, np.ones(3)), TypeError,
+        ["the argument x: made for float32[], called with float32[3]"],
+    ),
+    "compiled for another type inside": (
+        lambda: _compiled()({"a": 1.0, "b": 2}, 1.0), TypeError, ["the argument p['b']: made for"],
+    ),
+    "cost of a split": (
+        lambda: cost(cv.make_jaxpr(_of_dict)(PAIR, np.ones(3)), MESH, (P(), P("i"))),
+        ValueError, ["in_specs of the argument x", "shape (3,)"],
+    ),
+    "sent along an axis that is not there": (
+        lambda: cost(cv.make_jaxpr(np.sum)(np.ones(8)), MESH, P("i")).sent("all-reduce", "foo"),
+        ValueError, ["one of 'i'", "got 'foo'"],
+    ),
+    "roll by a float": (lambda: np.roll(np.ones(3), 1.5), TypeError, ["roll: shift", "1.5"]),
+    "shard_map of too few": (
+        lambda: cv.shard_map(lambda x, w: x, mesh=cv.make_mesh((1,), ("i",)),
+                             in_specs=(P("i"), P()), out_specs=P("i"))(np.ones(8)),
+        TypeError, ["shard_map of <lambda>", "missing", "'w'"],
+    ),
     "unique in jit": (
         lambda: cv.jit(np.unique)(np.ones(3)), cv.errors.ConcretizationTypeError,
         ["argument of unique", "float32[3]", "size="],

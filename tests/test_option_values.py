@@ -88,6 +88,15 @@ def test_wrong_values_of_environment_variables(name, text, match):
     fails(ValueError, match, config_module._parse_env, name, variable, text)
 
 
+def test_a_wrong_variable_shows_no_frames_of_where_it_is_read():
+    env = {**os.environ, "COVECTOR_NUM_CPU_DEVICES": "foo"}
+    code = [sys.executable, "-c", "import covector"]
+    run = subprocess.run(code, env=env, capture_output=True, text=True)
+    assert run.returncode == 1 and "COVECTOR_NUM_CPU_DEVICES='foo' is not a number" in run.stderr
+    # Python adds that of the module which is imported.
+    assert run.stderr.count("  File ") == 2
+
+
 def test_the_environment_and_where_values_are_from():
     code = (
         "import covector as cv\n"

@@ -16,10 +16,21 @@ import covector.numpy as np
 from covector import lax, nn, ops, random
 from covector.core.config import override
 from covector.core.errors import PACKAGE_DIR
+from covector.distributed.communicator import Collectives
+from covector.experimental import sparse
 
+MESH = cv.make_mesh((1,), ("i",))
+REF = cv.new_ref(np.ones(3))
 X = np.ones((2, 3))
 V = np.ones(4)
 KEY = random.key(0)
+
+
+class Alone(Collectives):
+    """One process, which sends nothing."""
+
+    rank, size = 0, 1
+    __abstractmethods__ = frozenset()
 
 
 def library_frames(exc):
@@ -71,6 +82,24 @@ CALLS = {
     "scan": lambda: lax.scan(lambda c, x: (c + V, x), X, X),
     "make_jaxpr": lambda: cv.make_jaxpr(lambda x: x + V)(X),
     "bool of a tracer": lambda: cv.jit(lambda x: 1 if x else 2)(1.0),
+    "reference": lambda: REF["a"],
+    "part of a reference": lambda: REF.at["a"][...],
+    "spec": lambda: cv.P({}),
+    "sharding": lambda: cv.NamedSharding(MESH, cv.P("z")),
+    "shape of a shard": lambda: cv.NamedSharding(MESH, cv.P("i")).shard_shape(()),
+    "mesh": lambda: MESH.update(axis_names=()),
+    "context of a mesh": lambda: cv.set_mesh(3),
+    "lower": lambda: cv.jit(lambda x: x).lower("a"),
+    "text of a program": lambda: cv.jit(lambda x: x).lower(1.0).as_text("foo"),
+    "compiled": lambda: cv.jit(lambda x: x).lower(1.0).compile()("a"),
+    "exported": lambda: cv.export.export(cv.jit(lambda x: x))(1.0).call("a"),
+    "type": lambda: cv.ShapeDtypeStruct("a", "float32"),
+    "dtype": lambda: np.float32("a"),
+    "name of a module": lambda: np.foo,
+    "sparse operator": lambda: sparse.eye(3) @ np.ones(4),
+    "sparse item": lambda: sparse.eye(3)[5.0],
+    "group of processes": lambda: Alone().group([5]),
+    "collective": lambda: Alone().allreduce(object()),
     "leaked tracer": lambda: leaked() + 1.0,
     "bool of a leaked tracer": lambda: bool(leaked()),
 }

@@ -12,6 +12,12 @@ __version__ = "0.1.0"
 from covector import _native
 from covector.core.collector import paused as _paused
 
+try:
+    import covector.core.config
+except ValueError as _error:
+    # Of an environment variable: where the library reads it is nobody's concern.
+    raise _error.with_traceback(None) from None
+
 with _paused():
     # These register themselves with the traces: evaluation, and the rules of calls.
     import covector.runtime.dispatch

@@ -7,13 +7,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from covector import _report
+from covector import _command, _report
 from covector.core.config import config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; returns the exit status."""
-    asked = _parser().parse_args(argv)
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    for option in _OF_TOUR if asked.command != "tour" else _OF_INFO:
+        if getattr(asked, option) != parser.get_default(option):
+            parser.error(
+                f"--{option.replace('_', '-')} is an option of "
+                + ("tour: python -m covector tour" if option in _OF_TOUR else "info, not of tour")
+            )
     if asked.command == "tour":
         from covector import tour
 
@@ -33,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+_OF_TOUR = ("brief", "folder")
+_OF_INFO = ("json", "all", "clear_cache")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m covector",
@@ -50,11 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_NO_PLUGINS = "docs/devices.md in Covector's source tree says how to install one"
+
+
 def _lines(found: dict[str, Any], everything: bool, bold: tuple[str, str]) -> list[str]:
     on, off = bold
     out = []
     for title in ("versions", "machine", "plugins", "libraries"):
-        rows = found[title] or {"none": "docs/devices.md says how to install one"}
+        rows = found[title] or {"none": _NO_PLUGINS}
         out += [f"{on}{title.capitalize()}{off}", *_table(rows), ""]
     disk, memory = found["caches"]["on disk"], found["caches"]["in memory"]
     limit = "no limit" if disk["limit"] < 0 else f"at most {_bytes(disk['limit'])}"
@@ -92,4 +106,4 @@ def _bytes(n: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_command.run(main))

@@ -12,6 +12,7 @@ from covector import _native
 from covector.backends.cpu import backend, codegen
 from covector.backends.pjrt import plugins
 from covector.core import presence, stored
+from covector.core.backend import default_platform
 from covector.core.config import config
 from covector.core.options import OPTIONS, WITHOUT_EFFECT
 from covector.runtime import devices
@@ -32,9 +33,10 @@ def collect() -> dict[str, Any]:
         "machine": {
             "system": platform.platform(),
             "processor": codegen.processor().name,
-            "devices": ", ".join(map(repr, devices.devices())),
+            "devices": _devices(),
             "accelerators": ", ".join(map(_seen, presence.detect())) or "none",
-            "threads": f"{_native.num_threads()} of {os.cpu_count()} processors",
+            "threads": f"{_native.num_threads()} of {os.cpu_count()} processors"
+            " (COVECTOR_NUM_THREADS)",
         },
         "plugins": _plugins(),
         "libraries": {"BLAS, LAPACK": _blas(), "FFT": "ducc0, in the native core"},
@@ -71,6 +73,14 @@ def clear_cache() -> tuple[int, int]:
 def cache_folder() -> str:
     """Where programs are kept."""
     return stored.cache_dir()
+
+
+def _devices() -> str:
+    """The devices of the default platform, or why it has none."""
+    try:
+        return ", ".join(map(repr, devices.devices()))
+    except RuntimeError as e:
+        return f"none of the platform {default_platform()!r}: {e}"
 
 
 def _seen(each: presence.Seen) -> str:

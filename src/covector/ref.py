@@ -10,7 +10,7 @@ from typing import Any
 
 from covector.core.avals import Array, ShapedArray, aval_of, to_array
 from covector.core.dtypes import is_extended, promote
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.errors import export as _export
 from covector.core.references import (
     AbstractRef,
@@ -55,6 +55,7 @@ def _not_read(place: _Place, how: str) -> TypeError:
     )
 
 
+@boundaries
 class Ref(_Place, Reference):
     """A reference: a place that holds an array, which can be read and written.
 
@@ -129,7 +130,10 @@ class Ref(_Place, Reference):
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return read(self).__array__(dtype, copy)
+        value = read(self)
+        if isinstance(value, Tracer):
+            raise not_a_value(self.aval)
+        return value.__array__(dtype, copy)
 
     def __repr__(self) -> str:
         value = self._value
@@ -138,6 +142,7 @@ class Ref(_Place, Reference):
         return "Ref" + repr(value)[len("Array") :]
 
 
+@boundaries
 class RefView(_Place):
     """``ref.at[index]``: a part of a reference.
 
@@ -480,7 +485,13 @@ def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
     aval = ty if isinstance(ty, ShapedArray) else None
     if isinstance(ty, (AbstractRef, Reference)):
         aval = (ty if isinstance(ty, AbstractRef) else ty.aval).inner_aval
-    return new_ref(zeros(aval_like(ty) if aval is None else aval))
+    try:
+        return new_ref(zeros(aval_like(ty) if aval is None else aval))
+    except TypeError as e:
+        raise TypeError(
+            "empty_ref takes the type of the value, such as covector.ShapeDtypeStruct((3,), "
+            f"'float32'), or an array that has it, got {describe(ty)}{at_user_line()}"
+        ) from e
 
 
 def _check_memory(memory_space: Any, kind: Any, what: str) -> None:

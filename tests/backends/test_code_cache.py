@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import warnings
 
 import numpy as onp
 import pytest
@@ -115,8 +116,16 @@ def test_folder_that_is_a_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("not a folder")
     monkeypatch.setattr(config, "compilation_cache_dir", str(path))
-    cache.store(KEY, CODE, META)
+    with pytest.warns(UserWarning, match=f"kept in {path}, the folder of the option compilation_c"):
+        cache.store(KEY, CODE, META)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.store(KEY, CODE, META)  # once of a folder
     assert cache.load(KEY) is None
+    monkeypatch.setattr(config, "raise_persistent_cache_errors", True)
+    for act in (lambda: cache.store(KEY, CODE, META), lambda: cache.load(KEY)):
+        with pytest.raises(OSError, match="option compilation_cache_dir"):
+            act()
     assert path.read_text() == "not a folder"
 
 
@@ -125,7 +134,8 @@ def test_full_disk_leaves_nothing_behind(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    cache.store(KEY, CODE, META)
+    with pytest.warns(UserWarning, match="No space left"):
+        cache.store(KEY, CODE, META)
     assert list(folder.iterdir()) == []
     assert cache.load(KEY) is None
 

@@ -271,7 +271,7 @@ cv.distributed.initialize()
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120
     )
     assert found.returncode == 1
-    assert "pip install 'covector[mpi]'" in found.stderr
+    assert "pip install 'mpi4py>=4.1'" in found.stderr
 
 
 def test_twice_in_any_order():

@@ -54,6 +54,7 @@ def fails(error, text, f, *args, **kwargs):
     with pytest.raises(error, match=re.escape(text)) as info:
         f(*args, **kwargs)
     assert __file__.rsplit("/", 1)[-1] in str(info.value)
+    return info.value
 
 
 def same(a, b):
@@ -339,8 +340,9 @@ def test_a_checkpoint_is_replaced(place, tmp_path):
     save(1, tmp_path / "mine")  # nothing was in it
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "text").write_text("of mine")
-    fails(FileExistsError, "is no checkpoint: it is left as it is", save, 1, tmp_path / "notes")
-    fails(FileExistsError, "is no checkpoint", save, 1, tmp_path / "notes" / "text")
+    e = fails(FileExistsError, "is a folder of other files, which is", save, 1, tmp_path / "notes")
+    assert "as it was" not in str(e)
+    fails(FileExistsError, "is a file, which is left", save, 1, tmp_path / "notes" / "text")
     assert names_of(tmp_path / "notes") == ["text"]
     save(2, tmp_path / "new" / "folders" / "x")
     assert load(tmp_path / "new" / "folders" / "x") == 2

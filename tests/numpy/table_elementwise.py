@@ -147,7 +147,7 @@ ELEMENTWISE: dict[str, list[Case]] = {
                 ref=lambda x, y: onp.log(2.0**x + 2.0**y) / onp.log(2.0)),
     ],
     **{n: binary(n, signed_zero=False) for n in ("maximum", "minimum")},
-    **{n: binary(n, "biuf", signed_zero=False) for n in ("fmax", "fmin")},
+    **{n: binary(n, signed_zero=False) for n in ("fmax", "fmin")},
     "copysign": step("copysign", "nf", diff=True),
     "heaviside": step("heaviside", "nf"),
     "gcd": step("gcd", "iu"),

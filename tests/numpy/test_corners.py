@@ -38,6 +38,13 @@ def test_quotients_and_remainders_are_those_of_numpy(dtype):
         assert same(q, onp.divmod(x, y)[0]) and same(r, onp.divmod(x, y)[1])
 
 
+@pytest.mark.parametrize("name", ["fmax", "fmin"])
+def test_the_greater_of_complex_numbers(name):
+    parts = [complex(a, b) for a, b in itertools.product([0, 1, -2, onp.inf, onp.nan], repeat=2)]
+    x, y = onp.array(list(itertools.product(parts, parts)), "complex64").T
+    onp.testing.assert_array_equal(getattr(np, name)(x, y), getattr(onp, name)(x, y))
+
+
 @pytest.mark.parametrize("x", [7.3, -7.3, 6.0, -6.0, 0.0])
 @pytest.mark.parametrize("y", [3.0, -3.0])
 def test_derivatives_of_remainders(x, y):
@@ -89,6 +96,58 @@ def test_ranges():
         assert got.tolist() == onp.geomspace(1, 256, num=9, dtype=int).tolist()
     assert np.geomspace(1, 1000, 4).tolist() == [1.0, 10.0, 100.0, 1000.0]
     assert onp.isnan(np.linspace(0.0, np.ones((2, 2)), 0, retstep=True)[1])
+
+
+def _random_range(noise, kind):
+    if kind == "whole":
+        return *noise.integers(-1000, 1000, 2).astype(float), int(noise.integers(1, 2000))
+    if kind == "integers":
+        return *noise.integers(-50, 50, 2).tolist(), int(noise.integers(0, 100))
+    shape = (2, 3) if kind == "arrays" else (2,)
+    return *noise.normal(size=shape) * 10.0 ** noise.integers(-10, 10), int(noise.integers(0, 60))
+
+
+@pytest.mark.parametrize("kind", ["whole", "integers", "floats", "arrays"])
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_evenly_spaced_numbers_are_those_of_numpy(kind, endpoint):
+    """To the last digit: a product that is fused with an addition gives others."""
+    noise = onp.random.default_rng(0)
+    with cv.enable_x64():
+        for k in range(30):
+            lo, hi, n = _random_range(noise, kind)
+            how = {"axis": -1} if kind == "arrays" else {}
+            how["dtype"] = int if kind == "integers" and k % 2 else None
+            got, step = np.linspace(lo, hi, n, endpoint, True, **how)
+            want, its_step = onp.linspace(lo, hi, n, endpoint, True, **how)
+            assert got.dtype == want.dtype
+            onp.testing.assert_array_equal(got, want)
+            onp.testing.assert_array_equal(step, its_step)
+
+
+def test_whole_numbers_between_whole_numbers():
+    assert np.linspace(-8.0, 1.0, 10).tolist() == list(range(-8, 2))
+    assert np.linspace(-1, 1, 11)[5] == 0 and np.linspace(0, 49, 8, dtype=int)[-2] == 42
+    assert np.linspace(2**30, 2**30 + 4, 5, dtype="int32").tolist()[1] == 2**30 + 1
+    got = np.linspace(-9 + 9j, 0j, 10).tolist()
+    assert got == [complex(-k, k) for k in range(9, -1, -1)]
+    assert np.logspace(0, 3, 4, base=2).tolist() == [1, 2, 4, 8]
+
+
+def test_ranges_at_the_limits():
+    big, small = 3e38, float(onp.float32(1e-45))
+    got = onp.asarray(np.linspace(-big, big, 5, retstep=True)[0])
+    onp.testing.assert_allclose(got, onp.linspace(-big, big, 5), rtol=1e-6)
+    assert got[2] == 0 and np.linspace(big, big, 3).tolist() == [onp.float32(big)] * 3
+    assert (np.linspace(0, 7 * small, 8) == onp.arange(8) * onp.float32(small)).all()
+    assert np.linspace(np.float16(0), np.float16(4096), 8193)[-4] == 4094
+    onp.testing.assert_array_equal(np.linspace(0.0, onp.inf, 3), [onp.nan, onp.inf, onp.inf])
+
+
+def test_slopes_of_evenly_spaced_numbers():
+    by_lo, by_hi = cv.jacobian(lambda a, b: np.linspace(a, b, 5), (0, 1))(-1.0, 3.0)
+    assert by_lo.tolist() == [1, 0.75, 0.5, 0.25, 0] and by_hi.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert cv.grad(lambda a: np.linspace(a, 1.0, 4, retstep=True)[1])(0.0) == onp.float32(-1 / 3)
+    assert cv.grad(lambda a: np.linspace(a, 3.3e38, 3)[1])(-3.3e38) == 0.5
 
 
 def test_differences_of_order_zero():

@@ -75,3 +75,35 @@ def test_batched_and_weighted():
     bins = onp.searchsorted(onp.linspace(-2, 2, 6), x[0], "right") - 1
     inside = (bins >= 0) & (bins < 5)
     onp.testing.assert_array_equal(slopes, onp.where(inside, bins, 0).astype("float32"))
+
+
+COMPLEX = {
+    "as a": lambda z: np.histogram(z, 3),
+    "as bins": lambda z: np.histogram(z.real, z),
+    "as range": lambda z: np.histogram_bin_edges(z.real, 3, (z[0], 2.0)),
+    "got complex64[3]": lambda z: np.histogramdd(z),
+    "complex64[3] as y": lambda z: np.histogram2d(z.real, z),
+}
+
+
+@pytest.mark.parametrize("words", COMPLEX)
+def test_complex_numbers_have_no_bins(words):
+    z = np.array([1j, 2.0, 3.0])
+    with pytest.raises(TypeError, match="histogram takes real numbers") as caught:
+        COMPLEX[words](z)
+    assert words in str(caught.value) and "test_histograms.py" in str(caught.value)
+    counts, edges = np.histogram(z.real, 3, weights=z)
+    assert counts.tolist() == [1j, 0, 5] and edges.dtype == "float32"
+
+
+def test_coordinates_of_two_types():
+    x, y = onp.arange(6), onp.arange(6) * 0.5
+    for ours, theirs in zip(np.histogram2d(x, y, 5), onp.histogram2d(x, y, 5), strict=True):
+        onp.testing.assert_array_equal(ours, theirs)
+
+
+def test_edges_are_those_of_numpy_in_double_precision():
+    x = onp.arange(-8, 9) / 8
+    with cv.enable_x64():
+        for ours, theirs in zip(np.histogram(x, 10), onp.histogram(x, 10), strict=True):
+            onp.testing.assert_array_equal(ours, theirs)

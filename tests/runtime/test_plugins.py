@@ -121,7 +121,7 @@ def test_what_is_not_installed_says_how_to_install_it():
         if platform not in plugins.installed():
             with pytest.raises(RuntimeError) as e:
                 cv.devices(platform)
-            assert f"pip install 'covector[{extra}]'" in str(e.value) and "\n" not in str(e.value)
+            assert f"pip install '.[{extra}]'" in str(e.value) and "\n" not in str(e.value)
 
 
 @pytest.mark.platform
@@ -226,7 +226,7 @@ def test_the_machines_device_is_the_default(tmp_path, fake):
 @pytest.mark.parametrize(
     ("how", "match"),
     [
-        (None, "no plugin for cuda is installed; install it with pip install 'covector[cuda13]'"),
+        (None, "no plugin for cuda is installed; install it with pip install '.[cuda13]'"),
         ("REFUSES", "does not start: No visible GPU devices; no GPU is visible to this process"),
         ("LATER", "it is of version 1.81 of the PJRT interface"),
     ],
@@ -424,7 +424,7 @@ def test_paths_that_are_no_library(named, tmp_path):
     [
         ("cuda", "CUDA_ERROR_OUT_OF_MEMORY: out of memory", "other processes use the memory"),
         ("cuda", "CUDA driver version is insufficient", "580 for CUDA 13"),
-        ("cuda", "x.so: the library does not load: libcudart.so.13", r"covector\[cuda13\]"),
+        ("cuda", "x.so: the library does not load: libcudart.so.13", r"\.\[cuda13\]"),
         ("tpu", "The TPU is already in use by process 3", "another process uses the device"),
         ("tpu", "No jellyfish device found.", "no TPU in /dev"),
         ("rocm", "the library does not load: librocprofiler", "ROCm's libraries"),

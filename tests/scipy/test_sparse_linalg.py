@@ -7,6 +7,7 @@ import pytest
 
 import covector as cv
 import covector.numpy as cnp
+from covector.experimental import sparse
 from covector.scipy.sparse import linalg
 
 R = np.random.RandomState(0)
@@ -32,6 +33,25 @@ SOLVERS = {
 def x64():
     with cv.enable_x64():
         yield
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("kind", [sparse.BCOO, sparse.BCSR])
+def test_sparse_matrices(name, kind):
+    solver, A = SOLVERS[name]
+    A = np.where(np.abs(A) > 4, A, 0)
+    A = (A + A.T) / 2 + 20 * np.eye(N)
+    stored = kind.fromdense(A)
+    x, _ = cv.jit(lambda A, b: solver(A, b, tol=1e-11))(stored, B)
+    np.testing.assert_allclose(x, np.linalg.solve(A, B), 1e-8, 1e-8)
+    assert solver(kind.fromdense(A.astype("float32")), B.astype("float32"))[0].dtype == "float32"
+    if kind is sparse.BCOO:
+        slopes = cv.grad(lambda d: solver(sparse.BCOO((d, stored.indices), shape=A.shape), B,
+                                          tol=1e-11)[0].sum())(stored.data)  # fmt: skip
+        dense = cv.grad(lambda A: cnp.linalg.solve(A, B).sum())(A)
+        np.testing.assert_allclose(slopes, dense[tuple(stored.indices.T)], 1e-6, 1e-9)
+    with pytest.raises(ValueError, match=rf"square matrix, got {kind.__name__} float64\[2,3\]"):
+        solver(kind.fromdense(np.ones((2, 3))), np.ones(2))
 
 
 def test_every_solver_is_here():

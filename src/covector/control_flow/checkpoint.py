@@ -28,6 +28,7 @@ from covector.core.structural import instantiate, optimization_barrier_p, zeros
 from covector.core.trace import Primitive, close_over, trace_to_jaxpr
 from covector.primitives.dot import dot_general_p
 from covector.transforms.arguments import (
+    STATIC,
     api_boundary,
     argument_names,
     check_arrays,
@@ -452,7 +453,7 @@ class _Checkpointed:
         flat, in_tree = tree.flatten((dyn, dyn_kwargs))
         avals = check_arrays(
             flat, lambda: argument_names(self.fun, dyn, dyn_kwargs, sorted(static)), "checkpoint",
-            refs=True,
+            refs=True, static=STATIC.format("checkpoint"),
         )  # fmt: skip
         refs = GivenRefs(flat)
         fixed: list[tuple[Any, ...]] = [(i, type(args[i]), args[i]) for i in sorted(static)]

@@ -338,11 +338,30 @@ def aval_of(x: Any) -> ShapedArray:
     raise TypeError(not_an_array(x))
 
 
-def not_an_array(x: Any) -> str:
-    """What is wrong with a value that is no array, and what to do about it."""
+def sparse_remedy(x: Any) -> str:
+    """What to do with a sparse array where a dense one is wanted; empty for others."""
+    if not hasattr(type(x), "todense"):
+        return ""
+    ours = type(x).__module__.startswith("covector.")
+    return "convert it with its method todense()" + (
+        ", or call the function through covector.experimental.sparse.sparsify" if ours else ""
+    )
+
+
+def not_an_array(x: Any, where_static: str = "") -> str:
+    """What is wrong with a value that is no array, and what to do about it.
+
+    Parameters
+    ----------
+    x : object
+    where_static : str
+        How an argument becomes one that need not be an array, where there is a way.
+    """
     t = type(x)
     if hasattr(t, "addupdate"):
         remedy = "close over a reference, or pass its value, ref[...]"
+    elif sparse_remedy(x):
+        remedy = sparse_remedy(x)
     elif hasattr(t, "to_numpy"):
         remedy = "convert it with its method to_numpy()"
     elif hasattr(t, "__dataclass_fields__"):
@@ -350,7 +369,7 @@ def not_an_array(x: Any) -> str:
     elif hasattr(t, "__array__") or hasattr(t, "__jax_array__"):
         remedy = "convert it with covector.numpy.asarray"
     elif isinstance(x, (str, bytes)) or callable(x):
-        remedy = "make the argument static (static_argnums or static_argnames of jit)"
+        remedy = where_static or "arrays hold numbers and booleans"
     else:
         remedy = (
             "expected an array, a NumPy array or scalar, a Python number, or a container of these "
@@ -364,7 +383,7 @@ def refuse_mask(x: Any) -> None:
     if hasattr(x, "mask") and hasattr(x, "filled"):
         raise ValueError(
             "masked arrays of NumPy cannot be operands: the mask would be lost. Use "
-            f"x.filled(value), or x.data and numpy.where with x.mask{at_user_line()}"
+            f"x.filled(value), or x.data and covector.numpy.where with x.mask{at_user_line()}"
         )
 
 

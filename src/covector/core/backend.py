@@ -433,8 +433,12 @@ def _entry_point(platform: str, plugins: Collection[str]) -> Any:
     if not named:
         if platform in plugins:
             return None
-        known = sorted({*_BUILT_IN, *plugins, *(p.name for p in points)})
-        raise RuntimeError(f"unknown backend {platform!r}; available: {', '.join(known)}")
+        available = sorted({"cpu", *plugins, *loaded, *(p.name for p in points)})
+        others = ", ".join(sorted({*_BUILT_IN} - {*available}))
+        raise RuntimeError(
+            f"unknown backend {platform!r}; available: {', '.join(available)}"
+            + (f"; known, and not installed: {others}" if others else "")
+        )
     owners = sorted({p.dist.name if p.dist else p.value for p in named})
     if len(owners) > 1:
         raise RuntimeError(

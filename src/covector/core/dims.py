@@ -212,7 +212,7 @@ class DimExpr:
         raise InconclusiveDimensionOperation(
             f"the size {self} is not known while the function is traced, and {what} is needed "
             "here. Export the function for a fixed size of this dimension, or compute with the "
-            f"size as an array, numpy.asarray(x.shape[i]){at_user_line()}"
+            f"size as an array, covector.numpy.asarray(x.shape[i]){at_user_line()}"
         )
 
     def __int__(self) -> int:

@@ -10,7 +10,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy
 
@@ -292,7 +292,10 @@ def describe(x: Any) -> str:
         return aval.str_short()
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
     if shape is not None and dtype is not None:
-        return f"{dtype}[{','.join(map(str, shape))}]"
+        text = f"{dtype}[{','.join(map(str, shape))}]"
+        # Of others' arrays, and of sparse ones, the class is what matters.
+        known = isinstance(x, (numpy.ndarray, numpy.generic))
+        return text if known else f"{type(x).__name__} {text}"
     text = repr(x)
     if isinstance(x, (list, tuple)) and "Traced<" in text:
         # What a function that is compiled has in place of the numbers the user gave.
@@ -317,6 +320,20 @@ def export(namespace: dict[str, Any], names: Iterable[str]) -> None:
             if value not in wrapped:
                 wrapped[value] = _native.Boundary(value, module)
             namespace[name] = wrapped[value]
+
+
+# Methods with other names than people's own that they call by operators and statements.
+_CALLED = ("__init__", "__call__", "__getitem__", "__setitem__", "__enter__", "__exit__")
+C = TypeVar("C", bound=type)
+
+
+def boundaries(cls: C) -> C:
+    """Class decorator: make the methods for people API boundaries, as `export` does functions."""
+    for name, value in list(vars(cls).items()):
+        ours = type(value) is types.FunctionType and (name[0] != "_" or name in _CALLED)
+        if ours and not getattr(value, "__isabstractmethod__", False):
+            setattr(cls, name, _native.Boundary(value))
+    return cls
 
 
 def unwrapped(fun: Any) -> Any:

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from covector import _native
 from covector.core.errors import export, unwrapped
 
 
@@ -21,7 +22,10 @@ def _missing(module: str, name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, 1, 0.8)
     if close:
         return f"{text}; it has {close[0]!r}"
-    return f"{text}; docs/differences.md lists what other libraries have and Covector does not"
+    return (
+        f"{text}; docs/differences.md in Covector's source tree lists what other libraries have "
+        "and Covector does not"
+    )
 
 
 def lazy_names(
@@ -50,8 +54,8 @@ def lazy_names(
     ['dtype_of']
     >>> find("shape_of")
     Traceback (most recent call last):
-    AttributeError: module 'small' has no attribute 'shape_of'; docs/differences.md lists what \
-other libraries have and Covector does not
+    AttributeError: module 'small' has no attribute 'shape_of'; docs/differences.md in \
+Covector's source tree lists what other libraries have and Covector does not
     """
     own = namespace["__name__"]
 
@@ -74,4 +78,4 @@ other libraries have and Covector does not
         public = namespace.get("__all__") or (n for n in namespace if not n.startswith("_"))
         return sorted({*public, *where, *modules})
 
-    return getattr_, dir_
+    return _native.Boundary(getattr_), dir_

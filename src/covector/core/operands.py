@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from covector.core import dtypes, structural
-from covector.core.avals import Array, array_from_numpy, aval_of, is_array_like, to_array
+from covector.core.avals import (
+    Array,
+    array_from_numpy,
+    aval_of,
+    is_array_like,
+    sparse_remedy,
+    to_array,
+)
 from covector.core.dims import DimExpr, as_size
 from covector.core.dtypes import DType
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
@@ -103,7 +110,11 @@ def as_operand(x: Any, name: str = "the function") -> Any:
     if hasattr(x, "__jax_array__"):
         return x.__jax_array__()
     if not is_array_like(x):
-        raise TypeError(f"{name} takes arrays or scalars, got {describe(x)}{at_user_line()}")
+        hint = sparse_remedy(x)
+        raise TypeError(
+            f"{name} takes arrays or scalars, got {describe(x)}{hint and f'; {hint}'}"
+            f"{at_user_line()}"
+        )
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype not in dtypes.code_of:
         dtypes.canonicalize_dtype(x.dtype)
     return x

@@ -3,7 +3,8 @@
 An entry is a file named by a hash of what it was made from, for which device and by which version
 of which compiler; backends say so. It holds a checksum over all its content; anything that does
 not check is compiled again, never run. Files appear by atomic rename, so that readers see whole
-entries only. A folder that cannot be written, or is full, only means that nothing is kept.
+entries only. A folder that cannot be written, or is full, only means that nothing is kept; where
+the user has named it, there is a warning.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ def load(name: bytes, key: str) -> tuple[bytes, Any] | None:
         data = _read(path)
     except FileNotFoundError:
         return None
-    except OSError:
+    except OSError as e:
         if config.raise_persistent_cache_errors:
-            raise
+            raise _named("looked for", e) from e
         return None
     head = len(_MAGIC) + _DIGEST
     if len(data) < head or data[: len(_MAGIC)] != _MAGIC:
@@ -92,7 +93,7 @@ def load(name: bytes, key: str) -> tuple[bytes, Any] | None:
 def store(name: bytes, key: str, code: bytes, meta: Any, seconds: float = math.inf) -> None:
     """Keep code, which took so long to make, for later processes.
 
-    Failures to write are silent by design, unless an option asks for them.
+    Failures to write are no errors, unless an option asks for them.
     """
     if not config.enable_compilation_cache or config.compilation_cache_max_size == 0:
         return
@@ -103,20 +104,55 @@ def store(name: bytes, key: str, code: bytes, meta: Any, seconds: float = math.i
     if len(data) < config.persistent_cache_min_entry_size_bytes:
         return
     folder, path = cache_dir(), path_of(name)
-    tmp = f"{path}.{os.urandom(8).hex()}.tmp"
-    silent = () if config.raise_persistent_cache_errors else (OSError,)
-    with contextlib.suppress(*silent):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as f:
-                f.write(data)
-            os.replace(tmp, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(tmp)
-            raise
+    try:
+        _write(folder, path, data)
         _trim(folder)
+    except OSError as e:
+        _not_kept(folder, e)
+
+
+def _write(folder: str, path: str, data: bytes) -> None:
+    """A file in a folder, whole or not at all."""
+    tmp = f"{path}.{os.urandom(8).hex()}.tmp"
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(data)
+        os.replace(tmp, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(tmp)
+        raise
+
+
+def _named(done: str, e: OSError) -> OSError:
+    """The error of a file of the cache, with the folder and the option it is from."""
+    text = (
+        f"compiled programs cannot be {done} in {cache_dir()}, the folder of the option "
+        f"compilation_cache_dir (COVECTOR_COMPILATION_CACHE_DIR): {e.strerror or e}"
+    )
+    return OSError(e.errno, text) if e.errno else OSError(text)
+
+
+# Folders that were warned of.
+_unwritable: set[str] = set()
+
+
+def _not_kept(folder: str, e: OSError) -> None:
+    """Say that programs are not kept: as an error if that is asked for, or once of a folder."""
+    error = _named("kept", e)
+    if config.raise_persistent_cache_errors:
+        raise error from e
+    # Nobody has asked for the user's cache folder, which need not be there.
+    if config.compilation_cache_dir and folder not in _unwritable:
+        _unwritable.add(folder)
+        from covector.core.errors import warn  # few processes need it
+
+        warn(
+            f"{error.strerror or error}. Name another folder, or keep none with "
+            "COVECTOR_ENABLE_COMPILATION_CACHE=0"
+        )
 
 
 # One store in so many looks at the size of the folder, which costs more the more it holds.

@@ -314,8 +314,9 @@ class Tracer:
         raise TypeError(
             f"the traced value {self.describe()} cannot be a key of a dictionary or an element of "
             "a set: while the function is traced it has no value to be looked up by. Index an "
-            "array with it, choose with numpy.where or lax.switch, or mark the argument static "
-            f"(static_argnums or static_argnames of jit).{origin(self)}{errors.at_user_line()}"
+            "array with it, choose with covector.numpy.where or lax.switch, or mark the argument "
+            f"static (static_argnums or static_argnames of jit).{origin(self)}"
+            f"{errors.at_user_line()}"
         )
 
     @property
@@ -377,9 +378,9 @@ class Tracer:
                 errors.TracerBoolConversionError,
                 "Attempted boolean conversion of a traced array",
                 "Use covector.numpy.where, covector.lax.cond or covector.lax.while_loop in place "
-                "of a Python condition; &, |, ~ in place of and, or, not; numpy.maximum or "
-                "numpy.any in place of max() or any(). Or mark an argument of jit static "
-                "(static_argnums or static_argnames).",
+                "of a Python condition; &, |, ~ in place of and, or, not; "
+                "covector.numpy.maximum or covector.numpy.any in place of max() or any(). Or mark "
+                "an argument of jit static (static_argnums or static_argnames).",
             )
         )
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from covector import _command
 from covector.core import dtypes
 from covector.core.config import config
 from covector.core.errors import PACKAGE_DIR, describe
@@ -134,4 +135,4 @@ def load(name: str) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_command.run(main))

@@ -26,7 +26,7 @@ import ml_dtypes
 import numpy as np
 
 from covector import _native
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 from covector.core.native_parts import native_part
 
 Array = np.ndarray[Any, Any]
@@ -226,6 +226,7 @@ class Line:
             del given, future, call
 
 
+@boundaries
 class Collectives(abc.ABC):
     """All collectives, but for what an engine does.
 

@@ -62,7 +62,7 @@ def world(rank: int, size: int, launcher: str) -> Any:
     except (ImportError, RuntimeError) as e:
         raise DistributedError(
             f"{launcher} has started {size} processes, which need mpi4py to find each other ({e}): "
-            "pip install 'covector[mpi]', and an MPI, for example pip install mpich"
+            "pip install 'mpi4py>=4.1', and an MPI, for example pip install mpich"
         ) from None
     if ours:
         _is_ours = True

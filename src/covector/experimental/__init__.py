@@ -4,8 +4,9 @@ from covector.core.lazy import lazy_names as _lazy_names
 
 _MODULES = frozenset((
     "array_serialization", "buffer_callback", "checkify", "compilation_cache", "compute_on",
-    "custom_partitioning", "jet", "layout", "ode", "scheduling_groups", "serialize_executable",
-    "shard_alike", "sparse", "topologies", "xla_metadata",
+    "custom_partitioning", "jet", "layout", "mesh_utils", "multihost_utils", "ode", "random",
+    "scheduling_groups", "serialize_executable", "shard_alike", "sparse", "topologies",
+    "xla_metadata",
 ))  # fmt: skip
 _NAMES = {
     "io_callback": "covector.transforms.io_callback",

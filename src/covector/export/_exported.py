@@ -8,7 +8,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.dtypes import float0
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.jaxpr import ClosedJaxpr, check_jaxpr, eval_jaxpr, nesting
 from covector.core.levels import room_for
 from covector.core.trace import Tracer, current_trace, eval_trace
@@ -36,6 +36,7 @@ minimum_supported_calling_convention_version = 1
 maximum_supported_calling_convention_version = 1
 
 
+@boundaries
 class Exported:
     """A function that was exported: see `export`.
 

@@ -16,8 +16,9 @@ from covector.export._safety import DisabledSafetyCheck, check_calls
 from covector.export._shardings import Spread, size_in, spread_of, without_devices
 from covector.sharding import propagate
 from covector.sharding.named import NamedSharding
+from covector.transforms.arguments import argument_names
 from covector.transforms.expand import expand
-from covector.transforms.jit import Jitted
+from covector.transforms.jit import Entry, Jitted
 
 
 def known_platform(name: Any) -> str:
@@ -33,6 +34,27 @@ def known_platform(name: Any) -> str:
         return get_backend(name).platform
     except RuntimeError as e:
         raise ValueError(f"export: {e}{at_user_line()}") from e
+
+
+def _check_pure(
+    jitted: Jitted, entry: Entry, args: Sequence[Any], kwargs: dict[str, Any]
+) -> None:  # fmt: skip
+    """Raise the error for a function that is more than a map from arrays to arrays."""
+    if entry.refs is not None and entry.refs.arguments:
+        name = argument_names(jitted.fun, args, kwargs)[entry.refs.arguments[0]]
+        text = (
+            f"the argument {name} of {jitted.name} is a reference: an exported function takes and "
+            "returns arrays alone; have it take the value, ref[...], and return the new one"
+        )
+    elif entry.hoisted or entry.refs is not None:
+        of = "references" if entry.refs is not None else "traced values"
+        text = (
+            f"{jitted.name} closes over {of}; an exported function takes arrays alone, all of them "
+            "as arguments"
+        )
+    else:
+        return
+    raise NotImplementedError(f"export: {text}{at_user_line()}")
 
 
 class Parts(NamedTuple):
@@ -54,11 +76,7 @@ def traced(
 ) -> Parts:  # fmt: skip
     """Trace a jitted function for these arguments, and lower it."""
     entry, _ = jitted.trace(tuple(args), kwargs, abstract=True)
-    if entry.hoisted or entry.refs is not None:
-        raise NotImplementedError(
-            f"export: {jitted.name} closes over traced values or references; an exported function "
-            f"takes all of them as arguments{at_user_line()}"
-        )
+    _check_pure(jitted, entry, args, kwargs)
     spread = spread_of(jitted, entry.closed, args, kwargs, entry.out_tree)
     jaxpr = expand(entry.closed.jaxpr, frozenset(layout_primitives))
     size = size_in(ClosedJaxpr(jaxpr, entry.closed.consts))

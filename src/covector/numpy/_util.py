@@ -11,7 +11,7 @@ import numpy as onp
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.avals import Array, aval_of, is_array_like, to_array
+from covector.core.avals import Array, aval_of, is_array_like, sparse_remedy, to_array
 from covector.core.config import config, x64_enabled
 from covector.core.dims import DimExpr
 from covector.core.errors import (
@@ -24,6 +24,7 @@ from covector.core.errors import (
 from covector.core.operands import PY_SCALARS, scalar
 from covector.core.structural import broadcast_in_dim_p, convert_element_type
 from covector.core.trace import Tracer, eval_trace, origin
+from covector.lax.convert import reduce_precision
 from covector.lax.elementwise import real
 from covector.transforms.jit import jit
 
@@ -117,12 +118,13 @@ def operand(x: Any, name: str, position: int = 0) -> Any:
             dtypes.canonicalize_dtype(x.dtype)
         return x
     if not is_array_like(x):
-        hint = " Convert it with covector.numpy.array() first." if isinstance(
-            x, (list, tuple)
-        ) else ""  # fmt: skip
+        hint = sparse_remedy(x)
+        if isinstance(x, (list, tuple)):
+            hint = "convert it with covector.numpy.array() first"
+        hint = f": {hint}" if hint else ""
         raise TypeError(
             f"{name} requires arrays or scalars as arguments, got {describe(x)} at position "
-            f"{position}.{hint}{at_user_line()}"
+            f"{position}{hint}{at_user_line()}"
         )
     return x
 
@@ -154,6 +156,12 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
     if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype) and dtype != dtypes.bool_:
         x = real(x)
     return convert_element_type(x, dtype, weak)
+
+
+def rounded(x: Any) -> Any:
+    """A product as it is when it is rounded, which is not fused with an addition of it."""
+    info = dtypes.finfo(x.dtype)
+    return reduce_precision(x, int(info.nexp), int(info.nmant))
 
 
 def scalar_of(x: Any, dtype: Any) -> Any:

@@ -9,10 +9,11 @@ import numpy as onp
 
 from covector.core import dtypes
 from covector.core.avals import aval_of, is_array_like
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.numpy.creation import array
 
 
+@boundaries
 class _ScalarType(type):
     """Type of the scalar types: calling one makes an array of its dtype."""
 

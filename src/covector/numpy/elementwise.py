@@ -42,7 +42,7 @@ from covector.numpy._util import (
     promote2,
     shape_of,
 )
-from covector.numpy.ufuncs import promote2_inexact, scaled, truth
+from covector.numpy.ufuncs import greater, less, promote2_inexact, scaled, truth
 from covector.primitives.exponential import power_of_two
 
 # --- classification ----------------------------------------------------------------------
@@ -359,6 +359,8 @@ copysign = ufunc2(
 def fmax(x1: Any, x2: Any) -> Any:
     """Elementwise maximum; a NaN gives way to the other operand.
 
+    Complex numbers are compared by their real, then their imaginary parts.
+
     Parameters
     ----------
     x1, x2 : array_like
@@ -375,12 +377,14 @@ def fmax(x1: Any, x2: Any) -> Any:
     >>> np.fmax(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
     Array([ 2.,  3., nan], dtype=float32)
     """
-    return _unless_nan("fmax", lax.gt, x1, x2)
+    return _unless_nan("fmax", greater, x1, x2)
 
 
 @fused()
 def fmin(x1: Any, x2: Any) -> Any:
     """Elementwise minimum; a NaN gives way to the other operand.
+
+    Complex numbers are compared by their real, then their imaginary parts.
 
     Parameters
     ----------
@@ -398,12 +402,16 @@ def fmin(x1: Any, x2: Any) -> Any:
     >>> np.fmin(np.array([1.0, np.nan, np.nan]), np.array([2.0, 3.0, np.nan]))
     Array([ 1.,  3., nan], dtype=float32)
     """
-    return _unless_nan("fmin", lax.lt, x1, x2)
+    return _unless_nan("fmin", less, x1, x2)
 
 
 def _unless_nan(name: str, wins: Any, x: Any, y: Any) -> Any:
     x, y = promote2(name, x, y)
-    return lax.select(*_same_shape(lax.bitwise_or(wins(x, y), _isnan(y)), x, y))
+    better = wins(x, y)
+    if aval_of(x).dtype in dtypes.COMPLEX:
+        # A number whose imaginary part alone is NaN may win by its real part.
+        better = lax.bitwise_and(*broadcast2(name, better, lax.bitwise_not(_isnan(x))))
+    return lax.select(*_same_shape(lax.bitwise_or(*broadcast2(name, better, _isnan(y))), x, y))
 
 
 def _hypot(x1: Any, x2: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as onp
 
 from covector import lax
-from covector.core import structural
-from covector.core.avals import Array
+from covector.core import dtypes, structural
+from covector.core.avals import Array, aval_of
 from covector.core.dims import DimExpr, as_size
 from covector.core.errors import ShapeMismatchError, at_user_line, describe
 from covector.core.operands import (
@@ -779,6 +779,11 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
         return _roll_static(x, shift=(shift,), axis=axis)
     if isinstance(shift, tuple):
         return _roll_static(x, shift=shift, axis=axis)
+    if aval_of(shift).dtype not in dtypes.INTEGERS:
+        raise TypeError(
+            f"roll: shift must be integers, got {describe(shift)}; round it, or convert it with "
+            f"astype(int){at_user_line()}"
+        )
     return _roll_dynamic(x, shift, axis=axis)
 
 

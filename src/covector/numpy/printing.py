@@ -127,7 +127,8 @@ def array_format(x: Any, spec: str) -> str:
     except ValueError as e:
         raise TypeError(
             f"the format {spec!r} is one of numbers, and works on arrays of rank 0, not on "
-            f"{describe(x)}: format its elements, or use numpy.array2string{at_user_line()}"
+            f"{describe(x)}: format its elements, or round it, as "
+            f"covector.numpy.array_str(x, precision=2) does{at_user_line()}"
         ) from e
 
 

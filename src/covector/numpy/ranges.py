@@ -13,7 +13,7 @@ from covector.core import dtypes, structural
 from covector.core.avals import array_from_numpy, aval_of, settled
 from covector.core.dims import DimExpr, as_size, max_dim
 from covector.core.errors import at_user_line, describe
-from covector.core.operands import as_number, canonical_axis, traced_size
+from covector.core.operands import canonical_axis, like, traced_size
 from covector.core.trace import Tracer, eval_trace
 from covector.numpy import _util
 from covector.numpy._util import (
@@ -22,6 +22,7 @@ from covector.numpy._util import (
     current_trace,
     fused,
     promote_inexact,
+    rounded,
 )
 from covector.numpy.creation import on_device
 from covector.numpy.powers import _power
@@ -214,30 +215,62 @@ def _linspace(
     start: Any, stop: Any, *, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> tuple[Any, Any]:
     lo, hi = promote_inexact("linspace", start, stop)
-    computed = aval_of(lo).dtype
-    dt = computed if dtype is None else dtypes.canonicalize_dtype(dtype)
-    lo, hi = _util.broadcast_all("linspace", lo, hi)
+    given = aval_of(lo).dtype
+    dt = given if dtype is None else dtypes.canonicalize_dtype(dtype)
+    computed = given
+    if dt in dtypes.INTEGERS and given not in dtypes.COMPLEX:
+        # Of what is rounded down the last digit decides.
+        lo, hi, computed = start, stop, dtypes.float64
+    elif given.itemsize < 4:
+        computed = dtypes.float32  # narrower ones do not count as far as there are numbers
+    ends = (convert(v, computed) for v in (lo, hi))
+    lo, hi = _util.broadcast_all("linspace", *ends)
     div = num - 1 if endpoint else num
-    delta = lax.sub(hi, lo)
-    shape = lo.shape
     if div > 0:
-        step = lax.div(delta, as_number(div, computed))
-        rdt = dtypes.real_dtype(computed)
-        t = lax.div(lax.iota(rdt, div), as_number(div, rdt))
-        t = convert(lax.reshape(t, (div,) + (1,) * len(shape)), computed)
-        t = _util.broadcast_to(t, (div, *shape))
-        lo_, hi_ = (lax.broadcast_in_dim(v, (div, *shape), tuple(range(1, len(shape) + 1)))
-                    for v in (lo, hi))  # fmt: skip
-        out = lax.add(lax.mul(lo_, lax.sub(computed.type(1), t)), lax.mul(hi_, t))
+        out, step = _spaced(lo, hi, div)
+        step = convert(step, given)
         if endpoint:
             out = lax.concatenate([out, lax.expand_dims(hi, (0,))], 0)
     else:
-        step = lax.full((), math.nan, dtypes.real_dtype(computed))
-        out = lax.broadcast_in_dim(lo, (num, *shape), tuple(range(1, len(shape) + 1)))
+        step = lax.full((), math.nan, dtypes.real_dtype(given))
+        out = _repeated(lo, num)
     if dt in dtypes.INTEGERS:
         out = lax.floor(out)
-    axis = canonical_axis(axis, len(shape) + 1)
+    axis = canonical_axis(axis, lo.ndim + 1)
     return convert(structural.moveaxis(out, 0, axis), dt), step
+
+
+def _spaced(lo: Any, hi: Any, n: int) -> tuple[Any, Any]:
+    """The first ``n`` numbers of steps of an ``n``-th of the way, and that step.
+
+    By NumPy's formula, in which whole numbers stay whole, and the step is a difference divided.
+    """
+    if lo.dtype in dtypes.COMPLEX:
+        parts = [_spaced(part(lo), part(hi), n) for part in (lax.real, lax.imag)]
+        return tuple([lax.complex(re, im) for re, im in zip(*parts, strict=True)])  # type: ignore[return-value]
+    scale = _scale(lax.sub(hi, lo))
+    start = lax.mul(lo, scale)
+    step = lax.div(lax.sub(lax.mul(hi, scale), start), like(n, lo))
+    k = convert(lax.broadcasted_iota(dtypes.int32, (n, *lo.shape), 0), lo.dtype)
+    # Rounded by itself: fused with the addition, it would be less than a whole number, or more.
+    way = rounded(lax.mul(k, _repeated(step, n)))
+    out = lax.add(way, _repeated(start, n))
+    return lax.div(out, _repeated(scale, n)), lax.div(step, scale)
+
+
+def _scale(delta: Any) -> Any:
+    """A power of two: multiplied by it a difference is finite, and an n-th of it has its digits."""
+    low = float(2.0 ** (dtypes.finfo(delta.dtype).minexp // 2))
+    size = lax.abs(delta)
+    small = lax.bitwise_and(lax.lt(size, like(low, delta)), lax.gt(size, like(0, delta)))
+    large = lax.eq(size, like(math.inf, delta))
+    one, half, up = (lax.broadcast(like(v, delta), delta.shape) for v in (1, 0.5, 1 / low))
+    return lax.select(small, up, lax.select(large, half, one))
+
+
+def _repeated(x: Any, n: int) -> Any:
+    """``x``, ``n`` times along a new first axis."""
+    return lax.broadcast_in_dim(x, (n, *x.shape), tuple(range(1, x.ndim + 1)))
 
 
 @fused("num", "endpoint", "dtype", "axis")

@@ -21,6 +21,7 @@ from covector.numpy._util import (
     fused,
     promote_dtypes,
     promote_inexact,
+    rounded,
     shape_of,
 )
 from covector.numpy.creation import asarray
@@ -515,6 +516,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     ------
     NotImplementedError
         If ``bins`` is the name of a rule.
+    TypeError
+        If numbers are complex.
 
     Examples
     --------
@@ -526,13 +529,13 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         raise NotImplementedError(
             f"histogram: rules to choose bins such as {bins!r} are not supported{at_user_line()}"
         )
+    x = _real("a", a)
     if not isinstance(bins, (list, tuple)) and not shape_of(bins):
         n = operator.index(bins)
         if n < 1:
             raise ValueError(
                 f"histogram: bins must be a positive number, or the edges, got {n}{at_user_line()}"
             )
-        x = array(a, "histogram")
         dt = dtypes.to_inexact_dtype(x.dtype)
         x = convert(x, dt)
         if range is None:
@@ -543,11 +546,24 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
                 low, high = lax.reduce_min(x, axes), lax.reduce_max(x, axes)
         else:
             low, high = range
+            for end in (low, high):
+                _real("range", end)
             if isinstance(low, _NUMBER) and isinstance(high, _NUMBER):
                 return asarray(_known_edges(float(low), float(high), n), dt)
             low, high = convert(array(low), dt), convert(array(high), dt)
         return _edges(low, high, num=n)
-    return convert(asarray(bins), dtypes.to_inexact_dtype(array(a, "histogram").dtype))
+    return convert(_real("bins", asarray(bins)), dtypes.to_inexact_dtype(x.dtype))
+
+
+def _real(name: str, x: Any) -> Any:
+    """An argument of the functions of histograms as an array, which must have an order."""
+    x = array(x, "histogram")
+    if x.dtype in dtypes.COMPLEX:
+        raise TypeError(
+            f"histogram takes real numbers, got {describe(x)} as {name}; count its real or imag, "
+            f"or its abs{at_user_line()}"
+        )
+    return x
 
 
 def _known_edges(low: float, high: float, num: int) -> onp.ndarray[Any, Any]:
@@ -570,7 +586,7 @@ def _edges(low: Any, high: Any, *, num: int) -> Any:
     lo, hi = (lax.select(same, lax.add(x, like(h, x)), x) for x, h in ((lo, -0.5), (hi, 0.5)))
     step = lax.div(lax.sub(hi, lo), like(num, lo))
     k = convert_element_type(lax.iota(dtypes.int32, num), dtypes.float64)
-    inner = lax.add(lax.mul(k, step), lo)
+    inner = lax.add(rounded(lax.mul(k, step)), lo)
     edges = lax.concatenate([inner, lax.expand_dims(hi, (0,))], 0)
     return convert_element_type(edges, dt)
 
@@ -648,6 +664,8 @@ def histogram(
     ------
     ValueError
         If the weights do not fit.
+    TypeError
+        If ``a`` or ``bins`` are complex; weights may be.
 
     Examples
     --------
@@ -655,7 +673,7 @@ def histogram(
     >>> np.histogram(np.array([0, 1, 1, 4]), bins=2)
     (Array([3., 1.], dtype=float32), Array([0., 2., 4.], dtype=float32))
     """
-    x = array(a, "histogram")
+    x = _real("a", a)
     if weights is not None:
         weights = array(weights, "histogram")
         if weights.shape != x.shape:
@@ -791,6 +809,8 @@ def histogram2d(
         pair = list(bins)
     else:
         pair = [bins, bins]
-    sample = lax.stack([asarray(x), asarray(y)], 1)
+    x, y = _real("x", asarray(x)), _real("y", asarray(y))
+    points = promote_dtypes("histogram2d", x, y)
+    sample = lax.stack(points, 1)
     counts, edges = histogramdd(sample, pair, range, weights, density)
     return counts, edges[0], edges[1]

@@ -25,6 +25,8 @@ from covector.sharding.shard_map import on_mesh
 from covector.sharding.spec import PartitionSpec
 from covector.transforms.arguments import (
     api_boundary,
+    argument_names,
+    check_arrays,
     check_callable,
     fun_name,
     in_range,
@@ -209,6 +211,14 @@ class _Mapped:
         dims += [0] * (len(flat) - len(dims))
         return dynamic, flat, in_tree, dims
 
+    def check(
+        self, dynamic: Sequence[Any], kwargs: dict[str, Any], flat: Sequence[Any], n: int
+    ) -> None:
+        """Raise the error for a leaf of the ``n`` arguments that is not an array."""
+        names = lambda: argument_names(self.fun, dynamic, kwargs, sorted(self.fixed(n)))  # noqa: E731
+        static = "make the argument static (static_broadcasted_argnums of pmap)"
+        check_arrays(flat, names, f"pmap of {self.shown}", static=static)
+
     def size(self, found: int | None) -> int:
         """The size of the mapped axis, an error if there is none."""
         if found is None:
@@ -244,6 +254,7 @@ class _Mapped:
         @wraps(self.fun)
         def mapped(*args: Any, **kwargs: Any) -> Any:
             dynamic, flat, in_tree, dims = self.flat(args, kwargs)
+            self.check(dynamic, kwargs, flat, len(args))
             size = self.size(
                 mapped_size(self.fun, dynamic, kwargs, flat, dims, self.axis_size, "pmap")
             )
@@ -282,7 +293,8 @@ class _Mapped:
                 f"pmap of {self.shown}: the mapped axis has the size {size}, one element for each "
                 f"device, and there are {len(found)} devices. vmap maps any size; the CPU has as "
                 "many logical devices as the option num_cpu_devices says "
-                f"(COVECTOR_NUM_CPU_DEVICES={size}){at_user_line()}"
+                f"(COVECTOR_NUM_CPU_DEVICES={size}, or covector.config.update('num_cpu_devices', "
+                f"{size}) at any time){at_user_line()}"
             )
         return self.along(found[:size])
 

@@ -10,7 +10,7 @@ from covector.core.avals import Array, ShapedArray, to_array
 from covector.core.backend import CompilerOptions, Device, Module, get_backend, spreads
 from covector.core.config import config
 from covector.core.device import Space
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 from covector.core.jaxpr import ClosedJaxpr, nesting
 from covector.core.layout import format_of
 from covector.core.levels import room_for
@@ -77,6 +77,7 @@ class ArgInfo:
         return f"ArgInfo(aval={self._aval!r}, donated={self.donated})"
 
 
+@boundaries
 class _Stage:
     def __init__(
         self, jitted: Jitted, entry: Entry, donated: tuple[bool, ...], where: Placement,
@@ -145,6 +146,7 @@ class _Stage:
         return cost.of_splits(closed, sizes, ins, outs, donated)
 
 
+@boundaries
 class Traced(_Stage):
     """A function traced for given types of its arguments.
 
@@ -189,6 +191,7 @@ class Traced(_Stage):
         )
 
 
+@boundaries
 class Lowered(_Stage):
     """A function ready to be compiled for given types of its arguments.
 
@@ -348,6 +351,7 @@ def _text(entry: Entry, module: Module, dialect: str) -> str:
         return module.as_text(dialect)
 
 
+@boundaries
 class Compiled(_Stage):
     """A compiled function: callable with arguments of exactly the types it was made for.
 
@@ -480,8 +484,11 @@ class Compiled(_Stage):
         n = len(self._entry.hoisted)
         avals = self._entry.closed.in_avals[n:]
         given = [type_of_value(x) for x in flat]
+        info = self._entry.closed.jaxpr.debug_info
+        names = list(info.arg_names or ()) if info else []
+        names = names[len(names) - len(avals) :] or list(map(str, range(len(avals))))
         wrong = [
-            f"  argument {i}: made for {a.str_short()}, called with {g.str_short()}"
+            f"  the argument {names[i]}: made for {a.str_short()}, called with {g.str_short()}"
             for i, (a, g) in enumerate(zip(avals, given, strict=True))
             if not a.matches(g)
         ]

@@ -21,5 +21,7 @@ _NAMES = {
     "reshard": "covector.runtime.constraints",
 }
 
-__getattr__, __dir__ = _lazy_names(globals(), _NAMES)
-__all__ = list(_NAMES)
+_MODULES = frozenset(("cost",))
+
+__getattr__, __dir__ = _lazy_names(globals(), _NAMES, _MODULES)
+__all__ = sorted({*_NAMES, *_MODULES})

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from covector.core import processes
 from covector.core.device import Device
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 
 Index = tuple[slice, ...]
 
 
+@boundaries
 class Sharding:
     """How the elements of an array are spread over devices.
 
@@ -97,6 +98,7 @@ class Sharding:
         return self == other
 
 
+@boundaries
 class SingleDeviceSharding(Sharding):
     """All elements on one device.
 

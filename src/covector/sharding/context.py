@@ -9,7 +9,7 @@ import numpy as np
 
 from covector.core.backend import get_backend
 from covector.core.config import UNSET, Config, add_context, config, in_place
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 from covector.core.trace import current_trace, eval_trace
 from covector.sharding.mesh import EMPTY, ENTERED, AbstractMesh, Mesh
 
@@ -90,6 +90,7 @@ def mesh_for_specs() -> Mesh | AbstractMesh | None:
     return _current(ENTERED) if found is None else found
 
 
+@boundaries
 class use_abstract_mesh(contextlib.AbstractContextManager[Any]):
     """Context manager: the axes that programs are traced for.
 
@@ -126,6 +127,7 @@ class use_abstract_mesh(contextlib.AbstractContextManager[Any]):
         self._block.__exit__(*exc)
 
 
+@boundaries
 class set_mesh(contextlib.AbstractContextManager[Any]):
     """Set the mesh that programs are traced for and arrays lie on.
 

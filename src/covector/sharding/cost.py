@@ -34,7 +34,7 @@ from typing import Any
 from covector.core import tree
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr
 from covector.core.prefixes import spread
 from covector.sharding.cost_walk import Axes, Value, Walk, local_bytes
@@ -67,6 +67,7 @@ class Collective:
     count: int
 
 
+@boundaries
 @dataclasses.dataclass(frozen=True)
 class Cost:
     """What a program costs on one device.
@@ -85,6 +86,8 @@ class Cost:
         Memory of constants, of results, and the most that values in between need at once.
     donated_bytes : int
         Of the arguments, what results take over.
+    mesh_axes : tuple
+        All axes of the mesh.
     """
 
     flops: float
@@ -95,6 +98,7 @@ class Cost:
     output_bytes: int
     temp_bytes: int
     donated_bytes: int = 0
+    mesh_axes: Axes = ()
 
     @property
     def argument_bytes(self) -> int:
@@ -118,6 +122,11 @@ class Cost:
             raise ValueError(
                 f"sent takes a kind of collective, one of {', '.join(KINDS)}, got {kind!r}"
                 f"{at_user_line()}"
+            )
+        if axis is not None and axis not in self.mesh_axes:
+            raise ValueError(
+                f"sent takes an axis of the mesh, one of {', '.join(map(repr, self.mesh_axes))}, "
+                f"got {axis!r}{at_user_line()}"
             )
         return sum(
             c.bytes
@@ -189,7 +198,7 @@ def cost(
     sizes = dict(mesh.shape)
     jaxpr = closed.jaxpr
     taken, given = _trees(jaxpr)
-    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs", taken)
+    ins = _specs(in_specs, [v.aval for v in jaxpr.invars], mesh, "in_specs", taken, _names(jaxpr))
     outs = None
     if out_specs is not None:
         outs = _specs(out_specs, [v.aval for v in jaxpr.outvars], mesh, "out_specs", given)
@@ -229,7 +238,7 @@ def of_splits(
         total.flops, total.touched, tuple(collectives),
         arguments, sum(constants),
         sum(local_bytes(v.aval, f.split, sizes) for v, f in found),
-        math.ceil(walk.peak), taken,
+        math.ceil(walk.peak), taken, tuple(sizes),
     )  # fmt: skip
 
 
@@ -242,6 +251,12 @@ def _trees(jaxpr: Jaxpr) -> tuple[Any, Any]:
     if kwargs.num_leaves or args.num_leaves != len(jaxpr.invars):
         args = None
     return args, out if out.num_leaves == len(jaxpr.outvars) else None
+
+
+def _names(jaxpr: Jaxpr) -> list[str]:
+    """What the arguments are called, where that is known."""
+    found = list(getattr(jaxpr.debug_info, "arg_names", None) or ())
+    return found if len(found) == len(jaxpr.invars) else []
 
 
 def _arrays_of(donated: Sequence[int], n: int, treedef: Any) -> list[int]:
@@ -261,8 +276,14 @@ def _arrays_of(donated: Sequence[int], n: int, treedef: Any) -> list[int]:
 
 
 def _specs(
-    specs: Any, avals: Sequence[ShapedArray], mesh: Any, what: str, treedef: Any
+    specs: Any,
+    avals: Sequence[ShapedArray],
+    mesh: Any,
+    what: str,
+    treedef: Any,
+    names: Sequence[str] = (),
 ) -> list[Split]:
+    """The split of each array by a tree of specs; ``names`` are those of arguments."""
     is_spec = lambda s: s is None or isinstance(s, PartitionSpec)  # noqa: E731
     flat = tree.leaves(specs, is_leaf=is_spec)
     if isinstance(specs, PartitionSpec):
@@ -287,8 +308,9 @@ def _specs(
             f"cost: {what} has {len(flat)} specs, and the program has {len(avals)} "
             f"{'arguments' if what == 'in_specs' else 'results'}{at_user_line()}"
         )
-    for s, a in zip(flat, avals, strict=True):
-        NamedSharding(mesh, s).check(a.shape, f"cost: {what}")
+    for i, (s, a) in enumerate(zip(flat, avals, strict=True)):
+        of = f" of the argument {names[i]}" if names else ""
+        NamedSharding(mesh, s).check(a.shape, f"cost: {what}{of}")
     return [split_of(s, len(a.shape)) for s, a in zip(flat, avals, strict=True)]
 
 

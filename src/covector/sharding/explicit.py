@@ -152,12 +152,12 @@ def _same_for_all(avals: Sequence[ShapedArray]) -> NamedSharding | None:
 
 # Functions of an operation that have the argument out_sharding.
 _SAY = {
-    "dot_general": "numpy.matmul, dot, einsum and tensordot, and of lax.dot_general",
-    "reshape": "numpy.reshape and ravel, and of lax.reshape",
+    "dot_general": "covector.numpy.matmul, dot, einsum and tensordot, and of lax.dot_general",
+    "reshape": "covector.numpy.reshape and ravel, and of lax.reshape",
     "gather": "x.at[index].get",
     "scatter": "x.at[index].set and the other methods of x.at[index]",
     "conv_general_dilated": "lax.conv_general_dilated",
-    "broadcast_in_dim": "numpy.broadcast_to and repeat, and of lax.broadcast_in_dim",
+    "broadcast_in_dim": "covector.numpy.broadcast_to and repeat, and of lax.broadcast_in_dim",
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from covector.core.backend import all_devices, get_backend
 from covector.core.config import add_context, in_place
 from covector.core.device import Device
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 
 Name = Hashable
 
@@ -45,6 +45,7 @@ class AxisType(enum.Enum):
         return self.name
 
 
+@boundaries
 class AbstractDevice:
     """What is known of the devices of a mesh that need not be there.
 
@@ -84,6 +85,7 @@ class AbstractDevice:
         )
 
 
+@boundaries
 class Axes:
     """Named axes with their sizes and types: what `Mesh` and `AbstractMesh` share."""
 
@@ -191,6 +193,7 @@ def _axis_names(names: Any, what: str) -> tuple[Name, ...]:
     return found
 
 
+@boundaries
 class AbstractMesh(Axes):
     """Named axes of devices that are not said: what programs are traced for.
 
@@ -354,6 +357,7 @@ EMPTY = AbstractMesh((), ())
 ENTERED = add_context()
 
 
+@boundaries
 class Mesh(Axes):
     """Devices arranged along named axes.
 
@@ -576,8 +580,8 @@ def make_mesh(
         if devices is None and found and found[0].platform == "cpu":
             more = (
                 ". The CPU has as many logical devices as the option num_cpu_devices says: set "
-                f"COVECTOR_NUM_CPU_DEVICES={wanted}, or covector.config.num_cpu_devices before "
-                "the first array is made"
+                f"COVECTOR_NUM_CPU_DEVICES={wanted}, or call "
+                f"covector.config.update('num_cpu_devices', {wanted}), at any time"
             )
         raise ValueError(
             f"make_mesh: a mesh of the sizes {sizes} has {wanted} devices; there are {len(found)}"

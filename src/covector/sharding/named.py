@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from covector.core.device import Device
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 from covector.sharding.base import Index, Sharding
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh, this_process
 from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
@@ -42,6 +42,7 @@ class IndivisibleError(ValueError):
     """
 
 
+@boundaries
 class NamedSharding(Sharding):
     """Dimensions of an array split over named axes of a mesh.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -186,7 +187,11 @@ def on_mesh(
     if in_specs is Infer or in_specs is None:
         specs = [_inferred(f, a, over, manual, names, i) for i, a in enumerate(avals)]
     else:
-        specs = _specs(in_specs, args, "in_specs", f)
+        try:
+            specs = _specs(in_specs, args, "in_specs", f)
+        except ValueError:
+            _check_call(f, args)
+            raise
     for i, (a, s) in enumerate(zip(avals, specs, strict=True)):
         _check_in(f, a, s, over, manual, names, i)
     out_tree: Any = None
@@ -217,6 +222,18 @@ def on_mesh(
     }  # fmt: skip
     found = shard_map_p.bind_params([*hoisted, *flat], params)
     return tree.unflatten(out_tree, found)
+
+
+def _check_call(f: Any, args: tuple[Any, ...]) -> None:
+    """Raise Python's error for arguments that ``f`` does not take, for which there are no specs."""
+    try:
+        called = inspect.signature(f)
+    except (TypeError, ValueError):
+        return
+    try:
+        called.bind(*args)
+    except TypeError as e:
+        raise TypeError(f"shard_map of {fun_name(f)}: {e}{at_user_line()}") from None
 
 
 def _inferred(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
-from covector.core.errors import at_user_line
+from covector.core.errors import at_user_line, boundaries
 
 # What a dimension is split over: nothing, an axis, or several axes, the first the slowest.
 Part = Any
 
 
+@boundaries
 class PartitionSpec:
     """For each dimension of an array, the axes of a mesh over which it is split.
 

@@ -83,6 +83,8 @@ class _Tour:
         try:
             with self.plots.of_a_cell(), _output_to(self.out):
                 found = cell.run(self.names)
+        except BrokenPipeError:
+            raise  # of what is printed, not of the lecture
         except Exception as e:
             if not cell.raises:
                 raise _FailedError(f"a cell of the lecture failed:\n{cell.source}\n{e!r}") from e

@@ -10,7 +10,7 @@ from typing import Any
 
 from covector import _native
 from covector.core import tree
-from covector.core.avals import aval_of
+from covector.core.avals import aval_of, not_an_array
 from covector.core.errors import PACKAGE_DIR, at_user_line, describe, unwrapped
 from covector.core.jaxpr import DebugInfo
 from covector.core.references import Reference
@@ -293,10 +293,20 @@ def flat_fun(
     return flat, lambda: out_tree[0]
 
 
+# What to do with an argument that is no array, for what compiles functions or keeps their traces.
+STATIC = "make the argument static (static_argnums or static_argnames of {})"
+
+
 def check_arrays(
-    leaves: Sequence[Any], names: Callable[[], Iterable[str]], what: str, refs: bool = False
+    leaves: Sequence[Any],
+    names: Callable[[], Iterable[str]],
+    what: str,
+    refs: bool = False,
+    static: str = "close over it, as lambda x: f(x, value) does",
 ) -> list[Any]:
     """Avals of ``leaves``, among which there may be references if ``refs`` says so.
+
+    ``static`` says what to do with an argument that is not to be an array.
 
     Raises
     ------
@@ -312,9 +322,10 @@ def check_arrays(
                 )
             avals.append(aval_of(x))
         except TypeError as e:
-            name = list(names())[i]
+            known = isinstance(x, Reference) or hasattr(x, "dtype")
             raise TypeError(
-                f"{what}: the argument {name} is not an array: {e}{at_user_line()}"
+                f"{what}: the argument {list(names())[i]} is not an array: "
+                f"{e if known else not_an_array(x, static)}{at_user_line()}"
             ) from None
     return avals
 

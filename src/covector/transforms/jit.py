@@ -19,7 +19,7 @@ from covector.core import monitoring, tree
 from covector.core.avals import ShapedArray, aval_of
 from covector.core.backend import CompilerOptions
 from covector.core.config import config, runs_by_operation
-from covector.core.errors import at_user_line, describe, unwrapped
+from covector.core.errors import at_user_line, boundaries, called_name, describe, unwrapped
 from covector.core.jaxpr import ClosedJaxpr, DebugInfo, eval_jaxpr
 from covector.core.references import Reference, values_of
 from covector.core.structural import zeros
@@ -32,6 +32,7 @@ from covector.core.trace import (
 )
 from covector.core.tree_nodes import without_float0
 from covector.transforms.arguments import (
+    STATIC,
     argument_names,
     check_arrays,
     check_callable,
@@ -270,7 +271,7 @@ class Jitted:
             skip = positions(statics)
             avals = check_arrays(
                 flat, lambda: argument_names(self.fun, dyn_args, dyn_kwargs, skip),
-                self._what(), refs=True,
+                self._what(), refs=True, static=STATIC.format("jit") if self.is_users else "",
             )  # fmt: skip
         entries = self._entries()
         key = (in_tree, tuple(avals), statics, context_key())
@@ -291,7 +292,10 @@ class Jitted:
 
     def _what(self) -> str:
         """What users call it: they need not know that a function of the library is compiled."""
-        return f"jit of {self.name}" if self.is_users else self.name
+        if self.is_users:
+            return f"jit of {self.name}"
+        hidden = self.name.startswith("_")
+        return called_name(self.name.strip("_")) if hidden else self.name
 
     def _entries(self) -> dict[Any, Any]:
         if type(self.fun) is _FunctionType:
@@ -667,6 +671,7 @@ def _like_function(fn: Any, fun: Any, jitted: Jitted) -> Any:
     return fn
 
 
+@boundaries
 class _Methods:
     """What a compiled function offers besides being called."""
 

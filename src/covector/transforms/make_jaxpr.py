@@ -10,7 +10,14 @@ from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr
 from covector.core.references import values_of
 from covector.core.trace import current_trace, set_current_trace
-from covector.transforms.arguments import api_boundary, check_callable, fun_name, index_tuple, wraps
+from covector.transforms.arguments import (
+    api_boundary,
+    check_callable,
+    fun_name,
+    index_tuple,
+    names_of,
+    wraps,
+)
 from covector.transforms.jit import Jitted
 from covector.transforms.shapes import struct_of
 from covector.transforms.vmap import BatchTrace
@@ -70,7 +77,9 @@ def make_jaxpr(
             trace = BatchTrace(trace, size, name)
         with set_current_trace(trace):
             # A fresh Jitted: the caller wants to see a trace made now, not a cached one.
-            jitted = Jitted(lambda *a, **k: fun(*a, **k), tuple(i % n for i in static))
+            fresh = lambda *a, **k: fun(*a, **k)  # noqa: E731
+            fresh.__wrapped__ = fun  # type: ignore[attr-defined]  # its arguments have names
+            jitted = Jitted(fresh, tuple(i % n for i in static))
             jitted.name = fun_name(fun)
             entry, _ = jitted.trace(args, kwargs, abstract=True)
         closed = entry.closed
@@ -86,6 +95,7 @@ def make_jaxpr(
         info = closed.jaxpr.debug_info
         if info is not None:
             info.trees = (entry.in_tree, entry.out_tree)
+            info.arg_names = names_of(fun, entry.in_tree, [i % n for i in static])
         if return_shape:
             shapes = [struct_of(a) for a in entry.out_avals]
             return closed, tree.unflatten(entry.out_tree, shapes)

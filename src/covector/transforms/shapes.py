@@ -6,9 +6,11 @@ from typing import Any
 
 from covector.core import dtypes
 from covector.core.avals import Array, ShapedArray, aval_of, refuse_mask
+from covector.core.errors import boundaries
 from covector.core.operands import canonical_shape
 
 
+@boundaries
 class ShapeDtypeStruct:
     """Shape and dtype of an array that need not exist.
 

@@ -70,6 +70,11 @@ def named_by_user() -> dict[str, str]:
     return out
 
 
+def to_install(extra: str) -> str:
+    """The command that installs what an extra of the distribution names."""
+    return f"pip install '.[{extra}]' in Covector's source tree"
+
+
 def find(platform: str) -> Found:
     """The plugin of a platform: what the user names, a known package, or an entry point.
 
@@ -84,7 +89,7 @@ def find(platform: str) -> Found:
     found = _in_packages(platform) or _by_entry_point().get(platform)
     if found is None:
         known = platform in _PACKAGES and platform != "metal"
-        remedy = f"pip install 'covector[{_EXTRAS.get(platform, platform)}]'"
+        remedy = to_install(_EXTRAS.get(platform, platform))
         raise RuntimeError(
             f"no plugin for {platform} is installed; "
             + (f"install it with {remedy}" if known else "install its package")
@@ -203,7 +208,7 @@ def remedy(platform: str, why: str) -> str:
                 "CUDA 13, 525 for CUDA 12"
             )
         if "does not load" in low:
-            return "install NVIDIA's libraries with it: pip install 'covector[cuda13]'"
+            return "install NVIDIA's libraries with it: " + to_install("cuda13")
     if platform == "rocm" and "does not load" in low:
         return "the plugin needs ROCm's libraries: install ROCm"
     if platform == "tpu":

@@ -245,7 +245,11 @@ class Writing:
         place = standing(self.folder)
         if place.exists() and not (place.is_dir() and (place / INDEX).exists()):
             if not place.is_dir() or any(place.iterdir()):
-                raise FileExistsError(f"{place} exists and is no checkpoint: it is left as it is")
+                found = "a folder of other files" if place.is_dir() else "a file"
+                raise FileExistsError(
+                    f"{place} is {found}, which is left as it is; name a folder that is not there "
+                    "yet, or is empty"
+                )
         elif place.exists() and not self.overwrite:
             raise FileExistsError(f"there is a checkpoint at {place}, and overwrite is False")
         if place != self.folder:  # a process ended between two renames
@@ -299,7 +303,8 @@ class Writing:
     def _raise(self, e: BaseException) -> None:
         if not isinstance(e, OSError):
             raise e
-        kept = "; the one that was there is as it was" if standing(self.folder).exists() else ""
+        there = (standing(self.folder) / INDEX).exists()
+        kept = "; the one that was there is as it was" if there else ""
         text = f"the checkpoint {self.folder} was not written: {e}{kept}{at_user_line()}"
         raise (type(e)(text) if e.errno is None else OSError(e.errno, text)) from e
 

@@ -59,9 +59,10 @@ class SparseInfo(NamedTuple):
 
 def _unsupported(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        others = [c.__name__ for c in JAXSparse.__subclasses__() if getattr(c, name) is not method]
+        to = f", or to a {' or a '.join(others)}, which has it" if others else ""
         raise NotImplementedError(
-            f"{type(self).__name__} has no {name}: convert it with todense(), or to a BCOO, which "
-            f"has it{at_user_line()}"
+            f"{type(self).__name__} has no {name}: convert it with todense(){to}{at_user_line()}"
         )
 
     method.__name__ = name

@@ -9,7 +9,7 @@ import numpy as onp
 
 from covector import lax
 from covector import numpy as cnp
-from covector.core.errors import ShapeMismatchError, at_user_line
+from covector.core.errors import ShapeMismatchError, at_user_line, boundaries
 from covector.core.operands import product
 from covector.core.trace import Composed
 from covector.experimental.sparse._base import (
@@ -27,6 +27,7 @@ from covector.tree_util import register_pytree_node_class
 _DROP = lax.GatherScatterMode.FILL_OR_DROP
 
 
+@boundaries
 @register_pytree_node_class
 class BCOO(JAXSparse):
     """A sparse array of batches of elements with their coordinates.

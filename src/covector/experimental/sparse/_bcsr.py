@@ -8,7 +8,7 @@ from typing import Any
 import numpy as onp
 
 from covector import numpy as cnp
-from covector.core.errors import at_user_line, describe
+from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.operands import canonical_axis, canonical_shape
 from covector.core.trace import Composed
 from covector.experimental.sparse import _products, _shapes
@@ -33,6 +33,7 @@ from covector.numpy._util import fused
 from covector.tree_util import register_pytree_node_class
 
 
+@boundaries
 @register_pytree_node_class
 class BCSR(JAXSparse):
     """A sparse array of batches of rows, each of blocks with their columns.

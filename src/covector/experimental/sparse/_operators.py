@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from covector import _native
 from covector import numpy as cnp
 from covector.core.errors import at_user_line
 from covector.experimental.sparse._base import JAXSparse
@@ -28,7 +29,7 @@ def _binary(fun: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
             other = cnp.asarray(other)
         return compute(other, self) if reflected else compute(self, other)
 
-    return op
+    return _native.Boundary(op)
 
 
 def _getitem(self: Any, index: Any) -> Any:
@@ -68,7 +69,7 @@ for _cls in (BCOO, BCSR):
     _cls.__neg__ = lambda self: self._with(-self.data)
     _cls.__pos__ = lambda self: self
     _cls.__abs__ = lambda self: sparsify(cnp.abs)(self)
-    _cls.__getitem__ = _getitem
+    _cls.__getitem__ = _native.Boundary(_getitem)
     _cls.__iter__ = _iter
 
 

@@ -26,7 +26,7 @@ _DOC = """{summary}
 Parameters
 ----------
 A : array_like or callable
-    {matrix} A matrix, or a linear function of trees of arrays like ``b``.
+    {matrix} A matrix, a sparse one too, or a linear function of trees of arrays like ``b``.
 b : array_like or pytree
     The right-hand side.
 x0 : array_like or pytree, optional
@@ -81,18 +81,23 @@ def _documented(**parts: str) -> Callable[[Any], Any]:
     return decorate
 
 
+def _is_sparse(a: Any) -> bool:
+    """Whether it is one of `covector.experimental.sparse`, which is imported with its arrays."""
+    return hasattr(a, "todense") and hasattr(a, "tree_flatten")
+
+
 def _operator(name: str, what: str, a: Any) -> Operator:
     """A matrix or function as a function."""
     if callable(a):
         return a
-    if not is_array_like(a) and not hasattr(a, "__jax_array__"):
+    if not _is_sparse(a) and not is_array_like(a) and not hasattr(a, "__jax_array__"):
         raise TypeError(
             f"{name}: {what} must be a matrix or a function, got {describe(a)}{at_user_line()}"
         )
-    a = cnp.asarray(a)
+    a = a if _is_sparse(a) else cnp.asarray(a)
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ValueError(
-            f"{name}: {what} must be a square matrix, got {a.aval.str_short()}{at_user_line()}"
+            f"{name}: {what} must be a square matrix, got {describe(a)}{at_user_line()}"
         )
     return lambda x: a @ x
 
@@ -105,8 +110,8 @@ def _prepared(name: str, A: Any, b: Any, x0: Any, M: Any) -> Any:
     """Functions of vectors, the vectors, and back to trees."""
     b = tree.map(lambda v: cnp.asarray(v, dtypes.to_inexact_dtype(cnp.result_type(v))), b)
     matvec, inverse = _operator(name, "A", A), _operator(name, "M", M) if M is not None else None
-    if is_array_like(A) and not callable(A):
-        b = b.astype(cnp.result_type(A, b))
+    if (is_array_like(A) or _is_sparse(A)) and not callable(A):
+        b = b.astype(cnp.result_type(A.dtype if _is_sparse(A) else A, b))
     if x0 is None:
         x0 = tree.map(cnp.zeros_like, b)
     elif tree.structure(x0) != tree.structure(b) or [s for s, _ in _types(x0)] != [

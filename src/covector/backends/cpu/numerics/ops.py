@@ -503,6 +503,9 @@ def _reduce_precision(b: Function, x: Val, exponent_bits: int, mantissa_bits: in
     """``x`` rounded to a float format with fewer exponent and mantissa bits."""
     double = x.ty == "double"
     ity, full_m, full_e = ("i64", 52, 11) if double else ("i32", 23, 8)
+    if mantissa_bits >= full_m and exponent_bits >= full_e:
+        # Rounded as it is: a product becomes no part of a fused multiply-add.
+        return b.intrinsic("arithmetic.fence", x)
     out = x
     bits = b.cast("bitcast", x, ity)
     if mantissa_bits < full_m:
