@@ -56,6 +56,8 @@ def check_bounds(items: Sequence[Item], shape: tuple[int, ...]) -> None:
     if current().error_checking_behavior_oob != "raise":
         return
     for value, n in _indices(items, shape):
+        if type(n) is not int:
+            continue  # a symbolic size: which index is out of bounds depends on it
 
         def refuse(values: onp.ndarray, where: str, n: int = n) -> None:
             wrong = values[(values < -n) | (values >= n)]
