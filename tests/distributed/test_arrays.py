@@ -262,6 +262,7 @@ def test_pmap_over_all_devices(uneven):
 
 
 CALLED = """
+from covector.experimental import checkify
 from covector.experimental import io_callback
 cv.config.update("num_cpu_devices", int(os.environ["each"]))
 c = start()
@@ -319,6 +320,22 @@ with cv.debug_infs(True):
     fails(FloatingPointError, "(inf)", cv.jit(lambda a: 1 / a).lower(x).compile(), x)
 cv.config.update("error_checking_behavior_divide", "raise")
 fails(ZeroDivisionError, "by zero in div", lambda: 1 / x)
+along = lambda f: cv.shard_map(f, mesh=mesh, in_specs=P("x"), out_specs=P("x"))
+fails(ZeroDivisionError, "by zero in div", along(lambda v: 1 / v), x)
+cv.config.update("error_checking_behavior_divide", "ignore")
+last = float(whole.max())
+cv.config.update("error_checking_behavior_oob", "raise")
+short = np.arange(last)
+for f in (lambda v: short[v.astype(int)], along(lambda v: short[v.astype(int)])):
+    fails(IndexError, f"index {int(last)} is out of bounds", f, x)
+    f(x - 1)
+cv.config.update("error_checking_behavior_oob", "ignore")
+with cv.debug_key_reuse(True):
+    keys = cv.random.split(cv.random.key(0), mesh.size)
+    f = lambda k: cv.random.normal(k[0], (1,)) + cv.random.normal(k[0], (1,))
+    fails(cv.errors.KeyReuseError, "has used before", along(f), keys)
+err, _ = checkify.checkify(along(lambda v: 1 / (v - last)), checkify.div_checks)(x)
+assert err.get().startswith(f"at mapped index {mesh.size - 1}: division by zero"), err
 cv.config.update("num_cpu_devices", int(os.environ["each"]))
 fails(RuntimeError, "so it cannot have 5 now", cv.config.update, "num_cpu_devices", 5)
 cd.shutdown()

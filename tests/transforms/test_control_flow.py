@@ -225,6 +225,42 @@ def test_disable_jit_runs_in_python() -> None:
     assert np.asarray(out[1]).tolist() == [0, 0, 2, 6]
 
 
+def product(z: Any) -> Any:
+    return lax.scan(lambda c, a: (c * a, c), F32(1), z + 1)[0]
+
+
+TRANSFORMED = {
+    "reversed": lambda z: lax.scan(lambda c, a: (c + a, c * a), F32(0), z, reverse=True),
+    "grad of scan": cv.grad(product),
+    "grad of a reversed one": cv.grad(
+        lambda z: lax.scan(lambda c, a: (c * a, c * c), F32(1), z + 1, reverse=True)[1].sum()
+    ),
+    "second derivative": cv.hessian(product),
+    "forward derivative": cv.jacfwd(lambda z: lax.fori_loop(0, 3, lambda _, c: c * z, z)),
+    "mapped while": cv.vmap(lambda a: lax.while_loop(lambda c: c < 5, lambda c: c + a + 1, a)),
+    "mapped cond": cv.vmap(lambda a: lax.cond(a > 1, lambda a: a * 2, lambda a: a, a)),
+    "mapped switch": cv.vmap(
+        lambda a: lax.switch(a.astype(int), [lambda: F32(1), lambda: F32(2), lambda: F32(3)])
+    ),
+    "mapped, no step": cv.vmap(lambda a: lax.scan(lambda c, _: (c + a, c), a, None, length=0)),
+    "grad of cond": cv.grad(
+        lambda z: lax.cond(z[1] > 0, lambda z: (z * z).sum(), lambda z: z.sum(), z)
+    ),
+    "linear map": lambda z: cv.linearize(lambda z: lax.map(lambda a: a * a, z), z)[1](z),
+    "checkpoint": cv.grad(cv.checkpoint(product)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_operation_by_operation_transformed_control_flow_is_the_same(name: str) -> None:
+    f = TRANSFORMED[name]
+    expected = f(XS)
+    with cv.disable_jit():
+        found = f(XS)
+    assert cv.tree.map(cv.typeof, found) == cv.tree.map(cv.typeof, expected)
+    cv.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, expected)
+
+
 def test_unused_results_are_not_computed() -> None:
     def f(x: Any) -> Any:
         (a, b, c), ys = lax.scan(

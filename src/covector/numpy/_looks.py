@@ -1,7 +1,7 @@
 """Looks at operands that options ask for: indices out of bounds, divisions by zero.
 
-Values that are known are looked at now. Of those that are traced a callback looks at the value once
-there is one, through all transformations.
+Integers and NumPy's arrays are looked at now, others by a callback: where they are traced, once
+they have a value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as onp
 
+from covector.core.avals import Array
 from covector.core.config import config, current
 from covector.core.errors import at_user_line
 from covector.core.trace import Tracer
@@ -19,7 +20,7 @@ from covector.numpy._index import Advanced, Item, NewAxis, Scalar
 
 def _look(value: Any, refuse: Callable[[onp.ndarray, str], None]) -> None:
     where = at_user_line()
-    if not isinstance(value, Tracer):
+    if not isinstance(value, (Array, Tracer)):
         refuse(onp.asarray(value), where)
         return
     from covector.transforms.callbacks import look_at  # few processes need it
@@ -56,6 +57,8 @@ def check_bounds(items: Sequence[Item], shape: tuple[int, ...]) -> None:
     if current().error_checking_behavior_oob != "raise":
         return
     for value, n in _indices(items, shape):
+        if type(n) is not int:
+            continue  # a symbolic size: which index is out of bounds depends on it
 
         def refuse(values: onp.ndarray, where: str, n: int = n) -> None:
             wrong = values[(values < -n) | (values >= n)]

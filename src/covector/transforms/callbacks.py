@@ -155,10 +155,19 @@ debug_callback_p.def_effects(lambda params: _ORDERED if params["ordered"] else _
 
 
 def _run_debug(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    if in_parts(args):
+    if type(params["callback"]) is Look:
+        args = [_whole(x) for x in args]
+    elif in_parts(args):
         return EvalTrace.dispatch(debug_callback_p, args, params)
     params["callback"](*args)
     return []
+
+
+def _whole(x: Any) -> Any:
+    """All of a value, on each process, so that all of them find the same in it."""
+    if not in_parts([x]):
+        return x
+    return EvalTrace.move([x], {"sharding": x.sharding.update(spec=())})[0]
 
 
 debug_callback_p.impl = _run_debug
