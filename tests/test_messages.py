@@ -179,6 +179,8 @@ MESSAGES = {
     "sparse inv": (
         lambda: np.linalg.inv(EYE), TypeError, ["inv", "BCOO float32[3,3]", "sparsify", "todense()"]
     ),
+    "sparse array": (lambda: np.array(EYE), TypeError, ["BCOO float32[3,3]", "todense()"]),
+    "sparse stack": (lambda: np.stack([EYE, EYE]), TypeError, ["BCOO float32[3,3]", "todense()"]),
     "sparse lax": (lambda: lax.add(EYE, 1.0), TypeError, ["BCOO float32[3,3]", "todense()"]),
     "inv of a string": (
         lambda: np.linalg.inv("a"), TypeError, ["inv: the argument a", "numbers and booleans"]
