@@ -42,6 +42,7 @@ def _ref():
     return cv.new_ref(np.ones(3))
 
 
+REF = _ref()
 KEYS = random.split(random.key(0))
 EYE = sparse.BCOO.fromdense(np.eye(3))
 MESH = AbstractMesh((8,), ("i",))
@@ -171,6 +172,10 @@ MESSAGES = {
     "reference for pmap": (
         lambda: cv.pmap(lambda r: r[...])(_ref()), TypeError,
         ["pmap of <lambda>: the argument r", "ref[...]"],
+    ),
+    "reference inside of pmap": (
+        lambda: cv.pmap(lambda x: x + REF[0])(np.ones(1)), NotImplementedError,
+        ["used in pmap of <lambda>", "read its value before"],
     ),
     "shape for a reference": (
         lambda: cv.empty_ref((3,)), TypeError, ["empty_ref takes", "ShapeDtypeStruct", "(3,)"]
