@@ -34,6 +34,7 @@ def test_the_report(folder, capsys):
         assert main([]) == 0
     text = capsys.readouterr().out
     assert f"covector    {cv.__version__}" in text and "CpuDevice(id=0)" in text
+    assert re.search(r"threads +\d+ of \d+ processors \(COVECTOR_NUM_THREADS\)", text)
     assert "openblas" in text and "ducc0" in text and str(folder) in text
     assert "1 programs, 1.3 KB (at most 536.9 MB)" in text
     # Those that other tests have set are shown.

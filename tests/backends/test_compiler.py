@@ -553,3 +553,13 @@ def test_whole_quotients_of_vectors(dtype):
         got = divided(a, b)
         onp.testing.assert_array_equal(got[0], onp.where(b == 0, -1, q).astype(dtype))
         onp.testing.assert_array_equal(got[1], onp.where(b == 0, n, n - q * d).astype(dtype))
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float32", (8, 23)), ("float64", (11, 52))])
+@pytest.mark.parametrize("n", [1, 3, 1000])
+def test_products_that_are_rounded_are_not_fused(dtype, bits, n):
+    x = onp.random.default_rng(0).normal(size=n).astype(dtype)
+    y = -(x * x[::-1])  # the sum is zero, but of the product that is not rounded
+    with cv.enable_x64():
+        f = cv.jit(lambda x, y: lax.reduce_precision(x * x[::-1], *bits) + y)
+        onp.testing.assert_array_equal(f(x, y), onp.zeros(n, dtype))

@@ -199,10 +199,12 @@ _XLA = "for parts of XLA that are not used here: what is compiled by plugins has
 _ACCELERATOR = "for devices, or for libraries of devices, that no backend here uses"
 _PALLAS = "for the kernel languages Pallas and Mosaic, which there are not"
 _MESH = (
-    "values are cast and types checked in one way (`shard_map(check_vma=)` says whether), and "
-    "Shardy partitions programs of plugins"
+    "meshes, casts and checks of types in shard_map go one way; `check_vma=` switches checks off"
 )
-_PROCESSES = "for arrays of several processes, which there are not; initialize has its time-outs"
+_PROCESSES = (
+    "for how JAX's processes meet, wait and exchange arrays: here `initialize` and the launcher "
+    "say it"
+)
 _TF = "for the conversion to TensorFlow, which there is not"
 _PGLE = "for programs that XLA compiles anew by their profiles"
 _INSIDE = "chooses between two implementations inside JAX; here there is one"
@@ -239,7 +241,12 @@ _BY_REASON: dict[str, dict[str, Any]] = {
     _MESH: {
         "auto_pcast": True, "check_vma": False, "disable_vmap_shmap_error": False,
         "disallow_mesh_context_manager": False, "remove_size_one_mesh_axis_from_type": False,
-        "use_shardy_partitioner": True, "thread_guard": False,
+    },
+    "Shardy partitions programs of plugins, and our own partitioner those of the CPU": {
+        "use_shardy_partitioner": True,
+    },
+    "collectives of processes notice by themselves that these call different ones": {
+        "thread_guard": False,
     },
     _PROCESSES: {
         "cpu_collectives_implementation": "gloo", "cpu_get_global_topology_timeout_minutes": 5,

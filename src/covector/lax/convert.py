@@ -48,6 +48,9 @@ def convert_element_type(operand: Any, new_dtype: Any = None) -> Any:
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     """Round floats to a format with fewer bits of exponent and mantissa, keeping the dtype.
 
+    With all bits of the dtype, it keeps a product from being fused with an addition of it, which
+    the CPU's compiler does otherwise.
+
     Parameters
     ----------
     operand : array_like

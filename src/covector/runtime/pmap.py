@@ -275,9 +275,11 @@ class _Mapped:
                     x if w is None else expand_dims(x, w) for x, w in zip(outs, wanted, strict=True)
                 ]
 
+            on_device.__name__ = self.shown
             found = on_mesh(
                 on_device, tuple(flat), tuple([self.spec(d) for d in dims]),
                 lambda: [self.spec(w) for w in wanted], mesh, frozenset((self.name,)), False,
+                "pmap",
             )  # fmt: skip
             return tree.unflatten(out_tree, found)
 

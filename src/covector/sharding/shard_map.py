@@ -155,10 +155,10 @@ def shard_map(
 
 def on_mesh(
     f: Callable[..., Any], args: tuple[Any, ...], in_specs: Any, out_specs: Any, mesh: Any,
-    axis_names: frozenset[Hashable], check_vma: bool,
+    axis_names: frozenset[Hashable], check_vma: bool, called: str = "shard_map",
 ) -> Any:  # fmt: skip
     """The result of `shard_map`; ``out_specs`` may be a function that gives a spec for each leaf
-    once the function has been traced."""
+    once the function has been traced. ``called`` is what the user called."""
     over = mesh_for_specs() if mesh is None else mesh
     if over is None or over.empty:
         raise ValueError(
@@ -204,7 +204,7 @@ def on_mesh(
 
     inner = over.abstract_mesh.update_axis_types(dict.fromkeys(manual, AxisType.Manual))
     axes = tuple((n, over.shape[n], check_vma) for n in over.axis_names if n in manual)
-    info = DebugInfo("shard_map", src_info(fun_name(f), f))
+    info = DebugInfo(called, src_info(fun_name(f), f))
     locals_ = [
         _local(a, s, over, inner, manual, check_vma) for a, s in zip(avals, specs, strict=True)
     ]

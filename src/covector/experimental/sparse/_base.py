@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from covector import numpy as cnp
-from covector.core.errors import at_user_line
+from covector.core.avals import sparse_remedy
+from covector.core.errors import at_user_line, describe
 from covector.core.operands import canonical_shape, product
 from covector.core.trace import Tracer
 
@@ -122,6 +123,12 @@ class JAXSparse:
     def T(self) -> Any:  # noqa: N802
         """The transposed array."""
         return self.transpose()
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        # NumPy would make an array of objects, one for each element.
+        raise TypeError(
+            f"{describe(self)} is no dense array: {sparse_remedy(self)}{at_user_line()}"
+        )
 
     def _buffers(self) -> tuple[Any, ...]:
         return self.tree_flatten()[0]
