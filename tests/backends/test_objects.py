@@ -118,6 +118,15 @@ def test_an_interrupt_waits_for_the_other_threads(fresh, monkeypatch):
     assert len(codegen.compile_objects(texts, 2)) == len(texts)
 
 
+def test_where_no_thread_can_be_started(fresh, monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    texts = [p.text for p in text_of(many_loops, X).parts()]
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert len(codegen.compile_objects(texts, 2)) == len(texts)
+
+
 @pytest.mark.parametrize("lock", [True, False])
 def test_objects_are_the_same_on_one_thread(fresh, monkeypatch, lock):
     texts = [p.text for p in text_of(many_loops, X).parts()]

@@ -308,12 +308,14 @@ def compile_objects(texts: Sequence[str], effort: int) -> list[bytes]:
         _llvm()
         # For this thread, whose stack may be made for it.
         longest = todo.popleft()
-        others = [
-            threading.Thread(target=work, args=(k,), name=f"covector compiler {k}")
-            for k in range(1, min(len(texts), _native.num_threads()))
-        ]
-        for t in others:
-            t.start()
+        others: list[threading.Thread] = []
+        for k in range(1, min(len(texts), _native.num_threads())):
+            t = threading.Thread(target=work, args=(k,), name=f"covector compiler {k}")
+            try:
+                t.start()
+            except RuntimeError:
+                break  # the system gives no more, or the interpreter exits
+            others.append(t)
         work(0, longest)
         _join(others, failed)
         # A child of a process that was forked here, by a signal handler, has no other threads.
