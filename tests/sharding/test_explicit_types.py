@@ -338,9 +338,11 @@ def test_errors_say_which_function_takes_out_sharding():
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **options)
 
     for f, x, texts in (
-        (lambda x: x @ columns, rows, ("dot_general", "'a'", "numpy.matmul, dot, einsum")),
-        (lambda x: x @ rows, columns, ("contracted", "'a'", "out_sharding of numpy.matmul")),
-        (lambda x: x.reshape(64), columns, ("reshape", "'a'", "out_sharding of numpy.reshape")),
+        (lambda x: x @ columns, rows, ("dot_general", "'a'", "covector.numpy.matmul, dot, einsum")),
+        (lambda x: x @ rows, columns,
+         ("contracted", "'a'", "out_sharding of covector.numpy.matmul")),
+        (lambda x: x.reshape(64), columns,
+         ("reshape", "'a'", "out_sharding of covector.numpy.reshape")),
         (lambda x: x[index], rows, ("dimension 0 of operand 0", "out_sharding of x.at[index].get")),
         (conv, image, ("conv_general_dilated needs all of dimension 2 of operand 0", "'a'",
                        "covector.reshard", "out_sharding of lax.conv_general_dilated")),

@@ -218,7 +218,9 @@ def test_other_splits_and_shardings_without_a_mesh_that_is_set():
 
 def test_what_operands_leave_open_is_said(explicit):
     left, right = cv.device_put(B, P(None, "x")), cv.device_put(A, P("x"))
-    with pytest.raises(ShardingTypeError, match="with the argument out_sharding of numpy.matmul"):
+    with pytest.raises(
+        ShardingTypeError, match="with the argument out_sharding of covector.numpy.matmul"
+    ):
         np.matmul(left, right)
     out = np.matmul(left, right, out_sharding=P(None, "y"))
     assert out.sharding.spec == P(None, "y")
