@@ -135,7 +135,7 @@ def test_what_ends_in_the_lanes_and_what_goes_on():
     text = schedule(distances, np.ones((100, 3), "float32"))
     assert "contracted" in text
     lines = [line.split() for line in text.splitlines()]
-    assert ["for", "n0", "p", "vector", "16"] in lines
+    assert ["for", "n0", "p", "vector", "16", "rest", "apart"] in lines
     assert ["for", "3", "r", "unrolled"] in lines
 
 
@@ -164,7 +164,7 @@ def test_rows_are_reduced(name, dtype):
 
 def test_rows_are_reduced_in_lanes():
     text = schedule(lambda x: (2 * x).sum(1), np.ones((100, 1000, 3), "float32"))
-    assert "for n1 r vector 16\n        for 3 p unrolled" in text
+    assert "for n1 r vector 16 rest apart\n        for 3 p unrolled" in text
 
 
 def test_derivatives_through_rows():
