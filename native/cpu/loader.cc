@@ -231,7 +231,7 @@ class Image {
     }
     for (const auto& [name, at] : jump_of_) {
       auto other = others.find(name);
-      write_jump(base + at, name, other == others.end() ? nullptr : base + other->second);
+      write_jump(base + at, name, other == others.end() ? 0 : uint64_t(base) + other->second);
     }
     for (const Elf64_Shdr& s : file_.sections()) {
       if (s.sh_type == SHT_REL) refuse("relocations without addends");
@@ -266,10 +266,10 @@ class Image {
   }
 
   // jmp *2(%rip), two bytes of nothing, and the address that it reads.
-  static void write_jump(char* to, const std::string& name, void* function) {
+  static void write_jump(char* to, const std::string& name, uint64_t function) {
     static constexpr unsigned char kJump[kAddressAt] = {0xff, 0x25, 2, 0, 0, 0, 0x66, 0x90};
-    if (!function) function = own_function(name);
-    if (!function) function = dlsym(RTLD_DEFAULT, name.c_str());
+    if (!function) function = uint64_t(own_function(name));
+    if (!function) function = uint64_t(dlsym(RTLD_DEFAULT, name.c_str()));
     if (!function) refuse("it calls '" + name + "', which this process does not have");
     std::memcpy(to, kJump, sizeof kJump);
     std::memcpy(to + kAddressAt, &function, sizeof function);
@@ -293,9 +293,9 @@ class Image {
       case R_X86_64_PC32:
       case R_X86_64_PLT32:
         if (other != others.end())
-          value = int64_t(base + other->second);
+          value = int64_t(uint64_t(base) + other->second);
         else
-          value = jump ? int64_t(jump) : int64_t(base + offset_of(symbol));
+          value = jump ? int64_t(jump) : int64_t(uint64_t(base) + offset_of(symbol));
         break;
       case R_X86_64_GOTPCREL:
       case R_X86_64_GOTPCRELX:
