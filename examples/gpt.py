@@ -239,6 +239,8 @@ for i in range(begun, options.steps):
         print(f"step {i + 1:4} of {options.steps}: loss {losses[-1]:.4f}, {speed:,.0f} characters "
               "a second", flush=True)  # fmt: skip
     clock = time.perf_counter()
+    if writing is not None and (i + 1) % options.every == options.every // 2:
+        writing.result()  # half a turn later it is on disk, whatever happens then
     if (i + 1) % options.every == 0 or i + 1 == options.steps:
         if writing is not None:
             writing.result()

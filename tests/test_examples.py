@@ -110,7 +110,7 @@ def test_training_goes_on_after_it_was_killed(tmp_path):
     shutil.copytree(tmp_path / "killed", tmp_path / "fewer")
     for name, devices in (("killed", 4), ("fewer", 2)):
         head = gpt(tmp_path / name, devices)[0]
-        assert "from step 4" in head or "from step 8" in head
+        assert "from step 8" in head
         losses = np.load(tmp_path / name / "losses.npy")
         if devices == 4:
             assert losses.tobytes() == whole.tobytes()
@@ -127,7 +127,7 @@ def test_training_of_two_processes(tmp_path):
     shutil.copytree(tmp_path / "killed", tmp_path / "alone")
     for name, devices, start in (("killed", 2, two), ("alone", 4, ())):
         head = gpt(tmp_path / name, devices, start=start)[0]
-        assert "from step 4" in head or "from step 8" in head
+        assert "from step 8" in head
         losses = np.load(tmp_path / name / "losses.npy")
         if start:
             assert losses.tobytes() == whole.tobytes()
