@@ -6,9 +6,9 @@
 // The format: System V ABI, AMD64 supplement, version 1.0, chapter 4.
 #include "cpu/loader.h"
 
-#include <stdexcept>
-
 #include "core/dtype.h"
+
+#include <stdexcept>
 
 #if defined(__linux__) && defined(__x86_64__)
 
@@ -38,8 +38,8 @@ size_t page_bytes() {
   return bytes;
 }
 
-// What LLVM calls where a processor has no instruction for it. A number of 16 bits is in the low
-// bits of a register, as one of 32 is.
+// What LLVM calls where a processor has no instruction for it. A number of 16 bits is in the low bits
+// of a register, as one of 32 is.
 float half_in(uint16_t h) {
   float out = 0;
   std::memcpy(&out, &h, sizeof h);
@@ -204,8 +204,7 @@ class Image {
     }
     jumps_at_ = rounded_up(end_, kJumpBytes);
     for (const Elf64_Sym& s : file.symbols())
-      if (is_foreign(s))
-        jump_of_.try_emplace(file.name(s), jumps_at_ + kJumpBytes * jump_of_.size());
+      if (is_foreign(s)) jump_of_.try_emplace(file.name(s), jumps_at_ + kJumpBytes * jump_of_.size());
     end_ = jumps_at_ + kJumpBytes * jump_of_.size();
   }
 
@@ -258,8 +257,7 @@ class Image {
     // What holds addresses is constant once they are known.
     if ((s.sh_flags & SHF_WRITE) && file_.name(s).rfind(".data.rel.ro", 0) != 0)
       refuse("data that are not constant");
-    if (s.sh_addralign > page_bytes() || s.sh_size > kLargest)
-      refuse("a section that is too large");
+    if (s.sh_addralign > page_bytes() || s.sh_size > kLargest) refuse("a section that is too large");
     at_[i] = rounded_up(end_, std::max<size_t>(s.sh_addralign, 1));
     end_ = at_[i] + s.sh_size;
     if (end_ > kLargest) refuse("it is too large");
@@ -306,7 +304,8 @@ class Image {
           break;
         }
         [[fallthrough]];
-      default: refuse("relocations of type " + std::to_string(type));
+      default:
+        refuse("relocations of type " + std::to_string(type));
     }
     value += r.r_addend - (type == R_X86_64_64 ? 0 : int64_t(place));
     std::memcpy(place, &value, size);

@@ -1,6 +1,4 @@
 // The module covector._native.
-#include "ffi/module.h"
-
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
@@ -17,6 +15,7 @@
 #include "cpu/interrupts.h"
 #include "cpu/loader.h"
 #include "cpu/runtime.h"
+#include "ffi/module.h"
 #include "host/array.h"
 #include "host/numpy_sort.h"
 #include "host/registry.h"
@@ -186,15 +185,12 @@ NB_MODULE(covector_native, m) {
       nb::arg("type"), nb::arg("flatten"), "Register flatten(obj) -> (children, aux) for a type.");
   m.attr("loads_code") = kLoadsCode;
   m.def("load_code", load_code, nb::arg("files"), nb::arg("entry"),
-        "The address of a function of object files, (name, content), which are loaded, and what "
-        "keeps\n"
-        "it loaded. A file with a name has a function `function`, which the others call by that "
-        "name.");
+        "The address of a function of object files, (name, content), which are loaded, and what\n"
+        "keeps it loaded. A file with a name has a function `function`, which the others call by it.");
   m.def("load_ffi", [m] { ffi::add_ffi(m); }, "Make the module covector._native.ffi.");
   m.def("load_pjrt", [m] { pjrt::add_pjrt(m); }, "Make the module covector._native.pjrt.");
-  m.def(
-      "load_processes", [m] { processes::add_processes(m); },
-      "Make the module covector._native.processes.");
+  m.def("load_processes", [m] { processes::add_processes(m); },
+        "Make the module covector._native.processes.");
   m.def("set_routines", set_routines, nb::arg("routines"),
         "Register the addresses of BLAS and LAPACK routines by name.");
   m.def(

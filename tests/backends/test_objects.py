@@ -10,7 +10,7 @@ import covector.numpy as np
 from covector import _native
 from covector.backends.cpu import codegen, objects
 from covector.backends.cpu.generate import llvm_text
-from covector.backends.cpu.texts import ALONE, Part
+from covector.backends.cpu.texts import ALONE
 from covector.compiler.lower.lowering import lower
 from covector.compiler.passes import simplify
 from covector.core.config import override
@@ -43,9 +43,7 @@ def fresh():
 
 
 def whole(monkeypatch):
-    monkeypatch.setattr(
-        "covector.backends.cpu.texts.Text.parts", lambda self: [Part("", self.text)]
-    )
+    monkeypatch.setattr("covector.backends.cpu.texts.Text.parts", lambda self: [self.whole])
 
 
 def test_parts_depend_on_the_text_alone():

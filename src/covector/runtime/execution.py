@@ -456,9 +456,7 @@ def execute(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     looks = looks_at_results()
     if looks:
         donated = (False,) * len(donated)  # the arguments are needed a second time
-    program, kept, _ = compile_entry(
-        entry, donated, jitted.keep_unused, jitted.name, where, spread, jitted.options
-    )
+    program, kept, _ = _compiled(jitted, entry, donated, where, spread)
     avals = entry.closed.in_avals
     plain = check_operands(jitted, [flat[i] for i in kept], [avals[i] for i in kept], where)
     with transfers.asked_for() if not plain else contextlib.nullcontext():
@@ -499,9 +497,7 @@ def _execute_on_refs(
     where, moves = _where_now(jitted, entry, operands, lambda: names_in(jitted, args, kwargs))
     spread = spread_of(entry, where, operands)
     donated = donated_with_refs(entry, jitted.donated(entry, args))
-    program, kept, _ = compile_entry(
-        entry, donated, jitted.keep_unused, jitted.name, where, spread, jitted.options
-    )
+    program, kept, _ = _compiled(jitted, entry, donated, where, spread)
     outs = call_on_refs(entry, program, kept, flat, operands)
     if moves is not None:
         outs = move_results(moves, outs)

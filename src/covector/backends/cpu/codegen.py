@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covector import _native
-from covector.backends.cpu.writer import Vectors
 from covector.core.config import config
 from covector.core.record import Record
 
 if TYPE_CHECKING:
     from covector.backends.cpu.texts import Text
+    from covector.backends.cpu.writer import Vectors
 
 _ids = itertools.count()
 # Whoever is inside LLVM holds it; a signal handler may come back to it.
@@ -143,6 +143,8 @@ def system() -> str:
 
 def vectors() -> Vectors:
     """What the processor does with vectors."""
+    from covector.backends.cpu.writer import Vectors  # not needed for code that is on disk
+
     found = processor()
     # Elsewhere LLVM may not know how to keep it from what it does with conditions.
     wide = found.has("avx2") and not found.has("avx512f")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import marshal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from covector import _native
 from covector.backends.cpu import cache, codegen
-from covector.backends.cpu.texts import Part, Text
 from covector.transforms.cache import Latest
+
+if TYPE_CHECKING:
+    from covector.backends.cpu.texts import Part, Text
 
 _MAGIC = b"PARTS"
 # Parts from which a program leaves its parts on disk: of smaller ones, what changes is the program.
@@ -24,7 +26,7 @@ statistics = {"parts compiled": 0, "parts found": 0}
 
 def compile_program(text: Text) -> bytes:
     """Object code of a program."""
-    parts = text.parts() if _native.loads_code else [Part("", text.text)]
+    parts = text.parts() if _native.loads_code else [text.whole]
     effort = codegen.effort_for(text)
     made = [_known(p, effort) for p in parts]
     missing = [k for k, code in enumerate(made) if code is None]

@@ -87,6 +87,11 @@ class Text(Record):
         """The whole module."""
         return _module([f.text for f in self.functions], [text for _, text in self.shared])
 
+    @property
+    def whole(self) -> Part:
+        """The whole module, as a part."""
+        return Part("", self.text)
+
     def parts(self) -> list[Part]:
         """The module in parts; which they are depends on its text alone."""
         alone: list[FunctionText] = []
@@ -95,7 +100,7 @@ class Text(Record):
             is_long = f.length >= ALONE and not f.hurried and f.name != "entry"
             (alone if is_long else rest).append(f)
         if not alone or (len(alone) == 1 and sum([f.length for f in rest]) < REST):
-            return [Part("", self.text)]
+            return [self.whole]
         functions = {f.name: f for f in self.functions}
         shared = {name: text for name, text in self.shared}
         for text in list(shared.values()):

@@ -59,7 +59,6 @@ CHAINS = 4
 ROUNDS_TOGETHER = 4
 CHEAP_ROUND = 8
 # Operations of a vector up to which what fills none is written apart.
-
 APART = 24
 # Rounds of the innermost loop of a sum of floats, and of a loop around it, after which a running
 # sum is added to a more precise one: what it then is does not swallow the next elements.

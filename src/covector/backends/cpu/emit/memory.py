@@ -58,9 +58,6 @@ class Tail:
 
     def mask(self, b: Function) -> Val:
         """One i1 a lane: is it in range?"""
-        if self.partial:
-            ids = Val(f"<{', '.join(f'i32 {k}' for k in range(self.lanes))}>", "i32", self.lanes)
-            return b.cmp("icmp slt", ids, b.cast("trunc", self.left, "i32"))
         return indexing.lanes_from(b, "slt", self.left, self.lanes)
 
 

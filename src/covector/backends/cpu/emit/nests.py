@@ -618,17 +618,16 @@ class NestEmitter(ValueEmitter):
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
         outer = self.lanes, self.tail, self.row_level
         twice = lanes > 1 and not block and self._may_write_twice(node)
-        fits: Val | None = None
 
-        def round_(i: Val) -> None:
+        def round_(i: Val, rest: bool = False) -> None:
             b = self.b
             if lanes:
                 self.lanes, self.row_level = lanes, b.level
-                self.tail = self._tail(node, begin, end, i, lanes)
-            if fits is not None:
-                self.tail = None if fits.ref == "true" else Tail(b.bin("sub", end, i), fits, lanes)
-                if twice and self.tail is None:
-                    i = b.intrinsic("smin", i, b.bin("sub", end, int_const(lanes)))
+                self.tail = None if node.apart else self._tail(node, begin, end, i, lanes)
+            if rest:
+                self.tail = Tail(b.bin("sub", end, i), bool_const(False), lanes)
+            elif node.apart and twice:
+                i = b.intrinsic("smin", i, b.bin("sub", end, int_const(lanes)))
             elif twice and self.tail is not None:
                 # The last vector ends where the loop does, and writes some elements once more.
                 last = b.intrinsic("smax", b.bin("sub", end, int_const(lanes)), begin)
@@ -670,10 +669,8 @@ class NestEmitter(ValueEmitter):
         else:
             whole = b.intrinsic("smax", b.bin("and", count, int_const(-lanes)), int_const(0))
             stop = b.bin("add", begin, whole)
-        fits = bool_const(True)
         rounds(stop)
-        fits = bool_const(False)
-        b.when(b.cmp("icmp slt", stop, b.local(end)), lambda: round_(stop), rare=True)
+        b.when(b.cmp("icmp slt", stop, b.local(end)), lambda: round_(stop, rest=True), rare=True)
 
     def _may_write_twice(self, node: NestLoop) -> bool:
         """Whether an element written again is the same: nothing that is read is overwritten."""
