@@ -1,6 +1,13 @@
 """Object code of programs in parts."""
 
+import _thread
+import contextlib
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as onp
 import pytest
@@ -8,7 +15,7 @@ import pytest
 import covector as cv
 import covector.numpy as np
 from covector import _native
-from covector.backends.cpu import codegen, objects
+from covector.backends.cpu import aside, codegen, objects
 from covector.backends.cpu.generate import llvm_text
 from covector.backends.cpu.texts import ALONE
 from covector.compiler.lower.lowering import lower
@@ -96,33 +103,115 @@ def test_parts_that_fail(fresh):
     with pytest.raises(RuntimeError, match="nonsense"):
         codegen.compile_objects(bad, 2)
     assert len(codegen.compile_objects(texts, 2)) == len(texts)
-    assert not [t for t in threading.enumerate() if "compiler" in t.name]
 
 
-def test_an_interrupt_waits_for_the_other_threads(fresh, monkeypatch):
-    texts = [p.text for p in text_of(many_loops, X).parts()]
+@pytest.fixture
+def slow(monkeypatch):
+    """Code whose generation takes a while; what began, and what ended."""
     emitted = codegen._emitted
+    began, ended = [], []
 
-    def interrupted(machine, module):
-        if threading.current_thread() is threading.main_thread():
-            raise KeyboardInterrupt
-        return emitted(machine, module)
+    def slowly(machine, module):
+        assert threading.current_thread() is not threading.main_thread()
+        began.append(threading.get_ident())
+        time.sleep(0.3)
+        try:
+            return emitted(machine, module)
+        finally:
+            ended.append(threading.get_ident())
 
-    monkeypatch.setattr(codegen, "_emitted", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(codegen, "_emitted", slowly)
+    return began, ended
+
+
+@contextlib.contextmanager
+def signalled(handler, began):
+    """A signal, handled by a function in the main thread, when something has begun."""
+
+    def send():
+        while not began:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    old = signal.signal(signal.SIGUSR1, handler)
+    sender = threading.Thread(target=send)
+    try:
+        sender.start()
+        yield
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, old)
+
+
+def test_an_interrupt_does_not_wait_for_llvm(fresh, slow, monkeypatch):
+    began, ended = slow
+    texts = [p.text for p in text_of(many_loops, X).parts()]
+    with pytest.raises(KeyboardInterrupt), signalled(signal.default_int_handler, began):
         codegen.compile_objects(texts, 2)
-    assert not [t for t in threading.enumerate() if "compiler" in t.name]
+    assert began and not ended
     monkeypatch.undo()
+    # Beside what still goes on, and what it was at is not begun anew.
     assert len(codegen.compile_objects(texts, 2)) == len(texts)
+    while aside._others_work():
+        time.sleep(0.01)
+    assert len(ended) == len(began) <= _native.num_threads()
+
+
+def test_a_handler_may_compile_while_something_is_compiled(fresh, slow):
+    texts = [p.text for p in text_of(many_loops, X).parts()]
+    inner = []
+    with signalled(lambda *_: inner.append(codegen.compile_objects(texts[:1], 2)), slow[0]):
+        outer = codegen.compile_objects(texts, 2)
+    assert inner == [outer[:1]]
+
+
+def test_a_handler_may_fork_while_something_is_compiled(fresh, slow):
+    texts = [p.text for p in text_of(many_loops, X).parts()]
+    want = codegen.compile_objects(texts, 2)
+    slow[0].clear()
+    slow[1].clear()
+    here = os.getpid()
+    child = []
+    with signalled(lambda *_: child.append(os.fork()), slow[0]):
+        try:
+            # What was compiled when it was forked has ended, which is seen there too.
+            right = codegen.compile_objects(texts, 2) == want
+        finally:
+            if os.getpid() != here:
+                os._exit(0 if right and slow[1] else 1)
+    assert right
+    assert os.waitstatus_to_exitcode(os.waitpid(child[0], 0)[1]) == 0
 
 
 def test_where_no_thread_can_be_started(fresh, monkeypatch):
-    def start(self):
+    def start(*_):
         raise RuntimeError("can't start new thread")
 
     texts = [p.text for p in text_of(many_loops, X).parts()]
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_thread, "start_new_thread", start)
     assert len(codegen.compile_objects(texts, 2)) == len(texts)
+
+
+def test_what_an_interrupt_leaves_ends_before_the_interpreter():
+    run = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, text=True, timeout=60
+    )
+    assert (run.returncode, run.stdout) == (0, "interrupted\nended\n"), run.stderr
+
+
+ABANDONED = """
+import signal, time
+from covector.backends.cpu import aside
+def work():
+    time.sleep(0.5)
+    print("ended", flush=True)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    aside.call(work)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
 
 
 @pytest.mark.parametrize("lock", [True, False])

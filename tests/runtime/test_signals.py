@@ -154,6 +154,7 @@ import covector as cv, covector.numpy as np
 cv.jit(lambda x: x * 2)(1.0)
 def chain(k):
     return cv.jit(lambda x: np.sum(np.sin(x * (k + 0.5)) ** 2))
+chain(-1)(1.0)  # what is interrupted in an import may be anything
 lost = 0
 for k in range(40):
     timer = threading.Timer(0.0005 * (k % 20), os.kill, (os.getpid(), signal.SIGINT))

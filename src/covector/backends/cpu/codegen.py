@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib
 import itertools
-import os
 import threading
-import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covector import _native
+from covector.backends.cpu import aside
 from covector.core.config import config
 from covector.core.record import Record
 
@@ -23,57 +21,23 @@ if TYPE_CHECKING:
     from covector.backends.cpu.writer import Vectors
 
 _ids = itertools.count()
-# Whoever is inside LLVM holds it; a signal handler may come back to it.
-_lock = threading.RLock()
-
-
-# llvmlite's own lock, which alone its objects take that go; None until it is loaded.
-_llvm_lock: Any = None
-
-
-_held: list[Any] = []
-
-
-def _before_fork() -> None:
-    """A process is not forked while a thread is inside LLVM, or the child could never enter it;
-    nor while one imports a module, which then could never be imported there."""
-    deadline = time.monotonic() + 5
-    _lock.acquire()
-    while _others_import() and time.monotonic() < deadline:
-        _lock.release()
-        time.sleep(0.001)
-        _lock.acquire()
-    if _llvm_lock is not None:
-        _llvm_lock.__enter__()
-        _held.append(_llvm_lock)
-
-
-def _after_fork() -> None:
-    if _held:
-        _held.pop().__exit__(None, None, None)
-    _lock.release()
-
-
-def _others_import() -> bool:
-    me = threading.get_ident()
-    # Python makes its lock of the import system new in a child, but not those of modules.
-    locks = getattr(importlib._bootstrap, "_module_locks", {})  # type: ignore[attr-defined]
-    owners = [getattr(ref(), "owner", None) for ref in list(locks.values())]
-    return any(owner not in (None, me) for owner in owners)
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @functools.cache
 def _llvm() -> Any:
-    global _llvm_lock
-    import llvmlite.binding as llvm
-    from llvmlite.binding.ffi import lib
+    """llvmlite's binding. Its objects are used aside only (`aside`)."""
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    _llvm_lock = lib._lock
+    def start() -> Any:
+        import llvmlite.binding as llvm
+        from llvmlite.binding.ffi import lib
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm, lib._lock
+
+    llvm, lock = aside.call(start)
+    # Which its objects take that go, in whatever thread.
+    aside.register(lock)
     return llvm
 
 
@@ -100,7 +64,9 @@ class Processor(Record):
 def host() -> Processor:
     """The processor that this runs on."""
     llvm = _llvm()
-    return Processor(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return aside.call(
+        lambda: Processor(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    )
 
 
 def processor() -> Processor:
@@ -138,7 +104,7 @@ def cpu_description() -> str:
 
 def system() -> str:
     """The architecture and system of this process, as LLVM calls them."""
-    return str(_llvm().get_process_triple())
+    return str(aside.call(_llvm().get_process_triple))
 
 
 def vectors() -> Vectors:
@@ -164,10 +130,20 @@ def _gathers() -> int:
     return 64 if found.has("avx2") else 0
 
 
-@functools.cache
-def _machine(opt: int, wanted: Processor, thread: int = -1) -> Any:
+# Descriptions of processors that no thread uses, by what they were made for.
+_idle: defaultdict[tuple[int, Processor], list[Any]] = defaultdict(list)
+
+
+@contextlib.contextmanager
+def _machine(opt: int, wanted: Processor) -> Iterator[Any]:
     """A description of the processor, for one thread at a time: LLVM notes in it what it finds."""
-    return _new_machine(opt, wanted)
+    idle = _idle[opt, wanted]
+    try:
+        machine = idle.pop()
+    except IndexError:
+        machine = _new_machine(opt, wanted)
+    yield machine
+    idle.append(machine)
 
 
 def _new_machine(opt: int, wanted: Processor) -> Any:
@@ -208,6 +184,7 @@ class _Engine:
 
 
 _engine: _Engine | None = None
+_loading = threading.RLock()
 
 
 @functools.cache
@@ -244,98 +221,77 @@ def effort_for(text: Text) -> int:
     return text.effort if asked is None else asked
 
 
-def _optimise(module: Any, opt: int) -> None:
-    llvm = _llvm()
-    with contextlib.ExitStack() as stack:
-        # A builder for each run: it keeps what watched the run, which llvmlite frees then, and a
-        # second run would call it, or write of passes it skips to the error stream.
-        options = _closing(stack, llvm.create_pipeline_tuning_options(speed_level=opt))
-        builder = _closing(stack, llvm.create_pass_builder(_machine(2, processor()), options))
-        _passes(opt).run(module, builder)
+class _Task(Record):
+    """Modules to compile: how hard, for which processor, and whether LLVM looks for faults."""
+
+    effort: int
+    wanted: Processor
+    verify: bool
+
+    @contextlib.contextmanager
+    def module(self, text: str) -> Iterator[Any]:
+        """A module after the passes."""
+        llvm = _llvm()
+        with (
+            contextlib.closing(llvm.create_context()) as context,
+            contextlib.closing(llvm.parse_assembly(text, context=context)) as module,
+        ):
+            if self.verify:
+                module.verify()
+            # A builder for each run: it keeps what watched the run, which llvmlite frees then, and
+            # a second run would call it, or write of passes it skips to the error stream.
+            with (
+                _machine(2, self.wanted) as machine,
+                contextlib.closing(
+                    llvm.create_pipeline_tuning_options(speed_level=self.effort)
+                ) as options,
+                contextlib.closing(llvm.create_pass_builder(machine, options)) as builder,
+            ):
+                _passes(self.effort).run(module, builder)
+            yield module
+
+    def compile(self, text: str) -> bytes:
+        """Object code of a module."""
+        with self.module(text) as module, _machine(self.effort, self.wanted) as machine:
+            return _emitted(machine, module)
 
 
-def _closing(stack: contextlib.ExitStack, thing: Any) -> Any:
-    """An object of llvmlite, closed with the stack.
-
-    What its destructor would do instead could swallow an interrupt: Python ignores what is
-    raised there.
-    """
-    stack.callback(thing.close)
-    return thing
-
-
-@contextlib.contextmanager
-def _optimised_module(text: str, effort: int) -> Iterator[Any]:
-    """The module after the passes."""
-    llvm = _llvm()
-    with contextlib.ExitStack() as stack:
-        context = llvm.create_context()
-        module = llvm.parse_assembly(text, context=context)
-
-        # By one step: were an interrupt to come between two, the module would outlive its context.
-        def close() -> None:
-            module.close()
-            context.close()
-
-        stack.callback(close)
-        if config.enable_checks:
-            module.verify()
-        _optimise(module, effort)
-        yield module
+def _task(effort: int) -> _Task:
+    _llvm()
+    return _Task(effort, processor(), config.enable_checks)
 
 
 def compile_objects(texts: Sequence[str], effort: int) -> list[bytes]:
     """Object code of modules, which are compiled on all processors at once."""
     if not texts:
         return []
-    wanted = processor()
+    task = _task(effort)
     made: dict[int, bytes] = {}
-    failed: list[BaseException] = []
+    # The longest first.
     todo = deque(sorted(range(len(texts)), key=lambda k: -len(texts[k])))
 
-    def work(thread: int, longest: int | None = None) -> None:
-        try:
-            while not failed:
-                try:
-                    k = todo.popleft() if longest is None else longest
-                except IndexError:
-                    return
-                longest = None
-                with _optimised_module(texts[k], effort) as module:
-                    made[k] = _emitted(_machine(effort, wanted, thread), module)
-        except BaseException as e:
-            failed.append(e)
-
-    with _lock:
-        _llvm()
-        # For this thread, whose stack may be made for it.
-        longest = todo.popleft()
-        others: list[threading.Thread] = []
-        for k in range(1, min(len(texts), _native.num_threads())):
-            t = threading.Thread(target=work, args=(k,), name=f"covector compiler {k}")
+    def work() -> None:
+        while True:
             try:
-                t.start()
-            except RuntimeError:
-                break  # the system gives no more, or the interpreter exits
-            others.append(t)
-        work(0, longest)
-        _join(others, failed)
-        # A child of a process that was forked here, by a signal handler, has no other threads.
-        todo.extend(set(range(len(texts))) - made.keys())
-        work(0)
-    if failed:
-        raise failed[0]
+                k = todo.popleft()
+            except IndexError:
+                return
+            try:
+                made[k] = task.compile(texts[k])
+            except BaseException:
+                todo.clear()
+                raise
+
+    try:
+        aside.call_all([work] * min(len(texts), _native.num_threads()))
+        # A child that a signal handler forks here has not the threads that were at some of them.
+        lost = [k for k in range(len(texts)) if k not in made]
+        if lost:
+            todo.extend(lost)
+            aside.call(work)
+    finally:
+        todo.clear()  # after an interrupt nobody looks at the rest
     return [made[k] for k in range(len(texts))]
-
-
-def _join(threads: Sequence[threading.Thread], failed: list[BaseException]) -> None:
-    """Wait for threads, which use what is gone afterwards, even if told to stop."""
-    for t in threads:
-        while t.is_alive():
-            try:
-                t.join()
-            except BaseException as e:
-                failed.append(e)
 
 
 def _emitted(machine: Any, module: Any) -> bytes:
@@ -361,15 +317,24 @@ def _emitted(machine: Any, module: Any) -> bytes:
 
 def assembly(text: Text) -> str:
     """What is compiled, to read."""
-    effort = effort_for(text)
-    with _lock, _optimised_module(text.text, effort) as module:
-        return str(_machine(effort, processor()).emit_assembly(module))
+    task = _task(effort_for(text))
+
+    def write() -> str:
+        with task.module(text.text) as module, _machine(task.effort, task.wanted) as machine:
+            return str(machine.emit_assembly(module))
+
+    return aside.call(write)
 
 
 def optimised(text: Text) -> str:
     """The LLVM IR after the passes."""
-    with _lock, _optimised_module(text.text, effort_for(text)) as module:
-        return str(module)
+    task = _task(effort_for(text))
+
+    def write() -> str:
+        with task.module(text.text) as module:
+            return str(module)
+
+    return aside.call(write)
 
 
 def load_objects(files: list[tuple[str, bytes]]) -> tuple[int, Any]:
@@ -382,9 +347,12 @@ def load_objects(files: list[tuple[str, bytes]]) -> tuple[int, Any]:
 
 
 def _load_by_llvm(code: bytes) -> tuple[int, Any]:
-    global _engine
-    with _lock:
+    def load() -> tuple[int, Any]:
+        global _engine
         if _engine is None or _engine.is_full:
             _engine = _Engine()
         tracker = _engine.load(code)
         return tracker["entry"], tracker
+
+    with _loading:
+        return aside.call(load)
