@@ -193,3 +193,34 @@ def test_sums_across_borders(n):
         onp.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
     dot = cv.jit(lambda x: np.vdot(x, neighbours(np, x)))(x)
     onp.testing.assert_allclose(dot, (x * neighbours(onp, x.astype("float64"))).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("far", [1, 5, 16, 17, 40, 70])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float64"])
+def test_sums_of_windows_that_reach_over_the_ends(far, dtype):
+    """Rows whose first or last elements, or all, have neighbours outside."""
+    threads = _native.num_threads()
+
+    def windows(xp, x):
+        p = xp.pad(x, ((1, 2), (far, far + 1)))
+        rows, columns = x.shape
+        right = p[1 : rows + 1, 2 * far + 1 : 2 * far + 1 + columns]
+        return [
+            (x + 2 * p[3:, :columns] + 3 * right).sum(),
+            (p[:rows, far : far + columns] * 5 - right).max(initial=0),
+            (x ^ right if x.dtype.kind != "f" else x * right).sum(1),
+        ]
+
+    got = cv.jit(lambda x: windows(np, x))
+    for rows, columns in [(0, 3), (3, 0), (1, 1), (2, 15), (7, 16), (5, 17), (40, 33), (9, 64),
+                          (3, 65), (300, 130), (2, 5000)]:  # fmt: skip
+        x = onp.random.default_rng(columns).integers(0, 9, (rows, columns)).astype(dtype)
+        with cv.enable_x64(True):
+            want = windows(onp, x)
+            for n in {1, threads}:
+                _native.set_num_threads(n)
+                try:
+                    for g, w in zip(got(x), want, strict=True):
+                        onp.testing.assert_array_equal(g, w)
+                finally:
+                    _native.set_num_threads(threads)

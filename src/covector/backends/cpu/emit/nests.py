@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,15 +10,16 @@ from typing import NamedTuple
 from covector import _native
 from covector.backends.cpu.emit import early, groups, indexing, memory, reductions, structures
 from covector.backends.cpu.emit.alike import Given, Signature
+from covector.backends.cpu.emit.borders import BorderEmitter
 from covector.backends.cpu.emit.indexing import Idx
 from covector.backends.cpu.emit.memory import Tail
 from covector.backends.cpu.emit.reductions import Accumulator, Running, Total
 from covector.backends.cpu.emit.storage import Mem, Regs, positions
-from covector.backends.cpu.emit.values import OK, PATIENCE, ValueEmitter
+from covector.backends.cpu.emit.values import OK, PATIENCE
 from covector.backends.cpu.numerics import ops
 from covector.backends.cpu.numerics.number import Number
 from covector.backends.cpu.writer import BasicBlock, Function, Val, bool_const, int_const
-from covector.compiler.access import cost, variables
+from covector.compiler.access import cost
 from covector.compiler.ir.nodes import Expr, IVar, Load, Pointwise, Update, Value, ivars
 from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.loops import (
@@ -75,11 +75,10 @@ class Outlined(NamedTuple):
     captures: list[Val]
 
 
-class NestEmitter(ValueEmitter):
+class NestEmitter(BorderEmitter):
     """Writes nests of loops."""
 
-    # The stages of the nest at hand, by identity; and what is computed right after one.
-    running: dict[int, Running]
+    # What is computed right after another value.
     early: dict[Value, list[Value]]
     # Functions of tasks, with what they are given, by the signature of their nest; and how often
     # elementary functions had been written before.
@@ -98,7 +97,7 @@ class NestEmitter(ValueEmitter):
         self.early = early.after(nest, self.schedule.inline)
         root = nest.root
         if type(root) is Stage:
-            self._leaf(nest, (root,))
+            self.leaf(nest, (root,))
         else:
             assert type(root) is NestLoop
             if nest.tasks == "partial":
@@ -498,7 +497,7 @@ class NestEmitter(ValueEmitter):
                 self._round(nest, node, depth, k)
         elif last_reduced(node):
             self._accumulate(nest, node, depth, self._extent(node)[1])
-        elif depth == 0 and self.b is self.root and not self._totals(node, depth):
+        elif depth == 0 and self.b is self.root and not self.totals(node, depth):
             self._patient(nest, node)
         elif not self._limited(nest, node, depth):
             begin, end = span or self._extent(node)
@@ -556,7 +555,7 @@ class NestEmitter(ValueEmitter):
         """What is inside a loop."""
         for c in node.children:
             if isinstance(c, Stage):
-                self._leaf(nest, (c,))
+                self.leaf(nest, (c,))
             elif tile is not None:
                 self._loop_in_tile(nest, c, depth + 1, tile)
             else:
@@ -617,7 +616,7 @@ class NestEmitter(ValueEmitter):
     ) -> None:  # fmt: skip
         """``for i in [begin, end)`` in steps of ``block``, ``lanes`` or 1, around the children."""
         outer = self.lanes, self.tail, self.row_level
-        twice = lanes > 1 and not block and self._may_write_twice(node)
+        twice = lanes > 1 and not block and self.may_write_twice(node)
 
         def round_(i: Val, rest: bool = False) -> None:
             b = self.b
@@ -645,16 +644,16 @@ class NestEmitter(ValueEmitter):
             self.lanes, self.tail, self.row_level = outer
 
         if node.stretches:
-            self._in_borders(nest, node, depth, begin, end)
+            self.in_borders(nest, node, depth, begin, end)
             return
         if self.lanes:
             self._rows_at_hand(nest, node, depth)
         step = block or lanes or 1
-        totals = self._totals(node, depth)
+        totals = self.totals(node, depth)
 
         def rounds(stop: Val) -> None:
             if totals:
-                self._in_stretches(begin, stop, step, _innermost(node), totals, round_)
+                self.in_stretches(begin, stop, step, _innermost(node), totals, round_)
             else:
                 self.b.repeat(begin, stop, step, round_)
 
@@ -672,7 +671,7 @@ class NestEmitter(ValueEmitter):
         rounds(stop)
         b.when(b.cmp("icmp slt", stop, b.local(end)), lambda: round_(stop, rest=True), rare=True)
 
-    def _may_write_twice(self, node: NestLoop) -> bool:
+    def may_write_twice(self, node: NestLoop) -> bool:
         """Whether an element written again is the same: nothing that is read is overwritten."""
         if node.role != "p" or node.loops:
             return False
@@ -704,154 +703,7 @@ class NestEmitter(ValueEmitter):
                     if row is not None:
                         self.rows(v, st, row)
 
-    def _in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
-        """An innermost loop from one border to the next, between which conditions do not change.
-
-        What fills no vector is taken one by one, unless elements may be written twice. Where they
-        are reduced, vectors follow each other across borders.
-        """
-        borders = self._borders(node, depth)
-        totals = self._totals(node, depth)
-        twice = self._may_write_twice(node)
-        at = self.b.alloca("i64")
-        self.b.line(f"store i64 {self.b.local(begin).ref}, ptr {at.ref}")
-
-        def following() -> tuple[Val, Val]:
-            """Where a stretch starts, and the next border."""
-            b = self.b
-            start = b.impure(f"load i64, ptr {at.ref}", "i64")
-            stop = b.local(end)
-            for border in borders:
-                nearer = b.intrinsic("smin", stop, border)
-                stop = b.select(b.cmp("icmp sgt", border, start), nearer, stop)
-            return start, stop
-
-        def stretch(_: Val) -> None:
-            b = self.b
-            start, stop = following()
-            b.line(f"store i64 {stop.ref}, ptr {at.ref}")
-            count = b.bin("sub", stop, start)
-            if twice:
-                fits = b.cmp("icmp sge", count, int_const(node.lanes))
-                rest = b.select(fits, count, int_const(0))
-            else:
-                rest = b.bin("and", count, int_const(-node.lanes))
-
-            def vectors() -> None:
-                def vector(far: Val) -> None:
-                    if twice:
-                        last = self.b.bin("sub", count, int_const(node.lanes))
-                        far = self.b.intrinsic("smin", far, last)
-                    one(start, None, node.lanes, far)
-
-                self.b.repeat(int_const(0), rest, node.lanes, vector)
-
-            usual = self._usual(node, depth, start)
-            if usual is None:
-                vectors()
-            else:
-                cond, known = usual
-
-                def usually() -> None:
-                    self.known = known
-                    vectors()
-                    self.known = {}
-
-                b.when(cond, usually)
-                b.when(b.bin("xor", cond, Val("true", "i1")), vectors)
-            b.repeat(rest, count, 1, functools.partial(one, start, None, 0))
-
-        def reduced(_: Val) -> None:
-            """The vectors up to the next border, and the one across it."""
-            b = self.b
-            start, stop = following()
-            whole = b.bin("and", b.bin("sub", stop, start), int_const(-node.lanes))
-            whole = b.intrinsic("smax", whole, int_const(0))
-
-            def rounds(begin: Val, end: Val) -> None:
-                write = functools.partial(one, start, None, node.lanes)
-                if totals:
-                    self._in_stretches(begin, end, node.lanes, True, totals, write)
-                else:
-                    self.b.repeat(begin, end, node.lanes, write)
-
-            usual = self._usual(node, depth, start)
-            done = int_const(0)
-            if usual is not None:
-                cond, self.known = usual
-                done = b.select(cond, whole, done)
-                rounds(int_const(0), done)
-                self.known = {}
-            rounds(done, whole)
-            start = b.bin("add", start, whole)
-            b.line(
-                f"store i64 {b.local(b.bin('add', start, int_const(node.lanes))).ref}, ptr {at.ref}"
-            )
-            b.when(b.cmp("icmp slt", start, end), functools.partial(across, start))
-
-        def across(start: Val) -> None:
-            for s in node.leaves:
-                self.running[id(s)].env[s.order[depth]] = Idx(start, 1)
-            self.lanes = node.lanes
-            self.tail = self.rest(self.b.bin("sub", end, start), node.lanes)
-            self._leaf(nest, node.leaves)
-            self.lanes, self.tail = outer[:2]
-
-        def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
-            b = self.b
-            i = Idx(b.bin("add", start, far), int(lanes > 0), None, False, (start, far))
-            for s in node.leaves:
-                self.running[id(s)].env[s.order[depth]] = i
-            self.lanes, self.steady = lanes, True
-            self.tail = None if count is None else self.rest(b.bin("sub", count, far), lanes)
-            self._leaf(nest, node.leaves)
-            self.lanes, self.tail, self.steady = outer
-
-        outer = self.lanes, self.tail, self.steady
-        write = reduced if node.role == "r" else stretch
-        self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, write)
-
-    def _usual(self, node: NestLoop, depth: int, start: Val) -> tuple[Val, dict[str, bool]] | None:
-        """Whether the conditions of a stretch are those between the borders, and what they are."""
-        found: dict[str, tuple[Val, bool]] = {}
-        outer = self.lanes, self.tail, self.steady, self.granted
-        self.lanes, self.tail, self.steady, self.granted = node.lanes, None, True, True
-        for s in node.leaves:
-            r = self.running[id(s)]
-            env = list(r.env)
-            env[s.order[depth]] = Idx(start, 1, None, False, (start, int_const(0)))
-            # Of rows that are added in one pass, what is usual is so for each.
-            axis = s.order[s.roles.rindex("r")] if s.kind == "accumulate" else s.order[depth]
-            for row in r.rows if s.kind == "accumulate" and r.rows else (env[axis],):
-                env[axis] = row
-                self.usual(s.expr, env, found, set())
-        self.lanes, self.tail, self.steady, self.granted = outer
-        if len(found) < 2:
-            return None
-        b, every = self.b, Val("true", "i1")
-        for cond, holds in found.values():
-            every = b.bin("and", every, cond if holds else b.bin("xor", cond, Val("true", "i1")))
-        return every, {ref: holds for ref, (_, holds) in found.items()}
-
-    def _borders(self, node: NestLoop, depth: int) -> list[Val]:
-        """Where conditions on the index of a loop change."""
-        found: dict[str, Val] = {}
-        granted, self.granted = self.granted, True
-        for s in node.leaves:
-            env, axis = list(self.running[id(s)].env), s.order[depth]
-            env[axis] = Idx(0)
-            for index, *limits in s.tests:
-                if axis in variables(index):
-                    first = self.index(index, env).base
-                    for x in limits:
-                        border = indexing.sub(self.b, self.index(x, env).base, first)
-                        if type(border) is not int or border > 0:
-                            at = self.b.local(indexing.val(border))
-                            found[at.ref] = at
-        self.granted = granted
-        return list(found.values())
-
-    def _totals(self, node: NestLoop, depth: int) -> list[Total]:
+    def totals(self, node: NestLoop, depth: int) -> list[Total]:
         """Of the long sums that a loop reduces: where their running sums go now and then."""
         if node.role != "r":
             return []
@@ -860,7 +712,7 @@ class NestEmitter(ValueEmitter):
             return []
         return [t for s in node.stages() for t in self.running[id(s)].totals]
 
-    def _in_stretches(
+    def in_stretches(
         self, begin: Val, end: Val, step: int, innermost: bool, totals: list[Total],
         write: Callable[[Val], None],
     ) -> None:  # fmt: skip
@@ -886,9 +738,6 @@ class NestEmitter(ValueEmitter):
             return None
         return self.rest(self.b.bin("sub", end, i), lanes)
 
-    def rest(self, left: Val, lanes: int) -> Tail:
-        return Tail(left, self.b.cmp("icmp sge", left, int_const(lanes)), lanes)
-
     def _set_index(self, s: Stage, depth: int, node: NestLoop, i: Idx, blocks: bool) -> None:
         env, axis = self.running[id(s)].env, s.order[depth]
         env[axis] = i
@@ -897,7 +746,7 @@ class NestEmitter(ValueEmitter):
                 last = indexing.sub(self.b, self.dim(node.dim), 1)
                 env[axis] = Idx(indexing.sub(self.b, last, indexing.val(i.base)))
 
-    def _leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
+    def leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
         """One element (or vector) of each stage."""
         for s in stages:
             r = self.running[id(s)]

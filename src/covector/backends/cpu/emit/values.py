@@ -51,6 +51,14 @@ PATIENCE = 1 << 16
 SHORT = 64
 TRUE, FALSE = Val("true", "i1"), Val("false", "i1")
 
+# A comparison of indices: how, and which.
+Limit = tuple[str, AnyIdx, AnyIdx]
+
+
+def _is_uniform(limit: Limit) -> bool:
+    """Whether a comparison is the same for all lanes."""
+    return limit[1].uniform and limit[2].uniform
+
 
 def _reads(index: Index) -> bool:
     """Whether something is read for an index."""
@@ -106,6 +114,10 @@ class ValueEmitter:
         self.steady = False
         # What of such conditions is known where the code at hand runs, by their names.
         self.known: dict[str, bool] = {}
+        # On which side of the loop at hand each border is at which a condition changes: the begin,
+        # or not; and of which sides the borders are that no vector reaches across.
+        self.borders: dict[int | str, bool] = {}
+        self.zone: frozenset[bool] = frozenset()
         self.certain = True
         self.granted = False
         # The level of the innermost branch: what is read in it is not read before it.
@@ -366,28 +378,27 @@ class ValueEmitter:
             if type(same) is Val:
                 return self._branched(same, e, env)
             if same is not None:
-                granted, self.granted = self.granted, self.certain
-                out = self.expr(e.then if same else e.other, env)
-                self.granted = granted
-                return out
-        cond: Val | None = None
+                return self._certainly(e.then if same else e.other, env)
+        limits = self._asked(e.tests, env)
+        # First what is the same for all lanes, of which something may be known.
+        same = limits is not None and self._all([x for x in limits if _is_uniform(x)])
+        if limits is None or same is False:
+            return self._certainly(e.other, env)
+        cond = same if type(same) is Val else None
         # Whether the condition holds for all lanes, or for none, where that can be told.
-        every: Val | None = TRUE
-        none: Val | None = FALSE
-        for test in e.tests:
-            i, lo, hi = (self._tested(x, env) for x in test)
-            for op, x, y in self._limits(i, lo, hi):
-                ok = self.compare(op, x, y)
-                if ok is False:
-                    return self.expr(e.other, env)
-                if ok is True:
-                    continue
-                cond = ok if cond is None else b.bin("and", cond, ok)
-                yes, no = self._of_all_lanes(op, x, y, ok)
-                every = None if every is None or yes is None else b.bin("and", every, yes)
-                none = None if none is None or no is None else b.bin("or", none, no)
+        every: Val | None = cond or TRUE
+        none: Val | None = FALSE if cond is None else b.bin("xor", cond, TRUE)
+        for op, x, y in limits:
+            if _is_uniform((op, x, y)):
+                continue
+            ok = self.compare(op, x, y)
+            assert type(ok) is Val
+            cond = ok if cond is None else b.bin("and", cond, ok)
+            yes, no = self._of_all_lanes(op, x, y, ok)
+            every = None if every is None or yes is None else b.bin("and", every, yes)
+            none = None if none is None or no is None else b.bin("or", none, no)
         if cond is None:
-            return self.expr(e.then, env)
+            return self._certainly(e.then, env)
         outer = self.certain, self.granted
         self.certain = self.granted = False
         if not cond.lanes:
@@ -404,6 +415,15 @@ class ValueEmitter:
         self.certain, self.granted = outer
         return ops.select(b, cond, then, other)
 
+    def _certainly(self, e: Expr, env: Sequence[AnyIdx]) -> Number:
+        """That of two expressions which is the one, as the conditions between them are known."""
+        granted = self.granted
+        if self.steady or self.zone:
+            self.granted = self.certain
+        out = self.expr(e, env)
+        self.granted = granted
+        return out
+
     def _branched(self, cond: Val, e: Where, env: Sequence[AnyIdx]) -> Number:
         """One of two expressions, of which the other is not computed."""
         granted, self.granted = self.granted, self.certain
@@ -418,11 +438,6 @@ class ValueEmitter:
         parts = self.b.branch(cond, lambda: side(e.then), lambda: side(e.other))
         self.granted = granted
         return Cx(*parts) if len(parts) == 2 else parts[0]
-
-    def _tested(self, i: Index, env: Sequence[AnyIdx]) -> AnyIdx:
-        """An index in a condition; that of the first element where others give the same answer."""
-        found = self.index(i, env)
-        return found if found.way is None else Idx(found.way[0])
 
     def _element(self, e: Expr, env: Sequence[AnyIdx]) -> tuple[Value, list[AnyIdx]] | None:
         """The one element that an expression is, if it has conditions which are the same for all
@@ -481,14 +496,20 @@ class ValueEmitter:
 
     def _condition(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> Val | bool | None:
         """Whether all tests hold; None if that differs between lanes."""
+        limits = self._asked(tests, env)
+        if limits is None:
+            return False
+        return self._all(limits) if all(map(_is_uniform, limits)) else None
+
+    def _all(self, limits: Sequence[Limit]) -> Val | bool:
+        """Whether all comparisons hold."""
         cond: Val | bool = True
-        for test in tests:
-            i, lo, hi = (self._tested(x, env) for x in test)
-            if not (i.uniform and lo.uniform and hi.uniform):
-                return None
-            cond = self._and_between(cond, i, lo, hi)
-            if cond is False:
+        for op, x, y in limits:
+            ok = self.compare(op, x, y)
+            if ok is False:
                 return False
+            if ok is not True:
+                cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
         if type(cond) is Val and cond.ref in self.known:
             return self.known[cond.ref]
         return cond
@@ -557,7 +578,35 @@ class ValueEmitter:
         u = indexing.to_vector(b, x, self.lanes)
         return b.cmp(f"icmp {op}", u, indexing.to_vector(b, y, self.lanes))
 
-    def _limits(self, i: AnyIdx, lo: AnyIdx, hi: AnyIdx) -> list[tuple[str, AnyIdx, AnyIdx]]:
+    def _asked(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> list[Limit] | None:
+        """The comparisons of conditions between elements, without those that hold here; None where
+        one does not."""
+        asked: list[Limit] = []
+        for test in tests:
+            i, lo, hi = [self.index(x, env) for x in test]
+            if i.way is not None and self.zone:
+                limits: list[Limit] = [("sge", i, lo), ("slt", i, hi)]
+                found = [self._holds(x) for x in limits]
+                if False in found:
+                    return None
+                asked += [x for x, holds in zip(limits, found, strict=True) if not holds]
+                continue
+            if self.steady:
+                # The first element gives the answer of the others.
+                i, lo, hi = [x if x.way is None else Idx(x.way[0]) for x in (i, lo, hi)]
+            asked += self._limits(i, lo, hi)
+        return asked
+
+    def _holds(self, limit: Limit) -> bool | None:
+        """Whether a comparison holds in this zone of the loop at hand, if that can be told."""
+        op, x, y = limit
+        assert x.way is not None
+        border = indexing.sub(self.b, y.base, x.way[0])
+        key = border if isinstance(border, int) else self.b.local(border).ref
+        at_begin = self.borders.get(key)
+        return None if at_begin not in self.zone else (op == "sge") == at_begin
+
+    def _limits(self, i: AnyIdx, lo: AnyIdx, hi: AnyIdx) -> list[Limit]:
         """The comparisons that make up ``lo <= i < hi``."""
         scalar = i.uniform and lo.uniform and hi.uniform and type(i.base) is Val
         if not scalar or lo.base != 0:
@@ -568,23 +617,8 @@ class ValueEmitter:
 
     def tests(self, tests: Sequence[Test], env: Sequence[AnyIdx]) -> Val | bool:
         """Whether all tests hold, decided at once where that is possible."""
-        cond: Val | bool = True
-        for test in tests:
-            i, lo, hi = (self.index(x, env) for x in test)
-            cond = self._and_between(cond, i, lo, hi)
-            if cond is False:
-                return False
-        return cond
-
-    def _and_between(self, cond: Val | bool, i: AnyIdx, lo: AnyIdx, hi: AnyIdx) -> Val | bool:
-        """Whether ``cond``, which is not False, and ``lo <= i < hi``."""
-        for op, x, y in self._limits(i, lo, hi):
-            ok = self.compare(op, x, y)
-            if ok is False:
-                return False
-            if ok is not True:
-                cond = self.b.bin("and", cond, ok) if type(cond) is Val else ok
-        return cond
+        indices = [[self.index(x, env) for x in test] for test in tests]
+        return self._all([x for i in indices for x in self._limits(*i)])
 
     # --- elements of values ---
 
