@@ -53,7 +53,8 @@ FEW_LANES = 4
 STRUCTURE = 16
 # Numbers of the rows that are reduced to a row, a running result in vectors for each.
 FEW_PLACES = 8
-# A running result waits for the one before: loops that only reduce keep this many of them.
+# A running result waits for the one before: loops that only reduce keep this many of them, all
+# their results taken together.
 CHAINS = 4
 # Rounds of a reduction that one pass over a row of results takes, if they are this cheap.
 ROUNDS_TOGETHER = 4
@@ -268,7 +269,7 @@ class _Placer:
                 return 0
             lanes = min(lanes, self._stage_lanes(s, least))
         if all([self._only_reduces(s) for s in node.leaves]):
-            lanes *= CHAINS
+            lanes *= max(CHAINS // len(node.leaves), 1)
         if type(node.dim) is int:
             while lanes > node.dim:
                 lanes //= 2

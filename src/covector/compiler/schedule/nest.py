@@ -199,7 +199,7 @@ def _shared_path(
             break
         if role != node.role and ({role, node.role} & set("stb")):
             break
-        if not _legal(producers, stage, q):
+        if not _legal(producers, stage, q, node):
             break
         path.append(node)
         node = node.children[-1]
@@ -211,8 +211,9 @@ def _shape_fits(loop: NestLoop, stage: Stage, depth: int) -> bool:
     return innermost == (depth == stage.depth)
 
 
-def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
-    """Whether ``stage`` may run inside loop ``q`` of the stages whose results it reads."""
+def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int, loop: NestLoop) -> bool:
+    """Whether ``stage`` may run inside a loop at depth ``q`` with the stages whose results it
+    reads."""
     var = stage.order[q]
     own = producers.get(stage.value)
     if own is not None and own is not stage:
@@ -225,7 +226,11 @@ def _legal(producers: Mapping[Value, Stage], stage: Stage, q: int) -> bool:
         p = producers.get(v)
         if p is None or v is stage.value:
             continue
-        if p.kind == "part" or q >= p.depth:
+        if p.kind == "part":
+            return False
+        if q and not any([s is p for s in loop.stages()]):
+            continue  # it is done before this loop
+        if q >= p.depth:
             return False
         if p.roles[q] in ("r", "s"):
             return False
