@@ -149,7 +149,9 @@ def test_extents_that_do_not_match():
     first, *rest = schedule.steps[program.block]
     assert isinstance(first, Nest) and isinstance(first.root, NestLoop)
     root = first.root._replace(dim=7)
-    wrong = _changed(schedule, program.block, [Nest(root, first.contracted, first.tasks), *rest])
+    wrong = _changed(
+        schedule, program.block, [Nest(root, first.contracted, first.rows, first.tasks), *rest]
+    )
     with pytest.raises(ScheduleError, match="extents of a stage"):
         verify(program, wrong)
 
@@ -157,8 +159,16 @@ def test_extents_that_do_not_match():
 def test_a_value_used_up_that_others_read():
     program, schedule, _ = _two_nests()
     first, *rest = schedule.steps[program.block]
-    wrong = Nest(first.root, frozenset([first.stages[0].value]), first.tasks)
+    wrong = Nest(first.root, frozenset([first.stages[0].value]), first.rows, first.tasks)
     with pytest.raises(ScheduleError, match="used up"):
+        verify(program, _changed(schedule, program.block, [wrong, *rest]))
+
+
+def test_a_row_that_others_read():
+    program, schedule, _ = _two_nests()
+    first, *rest = schedule.steps[program.block]
+    wrong = Nest(first.root, first.contracted, frozenset([first.stages[0].value]), first.tasks)
+    with pytest.raises(ScheduleError, match="a row is"):
         verify(program, _changed(schedule, program.block, [wrong, *rest]))
 
 

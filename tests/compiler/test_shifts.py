@@ -9,6 +9,7 @@ import covector as cv
 import covector.numpy as np
 from covector import _native
 from covector.compiler.ir.nodes import Update
+from covector.compiler.schedule.nodes import Nest
 
 from .golden_programs import f32
 from .test_schedule import lowered, planned
@@ -224,3 +225,48 @@ def test_sums_of_windows_that_reach_over_the_ends(far, dtype):
                         onp.testing.assert_array_equal(g, w)
                 finally:
                     _native.set_num_threads(threads)
+
+
+def filtered(xp, x, w):
+    """A filter along columns, and then along rows."""
+    n, m, far = *x.shape[-2:], w.size // 2
+    beside = [(0, 0)] * (x.ndim - 2)
+    p = xp.pad(x, [*beside, (far, far), (0, 0)], mode="edge")
+    x = sum(w[k] * p[..., k : k + n, :] for k in range(w.size))
+    p = xp.pad(x, [*beside, (0, 0), (far, far)], mode="reflect" if m > far else "edge")
+    return sum(w[k] * p[..., k : k + m] for k in range(w.size))
+
+
+@pytest.mark.parametrize("size", [3, 11])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 5), (16, 17), (40, 100), (300, 65), (3, 20, 31), (2, 3, 9, 16)], ids=str
+)
+def test_filters_along_two_axes(shape, size):
+    """The rows between them are where the next ones are: results do not depend on that."""
+    rng = onp.random.default_rng(size)
+    x = rng.integers(-9, 9, shape).astype("float32")
+    w = rng.integers(-9, 9, size).astype("float32")
+    threads = _native.num_threads()
+    f = cv.jit(lambda x, w: filtered(np, x, w))
+    try:
+        for n in {1, threads}:
+            _native.set_num_threads(n)
+            onp.testing.assert_array_equal(f(x, w), filtered(onp, x, w))
+    finally:
+        _native.set_num_threads(threads)
+
+
+def kept_rows(f, *args):
+    """The values of a program of which there are only rows."""
+    schedule, _ = planned(lowered(f, *args))
+    nests = [n for steps in schedule.steps.values() for n in steps if isinstance(n, Nest)]
+    return [v for n in nests for v in n.rows]
+
+
+def test_rows_between_two_passes_are_not_stored():
+    x, w = f32(400, 300), f32(5)
+    assert len(kept_rows(lambda x, w: filtered(np, x, w), x, w)) == 1
+    assert len(kept_rows(lambda x: np.cumsum(np.roll(np.cumsum(x, 1), 1, 1), 1), x)) == 1
+    # What is a result, or read in another row, is stored.
+    assert not kept_rows(lambda x: [y := np.cumsum(x, 1), np.cumsum(np.roll(y, 1, 1), 1)], x)
+    assert not kept_rows(lambda x: [y := np.cumsum(x, 1), y[::-1] + np.roll(y, 1, 1)][1], x)

@@ -78,7 +78,7 @@ def place_loops(nest: Nest, target: Target, limit: int = REGISTER_ELEMENTS) -> N
     if not tasks and _scatters(root):
         tasks = "copies"
     placer = _Placer(target, limit, bool(tasks), nest.contracted)
-    return Nest(placer.loop(root, 0, bool(tasks), 0), nest.contracted, tasks)
+    return Nest(placer.loop(root, 0, bool(tasks), 0), nest.contracted, nest.rows, tasks)
 
 
 def _merges(root: NestLoop) -> bool:

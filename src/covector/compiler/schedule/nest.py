@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from covector.compiler.access import variables
-from covector.compiler.ir.nodes import Index, IVar, Value, ivars
+from covector.compiler.ir.nodes import Index, IVar, Pointwise, Value, ivars
 from covector.compiler.schedule.loops import holds_columns, holds_rows, in_rows
-from covector.compiler.schedule.nodes import NestLoop, Stage, times
+from covector.compiler.schedule.nodes import Nest, NestLoop, Stage, times
 from covector.compiler.target import SHORT_ROW
 
 
@@ -393,6 +393,31 @@ def reads_locally(around: Around, producer: Stage, reader: Stage, index: tuple[I
             if type(i) is not IVar or i.axis != reader.order[q]:
                 return False
     return True
+
+
+def keeps_a_row(nest: Nest, s: Stage) -> bool:
+    """Whether a row is a piece of the result of ``s`` that a round of the outermost loop computes
+    whole, and computes alone."""
+    root = nest.root
+    return (
+        type(root) is NestLoop
+        and root.role == "p"
+        and not (root.lanes or root.unrolled)
+        and nest.tasks in ("", "loop")
+        and [t.value for t in nest.stages].count(s.value) == 1
+        and s.kind in ("pointwise", "reduce", "cumulative")
+        and s.depth > 1
+        and not (type(s.value.defn) is Pointwise and s.value.defn.flat)
+        and s.order[0] < s.value.ndim
+        and s.order.count(s.order[0]) == 1
+        and s.dims[0] == s.value.shape[s.order[0]]
+    )
+
+
+def reads_own_round(s: Stage, reader: Stage, index: tuple[Index, ...]) -> bool:
+    """Whether ``reader`` reads of ``s`` what the same round of the outermost loop computes."""
+    i = index[s.order[0]]
+    return reader.kind != "part" and type(i) is IVar and i.axis == reader.order[0]
 
 
 def _shared_depth(a: Sequence[NestLoop], b: Sequence[NestLoop]) -> int:

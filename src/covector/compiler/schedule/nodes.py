@@ -158,6 +158,9 @@ class Nest:
         A stage if there is no loop at all.
     contracted : frozenset of Value
         Values that no one reads outside the loops that compute them: never stored.
+    rows : frozenset of Value
+        Values of which a row is enough: no one reads an element in another round of the outermost
+        loop than that in which it is computed. No more is stored unless another value is there.
     tasks : str
         ``loop`` where the outermost loop is cut into tasks for threads, ``partial`` where each
         task has results of its own, which are merged in order, ``groups`` where each task
@@ -167,9 +170,10 @@ class Nest:
         Those of ``root``, in order.
     """
 
-    __slots__ = ("root", "contracted", "tasks", "stages")
+    __slots__ = ("root", "contracted", "rows", "tasks", "stages")
     root: NestLoop | Stage
     contracted: frozenset[Value]
+    rows: frozenset[Value]
     tasks: str
     stages: tuple[Stage, ...]
 
@@ -177,11 +181,13 @@ class Nest:
         self,
         root: NestLoop | Stage,
         contracted: frozenset[Value] = frozenset(),
+        rows: frozenset[Value] = frozenset(),
         tasks: str = "",
     ) -> None:
         put = object.__setattr__
         put(self, "root", root)
         put(self, "contracted", contracted)
+        put(self, "rows", rows)
         put(self, "tasks", tasks)
         put(self, "stages", tuple(root.stages()))
 
@@ -193,6 +199,7 @@ class Nest:
             type(other) is Nest
             and self.root == other.root
             and self.contracted == other.contracted
+            and self.rows == other.rows
             and self.tasks == other.tasks
         )
 

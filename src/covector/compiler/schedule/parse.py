@@ -279,13 +279,14 @@ class _Parser:
 
     def nest(self, line: _Line, indent: int) -> Nest:
         tasks = line.one_of(("loop", "partial", "groups", "copies")) if line.accept("tasks") else ""
-        contracted = set()
-        if line.accept("contracted"):
-            while line.peek():
-                contracted.add(self.value(line))
+        held: dict[str, set[Value]] = {"contracted": set(), "rows": set()}
+        for kind, values in held.items():
+            if line.accept(kind):
+                while line.peek() and line.peek() not in held:
+                    values.add(self.value(line))
         line.end()
         root = self.node(indent + 2, ())
-        return Nest(root, frozenset(contracted), tasks)
+        return Nest(root, frozenset(held["contracted"]), frozenset(held["rows"]), tasks)
 
     def node(self, indent: int, dims: tuple[Extent, ...]) -> NestLoop | Stage:
         line = self.take(indent)

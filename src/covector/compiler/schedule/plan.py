@@ -30,7 +30,9 @@ from covector.compiler.schedule.nest import (
     Growing,
     chain,
     collapse,
+    keeps_a_row,
     reads_locally,
+    reads_own_round,
 )
 from covector.compiler.schedule.nodes import Nest, Schedule, Stage, Step
 from covector.compiler.schedule.stages import make, stages_of
@@ -114,8 +116,17 @@ class _Planner:
                 and all(at is step and reads_locally(around, s, reader, index)
                         for at, reader, index in readers.get(s.value, ()))
             ]  # fmt: skip
-            nest = Nest(collapse(step.root), frozenset(used_up))
-            out.append(place_loops(nest, self.target, self.limit))
+            nest = place_loops(
+                Nest(collapse(step.root), frozenset(used_up)), self.target, self.limit
+            )
+            rows = [
+                s.value for s in nest.stages
+                if s.value not in nest.contracted and s.value not in outside
+                and self.kinds[s.value] == "mem" and keeps_a_row(nest, s)
+                and all([at is step and reads_own_round(s, reader, index)
+                         for at, reader, index in readers.get(s.value, ())])
+            ]  # fmt: skip
+            out.append(Nest(nest.root, nest.contracted, frozenset(rows), nest.tasks))
         return tuple(out)
 
     def _read_outside(self, block: Block, small_ones: Set[Value]) -> set[Value]:

@@ -98,7 +98,8 @@ class _Writer:
     def nest(self, nest: Nest, pad: str) -> Iterator[str]:
         tasks = f" tasks {nest.tasks}" if nest.tasks else ""
         used_up = f" contracted {self.list(nest.contracted)}" if nest.contracted else ""
-        yield f"{pad}nest{tasks}{used_up}"
+        rows = f" rows {self.list(nest.rows)}" if nest.rows else ""
+        yield f"{pad}nest{tasks}{used_up}{rows}"
         yield from self.node(nest.root, pad + "  ")
 
     def node(self, node: NestLoop | Stage, pad: str) -> Iterator[str]:

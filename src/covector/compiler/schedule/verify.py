@@ -21,7 +21,7 @@ from covector.compiler.ir.nodes import (
     Value,
 )
 from covector.compiler.schedule.loops import joins_rows
-from covector.compiler.schedule.nest import Around, reads_locally
+from covector.compiler.schedule.nest import Around, keeps_a_row, reads_locally, reads_own_round
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Schedule, Stage, Step, Times
 from covector.compiler.schedule.sharing import chase, identity, step_reads
 from covector.compiler.schedule.show import names_of
@@ -129,6 +129,8 @@ class _Order(_Checker):
         around = Around(nest.root)
         for v in nest.contracted:
             self.used_up(traffic, nest, around, v)
+        for v in nest.rows:
+            self.row(traffic, nest, v)
 
     def loops(self, node: NestLoop | Stage, path: tuple[NestLoop, ...]) -> None:
         if type(node) is NestLoop:
@@ -161,6 +163,18 @@ class _Order(_Checker):
         )  # fmt: skip
         if not local or v in traffic.elsewhere:
             self.fail(v, "what is used up in its loops is read in them only")
+
+    def row(self, traffic: _Traffic, nest: Nest, v: Value) -> None:
+        """No element of ``v`` is read in another round of the outermost loop than its own."""
+        producers = [s for at, s in traffic.makers.get(v, ()) if at is nest]
+        if len(producers) != 1 or not keeps_a_row(nest, producers[0]):
+            self.fail(v, "a row is computed by one stage in a round of the outermost loop")
+        own = [
+            at is nest and reads_own_round(producers[0], s, i)
+            for at, s, i in traffic.readers.get(v, ())
+        ]
+        if not all(own) or v in traffic.elsewhere or self.schedule.kinds.get(v) != "mem":
+            self.fail(v, "a row is read in the round that computes it only")
 
 
 class _Traffic:

@@ -53,7 +53,8 @@ class Signature(Writer):
         self._whole = True
         self._tree(nest.root)
         held = ", ".join(sorted([self.names[v] for v in nest.contracted]))
-        self.lines.append(f"held {held}")
+        rows = ", ".join(sorted([self.names[v] for v in nest.rows]))
+        self.lines.append(f"held {held} {rows}")
 
     def text(self) -> str | None:
         """None where it cannot be told what the code depends on."""

@@ -14,12 +14,14 @@ from covector.backends.cpu.emit.reductions import Running, Total
 from covector.backends.cpu.emit.values import TRUE, ValueEmitter
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import variables
-from covector.compiler.ir.nodes import Expr, Index, IOp, IVar, Lit, Load, Value, Where
+from covector.compiler.ir.nodes import Expr, Index, IOp, IVar, Lit, Load, Sym, Value, Where
 from covector.compiler.ir.walk import parts_of
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Stage
 
 # Vectors at either end of a loop, at most, whose elements have conditions of their own.
 NEAR = 4
+# Sides on which no vector reaches across a border: the begin, and the end.
+BOTH = frozenset({True, False})
 
 
 class BorderEmitter(ValueEmitter):
@@ -52,8 +54,10 @@ class BorderEmitter(ValueEmitter):
 
     def in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """A loop whose conditions change at borders that are known before it."""
-        sides = _sides(node, depth) if node.role == "r" else None
-        if sides is not None and all([self._is_padded(s.expr, set()) for s in node.leaves]):
+        sides = _sides(node, depth)
+        if sides is not None and node.role == "p":
+            self._between_ends(nest, node, depth, begin, end, sides)
+        elif sides is not None and all([self._is_padded(s.expr, set()) for s in node.leaves]):
             self._in_zones(nest, node, depth, begin, end, sides)
         else:
             self._between_borders(nest, node, depth, begin, end)
@@ -104,10 +108,14 @@ class BorderEmitter(ValueEmitter):
         def last(i: Val) -> None:
             vector(i, self.rest(self.b.bin("sub", end, i), lanes))
 
-        start, stop, self.borders = self._ends(node, depth, sides, begin, end)
-        self.zone = frozenset({True, False})
+        first, stop, self.borders = self._ends(node, depth, sides, begin, end)
+        far = b.bin("and", b.bin("add", first, int_const(lanes - 1)), int_const(-lanes))
+        start = b.bin("add", begin, far)
+        whole = b.bin("and", b.bin("sub", stop, start), int_const(-lanes))
+        stop = b.bin("add", start, whole)
+        self.zone = BOTH
         usual, known = self._usual(node, depth, begin)
-        usual = b.bin("and", usual, b.cmp("icmp sge", stop, start))
+        usual = b.bin("and", usual, b.cmp("icmp sge", whole, int_const(0)))
 
         def usually() -> None:
             b = self.b
@@ -116,7 +124,7 @@ class BorderEmitter(ValueEmitter):
                 vector(begin, None)
             elif start.ref != begin.ref:
                 b.repeat(begin, start, lanes, lambda i: vector(i, None))
-            self.zone = frozenset({True, False})
+            self.zone = BOTH
             rounds(start, stop, lambda i: vector(i, None, True))
             self.zone = frozenset({True})
             rounds(stop, end, last)
@@ -131,8 +139,8 @@ class BorderEmitter(ValueEmitter):
     def _ends(
         self, node: NestLoop, depth: int, sides: list[bool], begin: Val, end: Val
     ) -> tuple[Val, Val, dict[int | str, bool]]:
-        """Where vectors begin and end that do not reach into the elements at either end; and on
-        which side each border is."""
+        """How many elements there are before the last border near the begin, where the first one
+        near the end is, and on which side each is."""
         b = self.b
         borders: dict[int | str, bool] = {}
         first, stop = int_const(0), b.local(end)
@@ -149,18 +157,74 @@ class BorderEmitter(ValueEmitter):
                 first = b.intrinsic("smax", first, indexing.val(at))
         if begin.ref != "0" or first.fn is not None:
             first = b.intrinsic("smax", b.bin("sub", first, begin), int_const(0))
-        far = b.bin("and", b.bin("add", first, int_const(node.lanes - 1)), int_const(-node.lanes))
-        start = b.bin("add", begin, far)
-        whole = b.bin("and", b.bin("sub", stop, start), int_const(-node.lanes))
-        return start, b.bin("add", start, whole), borders
+        return first, stop, borders
+
+    def _between_ends(
+        self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, sides: list[bool]
+    ) -> None:
+        """A loop none of whose borders may be far from its begin and its end.
+
+        Where that is so, and conditions on outer indices are as usual, its vectors lie between
+        them and ask nothing; the elements beside are taken one by one.
+        """
+        b, lanes = self.b, int_const(node.lanes)
+        twice = self.may_write_twice(node)
+        outer = self.lanes, self.steady, self.zone, self.known
+
+        def one(i: Val, lanes: int) -> None:
+            for s in node.leaves:
+                at = Idx(i, 1, None, False, (0, i)) if lanes else Idx(i)
+                self.running[id(s)].env[s.order[depth]] = at
+            self.lanes, self.steady = lanes, bool(lanes)
+            self.leaf(nest, node.leaves)
+            self.lanes, self.steady = outer[:2]
+
+        first, stop, self.borders = self._ends(node, depth, sides, begin, end)
+        start = b.bin("add", begin, first)
+        count = b.bin("sub", stop, start)
+        usual = b.cmp("icmp sge", count, lanes)
+        if not twice:
+            stop = b.bin("add", start, b.bin("and", count, b.bin("sub", int_const(0), lanes)))
+        beside = b.bin("add", first, b.bin("sub", end, stop))
+        few = b.cmp("icmp sle", beside, int_const((2 * NEAR + 1) * node.lanes))
+        self.zone = BOTH
+        cond, known = self._usual(node, depth, begin)
+        self.zone = outer[2]
+        usual = b.bin("and", b.bin("and", usual, few), cond)
+
+        def usually() -> None:
+            self.known, self.zone = known, BOTH
+
+            def vector(i: Val) -> None:
+                if twice:
+                    i = self.b.intrinsic("smin", i, self.b.bin("sub", stop, lanes))
+                one(i, node.lanes)
+
+            self.b.repeat(start, stop, node.lanes, vector)
+            self.known, self.zone = outer[3], outer[2]
+
+            def element(k: Val) -> None:
+                b = self.b
+                behind = b.bin("add", stop, b.bin("sub", k, first))
+                before = b.cmp("icmp slt", k, first)
+                one(b.select(before, b.bin("add", begin, k), behind), 0)
+
+            self.b.repeat(int_const(0), beside, 1, element)
+
+        b.when(usual, usually)
+        b.when(
+            b.bin("xor", usual, TRUE),
+            lambda: self._between_borders(nest, node, depth, begin, end, usual=False),
+        )
 
     def _between_borders(
-        self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val
+        self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val, usual: bool = True
     ) -> None:
         """An innermost loop from one border to the next, between which conditions do not change.
 
         What fills no vector is taken one by one, unless elements may be written twice. Where they
-        are reduced, vectors follow each other across borders.
+        are reduced, vectors follow each other across borders. What is ``usual`` has code of its
+        own.
         """
         inside = [x for x in self._borders(node, depth) if type(x) is not int or x > 0]
         borders = list({x.ref: x for x in map(indexing.val, inside)}.values())
@@ -199,7 +263,7 @@ class BorderEmitter(ValueEmitter):
 
                 self.b.repeat(int_const(0), rest, node.lanes, vector)
 
-            cond, known = self._usual(node, depth, start)
+            cond, known = self._usual(node, depth, start) if usual else (TRUE, {})
             if len(known) < 2:
                 vectors()
             else:
@@ -271,7 +335,8 @@ class BorderEmitter(ValueEmitter):
         for s in node.leaves:
             r = self.running[id(s)]
             env = list(r.env)
-            env[s.order[depth]] = Idx(start, 1, None, False, (start, int_const(0)))
+            way = (0, start) if self.zone else (start, int_const(0))
+            env[s.order[depth]] = Idx(start, 1, None, False, way)
             # Of rows that are added in one pass, what is usual is so for each.
             axis = s.order[s.roles.rindex("r")] if s.kind == "accumulate" else s.order[depth]
             for row in r.rows if s.kind == "accumulate" and r.rows else (env[axis],):
@@ -301,8 +366,11 @@ class BorderEmitter(ValueEmitter):
 
 
 def _sides(node: NestLoop, depth: int) -> list[bool] | None:
-    """Of each border of a loop, whether it is near the begin, not the end; None if one is neither,
-    whatever the sizes are."""
+    """Of each border of a loop, whether it is near the begin, not the end; None if one is neither.
+
+    Where results do not depend on it, as the order of a sum does, that is asked of the sizes for
+    which the program is compiled; else it is so for all.
+    """
     sides = []
     size = _sum(node.dim)
     for s in node.leaves:
@@ -314,10 +382,11 @@ def _sides(node: NestLoop, depth: int) -> list[bool] | None:
             ahead = _less(_sum(index), {("axis", axis): 1})
             for limit in limits:
                 border = _less(_sum(limit), ahead)
-                far = [x.get(1, 0) for x in (border, _less(size, border)) if set(x) <= {1}]
-                if not far or min(far) > NEAR * node.lanes:
+                far = [_value(x, node.role == "p") for x in (border, _less(size, border))]
+                before, behind = [NEAR * node.lanes + 1 if x is None else x for x in far]
+                if min(before, behind) > NEAR * node.lanes:
                     return None
-                sides.append(set(border) <= {1} and far[0] == min(far))
+                sides.append(before <= behind)
     return sides
 
 
@@ -339,3 +408,14 @@ def _sum(index: Index | Extent) -> dict[Any, int]:
 def _less(x: dict[Any, int], y: dict[Any, int]) -> dict[Any, int]:
     found = {term: x.get(term, 0) - y.get(term, 0) for term in [*x, *y]}
     return {term: n for term, n in found.items() if n}
+
+
+def _value(x: dict[Any, int], sizes: bool) -> int | None:
+    """What a sum of 1 comes to, and of sizes for which the program is compiled, if these may be
+    asked; None where there are other terms."""
+    total = 0
+    for term, n in x.items():
+        if term != 1 and not (sizes and type(term) is Sym):
+            return None
+        total += n * (1 if term == 1 else term.value)
+    return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -109,7 +110,9 @@ class NestEmitter(BorderEmitter):
             elif nest.tasks == "copies":
                 self.copies(nest, root, lambda: self._loop(nest, root, 0, None))
             else:
+                self.at_hand = self._rows(nest, Idx(0))
                 self._loop(nest, root, 0, None)
+                self.at_hand = {}
         for s in nest.stages:
             st = self.storage.get(s.value)
             if isinstance(st, Mem):
@@ -322,7 +325,9 @@ class NestEmitter(BorderEmitter):
 
         def write(begin: Val, end: Val) -> None:
             self.streamed = self._streamed(nest)
+            self.at_hand = self._rows(nest, Idx(begin))
             self._loop(nest, root, 0, (begin, end))
+            self.at_hand = {}
             for bits in self.streamed.values():
                 # Other threads see it before they see that the task is done.
                 self.b.when(self.b.cmp("icmp ne", bits, int_const(-1)), self._fence, rare=True)
@@ -346,6 +351,17 @@ class NestEmitter(BorderEmitter):
         if text is not None and given is not None:
             self.alike[text] = task.name, given, uses
         return task
+
+    def _rows(self, nest: Nest, first: Idx) -> dict[Value, tuple[int, Idx]]:
+        """Where the rows are that each round of the outermost loop computes anew: all where that of
+        the first round is, which no other task computes, if nothing else is there."""
+        places = self.plan.places
+        others = {u for s in nest.stages for u in (s.value, *[v for v, _ in s.reads])}
+        used = Counter([places.get(u) for u in others])
+        return {
+            s.value: (s.order[0], first) for s in nest.stages
+            if s.value in nest.rows and used[places.get(s.value)] == 1
+        }  # fmt: skip
 
     def _streamed(self, nest: Nest) -> dict[Value, Val]:
         """What a nest writes that is larger than caches are, by the bits of addresses that are zero

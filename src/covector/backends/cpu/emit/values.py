@@ -105,6 +105,8 @@ class ValueEmitter:
         self.ahead: dict[Value, Ahead] = {}
         # What is written past the caches: the bits of an address that are zero where it is.
         self.streamed: dict[Value, Val] = {}
+        # Of what there is no more than a row: along which axis it lies, and where.
+        self.at_hand: dict[Value, tuple[int, Idx]] = {}
         # The lanes whose results are used, inside a condition that differs between them.
         self.guard: Guard | None = None
         # The condition on which the result is used, where it is one for all lanes.
@@ -324,6 +326,9 @@ class ValueEmitter:
 
     def address(self, v: Value, index: Sequence[AnyIdx]) -> Idx:
         """Position in row-major order of an element of ``v``."""
+        if v in self.at_hand:
+            axis, row = self.at_hand[v]
+            index = [*index[:axis], row, *index[axis + 1 :]]
         strides: list[int | Val] = [1] * v.ndim
         for k in range(v.ndim - 2, -1, -1):
             strides[k] = indexing.mul(self.b, strides[k + 1], self.dim(v.shape[k + 1]))
