@@ -39,7 +39,7 @@ def in_order(f, xs, dtype):
     return functools.reduce(f, xs).astype(dtype)
 
 import functools
-numpy.seterr(over="ignore")  # of short numbers
+numpy.seterr(over="ignore", invalid="ignore")  # of short numbers
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "float16", "float32", "float64", "complex64", "complex128", "bfloat16",
           "float8_e4m3fn", "float8_e5m2", "int4", "uint4")

@@ -61,7 +61,13 @@ def test_conversion_of_floats(name):
     same(wide, values.astype(np.float32))
     same(through, values.astype(np.float32))
     with np.errstate(all="ignore"):
-        same(narrow, given.astype(name))
+        want = given.astype(name)
+        if name == "float8_e8m0fnu":
+            # The nearest, in ties the greater one; ml_dtypes before 0.7 gives the second one for
+            # all that is subnormal and above the first.
+            first = (0 < given) & (given < np.float32(1.5 * 2.0**-127))
+            want = np.where(first, np.zeros_like(want, "uint8").view(want.dtype), want)
+        same(narrow, want)
 
 
 def test_doubles_are_rounded_once():

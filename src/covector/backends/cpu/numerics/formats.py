@@ -86,9 +86,8 @@ def _nearest(b: Function, f: FloatFormat, magnitude: Val) -> Val:
 def _encode_scale(b: Function, bits: Val, magnitude: Val) -> Val:
     """The exponent of the nearest power of two, in ties the greater one: no mantissa is even."""
     out = b.bin("lshr", b.bin("add", magnitude, _int(1 << 22)), _int(23))
-    # The least one is a subnormal number of float32, whose exponent is not its bits. ml_dtypes and
-    # XLA take what is above it, and subnormal, for the second one.
-    low = b.cast("zext", b.cmp("icmp ugt", magnitude, _int(0x400000)), "i32")
+    # The least one is a subnormal number of float32, whose exponent is not its bits.
+    low = b.cast("zext", b.cmp("icmp uge", magnitude, _int(0x600000)), "i32")
     out = b.select(b.cmp("icmp ult", magnitude, _int(0x800000)), low, out)
     positive = b.cmp("icmp sgt", bits, _int(0))
     inside = b.cmp("icmp ult", bits, _int(0x7F800000))
