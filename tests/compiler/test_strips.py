@@ -111,8 +111,24 @@ def backwards(a):
                     reverse=True)  # fmt: skip
 
 
+def there_and_back(a):
+    """What the first loop leaves is read by the next ones, in another order, and not returned."""
+    x = np.arange(16).astype(a.dtype) / 16
+    (s, t), rows = lax.scan(lambda s, x: ((s[0] / 2 + a * x, s[1] + x), (s[0], s[1])), (a, a[0]), x)
+    _, last = lax.scan(lambda s, row: (s / 2 - row[0] * row[1], s + t), s, rows, reverse=True)
+    return lax.scan(lambda s, row: (s / 3 + row, None), s, last[::1])[0]
+
+
+def kept_and_read(a):
+    """What the first loop leaves is returned, too."""
+    x = np.arange(16).astype(a.dtype) / 16
+    s, rows = lax.scan(lambda s, x: (s / 2 + a * x, s[:2]), a, x)
+    t = lax.fori_loop(0, 16, lambda k, t: t / 2 + rows[15 - k] * rows[k // 3], s[1:])
+    return t, rows, rows[3]
+
+
 FUNCTIONS = [lotka_volterra, newton, counted, nested, best, running, matrices, until,
-             trajectory, backwards]  # fmt: skip
+             trajectory, backwards, there_and_back, kept_and_read]  # fmt: skip
 ERRORS = {"float32": 2e-5, "float64": 1e-12, "complex64": 2e-5, "bfloat16": 0.1}
 CASES = [(f, t) for f in FUNCTIONS for t in ("float32", "float64")]
 CASES += [(f, t) for f in (lotka_volterra, counted, matrices) for t in ("complex64", "bfloat16")]
@@ -464,3 +480,49 @@ def test_rows_are_read_ahead():
     x = np.zeros((100, 40), "float32")
     shown = text(cv.vmap(lambda x: running(False, x, x)), x, stage="llvm")
     assert "fill_32float" in shown
+
+
+def tridiagonal(a, b, c, d):
+    def eliminate(before, row):
+        p, q = before
+        a, b, c, d = row
+        m = 1 / (b - a * p)
+        after = c * m, (d - a * q) * m
+        return after, after
+
+    def substitute(x, row):
+        p, q = row
+        x = q - p * x
+        return x, x
+
+    zero = np.zeros((), a.dtype)
+    _, rows = lax.scan(eliminate, (zero, zero), (a, b, c, d))
+    return lax.scan(substitute, zero, rows, reverse=True)[1]
+
+
+@pytest.mark.parametrize("n", [16, 17, 100, 1000])
+@pytest.mark.parametrize("m", [1, 5, 16, 33])
+def test_one_loop_after_the_other_is_one_strip(n, m):
+    a, b, c, d = (drawn(k, "float64", n, m) for k in range(4))
+    b = b + 3
+    f = cv.vmap(tridiagonal)
+    if n > 16:
+        assert text(f, a, b, c, d).count("strips") == 1
+    full = onp.zeros((n, m, m))
+    i = onp.arange(m)
+    full[:, i, i], full[:, i[1:], i[:-1]], full[:, i[:-1], i[1:]] = b, a[:, 1:], c[:, :-1]
+    want = onp.linalg.solve(full, onp.asarray(d)[..., None])[..., 0]
+    onp.testing.assert_allclose(cv.jit(f)(a, b, c, d), want, rtol=1e-12, atol=1e-12)
+
+
+def test_strips_that_others_read_between():
+    def both(x):
+        s, rows = lax.scan(lambda s, y: (s * 0.5 + y, s), x[0], x)
+        far = s.sum() + rows[2]
+        return lax.scan(lambda s, row: (s * 0.5 + row + far, None), s, rows)[0]
+
+    x = drawn(0, "float64", 9, 40)
+    assert text(both, x).count("strips") == 2
+    with cv.disable_jit():
+        want = both(x)
+    onp.testing.assert_allclose(cv.jit(both)(x), want, rtol=1e-14)

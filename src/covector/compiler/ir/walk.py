@@ -91,6 +91,18 @@ def block_reads(block: Block) -> frozenset[Value]:
     return found
 
 
+def all_reads(block: Block) -> set[Value]:
+    """Values that a block mentions, and those that the blocks inside it do."""
+    out: set[Value] = set()
+    for d in definitions(block):
+        out.update(d.uses())
+        for node in d.children():
+            out.update([ld.value for ld in loads(node)])
+        for inner in d.nested():
+            out.update(inner.results)
+    return out
+
+
 def definitions(block: Block) -> Iterator[Defn]:
     """The definitions of a block, those of nested blocks behind their own."""
     todo = [iter(block.values)]

@@ -104,6 +104,8 @@ class Lowering:
         self.turned: dict[tuple[Value, tuple[int, ...]], Value] = {}
         # Their reductions, by what is reduced and how.
         self.reduced: dict[tuple[Any, ...], Value] = {}
+        # What stands for results of definitions that others have continued.
+        self.replaced: dict[Value, Value] = {}
         # Whether the loop around may be one of strips, of which those inside are parts.
         self.in_strips = False
         # Multiplications of small matrices that are written out.
@@ -156,6 +158,14 @@ class Lowering:
         self.values += defined(defn)
         return list(defn.results)
 
+    def replace(self, old: Sequence[Value], new: Sequence[Value]) -> None:
+        """Put others in the place of results of this block that nothing has read yet."""
+        by = dict(zip(old, new, strict=True))
+        self.values[:] = [v for v in self.values if v not in by]
+        for v, w in self.replaced.items():
+            self.replaced[v] = by.get(w, w)
+        self.replaced.update(by)
+
     def specs(self, avals: Sequence[ShapedArray]) -> list[Spec]:
         """Shapes and dtypes as the code sees them."""
         return [(self.shape(a.shape), a.dtype) for a in avals]
@@ -195,8 +205,13 @@ class Lowering:
         env.update(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, operands, strict=True))
 
+        replaced = self.replaced
+
         def read(a: Atom) -> Value:
-            return self.literal(a.val, a.aval) if isinstance(a, Literal) else env[a]
+            if isinstance(a, Literal):
+                return self.literal(a.val, a.aval)
+            v = env[a]
+            return replaced.get(v, v) if replaced else v
 
         for eqn in jaxpr.eqns:
             prim = eqn.primitive

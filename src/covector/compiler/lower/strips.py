@@ -73,13 +73,13 @@ def strips(low: Lowering, d: Loop) -> list[Value] | None:
             k for k, (c, r) in enumerate(zip(d.carries, d.body.results, strict=True))
             if extent not in (c.shape if c.defn.what == "carry" else _row(r).shape)
         ]  # fmt: skip
-        defn = _One(extent).strips(d, plain)
+        defn, before = _strips(low, d, extent, plain)
     except _Cannot:
         return None
     changed = any([d.body.results[k] is not d.carries[k] for k in plain])
     if changed and d.cond is not None:
         return None
-    own = iter(low.append(defn))
+    own = iter(_appended(low, defn, before))
     others = iter(low.append(_alone(d, plain)) if changed else [d.inits[k] for k in plain])
     out = []
     for k, c in enumerate(d.carries):
@@ -96,6 +96,41 @@ def strips(low: Lowering, d: Loop) -> list[Value] | None:
             r = low.pointwise(c.shape, c.dtype, r.at(*index))
         out.append(r)
     return out
+
+
+def _strips(
+    low: Lowering, d: Loop, extent: Sym, plain: Sequence[int]
+) -> tuple[Strips, Strips | None]:
+    """Strips of a loop; and the strips before, if they are the first part of these, so that what an
+    index leaves for the next loop is still at hand."""
+    before = _last(low, extent)
+    if before is not None:
+        try:
+            return _One(extent, before).strips(d, plain), before
+        except _Cannot:
+            pass
+    return _One(extent).strips(d, plain), None
+
+
+def _last(low: Lowering, extent: Sym) -> Strips | None:
+    """The strips that others of the same indices may continue: nothing else reads their results."""
+    for k in range(len(low.values) - 1, -1, -1):
+        d = low.values[k].defn
+        if type(d) is Strips:
+            own = set(d.results)
+            read = any([not own.isdisjoint(reads_of(v)) for v in low.values[k + 1 :]])
+            return None if read or d.extent is not extent else d
+    return None
+
+
+def _appended(low: Lowering, d: Strips, before: Strips | None) -> Sequence[Value]:
+    """The results of strips, less those of the ones that they continue, whose place they take."""
+    results = low.append(d)
+    if before is None:
+        return results
+    n = len(before.results)
+    low.replace(before.results, results[:n])
+    return results[n:]
 
 
 def _row(r: Value) -> Value:
@@ -126,16 +161,26 @@ class _One(Moved):
     A value that belongs to each index has an axis along which they lie; its counterpart has none.
     """
 
-    __slots__ = ("extent", "lane", "at", "known", "stacked", "work", "test")
+    __slots__ = ("extent", "before", "lane", "at", "known", "whole", "stacked", "work", "test")
 
-    def __init__(self, extent: Sym) -> None:
+    def __init__(self, extent: Sym, before: Strips | None = None) -> None:
         super().__init__(())
         self.extent = extent
-        self.lane = Value((), dtypes.int64, Bound("lane"))
+        self.before = before
+        self.lane = Value((), dtypes.int64, Bound("lane")) if before is None else before.lane
         # The index, wherever the axis was.
         self.at = IDyn(self.lane.at())
         # Counterparts, each with the axis it is without, if it is.
         self.known: dict[Value, tuple[Value, int | None]] = {}
+        # Of whole results of the strips before, with the axis along which indices lie.
+        self.whole: dict[Value, tuple[Value, int]] = {}
+        if before is not None:
+            inner = zip(before.results, before.block.results, before.whole, strict=True)
+            for r, own, whole in inner:
+                if whole:
+                    self.whole[r] = own, lane_axis(own, before.lane)
+                else:
+                    self.known[r] = own, 0
         # Of arrays that gain a row each round, of which each index has a part.
         self.stacked: dict[Value, Value] = {}
         self.work = 0
@@ -158,6 +203,10 @@ class _One(Moved):
             raise _Cannot
         own = [r for r, k in zip(results, kept, strict=True) if k not in plain]
         whole = [d.carries[k] in rows for k in kept if k not in plain]
+        before = self.before
+        if before is not None:
+            values = [*before.block.values, *values]
+            own, whole = [*before.block.results, *own], [*before.whole, *whole]
         return Strips(self.extent, self.lane, Block(values, own), whole)
 
     def _axis(self, v: Value) -> int | None:
@@ -182,6 +231,8 @@ class _One(Moved):
             axis = None
             if c in self.stacked:
                 new = self.stacked[c]
+                if init in self.whole:
+                    raise _Cannot
                 inits.append(init)
             elif c.defn.what == "carry":
                 axis = self._axis(c)
@@ -215,6 +266,8 @@ class _One(Moved):
             if (was is None) != (axis is None):
                 raise _Cannot
             return new
+        if v in self.whole:
+            raise _Cannot
         if axis is None:
             return v
         shape = self._shape(v, axis)
@@ -307,6 +360,10 @@ class _One(Moved):
     def load(self, node: Load) -> Load:
         v = node.value
         index = [self.visit(i) for i in node.index]
+        if v in self.whole:
+            v, lanes = self.whole[v]
+            if index[lanes] is not self.at:
+                raise _Cannot
         if v not in self.known:
             if any([i is not self.at and self._is_of_lane(i) for i in index]):
                 raise _Cannot
@@ -322,6 +379,15 @@ class _One(Moved):
 
     def _is_of_lane(self, i: Index) -> bool:
         return type(i) not in (int, IVar, Sym) and any([u.value is self.lane for u in loads(i)])
+
+
+def lane_axis(v: Value, lane: Value) -> int:
+    """Along which axis of a stacked array, which a loop of strips gives, their indices lie."""
+    (part, *_) = v.defn.body.results[v.output_index].defn.parts
+    return next(
+        k for k, i in enumerate(part.dest)
+        if type(i) is IDyn and type(i.expr) is Load and i.expr.value is lane
+    )  # fmt: skip
 
 
 def _of_every_index(d: Update, axis: int | None, extent: Sym) -> bool:

@@ -125,6 +125,8 @@ def _fill(module: Module, ty: str, lanes: int, width: int) -> str:
     if name in module.declarations:
         return name
     size = memory.align_of(ty)
+    # Those of the next block of each row lie in other lines, which nothing else fetches in time.
+    module.declare("llvm.prefetch.p0", "void", "ptr, i32, i32, i32", "nounwind")
     body = [
         "entry:",
         f"  %rows = icmp sge i64 %l, {lanes}",
@@ -140,6 +142,8 @@ def _fill(module: Module, ty: str, lanes: int, width: int) -> str:
                 f"  %o{r} = mul i64 %s, {r}",
                 f"  %a{r} = getelementptr {ty}, ptr %p, i64 %o{r}",
                 f"  %r{r} = load <{width} x {ty}>, ptr %a{r}, align {size}",
+                f"  %n{r} = getelementptr {ty}, ptr %a{r}, i64 {width}",
+                f"  call void @llvm.prefetch.p0(ptr %n{r}, i32 0, i32 3, i32 1)",
             ]
             rows.append(f"%r{r}")
         for k, v in enumerate(_turned(body, f"g{group}", rows, ty, size)):

@@ -34,7 +34,7 @@ from covector.compiler.ir.nodes import (
     Where,
     iop,
 )
-from covector.compiler.ir.walk import loads
+from covector.compiler.ir.walk import all_reads, loads
 from covector.compiler.schedule.loops import numbers
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
@@ -134,7 +134,15 @@ class ValueEmitter:
         self.pending: dict[object, structures.Pending] = {}
         self.row_level = 0
         self._spilled: dict[tuple[int, Value], Mem] = {}
+        self._read: set[Value] | None = None
         self._stamp = 0
+
+    def is_read(self, v: Value) -> bool:
+        """Whether the program reads a value, or returns it."""
+        if self._read is None:
+            block = self.program.block
+            self._read = {*block.results, *all_reads(block)}
+        return v in self._read
 
     # --- interface of the function ---
 
