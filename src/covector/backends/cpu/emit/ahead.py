@@ -20,6 +20,8 @@ from covector.compiler.schedule.nodes import Schedule
 
 # Bytes in which the elements of vectors are moved by the cheapest shuffles.
 _GROUP = 16
+# Bytes of numbers, at least, of which a block is read at once.
+LEAST = 4
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ def values_read(block: Block, lane: Value, schedule: Schedule) -> list[Value]:
             continue
         rest = index[at[0] + 1 :]
         counted = any(map(_counts, rest)) and all(map(_is_steady, rest))
-        if counted and memory.align_of(memory.memory_type(v.dtype)) >= 4:
+        if counted and memory.align_of(memory.memory_type(v.dtype)) >= LEAST:
             found[v] = None
     return list(found)
 

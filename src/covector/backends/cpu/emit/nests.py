@@ -9,7 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from covector import _native
-from covector.backends.cpu.emit import early, groups, indexing, memory, reductions, structures
+from covector.backends.cpu.emit import (
+    ahead,
+    early,
+    groups,
+    indexing,
+    memory,
+    reductions,
+    structures,
+)
 from covector.backends.cpu.emit.alike import Given, Signature
 from covector.backends.cpu.emit.borders import BorderEmitter
 from covector.backends.cpu.emit.indexing import Idx
@@ -36,6 +44,7 @@ from covector.compiler.schedule.loops import (
     TILE_MOST,
     first_reduced,
     last_reduced,
+    numbers,
 )
 from covector.compiler.schedule.nodes import Nest, NestLoop, Stage
 from covector.compiler.schedule.plan import copy_nest
@@ -51,6 +60,14 @@ def _runs(node: NestLoop | Stage) -> bool:
         return True
     assert type(node) is NestLoop
     return not (node.role == "p" and node.dim == 0) and any(map(_runs, node.children))
+
+
+def _block(node: NestLoop) -> int:
+    """Elements of a block: those of the vectors inside."""
+    inner: NestLoop | Stage = node
+    while type(inner) is NestLoop and not inner.lanes:
+        inner = inner.children[0]
+    return inner.lanes if type(inner) is NestLoop else BLOCK
 
 
 def _innermost(node: NestLoop) -> bool:
@@ -170,7 +187,7 @@ class NestEmitter(BorderEmitter):
         b = self.b
         work = self.inner_work(root)
         if root.role == "b":
-            return int_const(BLOCK)
+            return int_const(_block(root))
         if root.role == "t":
             # Fewer columns where they are so long that nobody could interrupt a task. A loop inside
             # runs over the tile, so that the work counts all columns.
@@ -499,7 +516,7 @@ class NestEmitter(BorderEmitter):
             if node.role == "t":
                 self._inside_tile(nest, node, depth, begin, end)
             else:
-                self._counted(nest, node, depth, begin, end, 0, block=BLOCK)
+                self._counted(nest, node, depth, begin, end, 0, block=_block(node))
             return
         starting = [
             self.running[id(s)] for s in node.stages()
@@ -580,8 +597,30 @@ class NestEmitter(BorderEmitter):
     def _inside_tile(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """What a tile (or block) of one axis contains; a later loop runs over its span."""
         axis = next(iter(node.stages())).order[depth]
+        outer = self.ahead
+        if node.role == "b":
+            self.ahead = self._columns_ahead(node, depth)
         for c in node.loops:
             self._loop_in_tile(nest, c, depth + 1, (axis, begin, end))
+        self.ahead = outer
+
+    def _columns_ahead(self, node: NestLoop, depth: int) -> dict[Value, ahead.Ahead]:
+        """What is read across the vectors of a block, an element of each lane's row in a round of
+        the loop around them: the next ones are those of the next rounds."""
+        (s,) = node.stages()
+        width, inner = self.schedule.target.vector_bytes, s.order[-2]
+        lanes = _block(node)
+        return {
+            v: ahead.start(self.b, memory.memory_type(v.dtype), lanes, width)
+            for v, index in s.reads
+            if isinstance(self.storage.get(v), Mem)
+            and numbers(v.dtype) == 1
+            and memory.align_of(memory.memory_type(v.dtype)) >= ahead.LEAST
+            and lanes * v.dtype.itemsize == width
+            and type(index[-1]) is IVar
+            and index[-1].axis == inner
+            and [type(i) is IVar and i.axis == s.order[depth] for i in index].count(True) == 1
+        }  # fmt: skip
 
     def _loop_in_tile(self, nest: Nest, node: NestLoop, depth: int, tile: _Tile) -> None:
         """A loop inside a tile: over the tile's span if it is the tiled axis."""
@@ -649,8 +688,11 @@ class NestEmitter(BorderEmitter):
                 i = b.intrinsic("smin", i, last)
                 full = b.cmp("icmp sge", b.bin("sub", end, begin), int_const(lanes))
                 self.tail = Tail(b.bin("sub", end, i), full, lanes)
+            at = Idx(i, 1 if lanes else 0)
+            if lanes and self.ahead and self.strip is None:
+                self.lane = at
             for s in node.stages():
-                self._set_index(s, depth, node, Idx(i, 1 if lanes else 0), bool(block))
+                self._set_index(s, depth, node, at, bool(block))
             if block:
                 stop = b.intrinsic("smin", b.bin("add", i, int_const(block)), end)
                 self._inside_tile(nest, node, depth, i, stop)
