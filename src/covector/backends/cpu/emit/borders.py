@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from covector.backends.cpu.emit import indexing
@@ -14,7 +14,20 @@ from covector.backends.cpu.emit.reductions import Running, Total
 from covector.backends.cpu.emit.values import TRUE, ValueEmitter
 from covector.backends.cpu.writer import Val, int_const
 from covector.compiler.access import variables
-from covector.compiler.ir.nodes import Expr, Index, IOp, IVar, Lit, Load, Sym, Value, Where
+from covector.compiler.ir.nodes import (
+    Block,
+    Expr,
+    Index,
+    IOp,
+    IVar,
+    Lit,
+    Load,
+    Part,
+    Sym,
+    Update,
+    Value,
+    Where,
+)
 from covector.compiler.ir.walk import parts_of
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Stage
 
@@ -24,11 +37,16 @@ NEAR = 4
 BOTH = frozenset({True, False})
 
 
+# How often each term is in a sum: sizes, axes, and 1.
+_Sum = dict[Any, int]
+
+
 class BorderEmitter(ValueEmitter):
     """Writes loops along which conditions change."""
 
     # The stages of the nest at hand, by identity.
     running: dict[int, Running]
+    _known_sizes: dict[Sym, _Sum] | None = None
 
     @abstractmethod
     def leaf(self, nest: Nest, stages: Sequence[Stage]) -> None:
@@ -54,7 +72,9 @@ class BorderEmitter(ValueEmitter):
 
     def in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """A loop whose conditions change at borders that are known before it."""
-        sides = _sides(node, depth)
+        if self._known_sizes is None:
+            self._known_sizes = _sizes(self.program.block)
+        sides = _sides(node, depth, self._known_sizes)
         if sides is not None and node.role == "p":
             self._between_ends(nest, node, depth, begin, end, sides)
         elif sides is not None and all([self._is_padded(s.expr, set()) for s in node.leaves]):
@@ -365,12 +385,9 @@ class BorderEmitter(ValueEmitter):
         return found
 
 
-def _sides(node: NestLoop, depth: int) -> list[bool] | None:
-    """Of each border of a loop, whether it is near the begin, not the end; None if one is neither.
-
-    Where results do not depend on it, as the order of a sum does, that is asked of the sizes for
-    which the program is compiled; else it is so for all.
-    """
+def _sides(node: NestLoop, depth: int, sizes: Mapping[Sym, _Sum]) -> list[bool] | None:
+    """Of each border of a loop, whether it is near the begin, not the end; None if one is neither,
+    as far as is known of ``sizes``."""
     sides = []
     size = _sum(node.dim)
     for s in node.leaves:
@@ -382,7 +399,7 @@ def _sides(node: NestLoop, depth: int) -> list[bool] | None:
             ahead = _less(_sum(index), {("axis", axis): 1})
             for limit in limits:
                 border = _less(_sum(limit), ahead)
-                far = [_value(x, node.role == "p") for x in (border, _less(size, border))]
+                far = [_known(x, sizes) for x in (border, _less(size, border))]
                 before, behind = [NEAR * node.lanes + 1 if x is None else x for x in far]
                 if min(before, behind) > NEAR * node.lanes:
                     return None
@@ -390,7 +407,68 @@ def _sides(node: NestLoop, depth: int) -> list[bool] | None:
     return sides
 
 
-def _sum(index: Index | Extent) -> dict[Any, int]:
+def _sizes(block: Block) -> dict[Sym, _Sum]:
+    """What sizes are in terms of others, where arrays are joined: as far as the program says."""
+    found: dict[Sym, _Sum] = {}
+    for v in _all_values(block):
+        d = v.defn
+        if type(d) is not Update or d.base is not None or len(d.parts) < 2:
+            continue
+        for axis in range(v.ndim):
+            pieces = [_piece(part, axis) for part in d.parts]
+            if all(pieces) and all([p and p[0] for p in pieces[1:]]):
+                end: _Sum = {}
+                for begin, size in [p for p in pieces if p]:
+                    _equal(found, begin, end)
+                    end = _less(begin, _less({}, size))
+                _equal(found, _sum(v.shape[axis]), end)
+    return found
+
+
+def _all_values(block: Block) -> Iterator[Value]:
+    for v in block.values:
+        yield v
+        if v.output_index == 0:
+            for inner in v.defn.nested():
+                yield from _all_values(inner)
+
+
+def _piece(part: Part, axis: int) -> tuple[_Sum, _Sum] | None:
+    """Where a part begins along an axis, and its size; None if that is no stretch."""
+    begin = _sum(part.dest[axis])
+    axes = [t[1] for t in begin if type(t) is tuple]
+    if len(axes) != 1 or begin[("axis", axes[0])] != 1:
+        return None
+    return _less(begin, {("axis", axes[0]): 1}), _sum(part.extents[axes[0]])
+
+
+def _equal(found: dict[Sym, _Sum], x: _Sum, y: _Sum) -> None:
+    """Note that two sums are equal."""
+    rest = _reduced(_less(x, y), found)
+    for term, n in rest.items():
+        if type(term) is Sym and n in (1, -1):
+            by = _less({}, {t: n * m for t, m in rest.items() if t is not term})
+            for known, sum_ in found.items():
+                found[known] = _reduced(sum_, {term: by})
+            found[term] = by
+            return
+
+
+def _reduced(x: _Sum, by: Mapping[Sym, _Sum]) -> _Sum:
+    """A sum in which what is known of its terms is put in their place."""
+    for term in [t for t in x if t in by]:
+        times = x[term]
+        x = _less(_less(x, {term: times}), {t: -times * n for t, n in by[term].items()})
+    return x
+
+
+def _known(x: _Sum, sizes: Mapping[Sym, _Sum]) -> int | None:
+    """What a sum comes to; None if that is not known."""
+    x = _reduced(x, sizes)
+    return x.get(1, 0) if set(x) <= {1} else None
+
+
+def _sum(index: Index | Extent) -> _Sum:
     """An index as a sum: how often each of its terms is in it, and 1."""
     if type(index) is int:
         return {1: index} if index else {}
@@ -405,17 +483,6 @@ def _sum(index: Index | Extent) -> dict[Any, int]:
     return {index: 1}
 
 
-def _less(x: dict[Any, int], y: dict[Any, int]) -> dict[Any, int]:
+def _less(x: _Sum, y: _Sum) -> _Sum:
     found = {term: x.get(term, 0) - y.get(term, 0) for term in [*x, *y]}
     return {term: n for term, n in found.items() if n}
-
-
-def _value(x: dict[Any, int], sizes: bool) -> int | None:
-    """What a sum of 1 comes to, and of sizes for which the program is compiled, if these may be
-    asked; None where there are other terms."""
-    total = 0
-    for term, n in x.items():
-        if term != 1 and not (sizes and type(term) is Sym):
-            return None
-        total += n * (1 if term == 1 else term.value)
-    return total

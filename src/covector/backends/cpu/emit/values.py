@@ -679,6 +679,8 @@ class ValueEmitter:
         at = self.address(v, index)
         level = max(st.level if st.fn is b else 0, self.floor)
         if at.uniform:
+            if v in self.at_hand:
+                level = b.level  # each round has another row there
             ptr, base = self._from_start(st.ptr, v.dtype, at)
             return memory.load_scalar(b, ptr, v.dtype, base, v, level)
         guard = self.guard if at.wild else None
