@@ -31,3 +31,10 @@ def test_axes_in_another_order(shape, dtype):
                     onp.testing.assert_array_equal(used(x), near)
             finally:
                 _native.set_num_threads(threads)
+
+
+def test_two_arrays_read_across_in_one_pass():
+    x, y = (onp.random.default_rng(k).standard_normal((100, 70)).astype("float32") for k in (0, 1))
+    f = cv.jit(lambda x, y: [x.T * 2, y.T + x.T, (x * y).T])
+    for got, want in zip(f(x, y), [x.T * 2, y.T + x.T, (x * y).T], strict=True):
+        onp.testing.assert_array_equal(got, want)

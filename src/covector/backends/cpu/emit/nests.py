@@ -607,7 +607,9 @@ class NestEmitter(BorderEmitter):
     def _columns_ahead(self, node: NestLoop, depth: int) -> dict[Value, ahead.Ahead]:
         """What is read across the vectors of a block, an element of each lane's row in a round of
         the loop around them: the next ones are those of the next rounds."""
-        (s,) = node.stages()
+        s, *others = node.stages()
+        if others:
+            return {}
         width, inner = self.schedule.target.vector_bytes, s.order[-2]
         lanes = _block(node)
         return {
