@@ -105,7 +105,7 @@ def _others_work() -> bool:
 def _others_import() -> bool:
     me = _thread.get_ident()
     # Python makes its lock of the import system new in a child, but not those of modules.
-    locks = getattr(importlib._bootstrap, "_module_locks", {})  # type: ignore[attr-defined]
+    locks = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", {})
     owners = [getattr(ref(), "owner", None) for ref in list(locks.values())]
     return any(owner not in (None, me) for owner in owners)
 

@@ -257,7 +257,6 @@ class _Task(Record):
 
 
 def _task(effort: int) -> _Task:
-    _llvm()
     return _Task(effort, processor(), config.enable_checks)
 
 

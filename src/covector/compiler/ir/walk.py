@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from covector.compiler.ir.nodes import (
     Block,
@@ -91,32 +90,25 @@ def block_reads(block: Block) -> frozenset[Value]:
     return found
 
 
-def all_reads(block: Block) -> set[Value]:
-    """Values that a block mentions, and those that the blocks inside it do."""
-    out: set[Value] = set()
-    for d in definitions(block):
-        out.update(d.uses())
-        for node in d.children():
-            out.update([ld.value for ld in loads(node)])
-        for inner in d.nested():
-            out.update(inner.results)
-    return out
+def all_values(block: Block) -> Iterator[Value]:
+    """The values of a block, those of nested blocks behind the first of their own definition."""
+    todo = [iter(block.values)]
+    while todo:
+        for v in todo[-1]:
+            yield v
+            nested = v.defn.nested() if v.output_index == 0 else ()
+            if nested:
+                todo.extend([iter(b.values) for b in reversed(nested)])
+                break
+        else:
+            todo.pop()
 
 
 def definitions(block: Block) -> Iterator[Defn]:
     """The definitions of a block, those of nested blocks behind their own."""
-    todo = [iter(block.values)]
-    while todo:
-        for v in todo[-1]:
-            if v.output_index == 0:
-                d: Any = v.defn
-                yield d
-                nested = d.nested()
-                if nested:
-                    todo.extend([iter(b.values) for b in reversed(nested)])
-                    break
-        else:
-            todo.pop()
+    for v in all_values(block):
+        if v.output_index == 0:
+            yield v.defn
 
 
 def library_calls(block: Block) -> set[str]:

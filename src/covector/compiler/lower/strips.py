@@ -44,6 +44,8 @@ MANY = 16
 _SMALL, _CARRIED = 16, 48
 # Simple operations of a round: longer code is compiled with less care.
 _LONG = 800
+# Values behind strips, at most, if others are to continue them.
+_LOOK_BACK = 64
 
 
 class _Cannot(Exception):
@@ -114,7 +116,7 @@ def _strips(
 
 def _last(low: Lowering, extent: Sym) -> Strips | None:
     """The strips that others of the same indices may continue: nothing else reads their results."""
-    for k in range(len(low.values) - 1, -1, -1):
+    for k in range(len(low.values) - 1, max(len(low.values) - _LOOK_BACK, 0) - 1, -1):
         d = low.values[k].defn
         if type(d) is Strips:
             own = set(d.results)
@@ -178,7 +180,7 @@ class _One(Moved):
             inner = zip(before.results, before.block.results, before.whole, strict=True)
             for r, own, whole in inner:
                 if whole:
-                    self.whole[r] = own, lane_axis(own, before.lane)
+                    self.whole[r] = own, _lane_axis(own, before.lane)
                 else:
                     self.known[r] = own, 0
         # Of arrays that gain a row each round, of which each index has a part.
@@ -381,7 +383,7 @@ class _One(Moved):
         return type(i) not in (int, IVar, Sym) and any([u.value is self.lane for u in loads(i)])
 
 
-def lane_axis(v: Value, lane: Value) -> int:
+def _lane_axis(v: Value, lane: Value) -> int:
     """Along which axis of a stacked array, which a loop of strips gives, their indices lie."""
     (part, *_) = v.defn.body.results[v.output_index].defn.parts
     return next(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from covector.backends.cpu.emit import indexing
@@ -28,7 +28,7 @@ from covector.compiler.ir.nodes import (
     Value,
     Where,
 )
-from covector.compiler.ir.walk import parts_of
+from covector.compiler.ir.walk import all_values, parts_of
 from covector.compiler.schedule.nodes import Extent, Nest, NestLoop, Stage
 
 # Vectors at either end of a loop, at most, whose elements have conditions of their own.
@@ -65,10 +65,23 @@ class BorderEmitter(ValueEmitter):
         self, begin: Val, end: Val, step: int, innermost: bool, totals: list[Total],
         write: Callable[[Val], None],
     ) -> None:  # fmt: skip
-        """A loop that hands its running sums over after each stretch of rounds but the last."""
+        """A loop that hands its running sums, if it has any, over after each stretch of rounds but
+        the last."""
 
     def rest(self, left: Val, lanes: int) -> Tail:
         return Tail(left, self.b.cmp("icmp sge", left, int_const(lanes)), lanes)
+
+    def _write(
+        self, nest: Nest, node: NestLoop, depth: int, i: Idx, lanes: int,
+        tail: Tail | None = None, steady: bool = False,
+    ) -> None:  # fmt: skip
+        """The element, or vector, of a loop at an index."""
+        outer = self.lanes, self.tail, self.steady
+        for s in node.leaves:
+            self.running[id(s)].env[s.order[depth]] = i
+        self.lanes, self.tail, self.steady = lanes, tail, steady
+        self.leaf(nest, node.leaves)
+        self.lanes, self.tail, self.steady = outer
 
     def in_borders(self, nest: Nest, node: NestLoop, depth: int, begin: Val, end: Val) -> None:
         """A loop whose conditions change at borders that are known before it."""
@@ -109,21 +122,14 @@ class BorderEmitter(ValueEmitter):
         """
         b, lanes = self.b, node.lanes
         totals = self.totals(node, depth)
-        outer = self.lanes, self.tail, self.steady, self.zone, self.known
+        outer = self.zone, self.known
 
         def vector(i: Val, tail: Tail | None, steady: bool = False) -> None:
             at = Idx(int(i.ref) if i.fn is None else i, 1, None, False, (0, i))
-            for s in node.leaves:
-                self.running[id(s)].env[s.order[depth]] = at
-            self.lanes, self.tail, self.steady = lanes, tail, steady
-            self.leaf(nest, node.leaves)
-            self.lanes, self.tail, self.steady = outer[:3]
+            self._write(nest, node, depth, at, lanes, tail, steady)
 
         def rounds(start: Val, stop: Val, write: Callable[[Val], None]) -> None:
-            if totals:
-                self.in_stretches(start, stop, lanes, True, totals, write)
-            else:
-                self.b.repeat(start, stop, lanes, write)
+            self.in_stretches(start, stop, lanes, True, totals, write)
 
         def last(i: Val) -> None:
             vector(i, self.rest(self.b.bin("sub", end, i), lanes))
@@ -153,7 +159,7 @@ class BorderEmitter(ValueEmitter):
             rounds(begin, end, last)
 
         b.when(usual, usually)
-        self.zone, self.known = outer[3:]
+        self.zone, self.known = outer
         b.when(b.bin("xor", usual, TRUE), otherwise)
 
     def _ends(
@@ -189,15 +195,7 @@ class BorderEmitter(ValueEmitter):
         """
         b, lanes = self.b, int_const(node.lanes)
         twice = self.may_write_twice(node)
-        outer = self.lanes, self.steady, self.zone, self.known
-
-        def one(i: Val, lanes: int) -> None:
-            for s in node.leaves:
-                at = Idx(i, 1, None, False, (0, i)) if lanes else Idx(i)
-                self.running[id(s)].env[s.order[depth]] = at
-            self.lanes, self.steady = lanes, bool(lanes)
-            self.leaf(nest, node.leaves)
-            self.lanes, self.steady = outer[:2]
+        outer = self.zone, self.known
 
         first, stop, self.borders = self._ends(node, depth, sides, begin, end)
         start = b.bin("add", begin, first)
@@ -209,7 +207,7 @@ class BorderEmitter(ValueEmitter):
         few = b.cmp("icmp sle", beside, int_const((2 * NEAR + 1) * node.lanes))
         self.zone = BOTH
         cond, known = self._usual(node, depth, begin)
-        self.zone = outer[2]
+        self.zone = outer[0]
         usual = b.bin("and", b.bin("and", usual, few), cond)
 
         def usually() -> None:
@@ -218,16 +216,18 @@ class BorderEmitter(ValueEmitter):
             def vector(i: Val) -> None:
                 if twice:
                     i = self.b.intrinsic("smin", i, self.b.bin("sub", stop, lanes))
-                one(i, node.lanes)
+                at = Idx(i, 1, None, False, (0, i))
+                self._write(nest, node, depth, at, node.lanes, steady=True)
 
             self.b.repeat(start, stop, node.lanes, vector)
-            self.known, self.zone = outer[3], outer[2]
+            self.zone, self.known = outer
 
             def element(k: Val) -> None:
                 b = self.b
                 behind = b.bin("add", stop, b.bin("sub", k, first))
                 before = b.cmp("icmp slt", k, first)
-                one(b.select(before, b.bin("add", begin, k), behind), 0)
+                i = b.select(before, b.bin("add", begin, k), behind)
+                self._write(nest, node, depth, Idx(i), 0)
 
             self.b.repeat(int_const(0), beside, 1, element)
 
@@ -279,7 +279,7 @@ class BorderEmitter(ValueEmitter):
                     if twice:
                         last = self.b.bin("sub", count, int_const(node.lanes))
                         far = self.b.intrinsic("smin", far, last)
-                    one(start, None, node.lanes, far)
+                    one(start, node.lanes, far)
 
                 self.b.repeat(int_const(0), rest, node.lanes, vector)
 
@@ -295,7 +295,7 @@ class BorderEmitter(ValueEmitter):
 
                 b.when(cond, usually)
                 b.when(b.bin("xor", cond, TRUE), vectors)
-            b.repeat(rest, count, 1, functools.partial(one, start, None, 0))
+            b.repeat(rest, count, 1, functools.partial(one, start, 0))
 
         def reduced(_: Val) -> None:
             """The vectors up to the next border, and the one across it."""
@@ -305,11 +305,8 @@ class BorderEmitter(ValueEmitter):
             whole = b.intrinsic("smax", whole, int_const(0))
 
             def rounds(begin: Val, end: Val) -> None:
-                write = functools.partial(one, start, None, node.lanes)
-                if totals:
-                    self.in_stretches(begin, end, node.lanes, True, totals, write)
-                else:
-                    self.b.repeat(begin, end, node.lanes, write)
+                write = functools.partial(one, start, node.lanes)
+                self.in_stretches(begin, end, node.lanes, True, totals, write)
 
             cond, known = self._usual(node, depth, start)
             done = int_const(0)
@@ -326,24 +323,14 @@ class BorderEmitter(ValueEmitter):
             b.when(b.cmp("icmp slt", start, end), functools.partial(across, start))
 
         def across(start: Val) -> None:
-            for s in node.leaves:
-                self.running[id(s)].env[s.order[depth]] = Idx(start, 1)
-            self.lanes = node.lanes
-            self.tail = self.rest(self.b.bin("sub", end, start), node.lanes)
-            self.leaf(nest, node.leaves)
-            self.lanes, self.tail = outer[:2]
+            tail = self.rest(self.b.bin("sub", end, start), node.lanes)
+            self._write(nest, node, depth, Idx(start, 1), node.lanes, tail)
 
-        def one(start: Val, count: Val | None, lanes: int, far: Val) -> None:
-            b = self.b
-            i = Idx(b.bin("add", start, far), int(lanes > 0), None, False, (start, far))
-            for s in node.leaves:
-                self.running[id(s)].env[s.order[depth]] = i
-            self.lanes, self.steady = lanes, True
-            self.tail = None if count is None else self.rest(b.bin("sub", count, far), lanes)
-            self.leaf(nest, node.leaves)
-            self.lanes, self.tail, self.steady = outer
+        def one(start: Val, lanes: int, far: Val) -> None:
+            i = self.b.bin("add", start, far)
+            at = Idx(i, int(lanes > 0), None, False, (start, far))
+            self._write(nest, node, depth, at, lanes, steady=True)
 
-        outer = self.lanes, self.tail, self.steady
         write = reduced if node.role == "r" else stretch
         self.b.repeat(int_const(0), int_const(len(borders) + 1), 1, write)
 
@@ -410,7 +397,7 @@ def _sides(node: NestLoop, depth: int, sizes: Mapping[Sym, _Sum]) -> list[bool] 
 def _sizes(block: Block) -> dict[Sym, _Sum]:
     """What sizes are in terms of others, where arrays are joined: as far as the program says."""
     found: dict[Sym, _Sum] = {}
-    for v in _all_values(block):
+    for v in all_values(block):
         d = v.defn
         if type(d) is not Update or d.base is not None or len(d.parts) < 2:
             continue
@@ -423,14 +410,6 @@ def _sizes(block: Block) -> dict[Sym, _Sum]:
                     end = _less(begin, _less({}, size))
                 _equal(found, _sum(v.shape[axis]), end)
     return found
-
-
-def _all_values(block: Block) -> Iterator[Value]:
-    for v in block.values:
-        yield v
-        if v.output_index == 0:
-            for inner in v.defn.nested():
-                yield from _all_values(inner)
 
 
 def _piece(part: Part, axis: int) -> tuple[_Sum, _Sum] | None:

@@ -712,10 +712,7 @@ class NestEmitter(BorderEmitter):
         totals = self.totals(node, depth)
 
         def rounds(stop: Val) -> None:
-            if totals:
-                self.in_stretches(begin, stop, step, _innermost(node), totals, round_)
-            else:
-                self.b.repeat(begin, stop, step, round_)
+            self.in_stretches(begin, stop, step, _innermost(node), totals, round_)
 
         if not node.apart:
             rounds(end)
@@ -777,6 +774,9 @@ class NestEmitter(BorderEmitter):
         write: Callable[[Val], None],
     ) -> None:  # fmt: skip
         """A loop that hands its running sums over after each stretch of rounds but the last."""
+        if not totals:
+            self.b.repeat(begin, end, step, write)
+            return
         stretch = step * (SUM_ROUNDS if innermost else SUM_LOOPS)
 
         def one(i: Val) -> None:

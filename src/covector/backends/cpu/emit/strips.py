@@ -14,7 +14,6 @@ from covector.backends.cpu.writer import Val
 from covector.compiler.access import Access, cost
 from covector.compiler.ir.nodes import Block, Loop, Strips, Value, ivars
 from covector.compiler.ir.walk import definitions, loads
-from covector.compiler.lower.strips import lane_axis
 from covector.compiler.schedule.loops import GRAIN, numbers
 from covector.core import dtypes
 
@@ -80,7 +79,7 @@ def _work(em: BlockEmitter, block: Block) -> Work:
 
 def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: Val) -> None:
     """The strips of a task."""
-    outer = em.strip, em.lane, em.lookout, em.row_level, em.ahead, em.at_hand
+    outer = em.strip, em.lane, em.lookout, em.row_level, em.ahead
     em.strip, em.lookout = d.lane, Lookout(em, flag)
     width = em.schedule.target.vector_bytes
     em.ahead = {
@@ -88,8 +87,6 @@ def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: V
         for v in ahead.values_read(d.block, d.lane, em.schedule)
         if isinstance(em.storage.get(v), Mem) and lanes * v.dtype.itemsize >= width
     }
-
-    em.at_hand = _at_hand(em, d, begin)
 
     def strip(i: Val) -> None:
         b = em.b
@@ -110,31 +107,7 @@ def _task(em: BlockEmitter, d: Strips, begin: Val, end: Val, lanes: int, flag: V
         return em.lookout.is_wanted(em.b.cmp("icmp slt", i, end))
 
     em.b.loop(begin, lanes, goes_on, strip)
-    em.strip, em.lane, em.lookout, em.row_level, em.ahead, em.at_hand = outer
-
-
-def _at_hand(em: BlockEmitter, d: Strips, begin: Val) -> dict[Value, tuple[int, Idx]]:
-    """Where the parts are of stacked arrays that nobody reads when a strip is done: all where those
-    of the first strip are."""
-    places = em.plan.places
-    axes = {
-        places.get(r): lane_axis(v, d.lane)
-        for r, v, whole in zip(d.results, d.block.results, d.whole, strict=True)
-        if whole and not em.is_read(r)
-    }
-    inside = [v for v in _all_values(d.block) if places.get(v) in axes] if axes else []
-    return {v: (axes[places[v]], Idx(begin, 1)) for v in inside}
-
-
-def _all_values(block: Block) -> Iterator[Value]:
-    """What a block computes, and the blocks inside it, with what these are given."""
-    for v in block.values:
-        yield v
-        if v.output_index == 0:
-            if type(v.defn) is Loop:
-                yield from v.defn.carries
-            for inner in v.defn.nested():
-                yield from _all_values(inner)
+    em.strip, em.lane, em.lookout, em.row_level, em.ahead = outer
 
 
 def _take(em: BlockEmitter, d: Strips) -> None:

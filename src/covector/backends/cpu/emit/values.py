@@ -34,7 +34,7 @@ from covector.compiler.ir.nodes import (
     Where,
     iop,
 )
-from covector.compiler.ir.walk import all_reads, loads
+from covector.compiler.ir.walk import loads
 from covector.compiler.schedule.loops import numbers
 from covector.compiler.schedule.nodes import Extent, Schedule, Times
 from covector.compiler.schedule.storage import Argument, Piece, Place, Storage
@@ -134,15 +134,7 @@ class ValueEmitter:
         self.pending: dict[object, structures.Pending] = {}
         self.row_level = 0
         self._spilled: dict[tuple[int, Value], Mem] = {}
-        self._read: set[Value] | None = None
         self._stamp = 0
-
-    def is_read(self, v: Value) -> bool:
-        """Whether the program reads a value, or returns it."""
-        if self._read is None:
-            block = self.program.block
-            self._read = {*block.results, *all_reads(block)}
-        return v in self._read
 
     # --- interface of the function ---
 
@@ -401,9 +393,7 @@ class ValueEmitter:
         # Whether the condition holds for all lanes, or for none, where that can be told.
         every: Val | None = cond or TRUE
         none: Val | None = FALSE if cond is None else b.bin("xor", cond, TRUE)
-        for op, x, y in limits:
-            if _is_uniform((op, x, y)):
-                continue
+        for op, x, y in [x for x in limits if not _is_uniform(x)]:
             ok = self.compare(op, x, y)
             assert type(ok) is Val
             cond = ok if cond is None else b.bin("and", cond, ok)
