@@ -97,6 +97,56 @@ def programs(m, np, lax, P, mesh):  # noqa: N803 - the name that users give it
     yield "grad of pmap", m.grad(lambda a: m.pmap(np.sin)(a).sum()), [x]
 
 
+def sums(m, np, lax, P, mesh):  # noqa: N803 - the name that users give it
+    """Programs of sums over devices that are not taken yet, and of what is reduced."""
+    import numpy as onp
+
+    x = onp.linspace(-1, 1, 5 * 64, dtype="float32").reshape(5, 8, 8)
+    w = onp.linspace(-0.5, 1, 64, dtype="float32").reshape(8, 8)
+    unreduced, shared, rows = P(unreduced={"x"}), P(reduced={"x"}), P("x", None)
+    whole, by_rows, by_columns = P(None, None), P(None, "x", None), P(None, "x")
+
+    def loss(w, x):
+        return (lax.scan(lambda x, _: (np.tanh(x @ w), None), x, None, length=3)[0] ** 2).sum()
+
+    @m.jit
+    def step(w, xs):
+        def one(total, x):
+            return total + m.grad(loss)(w, x), None
+
+        total = m.sharding.reshard(np.zeros_like(w), unreduced)
+        return m.sharding.reshard(lax.scan(one, total, xs)[0], whole)
+
+    @m.jit
+    def product(a, b):
+        c = np.einsum("ij,jk->ik", a, b, out_sharding=P(None, None, unreduced={"x"}))
+        return m.sharding.reshard(c + c, whole)
+
+    def mapped(f, i, o):
+        return m.shard_map(f, in_specs=i, out_specs=o)
+
+    terms = mapped(
+        lambda a, b: lax.pcast(a @ b, "x", to="unreduced"), (by_columns, rows), unreduced
+    )
+    layer = mapped(lambda x, w: np.tanh(x @ w), (rows, P(None, None, reduced={"x"})), rows)
+    taken = lambda x: m.sharding.reshard(x, whole)  # noqa: E731
+    put = lambda x, s: m.device_put(x, m.NamedSharding(mesh, s))  # noqa: E731
+    a, b, first = put(x[0].T @ x[0], by_columns), put(w, rows), put(x[0], rows)
+    ws = put(w, shared)
+    yield "a step", step, [ws, put(x, by_rows)]
+    yield "a product", product, [a, b]
+    yield "terms", m.jit(lambda a, b: taken(terms(a, b))), [a, b]
+    yield "grad of terms", m.jit(m.grad(lambda a, b: (taken(terms(a, b)) ** 2).sum())), [a, b]
+    of_weights = m.jit(m.grad(lambda w, x: (layer(x, w) ** 2).sum()))
+    yield "grad of a layer", m.jit(lambda w, x: taken(of_weights(w, x))), [ws, first]
+    gathered = mapped(lambda v: np.sin(lax.all_gather(v, "x", tiled=True, to="invarying")), rows, whole)
+    yield "gathered", gathered, [first]
+    yield "grad of gathered", m.jit(m.grad(lambda v: (gathered(v) ** 2).sum())), [first]
+    summed = mapped(lambda w, x: lax.psum(m.grad(lambda w: (x @ w).sum())(w), "x"),
+                    (P(None, None, reduced={"x"}), rows), whole)  # fmt: skip
+    yield "a sum inside", summed, [ws, first]
+
+
 def main():
     """Run all of them; those that fail have the name of their error."""
     library, out = sys.argv[1:]
@@ -108,11 +158,18 @@ def main():
     sharding = importlib.import_module(f"{library}.sharding")
     mesh = m.make_mesh((4, 2), ("x", "y"), (sharding.AxisType.Auto,) * 2)
     found = {}
-    for name, f, args in programs(m, np, lax, sharding.PartitionSpec, mesh):
-        try:
-            found[name] = onp.asarray(f(*args))
-        except Exception as e:
-            found[name] = onp.array(f"{type(e).__name__}: {e}"[:300])
+
+    def run(made):
+        for name, f, args in made:
+            try:
+                found[name] = onp.asarray(f(*args))
+            except Exception as e:
+                found[name] = onp.array(f"{type(e).__name__}: {e}"[:300])
+
+    run(programs(m, np, lax, sharding.PartitionSpec, mesh))
+    line = m.make_mesh((8,), ("x",))
+    with m.set_mesh(line):
+        run(sums(m, np, lax, sharding.PartitionSpec, line))
     onp.savez(out, **found)
 
 

@@ -519,12 +519,3 @@ def test_arrays_of_parts_of_keys():
     ):
         assert made.dtype == keys.dtype and made.sharding == where
         assert (cv.random.key_data(made) == cv.random.key_data(keys)).all()
-
-
-def test_sums_that_are_not_taken(explicit):
-    with cv.set_mesh(explicit):
-        x = cv.reshard(np.ones((8, 8)), P("x"))
-        text = "leave unreduced out"
-        fails(NotImplementedError, text, cv.reshard, x, P(None, unreduced={"x"}))
-        out = P(None, None, unreduced={"x"})
-        fails(NotImplementedError, text, lambda: np.dot(x.T, x, out_sharding=out))

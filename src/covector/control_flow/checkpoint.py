@@ -168,7 +168,7 @@ def _backward(
     """Recomputation of the known part followed by the transpose of the linear part."""
     parts = partial_eval_jaxpr(closed, undefined)
     in_avals = closed.in_avals
-    out_avals = [a.to_tangent_aval() for a in closed.out_avals]
+    out_avals = [a.to_cotangent_aval() for a in closed.out_avals]
     known_avals, lin_avals = split(undefined, in_avals)
     n_known = len(known_avals)
 

@@ -266,11 +266,11 @@ def promote_weak(
                 avals[i] = a.update(dtype=dtype, weak_type=weak)
                 changed = True
         if a.placed is None and o.placed is not None:
-            avals[i] = place(avals[i], o.placed, a.varying)
+            avals[i] = place(avals[i], o.placed, a.varying, a.marks)
             changed = True
         if o.varying - a.varying:
             values[i] = pvary(values[i], sorted(o.varying - a.varying, key=str))
-            avals[i] = place(avals[i], avals[i].placed, aval_of(values[i]).varying)
+            avals[i] = place(avals[i], avals[i].placed, aval_of(values[i]).varying, a.marks)
             changed = True
     return values, avals, changed
 
@@ -317,7 +317,7 @@ def check_carry(
         if a.dtype != o.dtype:
             reasons.append("the dtypes do not match")
         if not reasons:
-            reasons.append("they are split differently over the mesh")
+            reasons.append("they are split differently, or sums over other axes of the mesh")
         lines.append(
             f"  * carry{path} goes in as {a.str_short()} and comes out as {o.str_short()}: "
             + " and ".join(reasons)

@@ -119,7 +119,7 @@ def linear_call(
     forward = trace_body(fun, in_tree, avals, "linear_call")
     linear, linear_tree = tree.flatten(linear_args)
     n = len(flat) - len(linear)
-    cts = [a.to_tangent_aval() for a in forward.out_avals]
+    cts = [a.to_cotangent_aval() for a in forward.out_avals]
     ct_tree = tree.structure((residual_args, tree.unflatten(forward.out_tree, cts)))
     backward = trace_body(fun_transpose, ct_tree, [*avals[:n], *cts], "linear_call")
     check_carry(

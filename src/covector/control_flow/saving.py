@@ -9,7 +9,7 @@ from covector.control_flow.cond_rules import Slots, cond_p
 from covector.control_flow.scan_rules import scan_p
 from covector.core.avals import ShapedArray
 from covector.core.dce import dce
-from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, Var, eval_jaxpr
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, Var, bind_again, eval_jaxpr
 from covector.core.places import at_equations
 from covector.core.structural import zeros
 from covector.core.trace import trace_to_jaxpr
@@ -120,7 +120,7 @@ def inline_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
                     inner = eqn.params["jaxpr"]
                     out = run(inner.jaxpr, inner.consts, *vals)
                 else:
-                    out = eqn.primitive.bind_params(vals, eqn.params)
+                    out = bind_again(eqn, vals)
                     if not eqn.primitive.multiple_results:
                         out = [out]
                 env.update(zip(eqn.outvars, out, strict=True))

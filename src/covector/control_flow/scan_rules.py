@@ -384,10 +384,10 @@ def _transposed_body(
         [
             *[ref.aval.inner_aval for ref in refs],
             *k_avals,
-            *l_avals,
-            *out_avals[:num_carry],
+            *[a.as_cotangent() for a in l_avals],
+            *[a.as_cotangent() for a in out_avals[:num_carry]],
             *kx_avals,
-            *y_avals,
+            *[a.as_cotangent() for a in y_avals],
         ],  # fmt: skip
         jaxpr.jaxpr.debug_info,
     )
@@ -412,7 +412,7 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         body,
         k_consts,
         written,
-        [*[zeros(x.aval) for x in l_consts], *ct_carry, *k_xs, *ct_ys],
+        [*[zeros(x.aval.as_cotangent()) for x in l_consts], *ct_carry, *k_xs, *ct_ys],
         {**params, "reverse": not params["reverse"], "num_carry": len(l_consts) + ncarry},
     )
     n = len(l_consts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from covector.core import dtypes
 from covector.core.config import places_set, transfers_guarded
 from covector.core.dtypes import DType
 from covector.core.errors import at_user_line
+from covector.core.record import Record
 
 Shape = tuple[int, ...]
 
@@ -31,6 +32,37 @@ def short_dtype(dtype: DType) -> str:
     return name
 
 
+class Marks(Record):
+    """What types say of sums over devices.
+
+    Attributes
+    ----------
+    unreduced : frozenset of hashable
+        Axes of a mesh over which the value is a sum that is not taken yet: each device has a term.
+    reduced : frozenset of hashable
+        Axes over which all devices have the value, and terms of the sum that is its cotangent.
+    """
+
+    unreduced: frozenset[Any]
+    reduced: frozenset[Any]
+
+    @property
+    def of_cotangent(self) -> Marks:
+        """Those of the cotangent."""
+        return Marks(self.reduced, self.unreduced)
+
+    def without(self, axes: Iterable[Any]) -> Marks:
+        """Those over other axes."""
+        return Marks(self.unreduced.difference(axes), self.reduced.difference(axes))
+
+    def along(self, axes: Collection[Any]) -> Marks:
+        """Those over ``axes``."""
+        return Marks(self.unreduced.intersection(axes), self.reduced.intersection(axes))
+
+
+NO_MARKS = Marks(frozenset(), frozenset())
+
+
 class AbstractValue:
     """What is known of a value while a program is traced: `ShapedArray` of an array.
 
@@ -44,6 +76,8 @@ class AbstractValue:
     __slots__ = ()
     # How an array is split over explicit axes of a mesh; None says nothing.
     placed: Any = None
+    # Of sums over devices.
+    marks: Marks = NO_MARKS
 
 
 class ShapedArray(AbstractValue):
@@ -127,7 +161,10 @@ class ShapedArray(AbstractValue):
         """What is known of the value over manual axes of a mesh, a `ManualAxisType`."""
         from covector.core.manual_axes import ManualAxisType  # few programs ask for it
 
-        return ManualAxisType(varying=self.varying)
+        marks = self.marks.without(() if self.placed is None else self.placed.mesh.explicit_axes)
+        return ManualAxisType(
+            varying=self.varying, unreduced=marks.unreduced, reduced=marks.reduced
+        )
 
     @property
     def vma(self) -> frozenset[Any]:
@@ -152,14 +189,26 @@ class ShapedArray(AbstractValue):
         """The aval of a tangent of this value (``float0`` for integers and booleans)."""
         return ShapedArray(self.shape, dtypes.tangent_dtype(self.dtype), self.weak_type)
 
+    def as_cotangent(self) -> ShapedArray:
+        """The aval of a cotangent, of a type that is that of tangents already: over axes over which
+        this is a sum that is not taken yet, all devices have the cotangent, and the other way
+        round."""
+        return self
+
+    def to_cotangent_aval(self) -> ShapedArray:
+        """The aval of a cotangent of this value."""
+        return self.to_tangent_aval().as_cotangent()
+
     def matches(self, other: ShapedArray) -> bool:
         """Equal up to weak type."""
         return self.shape == other.shape and self.dtype == other.dtype
 
     def lies_as(self, other: ShapedArray) -> bool:
-        """Whether both are split alike over explicit axes, as far as both say it."""
+        """Whether both are split alike over explicit axes, as far as both say it, and are sums
+        over the same axes."""
         a, b = self.placed, other.placed
-        return a is None or b is None or (a.mesh == b.mesh and a.spec == b.spec)
+        alike = a is None or b is None or (a.mesh == b.mesh and a.spec == b.spec)
+        return alike and self.marks == other.marks
 
     def str_short(self, short_dtypes: bool = False) -> str:
         name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
@@ -185,27 +234,30 @@ NONE_VARY: frozenset[Any] = frozenset()
 
 
 class PlacedArray(ShapedArray):
-    """A type that says of an array how it is split over explicit axes of a mesh, and over which
-    manual axes it varies.
+    """A type that says of an array how it is split over explicit axes of a mesh, over which
+    manual axes it varies, and over which axes of both kinds it is a sum.
 
     Attributes
     ----------
     placed : NamedSharding or None
-        Over an abstract mesh; None says nothing.
+        Over an abstract mesh; None says nothing. Its spec has no marks.
     varying : frozenset of hashable
+    marks : Marks
     """
 
-    __slots__ = ("placed", "_varying")
+    __slots__ = ("placed", "_varying", "marks")
     exist: ClassVar[bool] = False  # whether there has ever been one
 
     def __init__(
-        self, shape: Shape, dtype: DType, weak_type: bool, placed: Any, varying: frozenset[Any]
-    ) -> None:
+        self, shape: Shape, dtype: DType, weak_type: bool, placed: Any, varying: frozenset[Any],
+        marks: Marks = NO_MARKS,
+    ) -> None:  # fmt: skip
         self.shape = shape
         self.dtype = dtype
         self.weak_type = weak_type
         self.placed = placed
         self._varying = varying
+        self.marks = marks
         PlacedArray.exist = True
 
     @property
@@ -214,15 +266,17 @@ class PlacedArray(ShapedArray):
 
     @property
     def sharding(self) -> Any:
-        return getattr(self, "_sharding", None) or self.placed
+        return getattr(self, "_sharding", None) or marked(self)
 
     def with_sharding(self, sharding: Any) -> ShapedArray:
-        out = PlacedArray(self.shape, self.dtype, self.weak_type, self.placed, self._varying)
+        out = PlacedArray(
+            self.shape, self.dtype, self.weak_type, self.placed, self._varying, self.marks
+        )
         out._sharding = sharding
         return out
 
-    def _as(self, plain: ShapedArray, placed: Any) -> ShapedArray:
-        return place(plain, placed, self._varying)
+    def _as(self, plain: ShapedArray, placed: Any, marks: Marks | None = None) -> ShapedArray:
+        return place(plain, placed, self._varying, self.marks if marks is None else marks)
 
     def update(self, **changes: Any) -> ShapedArray:
         same = "shape" not in changes or changes["shape"] == self.shape
@@ -249,6 +303,11 @@ class PlacedArray(ShapedArray):
     def to_tangent_aval(self) -> ShapedArray:
         return self._as(super().to_tangent_aval(), self.placed)
 
+    def as_cotangent(self) -> ShapedArray:
+        if self.marks == NO_MARKS:
+            return self
+        return self._as(self, self.placed, self.marks.of_cotangent)
+
     def str_short(self, short_dtypes: bool = False) -> str:
         name = short_dtype(self.dtype) if short_dtypes else self.dtype.name
         spec = () if self.placed is None else self.placed.spec
@@ -261,7 +320,7 @@ class PlacedArray(ShapedArray):
         marks = []
         if self._varying:
             marks.append(f"V:{_axes_text(self._varying)}")
-        for letter, axes in (("U", spec and spec.unreduced), ("R", spec and spec.reduced)):
+        for letter, axes in zip("UR", self.marks, strict=True):
             if axes:
                 marks.append(f"{letter}:{_axes_text(axes)}")
         return f"{name}[{','.join(dims)}]{'{' + ', '.join(marks) + '}' if marks else ''}"
@@ -274,10 +333,11 @@ class PlacedArray(ShapedArray):
             and self.weak_type == other.weak_type
             and self._varying == other._varying
             and self.placed == other.placed
+            and self.marks == other.marks
         )
 
     def __hash__(self) -> int:
-        return hash((self.shape, self.dtype, self.weak_type, self._varying, self.placed))
+        return hash((self.shape, self.dtype, self.weak_type, self._varying, self.placed, self.marks))
 
 
 def _axes_text(axes: Any) -> str:
@@ -285,13 +345,26 @@ def _axes_text(axes: Any) -> str:
     return names[0] if len(names) == 1 else f"({','.join(names)})"
 
 
-def place(aval: ShapedArray, placed: Any, varying: frozenset[Any]) -> ShapedArray:
-    """The type of ``aval`` with another sharding, and other axes over which it varies."""
-    if placed is None and not varying:
+def place(
+    aval: ShapedArray, placed: Any, varying: frozenset[Any], marks: Marks = NO_MARKS
+) -> ShapedArray:
+    """The type of ``aval`` with another sharding, other axes over which it varies, and other sums
+    over devices."""
+    if placed is None and not varying and marks == NO_MARKS:
         if type(aval) is ShapedArray:
             return aval
         return ShapedArray(aval.shape, aval.dtype, aval.weak_type)
-    return PlacedArray(aval.shape, aval.dtype, aval.weak_type, placed, varying)
+    return PlacedArray(aval.shape, aval.dtype, aval.weak_type, placed, varying, marks)
+
+
+def marked(aval: AbstractValue) -> Any:
+    """How a type says that an array lies over explicit axes, with what it says of sums over them,
+    or None."""
+    placed = aval.placed
+    if placed is None or aval.marks == NO_MARKS:
+        return placed
+    unreduced, reduced = aval.marks.along(placed.mesh.explicit_axes)
+    return placed.update(spec=placed.spec.update(unreduced=unreduced, reduced=reduced))
 
 
 def nbytes_of(aval: ShapedArray) -> int:

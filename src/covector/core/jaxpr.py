@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -285,6 +286,19 @@ def nesting(jaxpr: Jaxpr) -> int:
     return found
 
 
+# ``again(eqn)`` is a context in which an equation is bound once more, where its types say how arrays
+# are split over devices; set once there are such types.
+again: Callable[[JaxprEqn], contextlib.AbstractContextManager[None]] | None = None
+
+
+def bind_again(eqn: JaxprEqn, values: Sequence[Any]) -> Any:
+    """Bind an equation of a program to other values, under the current trace."""
+    if again is None or not eqn.outvars or eqn.outvars[0].aval.placed is None:
+        return eqn.primitive.bind_params(values, eqn.params)
+    with again(eqn):
+        return eqn.primitive.bind_params(values, eqn.params)
+
+
 @descends
 def eval_jaxpr(
     jaxpr: Jaxpr, consts: Sequence[Any], *args: Any, propagate_source_info: bool = True
@@ -329,7 +343,7 @@ def eval_jaxpr(
             if propagate_source_info:
                 at(eqn.source_info)
             vals = [a.val if type(a) is Literal else env[a] for a in eqn.invars]  # type: ignore[index]
-            out = eqn.primitive.bind_params(vals, eqn.params)
+            out = bind_again(eqn, vals)
             if eqn.primitive.multiple_results:
                 env.update(zip(eqn.outvars, out, strict=True))
             else:

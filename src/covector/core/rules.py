@@ -44,9 +44,15 @@ device_rules: dict[Primitive, Callable[..., tuple[list[Any], list[int | None]] |
 # same.
 device_effects: set[Primitive] = set()
 
-# Over which axes of a mesh the result of a collective varies: rule(axes, names), where the operand
-# varies over the set ``axes`` and the operation is over ``names``. Others vary where operands do.
-varying_rules: dict[Primitive, Callable[[frozenset[Any], frozenset[Any]], frozenset[Any]]] = {}
+# Over which axes of a mesh the result of a collective varies: rule(axes, names, params), where the
+# operand varies over the set ``axes`` and the operation is over ``names``. Others vary where
+# operands do.
+Axes = frozenset[Any]
+varying_rules: dict[Primitive, Callable[[Axes, Axes, dict[str, Any]], Axes]] = {}
+
+# What the type of a collective's result says of sums: rule(marks, names, params), where the types
+# of the operands say ``marks`` (`covector.core.avals.Marks`).
+mark_rules: dict[Primitive, Callable[[Any, Axes, dict[str, Any]], Any]] = {}
 
 # Operations that only say where values are: they compute nothing.
 layout_primitives: set[Primitive] = set()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import ShapedArray, aval_of
+from covector.core.avals import ShapedArray, aval_of, marked
 from covector.core.dtypes import float0
 from covector.core.errors import at_user_line, boundaries, describe
 from covector.core.jaxpr import ClosedJaxpr, check_jaxpr, eval_jaxpr, nesting
@@ -27,6 +27,7 @@ from covector.export._shardings import (
 )
 from covector.runtime.placement import target_of
 from covector.sharding.arguments import lay
+from covector.sharding.spec import of_cotangent
 from covector.transforms.autodiff import vjp
 from covector.transforms.jit import jit
 from covector.transforms.shapes import struct_of
@@ -347,7 +348,7 @@ class Exported:
         closed = self._closed
         ins, outs = closed.in_avals, closed.out_avals
         moving = [i for i, a in enumerate(ins) if a.to_tangent_aval().dtype != float0]
-        cts = [o.to_tangent_aval() for o in outs]
+        cts = [o.to_cotangent_aval() for o in outs]
         kept = [k for k, ct in enumerate(cts) if ct.dtype != float0]
 
         def backward(*args: Any) -> tuple[Any, ...]:
@@ -365,11 +366,11 @@ class Exported:
         backward.__name__ = backward.__qualname__ = f"{self.fun_name}_vjp"
         given = zip(ins, self._spread.ins, strict=True)
         types = [struct_of(a).update(sharding=s) for a, s in given]
-        types += [struct_of(cts[k]).update(sharding=cts[k].placed) for k in kept]
+        types += [struct_of(cts[k]).update(sharding=marked(cts[k])) for k in kept]
         checks = self.disabled_safety_checks
         parts = traced(jit(backward)._jitted, self.platforms, checks, types, {})
         # Cotangents lie as what they are of.
-        laid = tuple([self._spread.ins[i] for i in moving])
+        laid = tuple([_of_cotangent(self._spread.ins[i]) for i in moving])
         spread = parts.spread._replace(devices=self.nr_devices, outs=laid)
         return Exported(*parts._replace(spread=spread))
 
@@ -415,3 +416,8 @@ def _aval(x: Any, what: str) -> ShapedArray:
         return aval_of(x)
     except TypeError as e:
         raise TypeError(f"{what} takes arrays, got {describe(x)}{at_user_line()}") from e
+
+
+def _of_cotangent(where: Any) -> Any:
+    """How the cotangents of what lies so lie."""
+    return None if where is None else where.update(spec=of_cotangent(where.spec))

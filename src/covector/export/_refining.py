@@ -34,7 +34,7 @@ class Refined:
         if all(type(d) is int for d in aval.shape):
             return aval
         known = aval.update(shape=tuple([self._size(d) for d in aval.shape]))
-        return place(known, aval.placed, aval.varying)
+        return place(known, aval.placed, aval.varying, aval.marks)
 
     def param(self, value: Any) -> Any:
         """A parameter of an equation; itself if there are no variables in it."""

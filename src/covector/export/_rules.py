@@ -116,7 +116,7 @@ class StoredVjp(StoredRule):
 
         first = traced(forward, avals)
         out_avals, res_avals = first.out_avals[:num_outs], first.out_avals[num_outs:]
-        cts = [a.to_tangent_aval() for a in out_avals]
+        cts = [a.to_cotangent_aval() for a in out_avals]
         moved: list[bool] = []
 
         def back(*args: Any) -> list[Any]:
@@ -138,7 +138,7 @@ class StoredVjp(StoredRule):
             given = [instantiate(ct) for ct in cts]
             rest = iter(eval_jaxpr(second.jaxpr, second.consts, *res, *given))
             return [
-                next(rest) if m else Zero(a.to_tangent_aval())
+                next(rest) if m else Zero(a.to_cotangent_aval())
                 for m, a in zip(self.moved, avals, strict=True)
             ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray
+from covector.core.avals import Array, ShapedArray, marked
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, all_jaxprs
 from covector.core.record import Record
@@ -56,7 +56,7 @@ def spread_of(
     leaves = [x for x in tree.leaves((_dynamic(jitted, args), kwargs))]
     asked = _asked(jitted, args, len(leaves))
     ins = [
-        _named(a.placed) or _named(s) or _given(x)
+        _named(marked(a)) or _named(s) or _given(x)
         for a, s, x in zip(closed.in_avals, asked, leaves, strict=True)
     ]
     wanted = getattr(jitted.fun, "_out_shardings", None)
@@ -64,7 +64,7 @@ def spread_of(
     what = f"jit of {jitted.name}"
     found = places(wanted, result, "out_shardings", what)
     outs = [
-        _named(a.placed) or _named(_resolved(s, what))
+        _named(marked(a)) or _named(_resolved(s, what))
         for a, s in zip(closed.out_avals, found, strict=True)
     ]
     sizes = [s.mesh.size for s in (*ins, *outs) if s is not None]

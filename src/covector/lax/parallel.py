@@ -32,6 +32,7 @@ from covector.primitives.parallel import (
     psum_p,
     pvary,
 )
+from covector.primitives.parallel import pcast as cast
 from covector.primitives.reductions import reduce_max_p, reduce_min_p
 from covector.transforms.vmap import BatchTrace, axis_env, varies_by_type
 
@@ -517,7 +518,9 @@ def all_gather(
     tiled : bool
         Join along an axis of ``x`` instead of making a new one.
     to : {"varying"}
-        What the type of the result says: that it may vary over the axis.
+        What the type of the result says, inside of `shard_map`: that it may vary over the axis;
+        that it is the same for all (``"invarying"``); or that its cotangent, too, is a sum over the
+        axis that is not taken (``"reduced"``).
 
     Returns
     -------
@@ -526,8 +529,8 @@ def all_gather(
 
     Raises
     ------
-    NotImplementedError
-        If ``to`` is something else.
+    ValueError
+        If ``to`` is something else, or given beside ``axis_index_groups``.
 
     Examples
     --------
@@ -543,14 +546,16 @@ def all_gather(
     Array([[1, 2],
            [3, 4]], dtype=int32)
     """
-    if to != "varying":
-        raise NotImplementedError(
-            f"all_gather: to={to!r}: results have types that vary over the axis; out_specs "
-            "of shard_map may leave it out with check_vma=False. A sum, lax.psum, makes one whose "
-            f"type does not vary{at_user_line()}"
-        )
+    _check_to("all_gather", to, ("varying", "invarying", "reduced"))
     names = _names(axis_name)
     groups = _groups(axis_index_groups, names, "all_gather", equal=True)
+    if groups is not None and to != "varying":
+        raise ValueError(
+            f"all_gather: what groups gather differs from group to group: to={to!r} is for all of "
+            f"the axis, without axis_index_groups{at_user_line()}"
+        )
+    trace = current_trace()
+    kind = {} if to == "varying" or not varies_by_type(names[0], trace) else {"to": to}
 
     def one(leaf: Any) -> Any:
         n = len(aval_of(leaf).shape)
@@ -564,7 +569,8 @@ def all_gather(
         size = 1
         for name in reversed(names):
             k = axis_size(name)
-            leaf = all_gather_p.bind_params((leaf,), {"axis_name": name, "size": k, "axis": at})
+            params = {"axis_name": name, "size": k, "axis": at, **kind}
+            leaf = all_gather_p.bind_params((leaf,), params)
             size *= k
         shape = aval_of(leaf).shape
         rest = shape[at + len(names) :]
@@ -760,18 +766,48 @@ def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
     return tree.map(lambda leaf: reshape(one(leaf), aval_of(leaf).shape), x)
 
 
-def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
-    """``x`` with a type that says that it may vary over named axes; its value is the same.
+def _check_to(function: str, to: Any, known: Sequence[str]) -> None:
+    if to not in known:
+        raise ValueError(
+            f"{function}: to={to!r}; it is one of {', '.join(map(repr, known))}{at_user_line()}"
+        )
 
-    Inside of `shard_map`, types say over which axes of the mesh values vary. Operations on values
-    of different kinds cast by themselves; of the derivative by a value that all devices share, the
-    cast becomes a sum over the devices. Under `vmap` it is ``x`` itself.
+
+def _kind(aval: Any, name: Hashable) -> str:
+    """What a type says of a value along an axis."""
+    if name in aval.varying:
+        return "varying"
+    if name in aval.marks.unreduced:
+        return "unreduced"
+    return "reduced" if name in aval.marks.reduced else "invarying"
+
+
+# To what `pcast` makes values that are something else.
+_CASTS = {"varying": ("invarying", "reduced"), "unreduced": ("varying",), "reduced": ("invarying",)}
+
+_SAYS = {
+    "varying": "varies over", "invarying": "is the same along", "unreduced": "is a sum over",
+    "reduced": "is reduced over",
+}  # fmt: skip
+
+
+def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
+    """``x`` with a type that says something else of it over named axes; its value is the same.
+
+    Inside of `shard_map`, types say of a value over each axis of the mesh that it varies, that all
+    devices have the same (it is *invarying*), that it is a sum over the devices of which each has a
+    term (*unreduced*), or that all have the same and its cotangent is such a sum (*reduced*).
+    Operations on values of different kinds cast by themselves to what varies; of the derivative by
+    a value that all devices share, the cast becomes a sum over the devices, unless it is reduced.
+    Under `vmap`, a cast to what varies is ``x`` itself.
 
     Parameters
     ----------
     x : pytree of arrays
     axis_name : hashable, or tuple of those
-    to : {"varying"}
+    to : {"varying", "unreduced", "reduced"}
+        From invarying and reduced to varying; from varying, the terms, to the sum of them; from
+        invarying to reduced. `psum` takes a sum, and makes of it a value that all have.
 
     Returns
     -------
@@ -780,7 +816,8 @@ def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
     Raises
     ------
     ValueError
-        If ``to`` is something else, or the type says that ``x`` varies over an axis already.
+        If ``to`` is something else, the type of ``x`` cannot be cast to it, or types say nothing of
+        the axis.
 
     Examples
     --------
@@ -788,21 +825,46 @@ def pcast(x: Any, axis_name: Hashable, *, to: str) -> Any:
     >>> f = cv.vmap(lambda x: cv.lax.pcast(x, "i", to="varying"), axis_name="i")
     >>> f(cv.numpy.array([1, 2]))
     Array([1, 2], dtype=int32)
+
+    The derivative by weights that all devices share, summed once, where the program says:
+
+    >>> from covector.sharding import PartitionSpec as P
+    >>> mesh = cv.make_mesh((1,), ("x",))
+    >>> def gradient(w, batch):
+    ...     w = cv.lax.pcast(w, "x", to="reduced")
+    ...     return cv.lax.psum(cv.grad(lambda w: (batch * w).sum())(w), "x")
+    >>> f = cv.shard_map(gradient, mesh=mesh, in_specs=(P(), P("x")), out_specs=P())
+    >>> f(2.0, cv.numpy.arange(3.0))
+    Array(3., dtype=float32)
     """
     names = _names(axis_name)
-    if to != "varying":
-        raise ValueError(
-            f"pcast: to={to!r}: values are cast to 'varying'; a sum over the axis, lax.psum, makes "
-            f"one that does not vary{at_user_line()}"
-        )
+    _check_to("pcast", to, tuple(_CASTS))
     trace = current_trace()
     checked = [n for n in names if varies_by_type(n, trace)]
+    if to != "varying" and len(checked) < len(names):
+        raise ValueError(
+            f"pcast to {to!r} over {', '.join(repr(n) for n in names if n not in checked)}: types "
+            "say nothing of sums over this axis. They do inside of shard_map(check_vma=True)"
+            f"{at_user_line()}"
+        )
     for leaf in tree.leaves(x):
-        already = aval_of(leaf).varying.intersection(checked)
-        if already:
-            raise ValueError(
-                f"pcast to 'varying' over {', '.join(map(repr, checked))}: a value of the type "
-                f"{aval_of(leaf).str_short()} varies over "
-                f"{', '.join(sorted(map(repr, already)))} already{at_user_line()}"
-            )
-    return tree.map(lambda leaf: pvary(leaf, checked), x)
+        aval = aval_of(leaf)
+        for name in checked:
+            kind = _kind(aval, name)
+            if kind not in _CASTS[to]:
+                rest = " already" if kind == to else f"; it is cast from {_CASTS[to][0]} values"
+                if kind == "unreduced":
+                    rest += ". lax.psum takes the sum, and makes a value that all devices have"
+                raise ValueError(
+                    f"pcast to {to!r} over {name!r}: a value of the type {aval.str_short()} "
+                    f"{_SAYS[kind]} {name!r}{rest}{at_user_line()}"
+                )
+
+    def one(leaf: Any) -> Any:
+        if to == "varying":
+            return pvary(leaf, checked)
+        for name in checked:
+            leaf = cast(leaf, name, to)
+        return leaf
+
+    return tree.map(one, x)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import ShapedArray, aval_of, place
+from covector.core.avals import Marks, ShapedArray, aval_of, place
 from covector.core.definers import def_jvp_linear
 from covector.core.rules import (
+    Axes,
     UndefinedPrimal,
     batching_rules,
     collective_rules,
+    mark_rules,
     transpose_rules,
     varying_rules,
 )
@@ -33,6 +34,7 @@ all_gather_p = Primitive("all_gather")
 all_to_all_p = Primitive("all_to_all")
 axis_index_p = Primitive("axis_index")
 pvary_p = Primitive("pvary")
+pcast_p = Primitive("pcast")
 
 
 # --- constructors: what rules bind ---------------------------------------------------------
@@ -85,7 +87,9 @@ _def_reduction(psum_p, reduce_sum_p, _times)
 _def_reduction(pmax_p, reduce_max_p, lambda x, size: x)
 _def_reduction(pmin_p, reduce_min_p, lambda x, size: x)
 def_jvp_linear(psum_p)
-varying_rules[psum_p] = varying_rules[pmax_p] = varying_rules[pmin_p] = operator.sub
+for _prim in (psum_p, pmax_p, pmin_p):
+    varying_rules[_prim] = lambda axes, names, params: axes - names
+mark_rules[psum_p] = lambda marks, names, params: marks.without(names)
 
 
 def _psum_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list[Any]:
@@ -93,6 +97,8 @@ def _psum_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list
     # element has its own.
     if axis_name in x.aval.varying:
         return [pvary_p.bind(ct, axis_name=axis_name)]
+    if axis_name in x.aval.marks.unreduced:
+        return [pcast(ct, axis_name, "reduced")]
     return [psum(ct, axis_name)]
 
 
@@ -111,7 +117,7 @@ def pvary(x: Any, axes: Sequence[Hashable]) -> Any:
 
 @pvary_p.def_abstract_eval
 def _pvary_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
-    return place(x, x.placed, x.varying | {axis_name})
+    return place(x, x.placed, x.varying | {axis_name}, x.marks.without({axis_name}))
 
 
 collective_rules[pvary_p] = lambda size, args, dims, **params: (args[0], dims[0])
@@ -120,12 +126,62 @@ batching_rules[pvary_p] = lambda size, args, dims, **params: (
     dims[0],
 )
 def_jvp_linear(pvary_p)
-transpose_rules[pvary_p] = lambda ct, x, *, axis_name: [psum(ct, axis_name)]
 
 
-# Every device has its own.
+def _pvary_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list[Any]:
+    # Of what is reduced, the cotangent is the sum, and need not be taken.
+    if axis_name in x.aval.marks.reduced:
+        return [pcast(ct, axis_name, "unreduced")]
+    return [psum(ct, axis_name)]
+
+
+transpose_rules[pvary_p] = _pvary_transpose
+
+
+# --- sums that are not taken ----------------------------------------------------------------
+
+
+def pcast(x: Any, axis_name: Hashable, to: str) -> Any:
+    """Values that vary as the terms of a sum (``"unreduced"``), or the value of all as one of which
+    the cotangent is such a sum (``"reduced"``)."""
+    return pcast_p.bind(x, axis_name=axis_name, to=to)
+
+
+@pcast_p.def_abstract_eval
+def _pcast_aval(x: ShapedArray, *, axis_name: Hashable, to: str) -> ShapedArray:
+    unreduced, reduced = x.marks.without({axis_name})
+    if to == "unreduced":
+        return place(x, x.placed, x.varying - {axis_name}, Marks(unreduced | {axis_name}, reduced))
+    return place(x, x.placed, x.varying - {axis_name}, Marks(unreduced, reduced | {axis_name}))
+
+
+collective_rules[pcast_p] = lambda size, args, dims, **params: (args[0], dims[0])
+batching_rules[pcast_p] = lambda size, args, dims, **params: (
+    pcast_p.bind_params(args, params),
+    dims[0],
+)
+def_jvp_linear(pcast_p)
+
+
+def _pcast_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable, to: str) -> list[Any]:
+    if to == "unreduced":
+        return [pvary_p.bind(ct, axis_name=axis_name)]
+    return [psum(ct, axis_name)]
+
+
+transpose_rules[pcast_p] = _pcast_transpose
+
+
+# Every device has its own, unless all that is gathered is known to be the same for all.
+def _own(axes: Axes, names: Axes, params: dict[str, Any]) -> Axes:
+    return axes - names if params.get("to", "varying") != "varying" else axes | names
+
+
 for _prim in (ppermute_p, all_gather_p, all_to_all_p, axis_index_p):
-    varying_rules[_prim] = operator.or_
+    varying_rules[_prim] = _own
+mark_rules[all_gather_p] = lambda marks, names, params: (
+    Marks(marks.unreduced, marks.reduced | names) if params.get("to") == "reduced" else marks
+)
 
 
 # --- position ----------------------------------------------------------------------------
@@ -174,29 +230,35 @@ transpose_rules[ppermute_p] = lambda ct, x, *, axis_name, perm: [
 
 
 @all_gather_p.def_abstract_eval
-def _all_gather_aval(x: ShapedArray, *, axis_name: Hashable, size: int, axis: int) -> ShapedArray:
+def _all_gather_aval(
+    x: ShapedArray, *, axis_name: Hashable, size: int, axis: int, to: str = "varying"
+) -> ShapedArray:
     return x.update(shape=(*x.shape[:axis], size, *x.shape[axis:]))
 
 
-def _all_gather_batch(
-    size_: int, args: Sequence[Any], dims: Dims, *, axis_name: Hashable, size: int, axis: int
-) -> Any:
-    x = bring_dim(args[0], size_, dims[0], 0)
-    params = {"axis_name": axis_name, "size": size, "axis": axis + 1}
-    return all_gather_p.bind_params((x,), params), 0
+def _all_gather_batch(n: int, args: Sequence[Any], dims: Dims, **params: Any) -> Any:
+    x = bring_dim(args[0], n, dims[0], 0)
+    return all_gather_p.bind_params((x,), {**params, "axis": params["axis"] + 1}), 0
 
 
-collective_rules[all_gather_p] = lambda size_, args, dims, *, axis_name, size, axis: (
-    bring_dim(args[0], size_, dims[0], axis),
+collective_rules[all_gather_p] = lambda n, args, dims, **params: (
+    bring_dim(args[0], n, dims[0], params["axis"]),
     None,
 )
 
 batching_rules[all_gather_p] = _all_gather_batch
 def_jvp_linear(all_gather_p)
 
-transpose_rules[all_gather_p] = lambda ct, x, *, axis_name, size, axis: [
-    dynamic_index_in_dim(psum(ct, axis_name), axis_index(axis_name), axis, keepdims=False)
-]
+
+def _all_gather_transpose(
+    ct: Any, x: UndefinedPrimal, *, axis_name: Hashable, size: int, axis: int, to: str = "varying"
+) -> list[Any]:
+    # The cotangent of what is the same for all is the same for all.
+    rows = ct if to == "invarying" else psum(ct, axis_name)
+    return [dynamic_index_in_dim(rows, axis_index(axis_name), axis, keepdims=False)]
+
+
+transpose_rules[all_gather_p] = _all_gather_transpose
 
 
 @all_to_all_p.def_abstract_eval

@@ -9,11 +9,19 @@ import numpy as np
 
 from covector import _native
 from covector.core import dtypes
-from covector.core.avals import NONE_VARY, Array, ShapedArray, array_from_numpy, place
+from covector.core.avals import (
+    NONE_VARY,
+    Array,
+    Marks,
+    ShapedArray,
+    array_from_numpy,
+    marked,
+    place,
+)
 from covector.primitives.convert import bitcast_convert_type_p
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
-from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in, unmarked
 
 
 def dtype_of(name: str) -> Any:
@@ -23,13 +31,17 @@ def dtype_of(name: str) -> Any:
 def aval_code(aval: ShapedArray, size: Callable[[Any], Any] = int) -> list[Any]:
     """A type: dtype, sizes, weak or not, and how it is split, if it says."""
     code = [str(aval.dtype), [size(d) for d in aval.shape], int(aval.weak_type)]
-    return code if aval.placed is None else [*code, sharding_code(aval.placed)]
+    return code if aval.placed is None else [*code, sharding_code(marked(aval))]
 
 
 def aval_of(code: Any, size: Callable[[Any], Any] = int) -> ShapedArray:
     name, shape, weak, *split = code
     plain = ShapedArray(tuple([size(d) for d in shape]), dtype_of(name), bool(weak))
-    return place(plain, sharding_of(*split), NONE_VARY) if split else plain
+    if not split:
+        return plain
+    where = sharding_of(*split)
+    marks = Marks(where.spec.unreduced, where.spec.reduced)
+    return place(plain, where.update(spec=unmarked(where.spec)), NONE_VARY, marks)
 
 
 def sharding_code(sharding: NamedSharding) -> list[Any]:

@@ -92,7 +92,11 @@ class Shard:
     @property
     def data(self) -> Any:
         if self._data is None and self._whole is not None:
-            self._data = part_of(self._whole, self.index, self.device)
+            part = part_of(self._whole, self.index, self.device)
+            if not self._sharding.has_sum(self.device):
+                nothing = array_from_numpy(np.zeros(part.shape, part.dtype))
+                part = put(nothing, placement(SingleDeviceSharding(self.device), True))
+            self._data = part
             self._whole = None
         return self._data
 
@@ -140,7 +144,7 @@ def addressable_shards(x: Array) -> list[Shard]:
     for k, device in enumerate(sharding.devices):
         if device in here:
             shard = Shard(device, sharding, x.shape)
-            if parts is not None:
+            if parts is not None and sharding.has_sum(device):
                 shard._data = parts[k]
             elif sharding.spread:
                 shard._whole = x
@@ -177,6 +181,7 @@ def _joined(
     what: str,
 ) -> Array:  # fmt: skip
     """An array of ``shape`` whose part at each index ``parts`` gives: of those of this process."""
+    _check_terms(sharding, what)
     whole: np.ndarray | None = None
     key_like: Array | None = None
     seen: set[Any] = set()
@@ -188,9 +193,11 @@ def _joined(
         if device not in here:
             continue
         key = tuple([(s.start, s.stop) for s in index])
-        if key in seen:
+        term = getattr(sharding, "term_of", lambda d: ())(device)
+        if (key, term) in seen:
             continue
-        seen.add(key)
+        first = not any(k == key for k, _ in seen)
+        seen.add((key, term))
         given = parts(index, device)
         key_like = given if isinstance(given, Array) and dtypes.is_extended(given.dtype) else None
         part = np.asarray(given) if key_like is None else bits(key_like)
@@ -215,12 +222,25 @@ def _joined(
                 f"{what}: the parts of an array have one dtype: the first has {whole.dtype}, the "
                 f"one at {_shown(index)} {part.dtype}{at_user_line()}"
             )
-        whole[within(index, block, shape)] = part
+        at = within(index, block, shape)
+        whole[at] = part if first else whole[at] + part
     assert whole is not None
     if key_like is not None:
         return _of_block(from_bits(whole, key_like), sharding, shape)
     local = array_from_numpy(whole, dtypes.canonicalize_dtype(whole.dtype), alias=True)
     return _of_block(local, sharding, shape)
+
+
+def _check_terms(sharding: Any, what: str) -> None:
+    """Raise the error for a sum over devices of which processes have terms: what an array is must
+    be known to each of them."""
+    spec = getattr(sharding, "spec", None)
+    if spec is not None and spec.unreduced and not sharding.is_fully_addressable:
+        raise NotImplementedError(
+            f"{what}: {spec!r} says that the array is a sum over devices, of which several "
+            "processes would have terms. Add them in a compiled function: make an array that is "
+            f"split over a new first dimension, and sum over that{at_user_line()}"
+        )
 
 
 def within(index: Index, block: Index, shape: Sequence[int]) -> Index:
@@ -462,6 +482,7 @@ def make_array_from_process_local_data(
         where = as_sharding(getattr(where, "sharding", where), what)
         if len(getattr(where, "spec", ())) > len(given):
             where.check(given, what)  # raises
+        _check_terms(where, what)
         along = processes_along(where, len(given), what)
         asked = (None,) * len(given) if global_shape is None else tuple(global_shape)
         if len(asked) != len(given):

@@ -85,6 +85,11 @@ class Sharding:
         """The same in another kind of memory; None stands for the default of the devices."""
         raise NotImplementedError("the class Sharding is abstract: a subclass says the memory")
 
+    def has_sum(self, device: Device) -> bool:
+        """Whether a device has what there is of sums over devices that are not taken: of an array
+        that is such a sum, the first has one, and the terms of the others are zeros."""
+        return True
+
     def check(self, shape: Sequence[int], what: str) -> None:
         """Raise an error of ``what`` if an array of this shape cannot lie so; here all can."""
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import Array, ShapedArray, aval_of, place
+from covector.core.avals import Array, Marks, ShapedArray, aval_of, marked, place, to_array
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
@@ -16,7 +16,7 @@ from covector.core.rules import higher_order_rules, layout_primitives, transpose
 from covector.core.trace import EvalTrace, Primitive
 from covector.sharding.base import Sharding, SingleDeviceSharding
 from covector.sharding.context import concrete_mesh, get_abstract_mesh, mesh_for_specs
-from covector.sharding.explicit import explicit, here
+from covector.sharding.explicit import explicit, explicit_marks, here
 from covector.sharding.mesh import AbstractMesh, AxisType
 from covector.sharding.named import NamedSharding
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules
@@ -28,10 +28,19 @@ reshard_p = Primitive("reshard")
 sharding_constraint_p = Primitive("sharding_constraint")
 
 
+def _moved(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """An array that is there, laid out so."""
+    mesh = getattr(params["sharding"], "mesh", None)
+    if isinstance(mesh, AbstractMesh) and mesh.manual_axes:
+        # In a function that is run on each device it says how parts lie; what is there is whole.
+        return [to_array(args[0])]
+    return EvalTrace.move(args, params)
+
+
 def _define(prim: Primitive) -> None:
     # What backends see: where values are is in the placements of arguments and results.
     prim.expansion = lambda x, sharding: x
-    prim.impl = lambda args, params: EvalTrace.move(args, params)
+    prim.impl = _moved
     def_jvp_linear(prim)
     placing.add(prim)
     layout_primitives.add(prim)
@@ -43,7 +52,7 @@ def _define(prim: Primitive) -> None:
         if isinstance(sharding, NamedSharding) and d is not None:
             parts = list(sharding.spec) + [None] * (d - len(sharding.spec))
             parts.insert(d, mapped_over(trace.axis_name, sharding, x, d))
-            sharding = sharding.update(spec=tuple(parts))
+            sharding = sharding.update(spec=sharding.spec.update(partitions=parts))
         return [prim.bind(x, sharding=sharding)], [d]
 
     higher_order_rules[prim] = batch
@@ -90,13 +99,28 @@ for _prim in (reshard_p, sharding_constraint_p):
     _define(_prim)
 
 
+def _constrained(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """An array that is there, laid out so; its type goes on saying of its mesh what it says."""
+    (x,), where = args, params["sharding"]
+    mesh = getattr(getattr(x, "sharding", None), "mesh", None)
+    if mesh is not None and isinstance(where, NamedSharding) and mesh.shape == where.mesh.shape:
+        where = where.update(mesh=where.mesh.update(axis_types=mesh.axis_types))
+    return _moved(args, {"sharding": where})
+
+
+sharding_constraint_p.impl = _constrained
+
+
 @reshard_p.def_abstract_eval
 def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
+    mesh = get_abstract_mesh() if x.placed is None else x.placed.mesh
+    rest = x.marks.without(mesh.explicit_axes)  # over manual axes it stays what it is
     if not isinstance(sharding, NamedSharding):
-        return place(x, None, x.varying)
-    check_reduced(sharding)
+        return place(x, None, x.varying, rest)
     laid = place(x, explicit(sharding, x.ndim), x.varying)
-    return place(x, here(laid), x.varying)
+    unreduced, reduced = explicit_marks(sharding)
+    marks = Marks(unreduced | rest.unreduced, reduced | rest.reduced)
+    return place(x, here(laid), x.varying, marks)
 
 
 @sharding_constraint_p.def_abstract_eval
@@ -109,12 +133,17 @@ def recast(x: Any, kinds: dict[Hashable, AxisType]) -> Any:
     aval = aval_of(x)
     if aval.placed is None:
         return x
-    where = x.sharding if type(x) is Array else aval.placed
+    where = x.sharding if type(x) is Array else marked(aval)
     mesh = where.mesh
     types = tuple([kinds.get(n, t) for n, t in zip(mesh.axis_names, mesh.axis_types, strict=True)])
     if types == mesh.axis_types:
         return x
-    where = where.update(mesh=mesh.update(axis_types=types))
+    kept = [n for n, t in zip(mesh.axis_names, types, strict=True) if t is AxisType.Explicit]
+    spec = where.spec
+    spec = spec.update(
+        unreduced=spec.unreduced.intersection(kept), reduced=spec.reduced.intersection(kept)
+    )
+    where = where.update(mesh=mesh.update(axis_types=types), spec=spec)
     if type(x) is not Array and AxisType.Explicit not in types:
         where = where.update(spec=(UNCONSTRAINED,) * aval.ndim)  # its type did not say all
     return reshard_p.bind(x, sharding=where)
@@ -132,7 +161,11 @@ def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
         if mesh is None or mesh.abstract_mesh != placed.mesh:
             return x
         placed = placed.update(mesh=mesh)
-    return reshard_p.bind(x, sharding=placed.update(spec=spec_of(tuple(parts), whole=True)))
+    spec = spec_of(tuple(parts), whole=True)
+    if aval.placed is not None:
+        said = marked(aval).spec
+        spec = spec.update(unreduced=said.unreduced, reduced=said.reduced)
+    return reshard_p.bind(x, sharding=placed.update(spec=spec))
 
 
 SplitAxis.lay = staticmethod(_lay_dim)
@@ -159,7 +192,7 @@ def mapped_over(name: Hashable, sharding: NamedSharding, x: Any, d: int) -> Any:
 
 
 def _back(ct: Any, x: Any, *, sharding: Any) -> list[Any]:
-    placed = x.aval.placed
+    placed = marked(x.aval.as_cotangent())
     if placed is None:
         return [recast(ct, dict.fromkeys(sharding.mesh.axis_names, AxisType.Auto))]
     if placed.mesh == sharding.mesh.abstract_mesh:
@@ -203,20 +236,12 @@ def resolved(where: Any, what: str) -> Any:
     return where
 
 
-def check_reduced(sharding: Any) -> None:
-    """Raise the error for a sharding of sums that are not taken yet."""
-    if sharding.spec.unreduced:
-        raise NotImplementedError(
-            f"{sharding.spec!r}: sums over axes of a mesh are taken where they arise; leave "
-            f"unreduced out{at_user_line()}"
-        )
-
-
 def check_whole(sharding: Any, what: str) -> None:
     """Raise the error for a sharding over axes along which the function is run on each device."""
     if isinstance(sharding, NamedSharding):
         manual = {*get_abstract_mesh().manual_axes, *sharding.mesh.manual_axes}
-        for name in [n for p in sharding.spec for n in names_in(p)]:
+        split = [n for p in sharding.spec for n in names_in(p)]
+        for name in [*split, *sharding.spec.unreduced, *sharding.spec.reduced]:
             if name in manual:
                 raise ValueError(
                     f"{what}: the spec {sharding.spec!r} names the axis {name!r}, along which the "
@@ -251,6 +276,10 @@ def is_place(x: Any) -> bool:
 
 def reshard(xs: Any, out_shardings: Any) -> Any:
     """Arrays laid out in another way over the explicit axes of a mesh.
+
+    A spec may say that the value is a sum over axes that is not taken (``unreduced``), of which
+    each device then has a term; to another one, the sum is taken. Derivatives by what is
+    ``reduced`` over axes are such sums.
 
     Parameters
     ----------
@@ -289,7 +318,6 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                 f"arrays to single devices{at_user_line()}"
             )
         check_whole(s, "reshard")
-        check_reduced(s)
         s.check(aval_of(x).shape, "reshard")
         outs.append(reshard_p.bind(x, sharding=s))
     return tree.unflatten(treedef, outs)
@@ -365,7 +393,9 @@ def _check_type(x: Any, wanted: NamedSharding) -> None:
     if placed is None or AxisType.Explicit not in wanted.mesh.axis_types:
         return
     asked = explicit(wanted, aval_of(x).ndim)
-    if asked is not None and placed.spec != asked.spec and UNCONSTRAINED not in wanted.spec:
+    if asked is None or UNCONSTRAINED in wanted.spec:
+        return
+    if placed.spec != asked.spec or aval_of(x).marks != explicit_marks(wanted):
         raise AssertionError(
             "with_sharding_constraint asserts the sharding of a value over Explicit axes; its type "
             f"is {aval_of(x).str_short()}, and the spec {wanted.spec!r} was given. "

@@ -127,7 +127,8 @@ class Walk:
     ) -> list[tuple[Atom, Value]]:
         """Walk; the results, laid out as ``outs`` says, or else as they are."""
         self._env.update(zip(self.jaxpr.constvars, consts, strict=True))
-        self._env.update(zip(self.jaxpr.invars, args, strict=True))
+        for v, value in zip(self.jaxpr.invars, args, strict=True):
+            self._env[v] = self._by_type(v.aval, value)
         for k, eqn in enumerate(self.jaxpr.eqns):
             self._equation(eqn)
             for v in self._frees.get(k, ()):
@@ -183,18 +184,29 @@ class Walk:
 
     # --- communication -----------------------------------------------------------------------
 
+    def not_taken(self, aval: ShapedArray) -> Axes:
+        """The axes over which a type says that a value is a sum that is not taken."""
+        over = [a for a in aval.marks.unreduced if a in self.sizes and a not in self.manual]
+        return tuple(sorted(over, key=str))
+
+    def _by_type(self, aval: ShapedArray, value: Value) -> Value:
+        """What is known of a value, and what its type says of sums."""
+        over = self.not_taken(aval)
+        return Value(value.split, over, value.width or aval.dtype.itemsize) if over else value
+
     def whole(self, a: Atom) -> Split:
-        """Add up the terms of a value, if devices have terms of it; its split."""
+        """Add up the terms of a value, if devices have terms of it and its type does not say so;
+        its split."""
         value = self.read(a)
-        if value.terms:
-            self._add_up(a, value, nowhere(a.aval))
+        if value.terms and not self.not_taken(a.aval):
+            self.add_up(a, value, nowhere(a.aval))
         return self.read(a).split
 
     def need(self, a: Atom, wanted: Split) -> Split:
         """Lay a value out so that each device has what ``wanted`` says."""
         value = self.read(a)
-        if value.terms:
-            self._add_up(a, value, wanted)
+        if value.terms and not self.not_taken(a.aval):
+            self.add_up(a, value, wanted)
             value = self.read(a)
         if value.split != wanted and (a, wanted) not in self._gathered:
             self._move(a.aval, value.split, wanted)
@@ -203,7 +215,7 @@ class Walk:
             self._copies += max(more, 0)
         return wanted
 
-    def _add_up(self, a: Atom, value: Value, wanted: Split) -> None:
+    def add_up(self, a: Atom, value: Value, wanted: Split) -> None:
         """Add up terms into what ``wanted`` says, each device its part where that is split."""
         assert type(a) is Var  # literals are whole
         split, terms, width = value
@@ -220,7 +232,10 @@ class Walk:
                 split = wanted
         if rest:
             self._reduce(rest, share * self.local(a.aval, split))
-        self._replace(a, Value(split))
+        if self.not_taken(a.aval):
+            self._move(a.aval, split, wanted)  # the sum is another value
+        else:
+            self._replace(a, Value(split))
 
     def _replace(self, v: Var, value: Value) -> None:
         """The same value lies in another way from here on."""
@@ -262,13 +277,13 @@ class Walk:
         else:
             outs = self._plain(eqn)
         for v, value in zip(eqn.outvars, outs, strict=True):
-            self._env[v] = value
+            self._env[v] = value = self._by_type(v.aval, value)
             if v in self._stored:
                 self._live += self.local(v.aval, value.split)
             placed = getattr(v.aval, "placed", None)
             if placed is not None:
                 split = split_of(placed.spec, len(v.aval.shape))
-                self._replace(v, Value(self.need(v, split)))
+                self._replace(v, self._by_type(v.aval, Value(self.need(v, split))))
         self.peak = max(self.peak, self._live + self._copies)
 
     def inner(
@@ -298,7 +313,7 @@ class Walk:
 
     def _plain(self, eqn: JaxprEqn) -> list[Value]:
         """An operation on arrays."""
-        terms = self._terms(eqn)
+        terms = self.not_taken(eqn.outvars[0].aval) or self._terms(eqn)
         splits = [self.read(a).split for a in eqn.invars]
         factors = factors_of(eqn) if any(_axes_of(s) for s in splits) else None
         outs = [v.aval for v in eqn.outvars]
@@ -459,7 +474,11 @@ def _shard_map(walk: Walk, eqn: JaxprEqn) -> list[Value]:
 
 def _constraint(walk: Walk, eqn: JaxprEqn) -> list[Value]:
     (a,) = eqn.invars
-    (wanted,) = split_rules[eqn.primitive](eqn, [walk.read(a).split], walk.sizes)
+    value = walk.read(a)
+    (wanted,) = split_rules[eqn.primitive](eqn, [value.split], walk.sizes)
+    if walk.not_taken(a.aval) and not walk.not_taken(eqn.outvars[0].aval):
+        walk.add_up(a, value, wanted)
+        return [Value(wanted)]
     return [Value(walk.need(a, wanted))]
 
 

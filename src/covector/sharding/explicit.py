@@ -6,9 +6,10 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from covector.core.avals import NONE_VARY, ShapedArray, place
+from covector.core.avals import NONE_VARY, Marks, ShapedArray, place
 from covector.core.config import UNSET, add_context, config, in_place
 from covector.core.errors import at_user_line
+from covector.core.record import Record
 from covector.core.structural import reshape_p
 from covector.core.trace import Primitive
 from covector.sharding.context import get_abstract_mesh
@@ -42,14 +43,44 @@ class ShardingTypeError(Exception):
     """
 
 
-def left_open() -> Any:
-    """Context manager: what operands leave open is replicated, to be put somewhere next."""
-    return in_place({_OPEN: True})
+class Open(Record):
+    """What is known of results whose sharding operands leave open.
+
+    Attributes
+    ----------
+    unreduced : frozenset of hashable
+        Axes over which sums are not taken.
+    transposing : bool
+        Whether what stands beside sums that are not taken is known to be zero or such a sum.
+    typed : bool
+        Whether types of what is made say that it is whole.
+    """
+
+    unreduced: frozenset[Hashable]
+    transposing: bool
+    typed: bool
+
+
+_CLOSED = Open(frozenset(), False, True)
+
+
+def left_open(
+    unreduced: frozenset[Hashable] = frozenset(), *, transposing: bool = False, typed: bool = False
+) -> Any:
+    """Context manager: what operands leave open is replicated, to be put somewhere next; sums over
+    the axes ``unreduced`` are not taken."""
+    return in_place({_OPEN: Open(unreduced, transposing, typed)})
 
 
 def is_open() -> bool:
     """Whether what operands leave open is no error here."""
     return getattr(config, _OPEN) is not UNSET
+
+
+def found_open() -> Open:
+    """What is known of results here."""
+    found: Any = getattr(config, _OPEN)
+    return _CLOSED if found is UNSET else found
 
 
 def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
@@ -60,9 +91,12 @@ def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
         return None
     split = split_of(sharding.spec, ndim)
     kept = [tuple([a for a in names if kinds[a] is AxisType.Explicit]) for names in split]
-    spec = spec_of(tuple(kept), whole=True)
-    spec = spec.update(unreduced=sharding.spec.unreduced, reduced=sharding.spec.reduced)
-    return NamedSharding(mesh, spec)
+    return NamedSharding(mesh, spec_of(tuple(kept), whole=True))
+
+
+def explicit_marks(sharding: NamedSharding) -> Marks:
+    """What types say of sums over the explicit axes of a sharding's mesh."""
+    return Marks(sharding.spec.unreduced, sharding.spec.reduced).along(sharding.mesh.explicit_axes)
 
 
 def whole_type(aval: Any, mesh: AbstractMesh) -> Any:
@@ -87,7 +121,7 @@ def here(aval: ShapedArray) -> NamedSharding | None:
 def mesh_of_types() -> AbstractMesh | None:
     """The mesh that is set, if what is made there has a type that says that it is whole."""
     mesh = get_abstract_mesh()
-    return mesh if AxisType.Explicit in mesh.axis_types and not is_open() else None
+    return mesh if AxisType.Explicit in mesh.axis_types and found_open().typed else None
 
 
 def result_shardings(

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
-from covector.core.avals import NONE_VARY, Array, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, Array, Marks, ShapedArray, aval_of, marked, place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
@@ -15,9 +15,10 @@ from covector.core.rules import (
     higher_order_rules,
     stepwise_rules,
 )
-from covector.core.structural import bring_dim, reshape, transpose
+from covector.core.structural import bring_dim, reduce_sum_p, reshape, transpose
 from covector.core.trace import Primitive, trace_to_jaxpr
 from covector.primitives.slicing import dynamic_index_in_dim
+from covector.primitives.structure import expand_dims, pad_p
 from covector.sharding import backward, types  # noqa: F401 - types that say where arrays are
 from covector.sharding.constraints import recast, reshard_p, sharding_constraint_p
 from covector.sharding.context import concrete_mesh, use_abstract_mesh
@@ -25,7 +26,7 @@ from covector.sharding.explicit import explicit_spec
 from covector.sharding.mesh import AxisType, Mesh
 from covector.sharding.named import NamedSharding, parts_of
 from covector.sharding.propagate import Split, spec_of, split_of, split_rules, through
-from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, names_in
+from covector.sharding.spec import UNCONSTRAINED, PartitionSpec, named_in, names_in, unmarked
 from covector.transforms.vmap import DeviceAxis, SplitAxis, vmap_flat
 
 shard_map_p = Primitive("shard_map", multiple_results=True)
@@ -37,7 +38,8 @@ def _shard_map_avals(
     manual_axes: Any, check_vma: bool,
 ) -> list[ShapedArray]:  # fmt: skip
     outs = []
-    for a, spec in zip(jaxpr.out_avals, out_specs, strict=True):
+    for a, out in zip(jaxpr.out_avals, out_specs, strict=True):
+        spec = out
         counts = parts_of(spec, mesh, a.ndim)
         shape = tuple([n * c for n, c in zip(a.shape, counts, strict=True)])
         whole = ShapedArray(shape, a.dtype, a.weak_type)
@@ -45,7 +47,9 @@ def _shard_map_avals(
         if a.placed is not None:
             spec = _both(spec, split_of(a.placed.spec, a.ndim))
         placed = explicit_spec(mesh.abstract_mesh, spec, a.ndim)
-        outs.append(place(whole, placed, outer))
+        rest, said = a.marks.without(manual_axes), mesh.abstract_mesh.explicit_axes
+        marks = Marks(rest.unreduced | out.unreduced, rest.reduced | out.reduced).along(said)
+        outs.append(place(whole, placed, outer, marks))
     return outs
 
 
@@ -78,15 +82,37 @@ def _blocks(x: Any, spec: PartitionSpec, mesh: Any, axes: Sequence[Hashable]) ->
             inner.append(mesh.shape[name])
         local.append(len(inner))
         inner.append(n // math.prod(mesh.shape[a] for a in names))
-    if not at:
-        return x
-    order = [at[a] for a in axes if a in at] + local
-    return transpose(reshape(x, tuple(inner)), tuple(order))
+    if at:
+        order = [at[a] for a in axes if a in at] + local
+        x = transpose(reshape(x, tuple(inner)), tuple(order))
+    for k, a in enumerate(_leading_axes(spec, axes)):
+        if a in spec.unreduced:
+            x = _terms(x, k, mesh.shape[a])
+    return x
+
+
+def _terms(x: Any, dim: int, size: int) -> Any:
+    """The terms of a sum along a new dimension: the first is all of it."""
+    x = expand_dims(x, dim)
+    aval = aval_of(x)
+    config = tuple([(0, size - 1 if k == dim else 0, 0) for k in range(aval.ndim)])
+    return pad_p.bind(x, aval.dtype.type(0), padding_config=config)
+
+
+def _leading_axes(spec: PartitionSpec, axes: Sequence[Hashable]) -> list[Hashable]:
+    """Those of ``axes`` that blocks have a leading dimension for: which split a dimension, or along
+    which there are terms of a sum."""
+    over = named_in(spec) - spec.reduced
+    return [a for a in axes if a in over]
 
 
 def _joined(x: Any, spec: PartitionSpec, mesh: Any, axes: Sequence[Hashable]) -> Any:
     """The inverse of `_blocks`."""
-    leading = [a for a in axes if any(a in names_in(p) for p in spec)]
+    leading = _leading_axes(spec, axes)
+    sums = tuple([k for k, a in enumerate(leading) if a in spec.unreduced])
+    if sums:
+        x = reduce_sum_p.bind(x, axes=sums)
+        leading = [a for a in leading if a not in spec.unreduced]
     if not leading:
         return x
     shape = aval_of(x).shape
@@ -112,8 +138,8 @@ def on_all(
     auto = dict.fromkeys(mesh.axis_names, AxisType.Auto)
     args = tuple([recast(x, auto) for x in args])
     consts = [recast(c, auto) if type(c) is Array else c for c in jaxpr.consts]
-    splits = [frozenset(a for p in s for a in names_in(p)) for s in in_specs]
-    outs_over = [frozenset(a for p in s for a in names_in(p)) for s in out_specs]
+    splits = [named_in(s) - s.reduced for s in in_specs]
+    outs_over = [named_in(s) - s.reduced for s in out_specs]
 
     def split(x: Any, spec: PartitionSpec) -> Any:
         x = x if some else _placed(x, spec, mesh)
@@ -153,7 +179,7 @@ def typed(outs: Sequence[Any], params: dict[str, Any], which: Sequence[int]) -> 
     """Values of the program over all devices with the types that its results of the numbers
     ``which`` have."""
     avals = _shard_map_avals(**params)
-    return [_typed(x, avals[k].placed, params["mesh"]) for x, k in zip(outs, which, strict=True)]
+    return [_typed(x, marked(avals[k]), params["mesh"]) for x, k in zip(outs, which, strict=True)]
 
 
 def _typed(x: Any, placed: NamedSharding | None, mesh: Any) -> Any:
@@ -169,12 +195,16 @@ def _typed(x: Any, placed: NamedSharding | None, mesh: Any) -> Any:
 
 def _leading(spec: PartitionSpec, axes: Sequence[Hashable]) -> PartitionSpec:
     """The spec of the blocks: a leading dimension for each axis that is named."""
-    return PartitionSpec(*[a for a in axes if any(a in names_in(p) for p in spec)])
+    return PartitionSpec(*_leading_axes(spec, axes))
 
 
 def _placed(x: Any, spec: PartitionSpec, mesh: Any, some: bool = False) -> Any:
     """``x`` with the word that it lies so, for backends that partition programs. Where the
     function is run along ``some`` axes, other dimensions may be split over others."""
+    spec = unmarked(spec)
+    if type(x) is Array and isinstance(mesh, Mesh):
+        # Arrays lie as their mesh says, and their types would say it, too.
+        mesh = mesh.update(axis_types=(AxisType.Auto,) * len(mesh.axis_names))
     if some:
         spec = spec + (UNCONSTRAINED,) * (aval_of(x).ndim - len(spec))
     return sharding_constraint_p.bind(x, sharding=NamedSharding(mesh, spec))
@@ -184,11 +214,7 @@ shard_map_p.expansion = on_all
 
 
 def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    mesh = params["mesh"]
-    if isinstance(mesh, Mesh):
-        # The values on the way are arrays, which lie as their mesh says.
-        mesh = mesh.update(axis_types=(AxisType.Auto,) * len(mesh.axis_names))
-    outs = on_all(*args, **{**params, "mesh": mesh})
+    outs = on_all(*args, **params)
     return typed(outs, params, range(len(outs)))
 
 

@@ -190,7 +190,8 @@ class NamedSharding(Sharding):
 
     @property
     def is_fully_replicated(self) -> bool:
-        return all(self.mesh.size_of(names_in(p)) == 1 for p in self.spec)
+        over = [*map(names_in, self.spec), tuple(self.spec.unreduced)]
+        return all(self.mesh.size_of(axes) == 1 for axes in over)
 
     @property
     def replicated_axes(self) -> frozenset[Hashable]:
@@ -205,6 +206,16 @@ class NamedSharding(Sharding):
         """
         used = {n for p in self.spec for n in names_in(p)} | self.spec.unreduced
         return frozenset(self.mesh.axis_names) - used
+
+    def has_sum(self, device: Device) -> bool:
+        return all(k == 0 for k in self.term_of(device))
+
+    def term_of(self, device: Device) -> tuple[int, ...]:
+        """Where a device is along the axes over which the array is a sum that is not taken."""
+        at = np.argwhere(self.mesh.devices == device)[0]
+        over = self.spec.unreduced
+        pairs = zip(self.mesh.axis_names, at, strict=True)
+        return tuple([int(k) for name, k in pairs if name in over])
 
     def parts(self, ndim: int) -> tuple[int, ...]:
         """Into how many parts each of ``ndim`` dimensions is split."""
@@ -249,6 +260,8 @@ class NamedSharding(Sharding):
             return True
         shape = (math.lcm(*self.parts(ndim)),) * ndim
         if isinstance(other, NamedSharding):
+            if self.spec.unreduced != other.spec.unreduced:
+                return False
             if self._memory_kind != other._memory_kind or self.devices != other.devices:
                 return False
             shape = tuple(
@@ -327,6 +340,12 @@ def check_spec(
             raise ValueError(
                 f"{what()}{spec!r}: the unreduced or reduced axis {name!r} must be an axis of the "
                 f"mesh, {mesh.axis_names}, that splits no dimension{at_user_line()}"
+            )
+        if mesh.axis_types[mesh.axis_names.index(name)] is AxisType.Auto:
+            raise ValueError(
+                f"{what()}{spec!r}: the unreduced or reduced axis {name!r} of the mesh is of the "
+                "type Auto, over which types say nothing of sums; make it one of the type "
+                f"Explicit: make_mesh(..., axis_types=(AxisType.Explicit, ...)){at_user_line()}"
             )
 
 

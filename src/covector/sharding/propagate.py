@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from covector.core.avals import ShapedArray
+from covector.core.avals import ShapedArray, marked
 from covector.core.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, all_jaxprs
 from covector.core.structural import optimization_barrier_p
 from covector.core.trace import Primitive
@@ -184,10 +184,12 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
     found = through(closed.jaxpr, splits, sizes, consts)
     out = []
     for aval, split in zip(closed.out_avals, found, strict=True):
-        placed = aval.placed
+        placed = marked(aval)
+        spec = spec_of(split)
         if placed is not None:
-            split = _as_type(placed, split, aval.shape)
-        out.append(sharding.update(spec=spec_of(split, whole=placed is not None)))
+            spec = spec_of(_as_type(placed, split, aval.shape), whole=True)
+            spec = spec.update(unreduced=placed.spec.unreduced, reduced=placed.spec.reduced)
+        out.append(sharding.update(spec=spec))
     return out
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import PlacedArray
+from covector.core.avals import PlacedArray, marked
 from covector.core.errors import at_user_line
 
 
@@ -46,7 +46,7 @@ def called_laid_out(
     name = name or fun.__name__
     kwargs = dict(kwargs)
     where = _checked(kwargs.pop("out_sharding"), device, name)
-    with left_open():
+    with left_open(where.spec.unreduced):
         out = fun(*args, **kwargs)
     if only is None:
         return tree.map(lambda x: _lay(x, where, f"{name}: out_sharding"), out)
@@ -72,12 +72,12 @@ def like(x: Any, other: Any, shape: Any = None, device: Any = None) -> Any:
     ``device`` was asked for."""
     if not PlacedArray.exist:
         return x
-    placed = getattr(getattr(other, "aval", None), "placed", None)
-    if placed is None or shape is not None or device is not None:
+    aval = getattr(other, "aval", None)
+    if getattr(aval, "placed", None) is None or shape is not None or device is not None:
         return x
     from covector.sharding.constraints import reshard_p
 
-    return reshard_p.bind(x, sharding=getattr(other, "sharding", None) or placed)
+    return reshard_p.bind(x, sharding=getattr(other, "sharding", None) or marked(aval))
 
 
 def typeless(fun: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,6 +30,7 @@ from covector.primitives.parallel import (
     all_gather_p,
     all_to_all_p,
     axis_index_p,
+    pcast_p,
     pmax_p,
     pmin_p,
     ppermute_p,
@@ -120,7 +121,7 @@ gather_p = indexing.gather_p
 def _register() -> None:
     same = (
         add_any_p, convert_element_type_p, copy_p, select_n_p, clamp_p, threefry2x32_p, name_p,
-        pvary_p, psum_p, pmax_p, pmin_p, ppermute_p,
+        pvary_p, pcast_p, psum_p, pmax_p, pmin_p, ppermute_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
     for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
 from covector.core import tree
-from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, Marks, ShapedArray, aval_of, place
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
 from covector.core.prefixes import spread
@@ -25,7 +25,7 @@ from covector.sharding.mapped import shard_map_p
 from covector.sharding.mesh import AbstractMesh, AxisType, Mesh
 from covector.sharding.named import check_spec, parts_of
 from covector.sharding.propagate import split_of
-from covector.sharding.spec import PartitionSpec, names_in
+from covector.sharding.spec import PartitionSpec, named_in, names_in
 from covector.transforms.arguments import (
     api_boundary,
     argument_names,
@@ -194,6 +194,8 @@ def on_mesh(
             raise
     for i, (a, s) in enumerate(zip(avals, specs, strict=True)):
         _check_in(f, a, s, over, manual, names, i)
+    if not check_vma:
+        _check_unmarked(f, [*specs, *tree.leaves(out_specs, is_leaf=_is_spec)])
     out_tree: Any = None
 
     def flat_f(*leaves: Any) -> list[Any]:
@@ -224,6 +226,17 @@ def on_mesh(
     return tree.unflatten(out_tree, found)
 
 
+def _check_unmarked(f: Any, specs: Sequence[Any]) -> None:
+    """Raise the error for specs that say something of sums, where types say nothing."""
+    for s in specs:
+        if _is_spec(s) and (s.unreduced or s.reduced):
+            raise ValueError(
+                f"shard_map of {fun_name(f)}: the spec {s!r} says something of sums over devices, "
+                "which types keep account of; with check_vma=False they do not. Leave that out"
+                f"{at_user_line()}"
+            )
+
+
 def _check_call(f: Any, args: tuple[Any, ...]) -> None:
     """Raise Python's error for arguments that ``f`` does not take, for which there are no specs."""
     try:
@@ -249,7 +262,8 @@ def _inferred(
     if placed is None:
         return PartitionSpec()
     parts = [tuple([n for n in names_in(p) if n in manual]) for p in placed.spec]
-    return PartitionSpec(*parts)
+    unreduced, reduced = a.marks.along(manual)
+    return PartitionSpec(*parts, unreduced=unreduced, reduced=reduced)
 
 
 def _check_in(
@@ -263,14 +277,14 @@ def _check_in(
             f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} is for an array of at least "
             f"{len(spec)} dimensions; the argument {names()[i]} is {a.str_short()}{at_user_line()}"
         )
+    outside = sorted(named_in(spec) - manual, key=str)
+    if outside:
+        raise ValueError(
+            f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} names the axis "
+            f"{outside[0]!r}, along which the function is not run; axis_names are "
+            f"{sorted(map(str, manual))}{at_user_line()}"
+        )
     for k, part in enumerate(spec):
-        outside = [n for n in names_in(part) if n not in manual]
-        if outside:
-            raise ValueError(
-                f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} names the axis "
-                f"{outside[0]!r}, along which the function is not run; axis_names are "
-                f"{sorted(map(str, manual))}{at_user_line()}"
-            )
         n = mesh.size_of(names_in(part))
         if a.shape[k] % n:
             axes = " and ".join(map(repr, names_in(part)))
@@ -294,7 +308,7 @@ def _check_agrees(
         [tuple([n for n in part if n in said]) for part in split_of(s, a.ndim)]
         for s in (spec, a.placed.spec)
     )
-    if given != has:
+    if given != has or a.marks.along(said) != Marks(spec.unreduced, spec.reduced).along(said):
         raise ValueError(
             f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} says how the argument "
             f"{names()[i]} is split, and its type, {a.str_short()}, says it in another way. "
@@ -315,7 +329,9 @@ def _local(
     if a.placed is not None:
         parts = [tuple([n for n in names_in(p) if n not in manual]) for p in a.placed.spec]
         placed = explicit_spec(inner, PartitionSpec(*parts), a.ndim)
-    return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY))
+    rest = a.marks.without(manual)
+    marks = Marks(rest.unreduced | spec.unreduced, rest.reduced | spec.reduced)
+    return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY), marks)
 
 
 def _check_out(
@@ -332,12 +348,14 @@ def _check_out(
             "dimensions there is nothing to join: sum it over the devices with lax.psum, or give "
             f"it an axis with reshape(1){at_user_line()}"
         )
-    named = {n for p in spec for n in names_in(p)}
+    named = named_in(spec)
     if named - manual:
         raise ValueError(
             f"shard_map of {fun_name(f)}: the out_specs entry {spec!r} names an axis along which "
             f"the function is not run; axis_names are {sorted(map(str, manual))}{at_user_line()}"
         )
+    if check_vma:
+        _check_sums(a, spec, manual, f"shard_map of {fun_name(f)}", where())
     over = a.varying & manual - named
     if check_vma and over:
         axes = ", ".join(sorted(map(repr, over)))
@@ -347,6 +365,31 @@ def _check_out(
             f"is {a.str_short()}. Sum it over the devices with lax.psum (or take lax.pmean, "
             f"lax.pmax, …), name the axis in out_specs, or, if it is the same for a reason that "
             f"types do not show, pass check_vma=False{at_user_line()}"
+        )
+
+
+def _check_sums(
+    a: ShapedArray, spec: PartitionSpec, manual: frozenset[Hashable], called: str, where: str
+) -> None:
+    """Raise the error for a result that is a sum over devices, or reduced, and whose spec says
+    something else, or the other way round."""
+    said = f"{called}: the out_specs entry {spec!r}, for the result{where} of the type {a.str_short()}"
+    for name in sorted(a.marks.unreduced & manual - spec.unreduced, key=str):
+        raise ValueError(
+            f"{said}, does not say that it is a sum over {name!r} that is not taken. Take it, with "
+            f"lax.psum, or name the axis: PartitionSpec(..., unreduced={{{name!r}}}){at_user_line()}"
+        )
+    for name in sorted(spec.unreduced - a.marks.unreduced - a.varying, key=str):
+        raise ValueError(
+            f"{said}, says that it is a sum over {name!r}, of which each device has a term, and it "
+            f"is the same on all devices there. Leave unreduced out{at_user_line()}"
+        )
+    for name in sorted((a.marks.reduced & manual) ^ spec.reduced, key=str):
+        verb = "does not say" if name in a.marks.reduced else "says"
+        raise ValueError(
+            f"{said}, {verb} that it is reduced over {name!r}. The two agree: name the axis in "
+            f"out_specs, PartitionSpec(..., reduced={{{name!r}}}), if it is; lax.pcast(x, {name!r}, "
+            f"to='reduced') makes it so{at_user_line()}"
         )
 
 

@@ -7,7 +7,8 @@ sums. Where there are no rules of users, that is the derivative of the program o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from covector.core.avals import aval_of
@@ -23,9 +24,10 @@ from covector.core.structural import fill_zeros
 from covector.core.trace import JaxprTrace, current_trace, set_current_trace, trace_to_jaxpr
 from covector.primitives.structure import expand_dims, squeeze
 from covector.sharding.constraints import recast
+from covector.sharding.context import use_abstract_mesh
 from covector.sharding.mapped import on_all, shard_map_p, typed, untyped, whole_program
 from covector.sharding.mesh import AxisType
-from covector.sharding.spec import PartitionSpec, part_of
+from covector.sharding.spec import PartitionSpec, of_cotangent, part_of
 from covector.transforms.jaxprs import jvp_jaxpr, transpose_jaxpr
 from covector.transforms.partial_eval import (
     PartialTrace,
@@ -46,7 +48,8 @@ def _has_rules_of_users(closed: ClosedJaxpr) -> bool:
     )
 
 
-def along_devices(params: dict[str, Any]) -> set_current_trace:
+@contextlib.contextmanager
+def along_devices(params: dict[str, Any]) -> Iterator[None]:
     """Context manager: programs of one device are transformed in the block."""
     trace = JaxprTrace(current_trace())
     trace.memo = None  # it records nothing
@@ -58,7 +61,9 @@ def along_devices(params: dict[str, Any]) -> set_current_trace:
             if n in params["manual_axes"]
         ]
     )
-    return set_current_trace(trace)
+    manual = dict.fromkeys(params["manual_axes"], AxisType.Manual)
+    with use_abstract_mesh(mesh.abstract_mesh.update_axis_types(manual)), set_current_trace(trace):
+        yield
 
 
 def _with(params: dict[str, Any], closed: ClosedJaxpr, ins: Any, outs: Any) -> dict[str, Any]:
@@ -95,7 +100,7 @@ def _wrapped(
 
 def _spec_of_residual(aval: Any) -> PartitionSpec:
     """Residuals of devices lie along a new first dimension, over the axes over which they vary."""
-    return PartitionSpec(part_of(sorted(aval.varying, key=str)))
+    return PartitionSpec(part_of(sorted(aval.varying | aval.marks.unreduced, key=str)))
 
 
 def _partial_eval_of_body(
@@ -154,8 +159,8 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         closed, nonzero_out, refs, _ = transpose_jaxpr(params["jaxpr"], undefined, nonzero)
     assert not refs
     ins = [s for s, u in zip(params["in_specs"], undefined, strict=True) if not u]
-    ins += [s for s, nz in zip(params["out_specs"], nonzero, strict=True) if nz]
-    of_undefined = [s for s, u in zip(params["in_specs"], undefined, strict=True) if u]
+    ins += [of_cotangent(s) for s, nz in zip(params["out_specs"], nonzero, strict=True) if nz]
+    of_undefined = [of_cotangent(s) for s, u in zip(params["in_specs"], undefined, strict=True) if u]
     outs = [s for s, nz in zip(of_undefined, nonzero_out, strict=True) if nz]
     operands = [x for x, u in zip(args, undefined, strict=True) if not u]
     operands += [ct for ct in cts if type(ct) is not Zero]

@@ -55,6 +55,12 @@ class PartitionSpec:
         self.partitions = tuple([_part(p) for p in partitions])
         self.unreduced = frozenset(unreduced)
         self.reduced = frozenset(reduced)
+        both = self.unreduced & self.reduced
+        if both:
+            raise ValueError(
+                f"PartitionSpec: {', '.join(sorted(map(repr, both)))} in both unreduced and "
+                f"reduced: a sum over an axis is taken or not{at_user_line()}"
+            )
         self._hash = hash((self.partitions, self.unreduced, self.reduced))
 
     def __iter__(self) -> Iterator[Part]:
@@ -175,6 +181,21 @@ def _make(
     partitions: tuple[Part, ...], unreduced: frozenset[Hashable], reduced: frozenset[Hashable]
 ) -> PartitionSpec:
     return PartitionSpec(*partitions, unreduced=unreduced, reduced=reduced)
+
+
+def named_in(spec: PartitionSpec) -> frozenset[Hashable]:
+    """The axes that a spec names."""
+    return frozenset([n for p in spec for n in names_in(p)]) | spec.unreduced | spec.reduced
+
+
+def unmarked(spec: PartitionSpec) -> PartitionSpec:
+    """How a spec says that arrays are split, without what it says of sums."""
+    return spec.update(unreduced=(), reduced=()) if spec.unreduced or spec.reduced else spec
+
+
+def of_cotangent(spec: PartitionSpec) -> PartitionSpec:
+    """The spec of the cotangents of what lies so."""
+    return spec.update(unreduced=spec.reduced, reduced=spec.unreduced)
 
 
 class _Unconstrained:

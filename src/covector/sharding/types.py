@@ -7,23 +7,37 @@ what the devices share.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import contextlib
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from covector import _native
+from covector.core import jaxpr as jaxprs
 from covector.core.avals import PlacedArray, ShapedArray, place
 from covector.core.errors import at_user_line
-from covector.core.jaxpr import ClosedJaxpr, Literal, all_jaxprs, eval_jaxpr, sub_jaxprs
-from covector.core.rules import collective_rules, transpose_only, varying_rules
+from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, all_jaxprs, eval_jaxpr, sub_jaxprs
+from covector.core.rules import collective_rules, mark_rules, transpose_only, varying_rules
+from covector.core.structural import optimization_barrier_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
-from covector.primitives.parallel import axis_index_p, pvary_p
-from covector.sharding.explicit import explicit, mesh_of_types, result_shardings, whole_type
+from covector.primitives.parallel import axis_index_p, pcast_p, psum_p, pvary_p
+from covector.sharding.explicit import (
+    ShardingTypeError,
+    explicit,
+    explicit_marks,
+    left_open,
+    mesh_of_types,
+    result_shardings,
+    whole_type,
+)
+from covector.sharding.sums import marks_here, result_marks
 from covector.transforms.vmap import varies_by_type
 
 
 def placed_aval(aval: ShapedArray, sharding: Any) -> ShapedArray:
     """The type of an array that lies on a mesh with explicit axes."""
-    return place(aval, explicit(sharding, len(aval.shape)), frozenset())
+    return place(
+        aval, explicit(sharding, len(aval.shape)), frozenset(), explicit_marks(sharding)
+    )
 
 
 _native.set_placed_aval_factory(placed_aval)
@@ -62,26 +76,49 @@ def record(
         avals = [a.aval for a in invars]
     outs, effects = prim.infer(avals, params)
     if first_order:
-        if names:
-            checked = _checked(trace, names)
-            rule = varying_rules.get(prim)
-            varying = rule(varying, checked) if rule is not None and checked else varying
-        if prim is not pvary_p and prim not in placing:
+        checked = _checked(trace, names) if names else names
+        rule = varying_rules.get(prim)
+        if checked and rule is not None:
+            varying = rule(varying, checked, params)
+        if prim not in _CASTS and prim not in placing:
             shardings = result_shardings(prim, avals, outs, params)
-            outs = [place(a, s, varying) for a, s in zip(outs, shardings, strict=True)]
+            marks = result_marks(trace, prim, invars, outs, params)
+            if checked and prim in mark_rules:
+                marks = mark_rules[prim](marks, checked, params)
+            outs = [place(a, s, varying, marks) for a, s in zip(outs, shardings, strict=True)]
     elif prim.name == "cond":
         branches = zip(*[b.out_avals for b in params["branches"]], strict=True)
         over = [avals[0].varying.union(*[a.varying for a in each]) for each in branches]
-        outs = [place(a, a.placed, _checked(trace, v)) for a, v in zip(outs, over, strict=True)]
+        outs = [
+            place(a, a.placed, _checked(trace, v), a.marks) for a, v in zip(outs, over, strict=True)
+        ]
     return trace.emit(prim, invars, outs, params, effects)
+
+
+# Operations on one device's part that change its type alone.
+_CASTS = (pvary_p, pcast_p)
 
 
 def _is_first_order(prim: Primitive, params: dict[str, Any]) -> bool:
     return prim.call_param is None and not any(sub_jaxprs(params))
 
 
+@contextlib.contextmanager
+def _again(eqn: JaxprEqn) -> Iterator[None]:
+    """What types were found to be when the equation was recorded, they are again: what its operands
+    leave open was found to be replicated then, and is laid out by an equation behind it."""
+    if not _is_first_order(eqn.primitive, eqn.params) or eqn.primitive in placing:
+        yield
+        return
+    sums = eqn.outvars[0].aval.marks.unreduced
+    with left_open(sums, transposing=True, typed=True):
+        yield
+
+
+jaxprs.again = _again
+
 # Primitives whose abstract evaluation says where their results are.
-placing: set[Primitive] = set()
+placing: set[Primitive] = {optimization_barrier_p}
 JaxprTrace.record_placed = staticmethod(record)  # type: ignore[assignment]
 
 
@@ -95,7 +132,7 @@ def _check_all_meet(
     for inner in [j for closed in programs for j in all_jaxprs(closed.jaxpr)]:
         for eqn in inner.eqns:
             met = _axes_of(eqn.primitive, eqn.params) & over
-            if met and eqn.primitive not in (pvary_p, axis_index_p):
+            if met and eqn.primitive not in (*_CASTS, axis_index_p):
                 axes = ", ".join(sorted(map(repr, met)))
                 raise ValueError(
                     f"{what}: devices along {axes} may go different ways, as the type of the "
@@ -123,9 +160,11 @@ def _unified(
     names: frozenset[Hashable], params: dict[str, Any],
 ) -> tuple[list[Any], frozenset[Hashable]]:  # fmt: skip
     """Operands that all vary over the same axes, those of a collective among them."""
-    if prim is pvary_p:
+    if prim in _CASTS:
         return invars, varying
-    wanted = varying | _checked(trace, names) if names else varying
+    wanted = varying
+    if names and not (prim is psum_p and names <= marks_here(trace, invars[0].aval).unreduced):
+        wanted = varying | _checked(trace, names)
     out = [_varied(trace, a, wanted) for a in invars]
     return out, wanted if invars else varying
 
@@ -156,6 +195,13 @@ def _retraced(closed: ClosedJaxpr, avals: tuple[ShapedArray, ...]) -> ClosedJaxp
 def _varied(trace: JaxprTrace, a: Any, wanted: frozenset[Hashable]) -> Any:
     """An operand that varies over these axes."""
     if not isinstance(a, Literal):
+        sums = wanted & marks_here(trace, a.aval).unreduced
+        if sums:
+            raise ShardingTypeError(
+                f"{a.aval.str_short()} is a sum over the devices along "
+                f"{', '.join(sorted(map(repr, sums)))} that is not taken yet, and stands where each "
+                f"device has a value of its own. Take it first, with lax.psum{at_user_line()}"
+            )
         for name in sorted(wanted - a.aval.varying, key=str):
             over = {"axis_name": name}
             aval, _ = pvary_p.infer([a.aval], over)

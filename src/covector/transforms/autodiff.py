@@ -47,7 +47,7 @@ def as_result(x: Any) -> Any:
 def as_cotangents(found: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
     """What a linear program pulls back, None for zeros, as cotangents of arguments."""
     return [
-        zeros(a.to_tangent_aval()) if ct is None else as_result(instantiate(ct))
+        zeros(a.to_cotangent_aval()) if ct is None else as_result(instantiate(ct))
         for ct, a in zip(found, avals, strict=True)
     ]
 

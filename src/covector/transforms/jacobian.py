@@ -224,7 +224,7 @@ def jacrev(
         def pull(*cts: Any) -> list[Any]:
             found = program.pull(lin.residuals, cts)
             return [
-                instantiate(Zero(a.to_tangent_aval()) if ct is None else ct)
+                instantiate(Zero(a.to_cotangent_aval()) if ct is None else ct)
                 for ct, a in zip(found, avals, strict=True)
             ]
 

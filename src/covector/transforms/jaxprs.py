@@ -128,7 +128,7 @@ def transpose_jaxpr(
 ) -> Transposed:
     """The transpose of ``closed``: of its cotangents the non-zero ones, or all if ``force``."""
     in_avals = closed.in_avals
-    out_avals = [a.to_tangent_aval() for a in closed.out_avals]
+    out_avals = [a.to_cotangent_aval() for a in closed.out_avals]
     num_defined = len(undefined) - sum(undefined)
     nonzero_out: list[bool] = []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from covector.core.avals import aval_of
-from covector.core.jaxpr import Jaxpr, JaxprEqn, Literal, Var
+from covector.core.jaxpr import Jaxpr, JaxprEqn, Literal, Var, bind_again
 from covector.core.places import at_equations
 from covector.core.rules import (
     UndefinedPrimal,
@@ -89,7 +89,7 @@ def backward_pass(
             for a, ct in zip(eqn.invars, found, strict=True):
                 add(a, ct)
     return [
-        cts.get(v, Zero(v.aval)) if type(x) is UndefinedPrimal else None
+        cts.get(v, Zero(v.aval.as_cotangent())) if type(x) is UndefinedPrimal else None
         for v, x in zip(jaxpr.invars, args, strict=True)
     ]
 
@@ -116,7 +116,7 @@ def _evaluate_known(jaxpr: Jaxpr, known: dict[Any, Any]) -> list[JaxprEqn]:
             if all(type(a) is Literal or a in known for a in eqn.invars):
                 at(eqn.source_info)
                 vals = [a.val if type(a) is Literal else known[a] for a in eqn.invars]
-                out = eqn.primitive.bind_params(vals, eqn.params)
+                out = bind_again(eqn, vals)
                 known.update(
                     zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True)
                 )
@@ -132,4 +132,7 @@ def _taken(cts: dict[Var, Any], eqn: JaxprEqn) -> Any:
     found = [cts.pop(v, None) for v in eqn.outvars]
     if all(ct is None for ct in found):
         return None
-    return [Zero(v.aval) if ct is None else ct for v, ct in zip(eqn.outvars, found, strict=True)]
+    return [
+        Zero(v.aval.as_cotangent()) if ct is None else ct
+        for v, ct in zip(eqn.outvars, found, strict=True)
+    ]

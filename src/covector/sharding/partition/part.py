@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from covector.core.avals import ShapedArray
-from covector.core.structural import convert_element_type
+from covector.core.avals import ShapedArray, aval_of
+from covector.core.structural import convert_element_type, zeros
 from covector.primitives.structure import slice_in_dim
 from covector.sharding.partition.collective import collective, exchanged, gathered, scattered
 from covector.sharding.partition.mesh import Axes, ProcessMesh
@@ -79,18 +79,21 @@ class Terms(Part):
         What this process has; small floats in float32, as they are rounded once.
     axes : Axes
         Over which the terms are added.
+    total : array, optional
+        The sum, if it is known.
     """
 
     __slots__ = ("terms", "axes", "mesh", "_sum")
 
     def __init__(
-        self, aval: ShapedArray, split: Split, terms: Any, axes: Axes, mesh: ProcessMesh
-    ) -> None:
+        self, aval: ShapedArray, split: Split, terms: Any, axes: Axes, mesh: ProcessMesh,
+        total: Any = None,
+    ) -> None:  # fmt: skip
         self.aval, self.split = aval, split
         self.cut = None
         self._others = {}
         self.terms, self.axes, self.mesh = terms, axes, mesh
-        self._sum: Any = None
+        self._sum = total
 
     @property
     def value(self) -> Any:  # type: ignore[override]
@@ -118,6 +121,16 @@ class Terms(Part):
                 x = scattered(self.terms, dims[0], mesh.group(self.axes))
                 self._others[split] = self._typed(x)
         return super().at(mesh, split)
+
+
+def terms_of(p: Part, split: Split, axes: Axes, mesh: ProcessMesh) -> Any:
+    """What this process has of a value as a sum over ``axes`` that is split so: its term, or, where
+    the sum is known, all of it in the first process, and zeros in the others."""
+    if isinstance(p, Terms) and set(p.axes) == set(axes) and p.split == split:
+        x = p.terms
+        return x if x.dtype == p.aval.dtype else convert_element_type(x, p.aval.dtype)
+    x = p.at(mesh, split)
+    return x if mesh.index(axes) == 0 else zeros(aval_of(x))
 
 
 def moved(x: Any, have: Split, want: Split, mesh: ProcessMesh) -> Any:

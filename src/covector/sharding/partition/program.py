@@ -50,7 +50,7 @@ from covector.sharding.named import NamedSharding
 from covector.sharding.partition import borders, local
 from covector.sharding.partition.collective import collective, of_program
 from covector.sharding.partition.mesh import Axes, ProcessMesh
-from covector.sharding.partition.part import Part, Terms
+from covector.sharding.partition.part import Part, Terms, terms_of
 from covector.sharding.partition.told import called_by_first
 from covector.sharding.propagate import (
     Split,
@@ -171,16 +171,34 @@ class Partitioner:
             self._locate(trace.eqns[start:], eqn.source_info, _calls_ours(eqn))
         return [read(a) for a in jaxpr.outvars]
 
-    def laid(self, jaxpr: Jaxpr, outs: Sequence[Part], splits: Sequence[Split]) -> list[Any]:
-        """The results of a program, which are to be split so."""
+    def laid(
+        self, jaxpr: Jaxpr, outs: Sequence[Part], splits: Sequence[Split], inner: bool = False
+    ) -> list[Any]:
+        """The results of a program, which are to be split so. Of sums that are not taken, as types
+        say, those of an ``inner`` program are terms."""
         made_at = {v: eqn.source_info for eqn in jaxpr.eqns for v in eqn.outvars}
         trace: Any = current_trace()
         found = []
         for a, p, split in zip(jaxpr.outvars, outs, splits, strict=True):
             start = len(trace.eqns)
-            found.append(p.at(self.mesh, split))
+            found.append(self.has(p, split) if inner else p.at(self.mesh, split))
             self._locate(trace.eqns[start:], made_at.get(a) if isinstance(a, Var) else None)
         return found
+
+    def not_taken(self, aval: ShapedArray) -> Axes:
+        """The axes of processes over which a type says that a value is a sum that is not taken."""
+        over = aval.marks.unreduced
+        return tuple([a for a in self.mesh.sizes if a in over and a not in self.manual])
+
+    def has(self, p: Part, split: Split) -> Any:
+        """What this process has of a value where it is split so: a term, if its type says so."""
+        over = self.not_taken(p.aval)
+        return terms_of(p, split, over, self.mesh) if over else p.at(self.mesh, split)
+
+    def part(self, aval: ShapedArray, split: Split, x: Any) -> Part:
+        """The value of which this process `has` ``x``."""
+        over = self.not_taken(aval)
+        return Terms(aval, split, x, over, self.mesh) if over else Part(aval, split, x)
 
     def _locate(self, eqns: Sequence[JaxprEqn], source: Any, all_of: bool = False) -> None:
         """Say of new equations that they come from a line of the user's: of those that do not say
@@ -218,10 +236,10 @@ class Partitioner:
 
         def run(*parts: Any) -> list[Any]:
             vars_ = closed.jaxpr.invars
-            given = [Part(v.aval, s, x) for v, s, x in zip(vars_, splits, parts, strict=True)]
+            given = [self.part(v.aval, s, x) for v, s, x in zip(vars_, splits, parts, strict=True)]
             outs = self.inside(closed, given)
             found[:] = [p.split for p in outs] if results is None else results
-            return self.laid(closed.jaxpr, outs, found)
+            return self.laid(closed.jaxpr, outs, found, True)
 
         avals = [
             _local(v.aval, s, self.mesh) for v, s in zip(closed.jaxpr.invars, splits, strict=True)
@@ -235,11 +253,33 @@ class Partitioner:
         """The results of an equation."""
         prim = eqn.primitive
         special = rules.get(prim)
+        if special in (None, *_ON_TERMS) and any(self.not_taken(p.aval) for p in args):
+            found = self._on_terms(eqn, args)
+            if found is not None:
+                return found
         if special is not None:
             return special(self, eqn, args)
         if prim.call_param is not None:
             return self.inside(eqn.params[prim.call_param], args)
         return self.plain(eqn, args)
+
+    def _on_terms(self, eqn: JaxprEqn, args: list[Part]) -> list[Part] | None:
+        """The results of what types say to be linear in sums that are not taken: of the terms."""
+        outs = [v.aval for v in eqn.outvars]
+        over = self.not_taken(outs[0])
+        if not over or eqn.primitive.call_param is not None:
+            return None
+        pending = [p for p in args if isinstance(p, Terms) and not p.added]
+        if eqn.primitive in _LINEAR and len(pending) == len(args):
+            return None  # of small floats, terms are added in float32
+        given = []
+        for k, p in enumerate(args):
+            if self.not_taken(p.aval) == over or (eqn.primitive is pad_p and k == 1):
+                p = Part(p.aval, p.split, terms_of(p, p.split, over, self.mesh))
+            given.append(p)
+        run = rules.get(eqn.primitive, Partitioner.plain)
+        found = run(self, eqn, given)
+        return [Terms(a, p.split, p.value, over, self.mesh) for a, p in zip(outs, found, strict=True)]
 
     def plain(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         """Those of an operation that holds no program."""
@@ -392,6 +432,9 @@ def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
 # --- sums of terms
 
 
+_LINEAR = (add_any_p, add_p, sub_p, neg_p, transpose_p, reshape_p, squeeze_p)
+
+
 @rule(add_any_p, add_p, sub_p, neg_p)
 def _linear(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     """Of sums over the same processes, the terms are added."""
@@ -462,6 +505,10 @@ def _joined(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return low.plain(eqn, args) if found is None else [found]
 
 
+# Rules of single operations, which are done with terms as with values.
+_ON_TERMS = (_linear, _arranged, _sliced, _padded, _joined)
+
+
 # --- where values are
 
 
@@ -474,7 +521,34 @@ def _constraint(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]
     low.mesh.split(sharding.spec, x.aval.shape, eqn.primitive.name)  # raises if it is no block
     laid = laid_split(eqn.primitive, sharding, x.split, x.aval.shape)
     split = tuple([tuple([a for a in axes if a in low.mesh.sizes]) for axes in laid])
-    return [Part(x.aval, split, x.at(low.mesh, split))]
+    aval = eqn.outvars[0].aval
+    over = low.not_taken(aval)
+    if not over:
+        return [Part(aval, split, x.at(low.mesh, split))]
+    if isinstance(x, Terms) and set(x.axes) == set(over) and x.split == split:
+        return [Terms(aval, split, x.terms, x.axes, low.mesh)]
+    mine = _beside_zeros(x, split, over, low.mesh)
+    if mine is not None:
+        return [Terms(aval, split, mine, over, low.mesh)]
+    total = x.at(low.mesh, split)
+    term = terms_of(Part(aval, split, total), split, over, low.mesh)
+    return [Terms(aval, split, term, over, low.mesh, total)]
+
+
+def _beside_zeros(x: Part, split: Split, over: Axes, mesh: ProcessMesh) -> Any:
+    """Of a value that is split over ``over`` and is to be a sum over it: what this process has,
+    among zeros; None if other dimensions are to be split in another way."""
+    config = [(0, 0, 0)] * len(split)
+    changed = [k for k, (a, b) in enumerate(zip(x.split, split, strict=True)) if a != b]
+    for k in changed:
+        if split[k] or not set(x.split[k]) <= set(over):
+            return None
+        n, size = x.aval.shape[k], x.value.shape[k]
+        first = mesh.index(x.split[k]) * size
+        config[k] = (first, n - first - size, 0)
+    if {a for k in changed for a in x.split[k]} != set(over):
+        return None
+    return pad_p.bind(x.value, x.aval.dtype.type(0), padding_config=tuple(config))
 
 
 @rule(inspect_sharding_p)
@@ -484,8 +558,8 @@ def _asked(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
 
 @rule(optimization_barrier_p)
 def _barrier(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
-    outs = low.bind(eqn, [p.value for p in args], eqn.params)
-    return [Part(p.aval, p.split, x) for p, x in zip(args, outs, strict=True)]
+    outs = low.bind(eqn, [low.has(p, p.split) for p in args], eqn.params)
+    return [low.part(p.aval, p.split, x) for p, x in zip(args, outs, strict=True)]
 
 
 # --- control flow
@@ -507,10 +581,10 @@ def _scan(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     given = [*[p.split for p in consts], *splits, *[r[1:] for r in rows]]
     inner, _ = low.body(closed, given, [*splits, *found[n:]])
     want = [*[p.split for p in consts], *splits, *rows]
-    values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
+    values = [low.has(p, s) for p, s in zip(args, want, strict=True)]
     outs = low.bind(eqn, values, {**params, "jaxpr": inner})
     at = [*splits, *[((), *s) for s in found[n:]]]
-    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, at, outs, strict=True)]
+    return [low.part(v.aval, s, x) for v, s, x in zip(eqn.outvars, at, outs, strict=True)]
 
 
 def _settled_carry(
@@ -544,9 +618,9 @@ def _while(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     body, _ = low.body(params["body_jaxpr"], [*at, *splits], splits)
     test, _ = low.body(params["cond_jaxpr"], [*[p.split for p in tests], *splits], [()])
     want = [*[p.split for p in tests], *at, *splits]
-    values = [p.at(low.mesh, s) for p, s in zip(args, want, strict=True)]
+    values = [low.has(p, s) for p, s in zip(args, want, strict=True)]
     outs = low.bind(eqn, values, {**params, "body_jaxpr": body, "cond_jaxpr": test})
-    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
+    return [low.part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
 
 
 @rule(cond_p)
@@ -558,9 +632,9 @@ def _cond(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         others = low.body(b, at, None)[1]
         splits = [common(x, y) for x, y in zip(splits, others, strict=True)]
     made = tuple([low.body(b, at, splits)[0] for b in branches])
-    values = [args[0].gathered(low.mesh), *[p.value for p in args[1:]]]
+    values = [args[0].gathered(low.mesh), *[low.has(p, p.split) for p in args[1:]]]
     outs = low.bind(eqn, values, {**eqn.params, "branches": made})
-    return [Part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
+    return [low.part(v.aval, s, x) for v, s, x in zip(eqn.outvars, splits, outs, strict=True)]
 
 
 # --- effects
@@ -597,7 +671,9 @@ def _shard_map(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         # Axes that are not manual stay as they are, within.
         rest = _beside(p.split, manual)
         within = tuple([(*a, *b) for a, b in zip(over, rest, strict=True)])
-        given.append(Part(v.aval, rest, p.at(mesh, within)))
+        sums = tuple([a for a in mesh.sizes if a in spec.unreduced])
+        value = terms_of(p, within, sums, mesh) if sums else p.at(mesh, within)
+        given.append(Part(v.aval, rest, value))
     outer, low.manual = low.manual, low.manual | {*manual}
     try:
         outs = low.inside(closed, given)
@@ -608,7 +684,7 @@ def _shard_map(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         over = mesh.split(spec, v.aval.shape, "shard_map")
         rest = _beside(p.split, [a for axes in over for a in axes])
         split = tuple([(*a, *b) for a, b in zip(over, rest, strict=True)])
-        made.append(Part(v.aval, split, p.at(mesh, rest)))
+        made.append(low.part(v.aval, split, p.at(mesh, rest)))
     return made
 
 
@@ -634,7 +710,7 @@ def _reduced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return _same(eqn, x, collective(x.value, _REDUCED[eqn.primitive], _group(low, eqn)))
 
 
-@rule(pa.pvary_p)
+@rule(pa.pvary_p, pa.pcast_p)
 def _varying(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return _same(eqn, args[0], args[0].value)
 
