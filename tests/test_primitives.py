@@ -29,7 +29,14 @@ NO_BATCHING = {"iota": "it has no operands", **COLLECTIVES}
 NO_LOWERING = {
     **dict.fromkeys(
         (
-            "axis_index", "psum", "pmax", "pmin", "ppermute", "all_gather", "all_to_all", "pvary",
+            "axis_index",
+            "psum",
+            "pmax",
+            "pmin",
+            "ppermute",
+            "all_gather",
+            "all_to_all",
+            "pvary",
             "pcast",
         ),
         "vmap resolves it",

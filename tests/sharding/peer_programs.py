@@ -139,7 +139,9 @@ def sums(m, np, lax, P, mesh):  # noqa: N803 - the name that users give it
     yield "grad of terms", m.jit(m.grad(lambda a, b: (taken(terms(a, b)) ** 2).sum())), [a, b]
     of_weights = m.jit(m.grad(lambda w, x: (layer(x, w) ** 2).sum()))
     yield "grad of a layer", m.jit(lambda w, x: taken(of_weights(w, x))), [ws, first]
-    gathered = mapped(lambda v: np.sin(lax.all_gather(v, "x", tiled=True, to="invarying")), rows, whole)
+    gathered = mapped(
+        lambda v: np.sin(lax.all_gather(v, "x", tiled=True, to="invarying")), rows, whole
+    )
     yield "gathered", gathered, [first]
     yield "grad of gathered", m.jit(m.grad(lambda v: (gathered(v) ** 2).sum())), [first]
     summed = mapped(lambda w, x: lax.psum(m.grad(lambda w: (x @ w).sum())(w), "x"),

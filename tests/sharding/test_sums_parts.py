@@ -16,7 +16,7 @@ from covector.sharding.types import placed_aval
 from tests.sharding import tables, virtual
 
 R = onp.random.default_rng(7)
-SUM = P(unreduced={"x"})
+WHOLE, SUM = P(), P(unreduced={"x"})
 W = R.normal(size=(3, 64, 64)).astype("float32") / 12
 X = R.normal(size=(5, 16, 64)).astype("float32")
 A = R.normal(size=(64, 64)).astype("float32")
@@ -53,7 +53,7 @@ def program(f, *args):
     return ClosedJaxpr(jaxpr, consts)
 
 
-def run(monkeypatch, f, *args, out=P()):
+def run(monkeypatch, f, *args, out=WHOLE):
     """The result of four processes, and the bytes that each has sent."""
     closed = program(f, *args)
     mesh = virtual.mesh_of((4,), ("x",))
@@ -107,8 +107,8 @@ def test_what_is_linear_is_done_with_terms(name, monkeypatch):
     f = LINEAR[name]
     got, sent = run(monkeypatch, lambda a, b: taken(f(product(a, b))), *PRODUCT)
     want = onp.asarray(f(cv.numpy.asarray(A @ A)))
-    rough = name == "half"
-    onp.testing.assert_allclose(got, want, rtol=2e-2 if rough else 1e-4, atol=0.2 if rough else 1e-3)
+    rtol, atol = (2e-2, 0.2) if name == "half" else (1e-4, 1e-3)
+    onp.testing.assert_allclose(got, want, rtol, atol)
     assert sent == ALL_REDUCE * want.nbytes
 
 

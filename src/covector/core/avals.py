@@ -337,7 +337,9 @@ class PlacedArray(ShapedArray):
         )
 
     def __hash__(self) -> int:
-        return hash((self.shape, self.dtype, self.weak_type, self._varying, self.placed, self.marks))
+        return hash(
+            (self.shape, self.dtype, self.weak_type, self._varying, self.placed, self.marks)
+        )
 
 
 def _axes_text(axes: Any) -> str:

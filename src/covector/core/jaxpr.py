@@ -286,8 +286,8 @@ def nesting(jaxpr: Jaxpr) -> int:
     return found
 
 
-# ``again(eqn)`` is a context in which an equation is bound once more, where its types say how arrays
-# are split over devices; set once there are such types.
+# ``again(eqn)`` is a context in which an equation is bound once more, where its types say how
+# arrays are split over devices; set once there are such types.
 again: Callable[[JaxprEqn], contextlib.AbstractContextManager[None]] | None = None
 
 

@@ -93,3 +93,4 @@ def _is_spread(x: Any) -> bool:
 
 
 transpose.transposed = transposed
+transpose.laid = _laid

@@ -72,7 +72,7 @@ def like(x: Any, other: Any, shape: Any = None, device: Any = None) -> Any:
     ``device`` was asked for."""
     if not PlacedArray.exist:
         return x
-    aval = getattr(other, "aval", None)
+    aval: Any = getattr(other, "aval", None)
     if getattr(aval, "placed", None) is None or shape is not None or device is not None:
         return x
     from covector.sharding.constraints import reshard_p

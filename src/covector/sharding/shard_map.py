@@ -373,11 +373,11 @@ def _check_sums(
 ) -> None:
     """Raise the error for a result that is a sum over devices, or reduced, and whose spec says
     something else, or the other way round."""
-    said = f"{called}: the out_specs entry {spec!r}, for the result{where} of the type {a.str_short()}"
+    said = f"{called}: the out_specs entry {spec!r}, for the result{where}, {a.str_short()}"
     for name in sorted(a.marks.unreduced & manual - spec.unreduced, key=str):
         raise ValueError(
             f"{said}, does not say that it is a sum over {name!r} that is not taken. Take it, with "
-            f"lax.psum, or name the axis: PartitionSpec(..., unreduced={{{name!r}}}){at_user_line()}"
+            f"lax.psum, or name the axis: PartitionSpec(unreduced={{{name!r}}}){at_user_line()}"
         )
     for name in sorted(spec.unreduced - a.marks.unreduced - a.varying, key=str):
         raise ValueError(
@@ -388,7 +388,7 @@ def _check_sums(
         verb = "does not say" if name in a.marks.reduced else "says"
         raise ValueError(
             f"{said}, {verb} that it is reduced over {name!r}. The two agree: name the axis in "
-            f"out_specs, PartitionSpec(..., reduced={{{name!r}}}), if it is; lax.pcast(x, {name!r}, "
+            f"out_specs, PartitionSpec(reduced={{{name!r}}}), if it is; lax.pcast(x, {name!r}, "
             f"to='reduced') makes it so{at_user_line()}"
         )
 

@@ -160,7 +160,9 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
     assert not refs
     ins = [s for s, u in zip(params["in_specs"], undefined, strict=True) if not u]
     ins += [of_cotangent(s) for s, nz in zip(params["out_specs"], nonzero, strict=True) if nz]
-    of_undefined = [of_cotangent(s) for s, u in zip(params["in_specs"], undefined, strict=True) if u]
+    of_undefined = [
+        of_cotangent(s) for s, u in zip(params["in_specs"], undefined, strict=True) if u
+    ]
     outs = [s for s, nz in zip(of_undefined, nonzero_out, strict=True) if nz]
     operands = [x for x, u in zip(args, undefined, strict=True) if not u]
     operands += [ct for ct in cts if type(ct) is not Zero]

@@ -35,9 +35,7 @@ from covector.transforms.vmap import varies_by_type
 
 def placed_aval(aval: ShapedArray, sharding: Any) -> ShapedArray:
     """The type of an array that lies on a mesh with explicit axes."""
-    return place(
-        aval, explicit(sharding, len(aval.shape)), frozenset(), explicit_marks(sharding)
-    )
+    return place(aval, explicit(sharding, len(aval.shape)), frozenset(), explicit_marks(sharding))
 
 
 _native.set_placed_aval_factory(placed_aval)
@@ -197,10 +195,11 @@ def _varied(trace: JaxprTrace, a: Any, wanted: frozenset[Hashable]) -> Any:
     if not isinstance(a, Literal):
         sums = wanted & marks_here(trace, a.aval).unreduced
         if sums:
+            axes = ", ".join(sorted(map(repr, sums)))
             raise ShardingTypeError(
-                f"{a.aval.str_short()} is a sum over the devices along "
-                f"{', '.join(sorted(map(repr, sums)))} that is not taken yet, and stands where each "
-                f"device has a value of its own. Take it first, with lax.psum{at_user_line()}"
+                f"{a.aval.str_short()} is a sum over the devices along {axes} that is not taken "
+                "yet, and stands where each device has a value of its own. Take it first, with "
+                f"lax.psum{at_user_line()}"
             )
         for name in sorted(wanted - a.aval.varying, key=str):
             over = {"axis_name": name}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from covector.core import dtypes, tree
-from covector.core.avals import Array, ShapedArray, aval_of, to_array
+from covector.core.avals import Array, ShapedArray, aval_of, marked, to_array
 from covector.core.dce import dce
 from covector.core.errors import at_user_line, describe
 from covector.core.rules import UndefinedPrimal, Zero
@@ -16,6 +16,7 @@ from covector.core.structural import instantiate, zeros
 from covector.core.trace import Tracer, trace_to_jaxpr
 from covector.core.tree_nodes import Partial
 from covector.core.tree_paths import path_names
+from covector.transforms import transpose
 from covector.transforms.arguments import (
     api_boundary,
     argument_names,
@@ -47,9 +48,16 @@ def as_result(x: Any) -> Any:
 def as_cotangents(found: Sequence[Any], avals: Sequence[ShapedArray]) -> list[Any]:
     """What a linear program pulls back, None for zeros, as cotangents of arguments."""
     return [
-        zeros(a.to_cotangent_aval()) if ct is None else as_result(instantiate(ct))
+        _zeros(a) if ct is None or type(ct) is Zero else as_result(ct)
         for ct, a in zip(found, avals, strict=True)
     ]
+
+
+def _zeros(aval: ShapedArray) -> Any:
+    """The cotangent of an argument that nothing depends on."""
+    aval = aval.to_cotangent_aval()
+    found = zeros(aval)
+    return found if aval.placed is None else transpose.laid(found, marked(aval), ())
 
 
 class FlatFunction:

@@ -21,6 +21,8 @@ from covector.core.structural import add_tangents, convert_element_type
 # ``transposed(rule, ct, vals, eqn)`` calls the rule where types say how arrays are split over
 # devices; set once there are such types.
 transposed: Callable[..., Sequence[Any]] | None = None
+# ``laid(x, sharding, beside)`` lays ``x`` out so, on the devices of what is ``beside`` it.
+laid: Callable[..., Any]
 
 
 def backward_pass(

@@ -279,7 +279,9 @@ class Partitioner:
             given.append(p)
         run = rules.get(eqn.primitive, Partitioner.plain)
         found = run(self, eqn, given)
-        return [Terms(a, p.split, p.value, over, self.mesh) for a, p in zip(outs, found, strict=True)]
+        return [
+            Terms(a, p.split, p.value, over, self.mesh) for a, p in zip(outs, found, strict=True)
+        ]
 
     def plain(self, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
         """Those of an operation that holds no program."""
