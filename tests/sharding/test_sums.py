@@ -165,6 +165,7 @@ LOSSES = {
     "inverse": lambda w, x: (x @ np.linalg.inv(w + 3 * np.eye(8))).sum(),
     "norm": lambda w, x: np.linalg.norm(x @ w),
     "one": lambda w, x: (cast(w) * cast(x)).sum(),
+    "numbers": lambda w, x: ((w + 1) * (2 - w) * x).sum(),
 }  # fmt: skip
 
 
@@ -211,6 +212,17 @@ def test_what_is_shared_goes_on_being_it():
     assert marks(w + cv.reshard(A, P())) == (set(), set())
     assert str(cv.typeof(w * batch())) == "ShapedArray(float32[8@x,8])"
     assert marks(cv.jvp(np.sin, (w,), (w,))[1]) == (set(), {"x"})
+
+
+def test_derivatives_by_numbers():
+    """A number beside what is shared has no type, and its derivative is the sum."""
+    f = lambda s, w, x: (np.sin(w + s) * x).sum()  # noqa: E731
+    for how in (cv.jit, lambda g: g):
+        got = how(cv.grad(f, (0, 1)))(0.5, shared(), batch())
+        want = how(cv.grad(f, (0, 1)))(0.5, cv.reshard(W, P()), batch())
+        assert marks(got[1]) == ({"x"}, set())
+        for a, b in zip(got, want, strict=True):
+            onp.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_derivatives_by_sums_are_shared():

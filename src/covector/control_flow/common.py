@@ -317,7 +317,8 @@ def check_carry(
         if a.dtype != o.dtype:
             reasons.append("the dtypes do not match")
         if not reasons:
-            reasons.append("they are split differently, or sums over other axes of the mesh")
+            how = "split differently over" if a.marks == o.marks else "sums over other axes of"
+            reasons.append(f"they are {how} the mesh")
         lines.append(
             f"  * carry{path} goes in as {a.str_short()} and comes out as {o.str_short()}: "
             + " and ".join(reasons)

@@ -30,12 +30,12 @@ def transposed(
     The operands of a transposed operation may leave open how its result is split, as a sum over
     devices does. Here it is known.
     """
+    if not any([_says_something(v.aval) for v in (*eqn.invars, *eqn.outvars)]):
+        return rule(ct, *vals, **eqn.params)
     wanted = [
         a.aval.as_cotangent() if type(x) is UndefinedPrimal else None
         for a, x in zip(eqn.invars, vals, strict=True)
     ]
-    if not any(a is not None and (a.placed is not None or a.marks != NO_MARKS) for a in wanted):
-        return rule(ct, *vals, **eqn.params)
     sums: frozenset[Any] = frozenset()
     if not any(sub_jaxprs(eqn.params)):
         sums = sums.union(*[a.marks.unreduced for a in wanted if a is not None])
@@ -47,6 +47,11 @@ def transposed(
     ]
 
 
+def _says_something(aval: Any) -> bool:
+    """Whether a type says how arrays lie, or that they are sums."""
+    return aval.placed is not None or aval.marks != NO_MARKS
+
+
 def _typed(x: Any, wanted: ShapedArray, beside: Sequence[Any]) -> Any:
     """``x`` as a cotangent of that type."""
     have = aval_of(x)
@@ -54,12 +59,15 @@ def _typed(x: Any, wanted: ShapedArray, beside: Sequence[Any]) -> Any:
         x = _summed(x, wanted)
         have = aval_of(x)
     where = marked(wanted)
+    if where is None and have.placed is not None and marked(have) != have.placed:
+        where = have.placed  # of a number: the sum is taken
     return x if where is None or marked(have) == where else _laid(x, where, beside)
 
 
 def _summed(x: Any, wanted: ShapedArray) -> Any:
     """``x`` with the marks over manual axes that are wanted; those of the others are of `_laid`."""
-    said = () if wanted.placed is None else wanted.placed.mesh.explicit_axes
+    placed = wanted.placed or aval_of(x).placed
+    said = () if placed is None else placed.mesh.explicit_axes
     have, want = aval_of(x).marks.without(said), wanted.marks.without(said)
     for name in sorted(have.unreduced - want.unreduced, key=str):
         x = psum(x, name)

@@ -100,11 +100,13 @@ def result_marks(
         that is none.
     """
     avals = [a.aval for a in operands]
+    later = found_open().unreduced
+    if not later and all([a.marks is NO_MARKS for a in avals]):
+        return NO_MARKS
     marks = [marks_here(trace, a) for a in avals]
     unreduced = _NONE
     if any([m.unreduced for m in marks]):
         unreduced = _unreduced(trace, prim, operands, [m.unreduced for m in marks], outs)
-    later = found_open().unreduced
     if later and prim in _SUMMING:
         unreduced |= later & _summed_over(prim, avals, outs, params)
     reduced = _NONE
@@ -219,7 +221,7 @@ def _summed_over(
 
 
 def _is_number(aval: ShapedArray) -> bool:
-    return aval.weak_type and not aval.shape and aval.placed is None
+    return not aval.shape and not aval.varying and aval.marks == NO_MARKS
 
 
 def _reduced(operands: Sequence[Any], reduced: Sequence[Names]) -> Names:

@@ -105,12 +105,17 @@ def _is_first_order(prim: Primitive, params: dict[str, Any]) -> bool:
 def _again(eqn: JaxprEqn) -> Iterator[None]:
     """What types were found to be when the equation was recorded, they are again: what its operands
     leave open was found to be replicated then, and is laid out by an equation behind it."""
-    if not _is_first_order(eqn.primitive, eqn.params) or eqn.primitive in placing:
+    splits = any([_splits(a.aval.placed) for a in eqn.invars])
+    if not splits or not _is_first_order(eqn.primitive, eqn.params) or eqn.primitive in placing:
         yield
         return
     sums = eqn.outvars[0].aval.marks.unreduced
     with left_open(sums, transposing=True, typed=True):
         yield
+
+
+def _splits(placed: Any) -> bool:
+    return placed is not None and any([p is not None for p in placed.spec])
 
 
 jaxprs.again = _again
