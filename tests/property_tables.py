@@ -463,7 +463,16 @@ def mapped_over_rows(x):
     return cv.jit(cv.shard_map(part, mesh=rows(x).mesh, in_specs=spec, out_specs=spec))(x)
 
 
+def summed_over_rows(x):
+    def part(a):
+        return lax.psum(2 * lax.pcast(lax.sin(a), "m", to="unreduced"), "m")
+
+    mesh = rows(x).mesh
+    return cv.jit(cv.shard_map(part, mesh=mesh, in_specs=cv.P("m"), out_specs=cv.P()))(x)
+
+
 case("shard_map", mapped_over_rows, X)
+case("pcast", summed_over_rows, X)
 case(
     "host_local_array_to_global_array",
     lambda x: multihost_utils.host_local_array_to_global_array(x, rows(x).mesh, cv.P("m")), X,

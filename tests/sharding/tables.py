@@ -9,7 +9,7 @@ from tests import property_tables
 TABLE = {**property_tables.CASES, **property_tables.DISCRETE}
 # They name a mesh of their own.
 PLACED = {
-    "shard_map", "reshard", "sharding_constraint",
+    "shard_map", "pcast", "reshard", "sharding_constraint",
     "host_local_array_to_global_array", "global_array_to_host_local_array",
 }  # fmt: skip
 NAMES = [n for n in TABLE if n.split(" ")[0] not in PLACED]

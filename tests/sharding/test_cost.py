@@ -269,7 +269,7 @@ def test_shard_map():
     assert found.sent("all-gather") == 3 * local
 
 
-@pytest.mark.parametrize("name", [n for n in TABLE if n != "shard_map"])
+@pytest.mark.parametrize("name", [n for n in TABLE if n not in ("shard_map", "pcast")])
 def test_every_operation_has_a_cost(name):
     case = TABLE[name]
     closed = cv.make_jaxpr(case.fun)(*case.args)

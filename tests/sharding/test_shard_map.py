@@ -605,6 +605,7 @@ def test_parts_are_not_laid_out_over_the_axes_that_make_them(kind):
 
 
 def test_types_of_gathered_values():
-    f = cv.vmap(lambda x: lax.all_gather(x, "i", to="invarying"), axis_name="i")
-    with pytest.raises(NotImplementedError, match="psum"):
-        f(np.arange(2.0))
+    f = cv.vmap(lambda x: lax.all_gather(x, "i", to="invarying"), axis_name="i", out_axes=None)
+    onp.testing.assert_array_equal(f(np.arange(2.0)), [0, 1])
+    g = on(lambda x: lax.all_gather(x, "x", tiled=True, to="invarying"), P("x"), P())
+    onp.testing.assert_array_equal(g(X), X)

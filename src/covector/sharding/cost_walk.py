@@ -313,10 +313,10 @@ class Walk:
 
     def _plain(self, eqn: JaxprEqn) -> list[Value]:
         """An operation on arrays."""
-        terms = self.not_taken(eqn.outvars[0].aval) or self._terms(eqn)
+        outs = [v.aval for v in eqn.outvars]
+        terms = (self.not_taken(outs[0]) if outs else ()) or self._terms(eqn)
         splits = [self.read(a).split for a in eqn.invars]
         factors = factors_of(eqn) if any(_axes_of(s) for s in splits) else None
-        outs = [v.aval for v in eqn.outvars]
         summed: Axes = ()
         if factors is None:
             wanted = [nowhere(a.aval) for a in eqn.invars]

@@ -214,7 +214,11 @@ shard_map_p.expansion = on_all
 
 
 def _step_by_step(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    outs = on_all(*args, **params)
+    mesh = params["mesh"]
+    if isinstance(mesh, Mesh):
+        # The values on the way are arrays, which lie as their mesh says.
+        mesh = mesh.update(axis_types=(AxisType.Auto,) * len(mesh.axis_names))
+    outs = on_all(*args, **{**params, "mesh": mesh})
     return typed(outs, params, range(len(outs)))
 
 
