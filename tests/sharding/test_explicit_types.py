@@ -575,3 +575,79 @@ def test_derivatives_of_random_numbers():
     x = put(A**2 + 1, "a", "b")
     assert shown(cv.grad(f), x) == ["float32[8@a,4@b]"]
     same(cv.grad(f), x)
+
+
+# --- types without arrays ---
+
+
+def test_types_are_those_of_the_structs_that_stand_for_arrays(mesh):
+    rows = cv.ShapeDtypeStruct((8, 4), "float32", sharding=NamedSharding(mesh, P("a", None)))
+    assert cv.ShapeDtypeStruct((8, 4), "float32", sharding=P("a", None)) == rows
+    seen = []
+    f = cv.jit(lambda x: seen.append(cv.typeof(x).str_short()) or x.T)
+    for found in (cv.eval_shape(f, rows), f.eval_shape(rows), f.lower(rows).out_info):
+        assert found.sharding.spec == P(None, "a") and found.shape == (4, 8)
+    cv.make_jaxpr(f)(rows)
+    assert set(seen) == {"float32[8@a,4]"}
+    assert cv.eval_shape(f, put(A, "a")).sharding.spec == P(None, "a")
+    with pytest.raises(ShardingTypeError, match="split over the mesh's 'a'"):
+        cv.jit(lambda x: x @ x.T).lower(rows)
+    compiled = cv.jit(lambda x: x * 2).lower(rows).compile()
+    out = compiled(put(A, "a"))
+    assert out.sharding.spec == P("a", None)
+    onp.testing.assert_array_equal(out, 2 * A)
+    made = cv.tree.map(lambda s: np.zeros(s.shape, out_sharding=s.sharding), cv.eval_shape(f, rows))
+    assert cv.typeof(made).str_short() == "float32[4,8@a]"
+
+
+def test_types_have_a_part_for_each_dimension():
+    for x in (np.zeros((8, 4)), reshard(A, P()), put(A, "a")):
+        assert len(cv.typeof(x).sharding.spec) == 2
+
+
+# --- what picks elements, and functions of the host ---
+
+
+def window(x):
+    return lax.reduce_window(x, -onp.inf, lax.max, (1, 2), (1, 2), "VALID")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        window, cv.vmap(lambda x: window(x[None])[0]), cv.checkpoint(window),
+        lambda x: lax.reduce_window(x, onp.inf, lax.min, (1, 3), (1, 1), "SAME"),
+    ],
+)  # fmt: skip
+def test_derivatives_of_maxima_over_windows(f):
+    gradient = cv.grad(lambda x: (f(x) ** 2).sum())
+    x = put(A, "a")
+    assert shown(gradient, x) == ["float32[8@a,4]"]
+    same(gradient, x)
+    onp.testing.assert_allclose(gradient(x), cv.jit(gradient)(x))
+    second = cv.grad(lambda x: (gradient(x) ** 2).sum())
+    assert shown(second, x) == ["float32[8@a,4]"]
+    same(second, x)
+
+
+def test_rows_of_an_array_that_is_split():
+    x = put(A, "a")
+    onp.testing.assert_array_equal(onp.stack(list(x)), A)
+    first, *_ = x
+    onp.testing.assert_array_equal(first, A[0])
+
+
+def test_functions_of_the_host():
+    out = cv.ShapeDtypeStruct((8, 4), "float32")
+    f = lambda x: cv.pure_callback(onp.sin, out, x)  # noqa: E731
+    g = lambda x: cv.experimental.io_callback(onp.sin, out, x)  # noqa: E731
+    x = put(A, "a")
+    for call in (f, g):
+        assert shown(call, x) == ["float32[8,4]"]
+        onp.testing.assert_allclose(cv.jit(call)(x), onp.sin(A), rtol=1e-6)
+        onp.testing.assert_allclose(call(x), onp.sin(A), rtol=1e-6)
+
+
+def test_no_dimension_is_left_open():
+    with pytest.raises(ValueError, match="leaves a dimension to the compiler"):
+        reshard(A, P(P.UNCONSTRAINED))

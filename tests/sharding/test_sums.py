@@ -371,6 +371,25 @@ def test_derivatives_along_devices(name, how):
         onp.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5)
 
 
+def test_sums_over_the_other_axis():
+    """Along one axis the function runs on each device; over the other, types say what is a sum."""
+
+    def f(v):
+        c = np.einsum("ij,kj->ik", v, v, out_sharding=P(None, None, unreduced={"y"}))
+        return cv.reshard(2 * c, P(None, None))
+
+    mapped = on(f, P("x"), P("x"))
+    plain = lambda x: 2 * np.einsum("bij,bkj->bik", *[x.reshape(4, 2, 8)] * 2).reshape(8, 2)  # noqa: E731
+    x = cv.device_put(A, P("x", "y"))
+    onp.testing.assert_allclose(mapped(x), plain(A), rtol=1e-5)
+    loss = lambda f: lambda x: (np.sin(f(x)) ** 2).sum()  # noqa: E731
+    want = cv.grad(loss(plain))(cv.reshard(A, P()))
+    for how in (cv.jit, lambda g: g):
+        got = how(cv.grad(loss(mapped)))(x)
+        assert cv.typeof(got).sharding.spec == P("x", "y")
+        onp.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
 def test_casts_that_there_are_none_of():
     x, w, c = batch(), shared(), product()
     cast_to = lambda to: lambda v: lax.pcast(v, "x", to=to)  # noqa: E731
@@ -416,7 +435,9 @@ def test_specs_and_types_agree():
 
 def test_specs(mesh):
     fails(ValueError, "in both unreduced and reduced", lambda: P(unreduced={"x"}, reduced={"x"}))
-    fails(ValueError, "that splits no dimension", NamedSharding, mesh, P("x", unreduced={"x"}))
+    fails(ValueError, "'x' splits a dimension, and is in", lambda: P("x", unreduced={"x"}))
+    fails(TypeError, "unreduced is a set of names", lambda: P(None, unreduced="x"))
+    fails(TypeError, "reduced is a set of names", lambda: P(None, reduced=3))
     auto = cv.make_mesh((4, 2), ("x", "y"), (AxisType.Auto,) * 2)
     fails(ValueError, "is of the type Auto, over which types say nothing", NamedSharding, auto, SUM)
     where = NamedSharding(mesh, SUM)

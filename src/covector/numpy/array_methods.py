@@ -208,7 +208,19 @@ def _iter(self: Any) -> Any:
     shape = self.shape
     if not shape:
         raise TypeError(f"iteration over {describe(self)}, an array of rank 0{at_user_line()}")
-    return iter([getitem(self, i) for i in range(shape[0])])
+    rows = _whole_rows(self) if type(self) is Array else self
+    return iter([getitem(rows, i) for i in range(shape[0])])
+
+
+def _whole_rows(x: Any) -> Any:
+    """``x``, whose type does not say that its first dimension is split."""
+    placed = x.aval.placed
+    if placed is None or placed.spec[0] is None:
+        return x
+    from covector.sharding.constraints import reshard  # it is there if there is such a type
+
+    where = x.sharding
+    return reshard(x, where.update(spec=where.spec.update(partitions=(None, *where.spec[1:]))))
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 from covector import _native
 from covector.core import avals, processes
-from covector.core.avals import Array
+from covector.core.avals import Array, ShapedArray
 from covector.core.backend import SpreadingBackend, check_spread, get_backend, spreads
 from covector.core.config import config, places_set
 from covector.core.device import Device, Space
 from covector.core.errors import at_user_line
 from covector.runtime.transfers import transfer
 from covector.sharding.base import Sharding, SingleDeviceSharding
+from covector.transforms import shapes
 
 _OF_HOSTS = ("pinned_host", "unpinned_host")
 
@@ -45,6 +46,21 @@ def _first_cpu() -> Sharding:
 _native.set_default_sharding(_first_cpu)
 
 
+def _type_on(aval: ShapedArray, sharding: Any) -> ShapedArray:
+    from covector.sharding.types import placed_aval  # where there are such types
+
+    return placed_aval(aval, sharding)
+
+
+def _on_mesh(spec: Any) -> Any:
+    from covector.sharding.constraints import resolved
+
+    return resolved(spec, "the sharding of a ShapeDtypeStruct")
+
+
+shapes.type_on, shapes.on_mesh = _type_on, _on_mesh
+
+
 def placement(sharding: Sharding, committed: bool) -> Placement:
     """The placement for a sharding; equal ones are one object."""
     if not _placements:
@@ -53,7 +69,8 @@ def placement(sharding: Sharding, committed: bool) -> Placement:
     found = _placements.get((sharding, committed))
     if found is None:
         if sharding.typed:
-            from covector.sharding import backward  # noqa: F401 - gives the types of such arrays
+            # What gives the types of such arrays, and derivatives.
+            from covector.sharding import backward, derivatives  # noqa: F401
         index = _native.add_placement(sharding, committed, sharding.spread, sharding.typed)
         found = _placements.setdefault((sharding, committed), Placement(sharding, committed, index))
     return found

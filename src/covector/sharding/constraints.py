@@ -117,10 +117,11 @@ def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
     rest = x.marks.without(mesh.explicit_axes)  # over manual axes it stays what it is
     if not isinstance(sharding, NamedSharding):
         return place(x, None, x.varying, rest)
-    laid = place(x, explicit(sharding, x.ndim), x.varying)
-    unreduced, reduced = explicit_marks(sharding)
+    placed = here(place(x, explicit(sharding, x.ndim), x.varying))
+    said = () if placed is None else placed.mesh.explicit_axes
+    unreduced, reduced = explicit_marks(sharding).along(said)
     marks = Marks(unreduced | rest.unreduced, reduced | rest.reduced)
-    return place(x, here(laid), x.varying, marks)
+    return place(x, placed, x.varying, marks)
 
 
 @sharding_constraint_p.def_abstract_eval
@@ -318,6 +319,11 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
                 f"arrays to single devices{at_user_line()}"
             )
         check_whole(s, "reshard")
+        if UNCONSTRAINED in s.spec.partitions and AxisType.Explicit in s.mesh.axis_types:
+            raise ValueError(
+                f"reshard: {s.spec!r} leaves a dimension to the compiler, and the mesh has axes of "
+                f"the type Explicit, over which types say how arrays are split{at_user_line()}"
+            )
         s.check(aval_of(x).shape, "reshard")
         outs.append(reshard_p.bind(x, sharding=s))
     return tree.unflatten(treedef, outs)

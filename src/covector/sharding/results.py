@@ -86,7 +86,7 @@ def typeless(fun: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fun)
     def run(*args: Any, **kwargs: Any) -> Any:
-        split = [x for x in tree.leaves((args, kwargs)) if PlacedArray.exist and _is_split(x)]
+        split = [x for x in tree.leaves((args, kwargs)) if PlacedArray.exist and is_split(x)]
         return _without_types(fun, args, kwargs, split) if split else fun(*args, **kwargs)
 
     return run
@@ -111,7 +111,7 @@ def _without_types(fun: Callable[..., Any], args: Any, kwargs: Any, split: Seque
     return tree.map(lay, out)
 
 
-def _is_split(x: Any) -> bool:
+def is_split(x: Any) -> bool:
     placed = getattr(getattr(x, "aval", None), "placed", None)
     return placed is not None and any(p is not None for p in placed.spec)
 

@@ -53,14 +53,23 @@ class PartitionSpec:
         reduced: Iterable[Hashable] = frozenset(),
     ) -> None:
         self.partitions = tuple([_part(p) for p in partitions])
-        self.unreduced = frozenset(unreduced)
-        self.reduced = frozenset(reduced)
+        self.unreduced = _axes("unreduced", unreduced)
+        self.reduced = _axes("reduced", reduced)
         both = self.unreduced & self.reduced
         if both:
             raise ValueError(
                 f"PartitionSpec: {', '.join(sorted(map(repr, both)))} in both unreduced and "
                 f"reduced: a sum over an axis is taken or not{at_user_line()}"
             )
+        if self.unreduced or self.reduced:
+            split = {n for p in self.partitions for n in names_in(p)}
+            twice = split & (self.unreduced | self.reduced)
+            if twice:
+                raise ValueError(
+                    f"PartitionSpec: {', '.join(sorted(map(repr, twice)))} splits a dimension, and "
+                    f"is in unreduced or reduced: along an axis, an array is split, or it is a sum "
+                    f"or what all have{at_user_line()}"
+                )
         self._hash = hash((self.partitions, self.unreduced, self.reduced))
 
     def __iter__(self) -> Iterator[Part]:
@@ -175,6 +184,16 @@ class PartitionSpec:
 
 
 P = PartitionSpec
+
+
+def _axes(what: str, names: Any) -> frozenset[Hashable]:
+    """The axes of ``unreduced`` or ``reduced``."""
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise TypeError(
+            f"PartitionSpec: {what} is a set of names of axes, such as {{'x'}}, got {names!r}"
+            f"{at_user_line()}"
+        )
+    return frozenset(names)
 
 
 def _make(

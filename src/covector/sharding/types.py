@@ -30,6 +30,8 @@ from covector.sharding.explicit import (
     whole_type,
 )
 from covector.sharding.sums import marks_here, result_marks
+from covector.transforms.callbacks import pure_callback_p
+from covector.transforms.io_callback import io_callback_p
 from covector.transforms.vmap import varies_by_type
 
 
@@ -79,7 +81,7 @@ def record(
         if checked and rule is not None:
             varying = rule(varying, checked, params)
         if prim not in _CASTS and prim not in placing:
-            shardings = result_shardings(prim, avals, outs, params)
+            shardings = result_shardings(prim, [] if prim in _OF_HOST else avals, outs, params)
             marks = result_marks(trace, prim, invars, outs, params)
             if checked and prim in mark_rules:
                 marks = mark_rules[prim](marks, checked, params)
@@ -93,6 +95,8 @@ def record(
     return trace.emit(prim, invars, outs, params, effects)
 
 
+# Functions of the host: their results are made as other arrays are.
+_OF_HOST = (pure_callback_p, io_callback_p)
 # Operations on one device's part that change its type alone.
 _CASTS = (pvary_p, pcast_p)
 

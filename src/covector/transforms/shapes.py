@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from covector.core import dtypes
-from covector.core.avals import Array, ShapedArray, aval_of, refuse_mask
+from covector.core.avals import Array, ShapedArray, aval_of, marked, refuse_mask
 from covector.core.errors import boundaries
 from covector.core.operands import canonical_shape
+
+
+def _same(aval: ShapedArray, sharding: Any) -> ShapedArray:
+    return aval
+
+
+# ``type_on(aval, sharding)``: the type of an array that lies so, which says it; ``on_mesh(spec)``:
+# a spec on the mesh that is set. They are replaced where shardings are known.
+type_on: Callable[[ShapedArray, Any], ShapedArray] = _same
+on_mesh: Callable[[Any], Any] = lambda spec: spec  # noqa: E731
 
 
 @boundaries
@@ -18,8 +29,8 @@ class ShapeDtypeStruct:
     ----------
     shape : tuple of int
     dtype : dtype
-    sharding : optional
-        Kept as it is.
+    sharding : Sharding or PartitionSpec, optional
+        Where the array is; a spec is of the mesh that is set. Over Explicit axes, types say it.
     weak_type : bool
     manual_axis_type, is_ref : optional
         Have no effect.
@@ -47,7 +58,7 @@ class ShapeDtypeStruct:
             raise ValueError("ShapeDtypeStruct: dtype must be given")
         self.shape = canonical_shape(shape, "the shape of a ShapeDtypeStruct")
         self.dtype = dtypes.as_dtype(dtype)
-        self.sharding = sharding
+        self.sharding = on_mesh(sharding) if hasattr(sharding, "partitions") else sharding
         self.weak_type = weak_type
 
     @classmethod
@@ -113,12 +124,15 @@ class ShapeDtypeStruct:
         return hash((self.shape, self.dtype, self.sharding, self.weak_type))
 
     def __repr__(self) -> str:
-        weak = ", weak_type=True" if self.weak_type else ""
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak})"
+        more = ", weak_type=True" if self.weak_type else ""
+        if getattr(self.sharding, "typed", False):
+            more += f", sharding={self.sharding}"
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{more})"
 
 
 def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
-    return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+    sharding = marked(aval)
+    return ShapeDtypeStruct(aval.shape, aval.dtype, sharding=sharding, weak_type=aval.weak_type)
 
 
 def typeof(x: Any) -> ShapedArray:
@@ -144,14 +158,16 @@ def typeof(x: Any) -> ShapedArray:
     SingleDeviceSharding(device=CpuDevice(id=0))
     """
     aval = aval_of(x)
-    return aval.with_sharding(x.sharding) if type(x) is Array else aval
+    return aval.with_sharding(x.sharding) if type(x) is Array and aval.placed is None else aval
 
 
 def aval_like(x: Any) -> ShapedArray:
     """Aval of an array, scalar, or object with ``shape`` and ``dtype``."""
     if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
         refuse_mask(x)
-        return ShapedArray(
+        aval = ShapedArray(
             tuple(x.shape), dtypes.canonicalize_dtype(x.dtype), getattr(x, "weak_type", False)
         )
+        where = getattr(x, "sharding", None)
+        return type_on(aval, where) if getattr(where, "typed", False) else aval
     return aval_of(x)
