@@ -36,7 +36,6 @@ NO_LOWERING = {
             "ppermute",
             "all_gather",
             "all_to_all",
-            "pvary",
             "pcast",
         ),
         "vmap resolves it",

@@ -33,7 +33,6 @@ ppermute_p = Primitive("ppermute")
 all_gather_p = Primitive("all_gather")
 all_to_all_p = Primitive("all_to_all")
 axis_index_p = Primitive("axis_index")
-pvary_p = Primitive("pvary")
 pcast_p = Primitive("pcast")
 
 
@@ -96,7 +95,7 @@ def _psum_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list
     # A cotangent of what does not vary is one for all devices, where types say so; elsewhere each
     # element has its own.
     if axis_name in x.aval.varying:
-        return [pvary_p.bind(ct, axis_name=axis_name)]
+        return [pcast(ct, axis_name, "varying")]
     if axis_name in x.aval.marks.unreduced:
         return [pcast(ct, axis_name, "reduced")]
     return [psum(ct, axis_name)]
@@ -105,54 +104,31 @@ def _psum_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list
 transpose_rules[psum_p] = _psum_transpose
 
 
-# --- values that are the same for all, as ones that may vary -------------------------------
+# --- casts: what types say of a value along an axis -----------------------------------------
+
+
+def pcast(x: Any, axis_name: Hashable, to: str) -> Any:
+    """The value of all as one that may vary (``"varying"``), or of which the cotangent is a sum
+    that is not taken (``"reduced"``); values that vary as the terms of a sum (``"unreduced"``)."""
+    return pcast_p.bind(x, axis_name=axis_name, to=to)
 
 
 def pvary(x: Any, axes: Sequence[Hashable]) -> Any:
     """``x``, which may vary over ``axes`` as far as types say."""
     for name in axes:
-        x = pvary_p.bind(x, axis_name=name)
+        x = pcast(x, name, "varying")
     return x
-
-
-@pvary_p.def_abstract_eval
-def _pvary_aval(x: ShapedArray, *, axis_name: Hashable) -> ShapedArray:
-    return place(x, x.placed, x.varying | {axis_name}, x.marks.without({axis_name}))
-
-
-collective_rules[pvary_p] = lambda size, args, dims, **params: (args[0], dims[0])
-batching_rules[pvary_p] = lambda size, args, dims, **params: (
-    pvary_p.bind_params(args, params),
-    dims[0],
-)
-def_jvp_linear(pvary_p)
-
-
-def _pvary_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable) -> list[Any]:
-    # Of what is reduced, the cotangent is the sum, and need not be taken.
-    if axis_name in x.aval.marks.reduced:
-        return [pcast(ct, axis_name, "unreduced")]
-    return [psum(ct, axis_name)]
-
-
-transpose_rules[pvary_p] = _pvary_transpose
-
-
-# --- sums that are not taken ----------------------------------------------------------------
-
-
-def pcast(x: Any, axis_name: Hashable, to: str) -> Any:
-    """Values that vary as the terms of a sum (``"unreduced"``), or the value of all as one of which
-    the cotangent is such a sum (``"reduced"``)."""
-    return pcast_p.bind(x, axis_name=axis_name, to=to)
 
 
 @pcast_p.def_abstract_eval
 def _pcast_aval(x: ShapedArray, *, axis_name: Hashable, to: str) -> ShapedArray:
-    unreduced, reduced = x.marks.without({axis_name})
+    name = {axis_name}
+    unreduced, reduced = x.marks.without(name)
+    if to == "varying":
+        return place(x, x.placed, x.varying | name, Marks(unreduced, reduced))
     if to == "unreduced":
-        return place(x, x.placed, x.varying - {axis_name}, Marks(unreduced | {axis_name}, reduced))
-    return place(x, x.placed, x.varying - {axis_name}, Marks(unreduced, reduced | {axis_name}))
+        return place(x, x.placed, x.varying - name, Marks(unreduced | name, reduced))
+    return place(x, x.placed, x.varying - name, Marks(unreduced, reduced | name))
 
 
 collective_rules[pcast_p] = lambda size, args, dims, **params: (args[0], dims[0])
@@ -165,7 +141,10 @@ def_jvp_linear(pcast_p)
 
 def _pcast_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable, to: str) -> list[Any]:
     if to == "unreduced":
-        return [pvary_p.bind(ct, axis_name=axis_name)]
+        return [pcast(ct, axis_name, "varying")]
+    # Of what is reduced, the cotangent is the sum, and need not be taken.
+    if to == "varying" and axis_name in x.aval.marks.reduced:
+        return [pcast(ct, axis_name, "unreduced")]
     return [psum(ct, axis_name)]
 
 

@@ -103,7 +103,7 @@ SUMMING = frozenset((dot_general_p, reduce_sum_p, conv_general_dilated_p, indexi
 # Linear operations of one operand: of a term they make a term.
 LINEAR = frozenset((
     neg_p, convert_element_type_p, transpose_p, reshape_p, squeeze_p, broadcast_in_dim_p,
-    reduce_sum_p, parallel.pvary_p, parallel.pcast_p, name_p,
+    reduce_sum_p, parallel.pcast_p, name_p,
 ))  # fmt: skip
 # Of terms of all operands they make a term.
 ADDING = frozenset((add_p, add_any_p, sub_p))

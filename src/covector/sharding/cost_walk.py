@@ -281,9 +281,9 @@ class Walk:
             if v in self._stored:
                 self._live += self.local(v.aval, value.split)
             placed = getattr(v.aval, "placed", None)
-            if placed is not None:
+            if placed is not None and not value.terms:  # terms are added up when they are needed
                 split = split_of(placed.spec, len(v.aval.shape))
-                self._replace(v, self._by_type(v.aval, Value(self.need(v, split))))
+                self._replace(v, Value(self.need(v, split)))
         self.peak = max(self.peak, self._live + self._copies)
 
     def inner(

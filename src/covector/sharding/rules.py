@@ -35,7 +35,6 @@ from covector.primitives.parallel import (
     pmin_p,
     ppermute_p,
     psum_p,
-    pvary_p,
 )
 from covector.primitives.random_bits import threefry2x32_p
 from covector.primitives.select import clamp_p, select_n_p
@@ -121,7 +120,7 @@ gather_p = indexing.gather_p
 def _register() -> None:
     same = (
         add_any_p, convert_element_type_p, copy_p, select_n_p, clamp_p, threefry2x32_p, name_p,
-        pvary_p, pcast_p, psum_p, pmax_p, pmin_p, ppermute_p,
+        pcast_p, psum_p, pmax_p, pmin_p, ppermute_p,
     )  # fmt: skip
     factor_rules.update(dict.fromkeys(same, factors.pointwise))
     for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):

@@ -64,7 +64,7 @@ _TOGETHER: dict[Primitive, slice] = {
             add_p, sub_p, neg_p, add_any_p, real_p, imag_p, conj_p, complex_p, copy_p, name_p,
             convert_element_type_p, reduce_precision_p, broadcast_in_dim_p, reshape_p, squeeze_p,
             transpose_p, reduce_sum_p, cumsum_p, reduce_window_sum_p, fft_p, slice_p, rev_p, pad_p,
-            concatenate_p, pa.pvary_p, pa.psum_p, pa.ppermute_p, pa.all_gather_p, pa.all_to_all_p,
+            concatenate_p, pa.pcast_p, pa.psum_p, pa.ppermute_p, pa.all_gather_p, pa.all_to_all_p,
         ),
         slice(None),
     ),

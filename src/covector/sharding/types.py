@@ -1,7 +1,7 @@
 """Types that say where arrays are: explicit shardings, and what varies over manual axes.
 
 Both follow from the operands of each equation while a program is traced. Operands that vary over
-different axes are made to vary over all of them (`pvary`), so that derivatives sum over devices
+different axes are made to vary over all of them (`pcast`), so that derivatives sum over devices
 what the devices share.
 """
 
@@ -19,7 +19,7 @@ from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, all_jaxprs, eval
 from covector.core.rules import collective_rules, mark_rules, transpose_only, varying_rules
 from covector.core.structural import optimization_barrier_p
 from covector.core.trace import JaxprTrace, JaxprTracer, Primitive, trace_to_jaxpr
-from covector.primitives.parallel import axis_index_p, pcast_p, psum_p, pvary_p
+from covector.primitives.parallel import axis_index_p, pcast_p, psum_p
 from covector.sharding.explicit import (
     ShardingTypeError,
     explicit,
@@ -57,7 +57,7 @@ def record(
     first_order = _is_first_order(prim, params)
     if prim in transpose_only:
         first_order = False  # the user's rule says all
-    if prim is pvary_p and params["axis_name"] in avals[0].varying:
+    if prim is pcast_p and params["to"] == "varying" and params["axis_name"] in avals[0].varying:
         return [JaxprTracer(trace, avals[0], invars[0])]
     if prim.name == "while":
         over = params["cond_jaxpr"].out_avals[0].varying
@@ -80,7 +80,7 @@ def record(
         rule = varying_rules.get(prim)
         if checked and rule is not None:
             varying = rule(varying, checked, params)
-        if prim not in _CASTS and prim not in placing:
+        if prim is not pcast_p and prim not in placing:
             shardings = result_shardings(prim, [] if prim in _OF_HOST else avals, outs, params)
             marks = result_marks(trace, prim, invars, outs, params)
             if checked and prim in mark_rules:
@@ -97,8 +97,6 @@ def record(
 
 # Functions of the host: their results are made as other arrays are.
 _OF_HOST = (pure_callback_p, io_callback_p)
-# Operations on one device's part that change its type alone.
-_CASTS = (pvary_p, pcast_p)
 
 
 def _is_first_order(prim: Primitive, params: dict[str, Any]) -> bool:
@@ -139,7 +137,7 @@ def _check_all_meet(
     for inner in [j for closed in programs for j in all_jaxprs(closed.jaxpr)]:
         for eqn in inner.eqns:
             met = _axes_of(eqn.primitive, eqn.params) & over
-            if met and eqn.primitive not in (*_CASTS, axis_index_p):
+            if met and eqn.primitive not in (pcast_p, axis_index_p):
                 axes = ", ".join(sorted(map(repr, met)))
                 raise ValueError(
                     f"{what}: devices along {axes} may go different ways, as the type of the "
@@ -167,7 +165,7 @@ def _unified(
     names: frozenset[Hashable], params: dict[str, Any],
 ) -> tuple[list[Any], frozenset[Hashable]]:  # fmt: skip
     """Operands that all vary over the same axes, those of a collective among them."""
-    if prim in _CASTS:
+    if prim is pcast_p:
         return invars, varying
     wanted = varying
     if names and not (prim is psum_p and names <= marks_here(trace, invars[0].aval).unreduced):
@@ -211,8 +209,8 @@ def _varied(trace: JaxprTrace, a: Any, wanted: frozenset[Hashable]) -> Any:
                 f"lax.psum{at_user_line()}"
             )
         for name in sorted(wanted - a.aval.varying, key=str):
-            over = {"axis_name": name}
-            aval, _ = pvary_p.infer([a.aval], over)
-            (made,) = trace.emit(pvary_p, [a], aval, over)
+            over = {"axis_name": name, "to": "varying"}
+            aval, _ = pcast_p.infer([a.aval], over)
+            (made,) = trace.emit(pcast_p, [a], aval, over)
             a = made._var
     return a

@@ -712,7 +712,7 @@ def _reduced(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return _same(eqn, x, collective(x.value, _REDUCED[eqn.primitive], _group(low, eqn)))
 
 
-@rule(pa.pvary_p, pa.pcast_p)
+@rule(pa.pcast_p)
 def _varying(low: Partitioner, eqn: JaxprEqn, args: list[Part]) -> list[Part]:
     return _same(eqn, args[0], args[0].value)
 

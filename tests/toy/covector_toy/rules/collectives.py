@@ -17,7 +17,7 @@ from covector_toy.rules.elementwise import Elements
 
 for _p in (
     pa.psum_p, pa.pmax_p, pa.pmin_p, pa.ppermute_p, pa.all_gather_p, pa.all_to_all_p,
-    pa.axis_index_p, pa.pvary_p, pa.pcast_p,
+    pa.axis_index_p, pa.pcast_p,
 ):  # fmt: skip
     IMPOSSIBLE[_p] = "one device has no named axes; vmap resolves those that it maps"
 for _p in (global_array_to_host_local_array_p, host_local_array_to_global_array_p):

@@ -34,7 +34,7 @@ ORDERED_EFFECTS = (OrderedDebugEffect, OrderedIOEffect)
 IMPOSSIBLE[custom_lin_p] = "of such a tangent only the transpose is known"
 for _p in (
     pa.psum_p, pa.pmax_p, pa.pmin_p, pa.ppermute_p, pa.all_gather_p, pa.all_to_all_p,
-    pa.axis_index_p, pa.pvary_p, pa.pcast_p,
+    pa.axis_index_p, pa.pcast_p,
 ):  # fmt: skip
     IMPOSSIBLE[_p] = "one device has no named axes; vmap resolves those that it maps"
 
