@@ -51,6 +51,10 @@ class Marks(Record):
         """Those of the cotangent."""
         return Marks(self.reduced, self.unreduced)
 
+    def __or__(self, other: Marks) -> Marks:
+        """Those of both."""
+        return Marks(self.unreduced | other.unreduced, self.reduced | other.reduced)
+
     def without(self, axes: Iterable[Any]) -> Marks:
         """Those over other axes."""
         return Marks(self.unreduced.difference(axes), self.reduced.difference(axes))
@@ -365,8 +369,13 @@ def marked(aval: AbstractValue) -> Any:
     placed = aval.placed
     if placed is None or aval.marks == NO_MARKS:
         return placed
-    unreduced, reduced = aval.marks.along(placed.mesh.explicit_axes)
-    return placed.update(spec=placed.spec.update(unreduced=unreduced, reduced=reduced))
+    return placed.update(spec=placed.spec.with_marks(aval.marks.along(placed.mesh.explicit_axes)))
+
+
+def is_split(x: Any) -> bool:
+    """Whether the type of an array, or of a value of a program, says that it is split."""
+    placed = getattr(getattr(x, "aval", None), "placed", None)
+    return placed is not None and any(p is not None for p in placed.spec)
 
 
 def nbytes_of(aval: ShapedArray) -> int:

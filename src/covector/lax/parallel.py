@@ -517,7 +517,7 @@ def all_gather(
         Position in the result of the new axis, or of the axis to join along.
     tiled : bool
         Join along an axis of ``x`` instead of making a new one.
-    to : {"varying"}
+    to : {"varying", "invarying", "reduced"}
         What the type of the result says, inside of `shard_map`: that it may vary over the axis;
         that it is the same for all (``"invarying"``); or that its cotangent, too, is a sum over the
         axis that is not taken (``"reduced"``).

@@ -12,7 +12,6 @@ from covector.core import dtypes
 from covector.core.avals import (
     NONE_VARY,
     Array,
-    Marks,
     ShapedArray,
     array_from_numpy,
     marked,
@@ -40,8 +39,7 @@ def aval_of(code: Any, size: Callable[[Any], Any] = int) -> ShapedArray:
     if not split:
         return plain
     where = sharding_of(*split)
-    marks = Marks(where.spec.unreduced, where.spec.reduced)
-    return place(plain, where.update(spec=unmarked(where.spec)), NONE_VARY, marks)
+    return place(plain, where.update(spec=unmarked(where.spec)), NONE_VARY, where.spec.marks)
 
 
 def sharding_code(sharding: NamedSharding) -> list[Any]:

@@ -88,7 +88,11 @@ class Sharding:
     def has_sum(self, device: Device) -> bool:
         """Whether a device has what there is of sums over devices that are not taken: of an array
         that is such a sum, the first has one, and the terms of the others are zeros."""
-        return True
+        return not any(self.term_of(device))
+
+    def term_of(self, device: Device) -> tuple[int, ...]:
+        """Where a device is along the axes over which the array is a sum that is not taken."""
+        return ()
 
     def check(self, shape: Sequence[int], what: str) -> None:
         """Raise an error of ``what`` if an array of this shape cannot lie so; here all can."""

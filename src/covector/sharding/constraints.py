@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import Array, Marks, ShapedArray, aval_of, marked, place, to_array
+from covector.core.avals import Array, ShapedArray, aval_of, marked, place, to_array
 from covector.core.definers import def_jvp_linear
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import JaxprEqn
@@ -119,9 +119,7 @@ def _reshard_aval(x: ShapedArray, *, sharding: Any) -> ShapedArray:
         return place(x, None, x.varying, rest)
     placed = here(place(x, explicit(sharding, x.ndim), x.varying))
     said = () if placed is None else placed.mesh.explicit_axes
-    unreduced, reduced = explicit_marks(sharding).along(said)
-    marks = Marks(unreduced | rest.unreduced, reduced | rest.reduced)
-    return place(x, placed, x.varying, marks)
+    return place(x, placed, x.varying, rest | explicit_marks(sharding).along(said))
 
 
 @sharding_constraint_p.def_abstract_eval
@@ -140,10 +138,7 @@ def recast(x: Any, kinds: dict[Hashable, AxisType]) -> Any:
     if types == mesh.axis_types:
         return x
     kept = [n for n, t in zip(mesh.axis_names, types, strict=True) if t is AxisType.Explicit]
-    spec = where.spec
-    spec = spec.update(
-        unreduced=spec.unreduced.intersection(kept), reduced=spec.reduced.intersection(kept)
-    )
+    spec = where.spec.with_marks(where.spec.marks.along(kept))
     where = where.update(mesh=mesh.update(axis_types=types), spec=spec)
     if type(x) is not Array and AxisType.Explicit not in types:
         where = where.update(spec=(UNCONSTRAINED,) * aval.ndim)  # its type did not say all
@@ -164,8 +159,7 @@ def _lay_dim(x: Any, dim: int, placed: NamedSharding) -> Any:
         placed = placed.update(mesh=mesh)
     spec = spec_of(tuple(parts), whole=True)
     if aval.placed is not None:
-        said = marked(aval).spec
-        spec = spec.update(unreduced=said.unreduced, reduced=said.reduced)
+        spec = spec.with_marks(marked(aval).spec.marks)
     return reshard_p.bind(x, sharding=placed.update(spec=spec))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from covector.core.avals import is_split
 from covector.core.rules import Zero, jvp_rules
 from covector.primitives.windows import reduce_window_max_p, reduce_window_min_p
-from covector.sharding.results import is_split, typeless
+from covector.sharding.results import typeless
 
 
 def _without_types(rule: Callable[..., Any]) -> Callable[..., Any]:

@@ -96,7 +96,7 @@ def explicit(sharding: NamedSharding, ndim: int) -> NamedSharding | None:
 
 def explicit_marks(sharding: NamedSharding) -> Marks:
     """What types say of sums over the explicit axes of a sharding's mesh."""
-    return Marks(sharding.spec.unreduced, sharding.spec.reduced).along(sharding.mesh.explicit_axes)
+    return sharding.spec.marks.along(sharding.mesh.explicit_axes)
 
 
 def whole_type(aval: Any, mesh: AbstractMesh) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
-from covector.core.avals import NONE_VARY, Array, Marks, ShapedArray, aval_of, marked, place
+from covector.core.avals import NONE_VARY, Array, ShapedArray, aval_of, marked, place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, eval_jaxpr
 from covector.core.rules import (
@@ -38,17 +38,14 @@ def _shard_map_avals(
     manual_axes: Any, check_vma: bool,
 ) -> list[ShapedArray]:  # fmt: skip
     outs = []
-    for a, out in zip(jaxpr.out_avals, out_specs, strict=True):
-        spec = out
+    for a, spec in zip(jaxpr.out_avals, out_specs, strict=True):
         counts = parts_of(spec, mesh, a.ndim)
         shape = tuple([n * c for n, c in zip(a.shape, counts, strict=True)])
         whole = ShapedArray(shape, a.dtype, a.weak_type)
         outer = frozenset().union(*[x.varying for x in avals]) if avals else NONE_VARY
-        if a.placed is not None:
-            spec = _both(spec, split_of(a.placed.spec, a.ndim))
-        placed = explicit_spec(mesh.abstract_mesh, spec, a.ndim)
-        rest, said = a.marks.without(manual_axes), mesh.abstract_mesh.explicit_axes
-        marks = Marks(rest.unreduced | out.unreduced, rest.reduced | out.reduced).along(said)
+        both = spec if a.placed is None else _both(spec, split_of(a.placed.spec, a.ndim))
+        placed = explicit_spec(mesh.abstract_mesh, both, a.ndim)
+        marks = (a.marks.without(manual_axes) | spec.marks).along(mesh.abstract_mesh.explicit_axes)
         outs.append(place(whole, placed, outer, marks))
     return outs
 
@@ -102,8 +99,13 @@ def _terms(x: Any, dim: int, size: int) -> Any:
 def _leading_axes(spec: PartitionSpec, axes: Sequence[Hashable]) -> list[Hashable]:
     """Those of ``axes`` that blocks have a leading dimension for: which split a dimension, or along
     which there are terms of a sum."""
-    over = named_in(spec) - spec.reduced
+    over = _spread_over(spec)
     return [a for a in axes if a in over]
+
+
+def _spread_over(spec: PartitionSpec) -> frozenset[Hashable]:
+    """The axes along which devices have different blocks, or terms."""
+    return named_in(spec) - spec.reduced
 
 
 def _joined(x: Any, spec: PartitionSpec, mesh: Any, axes: Sequence[Hashable]) -> Any:
@@ -138,8 +140,7 @@ def on_all(
     auto = dict.fromkeys(mesh.axis_names, AxisType.Auto)
     args = tuple([recast(x, auto) for x in args])
     consts = [recast(c, auto) if type(c) is Array else c for c in jaxpr.consts]
-    splits = [named_in(s) - s.reduced for s in in_specs]
-    outs_over = [named_in(s) - s.reduced for s in out_specs]
+    splits, outs_over = ([*map(_spread_over, specs)] for specs in (in_specs, out_specs))
 
     def split(x: Any, spec: PartitionSpec) -> Any:
         x = x if some else _placed(x, spec, mesh)

@@ -207,13 +207,11 @@ class NamedSharding(Sharding):
         used = {n for p in self.spec for n in names_in(p)} | self.spec.unreduced
         return frozenset(self.mesh.axis_names) - used
 
-    def has_sum(self, device: Device) -> bool:
-        return all(k == 0 for k in self.term_of(device))
-
     def term_of(self, device: Device) -> tuple[int, ...]:
-        """Where a device is along the axes over which the array is a sum that is not taken."""
-        at = np.argwhere(self.mesh.devices == device)[0]
         over = self.spec.unreduced
+        if not over:
+            return ()
+        at = np.argwhere(self.mesh.devices == device)[0]
         pairs = zip(self.mesh.axis_names, at, strict=True)
         return tuple([int(k) for name, k in pairs if name in over])
 

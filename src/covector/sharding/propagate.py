@@ -188,7 +188,7 @@ def results(closed: ClosedJaxpr, sharding: Any, given: Sequence[Any]) -> list[An
         spec = spec_of(split)
         if placed is not None:
             spec = spec_of(_as_type(placed, split, aval.shape), whole=True)
-            spec = spec.update(unreduced=placed.spec.unreduced, reduced=placed.spec.reduced)
+            spec = spec.with_marks(placed.spec.marks)
         out.append(sharding.update(spec=spec))
     return out
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from covector.core import tree
-from covector.core.avals import PlacedArray, marked
+from covector.core.avals import PlacedArray, is_split, marked
 from covector.core.errors import at_user_line
 
 
@@ -109,11 +109,6 @@ def _without_types(fun: Callable[..., Any], args: Any, kwargs: Any, split: Seque
         return reshard_p.bind(x, sharding=like.placed)
 
     return tree.map(lay, out)
-
-
-def is_split(x: Any) -> bool:
-    placed = getattr(getattr(x, "aval", None), "placed", None)
-    return placed is not None and any(p is not None for p in placed.spec)
 
 
 def _lay(x: Any, where: Any, what: str) -> Any:

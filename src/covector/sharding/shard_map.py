@@ -8,7 +8,7 @@ from typing import Any
 
 from covector.control_flow import devices as _devices  # noqa: F401 - control flow along devices
 from covector.core import tree
-from covector.core.avals import NONE_VARY, Marks, ShapedArray, aval_of, place
+from covector.core.avals import NONE_VARY, ShapedArray, aval_of, place
 from covector.core.errors import at_user_line, describe
 from covector.core.jaxpr import DebugInfo
 from covector.core.prefixes import spread
@@ -262,8 +262,7 @@ def _inferred(
     if placed is None:
         return PartitionSpec()
     parts = [tuple([n for n in names_in(p) if n in manual]) for p in placed.spec]
-    unreduced, reduced = a.marks.along(manual)
-    return PartitionSpec(*parts, unreduced=unreduced, reduced=reduced)
+    return PartitionSpec(*parts).with_marks(a.marks.along(manual))
 
 
 def _check_in(
@@ -308,7 +307,7 @@ def _check_agrees(
         [tuple([n for n in part if n in said]) for part in split_of(s, a.ndim)]
         for s in (spec, a.placed.spec)
     )
-    if given != has or a.marks.along(said) != Marks(spec.unreduced, spec.reduced).along(said):
+    if given != has or a.marks.along(said) != spec.marks.along(said):
         raise ValueError(
             f"shard_map of {fun_name(f)}: the in_specs entry {spec!r} says how the argument "
             f"{names()[i]} is split, and its type, {a.str_short()}, says it in another way. "
@@ -329,8 +328,7 @@ def _local(
     if a.placed is not None:
         parts = [tuple([n for n in names_in(p) if n not in manual]) for p in a.placed.spec]
         placed = explicit_spec(inner, PartitionSpec(*parts), a.ndim)
-    rest = a.marks.without(manual)
-    marks = Marks(rest.unreduced | spec.unreduced, rest.reduced | spec.reduced)
+    marks = a.marks.without(manual) | spec.marks
     return place(plain, placed, varying | (a.varying if check_vma else NONE_VARY), marks)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
+from covector.core.avals import NO_MARKS, Marks
 from covector.core.errors import at_user_line, boundaries
 
 # What a dimension is split over: nothing, an axis, or several axes, the first the slowest.
@@ -156,6 +157,15 @@ class PartitionSpec:
         """
         return self.partitions.index(_part(value))
 
+    @property
+    def marks(self) -> Marks:
+        """What it says of sums."""
+        return Marks(self.unreduced, self.reduced)
+
+    def with_marks(self, marks: Marks) -> PartitionSpec:
+        """The same, with this said of sums."""
+        return self.update(unreduced=marks.unreduced, reduced=marks.reduced)
+
     def update(
         self, partitions: Any = None, unreduced: Any = None, reduced: Any = None
     ) -> PartitionSpec:
@@ -209,12 +219,12 @@ def named_in(spec: PartitionSpec) -> frozenset[Hashable]:
 
 def unmarked(spec: PartitionSpec) -> PartitionSpec:
     """How a spec says that arrays are split, without what it says of sums."""
-    return spec.update(unreduced=(), reduced=()) if spec.unreduced or spec.reduced else spec
+    return spec.with_marks(NO_MARKS) if spec.unreduced or spec.reduced else spec
 
 
 def of_cotangent(spec: PartitionSpec) -> PartitionSpec:
     """The spec of the cotangents of what lies so."""
-    return spec.update(unreduced=spec.reduced, reduced=spec.unreduced)
+    return spec.with_marks(spec.marks.of_cotangent)
 
 
 class _Unconstrained:

@@ -13,7 +13,7 @@ from typing import Any
 
 from covector import _native
 from covector.core import jaxpr as jaxprs
-from covector.core.avals import PlacedArray, ShapedArray, place
+from covector.core.avals import PlacedArray, ShapedArray, is_split, place
 from covector.core.errors import at_user_line
 from covector.core.jaxpr import ClosedJaxpr, JaxprEqn, Literal, all_jaxprs, eval_jaxpr, sub_jaxprs
 from covector.core.rules import collective_rules, mark_rules, transpose_only, varying_rules
@@ -107,17 +107,14 @@ def _is_first_order(prim: Primitive, params: dict[str, Any]) -> bool:
 def _again(eqn: JaxprEqn) -> Iterator[None]:
     """What types were found to be when the equation was recorded, they are again: what its operands
     leave open was found to be replicated then, and is laid out by an equation behind it."""
-    splits = any([_splits(a.aval.placed) for a in eqn.invars])
-    if not splits or not _is_first_order(eqn.primitive, eqn.params) or eqn.primitive in placing:
+    prim = eqn.primitive
+    asks = _is_first_order(prim, eqn.params) and prim not in placing
+    if not asks or not any(map(is_split, eqn.invars)):
         yield
         return
     sums = eqn.outvars[0].aval.marks.unreduced
     with left_open(sums, transposing=True, typed=True):
         yield
-
-
-def _splits(placed: Any) -> bool:
-    return placed is not None and any([p is not None for p in placed.spec])
 
 
 jaxprs.again = _again

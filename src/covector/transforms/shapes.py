@@ -15,10 +15,14 @@ def _same(aval: ShapedArray, sharding: Any) -> ShapedArray:
     return aval
 
 
+def _as_given(spec: Any) -> Any:
+    return spec
+
+
 # ``type_on(aval, sharding)``: the type of an array that lies so, which says it; ``on_mesh(spec)``:
 # a spec on the mesh that is set. They are replaced where shardings are known.
 type_on: Callable[[ShapedArray, Any], ShapedArray] = _same
-on_mesh: Callable[[Any], Any] = lambda spec: spec  # noqa: E731
+on_mesh: Callable[[Any], Any] = _as_given
 
 
 @boundaries

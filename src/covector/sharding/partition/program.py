@@ -270,14 +270,14 @@ class Partitioner:
         if not over or eqn.primitive.call_param is not None:
             return None
         pending = [p for p in args if isinstance(p, Terms) and not p.added]
-        if eqn.primitive in _LINEAR and len(pending) == len(args):
+        run = rules.get(eqn.primitive, Partitioner.plain)
+        if run in (_linear, _arranged) and len(pending) == len(args):
             return None  # of small floats, terms are added in float32
         given = []
         for k, p in enumerate(args):
             if self.not_taken(p.aval) == over or (eqn.primitive is pad_p and k == 1):
                 p = Part(p.aval, p.split, terms_of(p, p.split, over, self.mesh))
             given.append(p)
-        run = rules.get(eqn.primitive, Partitioner.plain)
         found = run(self, eqn, given)
         return [
             Terms(a, p.split, p.value, over, self.mesh) for a, p in zip(outs, found, strict=True)
@@ -432,9 +432,6 @@ def rule(*primitives: Primitive) -> Callable[[Rule], Rule]:
 
 
 # --- sums of terms
-
-
-_LINEAR = (add_any_p, add_p, sub_p, neg_p, transpose_p, reshape_p, squeeze_p)
 
 
 @rule(add_any_p, add_p, sub_p, neg_p)
